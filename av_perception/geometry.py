@@ -1,0 +1,70 @@
+"""Rigid transforms, quaternions and directions (REP-103: metres, x forward, y left, z up)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+# Rotation that takes optical coordinates (x right, y down, z forward) to body coordinates (x forward, y left, z up).
+BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+
+
+@dataclass(frozen=True)
+class RigidTransform:
+    """Maps coordinates of a child frame into a parent frame: `p_parent = rotation @ p_child + translation`.
+
+    rotation: (3, 3) orthonormal; translation: (3,) metres. Name instances `parent_from_child`.
+    """
+
+    rotation: np.ndarray = field(default_factory=lambda: np.eye(3))
+    translation: np.ndarray = field(default_factory=lambda: np.zeros(3))
+
+    @classmethod
+    def from_xyz_rpy(cls, xyz, rpy_rad) -> RigidTransform:
+        """Translation [m] and fixed-axis roll, pitch, yaw [rad] (the URDF convention)."""
+        return cls(Rotation.from_euler('xyz', rpy_rad).as_matrix(), np.asarray(xyz, float))
+
+    @classmethod
+    def from_quaternion(cls, xyz, quaternion_xyzw) -> RigidTransform:
+        """Translation [m] and unit quaternion (x, y, z, w), as in geometry_msgs/Transform."""
+        return cls(Rotation.from_quat(quaternion_xyzw).as_matrix(), np.asarray(xyz, float))
+
+    @property
+    def quaternion_xyzw(self) -> np.ndarray:
+        """(4,) unit quaternion (x, y, z, w)."""
+        return Rotation.from_matrix(self.rotation).as_quat()
+
+    def apply(self, points: np.ndarray) -> np.ndarray:
+        """(..., 3) points of the child frame -> (..., 3) points of the parent frame."""
+        return np.asarray(points) @ self.rotation.T + self.translation
+
+    def rotate(self, vectors: np.ndarray) -> np.ndarray:
+        """(..., 3) free vectors (velocities, directions) of the child frame, expressed in the parent frame."""
+        return np.asarray(vectors) @ self.rotation.T
+
+    def inverse(self) -> RigidTransform:
+        """The transform `child_from_parent`."""
+        return RigidTransform(self.rotation.T, -self.rotation.T @ self.translation)
+
+    def __matmul__(self, other: RigidTransform) -> RigidTransform:
+        """`a_from_b @ b_from_c` is `a_from_c`."""
+        return RigidTransform(self.rotation @ other.rotation, self.apply(other.translation))
+
+
+def direction_from_angles(azimuth_rad, elevation_rad) -> np.ndarray:
+    """(..., 3) unit vectors; azimuth counter-clockwise (left positive) from x, elevation up from the x-y plane."""
+    azimuth, elevation = np.broadcast_arrays(np.asarray(azimuth_rad, float), np.asarray(elevation_rad, float))
+    return np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1)
+
+
+def angles_from_direction(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(azimuth_rad, elevation_rad) of (..., 3) vectors of any length; azimuth in (-pi, pi]."""
+    x, y, z = np.moveaxis(np.asarray(direction, float), -1, 0)
+    return np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
+
+
+def wrap_angle(angle_rad):
+    """The same angle in [-pi, pi)."""
+    return (np.asarray(angle_rad) + np.pi) % (2 * np.pi) - np.pi

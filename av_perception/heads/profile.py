@@ -1,0 +1,115 @@
+"""A head profile: where the microphones and cameras of a robot's head are (a YAML file of `config/heads/`)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from av_perception.config import config_from_mapping, read_yaml
+from av_perception.geometry import BODY_FROM_OPTICAL, RigidTransform
+from av_perception.paths import resolve_resource
+
+Vector3 = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class MicrophoneArray:
+    """The array: `coordinates` [m] in the array's own frame, one row per channel and in channel order.
+
+    position [m] and orientation_rpy_deg place the array frame in the head's base frame.
+    """
+
+    coordinates: tuple[Vector3, ...]
+    frame: str = 'microphone_array'
+    position: Vector3 = (0.0, 0.0, 0.0)
+    orientation_rpy_deg: Vector3 = (0.0, 0.0, 0.0)
+    sample_rate: int = 16000
+
+    def __post_init__(self):
+        if not 1 <= len(self.coordinates) <= 16:
+            raise ValueError(f'an array has 1 to 16 microphones, not {len(self.coordinates)}')
+        if not 8000 <= self.sample_rate <= 192000:
+            raise ValueError(f'sample_rate must lie in 8000..192000 Hz, not {self.sample_rate}')
+
+    @cached_property
+    def positions(self) -> np.ndarray:
+        """(channels, 3) microphone positions [m] in the array frame."""
+        return np.array(self.coordinates, float)
+
+    @cached_property
+    def base_from_array(self) -> RigidTransform:
+        """Pose of the array frame in the head's base frame."""
+        return RigidTransform.from_xyz_rpy(self.position, np.radians(self.orientation_rpy_deg))
+
+    @property
+    def geometry_hash(self) -> str:
+        """Names the geometry (positions to 0.1 mm, channel order): a map learnt for another one is refused."""
+        return hashlib.sha256(np.round(self.positions * 1e4).astype('<i4').tobytes()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class CameraGeometry:
+    """A rectified camera or stereo pair. focal, center [px]; baseline [m] to the right camera, 0 with one camera.
+
+    position [m] and orientation_rpy_deg place the left camera's body frame (x forward, y left, z up) in the head's base frame.
+    """
+
+    width: int
+    height: int
+    focal: tuple[float, float]
+    center: tuple[float, float]
+    baseline: float = 0.0
+    frame: str = 'left_camera_optical'
+    position: Vector3 = (0.0, 0.0, 0.0)
+    orientation_rpy_deg: Vector3 = (0.0, 0.0, 0.0)
+    frame_rate: float = 25.0
+
+    def __post_init__(self):
+        if min(self.width, self.height) < 16:
+            raise ValueError(f'an image of {self.width}x{self.height} is too small')
+        if min(self.focal) <= 0:
+            raise ValueError('focal must be positive, in pixels')
+        if self.baseline < 0:
+            raise ValueError('baseline must be 0 (one camera) or positive, in metres')
+        if self.frame_rate <= 0:
+            raise ValueError('frame_rate must be positive, in Hz')
+
+    @cached_property
+    def base_from_optical(self) -> RigidTransform:
+        """Pose of the left camera's optical frame (z forward) in the head's base frame."""
+        body = RigidTransform.from_xyz_rpy(self.position, np.radians(self.orientation_rpy_deg))
+        return body @ RigidTransform(BODY_FROM_OPTICAL)
+
+    def project(self, points_optical: np.ndarray) -> np.ndarray:
+        """(..., 3) points [m] in the left optical frame -> (..., 2) pixels of the left image (z must be positive)."""
+        points = np.asarray(points_optical, float)
+        return points[..., :2] / points[..., 2:] * np.array(self.focal) + np.array(self.center)
+
+    def disparity(self, depth_m):
+        """Horizontal shift [px] between left and right image of a point at depth z [m]: x_left - x_right."""
+        return self.focal[0] * self.baseline / depth_m
+
+
+@dataclass(frozen=True)
+class HeadProfile:
+    """Everything the suite needs to know of a head. approximate: some number has no source, see `notes`."""
+
+    name: str
+    microphones: MicrophoneArray | None = None
+    camera: CameraGeometry | None = None
+    base_frame: str = 'base_link'
+    approximate: bool = False
+    notes: str = ''
+
+    def __post_init__(self):
+        if self.microphones is None and self.camera is None:
+            raise ValueError('a head needs microphones, a camera or both')
+
+
+def load_head(name_or_path: str) -> HeadProfile:
+    """A shipped profile by name (`simulated`) or a YAML file by path. Raises UserError."""
+    path = resolve_resource(name_or_path, 'heads')
+    return config_from_mapping(HeadProfile, read_yaml(path), f'head profile {path}')

@@ -1,0 +1,46 @@
+"""Where the files that ship with the package (config, launch) and the test data are."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from av_perception.errors import UserError
+
+
+def share_directory() -> Path:
+    """The folder that holds `config/` and `launch/`: the source tree if we run from it, else `<prefix>/share/av_perception`."""
+    source_tree = Path(__file__).resolve().parent.parent
+    if (source_tree / 'package.xml').is_file() and (source_tree / 'config').is_dir():
+        return source_tree
+    prefixes = [Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p] + [Path(sys.prefix)]
+    for prefix in prefixes:
+        share = prefix / 'share' / 'av_perception'
+        if (share / 'config').is_dir():
+            return share
+    raise UserError('the config folder of av_perception was not found: source the workspace (. install/setup.bash) or reinstall the package')
+
+
+def resolve_resource(name_or_path: str, folder: str, suffix: str = '.yaml') -> Path:
+    """A file named on its own (`nao`) from `config/<folder>/`, or any path as given.
+
+    Raises UserError that lists the names that exist.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.suffix == suffix and path.is_file():
+        return path.resolve()
+    shipped = share_directory() / 'config' / folder
+    candidate = shipped / f'{name_or_path}{suffix}'
+    if candidate.is_file():
+        return candidate
+    names = ', '.join(sorted(p.stem for p in shipped.glob(f'*{suffix}')))
+    raise UserError(f"no file '{name_or_path}' and no {folder[:-1]} of that name; known: {names}; or give the path of a {suffix} file")
+
+
+def cache_directory() -> Path:
+    """Where downloaded assets and learnt maps are kept between runs (`AV_PERCEPTION_CACHE`, else the user's cache folder)."""
+    default = Path(os.environ.get('XDG_CACHE_HOME', Path.home() / '.cache')) / 'av_perception'
+    path = Path(os.environ.get('AV_PERCEPTION_CACHE', default))
+    path.mkdir(parents=True, exist_ok=True)
+    return path

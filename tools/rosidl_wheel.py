@@ -1,0 +1,138 @@
+"""Builds a ROS 2 interface package as a wheel against the ROS wheels of the running environment.
+
+Only g++ is needed, no CMake. The generators, headers and libraries are those the wheels lay into the environment
+(`<prefix>/share`, `<prefix>/include`, `<prefix>/lib`). The libraries must land in `<prefix>/lib`, where the type-support
+dispatcher looks for them by name; hence an ordinary install, never an editable one.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+
+from setuptools import Distribution, setup
+
+PREFIX = pathlib.Path(sys.prefix)
+
+
+class BinaryDistribution(Distribution):
+    """A distribution that is bound to the platform."""
+
+    def has_ext_modules(self):
+        return True
+
+
+def run_in_environment(code: str, folder: pathlib.Path) -> str:
+    """Run Python code with the environment's own modules, also when pip builds in isolation; returns its output."""
+    env = {k: v for k, v in os.environ.items() if k not in ('PYTHONPATH', 'PYTHONNOUSERSITE')}
+    env['AMENT_PREFIX_PATH'] = str(PREFIX)
+    command = [sys.executable, '-c', code]
+    return subprocess.run(command, check=True, cwd=folder, env=env, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+class InterfaceBuild:
+    """One interface package: generate the sources, compile them, lay out the wheel."""
+
+    def __init__(self, folder: pathlib.Path):
+        manifest = (folder / 'package.xml').read_text()
+        self.folder = folder
+        self.name = re.search(r'<name>(.*?)</name>', manifest)[1]
+        self.version = re.search(r'<version>(.*?)</version>', manifest)[1]
+        self.interfaces = [f'msg/{p.name}' for p in sorted((folder / 'msg').glob('*.msg'))]
+        self.generated = folder / 'build' / 'generated'
+        self.libraries = folder / 'build' / 'libraries'
+        known = [p.name for p in sorted((PREFIX / 'share').glob('*')) if (p / 'msg').is_dir() and p.name != self.name]
+        self.known_packages = known
+        self.dependencies = [d for d in known if d in manifest or d in ('builtin_interfaces', 'service_msgs')]
+
+    def generate(self):
+        """Run the rosidl generators. They find their plugins through the environment, not through pip's build path."""
+        share = PREFIX / 'share'
+        includes = [word for package in self.known_packages for word in ('-I', str(share / package))]
+        arguments = ['generate', '-o', str(self.generated), *includes, self.name, *self.interfaces]
+        run_in_environment(f'import sys; sys.argv[1:] = {arguments!r}; from rosidl_cli.cli import main; sys.exit(main())', self.folder)
+
+    def include_flags(self) -> list[str]:
+        """Where the compiler finds the headers: generated ones are included as <package>/msg/..."""
+        flags = [f'-I{sysconfig.get_paths()["include"]}',
+                 f'-I{run_in_environment("import numpy; print(numpy.get_include())", self.folder)}']
+        for part in ('c', 'fastrtps_c', 'introspection_c'):
+            headers = self.generated / 'include' / part
+            headers.mkdir(parents=True, exist_ok=True)
+            if not (headers / self.name).exists():
+                (headers / self.name).symlink_to(self.generated / part)
+            flags.append(f'-I{headers}')
+        return [*flags, f'-I{PREFIX / "include"}', *(f'-I{p}' for p in (PREFIX / 'include').iterdir() if p.is_dir())]
+
+    def compile(self, source: pathlib.Path, flags: list[str]) -> str:
+        """One object file."""
+        compiler = ['g++', '-std=c++17'] if source.suffix == '.cpp' else ['gcc', '-std=gnu11']
+        target = f'{source}.o'
+        subprocess.run([*compiler, '-O1', '-fPIC', f'-DROS_PACKAGE_NAME="{self.name}"', *flags, '-c', str(source), '-o', target], check=True)
+        return target
+
+    def link(self, target: pathlib.Path, sources, libraries: list[str], flags: list[str]):
+        """One shared library out of the sources."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = list(pool.map(lambda source: self.compile(source, flags), sorted(sources)))
+        subprocess.run(['g++', '-shared', '-o', str(target), f'-Wl,-soname,{target.name}', *objects, f'-L{self.libraries}',
+                        f'-L{PREFIX / "lib"}', f'-Wl,-rpath-link,{PREFIX / "lib"}', *(f'-l{name}' for name in libraries)], check=True)
+
+    def build(self):
+        """Generate, compile and link everything, in the order the libraries need each other."""
+        self.generate()
+        self.libraries.mkdir(parents=True, exist_ok=True)
+        flags = self.include_flags()
+        own = f'{self.name}__rosidl_generator_c'
+        base = ['rosidl_runtime_c', 'rcutils', *(f'{d}__rosidl_generator_c' for d in self.dependencies)]
+        plan = [
+            ('rosidl_generator_c', 'c/*/detail/*.c', base),
+            ('rosidl_typesupport_fastrtps_c', 'fastrtps_c/*/detail/*.cpp',
+             [own, 'rosidl_typesupport_fastrtps_c', 'rosidl_typesupport_fastrtps_cpp', 'fastcdr', 'rmw', *base]),
+            ('rosidl_typesupport_introspection_c', 'introspection_c/*/detail/*.c', [own, 'rosidl_typesupport_introspection_c', *base]),
+            ('rosidl_typesupport_c', 'c/*/*.cpp', [own, 'rosidl_typesupport_c', *base]),
+            ('rosidl_generator_py', 'py/*/*.c', [own, f'{self.name}__rosidl_typesupport_c', *base]),
+        ]
+        for kind, pattern, libraries in plan:
+            peers = [f'{d}__{kind}' for d in self.dependencies]
+            self.link(self.libraries / f'lib{self.name}__{kind}.so', self.generated.glob(pattern), [*libraries, *peers], flags)
+        extension = f'{self.name}_s__rosidl_typesupport_c{sysconfig.get_config_var("EXT_SUFFIX")}'
+        self.link(self.generated / 'py' / extension, [self.generated / 'py' / f'_{self.name}_s.ep.rosidl_typesupport_c.c'],
+                  [f'{self.name}__rosidl_generator_py', f'{self.name}__rosidl_typesupport_c', own, 'rosidl_typesupport_c', *base], flags)
+        self.write_index()
+
+    def write_index(self):
+        """The markers by which the ament index knows the package."""
+        for kind, text in (('packages', ''), ('rosidl_interfaces', '\n'.join(self.interfaces))):
+            folder = self.generated / 'index' / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / self.name).write_text(text)
+
+    def data_files(self) -> list[tuple[str, list[str]]]:
+        """What goes where under the prefix."""
+        def relative(paths):
+            return sorted(str(p.relative_to(self.folder)) for p in paths)
+        definitions = [*self.folder.glob('msg/*.msg'), *self.generated.glob('c/tmp/msg/*.idl'), *self.generated.glob('c/msg/*.json')]
+        return [('lib', relative(self.libraries.glob('*.so'))), (f'share/{self.name}', ['package.xml']),
+                (f'share/{self.name}/msg', relative(definitions)),
+                *((f'share/ament_index/resource_index/{kind}', relative([self.generated / 'index' / kind / self.name]))
+                  for kind in ('packages', 'rosidl_interfaces'))]
+
+
+def setup_interface_package(folder: pathlib.Path):
+    """The whole of an interface package's setup.py."""
+    package = InterfaceBuild(folder)
+    (package.generated / 'py' / 'msg').mkdir(parents=True, exist_ok=True)
+    (package.generated / 'py' / '__init__.py').touch()
+    building = 'bdist_wheel' in sys.argv
+    if building:
+        package.build()
+    setup(name=package.name, version=package.version, packages=[package.name, f'{package.name}.msg'],
+          package_dir={package.name: 'build/generated/py', f'{package.name}.msg': 'build/generated/py/msg'},
+          package_data={package.name: ['*.so']}, data_files=package.data_files() if building else [],
+          distclass=BinaryDistribution, zip_safe=False)

@@ -1,0 +1,10 @@
+"""A stand-in for machines whose ROS comes from wheels, which lack tf2_msgs; same definition, same type hash."""
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from rosidl_wheel import setup_interface_package  # noqa: E402
+
+setup_interface_package(HERE)

@@ -1,0 +1,1 @@
+"""What the nodes share: conversions, parameters, life cycle, diagnostics, bags, and what a wheel environment lacks."""

@@ -1,0 +1,23 @@
+"""Environment variables that ROS needs where no setup.bash was sourced, and that Fast DDS needs to carry images."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from av_perception.paths import share_directory
+
+PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+
+
+def prepare_environment(environment=os.environ, network: bool = False):
+    """Fill in what is missing and touch nothing that is set; returns the mapping.
+
+    AMENT_PREFIX_PATH lets the wheels' packages be found; the Fast DDS profile keeps images whole (its defaults lose most of them).
+    """
+    environment.setdefault('AMENT_PREFIX_PATH', sys.prefix)
+    profile = share_directory() / 'config' / ('fastdds_network.xml' if network else 'fastdds_shared_memory.xml')
+    for variable in PROFILE_VARIABLES:
+        environment.setdefault(variable, str(profile))
+    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET' if network else 'LOCALHOST')
+    return environment

@@ -1,0 +1,166 @@
+"""The base of every node: parameters, life cycle, diagnostics, and how a node starts, fails and stops."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+
+from av_perception.errors import UserError
+from av_perception.ros import parameters
+from av_perception.ros.conversions import ns_from_time
+from av_perception.ros.diagnostics import Diagnostics
+from av_perception.ros.environment import prepare_environment
+from av_perception.ros.parameters import Parameter
+
+AUTOSTART = Parameter('autostart', True, 'Configure and activate at start; false leaves the transitions to a life-cycle manager.')
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class PerceptionNode(LifecycleNode):
+    """A life-cycle node that configures and activates itself unless told not to.
+
+    Subclasses name their PARAMETERS and implement `configure` (build the core, create publishers; raise UserError for what the user
+    can mend), `activate` (subscriptions through `subscribe`, timers through `every`) and, where they own threads or devices, `deactivate`.
+    """
+
+    NAME = ''
+    PARAMETERS: tuple[Parameter, ...] = ()
+
+    def __init__(self, **options):
+        super().__init__(self.NAME, **options)
+        self.is_active = False
+        self.failure: str | None = None
+        parameters.declare(self, (*self.PARAMETERS, AUTOSTART))
+        self.diagnostics = Diagnostics(self)
+        self._subscriptions_made, self._timers_made, self._publishers_made = [], [], []
+
+    # ---- for subclasses
+
+    def configure(self) -> None:
+        """Build what the parameters describe."""
+
+    def activate(self) -> None:
+        """Start to listen and to publish."""
+
+    def deactivate(self) -> None:
+        """Stop threads and close devices; subscriptions, timers and publishers are taken down by the base."""
+
+    def value(self, name: str):
+        """The value of a parameter."""
+        return self.get_parameter(name).value
+
+    def publisher(self, message_type, topic: str, qos):
+        """A publisher that lives from configure to clean-up."""
+        publisher = self.create_publisher(message_type, topic, qos)
+        self._publishers_made.append(publisher)
+        return publisher
+
+    def subscribe(self, message_type, topic: str, callback, qos, timeout_s: float | None = 1.0) -> None:
+        """A subscription that lives while active. Its rate and latency are monitored unless timeout_s is None; a message that the callback
+        refuses with ValueError is dropped, counted and named."""
+        full_name = self.resolve_topic_name(topic)
+        monitor = self.diagnostics.monitor(full_name, timeout_s) if timeout_s is not None else None
+
+        def receive(message):
+            if monitor is not None:
+                monitor.tick(1e-9 * (self.get_clock().now().nanoseconds - ns_from_time(message.header.stamp)))
+            try:
+                callback(message)
+            except ValueError as error:
+                self.diagnostics.count(f'messages dropped from {full_name}', str(error))
+            except UserError as error:
+                self.diagnostics.count(f'messages refused from {full_name}', str(error))
+
+        self._subscriptions_made.append(self.create_subscription(message_type, topic, receive, qos))
+
+    def every(self, period_s: float, callback) -> None:
+        """A timer that lives while active."""
+        self._timers_made.append(self.create_timer(period_s, callback))
+
+    # ---- life cycle
+
+    def on_configure(self, state: State) -> TransitionCallbackReturn:
+        """Life-cycle transition; a failure is logged as one line and kept in `failure`."""
+        return self._attempt(self.configure)
+
+    def on_activate(self, state: State) -> TransitionCallbackReturn:
+        """Life-cycle transition."""
+        result = self._attempt(self.activate)
+        self.is_active = result == TransitionCallbackReturn.SUCCESS
+        if not self.is_active:
+            self._take_down()
+        return result
+
+    def on_deactivate(self, state: State) -> TransitionCallbackReturn:
+        """Life-cycle transition."""
+        self._take_down()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
+        """Life-cycle transition."""
+        while self._publishers_made:
+            self.destroy_publisher(self._publishers_made.pop())
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
+        """Life-cycle transition."""
+        self._take_down()
+        return TransitionCallbackReturn.SUCCESS
+
+    def start(self) -> bool:
+        """Configure and activate. False when either failed; `failure` says why."""
+        success = TransitionCallbackReturn.SUCCESS
+        return self.trigger_configure() == success and self.trigger_activate() == success
+
+    def _attempt(self, step) -> TransitionCallbackReturn:
+        try:
+            step()
+        except UserError as error:
+            self.failure = str(error)
+            self.get_logger().error(self.failure)
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def _take_down(self) -> None:
+        self.is_active = False
+        self.deactivate()
+        while self._subscriptions_made:
+            self.destroy_subscription(self._subscriptions_made.pop())
+        while self._timers_made:
+            self.destroy_timer(self._timers_made.pop())
+        self.diagnostics.clear()
+
+
+def run_node(node_type: type[PerceptionNode], arguments: list[str] | None = None) -> int:
+    """The whole main() of a node's process. Returns the exit status: 0 after a signal, 2 when the user has something to mend."""
+    prepare_environment()
+    started = time.monotonic()
+    rclpy.init(args=arguments, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: rclpy.try_shutdown())
+    node = None
+    try:
+        node = node_type()
+        if node.value('autostart') and not node.start():
+            return 2
+        node.get_logger().info(f'ready after {time.monotonic() - started:.1f} s')
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        while rclpy.ok() and node.failure is None:
+            executor.spin_once(timeout_sec=0.2)
+        return 2 if node.failure else 0
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except UserError as error:
+        print(f'{node_type.NAME}: error: {error}', file=sys.stderr)
+        return 2
+    finally:
+        if node is not None:
+            node._take_down()
+            node.destroy_node()
+        rclpy.try_shutdown()

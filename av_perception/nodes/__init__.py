@@ -1,0 +1,1 @@
+"""One file per ROS node: parameters to config, message to array, a call of the core, array to message."""

@@ -1,0 +1,84 @@
+"""Sound from a sound card or from one audio file, chunk by chunk."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from av_perception.data import AudioChunk
+from av_perception.errors import UserError
+
+
+class AudioFile:
+    """A multichannel WAV or FLAC file, read in pieces. Raises UserError when it cannot be read."""
+
+    audio_start_s = 0.0
+
+    def __init__(self, path: str):
+        import soundfile
+        try:
+            self._file = soundfile.SoundFile(path)
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise UserError(f'cannot read the sound file {path}: {error}') from error
+        self.sample_rate, self.num_channels, self.num_samples = self._file.samplerate, self._file.channels, self._file.frames
+
+    def read_audio(self, start: int, count: int) -> np.ndarray:
+        """(count, channels) float32 samples from index `start`; fewer at the end of the file."""
+        self._file.seek(start)
+        return self._file.read(count, dtype='float32', always_2d=True)
+
+
+class SoundCard:
+    """All microphones of a sound card through PortAudio. Raises UserError that lists the cards when the wanted one cannot be opened."""
+
+    def __init__(self, device: str, num_channels: int, sample_rate: int):
+        self._portaudio = _import_sounddevice()
+        self.num_channels, self.sample_rate = num_channels, sample_rate
+        self._device = int(device) if device.isdigit() else device or None
+        self._stream = None
+        try:
+            self._portaudio.check_input_settings(self._device, num_channels, 'float32', samplerate=sample_rate)
+        except (ValueError, self._portaudio.PortAudioError) as error:
+            raise UserError(f"cannot open sound card '{device or 'default'}' with {num_channels} channels at {sample_rate} Hz: "
+                            f'{" ".join(str(error).split())}; inputs at hand: {self._inputs()}') from error
+
+    def start(self, chunk_size: int, now_ns, on_chunk, on_event, latency_s: float) -> None:
+        """Capture until `stop`. on_chunk(AudioChunk) comes from PortAudio's thread; on_event(text) counts overflows.
+
+        now_ns: reads the clock of the stamps; latency_s: delay of the card that its driver does not report.
+        """
+        state = {'next': 0, 'origin_s': None}
+
+        def callback(samples, frames, time, status):
+            if state['origin_s'] is None:
+                state['origin_s'] = time.inputBufferAdcTime
+            if status.input_overflow:   # the card lost samples: its own clock says how many
+                on_event('sound card overflows')
+                state['next'] = max(state['next'], round((time.inputBufferAdcTime - state['origin_s']) * self.sample_rate))
+            age_ns = round(1e9 * (time.currentTime - time.inputBufferAdcTime + latency_s))
+            on_chunk(AudioChunk(now_ns() - age_ns, self.sample_rate, state['next'], samples.copy()))
+            state['next'] += frames
+
+        self._stream = self._portaudio.InputStream(device=self._device, channels=self.num_channels, samplerate=self.sample_rate,
+                                                   blocksize=chunk_size, dtype='float32', callback=callback)
+        self._stream.start()
+
+    def stop(self) -> None:
+        """End the capture."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _inputs(self) -> str:
+        names = [f"{d['index']}: {d['name']} ({d['max_input_channels']} channels)"
+                 for d in self._portaudio.query_devices() if d['max_input_channels'] > 0]
+        return '; '.join(names) or 'none'
+
+
+def _import_sounddevice():
+    try:
+        import sounddevice
+    except OSError as error:   # the module is there, the PortAudio library is not
+        raise UserError('the PortAudio library is missing: install it (Debian, Ubuntu: apt-get install libportaudio2)') from error
+    except ImportError as error:
+        raise UserError('the Python package sounddevice is missing: pip install sounddevice') from error
+    return sounddevice

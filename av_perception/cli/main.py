@@ -1,0 +1,63 @@
+"""The av-perception command: one verb per module of av_perception.cli."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+from av_perception import __version__
+from av_perception.errors import UserError
+
+VERBS = {
+    'demo': 'three talkers in a simulated room, all nodes, headless: pictures and figures in demo_output/',
+    'up': 'start the suite for a head and keep it running',
+    'record': 'record the topics of a running graph to an MCAP bag',
+    'replay': 'play a bag into the graph',
+    'simulate': 'render a scene file to a recording folder with truth',
+    'localize': 'directions of the sources in a multichannel recording, without ROS',
+    'track': 'run the tracker offline on a recording folder, without ROS',
+    'evaluate': 'figures of merit of tracks against the truth',
+    'calibrate': 'learn the acoustic map of a head',
+    'benchmark': 'measure speed and accuracy',
+    'doctor': 'check sound card, cameras, models and the running graph; says what to do',
+}
+
+
+def build_parser(verb: str | None) -> argparse.ArgumentParser:
+    """The parser; only the chosen verb's module is imported, so that --help answers at once."""
+    parser = argparse.ArgumentParser(prog='av-perception', description='Who is around the robot, where they are and who is speaking.',
+                                     epilog='Start with: av-perception demo. Each verb has its own --help.')
+    parser.add_argument('--version', action='version', version=f'av-perception {__version__}')
+    verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
+    for name, text in VERBS.items():
+        if name != verb:
+            verbs.add_parser(name, help=text)
+            continue
+        module = importlib.import_module(f'av_perception.cli.{name}')
+        sub = verbs.add_parser(name, help=text, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point. Returns the exit status: 0 well, 1 it ran and did not succeed, 2 something for the user to mend, 130 interrupted."""
+    words = sys.argv[1:] if arguments is None else arguments
+    verb = next((word for word in words if word in VERBS), None)
+    options = build_parser(verb).parse_args(words)
+    try:
+        return options.run(options)
+    except UserError as error:
+        print(f'av-perception: error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:   # the reader of our output (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

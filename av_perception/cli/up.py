@@ -1,0 +1,48 @@
+"""Start the suite for a head and keep it running until Ctrl-C.
+
+  av-perception up nao                                 real sensors of a NAO
+  av-perception up simulated --source simulated        a simulated room, again and again the same
+  av-perception up my_head.yaml --source file --recording FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    from av_perception.ros.graph import ARGUMENTS
+    parser.add_argument('head', metavar='HEAD', help=ARGUMENTS['head'])
+    parser.add_argument('--source', choices=('device', 'file', 'simulated'), default='device', help=ARGUMENTS['source'])
+    parser.add_argument('--recording', default='', help=ARGUMENTS['recording'])
+    parser.add_argument('--scene', default='three_talkers', help=ARGUMENTS['scene'])
+    parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
+    parser.add_argument('--params-file', default='', help='YAML of node parameters instead of config/params.yaml')
+    parser.add_argument('--network', action='store_true', help='reach other hosts too (rviz on a laptop), not only this machine')
+    parser.add_argument('--log-level', default='info', choices=('debug', 'info', 'warn', 'error'))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Start all nodes, wait, stop all nodes. 2 when one ended by itself: it has said why."""
+    import os
+
+    from av_perception.heads import load_head
+    from av_perception.ros.environment import prepare_environment
+    from av_perception.ros.graph import nodes_for
+    from av_perception.ros.runner import GraphRunner
+
+    head = load_head(options.head)
+    arguments = {'head': options.head, 'source': options.source, 'recording': options.recording, 'scene': options.scene}
+    if options.source != 'device':
+        arguments['start_time'] = time.time() + 10.0   # every process needs a moment to start; sound and image must start together
+    environment = prepare_environment(dict(os.environ), network=options.network)
+    with GraphRunner(nodes_for(head), arguments, options.namespace, options.params_file, log_level=options.log_level, environment=environment) as graph:
+        try:
+            while not (ended := graph.failed()):
+                time.sleep(0.3)
+        except KeyboardInterrupt:
+            return 0
+        print(f'av-perception: {", ".join(ended)} ended; its last lines above say why. Stopping the others.')
+        return 2

@@ -1,0 +1,40 @@
+"""Node `speaking_status`: `tracks` to who is speaking, with a probability and hysteresis, on `speaking_status`."""
+
+from __future__ import annotations
+
+import sys
+
+from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
+
+from av_perception.ros import qos
+from av_perception.ros.conversions import speaking_frame_to_msg, track_frame_from_msg
+from av_perception.ros.node import PerceptionNode, run_node
+from av_perception.ros.settings import SPEAKING_PARAMETERS, speaking_config
+from av_perception.tracking.diarisation import SpeakingFilter
+
+
+class SpeakingStatusNode(PerceptionNode):
+    """One two-state hidden Markov filter per person; stamps and ids are those of the tracks."""
+
+    NAME = 'speaking_status'
+    PARAMETERS = SPEAKING_PARAMETERS
+
+    def configure(self) -> None:
+        self._filter = SpeakingFilter(speaking_config(self.value))
+        self._publisher = self.publisher(SpeakingStatusArray, 'speaking_status', qos.FEATURES)
+
+    def activate(self) -> None:
+        self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
+
+    def _on_tracks(self, message: TrackArray) -> None:
+        frame = self._filter.step(track_frame_from_msg(message))
+        self._publisher.publish(speaking_frame_to_msg(frame, message.header.frame_id))
+
+
+def main() -> None:
+    """Entry point of the process."""
+    sys.exit(run_node(SpeakingStatusNode))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,100 @@
+"""Node `stereo_camera`: rectified image pairs from two devices, video files or a simulated scene, on `left/...` and `right/...`."""
+
+from __future__ import annotations
+
+import sys
+
+from sensor_msgs.msg import CameraInfo, Image
+
+from av_perception.errors import UserError
+from av_perception.heads import load_head
+from av_perception.ros import qos
+from av_perception.ros.compat import TransformBroadcaster
+from av_perception.ros.conversions import camera_info, image_to_msg, transform_to_msg
+from av_perception.ros.node import PerceptionNode, run_node
+from av_perception.ros.parameters import Parameter
+from av_perception.ros.playback import HEAD, PLAYBACK, open_recording, start_ns
+from av_perception.ros.worker import Pacer
+from av_perception.vision.capture import CameraDevices, VideoFiles
+
+
+class StereoCameraNode(PerceptionNode):
+    """Publishes left and right image with one stamp, and their CameraInfo, at the camera's rate."""
+
+    NAME = 'stereo_camera'
+    PARAMETERS = (
+        HEAD,
+        Parameter('source', 'device', 'Where the images come from.', choices=('device', 'file', 'simulated')),
+        Parameter('left', '', 'Left camera or only one: a device number or path with source device, a video file with source file.'),
+        Parameter('right', '', 'Right camera, likewise; empty with one camera.'),
+        Parameter('latency_ms', 0.0, 'Time from exposure to delivery of an image by the device, in milliseconds.', 0.0, 1000.0),
+        *PLAYBACK,
+    )
+
+    def configure(self) -> None:
+        self._head = load_head(self.value('head'))
+        if self._head.camera is None:
+            raise UserError(f"head '{self._head.name}' has no camera: choose another head or leave stereo_camera out")
+        self._source = self._open_source()
+        sides = ('left', 'right') if self._source.has_right else ('left',)
+        self._images = [self.publisher(Image, f'{side}/image_raw', qos.IMAGES_OUT) for side in sides]
+        self._infos = [self.publisher(CameraInfo, f'{side}/camera_info', qos.IMAGES_OUT) for side in sides]
+        self._static = TransformBroadcaster(self, static=True)
+        self._pacer = None
+
+    def activate(self) -> None:
+        camera = self._head.camera
+        now = self.get_clock().now().nanoseconds
+        self._static.send([transform_to_msg(camera.base_from_optical, self._head.base_frame, camera.frame, now)])
+        self._pacer = Pacer(self._pairs(), lambda: self.get_clock().now().nanoseconds, self._finish, self._fail)
+
+    def deactivate(self) -> None:
+        if getattr(self, '_pacer', None) is not None:
+            self._pacer.stop()
+            self._pacer = None
+
+    def _open_source(self):
+        source, camera = self.value('source'), self._head.camera
+        if source == 'device':
+            return CameraDevices(self.value('left') or '0', self.value('right'), camera)
+        if source == 'file' and self.value('left'):
+            return VideoFiles(self.value('left'), self.value('right'), camera)
+        recording = open_recording(self)
+        if recording.num_frames == 0:
+            raise UserError('the recording has no images: leave stereo_camera out or choose another recording')
+        return recording
+
+    def _pairs(self):
+        """(due_ns, publish) for each pair; a device delivers a pair when it is there."""
+        first_ns = start_ns(self) + round(1e9 * self._source.video_start_s)
+        if self.value('source') == 'device':
+            latency_ns = round(1e6 * self.value('latency_ms'))
+            for _, _, left, right in self._source.images():
+                now = self.get_clock().now().nanoseconds
+                yield now, lambda pair=(now - latency_ns, left, right): self._publish(*pair)
+            return
+        for index, _, left, right in self._source.images():
+            stamp_ns = first_ns + round(1e9 * index / self._source.frame_rate)
+            yield stamp_ns, lambda pair=(stamp_ns, left, right): self._publish(*pair)
+
+    def _publish(self, stamp_ns: int, left, right) -> None:
+        camera = self._head.camera
+        for side, image in enumerate([left, right][:len(self._images)]):
+            self._infos[side].publish(camera_info(camera, stamp_ns, right=side == 1))
+            self._images[side].publish(image_to_msg(image, stamp_ns, camera.frame))
+
+    def _finish(self) -> None:
+        self.get_logger().info('the recording has ended')
+
+    def _fail(self, error: Exception) -> None:
+        self.get_logger().error(f'images stopped: {error}')
+        self.failure = str(error)
+
+
+def main() -> None:
+    """Entry point of the process."""
+    sys.exit(run_node(StereoCameraNode))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,53 @@
+"""The one description of the suite's graph: launch files, `av-perception up` and the demo start what stands here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PACKAGE = 'av_perception'
+ARGUMENTS = {
+    'head': 'Head profile: a name of config/heads or the path of a YAML file.',
+    'source': 'Where sound and images come from: device, file or simulated.',
+    'recording': 'With source file: the recording folder to play.',
+    'scene': 'With source simulated: a name of config/scenes or the path of a YAML file.',
+    'seed': 'With source simulated: seed of the scene, -1 for the scene\'s own.',
+    'start_time': 'When a recording or scene starts to play, seconds of the ROS clock; 0 starts at once.',
+}
+_PLAYBACK = ('source', 'recording', 'scene', 'seed', 'start_time')
+
+
+@dataclass(frozen=True)
+class NodeDescription:
+    """One node: `name` is also its executable and its module av_perception.nodes.<name>.
+
+    arguments: which of ARGUMENTS it takes as parameters; needs: 'microphones' or 'camera' when the node makes sense only with them;
+    sensor: it is a source of data, which real drivers can replace.
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    needs: str = ''
+    sensor: bool = False
+
+    @property
+    def module(self) -> str:
+        """For `python -m`."""
+        return f'{PACKAGE}.nodes.{self.name}'
+
+
+NODES = (
+    NodeDescription('microphone_array', ('head', *_PLAYBACK), 'microphones', sensor=True),
+    NodeDescription('stereo_camera', ('head', *_PLAYBACK), 'camera', sensor=True),
+    NodeDescription('audio_features', ('head',), 'microphones'),
+    NodeDescription('visual_features', ('head',), 'camera'),
+    NodeDescription('tracker', ('head',)),
+    NodeDescription('speaking_status'),
+    NodeDescription('visualizer', ('head',)),
+)
+TRUTH = NodeDescription('truth', _PLAYBACK, sensor=True)
+
+
+def nodes_for(head, truth: bool = False) -> tuple[NodeDescription, ...]:
+    """The nodes that a head (HeadProfile) can run."""
+    fitting = tuple(n for n in NODES if not n.needs or getattr(head, n.needs) is not None)
+    return (*fitting, TRUTH) if truth else fitting

@@ -1,0 +1,89 @@
+"""Starts the graph's nodes as processes, watches them and stops them: what `ros2 launch` does, where there is no launch."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from av_perception.paths import share_directory
+from av_perception.ros.environment import prepare_environment
+from av_perception.ros.graph import NodeDescription
+
+STOP_GRACE_S = 8.0
+
+
+class GraphRunner:
+    """The processes of one graph. Use as a context manager: leaving it stops every process, by force if need be."""
+
+    def __init__(self, nodes: tuple[NodeDescription, ...], arguments: dict, namespace: str = '', params_file: str = '', log_folder: Path | None = None,
+                 overrides: dict[str, dict] | None = None, log_level: str = 'info', environment: dict | None = None):
+        """arguments: values of graph.ARGUMENTS; overrides: further parameters per node name; log_folder: one file per node there, else the
+        nodes write to our own output."""
+        self._nodes, self._arguments, self._overrides = nodes, arguments, overrides or {}
+        self._ros_arguments = ['--log-level', log_level, '--params-file', params_file or str(share_directory() / 'config' / 'params.yaml')]
+        if namespace:
+            self._ros_arguments += ['-r', f'__ns:=/{namespace.strip("/")}']
+        self._log_folder = log_folder
+        self._environment = prepare_environment(dict(environment or os.environ))
+        self.processes: dict[str, subprocess.Popen] = {}
+
+    def __enter__(self) -> GraphRunner:
+        for node in self._nodes:
+            self.start(node)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    def start(self, node: NodeDescription) -> None:
+        """Start one node's process in a group of its own, so that Ctrl-C reaches it through us only."""
+        values = {k: self._arguments[k] for k in node.arguments if k in self._arguments} | self._overrides.get(node.name, {})
+        parameters = [word for name, value in values.items() for word in ('-p', f'{name}:={_yaml(value)}')]
+        command = [sys.executable, '-m', node.module, '--ros-args', *self._ros_arguments, *parameters]
+        output = None if self._log_folder is None else open(self.log_file(node.name), 'wb')
+        try:
+            self.processes[node.name] = subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                                         start_new_session=True)
+        finally:
+            if output is not None:
+                output.close()
+
+    def log_file(self, name: str) -> Path:
+        """Where a node's output goes."""
+        self._log_folder.mkdir(parents=True, exist_ok=True)
+        return self._log_folder / f'{name}.log'
+
+    def failed(self) -> dict[str, int]:
+        """Name and exit status of the nodes that have ended, for whatever reason."""
+        return {name: code for name, process in self.processes.items() if (code := process.poll()) is not None}
+
+    def last_words(self, name: str) -> str:
+        """The last error line of a node's log, for a message to the user."""
+        lines = self.log_file(name).read_text(errors='replace').splitlines() if self._log_folder else []
+        errors = [line for line in lines if '[ERROR]' in line or 'error:' in line.lower()]
+        return (errors or lines or ['no output'])[-1].strip()
+
+    def stop(self) -> dict[str, int]:
+        """SIGINT to all, wait, then SIGKILL to who does not listen. Returns the exit statuses."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + STOP_GRACE_S
+        for process in self.processes.values():
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        return {name: process.returncode for name, process in self.processes.items()}
+
+
+def _yaml(value) -> str:
+    """A parameter value as --ros-args reads it; strings quoted so that '5' stays a string and '' is one."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}'" if isinstance(value, str) else repr(value)

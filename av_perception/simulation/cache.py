@@ -1,0 +1,47 @@
+"""Rendered scenes kept between runs: a scene is rendered once, by whoever asks first."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from av_perception import __version__
+from av_perception.paths import cache_directory
+from av_perception.recording import Recording
+from av_perception.simulation import load_scene, simulate
+
+FORMAT = 1   # raise when rendering changes, so that old renderings are not taken for new
+
+
+def simulated_recording(scene_name: str, seed: int | None = None, progress=lambda fraction, text: None) -> Recording:
+    """The recording of a scene, rendered now if it is not in the cache; other processes wait for the one that renders.
+
+    seed: None takes the scene's own. progress(fraction, text). Raises UserError for a malformed scene or missing assets.
+    """
+    scene = load_scene(scene_name)
+    key = hashlib.sha256(repr((FORMAT, __version__, asdict(scene), seed)).encode()).hexdigest()[:12]
+    folder = cache_directory() / 'scenes' / f'{Path(scene_name).stem}-{key}'
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(folder.with_suffix('.lock')):
+        if not folder.is_dir():
+            partial = folder.with_suffix('.partial')
+            shutil.rmtree(partial, ignore_errors=True)
+            simulate(scene, partial, seed=seed, progress=progress)
+            partial.rename(folder)
+    return Recording.open(folder)
+
+
+@contextlib.contextmanager
+def _lock(path: Path):
+    """An exclusive lock between processes; the system lets go of it even when its holder dies."""
+    import fcntl
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,37 @@
+"""What all tests share: where the data is, and a private DDS domain for each test process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config):
+    """Keep the tests off any running robot's graph, off the network and out of the user's log folder."""
+    os.environ.setdefault('ROS_DOMAIN_ID', str(100 + os.getpid() % 100))
+    os.environ.setdefault('ROS_LOG_DIR', str(config.rootpath / '.pytest_cache' / 'ros_log'))
+    from av_perception.ros.environment import prepare_environment
+    prepare_environment()
+
+
+@pytest.fixture(scope='session')
+def data_directory() -> Path:
+    """The folder of real recordings (AV_PERCEPTION_DATA); skips where it is absent."""
+    path = Path(os.environ.get('AV_PERCEPTION_DATA', ROOT.parent / 'shared' / 'data'))
+    if not path.is_dir():
+        pytest.skip(f'no data at {path}: set AV_PERCEPTION_DATA')
+    return path
+
+
+@pytest.fixture()
+def ros_context():
+    """An initialised ROS context of its own."""
+    import rclpy
+    context = rclpy.context.Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.try_shutdown(context=context)

@@ -14,10 +14,10 @@ import time
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     from av_perception.ros.graph import ARGUMENTS
-    parser.add_argument('head', metavar='HEAD', help=ARGUMENTS['head'])
-    parser.add_argument('--source', choices=('device', 'file', 'simulated'), default='device', help=ARGUMENTS['source'])
-    parser.add_argument('--recording', default='', help=ARGUMENTS['recording'])
-    parser.add_argument('--scene', default='three_talkers', help=ARGUMENTS['scene'])
+    parser.add_argument('head', metavar='HEAD', help=ARGUMENTS['head'].description)
+    parser.add_argument('--source', choices=('device', 'file', 'simulated'), default='device', help=ARGUMENTS['source'].description)
+    parser.add_argument('--recording', default='', help=ARGUMENTS['recording'].description)
+    parser.add_argument('--scene', default='three_talkers', help=ARGUMENTS['scene'].description)
     parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
     parser.add_argument('--params-file', default='', help='YAML of node parameters instead of config/params.yaml')
     parser.add_argument('--network', action='store_true', help='reach other hosts too (rviz on a laptop), not only this machine')

@@ -53,8 +53,9 @@ class RecordingInfo:
 class Recording:
     """A recording folder opened and checked. Sound is read on demand, images are decoded one pair at a time."""
 
-    def __init__(self, folder: Path, info: RecordingInfo, head: HeadProfile, audio: Path, left: ImageSequence | None, right: ImageSequence | None):
-        self.folder, self.head, self.origin = folder, head, info.origin or {}
+    def __init__(self, folder: Path, info: RecordingInfo, head_name: str, head: HeadProfile, audio: Path, left: ImageSequence | None,
+                 right: ImageSequence | None):
+        self.folder, self.head_name, self.head, self.origin = folder, head_name, head, info.origin or {}
         self._audio, self._left, self._right = audio, left, right
         self.sample_rate, self.audio_start_s = info.sample_rate, info.audio_start
         sound = soundfile.info(str(audio))
@@ -73,12 +74,13 @@ class Recording:
         where = str(folder / 'recording.yaml')
         info = config_from_mapping(RecordingInfo, read_yaml(folder / 'recording.yaml'), where)
         own_head = folder / info.head
-        head = load_head(str(own_head) if own_head.is_file() else info.head)
+        head_name = str(own_head.resolve()) if own_head.is_file() else info.head
+        head = load_head(head_name)
         audio = _find_audio(folder)
         _check_audio(audio, info, head)
         left, right = find_images(folder, 'left'), find_images(folder, 'right')
         _check_images(folder, info, head, left, right)
-        return cls(folder, info, head, audio, left, right)
+        return cls(folder, info, head_name, head, audio, left, right)
 
     @property
     def has_right(self) -> bool:

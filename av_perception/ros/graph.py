@@ -5,13 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PACKAGE = 'av_perception'
+@dataclass(frozen=True)
+class Argument:
+    """A launch argument that becomes a parameter of some nodes; the default's type is the parameter's."""
+
+    default: str | int | float
+    description: str
+
+
 ARGUMENTS = {
-    'head': 'Head profile: a name of config/heads or the path of a YAML file.',
-    'source': 'Where sound and images come from: device, file or simulated.',
-    'recording': 'With source file: the recording folder to play.',
-    'scene': 'With source simulated: a name of config/scenes or the path of a YAML file.',
-    'seed': 'With source simulated: seed of the scene, -1 for the scene\'s own.',
-    'start_time': 'When a recording or scene starts to play, seconds of the ROS clock; 0 starts at once.',
+    'head': Argument('simulated', 'Head profile: a name of config/heads or the path of a YAML file.'),
+    'source': Argument('device', 'Where sound and images come from: device, file or simulated.'),
+    'recording': Argument('', 'With source file: the recording folder to play.'),
+    'scene': Argument('three_talkers', 'With source simulated: a name of config/scenes or the path of a YAML file.'),
+    'seed': Argument(-1, "With source simulated: seed of the scene, -1 for the scene's own."),
+    'start_time': Argument(0.0, 'When a recording or scene starts to play, seconds of the ROS clock; 0 starts at once.'),
 }
 _PLAYBACK = ('source', 'recording', 'scene', 'seed', 'start_time')
 

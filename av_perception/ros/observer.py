@@ -1,0 +1,157 @@
+"""A client of the whole graph: brings its nodes to life in order and collects what they say."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import rclpy
+from av_perception_msgs.msg import SpeakingStatusArray, TrackArray, TruthArray
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from sensor_msgs.msg import Image
+
+from av_perception.data import SpeakingFrame, TrackFrame
+from av_perception.errors import UserError
+from av_perception.ros import qos
+from av_perception.ros.conversions import image_from_msg, ns_from_time, speaking_frame_from_msg, track_frame_from_msg
+
+CALL_TIMEOUT_S = 10.0
+
+
+class GraphObserver:
+    """Spins in a thread of its own. Use as a context manager.
+
+    tracks and speaking: frames by stamp_ns; latency_ns: per stamp, from the image's stamp to the arrival of its speaking status;
+    truth_stamps; diagnostics: last counters and message per node.
+    """
+
+    def __init__(self, namespace: str = '', on_overlay=None):
+        """on_overlay(stamp_ns, image) is called for every overlay image, from the observer's thread."""
+        self._context = rclpy.context.Context()
+        rclpy.init(context=self._context, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+        self.node = rclpy.create_node('graph_observer', namespace=namespace, context=self._context)
+        self.tracks: dict[int, TrackFrame] = {}
+        self.speaking: dict[int, SpeakingFrame] = {}
+        self.latency_ns: dict[int, int] = {}
+        self.truth_stamps: list[int] = []
+        self.diagnostics: dict[str, dict[str, str]] = {}
+        self._on_overlay = on_overlay
+        self._subscribe()
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+
+    def __enter__(self) -> GraphObserver:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        rclpy.try_shutdown(context=self._context)
+        self._thread.join(timeout=5.0)
+
+    def now_ns(self) -> int:
+        """The ROS time."""
+        return self.node.get_clock().now().nanoseconds
+
+    def state(self, name: str) -> int | None:
+        """Life-cycle state id of a node (lifecycle_msgs/State), None while it does not answer."""
+        client = self.node.create_client(GetState, f'{name}/get_state')
+        try:
+            return self._call(client, GetState.Request(), 1.0).current_state.id
+        except TimeoutError:
+            return None
+        finally:
+            self.node.destroy_client(client)
+
+    def wait_for_state(self, name: str, state: int, deadline: float, alive=lambda: True) -> bool:
+        """Wait until a node reaches a life-cycle state; False at the deadline (time.monotonic) or when `alive` says no."""
+        while time.monotonic() < deadline and alive():
+            if self.state(name) == state:
+                return True
+            time.sleep(0.1)
+        return False
+
+    def transition(self, name: str, transition: int) -> bool:
+        """Trigger a life-cycle transition (lifecycle_msgs/Transition)."""
+        client = self.node.create_client(ChangeState, f'{name}/change_state')
+        request = ChangeState.Request(transition=Transition(id=transition))
+        try:
+            return self._call(client, request, CALL_TIMEOUT_S).success
+        finally:
+            self.node.destroy_client(client)
+
+    def set_start_time(self, name: str, seconds: float) -> None:
+        """Set the parameter start_time of a node that plays a recording."""
+        client = self.node.create_client(SetParameters, f'{name}/set_parameters')
+        value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=seconds)
+        result = self._call(client, SetParameters.Request(parameters=[Parameter(name='start_time', value=value)]), CALL_TIMEOUT_S)
+        self.node.destroy_client(client)
+        if not result.results[0].successful:
+            raise UserError(f'{name} refused its start time: {result.results[0].reason}')
+
+    def start_together(self, names: list[str], lead_s: float = 1.5) -> int:
+        """Configure the playing nodes, give all of them one start time `lead_s` from now, activate them. Returns that time [ns]."""
+        for name in names:
+            if not self.transition(name, Transition.TRANSITION_CONFIGURE):
+                raise UserError(f'{name} could not be configured; its log says why')
+        start_ns = self.now_ns() + round(1e9 * lead_s)
+        for name in names:
+            self.set_start_time(name, 1e-9 * start_ns)
+            if not self.transition(name, Transition.TRANSITION_ACTIVATE):
+                raise UserError(f'{name} could not be activated; its log says why')
+        return start_ns
+
+    def frames(self) -> list[tuple[TrackFrame, SpeakingFrame]]:
+        """All track frames in order of their stamps, each with its speaking frame (an empty one if that never came)."""
+        return [(frame, self.speaking.get(stamp, SpeakingFrame(stamp, ()))) for stamp, frame in sorted(self.tracks.items())]
+
+    def _subscribe(self) -> None:
+        node = self.node
+        node.create_subscription(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
+        node.create_subscription(SpeakingStatusArray, 'speaking_status', self._on_speaking, qos.FEATURES)
+        node.create_subscription(TruthArray, 'truth', lambda m: self.truth_stamps.append(ns_from_time(m.header.stamp)), qos.FEATURES)
+        node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 20)
+        if self._on_overlay is not None:
+            node.create_subscription(Image, 'overlay/image_raw', self._on_image, qos.images_in(reliable=True))
+
+    def _on_tracks(self, message: TrackArray) -> None:
+        frame = track_frame_from_msg(message)
+        self.tracks[frame.stamp_ns] = frame
+
+    def _on_speaking(self, message: SpeakingStatusArray) -> None:
+        frame = speaking_frame_from_msg(message)
+        self.speaking[frame.stamp_ns] = frame
+        self.latency_ns[frame.stamp_ns] = self.now_ns() - frame.stamp_ns
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.diagnostics[status.name.rsplit('/', 1)[-1]] = {'message': status.message, **{v.key: v.value for v in status.values}}
+
+    def _on_image(self, message: Image) -> None:
+        self._on_overlay(ns_from_time(message.header.stamp), image_from_msg(message))
+
+    def _call(self, client, request, timeout_s: float):
+        done = threading.Event()
+        if not client.wait_for_service(timeout_sec=timeout_s):
+            raise TimeoutError(client.srv_name)
+        future = client.call_async(request)
+        future.add_done_callback(lambda _: done.set())
+        if not done.wait(timeout_s):
+            raise TimeoutError(client.srv_name)
+        return future.result()
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+
+
+def is_active(state: int | None) -> bool:
+    """Whether a life-cycle state id means active."""
+    return state == State.PRIMARY_STATE_ACTIVE

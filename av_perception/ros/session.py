@@ -1,0 +1,117 @@
+"""Plays one recording through the whole graph, all nodes as processes over DDS, and gathers what comes out."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifecycle_msgs.msg import State
+
+from av_perception.data import SpeakingFrame, TrackFrame
+from av_perception.errors import UserError
+from av_perception.recording import Recording
+from av_perception.ros.environment import prepare_environment
+from av_perception.ros.graph import nodes_for
+from av_perception.ros.observer import GraphObserver
+from av_perception.ros.runner import GraphRunner
+
+START_TIMEOUT_S = 90.0
+TAIL_S = 1.0   # the last image needs a moment to travel through the graph
+
+
+@dataclass(frozen=True)
+class SessionResult:
+    """What the graph said. frames: tracks and speaking status per stamp; origin_ns: the ROS time of second 0 of the recording;
+    latency_ms: from each image's stamp to the arrival of its speaking status; exit_statuses: of the nodes, after SIGINT."""
+
+    frames: list[tuple[TrackFrame, SpeakingFrame]]
+    origin_ns: int
+    latency_ms: list[float]
+    truth_messages: int
+    exit_statuses: dict[str, int]
+    diagnostics: dict[str, dict[str, str]]
+
+
+def play_through_graph(recording: Recording, log_folder: Path, on_overlay=None, bag: Path | None = None,
+                       progress=lambda fraction, text: None) -> SessionResult:
+    """Start the graph on a DDS domain of its own, play the recording once in real time, stop the graph.
+
+    on_overlay(stamp_ns, image); bag: folder of an MCAP bag to record; progress(fraction, text). Raises UserError when a node fails.
+    """
+    environment = prepare_environment(os.environ)
+    environment.setdefault('ROS_DOMAIN_ID', str(random.randrange(1, 100)))   # a demo must not talk to a robot's graph
+    nodes = nodes_for(recording.head, truth=recording.truth is not None)
+    if recording.num_frames == 0:
+        nodes = tuple(n for n in nodes if n.needs != 'camera')
+    arguments = {'head': recording.head_name, 'source': 'file', 'recording': str(recording.folder.resolve())}
+    sensors = [n.name for n in nodes if n.sensor]
+    overrides = {name: {'autostart': False} for name in sensors}
+    progress(0.0, 'starting the nodes')
+    with GraphObserver(on_overlay=on_overlay) as observer, \
+            GraphRunner(nodes, arguments, overrides=overrides, log_folder=log_folder) as graph, BagProcess(bag, log_folder):
+        _wait_until_up(observer, graph, sensors, progress)
+        origin_ns = observer.start_together(sensors)
+        _wait_until_played(observer, graph, origin_ns, recording.duration_s, progress)
+        exit_statuses = graph.stop()
+        latency_ms = [1e-6 * latency for latency in observer.latency_ns.values()]
+        return SessionResult(observer.frames(), origin_ns, latency_ms, len(observer.truth_stamps), exit_statuses, observer.diagnostics)
+
+
+def _wait_until_up(observer: GraphObserver, graph: GraphRunner, sensors: list[str], progress) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    for number, name in enumerate(graph.processes):
+        wanted = State.PRIMARY_STATE_UNCONFIGURED if name in sensors else State.PRIMARY_STATE_ACTIVE
+        if not observer.wait_for_state(name, wanted, deadline, alive=lambda: not graph.failed()):
+            _raise_failed(graph)
+            raise UserError(f'the node {name} did not start within {START_TIMEOUT_S:.0f} s; see {graph.log_file(name)}')
+        progress(0.0, f'{number + 1} of {len(graph.processes)} nodes are up')
+
+
+def _wait_until_played(observer: GraphObserver, graph: GraphRunner, origin_ns: int, duration_s: float, progress) -> None:
+    while (elapsed_s := 1e-9 * (observer.now_ns() - origin_ns)) < duration_s + TAIL_S:
+        _raise_failed(graph)
+        progress(min(1.0, max(0.0, elapsed_s / duration_s)), _summary(observer))
+        time.sleep(0.1)
+
+
+def _raise_failed(graph: GraphRunner) -> None:
+    for name, status in graph.failed().items():
+        raise UserError(f'the node {name} ended with status {status}: {graph.last_words(name)} (log: {graph.log_file(name)})')
+
+
+def _summary(observer: GraphObserver) -> str:
+    if not observer.speaking:
+        return 'waiting for the first people'
+    latest = observer.speaking[max(observer.speaking)]
+    speaking = [str(s.id) for s in latest.statuses if s.speaking]
+    return f'{len(latest.statuses)} people, ' + (f'speaking: {", ".join(speaking)}' if speaking else 'nobody speaks')
+
+
+class BagProcess:
+    """`av-perception record` as a process, for the time of a session; does nothing without a folder."""
+
+    def __init__(self, folder: Path | None, log_folder: Path):
+        self._folder, self._log = folder, log_folder / 'bag_recorder.log'
+        self._process = None
+
+    def __enter__(self) -> BagProcess:
+        if self._folder is not None:
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            with open(self._log, 'wb') as log:
+                self._process = subprocess.Popen([sys.executable, '-m', 'av_perception.cli.main', 'record', '-o', str(self._folder)],
+                                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(15.0)
+            except subprocess.TimeoutExpired:
+                self._process.kill()

@@ -1,0 +1,34 @@
+"""Starts the suite on a head: ros2 launch av_perception head.launch.py head:=nao"""
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from av_perception.ros.graph import ARGUMENTS, NODES
+
+SHARE = get_package_share_directory('av_perception')
+COMMON = {
+    'namespace': ('', 'Namespace of all nodes and topics.'),
+    'params_file': (SHARE + '/config/params.yaml', 'YAML file with the parameters of the nodes.'),
+    'use_sim_time': ('false', 'Take the time from /clock.'),
+    'log_level': ('info', 'debug, info, warn or error.'),
+    'dds_profile': (SHARE + '/config/fastdds_network.xml', 'Fast DDS profile: shared memory keeps images whole.'),
+}
+
+
+def generate_launch_description():
+    """One process per node of the graph."""
+    arguments = [DeclareLaunchArgument(name, default_value=str(argument.default), description=argument.description)
+                 for name, argument in ARGUMENTS.items()]
+    arguments += [DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in COMMON.items()]
+    profile = [SetEnvironmentVariable(name, LaunchConfiguration('dds_profile'))
+               for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')]
+    nodes = [Node(package='av_perception', executable=node.name, name=node.name, namespace=LaunchConfiguration('namespace'), output='screen',
+                  parameters=[LaunchConfiguration('params_file'), {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)},
+                              {name: ParameterValue(LaunchConfiguration(name), value_type=type(ARGUMENTS[name].default)) for name in node.arguments}],
+                  arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')])
+             for node in NODES]
+    return LaunchDescription([*arguments, *profile, *nodes])

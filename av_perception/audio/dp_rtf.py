@@ -1,0 +1,112 @@
+"""Direct-path relative transfer functions (DP-RTF) of 2 to 16 microphones by recursive least squares on cross-relations.
+
+Convolutive transfer function model (Li, Girin, Horaud and Gannot 2016, 2019): in one frequency bin microphone i hears
+x_i(p) = sum_q a_i(q) s(p - q), so that every pair satisfies x_i^T a_j - x_j^T a_i = 0 with x_i = [x_i(p) .. x_i(p - Q + 1)].
+The first taps a_i(0) carry the direct path; their ratios are the DP-RTF. Everything is batched over the bins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class DpRtfConfig:
+    """num_taps: Q, length of the transfer functions in frames; memory_s: length of the exponential memory, hop / (1 - lambda).
+
+    loading: diagonal regulariser relative to the mean power.
+    """
+
+    num_taps: int = 4
+    memory_s: float = 0.2
+    loading: float = 1e-3
+
+    def __post_init__(self):
+        if not 1 <= self.num_taps <= 32:
+            raise ValueError(f'num_taps must lie in 1..32, not {self.num_taps}')
+        if self.memory_s <= 0:
+            raise ValueError(f'memory_s must be positive, not {self.memory_s}')
+        if self.loading < 0:
+            raise ValueError(f'loading must not be negative, not {self.loading}')
+
+
+class CrossRelationRls:
+    """Exponentially weighted least squares on the cross-relations of all pairs, in information form.
+
+    The recursion keeps, per bin, the weighted correlation C_ij = sum_p' lambda^(p - p') conj(x_i) x_j^T (Q x Q blocks) of the stacked
+    microphone signals. The cost sum_{i<j} |x_i^T a_j - x_j^T a_i|^2 is the form a^H R a with R_jj = sum_{i != j} C_ii and
+    R_ji = -C_ij: the normal matrix that covariance-form recursive least squares inverts step by step.
+    """
+
+    def __init__(self, config: DpRtfConfig, num_bins: int, num_channels: int, hop_s: float):
+        self._config = config
+        self._num_channels = num_channels
+        self._forgetting = np.exp(-hop_s / config.memory_s)
+        self._history = np.zeros((num_bins, num_channels, config.num_taps - 1), complex)
+        size = num_channels * config.num_taps
+        self._correlation = np.zeros((num_bins, size, size), complex)
+
+    def update(self, frames: np.ndarray) -> None:
+        """Take (frames, bins, channels) consecutive spectra into the recursion."""
+        num_frames, taps = len(frames), self._config.num_taps
+        series = np.concatenate([self._history, frames.transpose(1, 2, 0)], axis=-1)
+        self._history = series[..., series.shape[-1] - taps + 1:]
+        windows = np.lib.stride_tricks.sliding_window_view(series, taps, axis=-1)[..., ::-1]   # (bins, channels, frames, taps), newest tap first
+        stacked = np.ascontiguousarray(windows.transpose(0, 1, 3, 2)).reshape(len(series), -1, num_frames)
+        weight = self._forgetting ** np.arange(num_frames - 1, -1, -1)
+        self._correlation *= self._forgetting ** num_frames
+        self._correlation += (stacked.conj() * weight) @ stacked.transpose(0, 2, 1)
+
+    def normal_matrix(self, bins) -> np.ndarray:
+        """(bins, I Q, I Q) cross-relation normal matrices R, rows and columns ordered microphone, tap."""
+        taps, channels = self._config.num_taps, self._num_channels
+        blocks = self._correlation[bins].reshape(-1, channels, taps, channels, taps)
+        normal = -blocks.transpose(0, 3, 2, 1, 4)
+        total = np.einsum('fiqip->fqp', blocks)
+        for channel in range(channels):
+            normal[:, channel, :, channel] += total
+        return normal.reshape(-1, channels * taps, channels * taps)
+
+    def solve(self, bins) -> tuple[np.ndarray, np.ndarray]:
+        """First taps and normalised residual of the least-squares filters of the chosen bins (a mask or indices).
+
+        Eliminating all but the first taps alpha leaves the cost alpha^H M^-1 alpha with M the first-tap block of R^-1. The
+        minimum under |alpha| = 1 (eigenvector of M's largest eigenvalue) favours no microphone, so a weak reference does no harm.
+
+        Returns taps (bins, channels), unit norm, and residual (bins,) in [0, 1]: remaining share of the cost of unrelated signals.
+        """
+        reduced, baseline = self._first_tap_inverse(bins)
+        values, vectors = np.linalg.eigh(reduced)
+        largest = values[:, -1]
+        residual = 1 / np.maximum(largest * baseline, 1.0)
+        return vectors[:, :, -1], residual
+
+    def solve_reference(self, bins) -> np.ndarray:
+        """(bins, channels) first taps of the classical solution, constrained to a_1(0) = 1."""
+        reduced, _ = self._first_tap_inverse(bins)
+        return reduced[:, :, 0] / reduced[:, :1, 0]
+
+    def _first_tap_inverse(self, bins) -> tuple[np.ndarray, np.ndarray]:
+        """M (bins, I, I) and the cost (bins,) per unit of tap energy if the microphones were unrelated."""
+        taps, channels = self._config.num_taps, self._num_channels
+        normal = self.normal_matrix(bins)
+        diagonal = np.einsum('fkk->fk', normal)
+        baseline = diagonal[:, ::taps].real.mean(axis=1)
+        diagonal += (self._config.loading * baseline + np.finfo(float).tiny)[:, None]
+        first = np.eye(channels * taps)[:, ::taps]
+        inverse = np.linalg.solve(normal, np.broadcast_to(first, (len(normal), *first.shape)))[:, ::taps]
+        return 0.5 * (inverse + inverse.conj().transpose(0, 2, 1)), baseline
+
+
+def relative_transfer(first_taps: np.ndarray) -> np.ndarray:
+    """Bounded DP-RTF of the non-reference microphones: ct_i = c_i / sqrt(1 + |c_i|^2) with c_i = a_i(0) / a_1(0).
+
+    first_taps: (..., channels), any scale. Returns (..., channels - 1) complex, |ct| < 1; 0 where both taps vanish.
+    """
+    reference, others = first_taps[..., :1], first_taps[..., 1:]
+    magnitude = np.abs(reference)
+    phase = np.divide(reference, magnitude, out=np.ones_like(reference), where=magnitude > 0)
+    norm = np.hypot(magnitude, np.abs(others))
+    return np.divide(others * phase.conj(), norm, out=np.zeros_like(others), where=norm > 0)

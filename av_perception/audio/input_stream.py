@@ -1,0 +1,83 @@
+"""Checks a stream of sound chunks, keeps its time and brings it to the sample rate of the analysis."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+import numpy as np
+
+from av_perception.data import AudioChunk
+from av_perception.errors import UserError
+
+_CLIPPED = 0.999
+
+
+class InputStream:
+    """Chunks as captured in, float32 samples at `output_rate` out.
+
+    Counts in `counters`: gaps, backward stamps, chunks dropped for NaN or infinity, clipped chunks, silent chunks.
+    """
+
+    def __init__(self, num_channels: int, input_rate: int, output_rate: int, counters: Counter):
+        self._num_channels, self._input_rate, self._output_rate = num_channels, input_rate, output_rate
+        self._counters = counters
+        self._resampler = _make_resampler(input_rate, output_rate, num_channels) if input_rate != output_rate else None
+        self._anchors: deque[tuple[int, int]] = deque(maxlen=256)   # (samples since the last restart, stamp_ns) of the recent chunks
+        self._received = 0
+        self._next_sample: int | None = None
+        self._last_stamp = 0
+
+    def push(self, chunk: AudioChunk) -> tuple[np.ndarray, bool]:
+        """((samples, channels) at the output rate, whether the stream started afresh before them). Raises UserError on a wrong shape or rate."""
+        samples = self._checked(chunk)
+        if not np.isfinite(samples).all():
+            self._counters['chunks dropped for NaN'] += 1
+            return np.zeros((0, self._num_channels), np.float32), False
+        restarted = self._restart_if_broken(chunk)
+        self._count_levels(samples)
+        self._anchors.append((self._received, chunk.stamp_ns))
+        self._received += len(samples)
+        self._next_sample, self._last_stamp = chunk.first_sample + len(samples), chunk.stamp_ns
+        if self._resampler is not None and len(samples):
+            samples = self._resampler.resample_chunk(samples)
+        return samples, restarted
+
+    def stamp_ns(self, output_sample: float) -> int:
+        """Capture time of a sample, counted at the output rate since the last restart (the resampler's output is free of delay)."""
+        position = output_sample * self._input_rate / self._output_rate
+        start, stamp = next((a for a in reversed(self._anchors) if a[0] <= position), self._anchors[0])
+        return stamp + round((position - start) * 1e9 / self._input_rate)
+
+    def _checked(self, chunk: AudioChunk) -> np.ndarray:
+        samples = np.asarray(chunk.samples)
+        if samples.ndim != 2 or samples.shape[1] != self._num_channels:
+            raise UserError(f'the sound has the shape {samples.shape}, expected (samples, {self._num_channels}): check the channel count')
+        if chunk.sample_rate != self._input_rate:
+            raise UserError(f'the sound came at {chunk.sample_rate} Hz, expected {self._input_rate} Hz')
+        return np.ascontiguousarray(samples, np.float32)
+
+    def _restart_if_broken(self, chunk: AudioChunk) -> bool:
+        if self._next_sample is None:
+            return False
+        gap, backward = chunk.first_sample != self._next_sample, chunk.stamp_ns < self._last_stamp
+        self._counters['gaps in the sound'] += int(gap)
+        self._counters['backward audio stamps'] += int(backward)
+        if gap or backward:
+            self._anchors.clear()
+            self._received = 0
+            if self._resampler is not None:
+                self._resampler.clear()
+        return gap or backward
+
+    def _count_levels(self, samples: np.ndarray) -> None:
+        peak = float(np.abs(samples).max(initial=0.0))
+        self._counters['clipped chunks'] += int(peak >= _CLIPPED)
+        self._counters['silent chunks'] += int(len(samples) > 0 and peak == 0.0)
+
+
+def _make_resampler(input_rate: int, output_rate: int, num_channels: int):
+    try:
+        from soxr import ResampleStream
+    except ImportError as error:
+        raise UserError(f'sound at {input_rate} Hz needs the Python package soxr (pip install soxr), or a device at {output_rate} Hz') from error
+    return ResampleStream(input_rate, output_rate, num_channels, dtype='float32')

@@ -12,6 +12,7 @@ from av_perception.audio.capture import AudioFile, SoundCard
 from av_perception.data import AudioChunk
 from av_perception.errors import UserError
 from av_perception.heads import load_head
+from av_perception.recording.timing import sample_stamp_ns
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
 from av_perception.ros.conversions import audio_chunk_to_msg, transform_to_msg
@@ -81,12 +82,12 @@ class MicrophoneArrayNode(PerceptionNode):
     def _chunks(self):
         """(due_ns, publish) for each chunk: a chunk is due when its last sample was captured."""
         source, size = self._source, self._chunk_size
-        first_ns = start_ns(self) + round(1e9 * source.audio_start_s)
+        origin_ns = start_ns(self)
         for first in range(0, source.num_samples - size + 1, size):
             samples = source.read_audio(first, size)
-            stamp_ns = first_ns + first * 1_000_000_000 // source.sample_rate
+            stamp_ns = origin_ns + sample_stamp_ns(source, first)
             chunk = AudioChunk(stamp_ns, source.sample_rate, first, np.asarray(samples, np.float32))
-            yield stamp_ns + size * 1_000_000_000 // source.sample_rate, lambda chunk=chunk: self._publish(chunk)
+            yield origin_ns + sample_stamp_ns(source, first + size), lambda chunk=chunk: self._publish(chunk)
 
     def _publish(self, chunk: AudioChunk) -> None:
         self._publisher.publish(audio_chunk_to_msg(chunk, self._head.microphones.frame))

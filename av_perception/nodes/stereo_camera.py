@@ -8,6 +8,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from av_perception.errors import UserError
 from av_perception.heads import load_head
+from av_perception.recording.timing import image_stamp_ns
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
 from av_perception.ros.conversions import camera_info, image_to_msg, transform_to_msg
@@ -66,7 +67,7 @@ class StereoCameraNode(PerceptionNode):
 
     def _pairs(self):
         """(due_ns, publish) for each pair; a device delivers a pair when it is there."""
-        first_ns = start_ns(self) + round(1e9 * self._source.video_start_s)
+        origin_ns = start_ns(self)
         if self.value('source') == 'device':
             latency_ns = round(1e6 * self.value('latency_ms'))
             for _, _, left, right in self._source.images():
@@ -74,7 +75,7 @@ class StereoCameraNode(PerceptionNode):
                 yield now, lambda pair=(now - latency_ns, left, right): self._publish(*pair)
             return
         for index, _, left, right in self._source.images():
-            stamp_ns = first_ns + round(1e9 * index / self._source.frame_rate)
+            stamp_ns = origin_ns + image_stamp_ns(self._source, index)
             yield stamp_ns, lambda pair=(stamp_ns, left, right): self._publish(*pair)
 
     def _publish(self, stamp_ns: int, left, right) -> None:

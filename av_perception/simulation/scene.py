@@ -1,0 +1,208 @@
+"""A scene: a room, a head in it, and talkers who move and speak. Read from a YAML file (`config/scenes/`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyroomacoustics
+from scipy.interpolate import PchipInterpolator
+
+from av_perception.config import config_from_mapping, read_yaml
+from av_perception.errors import UserError
+from av_perception.heads import HeadProfile, load_head
+from av_perception.paths import resolve_resource
+from av_perception.simulation.assets import PHOTOGRAPHS, VOICES
+
+WALL_MARGIN = 0.2  # a head centre keeps this distance [m] from the walls
+HEAD_MARGIN = 0.4  # and this one from the robot's head
+
+
+@dataclass(frozen=True)
+class RoomConfig:
+    """A box. size: length (x), width (y), height (z) [m]; t60 [s], 0 for no echo; head_position: the head's base frame in the room [m],
+    its axes parallel to the room's; snr_db: mean speech at the microphones over their own white noise."""
+
+    size: tuple[float, float, float] = (6.0, 5.0, 2.8)
+    t60: float = 0.3
+    head_position: tuple[float, float, float] = (1.0, 2.5, 1.4)
+    snr_db: float = 30.0
+
+    def __post_init__(self):
+        if not all(1.0 <= length <= 50.0 for length in self.size):
+            raise ValueError(f'size must lie in 1..50 m, not {self.size}')
+        if not all(0.1 <= p <= length - 0.1 for p, length in zip(self.head_position, self.size)):
+            raise ValueError(f'head_position {self.head_position} is not inside the room of {self.size}')
+        if not 0.0 <= self.t60 <= 1.5:
+            raise ValueError(f't60 must lie in 0..1.5 s, not {self.t60}')
+        if not -20.0 <= self.snr_db <= 100.0:
+            raise ValueError(f'snr_db must lie in -20..100 dB, not {self.snr_db}')
+        if self.t60 > 0:
+            self.absorption()
+
+    def absorption(self) -> tuple[float, int]:
+        """(energy absorption of the walls, image order that reaches t60), by Sabine's formula."""
+        if self.t60 == 0:
+            return 1.0, 0
+        try:
+            return pyroomacoustics.inverse_sabine(self.t60, self.size)
+        except ValueError as error:
+            raise ValueError(f't60 of {self.t60} s is too short for a room of {self.size} m: 0 gives no echo at all') from error
+
+
+@dataclass(frozen=True)
+class ConversationConfig:
+    """How turns are drawn for talkers without `turns` of their own.
+
+    turn: shortest and longest turn [s]; overlap: share of the speech during which two speak; pause: mean silence [s] between turns that do not overlap.
+    """
+
+    turn: tuple[float, float] = (1.5, 4.0)
+    overlap: float = 0.15
+    pause: float = 0.5
+
+    def __post_init__(self):
+        if not 0.3 <= self.turn[0] <= self.turn[1]:
+            raise ValueError(f'turn must be shortest, longest with 0.3 <= shortest <= longest, not {self.turn}')
+        if not 0.0 <= self.overlap <= 0.25:
+            raise ValueError(f'overlap must lie in 0..0.25, not {self.overlap}')
+        if not 0.0 <= self.pause <= 30.0:
+            raise ValueError(f'pause must lie in 0..30 s, not {self.pause}')
+
+
+@dataclass(frozen=True)
+class TalkerConfig:
+    """One talker.
+
+    waypoints: rows of time [s], x, y, z [m] of the head centre in the head's base frame, joined smoothly, held before the first and after the
+    last; voice: an asset's name or a sound file; photo: an asset's name or an image file; clip: a video file of a talking face
+    instead of both; face: x, y, width, height [px] of the face in `photo` or `clip` (assets know theirs); turns: [start, end] pairs [s].
+    """
+
+    id: int
+    waypoints: tuple[tuple[float, float, float, float], ...]
+    voice: str = ''
+    photo: str = ''
+    clip: str = ''
+    face: tuple[float, float, float, float] | None = None
+    turns: tuple[tuple[float, float], ...] | None = None
+
+    def __post_init__(self):
+        if self.id < 0:
+            raise ValueError(f'id must not be negative: {self.id}')
+        table = np.array(self.waypoints, float)
+        if not len(table) or not np.isfinite(table).all():
+            raise ValueError('waypoints needs at least one row of four finite numbers: time, x, y, z')
+        if (np.diff(table[:, 0]) <= 0).any():
+            raise ValueError(f'the times of the waypoints must grow: {table[:, 0].tolist()}')
+        if bool(self.clip) == bool(self.voice):
+            raise ValueError('a talker needs either a voice or a clip')
+        if self.clip and self.photo:
+            raise ValueError('a talker with a clip has no photo')
+        if (self.clip or self.photo not in (*PHOTOGRAPHS, '')) and self.face is None:
+            raise ValueError('face: [x, y, width, height] in pixels is missing for a photo or clip of your own')
+        if self.face is not None and min(self.face[2:]) < 8:
+            raise ValueError(f'face must be at least 8 pixels wide and high: {self.face}')
+        ends = np.ravel(self.turns if self.turns is not None else ())
+        if (np.diff(ends) < 0).any() or (ends < 0).any() or (ends[::2] == ends[1::2]).any():
+            raise ValueError(f'turns must be [start, end] pairs in order, without overlap: {self.turns}')
+
+    def positions(self, time_s) -> np.ndarray:
+        """(..., 3) head centre [m] in the head's base frame: monotone cubic between waypoints, so that a stop is a stop."""
+        table = np.array(self.waypoints, float)
+        time_s = np.clip(np.asarray(time_s, float), table[0, 0], table[-1, 0])
+        if len(table) == 1:
+            return np.broadcast_to(table[0, 1:], (*time_s.shape, 3)).copy()
+        return PchipInterpolator(table[:, 0], table[:, 1:], axis=0)(time_s)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene. duration [s]; seed: of turns and noise; head: a head profile's name or file."""
+
+    duration: float
+    talkers: tuple[TalkerConfig, ...]
+    name: str = 'scene'
+    seed: int = 0
+    head: str = 'simulated'
+    room: RoomConfig = RoomConfig()
+    conversation: ConversationConfig = ConversationConfig()
+
+    def __post_init__(self):
+        if not 0.2 <= self.duration <= 7200:
+            raise ValueError(f'duration must lie in 0.2..7200 s, not {self.duration}')
+        if self.seed < 0:
+            raise ValueError(f'seed must not be negative: {self.seed}')
+        if not self.talkers:
+            raise ValueError('a scene needs at least one talker')
+        ids = [talker.id for talker in self.talkers]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f'the ids of the talkers repeat: {ids}')
+        for talker in self.talkers:
+            self._check_path(talker)
+
+    def _check_path(self, talker: TalkerConfig) -> None:
+        time = np.arange(0.0, self.duration, 0.05)
+        path = talker.positions(time)
+        in_room = path + np.array(self.room.head_position)
+        outside = ((in_room < WALL_MARGIN) | (in_room > np.array(self.room.size) - WALL_MARGIN)).any(axis=1)
+        if outside.any():
+            raise ValueError(f'talker {talker.id} is outside the room (or nearer than {WALL_MARGIN} m to a wall) at {time[outside.argmax()]:.1f} s')
+        close = np.linalg.norm(path, axis=1) < HEAD_MARGIN
+        if close.any():
+            raise ValueError(f'talker {talker.id} is nearer than {HEAD_MARGIN} m to the head at {time[close.argmax()]:.1f} s')
+
+    def with_duration(self, duration: float) -> Scene:
+        """The same scene made longer or shorter. Raises UserError for a senseless duration."""
+        try:
+            return dataclasses.replace(self, duration=duration)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+
+    def load_head(self) -> HeadProfile:
+        """The head profile. Raises UserError when it lacks microphones or a talker lacks the photograph that its camera needs."""
+        head = load_head(self.head)
+        if head.microphones is None:
+            raise UserError(f'the head profile {head.name} has no microphones: a scene needs them')
+        for talker in self.talkers:
+            if head.camera is not None and not (talker.photo or talker.clip):
+                raise UserError(f'talker {talker.id} needs a photo or a clip: the head {head.name} has a camera')
+        return head
+
+
+def load_scene(name_or_path) -> Scene:
+    """A shipped scene by name (`three_talkers`) or a YAML file by path. Raises UserError.
+
+    Files named in it may be relative to it and may use environment variables (`$AV_PERCEPTION_DATA/...`).
+    """
+    path = resolve_resource(str(name_or_path), 'scenes')
+    where = f'scene {path}'
+    scene = config_from_mapping(Scene, {'name': path.stem, **read_yaml(path)}, where)
+    own_head = path.parent / scene.head
+    talkers = tuple(_with_files(talker, path.parent, f'{where}: talker {talker.id}') for talker in scene.talkers)
+    return dataclasses.replace(scene, talkers=talkers, head=str(own_head) if own_head.is_file() else scene.head)
+
+
+def _with_files(talker: TalkerConfig, folder: Path, where: str) -> TalkerConfig:
+    """The talker with every file resolved to an absolute path; names of assets stay."""
+    found = {key: _find(getattr(talker, key), folder, known, f'{where}: {key}')
+             for key, known in (('voice', VOICES), ('photo', PHOTOGRAPHS), ('clip', {}))}
+    return dataclasses.replace(talker, **found)
+
+
+def _find(name: str, folder: Path, known: dict, where: str) -> str:
+    if not name or name in known:
+        return name
+    for variable in re.findall(r'\$\{?(\w+)', name):
+        if variable not in os.environ:
+            raise UserError(f'{where} needs the environment variable {variable}: set it to the folder that holds '
+                            f'{name.split("/", 1)[-1]}')
+    path = folder / Path(os.path.expandvars(name)).expanduser()
+    if path.is_file():
+        return str(path)
+    hint = f'; known names: {", ".join(known)}' if known else ''
+    raise UserError(f'{where}: no file {str(path)!r}{hint}')

@@ -1,0 +1,82 @@
+"""The parameters by which users tune the core, and how they become its configurations: defaults live in the core alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from av_perception.errors import UserError
+from av_perception.heads import HeadProfile
+from av_perception.ros.parameters import Parameter
+from av_perception.tracking.diarisation import SpeakingConfig
+from av_perception.tracking.frame_assembler import FrameAssemblerConfig
+from av_perception.tracking.tracker import TrackerConfig
+from av_perception.vision.frontend import VisualFrontEndConfig
+
+_SPEAKING, _TRACKER, _ASSEMBLER, _VISION = SpeakingConfig(), TrackerConfig(), FrameAssemblerConfig(), VisualFrontEndConfig()
+
+SPEAKING_PARAMETERS = (
+    Parameter('on_threshold', _SPEAKING.on, 'Probability above which a person counts as speaking.', 0.0, 1.0),
+    Parameter('off_threshold', _SPEAKING.off, 'Probability below which a person counts as silent; not above on_threshold.', 0.0, 1.0),
+    Parameter('on_delay', _SPEAKING.on_delay_s, 'How long on_threshold must stay exceeded, in seconds: drops short bursts.', 0.0, 2.0),
+    Parameter('off_delay', _SPEAKING.off_delay_s, 'How long the probability must stay below off_threshold, in seconds: bridges short pauses.', 0.0, 2.0),
+)
+TRACKER_PARAMETERS = (
+    Parameter('iterations', _TRACKER.inference.iterations, 'Variational iterations per frame.', 1, 20),
+    Parameter('acceleration_density', _TRACKER.motion.acceleration_density,
+              'How abruptly people move: spectral density of the acceleration, in m^2/s^3.', 0.001, 50.0),
+    Parameter('vad_threshold', _TRACKER.audio.vad_threshold, 'Voice activity below which sound is ignored.', 0.0, 1.0),
+    Parameter('audio_tempering', _TRACKER.audio.tempering, 'Weight of the sound: below 1 because neighbouring frequencies are not independent.', 0.001, 1.0),
+    Parameter('birth_log_ratio', _TRACKER.birth.log_ratio, 'Log likelihood ratio against clutter above which faces become a new person.', 0.0, 100.0),
+    Parameter('sleep_after', _TRACKER.life.sleep_after_s, 'Neither seen nor heard for this long, a person sleeps, in seconds.', 0.1, 60.0),
+    Parameter('dead_after', _TRACKER.life.dead_after_s, 'Asleep for this long, a person is forgotten, in seconds.', 0.1, 3600.0),
+    Parameter('audio_wait', _ASSEMBLER.audio_wait_s, 'How long an image waits for its sound, in seconds.', 0.0, 1.0),
+    Parameter('visual_timeout', _ASSEMBLER.visual_timeout_s, 'Without images for this long, the tracker goes on with sound alone, in seconds.', 0.05, 10.0),
+)
+VISION_PARAMETERS = (
+    Parameter('detector', _VISION.detector.kind, 'Face detector.', choices=('centerface', 'yunet')),
+    Parameter('detector_model', _VISION.detector.model_file, 'ONNX file of the detector; empty takes the one that a package ships (CenterFace only).'),
+    Parameter('detector_width', _VISION.detector.input_size[0], 'Width the image is scaled to for detection: smaller is faster and misses small faces.', 96, 1920),
+    Parameter('detector_height', _VISION.detector.input_size[1], 'Height the image is scaled to for detection.', 96, 1088),
+    Parameter('detector_score', _VISION.detector.score_threshold, 'Score below which a detection is dropped.', 0.05, 0.99),
+    Parameter('head_depth_offset', _VISION.triangulation.head_depth_offset_m,
+              'From the visible face to the centre of the head along the ray, in metres: about 0.08 for people, 0 for flat pictures.', 0.0, 0.2),
+)
+
+
+def speaking_config(value) -> SpeakingConfig:
+    """SpeakingConfig from a function that reads parameters. Raises UserError."""
+    return _checked(lambda: replace(_SPEAKING, on=value('on_threshold'), off=value('off_threshold'), on_delay_s=value('on_delay'),
+                                    off_delay_s=value('off_delay')))
+
+
+def tracker_config(value) -> TrackerConfig:
+    """TrackerConfig from a function that reads parameters. Raises UserError."""
+    return _checked(lambda: replace(
+        _TRACKER,
+        inference=replace(_TRACKER.inference, iterations=value('iterations')),
+        motion=replace(_TRACKER.motion, acceleration_density=value('acceleration_density')),
+        audio=replace(_TRACKER.audio, vad_threshold=value('vad_threshold'), tempering=value('audio_tempering')),
+        birth=replace(_TRACKER.birth, log_ratio=value('birth_log_ratio')),
+        life=replace(_TRACKER.life, sleep_after_s=value('sleep_after'), dead_after_s=value('dead_after'))))
+
+
+def assembler_config(value, head: HeadProfile) -> FrameAssemblerConfig:
+    """FrameAssemblerConfig for a head's frame rate, from a function that reads parameters. Raises UserError."""
+    period_s = 1.0 / head.camera.frame_rate if head.camera else _ASSEMBLER.video_period_s
+    return _checked(lambda: replace(_ASSEMBLER, video_period_s=period_s, audio_wait_s=value('audio_wait'), visual_timeout_s=value('visual_timeout')))
+
+
+def vision_config(value) -> VisualFrontEndConfig:
+    """VisualFrontEndConfig from a function that reads parameters. Raises UserError."""
+    return _checked(lambda: replace(
+        _VISION,
+        detector=replace(_VISION.detector, kind=value('detector'), model_file=value('detector_model'), score_threshold=value('detector_score'),
+                         input_size=(value('detector_width'), value('detector_height'))),
+        triangulation=replace(_VISION.triangulation, head_depth_offset_m=value('head_depth_offset'))))
+
+
+def _checked(make):
+    try:
+        return make()
+    except ValueError as error:
+        raise UserError(f'parameters do not fit together: {error}') from error

@@ -1,0 +1,33 @@
+"""From tracks and speaking status to what the overlay draws of each person."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from av_perception.data import LifeState, SpeakingFrame, TrackEstimate, TrackFrame
+from av_perception.evaluation.overlay import PersonDrawing
+from av_perception.heads import CameraGeometry
+
+HEAD_HALF_SIZE_M = (0.09, 0.12)
+NEAREST_DEPTH_M = 0.1
+
+
+def people_to_draw(frame: TrackFrame, speaking: SpeakingFrame, camera: CameraGeometry) -> list[PersonDrawing]:
+    """Everybody who is active: the face's box when seen, else the projected head, or a direction when out of the camera's view."""
+    statuses = {s.id: s for s in speaking.statuses}
+    return [_drawing(track, statuses.get(track.id), camera) for track in frame.tracks if track.state == LifeState.ACTIVE]
+
+
+def _drawing(track: TrackEstimate, status, camera: CameraGeometry) -> PersonDrawing:
+    position = camera.base_from_optical.inverse().apply(track.mean[:3])
+    ellipse = direction = None
+    if position[2] > NEAREST_DEPTH_M:
+        center = camera.project(position)
+        half = np.array(HEAD_HALF_SIZE_M) * np.array(camera.focal) / position[2]
+        ellipse = (*center, *half)
+    else:
+        direction = (position[0], position[1])
+    return PersonDrawing(
+        id=track.id, box=None if track.box is None else tuple(track.box), ellipse=ellipse, direction=direction, seen=track.seen, heard=track.heard,
+        predicted=track.predicted, speaking=bool(status and status.speaking), speaking_probability=status.probability if status else 0.0,
+        range_m=float(np.linalg.norm(track.mean[:3])))

@@ -1,0 +1,70 @@
+"""Node `visualizer`: `tracks` and `speaking_status` as rviz `markers` and drawn over the left image on `overlay/image_raw`."""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+
+from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
+from sensor_msgs.msg import Image
+from visualization_msgs.msg import MarkerArray
+
+from av_perception.evaluation.overlay import draw_overlay
+from av_perception.evaluation.people import people_to_draw
+from av_perception.heads import load_head
+from av_perception.ros import qos
+from av_perception.ros.compat import ExactStampPairs
+from av_perception.ros.conversions import image_from_msg, image_to_msg, ns_from_time, speaking_frame_from_msg, track_frame_from_msg
+from av_perception.ros.markers import people_markers
+from av_perception.ros.node import PerceptionNode, run_node
+from av_perception.ros.parameters import Parameter
+from av_perception.ros.playback import HEAD
+
+IMAGES_KEPT = 15   # 0.6 s at 25 Hz: longer than an image needs through the graph
+
+
+class VisualizerNode(PerceptionNode):
+    """Joins tracks and speaking status by stamp, and lays them over the very image they come from."""
+
+    NAME = 'visualizer'
+    PARAMETERS = (
+        HEAD,
+        Parameter('overlay', True, 'Publish the left image with the people drawn on it.'),
+        Parameter('reliable_images', True, 'Subscribe to images reliably; false for camera drivers that publish best effort.'),
+    )
+
+    def configure(self) -> None:
+        self._camera = load_head(self.value('head')).camera
+        self._markers = self.publisher(MarkerArray, 'markers', qos.FEATURES)
+        self._draws = self.value('overlay') and self._camera is not None
+        self._overlay = self.publisher(Image, 'overlay/image_raw', qos.IMAGES_OUT) if self._draws else None
+        self._images: OrderedDict[int, Image] = OrderedDict()
+
+    def activate(self) -> None:
+        pairs = ExactStampPairs(self._show, lambda: self.diagnostics.count('tracks without speaking status'))
+        self.subscribe(TrackArray, 'tracks', pairs.first, qos.FEATURES)
+        self.subscribe(SpeakingStatusArray, 'speaking_status', pairs.second, qos.FEATURES)
+        if self._draws:
+            self.subscribe(Image, 'left/image_raw', self._keep, qos.images_in(self.value('reliable_images')))
+
+    def _keep(self, image: Image) -> None:
+        self._images[ns_from_time(image.header.stamp)] = image
+        while len(self._images) > IMAGES_KEPT:
+            self._images.popitem(last=False)
+
+    def _show(self, tracks: TrackArray, statuses: SpeakingStatusArray) -> None:
+        frame, speaking = track_frame_from_msg(tracks), speaking_frame_from_msg(statuses)
+        self._markers.publish(people_markers(frame, speaking, tracks.header.frame_id))
+        image = self._images.pop(frame.stamp_ns, None)
+        if image is not None:
+            drawn = draw_overlay(image_from_msg(image), people_to_draw(frame, speaking, self._camera))
+            self._overlay.publish(image_to_msg(drawn, frame.stamp_ns, image.header.frame_id))
+
+
+def main() -> None:
+    """Entry point of the process."""
+    sys.exit(run_node(VisualizerNode))
+
+
+if __name__ == '__main__':
+    main()

@@ -35,7 +35,7 @@ class ImageSequence:
 
 
 def find_images(folder: Path, side: str) -> ImageSequence | None:
-    """The images of the camera `side` (left, right) of a recording folder, None when there are none. Raises UserError when there are two."""
+    """The images of the camera `side` (left, right) of a recording folder, None without any. Raises UserError for two kinds of them."""
     video, images = folder / f'{side}.mp4', folder / side
     if video.exists() and images.exists():
         raise UserError(f'{folder} holds both {side}.mp4 and {side}/: remove one of them')

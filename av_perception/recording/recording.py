@@ -83,6 +83,11 @@ class Recording:
         return cls(folder, info, head_name, head, audio, left, right)
 
     @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    @property
     def has_right(self) -> bool:
         """Whether there is a right camera's image for every left one."""
         return self._right is not None

@@ -101,8 +101,8 @@ class TruthTable(_Table):
 class TrackTable(_Table):
     """What the tracker said of every live person at every frame.
 
-    time_s: (N,); id: (N,) int; position: (N, 3) [m]; velocity: (N, 3) [m/s]; covariance: (N, 6) [m^2], the position's xx, xy, xz, yy, yz, zz;
-    status: (N,) str (tentative, active, sleeping); seen, heard: (N,) bool; speaking_probability: (N,); speaking: (N,) bool.
+    time_s: (N,); id: (N,) int; position: (N, 3) [m]; velocity: (N, 3) [m/s]; covariance: (N, 6) [m^2], the position's xx, xy, xz, yy, yz,
+    zz; status: (N,) str (tentative, active, sleeping); seen, heard: (N,) bool; speaking_probability: (N,); speaking: (N,) bool.
     """
 
     time_s: np.ndarray

@@ -51,7 +51,8 @@ def _books(wall: np.ndarray, random: np.random.Generator, left: int, right: int,
     while position < right - 4:
         width = int(random.integers(4, 11))
         spine = random.uniform(40, 150) * random.uniform(0.6, 1.2, 3)
-        cv2.rectangle(wall, (position, top + int(random.integers(0, 12))), (min(position + width - 2, right), bottom), tuple(map(float, spine)), -1)
+        corners = (position, top + int(random.integers(0, 12))), (min(position + width - 2, right), bottom)
+        cv2.rectangle(wall, *corners, tuple(map(float, spine)), -1)
         position += width
 
 

@@ -1,7 +1,7 @@
 """Clips of talking faces: their images through OpenCV, their sound through libsndfile.
 
-OpenCV gives no sound. A clip's sound is read from the MPEG-1 program stream itself (ISO 11172-1: packs, system headers and packets that begin
-with 00 00 01 and a stream id), or from a sound file of the same name beside any other video (`clip.mp4`, `clip.wav`).
+OpenCV gives no sound. A clip's sound is read from the MPEG-1 program stream itself (ISO 11172-1: packs, system headers and packets that
+begin with 00 00 01 and a stream id), or from a sound file of the same name beside any other video (`clip.mp4`, `clip.wav`).
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ import numpy as np
 import soundfile
 
 from av_perception.errors import UserError
+from av_perception.simulation.activity import voice_activity
 
+SILENCE_KEPT_S = 0.12  # before and after the speech of a clip
 _PACK, _END, _AUDIO = 0xBA, 0xB9, range(0xC0, 0xE0)
 
 
 def read_clip_audio(path: Path) -> tuple[np.ndarray, int]:
-    """((samples,), sample rate) of a clip's sound, first channel. Raises UserError."""
-    try:
-        beside = next((path.with_suffix(s) for s in ('.wav', '.flac') if path.with_suffix(s).is_file()), None)
-        source = str(beside) if beside else BytesIO(audio_stream(path.read_bytes()))
-        samples, rate = soundfile.read(source, always_2d=True)
-    except (RuntimeError, OSError, IndexError) as error:
-        raise UserError(f'no sound in the clip {path}: give an MPEG-1 clip, or put its sound beside it as {path.stem}.wav') from error
-    return samples[:, 0], rate
+    """((samples,), sample rate) of a clip's sound, first channel, from just before to just after its speech. Raises UserError."""
+    samples, rate = _whole_sound(path)
+    start, end = _speech_span(samples, rate)
+    return samples[int(start * rate):int(end * rate)], rate
 
 
 def read_clip_images(path: Path) -> tuple[list[np.ndarray], float]:
-    """(images (height, width, 3) uint8 BGR, images per second). Raises UserError."""
+    """(images (height, width, 3) uint8 BGR, images per second) of the same span as the sound. Raises UserError."""
+    start, end = _speech_span(*_whole_sound(path))
     capture = cv2.VideoCapture(str(path))
     rate, images = capture.get(cv2.CAP_PROP_FPS), []
     while True:
@@ -41,7 +40,26 @@ def read_clip_images(path: Path) -> tuple[list[np.ndarray], float]:
     capture.release()
     if not images or not rate > 0:
         raise UserError(f'the clip {path} is not a readable video')
-    return images, rate
+    first = min(int(round(start * rate)), len(images) - 1)
+    return images[first:max(first + 1, int(round(end * rate)))], rate
+
+
+def _whole_sound(path: Path) -> tuple[np.ndarray, int]:
+    try:
+        beside = next((path.with_suffix(s) for s in ('.wav', '.flac') if path.with_suffix(s).is_file()), None)
+        source = str(beside) if beside else BytesIO(audio_stream(path.read_bytes()))
+        samples, rate = soundfile.read(source, always_2d=True)
+    except (RuntimeError, OSError, IndexError) as error:
+        raise UserError(f'no sound in the clip {path}: give an MPEG-1 clip, or put its sound beside it as {path.stem}.wav') from error
+    return samples[:, 0], rate
+
+
+def _speech_span(samples: np.ndarray, rate: int) -> tuple[float, float]:
+    """(start, end) seconds of the speech, with a little silence; the whole clip when nothing sounds."""
+    sounding = np.flatnonzero(voice_activity(samples, rate))
+    if not len(sounding):
+        return 0.0, len(samples) / rate
+    return max(0.0, sounding[0] / rate - SILENCE_KEPT_S), min(len(samples) / rate, sounding[-1] / rate + SILENCE_KEPT_S)
 
 
 def audio_stream(content: bytes) -> bytes:

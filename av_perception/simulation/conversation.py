@@ -7,17 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from scipy.ndimage import binary_closing, binary_opening, uniform_filter1d
+from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, sosfilt
 
 from av_perception.errors import UserError
+from av_perception.simulation.activity import voice_activity
 from av_perception.simulation.assets import VOICES, asset_path, resample
 from av_perception.simulation.clips import read_clip_audio
 from av_perception.simulation.scene import ConversationConfig, Scene, TalkerConfig
 
-ACTIVITY_HOP_S = 0.01
-ACTIVITY_FLOOR_DB = -25.0  # below the loud parts of the voice
-BRIDGED_GAP_S = 0.3
 LONGEST_PAUSE_S = 0.35  # pauses of the source recordings are cut to this
 FADE_S = 0.02
 
@@ -42,7 +40,8 @@ def plan_turns(scene: Scene, seed: int, lengths: dict[int, float]) -> dict[int, 
     turns = draw_turns(scene.conversation, scene.duration, drawn, np.random.default_rng([seed, 1]), lengths)
     given = {talker.id: talker.turns for talker in scene.talkers if talker.turns is not None}
     everyone = {**turns, **given}
-    return {key: tuple((start, min(end, scene.duration)) for start, end in value if start < scene.duration) for key, value in everyone.items()}
+    last = scene.duration
+    return {key: tuple((start, min(end, last)) for start, end in value if start < last) for key, value in everyone.items()}
 
 
 def draw_turns(config: ConversationConfig, duration: float, ids: list[int], random: np.random.Generator,
@@ -85,20 +84,6 @@ def load_voice(talker: TalkerConfig, sample_rate: int) -> np.ndarray:
         raise UserError(f'the voice {talker.voice or talker.clip} is shorter than 0.2 s, silent or not finite')
     samples = resample(samples, rate, sample_rate)
     return sosfilt(butter(2, 70.0, 'highpass', fs=sample_rate, output='sos'), samples)
-
-
-def voice_activity(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """(N,) bool: the voice sounds. Short-time power against the loud parts' (95 % quantile), clicks dropped, gaps < 0.3 s bridged."""
-    hop = int(round(ACTIVITY_HOP_S * sample_rate))
-    power = uniform_filter1d(np.square(samples), 2 * hop, mode='constant')[::hop]
-    heard = power[power > 1e-12]
-    if not len(heard):
-        return np.zeros(len(samples), bool)
-    active = power > np.quantile(heard, 0.95) * 10 ** (ACTIVITY_FLOOR_DB / 10)
-    active = binary_opening(active, np.ones(4))
-    gap = int(BRIDGED_GAP_S / ACTIVITY_HOP_S)
-    active = binary_closing(np.pad(active, gap), np.ones(gap))[gap:-gap]
-    return np.repeat(active, hop)[:len(samples)]
 
 
 def utter(voice: np.ndarray, turns: tuple[Turn, ...], duration: float, sample_rate: int, restart: bool) -> DrySpeech:

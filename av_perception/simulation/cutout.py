@@ -15,7 +15,7 @@ from av_perception.simulation.scene import TalkerConfig
 
 FACE_WIDTH_M = 0.135  # of the box that detectors draw, ear to ear; the eyes are then 63 mm apart and the head 0.16 m wide
 PIXELS_PER_METRE = 500.0
-BELOW_M, EXTENDED_M = 0.44, 1.1  # the trunk is taken from the picture down to the first below the head centre, and goes on to the second
+BELOW_M, EXTENDED_M = 0.44, 1.3  # the trunk is taken from the picture down to the first below the head centre, and goes on to the second
 LEVEL_STEP = 0.8
 
 Box = tuple[float, float, float, float]
@@ -45,7 +45,7 @@ class Cutout:
 
 @dataclass(frozen=True)
 class Appearance:
-    """All views of a talker. views: one for a photograph, one per image for a clip of `rate` images per second; the first is the mouth at rest."""
+    """All views of a talker. views: one for a photograph; for a clip one per image, `rate` [Hz], the first with the mouth at rest."""
 
     views: tuple[Cutout, ...]
     rate: float = 0.0
@@ -80,7 +80,8 @@ def cut_out(images: list[np.ndarray], face: Box, name: str) -> list[Cutout]:
         raise UserError(f'the face {face} is not inside {name} ({width}x{height})')
     scale = PIXELS_PER_METRE * FACE_WIDTH_M / face_width
     center = (center + 0.5) * scale - 0.5
-    scaled = [cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC) for image in images]
+    filtering = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    scaled = [cv2.resize(image, None, fx=scale, fy=scale, interpolation=filtering) for image in images]
     bottom = int(min(scaled[0].shape[0], center[1] + BELOW_M * PIXELS_PER_METRE))
     scaled = [image[:bottom] for image in scaled]
     alpha = _soft_mask(scaled[0], center)
@@ -88,7 +89,8 @@ def cut_out(images: list[np.ndarray], face: Box, name: str) -> list[Cutout]:
     first, last = columns[0], columns[-1] + 1
     extension = max(0, int(center[1] + EXTENDED_M * PIXELS_PER_METRE) - bottom)
     radii = np.array([face_width, face_height]) / 2 * FACE_WIDTH_M / face_width
-    return [Cutout(_premultiplied(image[:, first:last], alpha[:, first:last], extension), center - [first, 0], radii) for image in scaled]
+    center = center - [first, 0]
+    return [Cutout(_premultiplied(image[:, first:last], alpha[:, first:last], extension, center[0]), center, radii) for image in scaled]
 
 
 def _soft_mask(image: np.ndarray, center: np.ndarray) -> np.ndarray:
@@ -128,11 +130,21 @@ def _template(shape: tuple[int, int], center: np.ndarray) -> np.ndarray:
     return mask
 
 
-def _premultiplied(image: np.ndarray, alpha: np.ndarray, extension: int) -> np.ndarray:
+def _premultiplied(image: np.ndarray, alpha: np.ndarray, extension: int, neck: float) -> np.ndarray:
     """(height + extension, width, 4) uint8: the clothes go on downwards in their own colours, so that nobody ends in mid-air."""
-    rows = int(0.2 * PIXELS_PER_METRE)
-    cloth = cv2.GaussianBlur(np.median(image[-rows:], axis=0).astype(np.float32)[None], (0, 0), 0.02 * PIXELS_PER_METRE)
     shade = np.linspace(1.0, 0.8, max(extension, 1), dtype=np.float32)[:extension, None, None]
-    image = np.concatenate([image, np.clip(cloth * shade, 0, 255)])
+    image = np.concatenate([image, np.clip(_cloth(image, alpha, neck) * shade, 0, 255)])
     alpha = np.pad(alpha, ((0, extension), (0, 0)), 'edge')[..., None]
     return np.dstack([image * alpha, 255 * alpha]).round().astype(np.uint8)
+
+
+def _cloth(image: np.ndarray, alpha: np.ndarray, neck: float) -> np.ndarray:
+    """(1, width, 3) colours of the lowest part of the trunk, column by column, without the neck around column `neck`."""
+    rows = int(0.05 * PIXELS_PER_METRE)
+    weight = alpha[-rows:, :, None] ** 4 + 1e-6
+    colour = (image[-rows:] * weight).sum(axis=0) / weight.sum(axis=0)
+    columns = np.arange(image.shape[1])
+    usable = (alpha[-rows:].mean(axis=0) > 0.9) & (np.abs(columns - neck) > 0.09 * PIXELS_PER_METRE)
+    if usable.any():
+        colour = np.stack([np.interp(columns, columns[usable], channel[usable]) for channel in colour.T], axis=1)
+    return cv2.GaussianBlur(colour.astype(np.float32)[None], (0, 0), 0.02 * PIXELS_PER_METRE)

@@ -58,7 +58,8 @@ class RoomConfig:
 class ConversationConfig:
     """How turns are drawn for talkers without `turns` of their own.
 
-    turn: shortest and longest turn [s]; overlap: share of the speech during which two speak; pause: mean silence [s] between turns that do not overlap.
+    turn: shortest and longest turn [s]; overlap: share of the turns' time that belongs to two at once; pause: mean silence [s] between
+    turns that do not overlap.
     """
 
     turn: tuple[float, float] = (1.5, 4.0)
@@ -78,8 +79,8 @@ class ConversationConfig:
 class TalkerConfig:
     """One talker.
 
-    waypoints: rows of time [s], x, y, z [m] of the head centre in the head's base frame, joined smoothly, held before the first and after the
-    last; voice: an asset's name or a sound file; photo: an asset's name or an image file; clip: a video file of a talking face
+    waypoints: rows of time [s], x, y, z [m] of the head centre in the head's base frame, joined smoothly, held before the first and after
+    the last; voice: an asset's name or a sound file; photo: an asset's name or an image file; clip: a video file of a talking face
     instead of both; face: x, y, width, height [px] of the face in `photo` or `clip` (assets know theirs); turns: [start, end] pairs [s].
     """
 
@@ -151,7 +152,8 @@ class Scene:
         in_room = path + np.array(self.room.head_position)
         outside = ((in_room < WALL_MARGIN) | (in_room > np.array(self.room.size) - WALL_MARGIN)).any(axis=1)
         if outside.any():
-            raise ValueError(f'talker {talker.id} is outside the room (or nearer than {WALL_MARGIN} m to a wall) at {time[outside.argmax()]:.1f} s')
+            raise ValueError(f'talker {talker.id} is outside the room (or nearer than {WALL_MARGIN} m to a wall) '
+                             f'at {time[outside.argmax()]:.1f} s')
         close = np.linalg.norm(path, axis=1) < HEAD_MARGIN
         if close.any():
             raise ValueError(f'talker {talker.id} is nearer than {HEAD_MARGIN} m to the head at {time[close.argmax()]:.1f} s')

@@ -28,7 +28,7 @@ Progress = Callable[[float, str], None]
 def simulate(scene: Scene, folder, seed: int | None = None, progress: Progress | None = None) -> Recording:
     """Render a scene into the recording folder `folder` (an older recording there is replaced).
 
-    seed: replaces the scene's; the same scene and seed give the same samples and images. progress(fraction, text) is called as work proceeds.
+    seed: replaces the scene's; the same scene and seed give the same samples and images. progress(fraction, text): called as work proceeds.
     Images go into mp4 files unless decoding them gives less than 35 dB PSNR; then they are stored as PNG. Raises UserError.
     """
     report = progress or (lambda fraction, text: None)
@@ -120,7 +120,8 @@ def _distance_to_wall(camera: np.ndarray, axis: np.ndarray, size: np.ndarray) ->
     return float(np.min(reach[np.abs(axis) > 1e-6]))
 
 
-def _write_images(writer: RecordingWriter, images: _Images | None, time_s: np.ndarray, progress: Callable[[float], None]) -> tuple[np.ndarray, list[_Pair]]:
+def _write_images(writer: RecordingWriter, images: _Images | None, time_s: np.ndarray,
+                  progress: Callable[[float], None]) -> tuple[np.ndarray, list[_Pair]]:
     """((frames, talkers) bool visible, kept pairs); nothing is visible to a head without a camera."""
     visible, kept = [], []
     for index, time in enumerate(time_s if images else ()):

@@ -16,11 +16,12 @@ import numpy as np
 class DpRtfConfig:
     """num_taps: Q, length of the transfer functions in frames; memory_s: length of the exponential memory, hop / (1 - lambda).
 
-    loading: diagonal regulariser relative to the mean power.
+    loading: diagonal regulariser relative to the mean power. Short memory and 6 taps served best for talkers that take turns in rooms of
+    0.3 to 0.5 s reverberation: one tap doubles the error in azimuth, 0.3 s of memory smears one talker into the next.
     """
 
-    num_taps: int = 4
-    memory_s: float = 0.2
+    num_taps: int = 6
+    memory_s: float = 0.1
     loading: float = 1e-3
 
     def __post_init__(self):

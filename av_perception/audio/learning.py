@@ -29,14 +29,14 @@ class AcousticMapConfig:
     thickness: standard deviation added to the pieces' extent, since unit vectors fill only a surface; ridge: pseudo-counts that hold slopes at 0.
     """
 
-    num_pieces: int = 48
+    num_pieces: int = 32
     num_azimuths: int = 120
     num_elevations: int = 15
     elevation_mean_deg: float = 5.0
-    elevation_std_deg: float = 25.0
+    elevation_std_deg: float = 20.0
     elevation_range_deg: tuple[float, float] = (-30.0, 60.0)
-    feature_noise: float = 0.2
-    feature_noise_per_khz: float = 0.02
+    feature_noise: float = 0.25
+    feature_noise_per_khz: float = 0.03
     thickness: float = 0.03
     ridge: float = 0.01
     iterations: int = 12

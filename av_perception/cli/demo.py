@@ -90,8 +90,8 @@ def _report(recording, result, output: Path, json_file: Path | None) -> int:
     import numpy as np
     from rich.console import Console
 
+    from av_perception.cli.evaluate import figures_table, summary
     from av_perception.evaluation import evaluate
-    from av_perception.evaluation.report import metrics_table
     from av_perception.evaluation.timeline import plot_timeline
     from av_perception.recording.collect import collect_tracks
 
@@ -109,12 +109,17 @@ def _report(recording, result, output: Path, json_file: Path | None) -> int:
         'latency_p99_ms': float(np.percentile(result.latency_ms, 99)) if result.latency_ms else None,
         'images': recording.num_frames, 'images_tracked': len(result.frames), 'exit_statuses': result.exit_statuses,
     }
-    plot_timeline(tracks, recording.truth, output / 'timeline.png', title=f'{recording.folder.name}', metrics=metrics)
+    plot_timeline(tracks, recording.truth, output / 'timeline.png', title=recording.origin.get('scene', recording.folder.name), metrics=metrics,
+                  head=recording.head)
     for path in filter(None, (output / 'metrics.json', json_file)):
         path.write_text(json.dumps(figures, indent=2))
-    console.print(metrics_table(figures))
+    console.print(figures_table(metrics))
+    console.print(summary(metrics))
+    if result.latency_ms:
+        console.print(f'From image to speaking status in another process: median {figures["latency_median_ms"]:.0f} ms, '
+                      f'99 % within {figures["latency_p99_ms"]:.0f} ms.')
     problems = _problems(figures)
-    console.print('[bold green]It worked:[/] every person kept one id.' if not problems else f'[bold red]It did not work:[/] {"; ".join(problems)}.')
+    console.print('[bold green]It worked.[/]' if not problems else f'[bold red]It did not work:[/] {"; ".join(problems)}.')
     return 1 if problems else 0
 
 

@@ -1,0 +1,155 @@
+"""Sensors that lie: what cannot be used is dropped with a counted warning, and the nodes go on."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import rclpy
+from av_perception_msgs.msg import AudioChunk, AudioFeatures, SubbandFeature, TrackArray, VisualFeatures
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import Image
+
+from av_perception.data import AudioChunk as Chunk
+from av_perception.data import Face
+from av_perception.data import VisualFeatures as Faces
+from av_perception.nodes.audio_features import AudioFeaturesNode
+from av_perception.nodes.tracker import TrackerNode
+from av_perception.nodes.visual_features import VisualFeaturesNode
+from av_perception.ros import qos
+from av_perception.ros.conversions import audio_chunk_to_msg, image_to_msg, visual_features_to_msg
+
+SECOND = 1_000_000_000
+RANDOM = np.random.default_rng(3)
+
+
+class Bench:
+    """One node under test with a publisher for every input and an ear on its output."""
+
+    def __init__(self, context, node_type, inputs, output):
+        self.node = node_type(context=context)
+        self.client = rclpy.create_node('bench', context=context)
+        self.executor = SingleThreadedExecutor(context=context)
+        for node in (self.node, self.client):
+            self.executor.add_node(node)
+        self.heard = []
+        self.client.create_subscription(output[1], output[0], self.heard.append, qos.FEATURES)
+        self.publishers = {topic: self.client.create_publisher(kind, topic, qos.FEATURES) for topic, kind in inputs.items()}
+        assert self.node.start()
+        assert self.until(lambda: all(p.get_subscription_count() for p in self.publishers.values()))
+
+    def until(self, condition, timeout_s=15.0):
+        deadline = time.monotonic() + timeout_s
+        while not condition() and time.monotonic() < deadline:
+            self.executor.spin_once(timeout_sec=0.02)
+        return condition()
+
+    def send(self, topic, *messages):
+        for message in messages:
+            self.publishers[topic].publish(message)
+            self.until(lambda: False, 0.05)
+
+    def counted(self, part):
+        """Total of the counters whose name contains a text."""
+        return sum(number for event, number in self.node.diagnostics.counters.items() if part in event)
+
+    def close(self):
+        self.node.trigger_deactivate()
+        for node in (self.node, self.client):
+            node.destroy_node()
+
+
+@pytest.fixture()
+def bench(ros_context):
+    made = []
+
+    def make(*arguments):
+        made.append(Bench(ros_context, *arguments))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def pair(bench, stamp_ns, left, right=None):
+    for topic, image in (('left/image_raw', left), ('right/image_raw', left if right is None else right)):
+        bench.send(topic, image if isinstance(image, Image) else image_to_msg(image, stamp_ns, 'left_camera_optical'))
+
+
+def test_visual_features_survives_bad_images(bench):
+    b = bench(VisualFeaturesNode, {'left/image_raw': Image, 'right/image_raw': Image}, ('visual_features', VisualFeatures))
+    good = RANDOM.integers(0, 255, (480, 640, 3), dtype=np.uint8)
+    pair(b, 1 * SECOND, good)
+    assert b.until(lambda: len(b.heard) == 1)
+    pair(b, 2 * SECOND, np.zeros((480, 640, 3), np.uint8))          # constant
+    pair(b, 3 * SECOND, good[:240])                                 # wrong size
+    broken = image_to_msg(good, 4 * SECOND, 'x')
+    broken.height = 4800                                            # too few bytes
+    pair(b, 4 * SECOND, broken)
+    empty = Image()
+    empty.header.stamp.sec = 5
+    pair(b, 5 * SECOND, empty)
+    pair(b, int(0.9 * SECOND) + 4 * SECOND, good)                   # jumps back by 0.1 s
+    assert b.until(lambda: b.counted('refused') >= 5), b.node.diagnostics.counters
+    b.send('left/image_raw', *(image_to_msg(good, (10 + k) * SECOND, 'x') for k in range(7)))
+    assert b.until(lambda: b.counted('no partner') >= 1), 'images whose partner never came'
+    heard = len(b.heard)
+    pair(b, 30 * SECOND, good)
+    assert b.until(lambda: len(b.heard) == heard + 1), 'the node goes on'
+    assert b.heard[-1].header.stamp.sec == 30 and not b.heard[-1].faces
+
+
+def chunks(start_ns, count, samples=None, first=0):
+    for k in range(count):
+        sound = RANDOM.normal(scale=0.05, size=(256, 4)).astype(np.float32) if samples is None else samples
+        yield audio_chunk_to_msg(Chunk(start_ns + k * 16_000_000, 16000, first + 256 * k, sound), 'microphone_array')
+
+
+def test_audio_features_survives_bad_sound(bench):
+    b = bench(AudioFeaturesNode, {'audio': AudioChunk}, ('audio_features', AudioFeatures))
+    b.send('audio', *chunks(SECOND, 10))
+    assert b.until(lambda: len(b.heard) >= 2)
+    b.send('audio', *chunks(2 * SECOND, 1, np.full((256, 4), np.nan, np.float32), first=2560))
+    b.send('audio', *chunks(3 * SECOND, 5, np.zeros((256, 4), np.float32), first=2816))
+    b.send('audio', *chunks(4 * SECOND, 5, np.ones((256, 4), np.float32), first=4096))
+    b.send('audio', *chunks(5 * SECOND, 1, np.zeros((256, 3), np.float32), first=5376))      # a channel is missing
+    torn = next(chunks(6 * SECOND, 1))
+    torn.channels = 5                                                                       # 1024 samples do not divide by 5
+    b.send('audio', torn)
+    b.send('audio', *chunks(2 * SECOND, 2))                                                 # jumps back
+    assert b.counted('refused') >= 1 and b.counted('dropped') >= 1
+    assert sum(b.node.diagnostics.counters.values()) >= 5, b.node.diagnostics.counters
+    heard = len(b.heard)
+    b.send('audio', *chunks(20 * SECOND, 12, first=100_000))
+    assert b.until(lambda: len(b.heard) > heard), 'the node goes on'
+    assert all(np.isfinite(s.vector).all() for message in b.heard for s in message.subbands)
+
+
+def face(x=0.0, covariance=None):
+    return Face(np.array([300.0, 220.0, 60.0, 70.0]), 0.9, np.zeros((5, 2)), np.array([x, 0.0, 2.0]), 1e-4 * np.eye(3) if covariance is None else covariance)
+
+
+def test_the_tracker_survives_lies(bench):
+    b = bench(TrackerNode, {'visual_features': VisualFeatures, 'audio_features': AudioFeatures}, ('tracks', TrackArray))
+
+    def see(stamp_ns, *faces):
+        b.send('visual_features', visual_features_to_msg(Faces(stamp_ns, faces), 'left_camera_optical'))
+
+    for k in range(12):
+        see(SECOND + 40_000_000 * k, face())
+    assert b.until(lambda: b.heard and len(b.heard[-1].tracks) == 1)
+    see(int(1.5 * SECOND), face(np.nan))
+    see(int(1.54 * SECOND), face(covariance=-np.eye(3)))
+    see(int(1.2 * SECOND), face())                                            # jumps back
+    b.send('audio_features', AudioFeatures())                                 # no sub-bands at all
+    uneven = AudioFeatures(subbands=[SubbandFeature(vector=[0.5], present=[1]), SubbandFeature(vector=[0.5, 0.5], present=[1, 1])])
+    b.send('audio_features', uneven)
+    assert b.counted('dropped from /audio_features') == 2
+    assert b.counted('late') >= 1 and b.counted('bad_faces') >= 2, b.node.diagnostics.counters
+    for k in range(5):
+        see(int(1.6 * SECOND) + 40_000_000 * k, face())
+    assert b.until(lambda: b.heard[-1].header.stamp.nanosec >= 700_000_000)
+    assert [t.id for t in b.heard[-1].tracks] == [1], 'the same person'
+    assert all(np.isfinite(t.covariance).all() and np.isfinite(t.position.x) for m in b.heard for t in m.tracks)

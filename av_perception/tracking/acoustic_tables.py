@@ -1,0 +1,96 @@
+"""The acoustic map, arranged so that one matrix product per frame scores every sub-band, piece and person.
+
+A sub-band's feature vector given the direction u and the piece r is `g = L_r u + l_r + e`, e ~ N(0, Sigma_r) with diagonal Sigma_r. Only components
+that are present count. Everything the inference needs is quadratic in u:
+
+    sum_g w (g - L u - l)^2 = c - 2 u'h + u'Q u,   w = present / variance,   Q = L' w L,   h = L' w (g - l),   c = (g - l)' w (g - l).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from av_perception.data import AudioFeatures
+from av_perception.tracking.gaussian import LOG_2PI
+
+# Columns of the statistics of one (sub-band, piece): c plus the log determinant, h, Q.
+CONSTANT, VECTOR, MATRIX = slice(0, 1), slice(1, 4), slice(4, 13)
+
+
+@dataclass(frozen=True)
+class AudioEvidence:
+    """Statistics of the usable sub-bands of one frame, already tempered.
+
+    statistics: (K, R, 13), columns as above with the Gaussian's normaliser added to c; piece_prior: (K, R, 13) columns of the quadratic
+    form of `-2 log(pi_kr N(u; center_kr, Omega_kr))`; log_clutter: (K,) log density of sound of nobody; loudness: (K,) shares, sum one.
+    """
+
+    statistics: np.ndarray
+    piece_prior: np.ndarray
+    log_clutter: np.ndarray
+    loudness: np.ndarray
+
+
+class AcousticTables:
+    """Per-map constants. acoustic_map: an AcousticMap (K sub-bands, R pieces, G components); tempering: 0 < s <= 1, multiplies the
+    audio log likelihood and the clutter term alike, because neighbouring components are not independent.
+    """
+
+    def __init__(self, acoustic_map, tempering: float):
+        self.num_subbands, self._num_pieces, self.feature_size = acoustic_map.offset.shape
+        self._tempering = tempering
+        self._log_range = np.asarray(acoustic_map.log_range, float)
+        self._coefficients = self._likelihood_coefficients(acoustic_map)
+        self._piece_prior = _piece_prior_columns(acoustic_map)
+
+    def _likelihood_coefficients(self, acoustic_map) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Factors of present, present * g and present * g^2: (K, G, 13 R), (K, G, 4 R), (K, G, R)."""
+        slope, offset = np.asarray(acoustic_map.slope, float), np.asarray(acoustic_map.offset, float)
+        weight = self._tempering / np.asarray(acoustic_map.variance, float)
+        constant = weight * offset ** 2 + self._tempering * LOG_2PI - self._tempering * np.log(weight / self._tempering)
+        vector = weight[..., None] * slope
+        outer = (vector[..., :, None] * slope[..., None, :]).reshape(*slope.shape[:3], 9)
+        alone = np.concatenate([constant[..., None], -vector * offset[..., None], outer], axis=-1)
+        with_feature = np.concatenate([-2 * (weight * offset)[..., None], vector], axis=-1)
+        return tuple(self._by_component(columns) for columns in (alone, with_feature, weight[..., None]))
+
+    def _by_component(self, columns: np.ndarray) -> np.ndarray:
+        """(K, R, G, columns) -> contiguous (K, G, R * columns)."""
+        return np.ascontiguousarray(columns.swapaxes(1, 2)).reshape(self.num_subbands, self.feature_size, -1)
+
+    def evidence(self, features: AudioFeatures) -> AudioEvidence:
+        """The statistics of the valid sub-bands (at least one must be valid)."""
+        present = np.where(features.present & features.valid[:, None], 1.0, 0.0)
+        vectors = np.where(present > 0, features.vectors, 0.0)
+        statistics, linear, square = ((factor[:, None, :] @ table).reshape(self.num_subbands, self._num_pieces, -1)
+                                      for factor, table in zip((present, vectors, vectors * vectors), self._coefficients))
+        statistics[..., :4] += linear
+        statistics[..., :1] += square
+        used = np.flatnonzero(features.valid & present.any(axis=1))
+        all_used = len(used) == self.num_subbands
+        columns, prior = (statistics, self._piece_prior) if all_used else (statistics[used], self._piece_prior[used])
+        # Loudness (Stevens' power law), not power: otherwise the lowest sub-band alone would decide who speaks.
+        loudness = np.maximum(features.energy[used], 1e-12) ** 0.3
+        log_clutter = -self._tempering * (present[used] @ self._log_range)
+        return AudioEvidence(columns, prior, log_clutter, loudness / loudness.sum())
+
+
+def _piece_prior_columns(acoustic_map) -> np.ndarray:
+    """(K, R, 13) columns of `-2 log pi - log |P| + (u - center)' P (u - center)`, P the precision of the piece's directions."""
+    center, precision = np.asarray(acoustic_map.center, float), np.asarray(acoustic_map.center_precision, float)
+    vector = (precision @ center[..., None])[..., 0]
+    constant = (center * vector).sum(-1) - 2 * np.asarray(acoustic_map.log_weight, float) - np.asarray(acoustic_map.center_log_det_precision, float)
+    return np.concatenate([constant[..., None], vector, precision.reshape(*precision.shape[:2], 9)], axis=-1)
+
+
+def quadratic_factors(direction: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
+    """(N, 13) factors that turn statistics into the expected quadratic form: `[1, -2 E[u], E[u u']]`.
+
+    direction: (N, 3) means of u; spread: (N, 3, 3) covariances (None: u is exact).
+    """
+    second = direction[:, :, None] * direction[:, None, :]
+    if spread is not None:
+        second = second + spread
+    return np.concatenate([np.ones((len(direction), 1)), -2 * direction, second.reshape(-1, 9)], axis=1)

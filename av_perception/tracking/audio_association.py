@@ -1,0 +1,152 @@
+"""E-Z step of sound: which person (and affine piece) each sub-band belongs to, if any (VAVIT's audio assignments)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from av_perception.tracking.acoustic_tables import MATRIX, VECTOR, AudioEvidence, quadratic_factors
+from av_perception.tracking.gaussian import congruence, log_det_and_quadratic_3x3, log_softmax, softmax
+from av_perception.tracking.state_space import LinearMap
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """vad_threshold: voice activity below which the frame has no sub-bands to assign; tempering: exponent of the audio likelihood and clutter;
+    direction_error_deg: standard deviation of a person's direction error b that all sub-bands share (reverberation, map mismatch): it
+    bounds what one frame of sound can say about the position; pieces_per_person: only so many pieces, the most probable at the predicted direction,
+    are considered for a person.
+    """
+
+    vad_threshold: float = 0.5
+    tempering: float = 0.25
+    direction_error_deg: float = 3.0
+    pieces_per_person: int = 8
+
+    def __post_init__(self):
+        if not 0 <= self.vad_threshold <= 1:
+            raise ValueError('vad_threshold must lie in 0..1')
+        if not 0 < self.tempering <= 1:
+            raise ValueError('tempering must lie in (0, 1]')
+        if not 0 <= self.direction_error_deg <= 45:
+            raise ValueError('direction_error_deg must lie in 0..45')
+        if self.pieces_per_person < 1:
+            raise ValueError('pieces_per_person must be at least 1')
+
+
+@dataclass(frozen=True)
+class DirectionBelief:
+    """Posterior of the heard direction `x_n = u(s_n) + b_n`. mean: (N, 3); covariance: (N, 3, 3)."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+class AudioAssociation:
+    """The audio evidence of one frame.
+
+    `log kappa_knr = s E[log N(g_k; L_kr x_n + l_kr, Sigma_kr)] + log p(C_k = r | u(m_n))`, the piece prior normalised over the pieces at the predicted
+    direction; clutter `log kappa_k0 = -s log vol(G)`; uniform prior `rho`; `beta = softmax` jointly over people, pieces and clutter.
+    The direction error `b_n ~ N(0, error_sd^2 I)` is one more latent variable per person: q(s_n, b_n) is a joint Gaussian. With error_sd = 0 this
+    is VAVIT as published. Log likelihoods and responsibilities are (K, 1 + N P) arrays, column 0 is clutter, then person by person with P pieces each.
+    """
+
+    def __init__(self, config: AudioConfig, evidence: AudioEvidence, direction_map: LinearMap, eligible: np.ndarray):
+        self._map, self._evidence = direction_map, evidence
+        self._error_variance = float(np.radians(config.direction_error_deg)) ** 2
+        self._barred = ~(eligible & direction_map.usable)
+        self._log_prior = -float(np.log1p(np.count_nonzero(~self._barred)))
+        self.num_subbands = len(evidence.statistics)
+        self._select_pieces(config.pieces_per_person)
+        self._own_information = np.zeros((len(self._barred), 3, 3)), np.zeros((len(self._barred), 3))
+        self._shrinkage = np.tile(np.eye(3), (len(self._barred), 1, 1))
+
+    def _select_pieces(self, most: int):
+        """Piece priors (N, K, P) and statistics (N, K P, 13) of the pieces that are considered for each person."""
+        prior, statistics = self._evidence.piece_prior, self._evidence.statistics
+        people, total = len(self._barred), prior.shape[1]
+        log_prior = -0.5 * (quadratic_factors(self._map.value) @ prior.reshape(-1, 13).T).reshape(people, self.num_subbands, total)
+        pieces = np.broadcast_to(np.arange(total), log_prior.shape)
+        if most < total:
+            pieces = np.argpartition(log_prior, total - most, axis=2)[:, :, -most:]
+            log_prior = np.take_along_axis(log_prior, pieces, axis=2)
+        self._num_pieces = pieces.shape[2]
+        self._piece_log = log_softmax(log_prior)
+        self._piece_log[self._barred] = -np.inf
+        rows = pieces + total * np.arange(self.num_subbands)[:, None]
+        self._statistics = statistics.reshape(-1, 13)[rows.reshape(people, -1)]
+
+    def predicted_log_likelihood(self, covariance: np.ndarray) -> np.ndarray:
+        """`log rho + log of the exact marginal` of each sub-band under the prediction, whose covariance is (N, D, D): the frame's first E-Z.
+
+        With `J S J' + error = U U'`: `log N(g; L u + l, Sigma + L U U' L')` by the determinant lemma and Woodbury.
+        """
+        spread = congruence(self._map.matrix, covariance) + self._error_variance * np.eye(3)
+        values, vectors = np.linalg.eigh(spread)
+        transposed = (vectors * np.sqrt(np.maximum(values, 0))[:, None, :]).swapaxes(1, 2)
+        direction, by_row = self._map.value, self._statistics.swapaxes(1, 2)
+        # U'(h - Q u) and I + U'Q U as products with the statistics: (N, component, K P).
+        from_matrix = -(transposed[:, :, :, None] * direction[:, None, None, :]).reshape(-1, 3, 9)
+        innovation = np.concatenate([transposed, from_matrix], axis=2) @ by_row[:, 1:]
+        rows, columns = (0, 0, 0, 1, 1, 2), (0, 1, 2, 1, 2, 2)
+        gain = (transposed[:, rows, :, None] * transposed[:, columns, None, :]).reshape(-1, 6, 9) @ by_row[:, MATRIX]
+        gain[:, (0, 3, 5)] += 1.0
+        log_det, explained = log_det_and_quadratic_3x3(gain, innovation)
+        return self._with_clutter(self._quadratic(quadratic_factors(direction)) - explained + log_det)
+
+    def expected_log_likelihood(self, belief: DirectionBelief) -> np.ndarray:
+        """`log rho + log kappa` under the posterior of the heard directions."""
+        return self._with_clutter(self._quadratic(quadratic_factors(belief.mean, belief.covariance)))
+
+    def _quadratic(self, factors: np.ndarray) -> np.ndarray:
+        """(N, 13) factors of the statistics -> (N, K P)."""
+        return (self._statistics @ factors[:, :, None])[..., 0]
+
+    def _with_clutter(self, minus_twice_log: np.ndarray) -> np.ndarray:
+        joined = np.empty((self.num_subbands, 1 + len(self._barred) * self._num_pieces))
+        joined[:, 0] = self._evidence.log_clutter
+        per_person = self._piece_log - 0.5 * minus_twice_log.reshape(self._piece_log.shape)
+        joined[:, 1:] = per_person.swapaxes(0, 1).reshape(self.num_subbands, -1)
+        return joined + self._log_prior
+
+    @staticmethod
+    def responsibilities(log_likelihood: np.ndarray) -> np.ndarray:
+        """beta (K, 1 + N P), rows sum to one."""
+        return softmax(log_likelihood)
+
+    def shares(self, responsibilities: np.ndarray) -> np.ndarray:
+        """(N,) loudness-weighted share of the sub-bands that belongs to each person."""
+        return (self._evidence.loudness @ responsibilities)[1:].reshape(-1, self._num_pieces).sum(-1)
+
+    def information(self, responsibilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the sub-bands say of the deviation s - m, the direction error b integrated out: precision (N, D, D), vector (N, D).
+
+        In direction space `Q = sum beta Q_kr`, `h = sum beta (h_kr - Q_kr u)`; with `A = (I + error^2 Q)^-1` the error leaves `A Q` and `A h`.
+        """
+        beta = responsibilities[:, 1:].reshape(self.num_subbands, -1, self._num_pieces).swapaxes(0, 1).reshape(len(self._barred), 1, -1)
+        sums = (beta @ self._statistics)[:, 0]
+        precision = sums[:, MATRIX].reshape(-1, 3, 3)
+        vector = sums[:, VECTOR] - (precision @ self._map.value[:, :, None])[..., 0]
+        self._own_information = precision, vector
+        self._shrinkage = np.linalg.inv(np.eye(3) + self._error_variance * precision)
+        matrix = self._map.matrix
+        left = self._shrinkage @ np.concatenate([precision, vector[..., None]], axis=2)
+        return congruence(matrix.swapaxes(1, 2), left[..., :3]), (left[..., 3:].swapaxes(1, 2) @ matrix)[:, 0]
+
+    def heard_direction(self, deviation: np.ndarray, covariance: np.ndarray) -> DirectionBelief:
+        """Posterior of x_n = u(s_n) + b_n after the E-S step; b given s has covariance `error^2 A` and mean `error^2 A (h - Q J (s - m))`."""
+        shrink = self._shrinkage
+        shift = self._map.matrix @ deviation[..., None] + self._error_variance * self._own_information[1][..., None]
+        spread = congruence(shrink @ self._map.matrix, covariance) + self._error_variance * shrink
+        return DirectionBelief(self._map.value + (shrink @ shift)[..., 0], spread)
+
+    def direction_error_divergence(self, deviation: np.ndarray, covariance: np.ndarray) -> float:
+        """Sum over people of E_s KL(q(b_n | s_n) || p(b_n)), the part of the ELBO that the direction error adds (0 without error)."""
+        shrink, (precision, vector) = self._shrinkage, self._own_information
+        matrix = self._map.matrix
+        residual = shrink @ (vector[..., None] - precision @ matrix @ deviation[..., None])
+        spread = congruence(shrink @ precision @ matrix, covariance)
+        quadratic = (residual ** 2).sum() + np.trace(spread, axis1=1, axis2=2).sum()
+        trace = np.trace(shrink, axis1=1, axis2=2).sum()
+        return 0.5 * float(trace + self._error_variance * quadratic - 3 * len(shrink) - np.linalg.slogdet(shrink)[1].sum())

@@ -1,0 +1,175 @@
+"""The default state space on a robot: head centre and velocity in metres, camera and array observe it non-linearly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from av_perception.geometry import RigidTransform
+from av_perception.heads.profile import HeadProfile
+from av_perception.tracking.gaussian import congruence
+from av_perception.tracking.state_space import LinearMap, Measurements, Prediction
+
+_STATE = 6
+
+
+@dataclass(frozen=True)
+class CartesianHeadConfig:
+    """acceleration_density: power spectral density q of the white acceleration [m^2/s^3]; damping_time_s: an unseen person's
+    velocity decays as exp(-t / damping_time_s); max_position_sd [m]: bound on the position uncertainty along any axis;
+    birth_speed_sd [m/s]: velocity prior of a new person; max_speed [m/s]: gate between detections of one new person;
+    depth_range [m]: nearest and farthest depth at which faces are detected; max_range [m]: people farther away have left.
+    """
+
+    acceleration_density: float = 0.5
+    damping_time_s: float = 1.5
+    max_position_sd: float = 1.0
+    birth_speed_sd: float = 0.7
+    max_speed: float = 3.0
+    depth_range: tuple[float, float] = (0.25, 10.0)
+    max_range: float = 12.0
+
+    def __post_init__(self):
+        positive = (self.acceleration_density, self.damping_time_s, self.max_position_sd, self.birth_speed_sd, self.max_speed, self.max_range)
+        if not all(np.isfinite(value) and value > 0 for value in positive):
+            raise ValueError('acceleration_density, damping_time_s, max_position_sd, speeds and max_range must be positive')
+        if not 0 < self.depth_range[0] < self.depth_range[1]:
+            raise ValueError('depth_range must be two increasing positive depths in metres')
+
+
+class CartesianHead:
+    """State `s = (p, v)`: position [m] and velocity [m/s] of the head centre in the reference frame.
+
+    Dynamics: `dv = -v / tau dt + sqrt(q) dW` with tau infinite for people in view (white acceleration), integrated exactly over dt.
+    Vision: `h(s) = (x/z, y/z, 1/z)` of p in the left optical frame (normalised image coordinates and inverse depth, in which stereo errors
+    are nearly Gaussian). Sound: `u(s) = (p - a) / |p - a|`, a the array's origin, in the array frame.
+    """
+
+    state_size = _STATE
+    location = slice(0, 3)
+
+    def __init__(self, config: CartesianHeadConfig, head: HeadProfile):
+        self._config = config
+        self._camera, self._array = head.camera, head.microphones
+        self.log_visual_volume = self._visual_volume()
+
+    def _visual_volume(self) -> float:
+        if self._camera is None:
+            return 0.0
+        near, far = self._config.depth_range
+        image = self._camera.width / self._camera.focal[0] * self._camera.height / self._camera.focal[1]
+        return float(np.log(image * (1 / near - 1 / far)))
+
+    def predict(self, mean, covariance, dt_s, unseen):
+        """Exact discretisation of the dynamics; see the class."""
+        seen_step = _white_acceleration(self._config.acceleration_density, dt_s)
+        unseen_step = _damped_acceleration(self._config.acceleration_density, self._config.damping_time_s, dt_s)
+        transitions, noises = (np.stack(pair) for pair in zip(seen_step, unseen_step))
+        which = np.asarray(unseen, int)
+        transition = transitions[which]
+        return Prediction((transition @ mean[..., None])[..., 0], congruence(transition, covariance), noises[which])
+
+    def measure(self, positions, covariances):
+        """Noise by the Jacobian of (x/z, y/z, 1/z) at the detection."""
+        return Measurements(_image_coordinates(positions), congruence(_image_jacobian(positions), covariances))
+
+    def initial_states(self, measurements, reference_from_base):
+        """Position from the detection, zero velocity with the birth prior."""
+        inverse_depth = measurements.value[:, 2:]
+        optical = np.concatenate([measurements.value[:, :2], np.ones_like(inverse_depth)], axis=1) / inverse_depth
+        reference_from_optical = reference_from_base @ self._camera.base_from_optical
+        to_position = reference_from_optical.rotation @ np.linalg.inv(_image_jacobian(optical))
+        mean, covariance = np.zeros((len(optical), _STATE)), np.zeros((len(optical), _STATE, _STATE))
+        mean[:, :3] = reference_from_optical.apply(optical)
+        covariance[:, :3, :3] = congruence(to_position, measurements.noise)
+        covariance[:, 3:, 3:] = self._config.birth_speed_sd ** 2 * np.eye(3)
+        return mean, covariance
+
+    def visual_map(self, mean, reference_from_base):
+        """Usable where the depth is positive and not absurdly small."""
+        reference_from_optical = reference_from_base @ self._camera.base_from_optical
+        optical = (mean[:, :3] - reference_from_optical.translation) @ reference_from_optical.rotation
+        usable = optical[:, 2] > 0.5 * self._config.depth_range[0]
+        optical[~usable] = (0.0, 0.0, 1.0)
+        matrix = np.zeros((len(mean), 3, _STATE))
+        matrix[:, :, :3] = _image_jacobian(optical) @ reference_from_optical.rotation.T
+        return LinearMap(_image_coordinates(optical), matrix, usable)
+
+    def direction_map(self, mean, reference_from_base):
+        """`J = (I - u u') R / |p - a|`; usable outside the head (5 cm)."""
+        reference_from_array = reference_from_base @ self._array.base_from_array
+        relative = (mean[:, :3] - reference_from_array.translation) @ reference_from_array.rotation
+        distance = np.sqrt((relative * relative).sum(-1))
+        usable = distance > 0.05
+        distance = np.where(usable, distance, 1.0)
+        direction = relative / distance[:, None]
+        tangent = (np.eye(3) - direction[:, :, None] * direction[:, None, :]) / distance[:, None, None]
+        matrix = np.zeros((len(mean), 3, _STATE))
+        matrix[:, :, :3] = tangent @ reference_from_array.rotation.T
+        return LinearMap(direction, matrix, usable)
+
+    def reachable(self, mean_a, covariance_a, mean_b, covariance_b, dt_s):
+        """Within max_speed * dt plus three standard deviations of the difference."""
+        difference = mean_a[:, None, :3] - mean_b[None, :, :3]
+        spread = np.trace(covariance_a[:, :3, :3], axis1=1, axis2=2)[:, None] + np.trace(covariance_b[:, :3, :3], axis1=1, axis2=2)
+        return np.sqrt((difference * difference).sum(-1)) < self._config.max_speed * dt_s + 3 * np.sqrt(spread)
+
+    def bound(self, covariance):
+        """Shrinks the position rows along the eigenvectors that exceed max_position_sd: positive definiteness and bearing survive."""
+        limit = self._config.max_position_sd ** 2
+        suspect = np.flatnonzero(np.trace(covariance[:, :3, :3], axis1=1, axis2=2) > limit)
+        if not len(suspect):
+            return covariance
+        values, vectors = np.linalg.eigh(covariance[suspect, :3, :3])
+        scale = np.sqrt(limit / np.maximum(values, limit))
+        shrink = np.zeros((len(suspect), _STATE, _STATE))
+        shrink[:, :3, :3] = (vectors * scale[:, None, :]) @ vectors.swapaxes(1, 2)
+        shrink[:, 3:, 3:] = np.eye(3)
+        bounded = covariance.copy()
+        bounded[suspect] = congruence(shrink, covariance[suspect])
+        return bounded
+
+    def implausible(self, mean, covariance, reference_from_base):
+        """Farther than max_range by two standard deviations."""
+        distance = np.linalg.norm(mean[:, :3] - reference_from_base.translation, axis=-1)
+        deviation = np.sqrt(np.trace(covariance[:, :3, :3], axis1=1, axis2=2))
+        return distance - 2 * deviation > self._config.max_range
+
+
+def _white_acceleration(density: float, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """(6, 6) transition and process noise of `dv = sqrt(q) dW`."""
+    transition = np.array([[1.0, dt_s], [0.0, 1.0]])
+    noise = density * np.array([[dt_s ** 3 / 3, dt_s ** 2 / 2], [dt_s ** 2 / 2, dt_s]])
+    return _per_axis(transition), _per_axis(noise)
+
+
+def _damped_acceleration(density: float, tau: float, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """(6, 6) transition and process noise of `dv = -v / tau dt + sqrt(q) dW` (integrated Ornstein-Uhlenbeck process)."""
+    decay, loss = np.exp(-dt_s / tau), -np.expm1(-dt_s / tau)
+    velocity, cross = density * tau / 2 * (1 - decay ** 2), density * tau ** 2 / 2 * loss ** 2
+    # The closed form cancels for short steps, where the series of the undamped process is exact to rounding.
+    position = density * tau ** 2 * (dt_s - 2 * tau * loss + tau / 2 * (1 - decay ** 2)) if dt_s > 1e-3 * tau else density * dt_s ** 3 / 3
+    transition = np.array([[1.0, tau * loss], [0.0, decay]])
+    return _per_axis(transition), _per_axis(np.array([[position, cross], [cross, velocity]]))
+
+
+def _per_axis(blocks: np.ndarray) -> np.ndarray:
+    """(2, 2) coefficients -> (6, 6): the same for x, y and z (a Kronecker product with the identity)."""
+    return (blocks[:, None, :, None] * np.eye(3)[None, :, None, :]).reshape(_STATE, _STATE)
+
+
+def _image_coordinates(optical: np.ndarray) -> np.ndarray:
+    """(M, 3) points in the optical frame -> (M, 3) rows x/z, y/z, 1/z."""
+    inverse_depth = 1 / optical[:, 2:]
+    return np.concatenate([optical[:, :2] * inverse_depth, inverse_depth], axis=1)
+
+
+def _image_jacobian(optical: np.ndarray) -> np.ndarray:
+    """(M, 3, 3) derivative of `_image_coordinates`."""
+    inverse_depth = 1 / optical[:, 2]
+    jacobian = np.zeros((len(optical), 3, 3))
+    jacobian[:, 0, 0] = jacobian[:, 1, 1] = inverse_depth
+    jacobian[:, :2, 2] = -optical[:, :2] * (inverse_depth ** 2)[:, None]
+    jacobian[:, 2, 2] = -inverse_depth ** 2
+    return jacobian

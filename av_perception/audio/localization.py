@@ -16,7 +16,7 @@ from av_perception.audio.frontend import AudioFrontEnd
 from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.data import AudioChunk, AudioFeatures
 from av_perception.errors import UserError
-from av_perception.geometry import angles_from_direction, direction_from_angles
+from av_perception.geometry import angles_from_direction, direction_from_angles, wrap_angle
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class LocalizationConfig:
     separation_deg: float = 25.0
     min_share: float = 0.1
     azimuth_step_deg: float = 4.0
-    elevations_deg: tuple[float, ...] = (0.0, 15.0, 30.0, 45.0)
+    elevations_deg: tuple[float, ...] = (5.0, 20.0, 35.0, 50.0)
     iterations: int = 60
 
     def __post_init__(self):
@@ -78,7 +78,7 @@ class Localization:
 
 
 def extract_features(front_end: AudioFrontEnd, read: Callable[[int, int], np.ndarray], num_samples: int, sample_rate: int,
-                     chunk_s: float = 0.5) -> Iterable[AudioFeatures]:
+                     chunk_s: float = 0.1) -> Iterable[AudioFeatures]:
     """Features of a whole recording; read(start, count) gives (count, channels) samples. Time starts at 0 ns."""
     count = max(1, round(chunk_s * sample_rate))
     for start in range(0, num_samples, count):
@@ -129,15 +129,17 @@ def _direction_weights(likelihood: np.ndarray, clutter: np.ndarray, iterations: 
 
 
 def _peaks(weight: np.ndarray, grid: np.ndarray, near: np.ndarray, config: LocalizationConfig) -> list[int]:
-    """Grid indices of the strongest neighbourhoods, each at least the separation from the stronger ones."""
-    smoothed, free, peaks = near @ weight, np.ones(len(weight), bool), []
+    """Grid indices of the strongest neighbourhoods, each at least the separation from the stronger ones, whose shoulders do not count."""
     azimuth, _ = angles_from_direction(grid)
-    while len(peaks) < config.max_sources and free.any():
-        best = int(np.argmax(np.where(free, smoothed, -1.0)))
-        if peaks and smoothed[best] < config.min_share * weight.sum():
+    remaining, peaks = weight.copy(), []
+    while len(peaks) < config.max_sources:
+        smoothed = np.where(remaining > 0, near @ remaining, 0.0)
+        best = int(np.argmax(smoothed))
+        if smoothed[best] < (config.min_share if peaks else 0.0) * weight.sum():
             break
         peaks.append(best)
-        free &= np.abs(np.angle(np.exp(1j * (azimuth - azimuth[best])))) >= np.radians(config.separation_deg)
+        close = np.abs(wrap_angle(azimuth - azimuth[best])) < np.radians(config.separation_deg)
+        remaining = np.where(close, 0.0, remaining)
     return peaks
 
 

@@ -1,0 +1,115 @@
+"""Directions of the sound sources in a multichannel recording, without ROS.
+
+  av-perception localize talk.wav --head respeaker_usb4 --max-sources 2
+  av-perception localize my_recording --json directions.json --plot directions.png
+
+RECORDING is a WAV or FLAC file with one channel per microphone, in the order of the head profile, or a recording folder (which names its head).
+Azimuth counts counter-clockwise (to the left) from straight ahead, elevation upward, both in degrees and in the head's base frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from av_perception.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument('recording', type=Path, metavar='RECORDING', help='multichannel WAV or FLAC file, or a recording folder')
+    parser.add_argument('--head', help='name or file of the head profile; a recording folder knows its own')
+    parser.add_argument('--max-sources', type=int, default=1, metavar='N', help='at most so many sources (default 1)')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write sources and directions per 40 ms to this file')
+    parser.add_argument('--plot', type=Path, metavar='FILE', help='draw the directions on a circle, seen from above (png, svg, pdf)')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Localise, print a table, write the files that were asked for."""
+    from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
+    from av_perception.audio.learning import AcousticMapConfig, cached_free_field_map
+    from av_perception.audio.localization import LocalizationConfig, extract_features, localize
+
+    if options.max_sources < 1:
+        raise UserError(f'--max-sources must be at least 1, not {options.max_sources}')
+    sound, array = _open(options.recording, options.head)
+    front_end = AudioFrontEndConfig(voice_activity=False)
+    stream = AudioFrontEnd(front_end, sound.num_channels, sound.sample_rate)
+    acoustic_map = cached_free_field_map(array, AcousticMapConfig(), front_end)
+    features = extract_features(stream, sound.read_audio, sound.num_samples, sound.sample_rate)
+    found = localize(features, acoustic_map, LocalizationConfig(max_sources=options.max_sources))
+    result = _result(found, array, sound.audio_start_s)
+    _print_table(result['sources'])
+    if options.json:
+        _write(options.json, lambda: options.json.write_text(json.dumps(result, indent=1) + '\n', encoding='utf-8'))
+    if options.plot:
+        _write(options.plot, lambda: _draw(result, options.plot))
+    return 0
+
+
+def _open(path: Path, head_name: str | None):
+    """The sound (a Recording or an AudioFile) and the microphone array that made it. Raises UserError when they do not belong together."""
+    from av_perception.audio.capture import AudioFile
+    from av_perception.heads import load_head
+    from av_perception.recording import Recording
+    if not path.exists():
+        raise UserError(f'there is no recording {path}: give a WAV or FLAC file or a recording folder')
+    if not path.is_dir() and head_name is None:
+        raise UserError('a sound file does not say where its microphones are: add --head NAME')
+    sound = Recording.open(path) if path.is_dir() else AudioFile(str(path))
+    head = load_head(head_name) if head_name else sound.head
+    if head.microphones is None:
+        raise UserError(f"head '{head.name}' has no microphones: choose another --head")
+    wanted = len(head.microphones.coordinates)
+    if sound.num_channels != wanted:
+        raise UserError(f"{path} has {sound.num_channels} channel(s), head '{head.name}' has {wanted} microphones: choose the head that made it")
+    return sound, head.microphones
+
+
+def _result(found, array, start_s: float) -> dict:
+    """The figures as written to JSON: degrees, in the head's base frame."""
+    def angles(entry) -> dict:
+        from av_perception.geometry import angles_from_direction, direction_from_angles
+        turned = array.base_from_array.rotate(direction_from_angles(entry.azimuth, entry.elevation))
+        azimuth, elevation = np.degrees(angles_from_direction(turned))
+        return {'azimuth_deg': round(float(azimuth), 2), 'elevation_deg': round(float(elevation), 2)}
+
+    sources = [{**angles(s), 'confidence': round(s.confidence, 3), 'share_of_time': round(s.share_of_time, 3)} for s in found.sources]
+    frames = [{'time': round(start_s + 1e-9 * f.stamp_ns, 3), **angles(f), 'source': f.source} for f in found.frames]
+    return {'sources': sources, 'frames': frames}
+
+
+def _print_table(sources: list[dict]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    table = Table('source', 'azimuth [deg]', 'elevation [deg]', 'confidence', 'share of time')
+    for index, source in enumerate(sources):
+        table.add_row(str(index), f"{source['azimuth_deg']:.1f}", f"{source['elevation_deg']:.1f}", f"{source['confidence']:.2f}",
+                      f"{source['share_of_time']:.0%}")
+    Console().print(table)
+
+
+def _draw(result: dict, path: Path) -> None:
+    """Frames as a histogram, sources as spokes; ahead is up, left is left."""
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(5, 5), layout='constrained')
+    axes = figure.add_subplot(projection='polar')
+    axes.set_theta_zero_location('N')
+    azimuths = np.radians([frame['azimuth_deg'] for frame in result['frames']])
+    counts, edges = np.histogram(azimuths, bins=72, range=(-np.pi, np.pi))
+    axes.bar(edges[:-1], counts / max(1, counts.max()), width=np.diff(edges), align='edge', alpha=0.4, label='frames')
+    for index, source in enumerate(result['sources']):
+        axes.plot([np.radians(source['azimuth_deg'])] * 2, [0, 1.05], color=f'C{index + 1}', label=f"{source['azimuth_deg']:.0f}°")
+    axes.set_yticks([])
+    axes.legend(loc='lower left')
+    figure.savefig(path)
+
+
+def _write(path: Path, action) -> None:
+    try:
+        action()
+    except (OSError, ValueError) as error:
+        raise UserError(f'cannot write {path}: {getattr(error, "strerror", None) or error}') from error

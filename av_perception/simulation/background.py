@@ -10,7 +10,7 @@ def paint_wall(width: int, height: int, pixels_per_metre: float, eye_row: float,
     """(height, width, 3) uint8 BGR. eye_row: the row [px] of the camera's height, which is eye_height_m above the floor."""
     random = np.random.default_rng(seed)
     wall = np.full((height, width, 3), (196, 204, 208), np.float32) * np.linspace(1.03, 0.88, width, dtype=np.float32)[:, None]
-    wall += 4.0 * _clouds(random, height, width, 40)[..., None] + 4.0 * _clouds(random, height, width, 5)[..., None]
+    wall += 4.0 * _clouds(random, height, width, 40)[..., None] + 2.5 * _clouds(random, height, width, 7)[..., None]
 
     def row(metres_above_floor: float) -> int:
         return int(round(eye_row + (eye_height_m - metres_above_floor) * pixels_per_metre))
@@ -24,7 +24,7 @@ def paint_wall(width: int, height: int, pixels_per_metre: float, eye_row: float,
         _books(wall, random, column(-1.6), column(-0.4), row(shelf + 0.3), row(shelf))
         _books(wall, random, column(1.1), column(2.3), row(shelf + 0.3), row(shelf))
     _floor(wall, random, row(0.0), max(2, int(0.1 * pixels_per_metre)))
-    return np.clip(cv2.GaussianBlur(wall, (0, 0), 0.7), 0, 255).astype(np.uint8)
+    return np.clip(cv2.GaussianBlur(wall, (0, 0), 1.0), 0, 255).astype(np.uint8)
 
 
 def _clouds(random: np.random.Generator, height: int, width: int, size: int) -> np.ndarray:
@@ -63,7 +63,7 @@ def _floor(wall: np.ndarray, random: np.random.Generator, first_row: int, skirti
     wall[max(first_row - skirting, 0):first_row] = (222, 228, 230)
     floor = wall[max(first_row, 0):]
     floor[:] = (74, 104, 138)
-    floor += 8.0 * _clouds(random, len(floor), width, 4)[..., None]
+    floor += 5.0 * _clouds(random, len(floor), width, 6)[..., None]
     for line in np.cumsum(random.integers(14, 26, 20)):
         if line < len(floor):
             floor[line] -= 28.0

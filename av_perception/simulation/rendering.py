@@ -16,7 +16,7 @@ from av_perception.simulation.background import paint_wall
 from av_perception.simulation.cutout import PIXELS_PER_METRE, Cutout
 
 NEAREST_M = 0.2
-NOISE_LEVEL = 1.0  # standard deviation of the sensor noise in grey values
+NOISE_LEVEL = 0.7  # standard deviation of the sensor noise in grey values
 VISIBLE_SHARE = 0.5
 _NOBODY = 255
 

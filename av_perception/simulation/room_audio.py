@@ -38,7 +38,7 @@ def block_times(num_samples: int, sample_rate: int) -> np.ndarray:
 
 def render_room(room: RoomConfig, microphones: np.ndarray, sources: list[MovingSource], sample_rate: int,
                 progress: Callable[[float], None] = lambda fraction: None) -> np.ndarray:
-    """(N, channels) noise-free sound of all sources at microphones (channels, 3) [m] in the room; direct sound is dry / (4 pi r)."""
+    """(N, channels) noise-free sound of all sources at microphones (channels, 3) [m] in the room; the direct sound is dry / r."""
     simulator = _RoomSimulator(room, microphones, sample_rate)
     mixture = np.zeros((len(microphones), len(sources[0].samples)))
     for index, source in enumerate(sources):

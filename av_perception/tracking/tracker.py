@@ -14,15 +14,17 @@ from av_perception.tracking.acoustic_tables import AcousticTables
 from av_perception.tracking.audio_association import AudioAssociation, AudioConfig
 from av_perception.tracking.cartesian_head import CartesianHead, CartesianHeadConfig
 from av_perception.tracking.dynamics_update import DynamicsConfig, ProcessNoise
+from av_perception.tracking.gaussian import apply
 from av_perception.tracking.inference import FramePosterior, InferenceConfig, VariationalFrame
 from av_perception.tracking.input_check import DetectedFaces, box_overlap, usable_audio, usable_faces, usable_pose
 from av_perception.tracking.life_cycle import LifeConfig, LifeCycle
 from av_perception.tracking.population import Population
-from av_perception.tracking.state_space import Measurements, Prediction, StateSpace
+from av_perception.tracking.state_space import LinearMap, Measurements, Prediction, StateSpace
 from av_perception.tracking.visual_association import AppearanceConfig, VisualAssociation, appearance_log_ratio
 from av_perception.tracking.visual_birth import BirthConfig, VisualBirth
 
 _NANO = 1e-9
+_MAX_LINEARISATIONS = 3
 
 
 @dataclass(frozen=True)
@@ -135,20 +137,37 @@ class Tracker:
     def _infer(self, prediction: Prediction, observed: _Observations) -> tuple[FramePosterior, np.ndarray]:
         """The variational loop; returns the posterior and everybody's share (N,) of the sub-bands."""
         people = self._people
-        vision = audio = None
-        if observed.faces is not None and len(observed.faces):
-            embeddings = people.embedding if people.embedding.shape[1] else np.zeros((len(people), observed.faces.embeddings.shape[1]))
-            vision = VisualAssociation(observed.measurements, self._model.visual_map(prediction.mean, observed.pose),
-                                       appearance_log_ratio(self._config.appearance, observed.faces.embeddings, embeddings),
-                                       self._model.log_visual_volume, ~people.asleep)
-        if observed.audio is not None and len(people):
-            audio = AudioAssociation(self._config.audio, self._tables.evidence(observed.audio),
-                                     self._model.direction_map(prediction.mean, observed.pose), np.ones(len(people), bool))
-        noise = ProcessNoise(self._config.dynamics, prediction.base_noise)
-        posterior = VariationalFrame(prediction, noise, people.noise_ratio, vision, audio).run(self._config.inference)
-        people.mean = prediction.mean + posterior.deviation
+        noise, audio = ProcessNoise(self._config.dynamics, prediction.base_noise), self._audio_evidence(prediction, observed)
+        point = prediction.mean
+        for _ in range(_MAX_LINEARISATIONS):
+            vision = self._visual_evidence(prediction, point, observed)
+            posterior = VariationalFrame(prediction, noise, people.noise_ratio, vision, audio).run(self._config.inference)
+            point = prediction.mean + posterior.deviation
+            if vision is None or not (people.visible[posterior.alpha[:, 1:].sum(0) > 0.5] < 0.5).any():
+                break
+        people.mean = point
         people.covariance, people.noise_ratio = self._model.bound(posterior.covariance), posterior.noise_ratio
         return posterior, np.zeros(len(people)) if audio is None else audio.shares(posterior.beta)
+
+    def _visual_evidence(self, prediction: Prediction, point: np.ndarray, observed: _Observations) -> VisualAssociation | None:
+        """The faces against the camera model linearised at point (N, D): the predicted mean; for the first sight of a person after an
+        absence the model is linearised again where the faces put the person (an iterated extended Kalman filter).
+        """
+        people, faces = self._people, observed.faces
+        if faces is None or not len(faces):
+            return None
+        seen = self._model.visual_map(point, observed.pose)
+        about_mean = LinearMap(seen.value + apply(seen.matrix, prediction.mean - point), seen.matrix, seen.usable)
+        embeddings = people.embedding if people.embedding.shape[1] else np.zeros((len(people), faces.embeddings.shape[1]))
+        appearance = appearance_log_ratio(self._config.appearance, faces.embeddings, embeddings)
+        return VisualAssociation(observed.measurements, about_mean, appearance, self._model.log_visual_volume, ~people.asleep)
+
+    def _audio_evidence(self, prediction: Prediction, observed: _Observations) -> AudioAssociation | None:
+        """The sub-bands against the directions of everybody, sleepers too: who is silent and out of view may speak again."""
+        if observed.audio is None or not len(self._people):
+            return None
+        return AudioAssociation(self._config.audio, self._tables.evidence(observed.audio),
+                                self._model.direction_map(prediction.mean, observed.pose), np.ones(len(self._people), bool))
 
     def _note_vision(self, posterior: FramePosterior, observed: _Observations, stamp_ns: int) -> np.ndarray:
         """Visibility, box and appearance of everybody; returns who is seen, (N,) bool."""

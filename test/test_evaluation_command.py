@@ -36,7 +36,8 @@ def test_tracks_on_another_clock_are_pointed_out(files, capsys):
 @pytest.mark.parametrize('arguments, message', [
     (['tracks.csv', 'absent.csv'], 'cannot read'), (['absent.csv', 'truth.csv'], 'cannot read'), (['tracks.csv', '.'], 'not a recording'),
     (['truth.csv', 'truth.csv'], 'column'), (['tracks.csv', 'empty.csv'], 'no rows'),
-    (['tracks.csv', 'truth.csv', '--match-distance', '-1'], 'positive'), (['tracks.csv', 'truth.csv', '--json', 'no/m.json'], 'cannot write')])
+    (['tracks.csv', 'truth.csv', '--match-distance', '-1'], 'positive'),
+    (['tracks.csv', 'truth.csv', '--json', 'no/m.json'], 'cannot write')])
 def test_errors_are_one_line(files, arguments, message, monkeypatch, capsys):
     truth_table([]).write(files / 'empty.csv')
     monkeypatch.chdir(files)

@@ -77,7 +77,8 @@ def test_overlay_tells_predicted_and_speaking_people_apart():
 
 @pytest.mark.parametrize('probability', [0.0, 0.25, 1.0])
 def test_the_bar_grows_with_the_probability(probability):
-    drawn = draw_overlay(np.full((480, 640, 3), 128, np.uint8), [PersonDrawing(1, box=(100, 200, 80, 80), speaking_probability=probability)])
+    person = PersonDrawing(1, box=(100, 200, 80, 80), speaking_probability=probability)
+    drawn = draw_overlay(np.full((480, 640, 3), 128, np.uint8), [person])
     column = drawn[241:280, 188]   # in the bar, between its white borders
     assert (column == bgr_of(1)).all(axis=1).mean() == pytest.approx(probability, abs=0.06)
 
@@ -119,7 +120,8 @@ def test_nan_range_and_probability_leave_the_box():
 
 def test_tiny_images_and_read_only_views():
     image = np.broadcast_to(np.uint8(9), (16, 16, 3))
-    people = [PersonDrawing(1, box=(2, 2, 5, 5), range_m=1.0, speaking=True), PersonDrawing(2, direction=(0, 1)), PersonDrawing(3, direction=(-1, 0))]
+    people = [PersonDrawing(1, box=(2, 2, 5, 5), range_m=1.0, speaking=True),
+              PersonDrawing(2, direction=(0, 1)), PersonDrawing(3, direction=(-1, 0))]
     assert draw_overlay(image, people).shape == (16, 16, 3)
     assert draw_overlay(np.zeros((480, 640, 3), np.uint8)[:, ::-1], people).shape == (480, 640, 3)
 

@@ -60,7 +60,8 @@ class Metrics(Scores):
     """Scores of everybody, with those of seen and only-heard people apart.
 
     by_direction: the sections `all`, `seen`, `heard_only` matched by direction instead of position: sound alone tells no range.
-    ids_kept: person -> one id covered at least 0.8 of their visible frames and never changed. unscored_rows: tentative, sleeping, off in time.
+    ids_kept: person -> whether one id covered at least 0.8 of their visible frames and never changed.
+    unscored_rows: tracks tentative, sleeping, or off in time.
     """
 
     seen: Scores
@@ -84,8 +85,9 @@ class Metrics(Scores):
 def evaluate(tracks: TrackTable, truth: TruthTable, match_distance_m: float = 0.5, match_angle_deg: float = 15.0,
              ospa_cutoff_m: float = 1.0, collar_s: float = 0.25) -> Metrics:
     """Compare tracks with the truth; see `frames` for what is scored. Raises ValueError for a bad option, UserError for a bad truth."""
-    for name, value, low in (('match_distance_m', match_distance_m, 0), ('match_angle_deg', match_angle_deg, 0), ('ospa_cutoff_m', ospa_cutoff_m, 0)):
-        if not (np.isfinite(value) and value > low):
+    positive = {'match_distance_m': match_distance_m, 'match_angle_deg': match_angle_deg, 'ospa_cutoff_m': ospa_cutoff_m}
+    for name, value in positive.items():
+        if not (np.isfinite(value) and value > 0):
             raise ValueError(f'{name} must be positive, not {value}')
     if not (np.isfinite(collar_s) and collar_s >= 0):
         raise ValueError(f'collar_s must not be negative: {collar_s}')
@@ -114,7 +116,8 @@ def _split(frames: Frames, pairs: Pairs) -> dict[str, Frames]:
         if angles.size:
             belongs_to_seen[tracks] = frames.truth.visible[truth][np.argmin(angles, axis=0)]
     belongs_to_seen[pairs.track_row] = frames.truth.visible[pairs.truth_row]
-    return {'seen': frames.select(frames.truth.visible, belongs_to_seen), 'heard_only': frames.select(~frames.truth.visible, ~belongs_to_seen)}
+    visible = frames.truth.visible
+    return {'seen': frames.select(visible, belongs_to_seen), 'heard_only': frames.select(~visible, ~belongs_to_seen)}
 
 
 def _score(frames: Frames, gate: float, by_direction: bool, ospa_cutoff_m: float, collar_s: float) -> Scores:

@@ -15,7 +15,7 @@ from matplotlib.patheffects import withStroke
 from scipy.optimize import linear_sum_assignment
 
 from av_perception.errors import UserError
-from av_perception.evaluation.colors import NEUTRAL, color_of, darken, lighten, unit
+from av_perception.evaluation.colors import NEUTRAL, Color, color_of, darken, lighten, unit
 from av_perception.evaluation.frames import Frames, align
 from av_perception.evaluation.metrics import Metrics
 from av_perception.evaluation.timeline_text import draw_footer, draw_key
@@ -31,12 +31,11 @@ STRIPES = (0, (0.45, 0.45))
 
 @dataclass(frozen=True)
 class _Scene:
-    """What all panels draw from. people: (M,) truth id of every track row; colors: truth id -> its colour; own_id: truth id -> its track id."""
+    """What all panels draw from. people: (M,) truth id each track row stands for, -1 for nobody's; colors: truth id -> its colour."""
 
     frames: Frames
     people: np.ndarray
-    colors: dict[int, tuple[int, int, int]]
-    own_id: dict[int, int]
+    colors: dict[int, Color]
 
 
 def plot_timeline(tracks: TrackTable, truth: TruthTable, path, title: str = 'Who was where, and who spoke', metrics: Metrics | None = None,
@@ -71,7 +70,7 @@ def _scene(tracks: TrackTable, truth: TruthTable, match_distance_m: float) -> _S
     np.add.at(together, (person[pairs.truth_row], track[pairs.track_row]), 1)
     own_id = {int(people[p]): int(ids[t]) for p, t in zip(*linear_sum_assignment(-together)) if together[p, t] > 0}
     colors = {int(p): color_of(own_id[int(p)]) if int(p) in own_id else NEUTRAL for p in people}
-    return _Scene(frames, assigned_people(frames, pairs), colors, own_id)
+    return _Scene(frames, assigned_people(frames, pairs), colors)
 
 
 def _runs(frame: np.ndarray, *keys: np.ndarray) -> list[np.ndarray]:
@@ -192,7 +191,8 @@ def _draw_speech_estimate(axes, scene: _Scene, person: int, base: float) -> None
         rows = np.flatnonzero((tracks.id == track_id) & (scene.people == person))
         at, color = frames.time_s[frames.track_frame[rows]], unit(darken(color_of(track_id), 0.25))
         for run in _runs(frames.track_frame[rows]):
-            axes.fill_between(at[run], base, base + 0.36 * np.clip(tracks.speaking_probability[rows[run]], 0, 1), color=color, alpha=0.35, lw=0)
+            probability = np.clip(tracks.speaking_probability[rows[run]], 0, 1)
+            axes.fill_between(at[run], base, base + 0.36 * probability, color=color, alpha=0.35, lw=0)
         spoken = np.flatnonzero(tracks.speaking[rows])
         bars = [(at[spoken[run[0]]] - frames.period_s / 2, len(run) * frames.period_s) for run in _runs(frames.track_frame[rows[spoken]])]
         axes.broken_barh(bars, (base + 0.44, 0.2), color=color, lw=0)
@@ -221,7 +221,8 @@ def _draw_plan(axes, scene: _Scene, head: HeadProfile | None) -> None:
     for track_id in np.unique(tracks.id):
         rows = np.flatnonzero(tracks.id == track_id)
         for run in _runs(frames.track_frame[rows]):
-            axes.plot(-tracks.position[rows[run], 1], tracks.position[rows[run], 0], color=unit(darken(color_of(track_id), 0.25)), lw=1.2, zorder=3)
+            x, y = tracks.position[rows[run], :2].T
+            axes.plot(-y, x, color=unit(darken(color_of(track_id), 0.25)), lw=1.2, zorder=3)
     middle = (min(lowest, 0.0) + max(highest, 0.0)) / 2
     axes.set(xlim=(-reach, reach), ylim=(middle - height / 2, middle + height / 2))
     axes.annotate('', (0, 0.2 * reach), (0, 0), arrowprops={'arrowstyle': '-|>', 'color': '0.15', 'lw': 2}, zorder=6)

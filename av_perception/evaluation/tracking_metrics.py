@@ -84,7 +84,10 @@ def _trackeval_data(frames: Frames, distances: list[np.ndarray], gate: float) ->
 
 
 def ospa(distance: np.ndarray, cutoff: float, order: float = 2.0) -> float:
-    """OSPA distance of two sets from their (m, n) distances: ((min_perm sum min(c, d)^p + c^p |n - m|) / max(m, n))^(1/p); 0 if both are empty."""
+    """OSPA distance of two sets from their (m, n) distances; 0 if both are empty.
+
+    ((min over permutations of sum min(c, d)^p + c^p |n - m|) / max(m, n))^(1/p) with cutoff c and order p.
+    """
     most = max(distance.shape)
     if most == 0:
         return 0.0

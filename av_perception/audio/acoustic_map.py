@@ -90,6 +90,8 @@ class AcousticMap:
     def load(cls, path: Path) -> AcousticMap:
         """Read and verify a map. Raises UserError for a file that is absent, of another version, or not a sound map."""
         try:
+            if not zipfile.is_zipfile(path) and Path(path).exists():
+                raise ValueError('it is not an npz file')
             with np.load(path, allow_pickle=False) as file:
                 content = {name: file[name] for name in file.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:

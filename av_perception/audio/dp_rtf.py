@@ -104,10 +104,10 @@ class CrossRelationRls:
 def relative_transfer(first_taps: np.ndarray) -> np.ndarray:
     """Bounded DP-RTF of the non-reference microphones: ct_i = c_i / sqrt(1 + |c_i|^2) with c_i = a_i(0) / a_1(0).
 
-    first_taps: (..., channels), any scale. Returns (..., channels - 1) complex, |ct| < 1; 0 where both taps vanish.
+    first_taps: (..., channels), any scale. Returns (..., channels - 1) complex, |ct| <= 1; 0 where the reference's tap vanishes.
     """
     reference, others = first_taps[..., :1], first_taps[..., 1:]
     magnitude = np.abs(reference)
-    phase = np.divide(reference, magnitude, out=np.ones_like(reference), where=magnitude > 0)
+    phase = np.divide(reference, magnitude, out=np.zeros_like(reference), where=magnitude > 0)
     norm = np.hypot(magnitude, np.abs(others))
     return np.divide(others * phase.conj(), norm, out=np.zeros_like(others), where=norm > 0)

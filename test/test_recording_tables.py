@@ -23,7 +23,8 @@ def some_tracks(rows=5):
                       random.random(rows) > 0.5, random.random(rows) > 0.5, random.random(rows), random.random(rows) > 0.5)
 
 
-@pytest.mark.parametrize('table', [some_truth(), some_tracks(), some_truth(0), some_tracks(0)], ids=['truth', 'tracks', 'no truth', 'no tracks'])
+@pytest.mark.parametrize('table', [some_truth(), some_tracks(), some_truth(0), some_tracks(0)],
+                         ids=['truth', 'tracks', 'no truth', 'no tracks'])
 def test_written_table_reads_back(table, tmp_path):
     table.write(tmp_path / 't.csv')
     again = type(table).read(tmp_path / 't.csv')

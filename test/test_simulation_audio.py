@@ -71,7 +71,7 @@ def test_moving_talker_is_continuous_and_arrives_from_where_it_is():
 
 
 def test_blocks_add_up_to_the_whole_convolution():
-    """A talker who moves too little for a new response is rendered like one who stands; silence between turns is skipped without a trace."""
+    """A talker who moves too little for a new response is rendered like one who stands; skipped silence leaves no trace."""
     sound = band_noise(1.5) * (np.arange(24000) // 4000 % 2)
     blocks = block_times(len(sound), RATE)
     nearly = np.array([3.0, 2.0, 1.4]) + 1e-4 * np.sin(7 * blocks)[:, None]

@@ -1,6 +1,7 @@
 """A whole small scene rendered to a recording, from generated voices and pictures: files, truth, repeatability."""
 
 import dataclasses
+import json
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import soundfile
 import yaml
 
+from av_perception.cli.main import main
 from av_perception.errors import UserError
 from av_perception.simulation import load_scene, simulate
 
@@ -17,8 +19,8 @@ RATE = 16000
 HEAD = {
     'name': 'small',
     'microphones': {'coordinates': [[0.0, 0.05, 0.0], [0.0, -0.05, 0.0]], 'sample_rate': RATE},
-    'camera': {'width': 160, 'height': 120, 'focal': [110.0, 110.0], 'center': [79.5, 59.5], 'baseline': 0.1, 'position': [0.05, 0.05, 0.06],
-               'frame_rate': 10.0},
+    'camera': {'width': 160, 'height': 120, 'focal': [110.0, 110.0], 'center': [79.5, 59.5], 'baseline': 0.1,
+               'position': [0.05, 0.05, 0.06], 'frame_rate': 10.0},
 }
 DATA = Path(os.environ.get('AV_PERCEPTION_DATA', Path(__file__).resolve().parents[2] / 'shared' / 'data'))
 
@@ -123,3 +125,16 @@ def test_clip_of_a_talking_face_moves_while_its_voice_sounds(monkeypatch, tmp_pa
     mouth = np.array([cv2.blur(left[v + 5:v + 30, u - 15:u + 15], (5, 5)) for _, _, left, _ in recording.images()], float)
     motion = np.abs(np.diff(mouth, axis=0)).mean(axis=(1, 2, 3))
     assert motion[52:70].mean() > 2 * motion[5:35].mean()
+
+
+def test_command_renders_and_writes_its_figures(scene_folder, capsys):
+    figures_file = scene_folder / 'figures.json'
+    words = ['simulate', str(scene_folder / 'scene.yaml'), '-o', str(scene_folder / 'out')]
+    words += ['--seed', '5', '--duration', '1', '--json', str(figures_file)]
+    assert main(words) == 0
+    figures = json.loads(figures_file.read_text())
+    assert (figures['seed'], figures['duration_s'], figures['images'], figures['talkers']) == (5, 1.0, 10, 2)
+    assert 0 < figures['speech_share'] < 1 and figures['visible_share'] == 1.0
+    (scene_folder / 'file').write_text('not a folder')
+    assert main([*words[:3], str(scene_folder / 'file')]) == 2
+    assert 'cannot write the recording' in capsys.readouterr().err

@@ -63,7 +63,8 @@ def test_malformed_talker_is_named(talker, words, tmp_path):
     ({'duration': 0.0}, 'duration'), ({'duration': 'long'}, 'duration'), ({'seed': -1}, 'seed'), ({'talkers': []}, 'at least one'),
     ({'talkers': [TALKER, TALKER]}, 'repeat'), ({'room': {'size': [5.0, 4.0]}}, '3 values'), ({'room': {'t60': -1.0}}, 't60'),
     ({'room': {'t60': 0.01}}, 'too short'), ({'room': {'head_position': [9.0, 1.0, 1.0]}}, 'head_position'),
-    ({'room': {'snr_db': 500.0}}, 'snr_db'), ({'conversation': {'turn': [3.0, 1.0]}}, 'turn'), ({'conversation': {'overlap': 0.9}}, 'overlap'),
+    ({'room': {'snr_db': 500.0}}, 'snr_db'), ({'conversation': {'turn': [3.0, 1.0]}}, 'turn'),
+    ({'conversation': {'overlap': 0.9}}, 'overlap'),
 ])
 def test_malformed_scene_is_named(change, word, tmp_path):
     with pytest.raises(UserError, match=word):
@@ -73,9 +74,10 @@ def test_malformed_scene_is_named(change, word, tmp_path):
 def test_head_without_microphones_or_talker_without_photo(tmp_path):
     with pytest.raises(UserError, match='needs a photo'):
         load_scene(scene_file(tmp_path, {'photo': ''})).load_head()
-    (tmp_path / 'blind.yaml').write_text(yaml.safe_dump({'name': 'deaf', 'camera': {'width': 64, 'height': 64, 'focal': [9, 9], 'center': [1, 1]}}))
+    deaf = {'name': 'deaf', 'camera': {'width': 64, 'height': 64, 'focal': [9, 9], 'center': [1, 1]}}
+    (tmp_path / 'deaf.yaml').write_text(yaml.safe_dump(deaf))
     with pytest.raises(UserError, match='no microphones'):
-        load_scene(scene_file(tmp_path, head='blind.yaml')).load_head()
+        load_scene(scene_file(tmp_path, head='deaf.yaml')).load_head()
     with pytest.raises(UserError, match='duration'):
         load_scene(scene_file(tmp_path)).with_duration(-3.0)
 

@@ -20,7 +20,8 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument('scene', metavar='SCENE', help='name of a shipped scene, or a scene file (.yaml)')
-    parser.add_argument('-o', '--output', type=Path, required=True, metavar='FOLDER', help='folder to write; an older recording there is replaced')
+    parser.add_argument('-o', '--output', type=Path, required=True, metavar='FOLDER',
+                        help='folder to write; an older recording there is replaced')
     parser.add_argument('--seed', type=seed, help="seed of turns and noise instead of the scene's own (0 or more)")
     parser.add_argument('--duration', type=float, metavar='S', help="seconds to render instead of the scene's own duration")
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures of the run to this file')

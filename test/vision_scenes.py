@@ -12,6 +12,8 @@ from av_perception.vision.face_detector import FaceDetections
 CAMERA = CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5), 0.10)
 DATA = Path(os.environ.get('AV_PERCEPTION_DATA', Path(__file__).resolve().parents[2] / 'shared' / 'data'))
 OVERSAMPLING = 4
+# Older releases read CenterFace, but neither today's YuNet nor the embedding network.
+OPENCV_READS_NEW_MODELS = tuple(int(part) for part in cv2.__version__.split('.')[:2]) >= (4, 8)
 
 
 class Texture:

@@ -130,6 +130,8 @@ class YuNetDetector:
         self._size = network_input_size(config.input_size)
         try:
             self._network = cv2.FaceDetectorYN.create(str(path), '', self._size, config.score_threshold, config.overlap_threshold)
+            # Some releases load files of another release's layout and fail at the first image only.
+            self._network.detect(np.zeros((*self._size[::-1], 3), np.uint8))
         except cv2.error as error:
             raise UserError(f'the YuNet model file {path} is no network that OpenCV {cv2.__version__} can read') from error
 

@@ -107,9 +107,9 @@ def _look(rng, look):
     return None if look is None else (noisy := look + rng.normal(0, 0.08, look.shape)) / np.linalg.norm(noisy)
 
 
-@pytest.mark.parametrize('appearance, least', [(True, 0.95), (False, 0.6)])
-def test_crossing_people_keep_their_ids(appearance, least):
-    assert np.mean([crossing_keeps_ids(seed, appearance) for seed in range(200)]) >= least
+@pytest.mark.parametrize('appearance, seeds, least', [(True, 200, 0.95), (False, 60, 0.6)])
+def test_crossing_people_keep_their_ids(appearance, seeds, least):
+    assert np.mean([crossing_keeps_ids(seed, appearance) for seed in range(seeds)]) >= least
 
 
 def test_smooth_sequence_is_born_quickly_in_uniform_clutter():
@@ -130,12 +130,12 @@ def clutter(rng, count=5):
     return [face_at(p) for p in HEAD.camera.base_from_optical.apply(optical)]
 
 
-def test_clutter_alone_gives_birth_less_than_once_in_a_thousand_images():
+def test_clutter_alone_gives_birth_not_once_in_a_thousand_images():
     rng, tracker = np.random.default_rng(5), Tracker(TrackerConfig(), HEAD)
     ids = set()
-    for f in range(1500):
+    for f in range(1000):
         ids |= {t.id for t in tracker.step(stamp(f), image(f, *clutter(rng)), None).tracks}
-    assert len(ids) < 2
+    assert not ids
 
 
 def test_speech_goes_to_the_speaker_and_noise_to_nobody():
@@ -207,6 +207,14 @@ def test_speech_of_the_front_person_does_not_wreck_the_hidden_one():
     assert np.linalg.norm(next(t for t in hidden.tracks if t.id != rear_id).mean[:3] - front) < 0.1
     after = watch(tracker, range(60, 70), lambda f: [face_at(front, rng), face_at(rear, rng)], speech)
     assert min(after.tracks, key=lambda t: np.linalg.norm(t.mean[:3] - rear)).id == rear_id and len(after.tracks) == 2
+
+
+def test_a_walker_who_stops_at_once_keeps_the_id():
+    """Regression: 1 m/s to a standstill between two images left the track behind, and the birth on the spot was taken for a stranger."""
+    for seed in range(10):
+        rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
+        frame = watch(tracker, range(50), lambda f: [face_at([2.2, -0.6 + 0.04 * min(f, 25), 0.1], rng)])
+        assert only(frame).id == 1 and np.linalg.norm(only(frame).mean[:3] - [2.2, 0.4, 0.1]) < 0.15
 
 
 def test_uncertainty_of_an_unseen_person_grows_but_is_bounded():

@@ -38,7 +38,7 @@ def face_at(position_base, rng=None, embedding=None) -> Face:
     optical = HEAD.camera.base_from_optical.inverse().apply(np.asarray(position_base, float))
     covariance = stereo_covariance(optical)
     if rng is not None:
-        optical = rng.multivariate_normal(optical, covariance)
+        optical = optical + np.linalg.cholesky(covariance) @ rng.normal(size=3)
     size = 0.2 * HEAD.camera.focal[0] / optical[2]
     box = np.array([*(HEAD.camera.project(optical) - size / 2), size, size])
     return Face(box, 0.9, np.zeros((5, 2)), optical, covariance, np.zeros(0) if embedding is None else np.asarray(embedding, float))

@@ -10,6 +10,8 @@ from av_perception.tracking.acoustic_tables import MATRIX, VECTOR, AudioEvidence
 from av_perception.tracking.gaussian import congruence, log_det_and_quadratic_3x3, log_softmax, softmax
 from av_perception.tracking.state_space import LinearMap
 
+_EYE = np.eye(3)
+
 
 @dataclass(frozen=True)
 class AudioConfig:
@@ -60,7 +62,7 @@ class AudioAssociation:
         self.num_subbands = len(evidence.statistics)
         self._select_pieces(config.pieces_per_person)
         self._own_information = np.zeros((len(self._barred), 3, 3)), np.zeros((len(self._barred), 3))
-        self._shrinkage = np.tile(np.eye(3), (len(self._barred), 1, 1))
+        self._shrinkage = np.tile(_EYE, (len(self._barred), 1, 1))
 
     def _select_pieces(self, most: int):
         """Piece priors (N, K, P) and statistics (N, K P, 13) of the pieces that are considered for each person."""
@@ -82,7 +84,7 @@ class AudioAssociation:
 
         With `J S J' + error = U U'`: `log N(g; L u + l, Sigma + L U U' L')` by the determinant lemma and Woodbury.
         """
-        spread = congruence(self._map.matrix, covariance) + self._error_variance * np.eye(3)
+        spread = congruence(self._map.matrix, covariance) + self._error_variance * _EYE
         values, vectors = np.linalg.eigh(spread)
         transposed = (vectors * np.sqrt(np.maximum(values, 0))[:, None, :]).swapaxes(1, 2)
         direction, by_row = self._map.value, self._statistics.swapaxes(1, 2)
@@ -129,7 +131,7 @@ class AudioAssociation:
         precision = sums[:, MATRIX].reshape(-1, 3, 3)
         vector = sums[:, VECTOR] - (precision @ self._map.value[:, :, None])[..., 0]
         self._own_information = precision, vector
-        self._shrinkage = np.linalg.inv(np.eye(3) + self._error_variance * precision)
+        self._shrinkage = np.linalg.inv(_EYE + self._error_variance * precision)
         matrix = self._map.matrix
         left = self._shrinkage @ np.concatenate([precision, vector[..., None]], axis=2)
         return congruence(matrix.swapaxes(1, 2), left[..., :3]), (left[..., 3:].swapaxes(1, 2) @ matrix)[:, 0]

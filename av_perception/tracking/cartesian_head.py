@@ -8,10 +8,11 @@ import numpy as np
 
 from av_perception.geometry import RigidTransform
 from av_perception.heads.profile import HeadProfile
-from av_perception.tracking.gaussian import congruence
+from av_perception.tracking.gaussian import congruence, symmetrise
 from av_perception.tracking.state_space import LinearMap, Measurements, Prediction
 
 _STATE = 6
+_EYE = np.eye(3)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class CartesianHead:
         mean, covariance = np.zeros((len(optical), _STATE)), np.zeros((len(optical), _STATE, _STATE))
         mean[:, :3] = reference_from_optical.apply(optical)
         covariance[:, :3, :3] = congruence(to_position, measurements.noise)
-        covariance[:, 3:, 3:] = self._config.birth_speed_sd ** 2 * np.eye(3)
+        covariance[:, 3:, 3:] = self._config.birth_speed_sd ** 2 * _EYE
         return mean, covariance
 
     def visual_map(self, mean, reference_from_base):
@@ -104,7 +105,7 @@ class CartesianHead:
         usable = distance > 0.05
         distance = np.where(usable, distance, 1.0)
         direction = relative / distance[:, None]
-        tangent = (np.eye(3) - direction[:, :, None] * direction[:, None, :]) / distance[:, None, None]
+        tangent = (_EYE - direction[:, :, None] * direction[:, None, :]) / distance[:, None, None]
         matrix = np.zeros((len(mean), 3, _STATE))
         matrix[:, :, :3] = tangent @ reference_from_array.rotation.T
         return LinearMap(direction, matrix, usable)
@@ -125,9 +126,9 @@ class CartesianHead:
         scale = np.sqrt(limit / np.maximum(values, limit))
         shrink = np.zeros((len(suspect), _STATE, _STATE))
         shrink[:, :3, :3] = (vectors * scale[:, None, :]) @ vectors.swapaxes(1, 2)
-        shrink[:, 3:, 3:] = np.eye(3)
+        shrink[:, 3:, 3:] = _EYE
         bounded = covariance.copy()
-        bounded[suspect] = congruence(shrink, covariance[suspect])
+        bounded[suspect] = symmetrise(congruence(shrink, covariance[suspect]))
         return bounded
 
     def implausible(self, mean, covariance, reference_from_base):
@@ -156,7 +157,7 @@ def _damped_acceleration(density: float, tau: float, dt_s: float) -> tuple[np.nd
 
 def _per_axis(blocks: np.ndarray) -> np.ndarray:
     """(2, 2) coefficients -> (6, 6): the same for x, y and z (a Kronecker product with the identity)."""
-    return (blocks[:, None, :, None] * np.eye(3)[None, :, None, :]).reshape(_STATE, _STATE)
+    return (blocks[:, None, :, None] * _EYE[None, :, None, :]).reshape(_STATE, _STATE)
 
 
 def _image_coordinates(optical: np.ndarray) -> np.ndarray:

@@ -51,6 +51,6 @@ class ProcessNoise:
             return ratio
         target = congruence(self._whitener, covariance + deviation[:, :, None] * deviation[:, None, :] - propagated)
         weight = self._config.prior_weight
-        values, vectors = np.linalg.eigh((weight * np.eye(ratio.shape[-1]) + target) / (weight + 1))
+        values, vectors = np.linalg.eigh(symmetrise(weight * np.eye(ratio.shape[-1]) + target) / (weight + 1))
         clipped = np.clip(values, self._config.lowest, self._config.highest)
         return symmetrise((vectors * clipped[:, None, :]) @ vectors.swapaxes(1, 2))

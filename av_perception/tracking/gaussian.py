@@ -13,13 +13,13 @@ def symmetrise(matrices: np.ndarray) -> np.ndarray:
 
 
 def congruence(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
-    """`A B A'` for (..., O, D) outer and (..., D, D) inner, symmetric to the last bit."""
-    return symmetrise(outer @ inner @ outer.swapaxes(-1, -2))
+    """`A B A'` for (..., O, D) outer and (..., D, D) inner; symmetric up to rounding."""
+    return outer @ inner @ outer.swapaxes(-1, -2)
 
 
 def inverse_and_log_det(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Inverse (..., D, D) and log determinant (...,) of positive definite matrices."""
-    return symmetrise(np.linalg.inv(matrices)), np.linalg.slogdet(matrices)[1]
+    return np.linalg.inv(matrices), np.linalg.slogdet(matrices)[1]
 
 
 def log_normal(residual: np.ndarray, covariance: np.ndarray) -> np.ndarray:

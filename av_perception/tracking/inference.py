@@ -16,7 +16,7 @@ from av_perception.tracking.visual_association import VisualAssociation
 
 @dataclass(frozen=True)
 class InferenceConfig:
-    """iterations: at most so many rounds of E-Z, E-S and M; tolerance: stop when no responsibility moves by more."""
+    """iterations: at most so many rounds of E-Z and E-S; tolerance: stop when no responsibility moves by more."""
 
     iterations: int = 4
     tolerance: float = 1e-3
@@ -45,16 +45,18 @@ class FramePosterior:
 
 
 class VariationalFrame:
-    """Alternates the steps of VAVIT on one frame: E-Z vision, E-Z audio, E-S, M.
+    """Alternates E-Z vision, E-Z audio and E-S of VAVIT on one frame, then takes one M step.
 
     The first E-Z uses the predictive marginals (innovation form), so that an uncertain but correct track is not starved by the trace penalty
-    of the mean-field expectation; the following rounds use the expectations and never lower the bound while the noise is fixed.
+    of the mean-field expectation; the following rounds use the expectations and never lower the bound. The M step comes once, after the
+    E steps have settled (inside the loop it would fit the noise of a single frame to its own innovation); it acts on the next frame.
     """
 
     def __init__(self, prediction: Prediction, noise: ProcessNoise, ratio: np.ndarray,
                  vision: VisualAssociation | None, audio: AudioAssociation | None):
         self._prediction, self._noise, self._vision, self._audio = prediction, noise, vision, audio
         predicted = prediction.propagated + noise.covariance(ratio)
+        self._predicted_precision = np.linalg.inv(predicted)
         self.posterior = FramePosterior(np.zeros_like(prediction.mean), predicted, ratio, predicted)
 
     def run(self, config: InferenceConfig) -> FramePosterior:
@@ -64,9 +66,9 @@ class VariationalFrame:
             self.assign_faces(first=round_index == 0)
             self.assign_subbands(first=round_index == 0)
             self.estimate_states()
-            self.estimate_noise()
             if round_index and self._largest_change(before) < config.tolerance:
                 break
+        self.estimate_noise()
         return self.posterior
 
     def assign_faces(self, first: bool):
@@ -91,13 +93,12 @@ class VariationalFrame:
             evidence.append(self._vision.information(self.posterior.alpha))
         if self._audio is not None:
             evidence.append(self._audio.information(self.posterior.beta))
-        self.posterior.deviation, self.posterior.covariance = update_states(self.posterior.predicted_covariance, *evidence)
+        self.posterior.deviation, self.posterior.covariance = update_states(self._predicted_precision, *evidence)
 
     def estimate_noise(self):
         """M."""
         q = self.posterior
         q.noise_ratio = self._noise.update(q.noise_ratio, self._prediction.propagated, q.deviation, q.covariance)
-        q.predicted_covariance = self._prediction.propagated + self._noise.covariance(q.noise_ratio)
 
     def _largest_change(self, before) -> float:
         pairs = zip(before, (self.posterior.alpha, self.posterior.beta))
@@ -117,7 +118,7 @@ class VariationalFrame:
     def _state_divergence(self) -> float:
         """Sum over people of KL(q(s_n) || N(m_n, S_n))."""
         q = self.posterior
-        precision = np.linalg.inv(q.predicted_covariance)
+        precision = self._predicted_precision
         log_dets = np.linalg.slogdet(q.predicted_covariance)[1] - np.linalg.slogdet(q.covariance)[1]
         traces = np.trace(precision @ q.covariance, axis1=1, axis2=2)
         return 0.5 * float((traces + quadratic(q.deviation, precision) - q.deviation.shape[1] + log_dets).sum())

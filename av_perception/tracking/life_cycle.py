@@ -22,7 +22,8 @@ class LifeConfig:
     confirm_hits of the first confirm_images images confirm a tentative track, else it dies; sleep_after_s without face or voice sends a track
     to sleep; dead_after_s of sleep kill it; heard_share: share of the sub-bands from which a person counts as heard; wake_heard_frames: so many
     heard frames in a row wake a sleeper; wake_probability: chi-square quantile of the distance at which a birth is a known person;
-    wake_similarity: cosine that two embeddings need for it.
+    wake_speed [m/s]: standard deviation of an absent person's unpredicted movement per second of absence (people turn and stop at once), up
+    to sleep_after_s; wake_similarity: cosine that two embeddings need for it.
     """
 
     visible_persistence: float = 0.9
@@ -34,6 +35,7 @@ class LifeConfig:
     heard_share: float = 0.3
     wake_heard_frames: int = 3
     wake_probability: float = 0.999
+    wake_speed: float = 0.7
     wake_similarity: float = 0.4
 
     def __post_init__(self):
@@ -41,8 +43,8 @@ class LifeConfig:
             raise ValueError('visible_persistence must lie in [0.5, 1) and visible_rate must be positive')
         if not 1 <= self.confirm_hits <= self.confirm_images:
             raise ValueError('confirm_hits must lie in 1..confirm_images')
-        if self.sleep_after_s <= 0 or self.dead_after_s <= 0 or self.wake_heard_frames < 1:
-            raise ValueError('sleep_after_s, dead_after_s and wake_heard_frames must be positive')
+        if self.sleep_after_s <= 0 or self.dead_after_s <= 0 or self.wake_heard_frames < 1 or self.wake_speed < 0:
+            raise ValueError('sleep_after_s, dead_after_s, wake_heard_frames and wake_speed must be positive')
         if not (0 < self.heard_share <= 1 and 0 < self.wake_probability < 1 and -1 <= self.wake_similarity <= 1):
             raise ValueError('heard_share and wake_probability must lie in 0..1, wake_similarity in -1..1')
 
@@ -90,7 +92,7 @@ class LifeCycle:
         dead |= tentative & ~confirmed & (silent_s > config.sleep_after_s)
         return dead | (people.asleep & ((stamp_ns - people.asleep_since) * _NANO > config.dead_after_s))
 
-    def recognise(self, people: Population, birth: Birth, candidates: np.ndarray, location: slice) -> int | None:
+    def recognise(self, people: Population, birth: Birth, candidates: np.ndarray, location: slice, stamp_ns: int) -> int | None:
         """Index of the absent person a birth is, None for a stranger. candidates: (N,) bool, who may be it.
 
         Close in position (Mahalanobis distance with both covariances) and, when both have embeddings, similar; the closest wins.
@@ -98,7 +100,9 @@ class LifeCycle:
         index = np.flatnonzero(candidates)
         if not len(index):
             return None
+        absent_s = np.minimum((stamp_ns - people.last_seen[index]) * _NANO, self._config.sleep_after_s)
         covariance = people.covariance[index, location, location] + birth.covariance[location, location]
+        covariance = covariance + ((self._config.wake_speed * absent_s) ** 2)[:, None, None] * np.eye(covariance.shape[-1])
         distance = quadratic(people.mean[index, location] - birth.mean[location], inverse_and_log_det(covariance)[0])
         distance[distance > self._gate] = np.inf
         if birth.embedding.any() and birth.embedding.shape[0] == people.embedding.shape[1]:

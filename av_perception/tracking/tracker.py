@@ -205,7 +205,7 @@ class Tracker:
         births = self._birth.step(stamp_ns, observed.faces, observed.measurements, unassigned, self._people.box[seen], observed.pose)
         strangers = []
         for birth in births:
-            person = self._life.recognise(self._people, birth, ~seen, self._model.location)
+            person = self._life.recognise(self._people, birth, ~seen, self._model.location, stamp_ns)
             if person is None:
                 strangers.append(birth)
             else:

@@ -8,6 +8,7 @@ from av_perception.errors import UserError
 from av_perception.heads import CameraGeometry
 from av_perception.simulation.cutout import FACE_WIDTH_M, PIXELS_PER_METRE, Appearance, Cutout, cut_out
 from av_perception.simulation.rendering import StereoRenderer
+from av_perception.simulation.simulator import FACE_DEPTH_M, face_surfaces
 
 CAMERA = CameraGeometry(320, 240, (225.0, 225.0), (159.5, 119.5), 0.1)
 WALL = 4.5
@@ -144,3 +145,10 @@ def test_clip_plays_from_its_start_in_every_turn():
     assert clip.at(0.5, turns) is views[0] and clip.at(1.05, turns) is views[1] and clip.at(3.13, turns) is views[3]
     assert clip.at(1.21, turns) is views[0] and clip.at(2.5, turns) is views[0]
     assert Appearance(views[:1]).at(1.5, turns) is views[0]
+
+
+def test_faces_are_drawn_before_the_head_centre_on_the_same_ray():
+    centers = np.array([[0.4, -0.2, 2.0], [0.0, 0.0, 1.0]])
+    surfaces = face_surfaces(centers)
+    np.testing.assert_allclose(np.linalg.norm(centers - surfaces, axis=1), FACE_DEPTH_M)
+    np.testing.assert_allclose(CAMERA.project(surfaces), CAMERA.project(centers), atol=1e-9)

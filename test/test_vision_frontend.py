@@ -25,6 +25,8 @@ needs_embedding = pytest.mark.skipif(not (EMBEDDING_MODEL.is_file() and CLIPS.is
 FACES = {'obama.jpg': (382.0, 88.0, 222.0, 328.0), 'biden.jpg': (450.0, 178.0, 272.0, 383.0)}  # by eye: ear to ear, brow to chin
 BOX = np.array([300.0, 200.0, 30.4, 40.0])  # the face of a head 2 m away
 
+FLAT = TriangulationConfig(head_depth_offset_m=0.0)   # photographs are pasted at the depth of the head centre itself
+
 
 def bgr(images):
     return [cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) for image in images]
@@ -36,7 +38,7 @@ def planted_scene(noise=2.0, seed=1):
 
 
 def front_end(boxes=(BOX,), camera=CAMERA, **config):
-    return VisualFrontEnd(VisualFrontEndConfig(**config), camera, detector=PlantedDetector(boxes))
+    return VisualFrontEnd(VisualFrontEndConfig(**{'triangulation': FLAT, **config}), camera, detector=PlantedDetector(boxes))
 
 
 def test_a_planted_face_at_2_m_is_placed_there():
@@ -49,7 +51,7 @@ def test_a_planted_face_at_2_m_is_placed_there():
 
 def test_over_many_draws_the_covariance_fits_the_errors():
     """Whole chain: image noise through the matcher, box noise through the triangulation."""
-    config, random, result = TriangulationConfig(), np.random.default_rng(3), []
+    config, random, result = FLAT, np.random.default_rng(3), []
     center = np.append((BOX[:2] + BOX[2:] / 2 - CAMERA.center) / CAMERA.focal, 1.0)
     for draw in range(60):
         depth = 2.0 * random.uniform(0.9, 1.1)
@@ -69,8 +71,8 @@ def test_photographs_at_known_places_are_found_and_placed(name):
     random = np.random.default_rng(4)
     photograph = cv2.imread(str(PHOTOGRAPHS / name))
     # A face 3 m away is 20 pixels wide: the default size of the detector's input sees it in most images, the full size always.
-    near = VisualFrontEnd(VisualFrontEndConfig(), CAMERA)
-    far = VisualFrontEnd(VisualFrontEndConfig(detector=FaceDetectorConfig(input_size=(640, 480))), CAMERA)
+    near = VisualFrontEnd(VisualFrontEndConfig(triangulation=FLAT), CAMERA)
+    far = VisualFrontEnd(VisualFrontEndConfig(triangulation=FLAT, detector=FaceDetectorConfig(input_size=(640, 480))), CAMERA)
     for depth, visual in ((1.2, near), (2.0, near), (3.0, far)):
         heads = np.array([[-0.3 * depth, 0.1, depth], [0.3 * depth, -0.1, depth * 0.97]])
         features = visual.process(1, *photograph_pair(photograph, FACES[name], heads, random))
@@ -89,7 +91,7 @@ def test_photographs_at_known_places_are_found_and_placed(name):
 def test_the_range_from_the_size_alone_is_within_its_spread():
     random = np.random.default_rng(5)
     photograph = cv2.imread(str(PHOTOGRAPHS / 'obama.jpg'))
-    visual = VisualFrontEnd(VisualFrontEndConfig(), CAMERA)
+    visual = VisualFrontEnd(VisualFrontEndConfig(triangulation=FLAT), CAMERA)
     for depth in (1.2, 1.6, 2.0):
         left, _ = photograph_pair(photograph, FACES['obama.jpg'], np.array([[0.2, 0.0, depth]]), random)
         face, = visual.process(1, left, None).faces

@@ -8,7 +8,7 @@ from av_perception.heads.profile import CameraGeometry
 from av_perception.vision.stereo_matching import DisparityMatch
 from av_perception.vision.triangulation import TriangulationConfig, locate_head
 
-CONFIG = TriangulationConfig()
+CONFIG = TriangulationConfig(head_depth_offset_m=0.0)
 HEAD = np.array([0.4, -0.2, 2.0])
 
 

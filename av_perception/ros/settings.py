@@ -39,7 +39,7 @@ VISION_PARAMETERS = (
     Parameter('detector_height', _VISION.detector.input_size[1], 'Height the image is scaled to for detection.', 96, 1088),
     Parameter('detector_score', _VISION.detector.score_threshold, 'Score below which a detection is dropped.', 0.05, 0.99),
     Parameter('head_depth_offset', _VISION.triangulation.head_depth_offset_m,
-              'From the visible face to the centre of the head along the ray, in metres: about 0.08 for people, 0 for flat pictures.', 0.0, 0.2),
+              'From the visible face to the centre of the head along the ray, in metres.', 0.0, 0.2),
 )
 
 

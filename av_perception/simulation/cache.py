@@ -14,7 +14,7 @@ from av_perception.paths import cache_directory
 from av_perception.recording import Recording
 from av_perception.simulation import load_scene, simulate
 
-FORMAT = 1   # raise when rendering changes, so that old renderings are not taken for new
+FORMAT = 2   # raise when rendering changes, so that old renderings are not taken for new
 
 
 def simulated_recording(scene_name: str, seed: int | None = None, progress=lambda fraction, text: None) -> Recording:

@@ -20,6 +20,7 @@ from av_perception.simulation.room_audio import MovingSource, block_times, finis
 from av_perception.simulation.scene import Scene
 
 LOWEST_VIDEO_PSNR_DB = 35.0
+FACE_DEPTH_M = 0.08  # of the face's surface before the head centre, as with people: the vision's default allows for it
 CHECKED_EVERY = 20  # images between two whose coding is checked
 
 Progress = Callable[[float, str], None]
@@ -110,7 +111,12 @@ class _Images:
         """The stereo pair at a time."""
         positions = np.array([talker.positions(time_s) for talker in self._talkers])
         people = [a.at(time_s, turns) for a, turns in zip(self._appearances, self._turns)]
-        return self._renderer.render(index, people, self._optical_from_base.apply(positions))
+        return self._renderer.render(index, people, face_surfaces(self._optical_from_base.apply(positions)))
+
+
+def face_surfaces(centers: np.ndarray) -> np.ndarray:
+    """(people, 3) points [m] where the camera's rays to the head centres meet the faces: what a camera can see of a head lies before its centre."""
+    return centers * (1.0 - FACE_DEPTH_M / np.linalg.norm(centers, axis=-1, keepdims=True))
 
 
 def _distance_to_wall(camera: np.ndarray, axis: np.ndarray, size: np.ndarray) -> float:

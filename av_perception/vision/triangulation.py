@@ -27,15 +27,14 @@ class TriangulationConfig:
     face_width_spread: relative standard deviation of the range from the width (people, pose and detector together);
     center_spread, center_noise_px: the standard deviation of the box's centre against the head's has a part that grows with the box's
     width (fraction) and one of the detector's grid [px], added in quadrature: about 0.16 cells of 4 input pixels, scaled to the image;
-    head_depth_offset_m: from the visible face surface to the head centre, along the ray; 0 suits flat, rendered heads and is the default,
-    about 0.08 suits people.
+    head_depth_offset_m: from the visible face surface to the head centre, along the ray; 0 when the surface itself is wanted.
     """
 
     face_width_m: float = 0.135
     face_width_spread: float = 0.15
     center_spread: float = 0.04
     center_noise_px: float = 1.0
-    head_depth_offset_m: float = 0.0
+    head_depth_offset_m: float = 0.08
 
     def __post_init__(self):
         if not 0.01 <= self.face_width_m <= 1:

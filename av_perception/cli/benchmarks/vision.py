@@ -27,6 +27,7 @@ from av_perception.heads.profile import CameraGeometry, load_head
 from av_perception.simulation.assets import PHOTOGRAPHS, asset_path, ensure_assets
 from av_perception.simulation.cutout import cut_out
 from av_perception.simulation.rendering import StereoRenderer
+from av_perception.simulation.simulator import face_surfaces
 from av_perception.vision.face_detector import FaceDetectorConfig
 from av_perception.vision.frontend import VisualFrontEnd, VisualFrontEndConfig
 
@@ -88,7 +89,7 @@ def measure(detector: FaceDetectorConfig, distance_m: float, camera: CameraGeome
     times, scores = [], []
     for index in range(_WARM_UP + pairs):
         positions = _places(distance_m, camera, random)
-        pair = renderer.render(index, people, positions)
+        pair = renderer.render(index, people, face_surfaces(positions))
         start = time.perf_counter()
         features = front_end.process(index, pair.left, pair.right)
         times.append((time.perf_counter() - start) * 1e3)

@@ -16,7 +16,8 @@ from av_perception.tracking.diarisation import SpeakingConfig, SpeakingFilter
 
 def frame_of(index, shares, voice_active=True):
     """People 1, 2, ... with the given shares of the sub-bands."""
-    tracks = tuple(TrackEstimate(i + 1, LifeState.ACTIVE, np.zeros(6), np.eye(6), True, True, False, 0, 0, float(a)) for i, a in enumerate(shares))
+    tracks = tuple(TrackEstimate(i + 1, LifeState.ACTIVE, np.zeros(6), np.eye(6), True, True, False, 0, 0, float(a)) for i,
+        a in enumerate(shares))
     return TrackFrame(stamp(index), tracks, voice_active)
 
 

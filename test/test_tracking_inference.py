@@ -32,7 +32,8 @@ class LinearModel:
         self.visual, self.direction, self.origin = rng.normal(size=(3, 6)), rng.normal(size=(3, 6)), rng.normal(size=3)
 
     def predict(self, mean, covariance):
-        return Prediction(mean @ self.transition.T, self.transition @ covariance @ self.transition.T, np.tile(self.noise, (len(mean), 1, 1)))
+        return Prediction(mean @ self.transition.T, self.transition @ covariance @ self.transition.T, np.tile(self.noise, (len(mean), 1,
+            1)))
 
     def visual_map(self, mean):
         return LinearMap(mean @ self.visual.T, np.tile(self.visual, (len(mean), 1, 1)), np.ones(len(mean), bool))
@@ -45,7 +46,8 @@ def small_map(rng, subbands=3, pieces=1, features=4, spread=1.0):
     """A map with random affine pieces and an impossible or a unit-range clutter."""
     center = rng.normal(size=(subbands, pieces, 3)) * spread
     return SimpleNamespace(
-        log_weight=np.full((subbands, pieces), -np.log(pieces)), center=center, center_precision=np.tile(np.eye(3), (subbands, pieces, 1, 1)),
+        log_weight=np.full((subbands, pieces), -np.log(pieces)), center=center, center_precision=np.tile(np.eye(3), (subbands, pieces, 1,
+            1)),
         center_log_det_precision=np.zeros((subbands, pieces)), slope=rng.normal(size=(subbands, pieces, features, 3)),
         offset=rng.normal(size=(subbands, pieces, features)), variance=rng.uniform(0.1, 0.5, (subbands, pieces, features)),
         log_range=np.full(features, np.log(2.0)))
@@ -77,16 +79,19 @@ def test_one_person_without_clutter_is_an_exact_kalman_filter(seen, heard, error
     for _ in range(100):
         face, noise, vectors = rng.normal(size=3), np.diag(rng.uniform(0.01, 0.1, 3)), rng.normal(size=(3, 4))
         prediction = model.predict(mean, covariance)
-        oracle_mean, oracle_covariance = model.transition @ oracle_mean, model.transition @ oracle_covariance @ model.transition.T + model.noise
+        oracle_mean = model.transition @ oracle_mean
+        oracle_covariance = model.transition @ oracle_covariance @ model.transition.T + model.noise
         vision = audio = None
         if seen:
-            vision = VisualAssociation(Measurements(face[None], noise[None]), model.visual_map(prediction.mean), np.zeros((1, 1)), np.inf, np.ones(1, bool))
+            vision = VisualAssociation(Measurements(face[None], noise[None]), model.visual_map(prediction.mean), np.zeros((1, 1)), np.inf,
+                np.ones(1, bool))
             oracle_mean, oracle_covariance = kalman_update(oracle_mean, oracle_covariance, face, model.visual, np.zeros(3), noise)
         if heard:
             audio = AudioAssociation(config, tables.evidence(features_of(vectors)), model.direction_map(prediction.mean), np.ones(1, bool))
             oracle_mean, oracle_covariance = kalman_update(
                 oracle_mean, oracle_covariance, vectors.ravel(), slope @ model.direction, slope @ model.origin + offset, sound_noise)
-        posterior = VariationalFrame(prediction, ProcessNoise(FIXED, prediction.base_noise), np.eye(6)[None], vision, audio).run(InferenceConfig())
+        posterior = VariationalFrame(prediction, ProcessNoise(FIXED, prediction.base_noise), np.eye(6)[None], vision,
+            audio).run(InferenceConfig())
         mean, covariance = prediction.mean + posterior.deviation, posterior.covariance
         np.testing.assert_allclose(mean[0], oracle_mean, atol=1e-10)
         np.testing.assert_allclose(covariance[0], oracle_covariance, atol=1e-10)
@@ -103,11 +108,14 @@ def tiny_frame(seed, error_deg=0.0):
     faces = np.stack([model.visual @ truth[0], model.visual @ truth[1], rng.normal(0, 5, 3)]) + rng.normal(0, 0.1, (3, 3))
     directions = truth @ model.direction.T + model.origin
     pieces = [int(np.argmin(((directions[k] - acoustic_map.center[k]) ** 2).sum(-1))) for k in range(2)]
-    vectors = np.stack([acoustic_map.slope[k, r] @ directions[k] + acoustic_map.offset[k, r] for k, r in enumerate(pieces)]) + rng.normal(0, 0.3, (2, 5))
+    clean = [acoustic_map.slope[k, r] @ directions[k] + acoustic_map.offset[k, r] for k, r in enumerate(pieces)]
+    vectors = np.stack(clean) + rng.normal(0, 0.3, (2, 5))
     noise = np.tile(0.01 * np.eye(3), (3, 1, 1))
-    vision = VisualAssociation(Measurements(faces, noise), model.visual_map(prediction.mean), np.zeros((3, 2)), np.log(1e4), np.ones(2, bool))
+    vision = VisualAssociation(Measurements(faces, noise), model.visual_map(prediction.mean), np.zeros((3, 2)), np.log(1e4), np.ones(2,
+        bool))
     config = AudioConfig(tempering=1.0, direction_error_deg=error_deg)
-    audio = AudioAssociation(config, AcousticTables(acoustic_map, 1.0).evidence(features_of(vectors)), model.direction_map(prediction.mean), np.ones(2, bool))
+    audio = AudioAssociation(config, AcousticTables(acoustic_map, 1.0).evidence(features_of(vectors)),
+        model.direction_map(prediction.mean), np.ones(2, bool))
     frame = VariationalFrame(prediction, ProcessNoise(FIXED, prediction.base_noise), np.tile(np.eye(6), (2, 1, 1)), vision, audio)
     return frame, (model, acoustic_map, prediction, faces, noise, vectors, np.radians(error_deg))
 
@@ -174,7 +182,8 @@ def test_first_audio_step_is_the_exact_marginal_of_each_subband():
             slope = acoustic_map.slope[k, r]
             spread = model.direction @ covariance[n] @ model.direction.T + error_sd ** 2 * np.eye(3)
             expected.append(multivariate_normal.logpdf(vectors[k], slope @ direction[n] + acoustic_map.offset[k, r],
-                                                       np.diag(acoustic_map.variance[k, r]) + slope @ spread @ slope.T) + prior[r] - np.log(3))
+                                                       np.diag(acoustic_map.variance[k,
+                                                           r]) + slope @ spread @ slope.T) + prior[r] - np.log(3))
         np.testing.assert_allclose(np.sort(got[k, n]), np.sort(expected), atol=1e-9)
 
 
@@ -182,8 +191,10 @@ def test_absent_components_do_not_count():
     """A component that is not present must act as if the map had one feature less, for people and clutter."""
     rng = np.random.default_rng(0)
     full = small_map(rng, subbands=2, pieces=2, features=5)
-    reduced = SimpleNamespace(**{k: v for k, v in vars(full).items()})
-    reduced.slope, reduced.offset, reduced.variance, reduced.log_range = full.slope[:, :, :4], full.offset[:, :, :4], full.variance[:, :, :4], full.log_range[:4]
+    reduced = SimpleNamespace(**vars(full))
+    for name in ('slope', 'offset', 'variance'):
+        setattr(reduced, name, getattr(full, name)[:, :, :4])
+    reduced.log_range = full.log_range[:4]
     vectors = rng.normal(size=(2, 5))
     masked = AudioFeatures(0, 1.0, vectors, np.arange(5)[None] < np.array([[4], [4]]), np.ones(2), np.ones(2, bool))
     a, b = AcousticTables(full, 0.3).evidence(masked), AcousticTables(reduced, 0.3).evidence(features_of(vectors[:, :4]))
@@ -197,7 +208,8 @@ def test_far_faces_and_tiny_covariances_stay_in_the_log_domain():
     faces = np.array([[1e6, -1e6, 1e6], [0.0, 0.0, 0.0], [1e-3, 0, 0]])
     vision = VisualAssociation(Measurements(faces, np.tile(1e-6 * np.eye(3), (3, 1, 1))), model.visual_map(np.zeros((2, 6))),
                                np.zeros((3, 2)), 20.0, np.ones(2, bool))
-    for log in (vision.predicted_log_likelihood(np.tile(np.eye(6), (2, 1, 1))), vision.expected_log_likelihood(np.zeros((2, 6)), np.tile(np.eye(6), (2, 1, 1)))):
+    unit = np.tile(np.eye(6), (2, 1, 1))
+    for log in (vision.predicted_log_likelihood(unit), vision.expected_log_likelihood(np.zeros((2, 6)), unit)):
         alpha = vision.responsibilities(log)
         assert np.isfinite(alpha).all()
         np.testing.assert_allclose(alpha.sum(1), 1, atol=1e-12)
@@ -208,7 +220,8 @@ def test_no_observation_is_pure_prediction():
     rng = np.random.default_rng(0)
     model = LinearModel(rng)
     prediction = model.predict(rng.normal(size=(3, 6)), np.tile(np.eye(6), (3, 1, 1)))
-    posterior = VariationalFrame(prediction, ProcessNoise(FIXED, prediction.base_noise), np.tile(np.eye(6), (3, 1, 1)), None, None).run(InferenceConfig())
+    posterior = VariationalFrame(prediction, ProcessNoise(FIXED, prediction.base_noise), np.tile(np.eye(6), (3, 1, 1)), None,
+        None).run(InferenceConfig())
     assert not posterior.deviation.any()
     np.testing.assert_allclose(posterior.covariance, prediction.propagated + prediction.base_noise, atol=1e-12)
     assert (np.linalg.eigvalsh(posterior.covariance - prediction.propagated)[:, 0] > -1e-12).all()
@@ -222,8 +235,10 @@ def test_relabelling_people_permutes_the_posterior():
     results = []
     for index in (np.arange(4), order):
         prediction = model.predict(mean[index], covariance)
-        vision = VisualAssociation(Measurements(faces, np.tile(0.1 * np.eye(3), (5, 1, 1))), model.visual_map(prediction.mean), np.zeros((5, 4)), 3.0, np.ones(4, bool))
-        results.append(VariationalFrame(prediction, ProcessNoise(DynamicsConfig(), prediction.base_noise), np.tile(np.eye(6), (4, 1, 1)), vision, None)
+        vision = VisualAssociation(Measurements(faces, np.tile(0.1 * np.eye(3), (5, 1, 1))), model.visual_map(prediction.mean),
+            np.zeros((5, 4)), 3.0, np.ones(4, bool))
+        results.append(VariationalFrame(prediction, ProcessNoise(DynamicsConfig(), prediction.base_noise), np.tile(np.eye(6), (4, 1, 1)),
+            vision, None)
                        .run(InferenceConfig()))
     np.testing.assert_allclose(results[1].deviation, results[0].deviation[order], atol=1e-12)
     np.testing.assert_allclose(results[1].alpha[:, 1:], results[0].alpha[:, 1:][:, order], atol=1e-12)
@@ -252,7 +267,8 @@ def test_infinite_prior_weight_is_the_nominal_noise_bit_for_bit():
 
 
 @pytest.mark.parametrize('build', [
-    lambda: DynamicsConfig(prior_weight=0.0), lambda: DynamicsConfig(lowest=2.0), lambda: AudioConfig(tempering=0.0), lambda: AudioConfig(tempering=1.5),
+    lambda: DynamicsConfig(prior_weight=0.0), lambda: DynamicsConfig(lowest=2.0),
+    lambda: AudioConfig(tempering=0.0), lambda: AudioConfig(tempering=1.5),
     lambda: AudioConfig(vad_threshold=-0.1), lambda: AudioConfig(pieces_per_person=0), lambda: InferenceConfig(iterations=0)])
 def test_bad_settings_are_refused(build):
     with pytest.raises(ValueError):
@@ -264,10 +280,13 @@ def test_real_acoustic_map_class_fits():
     acoustic_map = pytest.importorskip('av_perception.audio.acoustic_map')
     rng = np.random.default_rng(0)
     plain = small_map(rng, subbands=2, pieces=3, features=4)
-    real = acoustic_map.AcousticMap(**vars(plain), sample_rate=16000, window=256, hop=128, num_taps=1, subband_width=8, num_microphones=2, geometry_hash='x')
+    real = acoustic_map.AcousticMap(**vars(plain), sample_rate=16000, window=256, hop=128, num_taps=1, subband_width=8, num_microphones=2,
+        geometry_hash='x')
     direction, vectors = np.array([[0.6, 0.0, 0.8]]), rng.normal(size=(2, 4))
     still = LinearMap(direction, np.zeros((1, 3, 6)), np.ones(1, bool))
-    audio = AudioAssociation(AudioConfig(tempering=1.0, direction_error_deg=0.0), AcousticTables(real, 1.0).evidence(features_of(vectors)), still, np.ones(1, bool))
+    audio = AudioAssociation(AudioConfig(tempering=1.0, direction_error_deg=0.0), AcousticTables(real, 1.0).evidence(features_of(vectors)),
+        still, np.ones(1, bool))
     log = audio.predicted_log_likelihood(np.eye(6)[None])
-    np.testing.assert_allclose(logsumexp(log[:, 1:], axis=1) + np.log(2), real.log_likelihood(vectors, np.ones((2, 4), bool), direction)[:, 0], atol=1e-9)
+    np.testing.assert_allclose(logsumexp(log[:, 1:], axis=1) + np.log(2), real.log_likelihood(vectors, np.ones((2, 4), bool), direction)[:,
+        0], atol=1e-9)
     np.testing.assert_allclose(log[:, 0] + np.log(2), real.clutter_log_density(np.ones((2, 4), bool)), atol=1e-12)

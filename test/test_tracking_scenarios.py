@@ -145,7 +145,8 @@ def test_speech_goes_to_the_speaker_and_noise_to_nobody():
     people = lambda f: [face_at(left, rng), face_at(right, rng)]
     watch(tracker, range(20), people)
     for talker in (left, right):
-        frame = watch(tracker, range(20, 40) if talker is left else range(40, 60), people, lambda f: sound_from(SOUND, f, [direction_to(talker)], rng))
+        frame = watch(tracker, range(20, 40) if talker is left else range(40, 60), people, lambda f: sound_from(SOUND, f,
+            [direction_to(talker)], rng))
         shares = {bool(np.linalg.norm(t.mean[:3] - talker) < 0.2): t for t in frame.tracks}
         assert shares[True].audio_responsibility > 0.8 and shares[True].heard
         assert shares[False].audio_responsibility < 0.2 and not shares[False].heard
@@ -264,8 +265,10 @@ class TestHostileInput:
         def broken(**changes):
             fields = {name: getattr(good, name) for name in ('box', 'score', 'landmarks', 'position', 'covariance', 'embedding')}
             return Face(**{**fields, **changes})
-        bad = [broken(position=np.full(3, np.nan)), broken(position=np.array([0, 0, -1.0])), broken(position=np.zeros(2)), broken(covariance=np.zeros((3, 3))),
-               broken(covariance=np.full((3, 3), np.inf)), broken(covariance=-np.eye(3)), broken(box=np.full(4, np.nan)), broken(box=np.zeros(3))]
+        bad = [broken(position=np.full(3, np.nan)), broken(position=np.array([0, 0, -1.0])), broken(position=np.zeros(2)),
+            broken(covariance=np.zeros((3, 3))),
+               broken(covariance=np.full((3, 3), np.inf)), broken(covariance=-np.eye(3)), broken(box=np.full(4, np.nan)),
+                   broken(box=np.zeros(3))]
         frame = watch(tracker, range(10), lambda f: [face_at([2, 0, 0.1], rng), *bad])
         assert np.isfinite(only(frame).mean).all() and tracker.counters['bad_faces'] == 10 * len(bad)
 
@@ -290,7 +293,8 @@ class TestHostileInput:
         vectors = good.vectors.copy()
         vectors[3] = np.nan
         energy = np.where(np.arange(16) == 5, np.inf, 1.0)
-        sounds = [AudioFeatures(0, 0.9, vectors, good.present, energy, good.valid), AudioFeatures(0, np.nan, good.vectors, good.present, good.energy, good.valid),
+        sounds = [AudioFeatures(0, 0.9, vectors, good.present, energy, good.valid), AudioFeatures(0, np.nan, good.vectors, good.present,
+            good.energy, good.valid),
                   AudioFeatures(0, 0.9, good.vectors[:3], good.present[:3], good.energy[:3], good.valid[:3]),
                   AudioFeatures(0, 0.9, good.vectors, good.present & False, good.energy, good.valid),
                   AudioFeatures(0, 0.9, good.vectors, good.present, np.zeros(16), good.valid)]

@@ -61,7 +61,8 @@ def sound_map(subbands=16, pieces=32, features=48, variance=0.05, seed=0) -> Sim
     precision = np.tile(np.eye(3) * (pieces / 6) ** 2, (subbands, pieces, 1, 1))
     return SimpleNamespace(
         log_weight=np.full((subbands, pieces), -np.log(pieces)), center=np.tile(centers, (subbands, 1, 1)), center_precision=precision,
-        center_log_det_precision=np.linalg.slogdet(precision)[1], slope=slope, offset=offset, variance=np.full((subbands, pieces, features), variance),
+        center_log_det_precision=np.linalg.slogdet(precision)[1], slope=slope, offset=offset, variance=np.full((subbands, pieces,
+            features), variance),
         log_range=np.full(features, np.log(2.0)))
 
 

@@ -1,7 +1,7 @@
 """The acoustic map, arranged so that one matrix product per frame scores every sub-band, piece and person.
 
-A sub-band's feature vector given the direction u and the piece r is `g = L_r u + l_r + e`, e ~ N(0, Sigma_r) with diagonal Sigma_r. Only components
-that are present count. Everything the inference needs is quadratic in u:
+A sub-band's feature vector given the direction u and the piece r is `g = L_r u + l_r + e`, e ~ N(0, Sigma_r) with diagonal Sigma_r. Only
+components that are present count. Everything the inference needs is quadratic in u:
 
     sum_g w (g - L u - l)^2 = c - 2 u'h + u'Q u,   w = present / variance,   Q = L' w L,   h = L' w (g - l),   c = (g - l)' w (g - l).
 """
@@ -81,7 +81,8 @@ def _piece_prior_columns(acoustic_map) -> np.ndarray:
     """(K, R, 13) columns of `-2 log pi - log |P| + (u - center)' P (u - center)`, P the precision of the piece's directions."""
     center, precision = np.asarray(acoustic_map.center, float), np.asarray(acoustic_map.center_precision, float)
     vector = (precision @ center[..., None])[..., 0]
-    constant = (center * vector).sum(-1) - 2 * np.asarray(acoustic_map.log_weight, float) - np.asarray(acoustic_map.center_log_det_precision, float)
+    normaliser = 2 * np.asarray(acoustic_map.log_weight, float) + np.asarray(acoustic_map.center_log_det_precision, float)
+    constant = (center * vector).sum(-1) - normaliser
     return np.concatenate([constant[..., None], vector, precision.reshape(*precision.shape[:2], 9)], axis=-1)
 
 

@@ -15,10 +15,10 @@ _EYE = np.eye(3)
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """vad_threshold: voice activity below which the frame has no sub-bands to assign; tempering: exponent of the audio likelihood and clutter;
-    direction_error_deg: standard deviation of a person's direction error b that all sub-bands share (reverberation, map mismatch): it
-    bounds what one frame of sound can say about the position; pieces_per_person: only so many pieces, the most probable at the predicted direction,
-    are considered for a person.
+    """vad_threshold: voice activity below which the frame has no sub-bands to assign; tempering: exponent of the audio likelihood and
+    clutter; direction_error_deg: standard deviation of a person's direction error b that all sub-bands share (reverberation, map
+    mismatch): it bounds what one frame of sound can say about the position; pieces_per_person: only so many pieces, the most probable at
+    the predicted direction, are considered for a person.
     """
 
     vad_threshold: float = 0.5
@@ -48,10 +48,11 @@ class DirectionBelief:
 class AudioAssociation:
     """The audio evidence of one frame.
 
-    `log kappa_knr = s E[log N(g_k; L_kr x_n + l_kr, Sigma_kr)] + log p(C_k = r | u(m_n))`, the piece prior normalised over the pieces at the predicted
-    direction; clutter `log kappa_k0 = -s log vol(G)`; uniform prior `rho`; `beta = softmax` jointly over people, pieces and clutter.
-    The direction error `b_n ~ N(0, error_sd^2 I)` is one more latent variable per person: q(s_n, b_n) is a joint Gaussian. With error_sd = 0 this
-    is VAVIT as published. Log likelihoods and responsibilities are (K, 1 + N P) arrays, column 0 is clutter, then person by person with P pieces each.
+    `log kappa_knr = s E[log N(g_k; L_kr x_n + l_kr, Sigma_kr)] + log p(C_k = r | u(m_n))`, the piece prior normalised over the pieces at
+    the predicted direction; clutter `log kappa_k0 = -s log vol(G)`; uniform prior `rho`; `beta = softmax` jointly over people, pieces and
+    clutter. The direction error `b_n ~ N(0, error_sd^2 I)` is one more latent variable per person: q(s_n, b_n) is a joint Gaussian. With
+    error_sd = 0 this is VAVIT as published. Log likelihoods and responsibilities are (K, 1 + N P) arrays, column 0 is clutter, then
+    person by person with P pieces each.
     """
 
     def __init__(self, config: AudioConfig, evidence: AudioEvidence, direction_map: LinearMap, eligible: np.ndarray):
@@ -80,7 +81,8 @@ class AudioAssociation:
         self._statistics = statistics.reshape(-1, 13)[rows.reshape(people, -1)]
 
     def predicted_log_likelihood(self, covariance: np.ndarray) -> np.ndarray:
-        """`log rho + log of the exact marginal` of each sub-band under the prediction, whose covariance is (N, D, D): the frame's first E-Z.
+        """`log rho + log of the exact marginal` of each sub-band under the prediction, whose covariance is (N, D, D): the frame's first
+        E-Z.
 
         With `J S J' + error = U U'`: `log N(g; L u + l, Sigma + L U U' L')` by the determinant lemma and Woodbury.
         """
@@ -124,7 +126,8 @@ class AudioAssociation:
     def information(self, responsibilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the sub-bands say of the deviation s - m, the direction error b integrated out: precision (N, D, D), vector (N, D).
 
-        In direction space `Q = sum beta Q_kr`, `h = sum beta (h_kr - Q_kr u)`; with `A = (I + error^2 Q)^-1` the error leaves `A Q` and `A h`.
+        In direction space `Q = sum beta Q_kr`, `h = sum beta (h_kr - Q_kr u)`; with `A = (I + error^2 Q)^-1` the error leaves `A Q` and
+        `A h`.
         """
         beta = responsibilities[:, 1:].reshape(self.num_subbands, -1, self._num_pieces).swapaxes(0, 1).reshape(len(self._barred), 1, -1)
         sums = (beta @ self._statistics)[:, 0]
@@ -137,7 +140,9 @@ class AudioAssociation:
         return congruence(matrix.swapaxes(1, 2), left[..., :3]), (left[..., 3:].swapaxes(1, 2) @ matrix)[:, 0]
 
     def heard_direction(self, deviation: np.ndarray, covariance: np.ndarray) -> DirectionBelief:
-        """Posterior of x_n = u(s_n) + b_n after the E-S step; b given s has covariance `error^2 A` and mean `error^2 A (h - Q J (s - m))`."""
+        """Posterior of x_n = u(s_n) + b_n after the E-S step; b given s has covariance `error^2 A` and mean `error^2 A (h - Q J (s -
+        m))`.
+        """
         shrink = self._shrinkage
         shift = self._map.matrix @ deviation[..., None] + self._error_variance * self._own_information[1][..., None]
         spread = congruence(shrink @ self._map.matrix, covariance) + self._error_variance * shrink

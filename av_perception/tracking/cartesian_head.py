@@ -32,7 +32,8 @@ class CartesianHeadConfig:
     max_range: float = 12.0
 
     def __post_init__(self):
-        positive = (self.acceleration_density, self.damping_time_s, self.max_position_sd, self.birth_speed_sd, self.max_speed, self.max_range)
+        positive = (self.acceleration_density, self.damping_time_s, self.max_position_sd, self.birth_speed_sd, self.max_speed,
+            self.max_range)
         if not all(np.isfinite(value) and value > 0 for value in positive):
             raise ValueError('acceleration_density, damping_time_s, max_position_sd, speeds and max_range must be positive')
         if not 0 < self.depth_range[0] < self.depth_range[1]:

@@ -15,9 +15,9 @@ _NOMINAL_STEP_S = 0.04
 @dataclass(frozen=True)
 class SpeakingConfig:
     """stay_speaking, stay_silent: transition probabilities per 40 ms; speaking_beta, silent_beta: (a, b) of the Beta densities of the
-    audio share when the person speaks / is silent; evidence_limit: largest |log ratio| of one frame; silence_evidence: log ratio of a frame
-    without voice; on / off: hysteresis thresholds of the probability; on_delay_s, off_delay_s: how long a threshold must stay crossed (drops short
-    bursts, bridges short pauses).
+    audio share when the person speaks / is silent; evidence_limit: largest |log ratio| of one frame; silence_evidence: log ratio of a
+    frame without voice; on / off: hysteresis thresholds of the probability; on_delay_s, off_delay_s: how long a threshold must stay
+    crossed (drops short bursts, bridges short pauses).
     """
 
     stay_speaking: float = 0.95
@@ -44,7 +44,9 @@ class SpeakingConfig:
 
 @dataclass
 class _Voice:
-    """probability of speaking; the published decision with the stamp of its last change; when the opposite threshold was crossed (None: it is not)."""
+    """probability of speaking; the published decision with the stamp of its last change; when the opposite threshold was crossed (None:
+    it is not).
+    """
 
     probability: float
     since_ns: int
@@ -53,8 +55,8 @@ class _Voice:
 
 
 class SpeakingFilter:
-    """Forward recursion of the speaking HMM of every track (structure after Gebru, Ba, Li, Horaud, "Audio-visual speaker diarization based on
-    spatiotemporal Bayesian fusion", IEEE TPAMI 40(5), 2018; people are independent, so the joint MAP over {0,1}^N factorises).
+    """Forward recursion of the speaking HMM of every track (structure after Gebru, Ba, Li, Horaud, "Audio-visual speaker diarization
+    based on spatiotemporal Bayesian fusion", IEEE TPAMI 40(5), 2018; people are independent, so the joint MAP over {0,1}^N factorises).
 
     `prior = p11 P + p01 (1 - P)`, `logit P <- logit(prior) + lr`, `lr = log Beta(a; speaking) - log Beta(a; silent)` of the audio share a.
     """
@@ -65,7 +67,9 @@ class SpeakingFilter:
         self._stamp_ns: int | None = None
 
     def step(self, frame: TrackFrame) -> SpeakingFrame:
-        """The status of every track of the frame. A frame whose stamp does not advance changes nothing, one more than 1 s back starts anew."""
+        """The status of every track of the frame. A frame whose stamp does not advance changes nothing, one more than 1 s back starts
+        anew.
+        """
         dt_s = 0.0 if self._stamp_ns is None else (frame.stamp_ns - self._stamp_ns) * 1e-9
         if dt_s < -1.0:
             self._voices.clear()

@@ -13,8 +13,8 @@ from av_perception.tracking.gaussian import congruence, symmetrise
 class DynamicsConfig:
     """prior_weight: weight nu0 of the nominal noise Lam0, infinity fixes the noise; lowest, highest: bounds relative to Lam0.
 
-    The published maximum `Lam = Gam + d d' - D Gam_past D'` need not be positive definite and collapses when a detection falls on the prediction;
-    hence the prior and the bounds.
+    The published maximum `Lam = Gam + d d' - D Gam_past D'` need not be positive definite and collapses when a detection falls on the
+    prediction; hence the prior and the bounds.
     """
 
     prior_weight: float = 10.0
@@ -29,7 +29,9 @@ class DynamicsConfig:
 
 
 class ProcessNoise:
-    """Process noise `Lam_n = W_n ratio_n W_n'`, W_n the Cholesky factor of the nominal noise of this step (so ratios survive a change of dt)."""
+    """Process noise `Lam_n = W_n ratio_n W_n'`, W_n the Cholesky factor of the nominal noise of this step (so ratios survive a change of
+    dt).
+    """
 
     def __init__(self, config: DynamicsConfig, base_noise: np.ndarray):
         self._config, self._base = config, base_noise

@@ -34,9 +34,10 @@ class FrameAssemblerConfig:
 class FrameAssembler:
     """Emits one frame per image, in stamp order; the pairing depends on stamps only, time only decides how long to wait.
 
-    Sound near the image means within half a video period. Once a sound at or after `image - half` (half the shorter period) is there, no later one
-    of a regular stream can be nearer: the nearer of it and its predecessor is taken, each at most once. When sound runs ahead of the
-    last image by visual_timeout_s, all sound since then is emitted alone. `counters`: late_visual, late_audio, resets, without_audio, unused_audio.
+    Sound near the image means within half a video period. Once a sound at or after `image - half` (half the shorter period) is there, no
+    later one of a regular stream can be nearer: the nearer of it and its predecessor is taken, each at most once. When sound runs ahead
+    of the last image by visual_timeout_s, all sound since then is emitted alone. `counters`: late_visual, late_audio, resets,
+    without_audio, unused_audio.
     """
 
     def __init__(self, config: FrameAssemblerConfig = FrameAssemblerConfig()):

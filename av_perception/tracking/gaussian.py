@@ -53,8 +53,8 @@ def log_softmax(log_weights: np.ndarray) -> np.ndarray:
 def log_det_and_quadratic_3x3(matrix: np.ndarray, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """log |A| and `v' A^-1 v` of many positive definite 3x3 matrices by the adjugate.
 
-    matrix: (..., 6, B) rows xx, xy, xz, yy, yz, zz; vector: (..., 3, B); both results (..., B). Orders of magnitude faster than LAPACK calls
-    for thousands of matrices; safe here because their smallest eigenvalue is at least one.
+    matrix: (..., 6, B) rows xx, xy, xz, yy, yz, zz; vector: (..., 3, B); both results (..., B). Orders of magnitude faster than LAPACK
+    calls for thousands of matrices; safe here because their smallest eigenvalue is at least one.
     """
     xx, xy, xz, yy, yz, zz = np.moveaxis(matrix, -2, 0)
     x, y, z = np.moveaxis(vector, -2, 0)

@@ -47,9 +47,10 @@ class FramePosterior:
 class VariationalFrame:
     """Alternates E-Z vision, E-Z audio and E-S of VAVIT on one frame, then takes one M step.
 
-    The first E-Z uses the predictive marginals (innovation form), so that an uncertain but correct track is not starved by the trace penalty
-    of the mean-field expectation; the following rounds use the expectations and never lower the bound. The M step comes once, after the
-    E steps have settled (inside the loop it would fit the noise of a single frame to its own innovation); it acts on the next frame.
+    The first E-Z uses the predictive marginals (innovation form), so that an uncertain but correct track is not starved by the trace
+    penalty of the mean-field expectation; the following rounds use the expectations and never lower the bound. The M step comes once,
+    after the E steps have settled (inside the loop it would fit the noise of a single frame to its own innovation); it acts on the next
+    frame.
     """
 
     def __init__(self, prediction: Prediction, noise: ProcessNoise, ratio: np.ndarray,
@@ -75,7 +76,8 @@ class VariationalFrame:
         """E-Z of vision."""
         if self._vision is not None:
             q = self.posterior
-            log = self._vision.predicted_log_likelihood(q.covariance) if first else self._vision.expected_log_likelihood(q.deviation, q.covariance)
+            log = (self._vision.predicted_log_likelihood(q.covariance) if first else
+                   self._vision.expected_log_likelihood(q.deviation, q.covariance))
             q.alpha = self._vision.responsibilities(log)
 
     def assign_subbands(self, first: bool):

@@ -17,8 +17,8 @@ _VARIANCE_RANGE = (1e-10, 1e4)
 
 @dataclass(frozen=True)
 class DetectedFaces:
-    """The usable faces of one image. boxes: (M, 4) pixels; positions: (M, 3) [m] and covariances: (M, 3, 3) [m^2] in the left optical frame;
-    embeddings: (M, E) unit norm, zero rows where a face has none.
+    """The usable faces of one image. boxes: (M, 4) pixels; positions: (M, 3) [m] and covariances: (M, 3, 3) [m^2] in the left optical
+    frame; embeddings: (M, E) unit norm, zero rows where a face has none.
     """
 
     boxes: np.ndarray
@@ -33,7 +33,8 @@ class DetectedFaces:
 def usable_faces(visual: VisualFeatures, embedding_size: int, counters: Counter) -> DetectedFaces:
     """Faces with finite boxes, a position in front of the camera and a positive definite covariance.
 
-    embedding_size: size of the embeddings seen so far, 0 before the first; others are ignored and counted. Counts `bad_faces`, `bad_embeddings`.
+    embedding_size: size of the embeddings seen so far, 0 before the first; others are ignored and counted. Counts `bad_faces`,
+    `bad_embeddings`.
     """
     faces = [face for face in visual.faces if _has_shapes(face)]
     boxes = np.array([face.box for face in faces], float).reshape(-1, 4)

@@ -19,11 +19,11 @@ _NANO = 1e-9
 class LifeConfig:
     """Visibility HMM: visible_persistence p_v, visible_rate lam_v (evidence `1 - exp(-lam_v nu)` of visual mass nu).
 
-    confirm_hits of the first confirm_images images confirm a tentative track, else it dies; sleep_after_s without face or voice sends a track
-    to sleep; dead_after_s of sleep kill it; heard_share: share of the sub-bands from which a person counts as heard; wake_heard_frames: so many
-    heard frames in a row wake a sleeper; wake_probability: chi-square quantile of the distance at which a birth is a known person;
-    wake_speed [m/s]: standard deviation of an absent person's unpredicted movement per second of absence (people turn and stop at once), up
-    to sleep_after_s; wake_similarity: cosine that two embeddings need for it.
+    confirm_hits of the first confirm_images images confirm a tentative track, else it dies; sleep_after_s without face or voice sends a
+    track to sleep; dead_after_s of sleep kill it; heard_share: share of the sub-bands from which a person counts as heard;
+    wake_heard_frames: so many heard frames in a row wake a sleeper; wake_probability: chi-square quantile of the distance at which a
+    birth is a known person; wake_speed [m/s]: standard deviation of an absent person's unpredicted movement per second of absence (people
+    turn and stop at once), up to sleep_after_s; wake_similarity: cosine that two embeddings need for it.
     """
 
     visible_persistence: float = 0.9

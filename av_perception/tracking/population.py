@@ -13,8 +13,9 @@ from av_perception.data import LifeState
 @dataclass
 class Population:
     """N people. id: (N,); mean: (N, D); covariance, noise_ratio: (N, D, D); state: (N,) LifeState values; visible: (N,) probability;
-    last_seen, last_heard, asleep_since: (N,) stamps [ns], 0 for never; age, hits: (N,) images since birth and images with a face among them;
-    heard_run: (N,) consecutive frames in which the person was heard; embedding: (N, E), zero rows for none; box: (N, 4) last assigned face [px].
+    last_seen, last_heard, asleep_since: (N,) stamps [ns], 0 for never; age, hits: (N,) images since birth and images with a face among
+    them; heard_run: (N,) consecutive frames in which the person was heard; embedding: (N, E), zero rows for none; box: (N, 4) last
+    assigned face [px].
     """
 
     id: np.ndarray
@@ -39,7 +40,8 @@ class Population:
         return cls(
             id=np.asarray(ids, np.int64), mean=means, covariance=covariances, noise_ratio=np.tile(np.eye(size), (count, 1, 1)),
             state=np.full(count, int(LifeState.TENTATIVE)), visible=np.ones(count), last_seen=np.full(count, stamp_ns, np.int64),
-            last_heard=np.zeros(count, np.int64), asleep_since=np.zeros(count, np.int64), age=np.zeros(count, int), hits=np.zeros(count, int),
+            last_heard=np.zeros(count, np.int64), asleep_since=np.zeros(count, np.int64), age=np.zeros(count, int), hits=np.zeros(count,
+                int),
             heard_run=np.zeros(count, int), embedding=embeddings, box=boxes)
 
     @classmethod

@@ -50,8 +50,8 @@ class LinearMap:
 class StateSpace(Protocol):
     """A model of people's motion and of what camera and microphones observe of it.
 
-    state_size: D; location: which components of the state say where a person is; log_visual_volume: log of the volume of the visual observation
-    space, so that clutter has the log density `-log_visual_volume` (`U(V)` of the paper).
+    state_size: D; location: which components of the state say where a person is; log_visual_volume: log of the volume of the visual
+    observation space, so that clutter has the log density `-log_visual_volume` (`U(V)` of the paper).
     """
 
     state_size: int
@@ -73,7 +73,8 @@ class StateSpace(Protocol):
     def direction_map(self, mean: np.ndarray, reference_from_base: RigidTransform) -> LinearMap:
         """The unit direction from the array to people in (N, D) states, in the array frame, linearised (O = 3)."""
 
-    def reachable(self, mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray, dt_s: float) -> np.ndarray:
+    def reachable(self, mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray,
+        dt_s: float) -> np.ndarray:
         """(A, B) bool: whether one person can be at initial states a and, dt_s later, b."""
 
     def bound(self, covariance: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ Information = tuple[np.ndarray, np.ndarray]
 def update_states(predicted_precision: np.ndarray, *evidence: Information) -> tuple[np.ndarray, np.ndarray]:
     """q(s_n) = N(m_n + deviation_n, covariance_n).
 
-    `Gam = (S^-1 + sum of precisions)^-1`, `mu - m = Gam (sum of vectors)`: predicted_precision S^-1 (N, D, D); evidence: per modality a precision
-    (N, D, D) and a vector (N, D) about the predicted mean. Returns the deviation (N, D) and covariance (N, D, D).
+    `Gam = (S^-1 + sum of precisions)^-1`, `mu - m = Gam (sum of vectors)`: predicted_precision S^-1 (N, D, D); evidence: per modality a
+    precision (N, D, D) and a vector (N, D) about the predicted mean. Returns the deviation (N, D) and covariance (N, D, D).
     """
     precision, vector = predicted_precision, np.zeros(predicted_precision.shape[:2])
     for modality_precision, modality_vector in evidence:

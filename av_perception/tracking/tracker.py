@@ -61,9 +61,9 @@ class _Observations:
 class Tracker:
     """Tracks people frame by frame.
 
-    Source: Ban, Alameda-Pineda, Girin, Horaud, "Variational Bayesian inference for audio-visual tracking of multiple speakers", IEEE TPAMI 43(5), 2021.
-    acoustic_map: an AcousticMap, None to track by sight alone. model: another state space than CartesianHead. `counters` counts dropped input
-    by reason: late_frames, resets, bad_poses, bad_faces, bad_embeddings, bad_audio, bad_subbands.
+    Source: Ban, Alameda-Pineda, Girin, Horaud, "Variational Bayesian inference for audio-visual tracking of multiple speakers", IEEE
+    TPAMI 43(5), 2021. acoustic_map: an AcousticMap, None to track by sight alone. model: another state space than CartesianHead.
+    `counters` counts dropped input by reason: late_frames, resets, bad_poses, bad_faces, bad_embeddings, bad_audio, bad_subbands.
     """
 
     def __init__(self, config: TrackerConfig, head: HeadProfile, acoustic_map=None, model: StateSpace | None = None):
@@ -86,8 +86,8 @@ class Tracker:
              reference_from_base: RigidTransform = RigidTransform()) -> TrackFrame:
         """One frame. visual None: no image (no faces: an image without faces); audio None: no sound yet.
 
-        reference_from_base: pose of the head in the frame in which people are tracked. A stamp that does not advance or an unusable pose drops
-        the frame: the previous result is returned again.
+        reference_from_base: pose of the head in the frame in which people are tracked. A stamp that does not advance or an unusable pose
+        drops the frame: the previous result is returned again.
         """
         if not self._accepts(stamp_ns, reference_from_base):
             return self._last
@@ -98,7 +98,8 @@ class Tracker:
         heard = self._life.note_sound(self._people, shares, stamp_ns)
         born = self._give_birth(posterior, observed, seen, stamp_ns)
         alive = self._bury(stamp_ns, heard, born, reference_from_base)
-        estimates = self._report(alive, np.append(seen, np.ones(born, bool)), np.append(heard, np.zeros(born, bool)), np.append(shares, np.zeros(born)))
+        newborn = np.ones(born, bool)
+        estimates = self._report(alive, np.append(seen, newborn), np.append(heard, ~newborn), np.append(shares, np.zeros(born)))
         self._last = TrackFrame(int(stamp_ns), estimates, observed.audio is not None)
         return self._last
 
@@ -233,5 +234,6 @@ class Tracker:
         return tuple(TrackEstimate(
             id=int(people.id[i]), state=LifeState(int(people.state[i])), mean=people.mean[i].copy(), covariance=people.covariance[i].copy(),
             seen=bool(seen[j]), heard=bool(heard[j]), predicted=not (seen[j] or heard[j]), last_seen_ns=int(people.last_seen[i]),
-            last_heard_ns=int(people.last_heard[i]), audio_responsibility=min(1.0, float(shares[j])), box=people.box[i].copy() if seen[j] else None)
+            last_heard_ns=int(people.last_heard[i]), audio_responsibility=min(1.0, float(shares[j])),
+                box=people.box[i].copy() if seen[j] else None)
             for i, j in enumerate(alive))

@@ -14,8 +14,8 @@ from av_perception.tracking.state_space import LinearMap, Measurements
 class AppearanceConfig:
     """Appearance log ratio to clutter: `offset - weight (1 - cos(u, h_n))`.
 
-    update_rate: step of the slow update of h_n; update_confidence: the responsibility it needs; isolation_overlap: no update while another face's box
-    overlaps by more (intersection over union).
+    update_rate: step of the slow update of h_n; update_confidence: the responsibility it needs; isolation_overlap: no update while
+    another face's box overlaps by more (intersection over union).
     """
 
     weight: float = 10.0

@@ -89,7 +89,9 @@ class VisualBirth:
 
     def step(self, stamp_ns: int, faces: DetectedFaces, measurements: Measurements, unassigned: np.ndarray, taken_boxes: np.ndarray,
              reference_from_base: RigidTransform) -> list[Birth]:
-        """One image. unassigned: (M,) bool, faces whose most probable owner is clutter; taken_boxes: (P, 4) boxes of people seen in this image."""
+        """One image. unassigned: (M,) bool, faces whose most probable owner is clutter; taken_boxes: (P, 4) boxes of people seen in this
+        image.
+        """
         dt_s = (stamp_ns - self._stamp_ns) * 1e-9
         self._stamp_ns = stamp_ns
         index = np.flatnonzero(unassigned)
@@ -129,7 +131,8 @@ class VisualBirth:
         gain = predicted[sequence] @ matrix.swapaxes(1, 2) @ precision
         members = np.concatenate([old.members[sequence, 1:], fresh.members[face, -1:]], axis=1)
         embedding = _sum_embeddings(old.embedding[sequence], faces.embeddings[detection])
-        return _Hypotheses(prediction.mean[sequence] + apply(gain, innovation), symmetrise(predicted[sequence] - gain @ matrix @ predicted[sequence]),
+        covariance = symmetrise(predicted[sequence] - gain @ matrix @ predicted[sequence])
+        return _Hypotheses(prediction.mean[sequence] + apply(gain, innovation), covariance,
                            old.log_ratio[sequence] + log_density + self._model.log_visual_volume, members, embedding, detection)
 
     def _prune(self, hypotheses: _Hypotheses) -> _Hypotheses:
@@ -144,7 +147,8 @@ class VisualBirth:
     def _accept(self, hypotheses: _Hypotheses, faces, taken_boxes) -> tuple[list[Birth], _Hypotheses]:
         complete = hypotheses.members[:, 0] >= 0
         overlap = box_overlap(faces.boxes[hypotheses.face], taken_boxes).max(axis=1, initial=0.0)
-        candidates = np.flatnonzero(complete & (hypotheses.log_ratio > self._config.log_ratio) & (overlap <= self._config.duplicate_overlap))
+        likely, alone = hypotheses.log_ratio > self._config.log_ratio, overlap <= self._config.duplicate_overlap
+        candidates = np.flatnonzero(complete & likely & alone)
         births, used = [], np.zeros(len(hypotheses), bool)
         for i in candidates[np.argsort(-hypotheses.log_ratio[candidates], kind='stable')]:
             if not used[i]:

@@ -122,7 +122,8 @@ def _image(stamp_ns: int, places: np.ndarray, faces: int, head: HeadProfile, rng
     optical = head.camera.base_from_optical.inverse().apply(base)
     corners = head.camera.project(optical)
     return VisualFeatures(stamp_ns, tuple(
-        Face(np.array([*corner, 50.0, 50.0]), 0.9, np.zeros((5, 2)), position, np.eye(3) * 4e-4) for corner, position in zip(corners, optical)))
+        Face(np.array([*corner, 50.0, 50.0]), 0.9, np.zeros((5, 2)), position, np.eye(3) * 4e-4) for corner, position in zip(corners,
+            optical)))
 
 
 def _planted_map(size: Size, rng) -> SimpleNamespace:
@@ -164,7 +165,8 @@ def _sweep_table(name: str, timings: list[Timing]) -> Table:
     first = timings[0]
     for timing in timings:
         count, base = getattr(timing.size, name), getattr(first.size, name)
-        table.add_row(str(count), f'{timing.median_ms:.2f} ms', f'{timing.p99_ms:.2f} ms', f'{timing.median_ms / first.median_ms:.2f}', f'{count / base:.1f}')
+        table.add_row(str(count), f'{timing.median_ms:.2f} ms', f'{timing.p99_ms:.2f} ms', f'{timing.median_ms / first.median_ms:.2f}',
+            f'{count / base:.1f}')
     return table
 
 

@@ -88,9 +88,10 @@ def test_stamps_are_the_centres_of_consecutive_blocks():
 
 def test_chunk_size_does_not_change_the_features():
     samples = plane_wave(bursts(np.random.default_rng(3), RATE), 0.3)
-    one, other = (stream(AudioFrontEnd(QUIET, 4, RATE), samples, size=size) for size in (160, 4096))
+    one, other = (stream(AudioFrontEnd(AudioFrontEndConfig(), 4, RATE), samples, size=size) for size in (640, 6400))
     assert [f.stamp_ns for f in one] == pytest.approx([f.stamp_ns for f in other], abs=2)
     np.testing.assert_allclose([f.vectors for f in one], [f.vectors for f in other], atol=1e-9)
+    assert [f.voice_activity for f in one] == [f.voice_activity for f in other]
 
 
 @pytest.mark.parametrize('rate', [44100, 48000])
@@ -115,7 +116,8 @@ def test_resampler_has_no_delay():
     np.testing.assert_allclose(out[200:], expected[200:], atol=2e-3)
 
 
-@pytest.mark.parametrize('first, stamp_shift, counter', [(RATE + 500, 0, 'gaps in the sound'), (RATE, -2 * 10 ** 9, 'backward audio stamps')])
+@pytest.mark.parametrize('first, stamp_shift, counter', [
+    (RATE + 500, 0, 'gaps in the sound'), (RATE, -2 * 10 ** 9, 'backward audio stamps')])
 def test_a_break_in_the_stream_starts_afresh(first, stamp_shift, counter):
     samples = plane_wave(bursts(np.random.default_rng(5), RATE), 1.0)
     front_end = AudioFrontEnd(QUIET, 4, RATE)

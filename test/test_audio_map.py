@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal, norm
 from av_perception.audio import learning
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.frontend import AudioFrontEndConfig
-from av_perception.audio.learning import AcousticMapConfig, Pieces, fit_affine_pieces, learn_free_field_map, learn_pieces, training_directions
+from av_perception.audio.learning import AcousticMapConfig, fit_affine_pieces, learn_free_field_map, learn_pieces, training_directions
 from av_perception.audio.stft import StftConfig
 from av_perception.errors import UserError
 from av_perception.geometry import direction_from_angles
@@ -72,9 +72,8 @@ def test_learning_never_lowers_the_penalised_likelihood():
 def test_mixture_density_equals_scipy():
     directions = training_directions(SMALL)
     pieces = learn_pieces(directions, 4, 0.03)
-    assert isinstance(pieces, Pieces)
-    expected = [[pieces.log_weight[r] + multivariate_normal(pieces.center[r], np.linalg.inv(pieces.precision[r])).logpdf(u) for r in range(4)]
-                for u in directions[:10]]
+    densities = [multivariate_normal(pieces.center[r], np.linalg.inv(pieces.precision[r])) for r in range(4)]
+    expected = [[pieces.log_weight[r] + densities[r].logpdf(u) for r in range(4)] for u in directions[:10]]
     np.testing.assert_allclose(pieces.log_joint(directions[:10]), expected, rtol=1e-8)
 
 
@@ -180,8 +179,8 @@ def test_cache_is_used_and_a_spoilt_file_is_replaced(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == [file.name]
 
 
-@pytest.mark.parametrize('bad', [dict(num_pieces=0), dict(num_pieces=1000), dict(elevation_range_deg=(10.0, -10.0)), dict(feature_noise=0.0),
-                                 dict(iterations=0)])
+@pytest.mark.parametrize('bad', [dict(num_pieces=0), dict(num_pieces=1000), dict(elevation_range_deg=(10.0, -10.0)),
+                                 dict(feature_noise=0.0), dict(iterations=0)])
 def test_bad_configuration_is_refused(bad):
     with pytest.raises(ValueError):
         AcousticMapConfig(**bad)

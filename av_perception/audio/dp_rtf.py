@@ -54,7 +54,7 @@ class CrossRelationRls:
         num_frames, taps = len(frames), self._config.num_taps
         series = np.concatenate([self._history, frames.transpose(1, 2, 0)], axis=-1)
         self._history = series[..., series.shape[-1] - taps + 1:]
-        windows = np.lib.stride_tricks.sliding_window_view(series, taps, axis=-1)[..., ::-1]   # (bins, channels, frames, taps), newest tap first
+        windows = np.lib.stride_tricks.sliding_window_view(series, taps, axis=-1)[..., ::-1]   # (bins, channels, frames, taps)
         stacked = np.ascontiguousarray(windows.transpose(0, 1, 3, 2)).reshape(len(series), -1, num_frames)
         weight = self._forgetting ** np.arange(num_frames - 1, -1, -1)
         self._correlation *= self._forgetting ** num_frames

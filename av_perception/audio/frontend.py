@@ -18,7 +18,7 @@ from av_perception.errors import UserError
 
 @dataclass(frozen=True)
 class AudioFrontEndConfig:
-    """frames_per_block: STFT frames per output (5 frames of 8 ms make 40 ms); voice_activity: run the detector (needs 16 kHz), else report 1.
+    """frames_per_block: STFT frames per output (5 frames of 8 ms make 40 ms); voice_activity: run the detector, else report 1.
 
     dead_channel_db: a microphone this far below the loudest one counts as dead.
     """
@@ -50,7 +50,7 @@ class AudioFrontEnd:
     """Streaming; one AudioFeatures per block, stamped with the centre of the block's samples.
 
     A jump in `first_sample` or a stamp that runs backward starts the recursion afresh. `counters` tells what was wrong with the sound.
-    Raises UserError when built for fewer than 2 or more than 16 microphones; `push` raises UserError when a chunk has other channels or rate.
+    Raises UserError when built for fewer than 2 or more than 16 microphones and when a chunk has other channels or another rate.
     """
 
     def __init__(self, config: AudioFrontEndConfig, num_channels: int, sample_rate: int):
@@ -82,8 +82,10 @@ class AudioFrontEnd:
         samples, restarted = self._input.push(chunk)
         if restarted:
             self._restart()
-        if len(samples) == 0:
-            return []
+        step = self.config.frames_per_block * self.config.stft.hop   # pieces of one block, each with the voice activity of its own time
+        return [features for start in range(0, len(samples), step) for features in self._advance(samples[start:start + step])]
+
+    def _advance(self, samples: np.ndarray) -> list[AudioFeatures]:
         voice = self._voice.push(samples.mean(axis=1)) if self._voice else 1.0
         self._frames = np.concatenate([self._frames, self._stft.push(samples)])
         features, size = [], self.config.frames_per_block

@@ -28,7 +28,10 @@ class InputStream:
         self._last_stamp = 0
 
     def push(self, chunk: AudioChunk) -> tuple[np.ndarray, bool]:
-        """((samples, channels) at the output rate, whether the stream started afresh before them). Raises UserError on a wrong shape or rate."""
+        """((samples, channels) at the output rate, whether the stream started afresh before them).
+
+        Raises UserError on a wrong shape or rate.
+        """
         samples = self._checked(chunk)
         if not np.isfinite(samples).all():
             self._counters['chunks dropped for NaN'] += 1
@@ -79,5 +82,6 @@ def _make_resampler(input_rate: int, output_rate: int, num_channels: int):
     try:
         from soxr import ResampleStream
     except ImportError as error:
-        raise UserError(f'sound at {input_rate} Hz needs the Python package soxr (pip install soxr), or a device at {output_rate} Hz') from error
+        raise UserError(f'sound at {input_rate} Hz needs the Python package soxr (pip install soxr), '
+                        f'or a device at {output_rate} Hz') from error
     return ResampleStream(input_rate, output_rate, num_channels, dtype='float32')

@@ -64,7 +64,8 @@ class InverseRegression:
         mean = np.einsum('rij,rj->ri', covariance, vector)
         misfit = (centered_square * precision).sum(axis=(0, 2)) + np.einsum('kg,krg->r', self._count, np.log(2 * np.pi * model.variance))
         quadratic = np.einsum('ri,ri->r', center, prior_vector) - np.einsum('ri,ri->r', mean, vector)
-        log_weight = model.log_weight[0] - 0.5 * (np.linalg.slogdet(information)[1] - model.center_log_det_precision[0] + misfit + quadratic)
+        shrinkage = np.linalg.slogdet(information)[1] - model.center_log_det_precision[0]
+        log_weight = model.log_weight[0] - 0.5 * (shrinkage + misfit + quadratic)
         return DirectionPosterior(log_weight - np.logaddexp.reduce(log_weight), mean, covariance)
 
     def direction(self, around: np.ndarray | None = None, radius_rad: float = np.radians(30.0)) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.dp_rtf import relative_transfer
 from av_perception.audio.frontend import AudioFrontEndConfig
-from av_perception.audio.subbands import subband_vectors
+from av_perception.audio.subbands import subband_mean, subband_vectors
 from av_perception.errors import UserError
 from av_perception.geometry import direction_from_angles
 from av_perception.heads.profile import MicrophoneArray
@@ -26,7 +27,8 @@ class AcousticMapConfig:
     (elevation_mean_deg, elevation_std_deg) cut to elevation_range_deg.
 
     feature_noise: standard deviation that reverberation and noise add to a feature, at 0 Hz, and its growth per kHz.
-    thickness: standard deviation added to the pieces' extent, since unit vectors fill only a surface; ridge: pseudo-counts that hold slopes at 0.
+    thickness: standard deviation added to the pieces' extent, since unit vectors fill only a surface.
+    ridge: pseudo-counts that hold slopes at 0.
     """
 
     num_pieces: int = 32
@@ -42,8 +44,9 @@ class AcousticMapConfig:
     iterations: int = 12
 
     def __post_init__(self):
-        if not 1 <= self.num_pieces <= self.num_azimuths * self.num_elevations // 10:
-            raise ValueError(f'num_pieces must lie in 1..{self.num_azimuths * self.num_elevations // 10}: every piece needs 10 training directions')
+        most = self.num_azimuths * self.num_elevations // 10
+        if not 1 <= self.num_pieces <= most:
+            raise ValueError(f'num_pieces must lie in 1..{most}: every piece needs 10 training directions')
         if not -90 <= self.elevation_range_deg[0] < self.elevation_range_deg[1] <= 90:
             raise ValueError('elevation_range_deg must be increasing within -90..90')
         if min(self.elevation_std_deg, self.feature_noise, self.thickness, self.ridge) <= 0 or self.feature_noise_per_khz < 0:
@@ -186,9 +189,10 @@ def learn_free_field_map(array: MicrophoneArray, config: AcousticMapConfig, fron
     features = free_field_features(array, directions, front_end)
     pieces = learn_pieces(directions, config.num_pieces, config.thickness)
     log_joint = pieces.log_joint(directions)
-    frequency_khz = 1e-3 * front_end.stft.frequencies[:features.shape[1] * front_end.subbands.width].reshape(features.shape[1], -1).mean(axis=1)
+    frequency_khz = 1e-3 * subband_mean(front_end.stft.frequencies, front_end.subbands)
     noise = config.feature_noise + config.feature_noise_per_khz * frequency_khz
-    fitted = [fit_affine_pieces(log_joint, directions, features[:, k], noise[k] ** 2, config.ridge, config.iterations) for k in range(len(noise))]
+    fitted = [fit_affine_pieces(log_joint, directions, features[:, k], level ** 2, config.ridge, config.iterations)
+              for k, level in enumerate(noise)]
     shared = {name: np.repeat(value[None], len(noise), axis=0) for name, value in (
         ('log_weight', pieces.log_weight), ('center', pieces.center), ('center_precision', pieces.precision),
         ('center_log_det_precision', pieces.log_det_precision))}
@@ -211,7 +215,7 @@ def cached_free_field_map(array: MicrophoneArray, config: AcousticMapConfig, fro
         except UserError:
             path.unlink(missing_ok=True)
     acoustic_map = learn_free_field_map(array, config, front_end)
-    partial = path.with_suffix(f'.{id(acoustic_map)}.part')
+    partial = path.with_suffix(f'.{os.getpid()}.part')   # several nodes may learn at once
     acoustic_map.save(partial)
     partial.replace(path)
     return acoustic_map

@@ -24,7 +24,7 @@ class LocalizationConfig:
     """tempering: exponent on the likelihood of a sub-band, since its bins and the frames are not independent.
 
     separation_deg: two sources are at least this far apart; min_share: least share of the explained sub-bands that makes a source.
-    azimuth_step_deg, elevations_deg: the grid (a flat array cannot tell above from below, so above is assumed); iterations: of EM for the weights.
+    azimuth_step_deg, elevations_deg: the grid (a flat array cannot tell above from below, so above is assumed); iterations: of the EM.
     """
 
     max_sources: int = 1
@@ -163,7 +163,8 @@ def _summarise(heard: list, owned: np.ndarray, peaks: np.ndarray, acoustic_map: 
     return _collect(heard, np.array(shares), np.array(directions), refined, config)
 
 
-def _collect(heard: list, shares: np.ndarray, frame_directions: np.ndarray, directions: np.ndarray, config: LocalizationConfig) -> Localization:
+def _collect(heard: list, shares: np.ndarray, frame_directions: np.ndarray, directions: np.ndarray,
+             config: LocalizationConfig) -> Localization:
     active = shares >= 0.25 * np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
     dominant = np.where(shares.max(axis=1) > 0.1, shares.argmax(axis=1), -1)
     agree = frame_directions @ directions.T > np.cos(np.radians(config.separation_deg))

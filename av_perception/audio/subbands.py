@@ -11,10 +11,10 @@ _QUANTISATION_POWER = 1 / (12 * 32768.0 ** 2)   # of 16-bit sound: nothing below
 
 @dataclass(frozen=True)
 class SubbandConfig:
-    """count: K sub-bands of `width` bins; a bin is used when its power exceeds the noise floor by `min_snr_db` and when at most `max_residual`
+    """count: K sub-bands of `width` bins; min_bins: usable bins that make a sub-band valid.
 
-    of the cross-relations' power stays unexplained (one dominant source). noise_window_s: the floor is the least power of that time.
-    min_bins: usable bins that make a sub-band valid.
+    A bin is usable when its power exceeds the noise floor by min_snr_db and when at most max_residual of the cross-relations' power
+    stays unexplained (one dominant source). noise_window_s: the floor is the least power of that time.
     """
 
     count: int = 16

@@ -3,8 +3,8 @@
   av-perception localize talk.wav --head respeaker_usb4 --max-sources 2
   av-perception localize my_recording --json directions.json --plot directions.png
 
-RECORDING is a WAV or FLAC file with one channel per microphone, in the order of the head profile, or a recording folder (which names its head).
-Azimuth counts counter-clockwise (to the left) from straight ahead, elevation upward, both in degrees and in the head's base frame.
+RECORDING is a WAV or FLAC file with one channel per microphone, in the order of the head profile, or a recording folder, which names its
+head. Azimuth counts counter-clockwise (to the left) from straight ahead, elevation upward, both in degrees and in the head's base frame.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def _open(path: Path, head_name: str | None):
         raise UserError(f"head '{head.name}' has no microphones: choose another --head")
     wanted = len(head.microphones.coordinates)
     if sound.num_channels != wanted:
-        raise UserError(f"{path} has {sound.num_channels} channel(s), head '{head.name}' has {wanted} microphones: choose the head that made it")
+        raise UserError(f"{path} has {sound.num_channels} channel(s), head '{head.name}' has {wanted} microphones: "
+                        'choose the head that made it')
     return sound, head.microphones
 
 

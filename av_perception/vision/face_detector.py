@@ -34,7 +34,7 @@ class FaceDetectorConfig:
 
     kind: str = 'centerface'
     model_file: str = ''
-    input_size: tuple[int, int] = (416, 320)
+    input_size: tuple[int, int] = (320, 256)
     score_threshold: float = 0.3
     overlap_threshold: float = 0.3
 

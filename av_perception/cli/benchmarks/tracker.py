@@ -173,7 +173,7 @@ def _sweep_table(name: str, timings: list[Timing]) -> Table:
 def _plot(sweeps: dict[str, list[Timing]], path: str) -> None:
     from matplotlib.figure import Figure
     figure = Figure(figsize=(10, 3.2), layout='constrained')
-    for axes, (name, timings) in zip(figure.subplots(1, len(sweeps), sharey=True), sweeps.items()):
+    for axes, (name, timings) in zip(figure.subplots(1, len(sweeps), sharey=True, squeeze=False)[0], sweeps.items()):
         counts = [getattr(t.size, name) for t in timings]
         axes.plot(counts, [t.median_ms for t in timings], 'o-', label='median')
         axes.plot(counts, [t.p99_ms for t in timings], 's--', label='99th percentile')

@@ -7,6 +7,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from av_perception.ros.environment import PROFILE_VARIABLES, THREAD_VARIABLES
 from av_perception.ros.graph import ARGUMENTS, NODES
 
 SHARE = get_package_share_directory('av_perception')
@@ -24,11 +25,11 @@ def generate_launch_description():
     arguments = [DeclareLaunchArgument(name, default_value=str(argument.default), description=argument.description)
                  for name, argument in ARGUMENTS.items()]
     arguments += [DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in COMMON.items()]
-    profile = [SetEnvironmentVariable(name, LaunchConfiguration('dds_profile'))
-               for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')]
+    environment = [SetEnvironmentVariable(name, LaunchConfiguration('dds_profile')) for name in PROFILE_VARIABLES]
+    environment += [SetEnvironmentVariable(name, '1') for name in THREAD_VARIABLES]
     nodes = [Node(package='av_perception', executable=node.name, name=node.name, namespace=LaunchConfiguration('namespace'), output='screen',
                   parameters=[LaunchConfiguration('params_file'), {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)},
                               {name: ParameterValue(LaunchConfiguration(name), value_type=type(ARGUMENTS[name].default)) for name in node.arguments}],
                   arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')])
              for node in NODES]
-    return LaunchDescription([*arguments, *profile, *nodes])
+    return LaunchDescription([*arguments, *environment, *nodes])

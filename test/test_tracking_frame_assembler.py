@@ -141,3 +141,18 @@ def test_late_stamps_are_dropped_and_a_looped_bag_starts_anew():
 def test_bad_settings_are_refused(changes):
     with pytest.raises(ValueError):
         FrameAssemblerConfig(**changes)
+
+
+def test_images_that_lag_far_behind_the_sound_are_not_lost_for_good():
+    """Regression: vision that took longer than visual_timeout_s had every image dropped, because sound alone had gone past it."""
+    assembler = FrameAssembler(FrameAssemblerConfig(visual_timeout_s=0.2))
+    lag, emitted = 13, []
+    for k in range(60):
+        now_ns = 40_000_000 * k
+        assembler.push_audio(audio(40 * k + 40), now_ns)
+        if k >= lag:
+            assembler.push_visual(visual(40 * (k - lag) + 40), now_ns)
+        emitted += assembler.poll(now_ns)
+    with_image = [stamp for stamp, visual, _ in emitted if visual is not None]
+    assert len(with_image) >= 60 - 2 * lag - 1, 'only what sound alone had passed at the start is lost'
+    assert with_image == sorted(with_image)

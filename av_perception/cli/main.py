@@ -9,6 +9,7 @@ import sys
 
 from av_perception import __version__
 from av_perception.errors import UserError
+from av_perception.ros.environment import limit_threads
 
 VERBS = {
     'demo': 'three talkers in a simulated room, all nodes, headless: pictures and figures in demo_output/',
@@ -44,6 +45,7 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0 well, 1 it ran and did not succeed, 2 something for the user to mend, 130 interrupted."""
+    limit_threads()
     words = sys.argv[1:] if arguments is None else arguments
     verb = next((word for word in words if word in VERBS), None)
     options = build_parser(verb).parse_args(words)

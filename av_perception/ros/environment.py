@@ -7,6 +7,7 @@ import sys
 
 from av_perception.paths import share_directory
 
+THREAD_VARIABLES = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')   # our matrices are small: threads only fight over the cores
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 
 
@@ -15,9 +16,16 @@ def prepare_environment(environment=os.environ, network: bool = False):
 
     AMENT_PREFIX_PATH lets the wheels' packages be found; the Fast DDS profile keeps images whole (its defaults lose most of them).
     """
+    limit_threads(environment)
     environment.setdefault('AMENT_PREFIX_PATH', sys.prefix)
     profile = share_directory() / 'config' / ('fastdds_network.xml' if network else 'fastdds_shared_memory.xml')
     for variable in PROFILE_VARIABLES:
         environment.setdefault(variable, str(profile))
     environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET' if network else 'LOCALHOST')
     return environment
+
+
+def limit_threads(environment=os.environ) -> None:
+    """One thread for the linear algebra of a process; takes effect before NumPy is imported."""
+    for variable in THREAD_VARIABLES:
+        environment.setdefault(variable, '1')

@@ -14,7 +14,8 @@ Frame = tuple[int, 'VisualFeatures | None', 'AudioFeatures | None']
 @dataclass(frozen=True)
 class FrameAssemblerConfig:
     """video_period_s, audio_period_s: nominal spacing of the features; audio_wait_s: how long an image waits for its sound after it
-    came in (infinite offline, then `flush` at the end); visual_timeout_s: sound this far ahead of the last image is emitted alone;
+    came in (infinite offline, then `flush` at the end); visual_timeout_s: once this much sound came
+    in after the last image, sound is emitted alone;
     reset_after_s: a stamp that jumps back by more starts a new session (a looped bag), by less is dropped.
     """
 
@@ -35,8 +36,8 @@ class FrameAssembler:
     """Emits one frame per image, in stamp order; the pairing depends on stamps only, time only decides how long to wait.
 
     Sound near the image means within half a video period. Once a sound at or after `image - half` (half the shorter period) is there, no
-    later one of a regular stream can be nearer: the nearer of it and its predecessor is taken, each at most once. When sound runs ahead
-    of the last image by visual_timeout_s, all sound since then is emitted alone. `counters`: late_visual, late_audio, resets,
+    later one of a regular stream can be nearer: the nearer of it and its predecessor is taken, each at most once. When visual_timeout_s of
+    sound came in after the last image, all sound since then is emitted alone. `counters`: late_visual, late_audio, resets,
     without_audio, unused_audio.
     """
 
@@ -61,11 +62,12 @@ class FrameAssembler:
         """Takes the features of one image; now_ns: time of arrival on any monotonic clock that `poll` shares."""
         if not self._is_new(visual.stamp_ns, self._newest_visual, 'late_visual'):
             return
+        # Sight is alive: sound waits for it again from here on, however far the images lag behind the sound.
+        self._gap_start = max(visual.stamp_ns, self._newest_audio or visual.stamp_ns)
         if self._emitted is not None and visual.stamp_ns <= self._emitted:
             self.counters['late_visual'] += 1
             return
         self._newest_visual = visual.stamp_ns
-        self._gap_start = visual.stamp_ns
         self._visual.append((visual, now_ns))
 
     def push_audio(self, audio: AudioFeatures, now_ns: int):

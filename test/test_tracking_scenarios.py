@@ -88,14 +88,14 @@ def test_a_hidden_person_keeps_the_id_behind_another_for_two_seconds():
 
 
 def crossing_keeps_ids(seed: int, appearance: bool) -> bool:
-    """Two people cross at the same depth, 6 cm apart in height, with 10 % missed faces."""
+    """Two people cross at the same depth, 6 cm apart in height, with 10 % missed faces once both are confirmed."""
     rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
     looks = np.linalg.qr(rng.normal(size=(8, 2)))[0].T if appearance else [None, None]
     depth, speed = rng.uniform(1.8, 2.5), rng.uniform(0.03, 0.06)
     def where(f):
         return [np.array([depth, s * speed * (f - 12), 0.1 + s * 0.03]) for s in (-1, 1)]
     def faces(f):
-        people = [face_at(p, rng, _look(rng, look)) for p, look in zip(where(f), looks) if f < 4 or rng.random() > 0.1]
+        people = [face_at(p, rng, _look(rng, look)) for p, look in zip(where(f), looks) if f < 7 or rng.random() > 0.1]
         return [people[i] for i in rng.permutation(len(people))]
     start, end = watch(tracker, range(6), faces), watch(tracker, range(6, 22), faces)
     nearest = [[min(frame.tracks, key=lambda t: np.linalg.norm(t.mean[:3] - p)).id for p in where(f)] if len(frame.tracks) == 2 else None

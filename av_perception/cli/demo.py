@@ -32,17 +32,18 @@ def run(options: argparse.Namespace) -> int:
     """Render, play, evaluate, show."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from av_perception.evaluation.people import write_overlay
     from av_perception.ros.session import play_through_graph
 
     with Progress(TextColumn('{task.description:<12}'), BarColumn(), TextColumn('{task.percentage:>3.0f}%'), TimeRemainingColumn(),
                   TextColumn('{task.fields[text]}')) as progress:
         recording = _prepare(options, progress)
         output = _fresh_output(options.output)
-        video = OverlayVideo(output / 'overlay.mp4', recording.frame_rate)
         task = progress.add_task('play', total=1.0, text='')
-        result = play_through_graph(recording, output / 'logs', video.write, output / 'bag',
+        result = play_through_graph(recording, output / 'logs', output / 'bag',
                                     lambda fraction, text: progress.update(task, completed=fraction, text=text))
-        video.close()
+        task = progress.add_task('draw', total=1.0, text='overlay.mp4')
+        write_overlay(recording, result.frames, result.origin_ns, output / 'overlay.mp4', lambda fraction: progress.update(task, completed=fraction))
     return _report(recording, result, output, options.json)
 
 
@@ -65,25 +66,6 @@ def _fresh_output(folder: Path) -> Path:
     for name in ('timeline.png', 'overlay.mp4', 'metrics.json', 'tracks.csv', 'truth.csv'):
         (folder / name).unlink(missing_ok=True)
     return folder
-
-
-class OverlayVideo:
-    """Writes overlay.mp4, opened with the first image's size."""
-
-    def __init__(self, path: Path, frame_rate: float):
-        self._path, self._frame_rate, self._writer = path, frame_rate, None
-
-    def write(self, stamp_ns: int, image) -> None:
-        """One image."""
-        import cv2
-        if self._writer is None:
-            self._writer = cv2.VideoWriter(str(self._path), cv2.VideoWriter_fourcc(*'mp4v'), self._frame_rate, image.shape[1::-1])
-        self._writer.write(image)
-
-    def close(self) -> None:
-        """Finish the file."""
-        if self._writer is not None:
-            self._writer.release()
 
 
 def _report(recording, result, output: Path, json_file: Path | None) -> int:

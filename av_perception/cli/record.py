@@ -10,7 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import time
 from pathlib import Path
+
+DRAIN_PERIOD_S = 0.1   # messages wait in their queues meanwhile: waking up for each costs three times the work of writing it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,13 +42,21 @@ def run(options: argparse.Namespace) -> int:
     executor.add_node(node)
     try:
         while rclpy.ok():
-            executor.spin_once(timeout_sec=0.2)
+            time.sleep(DRAIN_PERIOD_S)
+            _drain(executor, recorder)
     except rclpy.executors.ExternalShutdownException:
         pass
     finally:
         recorder.close()
-    total = sum(recorder.counts.values())
-    print(f'{total} messages of {len(recorder.counts)} topics in {options.output}')
+    print(f'{recorder.total} messages of {len(recorder.counts)} topics in {options.output}')
     if options.json:
         options.json.write_text(json.dumps(recorder.counts, indent=2))
-    return 0 if total else 1
+    return 0 if recorder.total else 1
+
+
+def _drain(executor, recorder) -> None:
+    """Handle everything that waits; the stamps in the bag are those of the senders, so nothing is lost by coming late."""
+    before = -1
+    while recorder.total != before:
+        before = recorder.total
+        executor.spin_once(timeout_sec=0)

@@ -1,12 +1,15 @@
-"""From tracks and speaking status to what the overlay draws of each person."""
+"""From tracks and speaking status to what the overlay draws of each person, and to a video of it."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from av_perception.data import LifeState, SpeakingFrame, TrackEstimate, TrackFrame
-from av_perception.evaluation.overlay import PersonDrawing
+from av_perception.evaluation.overlay import PersonDrawing, draw_overlay
 from av_perception.heads import CameraGeometry
+from av_perception.recording import Recording
+from av_perception.recording.timing import image_stamp_ns
 
 HEAD_HALF_SIZE_M = (0.09, 0.12)
 NEAREST_DEPTH_M = 0.1
@@ -31,3 +34,16 @@ def _drawing(track: TrackEstimate, status, camera: CameraGeometry) -> PersonDraw
         id=track.id, box=None if track.box is None else tuple(track.box), ellipse=ellipse, direction=direction, seen=track.seen, heard=track.heard,
         predicted=track.predicted, speaking=bool(status and status.speaking), speaking_probability=status.probability if status else 0.0,
         range_m=float(np.linalg.norm(track.mean[:3])))
+
+
+def write_overlay(recording: Recording, frames: list[tuple[TrackFrame, SpeakingFrame]], origin_ns: int, path, progress=lambda fraction: None) -> None:
+    """The left camera's video with the people drawn on it. origin_ns: stamp of second 0 of the recording. Nothing without images."""
+    camera, by_stamp = recording.head.camera, {frame.stamp_ns: (frame, speaking) for frame, speaking in frames}
+    if not recording.num_frames:
+        return
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), recording.frame_rate, (camera.width, camera.height))
+    for index, _, left, _ in recording.images():
+        moment = by_stamp.get(origin_ns + image_stamp_ns(recording, index))
+        writer.write(left if moment is None else draw_overlay(left, people_to_draw(*moment, camera)))
+        progress((index + 1) / recording.num_frames)
+    writer.release()

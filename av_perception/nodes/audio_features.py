@@ -21,7 +21,7 @@ class AudioFeaturesNode(PerceptionNode):
     """Feeds the chunks to the front end; each window of 40 ms becomes one message stamped with the window's centre."""
 
     NAME = 'audio_features'
-    PARAMETERS = (HEAD, Parameter('chunk_ms', 16.0, 'Expected length of a chunk in milliseconds; sizes the queue.', 1.0, 100.0))
+    PARAMETERS = (HEAD, Parameter('chunk_ms', 32.0, 'Expected length of a chunk in milliseconds; sizes the queue.', 1.0, 100.0))
 
     def configure(self) -> None:
         self._array = load_head(self.value('head')).microphones

@@ -31,7 +31,7 @@ class MicrophoneArrayNode(PerceptionNode):
         Parameter('source', 'device', 'Where the sound comes from.', choices=('device', 'file', 'simulated')),
         Parameter('device', '', 'Sound card: a name or a part of it, or its number; empty takes the default.'),
         Parameter('sample_rate', 0, 'Sample rate to open the sound card with, in Hz; 0 takes the head profile\'s.', 0, 192000),
-        Parameter('chunk_ms', 16.0, 'Length of a chunk in milliseconds.', 8.0, 32.0),
+        Parameter('chunk_ms', 32.0, 'Length of a chunk in milliseconds: shorter ones cost more, longer ones come later.', 8.0, 32.0),
         Parameter('latency_ms', 0.0, 'Known latency of the sound card that its driver does not report, in milliseconds.', 0.0, 1000.0),
         *PLAYBACK,
     )
@@ -83,11 +83,18 @@ class MicrophoneArrayNode(PerceptionNode):
         """(due_ns, publish) for each chunk: a chunk is due when its last sample was captured."""
         source, size = self._source, self._chunk_size
         origin_ns = start_ns(self)
-        for first in range(0, source.num_samples - size + 1, size):
-            samples = source.read_audio(first, size)
+        for first, samples in self._pieces(size):
             stamp_ns = origin_ns + sample_stamp_ns(source, first)
-            chunk = AudioChunk(stamp_ns, source.sample_rate, first, np.asarray(samples, np.float32))
+            chunk = AudioChunk(stamp_ns, source.sample_rate, first, samples)
             yield origin_ns + sample_stamp_ns(source, first + size), lambda chunk=chunk: self._publish(chunk)
+
+    def _pieces(self, size: int):
+        """(first sample, samples) of every whole chunk; the file is read a second at a time."""
+        block = size * max(1, self._source.sample_rate // size)
+        for start in range(0, self._source.num_samples, block):
+            samples = np.asarray(self._source.read_audio(start, block), np.float32)
+            for offset in range(0, len(samples) - size + 1, size):
+                yield start + offset, samples[offset:offset + size]
 
     def _publish(self, chunk: AudioChunk) -> None:
         self._publisher.publish(audio_chunk_to_msg(chunk, self._head.microphones.frame))

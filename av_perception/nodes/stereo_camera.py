@@ -11,7 +11,7 @@ from av_perception.heads import load_head
 from av_perception.recording.timing import image_stamp_ns
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
-from av_perception.ros.conversions import camera_info, image_to_msg, transform_to_msg
+from av_perception.ros.conversions import camera_info, image_to_msg, time_from_ns, transform_to_msg
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD, PLAYBACK, open_recording, start_ns
@@ -40,6 +40,7 @@ class StereoCameraNode(PerceptionNode):
         sides = ('left', 'right') if self._source.has_right else ('left',)
         self._images = [self.publisher(Image, f'{side}/image_raw', qos.IMAGES_OUT) for side in sides]
         self._infos = [self.publisher(CameraInfo, f'{side}/camera_info', qos.IMAGES_OUT) for side in sides]
+        self._info_messages = [camera_info(self._head.camera, 0, right=side == 'right') for side in sides]
         self._static = TransformBroadcaster(self, static=True)
         self._pacer = None
 
@@ -79,10 +80,11 @@ class StereoCameraNode(PerceptionNode):
             yield stamp_ns, lambda pair=(stamp_ns, left, right): self._publish(*pair)
 
     def _publish(self, stamp_ns: int, left, right) -> None:
-        camera = self._head.camera
         for side, image in enumerate([left, right][:len(self._images)]):
-            self._infos[side].publish(camera_info(camera, stamp_ns, right=side == 1))
-            self._images[side].publish(image_to_msg(image, stamp_ns, camera.frame))
+            self._images[side].publish(image_to_msg(image, stamp_ns, self._head.camera.frame))
+        for info, message in zip(self._infos, self._info_messages):
+            message.header.stamp = time_from_ns(stamp_ns)
+            info.publish(message)
 
     def _finish(self) -> None:
         self.get_logger().info('the recording has ended')

@@ -22,7 +22,7 @@ from av_perception.ros.settings import TRACKER_PARAMETERS, assembler_config, tra
 from av_perception.tracking.frame_assembler import FrameAssembler
 from av_perception.tracking.tracker import Tracker
 
-POLL_PERIOD_S = 0.01
+POLL_PERIOD_S = 0.03   # features drive the tracker; polling only ends the waiting for sound that does not come
 
 
 class TrackerNode(PerceptionNode):

@@ -40,6 +40,7 @@ class VisualFeaturesNode(PerceptionNode):
             raise UserError(f"head '{self.value('head')}' has no camera: leave visual_features out")
         self._stereo = camera.baseline > 0 and not self.value('mono')
         self._front_end = VisualFrontEnd(vision_config(self.value), camera)
+        self._front_end.warm_up()
         self._frame_id = camera.frame
         self._last_stamp_ns = 0
         self._publisher = self.publisher(VisualFeatures, 'visual_features', qos.FEATURES)

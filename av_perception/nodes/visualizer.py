@@ -20,6 +20,7 @@ from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
 
+WATCH_PERIOD_S = 0.5
 IMAGES_KEPT = 15   # 0.6 s at 25 Hz: longer than an image needs through the graph
 
 
@@ -39,13 +40,23 @@ class VisualizerNode(PerceptionNode):
         self._draws = self.value('overlay') and self._camera is not None
         self._overlay = self.publisher(Image, 'overlay/image_raw', qos.IMAGES_OUT) if self._draws else None
         self._images: OrderedDict[int, Image] = OrderedDict()
+        self._listens = False
 
     def activate(self) -> None:
         pairs = ExactStampPairs(self._show, lambda: self.diagnostics.count('tracks without speaking status'))
         self.subscribe(TrackArray, 'tracks', pairs.first, qos.FEATURES)
         self.subscribe(SpeakingStatusArray, 'speaking_status', pairs.second, qos.FEATURES)
         if self._draws:
+            self.every(WATCH_PERIOD_S, self._watch_demand)
+
+    def _watch_demand(self) -> None:
+        """Listen to the images, 23 MB a second, only from when somebody looks at the overlay."""
+        if not self._listens and self._overlay.get_subscription_count():
+            self._listens = True
             self.subscribe(Image, 'left/image_raw', self._keep, qos.images_in(self.value('reliable_images')))
+
+    def deactivate(self) -> None:
+        self._listens = False
 
     def _keep(self, image: Image) -> None:
         self._images[ns_from_time(image.header.stamp)] = image

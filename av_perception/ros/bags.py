@@ -63,8 +63,13 @@ class BagRecorder:
         self._writer.open()
         self._seen: set[str] = set()
         self.counts: dict[str, int] = {}
-        node.create_timer(0.2, self.discover)
+        node.create_timer(1.0, self.discover)
         self.discover()
+
+    @property
+    def total(self) -> int:
+        """Messages recorded so far."""
+        return sum(self.counts.values())
 
     def discover(self) -> None:
         """Subscribe to what has newly appeared."""
@@ -90,8 +95,8 @@ class BagRecorder:
         connection = self._writer.add_connection(topic, type_name, typestore=self._store)
         self.counts[topic] = 0
 
-        def write(data: bytes) -> None:
-            self._writer.write(connection, self._node.get_clock().now().nanoseconds, data)
+        def write(data: bytes, info: dict) -> None:
+            self._writer.write(connection, info['source_timestamp'], data)
             self.counts[topic] += 1
 
         profile = QoSProfile(depth=200)

@@ -77,6 +77,8 @@ def image_from_msg(message: Image) -> np.ndarray:
         raise ValueError(f'{data.size} bytes are too few for {message.width}x{message.height} {message.encoding}')
     rows = data[:message.step * message.height].reshape(message.height, message.step)[:, :channels * message.width]
     image = rows.reshape(message.height, message.width, channels)
+    if message.encoding == 'bgr8':
+        return np.ascontiguousarray(image)   # a view of the message where its rows are not padded: read-only
     if message.encoding.startswith('rgb'):
         image = image[..., 2::-1]
     return np.ascontiguousarray(np.broadcast_to(image[..., :3], (*image.shape[:2], 3)))

@@ -18,6 +18,7 @@ from av_perception.ros.environment import prepare_environment
 from av_perception.ros.parameters import Parameter
 
 AUTOSTART = Parameter('autostart', True, 'Configure and activate at start; false leaves the transitions to a life-cycle manager.')
+THREAD_SWITCH_S = 0.0005   # a worker thread asks for the interpreter a hundred times per image: 5 ms each time, Python's default, is too long
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -139,6 +140,7 @@ class PerceptionNode(LifecycleNode):
 def run_node(node_type: type[PerceptionNode], arguments: list[str] | None = None) -> int:
     """The whole main() of a node's process. Returns the exit status: 0 after a signal, 2 when the user has something to mend."""
     prepare_environment()
+    sys.setswitchinterval(THREAD_SWITCH_S)
     started = time.monotonic()
     rclpy.init(args=arguments, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
     for number in STOP_SIGNALS:

@@ -13,12 +13,11 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from sensor_msgs.msg import Image
 
 from av_perception.data import SpeakingFrame, TrackFrame
 from av_perception.errors import UserError
 from av_perception.ros import qos
-from av_perception.ros.conversions import image_from_msg, ns_from_time, speaking_frame_from_msg, track_frame_from_msg
+from av_perception.ros.conversions import ns_from_time, speaking_frame_from_msg, track_frame_from_msg
 
 CALL_TIMEOUT_S = 10.0
 
@@ -30,8 +29,7 @@ class GraphObserver:
     truth_stamps; diagnostics: last counters and message per node.
     """
 
-    def __init__(self, namespace: str = '', on_overlay=None):
-        """on_overlay(stamp_ns, image) is called for every overlay image, from the observer's thread."""
+    def __init__(self, namespace: str = ''):
         self._context = rclpy.context.Context()
         rclpy.init(context=self._context, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
         self.node = rclpy.create_node('graph_observer', namespace=namespace, context=self._context)
@@ -40,7 +38,6 @@ class GraphObserver:
         self.latency_ns: dict[int, int] = {}
         self.truth_stamps: list[int] = []
         self.diagnostics: dict[str, dict[str, str]] = {}
-        self._on_overlay = on_overlay
         self._subscribe()
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
@@ -116,8 +113,6 @@ class GraphObserver:
         node.create_subscription(SpeakingStatusArray, 'speaking_status', self._on_speaking, qos.FEATURES)
         node.create_subscription(TruthArray, 'truth', lambda m: self.truth_stamps.append(ns_from_time(m.header.stamp)), qos.FEATURES)
         node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 20)
-        if self._on_overlay is not None:
-            node.create_subscription(Image, 'overlay/image_raw', self._on_image, qos.images_in(reliable=True))
 
     def _on_tracks(self, message: TrackArray) -> None:
         frame = track_frame_from_msg(message)
@@ -131,9 +126,6 @@ class GraphObserver:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             self.diagnostics[status.name.rsplit('/', 1)[-1]] = {'message': status.message, **{v.key: v.value for v in status.values}}
-
-    def _on_image(self, message: Image) -> None:
-        self._on_overlay(ns_from_time(message.header.stamp), image_from_msg(message))
 
     def _call(self, client, request, timeout_s: float):
         done = threading.Event()

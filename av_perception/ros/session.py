@@ -38,11 +38,11 @@ class SessionResult:
     diagnostics: dict[str, dict[str, str]]
 
 
-def play_through_graph(recording: Recording, log_folder: Path, on_overlay=None, bag: Path | None = None,
+def play_through_graph(recording: Recording, log_folder: Path, bag: Path | None = None,
                        progress=lambda fraction, text: None) -> SessionResult:
     """Start the graph on a DDS domain of its own, play the recording once in real time, stop the graph.
 
-    on_overlay(stamp_ns, image); bag: folder of an MCAP bag to record; progress(fraction, text). Raises UserError when a node fails.
+    bag: folder of an MCAP bag to record; progress(fraction, text). Raises UserError when a node fails.
     """
     environment = prepare_environment(os.environ)
     environment.setdefault('ROS_DOMAIN_ID', str(random.randrange(1, 100)))   # a demo must not talk to a robot's graph
@@ -53,7 +53,7 @@ def play_through_graph(recording: Recording, log_folder: Path, on_overlay=None, 
     sensors = [n.name for n in nodes if n.sensor]
     overrides = {name: {'autostart': False} for name in sensors}
     progress(0.0, 'starting the nodes')
-    with GraphObserver(on_overlay=on_overlay) as observer, \
+    with GraphObserver() as observer, \
             GraphRunner(nodes, arguments, overrides=overrides, log_folder=log_folder) as graph, BagProcess(bag, log_folder):
         _wait_until_up(observer, graph, sensors, progress)
         origin_ns = observer.start_together(sensors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaln
 
 from av_perception.data import SpeakingFrame, SpeakingStatus, TrackFrame
 
@@ -87,7 +87,7 @@ class SpeakingFilter:
         if not voice_active:
             return config.silence_evidence
         share = min(max(share, 1e-3), 1 - 1e-3)
-        ratio = beta.logpdf(share, *config.speaking_beta) - beta.logpdf(share, *config.silent_beta)
+        ratio = _beta_log_density(share, *config.speaking_beta) - _beta_log_density(share, *config.silent_beta)
         return float(np.clip(ratio, -config.evidence_limit, config.evidence_limit))
 
     def _stationary(self) -> float:
@@ -114,3 +114,8 @@ class SpeakingFilter:
         delay_s = config.off_delay_s if voice.speaking else config.on_delay_s
         if (stamp_ns - voice.crossed_ns) * 1e-9 >= delay_s - 1e-6:
             voice.speaking, voice.since_ns, voice.crossed_ns = not voice.speaking, voice.crossed_ns, None
+
+
+def _beta_log_density(share: float, a: float, b: float) -> float:
+    """log Beta(share; a, b)."""
+    return (a - 1) * np.log(share) + (b - 1) * np.log1p(-share) - betaln(a, b)

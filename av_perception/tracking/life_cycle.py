@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from av_perception.data import LifeState
 from av_perception.tracking.gaussian import inverse_and_log_det, quadratic
@@ -54,7 +54,7 @@ class LifeCycle:
 
     def __init__(self, config: LifeConfig):
         self._config = config
-        self._gate = float(chi2.ppf(config.wake_probability, df=3))
+        self._gate = float(chdtri(3, 1.0 - config.wake_probability))   # chi-square quantile; scipy.stats is slow to import
 
     def note_image(self, people: Population, visual_mass: np.ndarray, stamp_ns: int) -> np.ndarray:
         """One image: visual_mass (N,) `nu_n = sum_m alpha_mn`. Filters the visibility; returns who is seen, (N,) bool."""

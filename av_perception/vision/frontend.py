@@ -53,6 +53,12 @@ class VisualFrontEnd:
         self._matcher = StereoMatcher(config.matching, camera, config.triangulation.face_width_m) if stereo else None
         self.counters = {'images': 0, 'faces': 0, 'without_disparity': 0}
 
+    def warm_up(self) -> None:
+        """Look at an empty pattern: the first image through a network takes ten times as long as the others."""
+        pattern = np.zeros((self._camera.height, self._camera.width, 3), np.uint8)
+        pattern[::2] = 128
+        self._detector.detect(pattern)
+
     def process(self, stamp_ns: int, left_bgr: np.ndarray, right_bgr: np.ndarray | None) -> VisualFeatures:
         """Faces of a (height, width, 3) uint8 BGR pair; grey images are accepted; right_bgr: None with one camera.
 

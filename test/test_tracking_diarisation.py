@@ -67,7 +67,7 @@ def test_silence_pulls_down_and_the_prior_is_the_same_for_split_steps():
     quiet.step(frame_of(0, [1.0]))
     first, second = (quiet.step(frame_of(f, [0.0], voice_active=False)).statuses[0].probability for f in (1, 2))
     assert second < first
-    assert logit(first) == pytest.approx(logit(0.5 + 0.9 * (expit(3.0) - 0.5)) - 1)
+    assert logit(first) == pytest.approx(logit(0.5 + 0.9 * (expit(3.0) - 0.5)) + SpeakingConfig().silence_evidence)
 
 
 def test_hysteresis_delays_and_dates_the_change():

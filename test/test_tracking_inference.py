@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from av_perception.data import AudioFeatures
-from av_perception.tracking.acoustic_tables import AcousticTables
+from av_perception.tracking.acoustic_tables import AcousticTables, AudioEvidence
 from av_perception.tracking.audio_association import AudioAssociation, AudioConfig
 from av_perception.tracking.dynamics_update import DynamicsConfig, ProcessNoise
 from av_perception.tracking.inference import InferenceConfig, VariationalFrame
@@ -71,7 +71,7 @@ def test_one_person_without_clutter_is_an_exact_kalman_filter(seen, heard, error
     rng = np.random.default_rng(3)
     model, acoustic_map = LinearModel(rng), small_map(rng)
     acoustic_map.log_range = np.full(4, np.inf)
-    tables, config = AcousticTables(acoustic_map, 1.0), AudioConfig(tempering=1.0, direction_error_deg=error_deg)
+    tables, config = AcousticTables(acoustic_map, 1.0), AudioConfig(tempering=1.0, direction_error_deg=error_deg, share_prior=np.inf)
     mean, covariance = rng.normal(size=(1, 6)), np.eye(6)[None]
     oracle_mean, oracle_covariance = mean[0], covariance[0]
     slope, offset = acoustic_map.slope[:, 0].reshape(12, 3), acoustic_map.offset[:, 0].ravel()
@@ -113,7 +113,7 @@ def tiny_frame(seed, error_deg=0.0):
     noise = np.tile(0.01 * np.eye(3), (3, 1, 1))
     vision = VisualAssociation(Measurements(faces, noise), model.visual_map(prediction.mean), np.zeros((3, 2)), np.log(1e4), np.ones(2,
         bool))
-    config = AudioConfig(tempering=1.0, direction_error_deg=error_deg)
+    config = AudioConfig(tempering=1.0, direction_error_deg=error_deg, share_prior=np.inf)
     audio = AudioAssociation(config, AcousticTables(acoustic_map, 1.0).evidence(features_of(vectors)),
         model.direction_map(prediction.mean), np.ones(2, bool))
     frame = VariationalFrame(prediction, ProcessNoise(FIXED, prediction.base_noise), np.tile(np.eye(6), (2, 1, 1)), vision, audio)
@@ -284,9 +284,40 @@ def test_real_acoustic_map_class_fits():
         geometry_hash='x')
     direction, vectors = np.array([[0.6, 0.0, 0.8]]), rng.normal(size=(2, 4))
     still = LinearMap(direction, np.zeros((1, 3, 6)), np.ones(1, bool))
-    audio = AudioAssociation(AudioConfig(tempering=1.0, direction_error_deg=0.0), AcousticTables(real, 1.0).evidence(features_of(vectors)),
+    audio = AudioAssociation(AudioConfig(tempering=1.0, direction_error_deg=0.0, share_prior=np.inf), AcousticTables(real, 1.0).evidence(features_of(vectors)),
         still, np.ones(1, bool))
     log = audio.predicted_log_likelihood(np.eye(6)[None])
     np.testing.assert_allclose(logsumexp(log[:, 1:], axis=1) + np.log(2), real.log_likelihood(vectors, np.ones((2, 4), bool), direction)[:,
         0], atol=1e-9)
     np.testing.assert_allclose(log[:, 0] + np.log(2), real.clutter_log_density(np.ones((2, 4), bool)), atol=1e-12)
+
+
+def test_learnt_shares_give_ambiguous_subbands_to_whom_the_clear_ones_point_at():
+    """Two people, ten sub-bands that clearly belong to the first, six that fit both alike: the prior tells them apart."""
+    log = np.zeros((16, 3))                            # clutter and one piece for each of two people
+    log[:, 0] = -20.0
+    log[:10, 2] = -10.0
+    fixed, learnt = (association_of(share_prior) for share_prior in (np.inf, 0.5))
+    assert fixed.responsibilities(log + fixed._log_prior)[12, 1] == pytest.approx(0.5)
+    for _ in range(5):
+        beta = learnt.responsibilities(log + learnt._log_prior)
+    assert beta[12, 1] > 0.9
+    np.testing.assert_allclose(beta.sum(1), 1.0)
+
+
+def test_the_prior_of_the_shares_never_lowers_the_bound():
+    """sum beta (log kappa + log rho - log beta) + sum a log rho does not decrease from one round to the next."""
+    random = np.random.default_rng(5)
+    learnt, bounds = association_of(0.5), []
+    log = random.normal(scale=3.0, size=(16, 3))
+    for _ in range(8):
+        beta = learnt.responsibilities(log + learnt._log_prior)
+        bounds.append(float((beta * (log + learnt._log_prior - np.log(beta))).sum()) + learnt.prior_bound())
+    assert np.all(np.diff(bounds) >= -1e-10) and bounds[-1] > bounds[0]
+
+
+def association_of(share_prior):
+    """Two people at two directions, one affine piece, sixteen sub-bands that say nothing."""
+    evidence = AudioEvidence(np.zeros((16, 1, 13)), np.zeros((16, 1, 13)), np.zeros(16), np.full(16, 1 / 16))
+    directions = LinearMap(np.eye(3)[:2], np.zeros((2, 3, 6)), np.ones(2, bool))
+    return AudioAssociation(AudioConfig(share_prior=share_prior), evidence, directions, np.ones(2, bool))

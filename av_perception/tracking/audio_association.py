@@ -18,13 +18,16 @@ class AudioConfig:
     """vad_threshold: voice activity below which the frame has no sub-bands to assign; tempering: exponent of the audio likelihood and
     clutter; direction_error_deg: standard deviation of a person's direction error b that all sub-bands share (reverberation, map
     mismatch): it bounds what one frame of sound can say about the position; pieces_per_person: only so many pieces, the most probable at
-    the predicted direction, are considered for a person.
+    the predicted direction, are considered for a person; share_prior: pseudo-count of sub-bands for clutter and for everybody, infinite
+    fixes the uniform prior of the publication; share_memory: pseudo-count of the last frame's shares: who spoke goes on speaking.
     """
 
-    vad_threshold: float = 0.5
-    tempering: float = 0.25
-    direction_error_deg: float = 3.0
+    vad_threshold: float = 0.3
+    tempering: float = 0.3
+    direction_error_deg: float = 1.5
     pieces_per_person: int = 8
+    share_prior: float = 0.5
+    share_memory: float = 4.0
 
     def __post_init__(self):
         if not 0 <= self.vad_threshold <= 1:
@@ -35,6 +38,8 @@ class AudioConfig:
             raise ValueError('direction_error_deg must lie in 0..45')
         if self.pieces_per_person < 1:
             raise ValueError('pieces_per_person must be at least 1')
+        if not (self.share_prior > 0 and self.share_memory >= 0):
+            raise ValueError('share_prior must be positive and share_memory must not be negative')
 
 
 @dataclass(frozen=True)
@@ -49,21 +54,36 @@ class AudioAssociation:
     """The audio evidence of one frame.
 
     `log kappa_knr = s E[log N(g_k; L_kr x_n + l_kr, Sigma_kr)] + log p(C_k = r | u(m_n))`, the piece prior normalised over the pieces at
-    the predicted direction; clutter `log kappa_k0 = -s log vol(G)`; uniform prior `rho`; `beta = softmax` jointly over people, pieces and
-    clutter. The direction error `b_n ~ N(0, error_sd^2 I)` is one more latent variable per person: q(s_n, b_n) is a joint Gaussian. With
+    the predicted direction; clutter `log kappa_k0 = -s log vol(G)`; `beta = softmax` jointly over people, pieces and clutter. The prior
+    `rho` is uniform in the publication. Here it is a parameter with a Dirichlet prior of pseudo-counts a, and its M step is
+    `rho_n = (a_n + sum_kr beta_knr) / (sum a + K)`: an ambiguous sub-band goes to whom the clear ones point at. The direction error `b_n ~ N(0, error_sd^2 I)` is one more latent variable per person: q(s_n, b_n) is a joint Gaussian. With
     error_sd = 0 this is VAVIT as published. Log likelihoods and responsibilities are (K, 1 + N P) arrays, column 0 is clutter, then
     person by person with P pieces each.
     """
 
-    def __init__(self, config: AudioConfig, evidence: AudioEvidence, direction_map: LinearMap, eligible: np.ndarray):
+    def __init__(self, config: AudioConfig, evidence: AudioEvidence, direction_map: LinearMap, eligible: np.ndarray,
+                 last_shares: np.ndarray | None = None):
+        """eligible: (N,) bool, who may have sounded; last_shares: (N,) everybody's share of the last frame, None for nothing known."""
         self._map, self._evidence = direction_map, evidence
         self._error_variance = float(np.radians(config.direction_error_deg)) ** 2
         self._barred = ~(eligible & direction_map.usable)
-        self._log_prior = -float(np.log1p(np.count_nonzero(~self._barred)))
+        self._pseudo_counts = self._prior_counts(config, last_shares)
+        self._log_prior = np.log(self._pseudo_counts / self._pseudo_counts.sum())
+        self._learns_prior = bool(np.isfinite(config.share_prior))
         self.num_subbands = len(evidence.statistics)
         self._select_pieces(config.pieces_per_person)
         self._own_information = np.zeros((len(self._barred), 3, 3)), np.zeros((len(self._barred), 3))
         self._shrinkage = np.tile(_EYE, (len(self._barred), 1, 1))
+
+    def _prior_counts(self, config: AudioConfig, last_shares: np.ndarray | None) -> np.ndarray:
+        """(1 + N,) Dirichlet pseudo-counts of clutter and everybody; the barred count nothing worth naming."""
+        counts = np.append(1.0, np.where(self._barred, 1e-12, 1.0))
+        if not np.isfinite(config.share_prior):
+            return counts
+        counts *= config.share_prior
+        if last_shares is not None:
+            counts[1:] += np.where(self._barred, 0.0, config.share_memory * last_shares)
+        return counts
 
     def _select_pieces(self, most: int):
         """Piece priors (N, K, P) and statistics (N, K P, 13) of the pieces that are considered for each person."""
@@ -109,15 +129,23 @@ class AudioAssociation:
 
     def _with_clutter(self, minus_twice_log: np.ndarray) -> np.ndarray:
         joined = np.empty((self.num_subbands, 1 + len(self._barred) * self._num_pieces))
-        joined[:, 0] = self._evidence.log_clutter
-        per_person = self._piece_log - 0.5 * minus_twice_log.reshape(self._piece_log.shape)
+        joined[:, 0] = self._evidence.log_clutter + self._log_prior[0]
+        per_person = self._piece_log - 0.5 * minus_twice_log.reshape(self._piece_log.shape) + self._log_prior[1:, None, None]
         joined[:, 1:] = per_person.swapaxes(0, 1).reshape(self.num_subbands, -1)
-        return joined + self._log_prior
+        return joined
 
-    @staticmethod
-    def responsibilities(log_likelihood: np.ndarray) -> np.ndarray:
-        """beta (K, 1 + N P), rows sum to one."""
-        return softmax(log_likelihood)
+    def responsibilities(self, log_likelihood: np.ndarray) -> np.ndarray:
+        """beta (K, 1 + N P), rows sum to one; then the M step of the prior, unless it is fixed."""
+        beta = softmax(log_likelihood)
+        if self._learns_prior:
+            total = beta.sum(0)
+            counts = self._pseudo_counts + np.append(total[0], total[1:].reshape(-1, self._num_pieces).sum(-1))
+            self._log_prior = np.log(counts / counts.sum())
+        return beta
+
+    def prior_bound(self) -> float:
+        """`sum a log rho`, what the prior's own prior adds to the ELBO (up to a constant); 0 when it is fixed."""
+        return float(self._pseudo_counts @ self._log_prior) if self._learns_prior else 0.0
 
     def shares(self, responsibilities: np.ndarray) -> np.ndarray:
         """(N,) loudness-weighted share of the sub-bands that belongs to each person."""

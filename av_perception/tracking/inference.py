@@ -114,7 +114,7 @@ class VariationalFrame:
         if self._audio is not None:
             belief = self._audio.heard_direction(q.deviation, q.covariance)
             bound += _assignment_bound(q.beta, self._audio.expected_log_likelihood(belief))
-            bound -= self._audio.direction_error_divergence(q.deviation, q.covariance)
+            bound += self._audio.prior_bound() - self._audio.direction_error_divergence(q.deviation, q.covariance)
         return bound - self._state_divergence()
 
     def _state_divergence(self) -> float:

@@ -14,7 +14,7 @@ from av_perception.data import LifeState
 class Population:
     """N people. id: (N,); mean: (N, D); covariance, noise_ratio: (N, D, D); state: (N,) LifeState values; visible: (N,) probability;
     last_seen, last_heard, asleep_since: (N,) stamps [ns], 0 for never; age, hits: (N,) images since birth and images with a face among
-    them; heard_run: (N,) consecutive frames in which the person was heard; embedding: (N, E), zero rows for none; box: (N, 4) last
+    them; heard_run: (N,) consecutive frames in which the person was heard; share: (N,) of the last frame's sound; embedding: (N, E), zero rows for none; box: (N, 4) last
     assigned face [px].
     """
 
@@ -30,6 +30,7 @@ class Population:
     age: np.ndarray
     hits: np.ndarray
     heard_run: np.ndarray
+    share: np.ndarray
     embedding: np.ndarray
     box: np.ndarray
 
@@ -42,7 +43,7 @@ class Population:
             state=np.full(count, int(LifeState.TENTATIVE)), visible=np.ones(count), last_seen=np.full(count, stamp_ns, np.int64),
             last_heard=np.zeros(count, np.int64), asleep_since=np.zeros(count, np.int64), age=np.zeros(count, int), hits=np.zeros(count,
                 int),
-            heard_run=np.zeros(count, int), embedding=embeddings, box=boxes)
+            heard_run=np.zeros(count, int), share=np.zeros(count), embedding=embeddings, box=boxes)
 
     @classmethod
     def empty(cls, state_size: int) -> Population:

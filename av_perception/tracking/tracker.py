@@ -24,6 +24,7 @@ from av_perception.tracking.visual_association import AppearanceConfig, VisualAs
 from av_perception.tracking.visual_birth import BirthConfig, VisualBirth
 
 _NANO = 1e-9
+SHARE_DECAY = 0.9   # per frame of silence: after half a second nothing speaks for the last talker any more
 _MAX_LINEARISATIONS = 3
 
 
@@ -148,7 +149,9 @@ class Tracker:
                 break
         people.mean = point
         people.covariance, people.noise_ratio = self._model.bound(posterior.covariance), posterior.noise_ratio
-        return posterior, np.zeros(len(people)) if audio is None else audio.shares(posterior.beta)
+        shares = np.zeros(len(people)) if audio is None else audio.shares(posterior.beta)
+        people.share = SHARE_DECAY * people.share if audio is None else shares
+        return posterior, shares
 
     def _visual_evidence(self, prediction: Prediction, point: np.ndarray, observed: _Observations) -> VisualAssociation | None:
         """The faces against the camera model linearised at point (N, D): the predicted mean; for the first sight of a person after an
@@ -168,7 +171,7 @@ class Tracker:
         if observed.audio is None or not len(self._people):
             return None
         return AudioAssociation(self._config.audio, self._tables.evidence(observed.audio),
-                                self._model.direction_map(prediction.mean, observed.pose), np.ones(len(self._people), bool))
+                                self._model.direction_map(prediction.mean, observed.pose), np.ones(len(self._people), bool), self._people.share)
 
     def _note_vision(self, posterior: FramePosterior, observed: _Observations, stamp_ns: int) -> np.ndarray:
         """Visibility, box and appearance of everybody; returns who is seen, (N,) bool."""

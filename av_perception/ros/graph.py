@@ -29,13 +29,14 @@ class NodeDescription:
     """One node: `name` is also its executable and its module av_perception.nodes.<name>.
 
     arguments: which of ARGUMENTS it takes as parameters; needs: 'microphones' or 'camera' when the node makes sense only with them;
-    sensor: it is a source of data, which real drivers can replace.
+    sensor: it is a source of data, which real drivers can replace; niceness: how far it steps back when the processors are busy.
     """
 
     name: str
     arguments: tuple[str, ...] = ()
     needs: str = ''
     sensor: bool = False
+    niceness: int = 0
 
     @property
     def module(self) -> str:
@@ -50,7 +51,7 @@ NODES = (
     NodeDescription('visual_features', ('head',), 'camera'),
     NodeDescription('tracker', ('head',)),
     NodeDescription('speaking_status'),
-    NodeDescription('visualizer', ('head',)),
+    NodeDescription('visualizer', ('head',), niceness=10),
 )
 TRUTH = NodeDescription('truth', _PLAYBACK, sensor=True)
 

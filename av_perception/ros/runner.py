@@ -43,7 +43,7 @@ class GraphRunner:
         """Start one node's process in a group of its own, so that Ctrl-C reaches it through us only."""
         values = {k: self._arguments[k] for k in node.arguments if k in self._arguments} | self._overrides.get(node.name, {})
         parameters = [word for name, value in values.items() for word in ('-p', f'{name}:={_yaml(value)}')]
-        command = [sys.executable, '-m', node.module, '--ros-args', *self._ros_arguments, *parameters]
+        command = ['nice', '-n', str(node.niceness), sys.executable, '-m', node.module, '--ros-args', *self._ros_arguments, *parameters]
         output = None if self._log_folder is None else open(self.log_file(node.name), 'wb')
         try:
             self.processes[node.name] = subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,

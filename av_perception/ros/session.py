@@ -104,7 +104,7 @@ class BagProcess:
         if self._folder is not None:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             with open(self._log, 'wb') as log:
-                self._process = subprocess.Popen([sys.executable, '-m', 'av_perception.cli.main', 'record', '-o', str(self._folder)],
+                self._process = subprocess.Popen(['nice', '-n', '10', sys.executable, '-m', 'av_perception.cli.main', 'record', '-o', str(self._folder)],
                                                  stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         return self
 

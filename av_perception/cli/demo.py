@@ -115,7 +115,7 @@ def _problems(figures: dict) -> list[str]:
     lost = [str(person) for person, kept in figures['ids_kept'].items() if not kept]
     if lost:
         problems.append(f'the ids of {", ".join(lost)} were not kept')
-    failed = [name for name, status in figures['exit_statuses'].items() if status != 0]
+    failed = [f'{name} (exit status {status})' for name, status in figures['exit_statuses'].items() if status != 0]
     if failed:
         problems.append(f'{", ".join(failed)} did not stop cleanly')
     return problems

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
-import time
 from pathlib import Path
 
 DRAIN_PERIOD_S = 0.1   # messages wait in their queues meanwhile: waking up for each costs three times the work of writing it
@@ -32,22 +30,20 @@ def run(options: argparse.Namespace) -> int:
     from rclpy.signals import SignalHandlerOptions
 
     from av_perception.ros.bags import BagRecorder
+    from av_perception.ros.node import catch_stop_signals
 
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: rclpy.try_shutdown())
+    stopping = catch_stop_signals()
     node = rclpy.create_node('bag_recorder')
     recorder = BagRecorder(node, options.output, tuple(options.topics), options.images)
     executor = rclpy.executors.SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while rclpy.ok():
-            time.sleep(DRAIN_PERIOD_S)
+        while not stopping.wait(DRAIN_PERIOD_S):
             _drain(executor, recorder)
-    except rclpy.executors.ExternalShutdownException:
-        pass
     finally:
         recorder.close()
+        rclpy.try_shutdown()
     print(f'{recorder.total} messages of {len(recorder.counts)} topics in {options.output}')
     if options.json:
         options.json.write_text(json.dumps(recorder.counts, indent=2))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 
 from av_perception.errors import UserError
@@ -137,14 +138,21 @@ class PerceptionNode(LifecycleNode):
         self.diagnostics.clear()
 
 
+def catch_stop_signals() -> threading.Event:
+    """An event that SIGINT and SIGTERM set. The context stays valid until the work in hand is done, so nothing fails halfway."""
+    stopping = threading.Event()
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
 def run_node(node_type: type[PerceptionNode], arguments: list[str] | None = None) -> int:
     """The whole main() of a node's process. Returns the exit status: 0 after a signal, 2 when the user has something to mend."""
     prepare_environment()
     sys.setswitchinterval(THREAD_SWITCH_S)
     started = time.monotonic()
     rclpy.init(args=arguments, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
-    for number in STOP_SIGNALS:
-        signal.signal(number, lambda *_: rclpy.try_shutdown())
+    stopping = catch_stop_signals()
     node = None
     try:
         node = node_type()
@@ -153,11 +161,9 @@ def run_node(node_type: type[PerceptionNode], arguments: list[str] | None = None
         node.get_logger().info(f'ready after {time.monotonic() - started:.1f} s')
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        while rclpy.ok() and node.failure is None:
+        while not stopping.is_set() and node.failure is None:
             executor.spin_once(timeout_sec=0.2)
         return 2 if node.failure else 0
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
     except UserError as error:
         print(f'{node_type.NAME}: error: {error}', file=sys.stderr)
         return 2

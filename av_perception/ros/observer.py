@@ -96,12 +96,12 @@ class GraphObserver:
         for name in names:
             if not self.transition(name, Transition.TRANSITION_CONFIGURE):
                 raise UserError(f'{name} could not be configured; its log says why')
-        start_ns = self.now_ns() + round(1e9 * lead_s)
+        start_time_s = 1e-9 * self.now_ns() + lead_s
         for name in names:
-            self.set_start_time(name, 1e-9 * start_ns)
+            self.set_start_time(name, start_time_s)
             if not self.transition(name, Transition.TRANSITION_ACTIVATE):
                 raise UserError(f'{name} could not be activated; its log says why')
-        return start_ns
+        return round(1e9 * start_time_s)   # as the players compute it: a double holds seconds of this century to 0.2 microseconds
 
     def frames(self) -> list[tuple[TrackFrame, SpeakingFrame]]:
         """All track frames in order of their stamps, each with its speaking frame (an empty one if that never came)."""

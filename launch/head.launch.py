@@ -28,7 +28,7 @@ def generate_launch_description():
     environment = [SetEnvironmentVariable(name, LaunchConfiguration('dds_profile')) for name in PROFILE_VARIABLES]
     environment += [SetEnvironmentVariable(name, '1') for name in THREAD_VARIABLES]
     nodes = [Node(package='av_perception', executable=node.name, name=node.name, namespace=LaunchConfiguration('namespace'), output='screen',
-                  prefix=f'nice -n {node.niceness}', parameters=[LaunchConfiguration('params_file'), {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)},
+                  prefix=f'nice -n {node.niceness}' if node.niceness else None, parameters=[LaunchConfiguration('params_file'), {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)},
                               {name: ParameterValue(LaunchConfiguration(name), value_type=type(ARGUMENTS[name].default)) for name in node.arguments}],
                   arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')])
              for node in NODES]

@@ -10,7 +10,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = get_package_share_directory('av_perception')
-START_DELAY_S = 15.0   # all processes must be up before sound and images start together
+START_DELAY_S = 20.0   # all processes must be up before sound and images start together
 
 
 def generate_launch_description():

@@ -46,7 +46,7 @@ class Node:
     name: str
     namespace: object = ''
     output: str = 'log'
-    prefix: str = ''
+    prefix: str | None = None
     parameters: list = field(default_factory=list)
     arguments: list = field(default_factory=list)
 

@@ -27,9 +27,11 @@ def generate_launch_description():
     arguments += [DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in COMMON.items()]
     environment = [SetEnvironmentVariable(name, LaunchConfiguration('dds_profile')) for name in PROFILE_VARIABLES]
     environment += [SetEnvironmentVariable(name, '1') for name in THREAD_VARIABLES]
-    nodes = [Node(package='av_perception', executable=node.name, name=node.name, namespace=LaunchConfiguration('namespace'), output='screen',
-                  prefix=f'nice -n {node.niceness}' if node.niceness else None, parameters=[LaunchConfiguration('params_file'), {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)},
-                              {name: ParameterValue(LaunchConfiguration(name), value_type=type(ARGUMENTS[name].default)) for name in node.arguments}],
-                  arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')])
-             for node in NODES]
+    nodes = [
+        Node(package='av_perception', executable=node.name, name=node.name, namespace=LaunchConfiguration('namespace'), output='screen',
+             prefix=f'nice -n {node.niceness}' if node.niceness else None, arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+             parameters=[LaunchConfiguration('params_file'),
+                         {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)},
+                         {name: ParameterValue(LaunchConfiguration(name), value_type=type(ARGUMENTS[name].default)) for name in node.arguments}])
+        for node in NODES]
     return LaunchDescription([*arguments, *environment, *nodes])

@@ -96,12 +96,12 @@ def _report(recording, result, output: Path, json_file: Path | None) -> int:
     for path in filter(None, (output / 'metrics.json', json_file)):
         path.write_text(json.dumps(figures, indent=2))
     console.print(figures_table(metrics))
-    console.print(summary(metrics))
+    console.print(summary(metrics), soft_wrap=True)
     if result.latency_ms:
         console.print(f'From image to speaking status in another process: median {figures["latency_median_ms"]:.0f} ms, '
-                      f'99 % within {figures["latency_p99_ms"]:.0f} ms.')
+                      f'99 % within {figures["latency_p99_ms"]:.0f} ms.', soft_wrap=True)
     problems = _problems(figures)
-    console.print('[bold green]It worked.[/]' if not problems else f'[bold red]It did not work:[/] {"; ".join(problems)}.')
+    console.print('[bold green]It worked.[/]' if not problems else f'[bold red]It did not work:[/] {"; ".join(problems)}.', soft_wrap=True)
     return 1 if problems else 0
 
 

@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Look at everything, print a table."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
     findings = [*check_packages(), *check_ros(), check_detector(), *check_sensors(options.head)]
     if options.graph:
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     table = Table('', 'what', 'finding')
     marks = {True: '[green]well[/]', False: '[red]broken[/]', None: '[yellow]absent[/]'}
     for finding in findings:
-        table.add_row(marks[finding.well], finding.what, finding.text)
+        table.add_row(marks[finding.well], escape(finding.what), escape(finding.text))
     Console().print(table)
     if options.json:
         options.json.write_text(json.dumps([asdict(f) for f in findings], indent=2))

@@ -29,6 +29,7 @@ class VideoFiles:
             index += 1
 
     def _open(self, name: str) -> cv2.VideoCapture:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)   # its pages about absent devices hide our one line
         capture = cv2.VideoCapture(int(name) if name.isdigit() else name)
         self._prepare(capture)
         readable, image = capture.read() if capture.isOpened() else (False, None)

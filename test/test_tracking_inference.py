@@ -318,6 +318,6 @@ def test_the_prior_of_the_shares_never_lowers_the_bound():
 
 def association_of(share_prior):
     """Two people at two directions, one affine piece, sixteen sub-bands that say nothing."""
-    evidence = AudioEvidence(np.zeros((16, 1, 13)), np.zeros((16, 1, 13)), np.zeros(16), np.full(16, 1 / 16))
+    evidence = AudioEvidence(np.zeros((16, 1, 10)), np.zeros((16, 1, 10)), np.zeros(16), np.full(16, 1 / 16))
     directions = LinearMap(np.eye(3)[:2], np.zeros((2, 3, 6)), np.ones(2, bool))
     return AudioAssociation(AudioConfig(share_prior=share_prior), evidence, directions, np.ones(2, bool))

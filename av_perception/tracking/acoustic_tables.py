@@ -15,15 +15,20 @@ import numpy as np
 from av_perception.data import AudioFeatures
 from av_perception.tracking.gaussian import LOG_2PI
 
-# Columns of the statistics of one (sub-band, piece): c plus the log determinant, h, Q.
-CONSTANT, VECTOR, MATRIX = slice(0, 1), slice(1, 4), slice(4, 13)
+# Columns of the statistics of one (sub-band, piece): c plus the log determinant, h, upper triangle of Q row by row.
+NUM_COLUMNS = 10
+VECTOR, MATRIX = slice(1, 4), slice(4, NUM_COLUMNS)
+_ROWS, _COLUMNS = np.triu_indices(3)
+# (9, 6): a flattened symmetric matrix is `_FOLD @ triangle`, and `trace(A Q) = A.ravel() @ _FOLD @ triangle of Q`.
+_FOLD = np.zeros((9, 6))
+_FOLD[3 * _ROWS + _COLUMNS, np.arange(6)] = _FOLD[3 * _COLUMNS + _ROWS, np.arange(6)] = 1.0
 
 
 @dataclass(frozen=True)
 class AudioEvidence:
     """Statistics of the usable sub-bands of one frame, already tempered.
 
-    statistics: (K, R, 13), columns as above with the Gaussian's normaliser added to c; piece_prior: (K, R, 13) columns of the quadratic
+    statistics: (K, R, 10), columns as above with the Gaussian's normaliser added to c; piece_prior: (K, R, 10) columns of the quadratic
     form of `-2 log(pi_kr N(u; center_kr, Omega_kr))`; log_clutter: (K,) log density of sound of nobody; loudness: (K,) shares, sum one.
     """
 
@@ -46,13 +51,13 @@ class AcousticTables:
         self._piece_prior = _piece_prior_columns(acoustic_map)
 
     def _likelihood_coefficients(self, acoustic_map) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Factors of present, present * g and present * g^2: (K, G, 13 R), (K, G, 4 R), (K, G, R)."""
+        """Factors of present, present * g and present * g^2: (K, G, 10 R), (K, G, 4 R), (K, G, R)."""
         slope, offset = np.asarray(acoustic_map.slope, float), np.asarray(acoustic_map.offset, float)
         weight = self._tempering / np.asarray(acoustic_map.variance, float)
         constant = weight * offset ** 2 + self._tempering * LOG_2PI - self._tempering * np.log(weight / self._tempering)
         vector = weight[..., None] * slope
-        outer = (vector[..., :, None] * slope[..., None, :]).reshape(*slope.shape[:3], 9)
-        alone = np.concatenate([constant[..., None], -vector * offset[..., None], outer], axis=-1)
+        matrix = vector[..., _ROWS] * slope[..., _COLUMNS]
+        alone = np.concatenate([constant[..., None], -vector * offset[..., None], matrix], axis=-1)
         with_feature = np.concatenate([-2 * (weight * offset)[..., None], vector], axis=-1)
         return tuple(self._by_component(columns) for columns in (alone, with_feature, weight[..., None]))
 
@@ -78,20 +83,42 @@ class AcousticTables:
 
 
 def _piece_prior_columns(acoustic_map) -> np.ndarray:
-    """(K, R, 13) columns of `-2 log pi - log |P| + (u - center)' P (u - center)`, P the precision of the piece's directions."""
+    """(K, R, 10) columns of `-2 log pi - log |P| + (u - center)' P (u - center)`, P the precision of the piece's directions."""
     center, precision = np.asarray(acoustic_map.center, float), np.asarray(acoustic_map.center_precision, float)
     vector = (precision @ center[..., None])[..., 0]
     normaliser = 2 * np.asarray(acoustic_map.log_weight, float) + np.asarray(acoustic_map.center_log_det_precision, float)
     constant = (center * vector).sum(-1) - normaliser
-    return np.concatenate([constant[..., None], vector, precision.reshape(*precision.shape[:2], 9)], axis=-1)
+    return np.concatenate([constant[..., None], vector, precision[..., _ROWS, _COLUMNS]], axis=-1)
 
 
 def quadratic_factors(direction: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
-    """(N, 13) factors that turn statistics into the expected quadratic form: `[1, -2 E[u], E[u u']]`.
+    """(N, 10) factors that turn statistics into the expected quadratic form: `[1, -2 E[u], E[u u']]`.
 
     direction: (N, 3) means of u; spread: (N, 3, 3) covariances (None: u is exact).
     """
     second = direction[:, :, None] * direction[:, None, :]
     if spread is not None:
-        second = second + spread
-    return np.concatenate([np.ones((len(direction), 1)), -2 * direction, second.reshape(-1, 9)], axis=1)
+        second += spread
+    factors = np.empty((len(direction), NUM_COLUMNS))
+    factors[:, 0] = 1.0
+    factors[:, VECTOR] = -2 * direction
+    factors[:, MATRIX] = second.reshape(-1, 9) @ _FOLD
+    return factors
+
+
+def bilinear_factors(vectors: np.ndarray) -> np.ndarray:
+    """(N, V, V, 10) factors that turn statistics into the forms `v_i' [Q -h; -h' c] v_j`: (N, V, 4) homogeneous vectors v.
+
+    The form of (u, 1) with itself is the quadratic form in u.
+    """
+    products = vectors[:, :, None, :, None] * vectors[:, None, :, None, :]
+    factors = np.empty((*products.shape[:3], NUM_COLUMNS))
+    factors[..., 0] = products[..., 3, 3]
+    factors[..., VECTOR] = -(products[..., :3, 3] + products[..., 3, :3])
+    factors[..., MATRIX] = products[..., :3, :3].reshape(*products.shape[:3], 9) @ _FOLD
+    return factors
+
+
+def matrix_of(statistics: np.ndarray) -> np.ndarray:
+    """(N, 10) statistics -> (N, 3, 3) Q."""
+    return (statistics[:, MATRIX] @ _FOLD.T).reshape(-1, 3, 3)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.tracking.acoustic_tables import MATRIX, VECTOR, AudioEvidence, quadratic_factors
-from av_perception.tracking.gaussian import congruence, log_det_and_quadratic_3x3, log_softmax, softmax
+from av_perception.tracking.acoustic_tables import VECTOR, AudioEvidence, bilinear_factors, matrix_of, quadratic_factors
+from av_perception.tracking.gaussian import congruence, eliminate, log_softmax, softmax
 from av_perception.tracking.state_space import LinearMap
 
 _EYE = np.eye(3)
@@ -72,6 +72,7 @@ class AudioAssociation:
         self._learns_prior = bool(np.isfinite(config.share_prior))
         self.num_subbands = len(evidence.statistics)
         self._select_pieces(config.pieces_per_person)
+        self._first_columns = np.append(0, 1 + self._num_pieces * np.arange(len(self._barred)))
         self._own_information = np.zeros((len(self._barred), 3, 3)), np.zeros((len(self._barred), 3))
         self._shrinkage = np.tile(_EYE, (len(self._barred), 1, 1))
 
@@ -86,45 +87,40 @@ class AudioAssociation:
         return counts
 
     def _select_pieces(self, most: int):
-        """Piece priors (N, K, P) and statistics (N, K P, 13) of the pieces that are considered for each person."""
+        """Piece priors (N, K, P) and statistics (N, K P, 10) of the pieces that are considered for each person."""
         prior, statistics = self._evidence.piece_prior, self._evidence.statistics
         people, total = len(self._barred), prior.shape[1]
-        log_prior = -0.5 * (quadratic_factors(self._map.value) @ prior.reshape(-1, 13).T).reshape(people, self.num_subbands, total)
-        pieces = np.broadcast_to(np.arange(total), log_prior.shape)
-        if most < total:
-            pieces = np.argpartition(log_prior, total - most, axis=2)[:, :, -most:]
-            log_prior = np.take_along_axis(log_prior, pieces, axis=2)
-        self._num_pieces = pieces.shape[2]
-        self._piece_log = log_softmax(log_prior)
+        log_prior = quadratic_factors(self._map.value) @ (-0.5 * prior.reshape(-1, prior.shape[2]).T)
+        self._num_pieces = min(most, total)
+        pieces = np.argpartition(log_prior.reshape(people, self.num_subbands, total), total - self._num_pieces)[..., -self._num_pieces:]
+        rows = (pieces + total * np.arange(self.num_subbands)[:, None]).reshape(people, -1)
+        self._piece_log = log_softmax(np.take_along_axis(log_prior, rows, axis=1).reshape(pieces.shape))
         self._piece_log[self._barred] = -np.inf
-        rows = pieces + total * np.arange(self.num_subbands)[:, None]
-        self._statistics = statistics.reshape(-1, 13)[rows.reshape(people, -1)]
+        self._statistics = statistics.reshape(-1, statistics.shape[2]).take(rows, axis=0)
 
     def predicted_log_likelihood(self, covariance: np.ndarray) -> np.ndarray:
         """`log rho + log of the exact marginal` of each sub-band under the prediction, whose covariance is (N, D, D): the frame's first
         E-Z.
 
-        With `J S J' + error = U U'`: `log N(g; L u + l, Sigma + L U U' L')` by the determinant lemma and Woodbury.
+        With `J S J' + error = U U'`: `log N(g; L u + l, Sigma + L U U' L')` by the determinant lemma and Woodbury, that is, by elimination
+        of the first three rows from the forms of the homogeneous vectors `(U_1, 0), (U_2, 0), (U_3, 0), (u, 1)`.
         """
         spread = congruence(self._map.matrix, covariance) + self._error_variance * _EYE
         values, vectors = np.linalg.eigh(spread)
-        transposed = (vectors * np.sqrt(np.maximum(values, 0))[:, None, :]).swapaxes(1, 2)
-        direction, by_row = self._map.value, self._statistics.swapaxes(1, 2)
-        # U'(h - Q u) and I + U'Q U as products with the statistics: (N, component, K P).
-        from_matrix = -(transposed[:, :, :, None] * direction[:, None, None, :]).reshape(-1, 3, 9)
-        innovation = np.concatenate([transposed, from_matrix], axis=2) @ by_row[:, 1:]
-        rows, columns = (0, 0, 0, 1, 1, 2), (0, 1, 2, 1, 2, 2)
-        gain = (transposed[:, rows, :, None] * transposed[:, columns, None, :]).reshape(-1, 6, 9) @ by_row[:, MATRIX]
-        gain[:, (0, 3, 5)] += 1.0
-        log_det, explained = log_det_and_quadratic_3x3(gain, innovation)
-        return self._with_clutter(self._quadratic(quadratic_factors(direction)) - explained + log_det)
+        homogeneous = np.zeros((len(spread), 4, 4))
+        homogeneous[:, :3, :3] = (vectors * np.sqrt(np.maximum(values, 0))[:, None, :]).swapaxes(1, 2)
+        homogeneous[:, 3, :3], homogeneous[:, 3, 3] = self._map.value, 1.0
+        forms = bilinear_factors(homogeneous).reshape(len(spread), 16, -1) @ self._statistics.swapaxes(1, 2)
+        forms[:, :15:5] += 1.0
+        remainder, log_det = eliminate(forms.reshape(len(spread), 4, 4, -1).transpose(1, 2, 0, 3))
+        return self._with_clutter(remainder + log_det)
 
     def expected_log_likelihood(self, belief: DirectionBelief) -> np.ndarray:
         """`log rho + log kappa` under the posterior of the heard directions."""
         return self._with_clutter(self._quadratic(quadratic_factors(belief.mean, belief.covariance)))
 
     def _quadratic(self, factors: np.ndarray) -> np.ndarray:
-        """(N, 13) factors of the statistics -> (N, K P)."""
+        """(N, 10) factors of the statistics -> (N, K P)."""
         return (self._statistics @ factors[:, :, None])[..., 0]
 
     def _with_clutter(self, minus_twice_log: np.ndarray) -> np.ndarray:
@@ -138,8 +134,7 @@ class AudioAssociation:
         """beta (K, 1 + N P), rows sum to one; then the M step of the prior, unless it is fixed."""
         beta = softmax(log_likelihood)
         if self._learns_prior:
-            total = beta.sum(0)
-            counts = self._pseudo_counts + np.append(total[0], total[1:].reshape(-1, self._num_pieces).sum(-1))
+            counts = self._pseudo_counts + np.add.reduceat(beta.sum(0), self._first_columns)
             self._log_prior = np.log(counts / counts.sum())
         return beta
 
@@ -149,7 +144,7 @@ class AudioAssociation:
 
     def shares(self, responsibilities: np.ndarray) -> np.ndarray:
         """(N,) loudness-weighted share of the sub-bands that belongs to each person."""
-        return (self._evidence.loudness @ responsibilities)[1:].reshape(-1, self._num_pieces).sum(-1)
+        return np.add.reduceat(self._evidence.loudness @ responsibilities, self._first_columns)[1:]
 
     def information(self, responsibilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the sub-bands say of the deviation s - m, the direction error b integrated out: precision (N, D, D), vector (N, D).
@@ -159,7 +154,7 @@ class AudioAssociation:
         """
         beta = responsibilities[:, 1:].reshape(self.num_subbands, -1, self._num_pieces).swapaxes(0, 1).reshape(len(self._barred), 1, -1)
         sums = (beta @ self._statistics)[:, 0]
-        precision = sums[:, MATRIX].reshape(-1, 3, 3)
+        precision = matrix_of(sums)
         vector = sums[:, VECTOR] - (precision @ self._map.value[:, :, None])[..., 0]
         self._own_information = precision, vector
         self._shrinkage = np.linalg.inv(_EYE + self._error_variance * precision)

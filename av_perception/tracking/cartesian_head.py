@@ -67,10 +67,9 @@ class CartesianHead:
         """Exact discretisation of the dynamics; see the class."""
         seen_step = _white_acceleration(self._config.acceleration_density, dt_s)
         unseen_step = _damped_acceleration(self._config.acceleration_density, self._config.damping_time_s, dt_s)
-        transitions, noises = (np.stack(pair) for pair in zip(seen_step, unseen_step))
-        which = np.asarray(unseen, int)
-        transition = transitions[which]
-        return Prediction((transition @ mean[..., None])[..., 0], congruence(transition, covariance), noises[which])
+        steps = _per_axis(np.array([seen_step, unseen_step]))[np.asarray(unseen, int)]
+        transition, noise = steps[:, 0], steps[:, 1]
+        return Prediction((transition @ mean[..., None])[..., 0], congruence(transition, covariance), noise)
 
     def measure(self, positions, covariances):
         """Noise by the Jacobian of (x/z, y/z, 1/z) at the detection."""
@@ -81,7 +80,7 @@ class CartesianHead:
         inverse_depth = measurements.value[:, 2:]
         optical = np.concatenate([measurements.value[:, :2], np.ones_like(inverse_depth)], axis=1) / inverse_depth
         reference_from_optical = reference_from_base @ self._camera.base_from_optical
-        to_position = reference_from_optical.rotation @ np.linalg.inv(_image_jacobian(optical))
+        to_position = reference_from_optical.rotation @ _point_jacobian(optical)
         mean, covariance = np.zeros((len(optical), _STATE)), np.zeros((len(optical), _STATE, _STATE))
         mean[:, :3] = reference_from_optical.apply(optical)
         covariance[:, :3, :3] = congruence(to_position, measurements.noise)
@@ -140,25 +139,25 @@ class CartesianHead:
 
 
 def _white_acceleration(density: float, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """(6, 6) transition and process noise of `dv = sqrt(q) dW`."""
+    """(2, 2) transition and process noise, per axis, of `dv = sqrt(q) dW`."""
     transition = np.array([[1.0, dt_s], [0.0, 1.0]])
     noise = density * np.array([[dt_s ** 3 / 3, dt_s ** 2 / 2], [dt_s ** 2 / 2, dt_s]])
-    return _per_axis(transition), _per_axis(noise)
+    return transition, noise
 
 
 def _damped_acceleration(density: float, tau: float, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """(6, 6) transition and process noise of `dv = -v / tau dt + sqrt(q) dW` (integrated Ornstein-Uhlenbeck process)."""
+    """(2, 2) transition and process noise, per axis, of `dv = -v / tau dt + sqrt(q) dW` (integrated Ornstein-Uhlenbeck process)."""
     decay, loss = np.exp(-dt_s / tau), -np.expm1(-dt_s / tau)
     velocity, cross = density * tau / 2 * (1 - decay ** 2), density * tau ** 2 / 2 * loss ** 2
     # The closed form cancels for short steps, where the series of the undamped process is exact to rounding.
     position = density * tau ** 2 * (dt_s - 2 * tau * loss + tau / 2 * (1 - decay ** 2)) if dt_s > 1e-3 * tau else density * dt_s ** 3 / 3
     transition = np.array([[1.0, tau * loss], [0.0, decay]])
-    return _per_axis(transition), _per_axis(np.array([[position, cross], [cross, velocity]]))
+    return transition, np.array([[position, cross], [cross, velocity]])
 
 
 def _per_axis(blocks: np.ndarray) -> np.ndarray:
-    """(2, 2) coefficients -> (6, 6): the same for x, y and z (a Kronecker product with the identity)."""
-    return (blocks[:, None, :, None] * _EYE[None, :, None, :]).reshape(_STATE, _STATE)
+    """(..., 2, 2) coefficients -> (..., 6, 6): the same for x, y and z (a Kronecker product with the identity)."""
+    return (blocks[..., :, None, :, None] * _EYE[:, None, :]).reshape(*blocks.shape[:-2], _STATE, _STATE)
 
 
 def _image_coordinates(optical: np.ndarray) -> np.ndarray:
@@ -174,4 +173,13 @@ def _image_jacobian(optical: np.ndarray) -> np.ndarray:
     jacobian[:, 0, 0] = jacobian[:, 1, 1] = inverse_depth
     jacobian[:, :2, 2] = -optical[:, :2] * (inverse_depth ** 2)[:, None]
     jacobian[:, 2, 2] = -inverse_depth ** 2
+    return jacobian
+
+
+def _point_jacobian(optical: np.ndarray) -> np.ndarray:
+    """(M, 3, 3) derivative of the points with respect to their image coordinates, the inverse of `_image_jacobian`."""
+    depth = optical[:, 2]
+    jacobian = np.zeros((len(optical), 3, 3))
+    jacobian[:, 0, 0] = jacobian[:, 1, 1] = depth
+    jacobian[:, :, 2] = -optical * depth[:, None]
     return jacobian

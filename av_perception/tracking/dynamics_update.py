@@ -53,6 +53,15 @@ class ProcessNoise:
             return ratio
         target = congruence(self._whitener, covariance + deviation[:, :, None] * deviation[:, None, :] - propagated)
         weight = self._config.prior_weight
-        values, vectors = np.linalg.eigh(symmetrise(weight * np.eye(ratio.shape[-1]) + target) / (weight + 1))
+        maximum = symmetrise(weight * np.eye(ratio.shape[-1]) + target) / (weight + 1)
+        if self._surely_within_bounds(maximum):
+            return maximum
+        values, vectors = np.linalg.eigh(maximum)
         clipped = np.clip(values, self._config.lowest, self._config.highest)
         return symmetrise((vectors * clipped[:, None, :]) @ vectors.swapaxes(1, 2))
+
+    def _surely_within_bounds(self, ratio: np.ndarray) -> bool:
+        """Gershgorin's discs of (N, D, D) matrices; spares the eigenvectors of most frames."""
+        center = ratio.diagonal(axis1=1, axis2=2)
+        radius = np.abs(ratio).sum(2) - np.abs(center)
+        return bool((center - radius >= self._config.lowest).all() and (center + radius <= self._config.highest).all())

@@ -234,9 +234,11 @@ class Tracker:
     def _report(self, alive: np.ndarray, seen: np.ndarray, heard: np.ndarray, shares: np.ndarray) -> tuple[TrackEstimate, ...]:
         """The living, with the observations (N,) of everybody in this frame."""
         people = self._people
+        # Native numbers of a whole column at once, and copies: the estimates must outlive the next step.
+        ids, states, last_seen, last_heard = (a.tolist() for a in (people.id, people.state, people.last_seen, people.last_heard))
+        seen, heard, shares = seen[alive].tolist(), heard[alive].tolist(), np.minimum(shares[alive], 1.0).tolist()
+        means, covariances, boxes = people.mean.copy(), people.covariance.copy(), people.box.copy()
         return tuple(TrackEstimate(
-            id=int(people.id[i]), state=LifeState(int(people.state[i])), mean=people.mean[i].copy(), covariance=people.covariance[i].copy(),
-            seen=bool(seen[j]), heard=bool(heard[j]), predicted=not (seen[j] or heard[j]), last_seen_ns=int(people.last_seen[i]),
-            last_heard_ns=int(people.last_heard[i]), audio_responsibility=min(1.0, float(shares[j])),
-                box=people.box[i].copy() if seen[j] else None)
-            for i, j in enumerate(alive))
+            id=ids[i], state=LifeState(states[i]), mean=means[i], covariance=covariances[i], seen=seen[i], heard=heard[i],
+            predicted=not (seen[i] or heard[i]), last_seen_ns=last_seen[i], last_heard_ns=last_heard[i], audio_responsibility=shares[i],
+            box=boxes[i] if seen[i] else None) for i in range(len(people)))

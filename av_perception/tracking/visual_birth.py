@@ -146,6 +146,8 @@ class VisualBirth:
 
     def _accept(self, hypotheses: _Hypotheses, faces, taken_boxes) -> tuple[list[Birth], _Hypotheses]:
         complete = hypotheses.members[:, 0] >= 0
+        if not complete.any():
+            return [], hypotheses
         overlap = box_overlap(faces.boxes[hypotheses.face], taken_boxes).max(axis=1, initial=0.0)
         likely, alone = hypotheses.log_ratio > self._config.log_ratio, overlap <= self._config.duplicate_overlap
         candidates = np.flatnonzero(complete & likely & alone)

@@ -191,6 +191,17 @@ def test_the_pacer_plays_in_order_at_its_time_and_reports_a_cut_file():
     assert str(errors[0]) == 'cut'
 
 
+def test_a_player_that_starts_late_joins_in_progress():
+    """Regression: rendering at start made the players rush through what was past, sound and image apart."""
+    played, ended = [], threading.Event()
+    start = time.monotonic_ns() - 5_000_000_000
+    items = [(start + 100_000_000 * k, lambda k=k: played.append(k)) for k in range(52)]
+    pacer = Pacer(iter(items), time.monotonic_ns, ended.set, lambda error: ended.set())
+    assert ended.wait(5.0)
+    pacer.stop()
+    assert 38 <= played[0] <= 42 and played == list(range(played[0], 52))
+
+
 @pytest.mark.parametrize('module, parameters, message', [
     ('microphone_array', ['-p', 'source:=file'], "'recording' is empty"),
     ('microphone_array', ['-p', 'source:=radio'], 'must be one of device, file, simulated'),

@@ -35,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
 
     head = load_head(options.head)
     arguments = {'head': options.head, 'source': options.source, 'recording': options.recording, 'scene': options.scene}
+    if options.source == 'simulated':
+        _render(options.scene)
     if options.source != 'device':
         arguments['start_time'] = time.time() + 10.0   # every process needs a moment to start; sound and image must start together
     environment = prepare_environment(dict(os.environ), network=options.network)
@@ -46,3 +48,13 @@ def run(options: argparse.Namespace) -> int:
             return 0
         print(f'av-perception: {", ".join(ended)} ended; its last lines above say why. Stopping the others.')
         return 2
+
+
+def _render(scene: str) -> None:
+    """Render a scene that is not in the cache yet, with a progress bar, before the nodes look for it."""
+    from rich.progress import Progress
+
+    from av_perception.simulation.cache import simulated_recording
+    with Progress(transient=True) as progress:
+        task = progress.add_task('render', total=1.0)
+        simulated_recording(scene, progress=lambda fraction, text: progress.update(task, completed=fraction, description=text))

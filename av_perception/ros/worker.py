@@ -5,6 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 
+JOIN_LATENESS_NS = 1_000_000_000
+
 
 class Worker:
     """Runs `work(item)` in a thread of its own. When it falls behind, the oldest waiting item is dropped and `on_drop()` called.
@@ -53,7 +55,8 @@ class Worker:
 
 
 class Pacer:
-    """Publishes timed items: `items` yields (due_ns, action) in order; each action runs when the clock reads due_ns.
+    """Publishes timed items: `items` yields (due_ns, action) in order; each action runs when the clock reads due_ns. A player that
+    starts after its time joins in progress: it leaves out what is more than a second past, so that several players stay together.
 
     now_ns: function that reads the clock. on_end() is called after the last item, on_error(exception) when reading an item fails.
     """
@@ -72,7 +75,11 @@ class Pacer:
 
     def _run(self):
         try:
+            joined = False
             for due_ns, action in self._items:
+                if not joined and self._now_ns() - due_ns > JOIN_LATENESS_NS:
+                    continue
+                joined = True
                 while (wait_s := 1e-9 * (due_ns - self._now_ns())) > 0:
                     if self._stopping.wait(min(wait_s, 0.2)):   # short waits: the clock may be simulated
                         return

@@ -124,10 +124,11 @@ class AudioAssociation:
         return (self._statistics @ factors[:, :, None])[..., 0]
 
     def _with_clutter(self, minus_twice_log: np.ndarray) -> np.ndarray:
-        joined = np.empty((self.num_subbands, 1 + len(self._barred) * self._num_pieces))
+        people = len(self._barred)
+        joined = np.empty((self.num_subbands, 1 + people * self._num_pieces))
         joined[:, 0] = self._evidence.log_clutter + self._log_prior[0]
         per_person = self._piece_log - 0.5 * minus_twice_log.reshape(self._piece_log.shape) + self._log_prior[1:, None, None]
-        joined[:, 1:] = per_person.swapaxes(0, 1).reshape(self.num_subbands, -1)
+        joined[:, 1:].reshape(self.num_subbands, people, -1)[:] = per_person.swapaxes(0, 1)
         return joined
 
     def responsibilities(self, log_likelihood: np.ndarray) -> np.ndarray:

@@ -44,8 +44,10 @@ def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 def softmax(log_weights: np.ndarray) -> np.ndarray:
     """exp, normalised over the last axis; -inf entries become 0 (each row needs one finite entry)."""
-    weights = np.exp(log_weights - log_weights.max(axis=-1, keepdims=True))
-    return weights / weights.sum(axis=-1, keepdims=True)
+    weights = log_weights - log_weights.max(axis=-1, keepdims=True)
+    np.exp(weights, out=weights)
+    weights /= weights.sum(axis=-1, keepdims=True)
+    return weights
 
 
 def log_softmax(log_weights: np.ndarray) -> np.ndarray:

@@ -74,7 +74,8 @@ class VisualAssociation:
         joined[:, 0] = self._log_clutter
         joined[:, 1:] = log_likelihood + self._appearance
         joined[:, 1:][:, self._barred] = -np.inf
-        return joined + self._log_prior
+        joined += self._log_prior
+        return joined
 
     @staticmethod
     def responsibilities(log_likelihood: np.ndarray) -> np.ndarray:
@@ -86,5 +87,5 @@ class VisualAssociation:
         alpha, matrix = responsibilities[:, 1:], self._map.matrix
         size = self._residual.shape[-1]
         precision = (alpha.T @ self._precision.reshape(-1, size * size)).reshape(-1, size, size)
-        vector = (alpha[:, :, None] * self._weighted_residual).sum(0)
-        return congruence(matrix.swapaxes(1, 2), precision), (vector[:, None, :] @ matrix)[:, 0]
+        vector = (alpha.T[:, None] @ self._weighted_residual.swapaxes(0, 1)) @ matrix
+        return congruence(matrix.swapaxes(1, 2), precision), vector[:, 0]

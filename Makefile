@@ -23,6 +23,8 @@ clean:                      ## removes the environment and what was built
 $(VENV)/.created:
 	@test -n "$(PYTHON)" || { echo 'make: no Python 3.10 to 3.13 with venv found; install one (Debian: apt-get install python3-venv) or say make PYTHON=...' >&2; exit 1; }
 	@command -v g++ >/dev/null || { echo 'make: no g++ found, it builds the messages (Debian: apt-get install g++)' >&2; exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' || { \
+		echo 'make: Python.h is missing, the messages are built against it (Debian: apt-get install python3-dev)' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 

@@ -38,13 +38,13 @@ class OfflinePipeline:
         """acoustic_map: None learns one from the geometry of the recording's head."""
         head = recording.head
         self._recording = recording
-        self._hears = head.microphones is not None and len(head.microphones.coordinates) >= 2
+        self._hears = head.can_hear_directions
         if self._hears and acoustic_map is None:
             acoustic_map = cached_free_field_map(head.microphones, AcousticMapConfig(), config.audio)
         self._vision = VisualFrontEnd(config.vision, head.camera) if head.camera and recording.num_frames else None
         self._audio = AudioFrontEnd(config.audio, recording.num_channels, recording.sample_rate) if self._hears else None
         period_s = 1.0 / recording.frame_rate
-        self._assembler = FrameAssembler(FrameAssemblerConfig(video_period_s=period_s, audio_wait_s=math.inf))
+        self._assembler = FrameAssembler(FrameAssemblerConfig(video_period_s=period_s, audio_wait_s=math.inf if self._hears else 0.0))
         self._tracker = Tracker(config.tracker, head, acoustic_map if self._hears else None)
         self._speaking = SpeakingFilter(config.speaking)
         self._counters: Counter = Counter()

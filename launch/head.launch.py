@@ -1,9 +1,10 @@
-"""Starts the suite on a head: ros2 launch av_perception head.launch.py head:=nao"""
+"""Starts the suite on a head: ros2 launch av_perception head.launch.py head:=/path/to/my_head.yaml"""
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
-from launch.substitutions import LaunchConfiguration
+from launch.conditions import IfCondition
+from launch.substitutions import EqualsSubstitution, LaunchConfiguration, NotEqualsSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -12,12 +13,22 @@ from av_perception.ros.graph import ARGUMENTS, NODES
 
 SHARE = get_package_share_directory('av_perception')
 COMMON = {
+    'microphones': ('ours', 'ours: start microphone_array; others: another driver publishes `audio`; none: the head has no microphones.'),
+    'camera': ('ours', 'ours: start stereo_camera; others: another driver publishes the rectified images; none: the head has no camera.'),
     'namespace': ('', 'Namespace of all nodes and topics.'),
     'params_file': (SHARE + '/config/params.yaml', 'YAML file with the parameters of the nodes.'),
     'use_sim_time': ('false', 'Take the time from /clock.'),
     'log_level': ('info', 'debug, info, warn or error.'),
     'dds_profile': (SHARE + '/config/fastdds_network.xml', 'Fast DDS profile: shared memory keeps images whole.'),
 }
+
+
+def condition(node):
+    """Sensors start when they are ours, what builds on them unless the head lacks them."""
+    if not node.needs:
+        return None
+    choice = LaunchConfiguration(node.needs)
+    return IfCondition(EqualsSubstitution(choice, 'ours') if node.sensor else NotEqualsSubstitution(choice, 'none'))
 
 
 def generate_launch_description():
@@ -29,7 +40,8 @@ def generate_launch_description():
     environment += [SetEnvironmentVariable(name, '1') for name in THREAD_VARIABLES]
     nodes = [
         Node(package='av_perception', executable=node.name, name=node.name, namespace=LaunchConfiguration('namespace'), output='screen',
-             prefix=f'nice -n {node.niceness}' if node.niceness else None, arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+             condition=condition(node), prefix=f'nice -n {node.niceness}' if node.niceness else None,
+             arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
              parameters=[LaunchConfiguration('params_file'),
                          {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)},
                          {name: ParameterValue(LaunchConfiguration(name), value_type=type(ARGUMENTS[name].default)) for name in node.arguments}])

@@ -16,13 +16,15 @@ START_DELAY_S = 20.0   # all processes must be up before sound and images start 
 def generate_launch_description():
     """The nodes of head.launch.py with simulated sensors, and the truth."""
     start_time = time.time() + START_DELAY_S
-    scene = LaunchConfiguration('scene')
+    scene, seed = LaunchConfiguration('scene'), LaunchConfiguration('seed')
     return LaunchDescription([
         DeclareLaunchArgument('scene', default_value='three_talkers', description='A name of config/scenes or the path of a YAML file.'),
+        DeclareLaunchArgument('seed', default_value='-1', description="Seed of the scene, -1 for the scene's own."),
         DeclareLaunchArgument('namespace', default_value='', description='Namespace of all nodes and topics.'),
         IncludeLaunchDescription(PythonLaunchDescriptionSource(SHARE + '/launch/head.launch.py'),
-                                 launch_arguments={'head': 'simulated', 'source': 'simulated', 'scene': scene, 'start_time': str(start_time),
+                                 launch_arguments={'head': 'simulated', 'source': 'simulated', 'scene': scene, 'seed': seed, 'start_time': str(start_time),
                                                    'namespace': LaunchConfiguration('namespace')}.items()),
         Node(package='av_perception', executable='truth', name='truth', namespace=LaunchConfiguration('namespace'), output='screen',
-             parameters=[{'source': 'simulated', 'scene': ParameterValue(scene, value_type=str), 'start_time': start_time}]),
+             parameters=[{'source': 'simulated', 'scene': ParameterValue(scene, value_type=str), 'seed': ParameterValue(seed, value_type=int),
+                          'start_time': start_time}]),
     ])

@@ -21,6 +21,22 @@ class LaunchConfiguration:
 
 
 @dataclass
+class EqualsSubstitution:
+    left: object
+    right: object
+    negated: bool = False
+
+
+def NotEqualsSubstitution(left, right):   # noqa: N802, named as in launch
+    return EqualsSubstitution(left, right, negated=True)
+
+
+@dataclass
+class IfCondition:
+    predicate: EqualsSubstitution
+
+
+@dataclass
 class DeclareLaunchArgument:
     name: str
     default_value: object = None
@@ -47,6 +63,7 @@ class Node:
     namespace: object = ''
     output: str = 'log'
     prefix: str | None = None
+    condition: IfCondition | None = None
     parameters: list = field(default_factory=list)
     arguments: list = field(default_factory=list)
 
@@ -85,7 +102,9 @@ def _modules() -> dict:
         module('launch.actions', DeclareLaunchArgument=DeclareLaunchArgument, IncludeLaunchDescription=IncludeLaunchDescription,
                SetEnvironmentVariable=SetEnvironmentVariable),
         module('launch.launch_description_sources', PythonLaunchDescriptionSource=lambda path: path),
-        module('launch.substitutions', LaunchConfiguration=LaunchConfiguration),
+        module('launch.substitutions', LaunchConfiguration=LaunchConfiguration, EqualsSubstitution=EqualsSubstitution,
+               NotEqualsSubstitution=NotEqualsSubstitution),
+        module('launch.conditions', IfCondition=IfCondition),
         module('launch_ros'), module('launch_ros.actions', Node=Node),
         module('launch_ros.parameter_descriptions', ParameterValue=ParameterValue))}
 
@@ -105,6 +124,12 @@ def resolve(path: Path, given: dict | None = None) -> tuple[list[Process], dict]
         string = str(text(value.value))
         return string.lower() == 'true' if value.value_type is bool else value.value_type(string)
 
+    def holds(condition):
+        if condition is None:
+            return True
+        predicate = condition.predicate
+        return (text(predicate.left) == text(predicate.right)) != predicate.negated
+
     for entity in description.entities:
         if isinstance(entity, DeclareLaunchArgument):
             declared[entity.name] = entity
@@ -113,6 +138,8 @@ def resolve(path: Path, given: dict | None = None) -> tuple[list[Process], dict]
             environment[entity.name] = text(entity.value)
         elif isinstance(entity, IncludeLaunchDescription):
             processes += resolve(Path(entity.source), {name: text(value) for name, value in entity.launch_arguments})[0]
+        elif isinstance(entity, Node) and not holds(entity.condition):
+            continue
         elif isinstance(entity, Node):
             files = tuple(text(p) for p in entity.parameters if not isinstance(p, dict))
             merged = {k: typed(v) for p in entity.parameters if isinstance(p, dict) for k, v in p.items()}

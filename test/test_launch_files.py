@@ -44,6 +44,19 @@ def test_arguments_reach_the_nodes():
     assert all(p.namespace == 'robot' and p.parameters['use_sim_time'] is True for p in processes)
 
 
+@pytest.mark.parametrize('arguments, absent', [
+    ({'camera': 'none'}, {'stereo_camera', 'visual_features'}), ({'camera': 'others'}, {'stereo_camera'}),
+    ({'microphones': 'none'}, {'microphone_array', 'audio_features'}), ({'microphones': 'others'}, {'microphone_array'})])
+def test_sensors_that_the_head_lacks_or_others_drive_are_left_out(arguments, absent):
+    processes, _ = resolve(ROOT / 'launch' / 'head.launch.py', arguments)
+    assert {n.name for n in NODES} - {p.executable for p in processes} == absent
+
+
+def test_the_seed_reaches_the_truth_too():
+    processes, _ = resolve(ROOT / 'launch' / 'simulated.launch.py', {'seed': '7'})
+    assert {p.parameters['seed'] for p in processes if 'seed' in p.parameters} == {7}
+
+
 def test_the_simulated_room_starts_all_its_players_together():
     processes, _ = resolve(ROOT / 'launch' / 'simulated.launch.py')
     starts = {p.parameters['start_time'] for p in processes if 'start_time' in p.parameters}

@@ -147,7 +147,7 @@ def test_the_tracker_survives_lies(bench):
     uneven = AudioFeatures(subbands=[SubbandFeature(vector=[0.5], present=[1]), SubbandFeature(vector=[0.5, 0.5], present=[1, 1])])
     b.send('audio_features', uneven)
     assert b.counted('dropped from /audio_features') == 2
-    assert b.counted('late') >= 1 and b.counted('bad_faces') >= 2, b.node.diagnostics.counters
+    assert b.counted('late') >= 1 and b.counted('bad faces') >= 2, b.node.diagnostics.counters
     for k in range(5):
         see(int(1.6 * SECOND) + 40_000_000 * k, face())
     assert b.until(lambda: b.heard[-1].header.stamp.nanosec >= 700_000_000)

@@ -1,7 +1,7 @@
 """Check what the suite needs on this machine and, with --graph, what a running graph says of itself.
 
   av-perception doctor                 packages, messages, sound card, cameras, models
-  av-perception doctor --head nao      does the sound card have the channels of this head?
+  av-perception doctor --head respeaker_usb4   does the sound card have the channels of this head?
   av-perception doctor --graph         listen to /diagnostics for three seconds
 
 Every line that is not well says what to do. The exit status is 0 when nothing is broken, 1 otherwise.

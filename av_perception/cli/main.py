@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 
 from av_perception import __version__
@@ -49,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     verb = next((word for word in words if word in VERBS), None)
     options = build_parser(verb).parse_args(words)
+    for number in (signal.SIGTERM, signal.SIGHUP):   # end like Ctrl-C, so that whoever started processes stops them
+        signal.signal(number, signal.default_int_handler)
     try:
         return options.run(options)
     except UserError as error:

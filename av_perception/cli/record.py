@@ -41,9 +41,13 @@ def run(options: argparse.Namespace) -> int:
     try:
         while not stopping.wait(DRAIN_PERIOD_S):
             _drain(executor, recorder)
+        _drain(executor, recorder)
     finally:
         recorder.close()
         rclpy.try_shutdown()
+    silent = sorted(topic for topic, count in recorder.counts.items() if not count)
+    if silent:
+        print('no message came on ' + ', '.join(silent))
     print(f'{recorder.total} messages of {len(recorder.counts)} topics in {options.output}')
     if options.json:
         options.json.write_text(json.dumps(recorder.counts, indent=2))

@@ -1,7 +1,7 @@
 """Start the suite for a head and keep it running until Ctrl-C.
 
-  av-perception up nao                                 real sensors of a NAO
-  av-perception up simulated --source simulated        a simulated room, again and again the same
+  av-perception up my_head.yaml                        the sensors of your own head
+  av-perception up simulated --source simulated        a simulated room, played once
   av-perception up my_head.yaml --source file --recording FOLDER
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--source', choices=('device', 'file', 'simulated'), default='device', help=ARGUMENTS['source'].description)
     parser.add_argument('--recording', default='', help=ARGUMENTS['recording'].description)
     parser.add_argument('--scene', default='three_talkers', help=ARGUMENTS['scene'].description)
+    parser.add_argument('--seed', type=int, default=-1, help=ARGUMENTS['seed'].description)
     parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
     parser.add_argument('--params-file', default='', help='YAML of node parameters instead of config/params.yaml')
     parser.add_argument('--network', action='store_true', help='reach other hosts too (rviz on a laptop), not only this machine')
@@ -28,19 +30,22 @@ def run(options: argparse.Namespace) -> int:
     """Start all nodes, wait, stop all nodes. 2 when one ended by itself: it has said why."""
     import os
 
+    from av_perception.errors import UserError
     from av_perception.heads import load_head
     from av_perception.ros.environment import prepare_environment
     from av_perception.ros.graph import nodes_for
     from av_perception.ros.runner import GraphRunner
 
     head = load_head(options.head)
-    arguments = {'head': options.head, 'source': options.source, 'recording': options.recording, 'scene': options.scene}
+    if options.params_file and not Path(options.params_file).is_file():
+        raise UserError(f'there is no parameter file {options.params_file}')
+    arguments = {'head': options.head, 'source': options.source, 'recording': options.recording, 'scene': options.scene, 'seed': options.seed}
     if options.source == 'simulated':
-        _render(options.scene)
+        _render(options.scene, options.seed)
     if options.source != 'device':
         arguments['start_time'] = time.time() + 10.0   # every process needs a moment to start; sound and image must start together
     environment = prepare_environment(dict(os.environ), network=options.network)
-    with GraphRunner(nodes_for(head), arguments, options.namespace, options.params_file, log_level=options.log_level, environment=environment) as graph:
+    with GraphRunner(nodes_for(head, truth=options.source == 'simulated'), arguments, options.namespace, options.params_file, log_level=options.log_level, environment=environment) as graph:
         try:
             while not (ended := graph.failed()):
                 time.sleep(0.3)
@@ -50,11 +55,11 @@ def run(options: argparse.Namespace) -> int:
         return 2
 
 
-def _render(scene: str) -> None:
+def _render(scene: str, seed: int) -> None:
     """Render a scene that is not in the cache yet, with a progress bar, before the nodes look for it."""
     from rich.progress import Progress
 
     from av_perception.simulation.cache import simulated_recording
     with Progress(transient=True) as progress:
         task = progress.add_task('render', total=1.0)
-        simulated_recording(scene, progress=lambda fraction, text: progress.update(task, completed=fraction, description=text))
+        simulated_recording(scene, None if seed < 0 else seed, lambda fraction, text: progress.update(task, completed=fraction, description=text))

@@ -108,6 +108,11 @@ class HeadProfile:
         if self.microphones is None and self.camera is None:
             raise ValueError('a head needs microphones, a camera or both')
 
+    @property
+    def can_hear_directions(self) -> bool:
+        """Whether there are microphones enough to tell where sound comes from."""
+        return self.microphones is not None and len(self.microphones.coordinates) >= 2
+
 
 def load_head(name_or_path: str) -> HeadProfile:
     """A shipped profile by name (`simulated`) or a YAML file by path. Raises UserError."""

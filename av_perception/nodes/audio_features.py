@@ -27,7 +27,7 @@ class AudioFeaturesNode(PerceptionNode):
         self._array = load_head(self.value('head')).microphones
         if self._array is None:
             raise UserError(f"head '{self.value('head')}' has no microphones: leave audio_features out")
-        self._front_end = None
+        self._front_end, self._sample_rate = self._make_front_end(self._array.sample_rate), self._array.sample_rate
         self._publisher = self.publisher(AudioFeatures, 'audio_features', qos.FEATURES)
 
     def activate(self) -> None:
@@ -38,16 +38,17 @@ class AudioFeaturesNode(PerceptionNode):
         require_channels(chunk, len(self._array.coordinates), 'the audio topic')
         for features in self._front_end_for(chunk).push(chunk):
             self._publisher.publish(audio_features_to_msg(features, self._array.frame))
-        self.diagnostics.absorb(self._front_end.counters)
+        self.diagnostics.absorb('sound', self._front_end.counters)
 
     def _front_end_for(self, chunk: Chunk) -> AudioFrontEnd:
         """The stream itself says its sample rate; a change of it (another device) starts afresh."""
-        if self._front_end is None or self._sample_rate != chunk.sample_rate:
-            if self._front_end is not None:
-                self.diagnostics.count('changes of sample rate')
-            self._front_end = AudioFrontEnd(AudioFrontEndConfig(), chunk.samples.shape[1], chunk.sample_rate)
-            self._sample_rate = chunk.sample_rate
+        if self._sample_rate != chunk.sample_rate:
+            self.diagnostics.count('changes of sample rate', f'{self._sample_rate} Hz to {chunk.sample_rate} Hz')
+            self._front_end, self._sample_rate = self._make_front_end(chunk.sample_rate), chunk.sample_rate
         return self._front_end
+
+    def _make_front_end(self, sample_rate: int) -> AudioFrontEnd:
+        return AudioFrontEnd(AudioFrontEndConfig(), len(self._array.coordinates), sample_rate)
 
 
 def main() -> None:

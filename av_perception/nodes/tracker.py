@@ -41,19 +41,19 @@ class TrackerNode(PerceptionNode):
         self._tracker = Tracker(tracker_config(self.value), head, self._acoustic_map(head))
         self._assembler = FrameAssembler(assembler_config(self.value, head))
         self._reference_frame = head.base_frame
-        self._has_microphones, self._has_camera = head.microphones is not None, head.camera is not None
+        self._hears, self._sees = head.can_hear_directions, head.camera is not None
         self._publisher = self.publisher(TrackArray, 'tracks', qos.FEATURES)
         self._transforms = TransformBroadcaster(self) if self.value('publish_tf') else None
 
     def activate(self) -> None:
-        if self._has_camera:
+        if self._sees:
             self.subscribe(VisualFeatures, 'visual_features', self._on_visual, qos.FEATURES)
-        if self._has_microphones:
+        if self._hears:
             self.subscribe(AudioFeatures, 'audio_features', self._on_audio, qos.FEATURES)
         self.every(POLL_PERIOD_S, self._step)
 
     def _acoustic_map(self, head) -> AcousticMap | None:
-        if head.microphones is None or len(head.microphones.coordinates) < 2:
+        if not head.can_hear_directions:
             return None
         if not self.value('acoustic_map'):
             return cached_free_field_map(head.microphones, AcousticMapConfig(), AudioFrontEndConfig())
@@ -74,7 +74,8 @@ class TrackerNode(PerceptionNode):
             frame = self._tracker.step(stamp_ns, visual, audio)
             self._publisher.publish(track_frame_to_msg(frame, self._reference_frame))
             self._send_transforms(frame)
-        self.diagnostics.absorb({**self._assembler.counters, **self._tracker.counters})
+        self.diagnostics.absorb('pairing', self._assembler.counters)
+        self.diagnostics.absorb('tracker', self._tracker.counters)
 
     def _send_transforms(self, frame: TrackFrame) -> None:
         if self._transforms is None:

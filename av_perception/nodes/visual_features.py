@@ -70,6 +70,7 @@ class VisualFeaturesNode(PerceptionNode):
         self._last_stamp_ns = stamp_ns
         features = self._front_end.process(stamp_ns, image_from_msg(left), None if right is None else image_from_msg(right))
         self._publisher.publish(visual_features_to_msg(features, self._frame_id))
+        self.diagnostics.absorb('vision', {'faces without disparity': self._front_end.counters['without_disparity']})
 
     def _refuse(self, error: Exception) -> None:
         self.diagnostics.count('image pairs refused', str(error))

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 
 from av_perception.errors import UserError
@@ -74,13 +74,13 @@ class BagRecorder:
     def discover(self) -> None:
         """Subscribe to what has newly appeared."""
         for topic, types in self._node.get_topic_names_and_types():
-            if topic in self._seen or not self._wanted(topic, types[0]):
+            if not self._node.count_publishers(topic) or topic in self._seen or not self._wanted(topic, types[0]):
                 continue
             self._seen.add(topic)
-            if types[0] not in self._store.fielddefs:
-                self._node.get_logger().warning(f'{topic} is not recorded: its type {types[0]} is unknown to this machine')
-                continue
-            self._subscribe(topic, types[0])
+            try:
+                self._subscribe(topic, types[0])
+            except UserError as error:
+                self._node.get_logger().warning(f'{topic} is not recorded: {error}')
 
     def close(self) -> None:
         """Finish the file."""
@@ -92,6 +92,9 @@ class BagRecorder:
         return self._images or type_name != 'sensor_msgs/msg/Image'
 
     def _subscribe(self, topic: str, type_name: str) -> None:
+        kind = message_class(type_name)
+        if type_name not in self._store.fielddefs:
+            raise UserError(f'the definition of its type {type_name} is not known here')
         connection = self._writer.add_connection(topic, type_name, typestore=self._store)
         self.counts[topic] = 0
 
@@ -99,10 +102,17 @@ class BagRecorder:
             self._writer.write(connection, info['source_timestamp'], data)
             self.counts[topic] += 1
 
+        self._node.create_subscription(kind, topic, write, self._offered_profile(topic), raw=True)
+
+    def _offered_profile(self, topic: str) -> QoSProfile:
+        """As strict as what every publisher of the topic offers, so that all of them match."""
+        offers = [info.qos_profile for info in self._node.get_publishers_info_by_topic(topic)]
         profile = QoSProfile(depth=200)
-        if topic in LATCHED_TOPICS:
+        if any(o.reliability == ReliabilityPolicy.BEST_EFFORT for o in offers):
+            profile.reliability = ReliabilityPolicy.BEST_EFFORT
+        if offers and all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offers):
             profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
-        self._node.create_subscription(message_class(type_name), topic, write, profile, raw=True)
+        return profile
 
 
 class BagPlayer:

@@ -7,7 +7,8 @@ from collections import Counter
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-LEVELS = {'ok': DiagnosticStatus.OK, 'warn': DiagnosticStatus.WARN, 'error': DiagnosticStatus.ERROR}
+from av_perception.ros.conversions import header
+
 
 
 class InputMonitor:
@@ -49,6 +50,7 @@ class Diagnostics:
         self.monitors: list[InputMonitor] = []
         self.counters: Counter = Counter()
         self._warned: Counter = Counter()
+        self._absorbed: Counter = Counter()
         self._problems: set[str] = set()
 
     def monitor(self, topic: str, timeout_s: float = 1.0) -> InputMonitor:
@@ -63,18 +65,23 @@ class Diagnostics:
 
     def count(self, event: str, reason: str = '') -> None:
         """Count something dropped or repaired; warn at the 1st, 10th, 100th... time so that nothing is lost in silence nor floods the log."""
-        self.counters[event] += 1
-        number = self.counters[event]
-        if number == 1 or number == 10 * self._warned[event]:
+        self._add(event, 1, reason)
+
+    def absorb(self, stage: str, counters: dict[str, int]) -> None:
+        """Take over what the running counters of a core object have grown by; one that starts again from zero was made anew."""
+        for name, number in counters.items():
+            event = f'{stage}: {name.replace("_", " ")}'
+            known = self._absorbed[event]
+            self._absorbed[event] = number
+            if number != known:
+                self._add(event, number - known if number > known else number)
+
+    def _add(self, event: str, growth: int, reason: str = '') -> None:
+        self.counters[event] += growth
+        number, warned = self.counters[event], self._warned[event]
+        if not warned or number >= 10 * warned:
             self._warned[event] = number
             self._node.get_logger().warning(f'{event} ({number} so far){": " + reason if reason else ""}')
-
-    def absorb(self, counters: dict[str, int]) -> None:
-        """Take over the running counters of a core object, warning when one grows."""
-        for event, number in counters.items():
-            if number > self.counters[event]:
-                self.counters[event] = number - 1
-                self.count(event)
 
     def publish(self) -> None:
         """Called once a second."""
@@ -93,10 +100,5 @@ class Diagnostics:
             values.append(KeyValue(key=f'rate of {monitor.topic} [Hz]', value=f'{rate:.1f}'))
             values.append(KeyValue(key=f'latency of {monitor.topic} [ms]', value=f'{1e3 * monitor.latency_s:.1f}'))
         message = '; '.join(problems.values()) or ('running' if self._node.is_active else 'not active')
-        status = DiagnosticStatus(level=LEVELS['error' if problems else 'ok'], name=self._node.get_fully_qualified_name(), message=message, values=values)
-        self._publisher.publish(DiagnosticArray(header=self._header(), status=[status]))
-
-    def _header(self):
-        array = DiagnosticArray()
-        array.header.stamp = self._node.get_clock().now().to_msg()
-        return array.header
+        status = DiagnosticStatus(level=DiagnosticStatus.ERROR if problems else DiagnosticStatus.OK, name=self._node.get_fully_qualified_name(), message=message, values=values)
+        self._publisher.publish(DiagnosticArray(header=header(self._node.get_clock().now().nanoseconds, ''), status=[status]))

@@ -15,8 +15,10 @@ def prepare_environment(environment=os.environ, network: bool = False):
     """Fill in what is missing and touch nothing that is set; returns the mapping.
 
     AMENT_PREFIX_PATH lets the wheels' packages be found; the Fast DDS profile keeps images whole (its defaults lose most of them).
+    network: reach other hosts too, as always where a ROS distribution was sourced; else nothing leaves this machine.
     """
     limit_threads(environment)
+    network = network or 'ROS_DISTRO' in environment
     environment.setdefault('AMENT_PREFIX_PATH', sys.prefix)
     profile = share_directory() / 'config' / ('fastdds_network.xml' if network else 'fastdds_shared_memory.xml')
     for variable in PROFILE_VARIABLES:

@@ -151,10 +151,10 @@ def run_node(node_type: type[PerceptionNode], arguments: list[str] | None = None
     prepare_environment()
     sys.setswitchinterval(THREAD_SWITCH_S)
     started = time.monotonic()
-    rclpy.init(args=arguments, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
     stopping = catch_stop_signals()
     node = None
     try:
+        _init(arguments)
         node = node_type()
         if node.value('autostart') and not node.start():
             return 2
@@ -172,3 +172,11 @@ def run_node(node_type: type[PerceptionNode], arguments: list[str] | None = None
             node._take_down()
             node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _init(arguments: list[str] | None) -> None:
+    """rclpy.init; what is wrong with the command line (an absent parameter file, say) becomes one line."""
+    try:
+        rclpy.init(args=arguments, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+    except Exception as error:   # rclpy hands on errors of the C layer under several names
+        raise UserError(' '.join(str(error).split(', at ')[0].split())) from error

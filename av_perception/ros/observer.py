@@ -8,7 +8,7 @@ import time
 import rclpy
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray, TruthArray
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -29,9 +29,10 @@ class GraphObserver:
     truth_stamps; diagnostics: last counters and message per node.
     """
 
-    def __init__(self, namespace: str = ''):
+    def __init__(self, namespace: str = '', domain_id: int | None = None):
+        """domain_id: None takes that of the environment."""
         self._context = rclpy.context.Context()
-        rclpy.init(context=self._context, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+        rclpy.init(context=self._context, domain_id=domain_id, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
         self.node = rclpy.create_node('graph_observer', namespace=namespace, context=self._context)
         self.tracks: dict[int, TrackFrame] = {}
         self.speaking: dict[int, SpeakingFrame] = {}
@@ -77,17 +78,13 @@ class GraphObserver:
         """Trigger a life-cycle transition (lifecycle_msgs/Transition)."""
         client = self.node.create_client(ChangeState, f'{name}/change_state')
         request = ChangeState.Request(transition=Transition(id=transition))
-        try:
-            return self._call(client, request, CALL_TIMEOUT_S).success
-        finally:
-            self.node.destroy_client(client)
+        return self._call_or_fail(name, client, request).success
 
     def set_start_time(self, name: str, seconds: float) -> None:
         """Set the parameter start_time of a node that plays a recording."""
         client = self.node.create_client(SetParameters, f'{name}/set_parameters')
         value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=seconds)
-        result = self._call(client, SetParameters.Request(parameters=[Parameter(name='start_time', value=value)]), CALL_TIMEOUT_S)
-        self.node.destroy_client(client)
+        result = self._call_or_fail(name, client, SetParameters.Request(parameters=[Parameter(name='start_time', value=value)]))
         if not result.results[0].successful:
             raise UserError(f'{name} refused its start time: {result.results[0].reason}')
 
@@ -127,6 +124,14 @@ class GraphObserver:
         for status in message.status:
             self.diagnostics[status.name.rsplit('/', 1)[-1]] = {'message': status.message, **{v.key: v.value for v in status.values}}
 
+    def _call_or_fail(self, name: str, client, request):
+        try:
+            return self._call(client, request, CALL_TIMEOUT_S)
+        except TimeoutError as error:
+            raise UserError(f'the node {name} did not answer within {CALL_TIMEOUT_S:.0f} s; its log may say why') from error
+        finally:
+            self.node.destroy_client(client)
+
     def _call(self, client, request, timeout_s: float):
         done = threading.Event()
         if not client.wait_for_service(timeout_sec=timeout_s):
@@ -142,8 +147,3 @@ class GraphObserver:
             self._executor.spin()
         except ExternalShutdownException:
             pass
-
-
-def is_active(state: int | None) -> bool:
-    """Whether a life-cycle state id means active."""
-    return state == State.PRIMARY_STATE_ACTIVE

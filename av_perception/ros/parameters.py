@@ -63,4 +63,5 @@ def _expectation(parameter: Parameter) -> str:
     kind = type(parameter.default).__name__
     if parameter.choices:
         return f'one of {", ".join(parameter.choices)}'
-    return kind if parameter.minimum is None else f'{kind} in {parameter.minimum}..{parameter.maximum}'
+    hint = ' (write 1.0, not 1)' if kind == 'float' else ''
+    return kind + hint if parameter.minimum is None else f'{kind} in {parameter.minimum}..{parameter.maximum}{hint}'

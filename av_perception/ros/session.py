@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -44,8 +43,8 @@ def play_through_graph(recording: Recording, log_folder: Path, bag: Path | None 
 
     bag: folder of an MCAP bag to record; progress(fraction, text). Raises UserError when a node fails.
     """
-    environment = prepare_environment(os.environ)
-    environment.setdefault('ROS_DOMAIN_ID', str(random.randrange(1, 100)))   # a demo must not talk to a robot's graph
+    domain_id = random.randrange(1, 100)   # whatever is set: a demo must not talk to a robot's graph
+    environment = {**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)}
     nodes = nodes_for(recording.head, truth=recording.truth is not None)
     if recording.num_frames == 0:
         nodes = tuple(n for n in nodes if n.needs != 'camera')
@@ -53,8 +52,9 @@ def play_through_graph(recording: Recording, log_folder: Path, bag: Path | None 
     sensors = [n.name for n in nodes if n.sensor]
     overrides = {name: {'autostart': False} for name in sensors}
     progress(0.0, 'starting the nodes')
-    with GraphObserver() as observer, \
-            GraphRunner(nodes, arguments, overrides=overrides, log_folder=log_folder) as graph, BagProcess(bag, log_folder):
+    with GraphObserver(domain_id=domain_id) as observer, \
+            GraphRunner(nodes, arguments, overrides=overrides, log_folder=log_folder, environment=environment) as graph, \
+            BagProcess(bag, log_folder, environment):
         _wait_until_up(observer, graph, sensors, progress)
         origin_ns = observer.start_together(sensors)
         _wait_until_played(observer, graph, origin_ns, recording.duration_s, progress)
@@ -96,8 +96,8 @@ def _summary(observer: GraphObserver) -> str:
 class BagProcess:
     """`av-perception record` as a process, for the time of a session; does nothing without a folder."""
 
-    def __init__(self, folder: Path | None, log_folder: Path):
-        self._folder, self._log = folder, log_folder / 'bag_recorder.log'
+    def __init__(self, folder: Path | None, log_folder: Path, environment: dict):
+        self._folder, self._log, self._environment = folder, log_folder / 'bag_recorder.log', environment
         self._process = None
 
     def __enter__(self) -> BagProcess:
@@ -105,7 +105,7 @@ class BagProcess:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             with open(self._log, 'wb') as log:
                 self._process = subprocess.Popen(['nice', '-n', '10', sys.executable, '-m', 'av_perception.cli.main', 'record', '-o', str(self._folder)],
-                                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=self._environment)
         return self
 
     def __exit__(self, *_) -> None:

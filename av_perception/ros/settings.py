@@ -63,7 +63,8 @@ def tracker_config(value) -> TrackerConfig:
 def assembler_config(value, head: HeadProfile) -> FrameAssemblerConfig:
     """FrameAssemblerConfig for a head's frame rate, from a function that reads parameters. Raises UserError."""
     period_s = 1.0 / head.camera.frame_rate if head.camera else _ASSEMBLER.video_period_s
-    return _checked(lambda: replace(_ASSEMBLER, video_period_s=period_s, audio_wait_s=value('audio_wait'), visual_timeout_s=value('visual_timeout')))
+    audio_wait_s = value('audio_wait') if head.can_hear_directions else 0.0
+    return _checked(lambda: replace(_ASSEMBLER, video_period_s=period_s, audio_wait_s=audio_wait_s, visual_timeout_s=value('visual_timeout')))
 
 
 def vision_config(value) -> VisualFrontEndConfig:

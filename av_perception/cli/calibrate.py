@@ -8,9 +8,10 @@ The tracker learns the same map by itself when it is given none; a file fixes it
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
+
+from av_perception.cli.output import check_writable, write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     from av_perception.errors import UserError
     from av_perception.heads import load_head
 
+    check_writable(options.json)
     array = load_head(options.head).microphones
     if array is None:
         raise UserError(f"head '{options.head}' has no microphones: nothing to learn")
@@ -39,5 +41,5 @@ def run(options: argparse.Namespace) -> int:
                'geometry_hash': acoustic_map.geometry_hash, 'seconds': time.monotonic() - started}
     print(', '.join(f'{k}: {v:.1f}' if isinstance(v, float) else f'{k}: {v}' for k, v in figures.items()) + f'; wrote {options.output}')
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2))
+        write_json(options.json, figures)
     return 0

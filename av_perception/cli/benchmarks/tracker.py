@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import gc
-import json
 import time
 from dataclasses import asdict, dataclass
 from types import SimpleNamespace
@@ -23,6 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from av_perception.cli.output import check_writable, write_json
 from av_perception.data import AudioFeatures, Face, VisualFeatures
 from av_perception.geometry import direction_from_angles
 from av_perception.heads.profile import HeadProfile, load_head
@@ -72,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures, prints the tables, writes the files."""
+    check_writable(args.json)
     head, console = load_head(args.head), Console()
     steps = max(args.steps, 20)
     nominal = measure(Size(), head, steps)
@@ -81,9 +82,8 @@ def run(args: argparse.Namespace) -> int:
     for name, timings in sweeps.items():
         console.print(_sweep_table(name, timings))
     if args.json:
-        with open(args.json, 'w', encoding='utf-8') as file:
-            json.dump({'nominal': asdict(nominal), 'target_ms': {'median': _MEDIAN_MS, 'p99': _P99_MS},
-                       'sweeps': {name: [asdict(t) for t in timings] for name, timings in sweeps.items()}}, file, indent=2)
+        write_json(args.json, {'nominal': asdict(nominal), 'target_ms': {'median': _MEDIAN_MS, 'p99': _P99_MS},
+                               'sweeps': {name: [asdict(t) for t in timings] for name, timings in sweeps.items()}})
     if args.plot:
         _plot(sweeps, args.plot)
     return 0

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import time
 from dataclasses import asdict, dataclass
 
@@ -22,6 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 from av_perception.heads.profile import CameraGeometry, load_head
 from av_perception.simulation.assets import PHOTOGRAPHS, asset_path, ensure_assets
@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures, prints the table, writes the file."""
+    check_writable(args.json)
     cv2.setNumThreads(1)
     camera, console = load_head(args.head).camera, Console()
     if camera is None:
@@ -74,9 +75,7 @@ def run(args: argparse.Namespace) -> int:
                for size, distance in track(work, description='rendering and measuring', console=console, transient=True)]
     console.print(_table(args.detector, results))
     if args.json:
-        with open(args.json, 'w', encoding='utf-8') as file:
-            figures = {'target_ms': {'median': _MEDIAN_MS}, 'detector': args.detector, 'results': [asdict(r) for r in results]}
-            json.dump(figures, file, indent=2)
+        write_json(args.json, {'target_ms': {'median': _MEDIAN_MS}, 'detector': args.detector, 'results': [asdict(r) for r in results]})
     return 0
 
 

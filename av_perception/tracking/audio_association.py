@@ -56,8 +56,9 @@ class AudioAssociation:
     `log kappa_knr = s E[log N(g_k; L_kr x_n + l_kr, Sigma_kr)] + log p(C_k = r | u(m_n))`, the piece prior normalised over the pieces at
     the predicted direction; clutter `log kappa_k0 = -s log vol(G)`; `beta = softmax` jointly over people, pieces and clutter. The prior
     `rho` is uniform in the publication. Here it is a parameter with a Dirichlet prior of pseudo-counts a, and its M step is
-    `rho_n = (a_n + sum_kr beta_knr) / (sum a + K)`: an ambiguous sub-band goes to whom the clear ones point at. The direction error `b_n ~ N(0, error_sd^2 I)` is one more latent variable per person: q(s_n, b_n) is a joint Gaussian. With
-    error_sd = 0 this is VAVIT as published. Log likelihoods and responsibilities are (K, 1 + N P) arrays, column 0 is clutter, then
+    `rho_n = (a_n + sum_kr beta_knr) / (sum a + K)`: an ambiguous sub-band goes to whom the clear ones point at.
+    The direction error `b_n ~ N(0, error_sd^2 I)` is one more latent variable per person: q(s_n, b_n) is a joint Gaussian. With error_sd = 0
+    and the uniform prior this is VAVIT as published. Log likelihoods and responsibilities are (K, 1 + N P) arrays, column 0 is clutter, then
     person by person with P pieces each.
     """
 

@@ -14,8 +14,8 @@ from av_perception.data import LifeState
 class Population:
     """N people. id: (N,); mean: (N, D); covariance, noise_ratio: (N, D, D); state: (N,) LifeState values; visible: (N,) probability;
     last_seen, last_heard, asleep_since: (N,) stamps [ns], 0 for never; age, hits: (N,) images since birth and images with a face among
-    them; heard_run: (N,) consecutive frames in which the person was heard; share: (N,) of the last frame's sound; embedding: (N, E), zero rows for none; box: (N, 4) last
-    assigned face [px].
+    them; heard_run: (N,) consecutive frames in which the person was heard; share: (N,) of the last frame's sound;
+    embedding: (N, E), zero rows for none; box: (N, 4) last assigned face [px].
     """
 
     id: np.ndarray

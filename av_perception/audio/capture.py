@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 from av_perception.data import AudioChunk
 from av_perception.errors import UserError
+
+SILENCE_S = 2.0   # without a callback: the card is lost; drivers start within a second
 
 
 class AudioFile:
@@ -20,6 +24,9 @@ class AudioFile:
         except (OSError, soundfile.LibsndfileError) as error:
             raise UserError(f'cannot read the sound file {path}: {error}') from error
         self.sample_rate, self.num_channels, self.num_samples = self._file.samplerate, self._file.channels, self._file.frames
+        if self.num_samples == 0:
+            self._file.close()
+            raise UserError(f'the sound file {path} has no samples: choose another one')
 
     def read_audio(self, start: int, count: int) -> np.ndarray:
         """(count, channels) float32 samples from index `start`; fewer at the end of the file."""
@@ -34,21 +41,24 @@ class SoundCard:
         self._portaudio = _import_sounddevice()
         self.num_channels, self.sample_rate = num_channels, sample_rate
         self._device = int(device) if device.isdigit() else device or None
-        self._stream = None
+        self._stream = self._watchdog = None
         try:
             self._portaudio.check_input_settings(self._device, num_channels, 'float32', samplerate=sample_rate)
         except (ValueError, self._portaudio.PortAudioError) as error:
             raise UserError(f"cannot open sound card '{device or 'default'}' with {num_channels} channels at {sample_rate} Hz: "
                             f'{" ".join(str(error).split())}; inputs at hand: {self._inputs()}') from error
 
-    def start(self, chunk_size: int, now_ns, on_chunk, on_event, latency_s: float) -> None:
-        """Capture until `stop`. on_chunk(AudioChunk) comes from PortAudio's thread; on_event(text) counts overflows.
+    def start(self, chunk_size: int, now_ns, on_chunk, on_event, on_error, latency_s: float) -> None:
+        """Capture until `stop`. on_chunk(AudioChunk) comes from PortAudio's thread; on_event(text) counts overflows; on_error(UserError)
+        comes once, from another thread, when the card ends by itself or is silent for two seconds: it was unplugged.
 
-        now_ns: reads the clock of the stamps; latency_s: delay of the card that its driver does not report.
+        now_ns: reads the clock of the stamps; latency_s: delay of the card that its driver does not report. Raises UserError.
         """
+        lost = UserError('the sound card stopped to deliver samples: check its cable and whether another program uses it')
         state = {'next': 0, 'origin_s': None}
 
         def callback(samples, frames, time, status):
+            watchdog.feed()
             if state['origin_s'] is None:
                 state['origin_s'] = time.inputBufferAdcTime
             if status.input_overflow:   # the card lost samples: its own clock says how many
@@ -58,12 +68,21 @@ class SoundCard:
             on_chunk(AudioChunk(now_ns() - age_ns, self.sample_rate, state['next'], samples.copy()))
             state['next'] += frames
 
-        self._stream = self._portaudio.InputStream(device=self._device, channels=self.num_channels, samplerate=self.sample_rate,
-                                                   blocksize=chunk_size, dtype='float32', callback=callback)
-        self._stream.start()
+        watchdog = self._watchdog = _Watchdog(SILENCE_S, lambda: on_error(lost))
+        try:
+            self._stream = self._portaudio.InputStream(
+                device=self._device, channels=self.num_channels, samplerate=self.sample_rate, blocksize=chunk_size, dtype='float32',
+                callback=callback, finished_callback=watchdog.trip)
+            self._stream.start()
+        except (ValueError, self._portaudio.PortAudioError) as error:
+            self.stop()
+            raise UserError(f'cannot start the sound card: {" ".join(str(error).split())}; inputs at hand: {self._inputs()}') from error
 
     def stop(self) -> None:
         """End the capture."""
+        if self._watchdog is not None:   # first: closing the stream finishes it too
+            self._watchdog.stop()
+            self._watchdog = None
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -72,6 +91,43 @@ class SoundCard:
         names = [f"{d['index']}: {d['name']} ({d['max_input_channels']} channels)"
                  for d in self._portaudio.query_devices() if d['max_input_channels'] > 0]
         return '; '.join(names) or 'none'
+
+
+class _Watchdog:
+    """Calls on_loss() once: when `trip` is called, or when nobody calls `feed` for timeout_s; never after `stop`."""
+
+    PERIODS = 4
+
+    def __init__(self, timeout_s: float, on_loss):
+        self._period_s, self._on_loss = timeout_s / self.PERIODS, on_loss
+        self._fed, self._ended, self._right_to_end = threading.Event(), threading.Event(), threading.Lock()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def feed(self) -> None:
+        """All is well."""
+        self._fed.set()
+
+    def trip(self) -> None:
+        """All is lost."""
+        if self._right_to_end.acquire(blocking=False):
+            self._ended.set()
+            self._on_loss()
+
+    def stop(self) -> None:
+        """End the watch."""
+        self._right_to_end.acquire(blocking=False)
+        self._ended.set()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=5.0)
+
+    def _watch(self) -> None:
+        missed = 0   # periods, not seconds: a process that was halted for a while has not lost its card
+        while not self._ended.wait(self._period_s):
+            missed = 0 if self._fed.is_set() else missed + 1
+            self._fed.clear()
+            if missed == self.PERIODS:
+                self.trip()
 
 
 def _import_sounddevice():

@@ -54,10 +54,9 @@ class MicrophoneArrayNode(PerceptionNode):
         now = self.get_clock().now().nanoseconds
         self._static.send([transform_to_msg(array.base_from_array, self._head.base_frame, array.frame, now)])
         if self.value('source') == 'device':
-            worker = Worker(self._publish, lambda: self.diagnostics.count('chunks dropped'), self._fail)
-            self._source.start(self._chunk_size, lambda: self.get_clock().now().nanoseconds, worker.put,
-                               lambda event: self.diagnostics.count(event), 1e-3 * self.value('latency_ms'))
-            self._running = worker
+            self._running = Worker(self._publish, lambda: self.diagnostics.count('chunks dropped'), self._fail)
+            self._source.start(self._chunk_size, lambda: self.get_clock().now().nanoseconds, self._running.put,
+                               lambda event: self.diagnostics.count(event), self._fail, 1e-3 * self.value('latency_ms'))
         else:
             self._running = Pacer(self._chunks(), lambda: self.get_clock().now().nanoseconds, self._finish, self._fail)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from rclpy.lifecycle import State, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo, Image
 
 from av_perception.errors import UserError
@@ -16,7 +17,7 @@ from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD, PLAYBACK, open_recording, start_ns
 from av_perception.ros.worker import Pacer
-from av_perception.vision.capture import CameraDevices, VideoFiles
+from av_perception.vision.capture import CameraDevices, VideoCaptures, VideoFiles
 
 
 class StereoCameraNode(PerceptionNode):
@@ -45,6 +46,8 @@ class StereoCameraNode(PerceptionNode):
         self._pacer = None
 
     def activate(self) -> None:
+        if isinstance(self._source, VideoCaptures):
+            self._source.open()
         camera = self._head.camera
         now = self.get_clock().now().nanoseconds
         self._static.send([transform_to_msg(camera.base_from_optical, self._head.base_frame, camera.frame, now)])
@@ -54,6 +57,16 @@ class StereoCameraNode(PerceptionNode):
         if getattr(self, '_pacer', None) is not None:
             self._pacer.stop()
             self._pacer = None
+        self._release()
+
+    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
+        """Life-cycle transition: a node that was never active holds its devices until here."""
+        self._release()
+        return super().on_cleanup(state)
+
+    def _release(self) -> None:
+        if isinstance(getattr(self, '_source', None), VideoCaptures):
+            self._source.close()
 
     def _open_source(self):
         source, camera = self.value('source'), self._head.camera
@@ -71,9 +84,8 @@ class StereoCameraNode(PerceptionNode):
         origin_ns = start_ns(self)
         if self.value('source') == 'device':
             latency_ns = round(1e6 * self.value('latency_ms'))
-            for _, _, left, right in self._source.images():
-                now = self.get_clock().now().nanoseconds
-                yield now, lambda pair=(now - latency_ns, left, right): self._publish(*pair)
+            for _, grabbed_ns, left, right in self._source.images(lambda: self.get_clock().now().nanoseconds):
+                yield grabbed_ns, lambda pair=(grabbed_ns - latency_ns, left, right): self._publish(*pair)
             return
         for index, _, left, right in self._source.images():
             stamp_ns = origin_ns + image_stamp_ns(self._source, index)

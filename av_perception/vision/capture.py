@@ -1,6 +1,8 @@
-"""Images from camera devices or video files through OpenCV: the same reading interface as a recording."""
+"""Images from camera devices or video files through OpenCV."""
 
 from __future__ import annotations
+
+import threading
 
 import cv2
 
@@ -8,67 +10,102 @@ from av_perception.errors import UserError
 from av_perception.heads import CameraGeometry
 
 
-class VideoFiles:
-    """A left and, with a stereo head, a right video. Raises UserError when one cannot be read or its size is not the profile's."""
+class VideoCaptures:
+    """One or two OpenCV captures that are read together, open from construction until `close`, and again after `open`.
 
-    kind = 'video file'
-    video_start_s = 0.0
+    Raises UserError when one cannot be read or its image size is not the profile's.
+    """
+
+    kind = advice = ''
 
     def __init__(self, left: str, right: str, camera: CameraGeometry):
-        self._camera = camera
-        self._captures = [self._open(name) for name in (left, right) if name]
+        self._camera, self._names = camera, [name for name in (left, right) if name]
+        self._lock = threading.Lock()   # a capture must not be released while another thread reads it
+        self._captures: list[cv2.VideoCapture] = []
+        self.open()
         self.has_right = len(self._captures) == 2
         self.frame_rate = self._captures[0].get(cv2.CAP_PROP_FPS) or camera.frame_rate
 
-    def images(self):
-        """Yields (index, time_s, left, right or None) until one of the videos ends."""
-        index = 0
-        while all(capture.grab() for capture in self._captures):
-            frames = [capture.retrieve()[1] for capture in self._captures]
-            yield index, index / self.frame_rate, frames[0], frames[1] if self.has_right else None
+    def open(self) -> None:
+        """Open what `close` has released. Raises UserError; then nothing stays open."""
+        if self._captures:
+            return
+        opened = []
+        try:
+            for name in self._names:
+                self._open(name, opened)
+        except UserError:
+            for capture in opened:
+                capture.release()
+            raise
+        self._captures = opened
+
+    def close(self) -> None:
+        """Release the devices or files; a reading that goes on elsewhere ends."""
+        with self._lock:
+            captures, self._captures = self._captures, []
+            for capture in captures:
+                capture.release()
+
+    def _read(self, now_ns):
+        """Yields (index, now_ns() right after the grabs, left, right or None) until a capture ends or `close`; leaves out what does not decode."""
+        captures, index = self._captures, 0
+        while True:
+            with self._lock:
+                if not captures or self._captures is not captures or not all(capture.grab() for capture in captures):
+                    return
+                grabbed_ns = now_ns()   # before decoding, which takes its time
+                frames = [capture.retrieve() for capture in captures]
+            if all(decoded for decoded, _ in frames):
+                yield index, grabbed_ns, frames[0][1], frames[1][1] if self.has_right else None
             index += 1
 
-    def _open(self, name: str) -> cv2.VideoCapture:
+    def _open(self, name: str, opened: list) -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)   # its pages about absent devices hide our one line
         capture = cv2.VideoCapture(int(name) if name.isdigit() else name)
+        opened.append(capture)
         self._prepare(capture)
         readable, image = capture.read() if capture.isOpened() else (False, None)
         if not readable:
-            raise UserError(f"cannot read the {self.kind} '{name}': {self._advice()}")
+            raise UserError(f"cannot read the {self.kind} '{name}': {self.advice}")
         if image.shape[:2] != (self._camera.height, self._camera.width):
             raise UserError(f"the {self.kind} '{name}' gives {image.shape[1]}x{image.shape[0]} images, the head profile says "
                             f'{self._camera.width}x{self._camera.height}: choose the right head')
-        self._rewind(capture)
-        return capture
 
     def _prepare(self, capture) -> None:
-        """Nothing to set for a file."""
-
-    def _rewind(self, capture) -> None:
-        capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
-
-    def _advice(self) -> str:
-        return 'is it there, and a video that OpenCV decodes?'
+        """Settings before the first image."""
 
 
-class CameraDevices(VideoFiles):
+class VideoFiles(VideoCaptures):
+    """A left and, with a stereo head, a right video: the same reading interface as a recording."""
+
+    kind, advice = 'video file', 'is it there, and a video that OpenCV decodes?'
+    video_start_s = 0.0
+
+    def images(self):
+        """Yields (index, time_s, left, right or None) from the beginning until one of the videos ends."""
+        for capture in self._captures:
+            capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+        for index, _, left, right in self._read(lambda: 0):
+            yield index, index / self.frame_rate, left, right
+
+
+class CameraDevices(VideoCaptures):
     """One or two cameras. The pair is grabbed back to back and shares a stamp."""
 
-    kind = 'camera'
+    kind, advice = 'camera', 'is it plugged in, is its number or /dev path right, and no other program using it?'
+
+    def images(self, now_ns):
+        """Yields (index, stamp_ns, left, right or None) until `close`; now_ns: reads the clock of the stamps.
+
+        Raises UserError when a camera stops to deliver.
+        """
+        yield from self._read(now_ns)
+        if self._captures:
+            raise UserError('the camera stopped to deliver images: check its cable and whether another program uses it')
 
     def _prepare(self, capture) -> None:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._camera.width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._camera.height)
         capture.set(cv2.CAP_PROP_FPS, self._camera.frame_rate)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-
-    def _rewind(self, capture) -> None:
-        """A live camera has no beginning."""
-
-    def images(self):
-        """As for files, but a live camera that ends has failed. Raises UserError."""
-        yield from super().images()
-        raise UserError('the camera stopped to deliver images: check its cable and whether another program uses it')
-
-    def _advice(self) -> str:
-        return 'is it plugged in, is its number or /dev path right, and no other program using it?'

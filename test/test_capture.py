@@ -1,4 +1,4 @@
-"""Cameras, videos, sound cards and sound files: opened, released, stamped at capture, and missed when they go. The devices are stand-ins."""
+"""Cameras, videos, sound cards and sound files: opened, released, stamped at capture, missed when they go. Devices are stand-ins."""
 
 from __future__ import annotations
 
@@ -233,7 +233,8 @@ class FakePortAudio:
             def deliver(self):
                 frames = self.options['blocksize']
                 clock = SimpleNamespace(inputBufferAdcTime=1.0, currentTime=1.01)
-                self.options['callback'](np.zeros((frames, self.options['channels']), np.float32), frames, clock, SimpleNamespace(input_overflow=False))
+                samples = np.zeros((frames, self.options['channels']), np.float32)
+                self.options['callback'](samples, frames, clock, SimpleNamespace(input_overflow=False))
 
             def unplug(self):
                 self.active = False
@@ -343,5 +344,5 @@ def test_a_sound_file_without_samples_is_refused(tmp_path):
     """Regression: an empty file was played as a recording that ends at once."""
     path = tmp_path / 'empty.wav'
     soundfile.write(path, np.zeros((0, 4), np.float32), 16000)
-    with pytest.raises(UserError, match='empty.wav has no samples'):
+    with pytest.raises(UserError, match='no sound in .*empty.wav, it has 0 samples'):
         AudioFile(str(path))

@@ -83,5 +83,6 @@ def test_json_has_no_nan(tmp_path):
     figures = {'error': math.nan, 'rows': [(1.5, math.inf), {'x': -math.inf}], 3: True, 'word': 'é', 'none': None}
     write_json(tmp_path / 'figures.json', figures)
     text = (tmp_path / 'figures.json').read_text(encoding='utf-8')
-    assert json.loads(text, parse_constant=pytest.fail) == {'error': None, 'rows': [[1.5, None], {'x': None}], '3': True, 'word': 'é', 'none': None}
+    wanted = {'error': None, 'rows': [[1.5, None], {'x': None}], '3': True, 'word': 'é', 'none': None}
+    assert json.loads(text, parse_constant=pytest.fail) == wanted
     assert text.endswith('}\n')

@@ -26,7 +26,7 @@ class AudioFile:
         self.sample_rate, self.num_channels, self.num_samples = self._file.samplerate, self._file.channels, self._file.frames
         if self.num_samples == 0:
             self._file.close()
-            raise UserError(f'the sound file {path} has no samples: choose another one')
+            raise UserError(f'there is no sound in {path}, it has 0 samples: choose another file')
 
     def read_audio(self, start: int, count: int) -> np.ndarray:
         """(count, channels) float32 samples from index `start`; fewer at the end of the file."""

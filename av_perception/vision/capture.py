@@ -48,7 +48,10 @@ class VideoCaptures:
                 capture.release()
 
     def _read(self, now_ns):
-        """Yields (index, now_ns() right after the grabs, left, right or None) until a capture ends or `close`; leaves out what does not decode."""
+        """Yields (index, now_ns() right after the grabs, left, right or None) until a capture ends or `close`.
+
+        What does not decode is left out, but counts.
+        """
         captures, index = self._captures, 0
         while True:
             with self._lock:

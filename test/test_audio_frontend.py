@@ -198,13 +198,55 @@ def test_sixteen_microphones_work():
     assert front_end.feature_size == 240 and features[-1].vectors.shape == (16, 240)
 
 
+def gated_voice(num_samples):
+    """A sound that the voice detector takes for speech on and off: a gliding pulse train through two formants, in syllables."""
+    time = np.arange(num_samples) / RATE
+    pulses = np.sign(np.diff(np.floor(np.cumsum(120 + 30 * np.sin(2 * np.pi * 1.3 * time)) / RATE), prepend=0.0))
+    for formant in (600 + 200 * np.sin(2 * np.pi * 2 * time).mean(), 1300.0):
+        pulses = scipy.signal.lfilter([1.0], [1.0, -2 * 0.97 * np.cos(2 * np.pi * formant / RATE), 0.97 ** 2], pulses)
+    return (0.3 * pulses / np.abs(pulses).max() * (time % 0.7 < 0.45)).astype(np.float32)
+
+
+@pytest.mark.parametrize('sizes', [[100], [256], [512], [640], [6400], 'random'])
+def test_voice_activity_depends_on_sample_positions_and_not_on_chunks(sizes):
+    samples = plane_wave(gated_voice(2 * RATE), 0.3)
+    expected = stream(AudioFrontEnd(AudioFrontEndConfig(), 4, RATE), samples, size=1)
+    front_end, features, start = AudioFrontEnd(AudioFrontEndConfig(), 4, RATE), [], 0
+    rng = np.random.default_rng(20)
+    while start < len(samples):
+        size = int(rng.integers(1, 2000)) if sizes == 'random' else sizes[0]
+        stamp_ns = 10 ** 18 + round(start * 1e9 / RATE)
+        features += front_end.push(AudioChunk(stamp_ns, RATE, start, samples[start:start + size]))
+        start += size
+    levels = np.array([f.voice_activity for f in expected])
+    assert np.ptp(levels) > 0.3 and len(set(levels)) > 20   # else nothing is tested
+    for name in ('stamp_ns', 'voice_activity', 'vectors', 'present', 'energy', 'valid'):
+        np.testing.assert_array_equal([getattr(f, name) for f in features], [getattr(f, name) for f in expected], name)
+
+
+def test_voice_activity_of_a_block_is_that_of_the_windows_that_end_in_it():
+    """Block b covers the samples 640 b .. 640 b + 768; the detector alone, run over windows of 512 samples, is the reference."""
+    samples = gated_voice(2 * RATE)
+    detector, levels = VoiceActivity(), {}
+    for end in range(512, len(samples) + 1, 512):
+        detector.push(samples[end - 512:end])
+        levels[end] = detector.probability(end - 1, end)
+    features = stream(AudioFrontEnd(AudioFrontEndConfig(), 2, RATE), np.tile(samples[:, None], (1, 2)))
+    for block, result in enumerate(features):
+        assert result.voice_activity == max(p for end, p in levels.items() if 640 * block < end <= 640 * block + 768)
+
+
 def test_voice_activity_is_low_for_noise_and_survives_odd_chunks():
     detector = VoiceActivity()
     noise = (0.05 * np.random.default_rng(11).standard_normal(RATE)).astype(np.float32)
-    levels = [detector.push(part) for part in np.array_split(noise, 37)]
-    assert np.median(levels) < 0.3
+    levels, end = [], 0
+    for part in np.array_split(noise, 37):
+        detector.push(part)
+        levels.append(detector.probability(end, end + len(part)))
+        end += len(part)
+    assert levels[0] == 0.0 and len(set(levels)) > 20 and np.median(levels) < 0.3
     detector.reset()
-    assert detector.probability == 0.0
+    assert detector.probability(0, RATE) == 0.0
 
 
 def test_a_missing_voice_package_is_explained(monkeypatch):

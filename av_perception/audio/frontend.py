@@ -82,20 +82,21 @@ class AudioFrontEnd:
         samples, restarted = self._input.push(chunk)
         if restarted:
             self._restart()
-        step = self.config.frames_per_block * self.config.stft.hop   # pieces of one block, each with the voice activity of its own time
+        step = self.config.frames_per_block * self.config.stft.hop   # a long chunk in pieces, to spare memory
         return [features for start in range(0, len(samples), step) for features in self._advance(samples[start:start + step])]
 
     def _advance(self, samples: np.ndarray) -> list[AudioFeatures]:
-        voice = self._voice.push(samples.mean(axis=1)) if self._voice else 1.0
+        if self._voice:
+            self._voice.push(samples.mean(axis=1))
         self._frames = np.concatenate([self._frames, self._stft.push(samples)])
         features, size = [], self.config.frames_per_block
         while len(self._frames) >= size:
-            features.append(self._block(self._frames[:size], voice))
+            features.append(self._block(self._frames[:size]))
             self._frames = self._frames[size:]
             self._block_start += size * self.config.stft.hop
         return features
 
-    def _block(self, frames: np.ndarray, voice: float) -> AudioFeatures:
+    def _block(self, frames: np.ndarray) -> AudioFeatures:
         subbands, stft = self.config.subbands, self.config.stft
         live = self._live_channels(frames)
         power = np.mean(np.abs(frames[:, :, live]) ** 2, axis=(0, 2)) if live.any() else np.zeros(stft.num_bins)
@@ -109,6 +110,7 @@ class AudioFrontEnd:
         present = usable[:, None] & live[None, 1:] & live[0]
         enough = subband_mean(usable & live[0], subbands) * subbands.width >= subbands.min_bins
         length = (self.config.frames_per_block - 1) * stft.hop + stft.window
+        voice = self._voice.probability(self._block_start, self._block_start + length) if self._voice else 1.0
         return AudioFeatures(
             stamp_ns=self._input.stamp_ns(self._block_start + length / 2), voice_activity=voice,
             vectors=subband_vectors(transfer, subbands), present=subband_flags(present, subbands),

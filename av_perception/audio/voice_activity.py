@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from av_perception.errors import UserError
 
 SAMPLE_RATE = 16000
-_CHUNK = 512
+_WINDOW = 512
 
 
 class VoiceActivity:
-    """Streaming detector at 16 kHz; a new probability every 32 ms."""
+    """Streaming detector at 16 kHz over consecutive windows of 32 ms, counted from the last reset."""
 
     def __init__(self):
         self._make = _detector_class()
-        self._detector = self._make(SAMPLE_RATE)
-        self._pending = np.zeros(0, np.float32)
-        self.probability = 0.0
-
-    def push(self, samples: np.ndarray) -> float:
-        """(samples,) one channel in [-1, 1]; returns the highest probability completed in this call, else the last one."""
-        self._pending = np.concatenate([self._pending, np.asarray(samples, np.float32)])
-        probabilities = []
-        while len(self._pending) >= _CHUNK:
-            probabilities.append(self._detector.process(memoryview(self._pending[:_CHUNK])))
-            self._pending = self._pending[_CHUNK:]
-        if probabilities:
-            self.probability = float(max(probabilities))
-        return self.probability
+        self.reset()
 
     def reset(self) -> None:
         """Forget the past, after a gap."""
         self._detector = self._make(SAMPLE_RATE)
-        self._pending = self._pending[:0]
-        self.probability = 0.0
+        self._pending = np.zeros(0, np.float32)
+        self._windows: deque[tuple[int, float]] = deque([(0, 0.0)])   # (sample after the window's last one, probability)
+
+    def push(self, samples: np.ndarray) -> None:
+        """(samples,) one channel in [-1, 1]."""
+        self._pending = np.concatenate([self._pending, np.asarray(samples, np.float32)])
+        while len(self._pending) >= _WINDOW:
+            probability = float(self._detector.process(memoryview(self._pending[:_WINDOW])))
+            self._windows.append((self._windows[-1][0] + _WINDOW, probability))
+            self._pending = self._pending[_WINDOW:]
+
+    def probability(self, start: int, end: int) -> float:
+        """Highest probability of the windows that end in start + 1..end, of the last one before where none does; 0 before the first.
+
+        Samples are counted since the last reset; `start` must not go back. The answer depends on sample positions alone, not on how the
+        sound was cut for `push`.
+        """
+        while len(self._windows) > 1 and self._windows[1][0] <= start:
+            self._windows.popleft()
+        before, known = self._windows[0][1], [p for stop, p in self._windows if start < stop <= end]
+        return max(known, default=before)
 
 
 def _detector_class():

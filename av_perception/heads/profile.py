@@ -13,6 +13,7 @@ from av_perception.geometry import BODY_FROM_OPTICAL, RigidTransform
 from av_perception.paths import resolve_resource
 
 Vector3 = tuple[float, float, float]
+CLOSEST_MICROPHONES = 1e-4   # [m]; what is nearer has the same place in `geometry_hash` and hears no direction
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class MicrophoneArray:
             raise ValueError(f'an array has 1 to 16 microphones, not {len(self.coordinates)}')
         if not 8000 <= self.sample_rate <= 192000:
             raise ValueError(f'sample_rate must lie in 8000..192000 Hz, not {self.sample_rate}')
+        _require_finite(self, 'coordinates', 'position', 'orientation_rpy_deg')
+        distances = np.linalg.norm(self.positions[:, None] - self.positions, axis=2)
+        for first, second in np.argwhere(np.triu(distances < CLOSEST_MICROPHONES, 1)):
+            raise ValueError(f'coordinates: the microphones of channels {first} and {second} are at the same place')
 
     @cached_property
     def positions(self) -> np.ndarray:
@@ -70,6 +75,7 @@ class CameraGeometry:
     def __post_init__(self):
         if min(self.width, self.height) < 16:
             raise ValueError(f'an image of {self.width}x{self.height} is too small')
+        _require_finite(self, 'focal', 'center', 'baseline', 'position', 'orientation_rpy_deg', 'frame_rate')
         if min(self.focal) <= 0:
             raise ValueError('focal must be positive, in pixels')
         if self.baseline < 0:
@@ -118,3 +124,9 @@ def load_head(name_or_path: str) -> HeadProfile:
     """A shipped profile by name (`simulated`) or a YAML file by path. Raises UserError."""
     path = resolve_resource(name_or_path, 'heads')
     return config_from_mapping(HeadProfile, read_yaml(path), f'head profile {path}')
+
+
+def _require_finite(config, *names: str) -> None:
+    for name in names:
+        if not np.isfinite(np.array(getattr(config, name), float)).all():
+            raise ValueError(f'{name} must be finite, not {getattr(config, name)}')

@@ -196,6 +196,8 @@ def _check_audio(audio: Path, info: RecordingInfo, head: HeadProfile) -> None:
         sound = soundfile.info(str(audio))
     except (RuntimeError, OSError) as error:
         raise UserError(f'{audio} is not a readable sound file: {error}') from error
+    if sound.frames == 0:
+        raise UserError(f'{audio} has no sound in it: 0 samples')
     if sound.samplerate != info.sample_rate:
         raise UserError(f'{audio} has {sound.samplerate} Hz, recording.yaml says sample_rate: {info.sample_rate}')
     if head.microphones is None:

@@ -7,6 +7,7 @@ import soundfile
 import yaml
 
 from av_perception.errors import UserError
+from av_perception.recording.images import ImageSequence, ImageWriter
 from av_perception.recording import Recording, RecordingInfo, RecordingWriter, TruthTable
 
 RATE, WIDTH, HEIGHT = 16000, 64, 48
@@ -179,3 +180,20 @@ def test_sound_without_samples_is_refused(tmp_path):
     soundfile.write(tmp_path / 'audio.wav', np.zeros((0, 4)), 16000)
     with pytest.raises(UserError, match='0 samples'):
         Recording.open(tmp_path)
+
+
+@pytest.mark.parametrize('missing, whole', [(3, True), (40, False)])
+def test_a_video_whose_header_counts_too_many_images_ends_early(tmp_path, monkeypatch, missing, whole):
+    """Regression: one image fewer than the header says, as foreign encoders write it, lost all results at the end."""
+    path = tmp_path / 'left.mp4'
+    writer = ImageWriter(path, (64, 48), 25.0)
+    for k in range(20):
+        writer.write(np.full((48, 64, 3), 10 * k, np.uint8))
+    writer.close()
+    sequence = ImageSequence(path)
+    sequence.length += missing
+    if whole:
+        assert len(list(sequence)) == 20
+    else:
+        with pytest.raises(UserError, match='cut short'):
+            list(sequence)

@@ -10,6 +10,8 @@ import numpy as np
 
 from av_perception.errors import UserError
 
+MISCOUNTED = 5   # images that a video may end earlier than its header says: the number there is often an estimate
+
 
 class ImageSequence:
     """Images of one camera in order. `length` images of `size` (width, height) pixels."""
@@ -105,6 +107,8 @@ def _decode_video(path: Path, length: int) -> Iterator[np.ndarray]:
     try:
         for index in range(length):
             readable, image = capture.read()
+            if not readable and length - index <= MISCOUNTED:
+                return
             if not readable:
                 raise UserError(f'{path} is cut short: image {index} of {length} cannot be decoded')
             yield image

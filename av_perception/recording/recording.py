@@ -115,7 +115,10 @@ class Recording:
             return
         rights = iter(self._right) if self._right is not None else None
         for index, left in enumerate(self._left):
-            yield index, self.video_start_s + index / self.frame_rate, left, None if rights is None else next(rights)
+            right = None if rights is None else next(rights, None)
+            if rights is not None and right is None:   # the right video ends a few images earlier than its header said
+                return
+            yield index, self.video_start_s + index / self.frame_rate, left, right
 
 
 class RecordingWriter:

@@ -23,7 +23,7 @@ def simulated_recording(scene_name: str, seed: int | None = None, progress=lambd
     seed: None takes the scene's own. progress(fraction, text). Raises UserError for a malformed scene or missing assets.
     """
     scene = load_scene(scene_name)
-    key = hashlib.sha256(repr((FORMAT, __version__, asdict(scene), seed)).encode()).hexdigest()[:12]
+    key = hashlib.sha256(repr((FORMAT, __version__, asdict(scene), asdict(scene.load_head()), _contents(scene), seed)).encode()).hexdigest()[:12]
     folder = cache_directory() / 'scenes' / f'{Path(scene_name).stem}-{key}'
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _lock(folder.with_suffix('.lock')):
@@ -33,6 +33,12 @@ def simulated_recording(scene_name: str, seed: int | None = None, progress=lambd
             simulate(scene, partial, seed=seed, progress=progress)
             partial.rename(folder)
     return Recording.open(folder)
+
+
+def _contents(scene) -> list[str]:
+    """Digests of the files that the talkers name: an edited voice or photograph is another scene."""
+    files = [Path(name) for talker in scene.talkers for name in (talker.voice, talker.photo, talker.clip) if name]
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()]
 
 
 @contextlib.contextmanager

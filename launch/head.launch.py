@@ -4,7 +4,7 @@ from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import EqualsSubstitution, LaunchConfiguration, NotEqualsSubstitution
+from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -27,8 +27,8 @@ def condition(node):
     """Sensors start when they are ours, what builds on them unless the head lacks them."""
     if not node.needs:
         return None
-    choice = LaunchConfiguration(node.needs)
-    return IfCondition(EqualsSubstitution(choice, 'ours') if node.sensor else NotEqualsSubstitution(choice, 'none'))
+    wanted = "' == 'ours'" if node.sensor else "' != 'none'"
+    return IfCondition(PythonExpression(["'", LaunchConfiguration(node.needs), wanted]))
 
 
 def generate_launch_description():

@@ -21,19 +21,13 @@ class LaunchConfiguration:
 
 
 @dataclass
-class EqualsSubstitution:
-    left: object
-    right: object
-    negated: bool = False
-
-
-def NotEqualsSubstitution(left, right):   # noqa: N802, named as in launch
-    return EqualsSubstitution(left, right, negated=True)
+class PythonExpression:
+    parts: list
 
 
 @dataclass
 class IfCondition:
-    predicate: EqualsSubstitution
+    predicate: PythonExpression
 
 
 @dataclass
@@ -102,8 +96,7 @@ def _modules() -> dict:
         module('launch.actions', DeclareLaunchArgument=DeclareLaunchArgument, IncludeLaunchDescription=IncludeLaunchDescription,
                SetEnvironmentVariable=SetEnvironmentVariable),
         module('launch.launch_description_sources', PythonLaunchDescriptionSource=lambda path: path),
-        module('launch.substitutions', LaunchConfiguration=LaunchConfiguration, EqualsSubstitution=EqualsSubstitution,
-               NotEqualsSubstitution=NotEqualsSubstitution),
+        module('launch.substitutions', LaunchConfiguration=LaunchConfiguration, PythonExpression=PythonExpression),
         module('launch.conditions', IfCondition=IfCondition),
         module('launch_ros'), module('launch_ros.actions', Node=Node),
         module('launch_ros.parameter_descriptions', ParameterValue=ParameterValue))}
@@ -125,10 +118,7 @@ def resolve(path: Path, given: dict | None = None) -> tuple[list[Process], dict]
         return string.lower() == 'true' if value.value_type is bool else value.value_type(string)
 
     def holds(condition):
-        if condition is None:
-            return True
-        predicate = condition.predicate
-        return (text(predicate.left) == text(predicate.right)) != predicate.negated
+        return condition is None or eval(''.join(text(part) for part in condition.predicate.parts))
 
     for entity in description.entities:
         if isinstance(entity, DeclareLaunchArgument):

@@ -130,3 +130,10 @@ def test_a_malformed_scene_is_named(tmp_path, capsys):
 def test_the_profiles_that_ship_are_valid():
     for path in sorted((share_directory() / 'config' / 'heads').glob('*.yaml')):
         assert load_head(path.stem).name == path.stem
+
+
+@pytest.mark.parametrize('arguments, message', [(['--plot', 'x.png'], 'no truth.csv'), (['-o', '/nowhere/tracks.csv'], '/nowhere')])
+def test_track_says_before_the_work_what_it_cannot_write(foreign, capsys, arguments, message):
+    """Regression: a plot without truth, or a folder that is not there, was a failure after all the work."""
+    assert main(['track', str(foreign), *arguments]) == 2
+    assert message in capsys.readouterr().err

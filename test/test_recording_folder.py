@@ -197,3 +197,20 @@ def test_a_video_whose_header_counts_too_many_images_ends_early(tmp_path, monkey
     else:
         with pytest.raises(UserError, match='cut short'):
             list(sequence)
+
+
+def test_videos_whose_headers_disagree_a_little_are_one_pair(tmp_path, monkeypatch):
+    """Regression: estimated counts that differ between left and right refused the whole recording."""
+    from av_perception.recording import images
+    counts = iter([20, 22])
+    probe = images._probe_video
+    for side in ('left', 'right'):
+        writer = ImageWriter(tmp_path / f'{side}.mp4', (640, 480), 25.0)
+        for k in range(20):
+            writer.write(np.full((480, 640, 3), 10 * k, np.uint8))
+        writer.close()
+    (tmp_path / 'recording.yaml').write_text('{head: simulated, sample_rate: 16000, audio_start: 0.0, frame_rate: 25.0, video_start: 0.0}')
+    soundfile.write(tmp_path / 'audio.wav', np.zeros((1600, 4)), 16000)
+    monkeypatch.setattr(images, '_probe_video', lambda path: (next(counts), *probe(path)[1:]))
+    recording = Recording.open(tmp_path)
+    assert recording.num_frames == 20 and len(list(recording.images())) == 20

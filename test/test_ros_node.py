@@ -102,7 +102,10 @@ def test_a_failed_configuration_says_why_in_one_line(spin):
     make, _ = spin
     toy = make(ToyNode, parameter_overrides=[RosParameter('mode', value='bad')])
     assert not toy.start()
-    assert toy.failure == 'the mode is bad: choose good'
+    assert toy.refusal == 'the mode is bad: choose good'
+    assert toy.failure is None, 'a life-cycle manager may try again'
+    toy.set_parameters([RosParameter('mode', value='good')])
+    assert toy.start()
 
 
 @pytest.mark.parametrize('name, value', [('gain', 2.0), ('gain', 'loud'), ('mode', 'ugly')])

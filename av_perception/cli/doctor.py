@@ -109,7 +109,7 @@ def check_sensors(head_name: str) -> list[Finding]:
             findings.append(Finding('sound card', False if head_name else None, str(error)))
     if head.camera is not None:
         try:
-            CameraDevices('0', '1' if head.camera.baseline else '', head.camera)
+            CameraDevices('0', '1' if head.camera.baseline else '', head.camera).close()
             findings.append(Finding('cameras', True, f'{head.camera.width}x{head.camera.height}'))
         except UserError as error:
             findings.append(Finding('cameras', False if head_name else None, str(error)))

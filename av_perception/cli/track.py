@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from av_perception.cli.output import check_writable, write_json
+from av_perception.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +35,12 @@ def run(options: argparse.Namespace) -> int:
     from av_perception.recording import Recording
     from av_perception.recording.collect import collect_tracks
 
-    check_writable(options.json)
+    for path in (options.json, options.output, options.plot):
+        check_writable(path)
     cv2.setNumThreads(1)
     recording = Recording.open(options.recording)
+    if options.plot and recording.truth is None:
+        raise UserError(f'--plot compares with the truth, and {options.recording} has no truth.csv')
     acoustic_map = None
     if options.map:
         acoustic_map = AcousticMap.load(options.map)

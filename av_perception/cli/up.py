@@ -45,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
     if options.source != 'device':
         arguments['start_time'] = time.time() + 10.0   # every process needs a moment to start; sound and image must start together
     environment = prepare_environment(dict(os.environ), network=options.network)
-    with GraphRunner(nodes_for(head, truth=options.source == 'simulated'), arguments, options.namespace, options.params_file, log_level=options.log_level, environment=environment) as graph:
+    nodes = nodes_for(head, truth=options.source == 'simulated')
+    with GraphRunner(nodes, arguments, options.namespace, options.params_file, log_level=options.log_level, environment=environment) as graph:
         try:
             while not (ended := graph.failed()):
                 time.sleep(0.3)

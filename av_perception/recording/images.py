@@ -25,6 +25,7 @@ class ImageSequence:
         else:
             self._files = None
             self.length, width, height = _probe_video(path)
+        self.is_video = self._files is None
         self.size = (width, height)
 
     def __iter__(self) -> Iterator[np.ndarray]:

@@ -23,7 +23,7 @@ import yaml
 from av_perception.config import config_from_mapping, read_yaml
 from av_perception.errors import UserError
 from av_perception.heads import HeadProfile, load_head
-from av_perception.recording.images import ImageSequence, ImageWriter, find_images
+from av_perception.recording.images import MISCOUNTED, ImageSequence, ImageWriter, find_images
 from av_perception.recording.tables import TruthTable
 
 DEFAULT_FRAME_RATE = 25.0
@@ -62,7 +62,7 @@ class Recording:
         self.num_channels, self.num_samples = sound.channels, sound.frames
         self.frame_rate = info.frame_rate or (head.camera.frame_rate if head.camera else DEFAULT_FRAME_RATE)
         self.video_start_s = info.audio_start if info.video_start is None else info.video_start
-        self.num_frames = left.length if left else 0
+        self.num_frames = min(images.length for images in (left, right) if images) if left else 0
         self.truth = TruthTable.read(folder / 'truth.csv') if (folder / 'truth.csv').exists() else None
 
     @classmethod
@@ -226,5 +226,5 @@ def _check_images(folder: Path, info: RecordingInfo, head: HeadProfile, left: Im
         if images.size != (head.camera.width, head.camera.height):
             raise UserError(f'{images.path} has {images.size[0]}x{images.size[1]} images, the head profile {head.name} says '
                             f'{head.camera.width}x{head.camera.height}')
-    if right is not None and right.length != left.length:
+    if right is not None and abs(right.length - left.length) > (MISCOUNTED if left.is_video and right.is_video else 0):
         raise UserError(f'{folder}: {left.length} left images but {right.length} right ones')

@@ -36,7 +36,8 @@ class PerceptionNode(LifecycleNode):
     def __init__(self, **options):
         super().__init__(self.NAME, **options)
         self.is_active = False
-        self.failure: str | None = None
+        self.failure: str | None = None   # why a running node cannot go on: ends the process
+        self.refusal: str | None = None   # why the last transition failed: a life-cycle manager may try again
         parameters.declare(self, (*self.PARAMETERS, AUTOSTART))
         self.diagnostics = Diagnostics(self)
         self._subscriptions_made, self._timers_made, self._publishers_made = [], [], []
@@ -87,8 +88,11 @@ class PerceptionNode(LifecycleNode):
     # ---- life cycle
 
     def on_configure(self, state: State) -> TransitionCallbackReturn:
-        """Life-cycle transition; a failure is logged as one line and kept in `failure`."""
-        return self._attempt(self.configure)
+        """Life-cycle transition; why it fails is logged as one line and kept in `refusal`."""
+        result = self._attempt(self.configure)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self._discard_publishers()
+        return result
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
         """Life-cycle transition."""
@@ -105,8 +109,7 @@ class PerceptionNode(LifecycleNode):
 
     def on_cleanup(self, state: State) -> TransitionCallbackReturn:
         """Life-cycle transition."""
-        while self._publishers_made:
-            self.destroy_publisher(self._publishers_made.pop())
+        self._discard_publishers()
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: State) -> TransitionCallbackReturn:
@@ -115,16 +118,20 @@ class PerceptionNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def start(self) -> bool:
-        """Configure and activate. False when either failed; `failure` says why."""
+        """Configure and activate. False when either failed; `refusal` says why."""
         success = TransitionCallbackReturn.SUCCESS
         return self.trigger_configure() == success and self.trigger_activate() == success
+
+    def _discard_publishers(self) -> None:
+        while self._publishers_made:
+            self.destroy_publisher(self._publishers_made.pop())
 
     def _attempt(self, step) -> TransitionCallbackReturn:
         try:
             step()
         except UserError as error:
-            self.failure = str(error)
-            self.get_logger().error(self.failure)
+            self.refusal = str(error)
+            self.get_logger().error(self.refusal)
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 

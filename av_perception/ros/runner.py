@@ -40,14 +40,18 @@ class GraphRunner:
         self.stop()
 
     def start(self, node: NodeDescription) -> None:
-        """Start one node's process in a group of its own, so that Ctrl-C reaches it through us only."""
+        """Start one node's process."""
         values = {k: self._arguments[k] for k in node.arguments if k in self._arguments} | self._overrides.get(node.name, {})
         parameters = [word for name, value in values.items() for word in ('-p', f'{name}:={_yaml(value)}')]
-        command = ['nice', '-n', str(node.niceness), sys.executable, '-m', node.module, '--ros-args', *self._ros_arguments, *parameters]
-        output = None if self._log_folder is None else open(self.log_file(node.name), 'wb')
+        self.start_module(node.name, node.module, ['--ros-args', *self._ros_arguments, *parameters], node.niceness)
+
+    def start_module(self, name: str, module: str, arguments: list[str], niceness: int = 0) -> None:
+        """Start a Python module as one more process, in a group of its own, so that Ctrl-C reaches it through us only."""
+        command = ['nice', '-n', str(niceness), sys.executable, '-m', module, *arguments]
+        output = None if self._log_folder is None else open(self.log_file(name), 'wb')
         try:
-            self.processes[node.name] = subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                                         start_new_session=True)
+            self.processes[name] = subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                                    start_new_session=True)
         finally:
             if output is not None:
                 output.close()

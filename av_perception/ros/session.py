@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +24,7 @@ TAIL_S = 1.0   # the last image needs a moment to travel through the graph
 @dataclass(frozen=True)
 class SessionResult:
     """What the graph said. frames: tracks and speaking status per stamp; origin_ns: the ROS time of second 0 of the recording;
-    latency_ms: from each image's stamp to the arrival of its speaking status; exit_statuses: of the nodes, after SIGINT."""
+    latency_ms: from each image's stamp to the arrival of its speaking status; exit_statuses: of the nodes and the bag's recorder, after SIGINT."""
 
     frames: list[tuple[TrackFrame, SpeakingFrame]]
     origin_ns: int
@@ -53,9 +50,10 @@ def play_through_graph(recording: Recording, log_folder: Path, bag: Path | None 
     overrides = {name: {'autostart': False} for name in sensors}
     progress(0.0, 'starting the nodes')
     with GraphObserver(domain_id=domain_id) as observer, \
-            GraphRunner(nodes, arguments, overrides=overrides, log_folder=log_folder, environment=environment) as graph, \
-            BagProcess(bag, log_folder, environment):
-        _wait_until_up(observer, graph, sensors, progress)
+            GraphRunner(nodes, arguments, overrides=overrides, log_folder=log_folder, environment=environment) as graph:
+        if bag is not None:
+            graph.start_module('bag_recorder', 'av_perception.cli.main', ['record', '-o', str(bag)], niceness=10)
+        _wait_until_up(observer, graph, [n.name for n in nodes], sensors, progress)
         origin_ns = observer.start_together(sensors)
         _wait_until_played(observer, graph, origin_ns, recording.duration_s, progress)
         exit_statuses = graph.stop()
@@ -63,14 +61,14 @@ def play_through_graph(recording: Recording, log_folder: Path, bag: Path | None 
         return SessionResult(observer.frames(), origin_ns, latency_ms, len(observer.truth_stamps), exit_statuses, observer.diagnostics)
 
 
-def _wait_until_up(observer: GraphObserver, graph: GraphRunner, sensors: list[str], progress) -> None:
+def _wait_until_up(observer: GraphObserver, graph: GraphRunner, names: list[str], sensors: list[str], progress) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    for number, name in enumerate(graph.processes):
+    for number, name in enumerate(names):
         wanted = State.PRIMARY_STATE_UNCONFIGURED if name in sensors else State.PRIMARY_STATE_ACTIVE
         if not observer.wait_for_state(name, wanted, deadline, alive=lambda: not graph.failed()):
             _raise_failed(graph)
             raise UserError(f'the node {name} did not start within {START_TIMEOUT_S:.0f} s; see {graph.log_file(name)}')
-        progress(0.0, f'{number + 1} of {len(graph.processes)} nodes are up')
+        progress(0.0, f'{number + 1} of {len(names)} nodes are up')
 
 
 def _wait_until_played(observer: GraphObserver, graph: GraphRunner, origin_ns: int, duration_s: float, progress) -> None:
@@ -91,27 +89,3 @@ def _summary(observer: GraphObserver) -> str:
     latest = observer.speaking[max(observer.speaking)]
     speaking = [str(s.id) for s in latest.statuses if s.speaking]
     return f'{len(latest.statuses)} people, ' + (f'speaking: {", ".join(speaking)}' if speaking else 'nobody speaks')
-
-
-class BagProcess:
-    """`av-perception record` as a process, for the time of a session; does nothing without a folder."""
-
-    def __init__(self, folder: Path | None, log_folder: Path, environment: dict):
-        self._folder, self._log, self._environment = folder, log_folder / 'bag_recorder.log', environment
-        self._process = None
-
-    def __enter__(self) -> BagProcess:
-        if self._folder is not None:
-            self._log.parent.mkdir(parents=True, exist_ok=True)
-            with open(self._log, 'wb') as log:
-                self._process = subprocess.Popen(['nice', '-n', '10', sys.executable, '-m', 'av_perception.cli.main', 'record', '-o', str(self._folder)],
-                                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=self._environment)
-        return self
-
-    def __exit__(self, *_) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
-            try:
-                self._process.wait(15.0)
-            except subprocess.TimeoutExpired:
-                self._process.kill()

@@ -91,5 +91,3 @@ class Pacer:
                 self._on_error(error)
             return
         self._on_end()
-
-

@@ -23,12 +23,13 @@ def simulated_recording(scene_name: str, seed: int | None = None, progress=lambd
     seed: None takes the scene's own. progress(fraction, text). Raises UserError for a malformed scene or missing assets.
     """
     scene = load_scene(scene_name)
-    key = hashlib.sha256(repr((FORMAT, __version__, asdict(scene), asdict(scene.load_head()), _contents(scene), seed)).encode()).hexdigest()[:12]
-    folder = cache_directory() / 'scenes' / f'{Path(scene_name).stem}-{key}'
+    content = (FORMAT, __version__, asdict(scene), asdict(scene.load_head()), _contents(scene), seed)
+    name = f'{Path(scene_name).stem}-{hashlib.sha256(repr(content).encode()).hexdigest()[:12]}'
+    folder = cache_directory() / 'scenes' / name
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(folder.with_suffix('.lock')):
+    with _lock(folder.with_name(f'{name}.lock')):
         if not folder.is_dir():
-            partial = folder.with_suffix('.partial')
+            partial = folder.with_name(f'{name}.partial')
             shutil.rmtree(partial, ignore_errors=True)
             simulate(scene, partial, seed=seed, progress=progress)
             partial.rename(folder)
@@ -36,8 +37,10 @@ def simulated_recording(scene_name: str, seed: int | None = None, progress=lambd
 
 
 def _contents(scene) -> list[str]:
-    """Digests of the files that the talkers name: an edited voice or photograph is another scene."""
-    files = [Path(name) for talker in scene.talkers for name in (talker.voice, talker.photo, talker.clip) if name]
+    """Digests of the files that the talkers name, and of the sound beside a clip: an edited voice or photograph is another scene."""
+    named = [Path(name) for talker in scene.talkers for name in (talker.voice, talker.photo, talker.clip) if name]
+    files = [path for path in named if path.is_absolute()]   # the others are names of assets
+    files += [clip.with_suffix(suffix) for talker in scene.talkers if talker.clip for clip in [Path(talker.clip)] for suffix in ('.wav', '.flac')]
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()]
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.geometry import RigidTransform
 from av_perception.heads.profile import HeadProfile
 from av_perception.tracking.gaussian import congruence, symmetrise
 from av_perception.tracking.state_space import LinearMap, Measurements, Prediction

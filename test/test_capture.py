@@ -205,7 +205,7 @@ def test_a_camera_gone_while_inactive_fails_the_activation(camera_node, fake_cam
     assert camera_node.trigger_deactivate() == SUCCESS
     fake_camera.absent = (1,)
     assert camera_node.trigger_activate() != SUCCESS
-    assert "camera '1'" in camera_node.failure and not fake_camera.busy
+    assert "camera '1'" in camera_node.refusal and camera_node.failure is None and not fake_camera.busy
 
 
 # ---- sound

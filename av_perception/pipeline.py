@@ -15,7 +15,8 @@ from av_perception.recording.timing import image_stamp_ns, sample_stamp_ns
 from av_perception.tracking.diarisation import SpeakingConfig, SpeakingFilter
 from av_perception.tracking.frame_assembler import FrameAssembler, FrameAssemblerConfig
 from av_perception.tracking.tracker import Tracker, TrackerConfig
-from av_perception.vision.frontend import BadImage, VisualFrontEnd, VisualFrontEndConfig
+from av_perception.vision.frontend import VisualFrontEnd, VisualFrontEndConfig
+from av_perception.vision.image_check import BadImage
 
 CHUNK_S = 0.016
 START_NS = 1_000_000_000   # stamp of second 0: a stamp of 0 would mean 'never'

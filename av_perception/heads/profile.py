@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from av_perception.config import config_from_mapping, read_yaml
+from av_perception.errors import UserError
 from av_perception.geometry import BODY_FROM_OPTICAL, RigidTransform
+from av_perception.heads.calibration import CameraCalibration, rectified_geometry
 from av_perception.paths import resolve_resource
 
 Vector3 = tuple[float, float, float]
@@ -59,6 +62,8 @@ class MicrophoneArray:
 class CameraGeometry:
     """A rectified camera or stereo pair. focal, center [px]; baseline [m] to the right camera, 0 with one camera.
 
+    calibration: the camera_info YAML files of the camera, or of left and right; the images are then raw and rectified by them. In a head
+    profile they stand in place of width, height, focal, center and baseline, with paths relative to the profile's folder.
     position [m] and orientation_rpy_deg place the left camera's body frame (x forward, y left, z up) in the head's base frame.
     """
 
@@ -71,6 +76,7 @@ class CameraGeometry:
     position: Vector3 = (0.0, 0.0, 0.0)
     orientation_rpy_deg: Vector3 = (0.0, 0.0, 0.0)
     frame_rate: float = 25.0
+    calibration: tuple[str, ...] = ()
 
     def __post_init__(self):
         if min(self.width, self.height) < 16:
@@ -123,7 +129,27 @@ class HeadProfile:
 def load_head(name_or_path: str) -> HeadProfile:
     """A shipped profile by name (`simulated`) or a YAML file by path. Raises UserError."""
     path = resolve_resource(name_or_path, 'heads')
-    return config_from_mapping(HeadProfile, read_yaml(path), f'head profile {path}')
+    where = f'head profile {path}'
+    return config_from_mapping(HeadProfile, _with_calibration(read_yaml(path), path.parent, where), where)
+
+
+def _with_calibration(mapping: dict, folder: Path, where: str) -> dict:
+    """The profile with what its camera's calibration files say of the rectified images filled in."""
+    camera = mapping.get('camera')
+    if not isinstance(camera, dict) or not camera.get('calibration'):
+        return mapping
+    names = camera['calibration']
+    if not isinstance(names, list) or not 1 <= len(names) <= 2 or not all(isinstance(name, str) for name in names):
+        raise UserError(f'{where}: camera.calibration must list the camera_info files of the left and, with two cameras, of the right one')
+    files = [str((folder / name).resolve()) for name in names]
+    try:
+        known = rectified_geometry(tuple(CameraCalibration.read(file) for file in files))
+    except ValueError as error:
+        raise UserError(f'{where}: {error}') from error
+    twice = [name for name in known if name in camera]
+    if twice:
+        raise UserError(f'{where}: camera.{twice[0]} and camera.calibration both say it: remove camera.{twice[0]}')
+    return {**mapping, 'camera': {**camera, **known, 'calibration': files}}
 
 
 def _require_finite(config, *names: str) -> None:

@@ -1,5 +1,6 @@
-"""Learn the acoustic map of a head: from direction to what its microphones hear.
+"""Learn the acoustic map of a head, from direction to what its microphones hear, or calibrate its two cameras.
 
+  av-perception calibrate stereo --left 'left*.jpg' --right 'right*.jpg' --board 9x6 --square 0.025 -o my_head     see its own --help
   av-perception calibrate acoustic --head my_head.yaml -o my_head_map.npz     from the geometry, free field, a few seconds
 
 The tracker learns the same map by itself when it is given none; a file fixes it. It names its geometry and STFT, and a node refuses another head's.
@@ -11,6 +12,7 @@ import argparse
 import time
 from pathlib import Path
 
+from av_perception.cli import calibrate_stereo
 from av_perception.cli.output import check_writable, write_json
 
 
@@ -21,10 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     acoustic.add_argument('--head', required=True, help='head profile: a name of config/heads or the path of a YAML file')
     acoustic.add_argument('-o', '--output', type=Path, required=True, help='file to write (.npz)')
     acoustic.add_argument('--json', type=Path, help='write what was learnt to this file')
+    acoustic.set_defaults(calibrate=_learn_acoustic_map)
+    calibrate_stereo.add_parser(what)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Learn and save."""
+    """Calibrate what was named."""
+    return options.calibrate(options)
+
+
+def _learn_acoustic_map(options: argparse.Namespace) -> int:
     from av_perception.audio.frontend import AudioFrontEndConfig
     from av_perception.audio.learning import AcousticMapConfig, learn_free_field_map
     from av_perception.errors import UserError

@@ -118,11 +118,12 @@ class CameraDevices(VideoCaptures):
 
         Raises UserError when a camera stops to deliver.
         """
-        last_ns = None
+        last = None
         for item in self._read(now_ns):
-            if last_ns is not None:
-                self.counters['missed'] += max(0, round(1e-9 * (item[1] - last_ns) * self._camera.frame_rate) - 1)
-            last_ns = item[1]
+            if last is not None:
+                periods = round(1e-9 * (item[1] - last[1]) * self._camera.frame_rate)
+                self.counters['missed'] += max(0, periods - (item[0] - last[0]))
+            last = item[:2]
             yield item
         if self._captures:
             raise UserError('the camera stopped to deliver images: check its cable and whether another program uses it')

@@ -23,6 +23,7 @@ COMMANDS = (   # every input is wrong too: a verb that works first complains of 
     ['evaluate', 'nowhere.csv', 'nowhere'],
     ['localize', 'nowhere'],
     ['calibrate', 'acoustic', '--head', 'toaster', '-o', 'map.npz'],
+    ['calibrate', 'stereo', '--left', 'nowhere', '--right', 'nowhere', '--board', '9x6', '--square', '0.025', '-o', 'calibration'],
     ['benchmark', 'tracker', '--head', 'toaster'],
     ['benchmark', 'vision', '--head', 'toaster'],
 )

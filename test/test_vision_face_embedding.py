@@ -52,7 +52,7 @@ def test_without_a_package_faces_are_not_described(monkeypatch):
         make_face_embedder(FaceEmbedderConfig('dlib'))
 
 
-@pytest.mark.parametrize('wrong', [{'kind': 'other'}, {'kind': 'onnx'}, {'faces_per_image': 0}, {'min_face_px': -1.0}])
+@pytest.mark.parametrize('wrong', [{'kind': 'other'}, {'kind': 'onnx'}, {'every': 0}, {'min_face_px': -1.0}])
 def test_bad_configurations_are_refused(wrong):
     with pytest.raises(ValueError):
         FaceEmbedderConfig(**wrong)

@@ -52,7 +52,7 @@ def test_over_many_draws_the_covariance_fits_the_errors():
     for draw in range(60):
         depth = 2.0 * random.uniform(0.9, 1.1)
         images = bgr(textured_pair(BOX, CAMERA.disparity(depth), random, noise=8.0))
-        jitter = random.normal(0, np.hypot(config.center_spread * BOX[2], config.center_noise_px), 2)
+        jitter = random.normal(0, config.center_std_px(BOX[2]), 2)
         face, = front_end([BOX + [*jitter, 0, 0]]).process(draw, *images).faces
         error = face.position - depth * center
         result.append(error @ np.linalg.solve(face.covariance, error))
@@ -234,7 +234,9 @@ def described(visual, index):
 def test_faces_take_turns_to_be_described():
     boxes = [BOX + [60 * k, 0, 0, 0] for k in (2, 0, 1)] + [[100, 100, 20, 26], [0, 200, 40, 50]]   # the last two: too small, cut off
     visual = VisualFrontEnd(VisualFrontEndConfig(), CAMERA, detector=PlantedDetector(boxes), embedder=CountingEmbedder())
-    assert [described(visual, index) for index in range(4)] == [[300.0], [360.0], [420.0], [300.0]]
-    both = VisualFrontEndConfig(embedder=FaceEmbedderConfig(faces_per_image=2))
-    visual = VisualFrontEnd(both, CAMERA, detector=PlantedDetector(boxes[:1]), embedder=CountingEmbedder())
-    assert [described(visual, index) for index in range(2)] == [[420.0], [420.0]]
+    assert [described(visual, index) for index in range(7)] == [[300.0], [], [360.0], [], [420.0], [], [300.0]]
+
+
+def test_nobody_is_described_who_is_too_small():
+    visual = VisualFrontEnd(VisualFrontEndConfig(), CAMERA, detector=PlantedDetector([[100, 100, 20, 26]]), embedder=CountingEmbedder())
+    assert [described(visual, index) for index in range(2)] == [[], []]

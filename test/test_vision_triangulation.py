@@ -55,12 +55,17 @@ def test_the_covariance_is_that_of_numerical_derivatives():
 
     at = np.array([0.0, 0.0, CAMERA.disparity(HEAD[2])])
     jacobian = np.column_stack([(position(at + step) - position(at - step)) / 2e-4 for step in np.eye(3) * 1e-4])
-    center = (config.center_spread * box[2]) ** 2 + config.center_noise_px ** 2
+    center = config.center_std_px(box[2]) ** 2
     ray = HEAD / np.linalg.norm(HEAD)
     expected = jacobian @ np.diag([center, center, variance]) @ jacobian.T + 0.01 ** 2 * np.outer(ray, ray)
     _, covariance = locate(box, DisparityMatch(at[2], variance, 0.99), CAMERA, config)
     # The offset's direction is taken as fixed in the analytic Jacobian: worth some 0.1 %.
     np.testing.assert_allclose(covariance, expected, rtol=5e-3, atol=1e-3 * expected.max())
+
+
+def test_the_centre_of_small_faces_is_less_certain():
+    config = TriangulationConfig(center_spread=0.02, center_noise_px=1.0, small_face_px=30.0)
+    assert config.center_std_px(30.0) == pytest.approx(np.hypot(0.6, 1.0)) and config.center_std_px(15.0) == pytest.approx(np.hypot(0.3, 2.0))
 
 
 def draws(count, seed, with_match):
@@ -69,7 +74,7 @@ def draws(count, seed, with_match):
     for _ in range(count):
         head = np.array([random.uniform(-0.5, 0.5), random.uniform(-0.3, 0.3), random.uniform(1, 3)])
         box = box_of(head)
-        spread = np.hypot(CONFIG.center_spread * box[2], CONFIG.center_noise_px)
+        spread = CONFIG.center_std_px(box[2])
         box[:2] += random.normal(0, spread, 2)
         match = None
         if with_match:

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.markup import escape
     from rich.table import Table
     check_writable(options.json)
-    findings = [*check_packages(), *check_ros(), check_detector(), *check_sensors(options.head)]
+    findings = [*check_packages(), *check_ros(), *check_models(), *check_sensors(options.head)]
     if options.graph:
         findings += check_graph()
     table = Table('', 'what', 'finding')
@@ -84,14 +84,20 @@ def check_ros() -> list[Finding]:
     return findings
 
 
-def check_detector() -> Finding:
-    """The face detector's model."""
-    try:
-        from av_perception.vision.face_detector import CenterFaceDetector
-        CenterFaceDetector()
-    except UserError as error:
-        return Finding('face detector', False, str(error))
-    return Finding('face detector', True, 'CenterFace')
+def check_models() -> list[Finding]:
+    """The models of the face detectors and of the face embedding."""
+    from av_perception.vision.face_detector import FaceDetectorConfig, make_face_detector
+    from av_perception.vision.face_embedding import FaceEmbedderConfig, make_face_embedder
+    findings = []
+    for what, make, absent in (('face detector CenterFace', lambda: make_face_detector(FaceDetectorConfig()), False),
+                               ('face detector BlazeFace', lambda: make_face_detector(FaceDetectorConfig('blazeface')), None),
+                               ('face embedding', lambda: make_face_embedder(FaceEmbedderConfig('dlib')), None)):
+        try:
+            make()
+            findings.append(Finding(what, True, 'found'))
+        except UserError as error:
+            findings.append(Finding(what, absent, str(error)))
+    return findings
 
 
 def check_sensors(head_name: str) -> list[Finding]:

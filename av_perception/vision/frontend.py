@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import cv2
@@ -42,7 +43,7 @@ class VisualFrontEnd:
 
     counters: 'images'; 'faces'; 'without_disparity', faces of pairs whose range had to come from their size; 'over_exposed', images that
     were looked at although most of them is white; 'upside_down', faces and images that stand on their heads: they are left out.
-    embedding_size: 0 when faces are not described.
+    embedding_size: 0 when faces are not described. times_ms: how long each stage of the last image took.
     calibrations: of the left or of both cameras, for raw images; else by the files of the head profile, and without those the images are
     taken as rectified. Raises UserError when a file is missing. detector, embedder: given by tests, else made from the configuration.
     """
@@ -56,6 +57,7 @@ class VisualFrontEnd:
         self._rectifiers = rectifiers_of(camera, calibrations)
         self.embedding_size = self._embedder.size
         self._turn, self._without_faces = 0, 0
+        self.times_ms: dict[str, float] = {}
         stereo = camera.baseline > 0
         self._matcher = StereoMatcher(config.matching, camera, config.triangulation.face_width_m) if stereo else None
         self.counters = {'images': 0, 'faces': 0, 'without_disparity': 0, 'over_exposed': 0, 'upside_down': 0}
@@ -72,17 +74,24 @@ class VisualFrontEnd:
 
         Raises BadImage for images that are empty, of another size than the camera's, not 8-bit, not finite, constant or white all over.
         """
+        clock = _StageClock()
         left = self._prepared(left_bgr, 'left')
         right = None if right_bgr is None or self._matcher is None else self._prepared(right_bgr, 'right')
+        clock.lap('preparation')
         found = self._usable(self._detector.detect(left))
         self._watch_orientation(left, len(found))
+        clock.lap('detection')
         matches = self._match(left, right, found.boxes)
+        clock.lap('matching')
         embeddings = self._describe(left, found)
+        clock.lap('description')
         faces = tuple(self._face(found, index, matches[index], embeddings[index]) for index in range(len(found)))
         self.counters['images'] += 1
         self.counters['over_exposed'] += is_over_exposed(left)
         self.counters['faces'] += len(faces)
         self.counters['without_disparity'] += 0 if right is None else sum(match is None for match in matches)
+        clock.lap('positions')
+        self.times_ms = clock.times_ms
         return VisualFeatures(stamp_ns, faces)
 
     def _prepared(self, image: np.ndarray, side: str) -> np.ndarray:
@@ -109,14 +118,14 @@ class VisualFrontEnd:
             self.counters['upside_down'] += bool(len(turned) and turned.scores.max() >= TURNED_SCORE)
 
     def _describe(self, image: np.ndarray, found: FaceDetections) -> list[np.ndarray]:
-        """An embedding or (0,) for each face: the faces that are large and whole enough take turns, from left to right."""
+        """An embedding or (0,) for each face: those that are large and whole enough take turns, from left to right."""
         config, embeddings = self._config.embedder, [np.zeros(0)] * len(found)
         fit = [k for k in np.argsort(found.boxes[:, 0], kind='stable')
-               if self.embedding_size and found.boxes[k, 2] >= config.min_face_px and not is_cut_off(found.boxes[k], self._camera)]
-        chosen = [fit[(self._turn + k) % len(fit)] for k in range(min(config.faces_per_image, len(fit)))]
-        self._turn += len(chosen)
-        for k, embedding in zip(chosen, self._embedder.embed(image, found.landmarks[chosen])):
-            embeddings[k] = embedding
+               if found.boxes[k, 2] >= config.min_face_px and not is_cut_off(found.boxes[k], self._camera)]
+        if fit and self.embedding_size and self.counters['images'] % config.every == 0:
+            chosen = fit[self._turn % len(fit)]
+            embeddings[chosen] = self._embedder.embed(image, found.landmarks[chosen:chosen + 1])[0]
+            self._turn += 1
         return embeddings
 
     def _match(self, left: np.ndarray, right: np.ndarray | None, boxes: np.ndarray) -> list:
@@ -129,3 +138,17 @@ class VisualFrontEnd:
         box = found.boxes[index]
         position, covariance = locate_head(box, found.landmarks[index], match, self._camera, self._config.triangulation, self._detector.noise_factor)
         return Face(box, float(found.scores[index]), found.landmarks[index], position, covariance, embedding)
+
+
+class _StageClock:
+    """Times between laps, in milliseconds by stage."""
+
+    def __init__(self):
+        self.times_ms: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """The stage ends now."""
+        now = time.perf_counter()
+        self.times_ms[stage] = 1e3 * (now - self._last)
+        self._last = now

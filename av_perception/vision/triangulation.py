@@ -30,7 +30,8 @@ class TriangulationConfig:
     size_spread: relative standard deviation of a size: 8 % between people, children among them, 5 % of the detector, and as much again for
     what is around the head: CenterFace's boxes depend on it;
     center_spread, center_noise_px: the standard deviation of the box's centre against the head's has a part that grows with the box's
-    width (fraction) and one of the detector's grid [px], added in quadrature;
+    width (fraction) and one of the detector's grid [px], added in quadrature; small_face_px: faces narrower than that are few cells of the
+    grid wide, and the second part grows as they shrink;
     head_depth_offset_m: from the visible face surface to the head centre, along the ray, 0 when the surface itself is wanted, and
     head_depth_spread_m, its standard deviation between people: 4 % of the length of a head.
     """
@@ -38,8 +39,9 @@ class TriangulationConfig:
     face_width_m: float = 0.135
     landmark_span_m: float = 0.0655
     size_spread: float = 0.12
-    center_spread: float = 0.028
-    center_noise_px: float = 1.1
+    center_spread: float = 0.027
+    center_noise_px: float = 0.98
+    small_face_px: float = 28.0
     head_depth_offset_m: float = 0.08
     head_depth_spread_m: float = 0.008
 
@@ -50,10 +52,14 @@ class TriangulationConfig:
             raise ValueError(f'landmark_span_m must lie in 0.01..1 m, not {self.landmark_span_m}')
         if not 0 < self.size_spread < 1 or not 0 < self.center_spread < 1:
             raise ValueError('size_spread and center_spread must lie between 0 and 1')
-        if min(self.center_noise_px, self.head_depth_spread_m) < 0:
-            raise ValueError('center_noise_px and head_depth_spread_m must not be negative')
+        if min(self.center_noise_px, self.small_face_px, self.head_depth_spread_m) < 0:
+            raise ValueError('center_noise_px, small_face_px and head_depth_spread_m must not be negative')
         if not 0 <= self.head_depth_offset_m <= 0.5:
             raise ValueError(f'head_depth_offset_m must lie in 0..0.5 m, not {self.head_depth_offset_m}')
+
+    def center_std_px(self, width_px: float) -> float:
+        """Standard deviation of the centre of a box of this width, on each axis."""
+        return float(np.hypot(self.center_spread * width_px, self.center_noise_px * max(1.0, self.small_face_px / width_px)))
 
 
 def locate_head(box: np.ndarray, landmarks: np.ndarray, match: DisparityMatch | None, camera: CameraGeometry, config: TriangulationConfig,
@@ -69,7 +75,7 @@ def locate_head(box: np.ndarray, landmarks: np.ndarray, match: DisparityMatch | 
     else:
         inverse_depth = match.disparity / (camera.focal[0] * camera.baseline)
         variance = match.variance / (camera.focal[0] * camera.baseline) ** 2
-    center_variance = factor ** 2 * ((config.center_spread * box[2]) ** 2 + config.center_noise_px ** 2)
+    center_variance = (factor * config.center_std_px(box[2])) ** 2
     return _triangulate(box[:2] + box[2:] / 2, center_variance, inverse_depth, variance, camera, config)
 
 

@@ -52,7 +52,7 @@ def test_over_many_draws_the_covariance_fits_the_errors():
     for draw in range(60):
         depth = 2.0 * random.uniform(0.9, 1.1)
         images = bgr(textured_pair(BOX, CAMERA.disparity(depth), random, noise=8.0))
-        jitter = random.normal(0, config.center_std_px(BOX[2]), 2)
+        jitter = random.normal(0, config.center_std_px(BOX[2], 1.0), 2)
         face, = front_end([BOX + [*jitter, 0, 0]]).process(draw, *images).faces
         error = face.position - depth * center
         result.append(error @ np.linalg.solve(face.covariance, error))

@@ -55,7 +55,7 @@ def test_the_covariance_is_that_of_numerical_derivatives():
 
     at = np.array([0.0, 0.0, CAMERA.disparity(HEAD[2])])
     jacobian = np.column_stack([(position(at + step) - position(at - step)) / 2e-4 for step in np.eye(3) * 1e-4])
-    center = config.center_std_px(box[2]) ** 2
+    center = config.center_std_px(box[2], 1.0) ** 2
     ray = HEAD / np.linalg.norm(HEAD)
     expected = jacobian @ np.diag([center, center, variance]) @ jacobian.T + 0.01 ** 2 * np.outer(ray, ray)
     _, covariance = locate(box, DisparityMatch(at[2], variance, 0.99), CAMERA, config)
@@ -65,7 +65,8 @@ def test_the_covariance_is_that_of_numerical_derivatives():
 
 def test_the_centre_of_small_faces_is_less_certain():
     config = TriangulationConfig(center_spread=0.02, center_noise_px=1.0, small_face_px=30.0)
-    assert config.center_std_px(30.0) == pytest.approx(np.hypot(0.6, 1.0)) and config.center_std_px(15.0) == pytest.approx(np.hypot(0.3, 2.0))
+    assert config.center_std_px(30.0, 1.0) == pytest.approx(np.hypot(0.6, 1.0)) and config.center_std_px(15.0, 1.0) == pytest.approx(np.hypot(0.3, 2.0))
+    assert config.center_std_px(60.0, 2.0) == pytest.approx(2 * config.center_std_px(30.0, 1.0)), 'an image scaled down by 2'
 
 
 def draws(count, seed, with_match):
@@ -74,7 +75,7 @@ def draws(count, seed, with_match):
     for _ in range(count):
         head = np.array([random.uniform(-0.5, 0.5), random.uniform(-0.3, 0.3), random.uniform(1, 3)])
         box = box_of(head)
-        spread = CONFIG.center_std_px(box[2])
+        spread = CONFIG.center_std_px(box[2], 1.0)
         box[:2] += random.normal(0, spread, 2)
         match = None
         if with_match:
@@ -144,7 +145,7 @@ def test_sizes_that_contradict_each_other_are_less_certain():
 def test_a_coarse_detector_is_less_certain():
     match = DisparityMatch(CAMERA.disparity(HEAD[2]), 0.01, 0.99)
     fine, coarse = (locate(box_of(HEAD), match, CAMERA, CONFIG, noise_factor=factor)[1] for factor in (1.0, 2.0))
-    np.testing.assert_allclose([coarse[1, 1], coarse[2, 2]], [4 * fine[1, 1], fine[2, 2]], rtol=0.03)   # the range's part stays
+    np.testing.assert_allclose([coarse[1, 1], coarse[2, 2]], [4 * fine[1, 1], fine[2, 2]], rtol=0.05)   # the range's part stays
 
 
 def test_a_face_that_is_cut_off_is_less_certain():

@@ -60,7 +60,7 @@ class PeopleBeforeCamera:
         self._camera = camera
         self._renderer = StereoRenderer(camera, _WALL_M, _EYE_HEIGHT_M, 0)
         sizes = 1 + HEAD_SIZE_SPREAD * norm.ppf((np.arange(_SIZES) + 0.5) / _SIZES)
-        self._people = [_person(name, size) for name in PHOTOGRAPHS for size in sizes]
+        self._people = [_resized(person, size) for person in map(_person, PHOTOGRAPHS) for size in sizes]
 
     def draw(self, index: int, distance_m: float, random: np.random.Generator):
         """(StereoPair, (PEOPLE, 3) head centres [m] in the left optical frame)."""
@@ -128,8 +128,11 @@ class _Errors:
         return Accuracy(rmse, rmse / distance_m, float(np.mean(self._nees)), nees_band(len(self._nees)))
 
 
-def _person(name: str, size: float) -> Cutout:
-    """A photograph of a person whose head is `size` times as large as the mean."""
-    x, y, width, height = PHOTOGRAPHS[name].face
-    face = (x + width / 2 * (1 - 1 / size), y + height / 2 * (1 - 1 / size), width / size, height / size)
-    return cut_out([cv2.imread(str(asset_path(name)))], face, name)[0]
+def _person(name: str) -> Cutout:
+    return cut_out([cv2.imread(str(asset_path(name)))], PHOTOGRAPHS[name].face, name)[0]
+
+
+def _resized(person: Cutout, size: float) -> Cutout:
+    """The same with a head `size` times as large."""
+    texture = cv2.resize(person.texture, None, fx=size, fy=size, interpolation=cv2.INTER_AREA if size < 1 else cv2.INTER_LINEAR)
+    return Cutout(texture, (person.center + 0.5) * size - 0.5, person.face_radii_m * size)

@@ -64,4 +64,4 @@ def _draw_cosines(axes, name: str, separations: list[Separation]) -> None:
     axes.fill_between(size, [s.same_lowest for s in separations], [s.same_mean for s in separations], color=_BLUE, alpha=0.4, lw=0, label='one person')
     axes.fill_between(size, [s.other_mean for s in separations], [s.other_highest for s in separations], color=_ORANGE, alpha=0.4, lw=0, label='two people')
     axes.set(title=f'embeddings by {name}: cosine', xlabel='width of the face [pixels]', ylim=(-0.1, 1.02))
-    axes.legend(frameon=False, loc='center right')
+    axes.legend(frameon=False, loc='center right', bbox_to_anchor=(1.0, 0.63))

@@ -70,19 +70,22 @@ class FaceDetections:
     """The faces of one image, best score first.
 
     boxes: (N, 4) x, y (top left corner), width, height in pixels of the image, not clipped at its border; scores: (N,);
-    landmarks: (N, 5, 2) pixels: right eye, left eye, nose, right and left mouth corner, from the person's own side.
+    landmarks: (N, 5, 2) pixels: right eye, left eye, nose, right and left mouth corner, from the person's own side; input_scale: pixels of the
+    image per pixel of the network's input, whose grid makes the boxes coarse.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     landmarks: np.ndarray
+    input_scale: float = 1.0
 
     def __len__(self) -> int:
         return len(self.scores)
 
 
 class FaceDetector(Protocol):
-    """Finds faces in a (height, width, 3) uint8 BGR image. noise_factor: how much coarser its boxes are than CenterFace's."""
+    """Finds faces in a (height, width, 3) uint8 BGR image. noise_factor: how much coarser its boxes are than CenterFace's
+    from an input of the same size."""
 
     noise_factor: float
 
@@ -125,7 +128,7 @@ class CenterFaceDetector:
         outputs = self._network.run(cv2.dnn.blobFromImage(image_bgr, size=self._size, swapRB=True), CENTERFACE_OUTPUTS)
         found = decode_centerface(*outputs, *self._config.thresholds)
         scale = np.array([image_bgr.shape[1] / self._size[0], image_bgr.shape[0] / self._size[1]])
-        return FaceDetections(found.boxes * np.tile(scale, 2), found.scores, found.landmarks * scale)
+        return FaceDetections(found.boxes * np.tile(scale, 2), found.scores, found.landmarks * scale, float(scale.max()))
 
 
 class BlazeFaceDetector:
@@ -133,7 +136,7 @@ class BlazeFaceDetector:
     (MIT licence; the model is MediaPipe's, Apache-2.0). It marks the mouth's centre only: the corners are placed beside it, in parallel
     to the eyes. Its cells are 13 pixels of a 640x480 image wide, which is how coarse its boxes are."""
 
-    noise_factor = 2.3
+    noise_factor = 1.3
 
     def __init__(self, config: FaceDetectorConfig):
         self._config = config
@@ -155,7 +158,7 @@ class BlazeFaceDetector:
         square = np.zeros((BLAZEFACE_SIZE, BLAZEFACE_SIZE, 3), np.uint8)
         square[:small.shape[0], :small.shape[1]] = small
         found = decode_blazeface(*self._run(square), *self._config.thresholds)
-        return FaceDetections(found.boxes / scale, found.scores, found.landmarks / scale)
+        return FaceDetections(found.boxes / scale, found.scores, found.landmarks / scale, 1 / scale)
 
     def _run(self, square: np.ndarray):
         self._network.setInput(cv2.dnn.blobFromImage(square, 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True))
@@ -165,7 +168,7 @@ class BlazeFaceDetector:
 class YuNetDetector:
     """OpenCV's FaceDetectorYN with a model file named by the user (OpenCV 4.5.4 or later)."""
 
-    noise_factor = 0.8
+    noise_factor = 1.0
 
     def __init__(self, config: FaceDetectorConfig):
         path = Path(config.model_file).expanduser()
@@ -187,7 +190,8 @@ class YuNetDetector:
         _, rows = self._network.detect(cv2.resize(image_bgr, self._size))
         rows = np.zeros((0, 15)) if rows is None else rows[np.argsort(-rows[:, 14], kind='stable')].astype(float)
         scale = np.array([image_bgr.shape[1] / self._size[0], image_bgr.shape[0] / self._size[1]])
-        return FaceDetections(rows[:, :4] * np.tile(scale, 2), rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2) * scale)
+        return FaceDetections(rows[:, :4] * np.tile(scale, 2), rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2) * scale,
+                              float(scale.max()))
 
 
 def network_input_size(size: tuple[int, int]) -> tuple[int, int]:

@@ -108,7 +108,7 @@ class VisualFrontEnd:
         good = inside & large & np.isfinite(found.landmarks).all(axis=(1, 2))
         self.counters['upside_down'] += int((good & ~upright).sum())
         keep = np.nonzero(good & upright)[0][:self._config.max_faces]
-        return FaceDetections(found.boxes[keep], found.scores[keep], found.landmarks[keep])
+        return FaceDetections(found.boxes[keep], found.scores[keep], found.landmarks[keep], found.input_scale)
 
     def _watch_orientation(self, image: np.ndarray, num_faces: int) -> None:
         """Now and then, while there are no faces, look whether there would be some if the image were turned by 180 degrees."""
@@ -136,7 +136,8 @@ class VisualFrontEnd:
 
     def _face(self, found: FaceDetections, index: int, match, embedding: np.ndarray) -> Face:
         box = found.boxes[index]
-        position, covariance = locate_head(box, found.landmarks[index], match, self._camera, self._config.triangulation, self._detector.noise_factor)
+        position, covariance = locate_head(box, found.landmarks[index], match, self._camera, self._config.triangulation,
+                                           found.input_scale, self._detector.noise_factor)
         return Face(box, float(found.scores[index]), found.landmarks[index], position, covariance, embedding)
 
 

@@ -30,8 +30,8 @@ class TriangulationConfig:
     size_spread: relative standard deviation of a size: 8 % between people, children among them, 5 % of the detector, and as much again for
     what is around the head: CenterFace's boxes depend on it;
     center_spread, center_noise_px: the standard deviation of the box's centre against the head's has a part that grows with the box's
-    width (fraction) and one of the detector's grid [px], added in quadrature; small_face_px: faces narrower than that are few cells of the
-    grid wide, and the second part grows as they shrink;
+    width (fraction) and one of the detector's grid [px of the network's input], added in quadrature; small_face_px: faces narrower than
+    that [px of the input] are few cells of the grid wide, and the second part grows as they shrink;
     head_depth_offset_m: from the visible face surface to the head centre, along the ray, 0 when the surface itself is wanted, and
     head_depth_spread_m, its standard deviation between people: 4 % of the length of a head.
     """
@@ -40,8 +40,8 @@ class TriangulationConfig:
     landmark_span_m: float = 0.0655
     size_spread: float = 0.12
     center_spread: float = 0.027
-    center_noise_px: float = 0.98
-    small_face_px: float = 28.0
+    center_noise_px: float = 0.49
+    small_face_px: float = 14.0
     head_depth_offset_m: float = 0.08
     head_depth_spread_m: float = 0.008
 
@@ -57,17 +57,18 @@ class TriangulationConfig:
         if not 0 <= self.head_depth_offset_m <= 0.5:
             raise ValueError(f'head_depth_offset_m must lie in 0..0.5 m, not {self.head_depth_offset_m}')
 
-    def center_std_px(self, width_px: float) -> float:
-        """Standard deviation of the centre of a box of this width, on each axis."""
-        return float(np.hypot(self.center_spread * width_px, self.center_noise_px * max(1.0, self.small_face_px / width_px)))
+    def center_std_px(self, width_px: float, input_scale: float) -> float:
+        """Standard deviation of the centre of a box of this width, on each axis; input_scale: see FaceDetections."""
+        grid = self.center_noise_px * input_scale * max(1.0, self.small_face_px * input_scale / width_px)
+        return float(np.hypot(self.center_spread * width_px, grid))
 
 
 def locate_head(box: np.ndarray, landmarks: np.ndarray, match: DisparityMatch | None, camera: CameraGeometry, config: TriangulationConfig,
-                noise_factor: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+                input_scale: float = 1.0, noise_factor: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Position (3,) [m] and covariance (3, 3) [m^2] of the head centre in the left optical frame.
 
     box: (4,) x, y, width, height and landmarks: (5, 2) [px] of the left image; match: the face's disparity, None for the range from its
-    size; noise_factor: how much coarser than CenterFace's the detector's boxes are.
+    size; input_scale and noise_factor: how coarse the detector's boxes are, see FaceDetections and FaceDetector.
     """
     factor = noise_factor * (CUT_OFF_FACTOR if is_cut_off(box, camera) else 1.0)
     if match is None:
@@ -75,7 +76,7 @@ def locate_head(box: np.ndarray, landmarks: np.ndarray, match: DisparityMatch | 
     else:
         inverse_depth = match.disparity / (camera.focal[0] * camera.baseline)
         variance = match.variance / (camera.focal[0] * camera.baseline) ** 2
-    center_variance = (factor * config.center_std_px(box[2])) ** 2
+    center_variance = (factor * config.center_std_px(box[2], input_scale)) ** 2
     return _triangulate(box[:2] + box[2:] / 2, center_variance, inverse_depth, variance, camera, config)
 
 

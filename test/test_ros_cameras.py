@@ -249,7 +249,8 @@ def test_the_camera_node_publishes_raw_images_with_their_calibration(ros_context
         CameraCalibration(640, 480, matrix, np.array([-0.25, 0.07, 0, 0, 0.0]), 'plumb_bob', np.eye(3),
                           np.column_stack([matrix, [shift, 0, 0]])).write(tmp_path / f'{side}.yaml', side)
     (tmp_path / 'head.yaml').write_text(yaml.safe_dump({'name': 'mine', 'camera': {'calibration': ['left.yaml', 'right.yaml']}}))
-    node = StereoCameraNode(context=ros_context, parameter_overrides=[Parameter('head', value=str(tmp_path / 'head.yaml')), Parameter('side_by_side', value=True)])
+    parameters = [Parameter('head', value=str(tmp_path / 'head.yaml')), Parameter('side_by_side', value=True)]
+    node = StereoCameraNode(context=ros_context, parameter_overrides=parameters)
     try:
         assert node.trigger_configure().name == 'SUCCESS'
         left, right = node._info_messages

@@ -80,7 +80,8 @@ def test_images_that_cannot_calibrate_are_named(chessboard_pairs):
     swapped = [(name, right, left) for name, left, right in chessboard_pairs]
     upright = [(name, *(cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE) for image in images)) for name, *images in chessboard_pairs]
     for pairs, board, words in ((swapped, BOARD, 'swap --left and --right'), (upright, BoardConfig(6, 9, 0.025), 'above each other'),
-                                (chessboard_pairs[:4], BOARD, 'in 4 of 4 image pairs, 5 are needed'), (chessboard_pairs, BoardConfig(8, 5, 0.025), 'inner corners'),
+                                (chessboard_pairs[:4], BOARD, 'in 4 of 4 image pairs, 5 are needed'),
+                                (chessboard_pairs, BoardConfig(8, 5, 0.025), 'inner corners'),
                                 ([], BOARD, '0 of 0'), ([('odd', np.zeros((4, 5), np.uint8), np.zeros((4, 6), np.uint8))], BOARD, 'odd: an image is 6x4')):
         with pytest.raises(UserError, match=words):
             calibrate_stereo(pairs, board)

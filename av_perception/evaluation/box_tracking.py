@@ -12,7 +12,9 @@ from av_perception.data import Face, LifeState, TrackFrame, VisualFeatures
 from av_perception.heads.profile import CameraGeometry, HeadProfile
 from av_perception.recording.mot_text import MotTable, SequenceInfo
 from av_perception.tracking.image_plane import ImagePlane, ImagePlaneConfig
+from av_perception.tracking.life_cycle import LifeConfig
 from av_perception.tracking.tracker import Tracker, TrackerConfig
+from av_perception.tracking.visual_birth import BirthConfig
 
 HEAD_M, PERSON_M = 0.2, 0.9   # what boxes enclose: geometric mean of width and height
 _SLENDER = 1.6                # height by width from which boxes hold whole people
@@ -23,10 +25,13 @@ _NO_POSITION, _NO_COVARIANCE, _NO_LANDMARKS = np.full(3, np.nan), np.full((3, 3)
 
 @dataclass(frozen=True)
 class BoxTrackingConfig:
-    """coast_s: somebody not detected for longer is no output any more, as the box is a guess then."""
+    """Boxes without sound and appearance tell less than faces in space do: people are taken to sleep sooner, and are found in fewer images.
+
+    coast_s: somebody not detected for longer is no output any more, as the box is a guess then.
+    """
 
     plane: ImagePlaneConfig = ImagePlaneConfig()
-    tracker: TrackerConfig = TrackerConfig()
+    tracker: TrackerConfig = TrackerConfig(life=LifeConfig(sleep_after_s=0.5), birth=BirthConfig(sequence_length=3))
     coast_s: float = 0.4
 
     def __post_init__(self):
@@ -49,15 +54,16 @@ def guess_object_size(detections: MotTable) -> float:
     return PERSON_M if len(detections) and np.median(height / width) > _SLENDER else HEAD_M
 
 
-def image_of(info: SequenceInfo, detections: MotTable) -> CameraGeometry:
+def image_of(info: SequenceInfo, detections: MotTable, frame_rate: float | None = None) -> CameraGeometry:
     """A camera with the image size of the sequence, or the smallest that holds all boxes, and a focal length of one image width.
 
-    The focal length only sets how fast sizes may change.
+    The focal length only sets how fast sizes may change. frame_rate [Hz]: instead of the sequence's.
     """
     corners = detections.box[:, :2] + detections.box[:, 2:]
     seen = np.maximum(corners.max(0, initial=64.0), 64.0) if len(detections) else np.array([640.0, 480.0])
     width, height = int(info.width or np.ceil(seen[0])), int(info.height or np.ceil(seen[1]))
-    return CameraGeometry(max(width, 16), max(height, 16), (float(width),) * 2, (width / 2, height / 2), frame_rate=info.frame_rate or DEFAULT_RATE)
+    return CameraGeometry(max(width, 16), max(height, 16), (float(width),) * 2, (width / 2, height / 2),
+                          frame_rate=frame_rate or info.frame_rate or DEFAULT_RATE)
 
 
 def track_boxes(detections: MotTable, camera: CameraGeometry, last_frame: int, config: BoxTrackingConfig = BoxTrackingConfig(),

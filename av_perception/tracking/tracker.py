@@ -164,7 +164,8 @@ class Tracker:
         about_mean = LinearMap(seen.value + apply(seen.matrix, prediction.mean - point), seen.matrix, seen.usable)
         embeddings = people.embedding if people.embedding.shape[1] else np.zeros((len(people), faces.embeddings.shape[1]))
         appearance = appearance_log_ratio(self._config.appearance, faces.embeddings, embeddings)
-        return VisualAssociation(observed.measurements, about_mean, appearance, self._model.log_visual_volume, ~people.asleep)
+        return VisualAssociation(observed.measurements, about_mean, appearance, self._model.log_visual_volume, ~people.asleep,
+                                 people.visible)
 
     def _audio_evidence(self, prediction: Prediction, observed: _Observations) -> AudioAssociation | None:
         """The sub-bands against the directions of everybody, sleepers too: who is silent and out of view may speak again."""

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     console.print(_table(figures))
     if dropped:
-        console.print('[yellow]dropped: ' + ', '.join(f'{count} {reason}' for reason, count in dropped.items()) + '[/]', soft_wrap=True)
+        console.print('[yellow]dropped: ' + ', '.join(f'{reason}: {count}' for reason, count in dropped.items()) + '[/]', soft_wrap=True)
     if args.tracks:
         tracked.tracks.write(args.tracks)
     if args.json:
@@ -75,12 +75,14 @@ def _check(args: argparse.Namespace) -> None:
 
 def _track(args: argparse.Namespace):
     """The tracked boxes, the truth, the last frame to score, and what was dropped, by reason."""
-    from av_perception.evaluation.box_tracking import HEAD_M, PERSON_M, BoxTrackingConfig, guess_object_size, image_of, track_boxes, with_object_size
+    from av_perception.evaluation.mot_tracking import HEAD_M, PERSON_M, MotTrackingConfig, guess_object_size, image_of, track_boxes, with_object_size
+    from av_perception.evaluation.mot import check_truth
     from av_perception.recording.mot_text import MotTable, SequenceInfo
 
     detections, truth, info = MotTable.read(args.detections), MotTable.read(args.truth), SequenceInfo.beside(args.detections)
     if not len(truth):
         raise UserError(f'the truth in {args.truth} has no rows: there is nothing to compare with')
+    check_truth(truth)
     last_frame = int(max(info.length or 0, truth.frame[-1]))
     kept = detections.take((detections.confidence >= args.min_confidence) & (detections.frame <= last_frame))
     late = int((detections.frame > last_frame).sum())
@@ -88,7 +90,7 @@ def _track(args: argparse.Namespace):
     camera = image_of(info, kept, args.frame_rate)
     with Progress(transient=True) as progress:
         task = progress.add_task('track', total=1.0)
-        tracked = track_boxes(kept, camera, last_frame, with_object_size(BoxTrackingConfig(), size_m),
+        tracked = track_boxes(kept, camera, last_frame, with_object_size(MotTrackingConfig(), size_m),
                               lambda fraction: progress.update(task, completed=fraction))
     dropped = {'detections after the last frame of the truth': late, 'detections without area': tracked.dropped['bad_faces'],
                'detections of too little confidence': len(detections) - late - len(kept)}
@@ -102,8 +104,8 @@ def _table(figures: dict) -> Table:
     for name, key, form in (
             ('MOTA: 1 - (missed + false + id switches) / true', 'mota', '{:.1%}'), ('IDF1: share of the time under the right id', 'idf1', '{:.1%}'),
             ('HOTA: detection and association alike', 'hota', '{:.1%}'), ('id switches', 'id_switches', '{}'),
-            (f'OSPA: places and number of people, cutoff {figures["ospa_cutoff_px"]:g} px', 'ospa', '{:.1f} px'),
-            ('overlap of matches (mean)', 'mean_overlap', '{:.1%}'), ('missed boxes', 'misses', '{}'), ('false boxes', 'false_positives', '{}'),
+            (f'OSPA: places and number of people, cutoff {figures["ospa_cutoff"]:g} px', 'ospa', '{:.1f} px'),
+            ('overlap of matches (mean)', 'mean_similarity', '{:.1%}'), ('missed boxes', 'misses', '{}'), ('false boxes', 'false_positives', '{}'),
             ('ids given', 'tracks', '{}'), ('time of a step (median)', 'step_ms_median', '{:.2f} ms')):
         table.add_row(name, '-' if figures[key] is None else form.format(figures[key]))
     return table

@@ -19,6 +19,7 @@ from av_perception.errors import UserError
 from av_perception.tracking.gaussian import symmetrise
 
 _EPOCH = datetime(2000, 1, 1)   # Stone Soup counts in datetimes
+_TENTATIVE_STEPS = 2           # without detection, after which a track that does not count yet is deleted
 Located = list[tuple[int, np.ndarray]]
 
 
@@ -102,7 +103,7 @@ class StoneSoup:
                                              prob_detect=model.detection_probability, prob_gate=config.gate_probability)
         gnn, deleter = parts.GNNWith2DAssignment(hypothesiser), parts.UpdateTimeStepsDeleter(config.forget_steps)
         prior = parts.GaussianState(*model.newborn(np.zeros(model.size), np.eye(model.size)))
-        initiator = parts.MultiMeasurementInitiator(prior_state=prior, deleter=parts.UpdateTimeStepsDeleter(2), data_associator=gnn,
+        initiator = parts.MultiMeasurementInitiator(prior_state=prior, deleter=parts.UpdateTimeStepsDeleter(_TENTATIVE_STEPS), data_associator=gnn,
                                                     updater=updater, min_points=config.confirm_hits)
         self._source, self._ids = _Frames(), {}
         tracker = parts.MultiTargetMixtureTracker if joint else parts.MultiTargetTracker
@@ -131,8 +132,9 @@ class _Frames:
 
 
 class Sort:
-    """Simple online and realtime tracking (Bewley et al. 2016): a Kalman filter each, one-to-one assignment of least cost within a gate,
-    tracks that are output after some hits and only while they are hit.
+    """In the style of SORT (Bewley et al. 2016): a Kalman filter each, one-to-one assignment of least total cost within a gate, tracks that
+    count after some hits. SORT itself shows a track only while it is hit again and again, which loses most people here, where one detection
+    in ten is missing; these coast until they are deleted, as Stone Soup's do.
 
     cost(predicted (N, O), values (M, O)) -> (N, M); pairs that cost more than the gate are not assigned (SORT: 1 - overlap, gate 0.7).
     """
@@ -155,14 +157,14 @@ class Sort:
         for column in set(range(len(values))) - {column for _, column in pairs}:
             self._last_id += 1
             self._tracks.append(_SortTrack(self._last_id, *self._model.newborn(values[column], noises[column])))
-        self._tracks = [track for track in self._tracks if track.missed <= self._config.forget_steps]
+        self._tracks = [track for track in self._tracks if track.missed <= (self._config.forget_steps if track.hits >= self._config.confirm_hits else _TENTATIVE_STEPS)]
         return [(track.id, track.mean[:self._model.size]) for track in self._tracks
-                if track.missed == 0 and track.hits >= self._config.confirm_hits]
+                if track.hits >= self._config.confirm_hits]
 
 
 @dataclass
 class _SortTrack:
-    """One Kalman filter; hits: in a row, missed: steps since the last."""
+    """One Kalman filter; hits: detections, missed: steps since the last."""
 
     id: int
     mean: np.ndarray
@@ -171,8 +173,6 @@ class _SortTrack:
     missed: int = 0
 
     def predict(self, model: PeerModel):
-        if self.missed:
-            self.hits = 0
         self.missed += 1
         transition = model.transition
         self.mean, self.covariance = transition @ self.mean, transition @ self.covariance @ transition.T + model.process_noise

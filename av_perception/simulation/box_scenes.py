@@ -17,7 +17,7 @@ from av_perception.recording.mot_text import MotTable, SequenceInfo
 HEAD_SIZE_M = (0.18, 0.23)   # width, height
 PIXEL_SD, DISPARITY_SD_PX = 1.0, 0.5
 _VELOCITY_LAG_S, _WARM_UP_S = 0.4, 20.0
-_CLUTTER_DEPTH_M = (1.0, 4.0)
+CLUTTER_DEPTH_M = (1.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _visible_share(boxes: np.ndarray, depth: np.ndarray) -> np.ndarray:
 def _clutter(config: BoxSceneConfig, camera: CameraGeometry, count: int, random) -> tuple[np.ndarray, np.ndarray]:
     """Frames (C,) and places (C, 3) of heads where there are none: anywhere in the image, at any depth."""
     frames = np.repeat(np.arange(count), random.poisson(config.clutter, count))
-    depth = random.uniform(*_CLUTTER_DEPTH_M, len(frames))
+    depth = random.uniform(*CLUTTER_DEPTH_M, len(frames))
     ray = (random.uniform(0, 1, (len(frames), 2)) * [camera.width, camera.height] - camera.center) / camera.focal
     return frames, np.concatenate([ray, np.ones((len(frames), 1))], axis=1) * depth[:, None]
 

@@ -31,7 +31,7 @@ class ImagePlaneConfig:
     """
 
     object_size: float = 0.2
-    acceleration_density: float = 0.25
+    acceleration_density: float = 0.1
     damping_time_s: float = 1.5
     birth_speed_sd: float = 0.7
     max_speed: float = 3.0

@@ -26,12 +26,14 @@ _NO_POSITION, _NO_COVARIANCE, _NO_LANDMARKS = np.full(3, np.nan), np.full((3, 3)
 
 @dataclass(frozen=True)
 class MotTrackingConfig:
-    """tracker: without sound and appearance people are believed after three images, and sleep sooner than on a robot; coast_s: somebody not
+    """tracker: without sound and appearance people are believed after three or four images, and sleep
+    sooner than on a robot; coast_s: somebody not
     detected for longer is no output any more, as the place is a guess then.
     """
 
     plane: ImagePlaneConfig = ImagePlaneConfig()
-    tracker: TrackerConfig = TrackerConfig(life=LifeConfig(sleep_after_s=0.8), birth=BirthConfig(sequence_length=3))
+    tracker: TrackerConfig = TrackerConfig(life=LifeConfig(sleep_after_s=0.8, confirm_hits=1),
+                                           birth=BirthConfig(sequence_length=3, log_ratio=10.0))
     coast_s: float = 0.6
 
     def __post_init__(self):

@@ -66,7 +66,7 @@ class ImagePlane:
     """
 
     state_size = _STATE
-    location = _CENTER
+    location = slice(0, _BOX)
     needs_positions = False
 
     def __init__(self, config: ImagePlaneConfig, head: HeadProfile):
@@ -144,8 +144,11 @@ class ImagePlane:
         return limit_leading(covariance, 2, self._config.max_position_sd * self._image[0])
 
     def wander(self, mean, distance_m):
-        """The same to the sides and up and down."""
-        return ((self._pixels_per_metre(mean) * distance_m) ** 2)[:, None, None] * np.eye(2)
+        """The same to the sides, up and down, and in depth, by which the size changes."""
+        scale = self._pixels_per_metre(mean)
+        variance = np.repeat(((scale * distance_m) ** 2)[:, None], _BOX, axis=1)
+        variance[:, _SIZE] = self._size_variance(mean, scale, distance_m ** 2)
+        return variance[:, :, None] * np.eye(_BOX)
 
     def implausible(self, mean, covariance, reference_from_base):
         """The centre is outside of the extended field by two standard deviations."""

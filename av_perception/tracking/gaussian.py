@@ -24,10 +24,10 @@ def inverse_and_log_det(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def log_normal(residual: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """log N(residual; 0, covariance): (..., D), (..., D, D) -> (...,)."""
-    size = residual.shape[-1]
+    size, batch = residual.shape[-1], tuple(range(residual.ndim - 1))
     matrix = np.zeros((size + 1, size + 1, *residual.shape[:-1]))
-    matrix[:size, :size] = np.moveaxis(covariance, (-2, -1), (0, 1))
-    matrix[:size, size] = matrix[size, :size] = np.moveaxis(residual, -1, 0)
+    matrix[:size, :size] = covariance.transpose(-2, -1, *batch)
+    matrix[:size, size] = matrix[size, :size] = residual.transpose(-1, *batch)
     minus_quadratic, log_det = eliminate(matrix)
     return 0.5 * (minus_quadratic - log_det - size * LOG_2PI)
 

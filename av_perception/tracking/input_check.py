@@ -75,7 +75,9 @@ def _proper(covariances: np.ndarray) -> np.ndarray:
 
 def _embeddings(faces: list[Face], size: int, counters: Counter) -> np.ndarray:
     size = size or next((np.size(face.embedding) for face in faces if np.size(face.embedding)), 0)
-    fitting = [np.shape(face.embedding) == (size,) and size > 0 for face in faces]
+    if not size:
+        return np.zeros((len(faces), 0))
+    fitting = [np.shape(face.embedding) == (size,) for face in faces]
     rows = np.array([face.embedding if fits else np.zeros(size) for face, fits in zip(faces, fitting)], float).reshape(len(faces), size)
     norm = np.sqrt((rows ** 2).sum(1, keepdims=True))
     usable = np.isfinite(norm) & (norm > 1e-6)

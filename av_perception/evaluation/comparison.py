@@ -117,3 +117,6 @@ def _columns(found: list, convert: Callable) -> tuple[list, list, list]:
     """Frames, ids and converted places of what a peer found."""
     rows = [(index + 1, track_id, convert(place)) for index, people in enumerate(found) for track_id, place in people]
     return tuple(list(column) for column in zip(*rows)) if rows else ([], [], [])
+
+
+SPACES: dict[str, Callable[[BoxSceneConfig, HeadProfile], Space]] = {'boxes': box_space, 'positions': position_space}

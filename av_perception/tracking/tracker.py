@@ -120,9 +120,9 @@ class Tracker:
         """Input check; silence (voice activity below the threshold) leaves no sub-bands."""
         faces = measurements = sound = None
         if visual is not None and self._sees:
-            faces = usable_faces(visual, self._embedding_size, self.counters)
+            faces = usable_faces(visual, self._embedding_size, self.counters, self._model.needs_positions)
             self._embedding_size = self._embedding_size or faces.embeddings.shape[1]
-            measurements = self._model.measure(faces.positions, faces.covariances)
+            measurements = self._model.measure(faces)
         if audio is not None and self._hears:
             sound = usable_audio(audio, self._tables, self.counters)
             if sound is not None and sound.voice_activity < self._config.audio.vad_threshold:
@@ -164,7 +164,8 @@ class Tracker:
         about_mean = LinearMap(seen.value + apply(seen.matrix, prediction.mean - point), seen.matrix, seen.usable)
         embeddings = people.embedding if people.embedding.shape[1] else np.zeros((len(people), faces.embeddings.shape[1]))
         appearance = appearance_log_ratio(self._config.appearance, faces.embeddings, embeddings)
-        return VisualAssociation(observed.measurements, about_mean, appearance, self._model.log_visual_volume, ~people.asleep)
+        return VisualAssociation(observed.measurements, about_mean, appearance, self._model.log_visual_volume, ~people.asleep,
+                                 people.visible)
 
     def _audio_evidence(self, prediction: Prediction, observed: _Observations) -> AudioAssociation | None:
         """The sub-bands against the directions of everybody, sleepers too: who is silent and out of view may speak again."""
@@ -209,7 +210,7 @@ class Tracker:
         births = self._birth.step(stamp_ns, observed.faces, observed.measurements, unassigned, self._people.box[seen], observed.pose)
         strangers = []
         for birth in births:
-            person = self._life.recognise(self._people, birth, ~seen, self._model.location, stamp_ns)
+            person = self._life.recognise(self._people, birth, ~seen, self._model, stamp_ns)
             if person is None:
                 strangers.append(birth)
             else:

@@ -63,12 +63,34 @@ class AcousticMap:
         """G."""
         return self.slope.shape[2]
 
-    def piece_log_prior(self, directions: np.ndarray) -> np.ndarray:
-        """log p(r | u) of (D, 3) directions -> (K, D, R)."""
-        difference = directions[None, :, None] - self.center[:, None]
-        mahalanobis = np.einsum('kdri,krij,kdrj->kdr', difference, self.center_precision, difference, optimize=True)
-        joint = self.log_weight[:, None] + 0.5 * self.center_log_det_precision[:, None] - 0.5 * mahalanobis
+    def piece_log_prior(self, directions: np.ndarray, subband: int) -> np.ndarray:
+        """log p(r | u) of (D, 3) directions -> (D, R)."""
+        difference = directions[:, None] - self.center[subband]
+        mahalanobis = np.einsum('dri,rij,drj->dr', difference, self.center_precision[subband], difference, optimize=True)
+        joint = self.log_weight[subband] + 0.5 * self.center_log_det_precision[subband] - 0.5 * mahalanobis
         return joint - _logsumexp(joint)
+
+    def covers(self, directions: np.ndarray, margin: float = 0.1) -> np.ndarray:
+        covariance = np.linalg.inv(self.center_precision[0]) + margin ** 2 * np.eye(3)
+        difference = directions[:, None] - self.center[0]
+        return np.einsum('dri,rij,drj->dr', difference, np.linalg.inv(covariance), difference, optimize=True).min(axis=1) < 9.0
+
+    def expected_features(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance (K, D, G) of the features of sources in (D, 3) directions: the pieces' mixture as one Gaussian."""
+        extended = np.concatenate([directions, np.ones((len(directions), 1))], axis=1)
+        affine = np.concatenate([self.slope, self.offset[..., None]], axis=-1)                     # (K, R, G, 4)
+        row, column = np.triu_indices(4)
+        products = extended[:, row] * extended[:, column] * np.where(row == column, 1.0, 2.0)
+        mean, square = np.empty((2, self.num_subbands, len(directions), self.feature_size))
+        shared = (np.ptp(self.center, axis=0) == 0).all()
+        for k in range(self.num_subbands):
+            if k == 0 or not shared:
+                weight = np.exp(self.piece_log_prior(directions, k))
+                first, second = ((weight[:, :, None] * factor[:, None]).reshape(len(directions), -1) for factor in (extended, products))
+            mean[k] = first @ affine[k].transpose(0, 2, 1).reshape(-1, self.feature_size)
+            outer = affine[k][..., row] * affine[k][..., column]
+            square[k] = second @ outer.transpose(0, 2, 1).reshape(-1, self.feature_size) + weight @ self.variance[k]
+        return mean, square - mean ** 2
 
     def log_likelihood(self, vectors: np.ndarray, present: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """log p(g_k | u) of the present components: vectors, present (K, G) and directions (D, 3) -> (K, D)."""
@@ -121,7 +143,7 @@ class DirectionScorer:
 
     def __init__(self, acoustic_map: AcousticMap, directions: np.ndarray):
         self._map = acoustic_map
-        self._log_prior = acoustic_map.piece_log_prior(directions)
+        self._log_prior = np.stack([acoustic_map.piece_log_prior(directions, k) for k in range(acoustic_map.num_subbands)])
         row, column = np.triu_indices(3)
         square = directions[:, row] * directions[:, column] * np.where(row == column, 1.0, 2.0)
         self._monomials = np.concatenate([square, directions, np.ones((len(directions), 1))], axis=1)
@@ -129,6 +151,23 @@ class DirectionScorer:
         self._square = acoustic_map.slope[..., row] * acoustic_map.slope[..., column] * precision[..., None]   # (K, R, G, 6)
         self._linear = acoustic_map.slope * precision[..., None]
         self._precision, self._log_norm = precision, np.log(2 * np.pi * acoustic_map.variance)
+
+    def covers(self, directions: np.ndarray, margin: float = 0.1) -> np.ndarray:
+        covariance = np.linalg.inv(self.center_precision[0]) + margin ** 2 * np.eye(3)
+        difference = directions[:, None] - self.center[0]
+        return np.einsum('dri,rij,drj->dr', difference, np.linalg.inv(covariance), difference, optimize=True).min(axis=1) < 9.0
+
+    def expected_features(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance (K, D, G) of the features of sources in (D, 3) directions: the pieces' mixture as one Gaussian."""
+        weight = np.exp(self.piece_log_prior(directions))
+        extended = np.concatenate([directions, np.ones((len(directions), 1))], axis=1)
+        affine = np.concatenate([self.slope, self.offset[..., None]], axis=-1)
+        mean, square = np.empty((2, self.num_subbands, len(directions), self.feature_size))
+        for k in range(self.num_subbands):
+            predicted = np.einsum('rgi,di->rdg', affine[k], extended, optimize=True)
+            mean[k] = np.einsum('dr,rdg->dg', weight[k], predicted, optimize=True)
+            square[k] = np.einsum('dr,rdg->dg', weight[k], predicted ** 2 + self.variance[k][:, None], optimize=True)
+        return mean, square - mean ** 2
 
     def log_likelihood(self, vectors: np.ndarray, present: np.ndarray) -> np.ndarray:
         """vectors, present (K, G) -> (K, D): the quadratic in u of every piece, then the sum over the pieces."""

@@ -27,18 +27,27 @@ class DirectionPosterior:
         """(3,) E[u]."""
         return self.weight @ self.mean
 
+    @property
+    def spread(self) -> np.ndarray:
+        """(3, 3) Cov[u]: within the pieces and between them."""
+        difference = self.mean - self.expectation
+        return np.einsum('r,rij->ij', self.weight, self.covariance + difference[:, :, None] * difference[:, None])
+
 
 class InverseRegression:
     """Accumulates the sufficient statistics n, sum g and sum g^2 of every feature; their size does not grow with time.
 
-    The pieces must be shared by the sub-bands, as `learn_free_field_map` makes them: all features then are one vector with one
-    hidden piece. tempering: exponent on the likelihood (frames and bins are not independent).
+    The pieces must be shared by the sub-bands, as `learn_map` makes them: all features then are one vector with one hidden piece.
+    tempering: exponent on the likelihood (frames and bins are not independent). forgetting: what a frame still counts one frame later; below 1
+    the posterior follows a source that moves.
     """
 
-    def __init__(self, acoustic_map: AcousticMap, tempering: float = 1.0):
+    def __init__(self, acoustic_map: AcousticMap, tempering: float = 1.0, forgetting: float = 1.0):
         if not (np.ptp(acoustic_map.center, axis=0) == 0).all():
             raise ValueError('the sub-bands of this acoustic map do not share their pieces')
-        self._map, self._tempering = acoustic_map, tempering
+        if not 0 < forgetting <= 1:
+            raise ValueError(f'forgetting must lie in (0, 1], not {forgetting}')
+        self._map, self._tempering, self._forgetting = acoustic_map, tempering, forgetting
         shape = (acoustic_map.num_subbands, acoustic_map.feature_size)
         self._count, self._sum, self._square = np.zeros(shape), np.zeros(shape), np.zeros(shape)
 
@@ -46,9 +55,9 @@ class InverseRegression:
         """Take one frame: vectors, present (K, G); subband_weight (K,) in [0, 1]."""
         weight = self._tempering * present * subband_weight[:, None]
         values = np.where(present, vectors, 0.0)
-        self._count += weight
-        self._sum += weight * values
-        self._square += weight * values ** 2
+        for total, part in ((self._count, weight), (self._sum, weight * values), (self._square, weight * values ** 2)):
+            total *= self._forgetting
+            total += part
 
     def posterior(self) -> DirectionPosterior:
         """The posterior mixture; the prior mixture when nothing was added."""

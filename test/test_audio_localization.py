@@ -11,7 +11,7 @@ import soundfile
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.inverse_regression import InverseRegression
-from av_perception.audio.learning import AcousticMapConfig, cached_free_field_map
+from av_perception.audio.learning import AcousticMapConfig, head_map
 from av_perception.audio.localization import LocalizationConfig, extract_features, localize
 from av_perception.cli.main import main
 from av_perception.errors import UserError
@@ -30,7 +30,7 @@ def acoustic_map(tmp_path_factory):
     """The simulated head's map, learnt once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('AV_PERCEPTION_CACHE', str(tmp_path_factory.mktemp('cache')))
-        return cached_free_field_map(load_head('simulated').microphones, AcousticMapConfig(), QUIET)
+        return head_map(load_head('simulated').microphones, AcousticMapConfig(), QUIET)
 
 
 def random_map(rng, pieces, subbands=2, size=6):

@@ -17,9 +17,11 @@ import numpy as np
 from av_perception.errors import UserError
 from av_perception.heads.profile import MicrophoneArray
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _ARRAYS = ('log_weight', 'center', 'center_precision', 'center_log_det_precision', 'slope', 'offset', 'variance', 'log_range')
 _NUMBERS = ('format_version', 'sample_rate', 'window', 'hop', 'num_taps', 'subband_width', 'num_microphones')
+_TEXTS = ('geometry_hash', 'kind', 'source')
+_COVERED_DISTANCE = 3.0   # Mahalanobis
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class AcousticMap:
 
     log_weight (K, R): log pi; center (K, R, 3): nu; center_precision (K, R, 3, 3): Om^-1; center_log_det_precision (K, R): log |Om^-1|;
     slope (K, R, G, 3): L; offset (K, R, G): l; variance (K, R, G): diagonal of Sig; log_range (G,): log of each feature's range.
-    The numbers name the analysis and the array the map belongs to.
+    The numbers name the analysis and the array the map belongs to; kind and source what it was learnt from ('free-field', 'rigid-sphere',
+    'sofa', 'recording'; a head or a file).
     """
 
     log_weight: np.ndarray
@@ -46,6 +49,8 @@ class AcousticMap:
     subband_width: int
     num_microphones: int
     geometry_hash: str
+    kind: str = ''
+    source: str = ''
     format_version: int = FORMAT_VERSION
 
     @property
@@ -71,9 +76,11 @@ class AcousticMap:
         return joint - _logsumexp(joint)
 
     def covers(self, directions: np.ndarray, margin: float = 0.1) -> np.ndarray:
+        """(D,) whether the map was taught near the unit vectors (D, 3): elsewhere it guesses. margin: widens the pieces [of a radius]."""
         covariance = np.linalg.inv(self.center_precision[0]) + margin ** 2 * np.eye(3)
         difference = directions[:, None] - self.center[0]
-        return np.einsum('dri,rij,drj->dr', difference, np.linalg.inv(covariance), difference, optimize=True).min(axis=1) < 9.0
+        mahalanobis = np.einsum('dri,rij,drj->dr', difference, np.linalg.inv(covariance), difference, optimize=True)
+        return mahalanobis.min(axis=1) < _COVERED_DISTANCE ** 2
 
     def expected_features(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance (K, D, G) of the features of sources in (D, 3) directions: the pieces' mixture as one Gaussian."""
@@ -125,7 +132,7 @@ class AcousticMap:
         if problem:
             raise UserError(f'{path} is not a valid acoustic map ({problem}): learn it again')
         numbers = {name: int(content[name]) for name in _NUMBERS}
-        return cls(**{name: content[name] for name in _ARRAYS}, **numbers, geometry_hash=str(content['geometry_hash']))
+        return cls(**{name: content[name] for name in _ARRAYS}, **numbers, **{name: str(content[name]) for name in _TEXTS})
 
     def check(self, array: MicrophoneArray, front_end) -> None:
         """Raises UserError unless the map was learnt for this array and this AudioFrontEndConfig."""
@@ -152,23 +159,6 @@ class DirectionScorer:
         self._linear = acoustic_map.slope * precision[..., None]
         self._precision, self._log_norm = precision, np.log(2 * np.pi * acoustic_map.variance)
 
-    def covers(self, directions: np.ndarray, margin: float = 0.1) -> np.ndarray:
-        covariance = np.linalg.inv(self.center_precision[0]) + margin ** 2 * np.eye(3)
-        difference = directions[:, None] - self.center[0]
-        return np.einsum('dri,rij,drj->dr', difference, np.linalg.inv(covariance), difference, optimize=True).min(axis=1) < 9.0
-
-    def expected_features(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance (K, D, G) of the features of sources in (D, 3) directions: the pieces' mixture as one Gaussian."""
-        weight = np.exp(self.piece_log_prior(directions))
-        extended = np.concatenate([directions, np.ones((len(directions), 1))], axis=1)
-        affine = np.concatenate([self.slope, self.offset[..., None]], axis=-1)
-        mean, square = np.empty((2, self.num_subbands, len(directions), self.feature_size))
-        for k in range(self.num_subbands):
-            predicted = np.einsum('rgi,di->rdg', affine[k], extended, optimize=True)
-            mean[k] = np.einsum('dr,rdg->dg', weight[k], predicted, optimize=True)
-            square[k] = np.einsum('dr,rdg->dg', weight[k], predicted ** 2 + self.variance[k][:, None], optimize=True)
-        return mean, square - mean ** 2
-
     def log_likelihood(self, vectors: np.ndarray, present: np.ndarray) -> np.ndarray:
         """vectors, present (K, G) -> (K, D): the quadratic in u of every piece, then the sum over the pieces."""
         shown = present.astype(float)
@@ -189,14 +179,15 @@ def _logsumexp(values: np.ndarray) -> np.ndarray:
 
 def _problem(content: dict) -> str:
     """What is wrong with the content of a map file; empty when nothing is."""
-    missing = [name for name in (*_ARRAYS, *_NUMBERS, 'geometry_hash') if name not in content]
+    missing = [name for name in (*_ARRAYS, *_NUMBERS, *_TEXTS) if name not in content]
     if missing:
         return f'{missing[0]} is missing'
     for name in _NUMBERS:
         if content[name].shape != () or content[name].dtype.kind != 'i' or content[name] < 1:
             return f'{name} is not a positive whole number'
-    if content['geometry_hash'].shape != () or content['geometry_hash'].dtype.kind != 'U':
-        return 'geometry_hash is not a text'
+    for name in _TEXTS:
+        if content[name].shape != () or content[name].dtype.kind != 'U':
+            return f'{name} is not a text'
     slope = content['slope']
     if slope.ndim != 4 or slope.shape[-1] != 3 or 0 in slope.shape:
         return f'slope has the shape {slope.shape}'

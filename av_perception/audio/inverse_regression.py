@@ -43,37 +43,38 @@ class DirectionPosterior:
         expectation = (self.weight * near) @ self.mean
         return expectation / np.maximum(np.linalg.norm(expectation), 1e-9)
 
+    @property
+    def spread(self) -> np.ndarray:
+        """(3, 3) Cov[u]: within the pieces and between them."""
+        difference = self.mean - self.expectation
+        return np.einsum('r,rij->ij', self.weight, self.covariance + difference[:, :, None] * difference[:, None])
+
 
 class InverseRegression:
     """Accumulates the sufficient statistics n, sum g and sum g^2 of every feature; their size does not grow with time.
 
-    The pieces must be shared by the sub-bands, as `learn_free_field_map` makes them: all features then are one vector with one
-    hidden piece. tempering: exponent on the likelihood (frames and bins are not independent).
+    The pieces must be shared by the sub-bands, as `learn_map` makes them: all features then are one vector with one hidden piece.
+    tempering: exponent on the likelihood (frames and bins are not independent). forgetting: what a frame still counts one frame later; below 1
+    the posterior follows a source that moves.
     """
 
-    def __init__(self, acoustic_map: AcousticMap, tempering: float = 1.0):
+    def __init__(self, acoustic_map: AcousticMap, tempering: float = 1.0, forgetting: float = 1.0):
         if not (np.ptp(acoustic_map.center, axis=0) == 0).all():
             raise ValueError('the sub-bands of this acoustic map do not share their pieces')
-        self._map, self._tempering = acoustic_map, tempering
+        if not 0 < forgetting <= 1:
+            raise ValueError(f'forgetting must lie in (0, 1], not {forgetting}')
+        self._map, self._tempering, self._forgetting = acoustic_map, tempering, forgetting
         self._tables = posterior_tables(acoustic_map)
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget all features."""
-        shape = (self._map.num_subbands, self._map.feature_size)
+        shape = (acoustic_map.num_subbands, acoustic_map.feature_size)
         self._count, self._sum, self._square = np.zeros(shape), np.zeros(shape), np.zeros(shape)
 
     def add(self, vectors: np.ndarray, present: np.ndarray, subband_weight: np.ndarray) -> None:
         """Take one frame: vectors, present (K, G); subband_weight (K,) in [0, 1]."""
         weight = self._tempering * present * subband_weight[:, None]
         values = np.where(present, vectors, 0.0)
-        self.add_statistics(weight, weight * values, weight * values ** 2)
-
-    def add_statistics(self, count: np.ndarray, total: np.ndarray, square: np.ndarray) -> None:
-        """Take (K, G) weighted numbers of features, their sums and the sums of their squares."""
-        self._count += count
-        self._sum += total
-        self._square += square
+        for total, part in ((self._count, weight), (self._sum, weight * values), (self._square, weight * values ** 2)):
+            total *= self._forgetting
+            total += part
 
     def posterior(self) -> DirectionPosterior:
         """The posterior mixture; the prior mixture when nothing was added."""

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Localise, print a table, write the files that were asked for."""
     from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
-    from av_perception.audio.learning import AcousticMapConfig, cached_free_field_map
+    from av_perception.audio.learning import AcousticMapConfig, head_map
     from av_perception.audio.localization import LocalizationConfig, extract_features, localize
 
     if options.max_sources < 1:
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     sound, array = _open(options.recording, options.head)
     front_end = AudioFrontEndConfig(voice_activity=False)
     stream = AudioFrontEnd(front_end, sound.num_channels, sound.sample_rate)
-    acoustic_map = cached_free_field_map(array, AcousticMapConfig(), front_end)
+    acoustic_map = head_map(array, AcousticMapConfig(), front_end)
     features = extract_features(stream, sound.read_audio, sound.num_samples, sound.sample_rate)
     found = localize(features, acoustic_map, LocalizationConfig(max_sources=options.max_sources))
     result = _result(found, array, sound.audio_start_s)

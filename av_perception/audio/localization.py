@@ -7,7 +7,7 @@ propose candidates; VESSL takes in one after another while the evidence for one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,10 +21,11 @@ from av_perception.audio.subbands import SubbandConfig
 from av_perception.audio.vessl import Observations, Separation, Vessl, VesslConfig
 from av_perception.data import AudioChunk, AudioFeatures
 from av_perception.errors import UserError
-from av_perception.geometry import angles_from_direction
+from av_perception.geometry import angles_from_direction, wrap_angle
 from av_perception.heads.profile import MicrophoneArray
 
 FLAT_M = 0.005   # an array whose microphones differ less in height cannot tell above from below
+_PROMISE_ITERATIONS, _TRIALS = 3, 2   # of VESSL to rank the candidates for a component, and how many of them are then followed up
 
 # 32 ms windows, three taps and one feature vector per bin up to 4.5 kHz; only bins that one source dominates: with the tracker's 16 ms and
 # sub-bands of eight bins, two of three simultaneous talkers are found.
@@ -43,7 +44,9 @@ def map_config(array: MicrophoneArray) -> AcousticMapConfig:
 @dataclass(frozen=True)
 class LocalizationConfig:
     """max_sources: at most so many. A source more is believed when it raises the evidence by min_gain per observation and by the
-    Bayesian information criterion for its three parameters, is separation_deg away from the others and owns min_share of the observations.
+    Bayesian information criterion for its three parameters, is separation_deg away from the others in azimuth and owns min_share of the
+    observations. What lies above or below a source is its reflection in ceiling or floor, what lies higher than highest_deg is a reflection
+    or sound from everywhere and nobody's: up to max_reflections of both are told from the sources, each for min_gain_reflection.
 
     lowest_hz: bins below tell no direction; num_directions: of the grid over the sphere; candidates: tried for each further source;
     iterations: of the EM on the grid; most_observations: of longer recordings only so many are used for finding the sources.
@@ -52,7 +55,10 @@ class LocalizationConfig:
     max_sources: int = 1
     separation_deg: float = 18.0
     min_share: float = 0.05
-    min_gain: float = 0.01
+    min_gain: float = 0.04
+    highest_deg: float = 62.0
+    max_reflections: int = 3
+    min_gain_reflection: float = 0.01
     lowest_hz: float = 500.0
     num_directions: int = 1500
     candidates: int = 3
@@ -65,6 +71,8 @@ class LocalizationConfig:
             raise ValueError(f'max_sources must be at least 1, not {self.max_sources}')
         if not 0 < self.separation_deg < 180 or not 0 <= self.min_share < 1 or self.min_gain < 0:
             raise ValueError('separation_deg must lie in (0, 180), min_share in [0, 1), min_gain must not be negative')
+        if self.max_reflections < 0 or self.min_gain_reflection < 0:
+            raise ValueError('max_reflections and min_gain_reflection must not be negative')
         if not 100 <= self.num_directions <= 20000:
             raise ValueError(f'num_directions must lie in 100..20000, not {self.num_directions}')
         if min(self.candidates, self.iterations, self.most_observations) < 1:
@@ -172,45 +180,85 @@ def _grid_weights(scores: np.ndarray, clutter: np.ndarray, iterations: int) -> n
     return weight
 
 
-def _separate(acoustic_map: AcousticMap, seen: Observations, scores: np.ndarray, grid: np.ndarray, config: LocalizationConfig) -> Separation:
-    """VESSL with as many sources as the evidence bears out."""
+@dataclass(frozen=True)
+class _Found:
+    """Components of VESSL and whose they are: owner (M,) index of the source that a component is, or is a reflection of; -1: of nobody."""
+
+    separation: Separation
+    owner: tuple[int, ...]
+
+
+def _separate(acoustic_map: AcousticMap, seen: Observations, scores: np.ndarray, grid: np.ndarray, config: LocalizationConfig) -> _Found:
+    """VESSL with as many sources, and reflections of them, as the evidence bears out."""
     vessl = Vessl(acoustic_map, seen, config.vessl)
     clutter = acoustic_map.clutter_log_density(seen.present).astype(np.float32)
     weight = _grid_weights(scores, clutter, config.iterations)
-    found = None
-    needed = max(1.5 * np.log(1 + config.vessl.novelty * len(seen)), config.min_gain * len(seen))
-    while found is None or len(found.sources) < config.max_sources:
-        start = np.zeros((len(seen), 0)) if found is None else found.log_likelihood
-        trials = [vessl.separate(np.column_stack([start, scores[:, c]])) for c in _candidates(weight, grid, found, config)]
-        best = max((t for t in trials if _plausible(t, config)), key=lambda t: t.bound[-1], default=None)
-        if found is None and best is None:
-            best = max(trials, key=lambda t: t.bound[-1])
-        if best is None or found is not None and best.bound[-1] - found.bound[-1] < needed:
+    first = next(_best(vessl, scores, _candidates(weight, grid, [], config)))
+    found = _Found(first, (-1,) if _too_high(_directions(first), config)[0] else (0,))
+    cost = 1.5 * np.log(1 + config.vessl.novelty * len(seen))
+    while len(found.owner) < config.max_sources + config.max_reflections:
+        candidates = _candidates(weight, grid, _directions(found.separation), config)
+        for trial in _best(vessl, scores, candidates, found.separation.log_likelihood):
+            owner = _owners(trial, found, cost, len(seen), config)
+            if owner:
+                found = _Found(trial, owner)
+                break
+        else:
             break
-        found = best
     return found
 
 
-def _candidates(weight: np.ndarray, grid: np.ndarray, found: Separation | None, config: LocalizationConfig) -> list[int]:
-    """Grid indices of the heaviest neighbourhoods away from the sources found so far."""
-    remaining, near = weight.copy(), np.cos(np.radians(0.5 * config.separation_deg))
-    taken = [] if found is None else [source.direction() for source in found.sources]
+def _best(vessl: Vessl, scores: np.ndarray, candidates: list[int], start: np.ndarray | None = None) -> Iterator[Separation]:
+    """What becomes of one more component at each candidate, begun with those of `start`; the most promising first."""
+    columns = [scores[:, c:c + 1] if start is None else np.column_stack([start, scores[:, c]]) for c in candidates]
+    promise = [vessl.separate(column, _PROMISE_ITERATIONS) for column in columns]
+    for trial in sorted(promise, key=lambda t: -t.bound[-1])[:_TRIALS]:
+        yield vessl.separate(trial.log_likelihood)
+
+
+def _owners(trial: Separation, found: _Found, cost: float, num_observations: int, config: LocalizationConfig) -> tuple[int, ...]:
+    """The owners of a trial's components, the last of which is new; empty when it is not to be believed."""
+    gain = trial.bound[-1] - found.separation.bound[-1]
+    directions = _directions(trial)
+    cosine = directions[:-1] @ directions[-1]
+    if gain < max(cost, config.min_gain_reflection * num_observations) or cosine.max() > np.cos(np.radians(config.separation_deg)):
+        return ()
+    if _too_high(directions, config)[-1]:
+        return (*found.owner, -1)
+    azimuth, owner = angles_from_direction(directions)[0], np.array(found.owner)
+    near = np.flatnonzero((np.abs(wrap_angle(azimuth[:-1] - azimuth[-1])) < np.radians(config.separation_deg)) & (owner >= 0))
+    if len(near):
+        return (*found.owner, found.owner[near[0]])
+    new = max(found.owner) + 1
+    if new == config.max_sources or gain < config.min_gain * num_observations or trial.shares[-1] < config.min_share:
+        return ()
+    return (*found.owner, new)
+
+
+def _too_high(directions: np.ndarray, config: LocalizationConfig) -> np.ndarray:
+    """(M,) bool: from the ceiling or the floor; sound from everywhere also seems to come from there."""
+    return np.abs(angles_from_direction(directions)[1]) > np.radians(config.highest_deg)
+
+
+def _directions(separation: Separation) -> np.ndarray:
+    """(M, 3) unit vectors."""
+    return np.stack([source.direction() for source in separation.sources])
+
+
+def _candidates(weight: np.ndarray, grid: np.ndarray, taken, config: LocalizationConfig) -> list[int]:
+    """Grid indices of the heaviest neighbourhoods away from the directions taken already."""
+    remaining, far = weight.copy(), np.cos(np.radians(config.separation_deg))
     for direction in taken:
-        remaining[grid @ direction > np.cos(np.radians(config.separation_deg))] = 0.0
-    chosen = []
-    while len(chosen) < config.candidates and (remaining > 0).any():
+        remaining[grid @ direction > far] = 0.0
+    chosen: list[int] = []
+    while len(chosen) < config.candidates:
         peak = int(remaining.argmax())
-        around = grid @ grid[peak] > near
-        chosen.append((float(remaining[around].sum()), peak))
-        remaining[grid @ grid[peak] > np.cos(np.radians(config.separation_deg))] = 0.0
-    return [peak for _, peak in chosen]
-
-
-def _plausible(trial: Separation, config: LocalizationConfig) -> bool:
-    """Whether all sources keep their distance and own enough."""
-    directions = np.stack([source.direction() for source in trial.sources])
-    cosine = directions @ directions.T - 2 * np.eye(len(directions))
-    return bool(cosine.max() < np.cos(np.radians(config.separation_deg)) and trial.shares[1:].min() >= config.min_share)
+        around = grid @ grid[peak] > np.cos(np.radians(0.5 * config.separation_deg))
+        if remaining[around].sum() < (0.3 * config.min_share if chosen or len(taken) else 0.0):
+            break
+        chosen.append(peak)
+        remaining[grid @ grid[peak] > far] = 0.0
+    return chosen
 
 
 def _frame_directions(seen: Observations, scores: np.ndarray, grid: np.ndarray, num_frames: int) -> np.ndarray:
@@ -222,20 +270,26 @@ def _frame_directions(seen: Observations, scores: np.ndarray, grid: np.ndarray, 
     return grid[total.argmax(axis=1)]
 
 
-def _summarise(heard: list[AudioFeatures], seen: Observations, found: Separation, frame_directions: np.ndarray) -> Localization:
-    close = found.misfit < 1.0
-    explained = found.masks[:, 1:] * close
-    reach = found.masks[:, 1:].sum(axis=0) + found.masks[:, 0].sum() / found.masks[:, 1:].shape[1]
-    confidence = explained.sum(axis=0) / np.maximum(reach, 1e-9)
-    shares = np.stack([np.bincount(seen.frame, mask, len(heard)) for mask in found.masks[:, 1:].T], axis=1)
+def _summarise(heard: list[AudioFeatures], seen: Observations, found: _Found, frame_directions: np.ndarray) -> Localization:
+    separation, owner = found.separation, np.array(found.owner)
+    member = owner == np.arange(owner.max() + 1)[:, None]                       # (sources, components)
+    if not len(member):
+        return Localization((), _frames(heard, frame_directions, np.full(len(heard), -1)), 0.0)
+    masks = separation.masks[:, 1:] @ member.T
+    explained = (separation.masks[:, 1:] * (separation.misfit < 1.0)) @ member.T
+    confidence = explained.sum(axis=0) / np.maximum(masks.sum(axis=0) + separation.masks[:, 0].sum() / len(member), 1e-9)
+    shares = np.stack([np.bincount(seen.frame, mask, len(heard)) for mask in masks.T], axis=1)
     total = shares.sum(axis=1, keepdims=True)
     active = shares >= 0.25 * np.maximum(total, 1e-9)
     dominant = np.where(total[:, 0] > 0.5, shares.argmax(axis=1), -1)
-    order = np.argsort(-found.shares[1:], kind='stable')
+    order = np.argsort(-masks.sum(axis=0), kind='stable')
     rank = np.append(np.argsort(order), -1)
-    azimuth, elevation = angles_from_direction(np.stack([source.direction() for source in found.sources]))
+    main = np.where(member, separation.shares[1:], 0.0).argmax(axis=1)          # the direct path owns more than its reflections
+    azimuth, elevation = angles_from_direction(_directions(separation)[main])
     sources = tuple(Source(float(azimuth[i]), float(elevation[i]), float(confidence[i]), float(active[:, i].mean())) for i in order)
-    frame_azimuth, frame_elevation = angles_from_direction(frame_directions)
-    frames = tuple(FrameDirection(f.stamp_ns, float(a), float(e), int(rank[d]))
-                   for f, a, e, d in zip(heard, frame_azimuth, frame_elevation, dominant))
-    return Localization(sources, frames, float(explained.sum() / len(seen)))
+    return Localization(sources, _frames(heard, frame_directions, rank[dominant]), float(explained.sum() / len(seen)))
+
+
+def _frames(heard: list[AudioFeatures], directions: np.ndarray, source: np.ndarray) -> tuple[FrameDirection, ...]:
+    azimuth, elevation = angles_from_direction(directions)
+    return tuple(FrameDirection(f.stamp_ns, float(a), float(e), int(s)) for f, a, e, s in zip(heard, azimuth, elevation, source))

@@ -31,7 +31,7 @@ class VesslConfig:
 
     novelty: float = 0.2
     iterations: int = 60
-    tolerance: float = 0.05
+    tolerance: float = 0.2
     least_share: float = 1e-3
 
     def __post_init__(self):
@@ -95,8 +95,9 @@ class Vessl:
         self._tables = posterior_tables(acoustic_map)
         self._first = np.flatnonzero(np.diff(observations.subband, prepend=-1))   # where each sub-band's observations begin
 
-    def separate(self, log_likelihood: np.ndarray) -> Separation:
-        """Start from (J, M) log likelihoods of M sources placed somewhere, and iterate to convergence."""
+    def separate(self, log_likelihood: np.ndarray, iterations: int | None = None) -> Separation:
+        """Start from (J, M) log likelihoods of M sources placed somewhere, and iterate to convergence, or so often."""
+        iterations = iterations or self._config.iterations
         num_sources = log_likelihood.shape[1]
         shares, bound = np.full(num_sources + 1, 1 / (num_sources + 1)), []
         while True:
@@ -106,7 +107,7 @@ class Vessl:
             bound.append(self._bound(masks, shares, sources))
             fits = [self._fit(source) for source in sources]
             log_likelihood = np.stack([-0.5 * (error + norm) for error, norm in fits], axis=1)
-            if len(bound) == self._config.iterations or (len(bound) > 1 and bound[-1] - bound[-2] < self._config.tolerance):
+            if len(bound) == iterations or (len(bound) > 1 and bound[-1] - bound[-2] < self._config.tolerance):
                 size = np.maximum(self._seen.present.sum(axis=1, keepdims=True), 1.0)
                 misfit = np.stack([error for error, _ in fits], axis=1) / size
                 return Separation(tuple(bound), shares, sources, masks, log_likelihood, misfit)

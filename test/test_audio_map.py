@@ -26,7 +26,7 @@ def small_map():
 
 
 def test_training_directions_cover_the_circle_within_the_elevations():
-    directions = training_directions(AcousticMapConfig())
+    directions = training_directions(AcousticMapConfig(), ARRAY)
     np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1)
     elevation = np.degrees(np.arcsin(directions[:, 2]))
     assert elevation.min() > -30 and elevation.max() < 60
@@ -35,7 +35,7 @@ def test_training_directions_cover_the_circle_within_the_elevations():
 
 
 def test_mixture_density_equals_scipy():
-    directions = training_directions(SMALL)
+    directions = training_directions(SMALL, ARRAY)
     pieces = learn_pieces(directions, dataclasses.replace(SMALL, num_pieces=4))
     densities = [multivariate_normal(pieces.center[r], np.linalg.inv(pieces.precision[r])) for r in range(4)]
     expected = [[pieces.log_weight[r] + densities[r].logpdf(u) for r in range(4)] for u in directions[:10]]
@@ -44,7 +44,7 @@ def test_mixture_density_equals_scipy():
 
 def test_log_likelihood_equals_brute_force_with_missing_components(small_map):
     rng = np.random.default_rng(2)
-    directions = training_directions(SMALL)[[3, 77]]
+    directions = training_directions(SMALL, ARRAY)[[3, 77]]
     vectors = rng.uniform(-1, 1, (16, 48))
     present = rng.random((16, 48)) < 0.6
     found = small_map.log_likelihood(np.where(present, vectors, np.nan), present, directions)
@@ -60,7 +60,7 @@ def test_log_likelihood_equals_brute_force_with_missing_components(small_map):
 
 
 def test_no_component_present_says_nothing(small_map):
-    nothing = small_map.log_likelihood(np.zeros((16, 48)), np.zeros((16, 48), bool), training_directions(SMALL)[:5])
+    nothing = small_map.log_likelihood(np.zeros((16, 48)), np.zeros((16, 48), bool), training_directions(SMALL, ARRAY)[:5])
     np.testing.assert_allclose(nothing, 0, atol=1e-9)
     assert (small_map.clutter_log_density(np.zeros((16, 48), bool)) == 0).all()
 

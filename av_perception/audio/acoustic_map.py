@@ -82,6 +82,12 @@ class AcousticMap:
         mahalanobis = np.einsum('dri,rij,drj->dr', difference, np.linalg.inv(covariance), difference, optimize=True)
         return mahalanobis.min(axis=1) < _COVERED_DISTANCE ** 2
 
+    def expected_features(self, directions: np.ndarray) -> np.ndarray:
+        """(D, K, G) E[g_k | u] of unit vectors (D, 3)."""
+        weight = np.exp(self.piece_log_prior(directions))
+        slope = np.einsum('kdr,krgi->kdgi', weight, self.slope, optimize=True)
+        return np.einsum('kdgi,di->dkg', slope, directions) + np.einsum('kdr,krg->dkg', weight, self.offset)
+
     def log_likelihood(self, vectors: np.ndarray, present: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """log p(g_k | u) of the present components: vectors, present (K, G) and directions (D, 3) -> (K, D)."""
         return DirectionScorer(self, directions).log_likelihood(vectors, present)

@@ -14,20 +14,22 @@ from av_perception.audio.frontend import AudioFrontEndConfig
 from av_perception.audio.gllim import Gllim, GllimConfig, fit_gllim
 from av_perception.audio.mixture import Pieces
 from av_perception.audio.propagation import array_response, geometric_model
+from av_perception.audio.responses import MeasuredTransfer, densified
 from av_perception.audio.subbands import subband_mean, subband_vectors
 from av_perception.errors import UserError
-from av_perception.geometry import direction_from_angles
+from av_perception.geometry import angles_from_direction, direction_from_angles
 from av_perception.heads.profile import MicrophoneArray
 from av_perception.paths import cache_directory
 
 _MIXTURE_ITERATIONS = 30
+_EDGE_DEG = 0.1         # measured directions are rounded
 _UNKNOWN = 1.0   # deviation of a feature that was never heard: larger than any feature
 
 
 @dataclass(frozen=True)
 class AcousticMapConfig:
     """num_pieces: R. Training directions: num_azimuths around the circle at num_elevations quantiles of a normal distribution
-    (elevation_mean_deg, elevation_std_deg) cut to elevation_range_deg, in the head's base frame.
+    (elevation_mean_deg, elevation_std_deg) cut to elevation_range_deg and azimuth_range_deg, in the head's base frame; None: see `ranges_deg`.
 
     feature_noise: standard deviation that reverberation and noise add to a feature, at 0 Hz, and its growth per kHz.
     thickness: standard deviation added to the pieces' extent, since unit vectors fill only a surface.
@@ -39,7 +41,8 @@ class AcousticMapConfig:
     num_elevations: int = 15
     elevation_mean_deg: float = 5.0
     elevation_std_deg: float = 20.0
-    elevation_range_deg: tuple[float, float] = (-30.0, 60.0)
+    elevation_range_deg: tuple[float, float] | None = None
+    azimuth_range_deg: tuple[float, float] | None = None
     feature_noise: float = 0.25
     feature_noise_per_khz: float = 0.03
     thickness: float = 0.03
@@ -50,22 +53,35 @@ class AcousticMapConfig:
         most = self.num_azimuths * self.num_elevations // 10
         if not 1 <= self.num_pieces <= most:
             raise ValueError(f'num_pieces must lie in 1..{most}: every piece needs 10 training directions')
-        if not -90 <= self.elevation_range_deg[0] < self.elevation_range_deg[1] <= 90:
+        if self.elevation_range_deg and not -90 <= self.elevation_range_deg[0] < self.elevation_range_deg[1] <= 90:
             raise ValueError('elevation_range_deg must be increasing within -90..90')
+        if self.azimuth_range_deg and not -180 <= self.azimuth_range_deg[0] < self.azimuth_range_deg[1] <= 180:
+            raise ValueError('azimuth_range_deg must be increasing within -180..180')
         if min(self.elevation_std_deg, self.feature_noise, self.thickness, self.ridge) <= 0 or self.feature_noise_per_khz < 0:
             raise ValueError('elevation_std_deg, feature_noise, thickness and ridge must be positive')
         if self.iterations < 1:
             raise ValueError('iterations must be at least 1')
 
+    def ranges_deg(self, array: MicrophoneArray) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The ranges of azimuth and elevation. By default all around and -30..60; the front for microphones that hear front and back alike
+        (two, or all in an upright plane), and of two -15..15, since they hardly tell high from low."""
+        _, extent, axes = np.linalg.svd(array.positions - array.positions.mean(axis=0))
+        two = len(array.coordinates) == 2
+        upright = len(extent) > 2 and extent[2] < 1e-3 * extent[0] and abs(array.base_from_array.rotate(axes[2])[2]) < 0.5
+        azimuth = (-90.0, 90.0) if two or upright else (-180.0, 180.0)
+        return self.azimuth_range_deg or azimuth, self.elevation_range_deg or ((-15.0, 15.0) if two else (-30.0, 60.0))
 
-def training_directions(config: AcousticMapConfig) -> np.ndarray:
-    """(N, 3) unit vectors: rings of elevation, each turned against its neighbour by the golden section."""
+
+def training_directions(config: AcousticMapConfig, array: MicrophoneArray) -> np.ndarray:
+    """(N, 3) unit vectors in the head's base frame: rings of elevation, each turned against its neighbour by the golden section."""
     from scipy.stats import truncnorm
-    low, high = ((bound - config.elevation_mean_deg) / config.elevation_std_deg for bound in config.elevation_range_deg)
+    azimuth_range, elevation_range = config.ranges_deg(array)
+    low, high = ((bound - config.elevation_mean_deg) / config.elevation_std_deg for bound in elevation_range)
     quantiles = (np.arange(config.num_elevations) + 0.5) / config.num_elevations
     elevation = np.radians(config.elevation_mean_deg + config.elevation_std_deg * truncnorm.ppf(quantiles, low, high))
     turn = 0.6180339887 * np.arange(config.num_elevations)[:, None]
-    azimuth = 2 * np.pi * (np.arange(config.num_azimuths) + turn) / config.num_azimuths
+    share = (np.arange(config.num_azimuths) + turn) / config.num_azimuths % 1.0
+    azimuth = np.radians(azimuth_range[0] + np.ptp(azimuth_range) * share)
     return direction_from_angles(azimuth, elevation[:, None]).reshape(-1, 3)
 
 
@@ -109,14 +125,35 @@ def assemble_map(pieces: Pieces, fitted: list[Gllim], array: MicrophoneArray, fr
         source=source)
 
 
-def learn_geometric_map(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig, model: str = '',
-                        source: str = 'geometry') -> AcousticMap:
-    """The map of an array from its geometry alone, a few seconds. model: see `array_response`. Raises UserError for one microphone."""
+def geometric_examples(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig, model: str = '') -> tuple[np.ndarray, np.ndarray]:
+    """Directions (N, 3) in the array frame and features (N, K, G) from the geometry. model: see `array_response`.
+
+    Raises UserError for one microphone.
+    """
     if len(array.coordinates) < 2:
         raise UserError('an acoustic map needs at least 2 microphones: this head has one')
-    directions = array.base_from_array.inverse().rotate(training_directions(config))
-    features = geometric_features(array, directions, front_end, model)
-    return learn_map(array, directions, features, config, front_end, model or geometric_model(array), source)
+    directions = array.base_from_array.inverse().rotate(training_directions(config, array))
+    return directions, geometric_features(array, directions, front_end, model)
+
+
+def measured_examples(array: MicrophoneArray, measured: MeasuredTransfer, config: AcousticMapConfig,
+                      front_end: AudioFrontEndConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The same from measured transfer functions, for directions between them: the map's `covers` knows no others. Raises UserError."""
+    if len(measured.directions) < 4:
+        raise UserError(f'a map needs at least 4 measured directions, not {len(measured.directions)}')
+    dense = densified(measured, array, front_end.stft.frequencies, config.num_azimuths * config.num_elevations)
+    angles = np.degrees(angles_from_direction(array.base_from_array.rotate(dense.directions)))
+    ranges = config.ranges_deg(array)
+    inside = np.logical_and.reduce([(low - _EDGE_DEG < angle) & (angle < high + _EDGE_DEG) for angle, (low, high) in zip(angles, ranges)])
+    if inside.sum() < 10 * config.num_pieces:
+        raise UserError(f'{len(measured.directions)} directions are too few for {config.num_pieces} pieces: measure more or ask for fewer pieces')
+    return dense.directions[inside], subband_vectors(dense.transfer[inside], front_end.subbands)
+
+
+def learn_geometric_map(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig, model: str = '') -> AcousticMap:
+    """The map of an array from its geometry alone, a few seconds. Raises UserError for one microphone."""
+    examples = geometric_examples(array, config, front_end, model)
+    return learn_map(array, *examples, config, front_end, model or geometric_model(array), 'geometry')
 
 
 def head_map(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig) -> AcousticMap:

@@ -139,15 +139,17 @@ def geometric_examples(array: MicrophoneArray, config: AcousticMapConfig, front_
 def measured_examples(array: MicrophoneArray, measured: MeasuredTransfer, config: AcousticMapConfig,
                       front_end: AudioFrontEndConfig) -> tuple[np.ndarray, np.ndarray]:
     """The same from measured transfer functions, for directions between them: the map's `covers` knows no others. Raises UserError."""
-    if len(measured.directions) < 4:
-        raise UserError(f'a map needs at least 4 measured directions, not {len(measured.directions)}')
-    dense = densified(measured, array, front_end.stft.frequencies, config.num_azimuths * config.num_elevations)
-    angles = np.degrees(angles_from_direction(array.base_from_array.rotate(dense.directions)))
+    angles = np.degrees(angles_from_direction(array.base_from_array.rotate(measured.directions)))
     ranges = config.ranges_deg(array)
     inside = np.logical_and.reduce([(low - _EDGE_DEG < angle) & (angle < high + _EDGE_DEG) for angle, (low, high) in zip(angles, ranges)])
-    if inside.sum() < 10 * config.num_pieces:
-        raise UserError(f'{len(measured.directions)} directions are too few for {config.num_pieces} pieces: measure more or ask for fewer pieces')
-    return dense.directions[inside], subband_vectors(dense.transfer[inside], front_end.subbands)
+    count = int(inside.sum())
+    if count < 4:
+        raise UserError(f'{count} of {len(inside)} measured directions lie within azimuth {ranges[0]} and elevation {ranges[1]} degrees: 4 are needed')
+    inside = MeasuredTransfer(measured.directions[inside], measured.transfer[inside])
+    dense = densified(inside, array, front_end.stft.frequencies, config.num_azimuths * config.num_elevations)
+    if len(dense.directions) < 10 * config.num_pieces:
+        raise UserError(f'{count} measured directions are too few or too far apart for {config.num_pieces} pieces')
+    return dense.directions, subband_vectors(dense.transfer, front_end.subbands)
 
 
 def learn_geometric_map(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig, model: str = '') -> AcousticMap:

@@ -147,18 +147,24 @@ def _plot(acoustic_map, array, front_end, check: tuple[np.ndarray, np.ndarray], 
     from av_perception.geometry import direction_from_angles
     azimuth = np.arange(-180.0, 181.0, 2.0)
     directions = array.base_from_array.inverse().rotate(direction_from_angles(np.radians(azimuth), 0.0))
+    covered = acoustic_map.covers(directions)
+    azimuth, directions = azimuth[covered], directions[covered]
     real, imaginary = np.split(acoustic_map.expected_features(directions), 2, axis=-1)
     transfer = (real + 1j * imaginary).reshape(len(azimuth), -1, len(array.coordinates) - 1)[..., 0]
-    transfer = np.where(acoustic_map.covers(directions)[:, None], transfer, np.nan)
     frequencies = 1e-3 * front_end.stft.frequencies[:transfer.shape[1]]
     figure = Figure(figsize=(13, 4), layout='constrained')
+    figure.suptitle(f'{acoustic_map.kind}: {acoustic_map.source}')
     left, middle, right = figure.subplots(1, 3)
-    for axes, values, title, colors in ((left, np.degrees(np.angle(transfer)), 'phase [deg]', 'twilight'), (middle, np.abs(transfer), 'level, 0 to 1', 'viridis')):
-        figure.colorbar(axes.pcolormesh(azimuth, frequencies, values.T, cmap=colors, shading='nearest'), ax=axes)
-        axes.set(title=f'channel 1 against 0: {title}', xlabel='azimuth [deg], left positive', ylabel='frequency [kHz]', xlim=(180, -180))
-    right.plot([-180, 180], [-180, 180], color='0.8')
+    drawings = ((left, np.degrees(np.angle(transfer)), 'phase [deg]', 'twilight', (-180, 180)), (middle, np.abs(transfer), 'level', 'viridis', (0, 1)))
+    for axes, values, title, colors, limits in drawings:
+        mesh = axes.pcolormesh(azimuth, frequencies, values.T, cmap=colors, vmin=limits[0], vmax=limits[1], shading='nearest')
+        figure.colorbar(mesh, ax=axes)
+        axes.set(title=f'channel 1 against 0, {title}', xlabel='azimuth [deg], left is left', ylabel='frequency [kHz]')
+        axes.invert_xaxis()
+    ends = [min(check[0]), max(check[0])]
+    right.plot(ends, ends, color='0.8')
     right.plot(*check, '.', markersize=4)
-    right.set(title=f'{acoustic_map.kind}, {acoustic_map.source}: self-check', xlabel='true azimuth [deg]', ylabel='found [deg]')
+    right.set(title='self-check', xlabel='true azimuth [deg]', ylabel='found [deg]')
     try:
         figure.savefig(path)
     except (OSError, ValueError) as error:

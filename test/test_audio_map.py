@@ -34,6 +34,35 @@ def test_training_directions_cover_the_circle_within_the_elevations():
     assert np.diff(azimuth).max() < np.radians(1)
 
 
+@pytest.mark.parametrize('coordinates, azimuth, elevation', [
+    (((0, 0.1, 0), (0, -0.1, 0)), 90, 15),                                    # two ears
+    (((0.1, 0, 0), (0, 0, 0), (-0.1, 0, 0)), 180, 15),                        # a line ahead tells front from back
+    (((0.1, 0.1, 0), (-0.1, 0.1, 0), (0, -0.1, 0)), 180, 60),                 # a level triangle
+    (((0, 0.1, 0.1), (0, -0.1, 0.1), (0, 0, -0.1)), 90, 60),                  # an upright one that faces ahead
+    (((0.1, 0, 0.1), (-0.1, 0, 0.1), (0, 0, -0.1)), 180, 60),                 # one that faces sideways
+    (((0, 0.1, 0.1), (0, -0.1, 0.1), (0, 0, -0.1), (0.1, 0, 0)), 180, 60)])   # a body
+def test_maps_keep_to_what_an_array_can_tell(coordinates, azimuth, elevation):
+    ranges = AcousticMapConfig().ranges_deg(MicrophoneArray(tuple(tuple(map(float, c)) for c in coordinates)))
+    assert (ranges[0][1], ranges[1][1]) == (azimuth, elevation)
+    asked = AcousticMapConfig(azimuth_range_deg=(-20.0, 30.0), elevation_range_deg=(0.0, 10.0))
+    assert asked.ranges_deg(ARRAY) == ((-20.0, 30.0), (0.0, 10.0))
+
+
+def test_a_map_knows_where_it_was_taught(small_map):
+    assert small_map.covers(training_directions(SMALL, ARRAY)).all()
+    assert not small_map.covers(np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0]])).any()
+    front = learn_geometric_map(ARRAY, dataclasses.replace(SMALL, azimuth_range_deg=(-45.0, 45.0)), FRONT_END)
+    azimuths = np.arange(-180, 180, 10)
+    covered = azimuths[front.covers(direction_from_angles(np.radians(azimuths), 0.1))]
+    assert set(range(-40, 41, 10)) <= set(covered) <= set(range(-70, 71, 10))
+
+
+def test_expected_features_are_those_taught(small_map):
+    directions = training_directions(SMALL, ARRAY)[::7]
+    exact = learning.geometric_features(ARRAY, directions, FRONT_END)
+    assert np.abs(small_map.expected_features(directions) - exact)[:, :8].mean() < 0.05
+
+
 def test_mixture_density_equals_scipy():
     directions = training_directions(SMALL, ARRAY)
     pieces = learn_pieces(directions, dataclasses.replace(SMALL, num_pieces=4))

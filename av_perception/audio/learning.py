@@ -22,6 +22,7 @@ from av_perception.heads.profile import MicrophoneArray
 from av_perception.paths import cache_directory
 
 _MIXTURE_ITERATIONS = 30
+_FLAT = 1e-3            # of the array's extent
 _EDGE_DEG = 0.1         # measured directions are rounded
 _UNKNOWN = 1.0   # deviation of a feature that was never heard: larger than any feature
 
@@ -64,12 +65,14 @@ class AcousticMapConfig:
 
     def ranges_deg(self, array: MicrophoneArray) -> tuple[tuple[float, float], tuple[float, float]]:
         """The ranges of azimuth and elevation. By default all around and -30..60; the front for microphones that hear front and back alike
-        (two, or all in an upright plane), and of two -15..15, since they hardly tell high from low."""
+        (on a line from left to right, or in an upright plane), and on a line -15..15, since it hardly tells high from low."""
         _, extent, axes = np.linalg.svd(array.positions - array.positions.mean(axis=0))
-        two = len(array.coordinates) == 2
-        upright = len(extent) > 2 and extent[2] < 1e-3 * extent[0] and abs(array.base_from_array.rotate(axes[2])[2]) < 0.5
-        azimuth = (-90.0, 90.0) if two or upright else (-180.0, 180.0)
-        return self.azimuth_range_deg or azimuth, self.elevation_range_deg or ((-15.0, 15.0) if two else (-30.0, 60.0))
+        line = extent[1] < _FLAT * extent[0]
+        flat = not line and extent[2] < _FLAT * extent[0] and not array.sphere
+        ahead = np.abs(array.base_from_array.rotate(axes))[:, 0]   # of the main axes
+        front_only = ahead[0] < 0.7 if line else flat and ahead[2] > 0.7
+        azimuth, elevation = (-90.0, 90.0) if front_only else (-180.0, 180.0), (-15.0, 15.0) if line else (-30.0, 60.0)
+        return self.azimuth_range_deg or azimuth, self.elevation_range_deg or elevation
 
 
 def training_directions(config: AcousticMapConfig, array: MicrophoneArray) -> np.ndarray:
@@ -80,7 +83,7 @@ def training_directions(config: AcousticMapConfig, array: MicrophoneArray) -> np
     quantiles = (np.arange(config.num_elevations) + 0.5) / config.num_elevations
     elevation = np.radians(config.elevation_mean_deg + config.elevation_std_deg * truncnorm.ppf(quantiles, low, high))
     turn = 0.6180339887 * np.arange(config.num_elevations)[:, None]
-    share = (np.arange(config.num_azimuths) + turn) / config.num_azimuths % 1.0
+    share = ((np.arange(config.num_azimuths) + turn) / config.num_azimuths + 0.5) % 1.0   # from straight ahead
     azimuth = np.radians(azimuth_range[0] + np.ptp(azimuth_range) * share)
     return direction_from_angles(azimuth, elevation[:, None]).reshape(-1, 3)
 

@@ -143,7 +143,7 @@ def _per_bin(vectors: np.ndarray, front_end: AudioFrontEndConfig) -> np.ndarray:
 def fit_to_geometry(measured: MeasuredTransfer, array: MicrophoneArray, frequencies: np.ndarray) -> float:
     """Correlation in -1..1 of the measured phases with those of the head's geometry, below spatial aliasing: 1 fits, -1 is mirrored."""
     aperture = np.linalg.norm(array.positions[:, None] - array.positions, axis=2).max()
-    low = frequencies < 100.0 / aperture
+    low = frequencies < max(100.0 / aperture, frequencies[2])
     expected = relative_transfer(array_response(array, measured.directions, frequencies[low]))
     phase, measured_phase = np.angle(expected), np.angle(measured.transfer[:, low])
     known = np.isfinite(measured_phase)

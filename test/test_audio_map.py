@@ -48,6 +48,14 @@ def test_maps_keep_to_what_an_array_can_tell(coordinates, azimuth, elevation):
     assert asked.ranges_deg(ARRAY) == ((-20.0, 30.0), (0.0, 10.0))
 
 
+def test_the_kind_of_regression_reaches_the_map():
+    small = dataclasses.replace(SMALL, num_pieces=6)
+    tied = learn_geometric_map(ARRAY, dataclasses.replace(small, variance='tied', equal_volume=True), FRONT_END)
+    assert np.ptp(tied.variance, axis=(1, 2)).max() < 1e-12 and np.ptp(tied.log_weight) < 1e-12
+    hidden, plain = (learn_geometric_map(ARRAY, dataclasses.replace(small, latent_size=n), FRONT_END) for n in (2, 0))
+    np.testing.assert_allclose(hidden.variance.mean(), plain.variance.mean(), rtol=0.1)   # what w explains is still not known to who uses the map
+
+
 def test_a_map_knows_where_it_was_taught(small_map):
     assert small_map.covers(training_directions(SMALL, ARRAY)).all()
     assert not small_map.covers(np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0]])).any()
@@ -175,7 +183,8 @@ def test_cache_is_used_and_a_spoilt_file_is_replaced(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('bad', [dict(num_pieces=0), dict(num_pieces=1000), dict(elevation_range_deg=(10.0, -10.0)),
-                                 dict(feature_noise=0.0), dict(iterations=0)])
+                                 dict(feature_noise=0.0), dict(iterations=0), dict(variance='full'), dict(latent_size=-1),
+                                 dict(azimuth_range_deg=(50.0, 10.0))])
 def test_bad_configuration_is_refused(bad):
     with pytest.raises(ValueError):
         AcousticMapConfig(**bad)

@@ -34,7 +34,7 @@ class AcousticMapConfig:
 
     feature_noise: standard deviation that reverberation and noise add to a feature, at 0 Hz, and its growth per kHz.
     thickness: standard deviation added to the pieces' extent, since unit vectors fill only a surface.
-    ridge: pseudo-counts that hold slopes at 0.
+    ridge: pseudo-counts that hold slopes at 0. variance, equal_volume, latent_size: see `GllimConfig`.
     """
 
     num_pieces: int = 32
@@ -49,6 +49,9 @@ class AcousticMapConfig:
     thickness: float = 0.03
     ridge: float = 0.01
     iterations: int = 12
+    variance: str = 'diagonal'
+    equal_volume: bool = False
+    latent_size: int = 0
 
     def __post_init__(self):
         most = self.num_azimuths * self.num_elevations // 10
@@ -60,8 +63,17 @@ class AcousticMapConfig:
             raise ValueError('azimuth_range_deg must be increasing within -180..180')
         if min(self.elevation_std_deg, self.feature_noise, self.thickness, self.ridge) <= 0 or self.feature_noise_per_khz < 0:
             raise ValueError('elevation_std_deg, feature_noise, thickness and ridge must be positive')
-        if self.iterations < 1:
-            raise ValueError('iterations must be at least 1')
+        _ = self.regression   # checks what it passes on
+
+    @property
+    def mixture(self) -> GllimConfig:
+        """How the pieces are learnt."""
+        return GllimConfig(self.num_pieces, equal_volume=self.equal_volume, input_noise=self.thickness, iterations=_MIXTURE_ITERATIONS, tolerance=0.0)
+
+    @property
+    def regression(self) -> GllimConfig:
+        """How a sub-band is learnt on the pieces."""
+        return GllimConfig(self.num_pieces, self.variance, latent_size=self.latent_size, ridge=self.ridge, iterations=self.iterations, tolerance=0.0)
 
     def ranges_deg(self, array: MicrophoneArray) -> tuple[tuple[float, float], tuple[float, float]]:
         """The ranges of azimuth and elevation. By default all around and -30..60; the front for microphones that hear front and back alike
@@ -96,8 +108,7 @@ def geometric_features(array: MicrophoneArray, directions: np.ndarray, front_end
 
 def learn_pieces(directions: np.ndarray, config: AcousticMapConfig) -> Pieces:
     """The mixture over the (N, 3) directions that all sub-bands share."""
-    settings = GllimConfig(config.num_pieces, input_noise=config.thickness, iterations=_MIXTURE_ITERATIONS, tolerance=0.0)
-    return fit_gllim(directions, np.zeros((len(directions), 0)), settings).pieces
+    return fit_gllim(directions, np.zeros((len(directions), 0)), config.mixture).pieces
 
 
 def learn_map(array: MicrophoneArray, directions: np.ndarray, features: np.ndarray, config: AcousticMapConfig, front_end: AudioFrontEndConfig,
@@ -110,8 +121,7 @@ def learn_map(array: MicrophoneArray, directions: np.ndarray, features: np.ndarr
     frequency_khz = 1e-3 * subband_mean(front_end.stft.frequencies, front_end.subbands)
     noise = (config.feature_noise + config.feature_noise_per_khz * frequency_khz)[:, None]
     noise = np.where(np.isnan(features).any(axis=0), _UNKNOWN, noise)
-    settings = GllimConfig(len(pieces.log_weight), ridge=config.ridge, iterations=config.iterations, tolerance=0.0)
-    fitted = [fit_gllim(directions, values, settings, level, pieces) for values, level in zip(np.nan_to_num(features).swapaxes(0, 1), noise)]
+    fitted = [fit_gllim(directions, values, config.regression, level, pieces) for values, level in zip(np.nan_to_num(features).swapaxes(0, 1), noise)]
     return assemble_map(pieces, fitted, array, front_end, kind, source)
 
 

@@ -167,17 +167,17 @@ def test_the_command_learns_from_all_sources(tmp_path, capsys):
     write_sofa(tmp_path / 'k.sofa', ROUND * [-1, 1], impulse_responses(KEMAR, direction_from_angles(*np.radians(ROUND.T)), RATE), RATE)
     for kind, arguments in (('rigid-sphere', []), ('free-field', ['--model', 'free-field']), ('sofa', ['--sofa', str(tmp_path / 'k.sofa')]),
                             ('recording', ['--recording', str(tmp_path / 'noise.wav'), '--directions', str(tmp_path / 'places.csv')])):
-        output = ['-o', str(tmp_path / 'map.npz'), '--json', str(tmp_path / 'map.json'), '--plot', str(tmp_path / 'map.png'), '--pieces', '16']
+        output = ['-o', str(tmp_path / 'map.npz'), '--json', str(tmp_path / 'map.json'), '--pieces', '12']
+        output += ['--plot', str(tmp_path / 'map.png')] * (kind == 'recording')
         assert main(['calibrate', 'acoustic', '--head', 'kemar', *arguments, *output]) == 0
         figures = json.loads((tmp_path / 'map.json').read_text())
         taught = AcousticMap.load(tmp_path / 'map.npz')
         taught.check(KEMAR, FRONT_END)
         assert figures['kind'] == taught.kind == kind and figures['median_azimuth_error_deg'] < 2
-        assert (tmp_path / 'map.png').read_bytes()[:4] == b'\x89PNG'
         directions = direction_from_angles(np.radians([-60.0, 0.0, 45.0]), 0.0)
         if kind != 'free-field':
             assert np.abs(taught.expected_features(directions) - geometric_features(KEMAR, directions, FRONT_END))[:, :6].mean() < 0.1
-    assert 'grows to the right' in capsys.readouterr().out
+    assert 'grows to the right' in capsys.readouterr().out and (tmp_path / 'map.png').read_bytes()[:4] == b'\x89PNG'
 
 
 @pytest.mark.parametrize('arguments, word', [

@@ -26,7 +26,7 @@ class ChannelCheckConfig:
     """
 
     dead_db: float = 50.0
-    quiet_db: float = 15.0
+    quiet_db: float = 20.0
     clipped_share: float = 1e-4
     constant_ratio: float = 0.5
     lowest_hz: float = 300.0
@@ -69,7 +69,15 @@ class OrderCheck:
     problem: str
 
 
-def channel_faults(samples: np.ndarray, config: ChannelCheckConfig = ChannelCheckConfig()) -> dict[int, str]:
+@dataclass(frozen=True)
+class ChannelFault:
+    """What is wrong with a channel; usable: its phases still say where sound comes from."""
+
+    text: str
+    usable: bool = False
+
+
+def channel_faults(samples: np.ndarray, config: ChannelCheckConfig = ChannelCheckConfig()) -> dict[int, ChannelFault]:
     """What is wrong with single channels of samples (N, C), by channel."""
     samples = np.asarray(samples, float)
     finite = np.where(np.isfinite(samples), samples, 0.0)
@@ -79,18 +87,18 @@ def channel_faults(samples: np.ndarray, config: ChannelCheckConfig = ChannelChec
     faults = {}
     for channel in range(samples.shape[1]):
         if not np.isfinite(samples[:, channel]).all():
-            faults[channel] = 'has samples that are not numbers'
+            faults[channel] = ChannelFault('has samples that are not numbers')
         elif deviation[channel] == 0 or level[channel] < -config.dead_db:
-            faults[channel] = 'is dead: no sound in it'
+            faults[channel] = ChannelFault('is dead: no sound in it')
         elif clipped[channel] > config.clipped_share:
-            faults[channel] = f'clips: {clipped[channel]:.1%} of its samples are at full scale; turn its gain down'
+            faults[channel] = ChannelFault(f'clips: {clipped[channel]:.1%} of its samples are at full scale; turn its gain down', True)
         elif abs(mean[channel]) > config.constant_ratio * deviation[channel]:
-            faults[channel] = f'has a constant offset (DC) of {mean[channel]:.3f}: check the card and its coupling'
+            faults[channel] = ChannelFault(f'has a constant offset (DC) of {mean[channel]:.3f}: check the card and its coupling', True)
         elif level[channel] < -config.quiet_db:
-            faults[channel] = f'is {-level[channel]:.0f} dB quieter than the loudest: check its gain and whether it is covered'
+            faults[channel] = ChannelFault(f'is {-level[channel]:.0f} dB quieter than the loudest: check its gain and whether it is covered', True)
     for first, second in itertools.combinations(set(range(samples.shape[1])) - set(faults), 2):
         if np.mean((finite[:, first] - finite[:, second]) ** 2) < 1e-6 * deviation[first] ** 2:
-            faults[second] = f'is a copy of channel {first}'
+            faults[second] = ChannelFault(f'is a copy of channel {first}')
     return faults
 
 
@@ -131,15 +139,17 @@ def _problem(found: OrderCheck, sounds: list[KnownSound], config: ChannelCheckCo
         return f'the phases fit no order of the channels (fit {found.fit:.2f}): several sources, strong echoes, or the wrong head or azimuth'
     if near(true) and found.profile_fit > found.fit - config.order_margin:
         return ''
-    shown = ' or '.join(','.join(map(str, order)) for order in found.orders[:3]) + (' or others' if len(found.orders) > 3 else '')
-    words = [f'the order of the channels is wrong, microphones 0.. are channels {shown}'] if found.fit > found.profile_fit + config.order_margin else []
+    words = []
+    if found.profile_fit <= found.fit - config.order_margin:
+        shown = ' or '.join(','.join(map(str, order)) for order in found.orders[:3]) + (' or others' if len(found.orders) > 3 else '')
+        words.append(f'the order of the channels is wrong, microphones 0.. are channels {shown}')
     turn = float(np.angle(np.mean(np.exp(1j * (true - heard)))))
     if not near(true):
         where = ', '.join(f'{np.degrees(h):.0f} instead of {np.degrees(t):.0f}' for h, t in zip(heard, true))
         kind = 'left and right are exchanged, as in a mirrored geometry' if near(-true) else 'front and back are exchanged' if near(np.pi - true) \
             else f'the array is turned by {np.degrees(turn):.0f} degrees' if near(true - turn) else 'the geometry is another'
         words.append(f'as the profile has it the sound comes from {where} degrees: {kind}')
-    return '; or '.join(words) or f'the channels fit better as {shown}'
+    return '; or '.join(words)
 
 
 def _cross_phases(sound: KnownSound, config: ChannelCheckConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -138,7 +138,8 @@ def assemble_map(pieces: Pieces, fitted: list[Gllim], array: MicrophoneArray, fr
         source=source)
 
 
-def geometric_examples(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig, model: str = '') -> tuple[np.ndarray, np.ndarray]:
+def geometric_examples(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig,
+                       model: str = '') -> tuple[np.ndarray, np.ndarray]:
     """Directions (N, 3) in the array frame and features (N, K, G) from the geometry. model: see `array_response`.
 
     Raises UserError for one microphone.
@@ -157,7 +158,7 @@ def measured_examples(array: MicrophoneArray, measured: MeasuredTransfer, config
     inside = np.logical_and.reduce([(low - _EDGE_DEG < angle) & (angle < high + _EDGE_DEG) for angle, (low, high) in zip(angles, ranges)])
     count = int(inside.sum())
     if count < 4:
-        raise UserError(f'{count} of {len(inside)} measured directions lie within azimuth {ranges[0]} and elevation {ranges[1]} degrees: 4 are needed')
+        raise UserError(f'{count} of {len(inside)} measured directions lie within azimuth {ranges[0]} and elevation {ranges[1]}: 4 are needed')
     inside = MeasuredTransfer(measured.directions[inside], measured.transfer[inside])
     dense = densified(inside, array, front_end.stft.frequencies, config.num_azimuths * config.num_elevations)
     if len(dense.directions) < 10 * config.num_pieces:

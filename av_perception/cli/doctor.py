@@ -37,9 +37,9 @@ class Finding:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument('--head', default='', help='check the sensors against this head profile')
-    parser.add_argument('--sound', type=Path, action='append', default=[], metavar='FILE', help='multichannel recording of one source; may be repeated')
+    parser.add_argument('--sound', type=Path, action='append', default=[], metavar='FILE', help='multichannel recording of one source; repeatable')
     parser.add_argument('--azimuth', type=float, action='append', default=[], metavar='DEG',
-                        help="where the sound comes from, to the left of straight ahead, in the head's base frame; without --sound it is recorded now")
+                        help='where it comes from, in the base frame, to the left of straight ahead; without --sound it is recorded now')
     parser.add_argument('--elevation', type=float, default=0.0, metavar='DEG', help='how high it comes from (default 0)')
     parser.add_argument('--graph', action='store_true', help='listen to a running graph')
     parser.add_argument('--json', type=Path, help='write the findings to this file')

@@ -31,14 +31,14 @@ def check_sounds(head_name: str, paths: list[Path], azimuths_deg: list[float], e
         sounds.append(KnownSound(samples, rate, float(np.radians(azimuth)), float(np.radians(elevation_deg))))
     wanted, channels = len(array.coordinates), sounds[0].samples.shape[1]
     if any(sound.samples.shape[1] != channels for sound in sounds) or channels < wanted:
-        return [Finding('channels', False, f'the sound has {channels} channel(s), the head has {wanted} microphones: choose the right device or head')]
+        return [Finding('channels', False, f'the sound has {channels} channel(s), the head {wanted} microphones: choose the right device or head')]
     faults = {}
     for sound in sounds:
         faults.update(channel_faults(sound.samples))
-    findings = [Finding(f'channel {channel}', False, text) for channel, text in sorted(faults.items())]
+    findings = [Finding(f'channel {channel}', False, fault.text) for channel, fault in sorted(faults.items())]
     if not findings:
         findings.append(Finding('channels', True, f'{channels} channels, none dead, clipped or offset'))
-    if any(channel < wanted and not text.startswith(('clips', 'has a constant')) for channel, text in faults.items()):
+    if any(channel < wanted and not fault.usable for channel, fault in faults.items()):
         return [*findings, Finding('channel order', None, 'not looked at: mend the channels first')]
     return [*findings, _order_finding(check_order(sounds, array), array, channels)]
 
@@ -46,11 +46,10 @@ def check_sounds(head_name: str, paths: list[Path], azimuths_deg: list[float], e
 def _order_finding(check: OrderCheck, array, channels: int) -> Finding:
     heard = ', '.join(f'{np.degrees(azimuth):.0f}' for azimuth in check.heard_azimuths)
     text = check.problem or f'as in the profile (fit {check.profile_fit:.2f}); the sound comes from {heard} degrees'
-    if check.fit == check.profile_fit and channels > len(array.coordinates) and not check.problem:
+    if not check.problem and channels > len(array.coordinates):
         text += f'; the first {len(array.coordinates)} of {channels} channels are the microphones'
     if len(check.orders) > 1:
-        text += (f'. From there {len(check.orders)} orders sound alike: add a sound from another side, best from {np.degrees(telling_azimuth(array)):.0f} '
-                 'degrees')
+        text += f'. From there {len(check.orders)} orders sound alike: add a sound from {np.degrees(telling_azimuth(array)):.0f} degrees'
     return Finding('channel order', not check.problem, text)
 
 

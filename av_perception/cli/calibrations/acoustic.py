@@ -155,7 +155,8 @@ def _plot(acoustic_map, array, front_end, check: tuple[np.ndarray, np.ndarray], 
     figure = Figure(figsize=(13, 4), layout='constrained')
     figure.suptitle(f'{acoustic_map.kind}: {acoustic_map.source}')
     left, middle, right = figure.subplots(1, 3)
-    drawings = ((left, np.degrees(np.angle(transfer)), 'phase [deg]', 'twilight', (-180, 180)), (middle, np.abs(transfer), 'level', 'viridis', (0, 1)))
+    drawings = ((left, np.degrees(np.angle(transfer)), 'phase [deg]', 'twilight', (-180, 180)),
+                (middle, np.abs(transfer), 'level', 'viridis', (0, 1)))
     for axes, values, title, colors, limits in drawings:
         mesh = axes.pcolormesh(azimuth, frequencies, values.T, cmap=colors, vmin=limits[0], vmax=limits[1], shading='nearest')
         figure.colorbar(mesh, ax=axes)

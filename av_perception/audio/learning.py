@@ -14,24 +14,27 @@ from av_perception.audio.frontend import AudioFrontEndConfig
 from av_perception.audio.gllim import Gllim, GllimConfig, fit_gllim
 from av_perception.audio.mixture import Pieces
 from av_perception.audio.propagation import array_response, geometric_model
+from av_perception.audio.responses import MeasuredTransfer, densified
 from av_perception.audio.subbands import subband_mean, subband_vectors
 from av_perception.errors import UserError
-from av_perception.geometry import direction_from_angles
+from av_perception.geometry import angles_from_direction, direction_from_angles
 from av_perception.heads.profile import MicrophoneArray
 from av_perception.paths import cache_directory
 
 _MIXTURE_ITERATIONS = 30
+_FLAT = 1e-3            # of the array's extent
+_EDGE_DEG = 0.1         # measured directions are rounded
 _UNKNOWN = 1.0   # deviation of a feature that was never heard: larger than any feature
 
 
 @dataclass(frozen=True)
 class AcousticMapConfig:
     """num_pieces: R. Training directions: num_azimuths around the circle at num_elevations quantiles of a normal distribution
-    (elevation_mean_deg, elevation_std_deg) cut to elevation_range_deg, in the head's base frame.
+    (elevation_mean_deg, elevation_std_deg) cut to elevation_range_deg and azimuth_range_deg, in the head's base frame; None: see `ranges_deg`.
 
     feature_noise: standard deviation that reverberation and noise add to a feature, at 0 Hz, and its growth per kHz.
     thickness: standard deviation added to the pieces' extent, since unit vectors fill only a surface.
-    ridge: pseudo-counts that hold slopes at 0.
+    ridge: pseudo-counts that hold slopes at 0. variance, equal_volume, latent_size: see `GllimConfig`.
     """
 
     num_pieces: int = 32
@@ -39,33 +42,61 @@ class AcousticMapConfig:
     num_elevations: int = 15
     elevation_mean_deg: float = 5.0
     elevation_std_deg: float = 20.0
-    elevation_range_deg: tuple[float, float] = (-30.0, 60.0)
+    elevation_range_deg: tuple[float, float] | None = None
+    azimuth_range_deg: tuple[float, float] | None = None
     feature_noise: float = 0.25
     feature_noise_per_khz: float = 0.03
     thickness: float = 0.03
     ridge: float = 0.01
     iterations: int = 12
+    variance: str = 'diagonal'
+    equal_volume: bool = False
+    latent_size: int = 0
 
     def __post_init__(self):
         most = self.num_azimuths * self.num_elevations // 10
         if not 1 <= self.num_pieces <= most:
             raise ValueError(f'num_pieces must lie in 1..{most}: every piece needs 10 training directions')
-        if not -90 <= self.elevation_range_deg[0] < self.elevation_range_deg[1] <= 90:
+        if self.elevation_range_deg and not -90 <= self.elevation_range_deg[0] < self.elevation_range_deg[1] <= 90:
             raise ValueError('elevation_range_deg must be increasing within -90..90')
+        if self.azimuth_range_deg and not -180 <= self.azimuth_range_deg[0] < self.azimuth_range_deg[1] <= 180:
+            raise ValueError('azimuth_range_deg must be increasing within -180..180')
         if min(self.elevation_std_deg, self.feature_noise, self.thickness, self.ridge) <= 0 or self.feature_noise_per_khz < 0:
             raise ValueError('elevation_std_deg, feature_noise, thickness and ridge must be positive')
-        if self.iterations < 1:
-            raise ValueError('iterations must be at least 1')
+        _ = self.regression   # checks what it passes on
+
+    @property
+    def mixture(self) -> GllimConfig:
+        """How the pieces are learnt."""
+        return GllimConfig(self.num_pieces, equal_volume=self.equal_volume, input_noise=self.thickness, iterations=_MIXTURE_ITERATIONS, tolerance=0.0)
+
+    @property
+    def regression(self) -> GllimConfig:
+        """How a sub-band is learnt on the pieces."""
+        return GllimConfig(self.num_pieces, self.variance, latent_size=self.latent_size, ridge=self.ridge, iterations=self.iterations, tolerance=0.0)
+
+    def ranges_deg(self, array: MicrophoneArray) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The ranges of azimuth and elevation. By default all around and -30..60; the front for microphones that hear front and back alike
+        (on a line from left to right, or in an upright plane), and on a line -15..15, since it hardly tells high from low."""
+        _, extent, axes = np.linalg.svd(array.positions - array.positions.mean(axis=0))
+        line = extent[1] < _FLAT * extent[0]
+        flat = not line and extent[2] < _FLAT * extent[0] and not array.sphere
+        ahead = np.abs(array.base_from_array.rotate(axes))[:, 0]   # of the main axes
+        front_only = ahead[0] < 0.7 if line else flat and ahead[2] > 0.7
+        azimuth, elevation = (-90.0, 90.0) if front_only else (-180.0, 180.0), (-15.0, 15.0) if line else (-30.0, 60.0)
+        return self.azimuth_range_deg or azimuth, self.elevation_range_deg or elevation
 
 
-def training_directions(config: AcousticMapConfig) -> np.ndarray:
-    """(N, 3) unit vectors: rings of elevation, each turned against its neighbour by the golden section."""
+def training_directions(config: AcousticMapConfig, array: MicrophoneArray) -> np.ndarray:
+    """(N, 3) unit vectors in the head's base frame: rings of elevation, each turned against its neighbour by the golden section."""
     from scipy.stats import truncnorm
-    low, high = ((bound - config.elevation_mean_deg) / config.elevation_std_deg for bound in config.elevation_range_deg)
+    azimuth_range, elevation_range = config.ranges_deg(array)
+    low, high = ((bound - config.elevation_mean_deg) / config.elevation_std_deg for bound in elevation_range)
     quantiles = (np.arange(config.num_elevations) + 0.5) / config.num_elevations
     elevation = np.radians(config.elevation_mean_deg + config.elevation_std_deg * truncnorm.ppf(quantiles, low, high))
     turn = 0.6180339887 * np.arange(config.num_elevations)[:, None]
-    azimuth = 2 * np.pi * (np.arange(config.num_azimuths) + turn) / config.num_azimuths
+    share = ((np.arange(config.num_azimuths) + turn) / config.num_azimuths + 0.5) % 1.0   # from straight ahead
+    azimuth = np.radians(azimuth_range[0] + np.ptp(azimuth_range) * share)
     return direction_from_angles(azimuth, elevation[:, None]).reshape(-1, 3)
 
 
@@ -77,8 +108,7 @@ def geometric_features(array: MicrophoneArray, directions: np.ndarray, front_end
 
 def learn_pieces(directions: np.ndarray, config: AcousticMapConfig) -> Pieces:
     """The mixture over the (N, 3) directions that all sub-bands share."""
-    settings = GllimConfig(config.num_pieces, input_noise=config.thickness, iterations=_MIXTURE_ITERATIONS, tolerance=0.0)
-    return fit_gllim(directions, np.zeros((len(directions), 0)), settings).pieces
+    return fit_gllim(directions, np.zeros((len(directions), 0)), config.mixture).pieces
 
 
 def learn_map(array: MicrophoneArray, directions: np.ndarray, features: np.ndarray, config: AcousticMapConfig, front_end: AudioFrontEndConfig,
@@ -91,8 +121,7 @@ def learn_map(array: MicrophoneArray, directions: np.ndarray, features: np.ndarr
     frequency_khz = 1e-3 * subband_mean(front_end.stft.frequencies, front_end.subbands)
     noise = (config.feature_noise + config.feature_noise_per_khz * frequency_khz)[:, None]
     noise = np.where(np.isnan(features).any(axis=0), _UNKNOWN, noise)
-    settings = GllimConfig(len(pieces.log_weight), ridge=config.ridge, iterations=config.iterations, tolerance=0.0)
-    fitted = [fit_gllim(directions, values, settings, level, pieces) for values, level in zip(np.nan_to_num(features).swapaxes(0, 1), noise)]
+    fitted = [fit_gllim(directions, values, config.regression, level, pieces) for values, level in zip(np.nan_to_num(features).swapaxes(0, 1), noise)]
     return assemble_map(pieces, fitted, array, front_end, kind, source)
 
 
@@ -109,14 +138,38 @@ def assemble_map(pieces: Pieces, fitted: list[Gllim], array: MicrophoneArray, fr
         source=source)
 
 
-def learn_geometric_map(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig, model: str = '',
-                        source: str = 'geometry') -> AcousticMap:
-    """The map of an array from its geometry alone, a few seconds. model: see `array_response`. Raises UserError for one microphone."""
+def geometric_examples(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig,
+                       model: str = '') -> tuple[np.ndarray, np.ndarray]:
+    """Directions (N, 3) in the array frame and features (N, K, G) from the geometry. model: see `array_response`.
+
+    Raises UserError for one microphone.
+    """
     if len(array.coordinates) < 2:
         raise UserError('an acoustic map needs at least 2 microphones: this head has one')
-    directions = array.base_from_array.inverse().rotate(training_directions(config))
-    features = geometric_features(array, directions, front_end, model)
-    return learn_map(array, directions, features, config, front_end, model or geometric_model(array), source)
+    directions = array.base_from_array.inverse().rotate(training_directions(config, array))
+    return directions, geometric_features(array, directions, front_end, model)
+
+
+def measured_examples(array: MicrophoneArray, measured: MeasuredTransfer, config: AcousticMapConfig,
+                      front_end: AudioFrontEndConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The same from measured transfer functions, for directions between them: the map's `covers` knows no others. Raises UserError."""
+    angles = np.degrees(angles_from_direction(array.base_from_array.rotate(measured.directions)))
+    ranges = config.ranges_deg(array)
+    inside = np.logical_and.reduce([(low - _EDGE_DEG < angle) & (angle < high + _EDGE_DEG) for angle, (low, high) in zip(angles, ranges)])
+    count = int(inside.sum())
+    if count < 4:
+        raise UserError(f'{count} of {len(inside)} measured directions lie within azimuth {ranges[0]} and elevation {ranges[1]}: 4 are needed')
+    inside = MeasuredTransfer(measured.directions[inside], measured.transfer[inside])
+    dense = densified(inside, array, front_end.stft.frequencies, config.num_azimuths * config.num_elevations)
+    if len(dense.directions) < 10 * config.num_pieces:
+        raise UserError(f'{count} measured directions are too few or too far apart for {config.num_pieces} pieces')
+    return dense.directions, subband_vectors(dense.transfer, front_end.subbands)
+
+
+def learn_geometric_map(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig, model: str = '') -> AcousticMap:
+    """The map of an array from its geometry alone, a few seconds. Raises UserError for one microphone."""
+    examples = geometric_examples(array, config, front_end, model)
+    return learn_map(array, *examples, config, front_end, model or geometric_model(array), 'geometry')
 
 
 def head_map(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig) -> AcousticMap:

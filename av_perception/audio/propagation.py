@@ -41,22 +41,25 @@ def free_field_response(positions: np.ndarray, directions: np.ndarray, frequenci
 def rigid_sphere_response(positions: np.ndarray, radius: float, directions: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
     """Incident plus scattered wave around a rigid sphere at the origin (Morse and Ingard; Duda and Martens 1998): (N, F, I).
 
-    p(r) = sum_n (2n + 1) j^n P_n(cos angle) [j_n(k r) - j_n'(k a) / h_n'(k a) h_n(k r)], h_n of the second kind. Microphones inside the
-    sphere are taken to lie on it.
+    p(r) = exp(j k r cos angle) - sum_n (2n + 1) j^n P_n(cos angle) j_n'(k a) / h_n'(k a) h_n(k r), h_n of the second kind. Microphones inside
+    the sphere are taken to lie on it.
     """
     distance = np.maximum(np.linalg.norm(positions, axis=1), radius)
+    unit = positions / np.linalg.norm(positions, axis=1, keepdims=True)
     wavenumber = 2 * np.pi * np.asarray(frequencies, float) / SPEED_OF_SOUND
-    order = np.arange(int(1.2 * wavenumber.max() * distance.max()) + 12)
-    angle = directions @ (positions / np.linalg.norm(positions, axis=1, keepdims=True)).T
-    legendre = eval_legendre(order[:, None, None], np.clip(angle, -1, 1))   # (order, N, I)
-    radial = _radial(order, wavenumber[:, None, None], radius, distance[:, None])
-    return np.einsum('oni,foi->nfi', legendre, (2 * order[:, None] + 1) * 1j ** order[:, None] * radial.transpose(0, 2, 1), optimize=True)
+    order = np.arange(int(1.2 * wavenumber.max() * radius) + 12)
+    legendre = eval_legendre(order[:, None, None], np.clip(directions @ unit.T, -1, 1))   # (order, N, I)
+    scattered = np.einsum('oni,foi->nfi', legendre, _scattering(order, wavenumber[:, None, None], radius, distance), optimize=True)
+    return free_field_response(distance[:, None] * unit, directions, frequencies) - scattered
 
 
-def _radial(order: np.ndarray, wavenumber: np.ndarray, radius: float, distance: np.ndarray) -> np.ndarray:
-    """The bracket of `rigid_sphere_response`: wavenumber (F, 1, 1), distance (I, 1) -> (F, I, order)."""
+def _scattering(order: np.ndarray, wavenumber: np.ndarray, radius: float, distance: np.ndarray) -> np.ndarray:
+    """The factors of P_n in the scattered wave: wavenumber (F, 1, 1), distance (I,) -> (F, order, I)."""
+    order = order[:, None]
     surface, point = wavenumber * radius, wavenumber * distance
-    slope = spherical_jn(order, surface, derivative=True)
-    outgoing_slope = slope - 1j * spherical_yn(order, surface, derivative=True)
-    outgoing = spherical_jn(order, point) - 1j * spherical_yn(order, point)
-    return spherical_jn(order, point) - slope / outgoing_slope * outgoing
+    with np.errstate(over='ignore', invalid='ignore'):   # orders far above k a scatter nothing: their h_n overflows
+        slope = spherical_jn(order, surface, derivative=True)
+        outgoing_slope = slope - 1j * spherical_yn(order, surface, derivative=True)
+        outgoing = spherical_jn(order, point) - 1j * spherical_yn(order, point)
+        factor = (2 * order + 1) * 1j ** order * slope / outgoing_slope * outgoing
+    return np.where(np.isfinite(factor), factor, 0.0)

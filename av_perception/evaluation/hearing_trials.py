@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 import soundfile
 from scipy.signal import fftconvolve
 
+from av_perception.audio.acoustic_map import AcousticMap
+from av_perception.audio.learning import learn_map, measured_examples
+from av_perception.audio.localization import ANALYSIS, map_config
+from av_perception.audio.responses import aligned, read_sofa
 from av_perception.geometry import direction_from_angles
 from av_perception.heads import HeadProfile, load_head
 from av_perception.simulation.assets import VOICES, asset_path, ensure_assets
@@ -72,13 +77,24 @@ def real_recordings(data: Path) -> Iterator[Trial]:
         yield Trial(f'real recordings, {len(azimuths)} source{"s" if len(azimuths) > 1 else ""}', head, sound, azimuths)
 
 
-def through_responses(condition: str, head: HeadProfile, responses: np.ndarray, azimuth_deg: float, voice: np.ndarray,
-                      random: np.random.Generator, duration_s: float) -> Trial:
-    """A voice through measured responses (channels, taps) from one direction, with a little noise of the microphones."""
-    dry = _cut(voice, duration_s, random)
-    clean = np.stack([fftconvolve(dry, response) for response in responses], axis=1)[:len(dry)]
-    noisy = clean + 10 ** (-40 / 20) * clean.std() * random.standard_normal(clean.shape)
-    return Trial(condition, head, _scaled(noisy), np.array([azimuth_deg]))
+def measured_room(data: Path, talkers: list[np.ndarray], random: np.random.Generator, duration_s: float) -> Iterator[tuple[Trial, AcousticMap]]:
+    """Speech through the responses of a dummy head in a room, from -60 to 60 degrees, and the map of the same head without a room."""
+    head = load_head('kemar')
+    acoustic_map = _dummy_head_map(data, head.microphones)
+    with h5py.File(data / 'hrtf' / 'UniS_Room_A_BRIR_16k.sofa') as file:
+        azimuths, responses = -((file['SourcePosition'][:, 0] + 180) % 360 - 180), file['Data.IR'][:]   # the file counts to the right
+    for azimuth, response in zip(azimuths, responses):
+        if abs(azimuth) <= 60.5:
+            dry = _cut(talkers[random.integers(len(talkers))], duration_s, random)
+            clean = np.stack([fftconvolve(dry, ear)[:len(dry)] for ear in response], axis=1)
+            noisy = clean + 10 ** (-40 / 20) * clean.std() * random.standard_normal(clean.shape)
+            yield Trial('two ears of a dummy head, measured room', head, _scaled(noisy), np.array([azimuth])), acoustic_map
+
+
+def _dummy_head_map(data: Path, array) -> AcousticMap:
+    config, frequencies = map_config(array), ANALYSIS.stft.frequencies
+    measured, _ = aligned(read_sofa(data / 'hrtf' / 'UniS_Anechoic_BRIR_16k.sofa', array, frequencies), array, frequencies)
+    return learn_map(array, *measured_examples(array, measured, config, ANALYSIS), config, ANALYSIS, 'sofa', 'UniS_Anechoic_BRIR_16k.sofa')
 
 
 def _separate_angles(count: int, random: np.random.Generator) -> np.ndarray:

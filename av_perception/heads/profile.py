@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,10 +20,24 @@ CLOSEST_MICROPHONES = 1e-4   # [m]; what is nearer has the same place in `geomet
 
 
 @dataclass(frozen=True)
+class RigidSphere:
+    """A sphere that stands for the head in the sound field: radius and center [m], in the array frame."""
+
+    radius: float
+    center: Vector3 = (0.0, 0.0, 0.0)
+
+    def __post_init__(self):
+        _require_finite(self, 'radius', 'center')
+        if not 0.01 <= self.radius <= 0.5:
+            raise ValueError(f'the radius of a sphere must lie in 0.01..0.5 m, not {self.radius}')
+
+
+@dataclass(frozen=True)
 class MicrophoneArray:
     """The array: `coordinates` [m] in the array's own frame, one row per channel and in channel order.
 
-    position [m] and orientation_rpy_deg place the array frame in the head's base frame.
+    position [m] and orientation_rpy_deg place the array frame in the head's base frame. sphere: the head that shadows the microphones (none:
+    free field). acoustic_map: a file made by `av-perception calibrate acoustic`, beside the profile; it takes the place of the geometry.
     """
 
     coordinates: tuple[Vector3, ...]
@@ -31,6 +45,8 @@ class MicrophoneArray:
     position: Vector3 = (0.0, 0.0, 0.0)
     orientation_rpy_deg: Vector3 = (0.0, 0.0, 0.0)
     sample_rate: int = 16000
+    sphere: RigidSphere | None = None
+    acoustic_map: str = ''
 
     def __post_init__(self):
         if not 1 <= len(self.coordinates) <= 16:
@@ -41,6 +57,10 @@ class MicrophoneArray:
         distances = np.linalg.norm(self.positions[:, None] - self.positions, axis=2)
         for first, second in np.argwhere(np.triu(distances < CLOSEST_MICROPHONES, 1)):
             raise ValueError(f'coordinates: the microphones of channels {first} and {second} are at the same place')
+        if self.sphere:
+            depth = self.sphere.radius - np.linalg.norm(self.positions - np.array(self.sphere.center), axis=1)
+            for channel in np.flatnonzero(depth > 0.2 * self.sphere.radius):
+                raise ValueError(f'the microphone of channel {channel} lies {depth[channel]:.3f} m inside the sphere')
 
     @cached_property
     def positions(self) -> np.ndarray:
@@ -127,10 +147,13 @@ class HeadProfile:
 
 
 def load_head(name_or_path: str) -> HeadProfile:
-    """A shipped profile by name (`simulated`) or a YAML file by path. Raises UserError."""
+    """A shipped profile by name (`simulated`) or a YAML file by path; its acoustic map's path becomes absolute. Raises UserError."""
     path = resolve_resource(name_or_path, 'heads')
     where = f'head profile {path}'
-    return config_from_mapping(HeadProfile, _with_calibration(read_yaml(path), path.parent, where), where)
+    head = config_from_mapping(HeadProfile, _with_calibration(read_yaml(path), path.parent, where), where)
+    if head.microphones is None or not head.microphones.acoustic_map:
+        return head
+    return replace(head, microphones=replace(head.microphones, acoustic_map=str(path.parent / head.microphones.acoustic_map)))
 
 
 def _with_calibration(mapping: dict, folder: Path, where: str) -> dict:

@@ -1,4 +1,4 @@
-"""Calibrate a stereo pair from images of a chessboard or ChArUco board.
+"""A stereo pair, from images of a chessboard or ChArUco board.
 
 Take 15 to 30 pairs with the board near and far, tilted, and in all corners of the images; nothing may move while a pair is taken. Both sides
 are sorted by name: the k-th left image belongs to the k-th right one. The output folder holds left.yaml and right.yaml (camera_info
@@ -25,20 +25,17 @@ GOOD_EPIPOLAR_PX, GOOD_COVERAGE = 0.5, 0.5
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.pgm', '.tif', '.tiff')
 
 
-def add_parser(what) -> None:
-    """The sub-command `stereo` of `calibrate`."""
-    stereo = what.add_parser('stereo', help='a stereo pair, from images of a chessboard or ChArUco board', description=__doc__,
-                             formatter_class=argparse.RawDescriptionHelpFormatter)
-    stereo.add_argument('--left', required=True, help="folder or pattern ('left*.jpg') of the left images")
-    stereo.add_argument('--right', required=True, help='the same for the right ones')
-    stereo.add_argument('--board', required=True, metavar='CxR', help='inner corners of a chessboard, squares of a ChArUco board, such as 9x6')
-    stereo.add_argument('--square', required=True, type=float, metavar='M', help='side of a square in metres')
-    stereo.add_argument('--charuco', action='store_true', help='it is a ChArUco board')
-    stereo.add_argument('--marker', type=float, default=0.0, metavar='M', help='with --charuco: side of a marker in metres')
-    stereo.add_argument('--dictionary', default='5X5_100', help="with --charuco: of the markers, by OpenCV's name (default: %(default)s)")
-    stereo.add_argument('-o', '--output', type=Path, required=True, help='folder for left.yaml, right.yaml and rectified.png')
-    stereo.add_argument('--json', type=Path, help='write the report to this file')
-    stereo.set_defaults(calibrate=run)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the calibration."""
+    parser.add_argument('--left', required=True, help="folder or pattern ('left*.jpg') of the left images")
+    parser.add_argument('--right', required=True, help='the same for the right ones')
+    parser.add_argument('--board', required=True, metavar='CxR', help='inner corners of a chessboard, squares of a ChArUco board, such as 9x6')
+    parser.add_argument('--square', required=True, type=float, metavar='M', help='side of a square in metres')
+    parser.add_argument('--charuco', action='store_true', help='it is a ChArUco board')
+    parser.add_argument('--marker', type=float, default=0.0, metavar='M', help='with --charuco: side of a marker in metres')
+    parser.add_argument('--dictionary', default='5X5_100', help="with --charuco: of the markers, by OpenCV's name (default: %(default)s)")
+    parser.add_argument('-o', '--output', type=Path, required=True, help='folder for left.yaml, right.yaml and rectified.png')
+    parser.add_argument('--json', type=Path, help='write the report to this file')
 
 
 def run(options: argparse.Namespace) -> int:

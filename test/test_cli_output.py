@@ -25,6 +25,7 @@ COMMANDS = (   # every input is wrong too: a verb that works first complains of 
     ['localize', 'nowhere'],
     ['calibrate', 'acoustic', '--head', 'toaster', '-o', 'map.npz'],
     ['calibrate', 'stereo', '--left', 'nowhere', '--right', 'nowhere', '--board', '9x6', '--square', '0.025', '-o', 'calibration'],
+    ['benchmark', 'hearing', '--heads', 'toaster'],
     ['benchmark', 'tracker', '--head', 'toaster'],
     ['benchmark', 'tracking', '--seeds', '0'],
     ['benchmark', 'vision', '--head', 'toaster'],

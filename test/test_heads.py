@@ -47,7 +47,7 @@ def test_a_small_map_of_every_head_points_home(name):
     for azimuth, features in zip(azimuths, geometric_features(array, directions, FRONT_END)):
         regression = InverseRegression(taught)
         regression.add(features, np.ones(features.shape, bool), np.ones(len(features)))
-        found, _ = angles_from_direction(array.base_from_array.rotate(regression.direction()))
+        found, _ = angles_from_direction(array.base_from_array.rotate(regression.posterior().direction()))
         errors.append(abs(np.degrees(wrap_angle(found - azimuth))))
     assert np.median(errors) < 3 and max(errors) < 15
 

@@ -2,6 +2,7 @@
 
 example:
   av-perception calibrate acoustic --head my_head.yaml -o my_head_map.npz
+  av-perception calibrate stereo --left shots/left --right shots/right --board 9x6 --square 0.025 -o my_head
 """
 
 from __future__ import annotations

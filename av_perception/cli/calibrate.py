@@ -2,6 +2,7 @@
 
 example:
   av-perception calibrate acoustic --head my_head.yaml -o my_head_map.npz
+  av-perception calibrate microphones my_recording -o my_head.yaml
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ VERBS = {
     'localize': 'directions of the sources in a multichannel recording, without ROS',
     'track': 'run the tracker offline on a recording folder, without ROS',
     'evaluate': 'figures of merit of tracks against the truth',
-    'calibrate': 'learn the acoustic map of a head',
+    'calibrate': 'learn what a head profile does not say: acoustic map, microphone positions',
     'benchmark': 'measure speed and accuracy',
     'doctor': 'check sound card, cameras, models and the running graph; says what to do',
 }

@@ -50,7 +50,7 @@ def select_number(data: WeightedData, start: Mixture, fewest: int, tolerance: fl
         if length < shortest:
             best, shortest = mixture, length
         if len(mixture) <= fewest:
-            return Selection(_merge_twins(best), tuple(lengths))
+            return Selection(merge_twins(best), tuple(lengths))
         mixture = mixture.keep(np.delete(np.arange(len(mixture)), np.argmin(mixture.weights)))
 
 
@@ -90,7 +90,7 @@ def _step(data: WeightedData, old: Mixture, expectation: Expectation, component:
     return Mixture(weights, moved.means, moved.covariances, moved.outlier_weight).normalised(), False
 
 
-def _merge_twins(mixture: Mixture) -> Mixture:
+def merge_twins(mixture: Mixture) -> Mixture:
     """Components with one and the same mean are one component."""
     weights, keep = mixture.weights.copy(), []
     for k in range(len(mixture)):

@@ -37,7 +37,7 @@ class Mixture:
     def normalised(self) -> Mixture:
         """The same with weights that sum to one."""
         total = self.weights.sum() + self.outlier_weight
-        return Mixture(self.weights / total, self.means, self.covariances, self.outlier_weight / total)
+        return Mixture(self.weights / total, self.means, self.covariances, float(self.outlier_weight / total))
 
 
 @dataclass(frozen=True)

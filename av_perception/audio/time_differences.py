@@ -21,12 +21,15 @@ from av_perception.data import AudioChunk
 from av_perception.errors import UserError
 
 
+_NEIGHBOURHOOD = 8   # bins: the power of a single one is too random to have a least value
+
+
 @dataclass(frozen=True)
 class TimeDifferenceConfig:
     """stft: 40 ms windows every 20 ms; band_hz: the frequencies used; steps_per_sample: delays at which the correlation is evaluated.
 
-    A bin counts when its power exceeds its noise floor, the least power of noise_window_s, by min_snr_db; a frame when min_bins (a share of
-    the band) count, the peak exceeds min_peak (1: one source and nothing else) and the voice activity min_voice (voice_activity false: any
+    A bin counts when the power of its neighbourhood exceeds the noise floor there, the least power of noise_window_s, by min_snr_db; a frame
+    when min_bins (a share of the band) count, the peak exceeds min_peak (1: one source and nothing else) and the voice activity min_voice (voice_activity false: any
     sound will do).
     frames_per_block: frames per output; window_s: how far back the differences in an output reach.
     """
@@ -94,7 +97,9 @@ class TimeDifferenceExtractor:
         config = self.config
         self._stft = StreamingStft(config.stft, 2)
         num_blocks = max(1, round(config.noise_window_s * config.stft.sample_rate / config.stft.hop))
-        self._floor = NoiseFloor(config.stft.num_bins, num_blocks, 0.375 * config.stft.window)   # sum of the squared Hann window
+        self._edges = np.arange(0, config.stft.num_bins, _NEIGHBOURHOOD)
+        self._sizes = np.diff(self._edges, append=config.stft.num_bins)
+        self._floor = NoiseFloor(len(self._edges), num_blocks, 0.375 * config.stft.window)   # sum of the squared Hann window
         self._frames = np.zeros((0, config.stft.num_bins, 2), complex)
         self._start = 0
         self._recent: deque[tuple[int, float]] = deque()
@@ -133,10 +138,11 @@ class TimeDifferenceExtractor:
         return TimeDifferences((stamps[0] + stamps[-1]) // 2, *recent)
 
     def _loud(self, frames: np.ndarray) -> np.ndarray:
-        """(frames, bins) whether each bin exceeds its noise floor."""
+        """(frames, bins) whether each bin is in a neighbourhood that exceeds its noise floor."""
         power = (frames.real ** 2 + frames.imag ** 2).mean(axis=2)
+        power = np.add.reduceat(power, self._edges, axis=1) / self._sizes
         floor = np.stack([self._floor.update(frame) for frame in power])   # the floor follows time: frame by frame
-        return power > 10 ** (0.1 * self.config.min_snr_db) * floor
+        return np.repeat(power > 10 ** (0.1 * self.config.min_snr_db) * floor, self._sizes, axis=1)
 
     def _voiced(self, start: int, end: int) -> bool:
         return self._voice is None or self._voice.probability(start, end) >= self.config.min_voice

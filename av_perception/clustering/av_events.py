@@ -54,6 +54,8 @@ class SupervisedFit:
 
 def fit_visual(itds: np.ndarray, start: ItdMixture, config: EventConfig) -> tuple[ItdMixture, tuple[float, ...]]:
     """Step V: EM for the visual points alone, (N,) ITDs; returns the mixture and the log-likelihoods, which never fall."""
+    if not len(itds):
+        return start, (0.0,)
     mixture, history = start, []
     for _ in range(config.iterations):
         responsibilities, log_likelihood = mixture.expect(itds)
@@ -112,10 +114,11 @@ def _moments(pull: np.ndarray, itds: np.ndarray, old: ItdMixture, config: EventC
 
 
 def starts(itds: np.ndarray, max_itd: float, config: EventConfig) -> list[ItdMixture]:
-    """First mixtures with 0 to K_max events: the sorted points cut at their widest gaps."""
+    """First mixtures with 0 to K_max events: the sorted points cut at their widest gaps, and cut into equal numbers."""
     order = np.sort(itds)
     cuts = np.argsort(-np.diff(order), kind='stable') + 1
-    groups = [np.split(order, np.sort(cuts[:count - 1])) for count in range(1, min(config.max_events, len(np.unique(itds))) + 1)]
+    counts = range(1, min(config.max_events, len(np.unique(itds))) + 1)
+    groups = [np.split(order, np.sort(cuts[:count - 1])) for count in counts] + [np.array_split(order, count) for count in counts]
     return [_mixture([], [], max_itd, config)] + [_mixture([g.mean() for g in group], [g.var() for g in group], max_itd, config) for group in groups]
 
 

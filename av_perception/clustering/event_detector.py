@@ -95,7 +95,7 @@ class EventDetector:
     def _choose(self, itds: np.ndarray) -> None:
         """The number of events by BIC: all numbers at first, then one less, as many and one more than before."""
         config = self._config.events
-        if self._mixture is None or not len(self._mixture):
+        if self._mixture is None or not len(self._mixture) or not len(itds):   # nothing seen: no events
             candidates = [(start, np.full(len(start), -1)) for start in starts(itds, self._pair.max_itd, config)]
         else:
             candidates = neighbours(self._mixture, itds, config)

@@ -12,6 +12,7 @@ from av_perception.clustering.point_weights import DensityWeights
 from av_perception.clustering.weighted_mixture import FixedWeights, LatentWeights, Mixture, WeightedData, fit_fixed_number
 
 _FIRST_OUTLIER_WEIGHT = 0.1
+_START_EXPONENT = 3   # of the weights: k-means++ prefers far points with the square of their distance, which outliers must not win by
 _LARGEST = 1e100   # squares of larger numbers come near the end of floating point
 
 
@@ -85,7 +86,7 @@ class WeightedDataGaussianMixture:
         start = _FIRST_OUTLIER_WEIGHT if self._has_outliers else 0.0
         random = np.random.default_rng(self.random_state)
         fit = self._fit_free if self.n_components is None else self._fit_given
-        mixture = fit(data, lambda count: start_mixture(points, weights, count, start, random))
+        mixture = fit(data, lambda count: start_mixture(points, weights ** _START_EXPONENT, count, start, random))
         self._publish(data, mixture)
         return self
 

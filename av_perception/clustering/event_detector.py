@@ -26,7 +26,7 @@ class EventDetectorConfig:
     """
 
     window_s: float = 0.4
-    max_points: int = 500
+    max_points: int = 100
     speed_sd: float = 0.5
     reset_after_s: float = 1.0
     events: EventConfig = field(default_factory=EventConfig)

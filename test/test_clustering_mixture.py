@@ -156,8 +156,8 @@ def test_twins_are_merged():
 def test_rotation_shift_and_scale_do_not_matter():
     points, _ = three_clusters(200, np.random.default_rng(5))
     turn = np.array([[np.cos(0.7), -np.sin(0.7)], [np.sin(0.7), np.cos(0.7)]])
-    start = WeightedDataGaussianMixture(3, random_state=1).fit(points)
-    moved = WeightedDataGaussianMixture(3, random_state=1).fit(1e4 * points @ turn.T + [5e5, -2e6])
+    start = WeightedDataGaussianMixture(3, n_init=1, random_state=1).fit(points)
+    moved = WeightedDataGaussianMixture(3, n_init=1, random_state=1).fit(1e4 * points @ turn.T + [5e5, -2e6])
     assert (start.labels_ == moved.labels_).all()
     np.testing.assert_allclose(moved.means_, 1e4 * start.means_ @ turn.T + [5e5, -2e6], rtol=1e-5)
     np.testing.assert_allclose(moved.covariances_, 1e8 * turn @ start.covariances_ @ turn.T, rtol=1e-3, atol=1e4)

@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('recording', type=Path, metavar='RECORDING', help='recording folder (recording.yaml, audio, left/right images)')
     parser.add_argument('-o', '--output', type=Path, help='CSV to write (default: tracks.csv in the recording folder)')
     parser.add_argument('--map', type=Path, help='acoustic map (default: learnt from the geometry of the head)')
+    parser.add_argument('--mode', choices=('full', 'minimal', 'events'), default='full',
+                        help='full: the variational tracker; minimal: faces and two microphones (face_itd_fusion); events: clusters on the ITD line '
+                             '(av_events)')
     parser.add_argument('--plot', type=Path, help='write a picture of who was where and who spoke')
     parser.add_argument('--json', type=Path, help='write the figures of the run to this file')
 
@@ -31,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from av_perception.audio.acoustic_map import AcousticMap
+    from av_perception.clustering.pipeline import TwoMicrophonePipeline
     from av_perception.pipeline import START_NS, OfflinePipeline, PipelineConfig
     from av_perception.recording import Recording
     from av_perception.recording.collect import collect_tracks
@@ -42,10 +46,12 @@ def run(options: argparse.Namespace) -> int:
     if options.plot and recording.truth is None:
         raise UserError(f'--plot compares with the truth, and {options.recording} has no truth.csv')
     acoustic_map = None
+    if options.map and options.mode != 'full':
+        raise UserError(f'--map is for the full mode, --mode {options.mode} has no use for it')
     if options.map:
         acoustic_map = AcousticMap.load(options.map)
         acoustic_map.check(recording.head.microphones, PipelineConfig().audio)
-    pipeline = OfflinePipeline(recording, acoustic_map=acoustic_map)
+    pipeline = OfflinePipeline(recording, acoustic_map=acoustic_map) if options.mode == 'full' else TwoMicrophonePipeline(recording, options.mode)
     started = time.monotonic()
     with Progress() as progress:
         task = progress.add_task('track', total=1.0)

@@ -21,6 +21,7 @@ from av_perception.tracking.gaussian import congruence
 from av_perception.tracking.input_check import usable_faces
 
 _NANO = 1e-9
+_LEAST_WEIGHT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -62,48 +63,64 @@ class FusionConfig:
 
 @dataclass(frozen=True)
 class FusionFit:
-    """mixture: the fitted one; counts: (K,) expected number of ITDs of each component; responsibilities: (M, K + 1), nobody last;
-    log_posterior: before each iteration and after the last, never falling.
-    """
+    """mixture: the fitted one; responsibilities: (M, K + 1), nobody last."""
 
     mixture: ItdMixture
-    counts: np.ndarray
     responsibilities: np.ndarray
-    log_posterior: tuple[float, ...]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(K,) expected number of ITDs of each component."""
+        return self.responsibilities[:, :-1].sum(0)
 
 
 def fit_fixed_means(means: np.ndarray, itds: np.ndarray, max_itd: float, config: FusionConfig) -> FusionFit:
     """MAP-EM for the weights and spreads of components at (K,) means [s], from (M,) differences [s]."""
     count = len(means)
-    even = np.full(count, 1.0 / (count + 1))
-    mixture = ItdMixture(even, means, np.full(count, config.typical_sd ** 2), 1.0 / (count + 1), max_itd)
-    history = []
-    for _ in range(config.iterations):
-        responsibilities, log_likelihood = mixture.expect(itds)
-        history.append(_log_posterior(mixture, log_likelihood, config))
-        mixture = _maximise(mixture, responsibilities, itds, config)
-    responsibilities, log_likelihood = mixture.expect(itds)
-    history.append(_log_posterior(mixture, log_likelihood, config))
-    return FusionFit(mixture, responsibilities[:, :-1].sum(0), responsibilities, tuple(history))
+    weights = np.full(count + 1, 1.0 / (count + 1))
+    variances = np.full(count, config.typical_sd ** 2)
+    squares = (itds[:, None] - means) ** 2
+    for _ in range(config.iterations if count and len(itds) else 0):
+        responsibilities = _responsibilities(squares, weights, variances, max_itd)
+        mass = responsibilities.sum(0)
+        weights = mass + config.concentration - 1
+        weights = np.maximum(weights / weights.sum(), _LEAST_WEIGHT)
+        scatter = (responsibilities[:, :-1] * squares).sum(0) + config.prior_count * config.typical_sd ** 2
+        variances = np.minimum(np.maximum(scatter / (mass[:-1] + config.prior_count + 1e-12), config.sd_range[0] ** 2), config.sd_range[1] ** 2)
+    mixture = ItdMixture(weights[:-1], means, variances, float(weights[-1]), max_itd)
+    return FusionFit(mixture, _responsibilities(squares, weights, variances, max_itd))
 
 
-def _maximise(old: ItdMixture, responsibilities: np.ndarray, itds: np.ndarray, config: FusionConfig) -> ItdMixture:
-    mass = responsibilities.sum(0)
-    weights = mass + config.concentration - 1
-    total = weights.sum()
-    weights = weights / total if total > 0 else np.full(len(mass), 1.0 / len(mass))
-    squares = (responsibilities[:, :-1] * (itds[:, None] - old.means) ** 2).sum(0)
-    denominator = np.maximum(mass[:-1] + config.prior_count, 1e-12)
-    variances = np.clip((squares + config.prior_count * config.typical_sd ** 2) / denominator, config.sd_range[0] ** 2, config.sd_range[1] ** 2)
-    return ItdMixture(weights[:-1], old.means, variances, float(weights[-1]), old.max_itd)
+def _responsibilities(squares: np.ndarray, weights: np.ndarray, variances: np.ndarray, max_itd: float) -> np.ndarray:
+    """(M, K + 1) of (M, K) squared distances. The uniform class is never empty, so that the sums are positive without logarithms."""
+    joint = np.empty((len(squares), len(weights)))
+    joint[:, :-1] = np.exp(squares * (-0.5 / variances)) * (weights[:-1] / np.sqrt(2 * np.pi * variances))
+    joint[:, -1] = weights[-1] / (2 * max_itd)
+    return joint / joint.sum(1, keepdims=True)
 
 
-def _log_posterior(mixture: ItdMixture, log_likelihood: np.ndarray, config: FusionConfig) -> float:
-    """What the EM climbs, up to a constant."""
+def log_posterior(mixture: ItdMixture, itds: np.ndarray, config: FusionConfig) -> float:
+    """What `fit_fixed_means` climbs, up to a constant."""
     weights = np.append(mixture.weights, mixture.outlier_weight)
-    dirichlet = (config.concentration - 1) * np.log(np.maximum(weights, 1e-300)).sum()
+    dirichlet = (config.concentration - 1) * np.log(weights).sum()
     spreads = -0.5 * config.prior_count * (np.log(mixture.variances) + config.typical_sd ** 2 / mixture.variances).sum()
-    return float(log_likelihood.sum() + dirichlet + spreads)
+    return float(mixture.expect(itds)[1].sum() + dirichlet + spreads)
+
+
+def find_source(itds: np.ndarray, max_itd: float, config: FusionConfig) -> float | None:
+    """The ITD [s] of the one source that most of (M,) differences come from: EM with a free component beside the uniform class. None when there
+    are too few or they scatter.
+    """
+    mean, variance, weight, mass = float(np.median(itds)) if len(itds) else 0.0, config.sd_range[1] ** 2, 0.5, 0.0
+    for _ in range(config.iterations if len(itds) >= config.min_count else 0):
+        squares = (itds - mean) ** 2
+        own = np.exp(squares * (-0.5 / variance)) * (weight / np.sqrt(2 * np.pi * variance))
+        own = own / (own + (1 - weight) / (2 * max_itd))
+        mass = float(own.sum())
+        mean = float(own @ itds) / max(mass, _LEAST_WEIGHT)
+        variance = max(float(own @ (itds - mean) ** 2) / max(mass, _LEAST_WEIGHT), config.sd_range[0] ** 2)
+        weight = min(mass / len(itds), 1 - _LEAST_WEIGHT)
+    return mean if mass >= config.min_count and variance <= config.unseen_sd ** 2 else None
 
 
 class FaceItdFusion:
@@ -158,26 +175,11 @@ class FaceItdFusion:
         means = np.clip(self._pair.itd(self._faces.positions), -self._pair.max_itd, self._pair.max_itd)
         group, centers, sizes = _group(means, config.ambiguous_s)
         fit = fit_fixed_means(centers, itds, self._pair.max_itd, config)
-        self.unseen_sound = self._unseen(itds[fit.responsibilities[:, -1] > 0.5])
+        unseen = find_source(itds[fit.responsibilities[:, -1] > 0.5], self._pair.max_itd, config)
+        self.unseen_sound = None if unseen is None else self._pair.bearing(unseen)
         heard = (fit.counts >= config.min_count) & (fit.mixture.weights >= config.min_weight)
         shares = fit.responsibilities[recent, :-1].sum(0) / sizes / max(recent.sum(), 1)
         return shares[group], heard[group], sizes[group] > 1
-
-    def _unseen(self, itds: np.ndarray) -> np.ndarray | None:
-        """Direction of the one source that most of the ITDs of nobody come from: a free component beside the uniform class."""
-        config = self._config
-        if len(itds) < config.min_count:
-            return None
-        mixture = ItdMixture(np.array([0.5]), np.median(itds, keepdims=True), np.array([config.sd_range[1] ** 2]), 0.5, self._pair.max_itd)
-        for _ in range(config.iterations):
-            own = mixture.expect(itds)[0][:, 0]
-            mass = max(own.sum(), 1e-12)
-            mean = own @ itds / mass
-            variance = max(own @ (itds - mean) ** 2 / mass, config.sd_range[0] ** 2)
-            mixture = ItdMixture(np.array([own.mean()]), np.array([mean]), np.array([variance]), 1 - own.mean(), self._pair.max_itd)
-        if mass < config.min_count or variance > config.unseen_sd ** 2:
-            return None
-        return self._pair.bearing(mean)
 
 
 def _ages(stamp_ns: int, sound: TimeDifferences | None) -> tuple[np.ndarray, np.ndarray]:

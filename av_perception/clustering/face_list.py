@@ -11,6 +11,7 @@ from scipy.spatial.distance import cdist
 from av_perception.data import LifeState, TrackEstimate
 
 _NANO = 1e-9
+_AXES, _EYE = np.arange(3, 6), np.eye(3)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,19 @@ class FaceList:
 
     def report(self, stamp_ns: int, shares: np.ndarray, heard: np.ndarray) -> tuple[TrackEstimate, ...]:
         """Everybody as tracks, with (K,) shares of the sound and (K,) bool of who is heard."""
-        return tuple(self._estimate(person, stamp_ns, float(share), bool(hears)) for person, share, hears in zip(self._people, shares, heard))
+        people, config = self._people, self._config
+        means, covariances = np.zeros((len(people), 6)), np.zeros((len(people), 6, 6))
+        covariances[:, _AXES, _AXES] = config.speed_sd ** 2
+        tracks = []
+        for k, (person, share, hears) in enumerate(zip(people, shares.tolist(), heard.tolist())):
+            drift = config.speed_sd * (stamp_ns - person.last_seen_ns) * _NANO
+            means[k, :3], covariances[k, :3, :3] = person.position, person.covariance + drift ** 2 * _EYE
+            seen = person.last_seen_ns == stamp_ns
+            person.last_heard_ns = stamp_ns if hears else person.last_heard_ns
+            state = LifeState.ACTIVE if person.hits >= config.confirm_hits else LifeState.TENTATIVE
+            tracks.append(TrackEstimate(person.id, state, means[k], covariances[k], seen, hears, not (seen or hears), person.last_seen_ns,
+                                        person.last_heard_ns, share, person.box if seen else None))
+        return tuple(tracks)
 
     def _associate(self, positions: np.ndarray) -> tuple[list[int], list[int]]:
         """Indices of people and of their faces: the pairing with the least sum of distances, none beyond the gate."""
@@ -85,14 +98,3 @@ class FaceList:
         known, found = linear_sum_assignment(distance)
         near = distance[known, found] < self._config.gate_m
         return known[near].tolist(), found[near].tolist()
-
-    def _estimate(self, person: _Person, stamp_ns: int, share: float, heard: bool) -> TrackEstimate:
-        config, seen = self._config, person.last_seen_ns == stamp_ns
-        if heard:
-            person.last_heard_ns = stamp_ns
-        drift = config.speed_sd * (stamp_ns - person.last_seen_ns) * _NANO
-        covariance = np.diag(np.repeat([drift ** 2, config.speed_sd ** 2], 3))
-        covariance[:3, :3] += person.covariance
-        state = LifeState.ACTIVE if person.hits >= config.confirm_hits else LifeState.TENTATIVE
-        return TrackEstimate(person.id, state, np.append(person.position, np.zeros(3)), covariance, seen, heard, not (seen or heard),
-                             person.last_seen_ns, person.last_heard_ns, share, person.box if seen else None)

@@ -23,8 +23,12 @@ COMMANDS = (   # every input is wrong too: a verb that works first complains of 
     ['evaluate', 'nowhere.csv', 'nowhere'],
     ['localize', 'nowhere'],
     ['calibrate', 'acoustic', '--head', 'toaster', '-o', 'map.npz'],
+    ['calibrate', 'microphones', 'nowhere', '-o', 'head.yaml'],
     ['benchmark', 'tracker', '--head', 'toaster'],
     ['benchmark', 'vision', '--head', 'toaster'],
+    ['benchmark', 'clustering'],
+    ['benchmark', 'modes', '--scenes', 'no_scene'],
+    ['benchmark', 'microphone-calibration'],
 )
 
 

@@ -67,7 +67,8 @@ class TimeDifferenceConfig:
 class TimeDifferences:
     """The differences [s] of the frames that counted in the last `window_s`, and the capture time of each frame's centre.
 
-    stamp_ns: centre of the newest block; values: (M,); stamps_ns: (M,) rising, so that a consumer may look at less than the window.
+    stamp_ns: until when the sound is known, the end of the newest frame: an image is paired with what had been heard when it was taken, and
+    waits for nothing later; values: (M,); stamps_ns: (M,) rising, so that a consumer may look at less than the window.
     """
 
     stamp_ns: int
@@ -135,7 +136,7 @@ class TimeDifferenceExtractor:
         while self._recent and stamps[-1] - self._recent[0][0] > 1e9 * config.window_s:
             self._recent.popleft()
         recent = np.array([value for _, value in self._recent]), np.array([stamp for stamp, _ in self._recent], np.int64)
-        return TimeDifferences((stamps[0] + stamps[-1]) // 2, *recent)
+        return TimeDifferences(self._input.stamp_ns(starts[-1] + stft.window), *recent)
 
     def _loud(self, frames: np.ndarray) -> np.ndarray:
         """(frames, bins) whether each bin is in a neighbourhood that exceeds its noise floor."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from av_perception.clustering.point_weights import DensityWeights
 from av_perception.clustering.weighted_mixture import FixedWeights, LatentWeights, Mixture, WeightedData, fit_fixed_number
 
 _FIRST_OUTLIER_WEIGHT = 0.1
-_START_EXPONENT = 3   # of the weights: k-means++ prefers far points with the square of their distance, which outliers must not win by
+# Powers of the weights for the k-means++ of one start after the other: it prefers far points with the square of their distance, which outliers must
+# not win by (3), nor must small clusters, which are less dense, lose by it (1).
+_START_EXPONENTS = (3, 1)
 _LARGEST = 1e100   # squares of larger numbers come near the end of floating point
 
 
@@ -46,7 +49,7 @@ class WeightedDataGaussianMixture:
     """
 
     def __init__(self, n_components=None, *, weighting='latent', weight_variance=0.3, covariance_type='full', outliers=False, min_components=1,
-                 max_components=10, neighbours=20, n_init=3, tol=1e-5, max_iter=200, reg_covar=1e-6, random_state=None):
+                 max_components=10, neighbours=20, n_init=6, tol=1e-5, max_iter=200, reg_covar=1e-6, random_state=None):
         self.n_components = n_components
         self.weighting = weighting
         self.weight_variance = weight_variance
@@ -85,8 +88,10 @@ class WeightedDataGaussianMixture:
         data = self._data(points, weights)
         start = _FIRST_OUTLIER_WEIGHT if self._has_outliers else 0.0
         random = np.random.default_rng(self.random_state)
-        fit = self._fit_free if self.n_components is None else self._fit_given
-        mixture = fit(data, lambda count: start_mixture(points, weights ** _START_EXPONENT, count, start, random))
+        count = self.max_components if self.n_components is None else self.n_components
+        exponents = itertools.islice(itertools.cycle(_START_EXPONENTS), self.n_init)
+        starts = [start_mixture(points, weights ** exponent, count, start, random) for exponent in exponents]
+        mixture = self._fit_free(data, starts) if self.n_components is None else self._fit_given(data, starts)
         self._publish(data, mixture)
         return self
 
@@ -135,14 +140,14 @@ class WeightedDataGaussianMixture:
         log_volume = float(np.log(extent).sum()) if self._has_outliers else 0.0
         return WeightedData(points, model, floor, self.covariance_type == 'diag', log_volume)
 
-    def _fit_given(self, data: WeightedData, start) -> Mixture:
-        fits = [fit_fixed_number(data, start(self.n_components), self.tol, self.max_iter) for _ in range(self.n_init)]
+    def _fit_given(self, data: WeightedData, starts: list[Mixture]) -> Mixture:
+        fits = [fit_fixed_number(data, start, self.tol, self.max_iter) for start in starts]
         mixture, history = max(fits, key=lambda fit: fit[1][-1])
         self.log_likelihoods_ = np.array(history) - data.points.size * np.log(self._scale)
         return mixture
 
-    def _fit_free(self, data: WeightedData, start) -> Mixture:
-        selections = [select_number(data, start(self.max_components), self.min_components, self.tol, self.max_iter) for _ in range(self.n_init)]
+    def _fit_free(self, data: WeightedData, starts: list[Mixture]) -> Mixture:
+        selections = [select_number(data, start, self.min_components, self.tol, self.max_iter) for start in starts]
         best = min(selections, key=lambda selection: min(length for _, length in selection.lengths))
         unit = data.points.size * np.log(self._scale)
         self.message_lengths_ = tuple((count, length + unit) for count, length in best.lengths)

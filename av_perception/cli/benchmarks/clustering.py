@@ -77,7 +77,7 @@ def data_sets() -> dict[str, Callable[[np.random.Generator], ClusterData]]:
     """Name of a kind of data -> how to draw one set."""
     clean = {name: (lambda random, g=groups: gaussian_clusters(g, 0.0, random)) for name, groups in GROUPS.items()}
     spoilt = {f'{name} {100 * share:.0f} %': (lambda random, g=GROUPS[name], s=share: gaussian_clusters(g, s, random))
-              for name in ('easy', 'mixed') for share in _SHARES}
+              for name in ('easy', 'unbalanced', 'mixed') for share in (_SHARES if name != 'unbalanced' else (0.3,))}
     return {**clean, **spoilt, 'audio-visual': audio_visual_clusters}
 
 
@@ -101,18 +101,18 @@ def _methods() -> dict[str, Callable[[np.ndarray, int, int], np.ndarray]]:
         return model.fit_predict(points, sample_weight=np.ones(len(points)))
 
     def student(points, count, seed):
-        model = EMStudentMixture(n_components=count, n_init=3, fixed_df=False, random_state=seed)
+        model = EMStudentMixture(n_components=count, n_init=2, fixed_df=False, random_state=seed)
         model.fit(points)
         return model.predict(points)
 
     return {
         'WD-EM': ours(), 'WD-EM + uniform': ours(outliers=True), 'FWD-EM': ours(weighting='fixed'),
-        'GaussianMixture': lambda points, count, seed: GaussianMixture(count, n_init=3, random_state=seed).fit_predict(points),
+        'GaussianMixture': lambda points, count, seed: GaussianMixture(count, n_init=4, random_state=seed).fit_predict(points),
         'Gaussian + uniform': unweighted_with_uniform, 'Student-t mixture': student,
-        'KMeans': lambda points, count, seed: KMeans(count, n_init=3, random_state=seed).fit_predict(points),
+        'KMeans': lambda points, count, seed: KMeans(count, n_init=4, random_state=seed).fit_predict(points),
         'WD-EM, number found': found(), 'WD-EM + uniform, number found': found(outliers=True),
         'BayesianGaussianMixture': lambda points, count, seed: BayesianGaussianMixture(
-            n_components=_MOST, weight_concentration_prior=1e-2, max_iter=500, random_state=seed).fit_predict(points),
+            n_components=_MOST, weight_concentration_prior=1e-2, n_init=2, max_iter=500, random_state=seed).fit_predict(points),
         'HDBSCAN': lambda points, count, seed: HDBSCAN(min_cluster_size=15, copy=True).fit_predict(points),
     }
 

@@ -8,7 +8,7 @@ from clustering_scenes import three_clusters
 from scipy.integrate import quad
 from scipy.stats import gamma, multivariate_normal, multivariate_t
 
-from av_perception.clustering import WeightedDataGaussianMixture
+from av_perception.clustering.estimator import WeightedDataGaussianMixture
 from av_perception.clustering.kmeans_start import start_mixture
 from av_perception.clustering.message_length import component_parameters, merge_twins, message_length
 from av_perception.clustering.point_weights import DensityWeights, audio_scores, cross_modal_weights

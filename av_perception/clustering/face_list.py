@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 
 from av_perception.data import LifeState, TrackEstimate
 
@@ -91,10 +89,14 @@ class FaceList:
         return tuple(tracks)
 
     def _associate(self, positions: np.ndarray) -> tuple[list[int], list[int]]:
-        """Indices of people and of their faces: the pairing with the least sum of distances, none beyond the gate."""
-        if not self._people or not len(positions):
-            return [], []
-        distance = np.minimum(cdist(self.positions, positions), self._config.gate_m)   # one beyond the gate costs as much as none
-        known, found = linear_sum_assignment(distance)
-        near = distance[known, found] < self._config.gate_m
-        return known[near].tolist(), found[near].tolist()
+        """Indices of people and of their faces: the nearest pairs first, none beyond the gate."""
+        distance = np.linalg.norm(self.positions[:, None] - positions, axis=2)
+        known, found = [], []
+        for flat in np.argsort(distance, axis=None).tolist():
+            k, m = divmod(flat, len(positions))
+            if distance[k, m] >= self._config.gate_m:
+                break
+            if k not in known and m not in found:
+                known.append(k)
+                found.append(m)
+        return known, found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from av_perception.clustering import WeightedDataGaussianMixture
+from av_perception.clustering.estimator import WeightedDataGaussianMixture
 from av_perception.evaluation.cluster_data import OUTLIER, ClusterData
 
 _SHOWN = ('WD-EM', 'WD-EM + uniform', 'WD-EM + uniform, number found', 'GaussianMixture', 'Gaussian + uniform', 'Student-t mixture', 'KMeans',

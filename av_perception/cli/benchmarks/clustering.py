@@ -22,7 +22,7 @@ from rich.progress import track
 from rich.table import Table
 
 from av_perception.cli.output import check_writable, write_json
-from av_perception.clustering import WeightedDataGaussianMixture
+from av_perception.clustering.estimator import WeightedDataGaussianMixture
 from av_perception.errors import UserError
 from av_perception.evaluation.cluster_data import GROUPS, OUTLIER, ClusterData, audio_visual_clusters, gaussian_clusters
 

@@ -16,7 +16,7 @@ from av_perception.ros.playback import HEAD
 from av_perception.ros.settings import PAIRING_PARAMETERS, TIME_DIFFERENCE_PARAMETERS, assembler_config, microphone_pair, time_difference_config
 from av_perception.tracking.frame_assembler import FrameAssembler
 
-POLL_PERIOD_S = 0.03   # what comes in drives the node; polling only ends the waiting for sound that does not come
+POLL_PERIOD_S = 0.1   # sound and images drive the node; polling only ends the waiting when both have stopped
 
 
 class MicrophonePairNode(PerceptionNode):

@@ -20,7 +20,6 @@ from av_perception.audio.voice_activity import SAMPLE_RATE, VoiceActivity
 from av_perception.data import AudioChunk
 from av_perception.errors import UserError
 
-
 _NEIGHBOURHOOD = 8   # bins: the power of a single one is too random to have a least value
 
 
@@ -29,9 +28,8 @@ class TimeDifferenceConfig:
     """stft: 40 ms windows every 20 ms; band_hz: the frequencies used; steps_per_sample: delays at which the correlation is evaluated.
 
     A bin counts when the power of its neighbourhood exceeds the noise floor there, the least power of noise_window_s, by min_snr_db; a frame
-    when min_bins (a share of the band) count, the peak exceeds min_peak (1: one source and nothing else) and the voice activity min_voice (voice_activity false: any
-    sound will do).
-    frames_per_block: frames per output; window_s: how far back the differences in an output reach.
+    when min_bins (a share of the band) count, the peak exceeds min_peak (1: one source and nothing else) and the voice activity min_voice
+    (voice_activity false: any sound will do). frames_per_block: frames per output; window_s: how far back the differences in an output reach.
     """
 
     stft: StftConfig = StftConfig(window=640, hop=320)

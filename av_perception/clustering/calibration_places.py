@@ -93,7 +93,8 @@ def measure(places: list[Place], read: Callable[[float, float], np.ndarray], sam
     results = []
     for number, place in enumerate(places):
         frames = StreamingStft(config.stft, len(microphones)).push(np.asarray(read(place.start_s, place.end_s), np.float32))
-        results.append([_robust_mean(*c.peak(frames[..., pair], np.ones(frames.shape[:2], bool)), config.min_peak) for c, pair in zip(correlations, pairs)])
+        loud = np.ones(frames.shape[:2], bool)   # the loudspeaker plays all the time
+        results.append([_robust_mean(*c.peak(frames[..., pair], loud), config.min_peak) for c, pair in zip(correlations, pairs)])
         progress((number + 1) / len(places))
     itds, sds = np.moveaxis(np.array(results, float).reshape(len(places), len(pairs), 2), 2, 0)
     return Measurements(np.array([place.position for place in places]).reshape(-1, 3), pairs, itds, sds)

@@ -1,6 +1,7 @@
 """Where the microphones are, from sounds at known places: robust Levenberg-Marquardt, and what the measurements cannot tell.
 
-    min_m  sum_ip rho( (|s_i - m_a| - |s_i - m_b| - c t_ip) / (c sigma_ip) )  +  sum_p (|m_a - m_b| - d_p)^2 / sigma_d^2  +  sum_j |m_j - m_j0|^2 / sigma_m^2
+    min_m  sum_ip rho( (|s_i - m_a| - |s_i - m_b| - c t_ip) / (c sigma_ip) )
+           + 1/2 sum_p (|m_a - m_b| - d_p)^2 / sigma_d^2 + 1/2 sum_j |m_j - m_j0|^2 / sigma_m^2
 
 over pairs p = (a, b), with Huber's rho. Time differences hardly tell how far the whole array is from the sounds (a shift along the
 hyperboloids changes none of them), so the profile's positions and distances stay in the problem as priors, and the result says how much of it is

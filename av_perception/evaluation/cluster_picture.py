@@ -29,7 +29,8 @@ def _draw_lines(axes, scores: list[dict], kind: str) -> None:
         rows = [(s['data'], s['adjusted_rand']) for s in scores if s['method'] == method]
         points = [(float(name.split()[1]) if ' ' in name else 0.0, value) for name, value in rows if name.split()[0] == kind]
         ours = method.startswith('WD-EM')
-        axes.plot(*zip(*sorted(points)), '-' if ours else '--', marker='o' if ours else '.', color=f'C{number}', linewidth=2.2 if ours else 1.2, label=method)
+        axes.plot(*zip(*sorted(points)), '-' if ours else '--', marker='o' if ours else '.', color=f'C{number}', linewidth=2.2 if ours else 1.2,
+                  label=method)
     axes.set(title=f'{kind} clusters', xlabel='outliers [% of all points]', ylim=(-0.03, 1.03))
     axes.grid(alpha=0.3)
 

@@ -41,8 +41,8 @@ class Protocol:
 
 
 PROTOCOLS = (
-    Protocol((0.2, 0.6), 35, 0.02), Protocol((0.2, 0.6), 35, 1.0), Protocol((0.2, 0.6), 60, 1.0), Protocol((0.2, 0.6), 90, 1.0), Protocol((0.2, 0.6), 35, 4.0),
-    Protocol((0.5, 2.0), 35, 1.0), Protocol((0.5, 2.0), 60, 1.0),
+    Protocol((0.2, 0.6), 35, 0.02), Protocol((0.2, 0.6), 35, 1.0), Protocol((0.2, 0.6), 60, 1.0), Protocol((0.2, 0.6), 90, 1.0),
+    Protocol((0.2, 0.6), 35, 4.0), Protocol((0.5, 2.0), 35, 1.0), Protocol((0.5, 2.0), 60, 1.0),
 )
 
 
@@ -82,8 +82,9 @@ def measure(name: str, protocol: Protocol, seeds: int) -> Result:
     fits = [calibrate(*planted(microphones, protocol, np.random.default_rng(seed)), config) for seed in range(seeds)]
     errors = np.array([np.linalg.norm(fit.positions - microphones, axis=1) for fit in fits])
     bound = np.mean([(fit.position_sd ** 2).sum(1) for fit in fits])
-    return Result(name, protocol, 1e3 * float(np.sqrt(np.mean(errors ** 2))), 1e3 * float(np.sqrt(bound)), float(np.mean([f.data_share[0] for f in fits])),
-                  1e6 * float(np.sqrt(np.mean([_itd_error(fit, microphones) ** 2 for fit in fits]))))
+    itd_error = np.sqrt(np.mean([_itd_error(fit, microphones) ** 2 for fit in fits]))
+    return Result(name, protocol, 1e3 * float(np.sqrt(np.mean(errors ** 2))), 1e3 * float(np.sqrt(bound)),
+                  float(np.mean([fit.data_share[0] for fit in fits])), 1e6 * float(itd_error))
 
 
 def planted(microphones: np.ndarray, protocol: Protocol, rng: np.random.Generator) -> tuple[Measurements, np.ndarray]:

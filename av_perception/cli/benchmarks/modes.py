@@ -65,8 +65,10 @@ class Live:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of the benchmark."""
-    parser.add_argument('--scenes', nargs='+', default=['short', 'three_talkers'], metavar='SCENE', help='names of config/scenes or YAML files (default: %(default)s)')
-    parser.add_argument('--live', default='short', metavar='SCENE', help='scene that is played through the nodes; an empty word leaves it out (default: %(default)s)')
+    parser.add_argument('--scenes', nargs='+', default=['short', 'three_talkers'], metavar='SCENE',
+                        help='names of config/scenes or YAML files (default: %(default)s)')
+    parser.add_argument('--live', default='short', metavar='SCENE',
+                        help='scene that is played through the nodes; an empty word leaves it out (default: %(default)s)')
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
 
 

@@ -26,12 +26,16 @@ _LEAST_PLACES = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the calibration."""
-    parser.add_argument('recording', type=Path, metavar='RECORDING', help="recording folder; its head profile's coordinates are where the search starts")
+    parser.add_argument('recording', type=Path, metavar='RECORDING',
+                        help="recording folder; its head profile's coordinates are where the search starts")
     parser.add_argument('-o', '--output', type=Path, required=True, help='head profile to write (.yaml)')
-    parser.add_argument('--positions', type=Path, metavar='CSV', help='where the loudspeaker was (default: the face in the images, where it was still)')
+    parser.add_argument('--positions', type=Path, metavar='CSV',
+                        help='where the loudspeaker was (default: the face in the images, where it was still)')
     parser.add_argument('--frame', choices=('camera', 'base'), default='camera', help='frame of the positions (default: %(default)s)')
-    parser.add_argument('--position-sd', type=float, default=0.05, metavar='M', help="how well the profile's positions are known (default: %(default)s m)")
-    parser.add_argument('--distance-sd', type=float, default=0.003, metavar='M', help='how well the distances between microphones are (default: %(default)s m)')
+    parser.add_argument('--position-sd', type=float, default=0.05, metavar='M',
+                        help="how well the profile's positions are known (default: %(default)s m)")
+    parser.add_argument('--distance-sd', type=float, default=0.003, metavar='M',
+                        help='how well the distances between microphones are known (default: %(default)s m)')
     parser.add_argument('--temperature', type=float, default=20.0, metavar='C', help='of the air, for the speed of sound (default: %(default)s)')
     parser.add_argument('--json', type=Path, help='write the figures to this file')
 
@@ -81,10 +85,11 @@ def _measure(recording, options):
 
         places = read_places(options.positions) if options.positions else _places_in_images(recording, report)
         if len(places) < _LEAST_PLACES:
-            raise UserError(f'the loudspeaker was still at {len(places)} places, at least {_LEAST_PLACES} are needed (30 are good): hold it still for more '
-                            f'than a second at each, or give --positions')
+            raise UserError(f'the loudspeaker was still at {len(places)} places, at least {_LEAST_PLACES} are needed (30 are good): '
+                            f'hold it still for more than a second at each, or give --positions')
         progress.update(task, description='listening', completed=0.0)
-        measurements = measure(places, lambda start, end: _sound(recording, start, end), recording.sample_rate, recording.head.microphones.positions, report)
+        measurements = measure(places, lambda start, end: _sound(recording, start, end), recording.sample_rate,
+                               recording.head.microphones.positions, report)
     if options.frame == 'camera':
         if recording.head.camera is None:
             raise UserError('the head has no camera: give the positions in its base frame, with --frame base')
@@ -101,7 +106,8 @@ def _places_in_images(recording, report):
     if recording.head.camera is None or not recording.num_frames:
         raise UserError('the recording has no images: give the places of the loudspeaker with --positions')
     default = VisualFrontEndConfig()
-    flat = dataclasses.replace(default, triangulation=dataclasses.replace(default.triangulation, head_depth_offset_m=0.0))   # a print has no head behind it
+    # A print has no head behind it.
+    flat = dataclasses.replace(default, triangulation=dataclasses.replace(default.triangulation, head_depth_offset_m=0.0))
     front_end = VisualFrontEnd(flat, recording.head.camera)
 
     def features():
@@ -139,8 +145,8 @@ def _figures(measurements, result, start) -> dict:
     heard = np.isfinite(measurements.itds)
     ahead = np.array([[r, r * side, 0.0] for r in (1.0, 2.0, 3.0) for side in (-0.5, 0.0, 0.5)])
     return {
-        'places': int(heard.any(1).sum()), 'measurements': int(heard.sum()), 'residual_us': 1e6 * result.residual_rms, 'inlier_share': result.inlier_share,
-        'fits': result.fits, 'plausible': result.plausible, 'converged': result.converged,
+        'places': int(heard.any(1).sum()), 'measurements': int(heard.sum()), 'residual_us': 1e6 * result.residual_rms,
+        'inlier_share': result.inlier_share, 'fits': result.fits, 'plausible': result.plausible, 'converged': result.converged,
         'moved_mm': (1e3 * np.linalg.norm(result.positions - start, axis=1)).tolist(), 'sd_mm': (1e3 * result.position_sd).tolist(),
         'itd_sd_us': float(1e6 * max(result.itd_sd(ahead, tuple(pair)).max() for pair in measurements.pairs)),
         'data_share': result.data_share.tolist(), 'weakest_direction': result.weakest.tolist()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,7 +32,8 @@ def test_the_audio_visual_data_lacks_a_modality_of_two_people():
 
 def test_the_clustering_command_compares_all_methods(tmp_path, monkeypatch, capsys):
     pytest.importorskip('studenttmixture', reason="needs the compared packages: pip install 'av_perception[evaluation]'")
-    small = {name: (lambda random, s=share: gaussian_clusters(GROUPS['easy'], s, random)) for name, share in (('easy', 0.0), ('easy 30 %', 0.3), ('mixed', 0.0))}
+    groups = replace(GROUPS['easy'], counts=(40,) * 4)
+    small = {name: (lambda random, s=share: gaussian_clusters(groups, s, random)) for name, share in (('easy', 0.0), ('easy 30 %', 0.3), ('mixed', 0.0))}
     monkeypatch.setattr(clustering, 'data_sets', lambda: small)
     monkeypatch.setattr(clustering, '_MOST', 5)
     assert main(['benchmark', 'clustering', '--seeds', '1', '--json', str(tmp_path / 'a.json'), '--plot', str(tmp_path / 'a.png')]) == 0

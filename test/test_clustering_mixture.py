@@ -92,7 +92,7 @@ def test_the_marginal_is_the_integral_over_the_weights():
     computed = WeightedData(points, LatentWeights(shape, rate), FLOOR).expect(mixture).log_likelihood
     total = 0.0
     for point, a, b in zip(points, shape, rate):
-        total += np.log(sum(w * quad(lambda v: gamma(a, scale=1 / b).pdf(v) * multivariate_normal(m, c / v).pdf(point), 0, np.inf, epsabs=1e-11)[0]
+        total += np.log(sum(w * quad(lambda v: gamma(a, scale=1 / b).pdf(v) * multivariate_normal(m, c / v).pdf(point), 0, np.inf, epsabs=1e-9)[0]
                             for w, m, c in zip(mixture.weights, mixture.means, mixture.covariances)))
     assert computed == pytest.approx(total, abs=1e-6)
 
@@ -122,15 +122,15 @@ def test_the_uniform_class_takes_outliers():
 @pytest.mark.parametrize('weights', [None, 'ones'])
 def test_the_number_of_clusters_is_found(weights):
     found = []
-    for seed in range(4):
-        points, _ = three_clusters(600, np.random.default_rng(seed))
-        model = WeightedDataGaussianMixture(random_state=seed, n_init=1, max_components=8)
-        model.fit(points, sample_weight=None if weights is None else np.ones(600))
+    for seed in range(3):
+        points, _ = three_clusters(400, np.random.default_rng(seed))
+        model = WeightedDataGaussianMixture(random_state=seed, n_init=1, max_components=7)
+        model.fit(points, sample_weight=None if weights is None else np.ones(400))
         found.append(model.n_components_)
         lengths = dict(model.message_lengths_)
         assert lengths[model.n_components_] == min(lengths.values()) and model.weights_.sum() == pytest.approx(1.0)
         assert min(lengths) == 1, 'every number down to one was tried'
-    assert found == [3, 3, 3, 3]
+    assert found == [3, 3, 3]
 
 
 def test_slivers_are_no_clusters():

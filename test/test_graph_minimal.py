@@ -43,10 +43,8 @@ def recording_seconds(session) -> float:
     return 1e-9 * (max(stamps) - min(stamps))
 
 
-@pytest.mark.parametrize('mode', ['minimal', 'events'])
-def test_the_offline_pipeline_runs_the_same_stages(recording, session, mode):
-    metrics = evaluate(collect_tracks(TwoMicrophonePipeline(recording, mode).run(), START_NS), recording.truth)
-    assert metrics.mota >= 0.95 and metrics.position_rmse_m <= 0.05 and metrics.der <= 0.3
-    if mode == 'minimal':
-        live = evaluate(collect_tracks(session.frames, session.origin_ns), recording.truth)
-        assert metrics.mota == pytest.approx(live.mota, abs=0.05) and metrics.der == pytest.approx(live.der, abs=0.1)
+def test_the_offline_pipeline_agrees_with_the_graph(recording, session):
+    offline = evaluate(collect_tracks(TwoMicrophonePipeline(recording, 'minimal').run(), START_NS), recording.truth)
+    live = evaluate(collect_tracks(session.frames, session.origin_ns), recording.truth)
+    assert offline.mota >= 0.95 and offline.position_rmse_m <= 0.05 and offline.der <= 0.2
+    assert offline.mota == pytest.approx(live.mota, abs=0.05) and offline.der == pytest.approx(live.der, abs=0.1)

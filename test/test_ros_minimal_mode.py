@@ -9,7 +9,7 @@ from clustering_scenes import sound_at
 from geometry_msgs.msg import Vector3Stamped
 from rclpy.parameter import Parameter as RosParameter
 from ros_bench import bench  # noqa: F401 (a fixture)
-from sensor_msgs.msg import PointCloud2, PointField
+from sensor_msgs.msg import Imu, PointCloud2, PointField
 
 from av_perception.data import AudioChunk as Chunk
 from av_perception.data import Face
@@ -89,6 +89,18 @@ def test_the_fusion_survives_lies(bench):   # noqa: F811
     play(b, 10, TALKER, TALKER, start=50)
     assert b.until(lambda: len(b.heard) >= heard + 9), 'the node goes on'
     assert all(np.isfinite(t.covariance).all() and np.isfinite(t.position.x) for m in b.heard for t in m.tracks)
+
+
+def test_a_head_that_turns_does_not_listen(bench):   # noqa: F811
+    b = bench(any_sound(FaceItdFusionNode), {**SIGHT_AND_SOUND, 'imu': Imu}, ('tracks', TrackArray))
+    turn = Imu(header=header(SECOND + 18 * PERIOD, 'base_link'))
+    turn.angular_velocity.z = 0.8
+    b.send('imu', turn)
+    play(b, 40, TALKER, TALKER)
+    assert b.until(lambda: len(b.heard) >= 38)
+    heard = {round((m.header.stamp.sec * 1e9 + m.header.stamp.nanosec - SECOND) / PERIOD): m.voice_active for m in b.heard}
+    assert not any(heard[k] for k in range(9, 28)) and heard[36], heard
+    assert b.counted('the head turns') >= 10
 
 
 def test_events_from_faces(bench):   # noqa: F811

@@ -34,7 +34,7 @@ class WeightedDataGaussianMixture:
     covariance_type : 'full' or 'diag'.
     outliers : adds a uniform class over the bounding box of the data; its points get the label -1.
     neighbours : how many neighbours the weights are computed from when `fit` is given none.
-    n_init : starts, of which the likeliest (with a free number: the shortest message) is kept.
+    n_init : starts, of which the likeliest (with a free number: the shortest message) is kept; None makes six, with a free number two.
     tol : relative change of the log-likelihood that ends the EM.  max_iter : its iterations, or sweeps for each number of components.
     reg_covar : least eigenvalue of a covariance, as a fraction of the median squared distance from the mean of the data.
     random_state : int, numpy Generator or None.
@@ -49,7 +49,7 @@ class WeightedDataGaussianMixture:
     """
 
     def __init__(self, n_components=None, *, weighting='latent', weight_variance=0.3, covariance_type='full', outliers=False, min_components=1,
-                 max_components=10, neighbours=20, n_init=6, tol=1e-5, max_iter=200, reg_covar=1e-6, random_state=None):
+                 max_components=10, neighbours=20, n_init=None, tol=1e-5, max_iter=200, reg_covar=1e-6, random_state=None):
         self.n_components = n_components
         self.weighting = weighting
         self.weight_variance = weight_variance
@@ -89,7 +89,8 @@ class WeightedDataGaussianMixture:
         start = _FIRST_OUTLIER_WEIGHT if self._has_outliers else 0.0
         random = np.random.default_rng(self.random_state)
         count = self.max_components if self.n_components is None else self.n_components
-        exponents = itertools.islice(itertools.cycle(_START_EXPONENTS), self.n_init)
+        number = self.n_init or (2 if self.n_components is None else 6)
+        exponents = itertools.islice(itertools.cycle(_START_EXPONENTS), number)
         starts = [start_mixture(points, weights ** exponent, count, start, random) for exponent in exponents]
         mixture = self._fit_free(data, starts) if self.n_components is None else self._fit_given(data, starts)
         self._publish(data, mixture)
@@ -117,7 +118,7 @@ class WeightedDataGaussianMixture:
             raise ValueError("weighting must be 'latent' or 'fixed', covariance_type 'full' or 'diag'")
         if not 1 <= self.min_components <= self.max_components or (self.n_components is not None and self.n_components < 1):
             raise ValueError('n_components must be at least 1 or None, and 1 <= min_components <= max_components')
-        if min(self.neighbours, self.n_init, self.max_iter) < 1 or min(self.reg_covar, self.weight_variance) <= 0 or self.tol < 0:
+        if min(self.neighbours, 1 if self.n_init is None else self.n_init, self.max_iter) < 1 or min(self.reg_covar, self.weight_variance) <= 0 or self.tol < 0:
             raise ValueError('neighbours, n_init, max_iter must be at least 1, reg_covar and weight_variance positive, tol not negative')
 
     def _weights(self, points: np.ndarray, sample_weight) -> np.ndarray:

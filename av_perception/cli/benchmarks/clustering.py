@@ -94,7 +94,7 @@ def _methods() -> dict[str, Callable[[np.ndarray, int, int], np.ndarray]]:
         return lambda points, count, seed: WeightedDataGaussianMixture(count, random_state=seed, **options).fit_predict(points)
 
     def found(**options):
-        return lambda points, count, seed: WeightedDataGaussianMixture(max_components=_MOST, n_init=2, random_state=seed, **options).fit_predict(points)
+        return lambda points, count, seed: WeightedDataGaussianMixture(max_components=_MOST, random_state=seed, **options).fit_predict(points)
 
     def unweighted_with_uniform(points, count, seed):
         model = WeightedDataGaussianMixture(count, weighting='fixed', outliers=True, random_state=seed)

@@ -59,6 +59,12 @@ def test_without_sound_the_weights_are_the_priors():
     assert np.isfinite(flat.mixture.weights).all() and np.isfinite(flat.mixture.variances).all()
 
 
+def test_a_place_that_is_badly_known_takes_sound_from_farther():
+    means, itds = np.array([0.0]), np.full(12, 70e-6)
+    sharp, wide = (fit_fixed_means(means, itds, LIMIT, replace(CONFIG, iterations=3), np.array([sd ** 2])) for sd in (0.0, 60e-6))
+    assert wide.mixture.variances[0] > sharp.mixture.variances[0] and wide.counts[0] > sharp.counts[0]
+
+
 # ---- the stream
 
 def sound(stamp_ns, *groups, rng=None):

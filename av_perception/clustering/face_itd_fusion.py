@@ -74,18 +74,22 @@ class FusionFit:
         return self.responsibilities[:, :-1].sum(0)
 
 
-def fit_fixed_means(means: np.ndarray, itds: np.ndarray, max_itd: float, config: FusionConfig) -> FusionFit:
-    """MAP-EM for the weights and spreads of components at (K,) means [s], from (M,) differences [s]."""
+def fit_fixed_means(means: np.ndarray, itds: np.ndarray, max_itd: float, config: FusionConfig, mean_variances=0.0) -> FusionFit:
+    """MAP-EM for the weights and spreads of components at (K,) means [s], from (M,) differences [s].
+
+    mean_variances: (K,) [s^2] how well the means are known; they widen the prior of the spreads.
+    """
     count = len(means)
     weights = np.full(count + 1, 1.0 / (count + 1))
-    variances = np.full(count, config.typical_sd ** 2)
+    typical = np.clip(config.typical_sd ** 2 + mean_variances, None, config.sd_range[1] ** 2) * np.ones(count)
+    variances = typical
     squares = (itds[:, None] - means) ** 2
     for _ in range(config.iterations if count and len(itds) else 0):
         responsibilities = _responsibilities(squares, weights, variances, max_itd)
         mass = responsibilities.sum(0)
         weights = mass + config.concentration - 1
         weights = np.maximum(weights / weights.sum(), _LEAST_WEIGHT)
-        scatter = (responsibilities[:, :-1] * squares).sum(0) + config.prior_count * config.typical_sd ** 2
+        scatter = (responsibilities[:, :-1] * squares).sum(0) + config.prior_count * typical
         variances = np.minimum(np.maximum(scatter / (mass[:-1] + config.prior_count + 1e-12), config.sd_range[0] ** 2), config.sd_range[1] ** 2)
     mixture = ItdMixture(weights[:-1], means, variances, float(weights[-1]), max_itd)
     return FusionFit(mixture, _responsibilities(squares, weights, variances, max_itd))
@@ -172,9 +176,11 @@ class FaceItdFusion:
         itds: (M,) of the window; recent: (M,) bool.
         """
         config = self._config
-        means = np.clip(self._pair.itd(self._faces.positions), -self._pair.max_itd, self._pair.max_itd)
-        group, centers, sizes = _group(means, config.ambiguous_s)
-        fit = fit_fixed_means(centers, itds, self._pair.max_itd, config)
+        positions = self._faces.positions
+        means = np.clip(self._pair.itd(positions), -self._pair.max_itd, self._pair.max_itd)
+        group, sizes = _group(means, config.ambiguous_s)
+        centers, variances = (np.bincount(group, values) / sizes for values in (means, self._pair.variance(positions, self._faces.covariances)))
+        fit = fit_fixed_means(centers, itds, self._pair.max_itd, config, variances)
         unseen = find_source(itds[fit.responsibilities[:, -1] > 0.5], self._pair.max_itd, config)
         self.unseen_sound = None if unseen is None else self._pair.bearing(unseen)
         heard = (fit.counts >= config.min_count) & (fit.mixture.weights >= config.min_weight)
@@ -189,10 +195,9 @@ def _ages(stamp_ns: int, sound: TimeDifferences | None) -> tuple[np.ndarray, np.
     return sound.values, (stamp_ns - sound.stamps_ns) * _NANO
 
 
-def _group(means: np.ndarray, closest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Faces that sound cannot tell apart, chained in order of (K,) ITDs: (K,) group of each, (G,) mean ITD and (G,) size of each group."""
+def _group(means: np.ndarray, closest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Faces that sound cannot tell apart, chained in order of (K,) ITDs: (K,) group of each and (G,) size of each group."""
     order = np.argsort(means, kind='stable')
     group = np.empty(len(means), int)
     group[order] = np.cumsum(np.diff(means[order], prepend=-np.inf) >= closest) - 1
-    sizes = np.bincount(group)
-    return group, np.bincount(group, means) / np.maximum(sizes, 1), sizes
+    return group, np.bincount(group)

@@ -56,6 +56,11 @@ class FaceList:
         """(K, 3) of everybody, in the order of `report`."""
         return np.array([p.position for p in self._people]).reshape(-1, 3)
 
+    @property
+    def covariances(self) -> np.ndarray:
+        """(K, 3, 3) of the positions."""
+        return np.array([p.covariance for p in self._people]).reshape(-1, 3, 3)
+
     def see(self, stamp_ns: int, positions: np.ndarray, covariances: np.ndarray, boxes: np.ndarray) -> None:
         """The faces of one image: (M, 3) [m], (M, 3, 3) [m^2], (M, 4) pixels."""
         known, found = self._associate(positions)

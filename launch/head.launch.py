@@ -9,10 +9,12 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from av_perception.ros.environment import PROFILE_VARIABLES, THREAD_VARIABLES
-from av_perception.ros.graph import ARGUMENTS, NODES
+from av_perception.ros.graph import ARGUMENTS, EVENTS, EVENTS_TEXT, MODE_TEXT, NODES
 
 SHARE = get_package_share_directory('av_perception')
 COMMON = {
+    'mode': ('full', MODE_TEXT),
+    'events': ('false', EVENTS_TEXT),
     'microphones': ('ours', 'ours: start microphone_array; others: another driver publishes `audio`; none: the head has no microphones.'),
     'camera': ('ours', 'ours: start stereo_camera; others: another driver publishes the rectified images; none: the head has no camera.'),
     'namespace': ('', 'Namespace of all nodes and topics.'),
@@ -24,11 +26,17 @@ COMMON = {
 
 
 def condition(node):
-    """Sensors start when they are ours, what builds on them unless the head lacks them."""
-    if not node.needs:
+    """Sensors start when they are ours, what builds on them unless the head lacks them; the others in their mode, av_events when asked for."""
+    words = []
+    if node.needs:
+        words += [["'", LaunchConfiguration(node.needs), "' == 'ours'" if node.sensor else "' != 'none'"]]
+    if node.mode:
+        words += [["'", LaunchConfiguration('mode'), f"' == '{node.mode}'"]]
+    if node is EVENTS:
+        words += [["'", LaunchConfiguration('events'), "'.lower() == 'true'"]]
+    if not words:
         return None
-    wanted = "' == 'ours'" if node.sensor else "' != 'none'"
-    return IfCondition(PythonExpression(["'", LaunchConfiguration(node.needs), wanted]))
+    return IfCondition(PythonExpression(words[0] + [part for more in words[1:] for part in (' and ', *more)]))
 
 
 def generate_launch_description():
@@ -45,5 +53,5 @@ def generate_launch_description():
              parameters=[LaunchConfiguration('params_file'),
                          {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)},
                          {name: ParameterValue(LaunchConfiguration(name), value_type=type(ARGUMENTS[name].default)) for name in node.arguments}])
-        for node in NODES]
+        for node in (*NODES, EVENTS)]
     return LaunchDescription([*arguments, *environment, *nodes])

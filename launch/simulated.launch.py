@@ -9,6 +9,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from av_perception.ros.graph import MODE_TEXT
+
 SHARE = get_package_share_directory('av_perception')
 START_DELAY_S = 20.0   # all processes must be up before sound and images start together
 
@@ -20,10 +22,11 @@ def generate_launch_description():
     return LaunchDescription([
         DeclareLaunchArgument('scene', default_value='three_talkers', description='A name of config/scenes or the path of a YAML file.'),
         DeclareLaunchArgument('seed', default_value='-1', description="Seed of the scene, -1 for the scene's own."),
+        DeclareLaunchArgument('mode', default_value='full', description=MODE_TEXT),
         DeclareLaunchArgument('namespace', default_value='', description='Namespace of all nodes and topics.'),
         IncludeLaunchDescription(PythonLaunchDescriptionSource(SHARE + '/launch/head.launch.py'),
                                  launch_arguments={'head': 'simulated', 'source': 'simulated', 'scene': scene, 'seed': seed, 'start_time': str(start_time),
-                                                   'namespace': LaunchConfiguration('namespace')}.items()),
+                                                   'mode': LaunchConfiguration('mode'), 'namespace': LaunchConfiguration('namespace')}.items()),
         Node(package='av_perception', executable='truth', name='truth', namespace=LaunchConfiguration('namespace'), output='screen',
              parameters=[{'source': 'simulated', 'scene': ParameterValue(scene, value_type=str), 'seed': ParameterValue(seed, value_type=int),
                           'start_time': start_time}]),

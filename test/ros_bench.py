@@ -1,9 +1,10 @@
-"""A node under test on real DDS, for the tests of nodes."""
+"""A bench for one node: publishers for its inputs, an ear on its output, real rclpy and DDS."""
 
 from __future__ import annotations
 
 import time
 
+import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -47,6 +48,19 @@ class Bench:
         self.node.trigger_deactivate()
         for node in (self.node, self.client):
             node.destroy_node()
+
+
+@pytest.fixture()
+def bench(ros_context):
+    made = []
+
+    def make(*arguments, **parameters):
+        made.append(Bench(ros_context, *arguments, **parameters))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
 def send_pair(bench, stamp_ns, left, right=None):

@@ -26,9 +26,13 @@ COMMANDS = (   # every input is wrong too: a verb that works first complains of 
     ['calibrate', 'acoustic', '--head', 'toaster', '-o', 'map.npz'],
     ['calibrate', 'stereo', '--left', 'nowhere', '--right', 'nowhere', '--board', '9x6', '--square', '0.025', '-o', 'calibration'],
     ['benchmark', 'hearing', '--heads', 'toaster'],
+    ['calibrate', 'microphones', 'nowhere', '-o', 'head.yaml'],
     ['benchmark', 'tracker', '--head', 'toaster'],
     ['benchmark', 'tracking', '--seeds', '0'],
     ['benchmark', 'vision', '--head', 'toaster'],
+    ['benchmark', 'clustering'],
+    ['benchmark', 'modes', '--scenes', 'no_scene'],
+    ['benchmark', 'microphone-calibration'],
 )
 
 

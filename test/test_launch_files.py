@@ -9,24 +9,25 @@ import pytest
 import yaml
 from launch_standin import resolve
 
-from av_perception.ros.graph import ARGUMENTS, NODES
+from av_perception.ros.graph import ARGUMENTS, EVENTS, NODES
 from av_perception.ros.node import AUTOSTART, PerceptionNode
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
+FULL = {n.name for n in NODES if n.mode in ('', 'full')}
 
 
 def declared_parameters(executable: str) -> dict:
     """Name -> Parameter of a node's class."""
     module = import_module(f'av_perception.nodes.{executable}')
-    node = next(v for v in vars(module).values() if isinstance(v, type) and issubclass(v, PerceptionNode) and v is not PerceptionNode)
+    node = next(v for v in vars(module).values() if isinstance(v, type) and issubclass(v, PerceptionNode) and v.NAME)
     return {p.name: p for p in (*node.PARAMETERS, AUTOSTART)}
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda p: p.name)
 def test_a_launch_file_names_real_nodes_and_parameters(path):
     processes, arguments = resolve(path)
-    assert {n.name for n in NODES} <= {p.executable for p in processes}
+    assert FULL <= {p.executable for p in processes}
     assert all(len(a.description) > 10 for a in arguments.values()), 'every argument is described'
     for process in processes:
         known = declared_parameters(process.executable)
@@ -49,7 +50,20 @@ def test_arguments_reach_the_nodes():
     ({'microphones': 'none'}, {'microphone_array', 'audio_features'}), ({'microphones': 'others'}, {'microphone_array'})])
 def test_sensors_that_the_head_lacks_or_others_drive_are_left_out(arguments, absent):
     processes, _ = resolve(ROOT / 'launch' / 'head.launch.py', arguments)
-    assert {n.name for n in NODES} - {p.executable for p in processes} == absent
+    assert FULL - {p.executable for p in processes} == absent
+
+
+@pytest.mark.parametrize('name', ['head', 'simulated'])
+def test_the_minimal_mode_replaces_the_tracker(name):
+    full, _ = resolve(ROOT / 'launch' / f'{name}.launch.py')
+    minimal, _ = resolve(ROOT / 'launch' / f'{name}.launch.py', {'mode': 'minimal'})
+    assert {p.executable for p in full} - {p.executable for p in minimal} == {'audio_features', 'tracker', 'speaking_status'}
+    assert {p.executable for p in minimal} - {p.executable for p in full} == {'face_itd_fusion'}
+
+
+def test_events_start_when_asked_for():
+    processes, _ = resolve(ROOT / 'launch' / 'head.launch.py', {'events': 'true'})
+    assert {p.executable for p in processes} == FULL | {EVENTS.name}
 
 
 def test_the_seed_reaches_the_truth_too():
@@ -65,7 +79,7 @@ def test_the_simulated_room_starts_all_its_players_together():
 
 def test_the_parameter_file_holds_declared_parameters_only():
     content = yaml.safe_load((ROOT / 'config' / 'params.yaml').read_text())
-    assert {key.rsplit('/', 1)[-1] for key in content} <= {n.name for n in NODES}
+    assert {key.rsplit('/', 1)[-1] for key in content} <= {n.name for n in (*NODES, EVENTS)}
     for key, section in content.items():
         known = declared_parameters(key.rsplit('/', 1)[-1])
         for name, value in section['ros__parameters'].items():
@@ -73,4 +87,4 @@ def test_the_parameter_file_holds_declared_parameters_only():
 
 
 def test_the_graph_knows_its_arguments():
-    assert all(set(n.arguments) <= set(ARGUMENTS) for n in NODES)
+    assert all(set(n.arguments) <= set(ARGUMENTS) for n in (*NODES, EVENTS))

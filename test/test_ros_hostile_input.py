@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from av_perception_msgs.msg import AudioChunk, AudioFeatures, SubbandFeature, TrackArray, VisualFeatures
-from ros_bench import Bench, send_pair
+from ros_bench import bench, send_pair  # noqa: F401 (bench is a fixture)
 from sensor_msgs.msg import Image
 
 from av_perception.data import AudioChunk as Chunk
@@ -18,19 +17,6 @@ from av_perception.ros.conversions import audio_chunk_to_msg, image_to_msg, visu
 
 SECOND = 1_000_000_000
 RANDOM = np.random.default_rng(3)
-
-
-@pytest.fixture()
-def bench(ros_context):
-    made = []
-
-    def make(*arguments):
-        made.append(Bench(ros_context, *arguments))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def test_visual_features_survives_bad_images(bench):

@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('recording', type=Path, metavar='RECORDING', help='recording folder (recording.yaml, audio, left/right images)')
     parser.add_argument('-o', '--output', type=Path, help='CSV to write (default: tracks.csv in the recording folder)')
     parser.add_argument('--map', type=Path, help='acoustic map (default: learnt from the geometry of the head)')
+    parser.add_argument('--mode', choices=('full', 'minimal', 'events'), default='full',
+                        help='full: the variational tracker; minimal: faces and two microphones (face_itd_fusion); events: clusters on the ITD line '
+                             '(av_events)')
     parser.add_argument('--plot', type=Path, help='write a picture of who was where and who spoke')
     parser.add_argument('--json', type=Path, help='write the figures of the run to this file')
 
@@ -30,8 +33,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from av_perception.audio.acoustic_map import AcousticMap
-    from av_perception.pipeline import START_NS, OfflinePipeline, PipelineConfig
+    from av_perception.pipeline import START_NS
     from av_perception.recording import Recording
     from av_perception.recording.collect import collect_tracks
 
@@ -41,11 +43,7 @@ def run(options: argparse.Namespace) -> int:
     recording = Recording.open(options.recording)
     if options.plot and recording.truth is None:
         raise UserError(f'--plot compares with the truth, and {options.recording} has no truth.csv')
-    acoustic_map = None
-    if options.map:
-        acoustic_map = AcousticMap.load(options.map)
-        acoustic_map.check(recording.head.microphones, PipelineConfig().audio)
-    pipeline = OfflinePipeline(recording, acoustic_map=acoustic_map)
+    pipeline = _make_pipeline(options, recording)
     started = time.monotonic()
     with Progress() as progress:
         task = progress.add_task('track', total=1.0)
@@ -65,3 +63,20 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         write_json(options.json, figures)
     return 0 if len(tracks) else 1
+
+
+def _make_pipeline(options: argparse.Namespace, recording):
+    """The stages of the chosen mode."""
+    from av_perception.audio.acoustic_map import AcousticMap
+    from av_perception.clustering.pipeline import TwoMicrophonePipeline
+    from av_perception.pipeline import OfflinePipeline, PipelineConfig
+
+    if options.mode != 'full':
+        if options.map:
+            raise UserError(f'--map is for the full mode, --mode {options.mode} has no use for it')
+        return TwoMicrophonePipeline(recording, options.mode)
+    if not options.map:
+        return OfflinePipeline(recording)
+    acoustic_map = AcousticMap.load(options.map)
+    acoustic_map.check(recording.head.microphones, PipelineConfig().audio)
+    return OfflinePipeline(recording, acoustic_map=acoustic_map)

@@ -3,6 +3,7 @@
   av-perception up my_head.yaml                        the sensors of your own head
   av-perception up simulated --source simulated        a simulated room, played once
   av-perception up my_head.yaml --source file --recording FOLDER
+  av-perception up my_head.yaml --mode minimal         faces and two microphones only, for small robots
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    from av_perception.ros.graph import ARGUMENTS
+    from av_perception.ros.graph import ARGUMENTS, EVENTS_TEXT, MODE_TEXT, MODES
     parser.add_argument('head', metavar='HEAD', help=ARGUMENTS['head'].description)
     parser.add_argument('--source', choices=('device', 'file', 'simulated'), default='device', help=ARGUMENTS['source'].description)
     parser.add_argument('--recording', default='', help=ARGUMENTS['recording'].description)
     parser.add_argument('--scene', default='three_talkers', help=ARGUMENTS['scene'].description)
     parser.add_argument('--seed', type=int, default=-1, help=ARGUMENTS['seed'].description)
+    parser.add_argument('--mode', choices=tuple(MODES), default='full', help=MODE_TEXT)
+    parser.add_argument('--events', action='store_true', help=EVENTS_TEXT)
     parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
     parser.add_argument('--params-file', default='', help='YAML of node parameters instead of config/params.yaml')
     parser.add_argument('--network', action='store_true', help='reach other hosts too (rviz on a laptop), not only this machine')
@@ -45,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     if options.source != 'device':
         arguments['start_time'] = time.time() + 10.0   # every process needs a moment to start; sound and image must start together
     environment = prepare_environment(dict(os.environ), network=options.network)
-    nodes = nodes_for(head, truth=options.source == 'simulated')
+    nodes = nodes_for(head, truth=options.source == 'simulated', mode=options.mode, events=options.events)
     with GraphRunner(nodes, arguments, options.namespace, options.params_file, log_level=options.log_level, environment=environment) as graph:
         try:
             while not (ended := graph.failed()):

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from av_perception_msgs import msg as av
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, TransformStamped, Vector3
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from geometry_msgs.msg import Point, TransformStamped, Vector3, Vector3Stamped
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
 from av_perception.data import (
@@ -120,6 +120,25 @@ def transform_to_msg(parent_from_child: RigidTransform, parent: str, child: str,
     rotation = message.transform.rotation
     rotation.x, rotation.y, rotation.z, rotation.w = (float(value) for value in parent_from_child.quaternion_xyzw)
     return message
+
+
+def direction_to_msg(direction: np.ndarray, frame_id: str, stamp_ns: int) -> Vector3Stamped:
+    """(3,) unit vector -> geometry_msgs/Vector3Stamped."""
+    return Vector3Stamped(header=header(stamp_ns, frame_id), vector=Vector3(**_xyz(direction)))
+
+
+def points_from_msg(message: PointCloud2) -> np.ndarray:
+    """The finite points of a cloud, (N, 3) [m]. Raises ValueError without float32 fields x, y and z, or for too few bytes."""
+    offsets = {f.name: f.offset for f in message.fields if f.datatype == PointField.FLOAT32}
+    count = message.width * message.height
+    if not {'x', 'y', 'z'} <= offsets.keys() or message.is_bigendian:
+        raise ValueError('the cloud has no little-endian float32 fields x, y and z')
+    if message.point_step < max(offsets[axis] for axis in 'xyz') + 4 or len(message.data) < count * message.point_step:
+        raise ValueError(f'{len(message.data)} bytes are too few for {count} points of {message.point_step}')
+    layout = np.dtype({'names': list('xyz'), 'formats': ['<f4'] * 3, 'offsets': [offsets[axis] for axis in 'xyz'], 'itemsize': message.point_step})
+    cloud = np.frombuffer(message.data, layout, count)
+    points = np.column_stack([cloud[axis] for axis in 'xyz']).astype(float)
+    return points[np.isfinite(points).all(axis=1)]
 
 
 # ---- features

@@ -21,6 +21,12 @@ ARGUMENTS = {
     'seed': Argument(-1, "With source simulated: seed of the scene, -1 for the scene's own."),
     'start_time': Argument(0.0, 'When a recording or scene starts to play, seconds of the ROS clock; 0 starts at once.'),
 }
+MODES = {
+    'full': 'the variational tracker, with all microphones',
+    'minimal': 'faces and two microphones only, for small robots: face_itd_fusion in place of audio_features, tracker and speaking_status',
+}
+MODE_TEXT = '; '.join(f'{name}: {text}' for name, text in MODES.items()) + '.'
+EVENTS_TEXT = 'Also start av_events: clusters of visual points and sound, on the topic av_events.'
 _PLAYBACK = ('source', 'recording', 'scene', 'seed', 'start_time')
 
 
@@ -29,7 +35,8 @@ class NodeDescription:
     """One node: `name` is also its executable and its module av_perception.nodes.<name>.
 
     arguments: which of ARGUMENTS it takes as parameters; needs: 'microphones' or 'camera' when the node makes sense only with them;
-    sensor: it is a source of data, which real drivers can replace; niceness: how far it steps back when the processors are busy.
+    sensor: it is a source of data, which real drivers can replace; niceness: how far it steps back when the processors are busy;
+    mode: the one of MODES it belongs to, '' for all.
     """
 
     name: str
@@ -37,6 +44,7 @@ class NodeDescription:
     needs: str = ''
     sensor: bool = False
     niceness: int = 0
+    mode: str = ''
 
     @property
     def module(self) -> str:
@@ -47,16 +55,18 @@ class NodeDescription:
 NODES = (
     NodeDescription('microphone_array', ('head', *_PLAYBACK), 'microphones', sensor=True),
     NodeDescription('stereo_camera', ('head', *_PLAYBACK), 'camera', sensor=True),
-    NodeDescription('audio_features', ('head',), 'microphones'),
+    NodeDescription('audio_features', ('head',), 'microphones', mode='full'),
     NodeDescription('visual_features', ('head',), 'camera'),
-    NodeDescription('tracker', ('head',)),
-    NodeDescription('speaking_status'),
+    NodeDescription('tracker', ('head',), mode='full'),
+    NodeDescription('speaking_status', mode='full'),
+    NodeDescription('face_itd_fusion', ('head',), mode='minimal'),
     NodeDescription('visualizer', ('head',), niceness=10),
 )
+EVENTS = NodeDescription('av_events', ('head',))
 TRUTH = NodeDescription('truth', _PLAYBACK, sensor=True)
 
 
-def nodes_for(head, truth: bool = False) -> tuple[NodeDescription, ...]:
-    """The nodes that a head (HeadProfile) can run."""
-    fitting = tuple(n for n in NODES if not n.needs or getattr(head, n.needs) is not None)
-    return (*fitting, TRUTH) if truth else fitting
+def nodes_for(head, truth: bool = False, mode: str = 'full', events: bool = False) -> tuple[NodeDescription, ...]:
+    """The nodes that a head (HeadProfile) can run in one of MODES; with them the truth and av_events when asked for."""
+    fitting = tuple(n for n in NODES if n.mode in ('', mode) and (not n.needs or getattr(head, n.needs) is not None))
+    return (*fitting, *((TRUTH,) if truth else ()), *((EVENTS,) if events else ()))

@@ -18,14 +18,14 @@ HEAD_DIAMETER_M = 0.2
 SIGMAS = 2.0
 
 
-def people_markers(frame: TrackFrame, speaking: SpeakingFrame, frame_id: str) -> MarkerArray:
-    """Markers of everybody who is alive; sleeping people are pale."""
+def people_markers(frame: TrackFrame, speaking: SpeakingFrame, frame_id: str, word: str = 'person') -> MarkerArray:
+    """Markers of everybody who is alive; sleeping people are pale. word: what the labels call them."""
     statuses = {s.id: s for s in speaking.statuses}
     stamp = header(frame.stamp_ns, frame_id)
-    return MarkerArray(markers=[marker for track in frame.tracks for marker in _markers(track, statuses.get(track.id), stamp)])
+    return MarkerArray(markers=[marker for track in frame.tracks for marker in _markers(track, statuses.get(track.id), stamp, word)])
 
 
-def _markers(track: TrackEstimate, status, stamp) -> list[Marker]:
+def _markers(track: TrackEstimate, status, stamp, word: str) -> list[Marker]:
     red, green, blue = unit(color_of(track.id))
     opacity = 0.3 if track.state == LifeState.SLEEPING else 0.9
     speaks = bool(status and status.speaking)
@@ -40,7 +40,7 @@ def _markers(track: TrackEstimate, status, stamp) -> list[Marker]:
     head = marker(Marker.SPHERE, 'head')
     head.scale = _scale(HEAD_DIAMETER_M * (1.4 if speaks else 1.0))
     label = marker(Marker.TEXT_VIEW_FACING, 'label')
-    label.text = f'person {track.id}' + (' speaks' if speaks else '')
+    label.text = f'{word} {track.id}' + (' speaks' if speaks else '')
     label.pose.position.z += 0.25
     label.scale.z = 0.12
     markers = [head, _ellipsoid(marker(Marker.SPHERE, 'covariance', 0.25), track.covariance[:3, :3]), label]

@@ -4,6 +4,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 FEATURES = QoSProfile(depth=50)   # two seconds of features at 25 Hz, reliable
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+MOTION = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)   # drivers of inertial sensors are best effort by custom
 IMAGES_OUT = QoSProfile(depth=5)   # reliable: best-effort subscribers match too
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from av_perception.paths import share_directory
@@ -14,6 +15,14 @@ from av_perception.ros.environment import prepare_environment
 from av_perception.ros.graph import NodeDescription
 
 STOP_GRACE_S = 8.0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process has cost: processor time [s], of user and system; peak resident memory [MiB]."""
+
+    cpu_s: float
+    peak_mib: float
 
 
 class GraphRunner:
@@ -65,6 +74,10 @@ class GraphRunner:
         """Name and exit status of the nodes that have ended, for whatever reason."""
         return {name: code for name, process in self.processes.items() if (code := process.poll()) is not None}
 
+    def usage(self) -> dict[str, Usage]:
+        """Of every process that runs, where the system tells (/proc)."""
+        return {name: found for name, process in self.processes.items() if process.poll() is None and (found := _usage(process.pid))}
+
     def last_words(self, name: str) -> str:
         """The last error line of a node's log, for a message to the user."""
         lines = self.log_file(name).read_text(errors='replace').splitlines() if self._log_folder else []
@@ -84,6 +97,16 @@ class GraphRunner:
                 process.kill()
                 process.wait()
         return {name: process.returncode for name, process in self.processes.items()}
+
+
+def _usage(pid: int) -> Usage | None:
+    try:
+        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()   # what follows the name: state is field 3
+        status = dict(line.split(':', 1) for line in Path(f'/proc/{pid}/status').read_text().splitlines())
+    except OSError:
+        return None
+    ticks = int(fields[11]) + int(fields[12])   # utime, stime
+    return Usage(ticks / os.sysconf('SC_CLK_TCK'), int(status['VmHWM'].split()[0]) / 1024)
 
 
 def _yaml(value) -> str:

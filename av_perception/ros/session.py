@@ -15,7 +15,7 @@ from av_perception.recording import Recording
 from av_perception.ros.environment import prepare_environment
 from av_perception.ros.graph import nodes_for
 from av_perception.ros.observer import GraphObserver
-from av_perception.ros.runner import GraphRunner
+from av_perception.ros.runner import GraphRunner, Usage
 
 START_TIMEOUT_S = 90.0
 TAIL_S = 1.0   # the last image needs a moment to travel through the graph
@@ -24,7 +24,8 @@ TAIL_S = 1.0   # the last image needs a moment to travel through the graph
 @dataclass(frozen=True)
 class SessionResult:
     """What the graph said. frames: tracks and speaking status per stamp; origin_ns: the ROS time of second 0 of the recording;
-    latency_ms: from each image's stamp to the arrival of its speaking status; exit_statuses: of the nodes and the bag's recorder, after SIGINT."""
+    latency_ms: from each image's stamp to the arrival of its speaking status; exit_statuses: of the nodes and the bag's recorder, after SIGINT;
+    usage: of each node while the recording played."""
 
     frames: list[tuple[TrackFrame, SpeakingFrame]]
     origin_ns: int
@@ -32,17 +33,18 @@ class SessionResult:
     truth_messages: int
     exit_statuses: dict[str, int]
     diagnostics: dict[str, dict[str, str]]
+    usage: dict[str, Usage]
 
 
-def play_through_graph(recording: Recording, log_folder: Path, bag: Path | None = None,
-                       progress=lambda fraction, text: None) -> SessionResult:
+def play_through_graph(recording: Recording, log_folder: Path, bag: Path | None = None, progress=lambda fraction, text: None,
+                       mode: str = 'full', events: bool = False) -> SessionResult:
     """Start the graph on a DDS domain of its own, play the recording once in real time, stop the graph.
 
-    bag: folder of an MCAP bag to record; progress(fraction, text). Raises UserError when a node fails.
+    bag: folder of an MCAP bag to record; progress(fraction, text); mode, events: see `graph.nodes_for`. Raises UserError when a node fails.
     """
     domain_id = random.randrange(1, 100)   # whatever is set: a demo must not talk to a robot's graph
     environment = {**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)}
-    nodes = nodes_for(recording.head, truth=recording.truth is not None)
+    nodes = nodes_for(recording.head, truth=recording.truth is not None, mode=mode, events=events)
     if recording.num_frames == 0:
         nodes = tuple(n for n in nodes if n.needs != 'camera')
     arguments = {'head': recording.head_name, 'source': 'file', 'recording': str(recording.folder.resolve())}
@@ -54,11 +56,13 @@ def play_through_graph(recording: Recording, log_folder: Path, bag: Path | None 
         if bag is not None:
             graph.start_module('bag_recorder', 'av_perception.cli.main', ['record', '-o', str(bag)], niceness=10)
         _wait_until_up(observer, graph, [n.name for n in nodes], sensors, progress)
+        before = graph.usage()   # starting up is not playing
         origin_ns = observer.start_together(sensors)
         _wait_until_played(observer, graph, origin_ns, recording.duration_s, progress)
+        usage = {name: Usage(after.cpu_s - before[name].cpu_s, after.peak_mib) for name, after in graph.usage().items() if name in before}
         exit_statuses = graph.stop()
         latency_ms = [1e-6 * latency for latency in observer.latency_ns.values()]
-        return SessionResult(observer.frames(), origin_ns, latency_ms, len(observer.truth_stamps), exit_statuses, observer.diagnostics)
+        return SessionResult(observer.frames(), origin_ns, latency_ms, len(observer.truth_stamps), exit_statuses, observer.diagnostics, usage)
 
 
 def _wait_until_up(observer: GraphObserver, graph: GraphRunner, names: list[str], sensors: list[str], progress) -> None:

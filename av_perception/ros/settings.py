@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from av_perception.audio.time_differences import TimeDifferenceConfig
+from av_perception.clustering.event_detector import EventDetectorConfig
+from av_perception.clustering.face_itd_fusion import FusionConfig
+from av_perception.clustering.microphone_pair import frontal_pair
 from av_perception.errors import UserError
 from av_perception.heads import HeadProfile
 from av_perception.ros.parameters import Parameter
@@ -15,12 +19,17 @@ from av_perception.vision.face_embedding import KINDS
 from av_perception.vision.frontend import VisualFrontEndConfig
 
 _SPEAKING, _TRACKER, _ASSEMBLER, _VISION = SpeakingConfig(), TrackerConfig(), FrameAssemblerConfig(), VisualFrontEndConfig()
+_DIFFERENCES, _FUSION, _EVENTS = TimeDifferenceConfig(), FusionConfig(), EventDetectorConfig()
 
 SPEAKING_PARAMETERS = (
     Parameter('on_threshold', _SPEAKING.on, 'Probability above which a person counts as speaking.', 0.0, 1.0),
     Parameter('off_threshold', _SPEAKING.off, 'Probability below which a person counts as silent; not above on_threshold.', 0.0, 1.0),
     Parameter('on_delay', _SPEAKING.on_delay_s, 'How long on_threshold must stay exceeded, in seconds: drops short bursts.', 0.0, 2.0),
     Parameter('off_delay', _SPEAKING.off_delay_s, 'How long the probability must stay below off_threshold, in seconds: bridges short pauses.', 0.0, 2.0),
+)
+PAIRING_PARAMETERS = (
+    Parameter('audio_wait', _ASSEMBLER.audio_wait_s, 'How long an image waits for its sound, in seconds.', 0.0, 1.0),
+    Parameter('visual_timeout', _ASSEMBLER.visual_timeout_s, 'Without images for this long, the tracker goes on with sound alone, in seconds.', 0.05, 10.0),
 )
 TRACKER_PARAMETERS = (
     Parameter('iterations', _TRACKER.inference.iterations, 'Variational iterations per frame.', 1, 20),
@@ -31,8 +40,25 @@ TRACKER_PARAMETERS = (
     Parameter('birth_log_ratio', _TRACKER.birth.log_ratio, 'Log likelihood ratio against clutter above which faces become a new person.', 0.0, 100.0),
     Parameter('sleep_after', _TRACKER.life.sleep_after_s, 'Neither seen nor heard for this long, a person sleeps, in seconds.', 0.1, 60.0),
     Parameter('dead_after', _TRACKER.life.dead_after_s, 'Asleep for this long, a person is forgotten, in seconds.', 0.1, 3600.0),
-    Parameter('audio_wait', _ASSEMBLER.audio_wait_s, 'How long an image waits for its sound, in seconds.', 0.0, 1.0),
-    Parameter('visual_timeout', _ASSEMBLER.visual_timeout_s, 'Without images for this long, the tracker goes on with sound alone, in seconds.', 0.05, 10.0),
+    *PAIRING_PARAMETERS,
+)
+TIME_DIFFERENCE_PARAMETERS = (
+    Parameter('first_microphone', -1, 'Channel of the first microphone of the pair; -1 chooses the pair that tells best between directions ahead.', -1, 15),
+    Parameter('second_microphone', -1, 'Channel of the second microphone of the pair; -1 with the first.', -1, 15),
+    Parameter('min_peak', _DIFFERENCES.min_peak, 'Height of the correlation below which a frame of sound is not used: it has no dominant source.', 0.0, 0.99),
+    Parameter('vad_threshold', _DIFFERENCES.min_voice, 'Voice activity below which sound is ignored; 0 uses any sound.', 0.0, 1.0),
+    Parameter('window', _DIFFERENCES.window_s, 'How far back sound counts, in seconds.', 0.1, 2.0),
+)
+FUSION_PARAMETERS = (
+    Parameter('recent', _FUSION.recent_s, "How far back sound counts for a face's share, in seconds; at most the window.", 0.04, 2.0),
+    Parameter('typical_spread', _FUSION.typical_sd, 'Standard deviation of the time differences of one talker, in seconds.', 15e-6, 120e-6),
+    Parameter('ambiguous_below', _FUSION.ambiguous_s, 'Faces whose time differences are nearer than this share their sound, in seconds.', 1e-6, 1e-3),
+    Parameter('face_gate', _FUSION.faces.gate_m, 'Farthest a face moves between two images, in metres.', 0.05, 2.0),
+    Parameter('keep_face', _FUSION.faces.keep_s, 'How long a face that is not found stays, in seconds.', 0.05, 10.0),
+)
+EVENT_PARAMETERS = (
+    Parameter('max_events', _EVENTS.events.max_events, 'Largest number of events.', 1, 20),
+    Parameter('visual_balance', _EVENTS.events.visual_balance, 'How much the visual points count against the sound, however many they are.', 0.01, 100.0),
 )
 VISION_PARAMETERS = (
     Parameter('detector', _VISION.detector.kind, 'Face detector.', choices=DETECTORS),
@@ -75,6 +101,31 @@ def assembler_config(value, head: HeadProfile) -> FrameAssemblerConfig:
     period_s = 1.0 / head.camera.frame_rate if head.camera else _ASSEMBLER.video_period_s
     audio_wait_s = value('audio_wait') if head.can_hear_directions else 0.0
     return _checked(lambda: replace(_ASSEMBLER, video_period_s=period_s, audio_wait_s=audio_wait_s, visual_timeout_s=value('visual_timeout')))
+
+
+def microphone_pair(value, head: HeadProfile) -> tuple[int, int]:
+    """The channels of the pair, from a function that reads parameters. Raises UserError."""
+    pair = value('first_microphone'), value('second_microphone')
+    return frontal_pair(head.microphones) if pair == (-1, -1) else pair
+
+
+def time_difference_config(value) -> TimeDifferenceConfig:
+    """TimeDifferenceConfig from a function that reads parameters. Raises UserError."""
+    return _checked(lambda: replace(_DIFFERENCES, min_peak=value('min_peak'), voice_activity=value('vad_threshold') > 0,
+                                    min_voice=value('vad_threshold'), window_s=value('window')))
+
+
+def fusion_config(value) -> FusionConfig:
+    """FusionConfig from a function that reads parameters. Raises UserError."""
+    return _checked(lambda: replace(
+        _FUSION, window_s=value('window'), recent_s=value('recent'), typical_sd=value('typical_spread'), ambiguous_s=value('ambiguous_below'),
+        faces=replace(_FUSION.faces, gate_m=value('face_gate'), keep_s=value('keep_face'))))
+
+
+def event_config(value) -> EventDetectorConfig:
+    """EventDetectorConfig from a function that reads parameters. Raises UserError."""
+    events = _checked(lambda: replace(_EVENTS.events, max_events=value('max_events'), visual_balance=value('visual_balance')))
+    return _checked(lambda: replace(_EVENTS, window_s=value('window'), events=events))
 
 
 def vision_config(value) -> VisualFrontEndConfig:

@@ -10,6 +10,7 @@ from vision_scenes import CAMERA, DATA, PlantedDetector, photograph_pair, textur
 from av_perception.heads.calibration import CameraCalibration
 from av_perception.heads.profile import CameraGeometry
 from av_perception.vision.face_detector import FaceDetections, FaceDetectorConfig
+from av_perception.vision.face_embedding import NoEmbedder
 from av_perception.vision.frontend import VisualFrontEnd, VisualFrontEndConfig
 from av_perception.vision.image_check import BadImage
 from av_perception.vision.triangulation import TriangulationConfig

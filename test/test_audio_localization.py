@@ -168,7 +168,7 @@ def test_silence_is_refused(acoustic_map):
         localize([], acoustic_map, LocalizationConfig())
 
 
-@pytest.mark.parametrize('bad', [dict(max_sources=0), dict(separation_deg=0.0), dict(num_directions=0), dict(candidates=0), dict(min_gain=-1.0),
+@pytest.mark.parametrize('bad', [dict(max_sources=0), dict(separation_deg=0.0), dict(onset_fade=1.0), dict(band_db=-1.0), dict(num_directions=0), dict(candidates=0), dict(min_gain=-1.0),
                                  dict(min_share=1.0), dict(highest_deg=100.0), dict(max_reflections=-1)])
 def test_bad_configuration_is_refused(bad):
     with pytest.raises(ValueError):

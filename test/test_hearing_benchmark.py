@@ -55,6 +55,8 @@ def test_the_command_writes_its_figures_and_picture(tmp_path, monkeypatch, capsy
     monkeypatch.setattr('av_perception.cli.benchmarks.hearing.voices', lambda data: [bursts(np.random.default_rng(3), 2)])
     arguments = ['--heads', 'respeaker_usb4', '--reverberation', '0.2', '--snr', '20', '--talkers', '1', '--trials', '1', '--duration', '2']
     assert main(['benchmark', 'hearing', *arguments, '--json', str(tmp_path / 'h.json'), '--plot', str(tmp_path / 'h.png')]) == 0
-    rows = json.loads((tmp_path / 'h.json').read_text())['rows']
+    figures = json.loads((tmp_path / 'h.json').read_text())
+    rows = figures['rows']
+    assert 0 < figures['front_end_share'] < 1
     assert [r['method'] for r in rows] == ['DP-RTF + map', 'SRP-PHAT', 'MUSIC', 'NormMUSIC'] and rows[0]['recall'] == 1
     assert (tmp_path / 'h.png').read_bytes()[:4] == b'\x89PNG' and 'real time' in capsys.readouterr().out

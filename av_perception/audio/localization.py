@@ -108,12 +108,13 @@ def localize(features: Iterable[AudioFeatures], acoustic_map: AcousticMap, confi
 
 
 def _heard(features: Iterable[AudioFeatures], acoustic_map: AcousticMap, config: LocalizationConfig) -> list[AudioFeatures]:
-    """The frames with sound in the sub-bands that tell directions, those outside the band marked invalid."""
+    """The frames with sound in the sub-bands that tell directions, those outside the band or in decay marked invalid."""
     width_hz = acoustic_map.sample_rate / acoustic_map.window
     frequency = (np.arange(acoustic_map.num_subbands) * acoustic_map.subband_width + 0.5 * (acoustic_map.subband_width + 1)) * width_hz
     features = list(features)
     audible = (frequency >= config.lowest_hz) & (frequency <= _highest_hz(features, frequency, config.band_db))
-    heard = [AudioFeatures(f.stamp_ns, f.voice_activity, f.vectors, f.present, f.energy, f.valid & audible) for f in features]
+    rising = _rising(features, config)
+    heard = [replace(f, valid=f.valid & audible & up) for f, up in zip(features, rising)]
     heard = [f for f in heard if f.valid.any()]
     if not heard:
         raise UserError('no sound above the noise floor was found: the recording is silent, too short or stationary noise')
@@ -127,6 +128,15 @@ def _highest_hz(features: list[AudioFeatures], frequency: np.ndarray, band_db: f
     if not len(sounding) or sounding[-1] == len(frequency) - 1:
         return float(frequency[-1])
     return 0.9 * float(frequency[sounding[-1]])
+
+
+def _rising(features: list[AudioFeatures], config: LocalizationConfig) -> list[np.ndarray]:
+    """(K,) bool per frame: where the energy does not decay. Direct sound comes first, what decays is mostly reverberation."""
+    before, rising = np.zeros(len(features[0].energy)) if features else None, []
+    for frame in features:
+        rising.append(frame.energy > config.onset_ratio * before)
+        before = np.maximum(frame.energy, config.onset_fade * before)
+    return rising
 
 
 def _grid(acoustic_map: AcousticMap, count: int) -> np.ndarray:

@@ -21,8 +21,10 @@ class LocalizationConfig:
     observations. What lies above or below a source is its reflection in ceiling or floor, what lies higher than highest_deg is a reflection
     or sound from everywhere and nobody's: up to max_reflections of both are told from the sources, each for min_gain_reflection.
 
-    lowest_hz: bins below tell no direction; band_db: sound this far below the loudest bin's is outside the sound's band; num_directions: of the grid over the sphere; candidates: tried for each further source;
-    iterations: of the EM on the grid; most_observations: of longer recordings only so many are used for finding the sources.
+    lowest_hz: bins below tell no direction; band_db: sound this far below the loudest bin's is outside the sound's band; onset_ratio: a bin
+    counts where its energy exceeds this share of what it was before, which fades by onset_fade a frame (0: everywhere); num_directions: of
+    the grid over the sphere; candidates: tried for each further source; iterations: of the EM on the grid; most_observations: of longer
+    recordings only so many are used for finding the sources.
     """
 
     max_sources: int = 1
@@ -34,6 +36,8 @@ class LocalizationConfig:
     min_gain_reflection: float = 0.0017
     lowest_hz: float = 500.0
     band_db: float = 45.0
+    onset_ratio: float = 1.0
+    onset_fade: float = 0.3
     num_directions: int = 1500
     candidates: int = 3
     iterations: int = 40
@@ -45,6 +49,8 @@ class LocalizationConfig:
             raise ValueError(f'max_sources must be at least 1, not {self.max_sources}')
         if not 0 < self.separation_deg < 180 or not 0 <= self.min_share < 1 or self.min_gain < 0:
             raise ValueError('separation_deg must lie in (0, 180), min_share in [0, 1), min_gain must not be negative')
+        if not 0 <= self.onset_fade < 1 or self.onset_ratio < 0:
+            raise ValueError('onset_fade must lie in [0, 1), onset_ratio must not be negative')
         if min(self.max_reflections, self.min_gain_reflection, self.lowest_hz, self.band_db) < 0:
             raise ValueError('max_reflections, min_gain_reflection, lowest_hz and band_db must not be negative')
         if not 0 < self.highest_deg <= 90:

@@ -25,7 +25,9 @@ from rich.progress import Progress
 from rich.table import Table
 from scipy.optimize import linear_sum_assignment
 
+from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.cli.output import check_writable, write_json
+from av_perception.data import AudioChunk
 from av_perception.evaluation.hearing_methods import OURS, PEERS, by_map, by_peer, free_field
 from av_perception.evaluation.hearing_trials import RATE, Trial, measured_room, real_recordings, simulated_room, voices
 from av_perception.heads import load_head
@@ -53,10 +55,12 @@ class Row:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of the benchmark."""
     parser.add_argument('--heads', nargs='+', default=['respeaker_usb4', 'pepper', 'nao'], metavar='HEAD', help='arrays (default: %(default)s)')
-    parser.add_argument('--reverberation', nargs='+', type=float, default=[0.2, 0.4, 0.7], metavar='S', help='T60 in seconds (default: %(default)s)')
+    parser.add_argument('--reverberation', nargs='+', type=float, default=[0.2, 0.4, 0.7], metavar='S',
+                        help='T60 in seconds (default: %(default)s)')
     parser.add_argument('--snr', nargs='+', type=float, default=[20.0, 10.0, 5.0], metavar='DB', help='(default: %(default)s)')
     parser.add_argument('--talkers', nargs='+', type=int, default=[1, 2, 3], metavar='N', help='(default: %(default)s)')
-    parser.add_argument('--trials', type=int, default=2, metavar='N', help='rooms per array, reverberation and number of talkers (default: %(default)s)')
+    parser.add_argument('--trials', type=int, default=2, metavar='N',
+                        help='rooms per array, reverberation and number of talkers (default: %(default)s)')
     parser.add_argument('--duration', type=float, default=4.0, metavar='S', help='seconds of each simulated sound (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='(default: %(default)s)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all rows to FILE')
@@ -79,9 +83,11 @@ def run(args: argparse.Namespace) -> int:
                 outcomes[trial.condition, method].append(_outcome(method, trial, acoustic_map))
             bar.advance(task)
     rows = [_row(condition, method, results) for (condition, method), results in outcomes.items()]
-    _print(console, summary := _summary(outcomes))
+    _print(summary := _summary(outcomes))
+    share = front_end_share()
+    console.print(f'the audio front end of the nodes, 4 microphones at 16 kHz with voice activity: {share:.1%} of one core (at most 10 %)')
     if args.json:
-        write_json(args.json, {'tolerance_deg': TOLERANCE_DEG, 'summary': [asdict(r) for r in summary], 'rows': [asdict(r) for r in rows]})
+        write_json(args.json, {'tolerance_deg': TOLERANCE_DEG, 'front_end_share': share, 'summary': [asdict(r) for r in summary], 'rows': [asdict(r) for r in rows]})
     if args.plot:
         _plot(summary, args.plot)
     return 0
@@ -117,6 +123,21 @@ def _outcome(method: str, trial: Trial, acoustic_map) -> tuple[int, int, int, li
     return len(trial.azimuths_deg), len(errors), len(azimuths) - len(errors), errors, seconds * RATE / len(trial.sound)
 
 
+def front_end_share(seconds: float = 10.0, repetitions: int = 5) -> float:
+    """Processor time of the streaming front end per second of sound in chunks of 16 ms, median of the repetitions."""
+    random, size = np.random.default_rng(0), round(0.016 * RATE)
+    sound = 0.05 * random.standard_normal((round(seconds * RATE), 4)).astype(np.float32)
+    sound *= np.repeat(random.random(round(8 * seconds)) < 0.6, RATE // 8)[:len(sound), None]
+    shares = []
+    for _ in range(repetitions):
+        front_end = AudioFrontEnd(AudioFrontEndConfig(), 4, RATE)
+        started = time.process_time()
+        for start in range(0, len(sound), size):
+            front_end.push(AudioChunk(round(start * 1e9 / RATE), RATE, start, sound[start:start + size]))
+        shares.append((time.process_time() - started) / seconds)
+    return float(np.median(shares))
+
+
 def compare(azimuths_deg: np.ndarray, true_deg: np.ndarray) -> list[float]:
     """Errors [deg] of the one-to-one pairs within the tolerance, as many as possible and as near as possible."""
     error = np.abs((np.subtract.outer(azimuths_deg, true_deg) + 180) % 360 - 180)
@@ -142,17 +163,19 @@ def _summary(outcomes: dict) -> list[Row]:
     return [_row(condition, method, results) for (condition, method), results in grouped.items()]
 
 
-def _print(console: Console, rows: list[Row]) -> None:
+def _print(rows: list[Row]) -> None:
     table = Table(title=f'within {TOLERANCE_DEG:.0f} degrees; the others are told the number of sources')
     for heading in ('sound', 'method', 'n', 'found', 'ghosts', 'all right', 'error', 'worst', 'real time'):
-        table.add_column(heading, justify='left' if heading in ('sound', 'method') else 'right', no_wrap=heading != 'sound')
+        table.add_column(heading, justify='left' if heading in ('sound', 'method') else 'right', no_wrap=heading != 'sound',
+                         min_width=18 if heading == 'sound' else None)
     for index, r in enumerate(rows):
         best = max(o.all_right for o in rows if o.condition == r.condition)
         share = f'{r.all_right:.0%}' if r.all_right < best else f'[green]{r.all_right:.0%}[/]'
         table.add_row(r.condition if r.method == OURS else '', r.method, str(r.sounds) if r.method == OURS else '', f'{r.recall:.0%}', f'{r.ghosts:.2f}',
                       share, *('-' if e is None else f'{e:.1f}°' for e in (r.error_deg, r.worst_deg)), f'{r.real_time_factor:.2f}',
                       end_section=index + 1 == len(rows) or rows[index + 1].condition != r.condition)
-    console.print(table)
+    console = Console()
+    Console(width=max(110, console.width)).print(table)
 
 
 def _plot(rows: list[Row], path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from av_perception.data import AudioFeatures
 from av_perception.tracking.gaussian import LOG_2PI
 
-_UNKNOWN_VARIANCE = 1 / 3   # of a feature about which nothing is known: uniform in -1..1
+_KNOWN_FRAMES = 0.5   # a component heard less often is unknown (one frame, not quite forgotten)
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,13 @@ class NoiseModel:
         return np.logaddexp.reduce(self._tempering * self._log_density(features)[mature], axis=0)
 
     def _log_density(self, features: AudioFeatures) -> np.ndarray:
-        """(J, K) log N(g_k; m_jk, v_jk) of the components that are present."""
+        """(J, K) log N(g_k; m_jk, v_jk) of the components that are present; uniform where a source has none to compare with."""
         count = np.maximum(self._count, 1e-9)
         mean = self._sum / count
-        variance = np.maximum(self._floor, self._square / count - mean ** 2) + _UNKNOWN_VARIANCE / (1 + self._count)
-        return -0.5 * np.where(features.present, (features.vectors - mean) ** 2 / variance + np.log(variance) + LOG_2PI, 0.0).sum(-1)
+        variance = np.maximum(self._floor, self._square / count - mean ** 2) * (1 + 1 / count)
+        log_density = -0.5 * ((features.vectors - mean) ** 2 / variance + np.log(variance) + LOG_2PI)
+        known = self._count >= _KNOWN_FRAMES
+        return np.where(features.present, np.where(known, log_density, -self._log_range), 0.0).sum(-1)
 
     def _log_uniform(self, features: AudioFeatures) -> np.ndarray:
         return -(features.present @ self._log_range)

@@ -24,7 +24,7 @@ class SoundBirthConfig:
     this to a known person are that person's.
     """
 
-    min_subbands: float = 4.0
+    min_subbands: float = 2.0
     min_weight: float = 0.6
     max_azimuth_sd_deg: float = 8.0
     min_observations: int = 8

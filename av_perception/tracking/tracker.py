@@ -17,13 +17,13 @@ from av_perception.tracking.gaussian import apply
 from av_perception.tracking.hearing import Hearing, Sound
 from av_perception.tracking.identity import Identity, IdentityConfig
 from av_perception.tracking.inference import FramePosterior, InferenceConfig, VariationalFrame
-from av_perception.tracking.input_check import DetectedFaces, box_overlap, usable_faces, usable_pose
+from av_perception.tracking.input_check import DetectedFaces, usable_faces, usable_pose
 from av_perception.tracking.life_cycle import LifeConfig, LifeCycle
 from av_perception.tracking.noise_model import NoiseConfig
 from av_perception.tracking.population import Population
 from av_perception.tracking.sound_birth import SoundBirthConfig
 from av_perception.tracking.state_space import LinearMap, Measurements, Prediction, StateSpace
-from av_perception.tracking.visual_association import AppearanceConfig, VisualAssociation, appearance_log_ratio
+from av_perception.tracking.visual_association import AppearanceConfig, VisualAssociation, appearance_log_ratio, updated_looks
 from av_perception.tracking.visual_birth import BirthConfig, VisualBirth
 
 _NANO = 1e-9
@@ -221,24 +221,8 @@ class Tracker:
         seen = self._life.note_image(people, alpha[:, 1:].sum(0), stamp_ns)
         if seen.any():
             people.box[seen] = observed.faces.boxes[alpha[:, 1:].argmax(0)[seen]]
-            self._update_appearance(alpha[:, 1:], observed.faces)
+            people.embedding = updated_looks(self._config.appearance, people.embedding, alpha[:, 1:], observed.faces)
         return seen
-
-    def _update_appearance(self, alpha: np.ndarray, faces: DetectedFaces):
-        """`h <- (1 - e) h + e u` for confident assignments of isolated faces; the first embedding of a person is taken as it is."""
-        people, config = self._people, self._config.appearance
-        if not faces.embeddings.any():
-            return
-        if not people.embedding.shape[1]:
-            people.embedding = np.zeros((len(people), faces.embeddings.shape[1]))
-        best = alpha.argmax(0)
-        crowd = box_overlap(faces.boxes, faces.boxes)
-        np.fill_diagonal(crowd, 0.0)
-        clear = (alpha.max(0) > config.update_confidence) & (crowd.max(1)[best] <= config.isolation_overlap) & faces.embeddings[best].any(1)
-        rate = np.where(people.embedding.any(1), config.update_rate, 1.0)[:, None]
-        mixed = (1 - rate) * people.embedding + rate * faces.embeddings[best]
-        norm = np.sqrt((mixed ** 2).sum(1, keepdims=True))
-        people.embedding = np.where(clear[:, None] & (norm > 1e-6), mixed / np.maximum(norm, 1e-6), people.embedding)
 
     def _find_faces(self, posterior: FramePosterior, observed: _Observations, assigned: _Assigned, stamp_ns: int) -> _Assigned:
         """Births from faces of nobody; one close to an absent person brings that person back."""

@@ -52,7 +52,7 @@ class Hearing:
         self._birth.reset()
         self._last_voice_ns: int | None = None
 
-    def take(self, stamp_ns: int, audio: AudioFeatures, people: LinearMap, counters: Counter) -> Sound | None:
+    def take(self, stamp_ns: int, audio: AudioFeatures, people: LinearMap, pose: RigidTransform, counters: Counter) -> Sound | None:
         """Checks the features of one frame. Without voice they are learnt as noise, unless they come from where one of the people is, and
         there is no Sound.
         """
@@ -63,15 +63,18 @@ class Hearing:
             return None
         if features.voice_activity >= self._config.vad_threshold:
             return self._explain(features)
-        quiet = self._last_voice_ns is None or stamp_ns - self._last_voice_ns >= self._noise_config.quiet_s * 1e9
-        if quiet and np.count_nonzero(features.valid) >= self._birth_config.min_subbands:
-            self._learn_noise(features, people)
+        if np.count_nonzero(features.valid) >= self._birth_config.min_subbands:
+            self._take_background(stamp_ns, features, people, pose)
         return None
 
-    def _learn_noise(self, features: AudioFeatures, people: LinearMap):
+    def _take_background(self, stamp_ns: int, features: AudioFeatures, people: LinearMap, pose: RigidTransform):
+        """Sound that is no voice: doubt about voices from there, and noise to learn."""
         evidence = self._tables.evidence(features)
         heard = dominant_direction(direction_posterior(evidence, np.ones(len(evidence.log_clutter))))
-        if not _near(heard.mean, people, self._noise_config.away_from_people_deg):
+        if self._is_clear(heard):
+            self._birth.step(stamp_ns, self._turned(heard, pose), features.voice_activity)
+        quiet = self._last_voice_ns is None or stamp_ns - self._last_voice_ns >= self._noise_config.quiet_s * 1e9
+        if quiet and not _near(heard.mean, people, self._noise_config.away_from_people_deg):
             self._noise.learn(features)
 
     def _explain(self, features: AudioFeatures) -> Sound:
@@ -94,12 +97,19 @@ class Hearing:
         if unexplained.sum() < config.min_subbands:
             return None
         heard = dominant_direction(direction_posterior(sound.evidence, unexplained))
-        precise = azimuth_deviation(heard.mean, heard.covariance) < np.radians(config.max_azimuth_sd_deg)
-        if heard.weight < config.min_weight or not precise or _near(heard.mean, people, config.away_from_people_deg):
+        if not self._is_clear(heard) or _near(heard.mean, people, config.away_from_people_deg):
             return None
+        return self._birth.step(stamp_ns, self._turned(heard, reference_from_base), sound.features.voice_activity)
+
+    def _is_clear(self, heard: HeardDirection) -> bool:
+        config = self._birth_config
+        known = azimuth_deviation(heard.mean, heard.covariance) < np.radians(config.max_azimuth_sd_deg)
+        return known and heard.weight >= config.min_weight
+
+    def _turned(self, heard: HeardDirection, reference_from_base: RigidTransform) -> HeardDirection:
+        """With the axes of the reference frame."""
         rotation = (reference_from_base @ self._array.base_from_array).rotation
-        turned = HeardDirection(rotation @ heard.mean, congruence(rotation, heard.covariance), heard.weight)
-        return self._birth.step(stamp_ns, turned, sound.features.voice_activity)
+        return HeardDirection(rotation @ heard.mean, congruence(rotation, heard.covariance), heard.weight)
 
 
 def _near(direction: np.ndarray, people: LinearMap, limit_deg: float) -> bool:

@@ -18,8 +18,9 @@ class SoundBirthConfig:
     """A frame gives an observation when min_subbands sub-bands belong to nobody, their one direction has the probability min_weight and an
     azimuth known to max_azimuth_sd_deg.
 
-    A person is born from min_observations within window_s whose log likelihood ratio to clutter exceeds log_ratio [nat] and whose mean
-    voice activity is at least min_voice; max_gap_s: a sequence without news for longer ends; speed_deg: random walk of a direction
+    A person is born from min_observations within window_s whose log likelihood ratio to clutter exceeds log_ratio [nat], when the mean
+    voice activity of all that came from there within memory_s, voice or not, is at least min_voice: what sounds between the words as well is
+    no voice; max_gap_s: a sequence without news for longer ends; speed_deg: random walk of a direction
     [deg/sqrt(s)]; direction_error_deg: error that all observations of a place share (echo, map); away_from_people_deg: voices nearer than
     this to a known person are that person's.
     """
@@ -29,7 +30,8 @@ class SoundBirthConfig:
     max_azimuth_sd_deg: float = 8.0
     min_observations: int = 8
     window_s: float = 1.0
-    max_gap_s: float = 0.5
+    memory_s: float = 3.0
+    max_gap_s: float = 1.5
     log_ratio: float = 10.0
     min_voice: float = 0.6
     speed_deg: float = 15.0
@@ -39,8 +41,8 @@ class SoundBirthConfig:
     def __post_init__(self):
         if not (self.min_subbands > 0 and 0 < self.min_weight < 1 and 0 <= self.min_voice <= 1 and self.min_observations >= 2):
             raise ValueError('min_subbands must be positive, min_weight and min_voice lie in 0..1, min_observations be at least 2')
-        if min(self.max_azimuth_sd_deg, self.window_s, self.max_gap_s, self.speed_deg, self.direction_error_deg) <= 0:
-            raise ValueError('max_azimuth_sd_deg, window_s, max_gap_s, speed_deg and direction_error_deg must be positive')
+        if not 0 < self.window_s <= self.memory_s or min(self.max_azimuth_sd_deg, self.max_gap_s, self.speed_deg, self.direction_error_deg) <= 0:
+            raise ValueError('max_azimuth_sd_deg, max_gap_s, speed_deg and direction_error_deg must be positive, 0 < window_s <= memory_s')
 
 
 @dataclass
@@ -85,7 +87,7 @@ class SoundBirth:
         sequence = self._open[best]
         self._correct(sequence, stamp_ns, heard.mean, noise)
         sequence.observations.append((stamp_ns, ratios[best], voice))
-        while stamp_ns - sequence.observations[0][0] > config.window_s * 1e9:
+        while stamp_ns - sequence.observations[0][0] > config.memory_s * 1e9:
             sequence.observations.popleft()
         if not self._is_person(sequence):
             return None
@@ -112,9 +114,10 @@ class SoundBirth:
         sequence.mean, sequence.covariance, sequence.stamp_ns = mean / np.linalg.norm(mean), symmetrise(predicted - gain @ predicted), stamp_ns
 
     def _is_person(self, sequence: _Sequence) -> bool:
-        _, ratios, voices = zip(*sequence.observations)
-        config = self._config
-        return len(ratios) >= config.min_observations and sum(ratios) > config.log_ratio and float(np.mean(voices)) >= config.min_voice
+        config, since_ns = self._config, sequence.stamp_ns - self._config.window_s * 1e9
+        ratios = [ratio for stamp_ns, ratio, _ in sequence.observations if stamp_ns >= since_ns]
+        voice = float(np.mean([voice for _, _, voice in sequence.observations]))
+        return len(ratios) >= config.min_observations and sum(ratios) > config.log_ratio and voice >= config.min_voice
 
 
 def _tangent_plane(direction: np.ndarray) -> np.ndarray:

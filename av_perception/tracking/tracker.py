@@ -154,7 +154,7 @@ class Tracker:
             measurements = self._model.measure(faces.positions, faces.covariances)
         if audio is not None and self._hearing:
             directions = self._model.direction_map(prediction.mean, pose)
-            sound = self._hearing.take(stamp_ns, audio, directions, self.counters)
+            sound = self._hearing.take(stamp_ns, audio, directions, pose, self.counters)
         return _Observations(faces, measurements, directions, sound, pose)
 
     def _predict(self, stamp_ns: int) -> Prediction:

@@ -15,17 +15,21 @@ _SAME_SOURCE = np.cos(np.radians(25.0))   # pieces this near to the likeliest on
 
 @dataclass(frozen=True)
 class HeardDirection:
-    """One source of sound as a noisy observation of its direction. mean: (3,) unit vector; covariance: (3, 3); weight: probability that
-    the sound came from about there, given that it has one direction.
+    """One source of sound as a noisy observation of its direction.
+
+    mean: (3,) unit vector; covariance: (3, 3); weight: probability that the sound came from about there, given that it has one direction;
+    log_ratio: log likelihood ratio [nat per sub-band] of one direction to none (clutter).
     """
 
     mean: np.ndarray
     covariance: np.ndarray
     weight: float
+    log_ratio: float
 
 
-def direction_posterior(evidence: AudioEvidence, subband_weight: np.ndarray) -> DirectionPosterior:
-    """p(u | sub-bands) of one source: (Deleforge, Forbes and Horaud 2015, section 4), as `InverseRegression` gives it.
+def direction_posterior(evidence: AudioEvidence, subband_weight: np.ndarray) -> tuple[DirectionPosterior, float]:
+    """p(u | sub-bands) of one source (Deleforge, Forbes and Horaud 2015, section 4), as `InverseRegression` gives it, and the log evidence
+    log p(sub-bands).
 
     subband_weight: (K,) in [0, 1], how far each sub-band of the evidence counts. The map's sub-bands must share their pieces.
     """
@@ -34,11 +38,13 @@ def direction_posterior(evidence: AudioEvidence, subband_weight: np.ndarray) -> 
     covariance = np.linalg.inv(matrix_of(total))
     mean = apply(covariance, total[:, VECTOR])
     log_weight = 0.5 * (np.linalg.slogdet(covariance)[1] + (total[:, VECTOR] * mean).sum(1) - total[:, 0])
-    return DirectionPosterior(log_weight - np.logaddexp.reduce(log_weight), mean, covariance)
+    log_evidence = float(np.logaddexp.reduce(log_weight))
+    return DirectionPosterior(log_weight - log_evidence, mean, covariance), log_evidence
 
 
-def dominant_direction(posterior: DirectionPosterior) -> HeardDirection:
-    """The likeliest piece and its neighbours as one Gaussian about the sphere."""
+def locate(evidence: AudioEvidence, subband_weight: np.ndarray) -> HeardDirection:
+    """The likeliest piece of the posterior and its neighbours as one Gaussian about the sphere."""
+    posterior, log_evidence = direction_posterior(evidence, subband_weight)
     weight, toward = posterior.weight, posterior.mean / np.linalg.norm(posterior.mean, axis=1, keepdims=True)
     near = toward @ toward[weight.argmax()] > _SAME_SOURCE
     share = weight[near] / weight[near].sum()
@@ -46,7 +52,8 @@ def dominant_direction(posterior: DirectionPosterior) -> HeardDirection:
     offset = posterior.mean[near] - mean
     covariance = np.tensordot(share, posterior.covariance[near] + offset[:, :, None] * offset[:, None, :], 1)
     length = float(np.linalg.norm(mean))
-    return HeardDirection(mean / length, covariance / length ** 2, float(weight[near].sum()))
+    log_ratio = (log_evidence - float(subband_weight @ evidence.log_clutter)) / max(float(subband_weight.sum()), 1e-9)
+    return HeardDirection(mean / length, covariance / length ** 2, float(weight[near].sum()), log_ratio)
 
 
 def azimuth_deviation(direction: np.ndarray, covariance: np.ndarray) -> float:

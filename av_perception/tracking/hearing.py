@@ -14,7 +14,7 @@ from av_perception.heads.profile import MicrophoneArray
 from av_perception.tracking.acoustic_tables import AcousticTables, AudioEvidence
 from av_perception.tracking.audio_association import AudioAssociation, AudioConfig
 from av_perception.tracking.gaussian import congruence
-from av_perception.tracking.heard_direction import HeardDirection, azimuth_deviation, direction_posterior, dominant_direction
+from av_perception.tracking.heard_direction import HeardDirection, azimuth_deviation, locate
 from av_perception.tracking.input_check import usable_audio
 from av_perception.tracking.noise_model import NoiseConfig, NoiseModel
 from av_perception.tracking.sound_birth import SoundBirth, SoundBirthConfig
@@ -70,7 +70,7 @@ class Hearing:
     def _take_background(self, stamp_ns: int, features: AudioFeatures, people: LinearMap, pose: RigidTransform):
         """Sound that is no voice: doubt about voices from there, and noise to learn."""
         evidence = self._tables.evidence(features)
-        heard = dominant_direction(direction_posterior(evidence, np.ones(len(evidence.log_clutter))))
+        heard = locate(evidence, np.ones(len(evidence.log_clutter)))
         if self._is_clear(heard):
             self._birth.step(stamp_ns, self._turned(heard, pose), features.voice_activity)
         quiet = self._last_voice_ns is None or stamp_ns - self._last_voice_ns >= self._noise_config.quiet_s * 1e9
@@ -96,20 +96,20 @@ class Hearing:
         unexplained = clutter * sound.new_clutter
         if unexplained.sum() < config.min_subbands:
             return None
-        heard = dominant_direction(direction_posterior(sound.evidence, unexplained))
+        heard = locate(sound.evidence, unexplained)
         if not self._is_clear(heard) or _near(heard.mean, people, config.away_from_people_deg):
             return None
         return self._birth.step(stamp_ns, self._turned(heard, reference_from_base), sound.features.voice_activity)
 
     def _is_clear(self, heard: HeardDirection) -> bool:
         config = self._birth_config
-        known = azimuth_deviation(heard.mean, heard.covariance) < np.radians(config.max_azimuth_sd_deg)
-        return known and heard.weight >= config.min_weight
+        precise = azimuth_deviation(heard.mean, heard.covariance) < np.radians(config.max_azimuth_sd_deg)
+        return precise and heard.weight >= config.min_weight and heard.log_ratio >= config.min_frame_log_ratio
 
     def _turned(self, heard: HeardDirection, reference_from_base: RigidTransform) -> HeardDirection:
         """With the axes of the reference frame."""
         rotation = (reference_from_base @ self._array.base_from_array).rotation
-        return HeardDirection(rotation @ heard.mean, congruence(rotation, heard.covariance), heard.weight)
+        return dataclasses.replace(heard, mean=rotation @ heard.mean, covariance=congruence(rotation, heard.covariance))
 
 
 def _near(direction: np.ndarray, people: LinearMap, limit_deg: float) -> bool:

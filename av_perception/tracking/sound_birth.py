@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -15,8 +16,8 @@ _SPHERE = float(np.log(4 * np.pi))   # log solid angle of all directions, over w
 
 @dataclass(frozen=True)
 class SoundBirthConfig:
-    """A frame gives an observation when min_subbands sub-bands belong to nobody, their one direction has the probability min_weight and an
-    azimuth known to max_azimuth_sd_deg.
+    """A frame gives an observation when min_subbands sub-bands belong to nobody, one direction explains them min_frame_log_ratio [nat per
+    sub-band] better than none does, has the probability min_weight among directions and an azimuth known to max_azimuth_sd_deg.
 
     A person is born from min_observations within window_s whose log likelihood ratio to clutter exceeds log_ratio [nat], when the mean
     voice activity of all that came from there within memory_s, voice or not, is at least min_voice: what sounds between the words as well is
@@ -26,6 +27,7 @@ class SoundBirthConfig:
     """
 
     min_subbands: float = 2.0
+    min_frame_log_ratio: float = 1.0
     min_weight: float = 0.6
     max_azimuth_sd_deg: float = 8.0
     min_observations: int = 8
@@ -92,7 +94,7 @@ class SoundBirth:
         if not self._is_person(sequence):
             return None
         self._open.pop(best)
-        return HeardDirection(sequence.mean, sequence.covariance, 1.0)
+        return dataclasses.replace(heard, mean=sequence.mean, covariance=sequence.covariance)
 
     def _spread(self, sequence: _Sequence, stamp_ns: int) -> np.ndarray:
         elapsed_s = (stamp_ns - sequence.stamp_ns) * 1e-9

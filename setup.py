@@ -29,6 +29,7 @@ setup(
     ],
     extras_require={
         'evaluation': ['trackeval>=1.3,<2', 'pyannote.metrics>=3.2,<5'],
+        'comparison': ['stonesoup>=1.9,<2'],
         'fast': ['onnxruntime>=1.16,<2', 'onnx>=1.14,<2'],
         'bags': ['rosbags>=0.10,<0.12'],
         'test': ['pytest>=7'],

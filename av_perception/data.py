@@ -48,7 +48,7 @@ class Face:
 
     box: (4,) x, y (top left corner), width, height in pixels of the left image; score in [0, 1]; landmarks: (5, 2) pixels
     (right eye, left eye, nose, right and left mouth corner, from the person's own side); position: (3,) metres and covariance: (3, 3) m^2 of the
-    head centre in the left camera's optical frame; embedding: (E,) unit norm, or (0,) when there is none.
+    head centre in the left camera's optical frame, NaN where only the box is known; embedding: (E,) unit norm, or (0,) when there is none.
     """
 
     box: np.ndarray
@@ -79,7 +79,8 @@ class LifeState(IntEnum):
 class TrackEstimate:
     """One person.
 
-    mean: (6,) position [m] and velocity [m/s] of the head centre in the reference frame; covariance: (6, 6);
+    mean: (6,) position [m] and velocity [m/s] of the head centre in the reference frame (with another state space, its state);
+    covariance: (6, 6);
     seen / heard: an observation of this frame was assigned to the track; predicted: neither, so the estimate only coasts;
     last_seen_ns / last_heard_ns: stamps, 0 for never; audio_responsibility: share of the frame's sub-bands (weighted by energy) that belong
     to the person, in [0, 1]; box: (4,) pixels of the assigned face, None when not seen; subband_responsibility: (K,) how far each

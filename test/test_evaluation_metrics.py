@@ -9,7 +9,7 @@ import pytest
 from av_perception.errors import UserError
 from av_perception.evaluation import evaluate
 from av_perception.evaluation.frames import align, take
-from av_perception.evaluation.tracking_metrics import clear_and_identity, match, ospa
+from av_perception.evaluation.tracking_metrics import clear_and_identity, match, ospa, similarities
 from av_perception.recording import TrackTable, TruthTable
 
 PERIOD = 0.04
@@ -245,8 +245,8 @@ def random_scene(seed, frames=60, people=4):
 def test_own_matching_is_trackevals(seed):
     """The pairs behind RMSE and azimuth are those behind MOTA: same number, same mean distance, same switches."""
     frames = random_scene(seed)
-    pairs, counts = match(frames, frames.distances_m, 0.5), clear_and_identity(frames, frames.distances_m, 0.5)
-    assert len(pairs.distance) == counts['matches'] and pairs.distance.mean() == pytest.approx(counts['motp'])
+    pairs, counts = match(frames, frames.distances_m, 0.5), clear_and_identity(similarities(frames, frames.distances_m, 0.5))
+    assert len(pairs.distance) == counts['matches'] and pairs.distance.mean() == pytest.approx(1 - counts['mean_similarity'])
     switches = 0
     for person in np.unique(frames.truth.id):
         switches += np.count_nonzero(np.diff(frames.tracks.id[pairs.track_row[frames.truth.id[pairs.truth_row] == person]]))

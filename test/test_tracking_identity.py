@@ -223,17 +223,16 @@ class TestRecognition:
 
 
 def test_a_ghost_beside_its_person_goes_and_the_person_stays():
-    """A second face half a head away, at another depth, for a second: it becomes a track; then it merges into the first."""
+    """A false second face a head away becomes a track, slides onto the true one and stays there: one of the two tracks is left."""
     rng, tracker = np.random.default_rng(2), Tracker(TrackerConfig(), HEAD)
     def faces(f):
         true = face_at([2.0, 0.0, 0.1], rng)
-        if not 10 <= f < 60:
+        if f < 10:
             return [true]
-        offset = 0.25 if f < 25 else 0.03
-        ghost = face_at([2.0, offset, 0.1], rng)
+        ghost = face_at([2.0, np.interp(f, [25, 45], [0.25, 0.03]), 0.1], rng)
         return [true, Face(ghost.box, ghost.score, ghost.landmarks, ghost.position, ghost.covariance)]
     assert len(watch(tracker, range(20), faces).tracks) == 2
-    frame = watch(tracker, range(20, 60), faces)
+    frame = watch(tracker, range(20, 80), faces)
     assert [t.id for t in frame.tracks] == [1]
 
 

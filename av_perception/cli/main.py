@@ -21,6 +21,7 @@ VERBS = {
     'localize': 'directions of the sources in a multichannel recording, without ROS',
     'track': 'run the tracker offline on a recording folder, without ROS',
     'evaluate': 'figures of merit of tracks against the truth',
+    'evaluate mot': 'track the detections of a MOT-challenge file and score them against its truth',
     'calibrate': 'learn the acoustic map of a head',
     'benchmark': 'measure speed and accuracy',
     'doctor': 'check sound card, cameras, models and the running graph; says what to do',
@@ -37,17 +38,24 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
         if name != verb:
             verbs.add_parser(name, help=text)
             continue
-        module = importlib.import_module(f'av_perception.cli.{name}')
+        module = importlib.import_module(f'av_perception.cli.{name.replace(" ", "_")}')
         sub = verbs.add_parser(name, help=text, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_arguments(sub)
         sub.set_defaults(run=module.run)
     return parser
 
 
+def _join_verb(words: list[str]) -> list[str]:
+    """The words with a verb of two words made one."""
+    start = next((i for i, word in enumerate(words) if word in VERBS), len(words))
+    two = ' '.join(words[start:start + 2])
+    return [*words[:start], two, *words[start + 2:]] if two in VERBS else list(words)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0 well, 1 it ran and did not succeed, 2 something for the user to mend, 130 interrupted."""
     limit_threads()
-    words = sys.argv[1:] if arguments is None else arguments
+    words = _join_verb(sys.argv[1:] if arguments is None else arguments)
     verb = next((word for word in words if word in VERBS), None)
     options = build_parser(verb).parse_args(words)
     for number in (signal.SIGTERM, signal.SIGHUP):   # end like Ctrl-C, so that whoever started processes stops them

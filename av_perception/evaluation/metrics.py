@@ -11,7 +11,7 @@ import numpy as np
 
 from av_perception.evaluation.diarization import DiarizationScores, diarization_scores
 from av_perception.evaluation.frames import Frames, align
-from av_perception.evaluation.tracking_metrics import Pairs, assigned_people, clear_and_identity, match, mean_ospa
+from av_perception.evaluation.tracking_metrics import Pairs, assigned_people, clear_and_identity, match, mean_ospa, similarities
 from av_perception.geometry import angles_from_direction, wrap_angle
 from av_perception.recording.tables import TrackTable, TruthTable
 
@@ -123,14 +123,15 @@ def _split(frames: Frames, pairs: Pairs) -> dict[str, Frames]:
 def _score(frames: Frames, gate: float, by_direction: bool, ospa_cutoff_m: float, collar_s: float) -> Scores:
     distances = frames.angles_deg if by_direction else frames.distances_m
     pairs = match(frames, distances, gate)
-    counts = clear_and_identity(frames, distances, gate)
-    motp = counts.pop('motp')
+    counts = clear_and_identity(similarities(frames, distances, gate))
+    closeness = counts.pop('mean_similarity')
+    motp = None if by_direction or closeness is None else 2 * gate * (1 - closeness)
     truth, estimate = frames.truth.position[pairs.truth_row], frames.tracks.position[pairs.track_row]
     azimuth_error = np.degrees(np.abs(wrap_angle(angles_from_direction(truth)[0] - angles_from_direction(estimate)[0])))
     diarization, optimal = diarization_scores(frames, assigned_people(frames, pairs), collar_s)
     squared_error = ((truth - estimate) ** 2).sum(axis=1)
     return Scores(
-        **counts, motp_m=None if by_direction else motp, ospa_m=mean_ospa(frames, ospa_cutoff_m),
+        **counts, motp_m=motp, ospa_m=mean_ospa(frames.distances_m, ospa_cutoff_m),
         position_rmse_m=_of(lambda values: np.sqrt(np.mean(values)), squared_error),
         azimuth_error_deg=_of(np.mean, azimuth_error), azimuth_error_median_deg=_of(np.median, azimuth_error),
         azimuth_error_speaking_deg=_of(np.mean, azimuth_error[frames.truth.speaking[pairs.truth_row]]),

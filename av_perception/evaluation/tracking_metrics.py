@@ -1,12 +1,13 @@
-"""How well people were tracked: CLEAR MOT, identity, OSPA.
+"""How well people were tracked: CLEAR MOT, identity, HOTA, OSPA.
 
 MOTA = 1 - (misses + false positives + id switches) / truth rows, MOTP and the matching: Bernardin and Stiefelhagen 2008;
-IDF1: Ristani et al. 2016; both by TrackEval. OSPA of order p and cutoff c: Schuhmacher, Vo and Vo 2008, eq. 3.
+IDF1: Ristani et al. 2016; HOTA: Luiten et al. 2021; all by TrackEval. OSPA of order p and cutoff c: Schuhmacher, Vo and Vo 2008, eq. 3.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -52,35 +53,72 @@ def similarity(distance: np.ndarray, gate: float) -> np.ndarray:
     return np.maximum(0.0, 1.0 - distance / (2 * gate))
 
 
-def clear_and_identity(frames: Frames, distances: list[np.ndarray], gate: float) -> dict:
-    """`mota`, `motp` (mean distance of matches), `idf1` (None where undefined), `id_switches`, `fragments`, `misses`, `false_positives`."""
-    try:
-        from trackeval.metrics import CLEAR, Identity
-    except ImportError as error:
-        raise UserError("evaluation needs the package trackeval: pip install 'av_perception[evaluation]'") from error
+@dataclass(frozen=True)
+class Similarities:
+    """What TrackEval scores: per frame the ids of truth and of tracks (each id at most once) and their (truth, tracks) similarities."""
+
+    truth_ids: list[np.ndarray]
+    track_ids: list[np.ndarray]
+    similarity: list[np.ndarray]
+
+    @cached_property
+    def data(self) -> dict:
+        """As TrackEval's metric classes read it: zero-based ids, and counts."""
+        people, person = np.unique(_joined(self.truth_ids), return_inverse=True)
+        ids, track = np.unique(_joined(self.track_ids), return_inverse=True)
+        return {
+            'num_gt_dets': len(person), 'num_gt_ids': len(people), 'num_tracker_dets': len(track), 'num_tracker_ids': len(ids),
+            'num_timesteps': len(self.truth_ids), 'gt_ids': _divided(person, self.truth_ids),
+            'tracker_ids': _divided(track, self.track_ids), 'similarity_scores': self.similarity,
+        }
+
+
+def similarities(frames: Frames, distances: list[np.ndarray], gate: float) -> Similarities:
+    """People and tracks of all frames, with distances that are `gate` as similarities of 0.5."""
+    return Similarities([frames.truth.id[truth] for truth, _ in frames.rows], [frames.tracks.id[tracks] for _, tracks in frames.rows],
+                        [similarity(distance, gate) for distance in distances])
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.zeros(0, int)
+
+
+def _divided(values: np.ndarray, like: list[np.ndarray]) -> list[np.ndarray]:
+    return np.split(values, np.cumsum([len(part) for part in like])[:-1]) if like else []
+
+
+def clear_and_identity(scored: Similarities) -> dict:
+    """CLEAR and identity figures of pairs with a similarity of at least 0.5.
+
+    `mota`, `idf1`, `mean_similarity` of the matches (None where undefined), `id_switches`, `fragments`, `misses`, `false_positives`,
+    `matches`, `truth_rows`.
+    """
     quiet = {'THRESHOLD': 0.5, 'PRINT_CONFIG': False}
-    data = _trackeval_data(frames, distances, gate)
-    clear, identity = CLEAR(dict(quiet)).eval_sequence(data), Identity(dict(quiet)).eval_sequence(data)
-    people, tracks, matches = data['num_gt_dets'], data['num_tracker_dets'], int(clear['CLR_TP'])
+    clear, identity = (_metric(name)(dict(quiet)).eval_sequence(scored.data) for name in ('CLEAR', 'Identity'))
+    people, tracks, matches = scored.data['num_gt_dets'], scored.data['num_tracker_dets'], int(clear['CLR_TP'])
     return {
         'mota': float(clear['MOTA']) if people else None,
-        'motp': float(1 - clear['MOTP']) * 2 * gate if matches else None,
         'idf1': float(identity['IDF1']) if people + tracks else None,
+        'mean_similarity': float(clear['MOTP']) if matches else None,
         'id_switches': int(clear['IDSW']), 'fragments': int(clear['Frag']),
         'misses': int(clear['CLR_FN']), 'false_positives': int(clear['CLR_FP']), 'matches': matches, 'truth_rows': people,
     }
 
 
-def _trackeval_data(frames: Frames, distances: list[np.ndarray], gate: float) -> dict:
-    """What TrackEval's metric classes read: per frame zero-based ids and similarities."""
-    people, person = np.unique(frames.truth.id, return_inverse=True)
-    ids, track = np.unique(frames.tracks.id, return_inverse=True)
-    return {
-        'num_gt_dets': len(person), 'num_gt_ids': len(people), 'num_tracker_dets': len(track), 'num_tracker_ids': len(ids),
-        'num_timesteps': len(frames.time_s),
-        'gt_ids': [person[truth] for truth, _ in frames.rows], 'tracker_ids': [track[tracks] for _, tracks in frames.rows],
-        'similarity_scores': [similarity(distance, gate) for distance in distances],
-    }
+def hota(scored: Similarities) -> float | None:
+    """Higher order tracking accuracy (Luiten et al. 2021), mean over the thresholds 0.05, 0.1 .. 0.95; None without truth and tracks."""
+    if not scored.data['num_gt_dets'] + scored.data['num_tracker_dets']:
+        return None
+    return float(np.mean(_metric('HOTA')().eval_sequence(scored.data)['HOTA']))
+
+
+def _metric(name: str):
+    """A metric class of TrackEval."""
+    try:
+        from trackeval import metrics
+    except ImportError as error:
+        raise UserError("evaluation needs the package trackeval: pip install 'av_perception[evaluation]'") from error
+    return getattr(metrics, name)
 
 
 def ospa(distance: np.ndarray, cutoff: float, order: float = 2.0) -> float:
@@ -96,9 +134,9 @@ def ospa(distance: np.ndarray, cutoff: float, order: float = 2.0) -> float:
     return float(((cost[rows, columns].sum() + cutoff ** order * (most - min(distance.shape))) / most) ** (1 / order))
 
 
-def mean_ospa(frames: Frames, cutoff_m: float, order: float = 2.0) -> float | None:
-    """Mean OSPA [m] over the frames that hold anybody, in truth or tracks; None without such a frame."""
-    values = [ospa(distance, cutoff_m, order) for distance in frames.distances_m if max(distance.shape)]
+def mean_ospa(distances: list[np.ndarray], cutoff: float, order: float = 2.0) -> float | None:
+    """Mean OSPA over the frames that hold anybody, in truth or tracks, from the frames' (people, tracks) distances; None without any."""
+    values = [ospa(distance, cutoff, order) for distance in distances if max(distance.shape)]
     return float(np.mean(values)) if values else None
 
 

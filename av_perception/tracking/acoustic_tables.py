@@ -48,6 +48,7 @@ class AcousticTables:
         self._tempering = tempering
         self._log_range = np.asarray(acoustic_map.log_range, float)
         self._coefficients = self._likelihood_coefficients(acoustic_map)
+        self._complete = self._coefficients[0].sum(axis=1)
         self._piece_prior = _piece_prior_columns(acoustic_map)
 
     def _likelihood_coefficients(self, acoustic_map) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -65,12 +66,20 @@ class AcousticTables:
         """(K, R, G, columns) -> contiguous (K, G, R * columns)."""
         return np.ascontiguousarray(columns.swapaxes(1, 2)).reshape(self.num_subbands, self.feature_size, -1)
 
+    def _of_presence(self, present: np.ndarray) -> np.ndarray:
+        """(K, R, 10) what depends on the presence (K, G) of the components only; prepared for sub-bands in which all are present."""
+        statistics, partial = self._complete.copy(), np.flatnonzero(~present.all(axis=1))
+        if len(partial):
+            statistics[partial] = (present[partial, None, :] @ self._coefficients[0][partial])[:, 0]
+        return statistics.reshape(self.num_subbands, self._num_pieces, -1)
+
     def evidence(self, features: AudioFeatures) -> AudioEvidence:
         """The statistics of the valid sub-bands (at least one must be valid)."""
-        present = np.where(features.present & features.valid[:, None], 1.0, 0.0)
+        present = (features.present & features.valid[:, None]).astype(float)
         vectors = np.where(present > 0, features.vectors, 0.0)
-        statistics, linear, square = ((factor[:, None, :] @ table).reshape(self.num_subbands, self._num_pieces, -1)
-                                      for factor, table in zip((present, vectors, vectors * vectors), self._coefficients))
+        statistics = self._of_presence(present)
+        linear, square = ((factor[:, None, :] @ table).reshape(self.num_subbands, self._num_pieces, -1)
+                          for factor, table in zip((vectors, vectors * vectors), self._coefficients[1:]))
         statistics[..., :4] += linear
         statistics[..., :1] += square
         used = np.flatnonzero(features.valid & present.any(axis=1))

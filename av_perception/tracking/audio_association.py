@@ -75,7 +75,7 @@ class AudioAssociation:
         self._select_pieces(config.pieces_per_person)
         self._first_columns = np.append(0, 1 + self._num_pieces * np.arange(len(self._barred)))
         self._own_information = np.zeros((len(self._barred), 3, 3)), np.zeros((len(self._barred), 3))
-        self._shrinkage = np.tile(_EYE, (len(self._barred), 1, 1))
+        self._shrinkage = np.broadcast_to(_EYE, (len(self._barred), 3, 3))
 
     def _prior_counts(self, config: AudioConfig, last_shares: np.ndarray | None) -> np.ndarray:
         """(1 + N,) Dirichlet pseudo-counts of clutter and everybody; the barred count nothing worth naming."""
@@ -93,11 +93,11 @@ class AudioAssociation:
         people, total = len(self._barred), prior.shape[1]
         log_prior = quadratic_factors(self._map.value) @ (-0.5 * prior.reshape(-1, prior.shape[2]).T)
         self._num_pieces = min(most, total)
-        pieces = np.argpartition(log_prior.reshape(people, self.num_subbands, total), total - self._num_pieces)[..., -self._num_pieces:]
-        rows = (pieces + total * np.arange(self.num_subbands)[:, None]).reshape(people, -1)
-        self._piece_log = log_softmax(np.take_along_axis(log_prior, rows, axis=1).reshape(pieces.shape))
+        pieces = np.argpartition(log_prior.reshape(-1, total), total - self._num_pieces)[:, -self._num_pieces:]
+        rows = pieces + total * np.arange(len(pieces))[:, None]   # among all people's; modulo one person's, among one person's
+        self._piece_log = log_softmax(log_prior.ravel().take(rows).reshape(people, self.num_subbands, -1))
         self._piece_log[self._barred] = -np.inf
-        self._statistics = statistics.reshape(-1, statistics.shape[2]).take(rows, axis=0)
+        self._statistics = statistics.reshape(-1, statistics.shape[2]).take(rows.reshape(people, -1) % log_prior.shape[1], axis=0)
 
     def predicted_log_likelihood(self, covariance: np.ndarray) -> np.ndarray:
         """`log rho + log of the exact marginal` of each sub-band under the prediction, whose covariance is (N, D, D): the frame's first
@@ -164,9 +164,8 @@ class AudioAssociation:
         vector = sums[:, VECTOR] - (precision @ self._map.value[:, :, None])[..., 0]
         self._own_information = precision, vector
         self._shrinkage = np.linalg.inv(_EYE + self._error_variance * precision)
-        matrix = self._map.matrix
-        left = self._shrinkage @ np.concatenate([precision, vector[..., None]], axis=2)
-        return congruence(matrix.swapaxes(1, 2), left[..., :3]), (left[..., 3:].swapaxes(1, 2) @ matrix)[:, 0]
+        projected = self._map.matrix.swapaxes(1, 2) @ (self._shrinkage @ np.concatenate([precision, vector[..., None]], axis=2))
+        return projected[..., :3] @ self._map.matrix, projected[..., 3]
 
     def heard_direction(self, deviation: np.ndarray, covariance: np.ndarray) -> DirectionBelief:
         """Posterior of x_n = u(s_n) + b_n after the E-S step; b given s has covariance `error^2 A` and mean `error^2 A (h - Q J (s -

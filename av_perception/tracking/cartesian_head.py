@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.heads.profile import HeadProfile
-from av_perception.tracking.gaussian import apply, congruence, symmetrise
+from av_perception.tracking.gaussian import apply, congruence, limit_leading, symmetrise
+from av_perception.tracking.motion import axis_motion
 from av_perception.tracking.state_space import LinearMap, Measurements, Prediction
 
 _STATE = 6
@@ -55,6 +56,7 @@ class CartesianHead:
 
     state_size = _STATE
     location = slice(0, 3)
+    needs_positions = True
 
     def __init__(self, config: CartesianHeadConfig, head: HeadProfile):
         self._config = config
@@ -70,15 +72,13 @@ class CartesianHead:
 
     def predict(self, mean, covariance, dt_s, unseen):
         """Exact discretisation of the dynamics; see the class."""
-        seen_step = _white_acceleration(self._config.acceleration_density, dt_s)
-        unseen_step = _damped_acceleration(self._config.acceleration_density, self._config.damping_time_s, dt_s)
-        steps = _per_axis(np.array([seen_step, unseen_step]))[np.asarray(unseen, int)]
-        transition, noise = steps[:, 0], steps[:, 1]
+        steps = axis_motion(self._config.acceleration_density, self._config.damping_time_s, dt_s)
+        transition, noise = (_per_axis(blocks)[np.asarray(unseen, int)] for blocks in steps)
         return Prediction((transition @ mean[..., None])[..., 0], congruence(transition, covariance), noise)
 
-    def measure(self, positions, covariances):
+    def measure(self, faces):
         """Noise by the Jacobian of (x/z, y/z, 1/z) at the detection."""
-        return Measurements(_image_coordinates(positions), congruence(_image_jacobian(positions), covariances))
+        return Measurements(_image_coordinates(faces.positions), congruence(_image_jacobian(faces.positions), faces.covariances))
 
     def initial_states(self, measurements, reference_from_base):
         """Position from the detection, zero velocity with the birth prior."""
@@ -151,42 +151,18 @@ class CartesianHead:
         return np.sqrt((difference * difference).sum(-1)) < self._config.max_speed * dt_s + 3 * np.sqrt(spread)
 
     def bound(self, covariance):
-        """Shrinks the position rows along the eigenvectors that exceed max_position_sd: positive definiteness and bearing survive."""
-        limit = self._config.max_position_sd ** 2
-        suspect = np.flatnonzero(np.trace(covariance[:, :3, :3], axis1=1, axis2=2) > limit)
-        if not len(suspect):
-            return covariance
-        values, vectors = np.linalg.eigh(covariance[suspect, :3, :3])
-        scale = np.sqrt(limit / np.maximum(values, limit))
-        shrink = np.zeros((len(suspect), _STATE, _STATE))
-        shrink[:, :3, :3] = (vectors * scale[:, None, :]) @ vectors.swapaxes(1, 2)
-        shrink[:, 3:, 3:] = _EYE
-        bounded = covariance.copy()
-        bounded[suspect] = symmetrise(congruence(shrink, covariance[suspect]))
-        return bounded
+        """No position is less certain than max_position_sd along any axis."""
+        return limit_leading(covariance, 3, self._config.max_position_sd)
+
+    def wander(self, mean, distance_m):
+        """The same along every axis."""
+        return (distance_m ** 2)[:, None, None] * _EYE
 
     def implausible(self, mean, covariance, reference_from_base):
         """Farther than max_range by two standard deviations."""
         distance = np.linalg.norm(mean[:, :3] - reference_from_base.translation, axis=-1)
         deviation = np.sqrt(np.trace(covariance[:, :3, :3], axis1=1, axis2=2))
         return distance - 2 * deviation > self._config.max_range
-
-
-def _white_acceleration(density: float, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """(2, 2) transition and process noise, per axis, of `dv = sqrt(q) dW`."""
-    transition = np.array([[1.0, dt_s], [0.0, 1.0]])
-    noise = density * np.array([[dt_s ** 3 / 3, dt_s ** 2 / 2], [dt_s ** 2 / 2, dt_s]])
-    return transition, noise
-
-
-def _damped_acceleration(density: float, tau: float, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """(2, 2) transition and process noise, per axis, of `dv = -v / tau dt + sqrt(q) dW` (integrated Ornstein-Uhlenbeck process)."""
-    decay, loss = np.exp(-dt_s / tau), -np.expm1(-dt_s / tau)
-    velocity, cross = density * tau / 2 * (1 - decay ** 2), density * tau ** 2 / 2 * loss ** 2
-    # The closed form cancels for short steps, where the series of the undamped process is exact to rounding.
-    position = density * tau ** 2 * (dt_s - 2 * tau * loss + tau / 2 * (1 - decay ** 2)) if dt_s > 1e-3 * tau else density * dt_s ** 3 / 3
-    transition = np.array([[1.0, tau * loss], [0.0, decay]])
-    return transition, np.array([[position, cross], [cross, velocity]])
 
 
 def _per_axis(blocks: np.ndarray) -> np.ndarray:

@@ -54,14 +54,15 @@ class ProcessNoise:
         target = congruence(self._whitener, covariance + deviation[:, :, None] * deviation[:, None, :] - propagated)
         weight = self._config.prior_weight
         maximum = symmetrise(weight * np.eye(ratio.shape[-1]) + target) / (weight + 1)
-        if self._surely_within_bounds(maximum):
-            return maximum
-        values, vectors = np.linalg.eigh(maximum)
-        clipped = np.clip(values, self._config.lowest, self._config.highest)
-        return symmetrise((vectors * clipped[:, None, :]) @ vectors.swapaxes(1, 2))
+        suspect = np.flatnonzero(~self._surely_within_bounds(maximum))
+        if len(suspect):
+            values, vectors = np.linalg.eigh(maximum[suspect])
+            clipped = np.clip(values, self._config.lowest, self._config.highest)
+            maximum[suspect] = symmetrise((vectors * clipped[:, None, :]) @ vectors.swapaxes(1, 2))
+        return maximum
 
-    def _surely_within_bounds(self, ratio: np.ndarray) -> bool:
-        """Gershgorin's discs of (N, D, D) matrices; spares the eigenvectors of most frames."""
+    def _surely_within_bounds(self, ratio: np.ndarray) -> np.ndarray:
+        """(N,) bool by Gershgorin's discs of (N, D, D) matrices; spares the eigenvectors of most people."""
         center = ratio.diagonal(axis1=1, axis2=2)
         radius = np.abs(ratio).sum(2) - np.abs(center)
-        return bool((center - radius >= self._config.lowest).all() and (center + radius <= self._config.highest).all())
+        return ((center - radius >= self._config.lowest) & (center + radius <= self._config.highest)).all(1)

@@ -24,10 +24,10 @@ def inverse_and_log_det(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def log_normal(residual: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """log N(residual; 0, covariance): (..., D), (..., D, D) -> (...,)."""
-    size = residual.shape[-1]
+    size, batch = residual.shape[-1], tuple(range(residual.ndim - 1))
     matrix = np.zeros((size + 1, size + 1, *residual.shape[:-1]))
-    matrix[:size, :size] = np.moveaxis(covariance, (-2, -1), (0, 1))
-    matrix[:size, size] = matrix[size, :size] = np.moveaxis(residual, -1, 0)
+    matrix[:size, :size] = covariance.transpose(-2, -1, *batch)
+    matrix[:size, size] = matrix[size, :size] = residual.transpose(-1, *batch)
     minus_quadratic, log_det = eliminate(matrix)
     return 0.5 * (minus_quadratic - log_det - size * LOG_2PI)
 
@@ -40,6 +40,24 @@ def quadratic(vectors: np.ndarray, matrices: np.ndarray) -> np.ndarray:
 def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """`A v` for (..., O, D) and (..., D)."""
     return (matrices @ vectors[..., None])[..., 0]
+
+
+def limit_leading(covariance: np.ndarray, size: int, deviation: float) -> np.ndarray:
+    """(N, D, D) covariances whose first `size` components have a standard deviation of at most `deviation` along any axis.
+
+    These rows and columns are shrunk along the eigenvectors that exceed it, so positive definiteness and orientation survive.
+    """
+    limit = deviation ** 2
+    suspect = np.flatnonzero(np.trace(covariance[:, :size, :size], axis1=1, axis2=2) > limit)
+    if not len(suspect):
+        return covariance
+    values, vectors = np.linalg.eigh(covariance[suspect, :size, :size])
+    scale = np.sqrt(limit / np.maximum(values, limit))
+    shrink = np.tile(np.eye(covariance.shape[-1]), (len(suspect), 1, 1))
+    shrink[:, :size, :size] = (vectors * scale[:, None, :]) @ vectors.swapaxes(1, 2)
+    bounded = covariance.copy()
+    bounded[suspect] = symmetrise(congruence(shrink, covariance[suspect]))
+    return bounded
 
 
 def softmax(log_weights: np.ndarray) -> np.ndarray:

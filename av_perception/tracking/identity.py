@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.special import chdtri
+from scipy.special import chdtri   # the chi-square quantile; scipy.stats is slow to import
 
 from av_perception.geometry import RigidTransform, angles_from_direction, wrap_angle
 from av_perception.tracking.gaussian import congruence, inverse_and_log_det, quadratic
@@ -42,10 +42,10 @@ class IdentityConfig:
     def __post_init__(self):
         if not (0 < self.wake_probability < 1 and -1 <= self.wake_similarity <= 1):
             raise ValueError('wake_probability must lie in 0..1 and wake_similarity in -1..1')
-        if min(self.wake_speed, self.wake_memory_s, self.bearing_error_deg, self.same_place_m, self.same_bearing_deg) < 0:
-            raise ValueError('speeds, times, angles and distances must not be negative')
-        if self.duplicate_frames < 1:
-            raise ValueError('duplicate_frames must be at least 1')
+        if min(self.wake_speed, self.wake_memory_s, self.bearing_error_deg, self.same_bearing_deg) < 0:
+            raise ValueError('speeds, times and angles must not be negative')
+        if self.same_place_m <= 0 or self.duplicate_frames < 1:
+            raise ValueError('same_place_m must be positive and duplicate_frames at least 1')
 
 
 class Identity:
@@ -53,7 +53,6 @@ class Identity:
 
     def __init__(self, config: IdentityConfig, model: StateSpace):
         self._config, self._model = config, model
-        self._gate = float(chdtri(3, 1.0 - config.wake_probability))   # chi-square quantile; scipy.stats is slow to import
 
     def recognise(self, people: Population, births: list[Birth], candidates: np.ndarray, pose: RigidTransform, stamp_ns: int) -> np.ndarray:
         """(B,) index of the absent person each birth is, -1 for a stranger: the cheapest one-to-one assignment. candidates: (N,) bool.
@@ -66,7 +65,8 @@ class Identity:
         if not len(index) or not births:
             return owner
         cost = np.stack([self._distances(people, index, birth, pose, stamp_ns) for birth in births])
-        cost = np.where(cost <= self._gate, cost, _FAR)
+        size = people.mean[:, self._model.location].shape[1]
+        cost = np.where(cost <= chdtri(size, 1.0 - self._config.wake_probability), cost, _FAR)
         for birth, person in zip(*linear_sum_assignment(cost)):
             if cost[birth, person] < _FAR:
                 owner[birth] = index[person]
@@ -78,7 +78,7 @@ class Identity:
         absent_s = np.where(known & alike, absent_s, np.minimum(absent_s, self._config.wake_memory_s))
         where = self._model.location
         covariance = people.covariance[index, where, where] + birth.covariance[where, where]
-        covariance = covariance + ((self._config.wake_speed * absent_s) ** 2)[:, None, None] * np.eye(covariance.shape[-1])
+        covariance = covariance + self._model.wander(people.mean[index], self._config.wake_speed * absent_s)
         distance = quadratic(people.mean[index, where] - birth.mean[where], inverse_and_log_det(covariance)[0])
         only_heard = people.never_seen[index]
         if only_heard.any():
@@ -104,7 +104,8 @@ class Identity:
             people.doubled[:] = 0
             return np.zeros(len(people), bool)
         where = people.mean[:, self._model.location]
-        close = np.linalg.norm(where[:, None] - where, axis=-1) < self._config.same_place_m
+        reach = np.linalg.inv(self._model.wander(people.mean, np.full(len(people), self._config.same_place_m)))
+        close = quadratic(where[:, None] - where, reach) < 1.0
         ray = people.never_seen
         if ray.any():
             azimuth = angles_from_direction(self._model.direction_map(people.mean, pose).value)[0]

@@ -67,7 +67,7 @@ class VariationalFrame:
             self.assign_faces(first=round_index == 0)
             self.assign_subbands(first=round_index == 0)
             self.estimate_states()
-            if round_index and self._largest_change(before) < config.tolerance:
+            if 0 < round_index < config.iterations - 1 and self._largest_change(before) < config.tolerance:
                 break
         self.estimate_noise()
         return self.posterior

@@ -13,6 +13,7 @@ from av_perception.tracking.acoustic_tables import AcousticTables
 
 # Real covariances lie far inside: 0.01 mm to 100 m standard deviation.
 _VARIANCE_RANGE = (1e-10, 1e4)
+_SMALLEST_BOX_PX = 0.1
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,22 @@ class DetectedFaces:
         return len(self.boxes)
 
 
-def usable_faces(visual: VisualFeatures, embedding_size: int, counters: Counter) -> DetectedFaces:
-    """Faces with finite boxes, a position in front of the camera and a positive definite covariance.
+def usable_faces(visual: VisualFeatures, embedding_size: int, counters: Counter, needs_positions: bool = True) -> DetectedFaces:
+    """Faces with a finite box, a position in front of the camera and a positive definite covariance.
 
-    embedding_size: size of the embeddings seen so far, 0 before the first; others are ignored and counted. Counts `bad_faces`,
-    `bad_embeddings`.
+    embedding_size: size of the embeddings seen so far, 0 before the first; others are ignored and counted. needs_positions False: a
+    box with an area is all a face needs. Counts `bad_faces`, `bad_embeddings`.
     """
     faces = [face for face in visual.faces if _has_shapes(face)]
     boxes = np.array([face.box for face in faces], float).reshape(-1, 4)
     positions = np.array([face.position for face in faces], float).reshape(-1, 3)
     covariances = np.array([face.covariance for face in faces], float).reshape(-1, 3, 3)
-    good = np.isfinite(boxes).all(1) & np.isfinite(positions).all(1) & np.isfinite(covariances).all((1, 2))
-    good &= (positions[:, 2] > 1e-3) & (np.abs(positions) < 1e9).all(1)
-    covariances = np.where(good[:, None, None], 0.5 * (covariances + covariances.swapaxes(1, 2)), np.eye(3))
-    good &= _proper(covariances)
+    good = np.isfinite(boxes).all(1)
+    if needs_positions:
+        covariances = 0.5 * (covariances + covariances.swapaxes(1, 2))
+        good &= _located(positions, covariances)
+    else:
+        good &= (boxes[:, 2:] > _SMALLEST_BOX_PX).all(1) & (np.abs(boxes) < 1e9).all(1)
     counters['bad_faces'] += len(visual.faces) - int(good.sum())
     embeddings = _embeddings([face for face, keep in zip(faces, good) if keep], embedding_size, counters)
     return DetectedFaces(boxes[good], positions[good], covariances[good], embeddings)
@@ -51,6 +54,13 @@ def usable_faces(visual: VisualFeatures, embedding_size: int, counters: Counter)
 
 def _has_shapes(face: Face) -> bool:
     return np.shape(face.box) == (4,) and np.shape(face.position) == (3,) and np.shape(face.covariance) == (3, 3)
+
+
+def _located(positions: np.ndarray, covariances: np.ndarray) -> np.ndarray:
+    """(M,) bool: finite, in front of the camera, and with a proper covariance."""
+    good = np.isfinite(positions).all(1) & np.isfinite(covariances).all((1, 2))
+    good &= (positions[:, 2] > 1e-3) & (np.abs(positions) < 1e9).all(1)
+    return good & _proper(np.where(good[:, None, None], covariances, np.eye(3)))
 
 
 def _proper(covariances: np.ndarray) -> np.ndarray:
@@ -65,7 +75,9 @@ def _proper(covariances: np.ndarray) -> np.ndarray:
 
 def _embeddings(faces: list[Face], size: int, counters: Counter) -> np.ndarray:
     size = size or next((np.size(face.embedding) for face in faces if np.size(face.embedding)), 0)
-    fitting = [np.shape(face.embedding) == (size,) and size > 0 for face in faces]
+    if not size:
+        return np.zeros((len(faces), 0))
+    fitting = [np.shape(face.embedding) == (size,) for face in faces]
     rows = np.array([face.embedding if fits else np.zeros(size) for face, fits in zip(faces, fitting)], float).reshape(len(faces), size)
     norm = np.sqrt((rows ** 2).sum(1, keepdims=True))
     usable = np.isfinite(norm) & (norm > 1e-6)

@@ -7,11 +7,14 @@ audio-visual tracking of multiple speakers", IEEE TPAMI 43(5), 2021. Sizes: N pe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from av_perception.geometry import RigidTransform
+
+if TYPE_CHECKING:
+    from av_perception.tracking.input_check import DetectedFaces
 
 
 @dataclass(frozen=True)
@@ -50,19 +53,21 @@ class LinearMap:
 class StateSpace(Protocol):
     """A model of people's motion and of what camera and microphones observe of it.
 
-    state_size: D; location: which components of the state say where a person is; log_visual_volume: log of the volume of the visual
-    observation space, so that clutter has the log density `-log_visual_volume` (`U(V)` of the paper).
+    state_size: D; location: which components of the state say where a person is (L of them); needs_positions: whether faces without a
+    position in space are of no use; log_visual_volume: log of the volume of the visual observation space, so that clutter has the log
+    density `-log_visual_volume` (`U(V)` of the paper).
     """
 
     state_size: int
     location: slice
+    needs_positions: bool
     log_visual_volume: float
 
     def predict(self, mean: np.ndarray, covariance: np.ndarray, dt_s: float, unseen: np.ndarray) -> Prediction:
         """Dynamics over dt_s seconds of (N, D) means and (N, D, D) covariances; unseen: (N,) bool."""
 
-    def measure(self, positions: np.ndarray, covariances: np.ndarray) -> Measurements:
-        """(M, 3) head centres [m] and (M, 3, 3) covariances in the left optical frame, as observations."""
+    def measure(self, faces: DetectedFaces) -> Measurements:
+        """M faces as observations."""
 
     def initial_states(self, measurements: Measurements, reference_from_base: RigidTransform) -> tuple[np.ndarray, np.ndarray]:
         """(M, D) means and (M, D, D) covariances of people who were just detected for the first time."""
@@ -87,6 +92,9 @@ class StateSpace(Protocol):
 
     def bound(self, covariance: np.ndarray) -> np.ndarray:
         """(N, D, D) covariances limited to what is known of anybody in the scene."""
+
+    def wander(self, mean: np.ndarray, distance_m: np.ndarray) -> np.ndarray:
+        """(N, L, L) covariances of the location of people in (N, D) states after walking (N,) distances [m, standard deviation] anywhere."""
 
     def implausible(self, mean: np.ndarray, covariance: np.ndarray, reference_from_base: RigidTransform) -> np.ndarray:
         """(N,) bool: people that have certainly left the region the sensors cover."""

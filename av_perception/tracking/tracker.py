@@ -149,9 +149,9 @@ class Tracker:
         """Input check; silence (voice activity below the threshold) leaves no sub-bands."""
         faces = measurements = directions = sound = None
         if visual is not None and self._sees:
-            faces = usable_faces(visual, self._embedding_size, self.counters)
+            faces = usable_faces(visual, self._embedding_size, self.counters, self._model.needs_positions)
             self._embedding_size = self._embedding_size or faces.embeddings.shape[1]
-            measurements = self._model.measure(faces.positions, faces.covariances)
+            measurements = self._model.measure(faces)
         if audio is not None and self._hearing:
             directions = self._model.direction_map(prediction.mean, pose)
             sound = self._hearing.take(stamp_ns, audio, directions, pose, self.counters)
@@ -210,7 +210,7 @@ class Tracker:
         embeddings = people.embedding if people.embedding.shape[1] else np.zeros((len(people), faces.embeddings.shape[1]))
         appearance = appearance_log_ratio(self._config.appearance, faces.embeddings, embeddings)
         return VisualAssociation(observed.measurements, about_mean, appearance, self._model.log_visual_volume,
-                                 ~people.asleep & ~people.never_seen)
+                                 ~people.asleep & ~people.never_seen, people.visible)
 
     def _note_vision(self, posterior: FramePosterior, observed: _Observations, stamp_ns: int) -> np.ndarray:
         """Visibility, box and appearance of everybody; returns who is seen, (N,) bool."""

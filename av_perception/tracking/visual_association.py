@@ -60,18 +60,23 @@ class VisualAssociation:
     """The visual evidence of one frame; everything that does not change over the iterations is computed once.
 
     `log tau_mn = log N(v_m; h_n(s), Phi_m)` averaged over q(s_n), plus the appearance ratio; clutter `log tau_m0 = -log vol(V)`;
-    uniform assignment prior `eta` over eligible people and clutter; `alpha = softmax(log tau + log eta)`.
-    Responsibilities are (M, N + 1) arrays whose column 0 is clutter.
+    `alpha = softmax(log tau + log eta)`. The assignment prior `eta` is uniform over eligible people and clutter in the publication. Here a
+    person weighs as much as they are likely to be in view: somebody just hidden, whose place grows uncertain, does not claim the next false
+    detection nearby. Responsibilities are (M, N + 1) arrays whose column 0 is clutter.
     """
 
-    def __init__(self, measurements: Measurements, visual_map: LinearMap, appearance: np.ndarray, log_volume: float, eligible: np.ndarray):
+    def __init__(self, measurements: Measurements, visual_map: LinearMap, appearance: np.ndarray, log_volume: float, eligible: np.ndarray,
+                 visible: np.ndarray | None = None):
+        """eligible: (N,) bool, who may have been detected; visible: (N,) probability of being in view, None for the uniform prior."""
         self._noise, self._map, self._appearance = measurements.noise, visual_map, appearance
         self._precision, log_det = inverse_and_log_det(measurements.noise)
         self._residual = measurements.value[:, None, :] - visual_map.value
         self._weighted_residual = self._residual @ self._precision
         self._log_peak = -0.5 * (measurements.value.shape[1] * LOG_2PI + log_det)[:, None]
         self._barred = ~(eligible & visual_map.usable)
-        self._log_prior = -float(np.log1p(np.count_nonzero(~self._barred)))
+        weights = np.append(1.0, np.where(self._barred, 0.0, 1.0 if visible is None else visible))
+        with np.errstate(divide='ignore'):
+            self._log_prior = np.log(weights / weights.sum())
         self._log_clutter = -log_volume
 
     def predicted_log_likelihood(self, covariance: np.ndarray) -> np.ndarray:
@@ -91,7 +96,6 @@ class VisualAssociation:
         joined = np.empty((log_likelihood.shape[0], log_likelihood.shape[1] + 1))
         joined[:, 0] = self._log_clutter
         joined[:, 1:] = log_likelihood + self._appearance
-        joined[:, 1:][:, self._barred] = -np.inf
         joined += self._log_prior
         return joined
 

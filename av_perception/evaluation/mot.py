@@ -1,0 +1,106 @@
+"""Tracks against the truth as the MOT challenge scores them: boxes by overlap, or positions, with TrackEval's metrics, and OSPA."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from av_perception.errors import UserError
+from av_perception.evaluation.tracking_metrics import Similarities, clear_and_identity, hota, mean_ospa, similarity
+from av_perception.recording.mot_text import PERSON, MotTable
+from av_perception.tracking.input_check import box_overlap
+
+OSPA_CUTOFF_PX = 50.0
+# People on vehicles, static people, distractors, reflections: a track on one of them is neither right nor wrong (MOT16, section 4.1).
+NEUTRAL_KINDS = (2, 7, 8, 12)
+_LEAST_OVERLAP = 0.5
+
+
+@dataclass(frozen=True)
+class MotScores:
+    """mota, idf1, hota: fractions, at a similarity of at least one half (of boxes: intersection over union), HOTA over all thresholds;
+    mean_similarity: of the matches; ospa: with order 2 and ospa_cutoff, of the boxes' centres [px] or of positions [m]. None: undefined (no
+    truth, no match). neutral: rows of tracks that were not scored, as they lay on a truth that is nobody to be tracked.
+    """
+
+    mota: float | None
+    idf1: float | None
+    hota: float | None
+    id_switches: int
+    ospa: float | None
+    mean_similarity: float | None
+    fragments: int
+    misses: int
+    false_positives: int
+    matches: int
+    truth_rows: int
+    people: int
+    frames: int
+    neutral: int
+    ospa_cutoff: float
+
+
+def score_boxes(tracks: MotTable, truth: MotTable, last_frame: int, ospa_cutoff_px: float = OSPA_CUTOFF_PX) -> MotScores:
+    """Scores of frames 1..last_frame by overlap. The truth must pass `check_truth`."""
+    scored = (truth.confidence != 0) & (truth.kind == PERSON)
+    neutral = _on_neutral(tracks, truth, scored, last_frame)
+    tracks, people = tracks.take(~neutral), truth.take(scored)
+    rows = list(zip(people.frames(last_frame), tracks.frames(last_frame)))
+    distances = [_distances(_centers(people.box[g]), _centers(tracks.box[h])) for g, h in rows]
+    return _scores(tracks, people, last_frame, [box_overlap(people.box[g], tracks.box[h]) for g, h in rows], distances, ospa_cutoff_px,
+                   int(neutral.sum()))
+
+
+def score_positions(tracks: MotTable, truth: MotTable, last_frame: int, match_distance_m: float = 0.5, ospa_cutoff_m: float = 1.0) -> MotScores:
+    """Scores of frames 1..last_frame by distance in space: as `score_boxes` with the similarity of `evaluate`, and OSPA in metres."""
+    rows = list(zip(truth.frames(last_frame), tracks.frames(last_frame)))
+    distances = [_distances(truth.position[g], tracks.position[h]) for g, h in rows]
+    return _scores(tracks, truth, last_frame, [similarity(distance, match_distance_m) for distance in distances], distances, ospa_cutoff_m)
+
+
+def _scores(tracks, people, last_frame, similarities, distances, ospa_cutoff, neutral=0) -> MotScores:
+    rows = list(zip(people.frames(last_frame), tracks.frames(last_frame)))
+    scored = Similarities([people.id[g] for g, _ in rows], [tracks.id[h] for _, h in rows], similarities)
+    counts = clear_and_identity(scored)
+    return MotScores(hota=hota(scored), ospa=mean_ospa(distances, ospa_cutoff), people=len(np.unique(people.id)), frames=last_frame,
+                     neutral=neutral, ospa_cutoff=ospa_cutoff, **counts)
+
+
+def check_truth(truth: MotTable) -> None:
+    """Raises UserError for a truth that does not say who is who, that has somebody twice in a frame, or boxes without area."""
+    if (truth.id < 0).any():
+        frame = truth.frame[np.argmax(truth.id < 0)]
+        raise UserError(f'the truth has the id {truth.id[truth.id < 0][0]} in frame {frame}: it must say who is who (is this a file of detections?)')
+    if (truth.box[:, 2:] <= 0).any():
+        frame = truth.frame[np.argmax((truth.box[:, 2:] <= 0).any(1))]
+        raise UserError(f'the truth has a box without area in frame {frame}')
+    order = np.lexsort((truth.id, truth.frame))
+    twice = np.flatnonzero((np.diff(truth.frame[order]) == 0) & (np.diff(truth.id[order]) == 0))
+    if twice.size:
+        raise UserError(f'the truth has the id {truth.id[order][twice[0]]} twice in frame {truth.frame[order][twice[0]]}')
+
+
+def _on_neutral(tracks: MotTable, truth: MotTable, scored: np.ndarray, last_frame: int) -> np.ndarray:
+    """(T,) bool: track rows whose match in the truth, with everything in it, is of a neutral kind."""
+    neutral = np.zeros(len(tracks), bool)
+    kinds = np.isin(truth.kind, NEUTRAL_KINDS) & ~scored
+    if not kinds.any():
+        return neutral
+    for g, h in zip(truth.frames(last_frame), tracks.frames(last_frame)):
+        overlap = box_overlap(truth.box[g], tracks.box[h])
+        overlap[overlap < _LEAST_OVERLAP - np.finfo(float).eps] = 0.0
+        rows, columns = linear_sum_assignment(-overlap)
+        matched = overlap[rows, columns] > 0
+        neutral[h.start + columns[matched]] = kinds[g.start + rows[matched]]
+    return neutral
+
+
+def _centers(boxes: np.ndarray) -> np.ndarray:
+    return boxes[:, :2] + boxes[:, 2:] / 2
+
+
+def _distances(points_a: np.ndarray, points_b: np.ndarray) -> np.ndarray:
+    """(A, B) distances between (A, d) and (B, d) points."""
+    return np.linalg.norm(points_a[:, None] - points_b, axis=-1)

@@ -254,7 +254,7 @@ class TestSoundBirth:
         return [f for f, h in enumerate(heard) if h is not None and birth.step(START_NS + f * 40_000_000, h, voice)]
 
     def test_the_number_of_observations_decides(self):
-        assert self.births(7) == [] and self.births(8) == [7]
+        assert self.births(5) == [] and self.births(6) == [5]
 
     def test_weak_voice_is_none(self):
         assert self.births(40, voice=0.5) == []
@@ -266,8 +266,8 @@ class TestSoundBirth:
         assert self.births(0, directions=[HeardDirection(u, np.eye(3) * 1e-3, 1.0, 5.0) for u in anywhere]) == []
 
     def test_observations_too_rare_are_none(self):
-        assert self.births(0, directions=[self.HEARD if f % 4 == 0 else None for f in range(100)]) == []
-        assert self.births(0, directions=[self.HEARD if f % 3 == 0 else None for f in range(100)]) != []
+        assert self.births(0, directions=[self.HEARD if f % 6 == 0 else None for f in range(100)]) == []
+        assert self.births(0, directions=[self.HEARD if f % 4 == 0 else None for f in range(100)]) != []
 
     @pytest.mark.parametrize('changes', [{'min_weight': 0.0}, {'window_s': 0.0}, {'window_s': 4.0}, {'min_observations': 1}, {'speed_deg': -1.0}])
     def test_senseless_configurations_are_refused(self, changes):

@@ -30,7 +30,7 @@ class SoundBirthConfig:
     min_frame_log_ratio: float = 1.0
     min_weight: float = 0.6
     max_azimuth_sd_deg: float = 8.0
-    min_observations: int = 8
+    min_observations: int = 6
     window_s: float = 1.0
     memory_s: float = 3.0
     max_gap_s: float = 1.5

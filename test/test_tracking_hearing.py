@@ -14,6 +14,7 @@ from av_perception.geometry import RigidTransform
 from av_perception.tracking.acoustic_tables import AcousticTables
 from av_perception.tracking.cartesian_head import CartesianHead, CartesianHeadConfig
 from av_perception.tracking.heard_direction import HeardDirection, azimuth_deviation, direction_posterior, locate
+from av_perception.tracking.image_plane import ImagePlane, ImagePlaneConfig
 from av_perception.tracking.noise_model import NoiseConfig, NoiseModel
 from av_perception.tracking.sound_birth import SoundBirth, SoundBirthConfig
 from av_perception.tracking.tracker import Tracker, TrackerConfig
@@ -337,3 +338,17 @@ def test_a_map_without_shared_pieces_is_refused():
     acoustic_map.center = acoustic_map.center + 1e-3 * np.arange(16)[:, None, None]
     with pytest.raises(ValueError, match='share'):
         Tracker(TrackerConfig(), HEAD, acoustic_map)
+
+
+def test_in_the_image_plane_a_voice_before_the_camera_is_a_box_and_one_behind_is_nobody():
+    """The publication's own state space: the face then takes the box over with its id."""
+    rng, plane = np.random.default_rng(19), ImagePlane(ImagePlaneConfig(), HEAD)
+    tracker = Tracker(TrackerConfig(), HEAD, SOUND, plane)
+    assert not listen(tracker, range(30), lambda f: [place(170)], rng).tracks
+    ahead = place(15, 2.0)
+    track, = listen(tracker, range(30, 60), lambda f: [ahead], rng).tracks
+    expected = HEAD.camera.project(HEAD.camera.base_from_optical.inverse().apply(ahead))
+    assert abs(track.mean[0] - expected[0]) < 30 and abs(track.mean[0] - expected[0]) < 3 * np.sqrt(track.covariance[0, 0])
+    assert np.allclose(track.covariance[(2, 3), (2, 3)], track.mean[2] ** 2)
+    seen, = listen(tracker, range(60, 75), lambda f: [], rng, lambda f: [face_at(ahead, rng)]).tracks
+    assert seen.id == track.id and np.linalg.norm(seen.mean[:2] - expected) < 6

@@ -53,8 +53,8 @@ class Hearing:
         self._last_voice_ns: int | None = None
 
     def take(self, stamp_ns: int, audio: AudioFeatures, people: LinearMap, pose: RigidTransform, counters: Counter) -> Sound | None:
-        """Checks the features of one frame. Without voice they are learnt as noise, unless they come from where one of the people is, and
-        there is no Sound.
+        """Checks the features of one frame; None without voice. What sounds then is learnt as noise, unless it comes from where one of the
+        people is.
         """
         features = usable_audio(audio, self._tables, counters)
         if audio.voice_activity >= self._config.vad_threshold:
@@ -72,7 +72,7 @@ class Hearing:
         evidence = self._tables.evidence(features)
         heard = locate(evidence, np.ones(len(evidence.log_clutter)))
         if self._is_clear(heard):
-            self._birth.step(stamp_ns, self._turned(heard, pose), features.voice_activity)
+            self._birth.doubt(stamp_ns, self._turned(heard, pose), features.voice_activity)
         quiet = self._last_voice_ns is None or stamp_ns - self._last_voice_ns >= self._noise_config.quiet_s * 1e9
         if quiet and not _near(heard.mean, people, self._noise_config.away_from_people_deg):
             self._noise.learn(features)

@@ -47,7 +47,7 @@ class SoundBirthConfig:
             raise ValueError('max_azimuth_sd_deg, max_gap_s, speed_deg and direction_error_deg must be positive, 0 < window_s <= memory_s')
 
 
-@dataclass
+@dataclass(eq=False)
 class _Sequence:
     """A voice that may be a person: filtered direction (3,) and covariance (3, 3); per observation stamp [ns], log ratio, voice."""
 
@@ -75,32 +75,40 @@ class SoundBirth:
         self._open: list[_Sequence] = []
 
     def step(self, stamp_ns: int, heard: HeardDirection, voice: float) -> HeardDirection | None:
-        """One frame with an observation in a frame that does not turn with the head; voice: its voice activity. Returns the direction of a
-        person who was just found.
+        """One frame with an observation whose axes do not turn with the head; voice: its voice activity. Returns the direction of a person
+        who was just found.
         """
+        sequence = self._follow(stamp_ns, heard, voice)
+        if not self._is_person(sequence):
+            return None
+        self._open.remove(sequence)
+        return dataclasses.replace(heard, mean=sequence.mean, covariance=sequence.covariance)
+
+    def doubt(self, stamp_ns: int, heard: HeardDirection, voice: float):
+        """One frame in which the sound from there was no voice."""
+        self._follow(stamp_ns, heard, voice)
+
+    def _follow(self, stamp_ns: int, heard: HeardDirection, voice: float) -> _Sequence:
+        """The sequence that takes the observation."""
         config = self._config
         self._open = [s for s in self._open if 0 < stamp_ns - s.stamp_ns <= config.max_gap_s * 1e9]
         noise = heard.covariance + np.radians(config.direction_error_deg) ** 2 * np.eye(3)
-        ratios = [self._predict(s, stamp_ns, heard.mean, noise) for s in self._open]
-        best = int(np.argmax(ratios)) if ratios else -1
-        if best < 0 or ratios[best] < 0:
+        ratios = [self._ratio(s, stamp_ns, heard.mean, noise) for s in self._open]
+        if not ratios or max(ratios) < 0:
             self._open.append(_Sequence(heard.mean, noise, stamp_ns, deque([(stamp_ns, 0.0, voice)])))
-            return None
-        sequence = self._open[best]
+            return self._open[-1]
+        sequence = self._open[int(np.argmax(ratios))]
         self._correct(sequence, stamp_ns, heard.mean, noise)
-        sequence.observations.append((stamp_ns, ratios[best], voice))
+        sequence.observations.append((stamp_ns, max(ratios), voice))
         while stamp_ns - sequence.observations[0][0] > config.memory_s * 1e9:
             sequence.observations.popleft()
-        if not self._is_person(sequence):
-            return None
-        self._open.pop(best)
-        return dataclasses.replace(heard, mean=sequence.mean, covariance=sequence.covariance)
+        return sequence
 
     def _spread(self, sequence: _Sequence, stamp_ns: int) -> np.ndarray:
         elapsed_s = (stamp_ns - sequence.stamp_ns) * 1e-9
         return sequence.covariance + np.radians(self._config.speed_deg) ** 2 * elapsed_s * np.eye(3)
 
-    def _predict(self, sequence: _Sequence, stamp_ns: int, observed: np.ndarray, noise: np.ndarray) -> float:
+    def _ratio(self, sequence: _Sequence, stamp_ns: int, observed: np.ndarray, noise: np.ndarray) -> float:
         """Log likelihood ratio of an observation to clutter."""
         if observed @ sequence.mean <= 0:
             return -np.inf

@@ -80,7 +80,7 @@ class StateSpace(Protocol):
 
     def rays(self, directions: np.ndarray, covariances: np.ndarray, reference_from_base: RigidTransform) -> tuple[np.ndarray, np.ndarray]:
         """(B, D) means and (B, D, D) covariances of people who were just heard for the first time, in the unit directions (B, 3) from the
-        array with covariances (B, 3, 3), axes of the reference frame.
+        array with covariances (B, 3, 3), axes of the reference frame. Directions that the state space cannot hold are left out.
         """
 
     def settle_rays(self, mean: np.ndarray, covariance: np.ndarray, reference_from_base: RigidTransform) -> tuple[np.ndarray, np.ndarray]:

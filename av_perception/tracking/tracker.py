@@ -252,8 +252,9 @@ class Tracker:
         if stranger is None:
             return assigned
         mean, covariance = self._model.rays(stranger.mean[None], stranger.covariance[None], observed.pose)
-        self._people.join(Population.overheard(self._new_ids(1), mean, covariance, stamp_ns))
-        return assigned.with_newborn(1, seen=False, heard=True)
+        if len(mean):
+            self._people.join(Population.overheard(self._new_ids(len(mean)), mean, covariance, stamp_ns))
+        return assigned.with_newborn(len(mean), seen=False, heard=True)
 
     def _new_ids(self, count: int) -> range:
         self._next_id += count

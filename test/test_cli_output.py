@@ -21,9 +21,11 @@ COMMANDS = (   # every input is wrong too: a verb that works first complains of 
     ['replay', 'nowhere'],
     ['doctor', '--head', 'toaster'],
     ['evaluate', 'nowhere.csv', 'nowhere'],
+    ['evaluate', 'mot', '--detections', 'nowhere', '--truth', 'nowhere'],
     ['localize', 'nowhere'],
     ['calibrate', 'acoustic', '--head', 'toaster', '-o', 'map.npz'],
     ['benchmark', 'tracker', '--head', 'toaster'],
+    ['benchmark', 'tracking', '--seeds', '0'],
     ['benchmark', 'vision', '--head', 'toaster'],
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from av_perception.cli.benchmarks import tracking as benchmark
 from av_perception.cli.main import main
 from av_perception.evaluation.comparison import GNN, JPDA, OURS, SORT, TRACKERS, box_space, position_space
-from av_perception.evaluation.peers import PeerConfig, PeerModel, Sort, StoneSoup, run_peer
+from av_perception.evaluation.peers import PeerConfig, PeerModel, Sort, run_peer
 from av_perception.heads.profile import load_head
 from av_perception.simulation.box_scenes import BoxSceneConfig, box_scene
 from av_perception.tracking.cartesian_head import CartesianHead, CartesianHeadConfig
@@ -22,7 +23,10 @@ MODEL = PeerModel(size=3, moving=3, acceleration_density=0.5, walk_density=0.0, 
 
 @pytest.fixture
 def stone_soup():
+    """The peer class; skips where the package is absent."""
     pytest.importorskip('stonesoup', reason="needs stonesoup: pip install 'av_perception[comparison]'")
+    from av_perception.evaluation.stone_soup import StoneSoup
+    return StoneSoup
 
 
 def distance(predicted, values):
@@ -46,7 +50,7 @@ def test_one_person_alone_is_the_same_kalman_filter_for_sort_and_gnn(stone_soup)
     """Two implementations, one answer."""
     config = PeerConfig(confirm_hits=3, forget_steps=10)
     ours, _ = run_peer(Sort(MODEL, config, distance, 0.5), walk())
-    theirs, step_s = run_peer(StoneSoup(MODEL, config, joint=False), walk())
+    theirs, step_s = run_peer(stone_soup(MODEL, config, joint=False), walk())
     assert [len(frame) for frame in ours] == [len(frame) for frame in theirs] == [0, 0] + [1] * 58 and (step_s > 0).all()
     for (a, place_a), (b, place_b) in ((x[0], y[0]) for x, y in zip(ours[2:], theirs[2:])):
         assert a == b == 1
@@ -57,7 +61,7 @@ def test_one_person_alone_is_the_same_kalman_filter_for_sort_and_gnn(stone_soup)
 def test_stone_soup_keeps_two_people_apart(stone_soup, joint):
     frames = [(np.concatenate([a, b + [0, 2, 0]])[::(-1) ** f], np.concatenate([noise, noise]))
               for f, ((a, noise), (b, _)) in enumerate(zip(walk(), walk(seed=1)))]
-    found, _ = run_peer(StoneSoup(MODEL, PeerConfig(), joint), frames)
+    found, _ = run_peer(stone_soup(MODEL, PeerConfig(), joint), frames)
     assert {track_id for track_id, _ in found[-1]} == {track_id for track_id, _ in found[5]} and len(found[-1]) == 2
 
 
@@ -123,6 +127,6 @@ def test_errors_are_one_line(arguments, message, monkeypatch, tmp_path, capsys):
 
 
 def test_without_stone_soup_the_command_says_what_to_install(monkeypatch, capsys):
-    monkeypatch.setitem(__import__('sys').modules, 'stonesoup.dataassociator.neighbour', None)
+    monkeypatch.setitem(sys.modules, 'av_perception.evaluation.stone_soup', None)
     assert main(['benchmark', 'tracking', '--seeds', '1', '--seconds', '1']) == 2
     assert "pip install 'av_perception[comparison]'" in capsys.readouterr().err

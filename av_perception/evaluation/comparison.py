@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from av_perception.errors import UserError
 from av_perception.evaluation.mot import MotScores, score_boxes, score_positions
 from av_perception.evaluation.mot_tracking import MotTrackingConfig, Tracked, box_of, located, track_boxes, track_positions, within_image
-from av_perception.evaluation.peers import Peer, PeerConfig, PeerModel, Sort, StoneSoup, run_peer
+from av_perception.evaluation.peers import Peer, PeerConfig, PeerModel, Sort, run_peer
 from av_perception.heads.profile import HeadProfile
 from av_perception.recording.mot_text import MotTable
 from av_perception.simulation.box_scenes import CLUTTER_DEPTH_M, BoxScene, BoxSceneConfig, position_covariance
@@ -42,9 +43,13 @@ class Space:
     score: Callable[[MotTable, BoxScene], MotScores]
 
     def peer(self, name: str) -> Peer:
-        """A fresh peer."""
+        """A fresh peer. Raises UserError where Stone Soup is wanted and not installed."""
         if name == SORT:
             return Sort(self.model, PEER_CONFIG, self.sort_cost, self.sort_gate)
+        try:
+            from av_perception.evaluation.stone_soup import StoneSoup
+        except ImportError as error:
+            raise UserError("the comparison needs the package stonesoup: pip install 'av_perception[comparison]'") from error
         return StoneSoup(self.model, PEER_CONFIG, joint=name == JPDA)
 
     def run(self, name: str, scene: BoxScene) -> tuple[MotTable, np.ndarray]:
@@ -65,8 +70,8 @@ def box_space(scenes: BoxSceneConfig, head: HeadProfile) -> Space:
     model = PeerModel(
         size=4, moving=2, acceleration_density=config.plane.acceleration_density * scale ** 2,
         walk_density=config.plane.depth_density * (scale / camera.focal[0] * size) ** 2, speed_sd=config.plane.birth_speed_sd * scale,
-        clutter_density=max(scenes.clutter, _LEAST_CLUTTER) * float(np.exp(-plane.log_visual_volume)), detection_probability=scenes.detection_probability,
-        period_s=1 / camera.frame_rate)
+        clutter_density=max(scenes.clutter, _LEAST_CLUTTER) * float(np.exp(-plane.log_visual_volume)),
+        detection_probability=scenes.detection_probability, period_s=1 / camera.frame_rate)
 
     def frames(scene: BoxScene) -> list:
         observed = plane.measure(_as_faces(scene.detections, np.zeros((len(scene.detections), 3, 3))))

@@ -26,19 +26,13 @@ _NO_POSITION, _NO_COVARIANCE, _NO_LANDMARKS = np.full(3, np.nan), np.full((3, 3)
 
 @dataclass(frozen=True)
 class MotTrackingConfig:
-    """tracker: without sound and appearance people are believed after three or four images, and sleep
-    sooner than on a robot; coast_s: somebody not
-    detected for longer is no output any more, as the place is a guess then.
+    """tracker: without sound and appearance people are believed after four images, and sleep sooner than on a robot, as the place of
+    somebody who is not detected is soon a guess.
     """
 
     plane: ImagePlaneConfig = ImagePlaneConfig()
     tracker: TrackerConfig = TrackerConfig(life=LifeConfig(sleep_after_s=0.8, confirm_hits=1),
                                            birth=BirthConfig(sequence_length=3, log_ratio=10.0))
-    coast_s: float = 0.6
-
-    def __post_init__(self):
-        if not self.coast_s >= 0:
-            raise ValueError('coast_s must not be negative')
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,7 @@ def track_boxes(detections: MotTable, camera: CameraGeometry, last_frame: int, c
     faces = [Face(box, 1.0, _NO_LANDMARKS, _NO_POSITION, _NO_COVARIANCE) for box in detections.box]
     tracker = Tracker(config.tracker, head, model=ImagePlane(config.plane, head))
     frames, step_s = _run(tracker, faces, detections.frames(last_frame), camera.frame_rate, progress)
-    rows = [(index + 1, track.id, box_of(track.mean[:4])) for index, frame in enumerate(frames) for track in _output(frame, config.coast_s)]
+    rows = [(index + 1, track.id, box_of(track.mean[:4])) for index, frame in enumerate(frames) for track in _output(frame)]
     return Tracked(within_image(MotTable.of(*(zip(*rows) if rows else ([], [], []))), camera), step_s, +tracker.counters)
 
 
@@ -86,7 +80,7 @@ def track_positions(detections: MotTable, covariances: np.ndarray, head: HeadPro
     faces = [Face(box, 1.0, _NO_LANDMARKS, position, covariance) for box, position, covariance in zip(detections.box, optical, covariances)]
     tracker = Tracker(config.tracker, head)
     frames, step_s = _run(tracker, faces, detections.frames(last_frame), head.camera.frame_rate)
-    rows = [(index + 1, track.id, track.mean[:3]) for index, frame in enumerate(frames) for track in _output(frame, config.coast_s)]
+    rows = [(index + 1, track.id, track.mean[:3]) for index, frame in enumerate(frames) for track in _output(frame)]
     return Tracked(located(*(zip(*rows) if rows else ([], [], [])), head.camera), step_s, +tracker.counters)
 
 
@@ -130,7 +124,6 @@ def _run(tracker: Tracker, faces: list[Face], frames: list[slice], rate: float, 
     return found, step_s
 
 
-def _output(frame: TrackFrame, coast_s: float) -> list[TrackEstimate]:
-    """The people of a frame who are surely there: active, and detected at most coast_s ago."""
-    return [track for track in frame.tracks
-            if track.state == LifeState.ACTIVE and (frame.stamp_ns - track.last_seen_ns) <= coast_s * _NANO]
+def _output(frame: TrackFrame) -> list[TrackEstimate]:
+    """Who is said to be there, as `evaluate` has it."""
+    return [track for track in frame.tracks if track.state == LifeState.ACTIVE]

@@ -1,4 +1,4 @@
-"""Other trackers on the same detections: Stone Soup's global nearest neighbour and joint probabilistic data association, and a SORT.
+"""Other trackers to compare with: the model that all of them share, and one in the style of SORT; Stone Soup's are in `stone_soup`.
 
 All use one linear Gaussian model: every observed component is a place, the first `moving` of them have a velocity (white acceleration),
 the others walk at random. State: the O observed components, then the velocities.
@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Protocol
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from av_perception.errors import UserError
 from av_perception.tracking.gaussian import symmetrise
 
-_EPOCH = datetime(2000, 1, 1)   # Stone Soup counts in datetimes
-_TENTATIVE_STEPS = 2           # without detection, after which a track that does not count yet is deleted
+TENTATIVE_STEPS = 2           # without detection, after which a track that does not count yet is deleted
 Located = list[tuple[int, np.ndarray]]
 
 
@@ -87,49 +84,6 @@ class Peer(Protocol):
         """(M, O) detections with (M, O, O) covariances of the next frame -> ids and (O,) places of everybody detected lately."""
 
 
-class StoneSoup:
-    """Stone Soup's MultiTargetTracker with GNNWith2DAssignment, or its MultiTargetMixtureTracker with JPDA by efficient hypothesis
-    management. Tentative tracks are kept by its MultiMeasurementInitiator, with GNN.
-    """
-
-    def __init__(self, model: PeerModel, config: PeerConfig, joint: bool):
-        """joint: JPDA instead of GNN. Raises UserError where Stone Soup is not installed."""
-        parts = _stone_soup()
-        self._parts, self._model, self._frame = parts, model, 0
-        motion = parts.LinearGaussianTimeInvariantTransitionModel(transition_matrix=model.transition, covariance_matrix=model.process_noise)
-        updater = parts.KalmanUpdater(None)
-        hypothesiser = parts.PDAHypothesiser(parts.KalmanPredictor(motion), updater, clutter_spatial_density=model.clutter_density,
-                                             prob_detect=model.detection_probability, prob_gate=config.gate_probability)
-        gnn, deleter = parts.GNNWith2DAssignment(hypothesiser), parts.UpdateTimeStepsDeleter(config.forget_steps)
-        prior = parts.GaussianState(*model.newborn(np.zeros(model.size), np.eye(model.size)))
-        initiator = parts.MultiMeasurementInitiator(prior_state=prior, deleter=parts.UpdateTimeStepsDeleter(_TENTATIVE_STEPS), data_associator=gnn,
-                                                    updater=updater, min_points=config.confirm_hits)
-        self._source, self._ids = _Frames(), {}
-        tracker = parts.MultiTargetMixtureTracker if joint else parts.MultiTargetTracker
-        self._tracker = iter(tracker(initiator=initiator, deleter=deleter, detector=self._source, updater=updater,
-                                     data_associator=parts.JPDAwithEHM(hypothesiser) if joint else gnn))
-
-    def step(self, values, noises):
-        """One frame."""
-        stamp = _EPOCH + timedelta(seconds=self._frame * self._model.period_s)
-        self._frame += 1
-        parts, size = self._parts, self._model.size
-        self._source.now = stamp, {parts.Detection(value, timestamp=stamp, measurement_model=parts.LinearGaussian(
-            size + self._model.moving, tuple(range(size)), noise_covar=noise)) for value, noise in zip(values, noises)}
-        _, tracks = next(self._tracker)
-        return [(self._ids.setdefault(track.id, len(self._ids) + 1), np.asarray(track.state_vector, float)[:size, 0]) for track in tracks]
-
-
-class _Frames:
-    """What Stone Soup's trackers iterate over: the frame of `now`, again and again."""
-
-    now = None
-
-    def __iter__(self):
-        while True:
-            yield self.now
-
-
 class Sort:
     """In the style of SORT (Bewley et al. 2016): a Kalman filter each, one-to-one assignment of least total cost within a gate, tracks that
     count after some hits. SORT itself shows a track only while it is hit again and again, which loses most people here, where one detection
@@ -154,7 +108,7 @@ class Sort:
             self._last_id += 1
             self._tracks.append(_SortTrack(self._last_id, *self._model.newborn(values[column], noises[column])))
         self._tracks = [track for track in self._tracks
-                        if track.missed <= (self._config.forget_steps if self._counts(track) else _TENTATIVE_STEPS)]
+                        if track.missed <= (self._config.forget_steps if self._counts(track) else TENTATIVE_STEPS)]
         return [(track.id, track.mean[:self._model.size]) for track in self._tracks if self._counts(track)]
 
     def _counts(self, track: _SortTrack) -> bool:
@@ -201,24 +155,3 @@ def run_peer(peer: Peer, frames: list[tuple[np.ndarray, np.ndarray]]) -> tuple[l
         found.append(peer.step(values, noises))
         step_s[index] = time.perf_counter() - started
     return found, step_s
-
-
-def _stone_soup():
-    """The classes of Stone Soup that are used here, in one namespace."""
-    from types import SimpleNamespace
-    try:
-        from stonesoup.dataassociator.neighbour import GNNWith2DAssignment
-        from stonesoup.dataassociator.probability import JPDAwithEHM
-        from stonesoup.deleter.time import UpdateTimeStepsDeleter
-        from stonesoup.hypothesiser.probability import PDAHypothesiser
-        from stonesoup.initiator.simple import MultiMeasurementInitiator
-        from stonesoup.models.measurement.linear import LinearGaussian
-        from stonesoup.models.transition.linear import LinearGaussianTimeInvariantTransitionModel
-        from stonesoup.predictor.kalman import KalmanPredictor
-        from stonesoup.tracker.simple import MultiTargetMixtureTracker, MultiTargetTracker
-        from stonesoup.types.detection import Detection
-        from stonesoup.types.state import GaussianState
-        from stonesoup.updater.kalman import KalmanUpdater
-    except ImportError as error:
-        raise UserError("the comparison needs the package stonesoup: pip install 'av_perception[comparison]'") from error
-    return SimpleNamespace(**{name: value for name, value in locals().items() if isinstance(value, type)})

@@ -60,7 +60,7 @@ class MotTable:
         except OSError as error:
             raise UserError(f'cannot read {path}: {error.strerror}') from error
         except UnicodeDecodeError as error:
-            raise UserError(f'{path} is not MOT-challenge text (frame,id,left,top,width,height,confidence,...)') from error
+            raise UserError(f'{path} is not MOT-challenge text ({",".join(_NAMES)},...)') from error
         return cls._from_lines(lines)
 
     @classmethod
@@ -99,7 +99,7 @@ def _numbers(line: str, where: str) -> list[float]:
     """The numbers of one line, checked. Raises UserError."""
     cells = [cell.strip() for cell in line.strip().rstrip(',').split(',')]
     if len(cells) not in _WIDTHS:
-        raise UserError(f'{where}: {len(cells)} values, but MOT-challenge text has 6 to 10, comma separated (frame,id,left,top,width,height,confidence,...)')
+        raise UserError(f'{where}: {len(cells)} values, but MOT-challenge text has 6 to 10, comma separated ({",".join(_NAMES)},...)')
     values = []
     for name, cell in zip((*_NAMES, 'value 8', 'value 9', 'value 10'), cells):
         try:

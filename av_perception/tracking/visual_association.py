@@ -34,6 +34,8 @@ class AppearanceConfig:
 
 def appearance_log_ratio(config: AppearanceConfig, face_embeddings: np.ndarray, person_embeddings: np.ndarray) -> np.ndarray:
     """(M, N) log ratio to clutter; zero rows stand for 'no embedding' and are neutral (0)."""
+    if not face_embeddings.any():
+        return np.zeros((len(face_embeddings), len(person_embeddings)))
     known = face_embeddings.any(axis=1)[:, None] & person_embeddings.any(axis=1)[None, :]
     similarity = face_embeddings @ person_embeddings.T
     return np.where(known, config.offset - config.weight * (1 - similarity), 0.0)

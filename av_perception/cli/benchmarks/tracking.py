@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -113,14 +114,14 @@ def summary(results: list[Result]) -> list[dict]:
 
 def _table(space: str, results: list[Result]) -> Table:
     unit = 'px' if space == 'boxes' else 'm'
-    table = Table(title=f'{space}: means over {1 + max(r.seed for r in results)} scenes of each kind; median and 99 %: time of a step')
-    for heading in ('scenes', 'tracker', 'id switches / min', f'OSPA [{unit}]', 'MOTA', 'IDF1', 'HOTA', 'median [ms]', '99 % [ms]'):
+    table = Table(title=f'{space}: means over {1 + max(r.seed for r in results)} scenes of each kind; median and 99 %: time of a step', box=SIMPLE)
+    for heading in ('scenes', 'tracker', 'switches a min', f'OSPA, {unit}', 'MOTA, %', 'IDF1, %', 'HOTA, %', 'median, ms', '99 %, ms'):
         table.add_column(heading, justify='left' if heading in ('scenes', 'tracker') else 'right', no_wrap=heading == 'tracker')
     last = None
     for row in (row for row in summary(results) if row['space'] == space):
         ospa = f'{row["ospa"]:.2f}' if unit == 'px' else f'{row["ospa"]:.3f}'
         table.add_row(row['scene'] if row['scene'] != last else '', row['tracker'], f'{row["id_switches_per_minute"]:.1f}', ospa,
-                      *(f'{row[key]:.1%}' for key in ('mota', 'idf1', 'hota')), *(f'{row[key]:.2f}' for key in ('median_ms', 'p99_ms')))
+                      *(f'{100 * row[key]:.1f}' for key in ('mota', 'idf1', 'hota')), *(f'{row[key]:.2f}' for key in ('median_ms', 'p99_ms')))
         last = row['scene']
     return table
 

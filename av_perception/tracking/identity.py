@@ -100,17 +100,10 @@ class Identity:
 
     def duplicates(self, people: Population, seen: np.ndarray, pose: RigidTransform) -> np.ndarray:
         """(N,) bool: whose person another track follows better. Of two, the one lives that is seen, else that was seen, else the older."""
-        if len(people) < 2:
+        close = self._close(people, pose)
+        if not close.any():
             people.doubled[:] = 0
             return np.zeros(len(people), bool)
-        where = people.mean[:, self._model.location]
-        reach = np.linalg.inv(self._model.wander(people.mean, np.full(len(people), self._config.same_place_m)))
-        close = quadratic(where[:, None] - where, reach) < 1.0
-        ray = people.never_seen
-        if ray.any():
-            azimuth = angles_from_direction(self._model.direction_map(people.mean, pose).value)[0]
-            aligned = np.abs(wrap_angle(azimuth[:, None] - azimuth)) < np.radians(self._config.same_bearing_deg)
-            close = np.where(ray[:, None] | ray, aligned, close)
         two_faces = seen[:, None] & seen & (box_overlap(people.box, people.box) < 0.5)
         alike = people.embedding @ people.embedding.T >= self._config.wake_similarity
         looks = people.embedding.any(1)
@@ -119,3 +112,16 @@ class Identity:
         doubled = (close & (rank[None] < rank[:, None])).any(1)
         people.doubled = np.where(doubled, people.doubled + 1, 0)
         return people.doubled >= self._config.duplicate_frames
+
+    def _close(self, people: Population, pose: RigidTransform) -> np.ndarray:
+        """(N, N) bool: at the same place, or in the same direction where one of the two was never seen; False on the diagonal."""
+        where = people.mean[:, self._model.location]
+        reach = np.linalg.inv(self._model.wander(people.mean, np.full(len(people), self._config.same_place_m)))
+        close = quadratic(where[:, None] - where, reach) < 1.0
+        ray = people.never_seen
+        if ray.any():
+            azimuth = angles_from_direction(self._model.direction_map(people.mean, pose).value)[0]
+            aligned = np.abs(wrap_angle(azimuth[:, None] - azimuth)) < np.radians(self._config.same_bearing_deg)
+            close = np.where(ray[:, None] | ray, aligned, close)
+        np.fill_diagonal(close, False)
+        return close

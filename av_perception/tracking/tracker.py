@@ -81,6 +81,8 @@ class _Assigned:
         return _Assigned(self.seen[index], self.heard[index], self.shares[index], self.subbands[index])
 
     def with_newborn(self, count: int, seen: bool, heard: bool) -> _Assigned:
+        if not count:
+            return self
         return _Assigned(np.append(self.seen, np.full(count, seen)), np.append(self.heard, np.full(count, heard)),
                          np.append(self.shares, np.zeros(count)), np.pad(self.subbands, ((0, count), (0, 0))))
 

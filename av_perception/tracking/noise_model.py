@@ -45,13 +45,9 @@ class NoiseModel:
         self._config, self._tempering = config, tempering
         self._floor = np.asarray(acoustic_map.variance, float).min(axis=1)
         self._log_range = np.asarray(acoustic_map.log_range, float)
-        self.reset()
-
-    def reset(self):
-        """Forgets all noise."""
-        shape = (self._config.sources, *self._floor.shape)
+        shape = (config.sources, *self._floor.shape)
         self._count, self._sum, self._square = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        self.frames_heard = np.zeros(self._config.sources)
+        self.frames_heard = np.zeros(config.sources)
 
     def learn(self, features: AudioFeatures):
         """One frame in which nobody spoke."""
@@ -60,34 +56,36 @@ class NoiseModel:
         keep = 1 - 1 / self._config.memory_frames
         for statistic in (self._count, self._sum, self._square, self.frames_heard):
             statistic *= keep
-        likelihood = self._log_density(features)[:, features.valid].sum(1)
+        heard, values = _heard(features)
+        likelihood = self._log_density(heard, values).sum(1)
         source = int(likelihood.argmax())
-        if likelihood[source] < self._log_uniform(features)[features.valid].sum():
+        if likelihood[source] < -(heard @ self._log_range).sum():
             source = int(self.frames_heard.argmin())
             for statistic in (self._count, self._sum, self._square, self.frames_heard):
                 statistic[source] = 0.0
-        heard = features.present & features.valid[:, None]
-        values = np.where(heard, features.vectors, 0.0)
         self._count[source] += heard
         self._sum[source] += values
         self._square[source] += values ** 2
         self.frames_heard[source] += 1
 
     def log_density(self, features: AudioFeatures) -> np.ndarray:
-        """(K,) tempered log density of every sub-band under the noises learnt so far; -inf while there are none."""
+        """(K,) tempered log density of every valid sub-band under the noises learnt so far; -inf while there are none."""
         mature = self.frames_heard >= self._config.mature_frames
         if not mature.any():
             return np.full(len(self._floor), -np.inf)
-        return np.logaddexp.reduce(self._tempering * self._log_density(features)[mature], axis=0)
+        return np.logaddexp.reduce(self._tempering * self._log_density(*_heard(features))[mature], axis=0)
 
-    def _log_density(self, features: AudioFeatures) -> np.ndarray:
-        """(J, K) log N(g_k; m_jk, v_jk) of the components that are present; uniform where a source has none to compare with."""
+    def _log_density(self, heard: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """(J, K) log N(g_k; m_jk, v_jk) of the components that were heard; uniform where a source has none to compare with."""
         count = np.maximum(self._count, 1e-9)
         mean = self._sum / count
         variance = np.maximum(self._floor, self._square / count - mean ** 2) * (1 + 1 / count)
-        log_density = -0.5 * ((features.vectors - mean) ** 2 / variance + np.log(variance) + LOG_2PI)
+        log_density = -0.5 * ((values - mean) ** 2 / variance + np.log(variance) + LOG_2PI)
         known = self._count >= _KNOWN_FRAMES
-        return np.where(features.present, np.where(known, log_density, -self._log_range), 0.0).sum(-1)
+        return np.where(heard, np.where(known, log_density, -self._log_range), 0.0).sum(-1)
 
-    def _log_uniform(self, features: AudioFeatures) -> np.ndarray:
-        return -(features.present @ self._log_range)
+
+def _heard(features: AudioFeatures) -> tuple[np.ndarray, np.ndarray]:
+    """(K, G) which components carry information in valid sub-bands, and their values, 0 elsewhere."""
+    heard = features.present & features.valid[:, None]
+    return heard, np.where(heard, features.vectors, 0.0)

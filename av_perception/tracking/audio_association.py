@@ -73,13 +73,15 @@ class AudioAssociation:
         self._learns_prior = bool(np.isfinite(config.share_prior))
         self.num_subbands = len(evidence.statistics)
         self._select_pieces(config.pieces_per_person)
-        self._first_columns = np.append(0, 1 + self._num_pieces * np.arange(len(self._barred)))
+        self._first_columns = np.arange(len(self._barred) + 1) * self._num_pieces - (self._num_pieces - 1)
+        self._first_columns[0] = 0
         self._own_information = np.zeros((len(self._barred), 3, 3)), np.zeros((len(self._barred), 3))
         self._shrinkage = np.broadcast_to(_EYE, (len(self._barred), 3, 3))
 
     def _prior_counts(self, config: AudioConfig, last_shares: np.ndarray | None) -> np.ndarray:
         """(1 + N,) Dirichlet pseudo-counts of clutter and everybody; the barred count nothing worth naming."""
-        counts = np.append(1.0, np.where(self._barred, 1e-12, 1.0))
+        counts = np.ones(1 + len(self._barred))
+        counts[1:][self._barred] = 1e-12
         if not np.isfinite(config.share_prior):
             return counts
         counts *= config.share_prior

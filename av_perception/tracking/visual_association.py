@@ -76,7 +76,8 @@ class VisualAssociation:
         self._weighted_residual = self._residual @ self._precision
         self._log_peak = -0.5 * (measurements.value.shape[1] * LOG_2PI + log_det)[:, None]
         self._barred = ~(eligible & visual_map.usable)
-        weights = np.append(1.0, np.where(self._barred, 0.0, 1.0 if visible is None else visible))
+        weights = np.ones(1 + len(self._barred))
+        weights[1:] = np.where(self._barred, 0.0, 1.0 if visible is None else visible)
         with np.errstate(divide='ignore'):
             self._log_prior = np.log(weights / weights.sum())
         self._log_clutter = -log_volume

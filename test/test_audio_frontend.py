@@ -7,7 +7,7 @@ import pytest
 import scipy.signal
 
 from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
-from av_perception.audio.learning import free_field_features
+from av_perception.audio.learning import geometric_features
 from av_perception.audio.stft import StftConfig, StreamingStft
 from av_perception.audio.subbands import NoiseFloor, SubbandConfig, subband_flags, subband_vectors
 from av_perception.audio.voice_activity import VoiceActivity
@@ -74,7 +74,7 @@ def test_features_of_a_plane_wave_are_the_free_field_ones():
     features = stream(AudioFrontEnd(QUIET, 4, RATE), plane_wave(bursts(np.random.default_rng(2), 4 * RATE), azimuth))
     loud = [f for f in features if f.valid.all()]
     assert len(loud) > 40
-    expected = free_field_features(ARRAY, direction_from_angles(np.array([azimuth]), 0.0), QUIET)[0]
+    expected = geometric_features(ARRAY, direction_from_angles(np.array([azimuth]), 0.0), QUIET)[0]
     assert np.median([np.abs(f.vectors - expected)[f.present].mean() for f in loud]) < 0.03
 
 

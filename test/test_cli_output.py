@@ -24,6 +24,7 @@ COMMANDS = (   # every input is wrong too: a verb that works first complains of 
     ['evaluate', 'mot', '--detections', 'nowhere', '--truth', 'nowhere'],
     ['localize', 'nowhere'],
     ['calibrate', 'acoustic', '--head', 'toaster', '-o', 'map.npz'],
+    ['calibrate', 'stereo', '--left', 'nowhere', '--right', 'nowhere', '--board', '9x6', '--square', '0.025', '-o', 'calibration'],
     ['benchmark', 'tracker', '--head', 'toaster'],
     ['benchmark', 'tracking', '--seeds', '0'],
     ['benchmark', 'vision', '--head', 'toaster'],

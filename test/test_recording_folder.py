@@ -199,18 +199,33 @@ def test_a_video_whose_header_counts_too_many_images_ends_early(tmp_path, monkey
             list(sequence)
 
 
-def test_videos_whose_headers_disagree_a_little_are_one_pair(tmp_path, monkeypatch):
-    """Regression: estimated counts that differ between left and right refused the whole recording."""
+def stereo_videos(folder, monkeypatch, lengths, claims):
+    """A recording of two videos with so many images, whose headers claim other numbers."""
     from av_perception.recording import images
-    counts = iter([20, 22])
-    probe = images._probe_video
-    for side in ('left', 'right'):
-        writer = ImageWriter(tmp_path / f'{side}.mp4', (640, 480), 25.0)
-        for k in range(20):
+    probe, claims = images._probe_video, iter(claims)
+    for side, length in zip(('left', 'right'), lengths):
+        writer = ImageWriter(folder / f'{side}.mp4', (640, 480), 25.0)
+        for k in range(length):
             writer.write(np.full((480, 640, 3), 10 * k, np.uint8))
         writer.close()
-    (tmp_path / 'recording.yaml').write_text('{head: simulated, sample_rate: 16000, audio_start: 0.0, frame_rate: 25.0, video_start: 0.0}')
-    soundfile.write(tmp_path / 'audio.wav', np.zeros((1600, 4)), 16000)
-    monkeypatch.setattr(images, '_probe_video', lambda path: (next(counts), *probe(path)[1:]))
+    (folder / 'recording.yaml').write_text('{head: simulated, sample_rate: 16000, audio_start: 0.0, frame_rate: 25.0, video_start: 0.0}')
+    soundfile.write(folder / 'audio.wav', np.zeros((1600, 4)), 16000)
+    monkeypatch.setattr(images, '_probe_video', lambda path: (next(claims), *probe(path)[1:]))
+
+
+@pytest.mark.parametrize('claims', [(20, 22), (20, 40), (33, 20), (60, 30)])
+def test_videos_whose_headers_disagree_are_one_pair(tmp_path, monkeypatch, claims):
+    """Regression: estimated counts that differ between left and right refused the whole recording, first by any number, then by more than 5."""
+    stereo_videos(tmp_path, monkeypatch, (20, 20), claims)
     recording = Recording.open(tmp_path)
     assert recording.num_frames == 20 and len(list(recording.images())) == 20
+
+
+@pytest.mark.parametrize('lengths, claims, words', [
+    ((20, 8), (20, 28), '20 left images but 8 right ones; right.mp4 is cut short, its header says 28'),
+    ((20, 8), (20, 8), '20 left images but 8 right ones'),
+    ((20, 8), (20, 20), 'right.mp4 is cut short: image 8 of 20 cannot be decoded'),
+])
+def test_a_side_cut_short_is_named(tmp_path, monkeypatch, lengths, claims, words):
+    stereo_videos(tmp_path, monkeypatch, lengths, claims)
+    assert fault_of(tmp_path).endswith(words)

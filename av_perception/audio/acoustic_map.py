@@ -17,9 +17,11 @@ import numpy as np
 from av_perception.errors import UserError
 from av_perception.heads.profile import MicrophoneArray
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _ARRAYS = ('log_weight', 'center', 'center_precision', 'center_log_det_precision', 'slope', 'offset', 'variance', 'log_range')
 _NUMBERS = ('format_version', 'sample_rate', 'window', 'hop', 'num_taps', 'subband_width', 'num_microphones')
+_TEXTS = ('geometry_hash', 'kind', 'source')
+_COVERED_DISTANCE = 3.0   # Mahalanobis
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class AcousticMap:
 
     log_weight (K, R): log pi; center (K, R, 3): nu; center_precision (K, R, 3, 3): Om^-1; center_log_det_precision (K, R): log |Om^-1|;
     slope (K, R, G, 3): L; offset (K, R, G): l; variance (K, R, G): diagonal of Sig; log_range (G,): log of each feature's range.
-    The numbers name the analysis and the array the map belongs to.
+    The numbers name the analysis and the array the map belongs to; kind and source what it was learnt from ('free-field', 'rigid-sphere',
+    'sofa', 'recording'; a head or a file).
     """
 
     log_weight: np.ndarray
@@ -46,6 +49,8 @@ class AcousticMap:
     subband_width: int
     num_microphones: int
     geometry_hash: str
+    kind: str = ''
+    source: str = ''
     format_version: int = FORMAT_VERSION
 
     @property
@@ -63,12 +68,40 @@ class AcousticMap:
         """G."""
         return self.slope.shape[2]
 
-    def piece_log_prior(self, directions: np.ndarray) -> np.ndarray:
-        """log p(r | u) of (D, 3) directions -> (K, D, R)."""
-        difference = directions[None, :, None] - self.center[:, None]
-        mahalanobis = np.einsum('kdri,krij,kdrj->kdr', difference, self.center_precision, difference, optimize=True)
-        joint = self.log_weight[:, None] + 0.5 * self.center_log_det_precision[:, None] - 0.5 * mahalanobis
+    def piece_log_prior(self, directions: np.ndarray, subband: int) -> np.ndarray:
+        """log p(r | u) of (D, 3) directions -> (D, R)."""
+        difference = directions[:, None] - self.center[subband]
+        mahalanobis = np.einsum('dri,rij,drj->dr', difference, self.center_precision[subband], difference, optimize=True)
+        joint = self.log_weight[subband] + 0.5 * self.center_log_det_precision[subband] - 0.5 * mahalanobis
         return joint - _logsumexp(joint)
+
+    def covers(self, directions: np.ndarray, margin: float = 0.1) -> np.ndarray:
+        """(D,) whether the map was taught near the unit vectors (D, 3): elsewhere it guesses. margin: widens the pieces [of a radius]."""
+        covariance = np.linalg.inv(self.center_precision[0]) + margin ** 2 * np.eye(3)
+        difference = directions[:, None] - self.center[0]
+        mahalanobis = np.einsum('dri,rij,drj->dr', difference, np.linalg.inv(covariance), difference, optimize=True)
+        return mahalanobis.min(axis=1) < _COVERED_DISTANCE ** 2
+
+    def expected_features(self, directions: np.ndarray) -> np.ndarray:
+        """(D, K, G) E[g_k | u] of unit vectors (D, 3)."""
+        return self.feature_moments(directions)[0].swapaxes(0, 1)
+
+    def feature_moments(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance (K, D, G) of the features of sources in (D, 3) directions: the pieces' mixture as one Gaussian."""
+        extended = np.concatenate([directions, np.ones((len(directions), 1))], axis=1)
+        affine = np.concatenate([self.slope, self.offset[..., None]], axis=-1)                     # (K, R, G, 4)
+        row, column = np.triu_indices(4)
+        products = extended[:, row] * extended[:, column] * np.where(row == column, 1.0, 2.0)
+        mean, square = np.empty((2, self.num_subbands, len(directions), self.feature_size))
+        shared = (np.ptp(self.center, axis=0) == 0).all()
+        for k in range(self.num_subbands):
+            if k == 0 or not shared:
+                weight = np.exp(self.piece_log_prior(directions, k))
+                first, second = ((weight[:, :, None] * factor[:, None]).reshape(len(directions), -1) for factor in (extended, products))
+            mean[k] = first @ affine[k].transpose(0, 2, 1).reshape(-1, self.feature_size)
+            outer = affine[k][..., row] * affine[k][..., column]
+            square[k] = second @ outer.transpose(0, 2, 1).reshape(-1, self.feature_size) + weight @ self.variance[k]
+        return mean, square - mean ** 2
 
     def log_likelihood(self, vectors: np.ndarray, present: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """log p(g_k | u) of the present components: vectors, present (K, G) and directions (D, 3) -> (K, D)."""
@@ -103,7 +136,7 @@ class AcousticMap:
         if problem:
             raise UserError(f'{path} is not a valid acoustic map ({problem}): learn it again')
         numbers = {name: int(content[name]) for name in _NUMBERS}
-        return cls(**{name: content[name] for name in _ARRAYS}, **numbers, geometry_hash=str(content['geometry_hash']))
+        return cls(**{name: content[name] for name in _ARRAYS}, **numbers, **{name: str(content[name]) for name in _TEXTS})
 
     def check(self, array: MicrophoneArray, front_end) -> None:
         """Raises UserError unless the map was learnt for this array and this AudioFrontEndConfig."""
@@ -112,8 +145,8 @@ class AcousticMap:
                       num_subbands=front_end.subbands.count, subband_width=front_end.subbands.width)
         for name, value in wanted.items():
             if getattr(self, name) != value:
-                raise UserError(f'the acoustic map does not fit: its {name} is {getattr(self, name)}, this head and front end '
-                                f'have {value}; learn a map for this head')
+                raise UserError(f'the acoustic map ({self.kind}: {self.source}) does not fit: its {name} is {getattr(self, name)}, this head and '
+                                f'front end have {value}; learn a map for this head')
 
 
 class DirectionScorer:
@@ -121,7 +154,7 @@ class DirectionScorer:
 
     def __init__(self, acoustic_map: AcousticMap, directions: np.ndarray):
         self._map = acoustic_map
-        self._log_prior = acoustic_map.piece_log_prior(directions)
+        self._log_prior = np.stack([acoustic_map.piece_log_prior(directions, k) for k in range(acoustic_map.num_subbands)])
         row, column = np.triu_indices(3)
         square = directions[:, row] * directions[:, column] * np.where(row == column, 1.0, 2.0)
         self._monomials = np.concatenate([square, directions, np.ones((len(directions), 1))], axis=1)
@@ -150,14 +183,15 @@ def _logsumexp(values: np.ndarray) -> np.ndarray:
 
 def _problem(content: dict) -> str:
     """What is wrong with the content of a map file; empty when nothing is."""
-    missing = [name for name in (*_ARRAYS, *_NUMBERS, 'geometry_hash') if name not in content]
+    missing = [name for name in (*_ARRAYS, *_NUMBERS, *_TEXTS) if name not in content]
     if missing:
         return f'{missing[0]} is missing'
     for name in _NUMBERS:
         if content[name].shape != () or content[name].dtype.kind != 'i' or content[name] < 1:
             return f'{name} is not a positive whole number'
-    if content['geometry_hash'].shape != () or content['geometry_hash'].dtype.kind != 'U':
-        return 'geometry_hash is not a text'
+    for name in _TEXTS:
+        if content[name].shape != () or content[name].dtype.kind != 'U':
+            return f'{name} is not a text'
     slope = content['slope']
     if slope.ndim != 4 or slope.shape[-1] != 3 or 0 in slope.shape:
         return f'slope has the shape {slope.shape}'

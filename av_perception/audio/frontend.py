@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -123,3 +124,12 @@ class AudioFrontEnd:
         if live.any() and not live.all():
             self.counters['blocks with a dead microphone'] += 1
         return live
+
+
+def extract_features(front_end: AudioFrontEnd, read: Callable[[int, int], np.ndarray], num_samples: int, sample_rate: int,
+                     chunk_s: float = 0.1) -> Iterable[AudioFeatures]:
+    """Features of a whole recording; read(start, count) gives (count, channels) samples. Time starts at 0 ns."""
+    count = max(1, round(chunk_s * sample_rate))
+    for start in range(0, num_samples, count):
+        samples = read(start, min(count, num_samples - start))
+        yield from front_end.push(AudioChunk(round(start * 1e9 / sample_rate), sample_rate, start, samples))

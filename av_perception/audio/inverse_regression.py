@@ -8,14 +8,23 @@ import numpy as np
 
 from av_perception.audio.acoustic_map import AcousticMap
 
+_NEAR_RAD = np.radians(30.0)
+_ROWS, _COLUMNS = np.triu_indices(3)
+_UNFOLD = np.zeros((6, 9))   # upper triangle, row by row -> flattened symmetric matrix
+_UNFOLD[np.arange(6), 3 * _ROWS + _COLUMNS] = _UNFOLD[np.arange(6), 3 * _COLUMNS + _ROWS] = 1.0
+
 
 @dataclass(frozen=True)
 class DirectionPosterior:
-    """p(u | features) = sum_r exp(log_weight_r) N(u; mean_r, covariance_r): log_weight (R,), mean (R, 3), covariance (R, 3, 3)."""
+    """p(u | features) = sum_r exp(log_weight_r) N(u; mean_r, covariance_r): log_weight (R,), mean (R, 3), covariance (R, 3, 3).
+
+    log_evidence: log of the integral of prior times (tempered) likelihood [nat].
+    """
 
     log_weight: np.ndarray
     mean: np.ndarray
     covariance: np.ndarray
+    log_evidence: float
 
     @property
     def weight(self) -> np.ndarray:
@@ -27,18 +36,35 @@ class DirectionPosterior:
         """(3,) E[u]."""
         return self.weight @ self.mean
 
+    def direction(self) -> np.ndarray:
+        """(3,) unit vector: the expectation over the pieces that lie near the likeliest one."""
+        unit = self.mean / np.maximum(np.linalg.norm(self.mean, axis=1, keepdims=True), 1e-9)
+        near = unit @ unit[self.log_weight.argmax()] > np.cos(_NEAR_RAD)
+        expectation = (self.weight * near) @ self.mean
+        return expectation / np.maximum(np.linalg.norm(expectation), 1e-9)
+
+    @property
+    def spread(self) -> np.ndarray:
+        """(3, 3) Cov[u]: within the pieces and between them."""
+        difference = self.mean - self.expectation
+        return np.einsum('r,rij->ij', self.weight, self.covariance + difference[:, :, None] * difference[:, None])
+
 
 class InverseRegression:
     """Accumulates the sufficient statistics n, sum g and sum g^2 of every feature; their size does not grow with time.
 
-    The pieces must be shared by the sub-bands, as `learn_free_field_map` makes them: all features then are one vector with one
-    hidden piece. tempering: exponent on the likelihood (frames and bins are not independent).
+    The pieces must be shared by the sub-bands, as `learn_map` makes them: all features then are one vector with one hidden piece.
+    tempering: exponent on the likelihood (frames and bins are not independent). forgetting: what a frame still counts one frame later; below 1
+    the posterior follows a source that moves.
     """
 
-    def __init__(self, acoustic_map: AcousticMap, tempering: float = 1.0):
+    def __init__(self, acoustic_map: AcousticMap, tempering: float = 1.0, forgetting: float = 1.0):
         if not (np.ptp(acoustic_map.center, axis=0) == 0).all():
             raise ValueError('the sub-bands of this acoustic map do not share their pieces')
-        self._map, self._tempering = acoustic_map, tempering
+        if not 0 < forgetting <= 1:
+            raise ValueError(f'forgetting must lie in (0, 1], not {forgetting}')
+        self._map, self._tempering, self._forgetting = acoustic_map, tempering, forgetting
+        self._tables = posterior_tables(acoustic_map)
         shape = (acoustic_map.num_subbands, acoustic_map.feature_size)
         self._count, self._sum, self._square = np.zeros(shape), np.zeros(shape), np.zeros(shape)
 
@@ -46,39 +72,46 @@ class InverseRegression:
         """Take one frame: vectors, present (K, G); subband_weight (K,) in [0, 1]."""
         weight = self._tempering * present * subband_weight[:, None]
         values = np.where(present, vectors, 0.0)
-        self._count += weight
-        self._sum += weight * values
-        self._square += weight * values ** 2
+        for total, part in ((self._count, weight), (self._sum, weight * values), (self._square, weight * values ** 2)):
+            total *= self._forgetting
+            total += part
 
     def posterior(self) -> DirectionPosterior:
         """The posterior mixture; the prior mixture when nothing was added."""
-        model = self._map
-        precision = 1 / model.variance
-        centered = self._sum[:, None] - self._count[:, None] * model.offset                         # sum of g - l
-        centered_square = self._square[:, None] - 2 * model.offset * self._sum[:, None] + self._count[:, None] * model.offset ** 2
-        prior, center = model.center_precision[0], model.center[0]
-        information = prior + np.einsum('kg,krg,krgi,krgj->rij', self._count, precision, model.slope, model.slope, optimize=True)
-        prior_vector = np.einsum('rij,rj->ri', prior, center)
-        vector = prior_vector + np.einsum('krg,krg,krgi->ri', centered, precision, model.slope, optimize=True)
-        covariance = np.linalg.inv(information)
-        mean = np.einsum('rij,rj->ri', covariance, vector)
-        misfit = (centered_square * precision).sum(axis=(0, 2)) + np.einsum('kg,krg->r', self._count, np.log(2 * np.pi * model.variance))
-        quadratic = np.einsum('ri,ri->r', center, prior_vector) - np.einsum('ri,ri->r', mean, vector)
-        shrinkage = np.linalg.slogdet(information)[1] - model.center_log_det_precision[0]
-        log_weight = model.log_weight[0] - 0.5 * (shrinkage + misfit + quadratic)
-        return DirectionPosterior(log_weight - np.logaddexp.reduce(log_weight), mean, covariance)
+        return posteriors(self._map, self._tables, self._count[None], self._sum[None], self._square[None])[0]
 
-    def direction(self, around: np.ndarray | None = None, radius_rad: float = np.radians(30.0)) -> np.ndarray:
-        """(3,) unit vector: E[u] over the pieces centred within `radius_rad` of the unit vector `around` (default: of the likeliest piece).
 
-        Where no piece lies that near, `around` itself.
-        """
-        posterior = self.posterior()
-        center = self._map.center[0] / np.linalg.norm(self._map.center[0], axis=1, keepdims=True)
-        middle = center[posterior.weight.argmax()] if around is None else around
-        near = center @ middle > np.cos(radius_rad)
-        if not near.any():
-            return middle
-        weight = np.where(near, posterior.log_weight, -np.inf)
-        expectation = np.exp(weight - weight.max()) @ posterior.mean
-        return expectation / np.linalg.norm(expectation)
+def posteriors(acoustic_map: AcousticMap, tables, count: np.ndarray, total: np.ndarray, square: np.ndarray) -> list[DirectionPosterior]:
+    """The posteriors of M sources from their (M, K, G) statistics. tables: see `posterior_tables`."""
+    of_count, of_sum, of_square = tables
+    num_sources = len(count)
+    sums = (count.reshape(num_sources, -1) @ of_count.T).reshape(num_sources, -1, 10)
+    sums[..., :4] += (total.reshape(num_sources, -1) @ of_sum.T).reshape(num_sources, -1, 4)
+    sums[..., 0] += square.reshape(num_sources, -1) @ of_square.T
+    misfit, heard, heard_precision = sums[..., 0], sums[..., 1:4], (sums[..., 4:] @ _UNFOLD).reshape(num_sources, -1, 3, 3)
+    prior, center = acoustic_map.center_precision[0], acoustic_map.center[0]
+    information, prior_vector = prior + heard_precision, np.einsum('rij,rj->ri', prior, center)
+    covariance = np.linalg.inv(information)
+    vector = prior_vector + heard
+    mean = np.einsum('mrij,mrj->mri', covariance, vector)
+    quadratic = np.einsum('ri,ri->r', center, prior_vector) - np.einsum('mri,mri->mr', mean, vector)
+    shrinkage = np.linalg.slogdet(information)[1] - acoustic_map.center_log_det_precision[0]
+    log_weight = acoustic_map.log_weight[0] - 0.5 * (shrinkage + misfit + quadratic)
+    log_evidence = np.logaddexp.reduce(log_weight, axis=1)
+    return [DirectionPosterior(log_weight[m] - log_evidence[m], mean[m], covariance[m], float(log_evidence[m])) for m in range(num_sources)]
+
+
+def posterior_tables(acoustic_map: AcousticMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Factors of n, sum g and sum g^2 of all features: (10 R, K G), (4 R, K G), (R, K G).
+
+    Rows of a piece: sum (g - l)^2 / Sig plus log normaliser, L' Sig^-1 (g - l), upper triangle of L' Sig^-1 L.
+    """
+    slope, offset, precision = acoustic_map.slope, acoustic_map.offset[..., None], 1 / acoustic_map.variance[..., None]
+    weighted = slope * precision
+    constant = precision * offset ** 2 + np.log(2 * np.pi / precision)
+    of_count = np.concatenate([constant, -weighted * offset, weighted[..., _ROWS] * slope[..., _COLUMNS]], axis=-1)
+    of_sum = np.concatenate([-2 * precision * offset, weighted], axis=-1)
+
+    def by_piece(table: np.ndarray) -> np.ndarray:   # (K, R, G, columns) -> (R columns, K G)
+        return np.ascontiguousarray(table.transpose(1, 3, 0, 2)).reshape(table.shape[1] * table.shape[3], -1)
+    return by_piece(of_count), by_piece(of_sum), by_piece(precision)

@@ -1,34 +1,40 @@
-"""Learns the acoustic map of an array from its geometry: a Gaussian mixture over directions, then affine pieces by closed-form EM."""
+"""Learns the acoustic map of an array: from its geometry, or from transfer functions measured at known places."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.dp_rtf import relative_transfer
 from av_perception.audio.frontend import AudioFrontEndConfig
+from av_perception.audio.gllim import Gllim, GllimConfig, fit_gllim
+from av_perception.audio.mixture import Pieces
+from av_perception.audio.propagation import array_response, geometric_model
+from av_perception.audio.responses import MeasuredTransfer, densified
 from av_perception.audio.subbands import subband_mean, subband_vectors
 from av_perception.errors import UserError
-from av_perception.geometry import direction_from_angles
+from av_perception.geometry import angles_from_direction, direction_from_angles
 from av_perception.heads.profile import MicrophoneArray
 from av_perception.paths import cache_directory
 
-_SPEED_OF_SOUND = 343.0
-_LOG_TWO_PI = np.log(2 * np.pi)
+_MIXTURE_ITERATIONS = 30
+_FLAT = 1e-3            # of the array's extent
+_EDGE_DEG = 0.1         # measured directions are rounded
+_UNKNOWN = 1.0   # deviation of a feature that was never heard: larger than any feature
 
 
 @dataclass(frozen=True)
 class AcousticMapConfig:
     """num_pieces: R. Training directions: num_azimuths around the circle at num_elevations quantiles of a normal distribution
-    (elevation_mean_deg, elevation_std_deg) cut to elevation_range_deg.
+    (elevation_mean_deg, elevation_std_deg) cut to elevation_range_deg and azimuth_range_deg, in the head's base frame; None: see `ranges_deg`.
 
     feature_noise: standard deviation that reverberation and noise add to a feature, at 0 Hz, and its growth per kHz.
     thickness: standard deviation added to the pieces' extent, since unit vectors fill only a surface.
-    ridge: pseudo-counts that hold slopes at 0.
+    ridge: pseudo-counts that hold slopes at 0. variance, equal_volume, latent_size: see `GllimConfig`.
     """
 
     num_pieces: int = 32
@@ -36,186 +42,162 @@ class AcousticMapConfig:
     num_elevations: int = 15
     elevation_mean_deg: float = 5.0
     elevation_std_deg: float = 20.0
-    elevation_range_deg: tuple[float, float] = (-30.0, 60.0)
+    elevation_range_deg: tuple[float, float] | None = None
+    azimuth_range_deg: tuple[float, float] | None = None
     feature_noise: float = 0.25
     feature_noise_per_khz: float = 0.03
     thickness: float = 0.03
     ridge: float = 0.01
     iterations: int = 12
+    variance: str = 'diagonal'
+    equal_volume: bool = False
+    latent_size: int = 0
 
     def __post_init__(self):
         most = self.num_azimuths * self.num_elevations // 10
         if not 1 <= self.num_pieces <= most:
             raise ValueError(f'num_pieces must lie in 1..{most}: every piece needs 10 training directions')
-        if not -90 <= self.elevation_range_deg[0] < self.elevation_range_deg[1] <= 90:
+        if self.elevation_range_deg and not -90 <= self.elevation_range_deg[0] < self.elevation_range_deg[1] <= 90:
             raise ValueError('elevation_range_deg must be increasing within -90..90')
+        if self.azimuth_range_deg and not -180 <= self.azimuth_range_deg[0] < self.azimuth_range_deg[1] <= 180:
+            raise ValueError('azimuth_range_deg must be increasing within -180..180')
         if min(self.elevation_std_deg, self.feature_noise, self.thickness, self.ridge) <= 0 or self.feature_noise_per_khz < 0:
             raise ValueError('elevation_std_deg, feature_noise, thickness and ridge must be positive')
-        if self.iterations < 1:
-            raise ValueError('iterations must be at least 1')
+        _ = self.regression   # checks what it passes on
+
+    @property
+    def mixture(self) -> GllimConfig:
+        """How the pieces are learnt."""
+        return GllimConfig(self.num_pieces, equal_volume=self.equal_volume, input_noise=self.thickness, iterations=_MIXTURE_ITERATIONS, tolerance=0.0)
+
+    @property
+    def regression(self) -> GllimConfig:
+        """How a sub-band is learnt on the pieces."""
+        return GllimConfig(self.num_pieces, self.variance, latent_size=self.latent_size, ridge=self.ridge, iterations=self.iterations, tolerance=0.0)
+
+    def ranges_deg(self, array: MicrophoneArray) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The ranges of azimuth and elevation. By default all around and -30..60; the front for microphones that hear front and back alike
+        (on a line from left to right, or in an upright plane), and on a line -15..15, since it hardly tells high from low."""
+        _, extent, axes = np.linalg.svd(array.positions - array.positions.mean(axis=0))
+        line = extent[1] < _FLAT * extent[0]
+        flat = not line and extent[2] < _FLAT * extent[0] and not array.sphere
+        ahead = np.abs(array.base_from_array.rotate(axes))[:, 0]   # of the main axes
+        front_only = ahead[0] < 0.7 if line else flat and ahead[2] > 0.7
+        azimuth, elevation = (-90.0, 90.0) if front_only else (-180.0, 180.0), (-15.0, 15.0) if line else (-30.0, 60.0)
+        return self.azimuth_range_deg or azimuth, self.elevation_range_deg or elevation
 
 
-@dataclass(frozen=True)
-class Pieces:
-    """A Gaussian mixture over directions: log_weight (R,), center (R, 3), precision (R, 3, 3), log_det_precision (R,)."""
-
-    log_weight: np.ndarray
-    center: np.ndarray
-    precision: np.ndarray
-    log_det_precision: np.ndarray
-
-    def log_joint(self, directions: np.ndarray) -> np.ndarray:
-        """log pi_r + log N(u; nu_r, Om_r): (N, 3) -> (N, R)."""
-        difference = directions[:, None] - self.center
-        mahalanobis = np.einsum('nri,rij,nrj->nr', difference, self.precision, difference, optimize=True)
-        return self.log_weight + 0.5 * (self.log_det_precision - 3 * _LOG_TWO_PI - mahalanobis)
-
-
-@dataclass(frozen=True)
-class AffinePieces:
-    """slope (R, G, 3), offset (R, G), variance (R, G) of one sub-band; objective: the penalised log-likelihood after every iteration."""
-
-    slope: np.ndarray
-    offset: np.ndarray
-    variance: np.ndarray
-    objective: tuple[float, ...]
-
-
-def training_directions(config: AcousticMapConfig) -> np.ndarray:
-    """(N, 3) unit vectors: rings of elevation, each turned against its neighbour by the golden section."""
+def training_directions(config: AcousticMapConfig, array: MicrophoneArray) -> np.ndarray:
+    """(N, 3) unit vectors in the head's base frame: rings of elevation, each turned against its neighbour by the golden section."""
     from scipy.stats import truncnorm
-    low, high = ((bound - config.elevation_mean_deg) / config.elevation_std_deg for bound in config.elevation_range_deg)
+    azimuth_range, elevation_range = config.ranges_deg(array)
+    low, high = ((bound - config.elevation_mean_deg) / config.elevation_std_deg for bound in elevation_range)
     quantiles = (np.arange(config.num_elevations) + 0.5) / config.num_elevations
     elevation = np.radians(config.elevation_mean_deg + config.elevation_std_deg * truncnorm.ppf(quantiles, low, high))
     turn = 0.6180339887 * np.arange(config.num_elevations)[:, None]
-    azimuth = 2 * np.pi * (np.arange(config.num_azimuths) + turn) / config.num_azimuths
+    share = ((np.arange(config.num_azimuths) + turn) / config.num_azimuths + 0.5) % 1.0   # from straight ahead
+    azimuth = np.radians(azimuth_range[0] + np.ptp(azimuth_range) * share)
     return direction_from_angles(azimuth, elevation[:, None]).reshape(-1, 3)
 
 
-def free_field_features(array: MicrophoneArray, directions: np.ndarray, front_end: AudioFrontEndConfig) -> np.ndarray:
-    """(N, K, G) noiseless features of plane waves from (N, 3) directions: a_i(f) = exp(j 2 pi f m_i . u / c), normalised."""
-    delays = -directions @ array.positions.T / _SPEED_OF_SOUND
-    steering = np.exp(-2j * np.pi * front_end.stft.frequencies[:, None] * delays[:, None])
-    return subband_vectors(relative_transfer(steering), front_end.subbands)
+def geometric_features(array: MicrophoneArray, directions: np.ndarray, front_end: AudioFrontEndConfig, model: str = '') -> np.ndarray:
+    """(N, K, G) noiseless features of plane waves from (N, 3) directions in the array frame."""
+    response = array_response(array, directions, front_end.stft.frequencies, model)
+    return subband_vectors(relative_transfer(response), front_end.subbands)
 
 
-def learn_pieces(directions: np.ndarray, num_pieces: int, thickness: float, iterations: int = 30) -> Pieces:
-    """EM for a Gaussian mixture over the (N, 3) directions, started by k-means; covariances get `thickness`^2 on the diagonal."""
-    posterior = np.eye(num_pieces)[_kmeans(directions, num_pieces)]
-    for _ in range(iterations):
-        mass = posterior.sum(axis=0) + 1e-9
-        center = posterior.T @ directions / mass[:, None]
-        difference = directions[:, None] - center
-        scatter = np.einsum('nr,nri,nrj->rij', posterior, difference, difference, optimize=True) / mass[:, None, None]
-        precision = np.linalg.inv(scatter + thickness ** 2 * np.eye(3))
-        precision = 0.5 * (precision + precision.swapaxes(1, 2))
-        pieces = Pieces(np.log(mass / mass.sum()), center, precision, np.linalg.slogdet(precision)[1])
-        posterior, _ = _normalised(pieces.log_joint(directions))
-    return pieces
+def learn_pieces(directions: np.ndarray, config: AcousticMapConfig) -> Pieces:
+    """The mixture over the (N, 3) directions that all sub-bands share."""
+    return fit_gllim(directions, np.zeros((len(directions), 0)), config.mixture).pieces
 
 
-def _kmeans(points: np.ndarray, count: int, iterations: int = 20) -> np.ndarray:
-    """(N,) index of the nearest of `count` centres, started from the farthest-point traversal: deterministic."""
-    chosen, distance = [0], np.sum((points - points[0]) ** 2, axis=1)
-    for _ in range(count - 1):
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.sum((points - points[chosen[-1]]) ** 2, axis=1))
-    centers = points[chosen]
-    for _ in range(iterations):
-        nearest = np.argmin(np.sum((points[:, None] - centers) ** 2, axis=2), axis=1)
-        member = np.eye(count)[nearest]
-        centers = np.where(member.sum(axis=0)[:, None] > 0, member.T @ points / np.maximum(member.sum(axis=0), 1)[:, None], centers)
-    return nearest
+def learn_map(array: MicrophoneArray, directions: np.ndarray, features: np.ndarray, config: AcousticMapConfig, front_end: AudioFrontEndConfig,
+              kind: str, source: str) -> AcousticMap:
+    """The map through features (N, K, G) at unit vectors (N, 3) in the array frame; NaN: a feature that was nowhere heard. Deterministic.
 
-
-def fit_affine_pieces(log_joint: np.ndarray, directions: np.ndarray, features: np.ndarray, noise_variance: float, ridge: float,
-                      iterations: int) -> AffinePieces:
-    """EM for slope, offset and variance of one sub-band, the mixture over directions held fixed.
-
-    log_joint: (N, R) from `Pieces.log_joint`; features: (N, G). Maximises
-    sum_n log sum_r pi_r N(u_n; nu_r, Om_r) exp E[log N(g_n + noise; L_r u_n + l_r, Sig_r)] - ridge / 2 sum_rd |L_rd|^2 / Sig_rd
-    with noise of variance `noise_variance`, which thereby is Sig's floor; the objective never decreases.
+    kind, source: what the map was learnt from, for its file.
     """
-    posterior, _ = _normalised(log_joint)
-    objective = []
-    for _ in range(iterations):
-        slope, offset, variance = _affine_step(posterior, directions, features, noise_variance, ridge)
-        log_density = _expected_log_density(directions, features, slope, offset, variance, noise_variance)
-        posterior, evidence = _normalised(log_joint + log_density)
-        objective.append(float(evidence.sum() - 0.5 * ridge * np.sum(slope ** 2 / variance[..., None])))
-    return AffinePieces(slope, offset, variance, tuple(objective))
+    pieces = learn_pieces(directions, config)
+    frequency_khz = 1e-3 * subband_mean(front_end.stft.frequencies, front_end.subbands)
+    noise = (config.feature_noise + config.feature_noise_per_khz * frequency_khz)[:, None]
+    noise = np.where(np.isnan(features).any(axis=0), _UNKNOWN, noise)
+    fitted = [fit_gllim(directions, values, config.regression, level, pieces) for values, level in zip(np.nan_to_num(features).swapaxes(0, 1), noise)]
+    return assemble_map(pieces, fitted, array, front_end, kind, source)
 
 
-def _affine_step(posterior, directions, features, noise_variance: float, ridge: float):
-    """M-step: weighted ridge regression of every piece, its residual variance plus the noise's."""
-    mass = posterior.sum(axis=0) + 1e-9
-    mean_u, mean_g = posterior.T @ directions / mass[:, None], posterior.T @ features / mass[:, None]
-    square_u = np.einsum('nr,ni,nj->rij', posterior, directions, directions, optimize=True)
-    scatter = square_u - mass[:, None, None] * mean_u[:, :, None] * mean_u[:, None] + ridge * np.eye(3)
-    cross = np.stack([(posterior * directions[:, i:i + 1]).T @ features for i in range(3)], axis=-1)
-    cross = cross - mass[:, None, None] * mean_g[:, :, None] * mean_u[:, None]
-    slope = np.linalg.solve(scatter, cross.transpose(0, 2, 1)).transpose(0, 2, 1)
-    offset = mean_g - np.einsum('rgi,ri->rg', slope, mean_u)
-    total = posterior.T @ features ** 2 - mass[:, None] * mean_g ** 2
-    residual = np.maximum(total - np.einsum('rgi,rgi->rg', slope, cross), 0.0)   # sum r e^2 + ridge |L|^2, by the normal equations
-    return slope, offset, residual / mass[:, None] + noise_variance
+def assemble_map(pieces: Pieces, fitted: list[Gllim], array: MicrophoneArray, front_end: AudioFrontEndConfig, kind: str, source: str) -> AcousticMap:
+    """One regression per sub-band over shared pieces, as a map."""
+    shared = {'log_weight': pieces.log_weight, 'center': pieces.center, 'center_precision': pieces.precision,
+              'center_log_det_precision': pieces.log_det_precision}
+    affine = {'slope': [f.slope for f in fitted], 'offset': [f.offset for f in fitted], 'variance': [f.marginal_variance for f in fitted]}
+    return AcousticMap(
+        **{name: np.repeat(value[None], len(fitted), axis=0) for name, value in shared.items()},
+        **{name: np.stack(values) for name, values in affine.items()}, log_range=np.full(fitted[0].offset.shape[1], np.log(2.0)),
+        sample_rate=front_end.stft.sample_rate, window=front_end.stft.window, hop=front_end.stft.hop, num_taps=front_end.transfer.num_taps,
+        subband_width=front_end.subbands.width, num_microphones=len(array.coordinates), geometry_hash=array.geometry_hash, kind=kind,
+        source=source)
 
 
-def _expected_log_density(directions, features, slope, offset, variance, noise_variance: float) -> np.ndarray:
-    """E[log N(g_n + noise; L_r u_n + l_r, Sig_r)]: (N, R), by products of matrices only."""
-    precision = 1 / variance
-    affine = np.concatenate([slope, offset[..., None]], axis=-1)
-    extended = np.concatenate([directions, np.ones((len(directions), 1))], axis=1)
-    gram = np.einsum('rg,rgi,rgj->rij', precision, affine, affine, optimize=True)
-    quadratic = (features ** 2) @ precision.T + np.einsum('ni,rij,nj->nr', extended, gram, extended, optimize=True)
-    for i in range(4):
-        quadratic -= 2 * extended[:, i:i + 1] * (features @ (precision * affine[..., i]).T)
-    return -0.5 * (quadratic + (noise_variance * precision + np.log(variance) + _LOG_TWO_PI).sum(axis=1))
+def geometric_examples(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig,
+                       model: str = '') -> tuple[np.ndarray, np.ndarray]:
+    """Directions (N, 3) in the array frame and features (N, K, G) from the geometry. model: see `array_response`.
 
-
-def _normalised(log_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Posterior (N, R) and log evidence (N,)."""
-    peak = log_values.max(axis=1, keepdims=True)
-    values = np.exp(log_values - peak)
-    total = values.sum(axis=1, keepdims=True)
-    return values / total, (peak + np.log(total))[:, 0]
-
-
-def learn_free_field_map(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig) -> AcousticMap:
-    """The map of an array in the free field, from its geometry alone; deterministic, a few seconds. Raises UserError for one microphone."""
+    Raises UserError for one microphone.
+    """
     if len(array.coordinates) < 2:
         raise UserError('an acoustic map needs at least 2 microphones: this head has one')
-    directions = training_directions(config)
-    features = free_field_features(array, directions, front_end)
-    pieces = learn_pieces(directions, config.num_pieces, config.thickness)
-    log_joint = pieces.log_joint(directions)
-    frequency_khz = 1e-3 * subband_mean(front_end.stft.frequencies, front_end.subbands)
-    noise = config.feature_noise + config.feature_noise_per_khz * frequency_khz
-    fitted = [fit_affine_pieces(log_joint, directions, features[:, k], level ** 2, config.ridge, config.iterations)
-              for k, level in enumerate(noise)]
-    shared = {name: np.repeat(value[None], len(noise), axis=0) for name, value in (
-        ('log_weight', pieces.log_weight), ('center', pieces.center), ('center_precision', pieces.precision),
-        ('center_log_det_precision', pieces.log_det_precision))}
-    return AcousticMap(
-        **shared, **{name: np.stack([getattr(f, name) for f in fitted]) for name in ('slope', 'offset', 'variance')},
-        log_range=np.full(features.shape[2], np.log(2.0)), sample_rate=front_end.stft.sample_rate, window=front_end.stft.window,
-        hop=front_end.stft.hop, num_taps=front_end.transfer.num_taps, subband_width=front_end.subbands.width,
-        num_microphones=len(array.coordinates), geometry_hash=array.geometry_hash)
+    directions = array.base_from_array.inverse().rotate(training_directions(config, array))
+    return directions, geometric_features(array, directions, front_end, model)
 
 
-def cached_free_field_map(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig) -> AcousticMap:
-    """`learn_free_field_map`, kept in the cache folder under a name made of geometry and configuration; a spoilt file is learnt anew."""
-    key = repr((array.geometry_hash, astuple(config), astuple(front_end.stft), astuple(front_end.transfer), astuple(front_end.subbands)))
+def measured_examples(array: MicrophoneArray, measured: MeasuredTransfer, config: AcousticMapConfig,
+                      front_end: AudioFrontEndConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The same from measured transfer functions, for directions between them: the map's `covers` knows no others. Raises UserError."""
+    angles = np.degrees(angles_from_direction(array.base_from_array.rotate(measured.directions)))
+    ranges = config.ranges_deg(array)
+    inside = np.logical_and.reduce([(low - _EDGE_DEG < angle) & (angle < high + _EDGE_DEG) for angle, (low, high) in zip(angles, ranges)])
+    count = int(inside.sum())
+    if count < 4:
+        raise UserError(f'{count} of {len(inside)} measured directions lie within azimuth {ranges[0]} and elevation {ranges[1]}: 4 are needed')
+    inside = MeasuredTransfer(measured.directions[inside], measured.transfer[inside])
+    dense = densified(inside, array, front_end.stft.frequencies, config.num_azimuths * config.num_elevations)
+    if len(dense.directions) < 10 * config.num_pieces:
+        raise UserError(f'{count} measured directions are too few or too far apart for {config.num_pieces} pieces')
+    return dense.directions, subband_vectors(dense.transfer, front_end.subbands)
+
+
+def learn_geometric_map(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig, model: str = '') -> AcousticMap:
+    """The map of an array from its geometry alone, a few seconds. Raises UserError for one microphone."""
+    examples = geometric_examples(array, config, front_end, model)
+    return learn_map(array, *examples, config, front_end, model or geometric_model(array), 'geometry')
+
+
+def head_map(array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig) -> AcousticMap:
+    """The map of a head: the file that its profile names, else learnt from the geometry and kept in the cache folder.
+
+    Raises UserError for a file that is absent, spoilt or another head's; a spoilt file of the cache is learnt anew.
+    """
+    if array.acoustic_map:
+        return checked_map(array.acoustic_map, array, front_end)
+    key = repr((replace(array, frame='', sample_rate=16000, position=(0.0, 0.0, 0.0)), astuple(config), astuple(front_end.stft),
+                astuple(front_end.transfer), astuple(front_end.subbands)))
     path = cache_directory() / f'acoustic_map_{hashlib.sha256(key.encode()).hexdigest()[:20]}.npz'
     if path.is_file():
         try:
-            acoustic_map = AcousticMap.load(path)
-            acoustic_map.check(array, front_end)
-            return acoustic_map
+            return checked_map(path, array, front_end)
         except UserError:
             path.unlink(missing_ok=True)
-    acoustic_map = learn_free_field_map(array, config, front_end)
+    acoustic_map = learn_geometric_map(array, config, front_end)
     partial = path.with_suffix(f'.{os.getpid()}.part')   # several nodes may learn at once
     acoustic_map.save(partial)
     partial.replace(path)
     return acoustic_map
+
+
+def checked_map(path, array: MicrophoneArray, front_end: AudioFrontEndConfig) -> AcousticMap:
+    """A map from a file that belongs to this array and front end. Raises UserError."""
+    acoustic_map = AcousticMap.load(path)
+    acoustic_map.check(array, front_end)
+    return acoustic_map
+
+

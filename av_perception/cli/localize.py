@@ -5,11 +5,15 @@
 
 RECORDING is a WAV or FLAC file with one channel per microphone, in the order of the head profile, or a recording folder, which names its
 head. Azimuth counts counter-clockwise (to the left) from straight ahead, elevation upward, both in degrees and in the head's base frame.
+
+A source's confidence is the share of its sound that comes from its direction as closely as it should. What is wrong with the sound (a dead or
+clipped channel, sound that fits no direction, ...) is printed and, with --json, listed under `problems`.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,38 +21,70 @@ import numpy as np
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
+_CHECKED_S = 60.0   # of sound for the check of the channels
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument('recording', type=Path, metavar='RECORDING', help='multichannel WAV or FLAC file, or a recording folder')
     parser.add_argument('--head', help='name or file of the head profile; a recording folder knows its own')
     parser.add_argument('--max-sources', type=int, default=1, metavar='N', help='at most so many sources (default 1)')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write sources and directions per 40 ms to this file')
+    parser.add_argument('--map', type=Path, metavar='FILE', help="acoustic map (default: the profile's, else learnt from the geometry)")
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write sources, directions per 40 ms and problems to this file')
     parser.add_argument('--plot', type=Path, metavar='FILE', help='draw the directions on a circle, seen from above (png, svg, pdf)')
 
 
 def run(options: argparse.Namespace) -> int:
     """Localise, print a table, write the files that were asked for."""
-    from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
-    from av_perception.audio.learning import AcousticMapConfig, cached_free_field_map
-    from av_perception.audio.localization import LocalizationConfig, extract_features, localize
-
     if options.max_sources < 1:
         raise UserError(f'--max-sources must be at least 1, not {options.max_sources}')
     check_writable(options.json)
     sound, array = _open(options.recording, options.head)
-    front_end = AudioFrontEndConfig(voice_activity=False)
-    stream = AudioFrontEnd(front_end, sound.num_channels, sound.sample_rate)
-    acoustic_map = cached_free_field_map(array, AcousticMapConfig(), front_end)
-    features = extract_features(stream, sound.read_audio, sound.num_samples, sound.sample_rate)
-    found = localize(features, acoustic_map, LocalizationConfig(max_sources=options.max_sources))
-    result = _result(found, array, sound.audio_start_s)
+    try:
+        result = _localize(sound, array, options)
+    except UserError as error:
+        if options.json:
+            write_json(options.json, {'sources': [], 'frames': [], 'fit': None, 'problems': [str(error)]})
+        raise
     _print_table(result['sources'])
+    for problem in result['problems']:
+        print(f'problem: {problem}', file=sys.stderr)
     if options.json:
         write_json(options.json, result)
     if options.plot:
         _plot(result, options.plot)
     return 0
+
+
+def _localize(sound, array, options: argparse.Namespace) -> dict:
+    """The result as written to JSON."""
+    from av_perception.audio.frontend import AudioFrontEnd, extract_features
+    from av_perception.audio.localization import LocalizationConfig, analysis_of, localize
+    from av_perception.audio.sound_problems import doubtful_fit, sound_problems
+
+    problems = sound_problems(sound.read_audio(0, round(_CHECKED_S * sound.sample_rate)), sound.sample_rate)
+    acoustic_map = _acoustic_map(array, options.map)
+    front_end = analysis_of(acoustic_map)
+    stream = AudioFrontEnd(front_end, sound.num_channels, sound.sample_rate)
+    features = extract_features(stream, sound.read_audio, sound.num_samples, sound.sample_rate)
+    try:
+        found = localize(features, acoustic_map, LocalizationConfig(max_sources=options.max_sources), array.base_from_array)
+    except UserError as error:
+        raise UserError('; '.join([str(error), *problems])) from error
+    problems += doubtful_fit(found)
+    return _result(found, sound.audio_start_s, problems)
+
+
+def _acoustic_map(array, path: Path | None):
+    from av_perception.audio.acoustic_map import AcousticMap
+    from av_perception.audio.learning import head_map
+    from av_perception.audio.localization import ANALYSIS, analysis_of, map_config
+    path = path or array.acoustic_map
+    if not path:
+        return head_map(array, map_config(array), ANALYSIS)
+    acoustic_map = AcousticMap.load(path)
+    acoustic_map.check(array, analysis_of(acoustic_map))
+    return acoustic_map
 
 
 def _open(path: Path, head_name: str | None):
@@ -71,17 +107,14 @@ def _open(path: Path, head_name: str | None):
     return sound, head.microphones
 
 
-def _result(found, array, start_s: float) -> dict:
+def _result(found, start_s: float, problems: list[str]) -> dict:
     """The figures as written to JSON: degrees, in the head's base frame."""
     def angles(entry) -> dict:
-        from av_perception.geometry import angles_from_direction, direction_from_angles
-        turned = array.base_from_array.rotate(direction_from_angles(entry.azimuth, entry.elevation))
-        azimuth, elevation = np.degrees(angles_from_direction(turned))
-        return {'azimuth_deg': round(float(azimuth), 2), 'elevation_deg': round(float(elevation), 2)}
+        return {'azimuth_deg': round(float(np.degrees(entry.azimuth)), 2), 'elevation_deg': round(float(np.degrees(entry.elevation)), 2)}
 
     sources = [{**angles(s), 'confidence': round(s.confidence, 3), 'share_of_time': round(s.share_of_time, 3)} for s in found.sources]
     frames = [{'time': round(start_s + 1e-9 * f.stamp_ns, 3), **angles(f), 'source': f.source} for f in found.frames]
-    return {'sources': sources, 'frames': frames}
+    return {'sources': sources, 'frames': frames, 'fit': round(found.fit, 3), 'problems': problems}
 
 
 def _print_table(sources: list[dict]) -> None:

@@ -22,7 +22,7 @@ VERBS = {
     'track': 'run the tracker offline on a recording folder, without ROS',
     'evaluate': 'figures of merit of tracks against the truth',
     'evaluate mot': 'track the detections of a MOT-challenge file and score them against its truth',
-    'calibrate': 'learn the acoustic map of a head',
+    'calibrate': 'learn the acoustic map of a head, calibrate its cameras and microphones',
     'benchmark': 'measure speed and accuracy',
     'doctor': 'check sound card, cameras, models and the running graph; says what to do',
 }

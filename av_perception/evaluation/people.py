@@ -10,6 +10,7 @@ from av_perception.evaluation.overlay import PersonDrawing, draw_overlay
 from av_perception.heads import CameraGeometry
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns
+from av_perception.vision.rectification import rectifiers_of
 
 HEAD_HALF_SIZE_M = (0.09, 0.12)
 NEAREST_DEPTH_M = 0.1
@@ -41,9 +42,11 @@ def write_overlay(recording: Recording, frames: list[tuple[TrackFrame, SpeakingF
     camera, by_stamp = recording.head.camera, {frame.stamp_ns: (frame, speaking) for frame, speaking in frames}
     if not recording.num_frames:
         return
+    rectifier, _ = rectifiers_of(camera)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), recording.frame_rate, (camera.width, camera.height))
     for index, _, left, _ in recording.images():
         moment = by_stamp.get(origin_ns + image_stamp_ns(recording, index))
-        writer.write(left if moment is None else draw_overlay(left, people_to_draw(*moment, camera)))
+        image = rectifier.rectify(left)
+        writer.write(image if moment is None else draw_overlay(image, people_to_draw(*moment, camera)))
         progress((index + 1) / recording.num_frames)
     writer.release()

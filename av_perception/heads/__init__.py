@@ -1,5 +1,5 @@
 """Sensor geometry of a head: microphones, cameras and their frames."""
 
-from av_perception.heads.profile import CameraGeometry, HeadProfile, MicrophoneArray, load_head
+from av_perception.heads.profile import CameraGeometry, HeadProfile, MicrophoneArray, RigidSphere, load_head
 
-__all__ = ['CameraGeometry', 'HeadProfile', 'MicrophoneArray', 'load_head']
+__all__ = ['CameraGeometry', 'HeadProfile', 'MicrophoneArray', 'RigidSphere', 'load_head']

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from av_perception.config import config_from_mapping, read_yaml
+from av_perception.errors import UserError
 from av_perception.geometry import BODY_FROM_OPTICAL, RigidTransform
+from av_perception.heads.calibration import CameraCalibration, rectified_geometry
 from av_perception.paths import resolve_resource
 
 Vector3 = tuple[float, float, float]
@@ -17,10 +20,24 @@ CLOSEST_MICROPHONES = 1e-4   # [m]; what is nearer has the same place in `geomet
 
 
 @dataclass(frozen=True)
+class RigidSphere:
+    """A sphere that stands for the head in the sound field: radius and center [m], in the array frame."""
+
+    radius: float
+    center: Vector3 = (0.0, 0.0, 0.0)
+
+    def __post_init__(self):
+        _require_finite(self, 'radius', 'center')
+        if not 0.01 <= self.radius <= 0.5:
+            raise ValueError(f'the radius of a sphere must lie in 0.01..0.5 m, not {self.radius}')
+
+
+@dataclass(frozen=True)
 class MicrophoneArray:
     """The array: `coordinates` [m] in the array's own frame, one row per channel and in channel order.
 
-    position [m] and orientation_rpy_deg place the array frame in the head's base frame.
+    position [m] and orientation_rpy_deg place the array frame in the head's base frame. sphere: the head that shadows the microphones (none:
+    free field). acoustic_map: a file made by `av-perception calibrate acoustic`, beside the profile; it takes the place of the geometry.
     """
 
     coordinates: tuple[Vector3, ...]
@@ -28,6 +45,8 @@ class MicrophoneArray:
     position: Vector3 = (0.0, 0.0, 0.0)
     orientation_rpy_deg: Vector3 = (0.0, 0.0, 0.0)
     sample_rate: int = 16000
+    sphere: RigidSphere | None = None
+    acoustic_map: str = ''
 
     def __post_init__(self):
         if not 1 <= len(self.coordinates) <= 16:
@@ -38,6 +57,10 @@ class MicrophoneArray:
         distances = np.linalg.norm(self.positions[:, None] - self.positions, axis=2)
         for first, second in np.argwhere(np.triu(distances < CLOSEST_MICROPHONES, 1)):
             raise ValueError(f'coordinates: the microphones of channels {first} and {second} are at the same place')
+        if self.sphere:
+            depth = self.sphere.radius - np.linalg.norm(self.positions - np.array(self.sphere.center), axis=1)
+            for channel in np.flatnonzero(depth > 0.2 * self.sphere.radius):
+                raise ValueError(f'the microphone of channel {channel} lies {depth[channel]:.3f} m inside the sphere')
 
     @cached_property
     def positions(self) -> np.ndarray:
@@ -59,6 +82,8 @@ class MicrophoneArray:
 class CameraGeometry:
     """A rectified camera or stereo pair. focal, center [px]; baseline [m] to the right camera, 0 with one camera.
 
+    calibration: the camera_info YAML files of the camera, or of left and right; the images are then raw and rectified by them. In a head
+    profile they stand in place of width, height, focal, center and baseline, with paths relative to the profile's folder.
     position [m] and orientation_rpy_deg place the left camera's body frame (x forward, y left, z up) in the head's base frame.
     """
 
@@ -71,6 +96,7 @@ class CameraGeometry:
     position: Vector3 = (0.0, 0.0, 0.0)
     orientation_rpy_deg: Vector3 = (0.0, 0.0, 0.0)
     frame_rate: float = 25.0
+    calibration: tuple[str, ...] = ()
 
     def __post_init__(self):
         if min(self.width, self.height) < 16:
@@ -121,9 +147,32 @@ class HeadProfile:
 
 
 def load_head(name_or_path: str) -> HeadProfile:
-    """A shipped profile by name (`simulated`) or a YAML file by path. Raises UserError."""
+    """A shipped profile by name (`simulated`) or a YAML file by path; its acoustic map's path becomes absolute. Raises UserError."""
     path = resolve_resource(name_or_path, 'heads')
-    return config_from_mapping(HeadProfile, read_yaml(path), f'head profile {path}')
+    where = f'head profile {path}'
+    head = config_from_mapping(HeadProfile, _with_calibration(read_yaml(path), path.parent, where), where)
+    if head.microphones is None or not head.microphones.acoustic_map:
+        return head
+    return replace(head, microphones=replace(head.microphones, acoustic_map=str(path.parent / head.microphones.acoustic_map)))
+
+
+def _with_calibration(mapping: dict, folder: Path, where: str) -> dict:
+    """The profile with what its camera's calibration files say of the rectified images filled in."""
+    camera = mapping.get('camera')
+    if not isinstance(camera, dict) or not camera.get('calibration'):
+        return mapping
+    names = camera['calibration']
+    if not isinstance(names, list) or not 1 <= len(names) <= 2 or not all(isinstance(name, str) for name in names):
+        raise UserError(f'{where}: camera.calibration must list the camera_info files of the left and, with two cameras, of the right one')
+    files = [str((folder / name).resolve()) for name in names]
+    try:
+        known = rectified_geometry(tuple(CameraCalibration.read(file) for file in files))
+    except ValueError as error:
+        raise UserError(f'{where}: {error}') from error
+    twice = [name for name in known if name in camera]
+    if twice:
+        raise UserError(f'{where}: camera.{twice[0]} and camera.calibration both say it: remove camera.{twice[0]}')
+    return {**mapping, 'camera': {**camera, **known, 'calibration': files}}
 
 
 def _require_finite(config, *names: str) -> None:

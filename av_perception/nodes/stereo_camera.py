@@ -1,4 +1,5 @@
-"""Node `stereo_camera`: rectified image pairs from two devices, video files or a simulated scene, on `left/...` and `right/...`."""
+"""Node `stereo_camera`: image pairs of one or two devices, video files or a simulated scene, as they come, with their calibration, on
+`left/...` and `right/...`."""
 
 from __future__ import annotations
 
@@ -9,10 +10,11 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from av_perception.errors import UserError
 from av_perception.heads import load_head
+from av_perception.heads.calibration import CameraCalibration
 from av_perception.recording.timing import image_stamp_ns
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
-from av_perception.ros.conversions import camera_info, image_to_msg, time_from_ns, transform_to_msg
+from av_perception.ros.conversions import camera_info_to_msg, image_to_msg, time_from_ns, transform_to_msg
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD, PLAYBACK, open_recording, start_ns
@@ -29,6 +31,7 @@ class StereoCameraNode(PerceptionNode):
         Parameter('source', 'device', 'Where the images come from.', choices=('device', 'file', 'simulated')),
         Parameter('left', '', 'Left camera or only one: a device number or path with source device, a video file with source file.'),
         Parameter('right', '', 'Right camera, likewise; empty with one camera.'),
+        Parameter('side_by_side', False, 'The left device or file gives both images, the left one in its left half.'),
         Parameter('latency_ms', 0.0, 'Time from exposure to delivery of an image by the device, in milliseconds.', 0.0, 1000.0),
         *PLAYBACK,
     )
@@ -41,7 +44,7 @@ class StereoCameraNode(PerceptionNode):
         sides = ('left', 'right') if self._source.has_right else ('left',)
         self._images = [self.publisher(Image, f'{side}/image_raw', qos.IMAGES_OUT) for side in sides]
         self._infos = [self.publisher(CameraInfo, f'{side}/camera_info', qos.IMAGES_OUT) for side in sides]
-        self._info_messages = [camera_info(self._head.camera, 0, right=side == 'right') for side in sides]
+        self._info_messages = [camera_info_to_msg(self._calibration(side), 0, self._head.camera.frame) for side in sides]
         self._static = TransformBroadcaster(self, static=True)
         self._pacer = None
 
@@ -68,12 +71,18 @@ class StereoCameraNode(PerceptionNode):
         if isinstance(getattr(self, '_source', None), VideoCaptures):
             self._source.close()
 
+    def _calibration(self, side: str) -> CameraCalibration:
+        """The raw camera's, from the head profile's files; without files the images come rectified."""
+        camera, right = self._head.camera, side == 'right'
+        files = camera.calibration[right:right + 1]
+        return CameraCalibration.read(files[0]) if files else CameraCalibration.rectified(camera, right)
+
     def _open_source(self):
         source, camera = self.value('source'), self._head.camera
         if source == 'device':
-            return CameraDevices(self.value('left') or '0', self.value('right'), camera)
+            return CameraDevices(self.value('left') or '0', self.value('right'), camera, self.value('side_by_side'))
         if source == 'file' and self.value('left'):
-            return VideoFiles(self.value('left'), self.value('right'), camera)
+            return VideoFiles(self.value('left'), self.value('right'), camera, self.value('side_by_side'))
         recording = open_recording(self)
         if recording.num_frames == 0:
             raise UserError('the recording has no images: leave stereo_camera out or choose another recording')
@@ -97,6 +106,8 @@ class StereoCameraNode(PerceptionNode):
         for info, message in zip(self._infos, self._info_messages):
             message.header.stamp = time_from_ns(stamp_ns)
             info.publish(message)
+        if isinstance(self._source, VideoCaptures):
+            self.diagnostics.absorb('camera', {f'images {name}': number for name, number in self._source.counters.items()})
 
     def _finish(self) -> None:
         self.get_logger().info('the recording has ended')

@@ -8,7 +8,7 @@ from av_perception_msgs.msg import AudioFeatures, TrackArray, VisualFeatures
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.frontend import AudioFrontEndConfig
-from av_perception.audio.learning import AcousticMapConfig, cached_free_field_map
+from av_perception.audio.learning import AcousticMapConfig, checked_map, head_map
 from av_perception.data import LifeState, TrackFrame
 from av_perception.geometry import RigidTransform
 from av_perception.heads import load_head
@@ -56,10 +56,8 @@ class TrackerNode(PerceptionNode):
         if not head.can_hear_directions:
             return None
         if not self.value('acoustic_map'):
-            return cached_free_field_map(head.microphones, AcousticMapConfig(), AudioFrontEndConfig())
-        acoustic_map = AcousticMap.load(self.value('acoustic_map'))
-        acoustic_map.check(head.microphones, AudioFrontEndConfig())
-        return acoustic_map
+            return head_map(head.microphones, AcousticMapConfig(), AudioFrontEndConfig())
+        return checked_map(self.value('acoustic_map'), head.microphones, AudioFrontEndConfig())
 
     def _on_visual(self, message: VisualFeatures) -> None:
         self._assembler.push_visual(visual_features_from_msg(message), self._now_ns())

@@ -13,12 +13,13 @@ from av_perception.evaluation.overlay import draw_overlay
 from av_perception.evaluation.people import people_to_draw
 from av_perception.heads import load_head
 from av_perception.ros import qos
-from av_perception.ros.compat import ExactStampPairs
+from av_perception.ros.compat import make_stamp_pairs
 from av_perception.ros.conversions import image_from_msg, image_to_msg, ns_from_time, speaking_frame_from_msg, track_frame_from_msg
 from av_perception.ros.markers import people_markers
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
+from av_perception.vision.rectification import rectifiers_of
 
 WATCH_PERIOD_S = 0.5
 IMAGES_KEPT = 15   # 0.6 s at 25 Hz: longer than an image needs through the graph
@@ -36,6 +37,7 @@ class VisualizerNode(PerceptionNode):
 
     def configure(self) -> None:
         self._camera = load_head(self.value('head')).camera
+        self._rectify = rectifiers_of(self._camera)[0].rectify if self._camera else None
         self._markers = self.publisher(MarkerArray, 'markers', qos.FEATURES)
         self._draws = self.value('overlay') and self._camera is not None
         self._overlay = self.publisher(Image, 'overlay/image_raw', qos.IMAGES_OUT) if self._draws else None
@@ -43,7 +45,7 @@ class VisualizerNode(PerceptionNode):
         self._listens = False
 
     def activate(self) -> None:
-        pairs = ExactStampPairs(self._show, lambda: self.diagnostics.count('tracks without speaking status'))
+        pairs = make_stamp_pairs(self._show, lambda: self.diagnostics.count('tracks without speaking status'))
         self.subscribe(TrackArray, 'tracks', pairs.first, qos.FEATURES)
         self.subscribe(SpeakingStatusArray, 'speaking_status', pairs.second, qos.FEATURES)
         if self._draws:
@@ -68,7 +70,7 @@ class VisualizerNode(PerceptionNode):
         self._markers.publish(people_markers(frame, speaking, tracks.header.frame_id))
         image = self._images.pop(frame.stamp_ns, None)
         if image is not None:
-            drawn = draw_overlay(image_from_msg(image), people_to_draw(frame, speaking, self._camera))
+            drawn = draw_overlay(self._rectify(image_from_msg(image)), people_to_draw(frame, speaking, self._camera))
             self._overlay.publish(image_to_msg(drawn, frame.stamp_ns, image.header.frame_id))
 
 

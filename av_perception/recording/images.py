@@ -14,7 +14,7 @@ MISCOUNTED = 5   # images that a video may end earlier than its header says: the
 
 
 class ImageSequence:
-    """Images of one camera in order. `length` images of `size` (width, height) pixels."""
+    """Images of one camera in order. `length` images of `size` (width, height) pixels; claimed_length: what a video's header says."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -26,7 +26,13 @@ class ImageSequence:
             self._files = None
             self.length, width, height = _probe_video(path)
         self.is_video = self._files is None
+        self.claimed_length = self.length
         self.size = (width, height)
+
+    def count_decodable(self) -> None:
+        """Set `length` to the images that can be decoded, whatever the video's header claims: takes about as long as reading them."""
+        if self.is_video:
+            self.length = _count_frames(self.path)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """(height, width, 3) uint8 BGR images. Raises UserError at an image that cannot be decoded or has another size."""
@@ -101,6 +107,14 @@ def _probe_video(path: Path) -> tuple[int, int, int]:
     if length <= 0 or not readable:
         raise UserError(f'{path} is not a readable video (cut short, or of an unknown format): make it again or give a folder of images')
     return length, image.shape[1], image.shape[0]
+
+
+def _count_frames(path: Path) -> int:
+    capture, count = cv2.VideoCapture(str(path)), 0
+    while capture.grab():
+        count += 1
+    capture.release()
+    return count
 
 
 def _decode_video(path: Path, length: int) -> Iterator[np.ndarray]:

@@ -226,5 +226,19 @@ def _check_images(folder: Path, info: RecordingInfo, head: HeadProfile, left: Im
         if images.size != (head.camera.width, head.camera.height):
             raise UserError(f'{images.path} has {images.size[0]}x{images.size[1]} images, the head profile {head.name} says '
                             f'{head.camera.width}x{head.camera.height}')
-    if right is not None and abs(right.length - left.length) > (MISCOUNTED if left.is_video and right.is_video else 0):
-        raise UserError(f'{folder}: {left.length} left images but {right.length} right ones')
+    if right is not None:
+        _check_pair(folder, left, right)
+
+
+def _check_pair(folder: Path, left: ImageSequence, right: ImageSequence) -> None:
+    """Refuse sides of different length. The counts in the headers of videos are often estimates: where they disagree, decoding decides."""
+    allowed = MISCOUNTED if left.is_video and right.is_video else 0
+    if abs(right.length - left.length) <= allowed:
+        return
+    for images in (left, right):
+        images.count_decodable()
+    if abs(right.length - left.length) > allowed:
+        shorter = min((left, right), key=lambda images: images.length)
+        reason = (f'; {shorter.path.name} is cut short, its header says {shorter.claimed_length}'
+                  if shorter.claimed_length - shorter.length > MISCOUNTED else '')
+        raise UserError(f'{folder}: {left.length} left images but {right.length} right ones{reason}')

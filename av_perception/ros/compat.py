@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections import OrderedDict
 
 from tf2_msgs.msg import TFMessage
@@ -10,15 +11,16 @@ from av_perception.ros import qos
 from av_perception.ros.conversions import ns_from_time
 
 
-class ExactStampPairs:
-    """Pairs messages of two topics whose stamps are equal, like message_filters.TimeSynchronizer.
+class StampPairs:
+    """Pairs messages of two topics by stamp, like message_filters' TimeSynchronizer and ApproximateTimeSynchronizer.
 
     Feed it through `first(message)` and `second(message)`; `on_pair(first, second)` is called for each pair in order of completion, and
-    `on_drop()` for every message whose partner never came (more than `depth` newer ones waited behind it).
+    `on_drop()` for every message whose partner never came (more than `depth` newer ones waited behind it, or a newer one was paired).
+    tolerance_s: how far the stamps of a pair may be apart; of several partners the nearest is taken. 0 asks for equal stamps.
     """
 
-    def __init__(self, on_pair, on_drop, depth: int = 5):
-        self._on_pair, self._on_drop, self._depth = on_pair, on_drop, depth
+    def __init__(self, on_pair, on_drop, tolerance_s: float = 0.0, depth: int = 5):
+        self._on_pair, self._on_drop, self._tolerance_ns, self._depth = on_pair, on_drop, round(1e9 * tolerance_s), depth
         self._waiting: tuple[OrderedDict, OrderedDict] = (OrderedDict(), OrderedDict())
 
     def first(self, message) -> None:
@@ -31,7 +33,7 @@ class ExactStampPairs:
 
     def _add(self, side: int, message) -> None:
         stamp = ns_from_time(message.header.stamp)
-        partner = self._waiting[1 - side].pop(stamp, None)
+        partner = self._partner(1 - side, stamp)
         if partner is not None:
             self._on_pair(*((message, partner) if side == 0 else (partner, message)))
             return
@@ -39,6 +41,58 @@ class ExactStampPairs:
         if len(self._waiting[side]) > self._depth:
             self._waiting[side].popitem(last=False)
             self._on_drop()
+
+    def _partner(self, side: int, stamp: int):
+        """Take out the nearest waiting message within the tolerance, and those before it, which are too late."""
+        waiting = self._waiting[side]
+        if not self._tolerance_ns:
+            return waiting.pop(stamp, None)
+        nearest = min(waiting, key=lambda other: abs(other - stamp), default=None)
+        if nearest is None or abs(nearest - stamp) > self._tolerance_ns:
+            return None
+        for other in [other for other in waiting if other < nearest]:
+            del waiting[other]
+            self._on_drop()
+        return waiting.pop(nearest)
+
+
+class FilterPairs:
+    """The same by message_filters, where a ROS distribution has it. It says nothing of what it drops: that is counted from outside."""
+
+    def __init__(self, on_pair, on_drop, tolerance_s: float = 0.0, depth: int = 5):
+        import message_filters
+        self._on_pair, self._on_drop = on_pair, on_drop
+        self._open = 0   # received, and neither paired nor known to be dropped
+        self._filters = message_filters.SimpleFilter(), message_filters.SimpleFilter()
+        self._sync = (message_filters.ApproximateTimeSynchronizer(self._filters, depth, tolerance_s) if tolerance_s else
+                      message_filters.TimeSynchronizer(self._filters, depth))
+        self._sync.registerCallback(self._pair)
+
+    def first(self, message) -> None:
+        """A message of the first topic."""
+        self._add(0, message)
+
+    def second(self, message) -> None:
+        """A message of the second topic."""
+        self._add(1, message)
+
+    def _add(self, side: int, message) -> None:
+        self._open += 1
+        self._filters[side].signalMessage(message)
+        waiting = sum(len(queue) for queue in self._sync.queues)
+        for _ in range(self._open - waiting):
+            self._on_drop()
+        self._open = waiting
+
+    def _pair(self, first, second) -> None:
+        self._open -= 2
+        self._on_pair(first, second)
+
+
+def make_stamp_pairs(on_pair, on_drop, tolerance_s: float = 0.0):
+    """FilterPairs where message_filters is installed, else StampPairs."""
+    kind = StampPairs if importlib.util.find_spec('message_filters') is None else FilterPairs
+    return kind(on_pair, on_drop, tolerance_s)
 
 
 class TransformBroadcaster:

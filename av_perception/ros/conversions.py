@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import array
 
+import cv2
 import numpy as np
 from av_perception_msgs import msg as av
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, TransformStamped, Vector3
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from av_perception.data import (
@@ -16,9 +17,11 @@ from av_perception.data import (
 )
 from av_perception.errors import UserError
 from av_perception.geometry import RigidTransform
-from av_perception.heads import CameraGeometry
+from av_perception.heads.calibration import CameraCalibration
 
 CHANNELS_OF_ENCODING = {'bgr8': 3, 'rgb8': 3, 'mono8': 1, 'bgra8': 4, 'rgba8': 4}
+
+JPEG_START, JPEG_END, JPEG_TAIL = b'\xff\xd8', b'\xff\xd9', 64   # some encoders fill up the end
 
 
 def time_from_ns(stamp_ns: int) -> Time:
@@ -84,13 +87,30 @@ def image_from_msg(message: Image) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(image[..., :3], (*image.shape[:2], 3)))
 
 
-def camera_info(camera: CameraGeometry, stamp_ns: int, right: bool) -> CameraInfo:
-    """The rectified left or right camera of a head profile as sensor_msgs/CameraInfo (P carries -fx * baseline at the right)."""
-    (fx, fy), (cx, cy) = camera.focal, camera.center
-    shift = -fx * camera.baseline if right else 0.0
-    return CameraInfo(header=header(stamp_ns, camera.frame), width=camera.width, height=camera.height, distortion_model='plumb_bob',
-                      d=typed_array('d', np.zeros(5)), k=np.array([fx, 0, cx, 0, fy, cy, 0, 0, 1], float), r=np.eye(3).ravel(),
-                      p=np.array([fx, 0, cx, shift, 0, fy, cy, 0, 0, 0, 1, 0], float))
+def image_from_compressed_msg(message: CompressedImage) -> np.ndarray:
+    """Message -> (H, W, 3) uint8 BGR. Raises ValueError for data that is cut short or no image."""
+    data = np.frombuffer(message.data, np.uint8)
+    # A JPEG without its end still decodes, grey from where it was torn.
+    if data[:2].tobytes() == JPEG_START and JPEG_END not in data[-JPEG_TAIL:].tobytes():
+        raise ValueError(f'the JPEG image is torn after {data.size} bytes')
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None:
+        raise ValueError(f"{data.size} bytes of format '{message.format}' are no image")
+    return image
+
+
+def camera_info_to_msg(calibration: CameraCalibration, stamp_ns: int, frame_id: str) -> CameraInfo:
+    """CameraCalibration -> message."""
+    return CameraInfo(header=header(stamp_ns, frame_id), width=calibration.width, height=calibration.height,
+                      distortion_model=calibration.distortion_model, d=typed_array('d', calibration.distortion), k=calibration.matrix.ravel(),
+                      r=calibration.rectification.ravel(), p=calibration.projection.ravel())
+
+
+def calibration_from_msg(message: CameraInfo) -> CameraCalibration:
+    """Message -> CameraCalibration. Raises ValueError for a camera that is not calibrated."""
+    model = message.distortion_model or 'plumb_bob'   # drivers of rectified cameras may leave it out
+    return CameraCalibration(message.width, message.height, np.array(message.k, float).reshape(3, 3), np.array(message.d, float), model,
+                             np.array(message.r, float).reshape(3, 3), np.array(message.p, float).reshape(3, 4))
 
 
 def transform_to_msg(parent_from_child: RigidTransform, parent: str, child: str, stamp_ns: int) -> TransformStamped:

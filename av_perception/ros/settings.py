@@ -10,6 +10,8 @@ from av_perception.ros.parameters import Parameter
 from av_perception.tracking.diarisation import SpeakingConfig
 from av_perception.tracking.frame_assembler import FrameAssemblerConfig
 from av_perception.tracking.tracker import TrackerConfig
+from av_perception.vision.face_detector import DETECTORS
+from av_perception.vision.face_embedding import KINDS
 from av_perception.vision.frontend import VisualFrontEndConfig
 
 _SPEAKING, _TRACKER, _ASSEMBLER, _VISION = SpeakingConfig(), TrackerConfig(), FrameAssemblerConfig(), VisualFrontEndConfig()
@@ -33,11 +35,19 @@ TRACKER_PARAMETERS = (
     Parameter('visual_timeout', _ASSEMBLER.visual_timeout_s, 'Without images for this long, the tracker goes on with sound alone, in seconds.', 0.05, 10.0),
 )
 VISION_PARAMETERS = (
-    Parameter('detector', _VISION.detector.kind, 'Face detector.', choices=('centerface', 'yunet')),
-    Parameter('detector_model', _VISION.detector.model_file, 'ONNX file of the detector; empty takes the one that a package ships (CenterFace only).'),
-    Parameter('detector_width', _VISION.detector.input_size[0], 'Width the image is scaled to for detection: smaller is faster and misses small faces.', 96, 1920),
+    Parameter('detector', _VISION.detector.kind, 'Face detector.', choices=DETECTORS),
+    Parameter('detector_model', _VISION.detector.model_file,
+              'Model file of the detector; empty takes the one that a package ships (CenterFace and BlazeFace).'),
+    Parameter('detector_width', _VISION.detector.input_size[0],
+              'Width the image is scaled to for detection: smaller is faster and misses small faces. BlazeFace has its own.', 96, 1920),
     Parameter('detector_height', _VISION.detector.input_size[1], 'Height the image is scaled to for detection.', 96, 1088),
-    Parameter('detector_score', _VISION.detector.score_threshold, 'Score below which a detection is dropped.', 0.05, 0.99),
+    Parameter('detector_score', _VISION.detector.score_threshold, "Score below which a detection is dropped; 0 takes the detector's own.", 0.0, 0.99),
+    Parameter('embedding', _VISION.embedder.kind,
+              'How faces are described to tell people apart: auto takes what is there, the named file or the package of dlib.', choices=KINDS),
+    Parameter('embedding_model', _VISION.embedder.model_file,
+              "Model file for embedding onnx (112x112 pixels, aligned as ArcFace's); empty for the one that a package ships (dlib)."),
+    Parameter('disparity_floor', _VISION.matching.disparity_floor_px,
+              'Standard deviation of the disparity without image noise, in pixels: the epipolar error that the calibration reports.', 0.01, 2.0),
     Parameter('head_depth_offset', _VISION.triangulation.head_depth_offset_m,
               'From the visible face to the centre of the head along the ray, in metres.', 0.0, 0.2),
 )
@@ -73,6 +83,8 @@ def vision_config(value) -> VisualFrontEndConfig:
         _VISION,
         detector=replace(_VISION.detector, kind=value('detector'), model_file=value('detector_model'), score_threshold=value('detector_score'),
                          input_size=(value('detector_width'), value('detector_height'))),
+        embedder=replace(_VISION.embedder, kind=value('embedding'), model_file=value('embedding_model')),
+        matching=replace(_VISION.matching, disparity_floor_px=value('disparity_floor')),
         triangulation=replace(_VISION.triangulation, head_depth_offset_m=value('head_depth_offset'))))
 
 

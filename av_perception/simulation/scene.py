@@ -166,10 +166,13 @@ class Scene:
             raise UserError(str(error)) from error
 
     def load_head(self) -> HeadProfile:
-        """The head profile. Raises UserError when it lacks microphones or a talker lacks the photograph that its camera needs."""
+        """The head profile. Raises UserError when it lacks microphones, its camera's images are raw, which are not drawn, or a talker lacks
+        the photograph that the camera needs."""
         head = load_head(self.head)
         if head.microphones is None:
             raise UserError(f'the head profile {head.name} has no microphones: a scene needs them')
+        if head.camera is not None and head.camera.calibration:
+            raise UserError(f'the head profile {head.name} has raw cameras: for a scene, give focal, center and baseline in place of calibration')
         for talker in self.talkers:
             if head.camera is not None and not (talker.photo or talker.clip):
                 raise UserError(f'talker {talker.id} needs a photo or a clip: the head {head.name} has a camera')

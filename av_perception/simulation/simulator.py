@@ -114,9 +114,10 @@ class _Images:
         return self._renderer.render(index, people, face_surfaces(self._optical_from_base.apply(positions)))
 
 
-def face_surfaces(centers: np.ndarray) -> np.ndarray:
-    """(people, 3) points [m] where the camera's rays to the head centres meet the faces: what a camera can see of a head lies before its centre."""
-    return centers * (1.0 - FACE_DEPTH_M / np.linalg.norm(centers, axis=-1, keepdims=True))
+def face_surfaces(centers: np.ndarray, depth_m: float | np.ndarray = FACE_DEPTH_M) -> np.ndarray:
+    """(people, 3) points [m] where the camera's rays to the head centres meet the faces, depth_m, one for all or (people,), before the
+    centres: that is what a camera can see of a head."""
+    return centers * (1.0 - np.expand_dims(depth_m, -1) / np.linalg.norm(centers, axis=-1, keepdims=True))
 
 
 def _distance_to_wall(camera: np.ndarray, axis: np.ndarray, size: np.ndarray) -> float:

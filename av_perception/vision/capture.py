@@ -13,17 +13,24 @@ from av_perception.heads import CameraGeometry
 class VideoCaptures:
     """One or two OpenCV captures that are read together, open from construction until `close`, and again after `open`.
 
-    Raises UserError when one cannot be read or its image size is not the profile's.
+    side_by_side: one capture whose images hold the left camera's in their left half and the right one's in their right half.
+    counters: 'undecodable', images (pairs) that did not decode; 'missed', those that a device left out or delivered too late.
+    Raises UserError when a capture cannot be read or its image size is not the profile's.
     """
 
     kind = advice = ''
 
-    def __init__(self, left: str, right: str, camera: CameraGeometry):
+    def __init__(self, left: str, right: str, camera: CameraGeometry, side_by_side: bool = False):
+        if side_by_side and right:
+            raise UserError(f"side by side, one {self.kind} gives both images: leave 'right' empty")
         self._camera, self._names = camera, [name for name in (left, right) if name]
+        self._side_by_side = side_by_side
+        self._width = camera.width * (2 if side_by_side else 1)
+        self.counters = {'undecodable': 0, 'missed': 0}
         self._lock = threading.Lock()   # a capture must not be released while another thread reads it
         self._captures: list[cv2.VideoCapture] = []
         self.open()
-        self.has_right = len(self._captures) == 2
+        self.has_right = side_by_side or len(self._captures) == 2
         self.frame_rate = self._captures[0].get(cv2.CAP_PROP_FPS) or camera.frame_rate
 
     def open(self) -> None:
@@ -60,8 +67,16 @@ class VideoCaptures:
                 grabbed_ns = now_ns()   # before decoding, which takes its time
                 frames = [capture.retrieve() for capture in captures]
             if all(decoded for decoded, _ in frames):
-                yield index, grabbed_ns, frames[0][1], frames[1][1] if self.has_right else None
+                yield index, grabbed_ns, *self._sides([image for _, image in frames])
+            else:
+                self.counters['undecodable'] += 1
             index += 1
+
+    def _sides(self, images: list) -> tuple:
+        """(left, right or None) of what the captures gave."""
+        if self._side_by_side:
+            return images[0][:, :self._camera.width], images[0][:, self._camera.width:]
+        return images[0], images[1] if self.has_right else None
 
     def _open(self, name: str, opened: list) -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)   # its pages about absent devices hide our one line
@@ -71,9 +86,9 @@ class VideoCaptures:
         readable, image = capture.read() if capture.isOpened() else (False, None)
         if not readable:
             raise UserError(f"cannot read the {self.kind} '{name}': {self.advice}")
-        if image.shape[:2] != (self._camera.height, self._camera.width):
+        if image.shape[:2] != (self._camera.height, self._width):
             raise UserError(f"the {self.kind} '{name}' gives {image.shape[1]}x{image.shape[0]} images, the head profile says "
-                            f'{self._camera.width}x{self._camera.height}: choose the right head')
+                            f'{self._width}x{self._camera.height}{" for two side by side" if self._side_by_side else ""}: choose the right head')
 
     def _prepare(self, capture) -> None:
         """Settings before the first image."""
@@ -103,12 +118,18 @@ class CameraDevices(VideoCaptures):
 
         Raises UserError when a camera stops to deliver.
         """
-        yield from self._read(now_ns)
+        last = None
+        for item in self._read(now_ns):
+            if last is not None:
+                periods = round(1e-9 * (item[1] - last[1]) * self._camera.frame_rate)
+                self.counters['missed'] += max(0, periods - (item[0] - last[0]))
+            last = item[:2]
+            yield item
         if self._captures:
             raise UserError('the camera stopped to deliver images: check its cable and whether another program uses it')
 
     def _prepare(self, capture) -> None:
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._camera.width)
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._camera.height)
         capture.set(cv2.CAP_PROP_FPS, self._camera.frame_rate)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)

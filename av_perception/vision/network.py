@@ -13,11 +13,11 @@ import numpy as np
 from av_perception.errors import UserError
 
 
-def load_network(path: str | Path, purpose: str) -> cv2.dnn.Net:
-    """An ONNX network by OpenCV. Raises UserError that names the file and its purpose."""
-    path = checked_path(path, purpose)
+def load_network(model: str | Path | bytes, purpose: str) -> cv2.dnn.Net:
+    """An ONNX network, a file or its content, by OpenCV. Raises UserError that names the file and its purpose."""
+    path = 'in memory' if isinstance(model, bytes) else checked_path(model, purpose)
     try:
-        return cv2.dnn.readNetFromONNX(str(path))
+        return cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8) if isinstance(model, bytes) else str(path))
     except cv2.error as error:
         raise UserError(f'the {purpose} model file {path} is no ONNX network that OpenCV {cv2.__version__} can read') from error
 
@@ -31,10 +31,10 @@ def checked_path(path: str | Path, purpose: str) -> Path:
 
 
 class OpenCvNetwork:
-    """A network with one input by OpenCV's DNN module."""
+    """A network with one input by OpenCV's DNN module. model: an ONNX file or its content."""
 
-    def __init__(self, path: str | Path, purpose: str):
-        self._network = load_network(path, purpose)
+    def __init__(self, model: str | Path | bytes, purpose: str):
+        self._network = load_network(model, purpose)
         self.outputs = tuple(self._network.getUnconnectedOutLayersNames())
 
     def run(self, blob: np.ndarray, outputs: tuple[str, ...]) -> list[np.ndarray]:
@@ -44,16 +44,20 @@ class OpenCvNetwork:
 
 
 class OnnxRuntimeNetwork:
-    """A network with one input by ONNX Runtime, on one thread, for blobs of one shape. Raises ImportError when a package is missing."""
+    """A network with one input by ONNX Runtime, on one thread, for blobs of one shape. Raises ImportError when a package is missing.
 
-    def __init__(self, path: str | Path, purpose: str, shape: tuple[int, ...]):
+    model: an ONNX file, or the content of one that has that shape already.
+    """
+
+    def __init__(self, model: str | Path | bytes, purpose: str, shape: tuple[int, ...]):
         import onnxruntime
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        path = checked_path(path, purpose)
+        path = 'in memory' if isinstance(model, bytes) else checked_path(model, purpose)
         try:
-            self._session = onnxruntime.InferenceSession(model_for_shape(path, shape), options, providers=['CPUExecutionProvider'])
+            content = model if isinstance(model, bytes) else model_for_shape(path, shape)
+            self._session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
         except ImportError:
             raise
         except Exception as error:   # both packages raise a family of their own for a damaged file
@@ -83,9 +87,9 @@ def model_for_shape(path: Path, shape: tuple[int, ...]) -> bytes:
     return model.SerializeToString()
 
 
-def make_network(path: str | Path, purpose: str, shape: tuple[int, ...]) -> OnnxRuntimeNetwork | OpenCvNetwork:
+def make_network(model: str | Path | bytes, purpose: str, shape: tuple[int, ...]) -> OnnxRuntimeNetwork | OpenCvNetwork:
     """The faster of the two that this machine has. Raises UserError when the file is missing or unreadable."""
     try:
-        return OnnxRuntimeNetwork(path, purpose, shape)
+        return OnnxRuntimeNetwork(model, purpose, shape)
     except ImportError:
-        return OpenCvNetwork(path, purpose)
+        return OpenCvNetwork(model, purpose)

@@ -1,9 +1,12 @@
 """From a face in the image to the position of the head, with a covariance.
 
 The head centre lies on the ray through the centre (u, v) of the box, at the depth of the face surface plus `head_depth_offset_m` along the
-ray. The inverse depth r of the surface is what is observed: r = d / (f B) from a disparity d, or r = w / (f W) from the width w of the
-box and that of human faces, W. With ray q = ((u - cx) / fx, (v - cy) / fy, 1), depth z = 1 / r + offset / |q| and p = z q, the
-covariance is J diag(var u, var v, var r) J' with the Jacobian J = [z e_x / fx, z e_y / fy, -q / r^2].
+ray. The inverse depth r of the surface is what is observed. From a disparity d, r = d / (f B). With one camera, from two sizes on the face
+and what they measure on people: the width of the box, and the longer of the distances between the eyes and from the eyes to the mouth. The
+two are of one length on frontal faces; turning the head shortens the first, nodding the second. r is the mean of what both sizes say; half
+of their disagreement, as a turned, tilted or half hidden head shows it, adds to its standard deviation. With ray
+q = ((u - cx) / fx, (v - cy) / fy, 1), depth z = 1 / r + offset / |q| and p = z q, the covariance is J diag(var u, var v, var r, var offset) J'
+with the Jacobian J = [z e_x / fx, z e_y / fy, -q / r^2, q / |q|].
 """
 
 from __future__ import annotations
@@ -21,57 +24,85 @@ CUT_OFF_FACTOR = 2.0  # on the standard deviations of centre and width of a face
 
 @dataclass(frozen=True)
 class TriangulationConfig:
-    """face_width_m: width of a head that the detector's box spans. For CenterFace and YuNet it is 0.134 m (+- 0.004 m over eight
-    photographs), scaled by an interpupillary distance of 63 mm: the breadth of the face between the cheekbones.
+    """face_width_m, landmark_span_m: what the width of the detector's box and the longer of the two landmark distances measure on people,
+    scaled by an interpupillary distance of 63 mm (CenterFace and YuNet, eight faces, 19 to 84 pixels wide: 0.135 m and 65.5 mm +- 5 %).
 
-    face_width_spread: relative standard deviation of the range from the width (people, pose and detector together);
+    size_spread: relative standard deviation of a size: 8 % between people, children among them, 5 % of the detector, and 7 % for what is
+    around the head, on which CenterFace's boxes depend;
     center_spread, center_noise_px: the standard deviation of the box's centre against the head's has a part that grows with the box's
-    width (fraction) and one of the detector's grid [px], added in quadrature: about 0.16 cells of 4 input pixels, scaled to the image;
-    head_depth_offset_m: from the visible face surface to the head centre, along the ray; 0 when the surface itself is wanted.
+    width (fraction) and one of the detector's grid [px of the network's input], added in quadrature; small_face_px: faces narrower than
+    that [px of the input] are few cells of the grid wide, and the second part grows as they shrink;
+    head_depth_offset_m: from the visible face surface to the head centre, along the ray, 0 when the surface itself is wanted, and
+    head_depth_spread_m, its standard deviation between people: 4 % of the length of a head.
     """
 
     face_width_m: float = 0.135
-    face_width_spread: float = 0.15
-    center_spread: float = 0.04
-    center_noise_px: float = 1.0
+    landmark_span_m: float = 0.0655
+    size_spread: float = 0.12
+    center_spread: float = 0.027
+    center_noise_px: float = 0.49
+    small_face_px: float = 14.0
     head_depth_offset_m: float = 0.08
+    head_depth_spread_m: float = 0.008
 
     def __post_init__(self):
         if not 0.01 <= self.face_width_m <= 1:
             raise ValueError(f'face_width_m must lie in 0.01..1 m, not {self.face_width_m}')
-        if not 0 < self.face_width_spread < 1 or not 0 < self.center_spread < 1:
-            raise ValueError('face_width_spread and center_spread must lie between 0 and 1')
-        if self.center_noise_px < 0:
-            raise ValueError('center_noise_px must not be negative')
+        if not 0.01 <= self.landmark_span_m <= 1:
+            raise ValueError(f'landmark_span_m must lie in 0.01..1 m, not {self.landmark_span_m}')
+        if not 0 < self.size_spread < 1 or not 0 < self.center_spread < 1:
+            raise ValueError('size_spread and center_spread must lie between 0 and 1')
+        if min(self.center_noise_px, self.small_face_px, self.head_depth_spread_m) < 0:
+            raise ValueError('center_noise_px, small_face_px and head_depth_spread_m must not be negative')
         if not 0 <= self.head_depth_offset_m <= 0.5:
             raise ValueError(f'head_depth_offset_m must lie in 0..0.5 m, not {self.head_depth_offset_m}')
 
+    def center_std_px(self, width_px: float, input_scale: float) -> float:
+        """Standard deviation of the centre of a box of this width, on each axis; input_scale: see FaceDetections."""
+        grid = self.center_noise_px * input_scale * max(1.0, self.small_face_px * input_scale / width_px)
+        return float(np.hypot(self.center_spread * width_px, grid))
 
-def locate_head(box: np.ndarray, match: DisparityMatch | None, camera: CameraGeometry,
-                config: TriangulationConfig) -> tuple[np.ndarray, np.ndarray]:
+
+def locate_head(box: np.ndarray, landmarks: np.ndarray, match: DisparityMatch | None, camera: CameraGeometry, config: TriangulationConfig,
+                input_scale: float = 1.0, noise_factor: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Position (3,) [m] and covariance (3, 3) [m^2] of the head centre in the left optical frame.
 
-    box: (4,) x, y, width, height [px] of the left image; match: its disparity, None for the range from the box's width.
+    box: (4,) x, y, width, height and landmarks: (5, 2) [px] of the left image; match: the face's disparity, None for the range from its
+    size; input_scale and noise_factor: how coarse the detector's boxes are, see FaceDetections and FaceDetector.
     """
-    cut_off = box[0] <= BORDER_PX or box[0] + box[2] >= camera.width - BORDER_PX
-    factor = CUT_OFF_FACTOR if cut_off else 1.0
+    factor = noise_factor * (CUT_OFF_FACTOR if is_cut_off(box, camera) else 1.0)
     if match is None:
-        inverse_depth = box[2] / (camera.focal[0] * config.face_width_m)
-        variance = (factor * config.face_width_spread * inverse_depth) ** 2
+        inverse_depth, variance = _inverse_depth_from_size(box, landmarks, camera, config, factor)
     else:
         inverse_depth = match.disparity / (camera.focal[0] * camera.baseline)
         variance = match.variance / (camera.focal[0] * camera.baseline) ** 2
-    center_variance = factor ** 2 * ((config.center_spread * box[2]) ** 2 + config.center_noise_px ** 2)
-    return _triangulate(box[:2] + box[2:] / 2, center_variance, inverse_depth, variance, camera, config.head_depth_offset_m)
+    center_variance = (factor * config.center_std_px(box[2], input_scale)) ** 2
+    return _triangulate(box[:2] + box[2:] / 2, center_variance, inverse_depth, variance, camera, config)
 
 
-def _triangulate(center, center_variance, inverse_depth, inverse_depth_variance, camera: CameraGeometry, offset_m: float):
+def is_cut_off(box: np.ndarray, camera: CameraGeometry) -> bool:
+    """Whether the left or right border of the image cuts the box (x, y, width, height)."""
+    return bool(box[0] <= BORDER_PX or box[0] + box[2] >= camera.width - BORDER_PX)
+
+
+def _inverse_depth_from_size(box, landmarks, camera: CameraGeometry, config: TriangulationConfig, factor: float) -> tuple[float, float]:
+    """Mean and variance of the surface's inverse depth [1/m] (see the module's text)."""
+    eyes, mouth = landmarks[:2], landmarks[3:].mean(axis=0)
+    span = max(np.linalg.norm(eyes[0] - eyes[1]), np.linalg.norm(eyes.mean(axis=0) - mouth))
+    by_width, by_span = np.array([box[2] / config.face_width_m, span / config.landmark_span_m]) / camera.focal[0]
+    mean = (by_width + by_span) / 2
+    return mean, (factor * config.size_spread * mean) ** 2 + ((by_width - by_span) / 2) ** 2
+
+
+def _triangulate(center, center_variance, inverse_depth, inverse_depth_variance, camera: CameraGeometry, config: TriangulationConfig):
     """Position and covariance from the pixel (2,), the surface's inverse depth [1/m], and their variances (see the module's text)."""
     ray = np.append((center - np.array(camera.center)) / np.array(camera.focal), 1.0)
-    depth = 1 / inverse_depth + offset_m / np.linalg.norm(ray)
-    jacobian = np.zeros((3, 3))
+    length = np.linalg.norm(ray)
+    depth = 1 / inverse_depth + config.head_depth_offset_m / length
+    jacobian = np.zeros((3, 4))
     jacobian[0, 0] = depth / camera.focal[0]
     jacobian[1, 1] = depth / camera.focal[1]
     jacobian[:, 2] = -ray / inverse_depth ** 2
-    covariance = (jacobian * [center_variance, center_variance, inverse_depth_variance]) @ jacobian.T
-    return depth * ray, covariance
+    jacobian[:, 3] = ray / length
+    variances = [center_variance, center_variance, inverse_depth_variance, config.head_depth_spread_m ** 2]
+    return depth * ray, (jacobian * variances) @ jacobian.T

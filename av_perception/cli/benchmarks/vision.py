@@ -1,52 +1,42 @@
-"""Time and accuracy of the visual front end on rendered stereo pairs with four faces.
+"""Time and accuracy of the visual front end on rendered stereo pairs with four faces, and of face embeddings on clips.
 
-Photographs stand at random places of the given distances before the head's cameras; every pair goes through detection, stereo matching and
-triangulation on one OpenCV thread. A pair of 640x480 images is to take 30 ms in the median. Detections are compared with the truth:
-recall, false faces, error of the depth, and the mean normalised error squared (NEES), 3 when the covariances are right.
+Photographs stand at random places of the given distances before the head's cameras; every pair goes through detection, stereo matching,
+triangulation and, where a model is installed, the description of one face, on one thread. A pair of 640x480 images is to take 30 ms in the
+median. Detections are compared with the truth: recall, false faces, error of the depth with two cameras and with one, and the mean
+normalised error squared (NEES): 3 when the covariances are right, and the band in which 95 % of such means lie.
 
-example:
-  OMP_NUM_THREADS=1 av-perception benchmark vision --sizes 320x256 416x320 640x480 --json vision.json
+Then every network for embeddings at hand tells the people of talking-face clips apart, at several sizes of the face.
+
+examples:
+  OMP_NUM_THREADS=1 av-perception benchmark vision --json vision.json --plot vision.png
+  OMP_NUM_THREADS=1 av-perception benchmark vision --sizes 320x256 416x320 640x480 --detector centerface
+  OMP_NUM_THREADS=1 av-perception benchmark vision --clips data/av_grid --embedding-model MobileFaceNet.onnx
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import time
-from dataclasses import asdict, dataclass
+import os
+from dataclasses import asdict
+from pathlib import Path
 
 import cv2
-import numpy as np
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
-from av_perception.heads.profile import CameraGeometry, load_head
-from av_perception.simulation.assets import PHOTOGRAPHS, asset_path, ensure_assets
-from av_perception.simulation.cutout import cut_out
-from av_perception.simulation.rendering import StereoRenderer
-from av_perception.simulation.simulator import face_surfaces
-from av_perception.vision.face_detector import FaceDetectorConfig
+from av_perception.evaluation.embedding_accuracy import Separation, read_clips, separation
+from av_perception.evaluation.vision_accuracy import PEOPLE, Accuracy, Measurement, PeopleBeforeCamera, measure
+from av_perception.heads.profile import load_head
+from av_perception.simulation.assets import PHOTOGRAPHS, ensure_assets
+from av_perception.vision.face_detector import DETECTORS, FaceDetectorConfig, make_face_detector
+from av_perception.vision.face_embedding import FaceEmbedderConfig, make_face_embedder, packaged_dlib_model
 from av_perception.vision.frontend import VisualFrontEnd, VisualFrontEndConfig
 
-_MEDIAN_MS = 30.0
-_PEOPLE, _WALL_M, _EYE_HEIGHT_M, _WARM_UP = 4, 5.0, 1.4, 3
-
-
-@dataclass(frozen=True)
-class Result:
-    """Figures of one input size of the detector at one distance. recall in [0, 1]; false_faces per image."""
-
-    input_size: tuple[int, int]
-    distance_m: float
-    median_ms: float
-    p99_ms: float
-    recall: float
-    false_faces: float
-    depth_rmse_m: float
-    nees: float
+_MEDIAN_MS, _DEPTH_ERROR, _LEAST_PAIRS = 30.0, 0.05, 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,72 +46,75 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--sizes', nargs='+', default=[default], metavar='WxH', help='input sizes of the detector (default: %(default)s)')
     parser.add_argument('--distances', nargs='+', type=float, default=[1.5, 2.0, 2.5, 3.0], metavar='M',
                         help='of the people from the head, in metres (default: %(default)s)')
-    parser.add_argument('--detector', default='centerface', choices=('centerface', 'yunet'), help='face detector (default: %(default)s)')
-    parser.add_argument('--model', default='', metavar='FILE', help="the detector's ONNX file (default: CenterFace's from its package)")
+    parser.add_argument('--detector', default='centerface', choices=DETECTORS, help='face detector (default: %(default)s)')
+    parser.add_argument('--model', default='', metavar='FILE', help="the detector's model file (default: that of its package)")
     parser.add_argument('--head', default='simulated', help='head profile with a camera (default: %(default)s)')
+    parser.add_argument('--clips', type=Path, default=Path(os.environ.get('AV_PERCEPTION_DATA', '')) / 'av_grid', metavar='FOLDER',
+                        help='videos with one talking face each, for the embeddings (default: $AV_PERCEPTION_DATA/av_grid)')
+    parser.add_argument('--embedding-model', default='', metavar='FILE', help='compare this ONNX network (112x112) as well')
+    parser.add_argument('--face-sizes', nargs='+', type=float, default=[90.0, 60.0, 40.0, 30.0, 24.0, 20.0], metavar='PX',
+                        help='widths of the faces for the embeddings (default: %(default)s)')
+    parser.add_argument('--plot', type=Path, metavar='FILE', help='draw the figures (PNG)')
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures, prints the table, writes the file."""
+    """Measures, prints the tables, writes the files."""
     check_writable(args.json)
+    check_writable(args.plot)
     cv2.setNumThreads(1)
-    camera, console = load_head(args.head).camera, Console()
-    if camera is None:
+    if load_head(args.head).camera is None:
         raise UserError(f"head '{args.head}' has no camera: name another one")
     ensure_assets(names=tuple(PHOTOGRAPHS))
-    work = [(_parse_size(size), distance) for size in args.sizes for distance in args.distances]
-    results = [measure(FaceDetectorConfig(args.detector, args.model, size), distance, camera, max(args.pairs, 5))
-               for size, distance in track(work, description='rendering and measuring', console=console, transient=True)]
-    console.print(_table(args.detector, results))
+    console = Console()
+    measured = _measure_front_end(args, console)
+    for size, measurements in measured.items():
+        console.print(_speed_table(args.detector, size, measurements))
+        console.print(_accuracy_table(size, measurements))
+    embeddings = _measure_embeddings(args, console)
+    for name, separations in embeddings.items():
+        console.print(_embedding_table(name, separations))
+    if args.plot:
+        from av_perception.evaluation.vision_plot import draw_vision
+        draw_vision(next(iter(measured.values())), embeddings, args.plot)
     if args.json:
-        write_json(args.json, {'target_ms': {'median': _MEDIAN_MS}, 'detector': args.detector, 'results': [asdict(r) for r in results]})
+        write_json(args.json, {'target_ms': {'median': _MEDIAN_MS}, 'target_depth_error': _DEPTH_ERROR, 'detector': args.detector,
+                               'front_end': {size: [asdict(m) for m in measurements] for size, measurements in measured.items()},
+                               'embeddings': {name: [asdict(s) for s in separations] for name, separations in embeddings.items()}})
     return 0
 
 
-def measure(detector: FaceDetectorConfig, distance_m: float, camera: CameraGeometry, pairs: int) -> Result:
-    """Renders and processes `pairs` pairs of four people at about `distance_m`."""
-    names = (list(PHOTOGRAPHS) * _PEOPLE)[:_PEOPLE]
-    people = [cut_out([cv2.imread(str(asset_path(name)))], PHOTOGRAPHS[name].face, name)[0] for name in names]
-    front_end = VisualFrontEnd(dataclasses.replace(VisualFrontEndConfig(), detector=detector), camera)
-    renderer, random = StereoRenderer(camera, _WALL_M, _EYE_HEIGHT_M, 0), np.random.default_rng(0)
-    times, scores = [], []
-    for index in range(_WARM_UP + pairs):
-        positions = _places(distance_m, camera, random)
-        pair = renderer.render(index, people, face_surfaces(positions))
-        start = time.perf_counter()
-        features = front_end.process(index, pair.left, pair.right)
-        times.append((time.perf_counter() - start) * 1e3)
-        scores.append(_compare(features.faces, positions, camera))
-    found, false, depth_errors, nees = (np.concatenate(column) for column in zip(*scores))
-    timed = times[_WARM_UP:]
-    return Result(detector.input_size, distance_m, float(np.median(timed)), float(np.percentile(timed, 99)), float(found.mean()),
-                  float(false.mean()), float(np.sqrt(np.mean(depth_errors ** 2))) if len(depth_errors) else float('nan'),
-                  float(nees.mean()) if len(nees) else float('nan'))
+def _measure_front_end(args, console: Console) -> dict[str, list[Measurement]]:
+    """Per input size of the detector, all distances."""
+    camera, pairs, measured = load_head(args.head).camera, max(args.pairs, _LEAST_PAIRS), {}
+    detectors = {size: FaceDetectorConfig(args.detector, args.model, _parse_size(size)) for size in args.sizes}
+    scene = PeopleBeforeCamera(camera)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task('rendering and measuring', total=len(args.sizes) * len(args.distances) * (pairs + 3))
+        for size, detector in detectors.items():
+            config = dataclasses.replace(VisualFrontEndConfig(), detector=detector)
+            front_end = VisualFrontEnd(config, camera)
+            one_eyed = VisualFrontEnd(dataclasses.replace(config, embedder=FaceEmbedderConfig('none')), camera)
+            measured[size] = [measure(front_end, one_eyed, camera, scene, distance, pairs, lambda: progress.advance(task))
+                              for distance in args.distances]
+    return measured
 
 
-def _places(distance_m: float, camera: CameraGeometry, random: np.random.Generator) -> np.ndarray:
-    """(people, 3) head centres [m] in the left optical frame, side by side over the width both images show."""
-    share = (random.permutation(_PEOPLE) + 0.5) / _PEOPLE
-    margin = camera.disparity(0.95 * distance_m) + 40
-    u = margin + share * (camera.width - margin - 40) + random.uniform(-8, 8, _PEOPLE)
-    v = camera.height * random.uniform(0.3, 0.6, _PEOPLE)
-    z = distance_m * random.uniform(0.95, 1.05, _PEOPLE)
-    return np.column_stack([(u - camera.center[0]) / camera.focal[0] * z, (v - camera.center[1]) / camera.focal[1] * z, z])
-
-
-def _compare(faces, positions: np.ndarray, camera: CameraGeometry):
-    """Found (people,), false faces (1,), errors of the depth [m] and NEES of the faces found."""
-    found, errors, nees = np.zeros(len(positions)), [], []
-    for face in faces:
-        distance = np.linalg.norm(camera.project(positions) - face.box[:2] - face.box[2:] / 2, axis=1)
-        nearest = int(np.argmin(distance))
-        if distance[nearest] < face.box[2] / 2 and not found[nearest]:
-            found[nearest] = 1
-            error = face.position - positions[nearest]
-            errors.append(error[2])
-            nees.append(error @ np.linalg.solve(face.covariance, error))
-    return found, np.array([len(faces) - found.sum()]), np.array(errors), np.array(nees)
+def _measure_embeddings(args, console: Console) -> dict[str, list[Separation]]:
+    """Per network, all sizes of the face; says what is missing."""
+    configs = {'dlib': FaceEmbedderConfig('dlib')} if packaged_dlib_model() else {}
+    if args.embedding_model:
+        configs[Path(args.embedding_model).stem] = FaceEmbedderConfig('onnx', args.embedding_model)
+    if not configs:
+        console.print('no embeddings: pip install "av_perception\\[appearance]", or name a network by --embedding-model')
+        return {}
+    if not args.clips.is_dir():
+        console.print('no embeddings: there are no clips, name a folder of talking faces by --clips')
+        return {}
+    detector = make_face_detector(FaceDetectorConfig(args.detector, args.model))
+    clips = read_clips(args.clips, detector)
+    return {name: [separation(clips, detector, embedder, size) for size in args.face_sizes]
+            for name, embedder in ((name, make_face_embedder(config)) for name, config in configs.items())}
 
 
 def _parse_size(text: str) -> tuple[int, int]:
@@ -131,12 +124,40 @@ def _parse_size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _table(detector: str, results: list[Result]) -> Table:
-    table = Table(title=f'{detector}: stereo visual features, {_PEOPLE} faces (median to reach: {_MEDIAN_MS:.0f} ms)')
-    for heading in ('input', 'distance', 'median', '99th percentile', 'recall', 'false per image', 'depth RMSE', 'NEES'):
+def _speed_table(detector: str, size: str, measurements: list[Measurement]) -> Table:
+    table = Table(title=f'{detector}, input {size}: ms for a pair with {PEOPLE} faces (median to reach: {_MEDIAN_MS:.0f}); stages: means')
+    for heading in ('distance', 'median', '99 %', *measurements[0].stages_ms):
         table.add_column(heading, justify='right')
-    for r in results:
-        color = 'green' if r.median_ms <= _MEDIAN_MS else 'red'
-        table.add_row(f'{r.input_size[0]}x{r.input_size[1]}', f'{r.distance_m:.1f} m', f'[{color}]{r.median_ms:.1f} ms',
-                      f'{r.p99_ms:.1f} ms', f'{r.recall:.3f}', f'{r.false_faces:.2f}', f'{100 * r.depth_rmse_m:.1f} cm', f'{r.nees:.1f}')
+    for m in measurements:
+        table.add_row(f'{m.distance_m:.1f} m', _marked(f'{m.median_ms:.1f}', m.median_ms <= _MEDIAN_MS), f'{m.p99_ms:.1f}',
+                      *(f'{ms:.1f}' for ms in m.stages_ms.values()))
     return table
+
+
+def _accuracy_table(size: str, measurements: list[Measurement]) -> Table:
+    table = Table(title=f'input {size}: accuracy (depth error to reach at 2 m: {100 * _DEPTH_ERROR:.0f} %)')
+    for heading in ('distance', 'recall', 'false', 'depth error', 'NEES', '95 % band', 'one camera: depth error', 'NEES'):
+        table.add_column(heading, justify='right')
+    for m in measurements:
+        (low, high), good = m.stereo.nees_band, m.stereo.nees_band[0] <= m.stereo.nees <= m.stereo.nees_band[1]
+        table.add_row(f'{m.distance_m:.1f} m', f'{m.recall:.3f}', f'{m.false_faces:.2f}', _depth(m.stereo),
+                      _marked(f'{m.stereo.nees:.2f}', good), f'{low:.2f}..{high:.2f}', _depth(m.mono), f'{m.mono.nees:.2f}')
+    return table
+
+
+def _embedding_table(name: str, separations: list[Separation]) -> Table:
+    table = Table(title=f'{name}: cosine between embeddings')
+    for heading in ('face', 'found', 'same person: lowest', 'mean', 'other people: mean', 'highest', 'time'):
+        table.add_column(heading, justify='right')
+    for s in separations:
+        table.add_row(f'{s.face_px:.0f} px', str(s.faces), _marked(f'{s.same_lowest:.2f}', s.same_lowest > s.other_highest), f'{s.same_mean:.2f}',
+                      f'{s.other_mean:.2f}', f'{s.other_highest:.2f}', f'{s.median_ms:.1f} ms')
+    return table
+
+
+def _depth(accuracy: Accuracy) -> str:
+    return f'{100 * accuracy.depth_rmse_m:.1f} cm {100 * accuracy.depth_error:.1f} %'
+
+
+def _marked(text: str, good: bool) -> str:
+    return f'[{"green" if good else "red"}]{text}[/]'

@@ -1,0 +1,153 @@
+"""The search for sources: candidates from a mixture over a grid, taken in one after another by VESSL while the evidence bears them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from av_perception.audio.acoustic_map import AcousticMap
+from av_perception.audio.vessl import Observations, Separation, Vessl, VesslConfig
+from av_perception.geometry import RigidTransform, angles_from_direction, wrap_angle
+
+_PROMISE_ITERATIONS, _TRIALS = 3, 2   # of VESSL to rank the candidates for a component, and how many of them are then followed up
+
+
+@dataclass(frozen=True)
+class LocalizationConfig:
+    """max_sources: at most so many. A source more is believed when it raises the evidence by min_gain per observed component and by the
+    Bayesian information criterion for its three parameters, is separation_deg away from the others in azimuth and owns min_share of the
+    observations. What lies above or below a source is its reflection in ceiling or floor, what lies higher than highest_deg is a reflection
+    or sound from everywhere and nobody's: up to max_reflections of both are told from the sources, each for min_gain_reflection.
+
+    lowest_hz: bins below tell no direction; band_db: sound this far below the loudest bin's is outside the sound's band; num_directions: of the grid over the sphere; candidates: tried for each further source;
+    iterations: of the EM on the grid; most_observations: of longer recordings only so many are used for finding the sources.
+    """
+
+    max_sources: int = 1
+    separation_deg: float = 18.0
+    min_share: float = 0.05
+    min_gain: float = 0.007
+    highest_deg: float = 62.0
+    max_reflections: int = 3
+    min_gain_reflection: float = 0.0017
+    lowest_hz: float = 500.0
+    band_db: float = 45.0
+    num_directions: int = 1500
+    candidates: int = 3
+    iterations: int = 40
+    most_observations: int = 20000
+    vessl: VesslConfig = field(default_factory=VesslConfig)
+
+    def __post_init__(self):
+        if self.max_sources < 1:
+            raise ValueError(f'max_sources must be at least 1, not {self.max_sources}')
+        if not 0 < self.separation_deg < 180 or not 0 <= self.min_share < 1 or self.min_gain < 0:
+            raise ValueError('separation_deg must lie in (0, 180), min_share in [0, 1), min_gain must not be negative')
+        if min(self.max_reflections, self.min_gain_reflection, self.lowest_hz, self.band_db) < 0:
+            raise ValueError('max_reflections, min_gain_reflection, lowest_hz and band_db must not be negative')
+        if not 0 < self.highest_deg <= 90:
+            raise ValueError(f'highest_deg must lie in (0, 90], not {self.highest_deg}')
+        if not 100 <= self.num_directions <= 20000:
+            raise ValueError(f'num_directions must lie in 100..20000, not {self.num_directions}')
+        if min(self.candidates, self.iterations, self.most_observations) < 1:
+            raise ValueError('candidates, iterations and most_observations must be at least 1')
+
+
+def _grid_weights(scores: np.ndarray, clutter: np.ndarray, iterations: int) -> np.ndarray:
+    """EM for the (D,) weights of a mixture over the grid and clutter."""
+    peak = np.maximum(scores.max(axis=1), clutter)
+    density, clutter_density = np.exp(scores - peak[:, None]), np.exp(clutter - peak)
+    weight, clutter_weight = np.full(density.shape[1], 0.5 / density.shape[1], np.float32), 0.5
+    for _ in range(iterations):
+        evidence = density @ weight + clutter_weight * clutter_density
+        clutter_weight = float(np.mean(clutter_weight * clutter_density / evidence))
+        weight = weight * ((1 / evidence) @ density) / len(density)
+    return weight
+
+
+@dataclass(frozen=True)
+class FoundSources:
+    """Components of VESSL and whose they are: owner (M,) index of the source that a component is, or is a reflection of; -1: of nobody."""
+
+    separation: Separation
+    owner: tuple[int, ...]
+
+
+def find_sources(acoustic_map: AcousticMap, seen: Observations, scores: np.ndarray, grid: np.ndarray, config: LocalizationConfig,
+              base_from_array: RigidTransform) -> FoundSources:
+    """VESSL with as many sources, and reflections of them, as the evidence bears out."""
+    vessl = Vessl(acoustic_map, seen, config.vessl)
+    clutter = acoustic_map.clutter_log_density(seen.present).astype(np.float32)
+    weight = _grid_weights(scores, clutter, config.iterations)
+    first = next(_best(vessl, scores, _candidates(weight, grid, [], config)))
+    found = FoundSources(first, (-1,) if _too_high(base_from_array.rotate(source_directions(first)), config)[0] else (0,))
+    cost, size = 1.5 * np.log(1 + config.vessl.novelty * len(seen)), float(seen.present.sum())
+    while len(found.owner) < config.max_sources + config.max_reflections:
+        candidates = _candidates(weight, grid, source_directions(found.separation), config)
+        for trial in _best(vessl, scores, candidates, found.separation.log_likelihood):
+            owner = _owners(trial, found, base_from_array, cost, size, config)
+            if owner:
+                found = FoundSources(trial, owner)
+                break
+        else:
+            break
+    return found
+
+
+def _best(vessl: Vessl, scores: np.ndarray, candidates: list[int], start: np.ndarray | None = None) -> Iterator[Separation]:
+    """What becomes of one more component at each candidate, begun with those of `start`; the most promising first."""
+    columns = [scores[:, c:c + 1] if start is None else np.column_stack([start, scores[:, c]]) for c in candidates]
+    promise = [vessl.separate(column, _PROMISE_ITERATIONS) for column in columns]
+    for trial in sorted(promise, key=lambda t: -t.bound[-1])[:_TRIALS]:
+        yield vessl.separate(trial.log_likelihood)
+
+
+def _owners(trial: Separation, found: FoundSources, base_from_array: RigidTransform, cost: float, size: float,
+            config: LocalizationConfig) -> tuple[int, ...]:
+    """The owners of a trial's components, the last of which is new; empty when it is not to be believed.
+
+    cost [nat] of a component; size: number of observed components of all features.
+    """
+    gain = trial.bound[-1] - found.separation.bound[-1]
+    directions = base_from_array.rotate(source_directions(trial))
+    cosine = directions[:-1] @ directions[-1]
+    if gain < max(cost, config.min_gain_reflection * size) or cosine.max() > np.cos(np.radians(config.separation_deg)):
+        return ()
+    if _too_high(directions, config)[-1]:
+        return (*found.owner, -1)
+    azimuth, owner = angles_from_direction(directions)[0], np.array(found.owner)
+    near = np.flatnonzero((np.abs(wrap_angle(azimuth[:-1] - azimuth[-1])) < np.radians(config.separation_deg)) & (owner >= 0))
+    if len(near):
+        return (*found.owner, found.owner[near[0]])
+    new = max(found.owner) + 1
+    if new == config.max_sources or gain < config.min_gain * size or trial.shares[-1] < config.min_share:
+        return ()
+    return (*found.owner, new)
+
+
+def _too_high(directions: np.ndarray, config: LocalizationConfig) -> np.ndarray:
+    """(M,) bool of (M, 3) in the base frame: from ceiling or floor; to a level array sound from everywhere also seems to come from there."""
+    return np.abs(angles_from_direction(directions)[1]) > np.radians(config.highest_deg)
+
+
+def source_directions(separation: Separation) -> np.ndarray:
+    """(M, 3) unit vectors."""
+    return np.stack([source.direction() for source in separation.sources])
+
+
+def _candidates(weight: np.ndarray, grid: np.ndarray, taken, config: LocalizationConfig) -> list[int]:
+    """Grid indices of the heaviest neighbourhoods away from the directions taken already."""
+    remaining, far = weight.copy(), np.cos(np.radians(config.separation_deg))
+    for direction in taken:
+        remaining[grid @ direction > far] = 0.0
+    chosen: list[int] = []
+    while len(chosen) < config.candidates:
+        peak = int(remaining.argmax())
+        around = grid @ grid[peak] > np.cos(np.radians(0.5 * config.separation_deg))
+        if remaining[around].sum() < (0.3 * config.min_share if chosen or len(taken) else 0.0):
+            break
+        chosen.append(peak)
+        remaining[grid @ grid[peak] > far] = 0.0
+    return chosen

@@ -51,8 +51,8 @@ def test_the_direction_of_a_frame_is_the_inverse_regression_of_the_map():
     regression.add(features.vectors, present, weight)
     expected = regression.posterior()
     evidence = AcousticTables(acoustic_map, 0.3).evidence(dataclasses.replace(features, present=present))
-    posterior, _ = direction_posterior(evidence, weight)
-    for name in ('log_weight', 'mean', 'covariance'):
+    posterior = direction_posterior(evidence, weight)
+    for name in ('log_weight', 'mean', 'covariance', 'log_evidence'):
         np.testing.assert_allclose(getattr(posterior, name), getattr(expected, name), atol=1e-8, err_msg=name)
 
 

@@ -27,9 +27,8 @@ class HeardDirection:
     log_ratio: float
 
 
-def direction_posterior(evidence: AudioEvidence, subband_weight: np.ndarray) -> tuple[DirectionPosterior, float]:
-    """p(u | sub-bands) of one source (Deleforge, Forbes and Horaud 2015, section 4), as `InverseRegression` gives it, and the log evidence
-    log p(sub-bands).
+def direction_posterior(evidence: AudioEvidence, subband_weight: np.ndarray) -> DirectionPosterior:
+    """p(u | sub-bands) of one source (Deleforge, Forbes and Horaud 2015, section 4), as `InverseRegression` gives it.
 
     subband_weight: (K,) in [0, 1], how far each sub-band of the evidence counts. The map's sub-bands must share their pieces.
     """
@@ -39,12 +38,12 @@ def direction_posterior(evidence: AudioEvidence, subband_weight: np.ndarray) -> 
     mean = apply(covariance, total[:, VECTOR])
     log_weight = 0.5 * (np.linalg.slogdet(covariance)[1] + (total[:, VECTOR] * mean).sum(1) - total[:, 0])
     log_evidence = float(np.logaddexp.reduce(log_weight))
-    return DirectionPosterior(log_weight - log_evidence, mean, covariance), log_evidence
+    return DirectionPosterior(log_weight - log_evidence, mean, covariance, log_evidence)
 
 
 def locate(evidence: AudioEvidence, subband_weight: np.ndarray) -> HeardDirection:
     """The likeliest piece of the posterior and its neighbours as one Gaussian about the sphere."""
-    posterior, log_evidence = direction_posterior(evidence, subband_weight)
+    posterior = direction_posterior(evidence, subband_weight)
     weight, toward = posterior.weight, posterior.mean / np.linalg.norm(posterior.mean, axis=1, keepdims=True)
     near = toward @ toward[weight.argmax()] > _SAME_SOURCE
     share = weight[near] / weight[near].sum()
@@ -52,7 +51,7 @@ def locate(evidence: AudioEvidence, subband_weight: np.ndarray) -> HeardDirectio
     offset = posterior.mean[near] - mean
     covariance = np.tensordot(share, posterior.covariance[near] + offset[:, :, None] * offset[:, None, :], 1)
     length = float(np.linalg.norm(mean))
-    log_ratio = (log_evidence - float(subband_weight @ evidence.log_clutter)) / max(float(subband_weight.sum()), 1e-9)
+    log_ratio = (posterior.log_evidence - float(subband_weight @ evidence.log_clutter)) / max(float(subband_weight.sum()), 1e-9)
     return HeardDirection(mean / length, covariance / length ** 2, float(weight[near].sum()), log_ratio)
 
 

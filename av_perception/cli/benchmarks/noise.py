@@ -32,7 +32,7 @@ from rich.table import Table
 from scipy.signal import resample_poly
 
 from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
-from av_perception.audio.learning import AcousticMapConfig, cached_free_field_map
+from av_perception.audio.learning import AcousticMapConfig, head_map
 from av_perception.cli.output import check_writable, write_json
 from av_perception.data import AudioChunk, AudioFeatures, TrackFrame
 from av_perception.errors import UserError
@@ -220,7 +220,7 @@ def _judge(heard: list[tuple[AudioFeatures, TrackFrame]], azimuth: float, voice:
 
 
 def _map(head: HeadProfile):
-    return cached_free_field_map(head.microphones, AcousticMapConfig(), AudioFrontEndConfig())
+    return head_map(head.microphones, AcousticMapConfig(), AudioFrontEndConfig())
 
 
 def _noise_table(births: dict[str, list[Birth]], stretches: int, voiced: float) -> Table:

@@ -213,6 +213,11 @@ class TestRecognition:
             assert self.recognise(people, [birth_at(np.array([2, 0.4, 0.1]) * distance / 2)]) == [0]
         assert self.recognise(people, [birth_at([2, -0.6, 0.1])]) == [-1]
 
+    def test_a_ray_that_points_to_the_floor(self):
+        """Regression: a flat array heard the talker 19 degrees too low, and the face in that azimuth was taken for a stranger's."""
+        people = population([1.8, 0.6, -0.6], never_seen=[0])
+        assert self.recognise(people, [birth_at([1.8, 0.6, 0.15])]) == [0]
+
     def test_looks_decide_where_both_are_known(self):
         people = population([2, 0, 0], [2, 0.2, 0])
         people.embedding = np.eye(2)

@@ -23,8 +23,9 @@ _FAR = 1e9   # instead of infinity, which the assignment problem does not take
 class IdentityConfig:
     """A newly found face is an absent person when they are closer than the chi-square quantile of wake_probability. wake_speed [m/s]:
     standard deviation of an absent person's unpredicted movement per second of absence (people turn and stop at once), for wake_memory_s
-    at most and for as long as the absence lasts where the faces are alike; wake_similarity: cosine of two embeddings that are alike.
-    bearing_error_deg: standard deviation of a heard direction's constant error against the face.
+    at most; where the faces are alike twice that, for as long as the absence lasts; wake_similarity: cosine of two embeddings that are alike.
+    bearing_error_deg, elevation_error_deg: standard deviations of a heard direction's constant error against the face (a flat array cannot
+    tell above from below).
 
     Two tracks follow one person when they are closer than same_place_m (heads do not share a place), or in azimuth closer than
     same_bearing_deg where one of them was never seen, for duplicate_frames in a row.
@@ -35,6 +36,7 @@ class IdentityConfig:
     wake_memory_s: float = 1.0
     wake_similarity: float = 0.4
     bearing_error_deg: float = 4.0
+    elevation_error_deg: float = 25.0
     same_place_m: float = 0.15
     same_bearing_deg: float = 8.0
     duplicate_frames: int = 20
@@ -42,7 +44,7 @@ class IdentityConfig:
     def __post_init__(self):
         if not (0 < self.wake_probability < 1 and -1 <= self.wake_similarity <= 1):
             raise ValueError('wake_probability must lie in 0..1 and wake_similarity in -1..1')
-        if min(self.wake_speed, self.wake_memory_s, self.bearing_error_deg, self.same_bearing_deg) < 0:
+        if min(self.wake_speed, self.wake_memory_s, self.bearing_error_deg, self.elevation_error_deg, self.same_bearing_deg) < 0:
             raise ValueError('speeds, times and angles must not be negative')
         if self.same_place_m <= 0 or self.duplicate_frames < 1:
             raise ValueError('same_place_m must be positive and duplicate_frames at least 1')
@@ -75,7 +77,7 @@ class Identity:
     def _distances(self, people: Population, index: np.ndarray, birth: Birth, pose: RigidTransform, stamp_ns: int) -> np.ndarray:
         known, alike = self._compare_looks(people.embedding[index], birth.embedding)
         absent_s = (stamp_ns - people.last_seen[index]) * _NANO
-        absent_s = np.where(known & alike, absent_s, np.minimum(absent_s, self._config.wake_memory_s))
+        absent_s = np.where(known & alike, 2 * absent_s, np.minimum(absent_s, self._config.wake_memory_s))
         where = self._model.location
         covariance = people.covariance[index, where, where] + birth.covariance[where, where]
         covariance = covariance + self._model.wander(people.mean[index], self._config.wake_speed * absent_s)
@@ -94,7 +96,8 @@ class Identity:
     def _bearing_distances(self, people: Population, index: np.ndarray, birth: Birth, pose: RigidTransform) -> np.ndarray:
         heard = self._model.direction_map(people.mean[index], pose)
         face = self._model.direction_map(birth.mean[None], pose)
-        error = np.radians(self._config.bearing_error_deg) ** 2 * np.eye(3)
+        flat, upright = np.radians([self._config.bearing_error_deg, self._config.elevation_error_deg]) ** 2
+        error = np.diag([flat, flat, upright])
         covariance = congruence(heard.matrix, people.covariance[index]) + congruence(face.matrix, birth.covariance) + error
         return quadratic(heard.value - face.value, inverse_and_log_det(covariance)[0])
 

@@ -29,6 +29,8 @@ COMMANDS = (   # every input is wrong too: a verb that works first complains of 
     ['calibrate', 'microphones', 'nowhere', '-o', 'head.yaml'],
     ['benchmark', 'tracker', '--head', 'toaster'],
     ['benchmark', 'tracking', '--seeds', '0'],
+    ['benchmark', 'noise', '--minutes', '0'],
+    ['benchmark', 'scenes', '--scenes', 'no_scene'],
     ['benchmark', 'vision', '--head', 'toaster'],
     ['benchmark', 'clustering'],
     ['benchmark', 'modes', '--scenes', 'no_scene'],

@@ -90,11 +90,14 @@ def test_one_camera_gives_directions_with_honest_range(rendered, foreign, tmp_pa
         assert abs(position[0] - nearest[0]) < 4 * np.sqrt(covariance[0]) + 0.05
 
 
-def test_sound_alone_runs_and_invents_nobody(foreign, tmp_path):
+def test_sound_alone_finds_who_speaks_by_direction(foreign, tmp_path):
+    """One of the two speaks in these three seconds."""
     folder = shutil.copytree(foreign, tmp_path / 'sound')
     shutil.rmtree(folder / 'left'), shutil.rmtree(folder / 'right')
-    frames = OfflinePipeline(Recording.open(folder)).run()
-    assert len(frames) > 50 and all(not frame.tracks for frame, _ in frames)
+    tracks = tracked(Recording.open(folder))
+    assert set(tracks.id) == {1} and not tracks.seen.any() and tracks.speaking.any()
+    azimuth = np.degrees(np.arctan2(tracks.position[tracks.heard, 1], tracks.position[tracks.heard, 0]))
+    assert tracks.heard.sum() > 25 and np.abs(azimuth - np.degrees(np.arctan2(0.40, 1.4))).max() < 5
 
 
 def test_the_verbs_work_together(foreign, tmp_path, capsys):

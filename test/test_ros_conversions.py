@@ -48,7 +48,8 @@ def face(embedding_size=0):
 
 
 def track(box):
-    return TrackEstimate(7, LifeState.SLEEPING, RANDOM.normal(size=6), np.eye(6), True, False, False, STAMP_NS, 0, 0.25, box)
+    return TrackEstimate(7, LifeState.SLEEPING, RANDOM.normal(size=6), np.eye(6), True, False, False, STAMP_NS, 0, 0.25, box,
+                         np.array([0.25, 1.0]))
 
 
 CASES = {

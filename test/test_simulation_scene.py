@@ -27,7 +27,7 @@ def scene_file(folder, talker=None, **changes):
     return path
 
 
-@pytest.mark.parametrize('name', ['three_talkers', 'short'])
+@pytest.mark.parametrize('name', ['three_talkers', 'short', 'crossing', 'partial_view'])
 def test_shipped_scenes_load(name):
     scene = load_scene(name)
     assert scene.name == name and scene.load_head().name == 'simulated'

@@ -23,7 +23,7 @@ def frame_of(index, shares, voice_active=True):
 
 def log_ratio(share):
     share = np.clip(share, 1e-3, 1 - 1e-3)
-    return np.clip(beta.logpdf(share, 3, 1.5) - beta.logpdf(share, 1, 8), -3, 3)
+    return np.clip(beta.logpdf(share, 3, 1.5) - beta.logpdf(share, 1, 8), -5, 5)
 
 
 def test_probability_equals_the_sum_over_all_state_sequences():
@@ -67,7 +67,7 @@ def test_silence_pulls_down_and_the_prior_is_the_same_for_split_steps():
     quiet.step(frame_of(0, [1.0]))
     first, second = (quiet.step(frame_of(f, [0.0], voice_active=False)).statuses[0].probability for f in (1, 2))
     assert second < first
-    assert logit(first) == pytest.approx(logit(0.5 + 0.9 * (expit(3.0) - 0.5)) + SpeakingConfig().silence_evidence)
+    assert logit(first) == pytest.approx(logit(0.5 + 0.9 * (expit(5.0) - 0.5)) + SpeakingConfig().silence_evidence)
 
 
 def test_hysteresis_delays_and_dates_the_change():

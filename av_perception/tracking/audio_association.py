@@ -150,6 +150,10 @@ class AudioAssociation:
         """(N,) loudness-weighted share of the sub-bands that belongs to each person."""
         return np.add.reduceat(self._evidence.loudness @ responsibilities, self._first_columns)[1:]
 
+    def owners(self, responsibilities: np.ndarray) -> np.ndarray:
+        """(K, 1 + N) how far each sub-band belongs to clutter and to each person; rows sum to one."""
+        return np.add.reduceat(responsibilities, self._first_columns, axis=1)
+
     def information(self, responsibilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the sub-bands say of the deviation s - m, the direction error b integrated out: precision (N, D, D), vector (N, D).
 

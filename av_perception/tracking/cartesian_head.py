@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.heads.profile import HeadProfile
-from av_perception.tracking.gaussian import congruence, limit_leading
+from av_perception.tracking.gaussian import apply, congruence, limit_leading, symmetrise
 from av_perception.tracking.motion import axis_motion
 from av_perception.tracking.state_space import LinearMap, Measurements, Prediction
 
@@ -20,7 +20,9 @@ class CartesianHeadConfig:
     """acceleration_density: power spectral density q of the white acceleration [m^2/s^3]; damping_time_s: an unseen person's
     velocity decays as exp(-t / damping_time_s); max_position_sd [m]: bound on the position uncertainty along any axis;
     birth_speed_sd [m/s]: velocity prior of a new person; max_speed [m/s]: gate between detections of one new person;
-    depth_range [m]: nearest and farthest depth at which faces are detected; max_range [m]: people farther away have left.
+    depth_range [m]: nearest and farthest depth at which faces are detected; max_range [m]: people farther away have left;
+    heard_range [m]: mean and standard deviation of the distance of people who were never seen; heard_direction_sd_deg: their direction
+    is never known better (echoes and the map err alike in every frame).
     """
 
     acceleration_density: float = 0.5
@@ -30,6 +32,8 @@ class CartesianHeadConfig:
     max_speed: float = 3.0
     depth_range: tuple[float, float] = (0.25, 10.0)
     max_range: float = 12.0
+    heard_range: tuple[float, float] = (2.0, 1.2)
+    heard_direction_sd_deg: float = 2.5
 
     def __post_init__(self):
         positive = (self.acceleration_density, self.damping_time_s, self.max_position_sd, self.birth_speed_sd, self.max_speed,
@@ -38,6 +42,8 @@ class CartesianHeadConfig:
             raise ValueError('acceleration_density, damping_time_s, max_position_sd, speeds and max_range must be positive')
         if not 0 < self.depth_range[0] < self.depth_range[1]:
             raise ValueError('depth_range must be two increasing positive depths in metres')
+        if min(self.heard_range) <= 0 or not 0 < self.heard_direction_sd_deg < 45:
+            raise ValueError('heard_range must be a positive mean and deviation, heard_direction_sd_deg lie in 0..45')
 
 
 class CartesianHead:
@@ -108,6 +114,35 @@ class CartesianHead:
         matrix = np.zeros((len(mean), 3, _STATE))
         matrix[:, :, :3] = tangent @ reference_from_array.rotation.T
         return LinearMap(direction, matrix, usable)
+
+    def rays(self, directions, covariances, reference_from_base):
+        """A point at the prior range, its position as uncertain as the direction; velocity with the birth prior."""
+        mean, covariance = np.zeros((len(directions), _STATE)), np.zeros((len(directions), _STATE, _STATE))
+        mean[:, :3] = (reference_from_base @ self._array.base_from_array).translation + self._config.heard_range[0] * directions
+        covariance[:, :3, :3] = self._config.heard_range[0] ** 2 * covariances
+        covariance[:, 3:, 3:] = self._config.birth_speed_sd ** 2 * _EYE
+        return self.settle_rays(mean, covariance, reference_from_base)
+
+    def settle_rays(self, mean, covariance, reference_from_base):
+        """Scales people along their rays to the prior range: directions and their rates stay. Otherwise every turn of a ray would be taken
+        for news about the range (the filter linearises at a range it does not know).
+        """
+        origin = (reference_from_base @ self._array.base_from_array).translation
+        typical, range_sd = self._config.heard_range
+        relative = mean[:, :3] - origin
+        distance = np.maximum(np.sqrt((relative * relative).sum(-1, keepdims=True)), 1e-6)
+        direction = relative / distance
+        along = direction[:, :, None] * direction[:, None, :]
+        across = (typical / distance)[..., None] * (_EYE - along)
+        settled = np.concatenate([origin + typical * direction, apply(across, mean[:, 3:])], axis=1)
+        turn = np.zeros_like(covariance)
+        turn[:, :3, :3] = turn[:, 3:, 3:] = across
+        spread = congruence(turn, covariance)
+        values, vectors = np.linalg.eigh(spread[:, :3, :3])
+        least = (typical * np.radians(self._config.heard_direction_sd_deg)) ** 2
+        spread[:, :3, :3] = (vectors * np.maximum(values, least)[:, None, :]) @ vectors.swapaxes(1, 2) + (range_sd ** 2 - least) * along
+        spread[:, 3:, 3:] += self._config.birth_speed_sd ** 2 * along
+        return settled, symmetrise(spread)
 
     def reachable(self, mean_a, covariance_a, mean_b, covariance_b, dt_s):
         """Within max_speed * dt plus three standard deviations of the difference."""

@@ -24,12 +24,12 @@ class SpeakingConfig:
     stay_silent: float = 0.95
     speaking_beta: tuple[float, float] = (3.0, 1.5)
     silent_beta: tuple[float, float] = (1.0, 8.0)
-    evidence_limit: float = 3.0
-    silence_evidence: float = -1.5
+    evidence_limit: float = 5.0
+    silence_evidence: float = -2.5
     on: float = 0.6
     off: float = 0.4
-    on_delay_s: float = 0.04
-    off_delay_s: float = 0.04
+    on_delay_s: float = 0.0
+    off_delay_s: float = 0.0
 
     def __post_init__(self):
         if not (0.5 < self.stay_speaking < 1 and 0.5 < self.stay_silent < 1):

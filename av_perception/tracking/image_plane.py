@@ -130,6 +130,32 @@ class ImagePlane:
         matrix[:, :, _CENTER] = tangent[:, :, :2] / camera.focal * (depth / distance)[:, None, None]
         return LinearMap(direction, matrix, np.ones(len(mean), bool))
 
+    def rays(self, directions, covariances, reference_from_base):
+        """A box of middling size, its size uncertain by all of it. Directions that are not before the camera have no place in the image."""
+        optical_from_reference = (reference_from_base @ self._camera.base_from_optical).rotation.T
+        before = directions @ optical_from_reference[2] > 0.1
+        ray, spread = directions[before] @ optical_from_reference.T, congruence(optical_from_reference, covariances[before])
+        depth = ray[:, 2:]
+        slope = np.concatenate([np.tile(np.eye(2), (len(ray), 1, 1)), -(ray[:, :2] / depth)[:, :, None]], axis=2)
+        slope *= (self._camera.focal / depth)[:, :, None]
+        mean, covariance = np.zeros((len(ray), _STATE)), np.zeros((len(ray), _STATE, _STATE))
+        mean[:, _CENTER], mean[:, _SIZE] = self._camera.center + self._camera.focal * ray[:, :2] / depth, self._middling_size()
+        covariance[:, _CENTER, _CENTER] = congruence(slope, spread)
+        covariance[:, (4, 5), (4, 5)] = ((self._config.birth_speed_sd * self._pixels_per_metre(mean)) ** 2)[:, None]
+        return self.settle_rays(mean, covariance, reference_from_base)
+
+    def settle_rays(self, mean, covariance, reference_from_base):
+        """The size is what tells the range."""
+        settled, spread = mean.copy(), covariance.copy()
+        settled[:, _SIZE] = self._middling_size()
+        spread[:, _SIZE], spread[:, :, _SIZE] = 0.0, 0.0
+        spread[:, (2, 3), (2, 3)] = self._middling_size() ** 2
+        return settled, spread
+
+    def _middling_size(self) -> float:
+        """[px], on a logarithmic scale."""
+        return float(np.sqrt(np.prod(self._config.size_range)) * self._image[1])
+
     def reachable(self, mean_a, covariance_a, mean_b, covariance_b, dt_s):
         """Centres within max_speed * dt plus three standard deviations of the difference, and sizes within the ratio."""
         distance = np.linalg.norm(mean_a[:, None, _CENTER] - mean_b[None, :, _CENTER], axis=-1)

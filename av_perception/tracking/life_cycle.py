@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtri   # the chi-square quantile; scipy.stats is slow to import
 
 from av_perception.data import LifeState
-from av_perception.tracking.gaussian import inverse_and_log_det, quadratic
 from av_perception.tracking.population import Population
-from av_perception.tracking.state_space import StateSpace
 from av_perception.tracking.visual_birth import Birth
 
 _NANO = 1e-9
@@ -21,10 +18,9 @@ class LifeConfig:
     """Visibility HMM: visible_persistence p_v, visible_rate lam_v (evidence `1 - exp(-lam_v nu)` of visual mass nu).
 
     confirm_hits of the first confirm_images images confirm a tentative track, else it dies; sleep_after_s without face or voice sends a
-    track to sleep; dead_after_s of sleep kill it; heard_share: share of the sub-bands from which a person counts as heard;
-    wake_heard_frames: so many heard frames in a row wake a sleeper; wake_probability: chi-square quantile of the distance at which a
-    birth is a known person; wake_speed [m/s]: standard deviation of an absent person's unpredicted movement per second of absence (people
-    turn and stop at once), up to sleep_after_s; wake_similarity: cosine that two embeddings need for it.
+    track to sleep; dead_after_s of sleep kill it, unseen_dead_after_s that of somebody who was only ever heard (nothing but silence says
+    that they left); heard_share: share of the sub-bands from which a person counts as heard; wake_heard_frames: so many heard frames in a
+    row wake a sleeper.
     """
 
     visible_persistence: float = 0.9
@@ -33,21 +29,19 @@ class LifeConfig:
     confirm_images: int = 3
     sleep_after_s: float = 1.0
     dead_after_s: float = 10.0
+    unseen_dead_after_s: float = 30.0
     heard_share: float = 0.3
     wake_heard_frames: int = 3
-    wake_probability: float = 0.999
-    wake_speed: float = 0.7
-    wake_similarity: float = 0.4
 
     def __post_init__(self):
         if not (0.5 <= self.visible_persistence < 1 and self.visible_rate > 0):
             raise ValueError('visible_persistence must lie in [0.5, 1) and visible_rate must be positive')
         if not 1 <= self.confirm_hits <= self.confirm_images:
             raise ValueError('confirm_hits must lie in 1..confirm_images')
-        if self.sleep_after_s <= 0 or self.dead_after_s <= 0 or self.wake_heard_frames < 1 or self.wake_speed < 0:
-            raise ValueError('sleep_after_s, dead_after_s, wake_heard_frames and wake_speed must be positive')
-        if not (0 < self.heard_share <= 1 and 0 < self.wake_probability < 1 and -1 <= self.wake_similarity <= 1):
-            raise ValueError('heard_share and wake_probability must lie in 0..1, wake_similarity in -1..1')
+        if min(self.sleep_after_s, self.dead_after_s, self.unseen_dead_after_s) <= 0 or self.wake_heard_frames < 1:
+            raise ValueError('sleep_after_s, dead_after_s, unseen_dead_after_s and wake_heard_frames must be positive')
+        if not 0 < self.heard_share <= 1:
+            raise ValueError('heard_share must lie in 0..1')
 
 
 class LifeCycle:
@@ -90,27 +84,8 @@ class LifeCycle:
         people.state[drowsy] = LifeState.SLEEPING
         people.asleep_since[drowsy] = stamp_ns
         dead |= tentative & ~confirmed & (silent_s > config.sleep_after_s)
-        return dead | (people.asleep & ((stamp_ns - people.asleep_since) * _NANO > config.dead_after_s))
-
-    def recognise(self, people: Population, birth: Birth, candidates: np.ndarray, model: StateSpace, stamp_ns: int) -> int | None:
-        """Index of the absent person a birth is, None for a stranger. candidates: (N,) bool, who may be it.
-
-        Close in position (Mahalanobis distance with both covariances) and, when both have embeddings, similar; the closest wins.
-        """
-        index = np.flatnonzero(candidates)
-        if not len(index):
-            return None
-        absent_s = np.minimum((stamp_ns - people.last_seen[index]) * _NANO, self._config.sleep_after_s)
-        location = model.location
-        covariance = people.covariance[index, location, location] + birth.covariance[location, location]
-        covariance = covariance + model.wander(people.mean[index], self._config.wake_speed * absent_s)
-        distance = quadratic(people.mean[index, location] - birth.mean[location], inverse_and_log_det(covariance)[0])
-        distance[distance > chdtri(covariance.shape[-1], 1.0 - self._config.wake_probability)] = np.inf
-        if birth.embedding.any() and birth.embedding.shape[0] == people.embedding.shape[1]:
-            known = people.embedding[index]
-            distance[known.any(1) & (known @ birth.embedding < self._config.wake_similarity)] = np.inf
-        best = int(np.argmin(distance))
-        return int(index[best]) if np.isfinite(distance[best]) else None
+        patience_s = np.where(people.never_seen, config.unseen_dead_after_s, config.dead_after_s)
+        return dead | (people.asleep & ((stamp_ns - people.asleep_since) * _NANO > patience_s))
 
     def reinstate(self, people: Population, person: int, birth: Birth, stamp_ns: int):
         """The absent person is back: new state, old id."""

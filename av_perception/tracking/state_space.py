@@ -78,6 +78,14 @@ class StateSpace(Protocol):
     def direction_map(self, mean: np.ndarray, reference_from_base: RigidTransform) -> LinearMap:
         """The unit direction from the array to people in (N, D) states, in the array frame, linearised (O = 3)."""
 
+    def rays(self, directions: np.ndarray, covariances: np.ndarray, reference_from_base: RigidTransform) -> tuple[np.ndarray, np.ndarray]:
+        """(B, D) means and (B, D, D) covariances of people who were just heard for the first time, in the unit directions (B, 3) from the
+        array with covariances (B, 3, 3), axes of the reference frame. Directions that the state space cannot hold are left out.
+        """
+
+    def settle_rays(self, mean: np.ndarray, covariance: np.ndarray, reference_from_base: RigidTransform) -> tuple[np.ndarray, np.ndarray]:
+        """The states (B, D), (B, D, D) of people who were never seen with what sound cannot tell, the range, put back to its prior."""
+
     def reachable(self, mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray,
         dt_s: float) -> np.ndarray:
         """(A, B) bool: whether one person can be at initial states a and, dt_s later, b."""

@@ -10,17 +10,20 @@ import numpy as np
 from av_perception.data import AudioFeatures, LifeState, TrackEstimate, TrackFrame, VisualFeatures
 from av_perception.geometry import RigidTransform
 from av_perception.heads.profile import HeadProfile
-from av_perception.tracking.acoustic_tables import AcousticTables
-from av_perception.tracking.audio_association import AudioAssociation, AudioConfig
+from av_perception.tracking.audio_association import AudioConfig
 from av_perception.tracking.cartesian_head import CartesianHead, CartesianHeadConfig
 from av_perception.tracking.dynamics_update import DynamicsConfig, ProcessNoise
 from av_perception.tracking.gaussian import apply
+from av_perception.tracking.hearing import Hearing, Sound
+from av_perception.tracking.identity import Identity, IdentityConfig
 from av_perception.tracking.inference import FramePosterior, InferenceConfig, VariationalFrame
-from av_perception.tracking.input_check import DetectedFaces, box_overlap, usable_audio, usable_faces, usable_pose
+from av_perception.tracking.input_check import DetectedFaces, usable_faces, usable_pose
 from av_perception.tracking.life_cycle import LifeConfig, LifeCycle
+from av_perception.tracking.noise_model import NoiseConfig
 from av_perception.tracking.population import Population
+from av_perception.tracking.sound_birth import SoundBirthConfig
 from av_perception.tracking.state_space import LinearMap, Measurements, Prediction, StateSpace
-from av_perception.tracking.visual_association import AppearanceConfig, VisualAssociation, appearance_log_ratio
+from av_perception.tracking.visual_association import AppearanceConfig, VisualAssociation, appearance_log_ratio, updated_looks
 from av_perception.tracking.visual_birth import BirthConfig, VisualBirth
 
 _NANO = 1e-9
@@ -38,9 +41,12 @@ class TrackerConfig:
     inference: InferenceConfig = field(default_factory=InferenceConfig)
     appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
     audio: AudioConfig = field(default_factory=AudioConfig)
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
     dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
     birth: BirthConfig = field(default_factory=BirthConfig)
+    sound_birth: SoundBirthConfig = field(default_factory=SoundBirthConfig)
     life: LifeConfig = field(default_factory=LifeConfig)
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
     reset_after_s: float = 1.0
     long_step_s: float = 0.5
 
@@ -51,12 +57,34 @@ class TrackerConfig:
 
 @dataclass(frozen=True)
 class _Observations:
-    """What a frame offers after the input check; None: no image, no voice."""
+    """What a frame offers after the input check; faces, measurements None: no image; sound None: no voice. directions: where the array
+    hears everybody who is predicted, None without sound.
+    """
 
     faces: DetectedFaces | None
     measurements: Measurements | None
-    audio: AudioFeatures | None
+    directions: LinearMap | None
+    sound: Sound | None
     pose: RigidTransform
+
+
+@dataclass(frozen=True)
+class _Assigned:
+    """What of the frame is whose. seen: (N,) bool; heard: (N,) bool; shares: (N,) of the sound; subbands: (N, K), K = 0 without voice."""
+
+    seen: np.ndarray
+    heard: np.ndarray
+    shares: np.ndarray
+    subbands: np.ndarray
+
+    def take(self, index: np.ndarray) -> _Assigned:
+        return _Assigned(self.seen[index], self.heard[index], self.shares[index], self.subbands[index])
+
+    def with_newborn(self, count: int, seen: bool, heard: bool) -> _Assigned:
+        if not count:
+            return self
+        return _Assigned(np.append(self.seen, np.full(count, seen)), np.append(self.heard, np.full(count, heard)),
+                         np.append(self.shares, np.zeros(count)), np.pad(self.subbands, ((0, count), (0, 0))))
 
 
 class Tracker:
@@ -70,9 +98,10 @@ class Tracker:
     def __init__(self, config: TrackerConfig, head: HeadProfile, acoustic_map=None, model: StateSpace | None = None):
         self._config = config
         self._model = model or CartesianHead(config.motion, head)
-        self._sees, self._hears = head.camera is not None, acoustic_map is not None and head.microphones is not None
-        self._tables = AcousticTables(acoustic_map, config.audio.tempering) if self._hears else None
-        self._birth, self._life = VisualBirth(config.birth, self._model), LifeCycle(config.life)
+        self._sees, hears = head.camera is not None, acoustic_map is not None and head.microphones is not None
+        self._hearing = Hearing(acoustic_map, head.microphones, config.audio, config.noise, config.sound_birth) if hears else None
+        self._birth = VisualBirth(config.birth, self._model)
+        self._life, self._identity = LifeCycle(config.life), Identity(config.identity, self._model)
         self.counters: Counter = Counter()
         self._next_id = 1
         self._forget()
@@ -80,6 +109,8 @@ class Tracker:
     def _forget(self):
         self._people = Population.empty(self._model.state_size)
         self._birth.reset()
+        if self._hearing:
+            self._hearing.reset()
         self._last = TrackFrame(0, (), False)
         self._embedding_size = 0
 
@@ -92,16 +123,16 @@ class Tracker:
         """
         if not self._accepts(stamp_ns, reference_from_base):
             return self._last
-        observed = self._observe(visual, audio, reference_from_base)
         prediction = self._predict(stamp_ns)
-        posterior, shares = self._infer(prediction, observed)
+        observed = self._observe(stamp_ns, visual, audio, prediction, reference_from_base)
+        posterior, shares, subbands = self._infer(prediction, observed)
         seen = self._note_vision(posterior, observed, stamp_ns)
         heard = self._life.note_sound(self._people, shares, stamp_ns)
-        born = self._give_birth(posterior, observed, seen, stamp_ns)
-        alive = self._bury(stamp_ns, heard, born, reference_from_base)
-        newborn = np.ones(born, bool)
-        estimates = self._report(alive, np.append(seen, newborn), np.append(heard, ~newborn), np.append(shares, np.zeros(born)))
-        self._last = TrackFrame(int(stamp_ns), estimates, observed.audio is not None)
+        assigned = _Assigned(seen, heard, shares, subbands)
+        assigned = self._find_faces(posterior, observed, assigned, stamp_ns)
+        assigned = self._find_voices(observed, assigned, stamp_ns)
+        estimates = self._report(assigned.take(self._bury(stamp_ns, assigned, reference_from_base)))
+        self._last = TrackFrame(int(stamp_ns), estimates, observed.sound is not None)
         return self._last
 
     def _accepts(self, stamp_ns: int, pose: RigidTransform) -> bool:
@@ -116,18 +147,17 @@ class Tracker:
             self._forget()
         return True
 
-    def _observe(self, visual, audio, pose) -> _Observations:
+    def _observe(self, stamp_ns, visual, audio, prediction, pose) -> _Observations:
         """Input check; silence (voice activity below the threshold) leaves no sub-bands."""
-        faces = measurements = sound = None
+        faces = measurements = directions = sound = None
         if visual is not None and self._sees:
             faces = usable_faces(visual, self._embedding_size, self.counters, self._model.needs_positions)
             self._embedding_size = self._embedding_size or faces.embeddings.shape[1]
             measurements = self._model.measure(faces)
-        if audio is not None and self._hears:
-            sound = usable_audio(audio, self._tables, self.counters)
-            if sound is not None and sound.voice_activity < self._config.audio.vad_threshold:
-                sound = None
-        return _Observations(faces, measurements, sound, pose)
+        if audio is not None and self._hearing:
+            directions = self._model.direction_map(prediction.mean, pose)
+            sound = self._hearing.take(stamp_ns, audio, directions, pose, self.counters)
+        return _Observations(faces, measurements, directions, sound, pose)
 
     def _predict(self, stamp_ns: int) -> Prediction:
         people = self._people
@@ -136,10 +166,11 @@ class Tracker:
         prediction = self._model.predict(people.mean, people.covariance, min(dt_s, 3600.0), unseen)
         return Prediction(prediction.mean, self._model.bound(prediction.propagated), prediction.base_noise)
 
-    def _infer(self, prediction: Prediction, observed: _Observations) -> tuple[FramePosterior, np.ndarray]:
-        """The variational loop; returns the posterior and everybody's share (N,) of the sub-bands."""
-        people = self._people
-        noise, audio = ProcessNoise(self._config.dynamics, prediction.base_noise), self._audio_evidence(prediction, observed)
+    def _infer(self, prediction: Prediction, observed: _Observations) -> tuple[FramePosterior, np.ndarray, np.ndarray]:
+        """The variational loop; returns the posterior, everybody's share (N,) of the sound and of every sub-band (N, K)."""
+        people, sound = self._people, observed.sound
+        noise = ProcessNoise(self._config.dynamics, prediction.base_noise)
+        audio = self._hearing.associate(sound, observed.directions, people.share) if sound and len(people) else None
         point = prediction.mean
         for _ in range(_MAX_LINEARISATIONS):
             vision = self._visual_evidence(prediction, point, observed)
@@ -149,9 +180,25 @@ class Tracker:
                 break
         people.mean = point
         people.covariance, people.noise_ratio = self._model.bound(posterior.covariance), posterior.noise_ratio
+        self._settle_rays(observed.pose)
         shares = np.zeros(len(people)) if audio is None else audio.shares(posterior.beta)
-        people.share = SHARE_DECAY * people.share if audio is None else shares
-        return posterior, shares
+        people.share = SHARE_DECAY * people.share if sound is None else shares
+        return posterior, shares, self._subband_shares(audio, posterior, sound)
+
+    def _settle_rays(self, pose: RigidTransform):
+        """Sound does not tell the range of those who were never seen."""
+        people, rays = self._people, self._people.never_seen
+        if rays.any():
+            people.mean[rays], people.covariance[rays] = self._model.settle_rays(people.mean[rays], people.covariance[rays], pose)
+
+    def _subband_shares(self, audio, posterior: FramePosterior, sound: Sound | None) -> np.ndarray:
+        """(N, K) responsibilities of everybody for every sub-band, 0 for the unused; K = 0 without voice."""
+        if sound is None:
+            return np.zeros((len(self._people), 0))
+        subbands = np.zeros((len(self._people), self._hearing.num_subbands))
+        if audio is not None:
+            subbands[:, sound.features.valid] = audio.owners(posterior.beta)[:, 1:].T
+        return subbands
 
     def _visual_evidence(self, prediction: Prediction, point: np.ndarray, observed: _Observations) -> VisualAssociation | None:
         """The faces against the camera model linearised at point (N, D): the predicted mean; for the first sight of a person after an
@@ -164,15 +211,8 @@ class Tracker:
         about_mean = LinearMap(seen.value + apply(seen.matrix, prediction.mean - point), seen.matrix, seen.usable)
         embeddings = people.embedding if people.embedding.shape[1] else np.zeros((len(people), faces.embeddings.shape[1]))
         appearance = appearance_log_ratio(self._config.appearance, faces.embeddings, embeddings)
-        return VisualAssociation(observed.measurements, about_mean, appearance, self._model.log_visual_volume, ~people.asleep,
-                                 people.visible)
-
-    def _audio_evidence(self, prediction: Prediction, observed: _Observations) -> AudioAssociation | None:
-        """The sub-bands against the directions of everybody, sleepers too: who is silent and out of view may speak again."""
-        if observed.audio is None or not len(self._people):
-            return None
-        return AudioAssociation(self._config.audio, self._tables.evidence(observed.audio),
-                                self._model.direction_map(prediction.mean, observed.pose), np.ones(len(self._people), bool), self._people.share)
+        return VisualAssociation(observed.measurements, about_mean, appearance, self._model.log_visual_volume,
+                                 ~people.asleep & ~people.never_seen, people.visible)
 
     def _note_vision(self, posterior: FramePosterior, observed: _Observations, stamp_ns: int) -> np.ndarray:
         """Visibility, box and appearance of everybody; returns who is seen, (N,) bool."""
@@ -183,63 +223,64 @@ class Tracker:
         seen = self._life.note_image(people, alpha[:, 1:].sum(0), stamp_ns)
         if seen.any():
             people.box[seen] = observed.faces.boxes[alpha[:, 1:].argmax(0)[seen]]
-            self._update_appearance(alpha[:, 1:], observed.faces)
+            people.embedding = updated_looks(self._config.appearance, people.embedding, alpha[:, 1:], observed.faces)
         return seen
 
-    def _update_appearance(self, alpha: np.ndarray, faces: DetectedFaces):
-        """`h <- (1 - e) h + e u` for confident assignments of isolated faces; the first embedding of a person is taken as it is."""
-        people, config = self._people, self._config.appearance
-        if not faces.embeddings.any():
-            return
-        if not people.embedding.shape[1]:
-            people.embedding = np.zeros((len(people), faces.embeddings.shape[1]))
-        best = alpha.argmax(0)
-        crowd = box_overlap(faces.boxes, faces.boxes)
-        np.fill_diagonal(crowd, 0.0)
-        clear = (alpha.max(0) > config.update_confidence) & (crowd.max(1)[best] <= config.isolation_overlap) & faces.embeddings[best].any(1)
-        rate = np.where(people.embedding.any(1), config.update_rate, 1.0)[:, None]
-        mixed = (1 - rate) * people.embedding + rate * faces.embeddings[best]
-        norm = np.sqrt((mixed ** 2).sum(1, keepdims=True))
-        people.embedding = np.where(clear[:, None] & (norm > 1e-6), mixed / np.maximum(norm, 1e-6), people.embedding)
-
-    def _give_birth(self, posterior: FramePosterior, observed: _Observations, seen: np.ndarray, stamp_ns: int) -> int:
-        """Births from faces of nobody; one close to an absent person brings that person back. Returns the number of newborn people."""
+    def _find_faces(self, posterior: FramePosterior, observed: _Observations, assigned: _Assigned, stamp_ns: int) -> _Assigned:
+        """Births from faces of nobody; one close to an absent person brings that person back."""
         if observed.faces is None:
-            return 0
+            return assigned
+        people, seen = self._people, assigned.seen
         unassigned = np.ones(len(observed.faces), bool) if posterior.alpha is None else posterior.alpha.argmax(1) == 0
-        births = self._birth.step(stamp_ns, observed.faces, observed.measurements, unassigned, self._people.box[seen], observed.pose)
-        strangers = []
-        for birth in births:
-            person = self._life.recognise(self._people, birth, ~seen, self._model, stamp_ns)
-            if person is None:
-                strangers.append(birth)
-            else:
-                self._life.reinstate(self._people, person, birth, stamp_ns)
+        births = self._birth.step(stamp_ns, observed.faces, observed.measurements, unassigned, people.box[seen], observed.pose)
+        owners = self._identity.recognise(people, births, ~seen, observed.pose, stamp_ns)
+        for birth, person in zip(births, owners):
+            if person >= 0:
+                self._life.reinstate(people, person, birth, stamp_ns)
                 seen[person] = True
+        strangers = [birth for birth, person in zip(births, owners) if person < 0]
         if strangers:
-            self._people.join(Population.newborn(range(self._next_id, self._next_id + len(strangers)), *(
+            people.join(Population.newborn(self._new_ids(len(strangers)), *(
                 np.stack([getattr(birth, name) for birth in strangers]) for name in ('mean', 'covariance', 'embedding', 'box')), stamp_ns))
-            self._next_id += len(strangers)
-        return len(strangers)
+        return assigned.with_newborn(len(strangers), seen=True, heard=False)
 
-    def _bury(self, stamp_ns: int, heard: np.ndarray, born: int, pose: RigidTransform) -> np.ndarray:
-        """Forgets the dead and those who left unheard; returns the indices of the living among all people of this frame."""
+    def _find_voices(self, observed: _Observations, assigned: _Assigned, stamp_ns: int) -> _Assigned:
+        """A birth from voices of nobody."""
+        sound = observed.sound
+        if sound is None:
+            return assigned
+        clutter = 1 - assigned.subbands.sum(0)[sound.features.valid]
+        stranger = self._hearing.find_stranger(stamp_ns, sound, clutter, observed.directions, observed.pose)
+        if stranger is None:
+            return assigned
+        mean, covariance = self._model.rays(stranger.mean[None], stranger.covariance[None], observed.pose)
+        if len(mean):
+            self._people.join(Population.overheard(self._new_ids(len(mean)), mean, covariance, stamp_ns))
+        return assigned.with_newborn(len(mean), seen=False, heard=True)
+
+    def _new_ids(self, count: int) -> range:
+        self._next_id += count
+        return range(self._next_id - count, self._next_id)
+
+    def _bury(self, stamp_ns: int, assigned: _Assigned, pose: RigidTransform) -> np.ndarray:
+        """Forgets the dead, those who left unheard and doubles; returns the indices of the living among all people of this frame."""
         people = self._people
         dead = self._life.advance(people, stamp_ns)
-        dead |= self._model.implausible(people.mean, people.covariance, pose) & ~np.append(heard, np.zeros(born, bool))
+        dead |= self._model.implausible(people.mean, people.covariance, pose) & ~assigned.heard
+        dead |= self._identity.duplicates(people, assigned.seen, pose)
         alive = np.flatnonzero(~dead)
         if len(alive) < len(people):
             people.keep(alive)
         return alive
 
-    def _report(self, alive: np.ndarray, seen: np.ndarray, heard: np.ndarray, shares: np.ndarray) -> tuple[TrackEstimate, ...]:
-        """The living, with the observations (N,) of everybody in this frame."""
+    def _report(self, assigned: _Assigned) -> tuple[TrackEstimate, ...]:
+        """The living, with what of this frame is theirs."""
         people = self._people
         # Native numbers of a whole column at once, and copies: the estimates must outlive the next step.
         ids, states, last_seen, last_heard = (a.tolist() for a in (people.id, people.state, people.last_seen, people.last_heard))
-        seen, heard, shares = seen[alive].tolist(), heard[alive].tolist(), np.minimum(shares[alive], 1.0).tolist()
+        seen, heard, shares = assigned.seen.tolist(), assigned.heard.tolist(), np.minimum(assigned.shares, 1.0).tolist()
         means, covariances, boxes = people.mean.copy(), people.covariance.copy(), people.box.copy()
         return tuple(TrackEstimate(
             id=ids[i], state=LifeState(states[i]), mean=means[i], covariance=covariances[i], seen=seen[i], heard=heard[i],
             predicted=not (seen[i] or heard[i]), last_seen_ns=last_seen[i], last_heard_ns=last_heard[i], audio_responsibility=shares[i],
-            box=boxes[i] if seen[i] else None) for i in range(len(people)))
+            box=boxes[i] if seen[i] else None, subband_responsibility=assigned.subbands[i]) for i in range(len(people)))

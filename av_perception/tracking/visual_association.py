@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.tracking.gaussian import LOG_2PI, congruence, inverse_and_log_det, log_normal, quadratic, softmax
+from av_perception.tracking.input_check import DetectedFaces, box_overlap
 from av_perception.tracking.state_space import LinearMap, Measurements
 
 
@@ -38,6 +39,23 @@ def appearance_log_ratio(config: AppearanceConfig, face_embeddings: np.ndarray, 
     known = face_embeddings.any(axis=1)[:, None] & person_embeddings.any(axis=1)[None, :]
     similarity = face_embeddings @ person_embeddings.T
     return np.where(known, config.offset - config.weight * (1 - similarity), 0.0)
+
+
+def updated_looks(config: AppearanceConfig, embeddings: np.ndarray, alpha: np.ndarray, faces: DetectedFaces) -> np.ndarray:
+    """(N, E) `h <- (1 - e) h + e u` for confident assignments alpha (M, N) of isolated faces; a person's first embedding is taken as it
+    is.
+    """
+    if not faces.embeddings.any():
+        return embeddings
+    known = embeddings if embeddings.shape[1] else np.zeros((len(embeddings), faces.embeddings.shape[1]))
+    best = alpha.argmax(0)
+    crowd = box_overlap(faces.boxes, faces.boxes)
+    np.fill_diagonal(crowd, 0.0)
+    clear = (alpha.max(0) > config.update_confidence) & (crowd.max(1)[best] <= config.isolation_overlap) & faces.embeddings[best].any(1)
+    rate = np.where(known.any(1), config.update_rate, 1.0)[:, None]
+    mixed = (1 - rate) * known + rate * faces.embeddings[best]
+    norm = np.sqrt((mixed ** 2).sum(1, keepdims=True))
+    return np.where(clear[:, None] & (norm > 1e-6), mixed / np.maximum(norm, 1e-6), known)
 
 
 class VisualAssociation:

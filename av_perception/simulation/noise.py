@@ -1,0 +1,53 @@
+"""Noise at the microphones of a head in a room: a sound played from one place or from all around, and generated motors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from av_perception.simulation.room_audio import MovingSource, block_times, render_room
+from av_perception.simulation.scene import WALL_MARGIN, RoomConfig
+
+DIFFUSE_SOURCES = 12   # around the head, each with another stretch of the sound
+
+
+def from_place(room: RoomConfig, microphones: np.ndarray, samples: np.ndarray, position: np.ndarray, sample_rate: int) -> np.ndarray:
+    """(N, channels) sound of (N,) samples played at position (3,) [m] in the room; microphones (channels, 3) [m] in the room."""
+    return render_room(room, microphones, [_standing(samples, position, sample_rate)], sample_rate)
+
+
+def from_all_around(room: RoomConfig, microphones: np.ndarray, samples: np.ndarray, sample_rate: int,
+                    random: np.random.Generator) -> np.ndarray:
+    """(N, channels) diffuse sound: the samples, each time shifted by another random time, from places all around near the walls."""
+    center, half = np.array(room.size) / 2, np.array(room.size) / 2 - WALL_MARGIN
+    azimuth = 2 * np.pi * (np.arange(DIFFUSE_SOURCES) + random.uniform()) / DIFFUSE_SOURCES
+    ring = np.stack([np.cos(azimuth), np.sin(azimuth), random.uniform(-0.8, 0.8, DIFFUSE_SOURCES)], axis=1)
+    sources = [_standing(np.roll(samples, random.integers(len(samples))), place, sample_rate) for place in center + ring * half]
+    return render_room(room, microphones, sources, sample_rate)
+
+
+def _standing(samples: np.ndarray, position: np.ndarray, sample_rate: int) -> MovingSource:
+    blocks = len(block_times(len(samples), sample_rate))
+    return MovingSource(samples, np.tile(np.asarray(position, float), (blocks, 1)))
+
+
+def fan(num_samples: int, sample_rate: int, random: np.random.Generator) -> np.ndarray:
+    """(N,) a ventilator, generated: air noise that falls with frequency and the steady tone of the blades."""
+    spectrum = np.fft.rfft(random.normal(size=num_samples))
+    frequency = np.fft.rfftfreq(num_samples, 1 / sample_rate)
+    air = np.fft.irfft(spectrum / (1 + frequency / 400.0), num_samples)
+    blades = np.sin(2 * np.pi * random.uniform(90, 180) * np.arange(num_samples) / sample_rate)
+    return air / air.std() + 0.5 * blades
+
+
+def servo(num_samples: int, sample_rate: int, random: np.random.Generator) -> np.ndarray:
+    """(N,) a joint of a robot, generated: it whines for 0.3 to 1.5 s, a gliding tone with harmonics and gear noise, and rests as long."""
+    sound, start = np.zeros(num_samples), 0
+    while start < num_samples:
+        length = int(sample_rate * random.uniform(0.3, 1.5))
+        ramp = np.sin(np.pi * np.arange(length) / length)
+        phase = 2 * np.pi * np.cumsum(random.uniform(150, 300) * (0.5 + ramp)) / sample_rate
+        tone = sum(np.sin(harmonic * phase) / harmonic for harmonic in range(1, 13))
+        whine = np.sqrt(ramp) * (tone + 0.5 * random.normal(size=length))
+        sound[start:start + length] = whine[:num_samples - start]
+        start += length + int(sample_rate * random.uniform(0.3, 1.5))
+    return sound

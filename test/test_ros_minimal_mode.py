@@ -24,12 +24,8 @@ SECOND, PERIOD = 1_000_000_000, 40_000_000
 TALKER, LISTENER = np.array([1.5, 0.6, 0.1]), np.array([1.6, -0.6, 0.1])
 BLOCK = 640   # samples in 40 ms
 HEAD = load_head('simulated')
+ANY_SOUND = {'vad_threshold': 0.0}   # no voice activity: the sounds here are noise
 SIGHT_AND_SOUND = {'visual_features': VisualFeatures, 'audio': AudioChunk}
-
-
-def any_sound(node_type):
-    """The node without voice activity: the sounds here are noise."""
-    return lambda **options: node_type(parameter_overrides=[RosParameter('vad_threshold', value=0.0)], **options)
 
 
 def face(position_base):
@@ -52,7 +48,7 @@ def play(b, frames, source, *people, start=0):
 
 
 def test_the_fusion_speaks_the_trackers_topics(bench):   # noqa: F811
-    b = bench(any_sound(FaceItdFusionNode), SIGHT_AND_SOUND, ('tracks', TrackArray))
+    b = bench(FaceItdFusionNode, SIGHT_AND_SOUND, ('tracks', TrackArray), **ANY_SOUND)
     statuses = []
     b.client.create_subscription(SpeakingStatusArray, 'speaking_status', statuses.append, qos.FEATURES)
     play(b, 40, TALKER, TALKER, LISTENER)
@@ -66,7 +62,7 @@ def test_the_fusion_speaks_the_trackers_topics(bench):   # noqa: F811
 
 
 def test_a_sound_of_nobody_gives_its_bearing(bench):   # noqa: F811
-    b = bench(any_sound(FaceItdFusionNode), SIGHT_AND_SOUND, ('unseen_sound', Vector3Stamped))
+    b = bench(FaceItdFusionNode, SIGHT_AND_SOUND, ('unseen_sound', Vector3Stamped), **ANY_SOUND)
     play(b, 30, TALKER, LISTENER)
     assert b.until(lambda: b.heard)
     azimuth = np.degrees(np.arctan2(b.heard[-1].vector.y, b.heard[-1].vector.x))
@@ -74,7 +70,7 @@ def test_a_sound_of_nobody_gives_its_bearing(bench):   # noqa: F811
 
 
 def test_the_fusion_survives_lies(bench):   # noqa: F811
-    b = bench(any_sound(FaceItdFusionNode), SIGHT_AND_SOUND, ('tracks', TrackArray))
+    b = bench(FaceItdFusionNode, SIGHT_AND_SOUND, ('tracks', TrackArray), **ANY_SOUND)
     play(b, 12, TALKER, TALKER)
     broken = face(TALKER)
     broken.position[0] = np.nan
@@ -92,7 +88,7 @@ def test_the_fusion_survives_lies(bench):   # noqa: F811
 
 
 def test_a_head_that_turns_does_not_listen(bench):   # noqa: F811
-    b = bench(any_sound(FaceItdFusionNode), {**SIGHT_AND_SOUND, 'imu': Imu}, ('tracks', TrackArray))
+    b = bench(FaceItdFusionNode, {**SIGHT_AND_SOUND, 'imu': Imu}, ('tracks', TrackArray), **ANY_SOUND)
     turn = Imu(header=header(SECOND + 18 * PERIOD, 'base_link'))
     turn.angular_velocity.z = 0.8
     b.send('imu', turn)
@@ -104,7 +100,7 @@ def test_a_head_that_turns_does_not_listen(bench):   # noqa: F811
 
 
 def test_events_from_faces(bench):   # noqa: F811
-    b = bench(any_sound(AvEventsNode), SIGHT_AND_SOUND, ('av_events', TrackArray))
+    b = bench(AvEventsNode, SIGHT_AND_SOUND, ('av_events', TrackArray), **ANY_SOUND)
     play(b, 30, TALKER, TALKER, LISTENER)
     assert b.until(lambda: len(b.heard) >= 28)
     events = {round(t.position.y, 1): t.heard for t in b.heard[-1].tracks}
@@ -121,9 +117,7 @@ def cloud(points, frame, step=16):
 
 
 def test_events_from_a_cloud(bench):   # noqa: F811
-    def node(**options):
-        return AvEventsNode(parameter_overrides=[RosParameter('input', value='points'), RosParameter('vad_threshold', value=0.0)], **options)
-    b = bench(node, {'points': PointCloud2, 'audio': AudioChunk}, ('av_events', TrackArray))
+    b = bench(AvEventsNode, {'points': PointCloud2, 'audio': AudioChunk}, ('av_events', TrackArray), input='points', **ANY_SOUND)
     near = np.random.default_rng(0).normal(0, 0.03, (60, 3))
     b.send('points', cloud(LISTENER + near, 'elsewhere'), cloud(LISTENER + near, HEAD.base_frame))
     assert b.until(lambda: b.heard) and b.counted('dropped from /points') == 1

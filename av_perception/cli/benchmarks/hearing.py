@@ -192,5 +192,5 @@ def _plot(rows: list[Row], path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel(f'sounds with every source within {TOLERANCE_DEG:.0f}° and no ghost [%]')
     axes.set_xlim(0, 102)
-    axes.legend(loc='upper right', frameon=True)
+    figure.legend(loc='outside upper right', ncols=4, frameon=False)
     figure.savefig(path, dpi=110)

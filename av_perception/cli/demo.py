@@ -82,7 +82,8 @@ def _report(recording, result, output: Path, json_file: Path | None) -> int:
     tracks = collect_tracks(result.frames, result.origin_ns)
     tracks.write(output / 'tracks.csv')
     console = Console()
-    console.print(f'{len(result.frames)} of {recording.num_frames} images tracked; wrote {output}/')
+    images_tracked = count_images(recording, result.frames, result.origin_ns)
+    console.print(f'{images_tracked} of {recording.num_frames} images tracked; wrote {output}/')
     if recording.truth is None:
         console.print('The recording has no truth: nothing to compare with.')
         return 0 if len(tracks) else 1
@@ -91,7 +92,7 @@ def _report(recording, result, output: Path, json_file: Path | None) -> int:
     figures = metrics.to_dict() | {
         'latency_median_ms': float(np.median(result.latency_ms)) if result.latency_ms else None,
         'latency_p99_ms': float(np.percentile(result.latency_ms, 99)) if result.latency_ms else None,
-        'images': recording.num_frames, 'images_tracked': len(result.frames), 'exit_statuses': result.exit_statuses,
+        'images': recording.num_frames, 'images_tracked': images_tracked, 'exit_statuses': result.exit_statuses,
     }
     plot_timeline(tracks, recording.truth, output / 'timeline.png', title=recording.origin.get('scene', recording.folder.name), metrics=metrics,
                   head=recording.head)
@@ -105,6 +106,13 @@ def _report(recording, result, output: Path, json_file: Path | None) -> int:
     problems = _problems(figures)
     console.print('[bold green]It worked.[/]' if not problems else f'[bold red]It did not work:[/] {"; ".join(problems)}.', soft_wrap=True)
     return 1 if problems else 0
+
+
+def count_images(recording, frames: list, origin_ns: int) -> int:
+    """How many images there is a track frame for; once the images have ended, sound alone makes frames too."""
+    from av_perception.recording.timing import image_stamp_ns
+    stamps = {frame.stamp_ns for frame, _ in frames}
+    return sum(origin_ns + image_stamp_ns(recording, index) in stamps for index in range(recording.num_frames))
 
 
 def _problems(figures: dict) -> list[str]:

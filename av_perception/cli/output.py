@@ -1,4 +1,4 @@
-"""The JSON files of the verbs: checked before the work, written after it."""
+"""What verbs write: JSON files, checked before the work and written after it, and wide tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ import os
 from pathlib import Path
 
 from av_perception.errors import UserError
+
+
+WIDE = 120   # columns of a benchmark's table
+
+
+def wide_console():
+    """A console for wide tables; where nobody watches (a file, a pipe) it has room for them."""
+    from rich.console import Console
+    console = Console()
+    return console if console.is_terminal else Console(width=max(WIDE, console.width))
 
 
 def check_writable(path: str | Path | None, made_folder: str | Path | None = None) -> None:

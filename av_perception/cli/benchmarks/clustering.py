@@ -17,11 +17,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.clustering.estimator import WeightedDataGaussianMixture
 from av_perception.errors import UserError
 from av_perception.evaluation.cluster_data import GROUPS, OUTLIER, ClusterData, audio_visual_clusters, gaussian_clusters
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """Measures, prints the tables, writes the files."""
     for path in (args.json, args.plot):
         check_writable(path)
-    methods, console = _methods(), Console()
+    methods, console = _methods(), wide_console()
     data = data_sets()
     work = [(name, make, seed) for name, make in data.items() for seed in range(max(args.seeds, 1))]
     results = [(name, _measure(make(np.random.default_rng(seed)), methods, seed))

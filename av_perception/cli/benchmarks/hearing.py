@@ -20,13 +20,12 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from scipy.optimize import linear_sum_assignment
 
 from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.data import AudioChunk
 from av_perception.evaluation.hearing_methods import OURS, PEERS, by_map, by_peer, free_field
 from av_perception.evaluation.hearing_trials import RATE, Trial, measured_room, real_recordings, simulated_room, voices
@@ -73,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     check_writable(args.plot)
     folder = Path(os.environ.get('AV_PERCEPTION_DATA', ''))
     data = folder if 'AV_PERCEPTION_DATA' in os.environ and folder.is_dir() else None
-    console, outcomes = Console(), defaultdict(list)
+    console, outcomes = wide_console(), defaultdict(list)
     if data is None:
         console.print('AV_PERCEPTION_DATA is not set: simulated rooms only, with the three voices of the demo')
     with Progress(console=console, transient=True) as bar:
@@ -174,8 +173,7 @@ def _print(rows: list[Row]) -> None:
         table.add_row(r.condition if r.method == OURS else '', r.method, str(r.sounds) if r.method == OURS else '', f'{r.recall:.0%}', f'{r.ghosts:.2f}',
                       share, *('-' if e is None else f'{e:.1f}°' for e in (r.error_deg, r.worst_deg)), f'{r.real_time_factor:.2f}',
                       end_section=index + 1 == len(rows) or rows[index + 1].condition != r.condition)
-    console = Console()
-    Console(width=max(110, console.width)).print(table)
+    wide_console().print(table)
 
 
 def _plot(rows: list[Row], path: Path) -> None:

@@ -14,11 +14,10 @@ import argparse
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.clustering.microphone_calibration import Calibration, CalibrationConfig, Measurements, calibrate
 from av_perception.clustering.microphone_pair import speed_of_sound
 from av_perception.geometry import direction_from_angles
@@ -67,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measures, prints the table, writes the file."""
     check_writable(args.json)
-    console, work = Console(), [(name, protocol) for name in ARRAYS for protocol in PROTOCOLS]
+    console, work = wide_console(), [(name, protocol) for name in ARRAYS for protocol in PROTOCOLS]
     results = [measure(name, protocol, max(args.seeds, 1)) for name, protocol in track(work, description='calibrating', console=console, transient=True)]
     console.print(_table(results))
     if args.json:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.clustering.pipeline import TwoMicrophonePipeline
 from av_perception.data import AudioChunk, Face, VisualFeatures
 from av_perception.evaluation import evaluate
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     import cv2
     check_writable(args.json)
     cv2.setNumThreads(1)
-    results, live, console = [], [], Console()
+    results, live, console = [], [], wide_console()
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task('', total=1.0)
 

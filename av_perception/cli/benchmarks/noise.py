@@ -26,14 +26,13 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from scipy.signal import resample_poly
 
 from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.learning import AcousticMapConfig, head_map
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.data import AudioChunk, AudioFeatures, TrackFrame
 from av_perception.errors import UserError
 from av_perception.geometry import direction_from_angles, wrap_angle
@@ -84,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measures, prints the tables, writes the file; 1 when noise gave a person."""
     check_writable(args.json)
-    head, console = load_head(args.head), Console()
+    head, console = load_head(args.head), wide_console()
     if not head.can_hear_directions:
         raise UserError(f"head '{args.head}' has no microphone array: name another one")
     noises, voices = _sounds(args.data / 'noise'), _sounds(args.data / 'speech')

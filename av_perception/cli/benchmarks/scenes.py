@@ -17,11 +17,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.evaluation.metrics import Metrics, evaluate
 from av_perception.pipeline import START_NS, OfflinePipeline
 from av_perception.recording import Recording
@@ -63,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     if args.timelines:
         args.timelines.mkdir(parents=True, exist_ok=True)
-    results, console = [], Console()
+    results, console = [], wide_console()
     with Progress(console=console, transient=True) as progress:
         for scene in args.scenes:
             for seed in args.seeds or [None]:

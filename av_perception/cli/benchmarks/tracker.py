@@ -18,11 +18,10 @@ from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.data import AudioFeatures, Face, VisualFeatures
 from av_perception.geometry import direction_from_angles
 from av_perception.heads.profile import HeadProfile, load_head
@@ -73,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measures, prints the tables, writes the files."""
     check_writable(args.json)
-    head, console = load_head(args.head), Console()
+    head, console = load_head(args.head), wide_console()
     steps = max(args.steps, 20)
     nominal = measure(Size(), head, steps)
     sweeps = {name: [measure(size, head, steps) for size in track(sizes, description=f'by {name}', console=console, transient=True)]

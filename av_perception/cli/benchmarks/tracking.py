@@ -19,11 +19,10 @@ from pathlib import Path
 
 import numpy as np
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.errors import UserError
 from av_perception.evaluation.comparison import SPACES, TRACKERS
 from av_perception.heads.profile import load_head
@@ -69,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if args.scenes:
         for (kind, seed), scene in scenes.items():
             scene.write(args.scenes / f'{kind}_{seed}')
-    console, results = Console(), []
+    console, results = wide_console(), []
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task('tracking', total=len(scenes) * len(SPACES) * len(TRACKERS))
         for result in measure(scenes):

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.errors import UserError
 from av_perception.evaluation.embedding_accuracy import Separation, read_clips, separation
 from av_perception.evaluation.vision_accuracy import PEOPLE, Accuracy, Measurement, PeopleBeforeCamera, measure
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if load_head(args.head).camera is None:
         raise UserError(f"head '{args.head}' has no camera: name another one")
     ensure_assets(names=tuple(PHOTOGRAPHS))
-    console = Console()
+    console = wide_console()
     measured = _measure_front_end(args, console)
     for size, measurements in measured.items():
         console.print(_speed_table(args.detector, size, measurements))

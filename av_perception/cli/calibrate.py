@@ -9,23 +9,16 @@ example:
 from __future__ import annotations
 
 import argparse
-import importlib
-import pkgutil
 
 from av_perception.cli import calibrations
+from av_perception.cli.subcommands import add_subcommands
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One sub-command per module of `av_perception.cli.calibrations`."""
-    names = parser.add_subparsers(dest='what', metavar='WHAT', required=True)
-    for found in pkgutil.iter_modules(calibrations.__path__):
-        module = importlib.import_module(f'{calibrations.__name__}.{found.name}')
-        sub = names.add_parser(found.name.replace('_', '-'), help=module.__doc__.splitlines()[0], description=module.__doc__,
-                               formatter_class=argparse.RawDescriptionHelpFormatter)
-        module.add_arguments(sub)
-        sub.set_defaults(run_calibration=module.run)
+    """One sub-command per calibration."""
+    add_subcommands(parser, calibrations, 'WHAT')
 
 
-def run(options: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Runs the chosen calibration."""
-    return options.run_calibration(options)
+    return args.run_subcommand(args)

@@ -8,7 +8,7 @@ import pytest
 from av_perception.cli.benchmarks.hearing import compare
 from av_perception.cli.main import main
 from av_perception.evaluation.hearing_methods import by_map, by_peer, free_field
-from av_perception.evaluation.hearing_trials import RATE, SEPARATION_DEG, real_recordings, simulated_room
+from av_perception.evaluation.hearing_trials import RATE, SEPARATION_DEG, dummy_heads, real_recordings, simulated_room
 from av_perception.geometry import wrap_angle
 from av_perception.heads import load_head
 
@@ -48,6 +48,16 @@ def test_all_methods_find_one_talker_in_a_dry_room(tmp_path, monkeypatch):
 def test_real_recordings_say_where_their_sources_are(data_directory):
     trials = list(real_recordings(data_directory))
     assert sorted(tuple(t.azimuths_deg) for t in trials) == sorted(3 * [(180.0,)] + 3 * [(180.0, 225.0)] + 3 * [(180.0, 225.0, 270.0)])
+
+
+def test_two_ears_hear_within_five_degrees(data_directory):
+    """A few places of both heads, seen from the map of the head itself."""
+    rng = np.random.default_rng(4)
+    trials = list(dummy_heads(data_directory, [bursts(rng, 3)], rng, 2.0))
+    assert len(trials) > 40 and {len(t.azimuths_deg) for t, _ in trials} == {1}
+    for trial, acoustic_map in trials[::8]:
+        error, = compare(by_map(trial.sound, trial.head, 1, acoustic_map), trial.azimuths_deg)
+        assert error < 5
 
 
 def test_the_command_writes_its_figures_and_picture(tmp_path, monkeypatch, capsys):

@@ -17,8 +17,8 @@ from av_perception.audio.learning import learn_map, measured_examples
 from av_perception.audio.localization import ANALYSIS, map_config
 from av_perception.audio.responses import aligned, read_sofa
 from av_perception.geometry import direction_from_angles
-from av_perception.heads import HeadProfile, load_head
-from av_perception.simulation.assets import VOICES, asset_path, ensure_assets
+from av_perception.heads import HeadProfile, MicrophoneArray, load_head
+from av_perception.simulation.assets import VOICES, asset_path, ensure_assets, resample
 
 RATE = 16000
 ROOM_M = (6.5, 5.5, 2.9)
@@ -77,24 +77,35 @@ def real_recordings(data: Path) -> Iterator[Trial]:
         yield Trial(f'real recordings, {len(azimuths)} source{"s" if len(azimuths) > 1 else ""}', head, sound, azimuths)
 
 
-def measured_room(data: Path, talkers: list[np.ndarray], random: np.random.Generator, duration_s: float) -> Iterator[tuple[Trial, AcousticMap]]:
-    """Speech through the responses of a dummy head in a room, from -60 to 60 degrees, and the map of the same head without a room."""
+def dummy_heads(data: Path, talkers: list[np.ndarray], random: np.random.Generator, duration_s: float) -> Iterator[tuple[Trial, AcousticMap]]:
+    """Speech through measured responses of two ears, from -60 to 60 degrees on the horizon, and the map of the same head without a room:
+    MIT's KEMAR without a room, Surrey's dummy head in a room.
+    """
     head = load_head('kemar')
-    acoustic_map = _dummy_head_map(data, head.microphones)
-    with h5py.File(data / 'hrtf' / 'UniS_Room_A_BRIR_16k.sofa') as file:
-        azimuths, responses = -((file['SourcePosition'][:, 0] + 180) % 360 - 180), file['Data.IR'][:]   # the file counts to the right
-    for azimuth, response in zip(azimuths, responses):
-        if abs(azimuth) <= 60.5:
+    for condition, taught, heard in (('two ears of a KEMAR, no room', 'MIT_KEMAR_normal_pinna.sofa', 'MIT_KEMAR_normal_pinna.sofa'),
+                                     ('two ears of a dummy head, measured room', 'UniS_Anechoic_BRIR_16k.sofa', 'UniS_Room_A_BRIR_16k.sofa')):
+        acoustic_map = _map_of(data / 'hrtf' / taught, head.microphones)
+        for azimuth, responses in _frontal_responses(data / 'hrtf' / heard):
             dry = _cut(talkers[random.integers(len(talkers))], duration_s, random)
-            clean = np.stack([fftconvolve(dry, ear)[:len(dry)] for ear in response], axis=1)
+            clean = np.stack([fftconvolve(dry, ear)[:len(dry)] for ear in responses], axis=1)
             noisy = clean + 10 ** (-40 / 20) * clean.std() * random.standard_normal(clean.shape)
-            yield Trial('two ears of a dummy head, measured room', head, _scaled(noisy), np.array([azimuth])), acoustic_map
+            yield Trial(condition, head, _scaled(noisy), np.array([azimuth])), acoustic_map
 
 
-def _dummy_head_map(data: Path, array) -> AcousticMap:
+def _map_of(file: Path, array: MicrophoneArray) -> AcousticMap:
     config, frequencies = map_config(array), ANALYSIS.stft.frequencies
-    measured, _ = aligned(read_sofa(data / 'hrtf' / 'UniS_Anechoic_BRIR_16k.sofa', array, frequencies), array, frequencies)
-    return learn_map(array, *measured_examples(array, measured, config, ANALYSIS), config, ANALYSIS, 'sofa', 'UniS_Anechoic_BRIR_16k.sofa')
+    measured, _ = aligned(read_sofa(file, array, frequencies), array, frequencies)
+    return learn_map(array, *measured_examples(array, measured, config, ANALYSIS), config, ANALYSIS, 'sofa', file.name)
+
+
+def _frontal_responses(file: Path) -> Iterator[tuple[float, np.ndarray]]:
+    """(azimuth [deg], responses (2, taps) at RATE) of the places on the horizon within 60 degrees of straight ahead."""
+    with h5py.File(file) as sofa:
+        places, responses, rate = sofa['SourcePosition'][:], sofa['Data.IR'][:], float(np.ravel(sofa['Data.SamplingRate'][:])[0])
+    sense = -1 if file.name.startswith('UniS') else 1   # Surrey's azimuths grow to the right
+    azimuths = sense * ((places[:, 0] + 180) % 360 - 180)
+    for index in np.flatnonzero((np.abs(azimuths) <= 60.5) & (np.abs(places[:, 1]) < 0.5)):
+        yield float(azimuths[index]), resample(responses[index].T, round(rate), RATE).T
 
 
 def _separate_angles(count: int, random: np.random.Generator) -> np.ndarray:

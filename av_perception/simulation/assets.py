@@ -156,7 +156,7 @@ def _decode(content: bytes, raw: bool) -> np.ndarray:
 
 
 def resample(samples: np.ndarray, rate: int, wanted_rate: int) -> np.ndarray:
-    """(samples,) at another sample rate."""
+    """(samples, ...) at another sample rate, along the first axis."""
     if rate == wanted_rate:
         return samples
     divisor = gcd(rate, wanted_rate)

@@ -1,7 +1,7 @@
 """Directions of talkers by this project's method and by SRP-PHAT, MUSIC and NormMUSIC, on the same sound.
 
 Simulated rooms of three reverberation times and noise levels with one to three talkers on several arrays; with AV_PERCEPTION_DATA set also
-recordings of a real array and speech through the measured responses of a dummy head in a room. The others (of pyroomacoustics) are told how many
+recordings of a real array and speech through the measured responses of dummy heads, one in a room. The others (of pyroomacoustics) are told how many
 sources there are; this project's method is not. A source counts as found when an azimuth lies within 10 degrees of it; every other azimuth is a ghost.
 
 example:
@@ -28,7 +28,7 @@ from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.data import AudioChunk
 from av_perception.evaluation.hearing_methods import OURS, PEERS, by_map, by_peer, free_field
-from av_perception.evaluation.hearing_trials import RATE, Trial, measured_room, real_recordings, simulated_room, voices
+from av_perception.evaluation.hearing_trials import RATE, Trial, dummy_heads, real_recordings, simulated_room, voices
 from av_perception.heads import load_head
 
 TOLERANCE_DEG = 10.0
@@ -101,12 +101,12 @@ def _trials(args: argparse.Namespace, data: Path | None) -> Iterator[tuple[Trial
             yield from ((trial, None) for trial in rooms)
     if data is not None:
         yield from ((trial, None) for trial in real_recordings(data))
-        yield from measured_room(data, talkers, random, args.duration)
+        yield from dummy_heads(data, talkers, random, args.duration)
 
 
 def _count(args: argparse.Namespace, data: Path | None) -> int:
     simulated = len(args.heads) * len(args.reverberation) * len(args.talkers) * args.trials * len(args.snr)
-    return simulated + (9 + 25 if data else 0)
+    return simulated + (9 + 2 * 25 if data else 0)
 
 
 def _outcome(method: str, trial: Trial, acoustic_map) -> tuple[int, int, int, list[float], float]:

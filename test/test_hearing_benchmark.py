@@ -70,3 +70,12 @@ def test_the_command_writes_its_figures_and_picture(tmp_path, monkeypatch, capsy
     assert 0 < figures['front_end_share'] < 1
     assert [r['method'] for r in rows] == ['DP-RTF + map', 'SRP-PHAT', 'MUSIC', 'NormMUSIC'] and rows[0]['recall'] == 1
     assert (tmp_path / 'h.png').read_bytes()[:4] == b'\x89PNG' and 'real time' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('method', ['SRP-PHAT', 'NormMUSIC'])
+def test_ears_that_hear_alike_are_no_trouble(method):
+    """Regression: the spectrum of NormMUSIC was infinite straight ahead."""
+    rng = np.random.default_rng(5)
+    sound = np.repeat(bursts(rng, 2)[:, None], 2, axis=1) * 0.1
+    azimuth, = by_peer(method, sound, load_head('kemar'), 1)
+    assert abs(azimuth) < 2

@@ -19,6 +19,7 @@ OURS = 'DP-RTF + map'
 PEERS = ('SRP-PHAT', 'MUSIC', 'NormMUSIC')
 _MOST_SOURCES = 4       # what this project's method may find; the others are told the true number
 _STFT, _HOP, _BAND_HZ = 512, 256, (500, 4000)
+_OFF_GRID_DEG = 0.05    # ears that hear exactly alike make the spectrum of MUSIC infinite straight ahead, where the library finds no peak
 _PEER_NAMES = {'SRP-PHAT': 'SRP', 'MUSIC': 'MUSIC', 'NormMUSIC': 'NormMUSIC'}
 
 
@@ -49,7 +50,7 @@ def by_peer(method: str, sound: np.ndarray, head: HeadProfile, num_sources: int)
     """Azimuths [deg] by a method of pyroomacoustics on the horizon, with the number of sources given; two ears: the front."""
     import pyroomacoustics
     analysis = pyroomacoustics.transform.stft.analysis(sound, _STFT, _HOP, win=pyroomacoustics.hann(_STFT)).transpose(2, 1, 0)
-    azimuth = np.radians(np.arange(-90.0, 91.0) if sound.shape[1] == 2 else np.arange(-180.0, 180.0))
+    azimuth = np.radians(_OFF_GRID_DEG + (np.arange(-90.0, 91.0) if sound.shape[1] == 2 else np.arange(-180.0, 180.0)))
     finder = pyroomacoustics.doa.algorithms[_PEER_NAMES[method]](
         head.microphones.positions.T, RATE, _STFT, c=343.0, num_src=num_sources, azimuth=azimuth)
     finder.locate_sources(analysis, freq_range=list(_BAND_HZ))

@@ -85,20 +85,32 @@ def posteriors(acoustic_map: AcousticMap, tables, count: np.ndarray, total: np.n
     """The posteriors of M sources from their (M, K, G) statistics. tables: see `posterior_tables`."""
     of_count, of_sum, of_square = tables
     num_sources = len(count)
-    sums = (count.reshape(num_sources, -1) @ of_count.T).reshape(num_sources, -1, 10)
-    sums[..., :4] += (total.reshape(num_sources, -1) @ of_sum.T).reshape(num_sources, -1, 4)
-    sums[..., 0] += square.reshape(num_sources, -1) @ of_square.T
-    misfit, heard, heard_precision = sums[..., 0], sums[..., 1:4], (sums[..., 4:] @ _UNFOLD).reshape(num_sources, -1, 3, 3)
-    prior, center = acoustic_map.center_precision[0], acoustic_map.center[0]
-    information, prior_vector = prior + heard_precision, np.einsum('rij,rj->ri', prior, center)
-    covariance = np.linalg.inv(information)
-    vector = prior_vector + heard
-    mean = np.einsum('mrij,mrj->mri', covariance, vector)
-    quadratic = np.einsum('ri,ri->r', center, prior_vector) - np.einsum('mri,mri->mr', mean, vector)
-    shrinkage = np.linalg.slogdet(information)[1] - acoustic_map.center_log_det_precision[0]
-    log_weight = acoustic_map.log_weight[0] - 0.5 * (shrinkage + misfit + quadratic)
-    log_evidence = np.logaddexp.reduce(log_weight, axis=1)
-    return [DirectionPosterior(log_weight[m] - log_evidence[m], mean[m], covariance[m], float(log_evidence[m])) for m in range(num_sources)]
+    totals = (count.reshape(num_sources, -1) @ of_count.T).reshape(num_sources, -1, 10) + prior_columns(acoustic_map)[0]
+    totals[..., :4] += (total.reshape(num_sources, -1) @ of_sum.T).reshape(num_sources, -1, 4)
+    totals[..., 0] += square.reshape(num_sources, -1) @ of_square.T
+    return [posterior_of(source) for source in totals]
+
+
+def posterior_of(totals: np.ndarray) -> DirectionPosterior:
+    """The posterior whose pieces have the quadratic forms `c - 2 u'h + u'Q u` of -2 log(prior x likelihood).
+
+    totals: (R, 10) columns c, h, upper triangle of Q row by row.
+    """
+    covariance = np.linalg.inv((totals[:, 4:] @ _UNFOLD).reshape(-1, 3, 3))
+    vector = totals[:, 1:4]
+    mean = (covariance @ vector[..., None])[..., 0]
+    log_weight = 0.5 * (np.linalg.slogdet(covariance)[1] + (vector * mean).sum(axis=1) - totals[:, 0])
+    log_evidence = float(np.logaddexp.reduce(log_weight))
+    return DirectionPosterior(log_weight - log_evidence, mean, covariance, log_evidence)
+
+
+def prior_columns(acoustic_map: AcousticMap) -> np.ndarray:
+    """(K, R, 10) columns, as of `posterior_of`, of `-2 log pi - log |P| + (u - center)' P (u - center)`, P the precision of a piece's directions."""
+    center, precision = np.asarray(acoustic_map.center, float), np.asarray(acoustic_map.center_precision, float)
+    vector = (precision @ center[..., None])[..., 0]
+    normaliser = 2 * np.asarray(acoustic_map.log_weight, float) + np.asarray(acoustic_map.center_log_det_precision, float)
+    constant = (center * vector).sum(-1) - normaliser
+    return np.concatenate([constant[..., None], vector, precision[..., _ROWS, _COLUMNS]], axis=-1)
 
 
 def posterior_tables(acoustic_map: AcousticMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -82,7 +82,7 @@ class FoundSources:
 
 
 def find_sources(acoustic_map: AcousticMap, seen: Observations, scores: np.ndarray, grid: np.ndarray, config: LocalizationConfig,
-              base_from_array: RigidTransform) -> FoundSources:
+                 base_from_array: RigidTransform) -> FoundSources:
     """VESSL with as many sources, and reflections of them, as the evidence bears out."""
     vessl = Vessl(acoustic_map, seen, config.vessl)
     clutter = acoustic_map.clutter_log_density(seen.present).astype(np.float32)

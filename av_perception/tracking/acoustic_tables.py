@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from av_perception.audio.inverse_regression import prior_columns
 from av_perception.data import AudioFeatures
 from av_perception.tracking.gaussian import LOG_2PI
 
@@ -49,7 +50,7 @@ class AcousticTables:
         self._log_range = np.asarray(acoustic_map.log_range, float)
         self._coefficients = self._likelihood_coefficients(acoustic_map)
         self._complete = self._coefficients[0].sum(axis=1)
-        self._piece_prior = _piece_prior_columns(acoustic_map)
+        self._piece_prior = prior_columns(acoustic_map)
 
     def _likelihood_coefficients(self, acoustic_map) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Factors of present, present * g and present * g^2: (K, G, 10 R), (K, G, 4 R), (K, G, R)."""
@@ -89,15 +90,6 @@ class AcousticTables:
         loudness = np.maximum(features.energy[used], 1e-12) ** 0.3
         log_clutter = -self._tempering * (present[used] @ self._log_range)
         return AudioEvidence(columns, prior, log_clutter, loudness / loudness.sum())
-
-
-def _piece_prior_columns(acoustic_map) -> np.ndarray:
-    """(K, R, 10) columns of `-2 log pi - log |P| + (u - center)' P (u - center)`, P the precision of the piece's directions."""
-    center, precision = np.asarray(acoustic_map.center, float), np.asarray(acoustic_map.center_precision, float)
-    vector = (precision @ center[..., None])[..., 0]
-    normaliser = 2 * np.asarray(acoustic_map.log_weight, float) + np.asarray(acoustic_map.center_log_det_precision, float)
-    constant = (center * vector).sum(-1) - normaliser
-    return np.concatenate([constant[..., None], vector, precision[..., _ROWS, _COLUMNS]], axis=-1)
 
 
 def quadratic_factors(direction: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.audio.inverse_regression import DirectionPosterior
-from av_perception.tracking.acoustic_tables import VECTOR, AudioEvidence, matrix_of
-from av_perception.tracking.gaussian import apply, quadratic
+from av_perception.audio.inverse_regression import DirectionPosterior, posterior_of
+from av_perception.tracking.acoustic_tables import AudioEvidence
+from av_perception.tracking.gaussian import quadratic
 
 _SAME_SOURCE = np.cos(np.radians(25.0))   # pieces this near to the likeliest one share its source
 
@@ -32,13 +32,7 @@ def direction_posterior(evidence: AudioEvidence, subband_weight: np.ndarray) -> 
 
     subband_weight: (K,) in [0, 1], how far each sub-band of the evidence counts. The map's sub-bands must share their pieces.
     """
-    prior = evidence.piece_prior[0]
-    total = prior + np.tensordot(subband_weight, evidence.statistics, 1)
-    covariance = np.linalg.inv(matrix_of(total))
-    mean = apply(covariance, total[:, VECTOR])
-    log_weight = 0.5 * (np.linalg.slogdet(covariance)[1] + (total[:, VECTOR] * mean).sum(1) - total[:, 0])
-    log_evidence = float(np.logaddexp.reduce(log_weight))
-    return DirectionPosterior(log_weight - log_evidence, mean, covariance, log_evidence)
+    return posterior_of(evidence.piece_prior[0] + np.tensordot(subband_weight, evidence.statistics, 1))
 
 
 def locate(evidence: AudioEvidence, subband_weight: np.ndarray) -> HeardDirection:

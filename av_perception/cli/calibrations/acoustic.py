@@ -139,14 +139,11 @@ def _session(options: argparse.Namespace, array, front_end):
 
 def _self_check(acoustic_map, array, directions: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """True azimuths and those that the map gives back for the features it was taught with [deg, base frame]."""
-    from av_perception.audio.inverse_regression import InverseRegression
+    from av_perception.audio.inverse_regression import posterior_tables, posteriors
     from av_perception.geometry import angles_from_direction
     chosen = np.linspace(0, len(directions) - 1, min(_CHECKED, len(directions))).astype(int)
-    found = []
-    for vectors in features[chosen]:
-        regression = InverseRegression(acoustic_map)
-        regression.add(vectors, np.isfinite(vectors), np.ones(len(vectors)))
-        found.append(regression.posterior().direction())
+    heard, values = np.isfinite(features[chosen]).astype(float), np.nan_to_num(features[chosen])
+    found = [p.direction() for p in posteriors(acoustic_map, posterior_tables(acoustic_map), heard, values, values ** 2)]
     return tuple(np.degrees(angles_from_direction(array.base_from_array.rotate(d))[0]) for d in (directions[chosen], np.array(found)))
 
 

@@ -13,11 +13,11 @@ from av_perception.errors import UserError
 WIDE = 120   # columns of a benchmark's table
 
 
-def wide_console():
+def wide_console(columns: int = WIDE):
     """A console for wide tables; where nobody watches (a file, a pipe) it has room for them."""
     from rich.console import Console
     console = Console()
-    return console if console.is_terminal else Console(width=max(WIDE, console.width))
+    return console if console.is_terminal else Console(width=max(columns, console.width))
 
 
 def check_writable(path: str | Path | None, made_folder: str | Path | None = None) -> None:

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """Measures, prints the tables, writes the files."""
     for path in (args.json, args.plot):
         check_writable(path)
-    methods, console = _methods(), wide_console()
+    methods, console = _methods(), wide_console(210)
     data = data_sets()
     work = [(name, make, seed) for name, make in data.items() for seed in range(max(args.seeds, 1))]
     results = [(name, _measure(make(np.random.default_rng(seed)), methods, seed))

@@ -8,6 +8,7 @@ from av_perception.clustering.pipeline import TwoMicrophonePipeline
 from av_perception.evaluation import evaluate
 from av_perception.pipeline import START_NS
 from av_perception.recording.collect import collect_tracks
+from av_perception.ros.graph import Selection
 from av_perception.ros.session import play_through_graph
 from av_perception.simulation.cache import simulated_recording
 
@@ -21,7 +22,7 @@ def recording():
 @pytest.fixture(scope='module')
 def session(recording, tmp_path_factory):
     """What the graph said of the scene."""
-    return play_through_graph(recording, tmp_path_factory.mktemp('graph') / 'logs', mode='minimal', events=True)
+    return play_through_graph(recording, tmp_path_factory.mktemp('graph') / 'logs', selection=Selection('minimal', events=True))
 
 
 def test_people_are_followed_and_heard(recording, session):

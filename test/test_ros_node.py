@@ -126,8 +126,8 @@ def test_parameters_are_validated_on_change(spin):
 def test_every_parameter_of_every_node_is_described():
     from importlib import import_module
 
-    from av_perception.ros.graph import EVENTS, NODES, TRUTH
-    for description in (*NODES, EVENTS, TRUTH):
+    from av_perception.ros.graph import NODES
+    for description in NODES:
         module = import_module(description.module)
         node = next(v for v in vars(module).values() if isinstance(v, type) and issubclass(v, PerceptionNode) and v.NAME)
         assert node.NAME == description.name

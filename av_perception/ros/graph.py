@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PACKAGE = 'av_perception'
+
+
 @dataclass(frozen=True)
 class Argument:
     """A launch argument that becomes a parameter of some nodes; the default's type is the parameter's."""
@@ -25,9 +27,39 @@ MODES = {
     'full': 'the variational tracker, with all microphones',
     'minimal': 'faces and two microphones only, for small robots: face_itd_fusion in place of audio_features, tracker and speaking_status',
 }
-MODE_TEXT = '; '.join(f'{name}: {text}' for name, text in MODES.items()) + '.'
-EVENTS_TEXT = 'Also start av_events: clusters of visual points and sound, on the topic av_events.'
+DRIVER_AUDIO = {
+    'audio_data_stamped': 'audio_common_msgs/AudioDataStamped with AudioInfo (ros-drivers)',
+    'audio_data': 'audio_common_msgs/AudioData, without stamps (ros-drivers)',
+    'audio_stamped': 'audio_common_msgs/AudioStamped (the other package of that name)',
+    'naoqi': 'naoqi_bridge_msgs/AudioBuffer',
+}
+CHOICES = {'mode': tuple(MODES), 'microphones': ('ours', 'others', 'none', *DRIVER_AUDIO), 'camera': ('ours', 'others', 'none')}
 _PLAYBACK = ('source', 'recording', 'scene', 'seed', 'start_time')
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which nodes run: one field per launch argument that is no node's parameter. given: topics that others publish, a bag say."""
+
+    mode: str = 'full'
+    microphones: str = 'ours'
+    camera: str = 'ours'
+    events: bool = False
+    ros4hri: bool = False
+    visualizer: bool = True
+    truth: bool = False
+    given: frozenset[str] = frozenset()
+
+
+SELECTION_TEXT = {
+    'mode': '; '.join(f'{name}: {text}' for name, text in MODES.items()) + '.',
+    'microphones': 'ours: microphone_array, if the head has microphones; others: another driver publishes AudioChunk on `audio`; none; or what '
+                   'the robot\'s own driver publishes, for audio_bridge: ' + '; '.join(f'{name}: {text}' for name, text in DRIVER_AUDIO.items()) + '.',
+    'camera': 'ours: stereo_camera, if the head has a camera; others: another driver publishes the images; none.',
+    'events': 'Also start av_events: clusters of visual points and sound, on the topic av_events.',
+    'ros4hri': 'Also start ros4hri_bridge: people, faces and voices below /humans, as REP-155 asks.',
+    'visualizer': 'Start visualizer: markers and overlay image for rviz; it costs little while nobody looks.',
+}
 
 
 @dataclass(frozen=True)
@@ -35,14 +67,17 @@ class NodeDescription:
     """One node: `name` is also its executable and its module av_perception.nodes.<name>.
 
     arguments: which of ARGUMENTS it takes as parameters; needs: 'microphones' or 'camera' when the node makes sense only with them;
-    sensor: it is a source of data, which real drivers can replace; niceness: how far it steps back when the processors are busy;
-    mode: the one of MODES it belongs to, '' for all.
+    when: a field of Selection and the values for which the node runs, () for always; sensor: it is a source of data, which real drivers can
+    replace; gives: the topic for which it runs, '' for several; niceness: how far it steps back when the processors are busy; mode: the one
+    of MODES it belongs to, '' for all.
     """
 
     name: str
     arguments: tuple[str, ...] = ()
     needs: str = ''
+    when: tuple = ()
     sensor: bool = False
+    gives: str = ''
     niceness: int = 0
     mode: str = ''
 
@@ -51,22 +86,29 @@ class NodeDescription:
         """For `python -m`."""
         return f'{PACKAGE}.nodes.{self.name}'
 
+    def runs(self, head, selection: Selection) -> bool:
+        """Whether the node runs on a head (HeadProfile)."""
+        if self.needs and (getattr(head, self.needs) is None or getattr(selection, self.needs) == 'none'):
+            return False
+        if self.when and getattr(selection, self.when[0]) not in self.when[1]:
+            return False
+        return self.mode in ('', selection.mode) and self.gives not in selection.given
+
 
 NODES = (
-    NodeDescription('microphone_array', ('head', *_PLAYBACK), 'microphones', sensor=True),
-    NodeDescription('stereo_camera', ('head', *_PLAYBACK), 'camera', sensor=True),
-    NodeDescription('audio_features', ('head',), 'microphones', mode='full'),
-    NodeDescription('visual_features', ('head',), 'camera'),
+    NodeDescription('microphone_array', ('head', *_PLAYBACK), 'microphones', ('microphones', ('ours',)), sensor=True, gives='audio'),
+    NodeDescription('stereo_camera', ('head', *_PLAYBACK), 'camera', ('camera', ('ours',)), sensor=True, gives='left/image_raw'),
+    NodeDescription('audio_features', ('head',), 'microphones', gives='audio_features', mode='full'),
+    NodeDescription('visual_features', ('head',), 'camera', gives='visual_features'),
     NodeDescription('tracker', ('head',), mode='full'),
     NodeDescription('speaking_status', mode='full'),
     NodeDescription('face_itd_fusion', ('head',), mode='minimal'),
-    NodeDescription('visualizer', ('head',), niceness=10),
+    NodeDescription('visualizer', ('head',), when=('visualizer', (True,)), niceness=10),
+    NodeDescription('av_events', ('head',), when=('events', (True,))),
+    NodeDescription('truth', _PLAYBACK, when=('truth', (True,)), sensor=True),
 )
-EVENTS = NodeDescription('av_events', ('head',))
-TRUTH = NodeDescription('truth', _PLAYBACK, sensor=True)
 
 
-def nodes_for(head, truth: bool = False, mode: str = 'full', events: bool = False) -> tuple[NodeDescription, ...]:
-    """The nodes that a head (HeadProfile) can run in one of MODES; with them the truth and av_events when asked for."""
-    fitting = tuple(n for n in NODES if n.mode in ('', mode) and (not n.needs or getattr(head, n.needs) is not None))
-    return (*fitting, *((TRUTH,) if truth else ()), *((EVENTS,) if events else ()))
+def nodes_for(head, selection: Selection = Selection()) -> tuple[NodeDescription, ...]:
+    """The nodes that run on a head (HeadProfile) for a Selection."""
+    return tuple(node for node in NODES if node.runs(head, selection))

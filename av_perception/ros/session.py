@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lifecycle_msgs.msg import State
@@ -13,7 +13,7 @@ from av_perception.data import SpeakingFrame, TrackFrame
 from av_perception.errors import UserError
 from av_perception.recording import Recording
 from av_perception.ros.environment import prepare_environment
-from av_perception.ros.graph import nodes_for
+from av_perception.ros.graph import Selection, nodes_for
 from av_perception.ros.observer import GraphObserver
 from av_perception.ros.runner import GraphRunner, Usage
 
@@ -37,14 +37,14 @@ class SessionResult:
 
 
 def play_through_graph(recording: Recording, log_folder: Path, bag: Path | None = None, progress=lambda fraction, text: None,
-                       mode: str = 'full', events: bool = False) -> SessionResult:
+                       selection: Selection = Selection()) -> SessionResult:
     """Start the graph on a DDS domain of its own, play the recording once in real time, stop the graph.
 
-    bag: folder of an MCAP bag to record; progress(fraction, text); mode, events: see `graph.nodes_for`. Raises UserError when a node fails.
+    bag: folder of an MCAP bag to record; progress(fraction, text); selection: of nodes; the truth is added where there is one. Raises UserError when a node fails.
     """
     domain_id = random.randrange(1, 100)   # whatever is set: a demo must not talk to a robot's graph
     environment = {**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)}
-    nodes = nodes_for(recording.head, truth=recording.truth is not None, mode=mode, events=events)
+    nodes = nodes_for(recording.head, replace(selection, truth=recording.truth is not None))
     if recording.num_frames == 0:
         nodes = tuple(n for n in nodes if n.needs != 'camera')
     arguments = {'head': recording.head_name, 'source': 'file', 'recording': str(recording.folder.resolve())}

@@ -155,12 +155,13 @@ def _faces(recording: Recording, progress) -> dict[int, VisualFeatures]:
 
 def _play(recording: Recording, report) -> list[Live]:
     """The nodes of all modes over DDS: the full graph, then the minimal one with the events beside it."""
+    from av_perception.ros.graph import Selection
     from av_perception.ros.session import play_through_graph
     live = []
     with tempfile.TemporaryDirectory() as folder:
         for mode, events in (('full', False), ('minimal', True)):
-            session = play_through_graph(recording, Path(folder) / mode, progress=lambda f, text, m=mode: report(f, f'live, {m}: {text}'), mode=mode,
-                                         events=events)
+            session = play_through_graph(recording, Path(folder) / mode, progress=lambda f, text, m=mode: report(f, f'live, {m}: {text}'),
+                                         selection=Selection(mode, events=events))
             latency = float(np.median(session.latency_ms)) if session.latency_ms else None
             for name in (mode, 'events') if events else (mode,):
                 usage = [session.usage[node] for node in _NODES[name]]

@@ -1,57 +1,108 @@
-"""Starts the suite on a head: ros2 launch av_perception head.launch.py head:=/path/to/my_head.yaml"""
+"""Starts the suite on a head: ros2 launch av_perception head.launch.py head:=nao microphones:=naoqi camera:=others
+
+One process per node, or one for all with use_composition:=true. Which nodes run is decided in av_perception/ros/graph.py.
+"""
+import time
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PythonExpression
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from av_perception.ros.environment import PROFILE_VARIABLES, THREAD_VARIABLES
-from av_perception.ros.graph import ARGUMENTS, EVENTS, EVENTS_TEXT, MODE_TEXT, NODES
+from av_perception.ros.graph import ARGUMENTS, NODES, SELECTION, START_DELAY_S, TOPICS
 
 SHARE = get_package_share_directory('av_perception')
-COMMON = {
-    'mode': ('full', MODE_TEXT),
-    'events': ('false', EVENTS_TEXT),
-    'microphones': ('ours', 'ours: start microphone_array; others: another driver publishes `audio`; none: the head has no microphones.'),
-    'camera': ('ours', 'ours: start stereo_camera; others: another driver publishes the rectified images; none: the head has no camera.'),
+PROCESSES = {
     'namespace': ('', 'Namespace of all nodes and topics.'),
     'params_file': (SHARE + '/config/params.yaml', 'YAML file with the parameters of the nodes.'),
     'use_sim_time': ('false', 'Take the time from /clock.'),
+    'use_composition': ('false', 'All nodes in one process, each with its own thread: less memory, no respawn of single nodes.'),
+    'use_respawn': ('false', 'Start a node again two seconds after it ended by itself.'),
     'log_level': ('info', 'debug, info, warn or error.'),
-    'dds_profile': (SHARE + '/config/fastdds_network.xml', 'Fast DDS profile: shared memory keeps images whole.'),
+    'use_rviz': ('false', 'Start rviz2 too.'),
+    'rviz_config_file': (SHARE + '/config/rviz/av_perception.rviz', 'What rviz shows.'),
+    'dds_profile': (EnvironmentVariable(PROFILE_VARIABLES[0], default_value=SHARE + '/config/fastdds_network.xml'),
+                    'Fast DDS profile: shared memory keeps images whole.'),
 }
 
 
-def condition(node):
-    """Sensors start when they are ours, what builds on them unless the head lacks them; the others in their mode, av_events when asked for."""
-    words = []
-    if node.needs:
-        words += [["'", LaunchConfiguration(node.needs), "' == 'ours'" if node.sensor else "' != 'none'"]]
-    if node.mode:
-        words += [["'", LaunchConfiguration('mode'), f"' == '{node.mode}'"]]
-    if node is EVENTS:
-        words += [["'", LaunchConfiguration('events'), "'.lower() == 'true'"]]
-    if not words:
-        return None
-    return IfCondition(PythonExpression(words[0] + [part for more in words[1:] for part in (' and ', *more)]))
+def configured(name):
+    """A launch configuration as a string in a Python expression."""
+    return ["'", LaunchConfiguration(name), "'"]
+
+
+def graph(call, *arguments):
+    """A Python expression that asks av_perception.ros.graph."""
+    return PythonExpression(["__import__('av_perception.ros.graph', fromlist=['graph']).", call, '(', *arguments, ')'])
+
+
+def defaults():
+    """Defaults that depend on others: head simulated is played by the simulator, and all players start together."""
+    simulated = PythonExpression(["'simulated' if ", *configured('head'), " == 'simulated' else 'device'"])
+    start = PythonExpression(["'0.0' if ", *configured('source'), f" == 'device' else '{time.time() + START_DELAY_S}'"])
+    truth = PythonExpression([*configured('source'), " == 'simulated'"])
+    return {'source': simulated, 'start_time': start, 'truth': truth}
+
+
+def declarations():
+    """Every argument with its default and description."""
+    found = {**ARGUMENTS, **SELECTION, **{f'{name}_topic': topic for name, topic in TOPICS.items()}}
+    ours = [DeclareLaunchArgument(name, default_value=defaults().get(name, argument.text), description=argument.description)
+            for name, argument in found.items()]
+    return ours + [DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in PROCESSES.items()]
+
+
+def parameters(names):
+    """The parameter file, and over it the launch arguments of these names."""
+    values = {name: ParameterValue(LaunchConfiguration(name), value_type=type(ARGUMENTS[name].default)) for name in names}
+    return [LaunchConfiguration('params_file'),
+            {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool), **values}]
+
+
+def remappings():
+    """Every topic of TOPICS to the name it was given, also where its images are compressed."""
+    plain = [(topic.default, LaunchConfiguration(f'{name}_topic')) for name, topic in TOPICS.items()]
+    return plain + [(TOPICS[name].default + '/compressed', [LaunchConfiguration(f'{name}_topic'), '/compressed'])
+                    for name in ('left_image', 'right_image')]
+
+
+COMMON = dict(package='av_perception', namespace=LaunchConfiguration('namespace'), output='screen', remappings=remappings(),
+              respawn=LaunchConfiguration('use_respawn'), respawn_delay=2.0)
+ROS_ARGUMENTS = ['--ros-args', '--log-level', LaunchConfiguration('log_level')]
+
+
+def process(node):
+    """A process of its own for one node of the graph."""
+    words = [part for name in SELECTION for part in (f', {name}=', *configured(name))]
+    alone = [" and '", LaunchConfiguration('use_composition'), "'.lower() != 'true'"]
+    runs = graph('runs', f"'{node.name}', ", *configured('head'), *words)
+    return Node(executable=node.name, name=node.name, condition=IfCondition(PythonExpression([runs, *alone])),
+                prefix=f'nice -n {node.niceness}' if node.niceness else None, arguments=ROS_ARGUMENTS,
+                parameters=parameters((*node.arguments, 'autostart')), **COMMON)
+
+
+def one_process():
+    """All of them in one process."""
+    words = [part for name in ('head', *SELECTION) for part in (f'--{name}', LaunchConfiguration(name))]
+    words += ['--respawn', LaunchConfiguration('use_respawn')]
+    return Node(executable='composed', condition=IfCondition(LaunchConfiguration('use_composition')), arguments=[*words, *ROS_ARGUMENTS],
+                parameters=parameters(ARGUMENTS), **COMMON)
+
+
+def rviz():
+    """rviz2 in the namespace, with the head's frame as the fixed one."""
+    return Node(package='rviz2', executable='rviz2', name='rviz2', namespace=LaunchConfiguration('namespace'), output='screen',
+                condition=IfCondition(LaunchConfiguration('use_rviz')),
+                arguments=['-d', LaunchConfiguration('rviz_config_file'), '-f', graph('base_frame', *configured('head'))],
+                parameters=[{'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)}])
 
 
 def generate_launch_description():
-    """One process per node of the graph."""
-    arguments = [DeclareLaunchArgument(name, default_value=str(argument.default), description=argument.description)
-                 for name, argument in ARGUMENTS.items()]
-    arguments += [DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in COMMON.items()]
+    """The graph of av_perception/ros/graph.py."""
     environment = [SetEnvironmentVariable(name, LaunchConfiguration('dds_profile')) for name in PROFILE_VARIABLES]
     environment += [SetEnvironmentVariable(name, '1') for name in THREAD_VARIABLES]
-    nodes = [
-        Node(package='av_perception', executable=node.name, name=node.name, namespace=LaunchConfiguration('namespace'), output='screen',
-             condition=condition(node), prefix=f'nice -n {node.niceness}' if node.niceness else None,
-             arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
-             parameters=[LaunchConfiguration('params_file'),
-                         {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)},
-                         {name: ParameterValue(LaunchConfiguration(name), value_type=type(ARGUMENTS[name].default)) for name in node.arguments}])
-        for node in (*NODES, EVENTS)]
-    return LaunchDescription([*arguments, *environment, *nodes])
+    return LaunchDescription([*declarations(), *environment, *(process(node) for node in NODES), one_process(), rviz()])

@@ -5,6 +5,7 @@ It resolves a launch file to the processes it would start. It checks names, file
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 import types
@@ -26,8 +27,19 @@ class PythonExpression:
 
 
 @dataclass
+class EnvironmentVariable:
+    name: str
+    default_value: str = ''
+
+
+@dataclass
 class IfCondition:
-    predicate: PythonExpression
+    predicate: object
+    wanted = True
+
+
+class UnlessCondition(IfCondition):
+    wanted = False
 
 
 @dataclass
@@ -50,16 +62,25 @@ class ParameterValue:
 
 
 @dataclass
+class Shutdown:
+    reason: str = ''
+
+
+@dataclass
 class Node:
     package: str
     executable: str
-    name: str
+    name: str = ''
     namespace: object = ''
     output: str = 'log'
     prefix: str | None = None
     condition: IfCondition | None = None
     parameters: list = field(default_factory=list)
     arguments: list = field(default_factory=list)
+    remappings: list = field(default_factory=list)
+    respawn: object = False
+    respawn_delay: float = 0.0
+    on_exit: object = None
 
 
 @dataclass
@@ -75,7 +96,7 @@ class LaunchDescription:
 
 @dataclass(frozen=True)
 class Process:
-    """One process as launch would start it."""
+    """One process as launch would start it; command: what follows the executable."""
 
     package: str
     executable: str
@@ -83,7 +104,21 @@ class Process:
     namespace: str
     parameters: dict
     params_files: tuple
+    arguments: tuple
+    remappings: dict
+    respawn: bool
     environment: dict
+
+    def command(self) -> list[str]:
+        """The words after the executable."""
+        words = ['--ros-args', *(['-r', f'__node:={self.name}'] if self.name else []), *(['-r', f'__ns:=/{self.namespace}'] if self.namespace else [])]
+        words += [word for file in self.params_files for word in ('--params-file', file)]
+        words += [word for a, b in self.remappings.items() for word in ('-r', f'{a}:={b}')]
+        return [*self.arguments, *words, *(word for n, v in self.parameters.items() for word in ('-p', f'{n}:={_yaml(v)}'))]
+
+
+def _yaml(value) -> str:
+    return f"'{value}'" if isinstance(value, str) else str(value).lower()
 
 
 def _modules() -> dict:
@@ -94,48 +129,71 @@ def _modules() -> dict:
     return {m.__name__: m for m in (
         module('launch', LaunchDescription=LaunchDescription),
         module('launch.actions', DeclareLaunchArgument=DeclareLaunchArgument, IncludeLaunchDescription=IncludeLaunchDescription,
-               SetEnvironmentVariable=SetEnvironmentVariable),
+               SetEnvironmentVariable=SetEnvironmentVariable, Shutdown=Shutdown),
         module('launch.launch_description_sources', PythonLaunchDescriptionSource=lambda path: path),
-        module('launch.substitutions', LaunchConfiguration=LaunchConfiguration, PythonExpression=PythonExpression),
-        module('launch.conditions', IfCondition=IfCondition),
+        module('launch.substitutions', LaunchConfiguration=LaunchConfiguration, PythonExpression=PythonExpression, EnvironmentVariable=EnvironmentVariable),
+        module('launch.conditions', IfCondition=IfCondition, UnlessCondition=UnlessCondition),
         module('launch_ros'), module('launch_ros.actions', Node=Node),
         module('launch_ros.parameter_descriptions', ParameterValue=ParameterValue))}
 
 
 def resolve(path: Path, given: dict | None = None) -> tuple[list[Process], dict]:
-    """(processes, declared arguments) of a launch file under the given arguments. KeyError for an undeclared argument."""
-    with mock.patch.dict(sys.modules, _modules()), mock.patch('ament_index_python.packages.get_package_share_directory', lambda name: str(SHARE)):
-        description = runpy.run_path(str(path))['generate_launch_description']()
-    processes, declared, values, environment = [], {}, dict(given or {}), {}
+    """(processes, declared arguments) of a launch file under the given arguments. AssertionError for an undeclared argument."""
+    resolver = _Resolver(dict(given or {}))
+    resolver.read(path)
+    unknown = set(given or {}) - set(resolver.declared)
+    assert not unknown, f'{path.name} does not declare {unknown}'
+    return resolver.processes, resolver.declared
 
-    def text(value):
-        return text(values[value.name]) if isinstance(value, LaunchConfiguration) else value
 
-    def typed(value):
-        if not isinstance(value, ParameterValue):
-            return text(value)
-        string = str(text(value.value))
-        return string.lower() == 'true' if value.value_type is bool else value.value_type(string)
+class _Resolver:
+    """As in launch, an included file shares the configurations of the one that includes it."""
 
-    def holds(condition):
-        return condition is None or eval(''.join(text(part) for part in condition.predicate.parts))
+    def __init__(self, values: dict):
+        self.values, self.declared, self.environment, self.processes = values, {}, {}, []
 
-    for entity in description.entities:
+    def read(self, path: Path) -> None:
+        with mock.patch.dict(sys.modules, _modules()), mock.patch('ament_index_python.packages.get_package_share_directory', lambda name: str(SHARE)):
+            description = runpy.run_path(str(path))['generate_launch_description']()
+        for entity in description.entities:
+            self.take(entity)
+
+    def take(self, entity) -> None:
         if isinstance(entity, DeclareLaunchArgument):
-            declared[entity.name] = entity
-            values.setdefault(entity.name, entity.default_value)
+            self.declared.setdefault(entity.name, entity)
+            if entity.name not in self.values:
+                self.values[entity.name] = self.text(entity.default_value)
         elif isinstance(entity, SetEnvironmentVariable):
-            environment[entity.name] = text(entity.value)
+            self.environment[entity.name] = self.text(entity.value)
         elif isinstance(entity, IncludeLaunchDescription):
-            processes += resolve(Path(entity.source), {name: text(value) for name, value in entity.launch_arguments})[0]
-        elif isinstance(entity, Node) and not holds(entity.condition):
-            continue
+            self.values.update({name: self.text(value) for name, value in entity.launch_arguments})
+            self.read(Path(entity.source))
         elif isinstance(entity, Node):
-            files = tuple(text(p) for p in entity.parameters if not isinstance(p, dict))
-            merged = {k: typed(v) for p in entity.parameters if isinstance(p, dict) for k, v in p.items()}
-            processes.append(Process(entity.package, entity.executable, entity.name, text(entity.namespace), merged, files, dict(environment)))
+            if self.holds(entity.condition):
+                self.processes.append(self.process(entity))
         else:
             raise TypeError(f'the stand-in does not know {entity!r}')
-    unknown = set(given or {}) - set(declared)
-    assert not unknown, f'{path.name} does not declare {unknown}'
-    return processes, declared
+
+    def process(self, node: Node) -> Process:
+        files = tuple(self.text(p) for p in node.parameters if not isinstance(p, dict))
+        merged = {k: self.typed(v) for p in node.parameters if isinstance(p, dict) for k, v in p.items()}
+        return Process(node.package, node.executable, node.name, self.text(node.namespace), merged, files, tuple(map(self.text, node.arguments)),
+                       {self.text(a): self.text(b) for a, b in node.remappings}, str(self.text(node.respawn)).lower() == 'true', dict(self.environment))
+
+    def text(self, value):
+        if isinstance(value, LaunchConfiguration):
+            return self.values[value.name]
+        if isinstance(value, EnvironmentVariable):
+            return os.environ.get(value.name, value.default_value)
+        if isinstance(value, PythonExpression):
+            return str(eval(self.text(value.parts), {}, {}))
+        return ''.join(map(self.text, value)) if isinstance(value, (list, tuple)) else value
+
+    def typed(self, value):
+        if not isinstance(value, ParameterValue):
+            return self.text(value)
+        string = str(self.text(value.value))
+        return string.lower() == 'true' if value.value_type is bool else value.value_type(string)
+
+    def holds(self, condition) -> bool:
+        return condition is None or (str(self.text(condition.predicate)).lower() in ('true', '1')) == condition.wanted

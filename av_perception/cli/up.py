@@ -15,16 +15,16 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    from av_perception.ros.graph import ARGUMENTS, CHOICES, SELECTION_TEXT
+    from av_perception.ros.graph import ARGUMENTS, CHOICES, SELECTION
     parser.add_argument('head', metavar='HEAD', help=ARGUMENTS['head'].description)
     parser.add_argument('--source', choices=('device', 'file', 'simulated'), default='device', help=ARGUMENTS['source'].description)
     parser.add_argument('--recording', default='', help=ARGUMENTS['recording'].description)
     parser.add_argument('--scene', default='three_talkers', help=ARGUMENTS['scene'].description)
     parser.add_argument('--seed', type=int, default=-1, help=ARGUMENTS['seed'].description)
     for name, choices in CHOICES.items():
-        parser.add_argument(f'--{name}', choices=choices, default=choices[0], help=SELECTION_TEXT[name])
+        parser.add_argument(f'--{name}', choices=choices, default=choices[0], help=SELECTION[name].description)
     for name in ('events', 'ros4hri'):
-        parser.add_argument(f'--{name}', action='store_true', help=SELECTION_TEXT[name])
+        parser.add_argument(f'--{name}', action='store_true', help=SELECTION[name].description)
     parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
     parser.add_argument('--params-file', default='', help='YAML of node parameters instead of config/params.yaml')
     parser.add_argument('--network', action='store_true', help='reach other hosts too (rviz on a laptop), not only this machine')
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from av_perception.errors import UserError
     from av_perception.heads import load_head
     from av_perception.ros.environment import prepare_environment
-    from av_perception.ros.graph import CHOICES, Selection, nodes_for
+    from av_perception.ros.graph import CHOICES, START_DELAY_S, Selection, nodes_for
     from av_perception.ros.runner import GraphRunner
 
     head = load_head(options.head)
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     if options.source == 'simulated':
         _render(options.scene, options.seed)
     if options.source != 'device':
-        arguments['start_time'] = time.time() + 10.0   # every process needs a moment to start; sound and image must start together
+        arguments['start_time'] = time.time() + START_DELAY_S
     environment = prepare_environment(dict(os.environ), network=options.network)
     nodes = nodes_for(head, Selection(**{name: getattr(options, name) for name in (*CHOICES, 'events', 'ros4hri')}, truth=options.source == 'simulated'))
     with GraphRunner(nodes, arguments, options.namespace, options.params_file, log_level=options.log_level, environment=environment) as graph:

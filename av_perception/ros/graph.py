@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+from av_perception.errors import UserError
+from av_perception.heads import load_head
 
 PACKAGE = 'av_perception'
 
 
 @dataclass(frozen=True)
 class Argument:
-    """A launch argument that becomes a parameter of some nodes; the default's type is the parameter's."""
+    """A launch argument; the default's type is that of its value."""
 
-    default: str | int | float
+    default: str | int | float | bool
     description: str
 
+    @property
+    def text(self) -> str:
+        """The default as a launch file writes it."""
+        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
 
+
+START_DELAY_S = 10.0   # all processes must be up before sound and images of a recording or scene start together
+
+# Arguments that become parameters of the nodes that name them.
 ARGUMENTS = {
     'head': Argument('simulated', 'Head profile: a name of config/heads or the path of a YAML file.'),
     'source': Argument('device', 'Where sound and images come from: device, file or simulated.'),
@@ -22,6 +33,15 @@ ARGUMENTS = {
     'scene': Argument('three_talkers', 'With source simulated: a name of config/scenes or the path of a YAML file.'),
     'seed': Argument(-1, "With source simulated: seed of the scene, -1 for the scene's own."),
     'start_time': Argument(0.0, 'When a recording or scene starts to play, seconds of the ROS clock; 0 starts at once.'),
+    'autostart': Argument(True, 'The nodes configure and activate themselves; false leaves the transitions to a life-cycle manager.'),
+}
+# Arguments that rename topics: `<name>_topic`. Where images are compressed, /compressed is added to the name of the images.
+TOPICS = {
+    'left_image': Argument('left/image_raw', 'Images of the left, or the only, camera.'),
+    'right_image': Argument('right/image_raw', 'Images of the right camera.'),
+    'left_camera_info': Argument('left/camera_info', 'Calibration of the left camera (with calibration topic).'),
+    'right_camera_info': Argument('right/camera_info', 'Calibration of the right camera (with calibration topic).'),
+    'imu': Argument('imu', 'Angular velocity of the head: while it turns, its motors drown the sound.'),
 }
 MODES = {
     'full': 'the variational tracker, with all microphones',
@@ -39,7 +59,7 @@ _PLAYBACK = ('source', 'recording', 'scene', 'seed', 'start_time')
 
 @dataclass(frozen=True)
 class Selection:
-    """Which nodes run: one field per launch argument that is no node's parameter. given: topics that others publish, a bag say."""
+    """Which nodes run: one field per argument that is no node's parameter; SELECTION describes them."""
 
     mode: str = 'full'
     microphones: str = 'ours'
@@ -50,15 +70,33 @@ class Selection:
     truth: bool = False
     given: frozenset[str] = frozenset()
 
+    @classmethod
+    def from_words(cls, **words: str) -> Selection:
+        """From the values of launch arguments. Raises UserError for a word that is none of the choices."""
+        values = {}
+        for name, word in words.items():
+            choices = CHOICES.get(name, ('true', 'false') if isinstance(getattr(cls, name), bool) else ())
+            word = word.lower() if choices == ('true', 'false') else word
+            if choices and word not in choices:
+                raise UserError(f"{name} must be one of {', '.join(choices)}, not '{word}'")
+            values[name] = word if name in CHOICES else frozenset(word.split(',')) - {''} if name == 'given' else word == 'true'
+        return cls(**values)
 
-SELECTION_TEXT = {
-    'mode': '; '.join(f'{name}: {text}' for name, text in MODES.items()) + '.',
-    'microphones': 'ours: microphone_array, if the head has microphones; others: another driver publishes AudioChunk on `audio`; none; or what '
-                   'the robot\'s own driver publishes, for audio_bridge: ' + '; '.join(f'{name}: {text}' for name, text in DRIVER_AUDIO.items()) + '.',
-    'camera': 'ours: stereo_camera, if the head has a camera; others: another driver publishes the images; none.',
-    'events': 'Also start av_events: clusters of visual points and sound, on the topic av_events.',
-    'ros4hri': 'Also start ros4hri_bridge: people, faces and voices below /humans, as REP-155 asks.',
-    'visualizer': 'Start visualizer: markers and overlay image for rviz; it costs little while nobody looks.',
+    def words(self) -> dict[str, str]:
+        """The inverse of `from_words`."""
+        return {name: ','.join(sorted(value)) if name == 'given' else Argument(value, '').text for name, value in asdict(self).items()}
+
+
+SELECTION = {
+    'mode': Argument('full', '; '.join(f'{name}: {text}' for name, text in MODES.items()) + '.'),
+    'microphones': Argument('ours', 'ours: microphone_array, if the head has microphones; others: another driver publishes AudioChunk on `audio`; none; '
+                            "or what the robot's own driver publishes, for audio_bridge: " + '; '.join(f'{n}: {t}' for n, t in DRIVER_AUDIO.items()) + '.'),
+    'camera': Argument('ours', 'ours: stereo_camera, if the head has a camera; others: another driver publishes the images; none.'),
+    'events': Argument(False, 'Also start av_events: clusters of visual points and sound, on the topic av_events.'),
+    'ros4hri': Argument(False, 'Also start ros4hri_bridge: people, faces and voices below /humans, as REP-155 asks.'),
+    'visualizer': Argument(True, 'Start visualizer: markers and overlay image for rviz; it costs little while nobody looks.'),
+    'truth': Argument(False, 'Also start truth: where the people of a recording or scene really are.'),
+    'given': Argument('', 'Topics that others publish, with commas between them: the nodes that would publish them stay away.'),
 }
 
 
@@ -112,3 +150,14 @@ NODES = (
 def nodes_for(head, selection: Selection = Selection()) -> tuple[NodeDescription, ...]:
     """The nodes that run on a head (HeadProfile) for a Selection."""
     return tuple(node for node in NODES if node.runs(head, selection))
+
+
+def runs(name: str, head: str, **words: str) -> bool:
+    """Whether a node runs on a head (name or path) for these words of launch arguments: the condition in launch files. Raises UserError."""
+    node = next(node for node in NODES if node.name == name)
+    return node.runs(load_head(head), Selection.from_words(**words))
+
+
+def base_frame(head: str) -> str:
+    """The frame of a head (name or path) in which its people are published. Raises UserError."""
+    return load_head(head).base_frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -20,6 +21,7 @@ from av_perception.ros.parameters import Parameter
 
 AUTOSTART = Parameter('autostart', True, 'Configure and activate at start; false leaves the transitions to a life-cycle manager.')
 THREAD_SWITCH_S = 0.0005   # a worker thread asks for the interpreter a hundred times per image: 5 ms each time, Python's default, is too long
+RESPAWN_DELAY_S = 2.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -155,30 +157,73 @@ def catch_stop_signals() -> threading.Event:
 
 def run_node(node_type: type[PerceptionNode], arguments: list[str] | None = None) -> int:
     """The whole main() of a node's process. Returns the exit status: 0 after a signal, 2 when the user has something to mend."""
+    return run_nodes({node_type: 0}, arguments)
+
+
+def run_nodes(node_types: dict[type[PerceptionNode], int], arguments: list[str] | None = None, respawn: bool = False) -> int:
+    """The whole main() of a process that hosts nodes, each in a thread of its own with an executor of its own.
+
+    node_types: with how far each steps back when the processors are busy (niceness, 0 not at all); respawn: a node that ends by itself is made
+    again. A node that cannot start or go on ends alone; the process ends with the last. Returns the exit status: 0 after a signal, 2 when
+    some node ended by itself.
+    """
     prepare_environment()
     sys.setswitchinterval(THREAD_SWITCH_S)
-    started = time.monotonic()
-    stopping = catch_stop_signals()
-    node = None
+    host = _Host(catch_stop_signals(), time.monotonic(), respawn)
     try:
         _init(arguments)
-        node = node_type()
-        if node.value('autostart') and not node.start():
-            return 2
-        node.get_logger().info(f'ready after {time.monotonic() - started:.1f} s')
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        while not stopping.is_set() and node.failure is None:
-            executor.spin_once(timeout_sec=0.2)
-        return 2 if node.failure else 0
+        threads = [threading.Thread(target=host.run, args=item, name=item[0].NAME, daemon=True) for item in node_types.items()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():   # without end: a signal must find the main thread at work
+                thread.join(timeout=0.2)
+        return 2 if host.ended else 0
     except UserError as error:
-        print(f'{node_type.NAME}: error: {error}', file=sys.stderr)
+        print(f'{" ".join(t.NAME for t in node_types)}: error: {error}', file=sys.stderr)
         return 2
     finally:
-        if node is not None:
-            node._take_down()
-            node.destroy_node()
         rclpy.try_shutdown()
+
+
+class _Host:
+    """Keeps nodes going until the process is asked to stop; `ended` names those that ended by themselves."""
+
+    def __init__(self, stopping: threading.Event, started: float, respawn: bool):
+        self._stopping, self._started, self._respawn = stopping, started, respawn
+        self._making = threading.Lock()
+        self.ended: list[str] = []
+
+    def run(self, node_type: type[PerceptionNode], niceness: int) -> None:
+        """The whole life of one node, in the thread that calls."""
+        if niceness:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)   # of this thread and those it starts
+        while not self._live(node_type):
+            if not self._respawn or self._stopping.wait(RESPAWN_DELAY_S):
+                self.ended.append(node_type.NAME)
+                return
+
+    def _live(self, node_type: type[PerceptionNode]) -> bool:
+        """Make, start and spin a node; False when it ended by itself."""
+        node = None
+        try:
+            with self._making:
+                node = node_type()
+            if node.value('autostart') and not node.start():
+                return False
+            node.get_logger().info(f'ready after {time.monotonic() - self._started:.1f} s')
+            executor = SingleThreadedExecutor()
+            executor.add_node(node)
+            while not self._stopping.is_set() and node.failure is None:
+                executor.spin_once(timeout_sec=0.2)
+            return node.failure is None
+        except UserError as error:
+            print(f'{node_type.NAME}: error: {error}', file=sys.stderr)
+            return False
+        finally:
+            if node is not None:
+                node._take_down()
+                node.destroy_node()
 
 
 def _init(arguments: list[str] | None) -> None:

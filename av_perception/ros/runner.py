@@ -10,9 +10,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from av_perception.paths import share_directory
 from av_perception.ros.environment import prepare_environment
-from av_perception.ros.graph import NodeDescription
+from av_perception.ros.graph import NodeDescription, Selection
 
 STOP_GRACE_S = 8.0
 
@@ -29,10 +31,11 @@ class GraphRunner:
     """The processes of one graph. Use as a context manager: leaving it stops every process, by force if need be."""
 
     def __init__(self, nodes: tuple[NodeDescription, ...], arguments: dict, namespace: str = '', params_file: str = '', log_folder: Path | None = None,
-                 overrides: dict[str, dict] | None = None, log_level: str = 'info', environment: dict | None = None):
-        """arguments: values of graph.ARGUMENTS; overrides: further parameters per node name; log_folder: one file per node there, else the
-        nodes write to our own output."""
-        self._nodes, self._arguments, self._overrides = nodes, arguments, overrides or {}
+                 overrides: dict[str, dict] | None = None, log_level: str = 'info', environment: dict | None = None,
+                 composed: Selection | None = None):
+        """arguments: values of graph.ARGUMENTS; overrides: further parameters per node name; log_folder: one file per node there (and the overrides), else the
+        nodes write to our own output; composed: all nodes in one process, those of this Selection."""
+        self._nodes, self._arguments, self._overrides, self._composed = nodes, arguments, overrides or {}, composed
         self._ros_arguments = ['--log-level', log_level, '--params-file', params_file or str(share_directory() / 'config' / 'params.yaml')]
         if namespace:
             self._ros_arguments += ['-r', f'__ns:=/{namespace.strip("/")}']
@@ -41,8 +44,11 @@ class GraphRunner:
         self.processes: dict[str, subprocess.Popen] = {}
 
     def __enter__(self) -> GraphRunner:
-        for node in self._nodes:
-            self.start(node)
+        if self._composed is None:
+            for node in self._nodes:
+                self.start(node)
+        else:
+            self._start_composed(self._composed)
         return self
 
     def __exit__(self, *_) -> None:
@@ -51,8 +57,17 @@ class GraphRunner:
     def start(self, node: NodeDescription) -> None:
         """Start one node's process."""
         values = {k: self._arguments[k] for k in node.arguments if k in self._arguments} | self._overrides.get(node.name, {})
-        parameters = [word for name, value in values.items() for word in ('-p', f'{name}:={_yaml(value)}')]
-        self.start_module(node.name, node.module, ['--ros-args', *self._ros_arguments, *parameters], node.niceness)
+        self.start_module(node.name, node.module, ['--ros-args', *self._ros_arguments, *_parameter_words(values)], node.niceness)
+
+    def _start_composed(self, selection: Selection) -> None:
+        words = [word for name, value in selection.words().items() for word in (f'--{name}', value)]
+        file = []
+        if self._overrides:
+            path = self.log_file('composed').with_suffix('.yaml')
+            path.write_text(yaml.safe_dump({f'/**/{name}': {'ros__parameters': values} for name, values in self._overrides.items()}))
+            file = ['--params-file', str(path)]
+        self.start_module('composed', 'av_perception.ros.composed', ['--head', self._arguments['head'], *words, '--ros-args', *self._ros_arguments,
+                                                                     *_parameter_words(self._arguments), *file])
 
     def start_module(self, name: str, module: str, arguments: list[str], niceness: int = 0) -> None:
         """Start a Python module as one more process, in a group of its own, so that Ctrl-C reaches it through us only."""
@@ -107,6 +122,10 @@ def _usage(pid: int) -> Usage | None:
         return None
     ticks = int(fields[11]) + int(fields[12])   # utime, stime
     return Usage(ticks / os.sysconf('SC_CLK_TCK'), int(status['VmHWM'].split()[0]) / 1024)
+
+
+def _parameter_words(values: dict) -> list[str]:
+    return [word for name, value in values.items() for word in ('-p', f'{name}:={_yaml(value)}')]
 
 
 def _yaml(value) -> str:

@@ -37,22 +37,23 @@ class SessionResult:
 
 
 def play_through_graph(recording: Recording, log_folder: Path, bag: Path | None = None, progress=lambda fraction, text: None,
-                       selection: Selection = Selection()) -> SessionResult:
+                       selection: Selection = Selection(), composed: bool = False) -> SessionResult:
     """Start the graph on a DDS domain of its own, play the recording once in real time, stop the graph.
 
-    bag: folder of an MCAP bag to record; progress(fraction, text); selection: of nodes; the truth is added where there is one. Raises UserError when a node fails.
+    bag: folder of an MCAP bag to record; progress(fraction, text); selection: of nodes; the truth is added where there
+    is one; composed: all nodes in one process. Raises UserError when a node fails.
     """
     domain_id = random.randrange(1, 100)   # whatever is set: a demo must not talk to a robot's graph
     environment = {**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)}
-    nodes = nodes_for(recording.head, replace(selection, truth=recording.truth is not None))
-    if recording.num_frames == 0:
-        nodes = tuple(n for n in nodes if n.needs != 'camera')
+    selection = replace(selection, truth=recording.truth is not None, camera=selection.camera if recording.num_frames else 'none')
+    nodes = nodes_for(recording.head, selection)
     arguments = {'head': recording.head_name, 'source': 'file', 'recording': str(recording.folder.resolve())}
     sensors = [n.name for n in nodes if n.sensor]
     overrides = {name: {'autostart': False} for name in sensors}
     progress(0.0, 'starting the nodes')
     with GraphObserver(domain_id=domain_id) as observer, \
-            GraphRunner(nodes, arguments, overrides=overrides, log_folder=log_folder, environment=environment) as graph:
+            GraphRunner(nodes, arguments, overrides=overrides, log_folder=log_folder, environment=environment,
+                        composed=selection if composed else None) as graph:
         if bag is not None:
             graph.start_module('bag_recorder', 'av_perception.cli.main', ['record', '-o', str(bag)], niceness=10)
         _wait_until_up(observer, graph, [n.name for n in nodes], sensors, progress)

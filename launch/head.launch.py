@@ -40,25 +40,32 @@ def graph(call, *arguments):
     return PythonExpression(["__import__('av_perception.ros.graph', fromlist=['graph']).", call, '(', *arguments, ')'])
 
 
-def defaults():
-    """Defaults that depend on others: head simulated is played by the simulator, and all players start together."""
-    simulated = PythonExpression(["'simulated' if ", *configured('head'), " == 'simulated' else 'device'"])
-    start = PythonExpression(["'0.0' if ", *configured('source'), f" == 'device' else '{time.time() + START_DELAY_S}'"])
-    truth = PythonExpression([*configured('source'), " == 'simulated'"])
-    return {'source': simulated, 'start_time': start, 'truth': truth}
+START = f'{time.time() + START_DELAY_S}'
+SOURCE = graph('source_of', *configured('source'), ', ', *configured('head'))
+AUTOMATIC = {   # what `auto` means, which is their default
+    'source': SOURCE,
+    'start_time': PythonExpression([*configured('start_time'), " if ", *configured('start_time'), " != 'auto' else '0.0' if '", SOURCE,
+                                    f"' == 'device' else '{START}'"]),
+    'truth': PythonExpression([*configured('truth'), " if ", *configured('truth'), " != 'auto' else '", SOURCE, "' == 'simulated'"]),
+}
+
+
+def value(name):
+    """The value of a launch argument."""
+    return AUTOMATIC.get(name) or LaunchConfiguration(name)
 
 
 def declarations():
     """Every argument with its default and description."""
     found = {**ARGUMENTS, **SELECTION, **{f'{name}_topic': topic for name, topic in TOPICS.items()}}
-    ours = [DeclareLaunchArgument(name, default_value=defaults().get(name, argument.text), description=argument.description)
+    ours = [DeclareLaunchArgument(name, default_value='auto' if name in AUTOMATIC else argument.text, description=argument.description)
             for name, argument in found.items()]
     return ours + [DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in PROCESSES.items()]
 
 
 def parameters(names):
     """The parameter file, and over it the launch arguments of these names."""
-    values = {name: ParameterValue(LaunchConfiguration(name), value_type=type(ARGUMENTS[name].default)) for name in names}
+    values = {name: ParameterValue(value(name), value_type=type(ARGUMENTS[name].default)) for name in names}
     return [LaunchConfiguration('params_file'),
             {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool), **values}]
 
@@ -77,7 +84,7 @@ ROS_ARGUMENTS = ['--ros-args', '--log-level', LaunchConfiguration('log_level')]
 
 def process(node):
     """A process of its own for one node of the graph."""
-    words = [part for name in SELECTION for part in (f', {name}=', *configured(name))]
+    words = [part for name in SELECTION for part in (f", {name}='", value(name), "'")]
     alone = [" and '", LaunchConfiguration('use_composition'), "'.lower() != 'true'"]
     runs = graph('runs', f"'{node.name}', ", *configured('head'), *words)
     return Node(executable=node.name, name=node.name, condition=IfCondition(PythonExpression([runs, *alone])),
@@ -87,7 +94,7 @@ def process(node):
 
 def one_process():
     """All of them in one process."""
-    words = [part for name in ('head', *SELECTION) for part in (f'--{name}', LaunchConfiguration(name))]
+    words = [part for name in ('head', *SELECTION) for part in (f'--{name}', value(name))]
     words += ['--respawn', LaunchConfiguration('use_respawn')]
     return Node(executable='composed', condition=IfCondition(LaunchConfiguration('use_composition')), arguments=[*words, *ROS_ARGUMENTS],
                 parameters=parameters(ARGUMENTS), **COMMON)

@@ -1,7 +1,7 @@
 """Start the suite for a head and keep it running until Ctrl-C.
 
   av-perception up my_head.yaml                        the sensors of your own head
-  av-perception up simulated --source simulated        a simulated room, played once
+  av-perception up simulated                           a simulated room, played once
   av-perception up my_head.yaml --source file --recording FOLDER
   av-perception up my_head.yaml --mode minimal         faces and two microphones only, for small robots
 """
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     from av_perception.ros.graph import ARGUMENTS, CHOICES, SELECTION
     parser.add_argument('head', metavar='HEAD', help=ARGUMENTS['head'].description)
-    parser.add_argument('--source', choices=('device', 'file', 'simulated'), default='device', help=ARGUMENTS['source'].description)
+    parser.add_argument('--source', choices=('auto', 'device', 'file', 'simulated'), default='auto', help=ARGUMENTS['source'].description)
     parser.add_argument('--recording', default='', help=ARGUMENTS['recording'].description)
     parser.add_argument('--scene', default='three_talkers', help=ARGUMENTS['scene'].description)
     parser.add_argument('--seed', type=int, default=-1, help=ARGUMENTS['seed'].description)
@@ -38,19 +38,20 @@ def run(options: argparse.Namespace) -> int:
     from av_perception.errors import UserError
     from av_perception.heads import load_head
     from av_perception.ros.environment import prepare_environment
-    from av_perception.ros.graph import CHOICES, START_DELAY_S, Selection, nodes_for
+    from av_perception.ros.graph import CHOICES, START_DELAY_S, Selection, nodes_for, source_of
     from av_perception.ros.runner import GraphRunner
 
     head = load_head(options.head)
     if options.params_file and not Path(options.params_file).is_file():
         raise UserError(f'there is no parameter file {options.params_file}')
-    arguments = {'head': options.head, 'source': options.source, 'recording': options.recording, 'scene': options.scene, 'seed': options.seed}
-    if options.source == 'simulated':
+    source = source_of(options.source, options.head)
+    arguments = {'head': options.head, 'source': source, 'recording': options.recording, 'scene': options.scene, 'seed': options.seed}
+    if source == 'simulated':
         _render(options.scene, options.seed)
-    if options.source != 'device':
+    if source != 'device':
         arguments['start_time'] = time.time() + START_DELAY_S
     environment = prepare_environment(dict(os.environ), network=options.network)
-    nodes = nodes_for(head, Selection(**{name: getattr(options, name) for name in (*CHOICES, 'events', 'ros4hri')}, truth=options.source == 'simulated'))
+    nodes = nodes_for(head, Selection(**{name: getattr(options, name) for name in (*CHOICES, 'events', 'ros4hri')}, truth=source == 'simulated'))
     with GraphRunner(nodes, arguments, options.namespace, options.params_file, log_level=options.log_level, environment=environment) as graph:
         try:
             while not (ended := graph.failed()):

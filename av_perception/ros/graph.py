@@ -28,11 +28,11 @@ START_DELAY_S = 10.0   # all processes must be up before sound and images of a r
 # Arguments that become parameters of the nodes that name them.
 ARGUMENTS = {
     'head': Argument('simulated', 'Head profile: a name of config/heads or the path of a YAML file.'),
-    'source': Argument('device', 'Where sound and images come from: device, file or simulated.'),
+    'source': Argument('auto', 'Where sound and images come from: device, file or simulated; auto: simulated for the head of that name, else device.'),
     'recording': Argument('', 'With source file: the recording folder to play.'),
     'scene': Argument('three_talkers', 'With source simulated: a name of config/scenes or the path of a YAML file.'),
     'seed': Argument(-1, "With source simulated: seed of the scene, -1 for the scene's own."),
-    'start_time': Argument(0.0, 'When a recording or scene starts to play, seconds of the ROS clock; 0 starts at once.'),
+    'start_time': Argument(0.0, 'When a recording or scene starts to play, seconds of the ROS clock; 0 starts at once; auto: when all nodes are up.'),
     'autostart': Argument(True, 'The nodes configure and activate themselves; false leaves the transitions to a life-cycle manager.'),
 }
 # Arguments that rename topics: `<name>_topic`. Where images are compressed, /compressed is added to the name of the images.
@@ -95,7 +95,7 @@ SELECTION = {
     'events': Argument(False, 'Also start av_events: clusters of visual points and sound, on the topic av_events.'),
     'ros4hri': Argument(False, 'Also start ros4hri_bridge: people, faces and voices below /humans, as REP-155 asks.'),
     'visualizer': Argument(True, 'Start visualizer: markers and overlay image for rviz; it costs little while nobody looks.'),
-    'truth': Argument(False, 'Also start truth: where the people of a recording or scene really are.'),
+    'truth': Argument(False, 'Also start truth: where the people of a recording or scene really are; auto: with source simulated.'),
     'given': Argument('', 'Topics that others publish, with commas between them: the nodes that would publish them stay away.'),
 }
 
@@ -161,3 +161,8 @@ def runs(name: str, head: str, **words: str) -> bool:
 def base_frame(head: str) -> str:
     """The frame of a head (name or path) in which its people are published. Raises UserError."""
     return load_head(head).base_frame
+
+
+def source_of(source: str, head: str) -> str:
+    """What source `auto` means for a head (name or path)."""
+    return source if source != 'auto' else 'simulated' if head == 'simulated' else 'device'

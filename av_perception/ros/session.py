@@ -24,16 +24,21 @@ TAIL_S = 1.0   # the last image needs a moment to travel through the graph
 @dataclass(frozen=True)
 class SessionResult:
     """What the graph said. frames: tracks and speaking status per stamp; origin_ns: the ROS time of second 0 of the recording;
-    latency_ms: from each image's stamp to the arrival of its speaking status; exit_statuses: of the nodes and the bag's recorder, after SIGINT;
+    latency_ms_by_stamp: by stamp [ns], from it to the arrival of its speaking status; exit_statuses: of the nodes and the bag's recorder, after SIGINT;
     usage: of each node while the recording played."""
 
     frames: list[tuple[TrackFrame, SpeakingFrame]]
     origin_ns: int
-    latency_ms: list[float]
+    latency_ms_by_stamp: dict[int, float]
     truth_messages: int
     exit_statuses: dict[str, int]
     diagnostics: dict[str, dict[str, str]]
     usage: dict[str, Usage]
+
+    @property
+    def latency_ms(self) -> list[float]:
+        """Of all frames."""
+        return list(self.latency_ms_by_stamp.values())
 
 
 def play_through_graph(recording: Recording, log_folder: Path, bag: Path | None = None, progress=lambda fraction, text: None,
@@ -62,7 +67,7 @@ def play_through_graph(recording: Recording, log_folder: Path, bag: Path | None 
         _wait_until_played(observer, graph, origin_ns, recording.duration_s, progress)
         usage = {name: Usage(after.cpu_s - before[name].cpu_s, after.peak_mib) for name, after in graph.usage().items() if name in before}
         exit_statuses = graph.stop()
-        latency_ms = [1e-6 * latency for latency in observer.latency_ns.values()]
+        latency_ms = {stamp: 1e-6 * latency for stamp, latency in observer.latency_ns.items()}
         return SessionResult(observer.frames(), origin_ns, latency_ms, len(observer.truth_stamps), exit_statuses, observer.diagnostics, usage)
 
 

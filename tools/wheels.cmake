@@ -1,0 +1,18 @@
+# For building with the ROS of the wheels (-DCMAKE_PROJECT_INCLUDE=<this file>): their exported targets name include folders of
+# the machine that made the wheels. Of each target only the folders that exist here are kept.
+function(keep_existing_include_folders)
+  get_property(targets DIRECTORY PROPERTY IMPORTED_TARGETS)
+  foreach(target IN LISTS targets)
+    get_target_property(folders ${target} INTERFACE_INCLUDE_DIRECTORIES)
+    if(folders)
+      set(kept "")
+      foreach(folder IN LISTS folders)
+        if(folder MATCHES "^\\$<" OR EXISTS "${folder}")
+          list(APPEND kept "${folder}")
+        endif()
+      endforeach()
+      set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${kept}")
+    endif()
+  endforeach()
+endfunction()
+cmake_language(DEFER CALL keep_existing_include_folders)

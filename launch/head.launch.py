@@ -13,7 +13,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from av_perception.ros.environment import PROFILE_VARIABLES, THREAD_VARIABLES
-from av_perception.ros.graph import ARGUMENTS, NODES, SELECTION, START_DELAY_S, TOPICS
+from av_perception.ros.graph import ARGUMENTS, NODES, RESPAWN_DELAY_S, SELECTION, START_DELAY_S, TOPICS
 
 SHARE = get_package_share_directory('av_perception')
 PROCESSES = {
@@ -78,7 +78,7 @@ def remappings():
 
 
 COMMON = dict(package='av_perception', namespace=LaunchConfiguration('namespace'), output='screen', remappings=remappings(),
-              respawn=LaunchConfiguration('use_respawn'), respawn_delay=2.0)
+              respawn=LaunchConfiguration('use_respawn'), respawn_delay=RESPAWN_DELAY_S)
 ROS_ARGUMENTS = ['--ros-args', '--log-level', LaunchConfiguration('log_level')]
 
 
@@ -87,7 +87,7 @@ def process(node):
     words = [part for name in SELECTION for part in (f", {name}='", value(name), "'")]
     alone = [" and '", LaunchConfiguration('use_composition'), "'.lower() != 'true'"]
     runs = graph('runs', f"'{node.name}', ", *configured('head'), *words)
-    return Node(executable=node.name, name=node.name, condition=IfCondition(PythonExpression([runs, *alone])),
+    return Node(executable=node.name, exec_name=node.name, name=node.name, condition=IfCondition(PythonExpression([runs, *alone])),
                 prefix=f'nice -n {node.niceness}' if node.niceness else None, arguments=ROS_ARGUMENTS,
                 parameters=parameters((*node.arguments, 'autostart')), **COMMON)
 

@@ -71,6 +71,7 @@ class Node:
     package: str
     executable: str
     name: str = ''
+    exec_name: str = ''
     namespace: object = ''
     output: str = 'log'
     prefix: str | None = None

@@ -25,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f'--{name}', choices=choices, default=choices[0], help=SELECTION[name].description)
     for name in ('events', 'ros4hri'):
         parser.add_argument(f'--{name}', action='store_true', help=SELECTION[name].description)
+    parser.add_argument('--composed', action='store_true', help='all nodes in one process: less memory')
+    parser.add_argument('--respawn', action='store_true', help='start a node again that ended by itself')
     parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
     parser.add_argument('--params-file', default='', help='YAML of node parameters instead of config/params.yaml')
     parser.add_argument('--network', action='store_true', help='reach other hosts too (rviz on a laptop), not only this machine')
@@ -51,10 +53,13 @@ def run(options: argparse.Namespace) -> int:
     if source != 'device':
         arguments['start_time'] = time.time() + START_DELAY_S
     environment = prepare_environment(dict(os.environ), network=options.network)
-    nodes = nodes_for(head, Selection(**{name: getattr(options, name) for name in (*CHOICES, 'events', 'ros4hri')}, truth=source == 'simulated'))
-    with GraphRunner(nodes, arguments, options.namespace, options.params_file, log_level=options.log_level, environment=environment) as graph:
+    selection = Selection(**{name: getattr(options, name) for name in (*CHOICES, 'events', 'ros4hri')}, truth=source == 'simulated')
+    with GraphRunner(nodes_for(head, selection), arguments, options.namespace, options.params_file, log_level=options.log_level,
+                     environment=environment, composed=selection if options.composed else None) as graph:
         try:
-            while not (ended := graph.failed()):
+            while not (ended := graph.failed()) or options.respawn:
+                for name in graph.revive() if options.respawn else ():
+                    print(f'av-perception: {name} ended and was started again.', flush=True)
                 time.sleep(0.3)
         except KeyboardInterrupt:
             return 0

@@ -17,11 +17,11 @@ from av_perception.ros import parameters
 from av_perception.ros.conversions import ns_from_time
 from av_perception.ros.diagnostics import Diagnostics
 from av_perception.ros.environment import prepare_environment
+from av_perception.ros.graph import RESPAWN_DELAY_S
 from av_perception.ros.parameters import Parameter
 
 AUTOSTART = Parameter('autostart', True, 'Configure and activate at start; false leaves the transitions to a life-cycle manager.')
 THREAD_SWITCH_S = 0.0005   # a worker thread asks for the interpreter a hundred times per image: 5 ms each time, Python's default, is too long
-RESPAWN_DELAY_S = 2.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

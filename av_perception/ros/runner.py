@@ -14,7 +14,7 @@ import yaml
 
 from av_perception.paths import share_directory
 from av_perception.ros.environment import prepare_environment
-from av_perception.ros.graph import NodeDescription, Selection
+from av_perception.ros.graph import RESPAWN_DELAY_S, NodeDescription, Selection
 
 STOP_GRACE_S = 8.0
 
@@ -42,6 +42,8 @@ class GraphRunner:
         self._log_folder = log_folder
         self._environment = prepare_environment(dict(environment or os.environ))
         self.processes: dict[str, subprocess.Popen] = {}
+        self._commands: dict[str, list[str]] = {}
+        self._ended: dict[str, float] = {}   # when a process was first found ended, until it is revived
 
     def __enter__(self) -> GraphRunner:
         if self._composed is None:
@@ -71,10 +73,13 @@ class GraphRunner:
 
     def start_module(self, name: str, module: str, arguments: list[str], niceness: int = 0) -> None:
         """Start a Python module as one more process, in a group of its own, so that Ctrl-C reaches it through us only."""
-        command = ['nice', '-n', str(niceness), sys.executable, '-m', module, *arguments]
-        output = None if self._log_folder is None else open(self.log_file(name), 'wb')
+        self._commands[name] = ['nice', '-n', str(niceness), sys.executable, '-m', module, *arguments]
+        self._spawn(name)
+
+    def _spawn(self, name: str) -> None:
+        output = None if self._log_folder is None else open(self.log_file(name), 'ab')
         try:
-            self.processes[name] = subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            self.processes[name] = subprocess.Popen(self._commands[name], env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                                     start_new_session=True)
         finally:
             if output is not None:
@@ -88,6 +93,16 @@ class GraphRunner:
     def failed(self) -> dict[str, int]:
         """Name and exit status of the nodes that have ended, for whatever reason."""
         return {name: code for name, process in self.processes.items() if (code := process.poll()) is not None}
+
+    def revive(self, delay_s: float = RESPAWN_DELAY_S) -> list[str]:
+        """Start again what ended `delay_s` ago or earlier; call it now and then. Returns the names."""
+        now, revived = time.monotonic(), []
+        for name in self.failed():
+            if now - self._ended.setdefault(name, now) >= delay_s:
+                del self._ended[name]
+                self._spawn(name)
+                revived.append(name)
+        return revived
 
     def usage(self) -> dict[str, Usage]:
         """Of every process that runs, where the system tells (/proc)."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.learning import AcousticMapConfig, head_map
-from av_perception.data import AudioChunk, SpeakingFrame, TrackFrame
+from av_perception.data import AudioChunk, SpeakingFrame, TrackFrame, VisualFeatures
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns, sample_stamp_ns
 from av_perception.tracking.diarisation import SpeakingConfig, SpeakingFilter
@@ -70,21 +70,43 @@ class OfflinePipeline:
             for index, _, left, right in recording.images():
                 stamp_ns = START_NS + image_stamp_ns(recording, index)
                 self._hear_until(stamp_ns)
-                self._see(stamp_ns, left, right)
-                results += self._step(self._assembler.poll(stamp_ns))
+                self.see(stamp_ns, left, right)
+                results += self.poll(stamp_ns)
                 progress((index + 1) / recording.num_frames)
-        results += self._finish(progress)
-        return results
-
-    def _finish(self, progress) -> list:
-        """The sound after the last image, or all of it when there are no images."""
-        recording, results = self._recording, []
-        while self._hears and self._next_sample < recording.num_samples:
+        while self._hears and self._next_sample < recording.num_samples:   # the sound after the last image, or all of it without images
             stamp_ns = START_NS + sample_stamp_ns(recording, self._next_sample) + round(1e9 * CHUNK_S)
             self._hear_until(stamp_ns)
-            results += self._step(self._assembler.poll(stamp_ns))
+            results += self.poll(stamp_ns)
             progress(min(1.0, self._next_sample / recording.num_samples))
-        return results + self._step(self._assembler.flush())
+        return results + self.flush()
+
+    def hear(self, chunk: AudioChunk) -> None:
+        """Take sound."""
+        for features in self._audio.push(chunk) if self._audio is not None else ():
+            self.take_audio(features)
+
+    def take_audio(self, features) -> None:
+        """Take features of sound that were computed already."""
+        self._assembler.push_audio(features, features.stamp_ns)
+
+    def see(self, stamp_ns: int, left, right) -> None:
+        """Take an image (H, W, 3) or a pair; right None with one camera. An image that cannot be used is counted."""
+        try:
+            self.take_visual(self._vision.process(stamp_ns, left, right))
+        except BadImage as error:
+            self._counters[f'bad images: {error}'] += 1
+
+    def take_visual(self, features: VisualFeatures) -> None:
+        """Take faces that were found already."""
+        self._assembler.push_visual(features, features.stamp_ns)
+
+    def poll(self, stamp_ns: int) -> list[tuple[TrackFrame, SpeakingFrame]]:
+        """The frames that are complete."""
+        return self._step(self._assembler.poll(stamp_ns))
+
+    def flush(self) -> list[tuple[TrackFrame, SpeakingFrame]]:
+        """What is left at the end."""
+        return self._step(self._assembler.flush())
 
     def _hear_until(self, stamp_ns: int) -> None:
         """Feed the chunks that were complete at a moment."""
@@ -96,14 +118,7 @@ class OfflinePipeline:
             samples = recording.read_audio(self._next_sample, size)
             chunk = AudioChunk(START_NS + sample_stamp_ns(recording, self._next_sample), recording.sample_rate, self._next_sample, samples)
             self._next_sample += len(samples)
-            for features in self._audio.push(chunk):
-                self._assembler.push_audio(features, stamp_ns)
-
-    def _see(self, stamp_ns: int, left, right) -> None:
-        try:
-            self._assembler.push_visual(self._vision.process(stamp_ns, left, right), stamp_ns)
-        except BadImage as error:
-            self._counters[f'bad images: {error}'] += 1
+            self.hear(chunk)
 
     def _step(self, frames) -> list[tuple[TrackFrame, SpeakingFrame]]:
         results = []

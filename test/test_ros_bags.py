@@ -15,7 +15,8 @@ from sensor_msgs.msg import Image
 from av_perception.data import AudioFeatures as Features
 from av_perception.errors import UserError
 from av_perception.ros import qos
-from av_perception.ros.bags import BagPlayer, BagRecorder
+from av_perception.ros.bag_player import BagPlayer
+from av_perception.ros.bag_recorder import BagRecorder
 from av_perception.ros.conversions import audio_features_from_msg, audio_features_to_msg, header
 
 pytest.importorskip('rosbags')

@@ -56,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0 well, 1 it ran and did not succeed, 2 something for the user to mend, 130 interrupted."""
     limit_threads()
     words = _join_verb(sys.argv[1:] if arguments is None else arguments)
+    words = words[:words.index('--ros-args')] if '--ros-args' in words else words   # what follows is for rclpy, which reads it itself
     verb = next((word for word in words if word in VERBS), None)
     options = build_parser(verb).parse_args(words)
     for number in (signal.SIGTERM, signal.SIGHUP):   # end like Ctrl-C, so that whoever started processes stops them

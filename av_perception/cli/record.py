@@ -1,8 +1,9 @@
-"""Record the topics of a running graph to an MCAP bag until Ctrl-C.
+"""Record the topics of a running graph to a bag until Ctrl-C; `ros2 bag` and rosbags read it.
 
   av-perception record -o my_bag                 everything but images
   av-perception record -o my_bag --images        images too: 46 MB a second for a stereo pair
   av-perception record -o my_bag --topics /tracks /audio
+  av-perception record -o my_bag --storage sqlite3
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import argparse
 from pathlib import Path
 
 from av_perception.cli.output import check_writable, write_json
+from av_perception.errors import UserError
 
+EMPTY_CALLS = 3
 DRAIN_PERIOD_S = 0.1   # messages wait in their queues meanwhile: waking up for each costs three times the work of writing it
 
 
@@ -20,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-o', '--output', type=Path, required=True, help='folder of the new bag')
     parser.add_argument('--topics', nargs='+', default=[], help='only these topics, with full names')
     parser.add_argument('--images', action='store_true', help='record images too')
+    parser.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap', help='format of the file (default mcap)')
     parser.add_argument('--json', type=Path, help='write the number of messages per topic to this file')
 
 
@@ -31,21 +35,21 @@ def run(options: argparse.Namespace) -> int:
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
-    from av_perception.ros.bags import BagRecorder
+    from av_perception.ros.bag_recorder import BagRecorder
     from av_perception.ros.node import catch_stop_signals
 
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     stopping = catch_stop_signals()
-    node = rclpy.create_node('bag_recorder')
-    recorder = BagRecorder(node, options.output, tuple(options.topics), options.images)
-    executor = rclpy.executors.SingleThreadedExecutor()
-    executor.add_node(node)
     try:
-        while not stopping.wait(DRAIN_PERIOD_S):
-            _drain(executor, recorder)
-        _drain(executor, recorder)
+        node = rclpy.create_node('bag_recorder')
+        recorder = BagRecorder(node, options.output, tuple(options.topics), options.images, options.storage)
+        executor = rclpy.executors.SingleThreadedExecutor()
+        executor.add_node(node)
+        try:
+            _record(executor, recorder, stopping)
+        finally:
+            recorder.close()
     finally:
-        recorder.close()
         rclpy.try_shutdown()
     silent = sorted(topic for topic, count in recorder.counts.items() if not count)
     if silent:
@@ -56,9 +60,26 @@ def run(options: argparse.Namespace) -> int:
     return 0 if recorder.total else 1
 
 
+def _record(executor, recorder, stopping) -> None:
+    """Until asked to stop or the file cannot grow; on a terminal with a line that says how much there is."""
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+    with Progress(TextColumn('{task.description}'), TimeElapsedColumn(), transient=True) as progress:
+        task = progress.add_task('recording', total=None)
+        while not stopping.wait(DRAIN_PERIOD_S):
+            _drain(executor, recorder)
+            progress.update(task, description=f'{recorder.total} messages of {len(recorder.counts)} topics, {1e-6 * recorder.size:.0f} MB; Ctrl-C ends')
+            if recorder.failure:
+                raise UserError(recorder.failure)
+        _drain(executor, recorder)
+
+
 def _drain(executor, recorder) -> None:
-    """Handle everything that waits; the stamps in the bag are those of the senders, so nothing is lost by coming late."""
-    before = -1
-    while recorder.total != before:
+    """Handle everything that waits; the stamps in the bag are those of the senders, so nothing is lost by coming late.
+
+    The executor hands out one message a topic and then says that time is up, so only several empty calls in a row mean that nothing is left.
+    """
+    idle = 0
+    while idle < EMPTY_CALLS:
         before = recorder.total
         executor.spin_once(timeout_sec=0)
+        idle = idle + 1 if recorder.total == before else 0

@@ -1,8 +1,11 @@
 """Play a bag into the graph, at its own pace or faster.
 
-  av-perception replay my_bag
-  av-perception replay my_bag --rate 4 --clock     four times as fast, with /clock for nodes that use_sim_time
+  av-perception replay my_bag                      all of it, results too
+  av-perception replay my_bag --inputs --clock     only what the suite computes from, for nodes that use_sim_time
+  av-perception replay my_bag --rate 4 --loop
   av-perception replay my_bag --topics /visual_features /audio_features
+
+replay.launch.py starts the nodes and this player together.
 """
 
 from __future__ import annotations
@@ -13,13 +16,18 @@ from pathlib import Path
 
 from av_perception.cli.output import check_writable, write_json
 
+DISCOVERY_S = 1.0   # subscribers need this long to find the publishers, or the first messages are lost
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument('bag', type=Path, metavar='BAG', help='bag folder (MCAP or sqlite3)')
+    parser.add_argument('bag', type=Path, metavar='BAG', help='bag folder, or a single .mcap or .db3 file')
     parser.add_argument('--rate', type=float, default=1.0, help='times real time (default 1)')
     parser.add_argument('--clock', action='store_true', help='publish /clock with the time of the bag')
-    parser.add_argument('--topics', nargs='+', default=[], help='only these topics')
+    parser.add_argument('--inputs', action='store_true', help='play only what the suite computes from: sound and images, or the features of those that '
+                                                              'the bag lacks, transforms, imu; in the namespace of this node')
+    parser.add_argument('--wait', type=float, default=60.0, metavar='SECONDS', help='with --inputs: wait this long for the nodes (default 60)')
+    parser.add_argument('--topics', nargs='+', default=[], help='only these topics, as they were recorded')
     parser.add_argument('--loop', action='store_true', help='start again at the end, until Ctrl-C')
     parser.add_argument('--json', type=Path, help='write what was played to this file')
 
@@ -33,24 +41,39 @@ def run(options: argparse.Namespace) -> int:
     from av_perception.ros.environment import prepare_environment
     prepare_environment()
     import rclpy
-    from rich.progress import Progress
+    from rclpy.signals import SignalHandlerOptions
 
-    from av_perception.ros.bags import BagPlayer
+    from av_perception.ros.bag_file import graph_inputs
+    from av_perception.ros.bag_player import BagPlayer
+    from av_perception.ros.node import catch_stop_signals
 
-    rclpy.init()
-    node = rclpy.create_node('bag_player')
+    inputs = graph_inputs(options.bag) if options.inputs else None
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    stopping = catch_stop_signals()
     try:
-        player = BagPlayer(node, options.bag, tuple(options.topics), options.clock)
-        time.sleep(1.0)   # let subscribers find the publishers, so that the first messages are not lost
-        with Progress() as progress:
-            task = progress.add_task(f'{options.bag.name} at {options.rate:g}x', total=player.duration_s)
-            while True:
-                player.play(options.rate, lambda seconds: progress.update(task, completed=seconds))
-                if not options.loop:
-                    break
+        player = BagPlayer(rclpy.create_node('bag_player'), options.bag, tuple(options.topics), options.clock, inputs)
+        for topic, reason in player.skipped.items():
+            print(f'{topic} is not played: {reason}')
+        if inputs is not None:
+            lonely = player.wait_for_listeners(inputs.given, options.wait, stopping)
+            if lonely and not stopping.is_set():
+                print(f'nobody listens to {", ".join(lonely)}: are the nodes running, in the same namespace?')
+        stopping.wait(DISCOVERY_S)
+        _play(player, options, stopping)
         player.close()
     finally:
         rclpy.try_shutdown()
     if options.json:
         write_json(options.json, {'messages': player.message_count, 'duration_s': player.duration_s})
     return 0
+
+
+def _play(player, options: argparse.Namespace, stopping) -> None:
+    from rich.progress import Progress
+    with Progress() as progress:
+        task = progress.add_task(f'{options.bag.name} at {options.rate:g}x', total=player.duration_s)
+        while not stopping.is_set():
+            player.play(options.rate, lambda seconds: progress.update(task, completed=seconds), stopping)
+            if not options.loop:
+                break
+    time.sleep(0.2)   # the last messages leave before the publishers do

@@ -1,7 +1,8 @@
-"""Run the tracker offline on a recording folder, as fast as the machine can, without ROS.
+"""Run the tracker offline on a recording folder or a bag, as fast as the machine can, without any node.
 
   av-perception track my_recording                         writes my_recording/tracks.csv
   av-perception track my_recording -o tracks.csv --plot timeline.png
+  av-perception track my_bag --head nao -o tracks.csv      a bag does not know its head; the same bag gives the same tracks, bit for bit
   av-perception evaluate tracks.csv my_recording           the figures against the recording's truth
 """
 
@@ -17,7 +18,8 @@ from av_perception.errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument('recording', type=Path, metavar='RECORDING', help='recording folder (recording.yaml, audio, left/right images)')
+    parser.add_argument('recording', type=Path, metavar='RECORDING', help='recording folder (recording.yaml, audio, left/right images), or a bag')
+    parser.add_argument('--head', default='', help='with a bag: the head it was recorded with, a profile name or file')
     parser.add_argument('-o', '--output', type=Path, help='CSV to write (default: tracks.csv in the recording folder)')
     parser.add_argument('--map', type=Path, help='acoustic map (default: learnt from the geometry of the head)')
     parser.add_argument('--mode', choices=('full', 'minimal', 'events'), default='full',
@@ -33,14 +35,12 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from av_perception.pipeline import START_NS
-    from av_perception.recording import Recording
     from av_perception.recording.collect import collect_tracks
 
     for path in (options.json, options.output, options.plot):
         check_writable(path)
     cv2.setNumThreads(1)
-    recording = Recording.open(options.recording)
+    recording, origin_ns = _open(options)
     if options.plot and recording.truth is None:
         raise UserError(f'--plot compares with the truth, and {options.recording} has no truth.csv')
     pipeline = _make_pipeline(options, recording)
@@ -49,8 +49,8 @@ def run(options: argparse.Namespace) -> int:
         task = progress.add_task('track', total=1.0)
         frames = pipeline.run(lambda fraction: progress.update(task, completed=fraction))
     elapsed_s = time.monotonic() - started
-    tracks = collect_tracks(frames, START_NS)
-    output = options.output or options.recording / 'tracks.csv'
+    tracks = collect_tracks(frames, origin_ns)
+    output = options.output or (options.recording if options.recording.is_dir() else options.recording.parent) / 'tracks.csv'
     tracks.write(output)
     figures = {'frames': len(frames), 'people': sorted({int(i) for i in tracks.id}), 'elapsed_s': elapsed_s,
                'real_time_factor': elapsed_s / recording.duration_s, 'dropped': dict(pipeline.counters)}
@@ -65,7 +65,33 @@ def run(options: argparse.Namespace) -> int:
     return 0 if len(tracks) else 1
 
 
+def _open(options: argparse.Namespace):
+    """A recording or a bag, and the stamp [ns] from which its tracks count."""
+    from av_perception.pipeline import START_NS
+    from av_perception.recording import Recording
+    if (options.recording / 'metadata.yaml').is_file() or options.recording.suffix in ('.mcap', '.db3'):
+        if not options.head:
+            raise UserError(f'{options.recording} is a bag, which does not know its head: add --head NAME')
+        from av_perception.ros.environment import prepare_environment
+        prepare_environment()
+        from av_perception.ros.bag_offline import BagRecording
+        recording = BagRecording(options.recording, options.head)
+        return recording, recording.start_ns
+    if options.head:
+        raise UserError('--head is for bags: a recording folder names its head in recording.yaml')
+    return Recording.open(options.recording), START_NS
+
+
 def _make_pipeline(options: argparse.Namespace, recording):
+    """The chosen mode's stages, fed from a recording folder or a bag."""
+    stages = _make_stages(options, recording)
+    if not hasattr(recording, 'inputs'):
+        return stages
+    from av_perception.ros.bag_offline import BagRunner
+    return BagRunner(recording, stages)
+
+
+def _make_stages(options: argparse.Namespace, recording):
     """The stages of the chosen mode."""
     from av_perception.audio.acoustic_map import AcousticMap
     from av_perception.clustering.pipeline import TwoMicrophonePipeline

@@ -6,23 +6,30 @@ import time
 from collections import Counter
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.qos import QoSCompatibility, qos_check_compatible
 
 from av_perception.ros.conversions import header
 
+PERIOD_S = 1.0
+NO_CLOCK = 'use_sim_time is set but nothing comes on /clock: play a bag with --clock, or set use_sim_time to false'
 
 
 class InputMonitor:
-    """Watches one input topic: when it last spoke, its rate and how old its messages are on arrival."""
+    """Watches one input topic: when it last spoke, its rate, its longest gap and how old its messages are on arrival."""
 
-    def __init__(self, topic: str, timeout_s: float):
-        self.topic, self.timeout_s = topic, timeout_s
+    def __init__(self, topic: str, timeout_s: float, qos=None):
+        """qos: of our subscription, to tell a publisher that does not match."""
+        self.topic, self.timeout_s, self.qos = topic, timeout_s, qos
         self.last = self.created = time.monotonic()
         self.count = self.reported = 0
-        self.latency_s = 0.0
+        self.latency_s = self.gap_s = 0.0
 
     def tick(self, latency_s: float) -> None:
         """A message arrived, `latency_s` after its stamp."""
-        self.last = time.monotonic()
+        now = time.monotonic()
+        self.gap_s = max(self.gap_s, now - self.last) if self.count else 0.0
+        self.last = now
         self.count += 1
         self.latency_s += 0.1 * (latency_s - self.latency_s) if self.count > 1 else latency_s
 
@@ -30,13 +37,31 @@ class InputMonitor:
         """Seconds since the last message."""
         return time.monotonic() - self.last
 
-    def missing(self) -> str | None:
-        """One sentence when the input is missing, else None."""
+    def values(self, elapsed_s: float) -> list[KeyValue]:
+        """Rate, latency and longest gap since the last call, `elapsed_s` ago."""
+        rate, gap_s = (self.count - self.reported) / max(elapsed_s, 1e-6), max(self.gap_s, self.silence_s())
+        self.reported, self.gap_s = self.count, 0.0
+        return [KeyValue(key=f'rate of {self.topic} [Hz]', value=f'{rate:.1f}'), KeyValue(key=f'latency of {self.topic} [ms]', value=f'{1e3 * self.latency_s:.1f}'),
+                KeyValue(key=f'longest gap of {self.topic} [ms]', value=f'{1e3 * gap_s:.0f}')]
+
+    def missing(self, node) -> str | None:
+        """One sentence with advice when the input is missing, else None."""
         silence = self.silence_s()
         if silence < self.timeout_s:
             return None
-        advice = 'is its publisher running and its name remapped?' if self.count == 0 else 'did its publisher stop?'
-        return f'no message on {self.topic} for {silence:.1f} s; {advice}'
+        return f'no message on {self.topic} for {silence:.1f} s; {self._advice(node)}'
+
+    def _advice(self, node) -> str:
+        publishers = node.get_publishers_info_by_topic(self.topic)
+        if not publishers:
+            return 'nobody publishes it: is its publisher running and its name remapped?' if self.count == 0 else 'its publisher is gone'
+        names = ', '.join(sorted({p.node_name for p in publishers}))
+        for publisher in publishers if self.qos is not None else ():
+            compatibility, reason = qos_check_compatible(publisher.qos_profile, self.qos)
+            if compatibility == QoSCompatibility.ERROR:
+                hint = '; set reliable_images to false' if 'image' in self.topic else ''
+                return f'{names} publishes it with a quality of service that does not fit: {reason.strip()}{hint}'
+        return f'{names} publishes it but is silent'
 
 
 class Diagnostics:
@@ -45,17 +70,19 @@ class Diagnostics:
     def __init__(self, node):
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._timer = node.create_timer(1.0, self.publish)
+        # Of wall time whatever /clock does: a node without time must still say so.
+        self._timer = node.create_timer(PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._time = time.monotonic()
         self.monitors: list[InputMonitor] = []
         self.counters: Counter = Counter()
         self._warned: Counter = Counter()
         self._absorbed: Counter = Counter()
+        self._published: Counter = Counter()
         self._problems: set[str] = set()
 
-    def monitor(self, topic: str, timeout_s: float = 1.0) -> InputMonitor:
-        """Start to watch a topic."""
-        self.monitors.append(InputMonitor(topic, timeout_s))
+    def monitor(self, topic: str, timeout_s: float = 1.0, qos=None) -> InputMonitor:
+        """Start to watch a topic that is subscribed to with `qos`."""
+        self.monitors.append(InputMonitor(topic, timeout_s, qos))
         return self.monitors[-1]
 
     def clear(self) -> None:
@@ -84,21 +111,32 @@ class Diagnostics:
             self._node.get_logger().warning(f'{event} ({number} so far){": " + reason if reason else ""}')
 
     def publish(self) -> None:
-        """Called once a second."""
+        """Called once a second: an error names what is missing, a warning what was dropped in this second."""
         now = time.monotonic()
         elapsed, self._time = now - self._time, now
-        problems = {m.topic: text for m in self.monitors if (text := m.missing())} if self._node.is_active else {}
+        problems = self._missing() if self._node.is_active else {}
         for topic in problems.keys() - self._problems:
             self._node.get_logger().warning(problems[topic])
         for topic in self._problems - problems.keys():
             self._node.get_logger().info(f'messages on {topic} again')
         self._problems = set(problems)
+        grown = {event: growth for event, number in self.counters.items() if (growth := number - self._published[event])}
+        self._published = Counter(self.counters)
+        self._publisher.publish(DiagnosticArray(header=header(self._node.get_clock().now().nanoseconds, ''),
+                                                status=[self._status(problems, grown, elapsed)]))
+
+    def _missing(self) -> dict[str, str]:
+        """A sentence for every topic that is missing."""
+        if self._node.get_parameter('use_sim_time').value and self._node.get_clock().now().nanoseconds == 0:
+            return {'/clock': NO_CLOCK}
+        return {m.topic: text for m in self.monitors if (text := m.missing(self._node))}
+
+    def _status(self, problems: dict[str, str], grown: dict[str, int], elapsed_s: float) -> DiagnosticStatus:
+        level = DiagnosticStatus.ERROR if problems else DiagnosticStatus.WARN if grown else DiagnosticStatus.OK
+        text = '; '.join(problems.values()) or ('running' if self._node.is_active else 'not active')
+        if grown and not problems:
+            text += ', ' + ', '.join(f'{event}: {growth} more' for event, growth in sorted(grown.items()))
         values = [KeyValue(key=k, value=str(v)) for k, v in sorted(self.counters.items())]
-        for monitor in self.monitors:
-            rate = (monitor.count - monitor.reported) / max(elapsed, 1e-6)
-            monitor.reported = monitor.count
-            values.append(KeyValue(key=f'rate of {monitor.topic} [Hz]', value=f'{rate:.1f}'))
-            values.append(KeyValue(key=f'latency of {monitor.topic} [ms]', value=f'{1e3 * monitor.latency_s:.1f}'))
-        message = '; '.join(problems.values()) or ('running' if self._node.is_active else 'not active')
-        status = DiagnosticStatus(level=DiagnosticStatus.ERROR if problems else DiagnosticStatus.OK, name=self._node.get_fully_qualified_name(), message=message, values=values)
-        self._publisher.publish(DiagnosticArray(header=header(self._node.get_clock().now().nanoseconds, ''), status=[status]))
+        values += [value for monitor in self.monitors for value in monitor.values(elapsed_s)]
+        head = self._node.get_parameter('head').value if self._node.has_parameter('head') else ''
+        return DiagnosticStatus(level=level, name=self._node.get_fully_qualified_name(), message=text, hardware_id=head, values=values)

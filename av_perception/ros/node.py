@@ -69,7 +69,7 @@ class PerceptionNode(LifecycleNode):
         """A subscription that lives while active. Its rate and latency are monitored unless timeout_s is None; a message that the callback
         refuses with ValueError is dropped, counted and named."""
         full_name = self.resolve_topic_name(topic)
-        monitor = self.diagnostics.monitor(full_name, timeout_s) if timeout_s is not None else None
+        monitor = self.diagnostics.monitor(full_name, timeout_s, qos) if timeout_s is not None else None
 
         def receive(message):
             if monitor is not None:

@@ -122,8 +122,8 @@ class _Stopwatch:
         hearing.push, tracker.step = self._timed(hearing.push, 'push'), self._timed(tracker.step, 'step')
         return hearing, tracker
 
-    def _see(self, stamp_ns, left, right):
-        self._assembler.push_visual(self._features[stamp_ns], stamp_ns)
+    def see(self, stamp_ns, left, right):
+        self.take_visual(self._features[stamp_ns])
 
     def _timed(self, method, name: str):
         spent = self.spent.setdefault(name, [])

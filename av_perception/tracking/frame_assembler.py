@@ -38,7 +38,7 @@ class FrameAssembler:
     Sound near the image means within half a video period. Once a sound at or after `image - half` (half the shorter period) is there, no
     later one of a regular stream can be nearer: the nearer of it and its predecessor is taken, each at most once. When visual_timeout_s of
     sound came in after the last image, all sound since then is emitted alone. `counters`: late_visual, late_audio, resets,
-    without_audio, unused_audio.
+    stragglers, without_audio, unused_audio.
     """
 
     def __init__(self, config: FrameAssemblerConfig = FrameAssemblerConfig()):
@@ -48,6 +48,7 @@ class FrameAssembler:
         self._half_ns = min(self._half_video_ns, round(config.audio_period_s * 5e8))
         self._timeout_ns, self._reset_ns = round(config.visual_timeout_s * 1e9), round(config.reset_after_s * 1e9)
         self._wait_ns = config.audio_wait_s * 1e9
+        self._ended: int | None = None   # the newest stamp of the session before this one
         self._clear()
 
     def _clear(self):
@@ -80,11 +81,17 @@ class FrameAssembler:
         self._audio.append(audio)
 
     def _is_new(self, stamp_ns: int, newest: int | None, counter: str) -> bool:
-        """Whether the stamp advances its stream; a large jump back clears everything first."""
+        """Whether the stamp advances its stream; a large jump back clears everything first, and the other stream's last words of the
+        old session are dropped.
+        """
+        if newest is None and self._ended is not None and abs(stamp_ns - self._ended) <= self._reset_ns:
+            self.counters['stragglers'] += 1
+            return False
         if newest is None or stamp_ns > newest:
             return True
         if newest - stamp_ns > self._reset_ns:
             self.counters['resets'] += 1
+            self._ended = max(self._newest_visual or 0, self._newest_audio or 0)
             self._clear()
             return True
         self.counters[counter] += 1

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-NODES = ('microphone_array', 'stereo_camera', 'audio_features', 'visual_features', 'tracker', 'speaking_status', 'visualizer', 'truth', 'face_itd_fusion',
+NODES = ('microphone_array', 'audio_bridge', 'stereo_camera', 'audio_features', 'visual_features', 'tracker', 'speaking_status', 'visualizer', 'truth', 'face_itd_fusion',
          'av_events')
 
 

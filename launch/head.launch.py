@@ -16,6 +16,7 @@ from av_perception.ros.environment import PROFILE_VARIABLES, THREAD_VARIABLES
 from av_perception.ros.graph import ARGUMENTS, NODES, RESPAWN_DELAY_S, SELECTION, START_DELAY_S, TOPICS
 
 SHARE = get_package_share_directory('av_perception')
+KNOWN = {**ARGUMENTS, **SELECTION}
 PROCESSES = {
     'namespace': ('', 'Namespace of all nodes and topics.'),
     'params_file': (SHARE + '/config/params.yaml', 'YAML file with the parameters of the nodes.'),
@@ -57,7 +58,7 @@ def value(name):
 
 def declarations():
     """Every argument with its default and description."""
-    found = {**ARGUMENTS, **SELECTION, **{f'{name}_topic': topic for name, topic in TOPICS.items()}}
+    found = {**KNOWN, **{f'{name}_topic': topic for name, topic in TOPICS.items()}}
     ours = [DeclareLaunchArgument(name, default_value='auto' if name in AUTOMATIC else argument.text, description=argument.description)
             for name, argument in found.items()]
     return ours + [DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in PROCESSES.items()]
@@ -65,7 +66,7 @@ def declarations():
 
 def parameters(names):
     """The parameter file, and over it the launch arguments of these names."""
-    values = {name: ParameterValue(value(name), value_type=type(ARGUMENTS[name].default)) for name in names}
+    values = {name: ParameterValue(value(name), value_type=type(KNOWN[name].default)) for name in names}
     return [LaunchConfiguration('params_file'),
             {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool), **values}]
 
@@ -97,7 +98,7 @@ def one_process():
     words = [part for name in ('head', *SELECTION) for part in (f'--{name}', value(name))]
     words += ['--respawn', LaunchConfiguration('use_respawn')]
     return Node(executable='composed', condition=IfCondition(LaunchConfiguration('use_composition')), arguments=[*words, *ROS_ARGUMENTS],
-                parameters=parameters(ARGUMENTS), **COMMON)
+                parameters=parameters((*ARGUMENTS, 'microphones')), **COMMON)
 
 
 def rviz():

@@ -6,11 +6,13 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 HEAD = get_package_share_directory('av_perception') + '/launch/head.launch.py'
 DEFAULTS = {
+    'namespace': ('av', 'Of our topics: `audio` is the driver\'s own.'),
     'head': ('nao', 'Head profile: nao, pepper, or the path of a YAML file of your own.'),
     'microphones': ('naoqi', 'Where sound comes from; naoqi: the AudioBuffer of naoqi_driver.'),
     'camera': ('others', 'Where images come from; others: naoqi_driver.'),
-    'left_image_topic': ('camera/front/image_raw', 'Images of the upper camera.'),
-    'left_camera_info_topic': ('camera/front/camera_info', 'Calibration of the upper camera.'),
+    'driver_audio_topic': ('/audio', 'Sound of naoqi_driver.'),
+    'left_image_topic': ('/camera/front/image_raw', 'Images of the upper camera.'),
+    'left_camera_info_topic': ('/camera/front/camera_info', 'Calibration of the upper camera.'),
 }
 
 

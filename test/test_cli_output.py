@@ -28,6 +28,7 @@ COMMANDS = (   # every input is wrong too: a verb that works first complains of 
     ['benchmark', 'hearing', '--heads', 'toaster'],
     ['calibrate', 'microphones', 'nowhere', '-o', 'head.yaml'],
     ['benchmark', 'tracker', '--head', 'toaster'],
+    ['benchmark', 'end-to-end', '--scene', 'no_scene'],
     ['benchmark', 'tracking', '--seeds', '0'],
     ['benchmark', 'noise', '--minutes', '0'],
     ['benchmark', 'scenes', '--scenes', 'no_scene'],

@@ -11,7 +11,7 @@ from launch_standin import resolve
 from av_perception.errors import UserError
 from av_perception.heads import load_head
 from av_perception.ros.composed import node_class
-from av_perception.ros.graph import ARGUMENTS, NODES, Selection, nodes_for, runs
+from av_perception.ros.graph import ARGUMENTS, NODES, SELECTION, Selection, nodes_for, runs
 from av_perception.ros.node import AUTOSTART
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,7 +126,7 @@ def test_the_parameter_file_holds_declared_parameters_only():
 
 
 def test_the_graph_knows_its_arguments():
-    assert all(set(n.arguments) <= set(ARGUMENTS) for n in NODES)
+    assert all(set(n.arguments) <= {*ARGUMENTS, *SELECTION} for n in NODES)
 
 
 @pytest.mark.parametrize('words', [{'mode': 'maximal'}, {'microphones': 'naoki'}, {'events': 'perhaps'}])

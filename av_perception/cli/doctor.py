@@ -119,8 +119,8 @@ def check_sensors(head_name: str) -> list[Finding]:
     findings = []
     if head.microphones is not None:
         try:
-            SoundCard('', len(head.microphones.coordinates), head.microphones.sample_rate)
-            findings.append(Finding('sound card', True, f'opens with {len(head.microphones.coordinates)} channels at {head.microphones.sample_rate} Hz'))
+            SoundCard('', head.microphones.num_device_channels, head.microphones.sample_rate)
+            findings.append(Finding('sound card', True, f'opens with {head.microphones.num_device_channels} channels at {head.microphones.sample_rate} Hz'))
         except UserError as error:
             findings.append(Finding('sound card', False if head_name else None, str(error)))
     if head.camera is not None:

@@ -60,7 +60,7 @@ def _read(path: Path) -> tuple[np.ndarray, int]:
 
 def _record(array, azimuth_deg: float) -> tuple[np.ndarray, int]:
     """Five seconds from the sound card."""
-    card = SoundCard('', len(array.coordinates), array.sample_rate)
+    card = SoundCard('', array.num_device_channels, array.sample_rate)
     parts, errors = [], []
     print(f'Clap or speak at {azimuth_deg:.0f} degrees (left is positive), for {_RECORD_S:.0f} s, now.', flush=True)
     card.start(1024, time.time_ns, lambda chunk: parts.append(chunk.samples), lambda text: None, errors.append, 0.0)
@@ -70,4 +70,4 @@ def _record(array, azimuth_deg: float) -> tuple[np.ndarray, int]:
         raise errors[0]
     if not parts:
         raise UserError('the sound card gave no samples: is another program using it?')
-    return np.concatenate(parts), card.sample_rate
+    return array.pick(np.concatenate(parts)), card.sample_rate

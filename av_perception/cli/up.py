@@ -47,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
     if options.params_file and not Path(options.params_file).is_file():
         raise UserError(f'there is no parameter file {options.params_file}')
     source = source_of(options.source, options.head)
-    arguments = {'head': options.head, 'source': source, 'recording': options.recording, 'scene': options.scene, 'seed': options.seed}
+    arguments = {'head': options.head, 'source': source, 'recording': options.recording, 'scene': options.scene, 'seed': options.seed,
+                 'microphones': options.microphones}
     if source == 'simulated':
         _render(options.scene, options.seed)
     if source != 'device':

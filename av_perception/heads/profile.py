@@ -37,7 +37,8 @@ class MicrophoneArray:
     """The array: `coordinates` [m] in the array's own frame, one row per channel and in channel order.
 
     position [m] and orientation_rpy_deg place the array frame in the head's base frame. sphere: the head that shadows the microphones (none:
-    free field). acoustic_map: a file made by `av-perception calibrate acoustic`, beside the profile; it takes the place of the geometry.
+    free field). device_channels: which channels of the device are the microphones, in the order of `coordinates` (none: all of them); channel_map: where
+    each microphone sits, in the words of NAOqi (front_left, rear_center...), for drivers that say so of their channels. acoustic_map: a file made by `av-perception calibrate acoustic`, beside the profile; it takes the place of the geometry.
     """
 
     coordinates: tuple[Vector3, ...]
@@ -46,6 +47,8 @@ class MicrophoneArray:
     orientation_rpy_deg: Vector3 = (0.0, 0.0, 0.0)
     sample_rate: int = 16000
     sphere: RigidSphere | None = None
+    device_channels: tuple[int, ...] = ()
+    channel_map: tuple[str, ...] = ()
     acoustic_map: str = ''
 
     def __post_init__(self):
@@ -54,6 +57,12 @@ class MicrophoneArray:
         if not 8000 <= self.sample_rate <= 192000:
             raise ValueError(f'sample_rate must lie in 8000..192000 Hz, not {self.sample_rate}')
         _require_finite(self, 'coordinates', 'position', 'orientation_rpy_deg')
+        for name in ('device_channels', 'channel_map'):
+            entries = getattr(self, name)
+            if entries and (len(entries) != len(self.coordinates) or len(set(entries)) != len(entries)):
+                raise ValueError(f'{name} must name one channel for each of the {len(self.coordinates)} microphones')
+        if any(channel < 0 for channel in self.device_channels):
+            raise ValueError('device_channels count from 0')
         distances = np.linalg.norm(self.positions[:, None] - self.positions, axis=2)
         for first, second in np.argwhere(np.triu(distances < CLOSEST_MICROPHONES, 1)):
             raise ValueError(f'coordinates: the microphones of channels {first} and {second} are at the same place')
@@ -66,6 +75,20 @@ class MicrophoneArray:
     def positions(self) -> np.ndarray:
         """(channels, 3) microphone positions [m] in the array frame."""
         return np.array(self.coordinates, float)
+
+    @property
+    def num_device_channels(self) -> int:
+        """How many channels a device must have."""
+        return max(self.device_channels) + 1 if self.device_channels else len(self.coordinates)
+
+    def pick(self, samples: np.ndarray) -> np.ndarray:
+        """(N, channels of the device) -> (N, microphones). Raises UserError when the device cannot be this head's."""
+        if samples.shape[1] == len(self.coordinates) and not self.device_channels:
+            return samples
+        if not self.device_channels or samples.shape[1] < self.num_device_channels:
+            raise UserError(f'the device has {samples.shape[1]} channels, the head profile {self.num_device_channels}: choose the right head or device, or '
+                            'name the microphones\' channels under microphones, device_channels')
+        return samples[:, list(self.device_channels)]
 
     @cached_property
     def base_from_array(self) -> RigidTransform:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
 from av_perception.ros.conversions import audio_chunk_to_msg, transform_to_msg
 from av_perception.ros.node import PerceptionNode, run_node
-from av_perception.ros.parameters import Parameter
+from av_perception.ros.parameters import PUBLISH_TF, Parameter
 from av_perception.ros.playback import HEAD, PLAYBACK, open_recording, start_ns
 from av_perception.ros.worker import Pacer, Worker
 
@@ -33,6 +34,7 @@ class MicrophoneArrayNode(PerceptionNode):
         Parameter('sample_rate', 0, 'Sample rate to open the sound card with, in Hz; 0 takes the head profile\'s.', 0, 192000),
         Parameter('chunk_ms', 32.0, 'Length of a chunk in milliseconds: shorter ones cost more, longer ones come later.', 8.0, 32.0),
         Parameter('latency_ms', 0.0, 'Known latency of the sound card that its driver does not report, in milliseconds.', 0.0, 1000.0),
+        PUBLISH_TF,
         *PLAYBACK,
     )
 
@@ -41,18 +43,20 @@ class MicrophoneArrayNode(PerceptionNode):
         if self._head.microphones is None:
             raise UserError(f"head '{self._head.name}' has no microphones: choose another head or leave microphone_array out")
         self._source = self._open_source()
-        if self._source.num_channels != len(self._head.microphones.coordinates):
-            raise UserError(f'{self._describe()} has {self._source.num_channels} channels, head {self._head.name!r} has '
-                            f'{len(self._head.microphones.coordinates)} microphones: choose the right head or device')
+        try:
+            self._pick(np.zeros((1, self._source.num_channels), np.float32))
+        except UserError as error:
+            raise UserError(f'{self._describe()}: {error}') from error
         self._chunk_size = max(1, round(1e-3 * self.value('chunk_ms') * self._source.sample_rate))
         self._publisher = self.publisher(AudioChunkMsg, 'audio', qos.audio(1e-3 * self.value('chunk_ms')))
-        self._static = TransformBroadcaster(self, static=True)
+        self._static = TransformBroadcaster(self, static=True) if self.value('publish_tf') else None
         self._running = None
 
     def activate(self) -> None:
         array = self._head.microphones
         now = self.get_clock().now().nanoseconds
-        self._static.send([transform_to_msg(array.base_from_array, self._head.base_frame, array.frame, now)])
+        if self._static is not None:
+            self._static.send([transform_to_msg(array.base_from_array, self._head.base_frame, array.frame, now)])
         if self.value('source') == 'device':
             self._running = Worker(self._publish, lambda: self.diagnostics.count('chunks dropped'), self._fail)
             self._source.start(self._chunk_size, lambda: self.get_clock().now().nanoseconds, self._running.put,
@@ -69,7 +73,7 @@ class MicrophoneArrayNode(PerceptionNode):
 
     def _open_source(self):
         if self.value('source') == 'device':
-            return SoundCard(self.value('device'), len(self._head.microphones.coordinates),
+            return SoundCard(self.value('device'), self._head.microphones.num_device_channels,
                              self.value('sample_rate') or self._head.microphones.sample_rate)
         if self.value('source') == 'file' and Path(self.value('recording')).is_file():
             return AudioFile(self.value('recording'))
@@ -95,7 +99,13 @@ class MicrophoneArrayNode(PerceptionNode):
             for offset in range(0, len(samples) - size + 1, size):
                 yield start + offset, samples[offset:offset + size]
 
+    def _pick(self, samples: np.ndarray) -> np.ndarray:
+        """The microphones' channels. Recordings and scenes hold nothing else."""
+        array = self._head.microphones
+        return samples if samples.shape[1] == len(array.coordinates) and self.value('source') != 'device' else array.pick(samples)
+
     def _publish(self, chunk: AudioChunk) -> None:
+        chunk = replace(chunk, samples=self._pick(chunk.samples))
         self._publisher.publish(audio_chunk_to_msg(chunk, self._head.microphones.frame))
 
     def _finish(self) -> None:

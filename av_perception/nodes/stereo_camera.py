@@ -16,7 +16,7 @@ from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
 from av_perception.ros.conversions import camera_info_to_msg, image_to_msg, time_from_ns, transform_to_msg
 from av_perception.ros.node import PerceptionNode, run_node
-from av_perception.ros.parameters import Parameter
+from av_perception.ros.parameters import PUBLISH_TF, Parameter
 from av_perception.ros.playback import HEAD, PLAYBACK, open_recording, start_ns
 from av_perception.ros.worker import Pacer
 from av_perception.vision.capture import CameraDevices, VideoCaptures, VideoFiles
@@ -33,6 +33,7 @@ class StereoCameraNode(PerceptionNode):
         Parameter('right', '', 'Right camera, likewise; empty with one camera.'),
         Parameter('side_by_side', False, 'The left device or file gives both images, the left one in its left half.'),
         Parameter('latency_ms', 0.0, 'Time from exposure to delivery of an image by the device, in milliseconds.', 0.0, 1000.0),
+        PUBLISH_TF,
         *PLAYBACK,
     )
 
@@ -45,7 +46,7 @@ class StereoCameraNode(PerceptionNode):
         self._images = [self.publisher(Image, f'{side}/image_raw', qos.IMAGES_OUT) for side in sides]
         self._infos = [self.publisher(CameraInfo, f'{side}/camera_info', qos.IMAGES_OUT) for side in sides]
         self._info_messages = [camera_info_to_msg(self._calibration(side), 0, self._head.camera.frame) for side in sides]
-        self._static = TransformBroadcaster(self, static=True)
+        self._static = TransformBroadcaster(self, static=True) if self.value('publish_tf') else None
         self._pacer = None
 
     def activate(self) -> None:
@@ -53,7 +54,8 @@ class StereoCameraNode(PerceptionNode):
             self._source.open()
         camera = self._head.camera
         now = self.get_clock().now().nanoseconds
-        self._static.send([transform_to_msg(camera.base_from_optical, self._head.base_frame, camera.frame, now)])
+        if self._static is not None:
+            self._static.send([transform_to_msg(camera.base_from_optical, self._head.base_frame, camera.frame, now)])
         self._pacer = Pacer(self._pairs(), lambda: self.get_clock().now().nanoseconds, self._finish, self._fail)
 
     def deactivate(self) -> None:

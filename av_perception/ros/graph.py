@@ -42,6 +42,8 @@ TOPICS = {
     'right_image': Argument('right/image_raw', 'Images of the right camera.'),
     'left_camera_info': Argument('left/camera_info', 'Calibration of the left camera (with calibration topic).'),
     'right_camera_info': Argument('right/camera_info', 'Calibration of the right camera (with calibration topic).'),
+    'driver_audio': Argument('driver_audio', "Sound of the robot's own driver, for audio_bridge."),
+    'driver_audio_info': Argument('driver_audio_info', 'AudioInfo beside it.'),
     'imu': Argument('imu', 'Angular velocity of the head: while it turns, its motors drown the sound.'),
 }
 MODES = {
@@ -136,6 +138,7 @@ class NodeDescription:
 
 NODES = (
     NodeDescription('microphone_array', ('head', *_PLAYBACK), 'microphones', ('microphones', ('ours',)), sensor=True, gives='audio'),
+    NodeDescription('audio_bridge', ('head', 'microphones'), 'microphones', ('microphones', tuple(DRIVER_AUDIO)), sensor=True, gives='audio'),
     NodeDescription('stereo_camera', ('head', *_PLAYBACK), 'camera', ('camera', ('ours',)), sensor=True, gives='left/image_raw'),
     NodeDescription('audio_features', ('head',), 'microphones', gives='audio_features', mode='full'),
     NodeDescription('visual_features', ('head',), 'camera', gives='visual_features'),

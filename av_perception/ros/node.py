@@ -73,7 +73,8 @@ class PerceptionNode(LifecycleNode):
 
         def receive(message):
             if monitor is not None:
-                monitor.tick(1e-9 * (self.get_clock().now().nanoseconds - ns_from_time(message.header.stamp)))
+                stamp = getattr(message, 'header', None) and ns_from_time(message.header.stamp)
+                monitor.tick(1e-9 * (self.get_clock().now().nanoseconds - stamp) if stamp else 0.0)
             try:
                 callback(message)
             except ValueError as error:

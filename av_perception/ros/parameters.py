@@ -33,6 +33,9 @@ class Parameter:
         return descriptor
 
 
+PUBLISH_TF = Parameter('publish_tf', True, "Publish the sensor's pose of the head profile on /tf_static; false where the robot's own description has its frame.")
+
+
 def declare(node, parameters: tuple[Parameter, ...]) -> None:
     """Declare all parameters on a node and watch changes. Raises UserError for a value out of type, range or choice."""
     for parameter in parameters:

@@ -1,0 +1,102 @@
+"""Sound as other drivers deliver it: bytes in some format, stamps of some meaning; chunks of known time and index out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from av_perception.data import AudioChunk
+
+_FORMATS = {'S8': 'i1', 'U8': 'u1', 'S16LE': '<i2', 'S16BE': '>i2', 'S32LE': '<i4', 'S32BE': '>i4', 'F32LE': '<f4', 'F32BE': '>f4', 'F64LE': '<f8',
+            'F64BE': '>f8'}
+FORMATS = (*_FORMATS, 'S24LE', 'S24BE')
+
+
+def samples_from_bytes(data: bytes, sample_format: str) -> np.ndarray:
+    """(N,) float32 samples of full scale 1 from raw bytes. Raises ValueError for an unknown format or a cut sample."""
+    if sample_format not in FORMATS:
+        raise ValueError(f"the sample format '{sample_format}' is not one of {', '.join(FORMATS)}")
+    if not sample_format.startswith('S24'):
+        kind = np.dtype(_FORMATS[sample_format])
+        if len(data) % kind.itemsize:
+            raise ValueError(f'{len(data)} bytes are no whole number of {sample_format} samples')
+        return full_scale(np.frombuffer(data, kind))
+    if len(data) % 3:
+        raise ValueError(f'{len(data)} bytes are no whole number of {sample_format} samples')
+    wide = np.zeros((len(data) // 3, 4), np.uint8)   # the three bytes on top of a 32-bit number keep the sign
+    triples = np.frombuffer(data, np.uint8).reshape(-1, 3)
+    wide[:, 1:] = triples if sample_format == 'S24LE' else triples[:, ::-1]
+    return full_scale(wide.view('<i4')[:, 0])
+
+
+def full_scale(samples: np.ndarray) -> np.ndarray:
+    """float32 samples of full scale 1 from integers of any width (unsigned ones have their zero in the middle) or from floats."""
+    if samples.dtype.kind == 'f':
+        return samples.astype(np.float32)
+    half = 2.0 ** (8 * samples.dtype.itemsize - 1)
+    offset = half if samples.dtype.kind == 'u' else 0.0
+    return ((samples.astype(np.float64) - offset) / half).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class DriverStreamConfig:
+    """stamps: what the driver's stamp is, 'first' (capture of the first sample) or 'receipt' (when the buffer was complete);
+    latency_s: further delay that the stamp does not contain; gap_s: a difference to the expected time beyond this is a gap or a jump, a
+    smaller one is jitter; correction: share of the jitter that a stamp of receipt corrects the sample clock by.
+    """
+
+    stamps: str = 'first'
+    latency_s: float = 0.0
+    gap_s: float = 0.15
+    correction: float = 0.02
+
+    def __post_init__(self):
+        if self.stamps not in ('first', 'receipt'):
+            raise ValueError("stamps must be 'first' or 'receipt'")
+        if not 0 <= self.latency_s <= 10 or self.gap_s <= 0 or not 0 < self.correction <= 1:
+            raise ValueError('latency_s must lie in 0..10, gap_s must be positive and correction in 0..1')
+
+
+class DriverStream:
+    """Gives buffers a capture time and a running index.
+
+    Stamps of receipt jitter by the transport; sound does not: a clock that counts samples follows them slowly. A gap becomes a jump of the
+    index, so that what listens sees it. `counters`: gaps, stamps back, changes of sample rate.
+    """
+
+    def __init__(self, config: DriverStreamConfig = DriverStreamConfig()):
+        self._config = config
+        self.counters: Counter = Counter()
+        self._expected_ns: float | None = None
+        self._next_sample, self._rate = 0, 0
+
+    def push(self, stamp_ns: int, sample_rate: int, samples: np.ndarray) -> AudioChunk:
+        """A buffer (N, channels) with the driver's stamp -> AudioChunk. Raises ValueError for an absurd rate or an empty buffer."""
+        if not 8000 <= sample_rate <= 192000:
+            raise ValueError(f'a sample rate of {sample_rate} Hz is absurd')
+        if not len(samples):
+            raise ValueError('the buffer is empty')
+        if sample_rate != self._rate:
+            self.counters['changes of sample rate'] += self._rate != 0
+            self._rate, self._expected_ns = sample_rate, None
+        duration_ns = 1e9 * len(samples) / sample_rate
+        start_ns = self._start(stamp_ns - round(1e9 * self._config.latency_s) - (duration_ns if self._config.stamps == 'receipt' else 0.0))
+        chunk = AudioChunk(round(start_ns), sample_rate, self._next_sample, samples)
+        self._expected_ns, self._next_sample = start_ns + duration_ns, self._next_sample + len(samples)
+        return chunk
+
+    def _start(self, measured_ns: float) -> float:
+        """The time of the first sample: measured, or expected and corrected."""
+        if self._expected_ns is None:
+            return measured_ns
+        late_ns = measured_ns - self._expected_ns
+        if late_ns > 1e9 * self._config.gap_s:
+            self.counters['gaps'] += 1
+            self._next_sample += round(1e-9 * late_ns * self._rate)
+            return measured_ns
+        if late_ns < -1e9 * self._config.gap_s:
+            self.counters['stamps back'] += 1
+            return measured_ns
+        return measured_ns if self._config.stamps == 'first' else self._expected_ns + self._config.correction * late_ns

@@ -4,7 +4,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 NODES = ('microphone_array', 'audio_bridge', 'stereo_camera', 'audio_features', 'visual_features', 'tracker', 'speaking_status', 'visualizer', 'truth', 'face_itd_fusion',
-         'av_events')
+         'av_events', 'ros4hri_bridge')
 
 
 def shared_files(folder: str) -> list:

@@ -84,7 +84,7 @@ class TrackEstimate:
     seen / heard: an observation of this frame was assigned to the track; predicted: neither, so the estimate only coasts;
     last_seen_ns / last_heard_ns: stamps, 0 for never; audio_responsibility: share of the frame's sub-bands (weighted by energy) that belong
     to the person, in [0, 1]; box: (4,) pixels of the assigned face, None when not seen; subband_responsibility: (K,) how far each
-    sub-band is the person's, in [0, 1], empty without voice.
+    sub-band is the person's, in [0, 1], empty without voice; visibility: posterior probability that the person is in view, in [0, 1].
 
     Of a person who was never seen (last_seen_ns 0) only the direction is known: the covariance is long along the ray.
     """
@@ -101,6 +101,7 @@ class TrackEstimate:
     audio_responsibility: float
     box: np.ndarray | None = None
     subband_responsibility: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    visibility: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class FaceList:
             person.last_heard_ns = stamp_ns if hears else person.last_heard_ns
             state = LifeState.ACTIVE if person.hits >= config.confirm_hits else LifeState.TENTATIVE
             tracks.append(TrackEstimate(person.id, state, means[k], covariances[k], seen, hears, not (seen or hears), person.last_seen_ns,
-                                        person.last_heard_ns, share, person.box if seen else None))
+                                        person.last_heard_ns, share, person.box if seen else None, visibility=float(seen)))
         return tuple(tracks)
 
     def _associate(self, positions: np.ndarray) -> tuple[list[int], list[int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
 
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
 from sensor_msgs.msg import Image
@@ -14,7 +13,8 @@ from av_perception.evaluation.people import people_to_draw
 from av_perception.heads import load_head
 from av_perception.ros import qos
 from av_perception.ros.compat import make_stamp_pairs
-from av_perception.ros.conversions import image_from_msg, image_to_msg, ns_from_time, speaking_frame_from_msg, track_frame_from_msg
+from av_perception.ros.conversions import image_to_msg, ns_from_time, speaking_frame_from_msg, track_frame_from_msg
+from av_perception.ros.image_memory import ImageMemory
 from av_perception.ros.markers import people_markers
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
@@ -22,7 +22,6 @@ from av_perception.ros.playback import HEAD
 from av_perception.vision.rectification import rectifiers_of
 
 WATCH_PERIOD_S = 0.5
-IMAGES_KEPT = 15   # 0.6 s at 25 Hz: longer than an image needs through the graph
 
 
 class VisualizerNode(PerceptionNode):
@@ -37,11 +36,10 @@ class VisualizerNode(PerceptionNode):
 
     def configure(self) -> None:
         self._camera = load_head(self.value('head')).camera
-        self._rectify = rectifiers_of(self._camera)[0].rectify if self._camera else None
         self._markers = self.publisher(MarkerArray, 'markers', qos.FEATURES)
         self._draws = self.value('overlay') and self._camera is not None
         self._overlay = self.publisher(Image, 'overlay/image_raw', qos.IMAGES_OUT) if self._draws else None
-        self._images: OrderedDict[int, Image] = OrderedDict()
+        self._images = ImageMemory(rectifiers_of(self._camera)[0].rectify) if self._draws else None
         self._listens = False
 
     def activate(self) -> None:
@@ -55,23 +53,22 @@ class VisualizerNode(PerceptionNode):
         """Listen to the images, 23 MB a second, only from when somebody looks at the overlay."""
         if not self._listens and self._overlay.get_subscription_count():
             self._listens = True
-            self.subscribe(Image, 'left/image_raw', self._keep, qos.images_in(self.value('reliable_images')))
+            self.subscribe(Image, 'left/image_raw', self._images.keep, qos.images_in(self.value('reliable_images')))
 
     def deactivate(self) -> None:
         self._listens = False
 
-    def _keep(self, image: Image) -> None:
-        self._images[ns_from_time(image.header.stamp)] = image
-        while len(self._images) > IMAGES_KEPT:
-            self._images.popitem(last=False)
-
     def _show(self, tracks: TrackArray, statuses: SpeakingStatusArray) -> None:
+        watched = self._markers.get_subscription_count()
+        image = self._images.take(ns_from_time(tracks.header.stamp)) if self._listens else None
+        if not watched and image is None:   # most of the time nobody looks
+            return
         frame, speaking = track_frame_from_msg(tracks), speaking_frame_from_msg(statuses)
-        self._markers.publish(people_markers(frame, speaking, tracks.header.frame_id))
-        image = self._images.pop(frame.stamp_ns, None)
+        if watched:
+            self._markers.publish(people_markers(frame, speaking, tracks.header.frame_id))
         if image is not None:
-            drawn = draw_overlay(self._rectify(image_from_msg(image)), people_to_draw(frame, speaking, self._camera))
-            self._overlay.publish(image_to_msg(drawn, frame.stamp_ns, image.header.frame_id))
+            drawn = draw_overlay(image[0], people_to_draw(frame, speaking, self._camera))
+            self._overlay.publish(image_to_msg(drawn, frame.stamp_ns, image[1]))
 
 
 def main() -> None:

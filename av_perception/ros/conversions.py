@@ -192,7 +192,7 @@ def _track_to_msg(track: TrackEstimate) -> av.Track:
         id=track.id, state=int(track.state), position=Point(**_xyz(track.mean[:3])), velocity=Vector3(**_xyz(track.mean[3:])),
         covariance=np.asarray(track.covariance, float).ravel(), seen=bool(track.seen), heard=bool(track.heard), predicted=bool(track.predicted),
         last_seen=time_from_ns(track.last_seen_ns), last_heard=time_from_ns(track.last_heard_ns),
-        audio_responsibility=float(track.audio_responsibility),
+        visibility=float(track.visibility), audio_responsibility=float(track.audio_responsibility),
         subband_responsibility=typed_array('f', track.subband_responsibility), has_box=track.box is not None)
     if track.box is not None:
         message.box = np.asarray(track.box, np.float32)
@@ -210,7 +210,7 @@ def _track_from_msg(message: av.Track) -> TrackEstimate:
         message.id, LifeState(message.state), np.array([position.x, position.y, position.z, velocity.x, velocity.y, velocity.z]),
         np.array(message.covariance, float).reshape(6, 6), message.seen, message.heard, message.predicted, ns_from_time(message.last_seen),
         ns_from_time(message.last_heard), message.audio_responsibility, np.array(message.box, float) if message.has_box else None,
-        np.array(message.subband_responsibility, float))
+        np.array(message.subband_responsibility, float), message.visibility)
 
 
 def speaking_frame_to_msg(frame: SpeakingFrame, frame_id: str) -> av.SpeakingStatusArray:

@@ -147,6 +147,7 @@ NODES = (
     NodeDescription('face_itd_fusion', ('head',), mode='minimal'),
     NodeDescription('visualizer', ('head',), when=('visualizer', (True,)), niceness=10),
     NodeDescription('av_events', ('head',), when=('events', (True,))),
+    NodeDescription('ros4hri_bridge', ('head',), when=('ros4hri', (True,))),
     NodeDescription('truth', _PLAYBACK, when=('truth', (True,)), sensor=True),
 )
 

@@ -279,8 +279,10 @@ class Tracker:
         # Native numbers of a whole column at once, and copies: the estimates must outlive the next step.
         ids, states, last_seen, last_heard = (a.tolist() for a in (people.id, people.state, people.last_seen, people.last_heard))
         seen, heard, shares = assigned.seen.tolist(), assigned.heard.tolist(), np.minimum(assigned.shares, 1.0).tolist()
+        visibility = people.visible.tolist()
         means, covariances, boxes = people.mean.copy(), people.covariance.copy(), people.box.copy()
         return tuple(TrackEstimate(
             id=ids[i], state=LifeState(states[i]), mean=means[i], covariance=covariances[i], seen=seen[i], heard=heard[i],
             predicted=not (seen[i] or heard[i]), last_seen_ns=last_seen[i], last_heard_ns=last_heard[i], audio_responsibility=shares[i],
-            box=boxes[i] if seen[i] else None, subband_responsibility=assigned.subbands[i]) for i in range(len(people)))
+            box=boxes[i] if seen[i] else None, subband_responsibility=assigned.subbands[i],
+            visibility=visibility[i]) for i in range(len(people)))

@@ -11,6 +11,7 @@ from tracking_scenes import HEAD, START_NS, direction_to, face_at, image, sound_
 from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.data import AudioFeatures, LifeState
 from av_perception.geometry import RigidTransform
+from av_perception.heads.sensor_poses import SensorPoses
 from av_perception.tracking.acoustic_tables import AcousticTables
 from av_perception.tracking.cartesian_head import CartesianHead, CartesianHeadConfig
 from av_perception.tracking.heard_direction import HeardDirection, azimuth_deviation, direction_posterior, locate
@@ -34,7 +35,7 @@ def listen(tracker, frames, talkers, rng, faces=None, voice_activity=0.9, pose=R
     for f in frames:
         sounding = talkers(f)
         audio = sound_from(SOUND, f, [None if p is None else direction_to(p) for p in sounding], rng, voice_activity) if sounding else None
-        frame = tracker.step(stamp(f), None if faces is None else image(f, *faces(f)), audio, pose)
+        frame = tracker.step(stamp(f), None if faces is None else image(f, *faces(f)), audio, SensorPoses.of_head(HEAD, pose))
     return frame
 
 
@@ -100,14 +101,14 @@ def test_scaling_a_ray_keeps_direction_and_angular_rate():
     origin = HEAD.microphones.base_from_array.translation
     mean = np.concatenate([origin + rng.normal(size=(5, 3)), rng.normal(size=(5, 3))], axis=1)
     root = rng.normal(size=(5, 6, 6))
-    settled, spread = model.settle_rays(mean, root @ root.swapaxes(1, 2), RigidTransform())
+    settled, spread = model.settle_rays(mean, root @ root.swapaxes(1, 2), SensorPoses.of_head(HEAD))
     before, after = mean[:, :3] - origin, settled[:, :3] - origin
     np.testing.assert_allclose(np.linalg.norm(after, axis=1), 2.0)
     np.testing.assert_allclose(after / 2.0, before / np.linalg.norm(before, axis=1, keepdims=True))
     turn = lambda p, v: np.cross(p, v) / (p ** 2).sum(1, keepdims=True)
     np.testing.assert_allclose(turn(after, settled[:, 3:]), turn(before, mean[:, 3:]))
     assert (np.linalg.eigvalsh(spread)[:, 0] > -1e-9).all()
-    again = model.settle_rays(settled, spread, RigidTransform())
+    again = model.settle_rays(settled, spread, SensorPoses.of_head(HEAD))
     np.testing.assert_allclose(again[0], settled, atol=1e-12)
 
 

@@ -7,7 +7,7 @@ import pytest
 from tracking_scenes import HEAD, direction_to, face_at, image, sound_from, sound_map, stamp
 
 from av_perception.data import Face
-from av_perception.geometry import RigidTransform
+from av_perception.heads.sensor_poses import SensorPoses
 from av_perception.tracking.cartesian_head import CartesianHead, CartesianHeadConfig
 from av_perception.tracking.identity import Identity, IdentityConfig
 from av_perception.tracking.population import Population
@@ -140,7 +140,7 @@ def doubles(people, seen, frames=IdentityConfig().duplicate_frames, config=Ident
     """Who counts as a double after so many frames alike."""
     identity = Identity(config, CartesianHead(CartesianHeadConfig(), HEAD))
     for _ in range(frames):
-        result = identity.duplicates(people, np.array(seen), RigidTransform())
+        result = identity.duplicates(people, np.array(seen), SensorPoses.of_head(HEAD))
     return result.tolist()
 
 
@@ -194,7 +194,7 @@ class TestRecognition:
         identity = Identity(IdentityConfig(), CartesianHead(CartesianHeadConfig(), HEAD))
         now = stamp(0) + round(absent_s * 1e9)
         chosen = np.ones(len(people), bool) if candidates is None else np.array(candidates)
-        return identity.recognise(people, births, chosen, RigidTransform(), now).tolist()
+        return identity.recognise(people, births, chosen, SensorPoses.of_head(HEAD), now).tolist()
 
     def test_the_nearest_within_reach(self):
         people = population([2, 0, 0], [2, 1.0, 0])

@@ -10,8 +10,8 @@ from scipy.linalg import expm
 from tracking_scenes import HEAD, direction_to, sound_from, sound_map, stamp
 
 from av_perception.data import Face, LifeState, VisualFeatures
-from av_perception.geometry import RigidTransform
 from av_perception.heads.profile import CameraGeometry, HeadProfile
+from av_perception.heads.sensor_poses import SensorPoses
 from av_perception.tracking.image_plane import ImagePlane, ImagePlaneConfig
 from av_perception.tracking.input_check import DetectedFaces
 from av_perception.tracking.life_cycle import LifeConfig
@@ -19,7 +19,7 @@ from av_perception.tracking.tracker import Tracker, TrackerConfig
 from av_perception.tracking.visual_association import VisualAssociation
 from av_perception.tracking.visual_birth import BirthConfig, VisualBirth
 
-STILL = RigidTransform()
+STILL = SensorPoses.of_head(HEAD)
 CONFIG = TrackerConfig(life=LifeConfig(sleep_after_s=0.8, confirm_hits=1), birth=BirthConfig(sequence_length=3, log_ratio=10.0))
 
 

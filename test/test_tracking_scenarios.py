@@ -8,6 +8,7 @@ from tracking_scenes import HEAD, PERIOD_NS, direction_to, face_at, image, sound
 
 from av_perception.data import AudioFeatures, Face, LifeState, VisualFeatures
 from av_perception.geometry import RigidTransform
+from av_perception.heads.sensor_poses import SensorPoses
 from av_perception.tracking.dynamics_update import DynamicsConfig, ProcessNoise
 from av_perception.tracking.tracker import Tracker, TrackerConfig
 
@@ -232,7 +233,7 @@ def test_shifting_the_reference_frame_shifts_the_means():
         rng, tracker = np.random.default_rng(12), Tracker(TrackerConfig(), HEAD, SOUND)
         for f in range(40):
             faces = [face_at([2, 0.5 - 0.02 * f, 0.1], rng), face_at([2.5, 0.5, 0.1], rng)]
-            frames.append(tracker.step(stamp(f), image(f, *faces), sound_from(SOUND, f, [direction_to([2.5, 0.5, 0.1])], rng), pose))
+            frames.append(tracker.step(stamp(f), image(f, *faces), sound_from(SOUND, f, [direction_to([2.5, 0.5, 0.1])], rng), SensorPoses.of_head(HEAD, pose)))
     for a, b in zip(frames[39].tracks, frames[79].tracks):
         np.testing.assert_allclose(shift.apply(a.mean[:3]), b.mean[:3], atol=1e-6)
         np.testing.assert_allclose(a.audio_responsibility, b.audio_responsibility, atol=1e-6)
@@ -243,8 +244,23 @@ def test_a_turning_head_does_not_move_a_standing_person():
     place = np.array([2.0, 0.2, 0.1])
     for f in range(60):
         pose = RigidTransform.from_xyz_rpy((0, 0, 0), (0, 0, 0.4 * np.sin(0.1 * f)))
-        frame = tracker.step(stamp(f), image(f, face_at(pose.inverse().apply(place), rng)), None, pose)
+        frame = tracker.step(stamp(f), image(f, face_at(pose.inverse().apply(place), rng)), None, SensorPoses.of_head(HEAD, pose))
     assert np.linalg.norm(only(frame).mean[:3] - place) < 0.08 and np.linalg.norm(only(frame).mean[3:]) < 0.3
+
+
+def test_a_camera_that_turns_against_the_microphones_keeps_faces_and_voices_together():
+    """A moving neck between chest and head: the array stays, the camera turns; one person seen and heard, another one only heard."""
+    rng, tracker = np.random.default_rng(15), Tracker(TrackerConfig(), HEAD, SOUND)
+    place, overheard, still = np.array([2.0, 0.2, 0.1]), np.array([-0.9, 1.2, 0.1]), SensorPoses.of_head(HEAD)
+    for f in range(120):
+        turn = RigidTransform.from_xyz_rpy((0, 0, 0.3), (0, 0, 0.5 * np.sin(0.08 * f)))
+        poses = SensorPoses(RigidTransform(), turn @ HEAD.camera.base_from_optical, still.reference_from_array)
+        sounding = place if (f // 20) % 2 else overheard
+        frame = tracker.step(stamp(f), image(f, face_at(turn.inverse().apply(place), rng)), sound_from(SOUND, f, [direction_to(sounding)], rng), poses)
+    seen, = (t for t in frame.tracks if t.seen)
+    heard, = (t for t in frame.tracks if not t.last_seen_ns)
+    assert np.linalg.norm(seen.mean[:3] - place) < 0.08 and seen.last_heard_ns and seen.id == 1
+    assert abs(np.degrees(np.arctan2(heard.mean[1], heard.mean[0]) - np.arctan2(overheard[1], overheard[0]))) < 6
 
 
 def test_fixed_process_noise_run_equals_a_run_without_the_m_step(monkeypatch):
@@ -314,7 +330,7 @@ class TestHostileInput:
     def test_broken_pose_drops_the_frame(self):
         tracker = Tracker(TrackerConfig(), HEAD)
         for pose in (RigidTransform(np.full((3, 3), np.nan)), RigidTransform(2 * np.eye(3)), RigidTransform(np.eye(3), np.full(3, np.inf))):
-            assert tracker.step(stamp(1), image(1), None, pose).tracks == ()
+            assert tracker.step(stamp(1), image(1), None, SensorPoses.of_head(HEAD, pose)).tracks == ()
         assert tracker.counters['bad_poses'] == 3
 
     def test_an_hour_long_gap(self):

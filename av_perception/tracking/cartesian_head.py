@@ -80,11 +80,11 @@ class CartesianHead:
         """Noise by the Jacobian of (x/z, y/z, 1/z) at the detection."""
         return Measurements(_image_coordinates(faces.positions), congruence(_image_jacobian(faces.positions), faces.covariances))
 
-    def initial_states(self, measurements, reference_from_base):
+    def initial_states(self, measurements, poses):
         """Position from the detection, zero velocity with the birth prior."""
         inverse_depth = measurements.value[:, 2:]
         optical = np.concatenate([measurements.value[:, :2], np.ones_like(inverse_depth)], axis=1) / inverse_depth
-        reference_from_optical = reference_from_base @ self._camera.base_from_optical
+        reference_from_optical = poses.reference_from_optical
         to_position = reference_from_optical.rotation @ _point_jacobian(optical)
         mean, covariance = np.zeros((len(optical), _STATE)), np.zeros((len(optical), _STATE, _STATE))
         mean[:, :3] = reference_from_optical.apply(optical)
@@ -92,9 +92,9 @@ class CartesianHead:
         covariance[:, 3:, 3:] = self._config.birth_speed_sd ** 2 * _EYE
         return mean, covariance
 
-    def visual_map(self, mean, reference_from_base):
+    def visual_map(self, mean, poses):
         """Usable where the depth is positive and not absurdly small."""
-        reference_from_optical = reference_from_base @ self._camera.base_from_optical
+        reference_from_optical = poses.reference_from_optical
         optical = (mean[:, :3] - reference_from_optical.translation) @ reference_from_optical.rotation
         usable = optical[:, 2] > 0.5 * self._config.depth_range[0]
         optical[~usable] = (0.0, 0.0, 1.0)
@@ -102,9 +102,9 @@ class CartesianHead:
         matrix[:, :, :3] = _image_jacobian(optical) @ reference_from_optical.rotation.T
         return LinearMap(_image_coordinates(optical), matrix, usable)
 
-    def direction_map(self, mean, reference_from_base):
+    def direction_map(self, mean, poses):
         """`J = (I - u u') R / |p - a|`; usable outside the head (5 cm)."""
-        reference_from_array = reference_from_base @ self._array.base_from_array
+        reference_from_array = poses.reference_from_array
         relative = (mean[:, :3] - reference_from_array.translation) @ reference_from_array.rotation
         distance = np.sqrt((relative * relative).sum(-1))
         usable = distance > 0.05
@@ -115,19 +115,19 @@ class CartesianHead:
         matrix[:, :, :3] = tangent @ reference_from_array.rotation.T
         return LinearMap(direction, matrix, usable)
 
-    def rays(self, directions, covariances, reference_from_base):
+    def rays(self, directions, covariances, poses):
         """A point at the prior range, its position as uncertain as the direction; velocity with the birth prior."""
         mean, covariance = np.zeros((len(directions), _STATE)), np.zeros((len(directions), _STATE, _STATE))
-        mean[:, :3] = (reference_from_base @ self._array.base_from_array).translation + self._config.heard_range[0] * directions
+        mean[:, :3] = poses.reference_from_array.translation + self._config.heard_range[0] * directions
         covariance[:, :3, :3] = self._config.heard_range[0] ** 2 * covariances
         covariance[:, 3:, 3:] = self._config.birth_speed_sd ** 2 * _EYE
-        return self.settle_rays(mean, covariance, reference_from_base)
+        return self.settle_rays(mean, covariance, poses)
 
-    def settle_rays(self, mean, covariance, reference_from_base):
+    def settle_rays(self, mean, covariance, poses):
         """Scales people along their rays to the prior range: directions and their rates stay. Otherwise every turn of a ray would be taken
         for news about the range (the filter linearises at a range it does not know).
         """
-        origin = (reference_from_base @ self._array.base_from_array).translation
+        origin = poses.reference_from_array.translation
         typical, range_sd = self._config.heard_range
         relative = mean[:, :3] - origin
         distance = np.maximum(np.sqrt((relative * relative).sum(-1, keepdims=True)), 1e-6)
@@ -158,9 +158,9 @@ class CartesianHead:
         """The same along every axis."""
         return (distance_m ** 2)[:, None, None] * _EYE
 
-    def implausible(self, mean, covariance, reference_from_base):
+    def implausible(self, mean, covariance, poses):
         """Farther than max_range by two standard deviations."""
-        distance = np.linalg.norm(mean[:, :3] - reference_from_base.translation, axis=-1)
+        distance = np.linalg.norm(mean[:, :3] - poses.reference_from_base.translation, axis=-1)
         deviation = np.sqrt(np.trace(covariance[:, :3, :3], axis1=1, axis2=2))
         return distance - 2 * deviation > self._config.max_range
 

@@ -11,6 +11,7 @@ import numpy as np
 from av_perception.data import AudioFeatures
 from av_perception.geometry import RigidTransform, angles_from_direction, wrap_angle
 from av_perception.heads.profile import MicrophoneArray
+from av_perception.heads.sensor_poses import SensorPoses
 from av_perception.tracking.acoustic_tables import AcousticTables, AudioEvidence
 from av_perception.tracking.audio_association import AudioAssociation, AudioConfig
 from av_perception.tracking.gaussian import congruence
@@ -52,7 +53,7 @@ class Hearing:
         self._birth.reset()
         self._last_voice_ns: int | None = None
 
-    def take(self, stamp_ns: int, audio: AudioFeatures, people: LinearMap, pose: RigidTransform, counters: Counter) -> Sound | None:
+    def take(self, stamp_ns: int, audio: AudioFeatures, people: LinearMap, poses: SensorPoses, counters: Counter) -> Sound | None:
         """Checks the features of one frame; None without voice. What sounds then is learnt as noise, unless it comes from where one of the
         people is.
         """
@@ -64,15 +65,15 @@ class Hearing:
         if features.voice_activity >= self._config.vad_threshold:
             return self._explain(features)
         if np.count_nonzero(features.valid) >= self._birth_config.min_subbands:
-            self._take_background(stamp_ns, features, people, pose)
+            self._take_background(stamp_ns, features, people, poses)
         return None
 
-    def _take_background(self, stamp_ns: int, features: AudioFeatures, people: LinearMap, pose: RigidTransform):
+    def _take_background(self, stamp_ns: int, features: AudioFeatures, people: LinearMap, poses: SensorPoses):
         """Sound that is no voice: doubt about voices from there, and noise to learn."""
         evidence = self._tables.evidence(features)
         heard = locate(evidence, np.ones(len(evidence.log_clutter)))
         if self._is_clear(heard):
-            self._birth.doubt(stamp_ns, self._turned(heard, pose), features.voice_activity)
+            self._birth.doubt(stamp_ns, self._turned(heard, poses), features.voice_activity)
         quiet = self._last_voice_ns is None or stamp_ns - self._last_voice_ns >= self._noise_config.quiet_s * 1e9
         if quiet and not _near(heard.mean, people, self._noise_config.away_from_people_deg):
             self._noise.learn(features)
@@ -87,7 +88,7 @@ class Hearing:
         return AudioAssociation(self._config, sound.evidence, people, np.ones(len(shares), bool), shares)
 
     def find_stranger(self, stamp_ns: int, sound: Sound, clutter: np.ndarray, people: LinearMap,
-                      reference_from_base: RigidTransform) -> HeardDirection | None:
+                      poses: SensorPoses) -> HeardDirection | None:
         """The direction, in axes of the reference frame, of a person who was never met, once there is evidence enough.
 
         clutter: (K,) responsibility of clutter for the sub-bands in the evidence.
@@ -99,16 +100,16 @@ class Hearing:
         heard = locate(sound.evidence, unexplained)
         if not self._is_clear(heard) or _near(heard.mean, people, config.away_from_people_deg):
             return None
-        return self._birth.step(stamp_ns, self._turned(heard, reference_from_base), sound.features.voice_activity)
+        return self._birth.step(stamp_ns, self._turned(heard, poses), sound.features.voice_activity)
 
     def _is_clear(self, heard: HeardDirection) -> bool:
         config = self._birth_config
         precise = azimuth_deviation(heard.mean, heard.covariance) < np.radians(config.max_azimuth_sd_deg)
         return precise and heard.weight >= config.min_weight and heard.log_ratio >= config.min_frame_log_ratio
 
-    def _turned(self, heard: HeardDirection, reference_from_base: RigidTransform) -> HeardDirection:
+    def _turned(self, heard: HeardDirection, poses: SensorPoses) -> HeardDirection:
         """With the axes of the reference frame."""
-        rotation = (reference_from_base @ self._array.base_from_array).rotation
+        rotation = poses.reference_from_array.rotation
         return dataclasses.replace(heard, mean=rotation @ heard.mean, covariance=congruence(rotation, heard.covariance))
 
 

@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import chdtri   # the chi-square quantile; scipy.stats is slow to import
 
 from av_perception.geometry import RigidTransform, angles_from_direction, wrap_angle
+from av_perception.heads.sensor_poses import SensorPoses
 from av_perception.tracking.gaussian import congruence, inverse_and_log_det, quadratic
 from av_perception.tracking.input_check import box_overlap
 from av_perception.tracking.population import Population
@@ -56,7 +57,7 @@ class Identity:
     def __init__(self, config: IdentityConfig, model: StateSpace):
         self._config, self._model = config, model
 
-    def recognise(self, people: Population, births: list[Birth], candidates: np.ndarray, pose: RigidTransform, stamp_ns: int) -> np.ndarray:
+    def recognise(self, people: Population, births: list[Birth], candidates: np.ndarray, poses: SensorPoses, stamp_ns: int) -> np.ndarray:
         """(B,) index of the absent person each birth is, -1 for a stranger: the cheapest one-to-one assignment. candidates: (N,) bool.
 
         The cost is the squared Mahalanobis distance with both covariances, of positions for people who were seen before and of directions
@@ -66,7 +67,7 @@ class Identity:
         index = np.flatnonzero(candidates)
         if not len(index) or not births:
             return owner
-        cost = np.stack([self._distances(people, index, birth, pose, stamp_ns) for birth in births])
+        cost = np.stack([self._distances(people, index, birth, poses, stamp_ns) for birth in births])
         size = people.mean[:, self._model.location].shape[1]
         cost = np.where(cost <= chdtri(size, 1.0 - self._config.wake_probability), cost, _FAR)
         for birth, person in zip(*linear_sum_assignment(cost)):
@@ -74,7 +75,7 @@ class Identity:
                 owner[birth] = index[person]
         return owner
 
-    def _distances(self, people: Population, index: np.ndarray, birth: Birth, pose: RigidTransform, stamp_ns: int) -> np.ndarray:
+    def _distances(self, people: Population, index: np.ndarray, birth: Birth, poses: SensorPoses, stamp_ns: int) -> np.ndarray:
         known, alike = self._compare_looks(people.embedding[index], birth.embedding)
         absent_s = (stamp_ns - people.last_seen[index]) * _NANO
         absent_s = np.where(known & alike, 2 * absent_s, np.minimum(absent_s, self._config.wake_memory_s))
@@ -84,7 +85,7 @@ class Identity:
         distance = quadratic(people.mean[index, where] - birth.mean[where], inverse_and_log_det(covariance)[0])
         only_heard = people.never_seen[index]
         if only_heard.any():
-            distance[only_heard] = self._bearing_distances(people, index[only_heard], birth, pose)
+            distance[only_heard] = self._bearing_distances(people, index[only_heard], birth, poses)
         return np.where(known & ~alike, np.inf, distance)
 
     def _compare_looks(self, embeddings: np.ndarray, embedding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,17 +94,17 @@ class Identity:
             return np.zeros(len(embeddings), bool), np.zeros(len(embeddings), bool)
         return embeddings.any(1), embeddings @ embedding >= self._config.wake_similarity
 
-    def _bearing_distances(self, people: Population, index: np.ndarray, birth: Birth, pose: RigidTransform) -> np.ndarray:
-        heard = self._model.direction_map(people.mean[index], pose)
-        face = self._model.direction_map(birth.mean[None], pose)
+    def _bearing_distances(self, people: Population, index: np.ndarray, birth: Birth, poses: SensorPoses) -> np.ndarray:
+        heard = self._model.direction_map(people.mean[index], poses)
+        face = self._model.direction_map(birth.mean[None], poses)
         flat, upright = np.radians([self._config.bearing_error_deg, self._config.elevation_error_deg]) ** 2
         error = np.diag([flat, flat, upright])
         covariance = congruence(heard.matrix, people.covariance[index]) + congruence(face.matrix, birth.covariance) + error
         return quadratic(heard.value - face.value, inverse_and_log_det(covariance)[0])
 
-    def duplicates(self, people: Population, seen: np.ndarray, pose: RigidTransform) -> np.ndarray:
+    def duplicates(self, people: Population, seen: np.ndarray, poses: SensorPoses) -> np.ndarray:
         """(N,) bool: whose person another track follows better. Of two, the one lives that is seen, else that was seen, else the older."""
-        close = self._close(people, pose)
+        close = self._close(people, poses)
         if not close.any():
             people.doubled[:] = 0
             return np.zeros(len(people), bool)
@@ -116,14 +117,14 @@ class Identity:
         people.doubled = np.where(doubled, people.doubled + 1, 0)
         return people.doubled >= self._config.duplicate_frames
 
-    def _close(self, people: Population, pose: RigidTransform) -> np.ndarray:
+    def _close(self, people: Population, poses: SensorPoses) -> np.ndarray:
         """(N, N) bool: at the same place, or in the same direction where one of the two was never seen; False on the diagonal."""
         where = people.mean[:, self._model.location]
         reach = np.linalg.inv(self._model.wander(people.mean, np.full(len(people), self._config.same_place_m)))
         close = quadratic(where[:, None] - where, reach) < 1.0
         ray = people.never_seen
         if ray.any():
-            azimuth = angles_from_direction(self._model.direction_map(people.mean, pose).value)[0]
+            azimuth = angles_from_direction(self._model.direction_map(people.mean, poses).value)[0]
             aligned = np.abs(wrap_angle(azimuth[:, None] - azimuth)) < np.radians(self._config.same_bearing_deg)
             close = np.where(ray[:, None] | ray, aligned, close)
         np.fill_diagonal(close, False)

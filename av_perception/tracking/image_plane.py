@@ -105,7 +105,7 @@ class ImagePlane:
         deviation = np.concatenate([self._config.center_error * size, self._config.size_error * size], axis=1)
         return Measurements(np.concatenate([faces.boxes[:, :2] + size / 2, size], axis=1), deviation[:, :, None] ** 2 * np.eye(_BOX))
 
-    def initial_states(self, measurements, reference_from_base):
+    def initial_states(self, measurements, poses):
         """The box, at rest with the birth prior of the velocity."""
         mean = np.concatenate([measurements.value, np.zeros((len(measurements.value), 2))], axis=1)
         covariance = np.zeros((len(mean), _STATE, _STATE))
@@ -113,11 +113,11 @@ class ImagePlane:
         covariance[:, (4, 5), (4, 5)] = ((self._config.birth_speed_sd * self._pixels_per_metre(mean)) ** 2)[:, None]
         return mean, covariance
 
-    def visual_map(self, mean, reference_from_base):
+    def visual_map(self, mean, poses):
         """`P_f = [I4 0]`, exact."""
         return LinearMap(mean[:, :_BOX], np.tile(np.eye(_BOX, _STATE), (len(mean), 1, 1)), np.ones(len(mean), bool))
 
-    def direction_map(self, mean, reference_from_base):
+    def direction_map(self, mean, poses):
         """`J = (I - u u') R diag(1/fx, 1/fy, 0) z / |p|` with the point p at depth z in the optical frame; always usable."""
         camera, array_from_optical = self._camera, self._array.base_from_array.inverse() @ self._camera.base_from_optical
         depth = self._focal / self._pixels_per_metre(mean)
@@ -130,9 +130,9 @@ class ImagePlane:
         matrix[:, :, _CENTER] = tangent[:, :, :2] / camera.focal * (depth / distance)[:, None, None]
         return LinearMap(direction, matrix, np.ones(len(mean), bool))
 
-    def rays(self, directions, covariances, reference_from_base):
+    def rays(self, directions, covariances, poses):
         """A box of middling size, its size uncertain by all of it. Directions that are not before the camera have no place in the image."""
-        optical_from_reference = (reference_from_base @ self._camera.base_from_optical).rotation.T
+        optical_from_reference = poses.reference_from_optical.rotation.T
         before = directions @ optical_from_reference[2] > 0.1
         ray, spread = directions[before] @ optical_from_reference.T, congruence(optical_from_reference, covariances[before])
         depth = ray[:, 2:]
@@ -142,9 +142,9 @@ class ImagePlane:
         mean[:, _CENTER], mean[:, _SIZE] = self._camera.center + self._camera.focal * ray[:, :2] / depth, self._middling_size()
         covariance[:, _CENTER, _CENTER] = congruence(slope, spread)
         covariance[:, (4, 5), (4, 5)] = ((self._config.birth_speed_sd * self._pixels_per_metre(mean)) ** 2)[:, None]
-        return self.settle_rays(mean, covariance, reference_from_base)
+        return self.settle_rays(mean, covariance, poses)
 
-    def settle_rays(self, mean, covariance, reference_from_base):
+    def settle_rays(self, mean, covariance, poses):
         """The size is what tells the range."""
         settled, spread = mean.copy(), covariance.copy()
         settled[:, _SIZE] = self._middling_size()
@@ -175,7 +175,7 @@ class ImagePlane:
         variance[:, _SIZE] = self._size_variance(mean, scale, distance_m ** 2)
         return variance[:, :, None] * np.eye(_BOX)
 
-    def implausible(self, mean, covariance, reference_from_base):
+    def implausible(self, mean, covariance, poses):
         """The centre is outside of the extended field by two standard deviations."""
         outside = np.abs(mean[:, _CENTER] - self._image / 2) - (0.5 + self._config.field_margin) * self._image
         return (outside > 2 * np.sqrt(covariance[:, (0, 1), (0, 1)])).any(1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from av_perception.data import AudioFeatures, Face, VisualFeatures
 from av_perception.geometry import RigidTransform
+from av_perception.heads.sensor_poses import SensorPoses
 from av_perception.tracking.acoustic_tables import AcousticTables
 
 # Real covariances lie far inside: 0.01 mm to 100 m standard deviation.
@@ -103,8 +104,12 @@ def usable_audio(audio: AudioFeatures, tables: AcousticTables, counters: Counter
     return AudioFeatures(audio.stamp_ns, float(audio.voice_activity), vectors, present, energy, valid)
 
 
-def usable_pose(pose: RigidTransform) -> bool:
-    """Whether a transform is finite and its rotation orthonormal."""
+def usable_poses(poses: SensorPoses) -> bool:
+    """Whether all transforms are finite and their rotations orthonormal."""
+    return all(_usable(pose) for pose in poses.all)
+
+
+def _usable(pose: RigidTransform) -> bool:
     rotation, translation = np.asarray(pose.rotation, float), np.asarray(pose.translation, float)
     if rotation.shape != (3, 3) or translation.shape != (3,) or not np.isfinite(translation).all():
         return False

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from av_perception.geometry import RigidTransform
+from av_perception.heads.sensor_poses import SensorPoses
+
 
 if TYPE_CHECKING:
     from av_perception.tracking.input_check import DetectedFaces
@@ -69,21 +70,21 @@ class StateSpace(Protocol):
     def measure(self, faces: DetectedFaces) -> Measurements:
         """M faces as observations."""
 
-    def initial_states(self, measurements: Measurements, reference_from_base: RigidTransform) -> tuple[np.ndarray, np.ndarray]:
+    def initial_states(self, measurements: Measurements, poses: SensorPoses) -> tuple[np.ndarray, np.ndarray]:
         """(M, D) means and (M, D, D) covariances of people who were just detected for the first time."""
 
-    def visual_map(self, mean: np.ndarray, reference_from_base: RigidTransform) -> LinearMap:
+    def visual_map(self, mean: np.ndarray, poses: SensorPoses) -> LinearMap:
         """What the camera observes of (N, D) states, linearised."""
 
-    def direction_map(self, mean: np.ndarray, reference_from_base: RigidTransform) -> LinearMap:
+    def direction_map(self, mean: np.ndarray, poses: SensorPoses) -> LinearMap:
         """The unit direction from the array to people in (N, D) states, in the array frame, linearised (O = 3)."""
 
-    def rays(self, directions: np.ndarray, covariances: np.ndarray, reference_from_base: RigidTransform) -> tuple[np.ndarray, np.ndarray]:
+    def rays(self, directions: np.ndarray, covariances: np.ndarray, poses: SensorPoses) -> tuple[np.ndarray, np.ndarray]:
         """(B, D) means and (B, D, D) covariances of people who were just heard for the first time, in the unit directions (B, 3) from the
         array with covariances (B, 3, 3), axes of the reference frame. Directions that the state space cannot hold are left out.
         """
 
-    def settle_rays(self, mean: np.ndarray, covariance: np.ndarray, reference_from_base: RigidTransform) -> tuple[np.ndarray, np.ndarray]:
+    def settle_rays(self, mean: np.ndarray, covariance: np.ndarray, poses: SensorPoses) -> tuple[np.ndarray, np.ndarray]:
         """The states (B, D), (B, D, D) of people who were never seen with what sound cannot tell, the range, put back to its prior."""
 
     def reachable(self, mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray,
@@ -96,5 +97,5 @@ class StateSpace(Protocol):
     def wander(self, mean: np.ndarray, distance_m: np.ndarray) -> np.ndarray:
         """(N, L, L) covariances of the location of people in (N, D) states after walking (N,) distances [m, standard deviation] anywhere."""
 
-    def implausible(self, mean: np.ndarray, covariance: np.ndarray, reference_from_base: RigidTransform) -> np.ndarray:
+    def implausible(self, mean: np.ndarray, covariance: np.ndarray, poses: SensorPoses) -> np.ndarray:
         """(N,) bool: people that have certainly left the region the sensors cover."""

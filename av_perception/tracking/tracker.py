@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from av_perception.data import AudioFeatures, LifeState, TrackEstimate, TrackFrame, VisualFeatures
-from av_perception.geometry import RigidTransform
 from av_perception.heads.profile import HeadProfile
+from av_perception.heads.sensor_poses import SensorPoses
 from av_perception.tracking.audio_association import AudioConfig
 from av_perception.tracking.cartesian_head import CartesianHead, CartesianHeadConfig
 from av_perception.tracking.dynamics_update import DynamicsConfig, ProcessNoise
@@ -17,7 +17,7 @@ from av_perception.tracking.gaussian import apply
 from av_perception.tracking.hearing import Hearing, Sound
 from av_perception.tracking.identity import Identity, IdentityConfig
 from av_perception.tracking.inference import FramePosterior, InferenceConfig, VariationalFrame
-from av_perception.tracking.input_check import DetectedFaces, usable_faces, usable_pose
+from av_perception.tracking.input_check import DetectedFaces, usable_faces, usable_poses
 from av_perception.tracking.life_cycle import LifeConfig, LifeCycle
 from av_perception.tracking.noise_model import NoiseConfig
 from av_perception.tracking.population import Population
@@ -65,7 +65,7 @@ class _Observations:
     measurements: Measurements | None
     directions: LinearMap | None
     sound: Sound | None
-    pose: RigidTransform
+    poses: SensorPoses
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ class Tracker:
     def __init__(self, config: TrackerConfig, head: HeadProfile, acoustic_map=None, model: StateSpace | None = None):
         self._config = config
         self._model = model or CartesianHead(config.motion, head)
+        self._still = SensorPoses.of_head(head)
         self._sees, hears = head.camera is not None, acoustic_map is not None and head.microphones is not None
         self._hearing = Hearing(acoustic_map, head.microphones, config.audio, config.noise, config.sound_birth) if hears else None
         self._birth = VisualBirth(config.birth, self._model)
@@ -115,28 +116,29 @@ class Tracker:
         self._embedding_size = 0
 
     def step(self, stamp_ns: int, visual: VisualFeatures | None, audio: AudioFeatures | None,
-             reference_from_base: RigidTransform = RigidTransform()) -> TrackFrame:
+             poses: SensorPoses | None = None) -> TrackFrame:
         """One frame. visual None: no image (no faces: an image without faces); audio None: no sound yet.
 
-        reference_from_base: pose of the head in the frame in which people are tracked. A stamp that does not advance or an unusable pose
-        drops the frame: the previous result is returned again.
+        poses: of the head's sensors in the frame in which people are tracked, None for a head that stays where its base is. A stamp that
+        does not advance or an unusable pose drops the frame: the previous result is returned again.
         """
-        if not self._accepts(stamp_ns, reference_from_base):
+        poses = poses or self._still
+        if not self._accepts(stamp_ns, poses):
             return self._last
         prediction = self._predict(stamp_ns)
-        observed = self._observe(stamp_ns, visual, audio, prediction, reference_from_base)
+        observed = self._observe(stamp_ns, visual, audio, prediction, poses)
         posterior, shares, subbands = self._infer(prediction, observed)
         seen = self._note_vision(posterior, observed, stamp_ns)
         heard = self._life.note_sound(self._people, shares, stamp_ns)
         assigned = _Assigned(seen, heard, shares, subbands)
         assigned = self._find_faces(posterior, observed, assigned, stamp_ns)
         assigned = self._find_voices(observed, assigned, stamp_ns)
-        estimates = self._report(assigned.take(self._bury(stamp_ns, assigned, reference_from_base)))
+        estimates = self._report(assigned.take(self._bury(stamp_ns, assigned, poses)))
         self._last = TrackFrame(int(stamp_ns), estimates, observed.sound is not None)
         return self._last
 
-    def _accepts(self, stamp_ns: int, pose: RigidTransform) -> bool:
-        if not usable_pose(pose):
+    def _accepts(self, stamp_ns: int, poses: SensorPoses) -> bool:
+        if not usable_poses(poses):
             self.counters['bad_poses'] += 1
             return False
         if self._last.stamp_ns and stamp_ns <= self._last.stamp_ns:
@@ -147,7 +149,7 @@ class Tracker:
             self._forget()
         return True
 
-    def _observe(self, stamp_ns, visual, audio, prediction, pose) -> _Observations:
+    def _observe(self, stamp_ns, visual, audio, prediction, poses) -> _Observations:
         """Input check; silence (voice activity below the threshold) leaves no sub-bands."""
         faces = measurements = directions = sound = None
         if visual is not None and self._sees:
@@ -155,9 +157,9 @@ class Tracker:
             self._embedding_size = self._embedding_size or faces.embeddings.shape[1]
             measurements = self._model.measure(faces)
         if audio is not None and self._hearing:
-            directions = self._model.direction_map(prediction.mean, pose)
-            sound = self._hearing.take(stamp_ns, audio, directions, pose, self.counters)
-        return _Observations(faces, measurements, directions, sound, pose)
+            directions = self._model.direction_map(prediction.mean, poses)
+            sound = self._hearing.take(stamp_ns, audio, directions, poses, self.counters)
+        return _Observations(faces, measurements, directions, sound, poses)
 
     def _predict(self, stamp_ns: int) -> Prediction:
         people = self._people
@@ -180,16 +182,16 @@ class Tracker:
                 break
         people.mean = point
         people.covariance, people.noise_ratio = self._model.bound(posterior.covariance), posterior.noise_ratio
-        self._settle_rays(observed.pose)
+        self._settle_rays(observed.poses)
         shares = np.zeros(len(people)) if audio is None else audio.shares(posterior.beta)
         people.share = SHARE_DECAY * people.share if sound is None else shares
         return posterior, shares, self._subband_shares(audio, posterior, sound)
 
-    def _settle_rays(self, pose: RigidTransform):
+    def _settle_rays(self, poses: SensorPoses):
         """Sound does not tell the range of those who were never seen."""
         people, rays = self._people, self._people.never_seen
         if rays.any():
-            people.mean[rays], people.covariance[rays] = self._model.settle_rays(people.mean[rays], people.covariance[rays], pose)
+            people.mean[rays], people.covariance[rays] = self._model.settle_rays(people.mean[rays], people.covariance[rays], poses)
 
     def _subband_shares(self, audio, posterior: FramePosterior, sound: Sound | None) -> np.ndarray:
         """(N, K) responsibilities of everybody for every sub-band, 0 for the unused; K = 0 without voice."""
@@ -207,7 +209,7 @@ class Tracker:
         people, faces = self._people, observed.faces
         if faces is None or not len(faces):
             return None
-        seen = self._model.visual_map(point, observed.pose)
+        seen = self._model.visual_map(point, observed.poses)
         about_mean = LinearMap(seen.value + apply(seen.matrix, prediction.mean - point), seen.matrix, seen.usable)
         embeddings = people.embedding if people.embedding.shape[1] else np.zeros((len(people), faces.embeddings.shape[1]))
         appearance = appearance_log_ratio(self._config.appearance, faces.embeddings, embeddings)
@@ -232,8 +234,8 @@ class Tracker:
             return assigned
         people, seen = self._people, assigned.seen
         unassigned = np.ones(len(observed.faces), bool) if posterior.alpha is None else posterior.alpha.argmax(1) == 0
-        births = self._birth.step(stamp_ns, observed.faces, observed.measurements, unassigned, people.box[seen], observed.pose)
-        owners = self._identity.recognise(people, births, ~seen, observed.pose, stamp_ns)
+        births = self._birth.step(stamp_ns, observed.faces, observed.measurements, unassigned, people.box[seen], observed.poses)
+        owners = self._identity.recognise(people, births, ~seen, observed.poses, stamp_ns)
         for birth, person in zip(births, owners):
             if person >= 0:
                 self._life.reinstate(people, person, birth, stamp_ns)
@@ -250,10 +252,10 @@ class Tracker:
         if sound is None:
             return assigned
         clutter = 1 - assigned.subbands.sum(0)[sound.features.valid]
-        stranger = self._hearing.find_stranger(stamp_ns, sound, clutter, observed.directions, observed.pose)
+        stranger = self._hearing.find_stranger(stamp_ns, sound, clutter, observed.directions, observed.poses)
         if stranger is None:
             return assigned
-        mean, covariance = self._model.rays(stranger.mean[None], stranger.covariance[None], observed.pose)
+        mean, covariance = self._model.rays(stranger.mean[None], stranger.covariance[None], observed.poses)
         if len(mean):
             self._people.join(Population.overheard(self._new_ids(len(mean)), mean, covariance, stamp_ns))
         return assigned.with_newborn(len(mean), seen=False, heard=True)
@@ -262,12 +264,12 @@ class Tracker:
         self._next_id += count
         return range(self._next_id - count, self._next_id)
 
-    def _bury(self, stamp_ns: int, assigned: _Assigned, pose: RigidTransform) -> np.ndarray:
+    def _bury(self, stamp_ns: int, assigned: _Assigned, poses: SensorPoses) -> np.ndarray:
         """Forgets the dead, those who left unheard and doubles; returns the indices of the living among all people of this frame."""
         people = self._people
         dead = self._life.advance(people, stamp_ns)
-        dead |= self._model.implausible(people.mean, people.covariance, pose) & ~assigned.heard
-        dead |= self._identity.duplicates(people, assigned.seen, pose)
+        dead |= self._model.implausible(people.mean, people.covariance, poses) & ~assigned.heard
+        dead |= self._identity.duplicates(people, assigned.seen, poses)
         alive = np.flatnonzero(~dead)
         if len(alive) < len(people):
             people.keep(alive)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.geometry import RigidTransform
+from av_perception.heads.sensor_poses import SensorPoses
 from av_perception.tracking.gaussian import LOG_2PI, apply, congruence, inverse_and_log_det, quadratic, symmetrise
 from av_perception.tracking.input_check import DetectedFaces, box_overlap
 from av_perception.tracking.state_space import Measurements, StateSpace
@@ -88,7 +88,7 @@ class VisualBirth:
         self._stamp_ns, self._next_member = 0, 0
 
     def step(self, stamp_ns: int, faces: DetectedFaces, measurements: Measurements, unassigned: np.ndarray, taken_boxes: np.ndarray,
-             reference_from_base: RigidTransform) -> list[Birth]:
+             poses: SensorPoses) -> list[Birth]:
         """One image. unassigned: (M,) bool, faces whose most probable owner is clutter; taken_boxes: (P, 4) boxes of people seen in this
         image.
         """
@@ -98,30 +98,30 @@ class VisualBirth:
         if not len(index):
             self._open = None
             return []
-        fresh = self._start(faces, measurements, index, reference_from_base)
+        fresh = self._start(faces, measurements, index, poses)
         continued = []
         if self._open is not None and len(self._open) and dt_s <= self._config.max_gap_s:
             reachable = self._model.reachable(self._open.mean, self._open.covariance, fresh.mean, fresh.covariance, dt_s)
             if reachable.any():
-                continued = [self._extend(self._open, fresh, np.nonzero(reachable), measurements, faces, dt_s, reference_from_base)]
+                continued = [self._extend(self._open, fresh, np.nonzero(reachable), measurements, faces, dt_s, poses)]
         hypotheses = self._prune(_Hypotheses.concatenate([fresh, *continued]))
         births, self._open = self._accept(hypotheses, faces, taken_boxes)
         return births
 
-    def _start(self, faces, measurements, index, pose) -> _Hypotheses:
+    def _start(self, faces, measurements, index, poses) -> _Hypotheses:
         chosen = Measurements(measurements.value[index], measurements.noise[index])
-        mean, covariance = self._model.initial_states(chosen, pose)
+        mean, covariance = self._model.initial_states(chosen, poses)
         members = np.full((len(index), self._config.sequence_length), -1)
         members[:, -1] = self._next_member + np.arange(len(index))
         self._next_member += len(index)
         return _Hypotheses(mean, covariance, np.zeros(len(index)), members, faces.embeddings[index], index)
 
-    def _extend(self, old: _Hypotheses, fresh: _Hypotheses, pairs, measurements, faces, dt_s, pose) -> _Hypotheses:
+    def _extend(self, old: _Hypotheses, fresh: _Hypotheses, pairs, measurements, faces, dt_s, poses) -> _Hypotheses:
         """Every gated (sequence, new face) pair: one Kalman step each, all at once."""
         sequence, face = pairs
         prediction = self._model.predict(old.mean, old.covariance, dt_s, np.zeros(len(old), bool))
         predicted = prediction.propagated + prediction.base_noise
-        seen = self._model.visual_map(prediction.mean, pose)
+        seen = self._model.visual_map(prediction.mean, poses)
         visible = seen.usable[sequence]
         sequence, face = sequence[visible], face[visible]
         matrix, detection = seen.matrix[sequence], fresh.face[face]

@@ -11,6 +11,7 @@ DEFAULTS = {
     'microphones': ('naoqi', 'Where sound comes from; naoqi: the AudioBuffer of naoqi_driver.'),
     'camera': ('others', 'Where images come from; others: naoqi_driver.'),
     'driver_audio_topic': ('/audio', 'Sound of naoqi_driver.'),
+    'joint_states_topic': ('/joint_states', 'Tells when the head turns and its motors drown the sound.'),
     'left_image_topic': ('/camera/front/image_raw', 'Images of the upper camera.'),
     'left_camera_info_topic': ('/camera/front/camera_info', 'Calibration of the upper camera.'),
 }

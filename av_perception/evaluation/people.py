@@ -7,6 +7,7 @@ import numpy as np
 
 from av_perception.data import LifeState, SpeakingFrame, TrackEstimate, TrackFrame
 from av_perception.evaluation.overlay import PersonDrawing, draw_overlay
+from av_perception.geometry import RigidTransform
 from av_perception.heads import CameraGeometry
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns
@@ -16,14 +17,19 @@ HEAD_HALF_SIZE_M = (0.09, 0.12)
 NEAREST_DEPTH_M = 0.1
 
 
-def people_to_draw(frame: TrackFrame, speaking: SpeakingFrame, camera: CameraGeometry) -> list[PersonDrawing]:
-    """Everybody who is active: the face's box when seen, else the projected head, or a direction when out of the camera's view."""
+def people_to_draw(frame: TrackFrame, speaking: SpeakingFrame, camera: CameraGeometry,
+                   reference_from_optical: RigidTransform | None = None) -> list[PersonDrawing]:
+    """Everybody who is active: the face's box when seen, else the projected head, or a direction when out of the camera's view.
+
+    reference_from_optical: pose of the camera in the frame of the tracks, None for that of the head profile.
+    """
+    optical_from_reference = (reference_from_optical or camera.base_from_optical).inverse()
     statuses = {s.id: s for s in speaking.statuses}
-    return [_drawing(track, statuses.get(track.id), camera) for track in frame.tracks if track.state == LifeState.ACTIVE]
+    return [_drawing(track, statuses.get(track.id), camera, optical_from_reference) for track in frame.tracks if track.state == LifeState.ACTIVE]
 
 
-def _drawing(track: TrackEstimate, status, camera: CameraGeometry) -> PersonDrawing:
-    position = camera.base_from_optical.inverse().apply(track.mean[:3])
+def _drawing(track: TrackEstimate, status, camera: CameraGeometry, optical_from_reference: RigidTransform) -> PersonDrawing:
+    position = optical_from_reference.apply(track.mean[:3])
     ellipse = direction = None
     if position[2] > NEAREST_DEPTH_M:
         center = camera.project(position)

@@ -150,12 +150,15 @@ class CameraGeometry:
 
 @dataclass(frozen=True)
 class HeadProfile:
-    """Everything the suite needs to know of a head. approximate: some number has no source, see `notes`."""
+    """Everything the suite needs to know of a head. head_joints: joints that turn it, in joint_states; approximate: some number has no source,
+    see `notes`.
+    """
 
     name: str
     microphones: MicrophoneArray | None = None
     camera: CameraGeometry | None = None
     base_frame: str = 'base_link'
+    head_joints: tuple[str, ...] = ()
     approximate: bool = False
     notes: str = ''
 

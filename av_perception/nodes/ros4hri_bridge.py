@@ -19,6 +19,8 @@ from av_perception.ros.image_memory import ImageMemory
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
+from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
+from av_perception.transform_tree import TransformUnavailable
 from av_perception.vision.rectification import rectifiers_of
 
 WATCH_PERIOD_S = 0.5
@@ -30,6 +32,7 @@ class Ros4HriBridgeNode(PerceptionNode):
     NAME = 'ros4hri_bridge'
     PARAMETERS = (
         HEAD,
+        REFERENCE_FRAME,
         Parameter('humans', True, 'Publish persons, faces and voices below /humans (hri_msgs).'),
         Parameter('detections', False, 'Publish vision_msgs/Detection3DArray on detections.'),
         Parameter('people', False, 'Publish people_msgs/People on people.'),
@@ -42,7 +45,7 @@ class Ros4HriBridgeNode(PerceptionNode):
     def configure(self) -> None:
         head = load_head(self.value('head'))
         self._camera = head.camera
-        self._camera_position = head.camera.base_from_optical.translation if head.camera else [0.0, 0.0, 0.0]
+        self._poses = HeadPoses(self, head, self.value('reference_frame'))
         self._humans = Humans()
         self._topics = self._offer('humans', lambda: TopicsOfIds(self))
         self._detections = self._offer('detections', lambda: self._message_output('vision_msgs', 'Detection3DArray', 'detections', detections_message))
@@ -97,7 +100,15 @@ class Ros4HriBridgeNode(PerceptionNode):
         for output in filter(None, (self._detections, self._people)):
             output(frame, frame_id)
         if self._transforms is not None:
-            self._transforms.send(human_transforms(frame, frame_id, self._camera_position))
+            self._send_transforms(frame, frame_id)
+
+    def _send_transforms(self, frame, frame_id: str) -> None:
+        try:
+            poses = self._poses.near(frame.stamp_ns)
+        except TransformUnavailable as missing:
+            return self.diagnostics.count('frames not sent: no transform', str(missing))
+        looked_at = poses.reference_from_optical or poses.reference_from_base
+        self._transforms.send(human_transforms(frame, frame_id, looked_at.translation))
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 
 from av_perception_msgs.msg import AudioFeatures, TrackArray, VisualFeatures
 
@@ -15,14 +16,19 @@ from av_perception.heads import load_head
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
 from av_perception.ros.conversions import audio_features_from_msg, track_frame_to_msg, transform_to_msg, visual_features_from_msg
+from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.settings import TRACKER_PARAMETERS, assembler_config, tracker_config
+from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
+from av_perception.tracking.ego_motion import EgoMotion
 from av_perception.tracking.frame_assembler import FrameAssembler
 from av_perception.tracking.tracker import Tracker
+from av_perception.transform_tree import TransformUnavailable
 
-POLL_PERIOD_S = 0.03   # features drive the tracker; polling only ends the waiting for sound that does not come
+POLL_PERIOD_S = 0.02   # features drive the tracker; polling only ends the waiting for sound or transforms that do not come
+MOTION_WINDOW_S = 0.2
 
 
 class TrackerNode(PerceptionNode):
@@ -33,6 +39,10 @@ class TrackerNode(PerceptionNode):
         HEAD,
         Parameter('acoustic_map', '', 'File of a learnt acoustic map; empty learns one from the geometry of the head (free field).'),
         Parameter('publish_tf', True, 'Publish a frame person_<id> on /tf for every active person.'),
+        REFERENCE_FRAME,
+        Parameter('tf_wait', 0.05, 'With reference_frame: how long an image waits for its transforms, in seconds.', 0.0, 1.0),
+        Parameter('tf_max_age', 0.1, 'With reference_frame: how old transforms may be that stand in for missing ones, in seconds; older ones drop the image.', 0.0, 5.0),
+        MAX_TURN_RATE,
         *TRACKER_PARAMETERS,
     )
 
@@ -40,7 +50,8 @@ class TrackerNode(PerceptionNode):
         head = load_head(self.value('head'))
         self._tracker = Tracker(tracker_config(self.value), head, self._acoustic_map(head))
         self._assembler = FrameAssembler(assembler_config(self.value, head))
-        self._reference_frame = head.base_frame
+        self._poses = HeadPoses(self, head, self.value('reference_frame'), self.value('tf_max_age'))
+        self._motion, self._head_joints = EgoMotion(self.value('max_turn_rate'), MOTION_WINDOW_S), head.head_joints
         self._hears, self._sees = head.can_hear_directions, head.camera is not None
         self._publisher = self.publisher(TrackArray, 'tracks', qos.FEATURES)
         self._transforms = TransformBroadcaster(self) if self.value('publish_tf') else None
@@ -50,7 +61,9 @@ class TrackerNode(PerceptionNode):
             self.subscribe(VisualFeatures, 'visual_features', self._on_visual, qos.FEATURES)
         if self._hears:
             self.subscribe(AudioFeatures, 'audio_features', self._on_audio, qos.FEATURES)
-        self.every(POLL_PERIOD_S, self._step)
+            listen_to_motion(self, self._motion, self._head_joints)
+        self._waiting: deque = deque()   # frames with the time of their arrival, for their transforms
+        self._poll = self.every(POLL_PERIOD_S, self._step)
 
     def _acoustic_map(self, head) -> AcousticMap | None:
         if not head.can_hear_directions:
@@ -68,18 +81,50 @@ class TrackerNode(PerceptionNode):
         self._step()
 
     def _step(self) -> None:
-        for stamp_ns, visual, audio in self._assembler.poll(self._now_ns()):
-            frame = self._tracker.step(stamp_ns, visual, audio)
-            self._publisher.publish(track_frame_to_msg(frame, self._reference_frame))
-            self._send_transforms(frame)
+        now_ns = self._now_ns()
+        self._waiting.extend((now_ns, frame) for frame in self._assembler.poll(now_ns))
+        while self._waiting and self._track(*self._waiting[0]):
+            self._waiting.popleft()
+        self._poll_while(self._assembler.is_waiting or self._waiting)
         self.diagnostics.absorb('pairing', self._assembler.counters)
         self.diagnostics.absorb('tracker', self._tracker.counters)
+
+    def _track(self, arrived_ns: int, features: tuple) -> bool:
+        """One frame of features; False: its transforms may still come."""
+        stamp_ns, visual, audio = features
+        try:
+            poses = self._poses.at(stamp_ns)
+        except TransformUnavailable as late:
+            if late.may_come and self._now_ns() - arrived_ns < 1e9 * self.value('tf_wait'):
+                return False
+            try:
+                poses = self._poses.near(stamp_ns)
+                self.diagnostics.count('transforms older than their image')
+            except TransformUnavailable as missing:
+                self.diagnostics.count('images dropped: no transform', str(missing))
+                return True
+        if self._poses.moves and poses.reference_from_array is not None:
+            self._motion.note_pose(stamp_ns, poses.reference_from_array)
+        if audio is not None and self._motion.drowns(stamp_ns):
+            self.diagnostics.count('sounds left out: the head turns')
+            audio = None
+        frame = self._tracker.step(stamp_ns, visual, audio, poses)
+        self._publisher.publish(track_frame_to_msg(frame, self._poses.frame))
+        self._send_transforms(frame)
+        return True
+
+    def _poll_while(self, waiting: bool) -> None:
+        """Let the timer run only while something waits: every waking costs as much as half a step of the tracker."""
+        if waiting and self._poll.is_canceled():
+            self._poll.reset()
+        elif not waiting and not self._poll.is_canceled():
+            self._poll.cancel()
 
     def _send_transforms(self, frame: TrackFrame) -> None:
         if self._transforms is None:
             return
         people = [t for t in frame.tracks if t.state == LifeState.ACTIVE]
-        self._transforms.send([transform_to_msg(RigidTransform(translation=t.mean[:3]), self._reference_frame, f'person_{t.id}', frame.stamp_ns)
+        self._transforms.send([transform_to_msg(RigidTransform(translation=t.mean[:3]), self._poses.frame, f'person_{t.id}', frame.stamp_ns)
                                for t in people])
 
     def _now_ns(self) -> int:

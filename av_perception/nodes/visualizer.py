@@ -19,6 +19,8 @@ from av_perception.ros.markers import people_markers
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
+from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
+from av_perception.transform_tree import TransformUnavailable
 from av_perception.vision.rectification import rectifiers_of
 
 WATCH_PERIOD_S = 0.5
@@ -30,12 +32,14 @@ class VisualizerNode(PerceptionNode):
     NAME = 'visualizer'
     PARAMETERS = (
         HEAD,
+        REFERENCE_FRAME,
         Parameter('overlay', True, 'Publish the left image with the people drawn on it.'),
         Parameter('reliable_images', True, 'Subscribe to images reliably; false for camera drivers that publish best effort.'),
     )
 
     def configure(self) -> None:
-        self._camera = load_head(self.value('head')).camera
+        head = load_head(self.value('head'))
+        self._camera, self._poses = head.camera, HeadPoses(self, head, self.value('reference_frame'))
         self._markers = self.publisher(MarkerArray, 'markers', qos.FEATURES)
         self._draws = self.value('overlay') and self._camera is not None
         self._overlay = self.publisher(Image, 'overlay/image_raw', qos.IMAGES_OUT) if self._draws else None
@@ -64,10 +68,15 @@ class VisualizerNode(PerceptionNode):
         if not watched and image is None:   # most of the time nobody looks
             return
         frame, speaking = track_frame_from_msg(tracks), speaking_frame_from_msg(statuses)
+        try:
+            poses = self._poses.near(frame.stamp_ns)
+        except TransformUnavailable as missing:
+            return self.diagnostics.count('frames not shown: no transform', str(missing))
         if watched:
-            self._markers.publish(people_markers(frame, speaking, tracks.header.frame_id))
+            ears = poses.reference_from_array or poses.reference_from_base
+            self._markers.publish(people_markers(frame, speaking, tracks.header.frame_id, origin=ears.translation))
         if image is not None:
-            drawn = draw_overlay(image[0], people_to_draw(frame, speaking, self._camera))
+            drawn = draw_overlay(image[0], people_to_draw(frame, speaking, self._camera, poses.reference_from_optical))
             self._overlay.publish(image_to_msg(drawn, frame.stamp_ns, image[1]))
 
 

@@ -122,6 +122,12 @@ def transform_to_msg(parent_from_child: RigidTransform, parent: str, child: str,
     return message
 
 
+def transform_from_msg(message: TransformStamped) -> RigidTransform:
+    """geometry_msgs/TransformStamped -> parent_from_child."""
+    translation, rotation = message.transform.translation, message.transform.rotation
+    return RigidTransform.from_quaternion((translation.x, translation.y, translation.z), (rotation.x, rotation.y, rotation.z, rotation.w))
+
+
 def direction_to_msg(direction: np.ndarray, frame_id: str, stamp_ns: int) -> Vector3Stamped:
     """(3,) unit vector -> geometry_msgs/Vector3Stamped."""
     return Vector3Stamped(header=header(stamp_ns, frame_id), vector=Vector3(**_xyz(direction)))

@@ -34,6 +34,7 @@ ARGUMENTS = {
     'scene': Argument('three_talkers', 'With source simulated: a name of config/scenes or the path of a YAML file.'),
     'seed': Argument(-1, "With source simulated: seed of the scene, -1 for the scene's own."),
     'start_time': Argument(0.0, 'When a recording or scene starts to play, seconds of the ROS clock; 0 starts at once; auto: when all nodes are up.'),
+    'reference_frame': Argument('', "Frame in which people are tracked, by the robot's transforms: odom or map for a robot that moves; empty: the head's base, by its profile."),
     'autostart': Argument(True, 'The nodes configure and activate themselves; false leaves the transitions to a life-cycle manager.'),
 }
 # Arguments that rename topics: `<name>_topic`. Where images are compressed, /compressed is added to the name of the images.
@@ -45,6 +46,7 @@ TOPICS = {
     'driver_audio': Argument('driver_audio', "Sound of the robot's own driver, for audio_bridge."),
     'driver_audio_info': Argument('driver_audio_info', 'AudioInfo beside it.'),
     'imu': Argument('imu', 'Angular velocity of the head: while it turns, its motors drown the sound.'),
+    'joint_states': Argument('joint_states', "The same by the joints that the head profile names."),
 }
 MODES = {
     'full': 'the variational tracker, with all microphones',
@@ -142,12 +144,12 @@ NODES = (
     NodeDescription('stereo_camera', ('head', *_PLAYBACK), 'camera', ('camera', ('ours',)), sensor=True, gives='left/image_raw'),
     NodeDescription('audio_features', ('head',), 'microphones', gives='audio_features', mode='full'),
     NodeDescription('visual_features', ('head',), 'camera', gives='visual_features'),
-    NodeDescription('tracker', ('head',), mode='full'),
+    NodeDescription('tracker', ('head', 'reference_frame'), mode='full'),
     NodeDescription('speaking_status', mode='full'),
     NodeDescription('face_itd_fusion', ('head',), mode='minimal'),
-    NodeDescription('visualizer', ('head',), when=('visualizer', (True,)), niceness=10),
+    NodeDescription('visualizer', ('head', 'reference_frame'), when=('visualizer', (True,)), niceness=10),
     NodeDescription('av_events', ('head',), when=('events', (True,))),
-    NodeDescription('ros4hri_bridge', ('head',), when=('ros4hri', (True,))),
+    NodeDescription('ros4hri_bridge', ('head', 'reference_frame'), when=('ros4hri', (True,))),
     NodeDescription('truth', _PLAYBACK, when=('truth', (True,)), sensor=True),
 )
 

@@ -18,14 +18,14 @@ HEAD_DIAMETER_M = 0.2
 SIGMAS = 2.0
 
 
-def people_markers(frame: TrackFrame, speaking: SpeakingFrame, frame_id: str, word: str = 'person') -> MarkerArray:
-    """Markers of everybody who is alive; sleeping people are pale. word: what the labels call them."""
+def people_markers(frame: TrackFrame, speaking: SpeakingFrame, frame_id: str, word: str = 'person', origin=(0.0, 0.0, 0.0)) -> MarkerArray:
+    """Markers of everybody who is alive; sleeping people are pale. word: what the labels call them; origin: of the rays to who is only heard [m]."""
     statuses = {s.id: s for s in speaking.statuses}
     stamp = header(frame.stamp_ns, frame_id)
-    return MarkerArray(markers=[marker for track in frame.tracks for marker in _markers(track, statuses.get(track.id), stamp, word)])
+    return MarkerArray(markers=[marker for track in frame.tracks for marker in _markers(track, statuses.get(track.id), stamp, word, origin)])
 
 
-def _markers(track: TrackEstimate, status, stamp, word: str) -> list[Marker]:
+def _markers(track: TrackEstimate, status, stamp, word: str, origin) -> list[Marker]:
     red, green, blue = unit(color_of(track.id))
     opacity = 0.3 if track.state == LifeState.SLEEPING else 0.9
     speaks = bool(status and status.speaking)
@@ -47,7 +47,7 @@ def _markers(track: TrackEstimate, status, stamp, word: str) -> list[Marker]:
     if track.heard and not track.seen:
         ray = marker(Marker.ARROW, 'heard')
         ray.pose.position = Point()
-        ray.points = [Point(), _point(track.mean[:3])]
+        ray.points = [_point(origin), _point(track.mean[:3])]
         ray.scale = Vector3(x=0.02, y=0.05, z=0.1)
         markers.append(ray)
     return markers

@@ -84,9 +84,10 @@ class PerceptionNode(LifecycleNode):
 
         self._subscriptions_made.append(self.create_subscription(message_type, topic, receive, qos))
 
-    def every(self, period_s: float, callback) -> None:
+    def every(self, period_s: float, callback):
         """A timer that lives while active."""
         self._timers_made.append(self.create_timer(period_s, callback))
+        return self._timers_made[-1]
 
     # ---- life cycle
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
-
 from av_perception_msgs.msg import AudioChunk
-from sensor_msgs.msg import Imu
 
 from av_perception.audio.time_differences import TimeDifferenceExtractor, TimeDifferences
 from av_perception.clustering.microphone_pair import MicrophonePair
 from av_perception.errors import UserError
 from av_perception.heads import HeadProfile, load_head
 from av_perception.ros import qos
-from av_perception.ros.conversions import audio_chunk_from_msg, ns_from_time, require_channels
+from av_perception.ros.conversions import audio_chunk_from_msg, require_channels
+from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.settings import PAIRING_PARAMETERS, TIME_DIFFERENCE_PARAMETERS, assembler_config, microphone_pair, time_difference_config
+from av_perception.tracking.ego_motion import EgoMotion
 from av_perception.tracking.frame_assembler import FrameAssembler
 
 POLL_PERIOD_S = 0.1   # sound and images drive the node; polling only ends the waiting when both have stopped
@@ -28,7 +27,7 @@ class MicrophonePairNode(PerceptionNode):
     PARAMETERS = (
         HEAD,
         Parameter('chunk_ms', 32.0, 'Expected length of a chunk of sound in milliseconds; sizes the queue.', 1.0, 100.0),
-        Parameter('max_turn_rate', 0.3, "Turn rate on the topic imu, in rad/s, above which the head's own motors drown the sound; 0 listens always.", 0.0, 10.0),
+        MAX_TURN_RATE,
         *TIME_DIFFERENCE_PARAMETERS,
         *PAIRING_PARAMETERS,
     )
@@ -44,12 +43,11 @@ class MicrophonePairNode(PerceptionNode):
         self.pair = MicrophonePair.of_array(head.microphones, self._channels)
         self._extractor, self._sample_rate = self._make_extractor(head.microphones.sample_rate), head.microphones.sample_rate
         self._assembler = FrameAssembler(assembler_config(self.value, head))
-        self._turned_ns, self._window_ns = None, round(1e9 * self.value('window'))
+        self._motion = EgoMotion(self.value('max_turn_rate'), self.value('window'))
 
     def activate(self) -> None:
         self.subscribe(AudioChunk, 'audio', self._on_audio, qos.audio(1e-3 * self.value('chunk_ms')))
-        if self.value('max_turn_rate') > 0:
-            self.subscribe(Imu, 'imu', self._on_imu, qos.MOTION, timeout_s=None)   # not every head has one
+        listen_to_motion(self, self._motion, self.head.head_joints)
         self.every(POLL_PERIOD_S, self._step)
 
     def process(self, stamp_ns: int, visual, sound: TimeDifferences | None) -> None:
@@ -72,22 +70,13 @@ class MicrophonePairNode(PerceptionNode):
         self.diagnostics.absorb('sound', self._extractor.counters)
         self._step()
 
-    def _on_imu(self, message: Imu) -> None:
-        rate = message.angular_velocity
-        if math.hypot(rate.x, rate.y, rate.z) > self.value('max_turn_rate'):
-            self._turned_ns = ns_from_time(message.header.stamp)
-
-    def _is_drowned(self, stamp_ns: int) -> bool:
-        """Whether the head turned within the window of a stamp."""
-        return self._turned_ns is not None and abs(stamp_ns - self._turned_ns) <= self._window_ns
-
     def _make_extractor(self, sample_rate: int) -> TimeDifferenceExtractor:
         array = self.head.microphones
         return TimeDifferenceExtractor(time_difference_config(self.value), self._channels, self.pair.max_itd, len(array.coordinates), sample_rate)
 
     def _step(self) -> None:
         for stamp_ns, visual, sound in self._assembler.poll(self._now_ns()):
-            if sound is not None and self._is_drowned(stamp_ns):
+            if sound is not None and self._motion.drowns(stamp_ns):
                 self.diagnostics.count('sounds left out: the head turns')
                 sound = None
             self.process(stamp_ns, visual, sound)

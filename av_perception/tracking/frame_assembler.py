@@ -101,6 +101,11 @@ class FrameAssembler:
         """The frames that are complete at now_ns, in stamp order."""
         return self._emit_ready(lambda visual, arrived: now_ns - arrived >= self._wait_ns)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an image waits for its sound."""
+        return bool(self._visual)
+
     def flush(self) -> list[Frame]:
         """Everything that is left, at the end of a recording."""
         return self._emit_ready(lambda visual, arrived: True)

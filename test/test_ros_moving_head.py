@@ -1,0 +1,130 @@
+"""The tracker on a head that moves, by transforms over DDS: late ones, missing ones, a clock set back, motors that drown the sound."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+from av_perception_msgs.msg import AudioFeatures, TrackArray, VisualFeatures
+from ros_bench import bench  # noqa: F401  (a fixture)
+from sensor_msgs.msg import JointState
+from tf2_msgs.msg import TFMessage
+from tracking_scenes import HEAD, face_at, image, stamp
+
+from av_perception.data import AudioFeatures as Features
+from av_perception.geometry import RigidTransform
+from av_perception.nodes.tracker import TrackerNode
+from av_perception.ros import transforms
+from av_perception.ros.conversions import audio_features_to_msg, header, transform_to_msg, visual_features_to_msg
+
+PLACE = np.array([2.0, 0.2, 0.1])   # of a person, in odom
+
+
+@pytest.fixture(params=['own', 'tf2_ros'])
+def lookup(request, monkeypatch):
+    """Both ways to look up transforms."""
+    if request.param == 'tf2_ros':
+        if importlib.util.find_spec('tf2_ros') is None:
+            pytest.skip('tf2_ros is not installed: it comes with a ROS distribution')
+    else:
+        monkeypatch.setattr(transforms, 'make_lookup', transforms.OwnLookup)
+
+
+def turned(f):
+    """odom from base: the head turns to and fro on a base that drives."""
+    return RigidTransform.from_xyz_rpy((0.01 * f, 0, 0), (0, 0, 0.3 * np.sin(0.1 * f)))
+
+
+def tf(f, *frames):
+    """The transforms at frame f: odom to base, and the head's own where asked for."""
+    return TFMessage(transforms=[transform_to_msg(turned(f), 'odom', HEAD.base_frame, stamp(f)), *frames])
+
+
+def static():
+    sensors = ((HEAD.camera.base_from_optical, HEAD.camera.frame), (HEAD.microphones.base_from_array, HEAD.microphones.frame))
+    return TFMessage(transforms=[transform_to_msg(pose, HEAD.base_frame, frame, 0) for pose, frame in sensors])
+
+
+def seen(f):
+    """The person's face from where the head is at frame f."""
+    face = face_at(turned(f).inverse().apply(PLACE), np.random.default_rng(f))
+    return visual_features_to_msg(image(f, face), HEAD.camera.frame)
+
+
+def start(bench, **parameters):   # noqa: F811
+    one = bench(TrackerNode, {'visual_features': VisualFeatures, 'audio_features': AudioFeatures, '/tf': TFMessage}, ('tracks', TrackArray),
+                **{'head': 'simulated', 'reference_frame': 'odom', 'audio_wait': 0.0, **parameters})
+    latched = one.client.create_publisher(TFMessage, '/tf_static', transforms.QoSProfile(depth=1, durability=transforms.DurabilityPolicy.TRANSIENT_LOCAL))
+    latched.publish(static())
+    one.until(lambda: False, 0.3)
+    return one
+
+
+def test_a_person_stands_still_in_odom_while_head_and_base_move(lookup, bench):   # noqa: F811
+    one = start(bench)
+    for f in range(40):
+        one.send('/tf', tf(f))
+        one.send('visual_features', seen(f))
+    assert one.until(lambda: len(one.heard) == 40)
+    last = one.heard[-1]
+    assert last.header.frame_id == 'odom' and len(last.tracks) == 1 and last.tracks[0].id == 1
+    position, velocity = last.tracks[0].position, last.tracks[0].velocity
+    assert np.linalg.norm([position.x - PLACE[0], position.y - PLACE[1], position.z - PLACE[2]]) < 0.05
+    assert np.linalg.norm([velocity.x, velocity.y, velocity.z]) < 0.3
+
+
+def test_an_image_waits_for_its_transforms_and_keeps_its_place(lookup, bench):   # noqa: F811
+    one = start(bench, tf_wait=1.0)
+    one.send('/tf', tf(0))
+    one.send('visual_features', seen(0), seen(1), seen(2))
+    assert one.until(lambda: len(one.heard) == 1) and not one.until(lambda: len(one.heard) > 1, 0.3)
+    one.send('/tf', tf(2))
+    assert one.until(lambda: len(one.heard) == 3)
+    stamps = [m.header.stamp for m in one.heard]
+    assert stamps == [header(stamp(f), '').stamp for f in range(3)] and not one.counted('transform')
+
+
+def test_transforms_that_are_a_little_old_stand_in_and_missing_ones_drop_the_image(lookup, bench, capfd):   # noqa: F811
+    one = start(bench, tf_wait=0.05, tf_max_age=0.1)
+    one.send('/tf', tf(0))
+    one.send('visual_features', seen(0), seen(1))   # 40 ms after the last transform
+    assert one.until(lambda: len(one.heard) == 2) and one.counted('transforms older than their image') == 1
+    one.send('visual_features', seen(10))
+    assert one.until(lambda: one.counted('images dropped: no transform') == 1) and len(one.heard) == 2
+    assert 'images dropped: no transform' in capfd.readouterr().err
+
+
+def test_a_frame_that_nobody_publishes_is_named(bench, monkeypatch, capfd):   # noqa: F811
+    monkeypatch.setattr(transforms, 'make_lookup', transforms.OwnLookup)
+    one = start(bench, reference_frame='map', tf_wait=0.0)
+    one.send('/tf', tf(0))
+    one.send('visual_features', seen(0))
+    assert one.until(lambda: one.counted('images dropped: no transform') == 1)
+    assert "nobody publishes the frame 'map' on /tf" in capfd.readouterr().err
+
+
+def test_a_clock_set_back_starts_anew(lookup, bench):   # noqa: F811
+    one = start(bench)
+    for f in (*range(100, 105), *range(5)):
+        one.send('/tf', tf(f))
+        one.send('visual_features', seen(f))
+    assert one.until(lambda: len(one.heard) == 10) and one.counted('tracker: resets') == 1
+
+
+def test_sound_is_left_out_while_the_head_turns(bench):   # noqa: F811
+    """By the joints of NAO's neck."""
+    one = bench(TrackerNode, {'visual_features': VisualFeatures, 'audio_features': AudioFeatures, 'joint_states': JointState}, ('tracks', TrackArray), head='nao')
+    joints = lambda ms, angle: JointState(header=header(ms * 10**6, ''), name=['LElbow', 'HeadYaw'], position=[9.0 * ms, angle])   # noqa: E731
+    subbands, components = 16, 48
+    sound = lambda ms: audio_features_to_msg(Features(ms * 10**6, 0.9, np.ones((subbands, components)), np.ones((subbands, components), bool), np.ones(subbands),   # noqa: E731
+                                                      np.ones(subbands, bool)), 'Head')
+    voices = []
+    for ms, angle in ((5000, 0.0), (5100, 0.1), (6000, 0.1), (6100, 0.1)):
+        one.send('joint_states', joints(ms, angle))
+        before = one.counted('sounds left out')
+        one.send('audio_features', sound(ms + 50))
+        one.send('visual_features', visual_features_to_msg(image(0).__class__((ms + 50) * 10**6, ()), HEAD.camera.frame))
+        one.until(lambda: False, 0.15)
+        voices.append(one.counted('sounds left out') - before)
+    assert voices == [0, 1, 0, 0]

@@ -17,7 +17,8 @@ _NANO, _ID_LENGTH = 1e-9, 5
 class HumansConfig:
     """face_gap_s, voice_gap_s: a face unseen, a voice silent for longer is gone, and the next one has another id; seen_before_confidence:
     location confidence right after a person was last seen; location_scale_m: standard deviation at which it has halved; voice_memory: share that
-    the earlier frames keep in the confidence of a voice; match_step: a match is told again when its confidence has changed by this much;
+    the earlier frames keep in the confidence of a voice; match_step, match_period_s: a match is told again when its confidence has changed by
+    this much, and after this time anyway, for who did not know its parts yet;
     reset_after_s: a stamp that jumps back by more starts anew (a looped bag).
     """
 
@@ -27,10 +28,11 @@ class HumansConfig:
     location_scale_m: float = 0.5
     voice_memory: float = 0.9
     match_step: float = 0.1
+    match_period_s: float = 1.0
     reset_after_s: float = 1.0
 
     def __post_init__(self):
-        if min(self.face_gap_s, self.voice_gap_s, self.location_scale_m, self.match_step) <= 0 or self.reset_after_s < 0:
+        if min(self.face_gap_s, self.voice_gap_s, self.location_scale_m, self.match_step, self.match_period_s) <= 0 or self.reset_after_s < 0:
             raise ValueError('gaps, location_scale_m and match_step must be positive, reset_after_s not negative')
         if not (0 < self.seen_before_confidence < 1 and 0 <= self.voice_memory < 1):
             raise ValueError('seen_before_confidence must lie between 0 and 1, voice_memory in 0..1')
@@ -85,7 +87,7 @@ class HumansFrame:
 
 @dataclass
 class _Memory:
-    """What is remembered of one track between frames. told: part -> (kind, confidence last told)."""
+    """What is remembered of one track between frames. told: part -> (kind, confidence last told, when)."""
 
     person: str
     face: str = ''
@@ -93,7 +95,9 @@ class _Memory:
     face_ns: int = 0
     voice_ns: int = 0
     voice_confidence: float = 0.0
-    told: dict[str, tuple[str, float]] = field(default_factory=dict)
+    last_seen_ns: int = 0
+    last_heard_ns: int = 0
+    told: dict[str, tuple[str, float, int]] = field(default_factory=dict)
 
 
 class Humans:
@@ -115,18 +119,25 @@ class Humans:
         matches = self._forget_all() if (self._last_ns - frame.stamp_ns) * _NANO > self._config.reset_after_s else []
         self._last_ns = frame.stamp_ns
         statuses = {s.id: s for s in speaking.statuses}
-        alive = [t for t in frame.tracks if t.state != LifeState.TENTATIVE or t.id in self._memories]
-        for track_id in self._memories.keys() - {t.id for t in alive}:
+        alive = [t for t in frame.tracks if t.state != LifeState.TENTATIVE]
+        ended = self._memories.keys() - {t.id for t in alive} | {t.id for t in alive if self._is_somebody_else(t)}
+        for track_id in ended:
             matches += self._forget(track_id)
         people = [self._human(track, statuses.get(track.id), frame) for track in alive]
         for human in people:
-            matches += self._changed_matches(human)
+            matches += self._changed_matches(human, frame.stamp_ns)
         return HumansFrame(frame.stamp_ns, tuple(people), tuple(matches))
+
+    def _is_somebody_else(self, track: TrackEstimate) -> bool:
+        """A tracker that was started again counts from 1: nobody is seen or heard for the last time earlier than before."""
+        memory = self._memories.get(track.id)
+        return memory is not None and (track.last_seen_ns < memory.last_seen_ns or track.last_heard_ns < memory.last_heard_ns)
 
     def _human(self, track: TrackEstimate, status, frame: TrackFrame) -> Human:
         if track.id not in self._memories:
             self._memories[track.id] = _Memory(self._new_id())
         memory = self._memories[track.id]
+        memory.last_seen_ns, memory.last_heard_ns = track.last_seen_ns, track.last_heard_ns
         speaks = bool(status and status.speaking)
         if track.box is not None:
             memory.face, memory.face_ns = memory.face or self._new_id(), frame.stamp_ns
@@ -151,15 +162,16 @@ class Humans:
         variance, scale = float(np.trace(track.covariance[:3, :3])) / 3, self._config.location_scale_m ** 2
         return self._config.seen_before_confidence * scale / (scale + variance)
 
-    def _changed_matches(self, human: Human) -> list[Match]:
+    def _changed_matches(self, human: Human, stamp_ns: int) -> list[Match]:
         told, matches = self._memories[human.track.id].told, []
         parts = {part: (kind, confidence) for kind, part, confidence in (
             ('face', human.face, human.face_confidence), ('voice', human.voice, human.voice_confidence)) if part}
         for part in told.keys() - parts.keys():
             matches.append(Match(told.pop(part)[0], part, human.person, 0.0))
         for part, (kind, confidence) in parts.items():
-            if part not in told or abs(told[part][1] - confidence) >= self._config.match_step:
-                told[part] = kind, confidence
+            _, known, told_ns = told.get(part, (kind, float('inf'), 0))
+            if abs(known - confidence) >= self._config.match_step or (stamp_ns - told_ns) * _NANO >= self._config.match_period_s:
+                told[part] = kind, confidence, stamp_ns
                 matches.append(Match(kind, part, human.person, max(confidence, 1e-3)))   # 0 would say: not this person's
         return matches
 
@@ -168,7 +180,7 @@ class Humans:
 
     def _forget(self, track_id: int) -> list[Match]:
         memory = self._memories.pop(track_id)
-        return [Match(kind, part, memory.person, 0.0) for part, (kind, _) in memory.told.items()]
+        return [Match(kind, part, memory.person, 0.0) for part, (kind, *_) in memory.told.items()]
 
     def _new_id(self) -> str:
         while (made := ''.join(self._random.choices(string.ascii_lowercase, k=_ID_LENGTH))) in self._used:

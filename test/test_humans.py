@@ -77,8 +77,10 @@ def test_matches_carry_the_posterior_and_end_with_zero():
     assert humans.step(*frames(40, person(1, speaks=True, share=0.7, visibility=0.93))).matches == (), 'not changed enough'
     changed = humans.step(*frames(80, person(1, speaks=True, share=0.7, visibility=0.6))).matches
     assert [(m.kind, m.confidence) for m in changed] == [('face', 0.6)]
-    gone = humans.step(*frames(1000, person(1, seen=False))).matches
+    gone = humans.step(*frames(700, person(1, seen=False))).matches
     assert [(m.kind, m.part, m.confidence) for m in gone] == [('face', human.face, 0.0)]
+    repeated = humans.step(*frames(1020, person(1, seen=False))).matches
+    assert [(m.kind, m.part) for m in repeated] == [('voice', human.voice)], 'once a second, for who came late'
     ended = humans.step(*frames(1040)).matches
     assert [(m.kind, m.part, m.confidence) for m in ended] == [('voice', human.voice, 0.0)]
 
@@ -97,6 +99,17 @@ def test_a_restarted_tracker_does_not_give_old_names_to_new_people():
     restarted = humans.step(*frames(0, person(1, speaks=True)))
     assert restarted.people[0].person != before.person
     assert {(m.part, m.confidence) for m in restarted.matches if m.confidence == 0} == {(before.face, 0.0), (before.voice, 0.0)}
+
+
+def test_a_tracker_that_died_and_came_back_brings_new_people():
+    """Its stamps go on, its ids start at 1 again: a stranger confirmed under a known number is not that person."""
+    humans = Humans()
+    before = one(humans, 0, person(1, last_seen=5_000))
+    assert one(humans, 40, person(1, seen=False, last_seen=5_000)).person == before.person
+    assert one(humans, 80, person(1, last_seen=4_000)).person != before.person
+    known = one(humans, 120, person(1, last_seen=6_000)).person
+    assert humans.step(*frames(160, person(1, state=LifeState.TENTATIVE, last_seen=7_000))).people == ()
+    assert one(humans, 200, person(1, last_seen=8_000)).person != known
 
 
 @pytest.mark.parametrize('changes', [{'face_gap_s': 0.0}, {'seen_before_confidence': 1.0}, {'voice_memory': 1.0}, {'reset_after_s': -1.0}])

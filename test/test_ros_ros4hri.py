@@ -191,6 +191,18 @@ def test_detections_and_people_behind_their_switches(robot):
     assert one.client.count_publishers('/humans/persons/tracked') == 0
 
 
+def test_a_person_manager_makes_persons_of_our_parts(robot):
+    from hri_msgs.msg import IdsList, IdsMatch
+    one = robot(persons=False)
+    one.listen(IdsList, '/humans/faces/tracked')
+    one.listen(IdsMatch, '/humans/candidate_matches', 100)
+    one.listen(TFMessage, '/tf', 100)
+    one.tell(0, person(1))
+    face, = one.latest('/humans/faces/tracked').ids
+    assert one.latest('/humans/candidate_matches').id1 == face and one.client.count_publishers('/humans/persons/tracked') == 0
+    assert [t.child_frame_id for t in one.latest('/tf').transforms] == [f'face_{face}']
+
+
 def run_bridge(*parameters):
     command = [sys.executable, '-m', 'av_perception.nodes.ros4hri_bridge', '--ros-args', *(w for p in parameters for w in ('-p', p))]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)

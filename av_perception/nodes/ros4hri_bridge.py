@@ -34,6 +34,7 @@ class Ros4HriBridgeNode(PerceptionNode):
         HEAD,
         REFERENCE_FRAME,
         Parameter('humans', True, 'Publish persons, faces and voices below /humans (hri_msgs).'),
+        Parameter('persons', True, 'Publish persons too; false where hri_person_manager makes persons of our faces, voices and matches.'),
         Parameter('detections', False, 'Publish vision_msgs/Detection3DArray on detections.'),
         Parameter('people', False, 'Publish people_msgs/People on people.'),
         Parameter('publish_tf', True, 'Publish frames person_<id>, face_<id> and voice_<id> on /tf.'),
@@ -108,7 +109,7 @@ class Ros4HriBridgeNode(PerceptionNode):
         except TransformUnavailable as missing:
             return self.diagnostics.count('frames not sent: no transform', str(missing))
         looked_at = poses.reference_from_optical or poses.reference_from_base
-        self._transforms.send(human_transforms(frame, frame_id, looked_at.translation))
+        self._transforms.send(human_transforms(frame, frame_id, looked_at.translation, self.value('persons')))
 
 
 def main() -> None:

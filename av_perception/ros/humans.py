@@ -35,7 +35,8 @@ class TopicsOfIds:
     def __init__(self, node):
         """Raises UserError without hri_msgs."""
         self._node, self._messages = node, optional_messages('hri_msgs')
-        lists = ('persons/tracked', 'persons/known', 'faces/tracked', 'voices/tracked')
+        self._persons = node.value('persons')
+        lists = (*(('persons/tracked', 'persons/known') if self._persons else ()), 'faces/tracked', 'voices/tracked')
         self._lists = {name: node.publisher(self._messages.IdsList, f'/humans/{name}', qos.LATCHED) for name in lists}
         self._matches = node.publisher(self._messages.IdsMatch, '/humans/candidate_matches', QoSProfile(depth=100))
         self._publishers: dict[str, dict] = {}   # prefix of an id -> topic -> publisher
@@ -51,7 +52,8 @@ class TopicsOfIds:
         self._tell_lists(frame)
         living = set()
         for human in people:
-            living |= {self._person(human)}
+            if self._persons:
+                living |= {self._person(human)}
             if human.face and camera is not None:
                 living |= {self._face(human, frame.stamp_ns, camera, image)}
             if human.voice:
@@ -133,7 +135,7 @@ def cropped_face(image: np.ndarray, box: np.ndarray, size: tuple[int, int]) -> n
     return result
 
 
-def human_transforms(frame: HumansFrame, frame_id: str, camera_position: np.ndarray) -> list:
+def human_transforms(frame: HumansFrame, frame_id: str, camera_position: np.ndarray, persons: bool = True) -> list:
     """Frames face_<id>, voice_<id> and, of who has a place, person_<id>, which coincides with the face. camera_position: (3,) [m] in `frame_id`.
 
     REP-155: x out of the face, z up, origin between the eyes. We do not know where a head looks: the face is taken to look at the camera, and no
@@ -142,7 +144,7 @@ def human_transforms(frame: HumansFrame, frame_id: str, camera_position: np.ndar
     transforms = []
     for human in frame.people:
         pose = _face_pose(human.track.mean[:3], camera_position)
-        names = [f'person_{human.person}'] * human.located + [f'face_{human.face}'] * bool(human.face) + [f'voice_{human.voice}'] * bool(human.voice)
+        names = [f'person_{human.person}'] * (human.located and persons) + [f'face_{human.face}'] * bool(human.face) + [f'voice_{human.voice}'] * bool(human.voice)
         transforms += [transform_to_msg(pose, frame_id, name, frame.stamp_ns) for name in names]
     return transforms
 

@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3.13 python3; 
 MESSAGES := $(wildcard av_perception_msgs/msg/*.msg tools/tf2_msgs/msg/*.msg) av_perception_msgs/package.xml tools/rosidl_wheel.py
 DEMO_ARGUMENTS ?=
 
-.PHONY: demo test clean help
+.PHONY: demo test parameters clean help
 help:                       ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
 
@@ -16,6 +16,9 @@ demo: $(VENV)/.installed    ## three talkers in a simulated room, all nodes, 30 
 
 test: $(VENV)/.colcon       ## all tests
 	$(BIN)/python -m pytest $(TEST_ARGUMENTS)
+
+parameters: $(VENV)/.installed   ## writes docs/parameters.md anew
+	$(BIN)/python tools/parameter_table.py
 
 clean:                      ## removes the environment and what was built
 	rm -rf $(VENV) build install log demo_output av_perception_msgs/build tools/tf2_msgs/build *.egg-info

@@ -123,6 +123,25 @@ def test_parameters_are_validated_on_change(spin):
     assert not toy.set_parameters([RosParameter('volume', value=30)])[0].successful
 
 
+def test_thresholds_of_speaking_are_tuned_live_and_only_together(spin):
+    from av_perception.nodes.speaking_status import SpeakingStatusNode
+    make, _ = spin
+    node = make(SpeakingStatusNode)
+    assert node.start()
+    refused = node.set_parameters_atomically([RosParameter('off_threshold', value=0.9)])
+    assert not refused.successful and 'do not fit together' in refused.reason and node.value('off_threshold') == 0.4
+    assert node.set_parameters_atomically([RosParameter('off_threshold', value=0.8), RosParameter('on_threshold', value=0.9)]).successful
+    assert (node._filter.config.on, node._filter.config.off) == (0.9, 0.8)
+
+
+def test_the_table_of_parameters_is_up_to_date():
+    from pathlib import Path
+    root = Path(__file__).resolve().parent.parent
+    sys.path.insert(0, str(root / 'tools'))
+    from parameter_table import table
+    assert (root / 'docs' / 'parameters.md').read_text(encoding='utf-8') == table(), 'make parameters'
+
+
 def test_every_parameter_of_every_node_is_described():
     from importlib import import_module
 

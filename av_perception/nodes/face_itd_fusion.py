@@ -47,6 +47,11 @@ class FaceItdFusionNode(MicrophonePairNode):
         self._unseen = self.publisher(Vector3Stamped, 'unseen_sound', qos.FEATURES)
         self._transforms = TransformBroadcaster(self) if self.value('publish_tf') else None
 
+    def tune(self, value) -> None:
+        config = speaking_config(value)
+        if hasattr(self, '_speaking'):
+            self._speaking.config = config
+
     def activate(self) -> None:
         self.subscribe(VisualFeatures, 'visual_features', lambda message: self.see(visual_features_from_msg(message)), qos.FEATURES)
         super().activate()

@@ -23,6 +23,11 @@ class SpeakingStatusNode(PerceptionNode):
         self._filter = SpeakingFilter(speaking_config(self.value))
         self._publisher = self.publisher(SpeakingStatusArray, 'speaking_status', qos.FEATURES)
 
+    def tune(self, value) -> None:
+        config = speaking_config(value)
+        if hasattr(self, '_filter'):
+            self._filter.config = config
+
     def activate(self) -> None:
         self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
 

@@ -55,6 +55,9 @@ class PerceptionNode(LifecycleNode):
     def deactivate(self) -> None:
         """Stop threads and close devices; subscriptions, timers and publishers are taken down by the base."""
 
+    def tune(self, value) -> None:
+        """Take over live parameters; value(name) reads them as they are to be. Raises UserError when they do not fit together: they are refused."""
+
     def value(self, name: str):
         """The value of a parameter."""
         return self.get_parameter(name).value

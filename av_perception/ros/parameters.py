@@ -37,7 +37,7 @@ PUBLISH_TF = Parameter('publish_tf', True, "Publish the sensor's pose of the hea
 
 
 def declare(node, parameters: tuple[Parameter, ...]) -> None:
-    """Declare all parameters on a node and watch changes. Raises UserError for a value out of type, range or choice."""
+    """Declare all parameters on a node, and watch changes: what fits is handed to the node's `tune`. Raises UserError for a value out of type, range or choice."""
     for parameter in parameters:
         try:
             node.declare_parameter(parameter.name, parameter.default, parameter.descriptor())
@@ -57,6 +57,11 @@ def declare(node, parameters: tuple[Parameter, ...]) -> None:
                 return SetParametersResult(successful=False, reason=f'{change.name} must be one of {", ".join(parameter.choices)}')
             if not parameter.live and node.is_active:
                 return SetParametersResult(successful=False, reason=f'{change.name} takes effect at configure: deactivate and clean up the node first')
+        proposed = {change.name: change.value for change in changes}
+        try:
+            node.tune(lambda name: proposed[name] if name in proposed else node.value(name))
+        except UserError as error:
+            return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
     node.add_on_set_parameters_callback(validate)

@@ -22,10 +22,10 @@ _SPEAKING, _TRACKER, _ASSEMBLER, _VISION = SpeakingConfig(), TrackerConfig(), Fr
 _DIFFERENCES, _FUSION, _EVENTS = TimeDifferenceConfig(), FusionConfig(), EventDetectorConfig()
 
 SPEAKING_PARAMETERS = (
-    Parameter('on_threshold', _SPEAKING.on, 'Probability above which a person counts as speaking.', 0.0, 1.0),
-    Parameter('off_threshold', _SPEAKING.off, 'Probability below which a person counts as silent; not above on_threshold.', 0.0, 1.0),
-    Parameter('on_delay', _SPEAKING.on_delay_s, 'How long on_threshold must stay exceeded, in seconds: drops short bursts.', 0.0, 2.0),
-    Parameter('off_delay', _SPEAKING.off_delay_s, 'How long the probability must stay below off_threshold, in seconds: bridges short pauses.', 0.0, 2.0),
+    Parameter('on_threshold', _SPEAKING.on, 'Probability above which a person counts as speaking.', 0.0, 1.0, live=True),
+    Parameter('off_threshold', _SPEAKING.off, 'Probability below which a person counts as silent; not above on_threshold.', 0.0, 1.0, live=True),
+    Parameter('on_delay', _SPEAKING.on_delay_s, 'How long on_threshold must stay exceeded, in seconds: drops short bursts.', 0.0, 2.0, live=True),
+    Parameter('off_delay', _SPEAKING.off_delay_s, 'How long the probability must stay below off_threshold, in seconds: bridges short pauses.', 0.0, 2.0, live=True),
 )
 PAIRING_PARAMETERS = (
     Parameter('audio_wait', _ASSEMBLER.audio_wait_s, 'How long an image waits for its sound, in seconds.', 0.0, 1.0),

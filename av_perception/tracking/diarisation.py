@@ -59,10 +59,11 @@ class SpeakingFilter:
     based on spatiotemporal Bayesian fusion", IEEE TPAMI 40(5), 2018; people are independent, so the joint MAP over {0,1}^N factorises).
 
     `prior = p11 P + p01 (1 - P)`, `logit P <- logit(prior) + lr`, `lr = log Beta(a; speaking) - log Beta(a; silent)` of the audio share a.
+    `config` may be replaced at any time.
     """
 
     def __init__(self, config: SpeakingConfig = SpeakingConfig()):
-        self._config = config
+        self.config = config
         self._voices: dict[int, _Voice] = {}
         self._stamp_ns: int | None = None
 
@@ -83,7 +84,7 @@ class SpeakingFilter:
 
     def evidence(self, share: float, voice_active: bool) -> float:
         """Log likelihood ratio lr of one frame's audio share in [0, 1]."""
-        config = self._config
+        config = self.config
         if not voice_active:
             return config.silence_evidence
         share = min(max(share, 1e-3), 1 - 1e-3)
@@ -91,13 +92,13 @@ class SpeakingFilter:
         return float(np.clip(ratio, -config.evidence_limit, config.evidence_limit))
 
     def _stationary(self) -> float:
-        start, stop = 1 - self._config.stay_silent, 1 - self._config.stay_speaking
+        start, stop = 1 - self.config.stay_silent, 1 - self.config.stay_speaking
         return start / (start + stop)
 
     def _update(self, voice: _Voice, evidence: float, dt_s: float, stamp_ns: int):
         # A two-state chain forgets geometrically towards its stationary probability, whatever the step.
         rest = self._stationary()
-        memory = (self._config.stay_speaking + self._config.stay_silent - 1) ** (dt_s / _NOMINAL_STEP_S)
+        memory = (self.config.stay_speaking + self.config.stay_silent - 1) ** (dt_s / _NOMINAL_STEP_S)
         prior = rest + (voice.probability - rest) * memory
         odds = prior / (1 - prior) * np.exp(evidence)
         voice.probability = float(odds / (1 + odds))
@@ -105,7 +106,7 @@ class SpeakingFilter:
 
     def _decide(self, voice: _Voice, stamp_ns: int):
         """Hysteresis: the decision changes once the threshold has been crossed for the delay; `since` is then the crossing."""
-        config = self._config
+        config = self.config
         crossed = voice.probability < config.off if voice.speaking else voice.probability > config.on
         if not crossed:
             voice.crossed_ns = None

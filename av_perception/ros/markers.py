@@ -1,4 +1,4 @@
-"""People as rviz markers: a sphere where the head is, an ellipsoid of what is not known, a label, a line from the robot when only heard."""
+"""People as rviz markers: a sphere where the head is, an ellipsoid of what is not known, a label, a halo while speaking, a ray when only heard."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ from av_perception.ros.conversions import header
 LIFETIME = Duration(sec=0, nanosec=400_000_000)   # whoever is no longer published disappears by himself
 HEAD_DIAMETER_M = 0.2
 SIGMAS = 2.0
+HALO_RADIUS_M = 0.22
+_CIRCLE = np.linspace(0.0, 2 * np.pi, 33)
+_HALO = HALO_RADIUS_M * np.stack([np.cos(_CIRCLE), np.sin(_CIRCLE), np.zeros(33)], axis=1)
+NAMESPACES = ('head', 'covariance', 'label', 'speaking', 'heard')
 
 
 def people_markers(frame: TrackFrame, speaking: SpeakingFrame, frame_id: str, word: str = 'person', origin=(0.0, 0.0, 0.0)) -> MarkerArray:
@@ -44,6 +48,11 @@ def _markers(track: TrackEstimate, status, stamp, word: str, origin) -> list[Mar
     label.pose.position.z += 0.25
     label.scale.z = 0.12
     markers = [head, _ellipsoid(marker(Marker.SPHERE, 'covariance', 0.25), track.covariance[:3, :3]), label]
+    if speaks:
+        halo = marker(Marker.LINE_STRIP, 'speaking', 1.0)
+        halo.points = [_point(row) for row in _HALO]
+        halo.scale.x = 0.03
+        markers.append(halo)
     if track.heard and not track.seen:
         ray = marker(Marker.ARROW, 'heard')
         ray.pose.position = Point()

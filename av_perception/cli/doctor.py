@@ -1,8 +1,8 @@
-"""Check what the suite needs on this machine and, with --graph, what a running graph says of itself.
+"""Check what the suite needs on this machine or, with --graph, what goes on in a running graph.
 
   av-perception doctor                 packages, messages, sound card, cameras, models
   av-perception doctor --head respeaker_usb4   does the sound card have the channels of this head?
-  av-perception doctor --graph         listen to /diagnostics for three seconds
+  av-perception doctor --graph         look at a running graph: nodes, inputs, rates, clocks; --namespace av
   av-perception doctor --head nao --azimuth 45                   record a clap or a voice from there: are the channels in order?
   av-perception doctor --head nao --sound clap.wav --azimuth 45 --sound voice.wav --azimuth -100    the same from files
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--azimuth', type=float, action='append', default=[], metavar='DEG',
                         help='where it comes from, in the base frame, to the left of straight ahead; without --sound it is recorded now')
     parser.add_argument('--elevation', type=float, default=0.0, metavar='DEG', help='how high it comes from (default 0)')
-    parser.add_argument('--graph', action='store_true', help='listen to a running graph')
+    parser.add_argument('--graph', action='store_true', help='look at a running graph instead: nodes, inputs, rates, clocks')
+    parser.add_argument('--namespace', default='', help='with --graph: the namespace of the nodes')
     parser.add_argument('--json', type=Path, help='write the findings to this file')
 
 
@@ -50,13 +50,14 @@ def run(options: argparse.Namespace) -> int:
     from rich.markup import escape
     from rich.table import Table
     check_writable(options.json)
-    if options.sound or options.azimuth:
+    if options.graph:
+        from av_perception.cli.graph_check import check_graph
+        findings = check_graph(options.namespace)
+    elif options.sound or options.azimuth:
         from av_perception.cli.sound_check import check_sounds
         findings = check_sounds(options.head, options.sound, options.azimuth, options.elevation)
     else:
         findings = [*check_packages(), *check_ros(), *check_models(), *check_sensors(options.head)]
-    if options.graph:
-        findings += check_graph()
     table = Table('', 'what', 'finding')
     marks = {True: '[green]well[/]', False: '[red]broken[/]', None: '[yellow]absent[/]'}
     for finding in findings:
@@ -130,15 +131,3 @@ def check_sensors(head_name: str) -> list[Finding]:
         except UserError as error:
             findings.append(Finding('cameras', False if head_name else None, str(error)))
     return findings
-
-
-def check_graph(listen_s: float = 3.0) -> list[Finding]:
-    """What the nodes of a running graph publish on /diagnostics."""
-    from av_perception.ros.observer import GraphObserver
-    with GraphObserver() as observer:
-        time.sleep(listen_s)
-        said = dict(observer.diagnostics)
-    if not said:
-        return [Finding('graph', False, 'nobody publishes on /diagnostics: is the suite running, with the same ROS_DOMAIN_ID?')]
-    return [Finding(name, values['message'] == 'running', '; '.join(f'{k}: {v}' if k != 'message' else v for k, v in values.items()))
-            for name, values in sorted(said.items())]

@@ -11,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from av_perception.data import SpeakingFrame, TrackFrame
@@ -26,7 +26,7 @@ class GraphObserver:
     """Spins in a thread of its own. Use as a context manager.
 
     tracks and speaking: frames by stamp_ns; latency_ns: per stamp, from the image's stamp to the arrival of its speaking status;
-    truth_stamps; diagnostics: last counters and message per node.
+    truth_stamps; diagnostics: last counters and message per node; levels: their levels (diagnostic_msgs/DiagnosticStatus).
     """
 
     def __init__(self, namespace: str = '', domain_id: int | None = None):
@@ -39,6 +39,7 @@ class GraphObserver:
         self.latency_ns: dict[int, int] = {}
         self.truth_stamps: list[int] = []
         self.diagnostics: dict[str, dict[str, str]] = {}
+        self.levels: dict[str, bytes] = {}
         self._subscribe()
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
@@ -61,6 +62,16 @@ class GraphObserver:
         client = self.node.create_client(GetState, f'{name}/get_state')
         try:
             return self._call(client, GetState.Request(), 1.0).current_state.id
+        except TimeoutError:
+            return None
+        finally:
+            self.node.destroy_client(client)
+
+    def uses_sim_time(self, name: str) -> bool | None:
+        """Whether a node takes its time from /clock, None while it does not answer."""
+        client = self.node.create_client(GetParameters, f'{name}/get_parameters')
+        try:
+            return self._call(client, GetParameters.Request(names=['use_sim_time']), 1.0).values[0].bool_value
         except TimeoutError:
             return None
         finally:
@@ -122,7 +133,9 @@ class GraphObserver:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            self.diagnostics[status.name.rsplit('/', 1)[-1]] = {'message': status.message, **{v.key: v.value for v in status.values}}
+            name = status.name.rsplit('/', 1)[-1]
+            self.levels[name] = status.level
+            self.diagnostics[name] = {'message': status.message, **{v.key: v.value for v in status.values}}
 
     def _call_or_fail(self, name: str, client, request):
         try:

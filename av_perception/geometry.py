@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+UNIT_TOLERANCE = 0.01   # of the squared length of a quaternion, as tf2 allows
 # Rotation that takes optical coordinates (x right, y down, z forward) to body coordinates (x forward, y left, z up).
 BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
@@ -28,8 +30,15 @@ class RigidTransform:
 
     @classmethod
     def from_quaternion(cls, xyz, quaternion_xyzw) -> RigidTransform:
-        """Translation [m] and unit quaternion (x, y, z, w), as in geometry_msgs/Transform."""
-        return cls(Rotation.from_quat(quaternion_xyzw).as_matrix(), np.asarray(xyz, float))
+        """Translation [m] and unit quaternion (x, y, z, w), as in geometry_msgs/Transform. Raises ValueError for what is no rotation or not finite."""
+        x, y, z, w = (float(q) for q in quaternion_xyzw)
+        square = x * x + y * y + z * z + w * w
+        if not (abs(square - 1) < UNIT_TOLERANCE and all(math.isfinite(t) for t in xyz)):
+            raise ValueError(f'the quaternion ({x:.3g}, {y:.3g}, {z:.3g}, {w:.3g}) has not length 1, or the translation is not finite')
+        s = 2 / square
+        return cls(np.array([[1 - s * (y * y + z * z), s * (x * y - z * w), s * (x * z + y * w)],
+                             [s * (x * y + z * w), 1 - s * (x * x + z * z), s * (y * z - x * w)],
+                             [s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)]]), np.array(xyz, float))
 
     @property
     def quaternion_xyzw(self) -> np.ndarray:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import math
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from av_perception.geometry import RigidTransform
 
@@ -22,7 +22,9 @@ class TransformUnavailable(Exception):
 
 
 class TransformTree:
-    """Poses of frames in their parents, kept for ten seconds; static ones for ever. A stamp that jumps back by more than a second starts anew."""
+    """Poses of frames in their parents, kept for ten seconds; static ones for ever. What a frame was said to be last holds: its parent, and
+    whether it moves. A frame whose stamp jumps back by more than a second starts anew; the others do not suffer from its clock.
+    """
 
     def __init__(self):
         self._parents: dict[str, str] = {}
@@ -30,21 +32,29 @@ class TransformTree:
         self._moving: dict[str, tuple[list[int], list[RigidTransform]]] = {}   # child -> stamps in order, poses
 
     def add_static(self, parent: str, child: str, pose: RigidTransform) -> None:
-        """A pose (parent_from_child) that never changes."""
-        self._parents[child], self._static[child] = parent, pose
+        """A pose (parent_from_child) that never changes. Raises ValueError for a frame in itself."""
+        self._attach(parent, child)
+        self._moving.pop(child, None)
+        self._static[child] = pose
 
     def add(self, parent: str, child: str, stamp_ns: int, pose: RigidTransform) -> None:
-        """A pose (parent_from_child) at a moment."""
+        """A pose (parent_from_child) at a moment. Raises ValueError for a frame in itself."""
+        self._attach(parent, child)
+        self._static.pop(child, None)
         stamps, poses = self._moving.setdefault(child, ([], []))
         if stamps and stamps[-1] - stamp_ns > RESET_NS:
-            self._moving = {child: ([], [])}
-            stamps, poses = self._moving[child]
-        self._parents[child] = parent
+            stamps.clear()
+            poses.clear()
         place = bisect.bisect_right(stamps, stamp_ns)
         stamps.insert(place, stamp_ns)
         poses.insert(place, pose)
         old = bisect.bisect_left(stamps, stamps[-1] - KEEP_NS)
         del stamps[:old], poses[:old]
+
+    def _attach(self, parent: str, child: str) -> None:
+        if parent == child:
+            raise ValueError(f"the frame '{child}' hangs on itself")
+        self._parents[child] = parent
 
     def pose(self, target: str, source: str, stamp_ns: int) -> RigidTransform:
         """target_from_source at a moment. Raises TransformUnavailable."""
@@ -94,8 +104,12 @@ class TransformTree:
 
 def interpolated(first: RigidTransform, second: RigidTransform, share: float) -> RigidTransform:
     """Between two poses: the straight line and the shortest turn at constant rate; share 0 is the first, 1 the second."""
-    turn = Rotation.from_matrix(first.rotation.T @ second.rotation).as_rotvec()
-    return RigidTransform(first.rotation @ Rotation.from_rotvec(share * turn).as_matrix(), first.translation + share * (second.translation - first.translation))
+    start, end = first.quaternion_xyzw, second.quaternion_xyzw
+    cosine = float(start @ end)
+    angle = math.acos(min(abs(cosine), 1.0))   # of the shorter way: q and -q are the same rotation
+    weights = (1 - share, share) if angle < 1e-6 else (math.sin((1 - share) * angle) / math.sin(angle), math.sin(share * angle) / math.sin(angle))
+    quaternion = weights[0] * start + math.copysign(weights[1], cosine) * end
+    return RigidTransform.from_quaternion(first.translation + share * (second.translation - first.translation), quaternion)
 
 
 def turn_rate(first: RigidTransform, second: RigidTransform, seconds: float) -> float:

@@ -105,11 +105,12 @@ def test_a_frame_that_nobody_publishes_is_named(bench, monkeypatch, capfd):   # 
 
 
 def test_a_clock_set_back_starts_anew(lookup, bench):   # noqa: F811
-    one = start(bench)
+    """tf2_ros, whose buffer must be cleared when that is noticed, loses the first image of the new round."""
+    one, wanted = start(bench), 10 if transforms.make_lookup is transforms.OwnLookup else 9
     for f in (*range(100, 105), *range(5)):
         one.send('/tf', tf(f))
         one.send('visual_features', seen(f))
-    assert one.until(lambda: len(one.heard) == 10) and one.counted('tracker: resets') == 1
+    assert one.until(lambda: len(one.heard) >= wanted) and one.counted('tracker: resets') == 1
 
 
 def test_sound_is_left_out_while_the_head_turns(bench):   # noqa: F811
@@ -128,3 +129,58 @@ def test_sound_is_left_out_while_the_head_turns(bench):   # noqa: F811
         one.until(lambda: False, 0.15)
         voices.append(one.counted('sounds left out') - before)
     assert voices == [0, 1, 0, 0]
+
+
+def test_a_broken_transform_is_refused_and_the_node_goes_on(lookup, bench):   # noqa: F811
+    """Regression: a quaternion of length 0 ended the process."""
+    one = start(bench)
+    broken = transform_to_msg(RigidTransform(), 'odom', 'broken', stamp(0))
+    broken.transform.rotation.w = float('nan')
+    one.send('/tf', tf(0, broken))
+    one.send('visual_features', seen(0))
+    assert one.until(lambda: len(one.heard) == 1) and not one.counted('transforms older')
+
+
+def test_a_loop_longer_than_tf_remembers_starts_anew(lookup, bench):   # noqa: F811
+    """Regression: tf2_ros refused the second round of a bag for ever, because its own newest transform was more than ten seconds newer."""
+    one = start(bench)
+    for f in (*range(300, 305), *range(8)):
+        one.send('/tf', tf(f))
+        one.send('visual_features', seen(f))
+    assert one.until(lambda: len(one.heard) >= 5 + 6), one.node.diagnostics.counters
+
+
+def test_an_image_that_waits_when_the_clock_is_set_back_holds_nothing_up(lookup, bench):   # noqa: F811
+    """Regression: the last image of a round waited for its transform until the clock had caught up, and all others behind it."""
+    one, clock = start(bench, tf_wait=1.0), [100 * 10**9]
+    one.node._now_ns = lambda: clock[0]
+    one.send('/tf', tf(100))
+    one.send('visual_features', seen(100), seen(101))
+    assert len(one.heard) == 1
+    clock[0] -= 4 * 10**9
+    for f in range(5):
+        one.send('/tf', tf(f))
+        one.send('visual_features', seen(f))
+    assert one.until(lambda: len(one.heard) >= 5), one.node.diagnostics.counters
+
+
+def test_a_node_configured_again_listens_once(lookup, bench):   # noqa: F811
+    one = start(bench)
+    listens = lambda: sum(s.topic_name in ('/tf', '/tf_static') for s in one.node.subscriptions)   # noqa: E731
+    assert listens() == 2
+    for _ in range(2):
+        one.node.trigger_deactivate()
+        one.node.trigger_cleanup()
+        assert one.node.start()
+    assert listens() == 2
+
+
+def test_the_poses_are_those_of_the_frame_asked_for(lookup, bench):   # noqa: F811
+    """What the visualizer needs when the tracks are in another frame than reference_frame: those of mode minimal stay in the base."""
+    one = start(bench)
+    one.send('/tf', tf(10))
+    poses = one.node._poses
+    one.until(lambda: False, 0.2)
+    np.testing.assert_allclose(poses.near(stamp(10), HEAD.base_frame).reference_from_optical.translation, HEAD.camera.base_from_optical.translation, atol=1e-9)
+    expected = turned(10) @ HEAD.camera.base_from_optical
+    np.testing.assert_allclose(poses.near(stamp(10)).reference_from_optical.translation, expected.translation, atol=1e-9)

@@ -90,13 +90,53 @@ def test_what_is_not_known_is_named_and_whether_it_may_come():
     assert made.newest_ns('odom', 'camera') == 4 * SECOND and made.newest_ns('base', 'array') is None and made.newest_ns('map', 'base') is None
 
 
-def test_time_that_jumps_back_forgets_the_future():
+def test_a_frame_whose_time_jumps_back_forgets_its_future():
     made = tree()
     made.add('odom', 'base', 0, pose(50))
     assert_same(made.pose('odom', 'base', 0), pose(50))
     with pytest.raises(TransformUnavailable):
-        made.pose('base', 'head', SECOND)
+        made.pose('odom', 'base', SECOND)
     assert_same(made.pose('base', 'array', 0), pose(21))
+
+
+def test_a_foreign_frame_with_two_clocks_does_not_make_the_others_forget():
+    """Regression: every jump back of any frame cleared the whole tree."""
+    made = TransformTree()
+    for k in range(50):
+        made.add('odom', 'base', k * SECOND // 50, yaw(0.01 * k))
+        made.add('odom', 'other', (k % 2) * 2 * SECOND, pose(1))
+    assert_same(made.pose('odom', 'base', SECOND // 4), yaw(0.125))
+
+
+@pytest.mark.parametrize('static', [True, False])
+def test_a_frame_in_itself_is_refused(static):
+    """Regression: Head on Head, as of a head whose microphones are given in its base frame, cut the head off the robot."""
+    made = TransformTree()
+    made.add('torso', 'Head', 0, pose(1))
+    with pytest.raises(ValueError, match="'Head' hangs on itself"):
+        made.add_static('Head', 'Head', RigidTransform()) if static else made.add('Head', 'Head', 1, RigidTransform())
+    assert_same(made.pose('torso', 'Head', 0), pose(1))
+
+
+def test_what_a_frame_was_said_to_be_last_holds():
+    made = TransformTree()
+    made.add_static('base', 'camera', pose(1))
+    made.add('neck', 'camera', 0, pose(2))
+    assert_same(made.pose('neck', 'camera', 0), pose(2))
+    made.add_static('neck', 'camera', pose(3))
+    assert_same(made.pose('neck', 'camera', 5 * SECOND), pose(3))
+
+
+@pytest.mark.parametrize('quaternion', [(0, 0, 0, 0), (0, 0, 0, np.nan), (0, 0, 0, 1.1)])
+def test_what_is_no_rotation_is_refused(quaternion):
+    with pytest.raises(ValueError, match='length 1'):
+        RigidTransform.from_quaternion((0, 0, 0), quaternion)
+
+
+def test_quaternions_become_the_matrices_of_scipy():
+    for quaternion in np.random.default_rng(4).normal(size=(20, 4)):
+        quaternion /= np.linalg.norm(quaternion)
+        np.testing.assert_allclose(RigidTransform.from_quaternion((1, 2, 3), quaternion).rotation, Rotation.from_quat(quaternion).as_matrix(), atol=1e-12)
 
 
 def test_a_loop_of_frames_ends():
@@ -133,3 +173,13 @@ def test_sound_drowns_while_the_head_turns_and_a_little_after():
         still.note_joint(k * SECOND // 10, 'HeadYaw', 0.05 * k)
         deaf.note_rate(k * SECOND // 10, 99.0)
     assert not still.drowns(9 * SECOND // 10) and not deaf.drowns(9 * SECOND // 10)
+
+
+def test_a_turn_drowns_sound_that_comes_long_after_it():
+    """Regression: only the newest moment of a turn counted, so that a replay at four times the speed, which lags, listened through the motors."""
+    motion = EgoMotion(0.3, 0.2)
+    for k in range(400):
+        motion.note_rate(k * SECOND // 100, 1.0 if 100 <= k <= 200 or k >= 300 else 0.0)
+    assert [motion.drowns(round(s * SECOND)) for s in (0.7, 0.9, 1.5, 2.1, 2.5, 3.5)] == [False, True, True, True, False, True]
+    motion.note_rate(SECOND // 2, 0.0)
+    assert not motion.drowns(3 * SECOND // 2), 'the clock was set back'

@@ -40,7 +40,7 @@ def _drawing(track: TrackEstimate, status, camera: CameraGeometry, optical_from_
     return PersonDrawing(
         id=track.id, box=None if track.box is None else tuple(track.box), ellipse=ellipse, direction=direction, seen=track.seen, heard=track.heard,
         predicted=track.predicted, speaking=bool(status and status.speaking), speaking_probability=status.probability if status else 0.0,
-        range_m=float(np.linalg.norm(track.mean[:3])))
+        range_m=float(np.linalg.norm(position)))
 
 
 def write_overlay(recording: Recording, frames: list[tuple[TrackFrame, SpeakingFrame]], origin_ns: int, path, progress=lambda fraction: None) -> None:

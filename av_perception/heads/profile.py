@@ -37,8 +37,10 @@ class MicrophoneArray:
     """The array: `coordinates` [m] in the array's own frame, one row per channel and in channel order.
 
     position [m] and orientation_rpy_deg place the array frame in the head's base frame. sphere: the head that shadows the microphones (none:
-    free field). device_channels: which channels of the device are the microphones, in the order of `coordinates` (none: all of them); channel_map: where
-    each microphone sits, in the words of NAOqi (front_left, rear_center...), for drivers that say so of their channels. acoustic_map: a file made by `av-perception calibrate acoustic`, beside the profile; it takes the place of the geometry.
+    free field). delivery_s: how late the robot delivers sound, beyond what a sound card does; images wait that much longer for it.
+    device_channels: which channels of the device are the microphones, in the order of `coordinates` (none: all of them). channel_map: where
+    each microphone sits, in the words of NAOqi (front_left, rear_center...), for drivers that say so of their channels. acoustic_map: a
+    file made by `av-perception calibrate acoustic`, beside the profile; it takes the place of the geometry.
     """
 
     coordinates: tuple[Vector3, ...]
@@ -47,6 +49,7 @@ class MicrophoneArray:
     orientation_rpy_deg: Vector3 = (0.0, 0.0, 0.0)
     sample_rate: int = 16000
     sphere: RigidSphere | None = None
+    delivery_s: float = 0.0
     device_channels: tuple[int, ...] = ()
     channel_map: tuple[str, ...] = ()
     acoustic_map: str = ''
@@ -61,6 +64,8 @@ class MicrophoneArray:
             entries = getattr(self, name)
             if entries and (len(entries) != len(self.coordinates) or len(set(entries)) != len(entries)):
                 raise ValueError(f'{name} must name one channel for each of the {len(self.coordinates)} microphones')
+        if not 0 <= self.delivery_s <= 2:
+            raise ValueError(f'delivery_s must lie in 0..2 s, not {self.delivery_s}')
         if any(channel < 0 for channel in self.device_channels):
             raise ValueError('device_channels count from 0')
         distances = np.linalg.norm(self.positions[:, None] - self.positions, axis=2)

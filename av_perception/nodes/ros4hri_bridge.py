@@ -44,9 +44,8 @@ class Ros4HriBridgeNode(PerceptionNode):
     )
 
     def configure(self) -> None:
-        head = load_head(self.value('head'))
-        self._camera = head.camera
-        self._poses = HeadPoses(self, head, self.value('reference_frame'))
+        self._head = load_head(self.value('head'))
+        self._camera = self._head.camera
         self._humans = Humans()
         self._topics = self._offer('humans', lambda: TopicsOfIds(self))
         self._detections = self._offer('detections', lambda: self._message_output('vision_msgs', 'Detection3DArray', 'detections', detections_message))
@@ -60,6 +59,7 @@ class Ros4HriBridgeNode(PerceptionNode):
             self.get_logger().info('not published, as nothing here knows them: bodies, gaze, the separated audio of voices, permanent identities')
 
     def activate(self) -> None:
+        self._poses = HeadPoses(self, self._head, self.value('reference_frame'))
         self._images = ImageMemory(rectifiers_of(self._camera)[0].rectify if self._camera else None)
         self._listens = False
         pairs = make_stamp_pairs(self._tell, lambda: self.diagnostics.count('tracks without speaking status'))
@@ -105,7 +105,7 @@ class Ros4HriBridgeNode(PerceptionNode):
 
     def _send_transforms(self, frame, frame_id: str) -> None:
         try:
-            poses = self._poses.near(frame.stamp_ns)
+            poses = self._poses.near(frame.stamp_ns, frame_id)
         except TransformUnavailable as missing:
             return self.diagnostics.count('frames not sent: no transform', str(missing))
         looked_at = poses.reference_from_optical or poses.reference_from_base

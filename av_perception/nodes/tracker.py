@@ -50,18 +50,18 @@ class TrackerNode(PerceptionNode):
         head = load_head(self.value('head'))
         self._tracker = Tracker(tracker_config(self.value), head, self._acoustic_map(head))
         self._assembler = FrameAssembler(assembler_config(self.value, head))
-        self._poses = HeadPoses(self, head, self.value('reference_frame'), self.value('tf_max_age'))
-        self._motion, self._head_joints = EgoMotion(self.value('max_turn_rate'), MOTION_WINDOW_S), head.head_joints
+        self._head, self._motion = head, EgoMotion(self.value('max_turn_rate'), MOTION_WINDOW_S)
         self._hears, self._sees = head.can_hear_directions, head.camera is not None
         self._publisher = self.publisher(TrackArray, 'tracks', qos.FEATURES)
         self._transforms = TransformBroadcaster(self) if self.value('publish_tf') else None
 
     def activate(self) -> None:
+        self._poses = HeadPoses(self, self._head, self.value('reference_frame'), self.value('tf_max_age'))
         if self._sees:
             self.subscribe(VisualFeatures, 'visual_features', self._on_visual, qos.FEATURES)
         if self._hears:
             self.subscribe(AudioFeatures, 'audio_features', self._on_audio, qos.FEATURES)
-            listen_to_motion(self, self._motion, self._head_joints)
+            listen_to_motion(self, self._motion, self._head.head_joints)
         self._waiting: deque = deque()   # frames with the time of their arrival, for their transforms
         self._poll = self.every(POLL_PERIOD_S, self._step)
 
@@ -95,7 +95,7 @@ class TrackerNode(PerceptionNode):
         try:
             poses = self._poses.at(stamp_ns)
         except TransformUnavailable as late:
-            if late.may_come and self._now_ns() - arrived_ns < 1e9 * self.value('tf_wait'):
+            if late.may_come and 0 <= self._now_ns() - arrived_ns < 1e9 * self.value('tf_wait'):   # below 0 the clock was set back
                 return False
             try:
                 poses = self._poses.near(stamp_ns)

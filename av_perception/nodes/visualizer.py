@@ -38,8 +38,8 @@ class VisualizerNode(PerceptionNode):
     )
 
     def configure(self) -> None:
-        head = load_head(self.value('head'))
-        self._camera, self._poses = head.camera, HeadPoses(self, head, self.value('reference_frame'))
+        self._head = load_head(self.value('head'))
+        self._camera = self._head.camera
         self._markers = self.publisher(MarkerArray, 'markers', qos.FEATURES)
         self._draws = self.value('overlay') and self._camera is not None
         self._overlay = self.publisher(Image, 'overlay/image_raw', qos.IMAGES_OUT) if self._draws else None
@@ -47,6 +47,7 @@ class VisualizerNode(PerceptionNode):
         self._listens = False
 
     def activate(self) -> None:
+        self._poses = HeadPoses(self, self._head, self.value('reference_frame'))
         pairs = make_stamp_pairs(self._show, lambda: self.diagnostics.count('tracks without speaking status'))
         self.subscribe(TrackArray, 'tracks', pairs.first, qos.FEATURES)
         self.subscribe(SpeakingStatusArray, 'speaking_status', pairs.second, qos.FEATURES)
@@ -69,7 +70,7 @@ class VisualizerNode(PerceptionNode):
             return
         frame, speaking = track_frame_from_msg(tracks), speaking_frame_from_msg(statuses)
         try:
-            poses = self._poses.near(frame.stamp_ns)
+            poses = self._poses.near(frame.stamp_ns, tracks.header.frame_id)
         except TransformUnavailable as missing:
             return self.diagnostics.count('frames not shown: no transform', str(missing))
         if watched:

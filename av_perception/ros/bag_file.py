@@ -16,7 +16,6 @@ FACES = {'visual_features': 'av_perception_msgs/msg/VisualFeatures'}
 IMAGE_TOPICS = ('left/image_raw', 'left/image_raw/compressed', 'right/image_raw', 'right/image_raw/compressed')
 BESIDE = ('left/camera_info', 'right/camera_info', 'imu', 'joint_states', 'truth')
 ABSOLUTE = ('/tf', '/tf_static')
-OWN_FRAMES = ('person_', 'face_', 'voice_')
 
 
 def rosbags():

@@ -12,8 +12,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from rosgraph_msgs.msg import Clock
 
 from av_perception.errors import UserError
-from av_perception.ros.bag_file import OWN_FRAMES, GraphInputs, open_bag
+from av_perception.ros.bag_file import GraphInputs, open_bag
 from av_perception.ros.conversions import time_from_ns
+from av_perception.ros.graph import OWN_FRAMES
 
 CLOCK_PERIOD_S = 0.01   # of wall time: timers of nodes that run on the bag's time stay smooth
 LATCHED_TOPICS = ('/tf_static',)

@@ -102,5 +102,7 @@ class TransformBroadcaster:
         self._publisher = node.publisher(TFMessage, '/tf_static' if static else '/tf', qos.LATCHED if static else 100)
 
     def send(self, transforms: list) -> None:
-        """Publish a list of geometry_msgs/TransformStamped."""
-        self._publisher.publish(TFMessage(transforms=transforms))
+        """Publish a list of geometry_msgs/TransformStamped; without those of a frame in itself (microphones placed in the base frame), which every
+        listener would refuse as an error.
+        """
+        self._publisher.publish(TFMessage(transforms=[t for t in transforms if t.child_frame_id != t.header.frame_id]))

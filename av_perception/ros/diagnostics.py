@@ -120,8 +120,9 @@ class Diagnostics:
         for topic in self._problems - problems.keys():
             self._node.get_logger().info(f'messages on {topic} again')
         self._problems = set(problems)
-        grown = {event: growth for event, number in self.counters.items() if (growth := number - self._published[event])}
-        self._published = Counter(self.counters)
+        counters = Counter(self.counters)   # worker threads count meanwhile
+        grown = {event: growth for event, number in counters.items() if (growth := number - self._published[event])}
+        self._published = counters
         self._publisher.publish(DiagnosticArray(header=header(self._node.get_clock().now().nanoseconds, ''),
                                                 status=[self._status(problems, grown, elapsed)]))
 
@@ -136,7 +137,7 @@ class Diagnostics:
         text = '; '.join(problems.values()) or ('running' if self._node.is_active else 'not active')
         if grown and not problems:
             text += ', ' + ', '.join(f'{event}: {growth} more' for event, growth in sorted(grown.items()))
-        values = [KeyValue(key=k, value=str(v)) for k, v in sorted(self.counters.items())]
+        values = [KeyValue(key=k, value=str(v)) for k, v in sorted(self._published.items())]
         values += [value for monitor in self.monitors for value in monitor.values(elapsed_s)]
         head = self._node.get_parameter('head').value if self._node.has_parameter('head') else ''
         return DiagnosticStatus(level=level, name=self._node.get_fully_qualified_name(), message=text, hardware_id=head, values=values)

@@ -23,6 +23,7 @@ class Argument:
         return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
 
 
+OWN_FRAMES = ('person_', 'face_', 'voice_')   # how the frames on /tf begin that the suite itself publishes
 RESPAWN_DELAY_S = 2.0   # a node that ended by itself waits this long before it is started again
 START_DELAY_S = 10.0   # all processes must be up before sound and images of a recording or scene start together
 

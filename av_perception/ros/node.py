@@ -87,6 +87,10 @@ class PerceptionNode(LifecycleNode):
 
         self._subscriptions_made.append(self.create_subscription(message_type, topic, receive, qos))
 
+    def adopt(self, *subscriptions) -> None:
+        """Subscriptions that another library made on this node: they too live only while active."""
+        self._subscriptions_made.extend(subscriptions)
+
     def every(self, period_s: float, callback):
         """A timer that lives while active."""
         self._timers_made.append(self.create_timer(period_s, callback))

@@ -99,7 +99,7 @@ def tracker_config(value) -> TrackerConfig:
 def assembler_config(value, head: HeadProfile) -> FrameAssemblerConfig:
     """FrameAssemblerConfig for a head's frame rate, from a function that reads parameters. Raises UserError."""
     period_s = 1.0 / head.camera.frame_rate if head.camera else _ASSEMBLER.video_period_s
-    audio_wait_s = value('audio_wait') if head.can_hear_directions else 0.0
+    audio_wait_s = value('audio_wait') + head.microphones.delivery_s if head.can_hear_directions else 0.0
     return _checked(lambda: replace(_ASSEMBLER, video_period_s=period_s, audio_wait_s=audio_wait_s, visual_timeout_s=value('visual_timeout')))
 
 

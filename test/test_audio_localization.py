@@ -185,7 +185,7 @@ def cache(tmp_path_factory):
 def test_real_recordings_of_one_source(distance, tmp_path, monkeypatch, cache, capsys):
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     recording, = (RESPEAKER / 'a180e20' / distance).iterdir()
-    arguments = ['localize', str(recording), '--head', 'respeaker_usb4', '--max-sources', '3', '--json', str(tmp_path / 'out.json')]
+    arguments = ['localize', str(recording), '--head', 'respeaker', '--max-sources', '3', '--json', str(tmp_path / 'out.json')]
     assert main(arguments + ['--plot', str(tmp_path / 'out.png')]) == 0
     result = json.loads((tmp_path / 'out.json').read_text())
     source, = result['sources']
@@ -203,7 +203,7 @@ def test_real_recordings_of_several_sources_at_once(folder, truth, distance, tmp
     """All are found within 10 degrees and nothing else, although twice as many may be."""
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     recording, = (RESPEAKER / folder / distance).iterdir()
-    assert main(['localize', str(recording), '--head', 'respeaker_usb4', '--max-sources', '6', '--json', str(tmp_path / 'out.json')]) == 0
+    assert main(['localize', str(recording), '--head', 'respeaker', '--max-sources', '6', '--json', str(tmp_path / 'out.json')]) == 0
     result = json.loads((tmp_path / 'out.json').read_text())
     azimuths = np.array([s['azimuth_deg'] % 360 for s in result['sources']])
     assert len(azimuths) == len(truth) and not result['problems']
@@ -239,7 +239,7 @@ def test_what_is_wrong_with_the_sound_is_named(how, word, told, tmp_path, monkey
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     recording, = (RESPEAKER / 'a180e20_a225e35' / '150cm').iterdir()
     sound = written(tmp_path / 'a.wav', spoilt(soundfile.read(recording)[0], how))
-    status = main(['localize', sound, '--head', 'respeaker_usb4', '--max-sources', '3', '--json', str(tmp_path / 'out.json')])
+    status = main(['localize', sound, '--head', 'respeaker', '--max-sources', '3', '--json', str(tmp_path / 'out.json')])
     result = json.loads((tmp_path / 'out.json').read_text())
     assert any(word in problem for problem in result['problems']), result['problems']
     error = [np.abs((s['azimuth_deg'] - np.array([180, 225]) + 180) % 360 - 180).min() for s in result['sources']]
@@ -251,7 +251,7 @@ def test_what_is_wrong_with_the_sound_is_named(how, word, told, tmp_path, monkey
 def test_a_turned_array_tells_directions_of_the_head(tmp_path, monkeypatch, cache):
     """The array upright and turned by 90 degrees, the sound that of a source at its own 180 degrees: upward on the head."""
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
-    profile = (Path(__file__).resolve().parents[1] / 'config/heads/respeaker_usb4.yaml').read_text()
+    profile = (Path(__file__).resolve().parents[1] / 'config/heads/respeaker.yaml').read_text()
     turned = tmp_path / 'turned.yaml'
     turned.write_text(profile.replace('  frame: microphone_array\n', '  frame: microphone_array\n  orientation_rpy_deg: [0.0, 0.0, 90.0]\n'))
     recording, = (RESPEAKER / 'a180e20' / '50cm').iterdir()
@@ -265,7 +265,7 @@ def test_noise_from_everywhere_has_no_direction(tmp_path, monkeypatch, cache):
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     rng = np.random.default_rng(7)
     noise = 0.05 * rng.standard_normal((4 * RATE, 4)) * (0.02 + (np.arange(4 * RATE) // (RATE // 4) % 2))[:, None]
-    main(['localize', written(tmp_path / 'a.wav', noise), '--head', 'respeaker_usb4', '--max-sources', '3', '--json', str(tmp_path / 'out.json')])
+    main(['localize', written(tmp_path / 'a.wav', noise), '--head', 'respeaker', '--max-sources', '3', '--json', str(tmp_path / 'out.json')])
     result = json.loads((tmp_path / 'out.json').read_text())
     assert result['problems'] and all(s['confidence'] < 0.6 for s in result['sources'])
 
@@ -280,7 +280,7 @@ def test_a_map_of_a_file_brings_its_own_analysis(acoustic_map, tmp_path, monkeyp
     assert main(arguments) == 0
     source, = json.loads((tmp_path / 'out.json').read_text())['sources']
     assert abs(source['azimuth_deg'] - 70) < 5
-    arguments[3] = 'respeaker_usb4'
+    arguments[3] = 'respeaker'
     assert main(arguments) == 2
 
 
@@ -294,7 +294,7 @@ def written(path, samples):
     (np.full((RATE, 4), np.nan), 'no sound')])
 def test_unusable_sound_is_one_clear_line(samples, word, tmp_path, monkeypatch, cache, capsys):
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
-    assert main(['localize', written(tmp_path / 'a.wav', samples), '--head', 'respeaker_usb4']) == 2
+    assert main(['localize', written(tmp_path / 'a.wav', samples), '--head', 'respeaker']) == 2
     message = capsys.readouterr().err
     assert word in message and message.count('\n') == 1
 

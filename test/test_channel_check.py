@@ -52,7 +52,7 @@ def test_a_copied_channel_is_named():
     assert channel_faults(samples) == {2: ChannelFault('is a copy of channel 0')}
 
 
-@pytest.mark.parametrize('name', ['nao', 'pepper', 'respeaker_usb4'])
+@pytest.mark.parametrize('name', ['nao', 'pepper', 'respeaker'])
 def test_every_order_is_found_from_a_telling_direction(name):
     array = load_head(name).microphones
     azimuth = np.degrees(telling_azimuth(array))
@@ -65,7 +65,7 @@ def test_every_order_is_found_from_a_telling_direction(name):
 
 def test_one_clap_is_enough():
     """5 ms of noise in two seconds of a quiet room."""
-    array, rng = load_head('respeaker_usb4').microphones, np.random.default_rng(12)
+    array, rng = load_head('respeaker').microphones, np.random.default_rng(12)
     clap = np.zeros(2 * RATE)
     clap[RATE:RATE + 80] = 3 * rng.standard_normal(80)
     found = check_order([reordered(heard(array, 65, rng, signal=clap), (1, 0, 2, 3))], array)
@@ -73,7 +73,7 @@ def test_one_clap_is_enough():
 
 
 def test_two_directions_tell_what_one_cannot():
-    array = load_head('respeaker_usb4').microphones
+    array = load_head('respeaker').microphones
     rng = np.random.default_rng(3)
     sounds = [reordered(heard(array, azimuth, rng), (3, 2, 1, 0)) for azimuth in (180, 90)]
     alone = check_order(sounds[:1], array)
@@ -84,7 +84,7 @@ def test_two_directions_tell_what_one_cannot():
 
 @pytest.mark.parametrize('turn, words', [(90, 'turned by 90'), (-45, 'turned by -45')])
 def test_a_turned_array_is_named(turn, words):
-    array = load_head('respeaker_usb4').microphones
+    array = load_head('respeaker').microphones
     found = check_order([KnownSound(heard(array, a - turn, np.random.default_rng(4)).samples, RATE, np.radians(a)) for a in (20, 130)], array)
     assert words in found.problem
 
@@ -96,7 +96,7 @@ def test_a_mirrored_head_is_named():
 
 
 def test_microphones_are_found_among_more_channels():
-    array = load_head('respeaker_usb4').microphones
+    array = load_head('respeaker').microphones
     rng = np.random.default_rng(6)
     sound = heard(array, np.degrees(telling_azimuth(array)), rng)
     other = 0.05 * rng.standard_normal((len(sound.samples), 1))
@@ -115,7 +115,7 @@ def test_exchanges_are_found_in_arrays_too_large_to_try_every_order():
 
 
 def test_noise_from_everywhere_fits_nothing():
-    array = load_head('respeaker_usb4').microphones
+    array = load_head('respeaker').microphones
     samples = 0.1 * np.random.default_rng(8).standard_normal((2 * RATE, 4))
     assert 'fit no order' in check_order([KnownSound(samples, RATE, 0.5)], array).problem
 
@@ -123,7 +123,7 @@ def test_noise_from_everywhere_fits_nothing():
 @pytest.mark.parametrize('samples, word', [(np.zeros((RATE, 4)), 'no sound'), (np.zeros((10, 4)), 'too short'), (np.ones((RATE, 3)), 'shape')])
 def test_unusable_sound_is_refused(samples, word):
     with pytest.raises(UserError, match=word):
-        check_order([KnownSound(samples, RATE, 0.0)], load_head('respeaker_usb4').microphones)
+        check_order([KnownSound(samples, RATE, 0.0)], load_head('respeaker').microphones)
 
 
 @pytest.mark.parametrize('bad', [dict(dead_db=10.0), dict(lowest_hz=0.0), dict(least_fit=0.0), dict(loud_db=-1.0)])
@@ -135,7 +135,7 @@ def test_bad_configuration_is_refused(bad):
 @pytest.mark.parametrize('distance', ['50cm', '150cm', '250cm'])
 def test_real_recordings_with_exchanged_channels(distance, data_directory):
     """From straight behind the square tells its front pair from its rear pair: 4 of 24 orders are alike, the other 20 are wrong."""
-    array = load_head('respeaker_usb4').microphones
+    array = load_head('respeaker').microphones
     samples, rate = soundfile.read(next((data_directory / 'array_respeaker4' / 'a180e20' / distance).glob('*.flac')))
     assert channel_faults(samples) == {}
     for order in itertools.permutations(range(4)):
@@ -150,19 +150,19 @@ def write(path, sound):
 
 
 def test_the_command_names_the_order(tmp_path, capsys):
-    array = load_head('respeaker_usb4').microphones
+    array = load_head('respeaker').microphones
     sound = heard(array, 65, np.random.default_rng(9))
     arguments = ['--azimuth', '65', '--json', str(tmp_path / 'found.json')]
-    assert main(['doctor', '--head', 'respeaker_usb4', '--sound', write(tmp_path / 'a.wav', sound), *arguments]) == 0
+    assert main(['doctor', '--head', 'respeaker', '--sound', write(tmp_path / 'a.wav', sound), *arguments]) == 0
     assert json.loads((tmp_path / 'found.json').read_text())[-1]['well'] is True
-    assert main(['doctor', '--head', 'respeaker_usb4', '--sound', write(tmp_path / 'b.wav', reordered(sound, (1, 0, 2, 3))), *arguments]) == 1
+    assert main(['doctor', '--head', 'respeaker', '--sound', write(tmp_path / 'b.wav', reordered(sound, (1, 0, 2, 3))), *arguments]) == 1
     assert 'channels 1,0,2,3' in json.loads((tmp_path / 'found.json').read_text())[-1]['text']
 
 
 def test_the_command_leaves_the_order_alone_when_a_channel_is_dead(tmp_path, capsys):
-    sound = heard(load_head('respeaker_usb4').microphones, 65, np.random.default_rng(10))
+    sound = heard(load_head('respeaker').microphones, 65, np.random.default_rng(10))
     sound.samples[:, 1] = 0
-    assert main(['doctor', '--head', 'respeaker_usb4', '--sound', write(tmp_path / 'a.wav', sound), '--azimuth', '65']) == 1
+    assert main(['doctor', '--head', 'respeaker', '--sound', write(tmp_path / 'a.wav', sound), '--azimuth', '65']) == 1
     text = capsys.readouterr().out
     assert 'channel 1' in text and 'dead' in text and 'mend the channels' in text
 
@@ -176,7 +176,7 @@ def test_wrong_arguments_are_one_clear_line(arguments, capsys):
 
 def test_a_live_clap_is_checked(monkeypatch, capsys):
     """A stand-in for the sound card, which no test machine has."""
-    array = load_head('respeaker_usb4').microphones
+    array = load_head('respeaker').microphones
     sound = heard(array, 65, np.random.default_rng(11))
 
     class Card:
@@ -192,6 +192,6 @@ def test_a_live_clap_is_checked(monkeypatch, capsys):
 
     monkeypatch.setattr(sound_check, 'SoundCard', Card)
     monkeypatch.setattr(sound_check, '_RECORD_S', 0.0)
-    assert main(['doctor', '--head', 'respeaker_usb4', '--azimuth', '65']) == 0
-    assert main(['doctor', '--head', 'respeaker_usb4', '--azimuth', '-65']) == 1
+    assert main(['doctor', '--head', 'respeaker', '--azimuth', '65']) == 0
+    assert main(['doctor', '--head', 'respeaker', '--azimuth', '-65']) == 1
     assert 'mirrored' in capsys.readouterr().out

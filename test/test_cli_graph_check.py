@@ -63,7 +63,7 @@ def tracks(shift_s=0.0):
 
 def test_a_node_that_hears_is_well_and_one_that_misses_its_input_is_named(graph):
     graph(SpeakingStatusNode)
-    graph(TrackerNode, head='respeaker_usb4')
+    graph(TrackerNode, head='respeaker')
     graph.publish(TrackArray, 'tracks', tracks())
     time.sleep(2.5)
     findings = check_graph()
@@ -83,7 +83,7 @@ def test_a_clock_that_is_wrong_is_named(graph, shift_s, words):
 def test_two_nodes_of_one_name_and_one_that_is_not_active(graph):
     graph(SpeakingStatusNode)
     graph(SpeakingStatusNode)
-    graph(TrackerNode, activate=False, head='respeaker_usb4')
+    graph(TrackerNode, activate=False, head='respeaker')
     findings = check_graph()
     assert '2 nodes have this name' in found(findings, 'speaking_status').text
     assert found(findings, 'tracker').well is None and 'lifecycle' in found(findings, 'tracker').text
@@ -93,7 +93,7 @@ def test_two_nodes_of_one_name_and_one_that_is_not_active(graph):
 def test_simulated_time_and_clock_must_go_together(graph):
     graph(SpeakingStatusNode, use_sim_time=True)
     assert 'wait for it: play a bag with --clock' in found(check_graph(), '/clock').text
-    graph(TrackerNode, head='respeaker_usb4')
+    graph(TrackerNode, head='respeaker')
     graph.publish(Clock, '/clock', lambda now: Clock())
     finding = found(check_graph(), '/clock')
     assert 'tracker take the time of this machine' in finding.text and 'speaking_status' not in finding.text

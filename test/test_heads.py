@@ -25,7 +25,7 @@ BAD = (float('nan'), float('inf'), -float('inf'))
 
 
 def test_the_wanted_heads_are_shipped():
-    assert {'nao', 'pepper', 'respeaker_usb4', 'popeye', 'kemar', 'ari', 'simulated'} <= set(HEADS)
+    assert {'nao', 'pepper', 'respeaker', 'popeye', 'kemar', 'ari', 'simulated'} <= set(HEADS)
 
 
 @pytest.mark.parametrize('name', HEADS)

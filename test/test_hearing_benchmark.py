@@ -27,7 +27,7 @@ def bursts(rng, seconds):
 
 def test_the_same_room_at_every_noise_level():
     rng = np.random.default_rng(1)
-    head = free_field(load_head('respeaker_usb4'))
+    head = free_field(load_head('respeaker'))
     quiet, loud = simulated_room(head, 0.2, (60.0, 0.0), 3, [bursts(rng, 2) for _ in range(3)], rng, 2.0)
     assert quiet.sound.shape == (2 * RATE, 4) and np.abs(loud.sound).max() <= 0.5
     np.testing.assert_array_equal(quiet.azimuths_deg, loud.azimuths_deg)
@@ -63,7 +63,7 @@ def test_two_ears_hear_within_five_degrees(data_directory):
 def test_the_command_writes_its_figures_and_picture(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv('AV_PERCEPTION_DATA', raising=False)
     monkeypatch.setattr('av_perception.cli.benchmarks.hearing.voices', lambda data: [bursts(np.random.default_rng(3), 2)])
-    arguments = ['--heads', 'respeaker_usb4', '--reverberation', '0.2', '--snr', '20', '--talkers', '1', '--trials', '1', '--duration', '2']
+    arguments = ['--heads', 'respeaker', '--reverberation', '0.2', '--snr', '20', '--talkers', '1', '--trials', '1', '--duration', '2']
     assert main(['benchmark', 'hearing', *arguments, '--json', str(tmp_path / 'h.json'), '--plot', str(tmp_path / 'h.png')]) == 0
     figures = json.loads((tmp_path / 'h.json').read_text())
     rows = figures['rows']

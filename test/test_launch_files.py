@@ -46,8 +46,8 @@ def test_a_launch_file_names_real_nodes_and_parameters(path):
 
 
 def test_arguments_reach_the_nodes():
-    nodes = started({'head': 'respeaker_usb4', 'namespace': 'robot', 'use_sim_time': 'true', 'source': 'file', 'autostart': 'false'})
-    assert nodes['tracker'].parameters['head'] == 'respeaker_usb4'
+    nodes = started({'head': 'respeaker', 'namespace': 'robot', 'use_sim_time': 'true', 'source': 'file', 'autostart': 'false'})
+    assert nodes['tracker'].parameters['head'] == 'respeaker'
     assert nodes['microphone_array'].parameters['source'] == 'file'
     assert all(p.namespace == 'robot' and p.parameters['use_sim_time'] is True and p.parameters['autostart'] is False for p in nodes.values())
 
@@ -63,7 +63,7 @@ def test_topics_are_renamed_images_also_where_they_are_compressed():
     ({}, set()),
     ({'camera': 'none'}, {'stereo_camera', 'visual_features'}), ({'camera': 'others'}, {'stereo_camera'}),
     ({'microphones': 'none'}, {'microphone_array', 'audio_features'}), ({'microphones': 'others'}, {'microphone_array'}),
-    ({'head': 'respeaker_usb4'}, {'stereo_camera', 'visual_features'}), ({'visualizer': 'false'}, {'visualizer'}),
+    ({'head': 'respeaker'}, {'stereo_camera', 'visual_features'}), ({'visualizer': 'false'}, {'visualizer'}),
     ({'given': 'audio,visual_features', 'microphones': 'others', 'camera': 'others'}, {'microphone_array', 'stereo_camera', 'visual_features'})])
 def test_what_the_head_lacks_or_others_do_is_left_out(arguments, absent):
     assert set(started({'source': 'device', **arguments})) == FULL - absent

@@ -176,7 +176,7 @@ def test_writer_spares_a_folder_that_is_no_recording(tmp_path):
 
 def test_sound_without_samples_is_refused(tmp_path):
     """Regression: `track` divided by the duration of an empty file after all its work."""
-    (tmp_path / 'recording.yaml').write_text('{head: respeaker_usb4, sample_rate: 16000, audio_start: 0.0}')
+    (tmp_path / 'recording.yaml').write_text('{head: respeaker, sample_rate: 16000, audio_start: 0.0}')
     soundfile.write(tmp_path / 'audio.wav', np.zeros((0, 4)), 16000)
     with pytest.raises(UserError, match='0 samples'):
         Recording.open(tmp_path)

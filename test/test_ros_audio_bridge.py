@@ -117,7 +117,7 @@ def test_lost_buffers_are_a_gap_that_is_counted(drivers, bench):   # noqa: F811
 
 def test_a_device_with_more_channels_is_picked_from(drivers, bench, tmp_path):   # noqa: F811
     from audio_common_msgs.msg import AudioData
-    profile = yaml.safe_load((share_directory() / 'config' / 'heads' / 'respeaker_usb4.yaml').read_text())
+    profile = yaml.safe_load((share_directory() / 'config' / 'heads' / 'respeaker.yaml').read_text())
     profile['microphones']['device_channels'] = [1, 2, 3, 4]
     (tmp_path / 'six.yaml').write_text(yaml.safe_dump(profile))
     one = connect(bench, 'audio_data', AudioData, sample_format='S16LE', head=str(tmp_path / 'six.yaml'))

@@ -136,7 +136,7 @@ def test_clouds_are_read_and_broken_ones_refused():
 
 
 @pytest.mark.parametrize('node_type, parameters, message', [
-    (FaceItdFusionNode, {'head': 'respeaker_usb4'}, 'no camera'), (AvEventsNode, {'first_microphone': 0, 'second_microphone': 9}, 'channels 0..3'),
+    (FaceItdFusionNode, {'head': 'respeaker'}, 'no camera'), (AvEventsNode, {'first_microphone': 0, 'second_microphone': 9}, 'channels 0..3'),
     (FaceItdFusionNode, {'first_microphone': 2}, 'channels 0..3'), (FaceItdFusionNode, {'recent': 1.0}, 'recent_s')])
 def test_a_configuration_that_cannot_be_says_why(ros_context, node_type, parameters, message):
     node = node_type(context=ros_context, parameter_overrides=[RosParameter(k, value=v) for k, v in parameters.items()])

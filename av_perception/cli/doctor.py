@@ -1,7 +1,7 @@
 """Check what the suite needs on this machine or, with --graph, what goes on in a running graph.
 
   av-perception doctor                 packages, messages, sound card, cameras, models
-  av-perception doctor --head respeaker_usb4   does the sound card have the channels of this head?
+  av-perception doctor --head respeaker   does the sound card have the channels of this head?
   av-perception doctor --graph         look at a running graph: nodes, inputs, rates, clocks; --namespace av
   av-perception doctor --head nao --azimuth 45                   record a clap or a voice from there: are the channels in order?
   av-perception doctor --head nao --sound clap.wav --azimuth 45 --sound voice.wav --azimuth -100    the same from files

@@ -1,6 +1,6 @@
 """Directions of the sound sources in a multichannel recording, without ROS.
 
-  av-perception localize talk.wav --head respeaker_usb4 --max-sources 2
+  av-perception localize talk.wav --head respeaker --max-sources 2
   av-perception localize my_recording --json directions.json --plot directions.png
 
 RECORDING is a WAV or FLAC file with one channel per microphone, in the order of the head profile, or a recording folder, which names its

@@ -70,7 +70,7 @@ def simulated_room(head: HeadProfile, reverberation_s: float, snrs_db: tuple[flo
 
 def real_recordings(data: Path) -> Iterator[Trial]:
     """The recordings of a ReSpeaker array; the folder's name holds azimuth and elevation of every source."""
-    head = load_head('respeaker_usb4')
+    head = load_head('respeaker')
     for file in sorted((data / 'array_respeaker4').glob('*/*/*.flac')):
         azimuths = np.array([float(a) for a in re.findall(r'a(\d+)e\d+', file.parts[-3])])
         sound, _ = soundfile.read(file, dtype='float32', always_2d=True)

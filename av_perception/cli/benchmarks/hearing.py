@@ -53,7 +53,7 @@ class Row:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of the benchmark."""
-    parser.add_argument('--heads', nargs='+', default=['respeaker_usb4', 'pepper', 'nao'], metavar='HEAD', help='arrays (default: %(default)s)')
+    parser.add_argument('--heads', nargs='+', default=['respeaker', 'pepper', 'nao'], metavar='HEAD', help='arrays (default: %(default)s)')
     parser.add_argument('--reverberation', nargs='+', type=float, default=[0.2, 0.4, 0.7], metavar='S',
                         help='T60 in seconds (default: %(default)s)')
     parser.add_argument('--snr', nargs='+', type=float, default=[20.0, 10.0, 5.0], metavar='DB', help='(default: %(default)s)')

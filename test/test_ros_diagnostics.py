@@ -22,7 +22,7 @@ def diagnostics():
     """Diagnostics of a node that only keeps its warnings."""
     warnings = []
     logger = SimpleNamespace(warning=warnings.append, info=lambda text: None)
-    node = SimpleNamespace(create_publisher=lambda *a: None, create_timer=lambda *a, **k: None, get_logger=lambda: logger, is_active=True)
+    node = SimpleNamespace(create_publisher=lambda *a, **k: None, create_timer=lambda *a, **k: None, get_logger=lambda: logger, is_active=True)
     made = Diagnostics(node)
     made.warnings = warnings
     return made

@@ -7,8 +7,18 @@ from collections import OrderedDict
 
 from tf2_msgs.msg import TFMessage
 
+try:
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+except ImportError:   # Humble
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+
 from av_perception.ros import qos
 from av_perception.ros.conversions import ns_from_time
+
+
+# rclpy's own handlers of quality-of-service events cost a fifth of every waking of the executor; our diagnostics name what does not match.
+NO_PUBLISHER_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
+NO_SUBSCRIPTION_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
 
 
 class StampPairs:

@@ -14,6 +14,7 @@ from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 
 from av_perception.errors import UserError
 from av_perception.ros import parameters
+from av_perception.ros.compat import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
 from av_perception.ros.conversions import ns_from_time
 from av_perception.ros.diagnostics import Diagnostics
 from av_perception.ros.environment import prepare_environment
@@ -64,7 +65,7 @@ class PerceptionNode(LifecycleNode):
 
     def publisher(self, message_type, topic: str, qos):
         """A publisher that lives from configure to clean-up."""
-        publisher = self.create_publisher(message_type, topic, qos)
+        publisher = self.create_publisher(message_type, topic, qos, event_callbacks=NO_PUBLISHER_EVENTS)
         self._publishers_made.append(publisher)
         return publisher
 
@@ -85,7 +86,7 @@ class PerceptionNode(LifecycleNode):
             except UserError as error:
                 self.diagnostics.count(f'messages refused from {full_name}', str(error))
 
-        self._subscriptions_made.append(self.create_subscription(message_type, topic, receive, qos))
+        self._subscriptions_made.append(self.create_subscription(message_type, topic, receive, qos, event_callbacks=NO_SUBSCRIPTION_EVENTS))
 
     def adopt(self, *subscriptions) -> None:
         """Subscriptions that another library made on this node: they too live only while active."""
@@ -224,7 +225,7 @@ class _Host:
             executor = SingleThreadedExecutor()
             executor.add_node(node)
             while not self._stopping.is_set() and node.failure is None:
-                executor.spin_once(timeout_sec=0.2)
+                executor.spin_once()   # no longer than a second: the diagnostics wake it; a timeout would cost a timer each time
             return node.failure is None
         except UserError as error:
             print(f'{node_type.NAME}: error: {error}', file=sys.stderr)

@@ -42,15 +42,15 @@ class SessionResult:
 
 
 def play_through_graph(recording: Recording, log_folder: Path, bag: Path | None = None, progress=lambda fraction, text: None,
-                       selection: Selection = Selection(), composed: bool = False) -> SessionResult:
+                       selection: Selection = Selection(), composed: bool = False, truth: bool = True) -> SessionResult:
     """Start the graph on a DDS domain of its own, play the recording once in real time, stop the graph.
 
-    bag: folder of an MCAP bag to record; progress(fraction, text); selection: of nodes; the truth is added where there
-    is one; composed: all nodes in one process. Raises UserError when a node fails.
+    bag: folder of an MCAP bag to record; progress(fraction, text); selection: of nodes; truth: publish it too, where there is one;
+    composed: all nodes in one process. Raises UserError when a node fails.
     """
     domain_id = random.randrange(1, 100)   # whatever is set: a demo must not talk to a robot's graph
     environment = {**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)}
-    selection = replace(selection, truth=recording.truth is not None, camera=selection.camera if recording.num_frames else 'none')
+    selection = replace(selection, truth=truth and recording.truth is not None, camera=selection.camera if recording.num_frames else 'none')
     nodes = nodes_for(recording.head, selection)
     arguments = {'head': recording.head_name, 'source': 'file', 'recording': str(recording.folder.resolve())}
     sensors = [n.name for n in nodes if n.sensor]

@@ -1,7 +1,7 @@
 """From an image's stamp to the arrival of its speaking status in another process, all nodes over DDS: one process each against all in one.
 
-The scene plays in real time; the observer is a process of its own. Cores are processor time of all nodes (the players of sound and images and
-the truth among them) over the time of the scene. The ways take turns, so that a machine that others use as well treats both alike; figures
+The scene plays in real time; the observer is a process of its own. Cores are processor time of all nodes (the players of sound and images
+among them) over the time of the scene. The ways take turns, so that a machine that others use as well treats both alike; figures
 are those of all rounds together.
 
 example:
@@ -82,7 +82,7 @@ def play(recording: Recording, result: Result, progress) -> None:
     """One round of one way."""
     from av_perception.ros.session import play_through_graph
     with tempfile.TemporaryDirectory() as folder:
-        session = play_through_graph(recording, Path(folder) / 'logs', progress=progress, composed=result.way == 'composed')
+        session = play_through_graph(recording, Path(folder) / 'logs', progress=progress, composed=result.way == 'composed', truth=False)
     images = {session.origin_ns + image_stamp_ns(recording, index) for index in range(recording.num_frames)}
     answered = session.latency_ms_by_stamp.keys() & images
     result.latency_ms += [session.latency_ms_by_stamp[stamp] for stamp in answered]

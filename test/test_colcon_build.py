@@ -46,7 +46,7 @@ def test_the_nodes_of_a_launch_file_start_and_stop(workspace, name, arguments, t
     expected = {p.name for p in resolve(LAUNCH / f'{name}.launch.py', {**arguments, 'use_composition': 'false'})[0]}
     processes = resolve(LAUNCH / f'{name}.launch.py', arguments)[0]
     running = {}
-    with GraphObserver(namespace=arguments.get('namespace', ''), domain_id=DOMAIN) as observer:
+    with GraphObserver(namespace=processes[0].namespace, domain_id=DOMAIN) as observer:
         try:
             for process in processes:
                 environment = {**workspace.environment, **process.environment, 'ROS_DOMAIN_ID': str(DOMAIN), 'ROS_LOG_DIR': str(tmp_path)}

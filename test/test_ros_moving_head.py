@@ -118,8 +118,8 @@ def test_sound_is_left_out_while_the_head_turns(bench):   # noqa: F811
     one = bench(TrackerNode, {'visual_features': VisualFeatures, 'audio_features': AudioFeatures, 'joint_states': JointState}, ('tracks', TrackArray), head='nao')
     joints = lambda ms, angle: JointState(header=header(ms * 10**6, ''), name=['LElbow', 'HeadYaw'], position=[9.0 * ms, angle])   # noqa: E731
     subbands, components = 16, 48
-    sound = lambda ms: audio_features_to_msg(Features(ms * 10**6, 0.9, np.ones((subbands, components)), np.ones((subbands, components), bool), np.ones(subbands),   # noqa: E731
-                                                      np.ones(subbands, bool)), 'Head')
+    sound = lambda ms: audio_features_to_msg(Features(   # noqa: E731
+        ms * 10**6, 0.9, np.ones((subbands, components)), np.ones((subbands, components), bool), np.ones(subbands), np.ones(subbands, bool)), 'Head')
     voices = []
     for ms, angle in ((5000, 0.0), (5100, 0.1), (6000, 0.1), (6100, 0.1)):
         one.send('joint_states', joints(ms, angle))

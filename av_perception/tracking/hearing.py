@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.data import AudioFeatures
-from av_perception.geometry import RigidTransform, angles_from_direction, wrap_angle
+from av_perception.geometry import angles_from_direction, wrap_angle
 from av_perception.heads.profile import MicrophoneArray
 from av_perception.heads.sensor_poses import SensorPoses
 from av_perception.tracking.acoustic_tables import AcousticTables, AudioEvidence

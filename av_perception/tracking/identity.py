@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import chdtri   # the chi-square quantile; scipy.stats is slow to import
 
-from av_perception.geometry import RigidTransform, angles_from_direction, wrap_angle
+from av_perception.geometry import angles_from_direction, wrap_angle
 from av_perception.heads.sensor_poses import SensorPoses
 from av_perception.tracking.gaussian import congruence, inverse_and_log_det, quadratic
 from av_perception.tracking.input_check import box_overlap

@@ -95,7 +95,8 @@ def test_a_bag_gives_the_same_people_at_any_rate(bag, tmp_path):
     assert set(slow.people()) == set(fast.people()) == {1, 2}
     for person, place in slow.people().items():
         np.testing.assert_allclose(fast.people()[person], place, atol=0.05)
-    assert min(len(slow.heard), len(fast.heard)) > 120, 'of 175 images: a slow machine may drop some at four times the pace'
+    assert len(slow.heard) > 160, 'of 175 images'
+    assert len(fast.heard) > 120, 'a slow machine may drop some at four times the pace'
     assert set(slow.statuses.values()) == set(fast.statuses.values()) == {0}
 
 

@@ -127,6 +127,17 @@ def test_what_was_dropped_is_a_warning_for_a_second(listen):
     assert listener.says(lambda s: s.level == DiagnosticStatus.OK)
 
 
+def test_sound_that_no_image_needed_is_no_fault(listen):
+    """Regression: the tracker warned every second of what is as it should be."""
+    listener = listen()
+    publisher = listener.client.create_publisher(TrackArray, 'tracks', 5)
+    listener.client.create_timer(0.05, lambda: publisher.publish(TrackArray()))
+    assert listener.says(lambda s: s.level == DiagnosticStatus.OK and s.message == 'running')
+    listener.node.diagnostics.absorb('pairing', {'unused_audio': 3})
+    listener.said.clear()
+    assert listener.says(lambda s: any(v.key == 'pairing: unused audio' and v.value == '3' for v in s.values) and s.level == DiagnosticStatus.OK)
+
+
 def test_simulated_time_without_a_clock_is_named(listen):
     """Regression: the timer of the diagnostics waited for /clock itself, so the node was silent."""
     assert listen(use_sim_time=True).says(lambda s: s.level == DiagnosticStatus.ERROR and s.message == NO_CLOCK)

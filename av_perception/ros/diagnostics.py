@@ -14,6 +14,8 @@ from av_perception.ros.conversions import header
 
 PERIOD_S = 1.0
 NO_FAULT = ('pairing: unused audio',)   # sound between two images: counted, but nothing to warn of
+HELD_UP_S = 1.0   # the diagnostics came so much later than they are due: it is us who did not listen
+HELD_UP_REASON = 'this node was stopped, or the processor is too busy'
 NO_CLOCK = 'use_sim_time is set but nothing comes on /clock: play a bag with --clock, or set use_sim_time to false'
 
 
@@ -23,7 +25,7 @@ class InputMonitor:
     def __init__(self, topic: str, timeout_s: float, qos=None):
         """qos: of our subscription, to tell a publisher that does not match."""
         self.topic, self.timeout_s, self.qos = topic, timeout_s, qos
-        self.last = self.created = time.monotonic()
+        self.last = self.created = self._listening_since = time.monotonic()
         self.count = self.reported = 0
         self.latency_s = self.gap_s = 0.0
 
@@ -39,6 +41,10 @@ class InputMonitor:
         """Seconds since the last message."""
         return time.monotonic() - self.last
 
+    def listen_again(self) -> None:
+        """Our own node was held up until now: nobody else is to blame for the silence so far."""
+        self._listening_since = time.monotonic()
+
     def values(self, elapsed_s: float) -> list[KeyValue]:
         """Rate, latency and longest gap since the last call, `elapsed_s` ago."""
         rate, gap_s = (self.count - self.reported) / max(elapsed_s, 1e-6), max(self.gap_s, self.silence_s())
@@ -48,7 +54,7 @@ class InputMonitor:
 
     def missing(self, node) -> str | None:
         """One sentence with advice when the input is missing, else None."""
-        silence = self.silence_s()
+        silence = time.monotonic() - max(self.last, self._listening_since)
         if silence < self.timeout_s:
             return None
         return f'no message on {self.topic} for {silence:.1f} s; {self._advice(node)}'
@@ -57,13 +63,19 @@ class InputMonitor:
         publishers = node.get_publishers_info_by_topic(self.topic)
         if not publishers:
             return 'nobody publishes it: is its publisher running and its name remapped?' if self.count == 0 else 'its publisher is gone'
-        names = ', '.join(sorted({p.node_name for p in publishers}))
+        names = publisher_names(node, self.topic)
         for publisher in publishers if self.qos is not None else ():
             compatibility, reason = qos_check_compatible(publisher.qos_profile, self.qos)
             if compatibility == QoSCompatibility.ERROR:
                 hint = '; set reliable_images to false' if 'image' in self.topic else ''
                 return f'{names} publishes it with a quality of service that does not fit: {reason.strip()}{hint}'
         return f'{names} publishes it but is silent'
+
+
+def publisher_names(node, topic: str) -> str:
+    """The nodes that publish a topic (its full name), for a message to the user."""
+    publishers = node.get_publishers_info_by_topic(topic)
+    return ', '.join(sorted({p.node_name for p in publishers})) or 'nobody any more'
 
 
 class Diagnostics:
@@ -75,6 +87,7 @@ class Diagnostics:
         # Of wall time whatever /clock does: a node without time must still say so.
         self._timer = node.create_timer(PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._time = time.monotonic()
+        self._was_active = False
         self.monitors: list[InputMonitor] = []
         self.counters: Counter = Counter()
         self._warned: Counter = Counter()
@@ -92,18 +105,19 @@ class Diagnostics:
         self.monitors.clear()
         self._problems.clear()
 
-    def count(self, event: str, reason: str = '') -> None:
+    def count(self, event: str, reason: str = '', number: int = 1) -> None:
         """Count something dropped or repaired; warn at the 1st, 10th, 100th... time so that nothing is lost in silence nor floods the log."""
-        self._add(event, 1, reason)
+        self._add(event, number, reason)
 
-    def absorb(self, stage: str, counters: dict[str, int]) -> None:
-        """Take over what the running counters of a core object have grown by; one that starts again from zero was made anew."""
+    def absorb(self, stage: str, counters: dict[str, int], reason_of=lambda name: '') -> None:
+        """Take over what the running counters of a core object have grown by; one that starts again from zero was made anew.
+        reason_of(name of a counter) says why it grew."""
         for name, number in counters.items():
             event = f'{stage}: {name.replace("_", " ")}'
             known = self._absorbed[event]
             self._absorbed[event] = number
             if number != known:
-                self._add(event, number - known if number > known else number)
+                self._add(event, number - known if number > known else number, reason_of(name))
 
     def _add(self, event: str, growth: int, reason: str = '') -> None:
         self.counters[event] += growth
@@ -116,6 +130,7 @@ class Diagnostics:
         """Called once a second: an error names what is missing, a warning what was dropped in this second."""
         now = time.monotonic()
         elapsed, self._time = now - self._time, now
+        self._own_up(elapsed)
         problems = self._missing() if self._node.is_active else {}
         for topic in problems.keys() - self._problems:
             self._node.get_logger().warning(problems[topic])
@@ -127,6 +142,14 @@ class Diagnostics:
         self._published = counters
         self._publisher.publish(DiagnosticArray(header=header(self._node.get_clock().now().nanoseconds, ''),
                                                 status=[self._status(problems, grown, elapsed)]))
+
+    def _own_up(self, elapsed_s: float) -> None:
+        """Say that it was this node which stood still, not its publishers who were silent."""
+        if self._was_active and elapsed_s > PERIOD_S + HELD_UP_S:
+            self.count('held up', f'for {elapsed_s:.1f} s: {HELD_UP_REASON}')
+            for monitor in self.monitors:
+                monitor.listen_again()
+        self._was_active = self._node.is_active
 
     def _missing(self) -> dict[str, str]:
         """A sentence for every topic that is missing."""

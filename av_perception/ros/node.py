@@ -14,9 +14,10 @@ from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 
 from av_perception.errors import UserError
 from av_perception.ros import parameters
+from av_perception.ros.backlog import num_outdated, take_waiting
 from av_perception.ros.compat import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
 from av_perception.ros.conversions import ns_from_time
-from av_perception.ros.diagnostics import Diagnostics
+from av_perception.ros.diagnostics import HELD_UP_REASON, Diagnostics
 from av_perception.ros.environment import prepare_environment
 from av_perception.ros.graph import RESPAWN_DELAY_S
 from av_perception.ros.parameters import Parameter
@@ -69,9 +70,11 @@ class PerceptionNode(LifecycleNode):
         self._publishers_made.append(publisher)
         return publisher
 
-    def subscribe(self, message_type, topic: str, callback, qos, timeout_s: float | None = 1.0) -> None:
+    def subscribe(self, message_type, topic: str, callback, qos, timeout_s: float | None = 1.0,
+                  backlog_s: float | None = None) -> None:
         """A subscription that lives while active. Its rate and latency are monitored unless timeout_s is None; a message that the callback
-        refuses with ValueError is dropped, counted and named."""
+        refuses with ValueError is dropped, counted and named. Messages that wait and are more than backlog_s behind the newest are left out
+        and counted; None handles all of them."""
         full_name = self.resolve_topic_name(topic)
         monitor = self.diagnostics.monitor(full_name, timeout_s, qos) if timeout_s is not None else None
 
@@ -86,7 +89,28 @@ class PerceptionNode(LifecycleNode):
             except UserError as error:
                 self.diagnostics.count(f'messages refused from {full_name}', str(error))
 
-        self._subscriptions_made.append(self.create_subscription(message_type, topic, receive, qos, event_callbacks=NO_SUBSCRIPTION_EVENTS))
+        def receive_newest(message):
+            for current in self._without_backlog(message, subscription, full_name, backlog_s):
+                receive(current)
+
+        subscription = self.create_subscription(message_type, topic, receive if backlog_s is None else receive_newest, qos,
+                                                event_callbacks=NO_SUBSCRIPTION_EVENTS)
+        self._subscriptions_made.append(subscription)
+
+    def _without_backlog(self, message, subscription, full_name: str, backlog_s: float) -> list:
+        """A message and all that wait behind it, less those that are too far behind the newest."""
+        waiting = take_waiting(subscription)
+        if not waiting:
+            return [message]
+        messages = [message, *(one for one, _ in waiting)]
+        stamps = [ns_from_time(one.header.stamp) for one in messages]
+        sent = [sent for _, sent in waiting]
+        count = num_outdated(stamps, [sent[0], *sent], backlog_s)   # the first was sent no later
+        if count:
+            behind_s = 1e-9 * (stamps[-1] - stamps[0])
+            self.diagnostics.count(f'messages left out from {full_name}',
+                                   f'{behind_s:.1f} s behind: {HELD_UP_REASON}', count)
+        return messages[count:]
 
     def adopt(self, *subscriptions) -> None:
         """Subscriptions that another library made on this node: they too live only while active."""

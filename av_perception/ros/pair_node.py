@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from av_perception_msgs.msg import AudioChunk
-
 from av_perception.audio.time_differences import TimeDifferenceExtractor, TimeDifferences
 from av_perception.clustering.microphone_pair import MicrophonePair
 from av_perception.errors import UserError
 from av_perception.heads import HeadProfile, load_head
-from av_perception.ros import qos
-from av_perception.ros.conversions import audio_chunk_from_msg, require_channels
 from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.settings import PAIRING_PARAMETERS, TIME_DIFFERENCE_PARAMETERS, assembler_config, microphone_pair, time_difference_config
+from av_perception.ros.sound_input import SoundInput
 from av_perception.tracking.ego_motion import EgoMotion
 from av_perception.tracking.frame_assembler import FrameAssembler
 
@@ -41,12 +38,14 @@ class MicrophonePairNode(PerceptionNode):
             raise UserError(f'first_microphone and second_microphone must be two of the channels 0..{len(head.microphones.coordinates) - 1}, '
                             f'not {self._channels[0]} and {self._channels[1]}')
         self.pair = MicrophonePair.of_array(head.microphones, self._channels)
-        self._extractor, self._sample_rate = self._make_extractor(head.microphones.sample_rate), head.microphones.sample_rate
+        extractor = TimeDifferenceExtractor(time_difference_config(self.value), self._channels, self.pair.max_itd,
+                                            len(head.microphones.coordinates), head.microphones.sample_rate)
+        self._input = SoundInput(self, head.microphones, extractor)
         self._assembler = FrameAssembler(assembler_config(self.value, head))
         self._motion = EgoMotion(self.value('max_turn_rate'), self.value('window'))
 
     def activate(self) -> None:
-        self.subscribe(AudioChunk, 'audio', self._on_audio, qos.audio(1e-3 * self.value('chunk_ms')))
+        self._input.listen(1e-3 * self.value('chunk_ms'), self._hear)
         listen_to_motion(self, self._motion, self.head.head_joints)
         self.every(POLL_PERIOD_S, self._step)
 
@@ -59,20 +58,10 @@ class MicrophonePairNode(PerceptionNode):
         self._assembler.push_visual(visual, self._now_ns())
         self._step()
 
-    def _on_audio(self, message: AudioChunk) -> None:
-        chunk = audio_chunk_from_msg(message)
-        require_channels(chunk, len(self.head.microphones.coordinates), 'the audio topic')
-        if self._sample_rate != chunk.sample_rate:
-            self.diagnostics.count('changes of sample rate', f'{self._sample_rate} Hz to {chunk.sample_rate} Hz')
-            self._extractor, self._sample_rate = self._make_extractor(chunk.sample_rate), chunk.sample_rate
-        for block in self._extractor.push(chunk):
+    def _hear(self, blocks: list[TimeDifferences]) -> None:
+        for block in blocks:
             self._assembler.push_audio(block, self._now_ns())
-        self.diagnostics.absorb('sound', self._extractor.counters)
         self._step()
-
-    def _make_extractor(self, sample_rate: int) -> TimeDifferenceExtractor:
-        array = self.head.microphones
-        return TimeDifferenceExtractor(time_difference_config(self.value), self._channels, self.pair.max_itd, len(array.coordinates), sample_rate)
 
     def _step(self) -> None:
         for stamp_ns, visual, sound in self._assembler.poll(self._now_ns()):

@@ -1,0 +1,52 @@
+"""What waits in the queue of a subscription, and how much of it is too old to be worth the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def take_waiting(subscription) -> list[tuple[object, int]]:
+    """Take what waits behind the message that the executor has just handed over.
+
+    Parameters
+    ----------
+    subscription
+        One of rclpy's; at most the depth of its queue is taken.
+
+    Returns
+    -------
+    list
+        (message, when it was sent [ns of the sender's clock]), oldest first.
+    """
+    waiting = []
+    with subscription.handle:
+        for _ in range(subscription.qos_profile.depth):
+            taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
+            if taken is None:
+                break
+            waiting.append((taken[0], taken[1]['source_timestamp']))
+    return waiting
+
+
+def num_outdated(stamps_ns: Sequence[int], sent_ns: Sequence[int], limit_s: float) -> int:
+    """How many messages at the head of a queue lie too far behind the newest.
+
+    Both must say so: the stamps, or a bag played at a tenth of its pace would lose sound to a
+    pause that is nothing in its own time; and the times of sending, or one played ten times as
+    fast would lose it to a pause of a twentieth of a second. Our own clock has no say: the
+    sender's may differ, and a bag's is of another day.
+
+    Parameters
+    ----------
+    stamps_ns, sent_ns
+        Of the messages, oldest first.
+    limit_s
+        How far behind a message may be [s].
+    """
+    limit_ns = round(1e9 * limit_s)
+    count = 0
+    for stamp, sent in zip(stamps_ns, sent_ns):
+        if min(stamps_ns[-1] - stamp, sent_ns[-1] - sent) <= limit_ns:
+            break
+        count += 1
+    return count

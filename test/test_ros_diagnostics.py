@@ -34,6 +34,17 @@ def test_warnings_come_at_the_first_and_every_tenfold(diagnostics):
     assert diagnostics.warnings == ['frames dropped (1 so far): too slow', 'frames dropped (10 so far): too slow', 'frames dropped (100 so far): too slow']
 
 
+def test_the_last_reason_of_a_counter_is_a_value(diagnostics):
+    """Regression: it was in the log of the node alone, where nobody looks from afar."""
+    diagnostics._node.has_parameter = lambda name: False
+    diagnostics._node.get_fully_qualified_name = lambda: '/tracker'
+    for reason in ('too slow', 'torn'):
+        diagnostics.count('frames dropped', reason, 3)
+    status = diagnostics._status({}, {'frames dropped': 6}, 1.0)
+    assert status.message == 'running, frames dropped: 6 more (torn)'
+    assert {v.key: v.value for v in status.values}['last reason of frames dropped'] == 'torn'
+
+
 def test_counters_that_jump_still_warn(diagnostics):
     """Regression: a counter that went past 1 or 10 in one step was never spoken of."""
     for number in (3, 50, 5000):

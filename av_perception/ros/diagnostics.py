@@ -90,6 +90,7 @@ class Diagnostics:
         self._was_active = False
         self.monitors: list[InputMonitor] = []
         self.counters: Counter = Counter()
+        self._reasons: dict[str, str] = {}   # of each counter, why it grew last
         self._warned: Counter = Counter()
         self._absorbed: Counter = Counter()
         self._published: Counter = Counter()
@@ -120,6 +121,8 @@ class Diagnostics:
                 self._add(event, number - known if number > known else number, reason_of(name))
 
     def _add(self, event: str, growth: int, reason: str = '') -> None:
+        if reason:
+            self._reasons[event] = reason
         self.counters[event] += growth
         number, warned = self.counters[event], self._warned[event]
         if not warned or number >= 10 * warned:
@@ -143,6 +146,10 @@ class Diagnostics:
         self._publisher.publish(DiagnosticArray(header=header(self._node.get_clock().now().nanoseconds, ''),
                                                 status=[self._status(problems, grown, elapsed)]))
 
+    def _growth(self, event: str, growth: int) -> str:
+        reason = self._reasons.get(event)
+        return f'{event}: {growth} more' + (f' ({reason})' if reason else '')
+
     def _own_up(self, elapsed_s: float) -> None:
         """Say that it was this node which stood still, not its publishers who were silent."""
         if self._was_active and elapsed_s > PERIOD_S + HELD_UP_S:
@@ -161,8 +168,10 @@ class Diagnostics:
         level = DiagnosticStatus.ERROR if problems else DiagnosticStatus.WARN if grown else DiagnosticStatus.OK
         text = '; '.join(problems.values()) or ('running' if self._node.is_active else 'not active')
         if grown and not problems:
-            text += ', ' + ', '.join(f'{event}: {growth} more' for event, growth in sorted(grown.items()))
+            text += ', ' + ', '.join(self._growth(event, growth) for event, growth in sorted(grown.items()))
         values = [KeyValue(key=k, value=str(v)) for k, v in sorted(self._published.items())]
+        values += [KeyValue(key=f'last reason of {event}', value=reason)
+                   for event, reason in sorted(dict(self._reasons).items())]
         values += [value for monitor in self.monitors for value in monitor.values(elapsed_s)]
         head = self._node.get_parameter('head').value if self._node.has_parameter('head') else ''
         return DiagnosticStatus(level=level, name=self._node.get_fully_qualified_name(), message=text, hardware_id=head, values=values)

@@ -63,5 +63,5 @@ class SoundInput:
             return ''
         if not self._index_fault:   # once: the graph is slow to ask
             names = publisher_names(self._node, self._node.resolve_topic_name('audio'))
-            self._index_fault = f'stamps are used in its place; published by {names}'
+            self._index_fault = f'stamps are used; published by {names}'
         return self._index_fault

@@ -1,4 +1,4 @@
-"""Broken streams of sound: whatever the index says and whatever is lost, somebody who speaks is heard."""
+"""Broken streams of sound: whatever the index says and whatever is lost, people are heard."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ def speech() -> np.ndarray:
 def chunks(size: int = SIZE) -> list[AudioChunk]:
     """The speech as a driver without fault delivers it."""
     sound = speech()
-    return [AudioChunk(START_NS + round(first * 1e9 / RATE), RATE, first, sound[first:first + size])
-            for first in range(0, len(sound) - size, size)]
+    return [AudioChunk(START_NS + round(start * 1e9 / RATE), RATE, start,
+                       sound[start:start + size])
+            for start in range(0, len(sound) - size, size)]
 
 
 def with_index(stream, index_of) -> list[AudioChunk]:
@@ -174,7 +175,7 @@ def test_time_differences_keep_coming_while_chunks_are_lost(share, detectors):
 @pytest.mark.parametrize('make', [front_end, extractor])
 @pytest.mark.parametrize('share', [0.0, 0.1, 1.0])
 def test_broken_indices_load_no_network(share, make, detectors):
-    """Regression: each of them cost 90 ms, three times what the chunk lasts. Counted, not timed."""
+    """Regression: each cost 90 ms, three times what the chunk lasts. Counted, not timed."""
     random = np.random.default_rng(2)
     stream = with_index(chunks(), lambda number, first:
                         int(random.integers(2 ** 40)) if random.random() < share else first)

@@ -1,4 +1,4 @@
-"""Nodes that listen, stopped and gone on with, and fed with less than the whole sound: over DDS."""
+"""Over DDS: nodes that listen, stopped and gone on with, and fed with a part of the sound."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def until(condition, timeout_s: float = 30.0) -> bool:
 
 
 def counted(observer, part: str) -> int:
-    """Of the counters of audio_features whose name contains a text, as the last diagnostics say."""
+    """Sum of the counters of audio_features whose name contains a text, by its diagnostics."""
     values = observer.diagnostics.get('audio_features', {})
     return sum(int(number) for name, number in values.items()
                if part in name and number.isdigit())

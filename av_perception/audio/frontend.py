@@ -50,8 +50,8 @@ class AudioFrontEndConfig:
 class AudioFrontEnd:
     """Streaming; one AudioFeatures per block, stamped with the centre of the block's samples.
 
-    A short gap is passed over, a long one or a stamp that runs backward starts the recursion afresh; the voice detector's network is kept.
-    `counters` tells what was wrong with the sound.
+    A short gap is passed over, a long one or a stamp that runs backward starts the recursion
+    afresh; the voice detector's network is kept. `counters` tells what was wrong with the sound.
     Raises UserError when built for fewer than 2 or more than 16 microphones and when a chunk has other channels or another rate.
     """
 

@@ -10,9 +10,9 @@ from av_perception.data import AudioChunk
 from av_perception.errors import UserError
 
 _CLIPPED = 0.999
-_LONGEST_SPLICE_S = 0.5   # what is known of the room and of the voice holds over a gap of this length
+_LONGEST_SPLICE_S = 0.5   # what is known of room and voice holds over a gap of this length
 _CLOCK_JITTER_S = 0.15    # index and stamps that differ by more contradict each other
-_STAMP_JITTER_S = 0.02    # stamps alone: what is less late is no gap (nor is less than half a chunk)
+_STAMP_JITTER_S = 0.02    # by stamps alone: less is no gap, nor is less than half a chunk
 WRONG_INDEX = 'first_sample does not count samples'
 
 
@@ -70,7 +70,8 @@ class InputStream:
         if samples.ndim != 2 or samples.shape[1] != self._num_channels:
             raise UserError(f'the sound has the shape {samples.shape}, expected (samples, {self._num_channels}): check the channel count')
         if chunk.sample_rate != self.input_rate:
-            raise UserError(f'the sound came at {chunk.sample_rate} Hz, expected {self.input_rate} Hz')
+            raise UserError(f'the sound came at {chunk.sample_rate} Hz, '
+                            f'expected {self.input_rate} Hz')
         return np.ascontiguousarray(samples, np.float32)
 
     def _restart_if_broken(self, chunk: AudioChunk) -> bool:

@@ -78,7 +78,8 @@ class TimeDifferenceExtractor:
     """Streaming; one TimeDifferences per block of frames.
 
     pair: the two channels; max_delay_s: largest difference the pair can have (distance over speed of sound). `counters` tells what was
-    wrong with the sound; gaps are treated as in InputStream. Raises UserError for a pair the sound does not have and when a chunk has other channels or another rate.
+    wrong with the sound; gaps are treated as in InputStream. Raises UserError for a pair the sound
+    does not have and when a chunk has other channels or another rate.
     """
 
     def __init__(self, config: TimeDifferenceConfig, pair: tuple[int, int], max_delay_s: float, num_channels: int, sample_rate: int):

@@ -27,7 +27,8 @@ class AudioFeaturesNode(PerceptionNode):
         self._array = load_head(self.value('head')).microphones
         if self._array is None:
             raise UserError(f"head '{self.value('head')}' has no microphones: leave audio_features out")
-        front_end = AudioFrontEnd(AudioFrontEndConfig(), len(self._array.coordinates), self._array.sample_rate)
+        front_end = AudioFrontEnd(AudioFrontEndConfig(), len(self._array.coordinates),
+                                  self._array.sample_rate)
         self._input = SoundInput(self, self._array, front_end)
         self._publisher = self.publisher(AudioFeatures, 'audio_features', qos.FEATURES)
 

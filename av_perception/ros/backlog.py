@@ -1,4 +1,4 @@
-"""What waits in the queue of a subscription, and how much of it is too old to be worth the work."""
+"""What waits in the queue of a subscription, and how much of it is too old to be of use."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from av_perception.ros.conversions import header
 
 PERIOD_S = 1.0
 NO_FAULT = ('pairing: unused audio',)   # sound between two images: counted, but nothing to warn of
-HELD_UP_S = 1.0   # the diagnostics came so much later than they are due: it is us who did not listen
+HELD_UP_S = 1.0   # diagnostics that come so much too late: it is us who did not listen
 HELD_UP_REASON = 'this node was stopped, or the processor is too busy'
 NO_CLOCK = 'use_sim_time is set but nothing comes on /clock: play a bag with --clock, or set use_sim_time to false'
 
@@ -111,8 +111,8 @@ class Diagnostics:
         self._add(event, number, reason)
 
     def absorb(self, stage: str, counters: dict[str, int], reason_of=lambda name: '') -> None:
-        """Take over what the running counters of a core object have grown by; one that starts again from zero was made anew.
-        reason_of(name of a counter) says why it grew."""
+        """Take over what the running counters of a core object have grown by; one that starts
+        again from zero was made anew. reason_of(name of a counter) says why it grew."""
         for name, number in counters.items():
             event = f'{stage}: {name.replace("_", " ")}'
             known = self._absorbed[event]
@@ -168,7 +168,7 @@ class Diagnostics:
         level = DiagnosticStatus.ERROR if problems else DiagnosticStatus.WARN if grown else DiagnosticStatus.OK
         text = '; '.join(problems.values()) or ('running' if self._node.is_active else 'not active')
         if grown and not problems:
-            text += ', ' + ', '.join(self._growth(event, growth) for event, growth in sorted(grown.items()))
+            text += ''.join(f', {self._growth(*item)}' for item in sorted(grown.items()))
         values = [KeyValue(key=k, value=str(v)) for k, v in sorted(self._published.items())]
         values += [KeyValue(key=f'last reason of {event}', value=reason)
                    for event, reason in sorted(dict(self._reasons).items())]

@@ -72,8 +72,9 @@ class PerceptionNode(LifecycleNode):
 
     def subscribe(self, message_type, topic: str, callback, qos, timeout_s: float | None = 1.0,
                   backlog_s: float | None = None) -> None:
-        """A subscription that lives while active. Its rate and latency are monitored unless timeout_s is None; a message that the callback
-        refuses with ValueError is dropped, counted and named. Messages that wait and are more than backlog_s behind the newest are left out
+        """A subscription that lives while active. Its rate and latency are monitored unless
+        timeout_s is None; a message that the callback refuses with ValueError is dropped, counted
+        and named. Messages that wait and are more than backlog_s behind the newest are left out
         and counted; None handles all of them."""
         full_name = self.resolve_topic_name(topic)
         monitor = self.diagnostics.monitor(full_name, timeout_s, qos) if timeout_s is not None else None
@@ -93,8 +94,9 @@ class PerceptionNode(LifecycleNode):
             for current in self._without_backlog(message, subscription, full_name, backlog_s):
                 receive(current)
 
-        subscription = self.create_subscription(message_type, topic, receive if backlog_s is None else receive_newest, qos,
-                                                event_callbacks=NO_SUBSCRIPTION_EVENTS)
+        subscription = self.create_subscription(
+            message_type, topic, receive if backlog_s is None else receive_newest, qos,
+            event_callbacks=NO_SUBSCRIPTION_EVENTS)
         self._subscriptions_made.append(subscription)
 
     def _without_backlog(self, message, subscription, full_name: str, backlog_s: float) -> list:

@@ -38,8 +38,9 @@ class MicrophonePairNode(PerceptionNode):
             raise UserError(f'first_microphone and second_microphone must be two of the channels 0..{len(head.microphones.coordinates) - 1}, '
                             f'not {self._channels[0]} and {self._channels[1]}')
         self.pair = MicrophonePair.of_array(head.microphones, self._channels)
-        extractor = TimeDifferenceExtractor(time_difference_config(self.value), self._channels, self.pair.max_itd,
-                                            len(head.microphones.coordinates), head.microphones.sample_rate)
+        extractor = TimeDifferenceExtractor(
+            time_difference_config(self.value), self._channels, self.pair.max_itd,
+            len(head.microphones.coordinates), head.microphones.sample_rate)
         self._input = SoundInput(self, head.microphones, extractor)
         self._assembler = FrameAssembler(assembler_config(self.value, head))
         self._motion = EgoMotion(self.value('max_turn_rate'), self.value('window'))

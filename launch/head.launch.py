@@ -42,7 +42,7 @@ PROCESSES = {
     'use_rviz': ('false', 'Start rviz2 too.'),
     'rviz_config_file': (SHARE + '/config/rviz/av_perception.rviz', 'What rviz shows.'),
     'dds_profile': (environment('prepared', f"'{PROFILE_VARIABLES[0]}', ", *configured('network')),
-                    'Fast DDS profile; by default the one of your environment, else one of ours, by network.'),
+                    'Fast DDS profile; by default that of your environment, else ours for `network`.'),
 }
 
 

@@ -1,4 +1,4 @@
-"""Other hosts could hear and see a graph that was started without a word about the network; other users could read it."""
+"""Other hosts could hear and see any graph, other users could read its shared memory and files."""
 
 from __future__ import annotations
 
@@ -17,18 +17,29 @@ from lifecycle_msgs.msg import State
 from av_perception.errors import UserError
 from av_perception.ros import privacy
 from av_perception.ros.environment import (
-    PROFILE_VARIABLES, RANGE_VARIABLE, prepare_environment, reach, tools_line)
+    PROFILE_VARIABLES,
+    RANGE_VARIABLE,
+    prepare_environment,
+    reach,
+    tools_line,
+)
 from av_perception.ros.graph import NODES
 from av_perception.ros.observer import GraphObserver
 from av_perception.ros.runner import GraphRunner
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTED = ('tracker', 'speaking_status')
-CHOICES = (*PROFILE_VARIABLES, RANGE_VARIABLE, 'ROS_LOCALHOST_ONLY', 'ROS_STATIC_PEERS', 'RMW_IMPLEMENTATION',
-           'FASTDDS_BUILTIN_TRANSPORTS')
+CHOICES = (
+    *PROFILE_VARIABLES,
+    RANGE_VARIABLE,
+    'ROS_LOCALHOST_ONLY',
+    'ROS_STATIC_PEERS',
+    'RMW_IMPLEMENTATION',
+    'FASTDDS_BUILTIN_TRANSPORTS',
+)
 START_TIMEOUT_S = 90.0
 TABLES = ('udp', 'udp6', 'udplite', 'udplite6', 'tcp', 'tcp6', 'raw', 'raw6')
-INODE = 9   # column of these tables
+INODE = 9  # column of these tables
 FIND = """
 import sys, time, rclpy
 rclpy.init()
@@ -48,7 +59,7 @@ def a_users_shell() -> dict[str, str]:
 def network_sockets(pid: int | str) -> list[str]:
     """Table and local address of every UDP, TCP and raw socket of a process."""
     links = [os.readlink(link) for link in Path(f'/proc/{pid}/fd').iterdir() if link.is_symlink()]
-    inodes = {link[len('socket:['):-1] for link in links if link.startswith('socket:[')}
+    inodes = {link[len('socket:[') : -1] for link in links if link.startswith('socket:[')}
     found = []
     for table in TABLES:
         path = Path(f'/proc/{pid}/net/{table}')
@@ -67,7 +78,9 @@ def shared_memory(pid: int) -> dict[str, int]:
 def wait_until_active(observer: GraphObserver, names=STARTED) -> None:
     """The nodes answer and are active."""
     for name in names:
-        assert observer.wait_for_state(name, State.PRIMARY_STATE_ACTIVE, time.monotonic() + START_TIMEOUT_S), name
+        assert observer.wait_for_state(
+            name, State.PRIMARY_STATE_ACTIVE, time.monotonic() + START_TIMEOUT_S
+        ), name
 
 
 def graph(environment: dict[str, str], folder: Path) -> GraphRunner:
@@ -86,12 +99,14 @@ def ordinary_umask():
 
 @pytest.fixture()
 def closed(tmp_path, monkeypatch, ordinary_umask):
-    """(runner, observer) of a graph that was started with no word about the network, and a bag recorder beside it."""
+    """(runner, observer) of a graph started with no word about the network, recorded to a bag."""
     for name in CHOICES:
         monkeypatch.delenv(name, raising=False)
     prepare_environment()
     with GraphObserver() as observer, graph(a_users_shell(), tmp_path / 'logs') as runner:
-        runner.start_module('bag_recorder', 'av_perception.cli.main', ['record', '-o', str(tmp_path / 'bag')])
+        runner.start_module(
+            'bag_recorder', 'av_perception.cli.main', ['record', '-o', str(tmp_path / 'bag')]
+        )
         wait_until_active(observer)
         deadline = time.monotonic() + START_TIMEOUT_S
         while 'bag_recorder' not in observer.node.get_node_names() and time.monotonic() < deadline:
@@ -114,7 +129,7 @@ def test_other_users_can_read_neither_shared_memory_nor_bags(closed, tmp_path):
     assert set(runner.stop().values()) == {0}
     written = [path for part in ('bag', 'logs') for path in (tmp_path / part).rglob('*')]
     written += [tmp_path / 'bag']
-    # The logs were opened by this process, which has an ordinary umask: `av-perception` itself has not.
+    # The logs were opened by this process, whose umask is an ordinary one.
     private = [path for path in written if path.suffix != '.log']
     assert len(private) >= 3
     modes = {str(path): path.stat().st_mode & 0o777 for path in private if path.name != 'logs'}
@@ -127,7 +142,9 @@ def test_a_tool_in_another_shell_finds_the_graph_with_the_line_that_is_printed(c
     told = {**a_users_shell(), **dict(word.split('=', 1) for word in words[1:])}
     tool = subprocess.run([sys.executable, '-c', FIND, '60'], env=told, timeout=120, check=False)
     assert tool.returncode == 0
-    untold = subprocess.run([sys.executable, '-c', FIND, '2'], env=a_users_shell(), timeout=120, check=False)
+    untold = subprocess.run(
+        [sys.executable, '-c', FIND, '2'], env=a_users_shell(), timeout=120, check=False
+    )
     assert untold.returncode == 1, 'if tools find the graph without it, the line can go'
 
 
@@ -135,7 +152,9 @@ def test_with_network_the_nodes_have_sockets_and_a_plain_shell_finds_them(tmp_pa
     environment = prepare_environment(a_users_shell(), network=True)
     assert 'open to the network: every host' in reach(environment)
     with graph(environment, tmp_path) as runner:
-        tool = subprocess.run([sys.executable, '-c', FIND, '60'], env=a_users_shell(), timeout=120, check=False)
+        tool = subprocess.run(
+            [sys.executable, '-c', FIND, '60'], env=a_users_shell(), timeout=120, check=False
+        )
         assert tool.returncode == 0
         for name, process in runner.processes.items():
             deadline = time.monotonic() + START_TIMEOUT_S
@@ -147,26 +166,43 @@ def test_with_network_the_nodes_have_sockets_and_a_plain_shell_finds_them(tmp_pa
 def test_the_graph_works_on_a_machine_without_any_network_interface():
     """Both processes in one network namespace: Fast DDS takes another one for another host."""
     alone = ['unshare', '--map-root-user', '--net']
-    found = shutil.which('unshare') and subprocess.run([*alone, 'true'], capture_output=True, check=False)
+    found = shutil.which('unshare') and subprocess.run(
+        [*alone, 'true'], capture_output=True, check=False
+    )
     if not found or found.returncode:
         pytest.skip('no network namespace can be made here: unshare is missing or not allowed')
     node = '"$0" -m av_perception.nodes.tracker --ros-args -p head:=respeaker & '
     script = node + '"$0" -c "$1" 60; status=$?; kill -TERM $!; wait; exit $status'
     shell = {**a_users_shell(), **dict(word.split('=', 1) for word in tools_line().split()[1:])}
-    tried = subprocess.run([*alone, 'sh', '-c', script, sys.executable, FIND], env=shell, cwd=ROOT, timeout=180, check=False)
+    tried = subprocess.run(
+        [*alone, 'sh', '-c', script, sys.executable, FIND],
+        env=shell,
+        cwd=ROOT,
+        timeout=180,
+        check=False,
+    )
     assert tried.returncode == 0
 
 
-@pytest.mark.parametrize('chosen, said', [
-    ({RANGE_VARIABLE: 'LOCALHOST'}, 'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST is your choice: .* listens on UDP'),
-    ({'ROS_LOCALHOST_ONLY': '1'}, 'ROS_LOCALHOST_ONLY=1 is your choice: .* listens on UDP'),
-    ({RANGE_VARIABLE: 'OFF'}, 'the nodes do not find each other'),
-    ({RANGE_VARIABLE: 'SUBNET'}, 'closed to the network'),
-    ({PROFILE_VARIABLES[0]: '/my/profile.xml'}, '/my/profile.xml is your choice'),
-    ({PROFILE_VARIABLES[1]: '/my/profile.xml'}, '/my/profile.xml is your choice'),
-    ({'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'}, 'rmw_cyclonedds_cpp is your choice: .*=LOCALHOST decide'),
-    ({'ROS_DISTRO': 'jazzy'}, 'closed to the network'),
-])
+@pytest.mark.parametrize(
+    'chosen, said',
+    [
+        (
+            {RANGE_VARIABLE: 'LOCALHOST'},
+            'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST is your choice: .* listens on UDP',
+        ),
+        ({'ROS_LOCALHOST_ONLY': '1'}, 'ROS_LOCALHOST_ONLY=1 is your choice: .* listens on UDP'),
+        ({RANGE_VARIABLE: 'OFF'}, 'the nodes do not find each other'),
+        ({RANGE_VARIABLE: 'SUBNET'}, 'closed to the network'),
+        ({PROFILE_VARIABLES[0]: '/my/profile.xml'}, '/my/profile.xml is your choice'),
+        ({PROFILE_VARIABLES[1]: '/my/profile.xml'}, '/my/profile.xml is your choice'),
+        (
+            {'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'},
+            'rmw_cyclonedds_cpp is your choice: .*=LOCALHOST decide',
+        ),
+        ({'ROS_DISTRO': 'jazzy'}, 'closed to the network'),
+    ],
+)
 @pytest.mark.parametrize('network', [False, True])
 def test_what_the_user_has_set_stays_and_its_meaning_is_said(chosen, said, network):
     environment = prepare_environment({**a_users_shell(), **chosen}, network=network)
@@ -181,7 +217,9 @@ def test_the_network_opens_in_a_shell_with_the_line_for_tools():
     closed_shell = prepare_environment(a_users_shell())
     environment = prepare_environment(dict(closed_shell), network=True)
     assert 'open to the network' in reach(environment)
-    assert 'open to the network' in reach(prepare_environment(dict(environment))), 'nor does a child close it'
+    assert 'open to the network' in reach(prepare_environment(dict(environment))), (
+        'nor does a child close it'
+    )
 
 
 @pytest.mark.parametrize('name', ['head', 'nao', 'popeye', 'simulated'])
@@ -189,7 +227,10 @@ def test_launch_files_open_the_network_only_when_asked_and_say_it(name, monkeypa
     for variable in CHOICES:
         monkeypatch.delenv(variable, raising=False)
     path = ROOT / 'launch' / f'{name}.launch.py'
-    expected = {'false': ('shared_memory', 'closed to the network'), 'true': ('network', 'open to the network')}
+    expected = {
+        'false': ('shared_memory', 'closed to the network'),
+        'true': ('network', 'open to the network'),
+    }
     for network, (profile, words) in expected.items():
         processes, said = resolve_said(path, {'network': network} if network == 'true' else {})
         found = {process.environment[name] for process in processes for name in PROFILE_VARIABLES}
@@ -197,21 +238,14 @@ def test_launch_files_open_the_network_only_when_asked_and_say_it(name, monkeypa
         assert len(said) == 1 and words in said[0]
 
 
-def test_a_domain_that_another_user_holds_is_named(tmp_path):
-    """Nodes of two users in one domain do not even find those of their own user, without a word."""
-    port = tmp_path / 'fastrtps_port7650'
-    port.write_bytes(b'')
+def test_a_domain_that_another_user_holds_is_named(tmp_path, monkeypatch):
+    """Nodes of two users in one domain did not even find their own, and nothing said so."""
+    for name in CHOICES:
+        monkeypatch.delenv(name, raising=False)
+    prepare_environment()
+    (tmp_path / 'fastrtps_port7650').write_bytes(b'')
     privacy.check_domain(1, tmp_path)
-    port.chmod(0)
-    user = os.geteuid()
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(parent.stat().st_mode | 0o055)
-    try:
-        if user == 0:   # root may read everything
-            os.seteuid(65534)
-        with pytest.raises(UserError, match='ROS_DOMAIN_ID 1 is in use by .*take another'):
-            privacy.check_domain(1, tmp_path)
-    finally:
-        os.seteuid(user)
+    monkeypatch.setattr(privacy.os, 'geteuid', lambda user=os.geteuid(): user + 1)
+    with pytest.raises(UserError, match='ROS_DOMAIN_ID 1 is in use by .*take another'):
+        privacy.check_domain(1, tmp_path)
     privacy.check_domain(2, tmp_path)

@@ -16,8 +16,10 @@ RESULTS = {'tracks': 'tracker or face_itd_fusion', 'speaking_status': 'speaking_
 SUITE = {node.name for node in NODES}
 
 
-def check_graph(namespace: str = '', listen_s: float = LISTEN_S, network: bool = False) -> list[Finding]:
-    """Findings of the suite's nodes in a namespace; network: look for a graph that is open to the network."""
+def check_graph(
+    namespace: str = '', listen_s: float = LISTEN_S, network: bool = False
+) -> list[Finding]:
+    """Findings of the suite's nodes in a namespace; network: of a graph that is open to it."""
     prepare_environment(network=network)
     from av_perception.ros.observer import GraphObserver
     with GraphObserver(namespace=namespace) as observer:
@@ -39,10 +41,13 @@ def _nobody(observer, here: str) -> Finding:
         return Finding('graph', False, f'no node of the suite in the namespace {here}, but in {", ".join(others)}: add --namespace {others[0].strip("/")}')
     domain = os.environ.get('ROS_DOMAIN_ID', '0')
     if is_closed():
-        sought = 'on this machine, by this user, in shared memory; for a graph that is open to the network add --network'
+        sought = ('on this machine, by this user, in shared memory; for a graph that is open to '
+                  'the network add --network')
     else:
-        sought = f'with {RANGE_VARIABLE} {os.environ.get(RANGE_VARIABLE, "SUBNET")}; a graph closed to the network is not found so'
-    return Finding('graph', False, f'no node of the suite answers in ROS_DOMAIN_ID {domain}: is it running? Looked for {sought}')
+        sought = (f'with {RANGE_VARIABLE} {os.environ.get(RANGE_VARIABLE, "SUBNET")}; a graph closed to '
+                  'the network is not found so')
+    return Finding('graph', False, f'no node of the suite answers in ROS_DOMAIN_ID {domain}: '
+                                   f'is it running? Looked for it {sought}')
 
 
 def _node(observer, name: str, count: int) -> Finding:

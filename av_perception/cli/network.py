@@ -7,5 +7,9 @@ import argparse
 
 def add_network_argument(parser: argparse.ArgumentParser) -> None:
     """The argument --network."""
-    parser.add_argument('--network', action='store_true', help='open the graph to other hosts (rviz on a laptop), and find one that '
-                        'is open; without it nothing listens on the network')
+    parser.add_argument(
+        '--network',
+        action='store_true',
+        help='open the graph to other hosts (rviz on a laptop), and find one that '
+        'is open; without it nothing listens on the network',
+    )

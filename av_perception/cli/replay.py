@@ -54,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     stopping = catch_stop_signals()
     try:
-        player = BagPlayer(private_node('bag_player'), options.bag, tuple(options.topics), options.clock, inputs)
+        node = private_node('bag_player')
+        player = BagPlayer(node, options.bag, tuple(options.topics), options.clock, inputs)
         for topic, reason in player.skipped.items():
             print(f'{topic} is not played: {reason}')
         if inputs is not None:

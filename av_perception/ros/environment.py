@@ -1,7 +1,8 @@
-"""Environment variables that ROS needs where no setup.bash was sourced, and that decide who can reach the graph.
+"""Environment variables: what ROS needs without setup.bash, and who can reach the graph.
 
-Unless the network is asked for, Fast DDS gets a profile with shared memory alone: no process opens a network socket.
-What the user has set themself (a profile, a discovery range, another RMW) stays; `reach` says what that means.
+Unless the network is asked for, Fast DDS gets a profile with shared memory alone: no process opens
+a network socket. What the user has set themself (a profile, a discovery range, another RMW) stays;
+`reach` says what that means.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ RANGE_VARIABLE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 def prepare_environment(environment=os.environ, network: bool = False):
     """Fill in what is missing and touch nothing that the user has set.
 
-    AMENT_PREFIX_PATH lets the wheels' packages be found; the Fast DDS profile decides whether there are network
-    sockets and keeps images whole (Fast DDS's defaults lose most of them).
+    AMENT_PREFIX_PATH lets the wheels' packages be found; the Fast DDS profile decides whether
+    there are network sockets and keeps images whole (Fast DDS's defaults lose most of them).
 
     Parameters
     ----------
     environment : MutableMapping[str, str]
         What is filled in.
     network : bool
-        Let other hosts reach the graph. False leaves it as it is: closed, if nobody has opened it before.
+        Let other hosts reach the graph. False leaves it as it is: closed, if nobody has opened it.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def prepare_environment(environment=os.environ, network: bool = False):
     if profile == '' or (network and profile == _shipped_profile('shared_memory')):
         profile = _shipped_profile('network' if network else 'shared_memory')
         environment.update(dict.fromkeys(PROFILE_VARIABLES, profile))
-    for name in PROFILE_VARIABLES:   # where the user has set one, it is meant for either version
+    for name in PROFILE_VARIABLES:  # where the user has set one, it is meant for either version
         environment.setdefault(name, profile)
     if not _is_fast_dds(environment):
         # No profile of ours speaks to another RMW; LOCALHOST is what they have.
@@ -64,12 +65,14 @@ def reach_with(profile: str) -> str:
 
 
 def reach(environment=os.environ) -> str:
-    """One line that says who can reach the graph of a prepared environment, and by whose choice."""
+    """One line: who can reach the graph of a prepared environment, and by whose choice."""
     chosen_range = environment.get(RANGE_VARIABLE, 'SUBNET')
     profile = _chosen_profile(environment)
     if not _is_fast_dds(environment):
-        return (f'RMW_IMPLEMENTATION={environment["RMW_IMPLEMENTATION"]} is your choice: its own settings and '
-                f'{RANGE_VARIABLE}={chosen_range} decide who can reach the graph')
+        return (
+            f'RMW_IMPLEMENTATION={environment["RMW_IMPLEMENTATION"]} is your choice: its own '
+            f'settings and {RANGE_VARIABLE}={chosen_range} decide who can reach the graph'
+        )
     if chosen_range == 'OFF':
         return f'{RANGE_VARIABLE}=OFF is your choice: the nodes do not find each other; unset it'
     if profile == _shipped_profile('network'):
@@ -77,10 +80,14 @@ def reach(environment=os.environ) -> str:
     if profile != _shipped_profile('shared_memory'):
         return f'the Fast DDS profile {profile} is your choice: it decides who can reach the graph'
     if _is_local_only(environment):
-        return (f'{_local_setting(environment)} is your choice: with it Fast DDS listens on UDP on every interface '
-                'of this machine; unset it, and there is no network socket at all')
-    return ('the graph is closed to the network: shared memory of this machine alone, for this user. '
-            f'For ros2 and rviz in another shell: {tools_line(environment)}')
+        return (
+            f'{_local_setting(environment)} is your choice: with it Fast DDS listens on UDP on '
+            'every interface of this machine; unset it, and there is no network socket at all'
+        )
+    return (
+        'the graph is closed to the network: shared memory of this machine alone, for this user. '
+        f'For ros2, rviz and drivers in another shell: {tools_line(environment)}'
+    )
 
 
 def is_closed(environment=os.environ) -> bool:
@@ -90,7 +97,7 @@ def is_closed(environment=os.environ) -> bool:
 
 
 def tools_line(environment=os.environ) -> str:
-    """What makes ros2, rviz and drivers in another shell find a graph that is closed to the network."""
+    """What makes ros2, rviz and drivers in another shell find a graph that is closed."""
     variable = PROFILE_VARIABLES[environment.get('ROS_DISTRO', 'jazzy') >= 'kilted']
     return f'export {variable}={_shipped_profile("shared_memory")} {RANGE_VARIABLE}=SYSTEM_DEFAULT'
 
@@ -120,19 +127,31 @@ def _is_fast_dds(environment) -> bool:
 
 
 def _is_local_only(environment) -> bool:
-    return environment.get('ROS_LOCALHOST_ONLY') == '1' or environment.get(RANGE_VARIABLE) == 'LOCALHOST'
+    return (
+        environment.get('ROS_LOCALHOST_ONLY') == '1'
+        or environment.get(RANGE_VARIABLE) == 'LOCALHOST'
+    )
 
 
 def _local_setting(environment) -> str:
     """The setting that asks for this machine alone, as the user wrote it."""
-    return 'ROS_LOCALHOST_ONLY=1' if environment.get('ROS_LOCALHOST_ONLY') == '1' else f'{RANGE_VARIABLE}=LOCALHOST'
+    return (
+        'ROS_LOCALHOST_ONLY=1'
+        if environment.get('ROS_LOCALHOST_ONLY') == '1'
+        else f'{RANGE_VARIABLE}=LOCALHOST'
+    )
 
 
 def _open_reach(environment, chosen_range: str) -> str:
     if _is_local_only(environment):
-        return (f'{_local_setting(environment)} is your choice: no other host is looked for, though UDP sockets are '
-                'open on every interface of this machine')
+        return (
+            f'{_local_setting(environment)} is your choice: no other host is looked for, though '
+            'UDP sockets are open on every interface of this machine'
+        )
     if chosen_range == 'SYSTEM_DEFAULT':
         chosen_range = 'SUBNET'
-    return (f'the graph is open to the network: every host that reaches this one can hear and see what it does and '
-            f'call its services (ROS_DOMAIN_ID {environment.get("ROS_DOMAIN_ID", "0")}, {chosen_range})')
+    domain = environment.get('ROS_DOMAIN_ID', '0')
+    return (
+        'the graph is open to the network: every host that reaches this one can hear and see what '
+        f'it does and call its services (ROS_DOMAIN_ID {domain}, {chosen_range})'
+    )

@@ -1,4 +1,4 @@
-"""Faces and voices are for the user who runs the suite: no one else may read its files and its shared memory."""
+"""Faces and voices are for the user who runs the suite: others read no files, no shared memory."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ import os
 from pathlib import Path
 
 from av_perception.errors import UserError
+from av_perception.ros.environment import is_closed
 
-OTHERS = 0o077   # all rights of the group and of everybody else
+OTHERS = 0o077  # all rights of the group and of everybody else
 SHARED_MEMORY = Path('/dev/shm')
-SEGMENT_PREFIXES = ('fastrtps_', 'fastdds_')   # of Fast DDS 2 and 3
+SEGMENT_PREFIXES = ('fastrtps_', 'fastdds_')  # of Fast DDS 2 and 3
 # RTPS 2.5, section 9.6.2.3: participants of a domain announce themselves on this port.
 FIRST_PORT = 7400
 PORTS_PER_DOMAIN = 250
 
 
 def keep_private() -> None:
-    """What this process and its children create from now on is for their user only (0600, folders 0700)."""
+    """From now on, what this process and its children create is for their user only."""
     os.umask(os.umask(OTHERS) | OTHERS)
 
 
 def protect_shared_memory() -> None:
     """Take the shared memory that this process has mapped for Fast DDS from all other users.
 
-    Fast DDS makes its segments with 0644 whatever the umask is, and sound and images lie in them. They exist as soon
-    as the first node of a context does, before anything is published: call it then.
+    Fast DDS makes its segments with 0644 whatever the umask is, and sound and images lie in them.
+    They exist as soon as the first node of a context does, before anything is published: call it
+    then.
     """
     try:
         maps = Path('/proc/self/maps').read_text().splitlines()
-    except OSError:   # no Linux
+    except OSError:  # no Linux
         return
     for path in {Path(line.split(maxsplit=5)[5]) for line in maps if str(SHARED_MEMORY) in line}:
         if path.name.startswith(SEGMENT_PREFIXES):
@@ -36,8 +38,15 @@ def protect_shared_memory() -> None:
 
 
 def private_node(name: str, context=None, **options):
-    """A node (rclpy.create_node with these options) whose shared memory is its user's. Raises UserError as `check_domain`."""
+    """A node by rclpy.create_node with these options, its shared memory protected.
+
+    Raises
+    ------
+    UserError
+        When another user holds the domain.
+    """
     import rclpy
+
     context = context or rclpy.get_default_context()
     check_domain(context.get_domain_id())
     node = rclpy.create_node(name, context=context, **options)
@@ -46,21 +55,32 @@ def private_node(name: str, context=None, **options):
 
 
 def check_domain(domain: int, folder: Path = SHARED_MEMORY) -> None:
-    """Fast DDS fails silently where another user holds the domain: nodes do not even find those of their own user.
+    """Refuse a domain whose shared memory belongs to another user of this machine.
 
-    What was killed hard leaves such files behind too.
+    Fast DDS says nothing of it, and nodes then do not even find those of their own user; root
+    finds its own, but disturbs the other user's. What was killed hard leaves such files behind.
+    With the network, nodes do not announce themselves there, and nothing is refused.
 
     Raises
     ------
     UserError
-        When the domain's port in shared memory cannot be opened by this user.
+        When the domain's port in shared memory is not this user's.
     """
+    if not is_closed():
+        return
     port = FIRST_PORT + PORTS_PER_DOMAIN * domain
     for prefix in SEGMENT_PREFIXES:
         path = folder / f'{prefix}port{port}'
-        if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
-            raise UserError(f'ROS_DOMAIN_ID {domain} is in use by {_owner(path)} on this machine ({path}): take another '
-                            f'ROS_DOMAIN_ID, or if nothing of theirs runs any more, let them remove {folder}/*{prefix}*')
+        try:
+            user = path.stat().st_uid
+        except FileNotFoundError:  # nobody is there, or no longer
+            continue
+        if user != os.geteuid():
+            raise UserError(
+                f'ROS_DOMAIN_ID {domain} is in use by {_user_name(user)} on this machine '
+                f'({path}): be that user, take another ROS_DOMAIN_ID, or if nothing of theirs '
+                f'runs any more, let them remove {folder}/*{prefix}*'
+            )
 
 
 def _take_from_others(path: Path) -> None:
@@ -73,9 +93,9 @@ def _take_from_others(path: Path) -> None:
         pass
 
 
-def _owner(path: Path) -> str:
+def _user_name(number: int) -> str:
     import pwd
-    number = path.stat().st_uid
+
     try:
         return f'the user {pwd.getpwuid(number).pw_name}'
     except KeyError:

@@ -42,7 +42,8 @@ def _nobody(observer, here: str) -> Finding:
     domain = os.environ.get('ROS_DOMAIN_ID', '0')
     if is_closed():
         sought = ('on this machine, by this user, in shared memory; for a graph that is open to '
-                  'the network add --network')
+                  'the network add --network; if the addresses of this machine have changed since '
+                  'it was started (Wi-Fi, VPN), start it again')
     else:
         sought = (f'with {RANGE_VARIABLE} {os.environ.get(RANGE_VARIABLE, "SUBNET")}; a graph closed to '
                   'the network is not found so')

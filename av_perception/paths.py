@@ -42,5 +42,5 @@ def cache_directory() -> Path:
     """Where downloaded assets and learnt maps are kept between runs (`AV_PERCEPTION_CACHE`, else the user's cache folder)."""
     default = Path(os.environ.get('XDG_CACHE_HOME', Path.home() / '.cache')) / 'av_perception'
     path = Path(os.environ.get('AV_PERCEPTION_CACHE', default))
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)   # a learnt map tells of the room
     return path

@@ -6,9 +6,9 @@ import time
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, LogInfo, SetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PythonExpression
+from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -17,23 +17,33 @@ from av_perception.ros.graph import ARGUMENTS, NODES, RESPAWN_DELAY_S, SELECTION
 
 SHARE = get_package_share_directory('av_perception')
 KNOWN = {**ARGUMENTS, **SELECTION}
+
+
+def configured(name):
+    """A launch configuration as a string in a Python expression."""
+    return ["'", LaunchConfiguration(name), "'"]
+
+
+def environment(call, *arguments):
+    """A Python expression that asks av_perception.ros.environment."""
+    module = "__import__('av_perception.ros.environment', fromlist=['environment'])."
+    return PythonExpression([module, call, '(', *arguments, ')'])
+
+
 PROCESSES = {
     'namespace': ('', 'Namespace of all nodes and topics.'),
     'params_file': (SHARE + '/config/params.yaml', 'YAML file with the parameters of the nodes.'),
+    'network': ('false', 'Open the graph to other hosts (rviz on a laptop); else nothing listens on '
+                'the network.'),
     'use_sim_time': ('false', 'Take the time from /clock.'),
     'use_composition': ('false', 'All nodes in one process, each with its own thread: less memory, no respawn of single nodes.'),
     'use_respawn': ('false', 'Start a node again two seconds after it ended by itself.'),
     'log_level': ('info', 'debug, info, warn or error.'),
     'use_rviz': ('false', 'Start rviz2 too.'),
     'rviz_config_file': (SHARE + '/config/rviz/av_perception.rviz', 'What rviz shows.'),
-    'dds_profile': (EnvironmentVariable(PROFILE_VARIABLES[0], default_value=SHARE + '/config/fastdds_network.xml'),
-                    'Fast DDS profile: shared memory keeps images whole.'),
+    'dds_profile': (environment('prepared', f"'{PROFILE_VARIABLES[0]}', ", *configured('network')),
+                    'Fast DDS profile; by default that of your environment, else ours for `network`.'),
 }
-
-
-def configured(name):
-    """A launch configuration as a string in a Python expression."""
-    return ["'", LaunchConfiguration(name), "'"]
 
 
 def graph(call, *arguments):
@@ -111,6 +121,8 @@ def rviz():
 
 def generate_launch_description():
     """The graph of av_perception/ros/graph.py."""
-    environment = [SetEnvironmentVariable(name, LaunchConfiguration('dds_profile')) for name in PROFILE_VARIABLES]
-    environment += [SetEnvironmentVariable(name, '1') for name in THREAD_VARIABLES]
-    return LaunchDescription([*declarations(), *environment, *(process(node) for node in NODES), one_process(), rviz()])
+    variables = [SetEnvironmentVariable(name, LaunchConfiguration('dds_profile')) for name in PROFILE_VARIABLES]
+    variables += [SetEnvironmentVariable(name, '1') for name in THREAD_VARIABLES]
+    notice = LogInfo(msg=environment('reach_with', *configured('dds_profile')))
+    nodes = [process(node) for node in NODES]
+    return LaunchDescription([*declarations(), *variables, notice, *nodes, one_process(), rviz()])

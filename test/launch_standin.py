@@ -50,6 +50,11 @@ class DeclareLaunchArgument:
 
 
 @dataclass
+class LogInfo:
+    msg: object
+
+
+@dataclass
 class SetEnvironmentVariable:
     name: str
     value: object
@@ -130,7 +135,7 @@ def _modules() -> dict:
     return {m.__name__: m for m in (
         module('launch', LaunchDescription=LaunchDescription),
         module('launch.actions', DeclareLaunchArgument=DeclareLaunchArgument, IncludeLaunchDescription=IncludeLaunchDescription,
-               SetEnvironmentVariable=SetEnvironmentVariable, Shutdown=Shutdown),
+               LogInfo=LogInfo, SetEnvironmentVariable=SetEnvironmentVariable, Shutdown=Shutdown),
         module('launch.launch_description_sources', PythonLaunchDescriptionSource=lambda path: path),
         module('launch.substitutions', LaunchConfiguration=LaunchConfiguration, PythonExpression=PythonExpression, EnvironmentVariable=EnvironmentVariable),
         module('launch.conditions', IfCondition=IfCondition, UnlessCondition=UnlessCondition),
@@ -147,11 +152,19 @@ def resolve(path: Path, given: dict | None = None) -> tuple[list[Process], dict]
     return resolver.processes, resolver.declared
 
 
+def resolve_said(path: Path, given: dict | None = None) -> tuple[list[Process], list[str]]:
+    """(processes, what launch prints at start) of a launch file under the given arguments."""
+    resolver = _Resolver(dict(given or {}))
+    resolver.read(path)
+    return resolver.processes, resolver.said
+
+
 class _Resolver:
     """As in launch, an included file shares the configurations of the one that includes it."""
 
     def __init__(self, values: dict):
         self.values, self.declared, self.environment, self.processes = values, {}, {}, []
+        self.said: list[str] = []   # what launch prints at start
 
     def read(self, path: Path) -> None:
         with mock.patch.dict(sys.modules, _modules()), mock.patch('ament_index_python.packages.get_package_share_directory', lambda name: str(SHARE)):
@@ -166,6 +179,8 @@ class _Resolver:
                 self.values[entity.name] = self.text(entity.default_value)
         elif isinstance(entity, SetEnvironmentVariable):
             self.environment[entity.name] = self.text(entity.value)
+        elif isinstance(entity, LogInfo):
+            self.said.append(self.text(entity.msg))
         elif isinstance(entity, IncludeLaunchDescription):
             self.values.update({name: self.text(value) for name, value in entity.launch_arguments})
             self.read(Path(entity.source))

@@ -16,6 +16,7 @@ import importlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from av_perception.cli.network import add_network_argument
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--elevation', type=float, default=0.0, metavar='DEG', help='how high it comes from (default 0)')
     parser.add_argument('--graph', action='store_true', help='look at a running graph instead: nodes, inputs, rates, clocks')
     parser.add_argument('--namespace', default='', help='with --graph: the namespace of the nodes')
+    add_network_argument(parser)
     parser.add_argument('--json', type=Path, help='write the findings to this file')
 
 
@@ -52,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     check_writable(options.json)
     if options.graph:
         from av_perception.cli.graph_check import check_graph
-        findings = check_graph(options.namespace)
+        findings = check_graph(options.namespace, network=options.network)
     elif options.sound or options.azimuth:
         from av_perception.cli.sound_check import check_sounds
         findings = check_sounds(options.head, options.sound, options.azimuth, options.elevation)

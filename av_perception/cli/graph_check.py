@@ -7,6 +7,7 @@ import time
 from collections import Counter
 
 from av_perception.cli.doctor import Finding
+from av_perception.ros.environment import RANGE_VARIABLE, is_closed, prepare_environment
 from av_perception.ros.graph import NODES
 
 LISTEN_S = 3.0   # diagnostics come once a second
@@ -15,10 +16,11 @@ RESULTS = {'tracks': 'tracker or face_itd_fusion', 'speaking_status': 'speaking_
 SUITE = {node.name for node in NODES}
 
 
-def check_graph(namespace: str = '', listen_s: float = LISTEN_S) -> list[Finding]:
-    """Findings of the suite's nodes in a namespace."""
-    from av_perception.ros.environment import prepare_environment
-    prepare_environment()
+def check_graph(
+    namespace: str = '', listen_s: float = LISTEN_S, network: bool = False
+) -> list[Finding]:
+    """Findings of the suite's nodes in a namespace; network: of a graph that is open to it."""
+    prepare_environment(network=network)
     from av_perception.ros.observer import GraphObserver
     with GraphObserver(namespace=namespace) as observer:
         time.sleep(listen_s)
@@ -37,9 +39,16 @@ def _nobody(observer, here: str) -> Finding:
     others = sorted({space for name, space in observer.node.get_node_names_and_namespaces() if name in SUITE})
     if others:
         return Finding('graph', False, f'no node of the suite in the namespace {here}, but in {", ".join(others)}: add --namespace {others[0].strip("/")}')
-    domain, reach = os.environ.get('ROS_DOMAIN_ID', '0'), os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET')
-    return Finding('graph', False, f'no node of the suite answers in ROS_DOMAIN_ID {domain} with ROS_AUTOMATIC_DISCOVERY_RANGE {reach}: is it running, on this '
-                                   'machine, and with the same values?')
+    domain = os.environ.get('ROS_DOMAIN_ID', '0')
+    if is_closed():
+        sought = ('on this machine, by this user, in shared memory; for a graph that is open to '
+                  'the network add --network; if the addresses of this machine have changed since '
+                  'it was started (Wi-Fi, VPN), start it again')
+    else:
+        sought = (f'with {RANGE_VARIABLE} {os.environ.get(RANGE_VARIABLE, "SUBNET")}; a graph closed to '
+                  'the network is not found so')
+    return Finding('graph', False, f'no node of the suite answers in ROS_DOMAIN_ID {domain}: '
+                                   f'is it running? Looked for it {sought}')
 
 
 def _node(observer, name: str, count: int) -> Finding:

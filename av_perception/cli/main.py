@@ -11,6 +11,7 @@ import sys
 from av_perception import __version__
 from av_perception.errors import UserError
 from av_perception.ros.environment import limit_threads
+from av_perception.ros.privacy import keep_private
 
 VERBS = {
     'demo': 'three talkers in a simulated room, all nodes, headless: pictures and figures in demo_output/',
@@ -55,6 +56,7 @@ def _join_verb(words: list[str]) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0 well, 1 it ran and did not succeed, 2 something for the user to mend, 130 interrupted."""
     limit_threads()
+    keep_private()
     words = _join_verb(sys.argv[1:] if arguments is None else arguments)
     words = words[:words.index('--ros-args')] if '--ros-args' in words else words   # what follows is for rclpy, which reads it itself
     verb = next((word for word in words if word in VERBS), None)

@@ -4,6 +4,8 @@
   av-perception record -o my_bag --images        images too: 46 MB a second for a stereo pair
   av-perception record -o my_bag --topics /tracks /audio
   av-perception record -o my_bag --storage sqlite3
+
+The bag can be read by its user only.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from av_perception.cli.network import add_network_argument
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
@@ -24,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--topics', nargs='+', default=[], help='only these topics, with full names')
     parser.add_argument('--images', action='store_true', help='record images too')
     parser.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap', help='format of the file (default mcap)')
+    add_network_argument(parser)
     parser.add_argument('--json', type=Path, help='write the number of messages per topic to this file')
 
 
@@ -31,17 +35,18 @@ def run(options: argparse.Namespace) -> int:
     """Record until SIGINT or SIGTERM."""
     check_writable(options.json, made_folder=options.output)
     from av_perception.ros.environment import prepare_environment
-    prepare_environment()
+    prepare_environment(network=options.network)
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
     from av_perception.ros.bag_recorder import BagRecorder
     from av_perception.ros.node import catch_stop_signals
+    from av_perception.ros.privacy import private_node
 
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     stopping = catch_stop_signals()
     try:
-        node = rclpy.create_node('bag_recorder')
+        node = private_node('bag_recorder')
         recorder = BagRecorder(node, options.output, tuple(options.topics), options.images, options.storage)
         executor = rclpy.executors.SingleThreadedExecutor()
         executor.add_node(node)

@@ -14,6 +14,7 @@ import argparse
 import time
 from pathlib import Path
 
+from av_perception.cli.network import add_network_argument
 from av_perception.cli.output import check_writable, write_json
 
 DISCOVERY_S = 1.0   # subscribers need this long to find the publishers, or the first messages are lost
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--wait', type=float, default=60.0, metavar='SECONDS', help='with --inputs: wait this long for the nodes (default 60)')
     parser.add_argument('--topics', nargs='+', default=[], help='only these topics, as they were recorded')
     parser.add_argument('--loop', action='store_true', help='start again at the end, until Ctrl-C')
+    add_network_argument(parser)
     parser.add_argument('--json', type=Path, help='write what was played to this file')
 
 
@@ -39,19 +41,21 @@ def run(options: argparse.Namespace) -> int:
         raise UserError('--rate must be positive')
     check_writable(options.json)
     from av_perception.ros.environment import prepare_environment
-    prepare_environment()
+    prepare_environment(network=options.network)
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
     from av_perception.ros.bag_file import graph_inputs
     from av_perception.ros.bag_player import BagPlayer
     from av_perception.ros.node import catch_stop_signals
+    from av_perception.ros.privacy import private_node
 
     inputs = graph_inputs(options.bag) if options.inputs else None
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     stopping = catch_stop_signals()
     try:
-        player = BagPlayer(rclpy.create_node('bag_player'), options.bag, tuple(options.topics), options.clock, inputs)
+        node = private_node('bag_player')
+        player = BagPlayer(node, options.bag, tuple(options.topics), options.clock, inputs)
         for topic, reason in player.skipped.items():
             print(f'{topic} is not played: {reason}')
         if inputs is not None:

@@ -4,6 +4,16 @@
   av-perception up simulated                           a simulated room, played once
   av-perception up my_head.yaml --source file --recording FOLDER
   av-perception up my_head.yaml --mode minimal         faces and two microphones only, for small robots
+
+Nothing listens on the network and no other user of this machine can read along: the nodes speak
+through shared memory. The first line printed says so, or what your own settings (ROS_LOCALHOST_ONLY,
+ROS_AUTOMATIC_DISCOVERY_RANGE, a Fast DDS profile, RMW_IMPLEMENTATION) change about it; and what
+ros2, rviz and drivers in another shell need to find the graph:
+
+  export FASTRTPS_DEFAULT_PROFILES_FILE=.../config/fastdds_shared_memory.xml
+  export ROS_AUTOMATIC_DISCOVERY_RANGE=SYSTEM_DEFAULT
+
+--network opens the graph to every host that reaches this one. Files are readable by their user only.
 """
 
 from __future__ import annotations
@@ -11,6 +21,8 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+
+from av_perception.cli.network import add_network_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--respawn', action='store_true', help='start a node again that ended by itself')
     parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
     parser.add_argument('--params-file', default='', help='YAML of node parameters instead of config/params.yaml')
-    parser.add_argument('--network', action='store_true', help='reach other hosts too (rviz on a laptop), not only this machine')
+    add_network_argument(parser)
     parser.add_argument('--log-level', default='info', choices=('debug', 'info', 'warn', 'error'))
 
 
@@ -39,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
     from av_perception.errors import UserError
     from av_perception.heads import load_head
-    from av_perception.ros.environment import prepare_environment
+    from av_perception.ros.environment import prepare_environment, reach
     from av_perception.ros.graph import CHOICES, START_DELAY_S, Selection, nodes_for, source_of
     from av_perception.ros.runner import GraphRunner
 
@@ -54,6 +66,7 @@ def run(options: argparse.Namespace) -> int:
     if source != 'device':
         arguments['start_time'] = time.time() + START_DELAY_S
     environment = prepare_environment(dict(os.environ), network=options.network)
+    print(f'av-perception: {reach(environment)}', flush=True)
     selection = Selection(**{name: getattr(options, name) for name in (*CHOICES, 'events', 'ros4hri')}, truth=source == 'simulated')
     with GraphRunner(nodes_for(head, selection), arguments, options.namespace, options.params_file, log_level=options.log_level,
                      environment=environment, composed=selection if options.composed else None) as graph:

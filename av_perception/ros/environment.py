@@ -1,4 +1,9 @@
-"""Environment variables that ROS needs where no setup.bash was sourced, and that Fast DDS needs to carry images."""
+"""Environment variables: what ROS needs without setup.bash, and who can reach the graph.
+
+Unless the network is asked for, Fast DDS gets a profile with shared memory alone: no process opens
+a network socket. What the user has set themself (a profile, a discovery range, another RMW) stays;
+`reach` says what that means.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +12,146 @@ import sys
 
 from av_perception.paths import share_directory
 
-THREAD_VARIABLES = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')   # our matrices are small: threads only fight over the cores
+# Our matrices are small: threads only fight over the cores.
+THREAD_VARIABLES = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')
+# Fast DDS 2 reads the first one, Fast DDS 3 the second one.
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+RANGE_VARIABLE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 
 
 def prepare_environment(environment=os.environ, network: bool = False):
-    """Fill in what is missing and touch nothing that is set; returns the mapping.
+    """Fill in what is missing and touch nothing that the user has set.
 
-    AMENT_PREFIX_PATH lets the wheels' packages be found; the Fast DDS profile keeps images whole (its defaults lose most of them).
-    network: reach other hosts too, as always where a ROS distribution was sourced; else nothing leaves this machine.
+    AMENT_PREFIX_PATH lets the wheels' packages be found; the Fast DDS profile decides whether
+    there are network sockets and keeps images whole (Fast DDS's defaults lose most of them).
+
+    Parameters
+    ----------
+    environment : MutableMapping[str, str]
+        What is filled in.
+    network : bool
+        Let other hosts reach the graph. False leaves it as it is: closed, if nobody has opened it.
+
+    Returns
+    -------
+    MutableMapping[str, str]
+        The same mapping.
     """
     limit_threads(environment)
-    network = network or 'ROS_DISTRO' in environment
     environment.setdefault('AMENT_PREFIX_PATH', sys.prefix)
-    profile = share_directory() / 'config' / ('fastdds_network.xml' if network else 'fastdds_shared_memory.xml')
-    for variable in PROFILE_VARIABLES:
-        environment.setdefault(variable, str(profile))
-    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET' if network else 'LOCALHOST')
+    profile = _chosen_profile(environment)
+    if profile == '' or (network and profile == _shipped_profile('shared_memory')):
+        profile = _shipped_profile('network' if network else 'shared_memory')
+        environment.update(dict.fromkeys(PROFILE_VARIABLES, profile))
+    for name in PROFILE_VARIABLES:  # where the user has set one, it is meant for either version
+        environment.setdefault(name, profile)
+    if not _is_fast_dds(environment):
+        # No profile of ours speaks to another RMW; LOCALHOST is what they have.
+        environment.setdefault(RANGE_VARIABLE, 'SUBNET' if network else 'LOCALHOST')
+    elif profile == _shipped_profile('shared_memory'):
+        # With LOCALHOST, rmw_fastrtps adds a UDP transport that listens on every interface.
+        environment.setdefault(RANGE_VARIABLE, 'SYSTEM_DEFAULT')
     return environment
+
+
+def prepared(name: str, network: str) -> str:
+    """One variable of the prepared environment, for launch files; network: 'true' or 'false'."""
+    return prepare_environment(dict(os.environ), network.lower() == 'true')[name]
+
+
+def reach_with(profile: str) -> str:
+    """What `reach` says of nodes that are started with this Fast DDS profile, for launch files."""
+    return reach(prepare_environment({**os.environ, **dict.fromkeys(PROFILE_VARIABLES, profile)}))
+
+
+def reach(environment=os.environ) -> str:
+    """One line: who can reach the graph of a prepared environment, and by whose choice."""
+    chosen_range = environment.get(RANGE_VARIABLE, 'SUBNET')
+    profile = _chosen_profile(environment)
+    if not _is_fast_dds(environment):
+        return (
+            f'RMW_IMPLEMENTATION={environment["RMW_IMPLEMENTATION"]} is your choice: its own '
+            f'settings and {RANGE_VARIABLE}={chosen_range} decide who can reach the graph'
+        )
+    if chosen_range == 'OFF':
+        return f'{RANGE_VARIABLE}=OFF is your choice: the nodes do not find each other; unset it'
+    if profile == _shipped_profile('network'):
+        return _open_reach(environment, chosen_range)
+    if profile != _shipped_profile('shared_memory'):
+        return f'the Fast DDS profile {profile} is your choice: it decides who can reach the graph'
+    if _is_local_only(environment):
+        return (
+            f'{_local_setting(environment)} is your choice: with it Fast DDS listens on UDP on '
+            'every interface of this machine; unset it, and there is no network socket at all'
+        )
+    return (
+        'the graph is closed to the network: shared memory of this machine alone, for this user. '
+        f'For ros2, rviz and drivers in another shell: {tools_line(environment)}'
+    )
+
+
+def is_closed(environment=os.environ) -> bool:
+    """Whether a prepared environment makes Fast DDS use shared memory alone."""
+    shared = _chosen_profile(environment) == _shipped_profile('shared_memory')
+    return shared and _is_fast_dds(environment) and not _is_local_only(environment)
+
+
+def tools_line(environment=os.environ) -> str:
+    """What makes ros2, rviz and drivers in another shell find a graph that is closed."""
+    variable = PROFILE_VARIABLES[environment.get('ROS_DISTRO', 'jazzy') >= 'kilted']
+    return f'export {variable}={_shipped_profile("shared_memory")} {RANGE_VARIABLE}=SYSTEM_DEFAULT'
 
 
 def limit_threads(environment=os.environ) -> None:
     """One thread for the linear algebra of a process; takes effect before NumPy is imported."""
     for variable in THREAD_VARIABLES:
         environment.setdefault(variable, '1')
+
+
+def _shipped_profile(name: str) -> str:
+    return str(share_directory() / 'config' / f'fastdds_{name}.xml')
+
+
+def _chosen_profile(environment) -> str:
+    """The profile that the environment names, '' if none; one of ours by its present path."""
+    named = next((environment[name] for name in PROFILE_VARIABLES if environment.get(name)), '')
+    for name in ('shared_memory', 'network'):
+        if named and os.path.realpath(named) == os.path.realpath(_shipped_profile(name)):
+            return _shipped_profile(name)
+    return named
+
+
+def _is_fast_dds(environment) -> bool:
+    chosen = environment.get('RMW_IMPLEMENTATION', '')
+    return chosen == '' or chosen.startswith('rmw_fastrtps')
+
+
+def _is_local_only(environment) -> bool:
+    return (
+        environment.get('ROS_LOCALHOST_ONLY') == '1'
+        or environment.get(RANGE_VARIABLE) == 'LOCALHOST'
+    )
+
+
+def _local_setting(environment) -> str:
+    """The setting that asks for this machine alone, as the user wrote it."""
+    return (
+        'ROS_LOCALHOST_ONLY=1'
+        if environment.get('ROS_LOCALHOST_ONLY') == '1'
+        else f'{RANGE_VARIABLE}=LOCALHOST'
+    )
+
+
+def _open_reach(environment, chosen_range: str) -> str:
+    if _is_local_only(environment):
+        return (
+            f'{_local_setting(environment)} is your choice: no other host is looked for, though '
+            'UDP sockets are open on every interface of this machine'
+        )
+    if chosen_range == 'SYSTEM_DEFAULT':
+        chosen_range = 'SUBNET'
+    domain = environment.get('ROS_DOMAIN_ID', '0')
+    return (
+        'the graph is open to the network: every host that reaches this one can hear and see what '
+        f'it does and call its services (ROS_DOMAIN_ID {domain}, {chosen_range})'
+    )

@@ -21,6 +21,7 @@ from av_perception.ros.diagnostics import HELD_UP_REASON, Diagnostics
 from av_perception.ros.environment import prepare_environment
 from av_perception.ros.graph import RESPAWN_DELAY_S
 from av_perception.ros.parameters import Parameter
+from av_perception.ros.privacy import check_domain, keep_private, protect_shared_memory
 
 AUTOSTART = Parameter('autostart', True, 'Configure and activate at start; false leaves the transitions to a life-cycle manager.')
 THREAD_SWITCH_S = 0.0005   # a worker thread asks for the interpreter a hundred times per image: 5 ms each time, Python's default, is too long
@@ -39,6 +40,7 @@ class PerceptionNode(LifecycleNode):
 
     def __init__(self, **options):
         super().__init__(self.NAME, **options)
+        protect_shared_memory()
         self.is_active = False
         self.failure: str | None = None   # why a running node cannot go on: ends the process
         self.refusal: str | None = None   # why the last transition failed: a life-cycle manager may try again
@@ -204,10 +206,12 @@ def run_nodes(node_types: dict[type[PerceptionNode], int], arguments: list[str] 
     some node ended by itself.
     """
     prepare_environment()
+    keep_private()
     sys.setswitchinterval(THREAD_SWITCH_S)
     host = _Host(catch_stop_signals(), time.monotonic(), respawn)
     try:
         _init(arguments)
+        check_domain(rclpy.get_default_context().get_domain_id())
         threads = [threading.Thread(target=host.run, args=item, name=item[0].NAME, daemon=True) for item in node_types.items()]
         for thread in threads:
             thread.start()

@@ -18,6 +18,7 @@ from av_perception.data import SpeakingFrame, TrackFrame
 from av_perception.errors import UserError
 from av_perception.ros import qos
 from av_perception.ros.conversions import ns_from_time, speaking_frame_from_msg, track_frame_from_msg
+from av_perception.ros.privacy import private_node
 
 CALL_TIMEOUT_S = 10.0
 
@@ -33,7 +34,7 @@ class GraphObserver:
         """domain_id: None takes that of the environment."""
         self._context = rclpy.context.Context()
         rclpy.init(context=self._context, domain_id=domain_id, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
-        self.node = rclpy.create_node('graph_observer', namespace=namespace, context=self._context)
+        self.node = private_node('graph_observer', self._context, namespace=namespace)
         self.tracks: dict[int, TrackFrame] = {}
         self.speaking: dict[int, SpeakingFrame] = {}
         self.latency_ns: dict[int, int] = {}

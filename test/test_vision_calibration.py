@@ -205,7 +205,8 @@ def test_images_of_an_uncalibrated_profile_stay_as_they_are():
 
 def test_projections_that_are_no_pair_are_refused(planted):
     left, right = planted
-    other = CameraCalibration(320, 240, right.matrix, right.distortion, right.distortion_model, right.rectification, right.projection)
+    half = np.diag([0.5, 0.5, 1.0])
+    other = CameraCalibration(320, 240, half @ right.matrix, right.distortion, right.distortion_model, right.rectification, half @ right.projection)
     for pair, words in (((left, other), '320x240'), ((left, left), 'one stereo pair')):
         with pytest.raises(ValueError, match=words):
             rectified_geometry(pair)

@@ -11,7 +11,7 @@ from av_perception.data import AudioChunk as Chunk
 from av_perception.errors import UserError
 from av_perception.heads import load_head
 from av_perception.ros import qos
-from av_perception.ros.conversions import audio_chunk_from_msg, audio_features_to_msg, require_channels
+from av_perception.ros.conversions import audio_chunk_from_msg, audio_features_to_msg, microphones_of
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
@@ -34,8 +34,7 @@ class AudioFeaturesNode(PerceptionNode):
         self.subscribe(AudioChunk, 'audio', self._on_audio, qos.audio(1e-3 * self.value('chunk_ms')))
 
     def _on_audio(self, message: AudioChunk) -> None:
-        chunk = audio_chunk_from_msg(message)
-        require_channels(chunk, len(self._array.coordinates), 'the audio topic')
+        chunk = microphones_of(audio_chunk_from_msg(message), self._array, 'the audio topic')
         for features in self._front_end_for(chunk).push(chunk):
             self._publisher.publish(audio_features_to_msg(features, self._array.frame))
         self.diagnostics.absorb('sound', self._front_end.counters)

@@ -9,7 +9,7 @@ from av_perception.clustering.microphone_pair import MicrophonePair
 from av_perception.errors import UserError
 from av_perception.heads import HeadProfile, load_head
 from av_perception.ros import qos
-from av_perception.ros.conversions import audio_chunk_from_msg, require_channels
+from av_perception.ros.conversions import audio_chunk_from_msg, microphones_of
 from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
@@ -60,8 +60,7 @@ class MicrophonePairNode(PerceptionNode):
         self._step()
 
     def _on_audio(self, message: AudioChunk) -> None:
-        chunk = audio_chunk_from_msg(message)
-        require_channels(chunk, len(self.head.microphones.coordinates), 'the audio topic')
+        chunk = microphones_of(audio_chunk_from_msg(message), self.head.microphones, 'the audio topic')
         if self._sample_rate != chunk.sample_rate:
             self.diagnostics.count('changes of sample rate', f'{self._sample_rate} Hz to {chunk.sample_rate} Hz')
             self._extractor, self._sample_rate = self._make_extractor(chunk.sample_rate), chunk.sample_rate

@@ -65,10 +65,11 @@ class OfflinePipeline:
 
     @property
     def problems(self) -> list[str]:
-        """Sentences on what is silently worse than it could be: worth a look at the head profile."""
+        """Sentences on what the images say against the head profile."""
         if self._vision is None:
             return []
-        return [*self._vision.calibration_problems, *filter(None, [self._vision.disparity_problem])]
+        found = [*self._vision.calibration_problems, self._vision.disparity_problem]
+        return [problem for problem in found if problem]
 
     def run(self, progress=lambda fraction: None) -> list[tuple[TrackFrame, SpeakingFrame]]:
         """All frames in order; stamps count from START_NS. progress(fraction)."""

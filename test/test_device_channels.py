@@ -1,4 +1,7 @@
-"""Row 3: sound with all channels of a device, of which the profile names the microphones', is heard in files, recordings and bags as it is live."""
+"""Row 3: of sound with all channels of a device those that the profile names are heard.
+
+In files, recordings and bags as live.
+"""
 
 import json
 

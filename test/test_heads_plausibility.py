@@ -108,7 +108,8 @@ def test_row_1_a_calibration_that_leaves_little_of_the_images_is_told():
     (-500 * 83.6, 'a baseline of 83.6 m: is the translation in millimetres?'),
     (-500 * 8.36, 'a baseline of 8.36 m: is the translation in centimetres?'),
     (-500 * 1400.0, '0.01 to 1 m'),
-    (-BASELINE, 'Tx of the right camera is -0.0836, P[3] must be -focal length times baseline (-41.8'),
+    (-BASELINE, 'Tx of the right camera is -0.0836, P[3] must be '
+     '-focal length times baseline, -41.8 for 0.0836 m'),
     (+500 * BASELINE, 'do not swap left and right')])
 def test_row_2_a_baseline_of_another_unit_is_refused(tmp_path, shift, words):
     assert words in refusal(tmp_path, info(), info(shift))

@@ -131,6 +131,13 @@ def test_row_11_the_odd_pairs_are_named(chessboard_pairs):
         calibrate_stereo(late, BOARD)
 
 
+def test_row_11_too_few_pairs_that_belong_together_are_refused(chessboard_pairs):
+    pairs = list(chessboard_pairs[:6])
+    pairs[1], pairs[3] = (*pairs[1][:2], pairs[3][2]), (*pairs[3][:2], pairs[1][2])
+    with pytest.raises(UserError, match='2 of 6 image pairs do not belong together.* pair 1, pair 3$'):
+        calibrate_stereo(pairs, BOARD)
+
+
 def test_row_11_a_few_odd_pairs_are_left_out_and_named(chessboard_pairs, planted):
     pairs = list(chessboard_pairs)
     pairs[2], pairs[7] = (pairs[2][0], pairs[2][1], pairs[7][2]), (pairs[7][0], pairs[7][1], pairs[2][2])

@@ -35,7 +35,8 @@ def check_sounds(head_name: str, paths: list[Path], azimuths_deg: list[float], e
     faults = {}
     for sound in sounds:
         faults.update(channel_faults(sound.samples))
-    findings = [Finding(array.channel_name(channel), False, fault.text) for channel, fault in sorted(faults.items())]
+    findings = [Finding(array.channel_name(channel), False, fault.text)
+                for channel, fault in sorted(faults.items())]
     if not findings:
         findings.append(Finding('channels', True, f'{channels} channels, none dead, clipped or offset'))
     if any(channel < wanted and not fault.usable for channel, fault in faults.items()):
@@ -49,7 +50,8 @@ def _order_finding(check: OrderCheck, array, channels: int) -> Finding:
     if not check.problem and channels > len(array.coordinates):
         text += f'; the first {len(array.coordinates)} of {channels} channels are the microphones'
     if channels > len(array.coordinates):
-        text += f'; name them in the head profile under microphones, device_channels: {list(check.orders[0])}'
+        text += ('; name them in the head profile under microphones, '
+                 f'device_channels: {list(check.orders[0])}')
     if check.problem and array.device_channels:
         text += f'; channels are counted along device_channels {list(array.device_channels)}'
     if len(check.orders) > 1:

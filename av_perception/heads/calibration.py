@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from av_perception.config import read_yaml
+from av_perception.config import are_missing, read_yaml
 from av_perception.errors import UserError
 from av_perception.heads.plausibility import (
     check_baseline, check_camera_matrix, check_distortion, check_image_size, check_rotation)
@@ -92,12 +92,12 @@ class CameraCalibration:
     def read(cls, path, alone: bool = False) -> CameraCalibration:
         """From a camera_info YAML file; alone: see `of_driver`. Raises UserError."""
         content = read_yaml(Path(path))
-        missing = [repr(key) for key in _KEYS if key not in content]
+        missing = [key for key in _KEYS if key not in content]
         if missing:
-            keys = f'the key {missing[0]} is' if len(missing) == 1 else f'the keys {", ".join(missing)} are'
-            raise UserError(f'{path} is no camera_info file: {keys} missing')
+            raise UserError(f'{path} is no camera_info file: {are_missing(missing)}')
         try:
-            matrices = [_numbers(content, name).reshape(shape) for name, shape in _MATRICES.items()]
+            matrices = [_numbers(content, name).reshape(shape)
+                        for name, shape in _MATRICES.items()]
             return cls.of_driver(
                 int(content['image_width']), int(content['image_height']), matrices[0],
                 _numbers(content, 'distortion_coefficients'), str(content['distortion_model']),

@@ -2,8 +2,8 @@
 
 Numbers that are finite may still be impossible: millimetres in place of metres, a translation that
 lacks the focal length, a matrix that is no rotation. One function per physical quantity, used
-wherever a head profile, a calibration file or a camera_info message is read. Each raises ValueError
-with one sentence that names the quantity, its value and the likely unit or cause.
+wherever a head profile, a calibration file or a camera_info message is read. Each raises
+ValueError with one sentence that names the quantity, its value and the likely unit or cause.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def check_baseline(baseline: float, shift: float | None = None) -> None:
         focal = -shift / baseline
         raise ValueError(
             f'a baseline of {baseline:.4g} m: Tx of the right camera is {shift:.4g}, P[3] must be '
-            f'-focal length times baseline ({focal * shift:.4g} if the baseline is {-shift:.4g} m)')
+            f'-focal length times baseline, {focal * shift:.4g} for {-shift:.4g} m')
     unit = likely_unit(baseline)
     cause = f': is the translation in {unit}?' if unit else _cause(baseline, least, most)
     raise ValueError(f'a baseline of {baseline:.4g} m{cause} '
@@ -130,7 +130,8 @@ def check_lens(focal, center, size: tuple[int, int], what: str = 'focal') -> Non
     fx, fy = (float(value) for value in focal)
     for value in (fx, fy):
         if value <= 0:
-            raise ValueError(f'{what}: the focal length is {value:g}, it must be positive, in pixels')
+            raise ValueError(f'{what}: the focal length is {value:g}, it must be positive, '
+                             'in pixels')
         narrow, wide = (limit * size[0] for limit in FOCAL_PER_WIDTH)
         if value < narrow:
             raise ValueError(f'{what}: a focal length of {value:.4g} pixels for images {size[0]} '
@@ -139,10 +140,11 @@ def check_lens(focal, center, size: tuple[int, int], what: str = 'focal') -> Non
             raise ValueError(f'{what}: a focal length of {value:.4g} pixels for images {size[0]} '
                              'pixels wide: calibrated for images of another size?')
     if not 1 / FOCAL_RATIO <= fx / fy <= FOCAL_RATIO:
-        raise ValueError(f'{what}: focal lengths of {fx:.4g} and {fy:.4g} pixels belong to no camera')
+        raise ValueError(f'{what}: focal lengths of {fx:.4g} and {fy:.4g} pixels belong to no '
+                         'camera')
     if not all(0 < at < extent for at, extent in zip(center, size)):
-        raise ValueError(f'{what}: the center {center[0]:.4g}, {center[1]:.4g} does not lie in an image '
-                         f'of {size[0]}x{size[1]}: calibrated for images of another size?')
+        raise ValueError(f'{what}: the center {center[0]:.4g}, {center[1]:.4g} does not lie in an '
+                         f'image of {size[0]}x{size[1]}: calibrated for images of another size?')
 
 
 def check_camera_matrix(matrix: np.ndarray, size: tuple[int, int], name: str) -> None:

@@ -40,8 +40,8 @@ class MicrophoneArray:
 
     position [m] and orientation_rpy_deg place the array frame in the head's base frame. sphere: the head that shadows the microphones (none:
     free field). delivery_s: how late the robot delivers sound, beyond what a sound card does; images wait that much longer for it.
-    device_channels: which channels of the device are the microphones, in the order of `coordinates` (none: all of them); recorded sound that
-    has as many channels as there are microphones is those alone, see `pick_recorded`. channel_map: where
+    device_channels: which channels of the device are the microphones, in the order of `coordinates`
+    (none: all of them), see `pick_recorded` for recorded sound. channel_map: where
     each microphone sits, in the words of NAOqi (front_left, rear_center...), for drivers that say so of their channels. acoustic_map: a
     file made by `av-perception calibrate acoustic`, beside the profile; it takes the place of the geometry.
     """
@@ -116,14 +116,17 @@ class MicrophoneArray:
         """
         channels, wanted = samples.shape[1], len(self.coordinates)
         if self.device_channels and channels < self.num_device_channels:
-            raise UserError(f'{channels} channels, but device_channels of the head profile go up to '
-                            f'{max(self.device_channels)}, counted from 0: choose the right head or device')
+            raise UserError(f'{channels} channels, but device_channels of the head profile go up '
+                            f'to {max(self.device_channels)}, counted from 0: choose the right '
+                            'head or device')
         if self.device_channels:
             return samples[:, list(self.device_channels)]
         if channels != wanted:
-            naming = ", or name the microphones' channels under microphones, device_channels" if channels > wanted else ''
+            advice = 'choose the right head or device'
+            if channels > wanted:
+                advice += ", or name the microphones' channels under microphones, device_channels"
             raise UserError(f'{channels} channels, the head profile has {wanted} microphones: '
-                            f'choose the right head or device{naming}')
+                            f'{advice}')
         return samples
 
     def pick_recorded(self, samples: np.ndarray) -> np.ndarray:
@@ -179,7 +182,8 @@ class CameraGeometry:
         check_lens(self.focal, self.center, (self.width, self.height))
         check_position(self.position, 'left camera')
         if self.baseline < 0:
-            raise ValueError('baseline must be 0 (one camera) or positive, in metres: are left and right swapped?')
+            raise ValueError('baseline must be 0 (one camera) or positive, in metres: are left '
+                             'and right swapped?')
         if self.baseline:
             check_baseline(self.baseline)
         if self.frame_rate <= 0:

@@ -11,7 +11,8 @@ from av_perception.data import AudioChunk as Chunk
 from av_perception.errors import UserError
 from av_perception.heads import load_head
 from av_perception.ros import qos
-from av_perception.ros.conversions import audio_chunk_from_msg, audio_features_to_msg, microphones_of
+from av_perception.ros.conversions import (
+    audio_chunk_from_msg, audio_features_to_msg, microphones_of)
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD

@@ -102,7 +102,8 @@ class MicrophoneArrayNode(PerceptionNode):
     def _pick(self, samples: np.ndarray) -> np.ndarray:
         """The microphones' channels."""
         array = self._head.microphones
-        return array.pick(samples) if self.value('source') == 'device' else array.pick_recorded(samples)
+        is_device = self.value('source') == 'device'
+        return array.pick(samples) if is_device else array.pick_recorded(samples)
 
     def _publish(self, chunk: AudioChunk) -> None:
         chunk = replace(chunk, samples=self._pick(chunk.samples))

@@ -21,7 +21,7 @@ import numpy as np
 import soundfile
 import yaml
 
-from av_perception.config import config_from_mapping, read_yaml
+from av_perception.config import are_missing, config_from_mapping, read_yaml
 from av_perception.errors import UserError
 from av_perception.heads import HeadProfile, load_head
 from av_perception.recording.images import MISCOUNTED, ImageSequence, ImageWriter, find_images
@@ -59,7 +59,8 @@ class Recording:
         self.folder, self.head_name, self.head, self.origin = folder, head_name, head, info.origin or {}
         self._audio, self._left, self._right = audio, left, right
         self.sample_rate, self.audio_start_s = info.sample_rate, info.audio_start
-        self.num_channels, self.num_samples = len(head.microphones.coordinates), soundfile.info(str(audio)).frames
+        self.num_channels = len(head.microphones.coordinates)
+        self.num_samples = soundfile.info(str(audio)).frames
         self.frame_rate = info.frame_rate or (head.camera.frame_rate if head.camera else DEFAULT_FRAME_RATE)
         self.video_start_s = info.audio_start if info.video_start is None else info.video_start
         self.num_frames = min(images.length for images in (left, right) if images) if left else 0
@@ -98,7 +99,7 @@ class Recording:
         return self.num_samples / self.sample_rate
 
     def read_audio(self, start: int, count: int) -> np.ndarray:
-        """(count, microphones) float32 samples from sample `start` on; fewer at the end of the file, none beyond it."""
+        """(count, microphones) float32 samples from `start` on; fewer at the file's end, none beyond."""
         if start < 0 or count < 0:
             raise ValueError(f'start and count must not be negative: {start}, {count}')
         if start >= self.num_samples or count == 0:
@@ -214,9 +215,8 @@ def _check_images(folder: Path, info: RecordingInfo, head: HeadProfile, left: Im
     if left is None:
         raise UserError(f'{folder} holds images of the right camera but none of the left')
     if info.frame_rate is None or info.video_start is None:
-        missing = [repr(name) for name in ('frame_rate', 'video_start') if getattr(info, name) is None]
-        keys = f'the keys {" and ".join(missing)} are' if len(missing) > 1 else f'the key {missing[0]} is'
-        raise UserError(f"{folder / 'recording.yaml'}: {keys} missing (the recording has images)")
+        missing = [key for key in ('frame_rate', 'video_start') if getattr(info, key) is None]
+        raise UserError(f"{folder / 'recording.yaml'}: {are_missing(missing)} (the recording has images)")
     if head.camera is None:
         raise UserError(f'{folder} holds images, the head profile {head.name} has no camera: name the right head')
     if right is not None and head.camera.baseline == 0:

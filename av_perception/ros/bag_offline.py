@@ -14,7 +14,8 @@ from av_perception.ros.bag_file import IMAGE_TOPICS, graph_inputs, open_bag
 from av_perception.ros.bag_player import message_class
 from av_perception.ros.compat import StampPairs
 from av_perception.ros.conversions import (
-    audio_chunk_from_msg, audio_features_from_msg, image_from_compressed_msg, image_from_msg, microphones_of, ns_from_time, visual_features_from_msg,
+    audio_chunk_from_msg, audio_features_from_msg, image_from_compressed_msg, image_from_msg, microphones_of, ns_from_time,
+    visual_features_from_msg,
 )
 
 
@@ -88,7 +89,8 @@ class BagRunner:
     def _hear(self, message) -> None:
         array = self._recording.head.microphones
         if array is None:
-            raise UserError(f"the bag holds sound, the head '{self._recording.head_name}' has no microphones: name the head it was recorded with")
+            raise UserError(f"the bag holds sound, the head '{self._recording.head_name}' has no "
+                            'microphones: name the head it was recorded with')
         self._pipeline.hear(microphones_of(audio_chunk_from_msg(message), array, 'the bag'))
 
     def _see_alone(self, left) -> None:

@@ -114,7 +114,8 @@ def calibration_from_msg(message: CameraInfo, alone: bool = False) -> CameraCali
     Raises ValueError for a camera that is not calibrated, and for values that no camera has.
     """
     model = message.distortion_model or 'plumb_bob'   # drivers of rectified cameras may leave it out
-    matrix, rectification = (np.array(values, float).reshape(3, 3) for values in (message.k, message.r))
+    matrix = np.array(message.k, float).reshape(3, 3)
+    rectification = np.array(message.r, float).reshape(3, 3)
     return CameraCalibration.of_driver(
         message.width, message.height, matrix, np.array(message.d, float), model, rectification,
         np.array(message.p, float).reshape(3, 4), alone)

@@ -60,7 +60,8 @@ class MicrophonePairNode(PerceptionNode):
         self._step()
 
     def _on_audio(self, message: AudioChunk) -> None:
-        chunk = microphones_of(audio_chunk_from_msg(message), self.head.microphones, 'the audio topic')
+        array = self.head.microphones
+        chunk = microphones_of(audio_chunk_from_msg(message), array, 'the audio topic')
         if self._sample_rate != chunk.sample_rate:
             self.diagnostics.count('changes of sample rate', f'{self._sample_rate} Hz to {chunk.sample_rate} Hz')
             self._extractor, self._sample_rate = self._make_extractor(chunk.sample_rate), chunk.sample_rate

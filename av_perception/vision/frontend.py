@@ -19,7 +19,7 @@ from av_perception.vision.stereo_matching import StereoMatchConfig, StereoMatche
 from av_perception.vision.triangulation import TriangulationConfig, is_cut_off, locate_head
 
 MIN_FACE_PX = 8.0  # a smaller box has neither a range nor a texture
-LEAST_DISPARITIES = 0.1  # share of the faces: some are hidden from the right camera, chance matches are rare
+LEAST_DISPARITIES = 0.1  # share of the faces: with a wrong pair hardly one matches by chance
 TURNED_EVERY = 50  # images without a face between two looks at an image turned by 180 degrees
 TURNED_SCORE = 0.6  # that a face in it needs: it is no proof of anything else
 
@@ -57,11 +57,13 @@ class VisualFrontEnd:
         self._detector = detector or make_face_detector(config.detector)
         self._embedder = embedder or make_face_embedder(config.embedder)
         self._rectifiers = rectifiers_of(camera, calibrations)
-        self.calibration_problems = tuple(f'{side} camera: {rectifier.problem}' for side, rectifier in zip(('left', 'right'), self._rectifiers)
-                            if rectifier.problem)
+        self.calibration_problems = tuple(
+            f'{side} camera: {rectifier.problem}'
+            for side, rectifier in zip(('left', 'right'), self._rectifiers) if rectifier.problem)
         self.embedding_size = self._embedder.size
         self._turn, self._without_faces = 0, 0
-        self._pairs, self._disparities = 0, 0   # images with a right one, faces that were matched in it
+        self._pairs = 0         # left images that came with a right one
+        self._disparities = 0   # faces that were matched in the right image
         self.times_ms: dict[str, float] = {}
         stereo = camera.baseline > 0
         self._matcher = StereoMatcher(config.matching, camera, config.triangulation.face_width_m) if stereo else None
@@ -73,10 +75,11 @@ class VisualFrontEnd:
         faces = self.counters['faces']
         if self._matcher is None or not faces or self._disparities >= LEAST_DISPARITIES * faces:
             return ''
-        cause = 'left and right swapped? baseline? are the right images those of this head, and rectified?'
+        cause = 'left and right swapped? baseline? right images of another head, or not rectified?'
         if not self._pairs:
             cause = 'the head has two cameras, the right video is missing'
-        return f'{self._disparities} of {faces} faces had a disparity, the others are as far away as their size says: {cause}'
+        return (f'{self._disparities} of {faces} faces had a disparity, the others are as far away '
+                f'as their size says: {cause}')
 
     def warm_up(self) -> None:
         """Look at an empty pattern: the first image through a network takes ten times as long as the others."""

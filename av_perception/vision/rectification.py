@@ -10,14 +10,15 @@ from av_perception.heads.calibration import CameraCalibration, read_calibrations
 from av_perception.heads.profile import CameraGeometry
 
 
-# Share of a rectified image that shows something. Rectified with alpha = 1 lenses keep 0.65, fisheyes
-# 0.25; distortion that no lens has leaves 0.3 to 0.5, matrices that do not belong together next to 0.
+# Share of a rectified image that shows something. Rectified with alpha = 1 lenses keep 0.65,
+# fisheyes 0.25; distortion that no lens has leaves 0.3 to 0.5, matrices that do not belong together
+# next to nothing.
 LEAST_USABLE, DOUBTFUL_USABLE = 0.2, 0.5
 _EVERY_PX = 8        # grid on which the share is measured
 
 
 class Rectifier:
-    """Takes the distortion and the rotation against the other camera out of the images of one camera.
+    """Takes distortion and the rotation against the other camera out of the images of one camera.
 
     problem: a sentence when little is left of the images, else ''. Raises ValueError when hardly
     anything is: K, D, R and P do not belong together.
@@ -31,8 +32,8 @@ class Rectifier:
         size = (calibration.width, calibration.height)
         usable = usable_share(across, down, size)
         if usable < DOUBTFUL_USABLE:
-            self.problem = (f'{1 - usable:.0%} of the rectified image are black or folded: do K, D, R and P belong '
-                          f'together, and to images of {size[0]}x{size[1]}?')
+            self.problem = (f'{1 - usable:.0%} of the rectified image are black or folded: do K, D, '
+                            f'R and P belong together, and to images of {size[0]}x{size[1]}?')
         if usable < LEAST_USABLE:
             raise ValueError(self.problem)
         self._maps = cv2.convertMaps(across, down, cv2.CV_16SC2)   # fixed-point: faster
@@ -43,9 +44,10 @@ class Rectifier:
 
 
 def rectifiers_of(camera: CameraGeometry, calibrations: tuple[CameraCalibration, ...] = ()) -> tuple[Rectifier, Rectifier]:
-    """For left and right; by the head profile's files when no calibrations are given. Without any, images are taken as rectified.
+    """For left and right; by the head profile's files when no calibrations are given.
 
-    Raises UserError that names the file, or ValueError that names the side, for a calibration that leaves nothing of the images.
+    Without any, images are taken as rectified. Raises UserError that names the file, or ValueError
+    that names the side, for a calibration that leaves nothing of the images.
     """
     files = () if calibrations else camera.calibration
     calibrations = calibrations or read_calibrations(files)
@@ -63,9 +65,10 @@ def _rectifier(calibration: CameraCalibration, side: int, files: tuple[str, ...]
 
 
 def _maps(calibration: CameraCalibration) -> tuple[np.ndarray, np.ndarray]:
-    """Column and row of the raw image that each rectified pixel comes from, (height, width) each."""
+    """(height, width) column and row of the raw image that each rectified pixel comes from."""
     size = (calibration.width, calibration.height)
-    arguments = (calibration.matrix, calibration.distortion, calibration.rectification, calibration.projection[:, :3], size, cv2.CV_32FC1)
+    arguments = (calibration.matrix, calibration.distortion, calibration.rectification,
+                 calibration.projection[:, :3], size, cv2.CV_32FC1)
     make = cv2.fisheye.initUndistortRectifyMap if calibration.distortion_model == 'equidistant' else cv2.initUndistortRectifyMap
     return make(*arguments)
 

@@ -1,8 +1,9 @@
 """Calibrates two cameras from pairs of images of a board (Zhang 2000, "A flexible new technique for camera calibration", by OpenCV).
 
-Each camera alone first, then both together with all intrinsics free; pairs that fit much worse than the others are left out and the rest
-is calibrated once more. The result is judged by what stereo matching needs: how far corresponding corners lie from each other's row once
-the pair is rectified.
+Each camera alone first, then both together with all intrinsics free. Pairs that do not belong
+together, and pairs that fit much worse than the others, are left out and the rest is calibrated once
+more; when most do not belong together all are refused. The result is judged by what stereo matching
+needs: how far corresponding corners lie from each other's row once the pair is rectified.
 """
 
 from __future__ import annotations
@@ -16,14 +17,13 @@ import numpy as np
 
 from av_perception.errors import UserError
 from av_perception.heads.calibration import CameraCalibration
+from av_perception.vision.board_views import (
+    FLAGS, BoardView, SingleCamera, odd_pairs, refuse_odd, single_cameras, some_names)
 
 FEWEST_PAIRS = 5
 FEWEST_CORNERS = 8
 OUTLIER_FACTOR, OUTLIER_PX = 3.0, 1.0   # a pair this many times worse than the median, and at least this bad, is left out
-AGREE_SHARE = 0.01   # of the image's diagonal: a pair off by more from what another pair predicts is not of this head
 REFUSED_PX = 3.0     # RMS reprojection error of a pair beyond which nothing good can come out
-_NAMED = 12          # pairs in a message
-_FLAGS = cv2.CALIB_FIX_K3   # boards rarely reach the corners of the image that would determine it
 _REFINE = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 40, 1e-4)
 
 
@@ -69,16 +69,6 @@ class StereoCalibration:
     without_board: tuple[str, ...]
     outliers: tuple[str, ...]
     coverage: float
-
-
-@dataclass(frozen=True)
-class _View:
-    """Corners that both cameras see in one pair: points (N, 3) [m] of the board, left and right (N, 2) pixels."""
-
-    name: str
-    points: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
 
 
 class _Solution(NamedTuple):
@@ -141,19 +131,19 @@ def calibrate_stereo(pairs: list[tuple[str, np.ndarray, np.ndarray]], board: Boa
             views.append(view)
         progress((index + 1) / len(pairs))
     _require(views, len(pairs), board)
-    cameras = _cameras(views, size)
-    odd = _odd(views, cameras, size)
-    _refuse_odd(views, odd)
+    cameras = single_cameras(views, size)
+    odd = odd_pairs(views, cameras, size)
+    refuse_odd(views, odd, FEWEST_PAIRS)
     outliers = [view.name for view, is_odd in zip(views, odd) if is_odd]
     if outliers:
         views = [view for view, is_odd in zip(views, odd) if not is_odd]
-        cameras = _cameras(views, size)
+        cameras = single_cameras(views, size)
     solution = _solve(views, cameras, size)
     bad = _outliers(solution.errors)
     if bad.any() and len(views) - bad.sum() >= FEWEST_PAIRS:
         outliers += [view.name for view, is_bad in zip(views, bad) if is_bad]
         views = [view for view, is_bad in zip(views, bad) if not is_bad]
-        solution = _solve(views, _cameras(views, size), size)
+        solution = _solve(views, single_cameras(views, size), size)
     _refuse_errors(views, solution.errors)
     left, right = _rectify(solution, size)
     epipolar = np.array([_row_error(view, left, right) for view in views])
@@ -161,86 +151,39 @@ def calibrate_stereo(pairs: list[tuple[str, np.ndarray, np.ndarray]], board: Boa
                              _coverage(views, size))
 
 
-def _view(name: str, detector: BoardDetector, left: np.ndarray, right: np.ndarray) -> _View | None:
+def _view(name: str, detector: BoardDetector, left: np.ndarray, right: np.ndarray) -> BoardView | None:
     found = [detector.find(image) for image in (left, right)]
     common = sorted(found[0].keys() & found[1].keys())
     if len(common) < FEWEST_CORNERS:
         return None
-    return _View(name, detector.points[common], *(np.array([side[k] for k in common], np.float32) for side in found))
+    return BoardView(name, detector.points[common], *(np.array([side[k] for k in common], np.float32) for side in found))
 
 
-def _require(views: list[_View], total: int, board: BoardConfig) -> None:
+def _require(views: list[BoardView], total: int, board: BoardConfig) -> None:
     if len(views) < FEWEST_PAIRS:
         counted = 'inner corners' if board.kind == 'chessboard' else 'squares'
         raise UserError(f'the board is in {len(views)} of {total} image pairs, {FEWEST_PAIRS} are needed: is it a {board.kind} of '
                         f'{board.columns}x{board.rows} {counted}, whole and sharp in both images?')
 
 
-class _Camera(NamedTuple):
-    """One camera alone: matrix (3, 3), distortion, and per view the pose of the board, rotation (3, 3) and translation (3, 1)."""
-
-    matrix: np.ndarray
-    distortion: np.ndarray
-    rotations: list[np.ndarray]
-    translations: list[np.ndarray]
-
-
-def _cameras(views: list[_View], size: tuple[int, int]) -> tuple[_Camera, _Camera]:
-    points = [view.points for view in views]
-    cameras = []
-    for pixels in ([view.left for view in views], [view.right for view in views]):
-        _, matrix, distortion, turns, translations = cv2.calibrateCamera(points, pixels, size, None, None, flags=_FLAGS)
-        cameras.append(_Camera(matrix, distortion, [cv2.Rodrigues(turn)[0] for turn in turns], translations))
-    return tuple(cameras)
-
-
-def _odd(views: list[_View], cameras: tuple[_Camera, _Camera], size: tuple[int, int]) -> np.ndarray:
-    """(pairs,) bool: those that do not fit the pair that most others fit.
-
-    Every pair alone says how the cameras stand to each other. Of images taken at different moments each says something else.
-    """
-    left, right = cameras
-    errors = np.zeros((len(views), len(views)))
-    for first in range(len(views)):
-        rotation = right.rotations[first] @ left.rotations[first].T
-        translation = right.translations[first] - rotation @ left.translations[first]
-        for other, view in enumerate(views):
-            turn, _ = cv2.Rodrigues(rotation @ left.rotations[other])
-            place = rotation @ left.translations[other] + translation
-            expected, _ = cv2.projectPoints(view.points, turn, place, right.matrix, right.distortion)
-            errors[first, other] = np.sqrt(np.mean(np.sum((expected.reshape(-1, 2) - view.right) ** 2, axis=1)))
-    off = errors > AGREE_SHARE * np.hypot(*size)
-    return off[np.argmin(off.sum(axis=1))]
-
-
-def _refuse_odd(views: list[_View], odd: np.ndarray) -> None:
-    """Raises UserError when not even half of the pairs belong together."""
-    if 2 * odd.sum() < len(views):
-        return
-    if odd.sum() == len(views) - 1:
-        raise UserError(f'no two of the {len(views)} image pairs agree on how the cameras stand to each other: does the k-th left image belong '
-                        f'to the k-th right one? {_some([view.name for view in views])}')
-    names = [view.name for view, is_odd in zip(views, odd) if is_odd]
-    raise UserError(f'{len(names)} of {len(views)} image pairs do not belong together, is an image missing on one side? {_some(names)}')
-
-
-def _refuse_errors(views: list[_View], errors: np.ndarray) -> None:
+def _refuse_errors(views: list[BoardView], errors: np.ndarray) -> None:
     """Raises UserError for reprojection errors (pairs, 2) [px] that no good calibration has."""
     rms = np.sqrt(np.mean(errors ** 2))
     if rms > REFUSED_PX:
         worst = np.argsort(-errors.max(axis=1))
-        raise UserError(f'the corners are {rms:.1f} px (RMS) off where they should be, at most {REFUSED_PX:g} are accepted: is the board flat, did something '
-                        f'move? The worst first: {_some([views[index].name for index in worst])}')
+        raise UserError(f'the corners are {rms:.1f} px (RMS) off where they should be, at most '
+                        f'{REFUSED_PX:g} are accepted: is the board flat, did something move? '
+                        f'The worst first: {some_names([views[index].name for index in worst])}')
 
 
-def _some(names: list[str]) -> str:
-    return ', '.join(names[:_NAMED]) + (', ...' if len(names) > _NAMED else '')
-
-
-def _solve(views: list[_View], cameras: tuple[_Camera, _Camera], size: tuple[int, int]) -> _Solution:
-    points, left, right = ([getattr(view, side) for view in views] for side in ('points', 'left', 'right'))
+def _solve(views: list[BoardView], cameras: tuple[SingleCamera, SingleCamera],
+           size: tuple[int, int]) -> _Solution:
+    points, left, right = (
+        [getattr(view, side) for view in views] for side in ('points', 'left', 'right'))
     known = [value for camera in cameras for value in (camera.matrix, camera.distortion)]
-    found = cv2.stereoCalibrateExtended(points, left, right, *known, size, np.eye(3), np.zeros((3, 1)), flags=_FLAGS | cv2.CALIB_USE_INTRINSIC_GUESS)
+    found = cv2.stereoCalibrateExtended(
+        points, left, right, *known, size, np.eye(3), np.zeros((3, 1)),
+        flags=FLAGS | cv2.CALIB_USE_INTRINSIC_GUESS)
     solution = _Solution(*found[1:7], np.asarray(found[-1]))
     x, y, _ = solution.translation.ravel()
     if abs(x) < abs(y):
@@ -269,12 +212,12 @@ def rectified_points(pixels: np.ndarray, calibration: CameraCalibration) -> np.n
     return cv2.undistortPoints(points, calibration.matrix, calibration.distortion, R=calibration.rectification, P=calibration.projection).reshape(-1, 2)
 
 
-def _row_error(view: _View, left: CameraCalibration, right: CameraCalibration) -> float:
+def _row_error(view: BoardView, left: CameraCalibration, right: CameraCalibration) -> float:
     rows = rectified_points(view.left, left)[:, 1] - rectified_points(view.right, right)[:, 1]
     return float(np.sqrt(np.mean(rows ** 2)))
 
 
-def _coverage(views: list[_View], size: tuple[int, int]) -> float:
+def _coverage(views: list[BoardView], size: tuple[int, int]) -> float:
     pixels = np.concatenate([view.left for view in views])
     fields = np.unique(np.floor(pixels / np.array(size) * [8, 6]).astype(int), axis=0)
     return len(fields) / 48

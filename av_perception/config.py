@@ -28,7 +28,7 @@ def read_yaml(path: Path) -> dict:
 def config_from_mapping(kind: type, mapping: dict, where: str):
     """Build the frozen dataclass `kind` from a mapping, strictly.
 
-    Unknown keys, missing keys and wrong types raise UserError naming `where` (a file or node) and the key. Handles nested
+    Unknown keys, missing keys (all at once) and wrong types raise UserError naming `where` (a file or node) and the key. Handles nested
     dataclasses, `tuple[X, ...]`, optional values, numbers, strings and booleans; the dataclass's own __post_init__ may raise ValueError for ranges.
     """
     if not isinstance(mapping, dict):
@@ -38,16 +38,37 @@ def config_from_mapping(kind: type, mapping: dict, where: str):
     unknown = [str(k) for k in mapping if k not in fields]
     if unknown:
         raise UserError(f'{where}: unknown key {unknown[0]!r}; known: {_names(kind)}')
-    values = {}
-    for name, field in fields.items():
-        if name in mapping:
-            values[name] = _convert(hints[name], mapping[name], f'{where}: {name}')
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise UserError(f'{where}: the key {name!r} is missing')
+    missing = _missing(kind, mapping)
+    if missing:
+        raise UserError(f'{where}: {are_missing(missing)}')
+    values = {name: _convert(hints[name], mapping[name], f'{where}: {name}')
+              for name in fields if name in mapping}
     try:
         return kind(**values)
     except ValueError as error:
         raise UserError(f'{where}: {error}') from error
+
+
+def are_missing(keys: list[str]) -> str:
+    """The words that so many keys (one or more) are missing."""
+    if len(keys) == 1:
+        return f'the key {keys[0]!r} is missing'
+    return f'the keys {", ".join(map(repr, keys))} are missing'
+
+
+def _missing(kind: type, mapping: dict) -> list[str]:
+    """Keys that `kind` needs and the mapping lacks; of nested dataclasses as 'camera.width'."""
+    hints = typing.get_type_hints(kind)
+    found = []
+    for field in dataclasses.fields(kind):
+        required = field.default is field.default_factory is dataclasses.MISSING
+        if field.init and required and field.name not in mapping:
+            found.append(field.name)
+        candidates = (hints[field.name], *typing.get_args(hints[field.name]))
+        nested = [candidate for candidate in candidates if dataclasses.is_dataclass(candidate)]
+        if nested and isinstance(mapping.get(field.name), dict):
+            found += [f'{field.name}.{name}' for name in _missing(nested[0], mapping[field.name])]
+    return found
 
 
 def _names(kind: type) -> str:

@@ -63,6 +63,14 @@ class OfflinePipeline:
         stages = (self._counters, self._assembler.counters, self._tracker.counters, self._audio.counters if self._audio else {})
         return sum((Counter(stage) for stage in stages), Counter())
 
+    @property
+    def problems(self) -> list[str]:
+        """Sentences on what the images say against the head profile."""
+        if self._vision is None:
+            return []
+        found = [*self._vision.calibration_problems, self._vision.disparity_problem]
+        return [problem for problem in found if problem]
+
     def run(self, progress=lambda fraction: None) -> list[tuple[TrackFrame, SpeakingFrame]]:
         """All frames in order; stamps count from START_NS. progress(fraction)."""
         recording, results = self._recording, []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import cv2
@@ -104,7 +105,23 @@ def test_the_verbs_work_together(foreign, tmp_path, capsys):
     assert main(['track', str(foreign), '-o', str(tmp_path / 'tracks.csv'), '--json', str(tmp_path / 'run.json')]) == 0
     tracks = TrackTable.read(tmp_path / 'tracks.csv')
     assert set(tracks.id) == {1, 2}
-    assert 'people [1, 2]' in capsys.readouterr().out.replace('\n', ' ')
+    said = capsys.readouterr()
+    assert 'people [1, 2]' in said.out.replace('\n', ' ') and 'disparity' not in said.err
+    assert json.loads((tmp_path / 'run.json').read_text())['problems'] == []
+
+
+def test_track_tells_when_no_face_had_a_disparity(foreign, tmp_path, capsys):
+    """A stranger's recording whose right images are missing, or were swapped with the left ones."""
+    missing, swapped = (shutil.copytree(foreign, tmp_path / name) for name in ('missing', 'swapped'))
+    shutil.rmtree(missing / 'right')
+    (swapped / 'left').rename(swapped / 'other')
+    (swapped / 'right').rename(swapped / 'left')
+    (swapped / 'other').rename(swapped / 'right')
+    for folder, cause in ((missing, 'the right video is missing'), (swapped, 'left and right swapped? baseline?')):
+        assert main(['track', str(folder), '-o', str(tmp_path / 'tracks.csv'), '--json', str(tmp_path / 'run.json')]) == 0
+        problem, = json.loads((tmp_path / 'run.json').read_text())['problems']
+        assert problem.startswith('0 of ') and 'faces had a disparity' in problem and cause in problem
+        assert f'problem: {problem}' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('arguments, message', [

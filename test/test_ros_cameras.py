@@ -174,6 +174,29 @@ def test_the_cameras_own_calibration_rectifies_and_a_difference_to_the_profile_i
     assert np.abs(rectified.astype(int) - GOOD).mean() > 10
 
 
+def test_row_1_row_19_what_drivers_of_one_camera_leave_zero_is_completed(bench):
+    b = bench({'left/image_raw': Image, 'left/camera_info': CameraInfo}, calibration='topic', mono=True)
+    message = info('left')
+    message.r, message.p = np.zeros(9), np.zeros(12)
+    b.send('left/camera_info', message)
+    b.send('left/image_raw', image_to_msg(GOOD, SECOND, 'x'))
+    assert b.until(lambda: len(b.heard) == 1)
+    np.testing.assert_array_equal(b.node._front_end._prepared(GOOD, 'left'), GOOD)
+
+
+def test_row_1_row_2_an_impossible_pair_is_refused_with_its_cause(bench, capfd):
+    b = bench({**IMAGES, **INFOS}, calibration='topic')
+    zeros, far = info('right'), info('right')
+    zeros.r, far.p[3] = np.zeros(9), 1000 * far.p[3]
+    b.send('left/camera_info', info('left'))
+    for message in (zeros, far):
+        b.send('right/camera_info', message)
+    assert b.counted('messages dropped from /right/camera_info') == 2
+    assert 'R is all zeros' in capfd.readouterr().err
+    send_pair(b, SECOND, GOOD)
+    assert b.until(lambda: b.counted('refused') == 1) and not b.heard
+
+
 def test_a_single_calibration_that_is_no_pair_is_refused(bench):
     b = bench({**IMAGES, **INFOS}, calibration='topic')
     for side in ('left', 'right', 'right'):

@@ -108,6 +108,53 @@ def test_real_images_calibrate_by_the_command(data_directory, tmp_path):
     assert found.matrix[0, 0] == pytest.approx(known[0, 0], rel=0.01)
 
 
+def shots(data_directory, left, right):
+    """Arguments for so many left and right images of the real chessboards, by their numbers."""
+    folder = data_directory / 'stereo_chessboard'
+    return [f'{folder}/left0[{left}].jpg', f'{folder}/right0[{right}].jpg']
+
+
+def test_row_11_pairs_that_do_not_belong_together_are_refused_and_nothing_is_written(data_directory, tmp_path, capsys):
+    left, right = shots(data_directory, '1-6', '2-7')
+    arguments = ['--board', '9x6', '--square', '0.025', '-o', str(tmp_path / 'out'), '--json', str(tmp_path / 'out' / 'report.json')]
+    assert main(['calibrate', 'stereo', '--left', left, '--right', right, *arguments]) == 2
+    text = capsys.readouterr().err
+    assert 'no two of the 6 image pairs agree' in text and 'left01.jpg right02.jpg' in text and text.count('\n') == 1
+    assert not (tmp_path / 'out').exists()
+
+
+def test_row_11_the_odd_pairs_are_named(chessboard_pairs):
+    """From the fifth pair on an image of one side is missing."""
+    rights = [right for _, _, right in chessboard_pairs]
+    late = [(name, left, right) for (name, left, _), right in zip(chessboard_pairs, rights[:4] + rights[5:])]
+    with pytest.raises(UserError, match=r'5 of 9 image pairs do not belong together, is an image missing on one side\? pair 4, pair 5, pair 6, pair 7, pair 8$'):
+        calibrate_stereo(late, BOARD)
+
+
+def test_row_11_too_few_pairs_that_belong_together_are_refused(chessboard_pairs):
+    pairs = list(chessboard_pairs[:6])
+    pairs[1], pairs[3] = (*pairs[1][:2], pairs[3][2]), (*pairs[3][:2], pairs[1][2])
+    with pytest.raises(UserError, match='2 of 6 image pairs do not belong together.* pair 1, pair 3$'):
+        calibrate_stereo(pairs, BOARD)
+
+
+def test_row_11_a_few_odd_pairs_are_left_out_and_named(chessboard_pairs, planted):
+    pairs = list(chessboard_pairs)
+    pairs[2], pairs[7] = (pairs[2][0], pairs[2][1], pairs[7][2]), (pairs[7][0], pairs[7][1], pairs[2][2])
+    result = calibrate_stereo(pairs, BOARD)
+    assert result.outliers == ('pair 2', 'pair 7')
+    check_result(result)
+
+
+def test_one_folder_for_both_sides_is_told(data_directory, tmp_path, capsys):
+    left, right = shots(data_directory, '1-6', '1-6')
+    for both in (left, right):
+        arguments = ['--board', '9x6', '--square', '0.025', '-o', str(tmp_path / 'out')]
+        assert main(['calibrate', 'stereo', '--left', both, '--right', both, *arguments]) == 2
+        assert 'are the same image: --left and --right' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
 def test_the_command_names_what_is_wrong(tmp_path, capsys):
     for index in range(2):
         cv2.imwrite(str(tmp_path / f'l{index}.png'), np.zeros((48, 64), np.uint8))
@@ -205,7 +252,8 @@ def test_images_of_an_uncalibrated_profile_stay_as_they_are():
 
 def test_projections_that_are_no_pair_are_refused(planted):
     left, right = planted
-    other = CameraCalibration(320, 240, right.matrix, right.distortion, right.distortion_model, right.rectification, right.projection)
+    half = np.diag([0.5, 0.5, 1.0])
+    other = CameraCalibration(320, 240, half @ right.matrix, right.distortion, right.distortion_model, right.rectification, half @ right.projection)
     for pair, words in (((left, other), '320x240'), ((left, left), 'one stereo pair')):
         with pytest.raises(ValueError, match=words):
             rectified_geometry(pair)

@@ -1,6 +1,7 @@
 """The visual front end: photographs at known places, one camera, hostile images, whose face is described."""
 
 import importlib.util
+import re
 
 import cv2
 import numpy as np
@@ -105,6 +106,19 @@ def test_one_camera_takes_the_range_from_the_size():
         assert face.position[2] == pytest.approx(450 * 0.135 / 30.4)
         assert np.sqrt(face.covariance[2, 2]) == pytest.approx(0.12 * face.position[2])
         assert visual.counters['without_disparity'] == 0
+
+
+def test_cameras_that_give_no_face_a_disparity_are_told():
+    left, right = planted_scene()
+    for first, second, words in ((left, right, ''), (right, left, '0 of 3 faces had a disparity.*left and right swapped'),
+                                 (left, None, '0 of 3 faces had a disparity.*the right video is missing')):
+        visual = front_end()
+        for stamp_ns in (1, 2, 3):
+            visual.process(stamp_ns, first, second)
+        assert re.search(words, visual.disparity_problem) and bool(words) == bool(visual.disparity_problem)
+    one_camera = front_end(camera=CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5)))
+    one_camera.process(1, left, None)
+    assert not one_camera.disparity_problem
 
 
 def test_an_occluded_right_view_falls_back_to_the_size_and_is_counted():

@@ -8,16 +8,21 @@ import numpy as np
 
 from av_perception.data import AudioChunk
 from av_perception.errors import UserError
+from av_perception.heads.profile import MicrophoneArray
 
 SILENCE_S = 2.0   # without a callback: the card is lost; drivers start within a second
 
 
 class AudioFile:
-    """A multichannel WAV or FLAC file, read in pieces. Raises UserError when it cannot be read."""
+    """A multichannel WAV or FLAC file, read in pieces.
+
+    Raises UserError when it cannot be read, or does not belong to the microphones.
+    """
 
     audio_start_s = 0.0
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, microphones: MicrophoneArray | None = None):
+        """microphones: whose channels are read (see `pick_recorded`); None: all of them."""
         import soundfile
         try:
             self._file = soundfile.SoundFile(path)
@@ -27,11 +32,16 @@ class AudioFile:
         if self.num_samples == 0:
             self._file.close()
             raise UserError(f'there is no sound in {path}, it has 0 samples: choose another file')
+        self._microphones = microphones
+        if microphones is not None:
+            microphones.require_recorded(self._file.channels, path)
+            self.num_channels = len(microphones.coordinates)
 
     def read_audio(self, start: int, count: int) -> np.ndarray:
         """(count, channels) float32 samples from index `start`; fewer at the end of the file."""
         self._file.seek(start)
-        return self._file.read(count, dtype='float32', always_2d=True)
+        samples = self._file.read(count, dtype='float32', always_2d=True)
+        return samples if self._microphones is None else self._microphones.pick_recorded(samples)
 
 
 class SoundCard:

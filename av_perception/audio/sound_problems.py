@@ -7,18 +7,21 @@ from scipy.signal import welch
 
 from av_perception.audio.channel_check import channel_faults
 from av_perception.audio.localization import Localization
+from av_perception.heads.profile import MicrophoneArray
 
 LEAST_FIT = 0.65        # recordings of one to three sources in rooms reach 0.9, channels in another order 0.63 at most
 _QUIETEST = 1e-4        # peak; below it there is nothing but the converter's noise
 _BAND_DB, _FULL_BAND_HZ = 50.0, 5000.0
 
 
-def sound_problems(samples: np.ndarray, sample_rate: int) -> list[str]:
-    """Problems of (N, channels) sound in [-1, 1], one line each."""
+def sound_problems(samples: np.ndarray, sample_rate: int,
+                   microphones: MicrophoneArray) -> list[str]:
+    """Problems of (N, microphones) sound in [-1, 1], one line each."""
     finite = np.nan_to_num(np.asarray(samples, float), posinf=0.0, neginf=0.0)
     if not finite.size or np.abs(finite).max() < _QUIETEST:
         return ['the recording is silent: check the gain and whether the right device was recorded']
-    problems = [f'channel {channel} {fault.text}' for channel, fault in sorted(channel_faults(samples).items())]
+    problems = [f'{microphones.channel_name(channel)} {fault.text}'
+                for channel, fault in sorted(channel_faults(samples).items())]
     highest = _highest_frequency(finite, sample_rate)
     if highest < _FULL_BAND_HZ:
         problems.append(f'there is no sound above {highest / 1000:.1f} kHz, as from a telephone or an 8 kHz device: directions are coarser')

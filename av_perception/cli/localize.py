@@ -3,8 +3,10 @@
   av-perception localize talk.wav --head respeaker --max-sources 2
   av-perception localize my_recording --json directions.json --plot directions.png
 
-RECORDING is a WAV or FLAC file with one channel per microphone, in the order of the head profile, or a recording folder, which names its
-head. Azimuth counts counter-clockwise (to the left) from straight ahead, elevation upward, both in degrees and in the head's base frame.
+RECORDING is a WAV or FLAC file with one channel per microphone, in the order of the head profile, or
+with all channels of a device, of which the profile names the microphones' (device_channels); or a
+recording folder, which names its head. Azimuth counts counter-clockwise (to the left) from straight
+ahead, elevation upward, both in degrees and in the head's base frame.
 
 A source's confidence is the share of its sound that comes from its direction as closely as it should. What is wrong with the sound (a dead or
 clipped channel, sound that fits no direction, ...) is printed and, with --json, listed under `problems`.
@@ -62,7 +64,8 @@ def _localize(sound, array, options: argparse.Namespace) -> dict:
     from av_perception.audio.localization import LocalizationConfig, analysis_of, localize
     from av_perception.audio.sound_problems import doubtful_fit, sound_problems
 
-    problems = sound_problems(sound.read_audio(0, round(_CHECKED_S * sound.sample_rate)), sound.sample_rate)
+    checked = sound.read_audio(0, round(_CHECKED_S * sound.sample_rate))
+    problems = sound_problems(checked, sound.sample_rate, array)
     acoustic_map = _acoustic_map(array, options.map)
     front_end = analysis_of(acoustic_map)
     stream = AudioFrontEnd(front_end, sound.num_channels, sound.sample_rate)
@@ -96,15 +99,14 @@ def _open(path: Path, head_name: str | None):
         raise UserError(f'there is no recording {path}: give a WAV or FLAC file or a recording folder')
     if not path.is_dir() and head_name is None:
         raise UserError('a sound file does not say where its microphones are: add --head NAME')
-    sound = Recording.open(path) if path.is_dir() else AudioFile(str(path))
-    head = load_head(head_name) if head_name else sound.head
+    recording = Recording.open(path) if path.is_dir() else None
+    head = load_head(head_name) if head_name else recording.head
     if head.microphones is None:
         raise UserError(f"head '{head.name}' has no microphones: choose another --head")
-    wanted = len(head.microphones.coordinates)
-    if sound.num_channels != wanted:
-        raise UserError(f"{path} has {sound.num_channels} channel(s), head '{head.name}' has {wanted} microphones: "
-                        'choose the head that made it')
-    return sound, head.microphones
+    if recording is None:
+        return AudioFile(str(path), head.microphones), head.microphones
+    head.microphones.require_recorded(recording.num_channels, path)
+    return recording, head.microphones
 
 
 def _result(found, start_s: float, problems: list[str]) -> dict:

@@ -27,7 +27,7 @@ def check_sounds(head_name: str, paths: list[Path], azimuths_deg: list[float], e
         raise UserError(f"head '{head_name}' has no microphones to compare")
     sounds = []
     for index, azimuth in enumerate(azimuths_deg):
-        samples, rate = _read(paths[index]) if paths else _record(array, azimuth)
+        samples, rate = _read(paths[index], array) if paths else _record(array, azimuth)
         sounds.append(KnownSound(samples, rate, float(np.radians(azimuth)), float(np.radians(elevation_deg))))
     wanted, channels = len(array.coordinates), sounds[0].samples.shape[1]
     if any(sound.samples.shape[1] != channels for sound in sounds) or channels < wanted:
@@ -35,7 +35,8 @@ def check_sounds(head_name: str, paths: list[Path], azimuths_deg: list[float], e
     faults = {}
     for sound in sounds:
         faults.update(channel_faults(sound.samples))
-    findings = [Finding(f'channel {channel}', False, fault.text) for channel, fault in sorted(faults.items())]
+    findings = [Finding(array.channel_name(channel), False, fault.text)
+                for channel, fault in sorted(faults.items())]
     if not findings:
         findings.append(Finding('channels', True, f'{channels} channels, none dead, clipped or offset'))
     if any(channel < wanted and not fault.usable for channel, fault in faults.items()):
@@ -48,13 +49,19 @@ def _order_finding(check: OrderCheck, array, channels: int) -> Finding:
     text = check.problem or f'as in the profile (fit {check.profile_fit:.2f}); the sound comes from {heard} degrees'
     if not check.problem and channels > len(array.coordinates):
         text += f'; the first {len(array.coordinates)} of {channels} channels are the microphones'
+    if channels > len(array.coordinates):
+        text += ('; name them in the head profile under microphones, '
+                 f'device_channels: {list(check.orders[0])}')
+    if check.problem and array.device_channels:
+        text += f'; channels are counted along device_channels {list(array.device_channels)}'
     if len(check.orders) > 1:
         text += f'. From there {len(check.orders)} orders sound alike: add a sound from {np.degrees(telling_azimuth(array)):.0f} degrees'
     return Finding('channel order', not check.problem, text)
 
 
-def _read(path: Path) -> tuple[np.ndarray, int]:
-    sound = AudioFile(str(path))
+def _read(path: Path, array) -> tuple[np.ndarray, int]:
+    """The microphones' channels where the profile names them, else all: it is looked for them."""
+    sound = AudioFile(str(path), array if array.device_channels else None)
     return sound.read_audio(0, min(sound.num_samples, round(_LONGEST_S * sound.sample_rate))), sound.sample_rate
 
 
@@ -70,4 +77,7 @@ def _record(array, azimuth_deg: float) -> tuple[np.ndarray, int]:
         raise errors[0]
     if not parts:
         raise UserError('the sound card gave no samples: is another program using it?')
-    return array.pick(np.concatenate(parts)), card.sample_rate
+    try:
+        return array.pick(np.concatenate(parts)), card.sample_rate
+    except UserError as error:
+        raise UserError(f'the sound card has {error}') from error

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from av_perception.config import read_yaml
+from av_perception.config import are_missing, read_yaml
 from av_perception.errors import UserError
+from av_perception.heads.plausibility import (
+    check_baseline, check_camera_matrix, check_distortion, check_image_size, check_rotation)
 
-# Number of coefficients that each of ROS's distortion models may have; all zero where there is none.
-DISTORTION_MODELS = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
 _MATRICES = {'camera_matrix': (3, 3), 'rectification_matrix': (3, 3), 'projection_matrix': (3, 4)}
+_KEYS = ('image_width', 'image_height', 'distortion_model', 'distortion_coefficients', *_MATRICES)
 RECTIFIED_WITHIN_PX = 0.5   # how far the focal lengths and centres of a rectified pair may differ
 
 
@@ -41,11 +42,43 @@ class CameraCalibration:
         numbers = np.concatenate([np.ravel(v) for v in (self.matrix, self.distortion, self.rectification, self.projection)])
         if not np.isfinite(numbers).all():
             raise ValueError('the calibration holds numbers that are not finite')
-        if self.matrix[0, 0] <= 0 or self.projection[0, 0] <= 0:
-            raise ValueError('the camera is not calibrated, its focal length is 0: run `av-perception calibrate stereo`')
-        if len(self.distortion) not in DISTORTION_MODELS.get(self.distortion_model, ()):
-            raise ValueError(f"the distortion model '{self.distortion_model}' with {len(self.distortion)} coefficients is not one of "
-                             f'{", ".join(DISTORTION_MODELS)}')
+        size = (self.width, self.height)
+        check_image_size(*size)
+        if not self.matrix[:2].any():
+            raise ValueError('the camera is not calibrated, its focal length is 0: run '
+                             '`av-perception calibrate stereo`, or for one camera the package '
+                             'camera_calibration of ROS')
+        if not self.projection[:2].any():
+            raise ValueError('the projection matrix P is all zeros: calibrate the two cameras as '
+                             'one stereo pair')
+        check_camera_matrix(self.matrix, size, 'K')
+        check_distortion(self.distortion_model, self.distortion)
+        check_rotation(self.rectification)
+        check_camera_matrix(self.projection, size, 'P')
+
+    @classmethod
+    def of_driver(cls, width: int, height: int, matrix: np.ndarray, distortion: np.ndarray,
+                  distortion_model: str, rectification: np.ndarray, projection: np.ndarray,
+                  alone: bool) -> CameraCalibration:
+        """What a driver or file says, completed where drivers of single cameras leave zeros.
+
+        Parameters
+        ----------
+        width, height, matrix, distortion, distortion_model, rectification, projection
+            As in CameraCalibration.
+        alone : bool
+            The camera is not one of a pair. An R of zeros is then the identity, a P of zeros is K.
+
+        Raises
+        ------
+        ValueError
+            For values that no camera has; for a camera of a pair zeros are such values.
+        """
+        if alone and not rectification.any():
+            rectification = np.eye(3)
+        if alone and not projection.any():
+            projection = np.column_stack([matrix, np.zeros(3)])
+        return cls(width, height, matrix, distortion, distortion_model, rectification, projection)
 
     @classmethod
     def rectified(cls, camera, right: bool) -> CameraCalibration:
@@ -56,14 +89,19 @@ class CameraCalibration:
         return cls(camera.width, camera.height, matrix, np.zeros(5), 'plumb_bob', np.eye(3), np.column_stack([matrix, [shift, 0, 0]]))
 
     @classmethod
-    def read(cls, path) -> CameraCalibration:
-        """From a camera_info YAML file. Raises UserError."""
+    def read(cls, path, alone: bool = False) -> CameraCalibration:
+        """From a camera_info YAML file; alone: see `of_driver`. Raises UserError."""
         content = read_yaml(Path(path))
+        missing = [key for key in _KEYS if key not in content]
+        if missing:
+            raise UserError(f'{path} is no camera_info file: {are_missing(missing)}')
         try:
-            matrices = {name: _numbers(content, name).reshape(shape) for name, shape in _MATRICES.items()}
-            return cls(int(content['image_width']), int(content['image_height']), matrices['camera_matrix'],
-                       _numbers(content, 'distortion_coefficients'), str(content['distortion_model']),
-                       matrices['rectification_matrix'], matrices['projection_matrix'])
+            matrices = [_numbers(content, name).reshape(shape)
+                        for name, shape in _MATRICES.items()]
+            return cls.of_driver(
+                int(content['image_width']), int(content['image_height']), matrices[0],
+                _numbers(content, 'distortion_coefficients'), str(content['distortion_model']),
+                *matrices[1:], alone)
         except KeyError as error:
             raise UserError(f'{path} is no camera_info file: the key {error} is missing') from error
         except (TypeError, ValueError) as error:
@@ -88,6 +126,11 @@ class CameraCalibration:
         return not self.distortion.any() and np.allclose(self.rectification, np.eye(3)) and np.allclose(self.matrix, self.projection[:, :3])
 
 
+def read_calibrations(paths) -> tuple[CameraCalibration, ...]:
+    """Of one camera's file, or of the left and the right camera's. Raises UserError."""
+    return tuple(CameraCalibration.read(path, alone=len(paths) == 1) for path in paths)
+
+
 def rectified_geometry(calibrations: tuple[CameraCalibration, ...]) -> dict:
     """width, height, focal, center and baseline of the rectified camera or (left, right) pair, as a head profile names them.
 
@@ -107,6 +150,7 @@ def rectified_geometry(calibrations: tuple[CameraCalibration, ...]) -> dict:
     if baseline <= 0:
         raise ValueError('the projection matrix of the right camera has no negative fourth column: calibrate the two as one stereo pair, '
                          'and do not swap left and right')
+    check_baseline(baseline, float(right.projection[0, 3]))
     return {**geometry, 'baseline': baseline}
 
 

@@ -12,7 +12,9 @@ import numpy as np
 from av_perception.config import config_from_mapping, read_yaml
 from av_perception.errors import UserError
 from av_perception.geometry import BODY_FROM_OPTICAL, RigidTransform
-from av_perception.heads.calibration import CameraCalibration, rectified_geometry
+from av_perception.heads.calibration import read_calibrations, rectified_geometry
+from av_perception.heads.plausibility import (
+    check_baseline, check_image_size, check_lens, check_microphones, check_position)
 from av_perception.paths import resolve_resource
 
 Vector3 = tuple[float, float, float]
@@ -38,7 +40,8 @@ class MicrophoneArray:
 
     position [m] and orientation_rpy_deg place the array frame in the head's base frame. sphere: the head that shadows the microphones (none:
     free field). delivery_s: how late the robot delivers sound, beyond what a sound card does; images wait that much longer for it.
-    device_channels: which channels of the device are the microphones, in the order of `coordinates` (none: all of them). channel_map: where
+    device_channels: which channels of the device are the microphones, in the order of `coordinates`
+    (none: all of them), see `pick_recorded` for recorded sound. channel_map: where
     each microphone sits, in the words of NAOqi (front_left, rear_center...), for drivers that say so of their channels. acoustic_map: a
     file made by `av-perception calibrate acoustic`, beside the profile; it takes the place of the geometry.
     """
@@ -71,6 +74,8 @@ class MicrophoneArray:
         distances = np.linalg.norm(self.positions[:, None] - self.positions, axis=2)
         for first, second in np.argwhere(np.triu(distances < CLOSEST_MICROPHONES, 1)):
             raise ValueError(f'coordinates: the microphones of channels {first} and {second} are at the same place')
+        check_microphones(self.positions)
+        check_position(self.position, 'array of microphones')
         if self.sphere:
             depth = self.sphere.radius - np.linalg.norm(self.positions - np.array(self.sphere.center), axis=1)
             for channel in np.flatnonzero(depth > 0.2 * self.sphere.radius):
@@ -86,14 +91,59 @@ class MicrophoneArray:
         """How many channels a device must have."""
         return max(self.device_channels) + 1 if self.device_channels else len(self.coordinates)
 
+    def channel_name(self, index: int) -> str:
+        """How a person finds the channel of microphone `index` of `coordinates`."""
+        if index >= len(self.device_channels):
+            return f'channel {index}'
+        return f'microphone {index} (channel {self.device_channels[index]} of the device)'
+
     def pick(self, samples: np.ndarray) -> np.ndarray:
-        """(N, channels of the device) -> (N, microphones). Raises UserError when the device cannot be this head's."""
-        if samples.shape[1] == len(self.coordinates) and not self.device_channels:
-            return samples
-        if not self.device_channels or samples.shape[1] < self.num_device_channels:
-            raise UserError(f'the device has {samples.shape[1]} channels, the head profile {self.num_device_channels}: choose the right head or device, or '
-                            'name the microphones\' channels under microphones, device_channels')
-        return samples[:, list(self.device_channels)]
+        """The microphones of what a device delivers.
+
+        Parameters
+        ----------
+        samples : (N, channels of the device) array
+
+        Returns
+        -------
+        (N, M) array
+            One column per microphone, in the order of `coordinates`.
+
+        Raises
+        ------
+        UserError
+            When the device cannot be this head's.
+        """
+        channels, wanted = samples.shape[1], len(self.coordinates)
+        if self.device_channels and channels < self.num_device_channels:
+            raise UserError(f'{channels} channels, but device_channels of the head profile go up '
+                            f'to {max(self.device_channels)}, counted from 0: choose the right '
+                            'head or device')
+        if self.device_channels:
+            return samples[:, list(self.device_channels)]
+        if channels != wanted:
+            advice = 'choose the right head or device'
+            if channels > wanted:
+                advice += ", or name the microphones' channels under microphones, device_channels"
+            raise UserError(f'{channels} channels, the head profile has {wanted} microphones: '
+                            f'{advice}')
+        return samples
+
+    def pick_recorded(self, samples: np.ndarray) -> np.ndarray:
+        """The microphones of a file, a recording, a bag or the audio topic.
+
+        Such sound holds the microphones alone, in the profile's order, as the suite itself writes
+        it, and is then taken as it is; or all channels of the device, of which the profile names
+        the microphones' (device_channels). See `pick`, which this calls for the latter.
+        """
+        return samples if samples.shape[1] == len(self.coordinates) else self.pick(samples)
+
+    def require_recorded(self, channels: int, path) -> None:
+        """Raises UserError for a file of so many channels that `pick_recorded` would refuse."""
+        try:
+            self.pick_recorded(np.zeros((0, channels), np.float32))
+        except UserError as error:
+            raise UserError(f'{path} has {error}') from error
 
     @cached_property
     def base_from_array(self) -> RigidTransform:
@@ -127,13 +177,15 @@ class CameraGeometry:
     calibration: tuple[str, ...] = ()
 
     def __post_init__(self):
-        if min(self.width, self.height) < 16:
-            raise ValueError(f'an image of {self.width}x{self.height} is too small')
+        check_image_size(self.width, self.height)
         _require_finite(self, 'focal', 'center', 'baseline', 'position', 'orientation_rpy_deg', 'frame_rate')
-        if min(self.focal) <= 0:
-            raise ValueError('focal must be positive, in pixels')
+        check_lens(self.focal, self.center, (self.width, self.height))
+        check_position(self.position, 'left camera')
         if self.baseline < 0:
-            raise ValueError('baseline must be 0 (one camera) or positive, in metres')
+            raise ValueError('baseline must be 0 (one camera) or positive, in metres: are left '
+                             'and right swapped?')
+        if self.baseline:
+            check_baseline(self.baseline)
         if self.frame_rate <= 0:
             raise ValueError('frame_rate must be positive, in Hz')
 
@@ -197,7 +249,7 @@ def _with_calibration(mapping: dict, folder: Path, where: str) -> dict:
         raise UserError(f'{where}: camera.calibration must list the camera_info files of the left and, with two cameras, of the right one')
     files = [str((folder / name).resolve()) for name in names]
     try:
-        known = rectified_geometry(tuple(CameraCalibration.read(file) for file in files))
+        known = rectified_geometry(read_calibrations(files))
     except ValueError as error:
         raise UserError(f'{where}: {error}') from error
     twice = [name for name in known if name in camera]

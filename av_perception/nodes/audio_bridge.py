@@ -98,11 +98,17 @@ class AudioBridgeNode(PerceptionNode):
 
     def _on_audio(self, message) -> None:
         samples, rate, stamp_ns = getattr(self, f'_from_{self._kind}')(message)
-        chunk = self._stream.push(stamp_ns, rate, self._array.pick(samples))
+        chunk = self._stream.push(stamp_ns, rate, self._picked(samples))
         if chunk.first_sample == 0 and rate != self._array.sample_rate:
             self.get_logger().info(f'the driver sends {rate} Hz, the head profile says {self._array.sample_rate} Hz: the sound is resampled')
         self._publisher.publish(audio_chunk_to_msg(chunk, self._array.frame))
         self.diagnostics.absorb('driver', self._stream.counters)
+
+    def _picked(self, samples: np.ndarray) -> np.ndarray:
+        try:
+            return self._array.pick(samples)
+        except UserError as error:
+            raise UserError(f'the driver sends {error}') from error
 
     def _from_audio_data_stamped(self, message) -> tuple[np.ndarray, int, int]:
         """(samples (N, channels), sample rate, stamp)."""

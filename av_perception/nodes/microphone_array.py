@@ -46,7 +46,7 @@ class MicrophoneArrayNode(PerceptionNode):
         try:
             self._pick(np.zeros((1, self._source.num_channels), np.float32))
         except UserError as error:
-            raise UserError(f'{self._describe()}: {error}') from error
+            raise UserError(f'{self._describe()} has {error}') from error
         self._chunk_size = max(1, round(1e-3 * self.value('chunk_ms') * self._source.sample_rate))
         self._publisher = self.publisher(AudioChunkMsg, 'audio', qos.audio(1e-3 * self.value('chunk_ms')))
         self._static = TransformBroadcaster(self, static=True) if self.value('publish_tf') else None
@@ -100,9 +100,10 @@ class MicrophoneArrayNode(PerceptionNode):
                 yield start + offset, samples[offset:offset + size]
 
     def _pick(self, samples: np.ndarray) -> np.ndarray:
-        """The microphones' channels. Recordings and scenes hold nothing else."""
+        """The microphones' channels."""
         array = self._head.microphones
-        return samples if samples.shape[1] == len(array.coordinates) and self.value('source') != 'device' else array.pick(samples)
+        is_device = self.value('source') == 'device'
+        return array.pick(samples) if is_device else array.pick_recorded(samples)
 
     def _publish(self, chunk: AudioChunk) -> None:
         chunk = replace(chunk, samples=self._pick(chunk.samples))

@@ -77,7 +77,9 @@ class StereoCameraNode(PerceptionNode):
         """The raw camera's, from the head profile's files; without files the images come rectified."""
         camera, right = self._head.camera, side == 'right'
         files = camera.calibration[right:right + 1]
-        return CameraCalibration.read(files[0]) if files else CameraCalibration.rectified(camera, right)
+        if not files:
+            return CameraCalibration.rectified(camera, right)
+        return CameraCalibration.read(files[0], alone=len(camera.calibration) == 1)
 
     def _open_source(self):
         source, camera = self.value('source'), self._head.camera

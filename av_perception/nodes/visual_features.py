@@ -80,6 +80,8 @@ class VisualFeaturesNode(PerceptionNode):
 
     def _make_front_end(self, camera: CameraGeometry, calibrations: tuple[CameraCalibration, ...] = ()) -> None:
         front_end = VisualFrontEnd(vision_config(self.value), camera, calibrations=calibrations)
+        for problem in front_end.calibration_problems:
+            self.diagnostics.count('calibrations in doubt', problem)
         front_end.warm_up()
         self.get_logger().info(f'faces are described by {front_end.embedding_size} numbers' if front_end.embedding_size else
                                'faces are not described: pip install "av_perception[appearance]" to tell people apart by their looks')
@@ -87,7 +89,7 @@ class VisualFeaturesNode(PerceptionNode):
 
     def _calibrate(self, side: str, message: CameraInfo) -> None:
         """Take over the camera's own calibration when it is new. Raises ValueError for one that cannot be used."""
-        calibration = calibration_from_msg(message)
+        calibration = calibration_from_msg(message, alone=not self._stereo)
         if calibration == self._calibrations.get(side) and self._front_end is not None:
             return
         self._calibrations[side] = calibration

@@ -1,7 +1,8 @@
 """A recording on disk: one folder with the sound of all microphones, the images of one or two cameras, and maybe the truth.
 
     recording.yaml    head, sample_rate, audio_start; with images also frame_rate and video_start
-    audio.flac|.wav   all channels in the head profile's order
+    audio.flac|.wav   one channel per microphone in the head profile's order, or all channels of
+                      the device, of which the profile names the microphones' (device_channels)
     left.mp4, right.mp4, or left/000000.png ..., right/000000.png ...; no `right` with one camera, neither for sound alone
     truth.csv         optional, see `tables.TruthTable`
 
@@ -20,7 +21,7 @@ import numpy as np
 import soundfile
 import yaml
 
-from av_perception.config import config_from_mapping, read_yaml
+from av_perception.config import are_missing, config_from_mapping, read_yaml
 from av_perception.errors import UserError
 from av_perception.heads import HeadProfile, load_head
 from av_perception.recording.images import MISCOUNTED, ImageSequence, ImageWriter, find_images
@@ -58,8 +59,8 @@ class Recording:
         self.folder, self.head_name, self.head, self.origin = folder, head_name, head, info.origin or {}
         self._audio, self._left, self._right = audio, left, right
         self.sample_rate, self.audio_start_s = info.sample_rate, info.audio_start
-        sound = soundfile.info(str(audio))
-        self.num_channels, self.num_samples = sound.channels, sound.frames
+        self.num_channels = len(head.microphones.coordinates)
+        self.num_samples = soundfile.info(str(audio)).frames
         self.frame_rate = info.frame_rate or (head.camera.frame_rate if head.camera else DEFAULT_FRAME_RATE)
         self.video_start_s = info.audio_start if info.video_start is None else info.video_start
         self.num_frames = min(images.length for images in (left, right) if images) if left else 0
@@ -98,7 +99,7 @@ class Recording:
         return self.num_samples / self.sample_rate
 
     def read_audio(self, start: int, count: int) -> np.ndarray:
-        """(count, channels) float32 samples from sample `start` on; fewer at the end of the file, none beyond it."""
+        """(count, microphones) float32 samples from `start` on; fewer at the file's end, none beyond."""
         if start < 0 or count < 0:
             raise ValueError(f'start and count must not be negative: {start}, {count}')
         if start >= self.num_samples or count == 0:
@@ -107,7 +108,7 @@ class Recording:
             samples, _ = soundfile.read(str(self._audio), count, start, dtype='float32', always_2d=True)
         except (RuntimeError, OSError) as error:
             raise UserError(f'{self._audio} cannot be decoded at sample {start}: {error}') from error
-        return samples
+        return self.head.microphones.pick_recorded(samples)
 
     def images(self) -> Iterator[tuple[int, float, np.ndarray, np.ndarray | None]]:
         """(index, time [s], left, right or None) of every image pair; images are (height, width, 3) uint8 BGR."""
@@ -205,9 +206,7 @@ def _check_audio(audio: Path, info: RecordingInfo, head: HeadProfile) -> None:
         raise UserError(f'{audio} has {sound.samplerate} Hz, recording.yaml says sample_rate: {info.sample_rate}')
     if head.microphones is None:
         raise UserError(f'the head profile {head.name} has no microphones, {audio} has {sound.channels} channels: name the right head')
-    expected = len(head.microphones.coordinates)
-    if sound.channels != expected:
-        raise UserError(f'{audio} has {sound.channels} channels, the head profile {head.name} has {expected} microphones')
+    head.microphones.require_recorded(sound.channels, audio)
 
 
 def _check_images(folder: Path, info: RecordingInfo, head: HeadProfile, left: ImageSequence | None, right: ImageSequence | None) -> None:
@@ -216,8 +215,8 @@ def _check_images(folder: Path, info: RecordingInfo, head: HeadProfile, left: Im
     if left is None:
         raise UserError(f'{folder} holds images of the right camera but none of the left')
     if info.frame_rate is None or info.video_start is None:
-        missing = 'frame_rate' if info.frame_rate is None else 'video_start'
-        raise UserError(f"{folder / 'recording.yaml'}: the key {missing!r} is missing (the recording has images)")
+        missing = [key for key in ('frame_rate', 'video_start') if getattr(info, key) is None]
+        raise UserError(f"{folder / 'recording.yaml'}: {are_missing(missing)} (the recording has images)")
     if head.camera is None:
         raise UserError(f'{folder} holds images, the head profile {head.name} has no camera: name the right head')
     if right is not None and head.camera.baseline == 0:

@@ -14,7 +14,8 @@ from av_perception.ros.bag_file import IMAGE_TOPICS, graph_inputs, open_bag
 from av_perception.ros.bag_player import message_class
 from av_perception.ros.compat import StampPairs
 from av_perception.ros.conversions import (
-    audio_chunk_from_msg, audio_features_from_msg, image_from_compressed_msg, image_from_msg, ns_from_time, require_channels, visual_features_from_msg,
+    audio_chunk_from_msg, audio_features_from_msg, image_from_compressed_msg, image_from_msg, microphones_of, ns_from_time,
+    visual_features_from_msg,
 )
 
 
@@ -67,6 +68,11 @@ class BagRunner:
         """Everything dropped or repaired, here and in the pipeline."""
         return self._messages_counters + self._pipeline.counters
 
+    @property
+    def problems(self) -> list[str]:
+        """See `OfflinePipeline.problems`."""
+        return self._pipeline.problems
+
     def run(self, progress=lambda fraction: None) -> list:
         """All frames in order, with the stamps of the bag. progress(fraction)."""
         results = []
@@ -81,9 +87,11 @@ class BagRunner:
         return results + self._pipeline.flush()
 
     def _hear(self, message) -> None:
-        chunk = audio_chunk_from_msg(message)
-        require_channels(chunk, self._recording.num_channels, 'the bag')
-        self._pipeline.hear(chunk)
+        array = self._recording.head.microphones
+        if array is None:
+            raise UserError(f"the bag holds sound, the head '{self._recording.head_name}' has no "
+                            'microphones: name the head it was recorded with')
+        self._pipeline.hear(microphones_of(audio_chunk_from_msg(message), array, 'the bag'))
 
     def _see_alone(self, left) -> None:
         self._pipeline.see(ns_from_time(left.header.stamp), _decoded(left), None)

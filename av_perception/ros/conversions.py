@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from av_perception.data import (
 from av_perception.errors import UserError
 from av_perception.geometry import RigidTransform
 from av_perception.heads.calibration import CameraCalibration
+from av_perception.heads.profile import MicrophoneArray
 
 CHANNELS_OF_ENCODING = {'bgr8': 3, 'rgb8': 3, 'mono8': 1, 'bgra8': 4, 'rgba8': 4}
 
@@ -106,11 +108,17 @@ def camera_info_to_msg(calibration: CameraCalibration, stamp_ns: int, frame_id: 
                       r=calibration.rectification.ravel(), p=calibration.projection.ravel())
 
 
-def calibration_from_msg(message: CameraInfo) -> CameraCalibration:
-    """Message -> CameraCalibration. Raises ValueError for a camera that is not calibrated."""
+def calibration_from_msg(message: CameraInfo, alone: bool = False) -> CameraCalibration:
+    """Message -> CameraCalibration; alone: of one camera, see `CameraCalibration.of_driver`.
+
+    Raises ValueError for a camera that is not calibrated, and for values that no camera has.
+    """
     model = message.distortion_model or 'plumb_bob'   # drivers of rectified cameras may leave it out
-    return CameraCalibration(message.width, message.height, np.array(message.k, float).reshape(3, 3), np.array(message.d, float), model,
-                             np.array(message.r, float).reshape(3, 3), np.array(message.p, float).reshape(3, 4))
+    matrix = np.array(message.k, float).reshape(3, 3)
+    rectification = np.array(message.r, float).reshape(3, 3)
+    return CameraCalibration.of_driver(
+        message.width, message.height, matrix, np.array(message.d, float), model, rectification,
+        np.array(message.p, float).reshape(3, 4), alone)
 
 
 def transform_to_msg(parent_from_child: RigidTransform, parent: str, child: str, stamp_ns: int) -> TransformStamped:
@@ -232,7 +240,13 @@ def speaking_frame_from_msg(message: av.SpeakingStatusArray) -> SpeakingFrame:
     return SpeakingFrame(ns_from_time(message.header.stamp), statuses)
 
 
-def require_channels(chunk: AudioChunk, expected: int, topic: str):
-    """Raises UserError when a stream's channel count is not the head profile's."""
-    if chunk.samples.shape[1] != expected:
-        raise UserError(f'{topic} carries {chunk.samples.shape[1]} channels, the head profile has {expected} microphones: choose the right head or device')
+def microphones_of(chunk: AudioChunk, microphones: MicrophoneArray, source: str) -> AudioChunk:
+    """The chunk with the microphones' channels alone; source: where it came from, for the message.
+
+    Raises UserError when the stream's channels cannot be the head profile's.
+    """
+    try:
+        samples = microphones.pick_recorded(chunk.samples)
+    except UserError as error:
+        raise UserError(f'{source} carries {error}') from error
+    return chunk if samples is chunk.samples else replace(chunk, samples=samples)

@@ -9,7 +9,7 @@ from av_perception_msgs.msg import AudioChunk
 from av_perception.audio.input_stream import WRONG_INDEX
 from av_perception.heads.profile import MicrophoneArray
 from av_perception.ros import qos
-from av_perception.ros.conversions import audio_chunk_from_msg, require_channels
+from av_perception.ros.conversions import audio_chunk_from_msg, microphones_of
 from av_perception.ros.diagnostics import publisher_names
 
 BACKLOG_S = 0.5   # older sound is of no use to who decides now, and makes all that follows late
@@ -36,7 +36,7 @@ class SoundInput:
             `counters`.
         """
         self._node = node
-        self._num_channels = len(array.coordinates)
+        self._array = array
         self._front_end = front_end
         self._index_fault = ''
 
@@ -47,8 +47,7 @@ class SoundInput:
                              backlog_s=BACKLOG_S)
 
     def _receive(self, message: AudioChunk) -> None:
-        chunk = audio_chunk_from_msg(message)
-        require_channels(chunk, self._num_channels, 'the audio topic')
+        chunk = microphones_of(audio_chunk_from_msg(message), self._array, 'the audio topic')
         known_rate = self._front_end.sample_rate
         if chunk.sample_rate != known_rate:
             self._front_end.change_rate(chunk.sample_rate)

@@ -19,6 +19,7 @@ from av_perception.vision.stereo_matching import StereoMatchConfig, StereoMatche
 from av_perception.vision.triangulation import TriangulationConfig, is_cut_off, locate_head
 
 MIN_FACE_PX = 8.0  # a smaller box has neither a range nor a texture
+LEAST_DISPARITIES = 0.1  # share of the faces: with a wrong pair hardly one matches by chance
 TURNED_EVERY = 50  # images without a face between two looks at an image turned by 180 degrees
 TURNED_SCORE = 0.6  # that a face in it needs: it is no proof of anything else
 
@@ -43,6 +44,7 @@ class VisualFrontEnd:
 
     counters: 'images'; 'faces'; 'without_disparity', faces of pairs whose range had to come from their size; 'over_exposed', images that
     were looked at although most of them is white; 'upside_down', faces and images that stand on their heads: they are left out.
+    calibration_problems: sentences about calibrations that leave little of the images.
     embedding_size: 0 when faces are not described. times_ms: how long each stage of the last image took.
     calibrations: of the left or of both cameras, for raw images; else by the files of the head profile, and without those the images are
     taken as rectified. Raises UserError when a file is missing. detector, embedder: given by tests, else made from the configuration.
@@ -55,12 +57,29 @@ class VisualFrontEnd:
         self._detector = detector or make_face_detector(config.detector)
         self._embedder = embedder or make_face_embedder(config.embedder)
         self._rectifiers = rectifiers_of(camera, calibrations)
+        self.calibration_problems = tuple(
+            f'{side} camera: {rectifier.problem}'
+            for side, rectifier in zip(('left', 'right'), self._rectifiers) if rectifier.problem)
         self.embedding_size = self._embedder.size
         self._turn, self._without_faces = 0, 0
+        self._pairs = 0         # left images that came with a right one
+        self._disparities = 0   # faces that were matched in the right image
         self.times_ms: dict[str, float] = {}
         stereo = camera.baseline > 0
         self._matcher = StereoMatcher(config.matching, camera, config.triangulation.face_width_m) if stereo else None
         self.counters = {'images': 0, 'faces': 0, 'without_disparity': 0, 'over_exposed': 0, 'upside_down': 0}
+
+    @property
+    def disparity_problem(self) -> str:
+        """A sentence when two cameras have given (next to) no face a disparity, else ''."""
+        faces = self.counters['faces']
+        if self._matcher is None or not faces or self._disparities >= LEAST_DISPARITIES * faces:
+            return ''
+        cause = 'left and right swapped? baseline? right images of another head, or not rectified?'
+        if not self._pairs:
+            cause = 'the head has two cameras, the right video is missing'
+        return (f'{self._disparities} of {faces} faces had a disparity, the others are as far away '
+                f'as their size says: {cause}')
 
     def warm_up(self) -> None:
         """Look at an empty pattern: the first image through a network takes ten times as long as the others."""
@@ -89,7 +108,11 @@ class VisualFrontEnd:
         self.counters['images'] += 1
         self.counters['over_exposed'] += is_over_exposed(left)
         self.counters['faces'] += len(faces)
-        self.counters['without_disparity'] += 0 if right is None else sum(match is None for match in matches)
+        without = sum(match is None for match in matches)
+        self._disparities += len(matches) - without
+        if right is not None:
+            self._pairs += 1
+            self.counters['without_disparity'] += without
         clock.lap('positions')
         self.times_ms = clock.times_ms
         return VisualFeatures(stamp_ns, faces)

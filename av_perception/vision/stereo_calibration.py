@@ -1,8 +1,9 @@
 """Calibrates two cameras from pairs of images of a board (Zhang 2000, "A flexible new technique for camera calibration", by OpenCV).
 
-Each camera alone first, then both together with all intrinsics free; pairs that fit much worse than the others are left out and the rest
-is calibrated once more. The result is judged by what stereo matching needs: how far corresponding corners lie from each other's row once
-the pair is rectified.
+Each camera alone first, then both together with all intrinsics free. Pairs that do not belong
+together, and pairs that fit much worse than the others, are left out and the rest is calibrated once
+more; when most do not belong together all are refused. The result is judged by what stereo matching
+needs: how far corresponding corners lie from each other's row once the pair is rectified.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import numpy as np
 
 from av_perception.errors import UserError
 from av_perception.heads.calibration import CameraCalibration
+from av_perception.vision.board_views import (
+    FLAGS, BoardView, SingleCamera, odd_pairs, refuse_odd, single_cameras, some_names)
 
 FEWEST_PAIRS = 5
 FEWEST_CORNERS = 8
 OUTLIER_FACTOR, OUTLIER_PX = 3.0, 1.0   # a pair this many times worse than the median, and at least this bad, is left out
+REFUSED_PX = 3.0     # RMS reprojection error of a pair beyond which nothing good can come out
 _REFINE = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 40, 1e-4)
 
 
@@ -65,16 +69,6 @@ class StereoCalibration:
     without_board: tuple[str, ...]
     outliers: tuple[str, ...]
     coverage: float
-
-
-@dataclass(frozen=True)
-class _View:
-    """Corners that both cameras see in one pair: points (N, 3) [m] of the board, left and right (N, 2) pixels."""
-
-    name: str
-    points: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
 
 
 class _Solution(NamedTuple):
@@ -137,41 +131,59 @@ def calibrate_stereo(pairs: list[tuple[str, np.ndarray, np.ndarray]], board: Boa
             views.append(view)
         progress((index + 1) / len(pairs))
     _require(views, len(pairs), board)
-    solution, outliers = _solve(views, size), []
+    cameras = single_cameras(views, size)
+    odd = odd_pairs(views, cameras, size)
+    refuse_odd(views, odd, FEWEST_PAIRS)
+    outliers = [view.name for view, is_odd in zip(views, odd) if is_odd]
+    if outliers:
+        views = [view for view, is_odd in zip(views, odd) if not is_odd]
+        cameras = single_cameras(views, size)
+    solution = _solve(views, cameras, size)
     bad = _outliers(solution.errors)
     if bad.any() and len(views) - bad.sum() >= FEWEST_PAIRS:
-        outliers = [view.name for view, is_bad in zip(views, bad) if is_bad]
+        outliers += [view.name for view, is_bad in zip(views, bad) if is_bad]
         views = [view for view, is_bad in zip(views, bad) if not is_bad]
-        solution = _solve(views, size)
+        solution = _solve(views, single_cameras(views, size), size)
+    _refuse_errors(views, solution.errors)
     left, right = _rectify(solution, size)
     epipolar = np.array([_row_error(view, left, right) for view in views])
     return StereoCalibration(left, right, tuple(view.name for view in views), *solution.errors.T, epipolar, tuple(without), tuple(outliers),
                              _coverage(views, size))
 
 
-def _view(name: str, detector: BoardDetector, left: np.ndarray, right: np.ndarray) -> _View | None:
+def _view(name: str, detector: BoardDetector, left: np.ndarray, right: np.ndarray) -> BoardView | None:
     found = [detector.find(image) for image in (left, right)]
     common = sorted(found[0].keys() & found[1].keys())
     if len(common) < FEWEST_CORNERS:
         return None
-    return _View(name, detector.points[common], *(np.array([side[k] for k in common], np.float32) for side in found))
+    return BoardView(name, detector.points[common], *(np.array([side[k] for k in common], np.float32) for side in found))
 
 
-def _require(views: list[_View], total: int, board: BoardConfig) -> None:
+def _require(views: list[BoardView], total: int, board: BoardConfig) -> None:
     if len(views) < FEWEST_PAIRS:
         counted = 'inner corners' if board.kind == 'chessboard' else 'squares'
         raise UserError(f'the board is in {len(views)} of {total} image pairs, {FEWEST_PAIRS} are needed: is it a {board.kind} of '
                         f'{board.columns}x{board.rows} {counted}, whole and sharp in both images?')
 
 
-def _solve(views: list[_View], size: tuple[int, int]) -> _Solution:
-    points, left, right = ([getattr(view, side) for view in views] for side in ('points', 'left', 'right'))
-    flags = cv2.CALIB_FIX_K3   # boards rarely reach the corners of the image that would determine it
-    cameras = []
-    for pixels in (left, right):
-        _, matrix, distortion, _, _ = cv2.calibrateCamera(points, pixels, size, None, None, flags=flags)
-        cameras += [matrix, distortion]
-    found = cv2.stereoCalibrateExtended(points, left, right, *cameras, size, np.eye(3), np.zeros((3, 1)), flags=flags | cv2.CALIB_USE_INTRINSIC_GUESS)
+def _refuse_errors(views: list[BoardView], errors: np.ndarray) -> None:
+    """Raises UserError for reprojection errors (pairs, 2) [px] that no good calibration has."""
+    rms = np.sqrt(np.mean(errors ** 2))
+    if rms > REFUSED_PX:
+        worst = np.argsort(-errors.max(axis=1))
+        raise UserError(f'the corners are {rms:.1f} px (RMS) off where they should be, at most '
+                        f'{REFUSED_PX:g} are accepted: is the board flat, did something move? '
+                        f'The worst first: {some_names([views[index].name for index in worst])}')
+
+
+def _solve(views: list[BoardView], cameras: tuple[SingleCamera, SingleCamera],
+           size: tuple[int, int]) -> _Solution:
+    points, left, right = (
+        [getattr(view, side) for view in views] for side in ('points', 'left', 'right'))
+    known = [value for camera in cameras for value in (camera.matrix, camera.distortion)]
+    found = cv2.stereoCalibrateExtended(
+        points, left, right, *known, size, np.eye(3), np.zeros((3, 1)),
+        flags=FLAGS | cv2.CALIB_USE_INTRINSIC_GUESS)
     solution = _Solution(*found[1:7], np.asarray(found[-1]))
     x, y, _ = solution.translation.ravel()
     if abs(x) < abs(y):
@@ -200,12 +212,12 @@ def rectified_points(pixels: np.ndarray, calibration: CameraCalibration) -> np.n
     return cv2.undistortPoints(points, calibration.matrix, calibration.distortion, R=calibration.rectification, P=calibration.projection).reshape(-1, 2)
 
 
-def _row_error(view: _View, left: CameraCalibration, right: CameraCalibration) -> float:
+def _row_error(view: BoardView, left: CameraCalibration, right: CameraCalibration) -> float:
     rows = rectified_points(view.left, left)[:, 1] - rectified_points(view.right, right)[:, 1]
     return float(np.sqrt(np.mean(rows ** 2)))
 
 
-def _coverage(views: list[_View], size: tuple[int, int]) -> float:
+def _coverage(views: list[BoardView], size: tuple[int, int]) -> float:
     pixels = np.concatenate([view.left for view in views])
     fields = np.unique(np.floor(pixels / np.array(size) * [8, 6]).astype(int), axis=0)
     return len(fields) / 48

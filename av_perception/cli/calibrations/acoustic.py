@@ -128,9 +128,7 @@ def _session(options: argparse.Namespace, array, front_end):
 
     from av_perception.audio.capture import AudioFile
     from av_perception.audio.responses import measure_session, read_schedule
-    sound = AudioFile(str(options.recording))
-    if sound.num_channels != len(array.coordinates):
-        raise UserError(f'{options.recording} has {sound.num_channels} channel(s), the head has {len(array.coordinates)} microphones')
+    sound = AudioFile(str(options.recording), array)
     with Progress(transient=True) as bar:
         task = bar.add_task('listening', total=1.0)
         return measure_session(read_schedule(options.directions), array, front_end, sound.read_audio, sound.num_samples, sound.sample_rate,

@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
+    from av_perception.heads.calibration import rectified_geometry
     from av_perception.vision.stereo_calibration import calibrate_stereo
     check_writable(options.json, made_folder=options.output)
     board, pairs, console = _board(options), _read_pairs(options.left, options.right), Console()
@@ -50,7 +51,11 @@ def run(options: argparse.Namespace) -> int:
         task = progress.add_task('looking for the board', total=1.0)
         result = calibrate_stereo([(name, _gray(left), _gray(right)) for name, left, right in pairs], board,
                                   lambda fraction: progress.update(task, completed=fraction))
-    figures = _write(options.output, result, pairs)
+    try:
+        geometry = rectified_geometry((result.left, result.right))
+    except ValueError as error:
+        raise UserError(f'{error}; is --square in metres?') from error
+    figures = {**_write(options.output, result, pairs), **geometry}
     console.print(_table(result))
     console.print(_summary(figures, options.output))
     if options.json:
@@ -72,6 +77,7 @@ def _board(options: argparse.Namespace):
 def _read_pairs(left: str, right: str) -> list:
     """[(name, left, right) BGR images]."""
     import cv2
+    import numpy as np
     files = [_files(place) for place in (left, right)]
     if len(files[0]) != len(files[1]):
         raise UserError(f'{len(files[0])} left images but {len(files[1])} right ones: every left image needs its right one')
@@ -81,6 +87,9 @@ def _read_pairs(left: str, right: str) -> list:
         for name, image in zip(names, images):
             if image is None:
                 raise UserError(f'{name} is not a readable image')
+        if np.array_equal(*images) and np.ptp(images[0]):   # two covered lenses are alike too
+            raise UserError(f'{names[0]} and {names[1]} are the same image: --left and --right must '
+                            'name those of two cameras')
         pairs.append((f'{Path(names[0]).name} {Path(names[1]).name}', *images))
     return pairs
 
@@ -103,7 +112,6 @@ def _write(folder: Path, result, pairs: list) -> dict:
     import cv2
     import numpy as np
 
-    from av_perception.heads.calibration import rectified_geometry
     from av_perception.vision.epipolar_picture import epipolar_picture
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,7 +125,7 @@ def _write(folder: Path, result, pairs: list) -> dict:
         raise UserError(f'cannot write {folder / "rectified.png"}')
     rms = {name: float(np.sqrt(np.mean(getattr(result, name) ** 2))) for name in ('left_error_px', 'right_error_px', 'epipolar_error_px')}
     return {'pairs': len(pairs), 'used': len(result.names), 'without_board': list(result.without_board), 'outliers': list(result.outliers), **rms,
-            'coverage': result.coverage, **rectified_geometry((result.left, result.right))}
+            'coverage': result.coverage}
 
 
 def _table(result):

@@ -1,0 +1,202 @@
+"""What sizes, distances, focal lengths, rotations and distortions a head can have.
+
+Numbers that are finite may still be impossible: millimetres in place of metres, a translation that
+lacks the focal length, a matrix that is no rotation. One function per physical quantity, used
+wherever a head profile, a calibration file or a camera_info message is read. Each raises
+ValueError with one sentence that names the quantity, its value and the likely unit or cause.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Distance [m] between the two microphones of a head that are farthest apart.
+ARRAY_SIZE_M = (0.005, 3.0)
+# From the left to the right camera [m].
+BASELINE_M = (0.01, 1.0)
+# A sensor's distance [m] from the head's base frame, which may be the robot's foot.
+FARTHEST_SENSOR_M = 5.0
+IMAGE_SIZE_PX = (16, 16384)
+# Focal length over image width: a field of view of 171 down to 3 degrees.
+FOCAL_PER_WIDTH = (0.04, 20.0)
+FOCAL_RATIO = 2.0   # pixels of real sensors are square, or twice as high as wide
+ROTATION_WITHIN = 0.01   # of R R^T from the identity: files keep three digits at least
+LARGEST_COEFFICIENT = 1000.0   # of real lenses: up to some tens, in rational models
+FRACTION_DIGITS = 1e-6   # of the last rows of K and P
+# How many coefficients each of ROS's distortion models may have; 0: there is no distortion.
+DISTORTION_MODELS = {
+    'plumb_bob': (0, 4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
+# Other units, as parts of a metre, from the most to the least frequent mistake.
+_UNITS = (('millimetres', 1e-3), ('centimetres', 1e-2), ('inches', 0.0254))
+_USUAL_SIZE_M = (0.02, 0.5)   # of arrays and baselines, to tell millimetres from centimetres
+
+
+def likely_unit(value: float, usual: tuple[float, float] = _USUAL_SIZE_M) -> str:
+    """The unit in which a length of so many metres would be a usual one, or ''."""
+    for unit, metres in _UNITS:
+        if usual[0] <= value * metres <= usual[1]:
+            return unit
+    return ''
+
+
+def check_microphones(positions: np.ndarray) -> None:
+    """The extent of an array.
+
+    Parameters
+    ----------
+    positions : (M, 3) array
+        Of the microphones [m].
+
+    Raises
+    ------
+    ValueError
+        When the two that are farthest apart are nearer or farther than on any head.
+    """
+    if len(positions) < 2:
+        return
+    extent = float(np.linalg.norm(positions[:, None] - positions, axis=2).max())
+    least, most = ARRAY_SIZE_M
+    if not least <= extent <= most:
+        raise ValueError(f'microphones: {extent:.4g} m apart{_cause(extent, least, most)}')
+
+
+def check_position(position, what: str) -> None:
+    """The place [m] (3,) of a sensor in the head's base frame. Raises ValueError."""
+    distance = float(np.linalg.norm(position))
+    if distance > FARTHEST_SENSOR_M:
+        cause = _cause(distance, 0.0, FARTHEST_SENSOR_M, (0.02, 2.0))
+        raise ValueError(f'position: the {what} lies {distance:.4g} m from the base frame{cause}')
+
+
+def check_baseline(baseline: float, shift: float | None = None) -> None:
+    """The distance of two cameras.
+
+    Parameters
+    ----------
+    baseline : float
+        From the left to the right camera [m], positive.
+    shift : float, optional
+        P[3] of the right camera (Tx) that it was computed from [px m].
+
+    Raises
+    ------
+    ValueError
+        For a baseline that no head has.
+    """
+    least, most = BASELINE_M
+    if least <= baseline <= most:
+        return
+    if shift is None:
+        raise ValueError(f'a baseline of {baseline:.4g} m{_cause(baseline, least, most)}')
+    if baseline < least and least <= -shift <= most:
+        focal = -shift / baseline
+        raise ValueError(
+            f'a baseline of {baseline:.4g} m: Tx of the right camera is {shift:.4g}, P[3] must be '
+            f'-focal length times baseline, {focal * shift:.4g} for {-shift:.4g} m')
+    unit = likely_unit(baseline)
+    cause = f': is the translation in {unit}?' if unit else _cause(baseline, least, most)
+    raise ValueError(f'a baseline of {baseline:.4g} m{cause} '
+                     f'(P[3] of the right camera is {shift:g})')
+
+
+def check_image_size(width: int, height: int) -> None:
+    """Of an image [px]. Raises ValueError."""
+    least, most = IMAGE_SIZE_PX
+    if min(width, height) <= 0:
+        raise ValueError(f'the image size is {width}x{height}: the driver or file leaves it out')
+    if min(width, height) < least:
+        raise ValueError(f'an image of {width}x{height} is too small')
+    if max(width, height) > most:
+        raise ValueError(f'an image of {width}x{height} is too large: is the size in pixels?')
+
+
+def check_lens(focal, center, size: tuple[int, int], what: str = 'focal') -> None:
+    """Focal lengths and principal point of a camera.
+
+    Parameters
+    ----------
+    focal, center : (2,) sequences
+        [px]
+    size : (width, height)
+        Of the image [px].
+    what : str
+        Name of the numbers in the message.
+
+    Raises
+    ------
+    ValueError
+        For a focal length that is not positive, of another unit, or of images of another size.
+    """
+    fx, fy = (float(value) for value in focal)
+    for value in (fx, fy):
+        if value <= 0:
+            raise ValueError(f'{what}: the focal length is {value:g}, it must be positive, '
+                             'in pixels')
+        narrow, wide = (limit * size[0] for limit in FOCAL_PER_WIDTH)
+        if value < narrow:
+            raise ValueError(f'{what}: a focal length of {value:.4g} pixels for images {size[0]} '
+                             'pixels wide: millimetres instead of pixels?')
+        if value > wide:
+            raise ValueError(f'{what}: a focal length of {value:.4g} pixels for images {size[0]} '
+                             'pixels wide: calibrated for images of another size?')
+    if not 1 / FOCAL_RATIO <= fx / fy <= FOCAL_RATIO:
+        raise ValueError(f'{what}: focal lengths of {fx:.4g} and {fy:.4g} pixels belong to no '
+                         'camera')
+    if not all(0 < at < extent for at, extent in zip(center, size)):
+        raise ValueError(f'{what}: the center {center[0]:.4g}, {center[1]:.4g} does not lie in an '
+                         f'image of {size[0]}x{size[1]}: calibrated for images of another size?')
+
+
+def check_camera_matrix(matrix: np.ndarray, size: tuple[int, int], name: str) -> None:
+    """K (3, 3), or P (3, 4) of a rectified camera, called `name`. Raises ValueError."""
+    last = np.zeros(matrix.shape[1])
+    last[2] = 1.0
+    if np.abs(matrix[2] - last).max() > FRACTION_DIGITS:
+        raise ValueError(f'the last row of {name} is {_listed(matrix[2])}, not {_listed(last)}: '
+                         'are its numbers in another order?')
+    check_lens(matrix[[0, 1], [0, 1]], matrix[:2, 2], size, name)
+
+
+def check_rotation(rotation: np.ndarray) -> None:
+    """R (3, 3) of a camera. Raises ValueError for a matrix that does not rotate."""
+    deviation = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+    if not rotation.any():
+        raise ValueError('the rectification matrix R is all zeros')
+    if deviation > ROTATION_WITHIN:
+        raise ValueError(f'the rectification matrix R is no rotation, R R^T differs from the '
+                         f'identity by {deviation:.3g}: calibrate again')
+    if np.linalg.det(rotation) < 0:
+        raise ValueError('the rectification matrix R mirrors, its determinant is -1: '
+                         'is the sign of one row wrong?')
+
+
+def check_distortion(model: str, coefficients: np.ndarray) -> None:
+    """D (N,) of a distortion model. Raises ValueError."""
+    count = len(coefficients)
+    if model not in DISTORTION_MODELS:
+        raise ValueError(f"the distortion model '{model}' is not one of "
+                         f'{", ".join(DISTORTION_MODELS)}')
+    allowed = DISTORTION_MODELS[model]
+    if count not in allowed:
+        fitting = [name for name, counts in DISTORTION_MODELS.items() if count in counts]
+        advice = f'; {count} are those of {" or ".join(fitting)}: name that' if fitting else ''
+        raise ValueError(f'distortion: {model} has {_alternatives(allowed)} coefficients, '
+                         f'not {count}{advice}')
+    if count and np.abs(coefficients).max() > LARGEST_COEFFICIENT:
+        worst = coefficients[np.argmax(np.abs(coefficients))]
+        raise ValueError(f'distortion: a coefficient of {worst:.4g} belongs to no lens: '
+                         'calibrate again')
+
+
+def _cause(value: float, least: float, most: float, usual=_USUAL_SIZE_M) -> str:
+    unit = likely_unit(value, usual)
+    return f': {unit} instead of metres?' if unit else f', {least:g} to {most:g} m are possible'
+
+
+def _alternatives(counts: tuple[int, ...]) -> str:
+    *others, last = map(str, counts)
+    return f'{", ".join(others)} or {last}' if others else last
+
+
+def _listed(row: np.ndarray) -> str:
+    return ' '.join(f'{value:.4g}' for value in row)

@@ -8,6 +8,7 @@ import numpy as np
 
 from av_perception.data import AudioChunk
 from av_perception.errors import UserError
+from av_perception.recording.sound_file import open_sound, read_samples
 
 SILENCE_S = 2.0   # without a callback: the card is lost; drivers start within a second
 
@@ -18,20 +19,15 @@ class AudioFile:
     audio_start_s = 0.0
 
     def __init__(self, path: str):
-        import soundfile
-        try:
-            self._file = soundfile.SoundFile(path)
-        except (OSError, soundfile.LibsndfileError) as error:
-            raise UserError(f'cannot read the sound file {path}: {error}') from error
+        self._file = open_sound(path)
         self.sample_rate, self.num_channels, self.num_samples = self._file.samplerate, self._file.channels, self._file.frames
-        if self.num_samples == 0:
-            self._file.close()
-            raise UserError(f'there is no sound in {path}, it has 0 samples: choose another file')
 
     def read_audio(self, start: int, count: int) -> np.ndarray:
-        """(count, channels) float32 samples from index `start`; fewer at the end of the file."""
-        self._file.seek(start)
-        return self._file.read(count, dtype='float32', always_2d=True)
+        """(count, channels) float32 samples from index `start`; fewer at the end of the file.
+
+        Raises UserError where the file is damaged.
+        """
+        return read_samples(self._file, start, count)
 
 
 class SoundCard:

@@ -21,7 +21,8 @@ from av_perception.heads.calibration import CameraCalibration
 
 CHANNELS_OF_ENCODING = {'bgr8': 3, 'rgb8': 3, 'mono8': 1, 'bgra8': 4, 'rgba8': 4}
 
-JPEG_START, JPEG_END, JPEG_TAIL = b'\xff\xd8', b'\xff\xd9', 64   # some encoders fill up the end
+# Start and end of a JPEG image, and what begins the last of its data; none of them can occur in it.
+JPEG_START, JPEG_SCAN, JPEG_END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'
 
 
 def time_from_ns(stamp_ns: int) -> Time:
@@ -90,13 +91,24 @@ def image_from_msg(message: Image) -> np.ndarray:
 def image_from_compressed_msg(message: CompressedImage) -> np.ndarray:
     """Message -> (H, W, 3) uint8 BGR. Raises ValueError for data that is cut short or no image."""
     data = np.frombuffer(message.data, np.uint8)
-    # A JPEG without its end still decodes, grey from where it was torn.
-    if data[:2].tobytes() == JPEG_START and JPEG_END not in data[-JPEG_TAIL:].tobytes():
+    if _is_torn(data.tobytes()):
         raise ValueError(f'the JPEG image is torn after {data.size} bytes')
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:   # of a size that no image has
+        image = None
     if image is None:
         raise ValueError(f"{data.size} bytes of format '{message.format}' are no image")
     return image
+
+
+def _is_torn(data: bytes) -> bool:
+    """Whether this is a JPEG image whose end is missing: it would decode, grey from there on.
+
+    Whatever a camera fills its buffer up with behind the end (zeros, often thousands) is no damage;
+    an end before the last scan is that of a thumbnail.
+    """
+    return data.startswith(JPEG_START) and data.rfind(JPEG_END) < data.rfind(JPEG_SCAN)
 
 
 def camera_info_to_msg(calibration: CameraCalibration, stamp_ns: int, frame_id: str) -> CameraInfo:

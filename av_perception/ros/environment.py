@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+from pathlib import Path
 
 from av_perception.paths import share_directory
 
@@ -12,7 +14,7 @@ PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES
 
 
 def prepare_environment(environment=os.environ, network: bool = False):
-    """Fill in what is missing and touch nothing that is set; returns the mapping.
+    """Fill in what is missing and touch nothing that is set (but a log folder that cannot be written); returns the mapping.
 
     AMENT_PREFIX_PATH lets the wheels' packages be found; the Fast DDS profile keeps images whole (its defaults lose most of them).
     network: reach other hosts too, as always where a ROS distribution was sourced; else nothing leaves this machine.
@@ -24,7 +26,20 @@ def prepare_environment(environment=os.environ, network: bool = False):
     for variable in PROFILE_VARIABLES:
         environment.setdefault(variable, str(profile))
     environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET' if network else 'LOCALHOST')
+    _let_logs_be_written(environment)
     return environment
+
+
+def _let_logs_be_written(environment) -> None:
+    """Logs go to the temporary folder where ROS's own cannot be written: no node would start."""
+    home = environment.get('ROS_HOME') or os.path.join(environment.get('HOME') or '~', '.ros')
+    logs = Path(environment.get('ROS_LOG_DIR') or os.path.join(home, 'log')).expanduser()
+    existing = next(folder for folder in (logs, *logs.absolute().parents) if folder.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return
+    environment['ROS_LOG_DIR'] = os.path.join(tempfile.gettempdir(), f'ros_log_{os.getuid()}')
+    print(f"av-perception: warning: cannot write to {logs}, logs are in {environment['ROS_LOG_DIR']}",
+          file=sys.stderr)
 
 
 def limit_threads(environment=os.environ) -> None:

@@ -97,7 +97,7 @@ def _direct_spectra(responses: np.ndarray, rate: float, frequencies: np.ndarray)
 
 def read_schedule(path: Path) -> np.ndarray:
     """(M, 4) start and end [s], azimuth and elevation [deg, head's base frame] of a session's places, from a CSV file. Raises UserError."""
-    schedule = np.array([values for _, values in read_columns(path, _COLUMNS)])
+    schedule = np.array([values for _, values in read_columns(path, _COLUMNS, 'place')])
     if (schedule[:, 1] - schedule[:, 0] < 2 * _SETTLE_S).any():
         raise UserError(f'{path}: every place needs at least {2 * _SETTLE_S} s of sound between start and end')
     return schedule

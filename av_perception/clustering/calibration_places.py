@@ -35,7 +35,7 @@ class Place:
 def read_places(path: Path) -> list[Place]:
     """A CSV file with the header start,end,x,y,z (seconds, metres). Raises UserError that names the line."""
     places = []
-    for line, values in read_columns(path, COLUMNS):
+    for line, values in read_columns(path, COLUMNS, 'place'):
         if values[1] <= values[0]:
             raise UserError(f'{path}, line {line}: end must come after start')
         places.append(Place(values[0], values[1], np.array(values[2:])))

@@ -39,7 +39,7 @@ def read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise UserError(f'{path} is not a CSV text file: {error}') from error
     lines = [(number, cells) for number, cells in lines if any(cells)]
     if not lines:
-        raise UserError(f'{path} is empty: it needs a header and a line for every row')
+        raise UserError(f'{path}, line 1: there is nothing, it needs a header and a line for every row')
     header = lines[0][1]
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:
@@ -49,16 +49,16 @@ def read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, lines[1:]
 
 
-def read_columns(path: str | Path, columns: tuple[str, ...]) -> list[tuple[int, list[float]]]:
+def read_columns(path: str | Path, columns: tuple[str, ...], row: str = 'row') -> list[tuple[int, list[float]]]:
     """The number of each line and its (finite) numbers in these columns; others do not matter.
 
-    Raises UserError that names the line.
+    row: the word for what a line describes. Raises UserError that names the line.
     """
     header, lines = read_csv(path)
     missing = [name for name in columns if name not in header]
     if missing or not lines:
-        what = f'the column {missing[0]!r} is missing' if missing else 'there are no rows'
-        raise UserError(f'{path} must have the header {",".join(columns)} and a line for every row: {what}')
+        what = f'the column {missing[0]!r} is missing' if missing else 'there is none'
+        raise UserError(f'{path} must have the columns {",".join(columns)} and a line for every {row}: {what}')
     places = [header.index(name) for name in columns]
     rows = []
     for number, cells in lines:
@@ -67,7 +67,7 @@ def read_columns(path: str | Path, columns: tuple[str, ...]) -> list[tuple[int, 
         except (IndexError, ValueError):
             raise UserError(f'{path}, line {number}: {",".join(columns)} must be numbers') from None
         if not all(abs(value) < float('inf') for value in values):   # false of NaN too
-            raise UserError(f'{path}, line {number}: the numbers must be finite')
+            raise UserError(f'{path}, line {number}: the numbers of a {row} must be finite')
         rows.append((number, values))
     return rows
 

@@ -14,7 +14,7 @@ from av_perception.ros.bag_file import (
 from av_perception.ros.bag_player import deserialized
 from av_perception.ros.compat import StampPairs
 from av_perception.ros.conversions import (
-    audio_chunk_from_msg, audio_features_from_msg, image_from_compressed_msg, image_from_msg, ns_from_time, require_channels, visual_features_from_msg,
+    audio_chunk_from_msg, audio_features_from_msg, image_from_compressed_msg, image_from_msg, image_stamp_ns, require_channels, visual_features_from_msg,
 )
 
 
@@ -120,10 +120,10 @@ class BagRunner:
         self._pipeline.hear(chunk)
 
     def _see_alone(self, left) -> None:
-        self._pipeline.see(ns_from_time(left.header.stamp), _decoded(left), None)
+        self._pipeline.see(image_stamp_ns(left), _decoded(left), None)
 
     def _see_pair(self, left, right) -> None:
-        self._pipeline.see(ns_from_time(left.header.stamp), _decoded(left), _decoded(right))
+        self._pipeline.see(image_stamp_ns(left), _decoded(left), _decoded(right))
 
     def _ignore(self, message) -> None:
         """Not for the offline path."""

@@ -63,6 +63,14 @@ def audio_chunk_from_msg(message: av.AudioChunk) -> AudioChunk:
     return AudioChunk(ns_from_time(message.header.stamp), message.sample_rate, message.first_sample, samples.reshape(-1, message.channels))
 
 
+def image_stamp_ns(message) -> int:
+    """The stamp of an Image or CompressedImage [ns]. Raises ValueError where the driver gives none."""
+    stamp_ns = ns_from_time(message.header.stamp)
+    if stamp_ns == 0:
+        raise ValueError('its stamp is 0: the driver does not stamp its images')
+    return stamp_ns
+
+
 def image_to_msg(image: np.ndarray, stamp_ns: int, frame_id: str) -> Image:
     """(H, W, 3) uint8 BGR -> message."""
     data = array.array('B')

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from av_perception import paths
 from av_perception.cli.main import main
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
@@ -135,17 +136,24 @@ def test_a_full_disk_is_one_line(arguments, sound):
     assert done.returncode == 2 and len(lines) == 1 and 'No space left' in lines[0]
 
 
-@pytest.mark.parametrize('environment', [
-    {'HOME': '/dev/null/x', 'XDG_CACHE_HOME': None, 'AV_PERCEPTION_CACHE': None},
-    {'AV_PERCEPTION_CACHE': __file__},
-])
-def test_without_a_cache_the_command_goes_on_with_one_warning(environment, sound, tmp_path):
+def test_without_a_cache_the_command_goes_on_with_one_warning(sound, tmp_path):
+    environment = {'HOME': '/dev/null/x', 'XDG_CACHE_HOME': None, 'AV_PERCEPTION_CACHE': None}
     temporary = tmp_path / 'temporary'
     temporary.mkdir()
     done = run_command('localize', sound, '--head', 'respeaker', TMPDIR=str(temporary), **environment)
     warnings = [line for line in done.stderr.splitlines() if 'warning' in line]
     assert 'Traceback' not in done.stderr and len(warnings) == 1 and 'the cache cannot be written' in warnings[0]
     assert not list(temporary.iterdir()), 'what it kept meanwhile is gone'
+
+
+def test_a_cache_that_is_a_file_is_told_once(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(paths, '_own_caches', [])
+    (tmp_path / 'file').write_text('mine')
+    monkeypatch.setenv('AV_PERCEPTION_CACHE', str(tmp_path / 'file'))
+    folder = cache_directory()
+    assert folder.is_dir() and cache_directory() == folder
+    assert capsys.readouterr().err.count('warning') == 1 and (tmp_path / 'file').read_text() == 'mine'
+    folder.rmdir()
 
 
 def test_an_empty_cache_variable_is_none(monkeypatch, tmp_path):

@@ -15,6 +15,8 @@ _DECIMAL_COMMA = re.compile(r'\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*')
 def read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header of a CSV file, and the number and the cells of each line below that is not blank.
 
+    An empty file has neither.
+
     A byte order mark, blanks around cells, empty lines and any line ends are fine. Cells are divided
     by commas; by semicolons or tabs where the header has those and no comma, and then a comma in a
     number is a decimal one, as a spreadsheet in a language that writes 0,5 saves it.
@@ -22,7 +24,7 @@ def read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     Raises
     ------
     UserError
-        The file cannot be read, is no text, is empty, or has a column twice.
+        The file cannot be read, is no text, or has a column twice.
     """
     path = Path(path)
     try:
@@ -39,7 +41,7 @@ def read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise UserError(f'{path} is not a CSV text file: {error}') from error
     lines = [(number, cells) for number, cells in lines if any(cells)]
     if not lines:
-        raise UserError(f'{path}, line 1: there is nothing, it needs a header and a line for every row')
+        return [], []
     header = lines[0][1]
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:

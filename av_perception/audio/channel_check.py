@@ -93,8 +93,9 @@ def channel_faults(samples: np.ndarray, config: ChannelCheckConfig = ChannelChec
         elif deviation[channel] == 0 or level[channel] < -config.dead_db:
             faults[channel] = ChannelFault('is dead: no sound in it')
         elif clipped[channel] > config.clipped_share and peak[channel] > _INTEGERS:
-            faults[channel] = ChannelFault(f'reaches {peak[channel]:.0f}, where full scale is 1: integers stored as floats? Divide '
-                                           'by 32768 (16 bits) or save it with 16 bits', True)
+            faults[channel] = ChannelFault(
+                f'reaches {peak[channel]:.0f}, where full scale is 1: integers stored as floats? '
+                'Divide by 32768 or save it with 16 bits', True)
         elif clipped[channel] > config.clipped_share:
             faults[channel] = ChannelFault(f'clips: {clipped[channel]:.1%} of its samples are at full scale; turn its gain down', True)
         elif abs(mean[channel]) > config.constant_ratio * deviation[channel]:

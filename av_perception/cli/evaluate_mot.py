@@ -71,13 +71,18 @@ def _doubts(tracks, truth, scores) -> list[str]:
     doubts = []
     unscored = left_out(truth)
     if unscored:
-        doubts.append('rows of the truth that are not scored: ' + ', '.join(f'{n} with {reason}' for reason, n in unscored.items()))
+        reasons = ', '.join(f'{count} with {reason}' for reason, count in unscored.items())
+        doubts.append(f'rows of the truth that are not scored: {reasons}')
     gap = longest_gap(truth)
     if gap:
-        doubts.append(f'the truth has nobody between the frames {gap[0]} and {gap[1]}: is {gap[1]} a slip?')
+        doubts.append(
+            f'the truth has nobody between the frames {gap[0]} and {gap[1]}: is {gap[1]} a slip?'
+        )
     if len(tracks) and not scores.matches:
-        doubts.append('no box overlaps the truth by half: are they left,top,width,height (not x1,y1,x2,y2), of the same '
-                      'sequence, with frames that count from 1 in both?')
+        doubts.append(
+            'no box overlaps the truth by half: are they left,top,width,height (not x1,y1,x2,y2), '
+            'of the same sequence, with frames that count from 1 in both?'
+        )
     return doubts
 
 

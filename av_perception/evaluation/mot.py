@@ -16,7 +16,7 @@ OSPA_CUTOFF_PX = 50.0
 # People on vehicles, static people, distractors, reflections: a track on one of them is neither right nor wrong (MOT16, section 4.1).
 NEUTRAL_KINDS = (2, 7, 8, 12)
 _LEAST_OVERLAP = 0.5
-_FRACTION = 1.5    # boxes that reach no further hardly are pixels; a bit beyond 1 where they leave the image
+_FRACTION = 1.5    # boxes that reach no further are no pixels; those of people who leave exceed 1
 _ODD_GAP = 1000    # frames, forty seconds
 
 
@@ -81,7 +81,7 @@ def _occupied(truth: MotTable, tracks: MotTable, last_frame: int) -> list[tuple[
 
 
 def _is_scored(truth: MotTable) -> np.ndarray:
-    """(B,) bool: the rows with people in them, of which the challenge's flag does not say to leave them."""
+    """(B,) bool: the rows of people whose flag does not say that they are to be left out."""
     return (truth.confidence != 0) & (truth.kind == PERSON)
 
 
@@ -95,7 +95,10 @@ def left_out(truth: MotTable) -> dict[str, int]:
 
 
 def longest_gap(truth: MotTable) -> tuple[int, int] | None:
-    """The two frames of a truth between which nothing is for longer than all that is in it; None: there is no such gap."""
+    """The frames before and after the longest pause of a truth; None for one of a usual length.
+
+    Unusual is a pause that is longer than all else, and than _ODD_GAP.
+    """
     frames = np.unique(truth.frame)
     if len(frames) < 2:
         return None
@@ -106,17 +109,26 @@ def longest_gap(truth: MotTable) -> tuple[int, int] | None:
 
 def check_boxes(table: MotTable, name) -> None:
     """Raises UserError for boxes that are fractions of the image; `name` is whose they are."""
-    if len(table) and np.abs(table.box).max() <= _FRACTION and np.ptp(table.box) > 0 and (table.box % 1 != 0).any():
-        raise UserError(f'{name}: no box reaches beyond {np.abs(table.box).max():.2f} pixels, fractions of the image? '
-                        'Multiply left and width by its width, top and height by its height')
+    farthest = np.abs(table.box).max(initial=0.0)
+    if farthest <= _FRACTION and (table.box % 1 != 0).any():
+        raise UserError(
+            f'{name}: no box reaches beyond {farthest:.2f} pixels, fractions of the image? '
+            'Multiply left and width by its width, top and height by its height'
+        )
 
 
 def check_truth(truth: MotTable) -> None:
-    """Raises UserError for a truth that does not say who is who, that has somebody twice in a frame, boxes without area, or nobody to score."""
+    """Raises UserError for a truth that cannot be scored.
+
+    It has nobody to score, does not say who is who, has somebody twice in a frame, or boxes without
+    area.
+    """
     if len(truth) and not _is_scored(truth).any():
         reasons = ', '.join(f'{count} with {reason}' for reason, count in left_out(truth).items())
-        raise UserError(f'no row of the truth is to be scored: of {len(truth)} rows {reasons}; a person to score has flag 1 '
-                        f'in column 7 and class {PERSON} in column 8, or no such columns')
+        raise UserError(
+            f'no row of the truth is to be scored: of {len(truth)} rows {reasons}; a person to score '
+            f'has flag 1 in column 7 and class {PERSON} in column 8, or no such columns'
+        )
     if (truth.id < 0).any():
         frame = truth.frame[np.argmax(truth.id < 0)]
         raise UserError(f'the truth has the id {truth.id[truth.id < 0][0]} in frame {frame}: it must say who is who (is this a file of detections?)')

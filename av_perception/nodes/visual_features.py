@@ -111,7 +111,7 @@ class VisualFeaturesNode(PerceptionNode):
         stamp_ns = image_stamp_ns(left)
         jump_s = 1e-9 * (stamp_ns - self._last_stamp_ns)
         if jump_s == 0.0:
-            raise ValueError('two images have the same stamp: the driver does not stamp each of its images')
+            raise ValueError('its stamp is that of the image before: the driver does not stamp each image')
         if -1.0 < jump_s < 0.0:   # further back is a new start: a looped bag
             raise ValueError(f'late, its stamp jumps back by {-jump_s:.3f} s')
         self._last_stamp_ns = stamp_ns

@@ -60,7 +60,9 @@ def read_columns(path: str | Path, columns: tuple[str, ...], row: str = 'row') -
     missing = [name for name in columns if name not in header]
     if missing or not lines:
         what = f'the column {missing[0]!r} is missing' if missing else 'there is none'
-        raise UserError(f'{path} must have the columns {",".join(columns)} and a line for every {row}: {what}')
+        raise UserError(
+            f'{path} must have the columns {",".join(columns)} and a line for every {row}: {what}'
+        )
     places = [header.index(name) for name in columns]
     rows = []
     for number, cells in lines:

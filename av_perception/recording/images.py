@@ -46,7 +46,8 @@ class ImageSequence:
 
 def find_images(folder: Path, side: str) -> ImageSequence | None:
     """The images of the camera `side` (left, right) of a recording folder, None without any. Raises UserError for two kinds of them."""
-    entries = sorted((entry for entry in folder.iterdir() if entry.stem.lower() == side), key=lambda e: (e.is_dir(), e.name))
+    entries = [entry for entry in folder.iterdir() if entry.stem.lower() == side]
+    entries.sort(key=lambda entry: (entry.is_dir(), entry.name))
     found = [entry for entry in entries if entry.is_dir() or entry.suffix.lower() in VIDEOS]
     if len(found) > 1:
         names = ' and '.join(entry.name + '/' * entry.is_dir() for entry in found)

@@ -10,12 +10,13 @@ from pathlib import Path
 import yaml
 
 from av_perception.errors import UserError
+from av_perception.yaml_text import load_yaml
 
 
 def read_yaml(path: Path) -> dict:
     """The mapping in a YAML file. Raises UserError for an absent, unreadable or malformed file."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+        content = load_yaml(Path(path).read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f'cannot read {path}: {getattr(error, "strerror", None) or error}') from error
     except yaml.YAMLError as error:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from av_perception.errors import UserError
@@ -39,8 +42,41 @@ def resolve_resource(name_or_path: str, folder: str, suffix: str = '.yaml') -> P
 
 
 def cache_directory() -> Path:
-    """Where downloaded assets and learnt maps are kept between runs (`AV_PERCEPTION_CACHE`, else the user's cache folder)."""
-    default = Path(os.environ.get('XDG_CACHE_HOME', Path.home() / '.cache')) / 'av_perception'
-    path = Path(os.environ.get('AV_PERCEPTION_CACHE', default))
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)   # a learnt map tells of the room
-    return path
+    """Where downloaded assets and learnt maps are kept between runs.
+
+    `AV_PERCEPTION_CACHE`, else the user's cache folder. It is a convenience: where it cannot be
+    written this process goes on with a folder of its own, says so once and removes it at its end.
+    """
+    try:
+        path = _wanted_cache()
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)   # a learnt map tells of the room
+        with tempfile.TemporaryFile(dir=path):   # whether it can be written shows only this way
+            return path
+    except (OSError, RuntimeError) as error:   # RuntimeError: there is no home
+        return _cache_of_this_process(getattr(error, 'strerror', None) or str(error))
+
+
+def _wanted_cache() -> Path:
+    given = os.environ.get('AV_PERCEPTION_CACHE')
+    if given:
+        return Path(given).expanduser()
+    base = os.environ.get('XDG_CACHE_HOME')
+    return (Path(base) if base else Path.home() / '.cache') / 'av_perception'
+
+
+_own_caches: list[Path] = []
+
+
+def _cache_of_this_process(reason: str) -> Path:
+    """A temporary folder, made and told at the first call. Raises UserError without any."""
+    if not _own_caches:
+        try:
+            folder = Path(tempfile.mkdtemp(prefix='av_perception_cache_'))
+        except OSError as error:
+            raise UserError(f'no folder can be written, neither a cache ({reason}) nor a temporary one '
+                            f'({error.strerror}): set AV_PERCEPTION_CACHE or TMPDIR') from error
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _own_caches.append(folder)
+        print(f'av-perception: warning: the cache cannot be written ({reason}), nothing is kept between '
+              'runs: set AV_PERCEPTION_CACHE to a folder that can be written', file=sys.stderr)
+    return _own_caches[0]

@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import math
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
+from av_perception import paths
 from av_perception.cli.main import main
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
+from av_perception.paths import cache_directory
+from av_perception.ros.environment import prepare_environment
 
 COMMANDS = (   # every input is wrong too: a verb that works first complains of something else
     ['demo', '--recording', 'nowhere', '-o', 'demo'],
@@ -97,3 +105,67 @@ def test_json_has_no_nan(tmp_path):
     wanted = {'error': None, 'rows': [[1.5, None], {'x': None}], '3': True, 'word': 'é', 'none': None}
     assert json.loads(text, parse_constant=pytest.fail) == wanted
     assert text.endswith('}\n')
+
+
+# ---- what a person's environment may be
+
+def run_command(*arguments, output=subprocess.PIPE, **environment):
+    """The command as a person starts it, with (None: without) some environment variables."""
+    merged = {**os.environ, **environment}
+    merged = {name: value for name, value in merged.items() if value is not None}
+    return subprocess.run([sys.executable, '-m', 'av_perception.cli.main', *map(str, arguments)],
+                          stdout=output, stderr=subprocess.PIPE, text=True, env=merged, timeout=300)
+
+
+@pytest.fixture()
+def sound(tmp_path):
+    # Bursts of noise from straight above, which reaches all microphones alike.
+    random = np.random.default_rng(2)
+    bursts = np.repeat([0.001, 0.2] * 4, 4000)
+    samples = (bursts * random.standard_normal(32000))[:, None] + 1e-4 * random.standard_normal((32000, 4))
+    soundfile.write(str(tmp_path / 'four.wav'), samples.clip(-1, 1), 16000)
+    return tmp_path / 'four.wav'
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full here')
+@pytest.mark.parametrize('arguments', [['doctor', '--head', 'respeaker'], ['localize', 'SOUND', '--head', 'respeaker']])
+def test_a_full_disk_is_one_line(arguments, sound):
+    with open('/dev/full', 'w') as full:
+        done = run_command(*(sound if word == 'SOUND' else word for word in arguments), output=full)
+    lines = [line for line in done.stderr.splitlines() if not line.startswith('problem: ')]
+    assert done.returncode == 2 and len(lines) == 1 and 'No space left' in lines[0]
+
+
+def test_without_a_cache_the_command_goes_on_with_one_warning(sound, tmp_path):
+    environment = {'HOME': '/dev/null/x', 'XDG_CACHE_HOME': None, 'AV_PERCEPTION_CACHE': None}
+    temporary = tmp_path / 'temporary'
+    temporary.mkdir()
+    done = run_command('localize', sound, '--head', 'respeaker', TMPDIR=str(temporary), **environment)
+    warnings = [line for line in done.stderr.splitlines() if 'warning' in line]
+    assert 'Traceback' not in done.stderr and len(warnings) == 1 and 'the cache cannot be written' in warnings[0]
+    assert not list(temporary.iterdir()), 'what it kept meanwhile is gone'
+
+
+def test_a_cache_that_is_a_file_is_told_once(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(paths, '_own_caches', [])
+    (tmp_path / 'file').write_text('mine')
+    monkeypatch.setenv('AV_PERCEPTION_CACHE', str(tmp_path / 'file'))
+    folder = cache_directory()
+    assert folder.is_dir() and cache_directory() == folder
+    assert capsys.readouterr().err.count('warning') == 1 and (tmp_path / 'file').read_text() == 'mine'
+    folder.rmdir()
+
+
+def test_an_empty_cache_variable_is_none(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('AV_PERCEPTION_CACHE', '')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    assert cache_directory() == tmp_path / 'cache' / 'av_perception'
+
+
+def test_logs_move_where_ros_cannot_write_its_own():
+    environment = {'HOME': '/dev/null/x'}
+    prepare_environment(environment)
+    assert Path(environment['ROS_LOG_DIR']).parent == Path(tempfile.gettempdir())
+    kept = prepare_environment({'HOME': tempfile.gettempdir()})
+    assert 'ROS_LOG_DIR' not in kept

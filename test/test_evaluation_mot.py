@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import datetime
 
 import numpy as np
@@ -205,6 +206,77 @@ def test_errors_are_one_line(sequence, change, more, message, monkeypatch, capsy
     assert evaluate_mot(sequence, *more) == 2
     error = capsys.readouterr().err
     assert message in error and error.strip().count('\n') == 0
+
+
+def with_column(path, column: int, value: str) -> str:
+    """A MOT file with every value of a column replaced."""
+    lines = [line.split(',') for line in path.read_text(encoding='utf-8').splitlines()]
+    return '\n'.join(','.join([*line[:column], value, *line[column + 1:]]) for line in lines) + '\n'
+
+
+@pytest.mark.parametrize('change, words', [
+    ((7, '0'), 'with class 0 (column 8)'), ((7, '3'), 'with class 3 (column 8)'), ((6, '0'), 'with flag 0 (column 7)')])
+def test_a_truth_with_nobody_to_score_says_what_its_rows_have(sequence, change, words, capsys):
+    lines = (sequence / 'gt.txt').read_text(encoding='utf-8').splitlines()
+    wide = [','.join([*line.split(',')[:6], '1', '1', '1']) for line in lines]
+    (sequence / 'gt.txt').write_text('\n'.join(wide) + '\n', encoding='utf-8')
+    (sequence / 'gt.txt').write_text(with_column(sequence / 'gt.txt', *change), encoding='utf-8')
+    assert evaluate_mot(sequence) == 2
+    error = capsys.readouterr().err
+    assert f'{len(lines)} {words}' in error and error.strip().count('\n') == 0
+
+
+def test_rows_that_are_not_scored_are_said_by_class(sequence, capsys):
+    lines = (sequence / 'gt.txt').read_text(encoding='utf-8').splitlines()
+    others = ['1,91,300,300,20,20,1,7,1', '2,91,300,300,20,20,1,7,1', '1,92,300,10,20,20,0,1,1']
+    wide = [','.join([*line.split(',')[:6], '1', '1', '1']) for line in lines] + others
+    (sequence / 'gt.txt').write_text('\n'.join(wide) + '\n', encoding='utf-8')
+    assert evaluate_mot(sequence) == 0
+    out = capsys.readouterr().out
+    assert 'not scored: 1 with flag 0 (column 7), 2 with class 7 (column 8)' in out
+
+
+def test_boxes_as_fractions_of_the_image_are_told(sequence, capsys):
+    table = MotTable.read(sequence / 'det.txt')
+    MotTable.of(table.frame, table.id, table.box / [640, 480, 640, 480], table.confidence).write(sequence / 'det.txt')
+    assert evaluate_mot(sequence) == 2
+    assert 'det.txt' in (error := capsys.readouterr().err) and 'fractions of the image?' in error
+
+
+def test_boxes_given_by_their_corners_are_told(sequence, capsys):
+    table = MotTable.read(sequence / 'det.txt')
+    corners = np.concatenate([table.box[:, :2], table.box[:, :2] + table.box[:, 2:]], axis=1)
+    MotTable.of(table.frame, table.id, corners, table.confidence).write(sequence / 'det.txt')
+    assert evaluate_mot(sequence) == 0
+    assert 'x1,y1,x2,y2' in capsys.readouterr().out
+
+
+def test_one_stray_frame_number_is_said_and_costs_no_time(sequence, capsys):
+    evaluate_mot(sequence, '--json', str(sequence / 'usual.json'))
+    with open(sequence / 'gt.txt', 'a', encoding='utf-8') as stream:
+        stream.write('999999,1,53,110,40,100,1\n')
+    started = time.monotonic()
+    assert evaluate_mot(sequence, '--json', str(sequence / 'far.json')) == 0
+    assert time.monotonic() - started < 90.0, 'a step for each of a million frames took half an hour'
+    assert 'is 999999 a slip?' in capsys.readouterr().out
+    usual, far = (json.loads((sequence / name).read_text()) for name in ('usual.json', 'far.json'))
+    assert far['matches'] == usual['matches'] and far['misses'] == usual['misses'] + 1
+
+
+def test_frames_passed_over_change_no_track():
+    """People who come back after a long pause, with frames between them in which nothing is."""
+    early = walkers(frames=20)
+    late = MotTable.of(early.frame + 1500, early.id, early.box)
+    pause = MotTable.of(*(np.concatenate([getattr(early, n), getattr(late, n)]) for n in ('frame', 'id', 'box')))
+    camera = image_of(SequenceInfo(25.0, 1920, 1080), early)
+    alone = track_boxes(early, camera, 20).tracks
+    both = track_boxes(pause, camera, 1520)
+    first = both.tracks.take(both.tracks.frame <= 20)
+    again = both.tracks.take(both.tracks.frame > 1500)
+    np.testing.assert_allclose(first.box, alone.box)
+    np.testing.assert_allclose(again.box, alone.box)
+    np.testing.assert_array_equal(again.frame - 1500, alone.frame)
+    assert len(both.step_s) < 800, 'most of the pause takes no step'
 
 
 def test_help_teaches_and_the_older_verb_still_works(capsys):

@@ -142,6 +142,18 @@ def test_compressed_images_with_stamps_that_differ_are_paired_and_torn_ones_coun
     assert b.until(lambda: len(b.heard) == 2) and b.counted('no partner') >= 1
 
 
+def test_images_without_stamps_are_told_as_the_drivers_fault(bench, monkeypatch):
+    b = bench(IMAGES)
+    told = []
+    monkeypatch.setattr(b.node.diagnostics, 'count', lambda event, reason='': told.append(reason))
+    send_pair(b, 0, GOOD)
+    assert b.until(lambda: told) and 'the driver does not stamp its images' in told[-1]
+    for _ in range(2):
+        send_pair(b, SECOND, GOOD)
+    assert b.until(lambda: len(told) == 2) and 'the driver does not stamp each image' in told[-1]
+    assert b.until(lambda: len(b.heard) == 1)
+
+
 def info(side, camera=CAMERA):
     return camera_info_to_msg(CameraCalibration.rectified(camera, side == 'right'), SECOND, 'x')
 

@@ -146,6 +146,29 @@ def test_compressed_images(suffix, difference):
             conversions.image_from_compressed_msg(message)
 
 
+@pytest.mark.parametrize('padding', [b'', bytes(100), bytes(4096), b'\xff' * 70, RANDOM.bytes(300).replace(b'\xff', b'')])
+def test_what_fills_up_the_buffer_behind_the_end_of_a_jpeg_is_no_damage(padding):
+    bgr = cv2.resize(RANDOM.integers(0, 255, (6, 8, 3), dtype=np.uint8), (160, 120))
+    whole = cv2.imencode('.jpg', bgr)[1].tobytes()
+    padded = CompressedImage(format='jpeg', data=whole + padding)
+    np.testing.assert_array_equal(
+        conversions.image_from_compressed_msg(padded), cv2.imdecode(np.frombuffer(whole, np.uint8), cv2.IMREAD_COLOR)
+    )
+    for end in (len(whole) // 2, len(whole) - 1):   # torn, in a buffer that is filled up too
+        with pytest.raises(ValueError, match='torn after'):
+            conversions.image_from_compressed_msg(CompressedImage(format='jpeg', data=whole[:end] + padding))
+
+
+def test_the_end_of_a_thumbnail_is_not_that_of_a_jpeg():
+    bgr = cv2.resize(RANDOM.integers(0, 255, (6, 8, 3), dtype=np.uint8), (160, 120))
+    whole, thumbnail = (cv2.imencode('.jpg', image)[1].tobytes() for image in (bgr, bgr[::8, ::8]))
+    segment = b'\xff\xe1' + (len(thumbnail) + 2).to_bytes(2, 'big') + thumbnail
+    with_thumbnail = whole[:2] + segment + whole[2:]
+    conversions.image_from_compressed_msg(CompressedImage(format='jpeg', data=with_thumbnail))
+    with pytest.raises(ValueError, match='torn after'):
+        conversions.image_from_compressed_msg(CompressedImage(format='jpeg', data=with_thumbnail[:-900]))
+
+
 def test_transform_keeps_the_pose():
     pose = RigidTransform.from_xyz_rpy([1, 2, 3], [0.1, -0.2, 0.3])
     message = conversions.transform_to_msg(pose, 'base', 'camera', STAMP_NS).transform

@@ -9,6 +9,7 @@ import numpy as np
 from av_perception.data import AudioChunk
 from av_perception.errors import UserError
 from av_perception.heads.profile import MicrophoneArray
+from av_perception.recording.sound_file import open_sound, read_samples
 
 SILENCE_S = 2.0   # without a callback: the card is lost; drivers start within a second
 
@@ -23,24 +24,19 @@ class AudioFile:
 
     def __init__(self, path: str, microphones: MicrophoneArray | None = None):
         """microphones: whose channels are read (see `pick_recorded`); None: all of them."""
-        import soundfile
-        try:
-            self._file = soundfile.SoundFile(path)
-        except (OSError, soundfile.LibsndfileError) as error:
-            raise UserError(f'cannot read the sound file {path}: {error}') from error
+        self._file = open_sound(path)
         self.sample_rate, self.num_channels, self.num_samples = self._file.samplerate, self._file.channels, self._file.frames
-        if self.num_samples == 0:
-            self._file.close()
-            raise UserError(f'there is no sound in {path}, it has 0 samples: choose another file')
         self._microphones = microphones
         if microphones is not None:
             microphones.require_recorded(self._file.channels, path)
             self.num_channels = len(microphones.coordinates)
 
     def read_audio(self, start: int, count: int) -> np.ndarray:
-        """(count, channels) float32 samples from index `start`; fewer at the end of the file."""
-        self._file.seek(start)
-        samples = self._file.read(count, dtype='float32', always_2d=True)
+        """(count, channels) float32 samples from index `start`; fewer at the end of the file.
+
+        Raises UserError where the file is damaged.
+        """
+        samples = read_samples(self._file, start, count)
         return samples if self._microphones is None else self._microphones.pick_recorded(samples)
 
 

@@ -14,6 +14,7 @@ from av_perception.geometry import angles_from_direction, direction_from_angles,
 from av_perception.heads.profile import MicrophoneArray
 
 _MOST_ORDERS = 50000   # tried one by one; beyond, exchanges of two channels
+_INTEGERS = 8.0   # a sample beyond this is no overdriven one
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,17 @@ def channel_faults(samples: np.ndarray, config: ChannelCheckConfig = ChannelChec
     mean, deviation = finite.mean(axis=0), finite.std(axis=0)
     level = 20 * np.log10(np.maximum(deviation, 1e-12) / max(deviation.max(), 1e-12))
     clipped = np.mean(np.abs(samples) >= 0.999, axis=0)
+    peak = np.abs(finite).max(axis=0, initial=0.0)
     faults = {}
     for channel in range(samples.shape[1]):
         if not np.isfinite(samples[:, channel]).all():
             faults[channel] = ChannelFault('has samples that are not numbers')
         elif deviation[channel] == 0 or level[channel] < -config.dead_db:
             faults[channel] = ChannelFault('is dead: no sound in it')
+        elif clipped[channel] > config.clipped_share and peak[channel] > _INTEGERS:
+            faults[channel] = ChannelFault(
+                f'reaches {peak[channel]:.0f}, where full scale is 1: integers stored as floats? '
+                'Divide by 32768 or save it with 16 bits', True)
         elif clipped[channel] > config.clipped_share:
             faults[channel] = ChannelFault(f'clips: {clipped[channel]:.1%} of its samples are at full scale; turn its gain down', True)
         elif abs(mean[channel]) > config.constant_ratio * deviation[channel]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from av_perception.audio.propagation import array_response
 from av_perception.errors import UserError
 from av_perception.geometry import direction_from_angles
 from av_perception.heads.profile import MicrophoneArray
+from av_perception.recording.csv_text import read_columns
 
 _ONSET_SHARE = 0.1      # of the peak: where a response begins
 _BEFORE_S, _AFTER_S = 0.001, 0.008   # what is kept around the onset: the direct sound and the head, not the room
@@ -71,7 +71,7 @@ def _read_hdf5(path: Path) -> dict:
         if len(shape) != 3 or 0 in shape or content['SourcePosition'].shape != (shape[0], 3) or not content['Data.SamplingRate'].size:
             raise ValueError(f'Data.IR has the shape {shape}, SourcePosition {content["SourcePosition"].shape}')
         content['Data.Delay'] = np.broadcast_to(delay, shape[:2])
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f'cannot read {path} as a SOFA file of impulse responses: {" ".join(str(error).split())}') from error
     return {**content, 'type': kind.decode(errors='replace') if isinstance(kind, bytes) else str(kind)}
 
@@ -97,15 +97,8 @@ def _direct_spectra(responses: np.ndarray, rate: float, frequencies: np.ndarray)
 
 def read_schedule(path: Path) -> np.ndarray:
     """(M, 4) start and end [s], azimuth and elevation [deg, head's base frame] of a session's places, from a CSV file. Raises UserError."""
-    try:
-        with open(path, newline='', encoding='utf-8') as file:
-            rows = list(csv.DictReader(file))
-        schedule = np.array([[float(row[name]) for name in _COLUMNS] for row in rows])
-    except OSError as error:
-        raise UserError(f'cannot read {path}: {error.strerror or error}') from error
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise UserError(f'{path} must have the columns {",".join(_COLUMNS)} with a number in every row ({" ".join(str(error).split())})') from error
-    if not len(schedule) or not np.isfinite(schedule).all() or (schedule[:, 1] - schedule[:, 0] < 2 * _SETTLE_S).any():
+    schedule = np.array([values for _, values in read_columns(path, _COLUMNS, 'place')])
+    if (schedule[:, 1] - schedule[:, 0] < 2 * _SETTLE_S).any():
         raise UserError(f'{path}: every place needs at least {2 * _SETTLE_S} s of sound between start and end')
     return schedule
 

@@ -56,11 +56,34 @@ def run(args: argparse.Namespace) -> int:
     console.print(_table(figures))
     if dropped:
         console.print('[yellow]dropped: ' + ', '.join(f'{reason}: {count}' for reason, count in dropped.items()) + '[/]', soft_wrap=True)
+    for line in _doubts(tracked.tracks, truth, scores):
+        console.print(f'[yellow]{line}[/]', soft_wrap=True)
     if args.tracks:
         tracked.tracks.write(args.tracks)
     if args.json:
         write_json(args.json, figures)
     return 0
+
+
+def _doubts(tracks, truth, scores) -> list[str]:
+    """What makes the scores doubtful, one line each."""
+    from av_perception.evaluation.mot import left_out, longest_gap
+    doubts = []
+    unscored = left_out(truth)
+    if unscored:
+        reasons = ', '.join(f'{count} with {reason}' for reason, count in unscored.items())
+        doubts.append(f'rows of the truth that are not scored: {reasons}')
+    gap = longest_gap(truth)
+    if gap:
+        doubts.append(
+            f'the truth has nobody between the frames {gap[0]} and {gap[1]}: is {gap[1]} a slip?'
+        )
+    if len(tracks) and not scores.matches:
+        doubts.append(
+            'no box overlaps the truth by half: are they left,top,width,height (not x1,y1,x2,y2), '
+            'of the same sequence, with frames that count from 1 in both?'
+        )
+    return doubts
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -76,12 +99,14 @@ def _check(args: argparse.Namespace) -> None:
 def _track(args: argparse.Namespace):
     """The tracked boxes, the truth, the last frame to score, and what was dropped, by reason."""
     from av_perception.evaluation.mot_tracking import HEAD_M, PERSON_M, MotTrackingConfig, guess_object_size, image_of, track_boxes, with_object_size
-    from av_perception.evaluation.mot import check_truth
+    from av_perception.evaluation.mot import check_boxes, check_truth
     from av_perception.recording.mot_text import MotTable, SequenceInfo
 
     detections, truth, info = MotTable.read(args.detections), MotTable.read(args.truth), SequenceInfo.beside(args.detections)
     if not len(truth):
         raise UserError(f'the truth in {args.truth} has no rows: there is nothing to compare with')
+    for table, path in ((truth, args.truth), (detections, args.detections)):
+        check_boxes(table, path)
     check_truth(truth)
     last_frame = int(max(info.length or 0, truth.frame[-1]))
     kept = detections.take((detections.confidence >= args.min_confidence) & (detections.frame <= last_frame))

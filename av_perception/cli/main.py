@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import signal
@@ -12,6 +13,9 @@ from av_perception import __version__
 from av_perception.errors import UserError
 from av_perception.ros.environment import limit_threads
 from av_perception.ros.privacy import keep_private
+
+# Errors of a device that takes no more.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
 VERBS = {
     'demo': 'three talkers in a simulated room, all nodes, headless: pictures and figures in demo_output/',
@@ -59,20 +63,47 @@ def main(arguments: list[str] | None = None) -> int:
     keep_private()
     words = _join_verb(sys.argv[1:] if arguments is None else arguments)
     words = words[:words.index('--ros-args')] if '--ros-args' in words else words   # what follows is for rclpy, which reads it itself
-    verb = next((word for word in words if word in VERBS), None)
-    options = build_parser(verb).parse_args(words)
-    for number in (signal.SIGTERM, signal.SIGHUP):   # end like Ctrl-C, so that whoever started processes stops them
-        signal.signal(number, signal.default_int_handler)
     try:
-        return options.run(options)
+        try:
+            return _run(words)
+        finally:
+            if sys.stdout is not None:   # it is None where it was closed (>&-)
+                sys.stdout.flush()   # so that a full disk shows here, not when the interpreter ends
     except UserError as error:
         print(f'av-perception: error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:   # the reader of our output (head, less) has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
+    except OSError as error:
+        print(f'av-perception: error: {_told(error)}', file=sys.stderr)
+        if error.errno in _FULL:
+            _drop_output()
+        return 2
+
+
+def _run(words: list[str]) -> int:
+    verb = next((word for word in words if word in VERBS), None)
+    options = build_parser(verb).parse_args(words)
+    for number in (signal.SIGTERM, signal.SIGHUP):   # end like Ctrl-C, so that whoever started processes stops them
+        signal.signal(number, signal.default_int_handler)
+    return options.run(options)
+
+
+def _told(error: OSError) -> str:
+    """What the system refused, in one line that says what to do."""
+    reason = ' '.join((error.strerror or str(error)).split())
+    where = f' {error.filename}' if error.filename else ''
+    if error.errno in _FULL:
+        return f'cannot write{where}: {reason}; make room there or write elsewhere'
+    return f'cannot use{where}: {reason}; check the path and its permissions'
+
+
+def _drop_output() -> None:
+    """Nobody takes what is still to be printed: the interpreter must not fail on it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == '__main__':

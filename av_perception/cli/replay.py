@@ -65,6 +65,8 @@ def run(options: argparse.Namespace) -> int:
         stopping.wait(DISCOVERY_S)
         _play(player, options, stopping)
         player.close()
+        for event, count in sorted(player.dropped.items()):
+            print(f'not played: {count} message(s) of {event}')
     finally:
         rclpy.try_shutdown()
     if options.json:

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
                'problems': pipeline.problems}
     Console().print(f'{figures["frames"]} frames, people {figures["people"]}, {elapsed_s:.1f} s for {recording.duration_s:.1f} s; wrote {output}')
     if pipeline.counters:
-        Console().print('dropped or repaired: ' + ', '.join(f'{k}: {v}' for k, v in sorted(pipeline.counters.items())))
+        Console().print('dropped or repaired: ' + ', '.join(f'{k}: {v}' for k, v in sorted(pipeline.counters.items())), soft_wrap=True)
     for problem in pipeline.problems:
         print(f'problem: {problem}', file=sys.stderr)
     if options.plot:
@@ -73,7 +73,7 @@ def _open(options: argparse.Namespace):
     """A recording or a bag, and the stamp [ns] from which its tracks count."""
     from av_perception.pipeline import START_NS
     from av_perception.recording import Recording
-    if (options.recording / 'metadata.yaml').is_file() or options.recording.suffix in ('.mcap', '.db3'):
+    if _is_bag(options.recording):
         if not options.head:
             raise UserError(f'{options.recording} is a bag, which does not know its head: add --head NAME')
         from av_perception.ros.environment import prepare_environment
@@ -84,6 +84,15 @@ def _open(options: argparse.Namespace):
     if options.head:
         raise UserError('--head is for bags: a recording folder names its head in recording.yaml')
     return Recording.open(options.recording), START_NS
+
+
+def _is_bag(path: Path) -> bool:
+    """Whether this is a bag's file, or its folder, be it without metadata.yaml."""
+    suffixes = ('.mcap', '.db3')
+    if path.suffix in suffixes or (path / 'metadata.yaml').is_file():
+        return True
+    has_recording = (path / 'recording.yaml').is_file()
+    return path.is_dir() and not has_recording and any(f.suffix in suffixes for f in path.iterdir())
 
 
 def _make_pipeline(options: argparse.Namespace, recording):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from av_perception.clustering.microphone_calibration import Measurements
 from av_perception.clustering.microphone_pair import speed_of_sound
 from av_perception.data import VisualFeatures
 from av_perception.errors import UserError
+from av_perception.recording.csv_text import read_columns
 
 COLUMNS = ('start', 'end', 'x', 'y', 'z')
 _STILL_M, _GAP_S = 0.03, 0.3      # farther or later than this a place is another one
@@ -34,21 +34,10 @@ class Place:
 
 def read_places(path: Path) -> list[Place]:
     """A CSV file with the header start,end,x,y,z (seconds, metres). Raises UserError that names the line."""
-    try:
-        with open(path, newline='', encoding='utf-8') as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'cannot read {path}: {getattr(error, "strerror", None) or error}') from error
-    if not rows or not set(COLUMNS) <= set(rows[0]):
-        raise UserError(f'{path} must have the header {",".join(COLUMNS)} and a line for every place')
     places = []
-    for line, row in enumerate(rows, 2):
-        try:
-            values = [float(row[name]) for name in COLUMNS]
-        except (TypeError, ValueError) as error:
-            raise UserError(f'{path}, line {line}: {",".join(COLUMNS)} must be numbers') from error
-        if not np.isfinite(values).all() or values[1] <= values[0]:
-            raise UserError(f'{path}, line {line}: the numbers must be finite and end after start')
+    for line, values in read_columns(path, COLUMNS, 'place'):
+        if values[1] <= values[0]:
+            raise UserError(f'{path}, line {line}: end must come after start')
         places.append(Place(values[0], values[1], np.array(values[2:])))
     return places
 

@@ -16,6 +16,8 @@ OSPA_CUTOFF_PX = 50.0
 # People on vehicles, static people, distractors, reflections: a track on one of them is neither right nor wrong (MOT16, section 4.1).
 NEUTRAL_KINDS = (2, 7, 8, 12)
 _LEAST_OVERLAP = 0.5
+_FRACTION = 1.5    # boxes that reach no further are no pixels; those of people who leave exceed 1
+_ODD_GAP = 1000    # frames, forty seconds
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,10 @@ class MotScores:
 
 def score_boxes(tracks: MotTable, truth: MotTable, last_frame: int, ospa_cutoff_px: float = OSPA_CUTOFF_PX) -> MotScores:
     """Scores of frames 1..last_frame by overlap. The truth must pass `check_truth`."""
-    scored = (truth.confidence != 0) & (truth.kind == PERSON)
+    scored = _is_scored(truth)
     neutral = _on_neutral(tracks, truth, scored, last_frame)
     tracks, people = tracks.take(~neutral), truth.take(scored)
-    rows = list(zip(people.frames(last_frame), tracks.frames(last_frame)))
+    rows = _occupied(people, tracks, last_frame)
     distances = [_distances(_centers(people.box[g]), _centers(tracks.box[h])) for g, h in rows]
     return _scores(tracks, people, last_frame, [box_overlap(people.box[g], tracks.box[h]) for g, h in rows], distances, ospa_cutoff_px,
                    int(neutral.sum()))
@@ -55,21 +57,78 @@ def score_boxes(tracks: MotTable, truth: MotTable, last_frame: int, ospa_cutoff_
 
 def score_positions(tracks: MotTable, truth: MotTable, last_frame: int, match_distance_m: float = 0.5, ospa_cutoff_m: float = 1.0) -> MotScores:
     """Scores of frames 1..last_frame by distance in space: as `score_boxes` with the similarity of `evaluate`, and OSPA in metres."""
-    rows = list(zip(truth.frames(last_frame), tracks.frames(last_frame)))
+    rows = _occupied(truth, tracks, last_frame)
     distances = [_distances(truth.position[g], tracks.position[h]) for g, h in rows]
     return _scores(tracks, truth, last_frame, [similarity(distance, match_distance_m) for distance in distances], distances, ospa_cutoff_m)
 
 
 def _scores(tracks, people, last_frame, similarities, distances, ospa_cutoff, neutral=0) -> MotScores:
-    rows = list(zip(people.frames(last_frame), tracks.frames(last_frame)))
+    rows = _occupied(people, tracks, last_frame)
     scored = Similarities([people.id[g] for g, _ in rows], [tracks.id[h] for _, h in rows], similarities)
     counts = clear_and_identity(scored)
     return MotScores(hota=hota(scored), ospa=mean_ospa(distances, ospa_cutoff), people=len(np.unique(people.id)), frames=last_frame,
                      neutral=neutral, ospa_cutoff=ospa_cutoff, **counts)
 
 
+def _occupied(truth: MotTable, tracks: MotTable, last_frame: int) -> list[tuple[slice, slice]]:
+    """The rows of truth and tracks in each of the frames 1..last_frame in which there are any.
+
+    Frames in which nothing is count in no score, and a stray frame number makes very many of them.
+    """
+    frames = np.unique(np.concatenate([truth.frame, tracks.frame]))
+    frames = frames[(frames >= 1) & (frames <= last_frame)]
+    return list(zip(truth.rows_of(frames), tracks.rows_of(frames)))
+
+
+def _is_scored(truth: MotTable) -> np.ndarray:
+    """(B,) bool: the rows of people whose flag does not say that they are to be left out."""
+    return (truth.confidence != 0) & (truth.kind == PERSON)
+
+
+def left_out(truth: MotTable) -> dict[str, int]:
+    """The rows of a truth that are not scored, counted by reason."""
+    flagged = truth.confidence == 0
+    counts = {'flag 0 (column 7)': int(flagged.sum())}
+    kinds, numbers = np.unique(truth.kind[~flagged], return_counts=True)
+    counts.update({f'class {kind} (column 8)': int(n) for kind, n in zip(kinds, numbers) if kind != PERSON})
+    return {reason: count for reason, count in counts.items() if count}
+
+
+def longest_gap(truth: MotTable) -> tuple[int, int] | None:
+    """The frames before and after the longest pause of a truth; None for one of a usual length.
+
+    Unusual is a pause that is longer than all else, and than _ODD_GAP.
+    """
+    frames = np.unique(truth.frame)
+    if len(frames) < 2:
+        return None
+    widest = int(np.argmax(np.diff(frames)))
+    first, second = int(frames[widest]), int(frames[widest + 1])
+    return (first, second) if second - first > max(_ODD_GAP, len(frames)) else None
+
+
+def check_boxes(table: MotTable, name) -> None:
+    """Raises UserError for boxes that are fractions of the image; `name` is whose they are."""
+    farthest = np.abs(table.box).max(initial=0.0)
+    if farthest <= _FRACTION and (table.box % 1 != 0).any():
+        raise UserError(
+            f'{name}: no box reaches beyond {farthest:.2f} pixels, fractions of the image? '
+            'Multiply left and width by its width, top and height by its height'
+        )
+
+
 def check_truth(truth: MotTable) -> None:
-    """Raises UserError for a truth that does not say who is who, that has somebody twice in a frame, or boxes without area."""
+    """Raises UserError for a truth that cannot be scored.
+
+    It has nobody to score, does not say who is who, has somebody twice in a frame, or boxes without
+    area.
+    """
+    if len(truth) and not _is_scored(truth).any():
+        reasons = ', '.join(f'{count} with {reason}' for reason, count in left_out(truth).items())
+        raise UserError(
+            f'no row of the truth is to be scored: of {len(truth)} rows {reasons}; a person to score '
+            f'has flag 1 in column 7 and class {PERSON} in column 8, or no such columns'
+        )
     if (truth.id < 0).any():
         frame = truth.frame[np.argmax(truth.id < 0)]
         raise UserError(f'the truth has the id {truth.id[truth.id < 0][0]} in frame {frame}: it must say who is who (is this a file of detections?)')

@@ -20,6 +20,7 @@ HEAD_M, PERSON_M = 0.2, 0.9   # what boxes enclose: geometric mean of width and 
 _SLENDER = 1.6                # height by width from which boxes hold whole people
 DEFAULT_RATE = 25.0
 _NANO = 1e9
+_QUIET = 50   # frames, longer than a birth remembers
 _NEAREST_M = 0.1
 _NO_POSITION, _NO_COVARIANCE, _NO_LANDMARKS = np.full(3, np.nan), np.full((3, 3), np.nan), np.zeros((5, 2))
 
@@ -37,7 +38,7 @@ class MotTrackingConfig:
 
 @dataclass(frozen=True)
 class Tracked:
-    """tracks: who was where; step_s: (frames,) seconds that each frame took; dropped: detections that could not be used, by reason."""
+    """tracks: who was where; step_s: seconds that each frame took, without those in which nobody was; dropped: detections that could not be used, by reason."""
 
     tracks: MotTable
     step_s: np.ndarray
@@ -112,16 +113,25 @@ def with_object_size(config: MotTrackingConfig, size_m: float) -> MotTrackingCon
 
 
 def _run(tracker: Tracker, faces: list[Face], frames: list[slice], rate: float, progress=lambda fraction: None):
-    """The TrackFrame of every frame, and the (frames,) seconds that each step took."""
-    found, step_s = [], np.zeros(len(frames))
+    """The TrackFrame of every frame, and the seconds that each step took.
+
+    Where nobody is and was for a while, frames without detections are passed over: nothing can come
+    of them, and a stray frame number makes very many.
+    """
+    found, step_s, quiet = [], [], 0
     for index, rows in enumerate(frames):
+        nothing = found and rows.start == rows.stop and not found[-1].tracks
+        quiet = quiet + 1 if nothing else 0
+        if quiet > _QUIET:
+            found.append(found[-1])
+            continue
         stamp_ns = round((index + 1) / rate * _NANO)
         visual = VisualFeatures(stamp_ns, tuple(faces[rows]))
         started = time.perf_counter()
         found.append(tracker.step(stamp_ns, visual, None))
-        step_s[index] = time.perf_counter() - started
+        step_s.append(time.perf_counter() - started)
         progress((index + 1) / len(frames))
-    return found, step_s
+    return found, np.array(step_s)
 
 
 def _output(frame: TrackFrame) -> list[TrackEstimate]:

@@ -15,7 +15,9 @@ from av_perception.heads import CameraGeometry, load_head
 from av_perception.heads.calibration import CameraCalibration, rectified_geometry
 from av_perception.ros import qos
 from av_perception.ros.compat import make_stamp_pairs
-from av_perception.ros.conversions import calibration_from_msg, image_from_compressed_msg, image_from_msg, ns_from_time, visual_features_to_msg
+from av_perception.ros.conversions import (
+    calibration_from_msg, image_from_compressed_msg, image_from_msg, image_stamp_ns, visual_features_to_msg,
+)
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
@@ -108,9 +110,11 @@ class VisualFeaturesNode(PerceptionNode):
         left, right = pair
         if self._front_end is None:
             raise ValueError('no calibration has come on camera_info')
-        stamp_ns = ns_from_time(left.header.stamp)
+        stamp_ns = image_stamp_ns(left)
         jump_s = 1e-9 * (stamp_ns - self._last_stamp_ns)
-        if -1.0 < jump_s <= 0.0:   # further back is a new start: a looped bag
+        if jump_s == 0.0:
+            raise ValueError('its stamp is that of the image before: the driver does not stamp each image')
+        if -1.0 < jump_s < 0.0:   # further back is a new start: a looped bag
             raise ValueError(f'late, its stamp jumps back by {-jump_s:.3f} s')
         self._last_stamp_ns = stamp_ns
         front_end = self._front_end

@@ -1,4 +1,4 @@
-"""The images of a recording: one `.mp4` file or a folder of `000000.png`, `000001.png`, ... for each camera."""
+"""The images of a recording: one video file or a folder of `000000.png`, `000001.png`, ... for each camera."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from av_perception.errors import UserError
 
+VIDEOS = ('.mp4', '.mkv', '.avi', '.mov', '.m4v', '.webm', '.mpg')
 MISCOUNTED = 5   # images that a video may end earlier than its header says: the number there is often an estimate
 
 
@@ -45,12 +46,18 @@ class ImageSequence:
 
 def find_images(folder: Path, side: str) -> ImageSequence | None:
     """The images of the camera `side` (left, right) of a recording folder, None without any. Raises UserError for two kinds of them."""
-    video, images = folder / f'{side}.mp4', folder / side
-    if video.exists() and images.exists():
-        raise UserError(f'{folder} holds both {side}.mp4 and {side}/: remove one of them')
-    if video.exists():
-        return ImageSequence(video)
-    return ImageSequence(images) if images.exists() else None
+    entries = [entry for entry in folder.iterdir() if entry.stem.lower() == side]
+    entries.sort(key=lambda entry: (entry.is_dir(), entry.name))
+    found = [entry for entry in entries if entry.is_dir() or entry.suffix.lower() in VIDEOS]
+    if len(found) > 1:
+        names = ' and '.join(entry.name + '/' * entry.is_dir() for entry in found)
+        raise UserError(f'{folder} holds both {names}: remove one of them')
+    if entries and not found:
+        raise UserError(
+            f'{entries[0]} is not used: images are read from a video ({", ".join(VIDEOS)}) named {side}, '
+            f'or a folder {side}/ of 000000.png, ...; convert it, or rename it if it is something else'
+        )
+    return ImageSequence(found[0]) if found else None
 
 
 class ImageWriter:
@@ -84,7 +91,7 @@ class ImageWriter:
 def _numbered_images(folder: Path) -> list[Path]:
     files = sorted(folder.glob('*.png'))
     if not files:
-        raise UserError(f'{folder} holds no 000000.png')
+        raise UserError(f'{folder} holds no 000000.png: images are read from 000000.png, 000001.png, ...')
     for index, file in enumerate(files):
         if file.name != f'{index:06d}.png':
             raise UserError(f'{folder}: expected {index:06d}.png, found {file.name}; number the images from 000000.png without a gap')
@@ -92,9 +99,12 @@ def _numbered_images(folder: Path) -> list[Path]:
 
 
 def _read_image(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    except cv2.error:   # a size that no image has
+        image = None
     if image is None:
-        raise UserError(f'{path} is not a readable image')
+        raise UserError(f'{path} is not a readable image: make it again')
     return image
 
 

@@ -80,8 +80,13 @@ class MotTable:
 
     def frames(self, last: int) -> list[slice]:
         """The rows of each of the frames 1..last."""
-        edges = np.searchsorted(self.frame, np.arange(1, last + 2))
-        return [slice(low, high) for low, high in zip(edges[:-1], edges[1:])]
+        return self.rows_of(np.arange(1, last + 1))
+
+    def rows_of(self, frames: np.ndarray) -> list[slice]:
+        """The rows of each of these (F,) frames."""
+        first = np.searchsorted(self.frame, frames, 'left').tolist()
+        last = np.searchsorted(self.frame, frames, 'right').tolist()
+        return [slice(low, high) for low, high in zip(first, last)]
 
     def write(self, path) -> None:
         """Write ten columns (0.01 px, 0.1 mm). Raises UserError."""
@@ -138,7 +143,8 @@ class SequenceInfo:
             section = parser['Sequence']
             info = cls(section.getfloat('frameRate'), section.getint('imWidth'), section.getint('imHeight'), section.getint('seqLength'))
         except (configparser.Error, KeyError, ValueError, OSError) as error:
-            raise UserError(f'{found} is not the seqinfo.ini of a MOT sequence: {str(error).splitlines()[0]}') from error
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f'{found} is not the seqinfo.ini of a MOT sequence: {reason}') from error
         given = (info.frame_rate, info.width, info.height, info.length)
         if not all(value is None or 0 < value < math.inf for value in given):
             raise UserError(f'{found}: frameRate, imWidth, imHeight and seqLength must be positive')

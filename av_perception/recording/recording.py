@@ -3,7 +3,7 @@
     recording.yaml    head, sample_rate, audio_start; with images also frame_rate and video_start
     audio.flac|.wav   one channel per microphone in the head profile's order, or all channels of
                       the device, of which the profile names the microphones' (device_channels)
-    left.mp4, right.mp4, or left/000000.png ..., right/000000.png ...; no `right` with one camera, neither for sound alone
+    left.mp4, right.mp4 (or .mkv, .avi, ...), or left/000000.png ..., right/000000.png ...; no `right` with one camera, neither for sound alone
     truth.csv         optional, see `tables.TruthTable`
 
 `head` is a profile's name, an absolute path, or a path relative to the folder. Sample n is at `audio_start + n / sample_rate`, image k
@@ -24,7 +24,8 @@ import yaml
 from av_perception.config import are_missing, config_from_mapping, read_yaml
 from av_perception.errors import UserError
 from av_perception.heads import HeadProfile, load_head
-from av_perception.recording.images import MISCOUNTED, ImageSequence, ImageWriter, find_images
+from av_perception.recording.images import MISCOUNTED, VIDEOS, ImageSequence, ImageWriter, find_images
+from av_perception.recording.sound_file import open_sound, read_samples
 from av_perception.recording.tables import TruthTable
 
 DEFAULT_FRAME_RATE = 25.0
@@ -60,7 +61,8 @@ class Recording:
         self._audio, self._left, self._right = audio, left, right
         self.sample_rate, self.audio_start_s = info.sample_rate, info.audio_start
         self.num_channels = len(head.microphones.coordinates)
-        self.num_samples = soundfile.info(str(audio)).frames
+        with open_sound(audio) as sound:
+            self.num_samples = sound.frames
         self.frame_rate = info.frame_rate or (head.camera.frame_rate if head.camera else DEFAULT_FRAME_RATE)
         self.video_start_s = info.audio_start if info.video_start is None else info.video_start
         self.num_frames = min(images.length for images in (left, right) if images) if left else 0
@@ -104,11 +106,8 @@ class Recording:
             raise ValueError(f'start and count must not be negative: {start}, {count}')
         if start >= self.num_samples or count == 0:
             return np.zeros((0, self.num_channels), np.float32)
-        try:
-            samples, _ = soundfile.read(str(self._audio), count, start, dtype='float32', always_2d=True)
-        except (RuntimeError, OSError) as error:
-            raise UserError(f'{self._audio} cannot be decoded at sample {start}: {error}') from error
-        return self.head.microphones.pick_recorded(samples)
+        with open_sound(self._audio) as sound:
+            return self.head.microphones.pick_recorded(read_samples(sound, start, count))
 
     def images(self) -> Iterator[tuple[int, float, np.ndarray, np.ndarray | None]]:
         """(index, time [s], left, right or None) of every image pair; images are (height, width, 3) uint8 BGR."""
@@ -179,7 +178,8 @@ def _clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()) and not (folder / 'recording.yaml').is_file():
         raise UserError(f'{folder} is not empty and not a recording: name another folder')
-    for name in ('audio.flac', 'audio.wav', 'left.mp4', 'right.mp4', 'truth.csv', 'head.yaml'):
+    videos = [f'{side}{suffix}' for side in ('left', 'right') for suffix in VIDEOS]
+    for name in ('audio.flac', 'audio.wav', *videos, 'truth.csv', 'head.yaml'):
         (folder / name).unlink(missing_ok=True)
     for side in ('left', 'right'):
         for image in (folder / side).glob('[0-9]*.png'):
@@ -196,21 +196,20 @@ def _find_audio(folder: Path) -> Path:
 
 
 def _check_audio(audio: Path, info: RecordingInfo, head: HeadProfile) -> None:
-    try:
-        sound = soundfile.info(str(audio))
-    except (RuntimeError, OSError) as error:
-        raise UserError(f'{audio} is not a readable sound file: {error}') from error
-    if sound.frames == 0:
-        raise UserError(f'{audio} has no sound in it: 0 samples')
-    if sound.samplerate != info.sample_rate:
-        raise UserError(f'{audio} has {sound.samplerate} Hz, recording.yaml says sample_rate: {info.sample_rate}')
+    with open_sound(audio) as sound:
+        rate, channels = sound.samplerate, sound.channels
+    if rate != info.sample_rate:
+        raise UserError(f'{audio} has {rate} Hz, recording.yaml says sample_rate: {info.sample_rate}')
     if head.microphones is None:
-        raise UserError(f'the head profile {head.name} has no microphones, {audio} has {sound.channels} channels: name the right head')
-    head.microphones.require_recorded(sound.channels, audio)
+        raise UserError(f'the head profile {head.name} has no microphones, {audio} has {channels} channels: name the right head')
+    head.microphones.require_recorded(channels, audio)
 
 
 def _check_images(folder: Path, info: RecordingInfo, head: HeadProfile, left: ImageSequence | None, right: ImageSequence | None) -> None:
     if left is None and right is None:
+        if info.frame_rate is not None and info.video_start is not None:
+            raise UserError(f'{folder} holds no images, recording.yaml speaks of them (frame_rate, video_start): '
+                            'put left.mp4 or left/000000.png, ... there, or delete these two keys for sound alone')
         return
     if left is None:
         raise UserError(f'{folder} holds images of the right camera but none of the left')

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from av_perception.errors import UserError
+from av_perception.recording.csv_text import read_csv
 
 # kind of a CSV cell -> the column's dtype
 _DTYPES = {'float': float, 'int': np.int64, 'flag': bool, 'text': str}
@@ -132,15 +133,7 @@ class TrackTable(_Table):
 
 def _read_rows(path: Path, header: list[str]) -> list[tuple[int, list[str]]]:
     """(line number, cells) of every data row; the header must be exactly `header`."""
-    try:
-        with open(path, newline='', encoding='utf-8-sig') as stream:
-            reader = csv.reader(stream)
-            found = [cell.strip() for cell in next(reader, [])]
-            rows = [(reader.line_num, row) for row in reader if row]
-    except OSError as error:
-        raise UserError(f'cannot read {path}: {error.strerror}') from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f'{path} is not a CSV text file: {error}') from error
+    found, rows = read_csv(path)
     if found != header:
         raise UserError(f'{path}, line 1: {_header_fault(found, header)}; the header must be {",".join(header)}')
     for line, row in rows:

@@ -16,6 +16,8 @@ FACES = {'visual_features': 'av_perception_msgs/msg/VisualFeatures'}
 IMAGE_TOPICS = ('left/image_raw', 'left/image_raw/compressed', 'right/image_raw', 'right/image_raw/compressed')
 BESIDE = ('left/camera_info', 'right/camera_info', 'imu', 'joint_states', 'truth')
 ABSOLUTE = ('/tf', '/tf_static')
+SUFFIXES = ('.mcap', '.db3')
+_REPAIR = '`mcap recover` mends a .mcap file that was cut, `ros2 bag reindex` a bag folder'
 
 
 def rosbags():
@@ -33,7 +35,7 @@ class TypeStore:
 
     def __init__(self):
         typesys = rosbags()[1]
-        self._parse = typesys.get_types_from_msg
+        self.parse = typesys.get_types_from_msg
         self.types = typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
 
     def require(self, type_name: str) -> None:
@@ -43,7 +45,7 @@ class TypeStore:
         package = type_name.split('/')[0]
         try:
             path = Path(get_package_share_directory(package)) / 'msg' / f'{type_name.rsplit("/", 1)[-1]}.msg'
-            found = self._parse(path.read_text(), type_name)
+            found = self.parse(path.read_text(), type_name)
         except (PackageNotFoundError, OSError) as error:
             raise UserError(f'the definition of {type_name} is not installed: install the package {package}') from error
         self.types.register({name: fields for name, fields in found.items() if name not in self.types.fielddefs})
@@ -61,16 +63,88 @@ def _messages_in(field):
 
 
 def open_bag(path: Path):
-    """A rosbags Reader of a bag folder or a single .mcap or .db3 file, opened. Raises UserError."""
+    """A rosbags Reader of a bag folder or a single .mcap or .db3 file, opened.
+
+    A folder that has lost its metadata.yaml is read through the one file in it. Raises UserError.
+    """
     rosbag2 = rosbags()[0]
     if not path.exists():
         raise UserError(f'there is no bag {path}')
+    if path.is_dir() and not (path / 'metadata.yaml').is_file():
+        path = _only_file(path)
     try:
         reader = rosbag2.Reader(path)
         reader.open()
     except Exception as error:   # the library raises many types for a damaged bag
-        raise UserError(f'cannot read the bag {path}: {" ".join(str(error).split())}') from error
+        raise UserError(f'cannot read the bag {path}: {_one_line(error)}; {_REPAIR}') from error
     return reader
+
+
+def _only_file(folder: Path) -> Path:
+    files = sorted(file for suffix in SUFFIXES for file in folder.glob(f'*{suffix}'))
+    if not files:
+        raise UserError(f'{folder} is no bag: it holds neither metadata.yaml nor a .mcap or .db3 file')
+    if len(files) > 1:
+        raise UserError(
+            f'{folder} has no metadata.yaml and {len(files)} files: make it with '
+            f'`ros2 bag reindex {folder}`, or name one of the files'
+        )
+    return files[0]
+
+
+class UnreadableRest(UserError):
+    """The bag is damaged from here on; what was read before is good."""
+
+
+def read_messages(reader, connections):
+    """Yields (connection, time of recording [ns], bytes) of an open Reader, in order.
+
+    Raises UnreadableRest at the place from which the file cannot be read any further.
+    """
+    if not connections:   # which the library takes for all of them
+        return
+    try:
+        yield from reader.messages(connections)
+    except Exception as error:   # as in open_bag
+        raise UnreadableRest(
+            f'the bag cannot be read to its end ({_one_line(error)}); {_REPAIR}'
+        ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return ' '.join(str(error).split()) or type(error).__name__
+
+
+def foreign_definition(connection, store: TypeStore) -> str:
+    """How a topic's message is defined otherwise in the bag than in what is installed, in words.
+
+    Empty when both are alike, or when the bag keeps no definitions (ROS before Iron, SQLite).
+    Raises UserError when the type is not installed.
+    """
+    definition = connection.msgdef
+    if definition.format.name != 'MSG' or not definition.data:
+        return ''
+    try:
+        recorded = store.parse(definition.data, connection.msgtype)
+    except Exception as error:   # the parser raises many types
+        return f'the definition of {connection.msgtype} in the bag is damaged ({_one_line(error)})'
+    for name, (_, fields) in recorded.items():
+        store.require(name)
+        installed = store.types.fielddefs[name][1]
+        if list(fields) != list(installed):
+            return f'it was recorded with another definition of {name} ({_difference(fields, installed)})'
+    return ''
+
+
+def _difference(recorded, installed) -> str:
+    """What sets the recorded fields, (name, type) in order, apart from the installed ones."""
+    old, new = dict(recorded), dict(installed)
+    lacking = [name for name in new if name not in old]
+    extra = [name for name in old if name not in new]
+    changed = [name for name in new if name in old and new[name] != old[name]]
+    named = (('without', lacking), ('with', extra), ('another type of', changed))
+    parts = [f'{word} {", ".join(names)}' for word, names in named if names]
+    return '; '.join(parts) or 'the fields are in another order'
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from rclpy.serialization import deserialize_message
-
 from av_perception.errors import UserError
 from av_perception.heads import load_head
 from av_perception.pipeline import OfflinePipeline
-from av_perception.ros.bag_file import IMAGE_TOPICS, graph_inputs, open_bag
-from av_perception.ros.bag_player import message_class
+from av_perception.ros.bag_file import (
+    FACES, IMAGE_TOPICS, SOUND, TypeStore, UnreadableRest, foreign_definition, graph_inputs, open_bag, read_messages,
+)
+from av_perception.ros.bag_player import deserialized
 from av_perception.ros.compat import StampPairs
 from av_perception.ros.conversions import (
-    audio_chunk_from_msg, audio_features_from_msg, image_from_compressed_msg, image_from_msg, microphones_of, ns_from_time,
+    audio_chunk_from_msg, audio_features_from_msg, image_from_compressed_msg, image_from_msg, image_stamp_ns, microphones_of,
     visual_features_from_msg,
 )
+
+
+# Names of the inputs that the offline path computes from.
+TAKEN = (*SOUND, *FACES, *IMAGE_TOPICS)
 
 
 class BagRecording:
@@ -35,16 +39,36 @@ class BagRecording:
         if self.num_frames and self.head.camera is None:
             raise UserError(f"the bag {path} holds images, the head '{head}' has no camera: name the head it was recorded with")
         reader = open_bag(path)
-        self.start_ns, self.duration_s = reader.start_time, 1e-9 * reader.duration
-        reader.close()
+        try:
+            self.start_ns, self.duration_s = reader.start_time, 1e-9 * reader.duration
+            self._check_definitions(reader.connections)
+        finally:
+            reader.close()
+
+    def _check_definitions(self, connections) -> None:
+        """Refuse sound, images or features that today's definitions would read wrongly."""
+        store = TypeStore()
+        for connection in connections:
+            if self.inputs.topics.get(connection.topic) not in TAKEN:
+                continue
+            foreign = foreign_definition(connection, store)
+            if foreign:
+                raise UserError(
+                    f'cannot use {connection.topic} of the bag {self.path}: {foreign}; record it '
+                    'again, or track it with the version of the suite that recorded it'
+                )
 
     def messages(self):
-        """(time of recording [ns], name relative to the suite's namespace, message) in the order of the bag."""
+        """The inputs of the suite in the order of the bag.
+
+        Yields (time of recording [ns], name relative to the suite's namespace, type, bytes).
+        Raises UnreadableRest where the bag cannot be read any further.
+        """
         reader = open_bag(self.path)
         try:
             wanted = [c for c in reader.connections if c.topic in self.inputs.topics]
-            for connection, stamp_ns, data in reader.messages(wanted):
-                yield stamp_ns, self.inputs.topics[connection.topic], deserialize_message(bytes(data), message_class(connection.msgtype))
+            for connection, stamp_ns, data in read_messages(reader, wanted):
+                yield stamp_ns, self.inputs.topics[connection.topic], connection.msgtype, data
         finally:
             reader.close()
 
@@ -76,15 +100,25 @@ class BagRunner:
     def run(self, progress=lambda fraction: None) -> list:
         """All frames in order, with the stamps of the bag. progress(fraction)."""
         results = []
-        for stamp_ns, name, message in self._recording.messages():
-            try:
-                self._take.get(name, self._ignore)(message)
-            except ValueError as error:
-                self._count(f'messages dropped from {name}: {error}')
-            results += self._pipeline.poll(stamp_ns)
-            progress(1e-9 * (stamp_ns - self._recording.start_ns) / max(self._recording.duration_s, 1e-9))
+        try:
+            for stamp_ns, name, kind, data in self._recording.messages():
+                self._feed(name, kind, data)
+                results += self._pipeline.poll(stamp_ns)
+                progress(1e-9 * (stamp_ns - self._recording.start_ns) / max(self._recording.duration_s, 1e-9))
+        except UnreadableRest as error:   # what came before it is good
+            self._count(str(error))
         progress(1.0)
         return results + self._pipeline.flush()
+
+    def _feed(self, name: str, kind: str, data: bytes) -> None:
+        """Hand one serialized message on; what is none, or holds nothing of use, is counted."""
+        take = self._take.get(name)
+        if take is None:
+            return
+        try:
+            take(deserialized(data, kind))
+        except ValueError as error:
+            self._count(f'messages dropped from {name}: {error}')
 
     def _hear(self, message) -> None:
         array = self._recording.head.microphones
@@ -94,10 +128,10 @@ class BagRunner:
         self._pipeline.hear(microphones_of(audio_chunk_from_msg(message), array, 'the bag'))
 
     def _see_alone(self, left) -> None:
-        self._pipeline.see(ns_from_time(left.header.stamp), _decoded(left), None)
+        self._pipeline.see(image_stamp_ns(left), _decoded(left), None)
 
     def _see_pair(self, left, right) -> None:
-        self._pipeline.see(ns_from_time(left.header.stamp), _decoded(left), _decoded(right))
+        self._pipeline.see(image_stamp_ns(left), _decoded(left), _decoded(right))
 
     def _ignore(self, message) -> None:
         """Not for the offline path."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -12,7 +13,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from rosgraph_msgs.msg import Clock
 
 from av_perception.errors import UserError
-from av_perception.ros.bag_file import GraphInputs, open_bag
+from av_perception.ros.bag_file import GraphInputs, TypeStore, foreign_definition, open_bag, read_messages
 from av_perception.ros.conversions import time_from_ns
 from av_perception.ros.graph import OWN_FRAMES
 
@@ -30,10 +31,22 @@ def message_class(type_name: str):
         raise UserError(f'the message type {type_name} is not installed: install the package {package}') from error
 
 
+def deserialized(data: bytes, type_name: str):
+    """The message of a type in its serialized form. Raises ValueError when the bytes hold none."""
+    if not data:
+        raise ValueError('empty')
+    kind = message_class(type_name)
+    try:
+        return deserialize_message(bytes(data), kind)
+    except Exception as error:   # RMWError, MemoryError, UnicodeDecodeError, as the damage is
+        raise ValueError('damaged or cut') from error
+
+
 class BagPlayer:
     """Publishes a bag's messages in their order at `rate` times their pace, with /clock when asked.
 
     inputs: play only these, under the names they say, and of /tf nothing that the suite publishes itself; None plays everything.
+    skipped: why a topic is not played. dropped: messages that are none, by topic and reason.
     """
 
     def __init__(self, node, path: Path, topics: tuple[str, ...] = (), clock: bool = False, inputs: GraphInputs | None = None):
@@ -42,8 +55,13 @@ class BagPlayer:
         wanted = inputs.topics if inputs else {c.topic: c.topic for c in self._reader.connections}
         self._connections = [c for c in self._reader.connections if c.topic in wanted and (not topics or c.topic in topics) and c.topic != '/clock']
         self._publishers, self.skipped = {}, {}
+        self.dropped: Counter = Counter()
+        store = TypeStore()
         for connection in self._connections:
             try:
+                foreign = foreign_definition(connection, store)
+                if foreign:
+                    raise UserError(f'{foreign}: play it with the version that recorded it')
                 self._publishers[connection.topic] = node.create_publisher(message_class(connection.msgtype), wanted[connection.topic], _profile(connection))
             except UserError as error:
                 self.skipped[connection.topic] = str(error)
@@ -63,7 +81,7 @@ class BagPlayer:
     def play(self, rate: float, progress=lambda seconds: None, stopping: threading.Event | None = None) -> None:
         """Blocks until the end or until `stopping` is set. progress(seconds of the bag played)."""
         pace = _Pace(self._reader.start_time, rate, self._clock, stopping or threading.Event())
-        for connection, stamp_ns, data in self._reader.messages(self._connections):
+        for connection, stamp_ns, data in read_messages(self._reader, self._connections):
             if not pace.wait_for(stamp_ns):
                 return
             data = self._filtered(connection, bytes(data))
@@ -72,10 +90,17 @@ class BagPlayer:
             progress(1e-9 * (stamp_ns - self._reader.start_time))
 
     def _filtered(self, connection, data: bytes) -> bytes | None:
-        """Transforms without those of the suite's own frames; None when nothing is left."""
+        """Transforms without those of the suite's own frames; None when nothing is left.
+
+        What is no message is dropped: a listener that cannot read it would end.
+        """
+        try:
+            message = deserialized(data, connection.msgtype)
+        except ValueError as error:
+            self.dropped[f'{connection.topic}: {error}'] += 1
+            return None
         if not self._filters_transforms or connection.topic != '/tf':
             return data
-        message = deserialize_message(data, message_class(connection.msgtype))
         kept = [t for t in message.transforms if not t.child_frame_id.startswith(OWN_FRAMES)]
         if len(kept) == len(message.transforms):
             return data

@@ -23,7 +23,8 @@ from av_perception.heads.profile import MicrophoneArray
 
 CHANNELS_OF_ENCODING = {'bgr8': 3, 'rgb8': 3, 'mono8': 1, 'bgra8': 4, 'rgba8': 4}
 
-JPEG_START, JPEG_END, JPEG_TAIL = b'\xff\xd8', b'\xff\xd9', 64   # some encoders fill up the end
+# Start and end of a JPEG image, and what begins the last of its data; none of them can occur in it.
+JPEG_START, JPEG_SCAN, JPEG_END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'
 
 
 def time_from_ns(stamp_ns: int) -> Time:
@@ -64,6 +65,14 @@ def audio_chunk_from_msg(message: av.AudioChunk) -> AudioChunk:
     return AudioChunk(ns_from_time(message.header.stamp), message.sample_rate, message.first_sample, samples.reshape(-1, message.channels))
 
 
+def image_stamp_ns(message) -> int:
+    """The stamp of an Image or CompressedImage [ns]. Raises ValueError where the driver gives none."""
+    stamp_ns = ns_from_time(message.header.stamp)
+    if stamp_ns == 0:
+        raise ValueError('its stamp is 0: the driver does not stamp its images')
+    return stamp_ns
+
+
 def image_to_msg(image: np.ndarray, stamp_ns: int, frame_id: str) -> Image:
     """(H, W, 3) uint8 BGR -> message."""
     data = array.array('B')
@@ -92,13 +101,24 @@ def image_from_msg(message: Image) -> np.ndarray:
 def image_from_compressed_msg(message: CompressedImage) -> np.ndarray:
     """Message -> (H, W, 3) uint8 BGR. Raises ValueError for data that is cut short or no image."""
     data = np.frombuffer(message.data, np.uint8)
-    # A JPEG without its end still decodes, grey from where it was torn.
-    if data[:2].tobytes() == JPEG_START and JPEG_END not in data[-JPEG_TAIL:].tobytes():
+    if _is_torn(data.tobytes()):
         raise ValueError(f'the JPEG image is torn after {data.size} bytes')
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:   # of a size that no image has
+        image = None
     if image is None:
         raise ValueError(f"{data.size} bytes of format '{message.format}' are no image")
     return image
+
+
+def _is_torn(data: bytes) -> bool:
+    """Whether this is a JPEG image whose end is missing: it would decode, grey from there on.
+
+    Whatever a camera fills its buffer up with behind the end (zeros, often thousands) is no damage;
+    an end before the last scan is that of a thumbnail.
+    """
+    return data.startswith(JPEG_START) and data.rfind(JPEG_END) < data.rfind(JPEG_SCAN)
 
 
 def camera_info_to_msg(calibration: CameraCalibration, stamp_ns: int, frame_id: str) -> CameraInfo:

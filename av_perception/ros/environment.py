@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+from pathlib import Path
 
 from av_perception.paths import share_directory
 
@@ -20,7 +22,8 @@ RANGE_VARIABLE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 
 
 def prepare_environment(environment=os.environ, network: bool = False):
-    """Fill in what is missing and touch nothing that the user has set.
+    """Fill in what is missing and touch nothing that the user has set, but a log
+    folder that cannot be written.
 
     AMENT_PREFIX_PATH lets the wheels' packages be found; the Fast DDS profile decides whether
     there are network sockets and keeps images whole (Fast DDS's defaults lose most of them).
@@ -51,6 +54,7 @@ def prepare_environment(environment=os.environ, network: bool = False):
     elif profile == _shipped_profile('shared_memory'):
         # With LOCALHOST, rmw_fastrtps adds a UDP transport that listens on every interface.
         environment.setdefault(RANGE_VARIABLE, 'SYSTEM_DEFAULT')
+    _let_logs_be_written(environment)
     return environment
 
 
@@ -100,6 +104,18 @@ def tools_line(environment=os.environ) -> str:
     """What makes ros2, rviz and drivers in another shell find a graph that is closed."""
     variable = PROFILE_VARIABLES[environment.get('ROS_DISTRO', 'jazzy') >= 'kilted']
     return f'export {variable}={_shipped_profile("shared_memory")} {RANGE_VARIABLE}=SYSTEM_DEFAULT'
+
+
+def _let_logs_be_written(environment) -> None:
+    """Logs go to the temporary folder where ROS's own cannot be written: no node would start."""
+    home = environment.get('ROS_HOME') or os.path.join(environment.get('HOME') or '~', '.ros')
+    logs = Path(environment.get('ROS_LOG_DIR') or os.path.join(home, 'log')).expanduser()
+    existing = next(folder for folder in (logs, *logs.absolute().parents) if folder.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return
+    environment['ROS_LOG_DIR'] = os.path.join(tempfile.gettempdir(), f'ros_log_{os.getuid()}')
+    print(f"av-perception: warning: cannot write to {logs}, logs are in {environment['ROS_LOG_DIR']}",
+          file=sys.stderr)
 
 
 def limit_threads(environment=os.environ) -> None:

@@ -1,0 +1,88 @@
+"""Tables as people and spreadsheets write them: the one way in which CSV files are read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+from av_perception.errors import UserError
+
+_DECIMAL_COMMA = re.compile(r'\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*')
+
+
+def read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header of a CSV file, and the number and the cells of each line below that is not blank.
+
+    An empty file has neither.
+
+    A byte order mark, blanks around cells, empty lines and any line ends are fine. Cells are divided
+    by commas; by semicolons or tabs where the header has those and no comma, and then a comma in a
+    number is a decimal one, as a spreadsheet in a language that writes 0,5 saves it.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, is no text, or has a column twice.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode('utf-8-sig')
+    except OSError as error:
+        raise UserError(f'cannot read {path}: {error.strerror or error}') from error
+    except UnicodeDecodeError as error:
+        raise UserError(f'{path} is not a CSV text file: save it as CSV in UTF-8') from error
+    divider = _divider(text)
+    reader = csv.reader(io.StringIO(text, newline=''), delimiter=divider)
+    try:
+        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise UserError(f'{path} is not a CSV text file: {error}') from error
+    lines = [(number, cells) for number, cells in lines if any(cells)]
+    if not lines:
+        return [], []
+    header = lines[0][1]
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f'{path}, line {lines[0][0]}: the column {twice!r} is there twice')
+    if divider != ',':
+        lines = [(number, [_with_point(cell) for cell in cells]) for number, cells in lines]
+    return header, lines[1:]
+
+
+def read_columns(path: str | Path, columns: tuple[str, ...], row: str = 'row') -> list[tuple[int, list[float]]]:
+    """The number of each line and its (finite) numbers in these columns; others do not matter.
+
+    row: the word for what a line describes. Raises UserError that names the line.
+    """
+    header, lines = read_csv(path)
+    missing = [name for name in columns if name not in header]
+    if missing or not lines:
+        what = f'the column {missing[0]!r} is missing' if missing else 'there is none'
+        raise UserError(
+            f'{path} must have the columns {",".join(columns)} and a line for every {row}: {what}'
+        )
+    places = [header.index(name) for name in columns]
+    rows = []
+    for number, cells in lines:
+        try:
+            values = [float(cells[place]) for place in places]
+        except (IndexError, ValueError):
+            raise UserError(f'{path}, line {number}: {",".join(columns)} must be numbers') from None
+        if not all(abs(value) < float('inf') for value in values):   # false of NaN too
+            raise UserError(f'{path}, line {number}: the numbers of a {row} must be finite')
+        rows.append((number, values))
+    return rows
+
+
+def _divider(text: str) -> str:
+    """What divides cells, by the first line that is not blank."""
+    header = next((line for line in text.splitlines() if line.strip()), '')
+    if ',' in header:
+        return ','
+    return next((divider for divider in (';', '\t') if divider in header), ',')
+
+
+def _with_point(cell: str) -> str:
+    return cell.replace(',', '.') if _DECIMAL_COMMA.fullmatch(cell) else cell

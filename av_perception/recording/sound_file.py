@@ -1,0 +1,71 @@
+"""Sound files, opened and read with errors that say what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from av_perception.errors import UserError
+
+HEADERLESS = ('.raw', '.pcm', '.s16', '.s32', '.f32', '.sw', '.snd_raw')
+_EMPTY = 'it has 0 samples: choose another file, or record it again'
+
+
+def open_sound(path: str | Path) -> soundfile.SoundFile:
+    """A WAV or FLAC file (or what else libsndfile reads), opened; it holds at least one sample.
+
+    Raises
+    ------
+    UserError
+        The file is absent, unreadable, damaged, without a header or without sound.
+    """
+    path = Path(path)
+    try:
+        with open(path, 'rb') as stream:
+            start = stream.read(4)
+    except OSError as error:
+        raise UserError(f'cannot read the sound file {path}: {error.strerror or error}') from error
+    if not start:
+        raise UserError(f'there is no sound in {path}, the file is empty: record it again')
+    if path.suffix.lower() in HEADERLESS:
+        raise UserError(_how_to_make_a_wav(path))
+    try:
+        sound = soundfile.SoundFile(str(path))
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError(f'{path} is not a readable sound file: {_reason(error)}') from error
+    if sound.frames <= 0:
+        sound.close()
+        raise UserError(f'there is no sound in {path}, {_EMPTY}')
+    return sound
+
+
+def read_samples(sound: soundfile.SoundFile, start: int, count: int) -> np.ndarray:
+    """(count, channels) float32 samples from sample `start` on, fewer at the end of the file.
+
+    Raises UserError where the file cannot be decoded, or ends before its header says.
+    """
+    wanted = max(0, min(count, sound.frames - start))
+    try:
+        sound.seek(min(start, sound.frames))
+        samples = sound.read(wanted, dtype='float32', always_2d=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(f'{sound.name} cannot be decoded at sample {start}: {_reason(error)}; '
+                        'record or convert it again') from error
+    if len(samples) < wanted:
+        raise UserError(f'{sound.name} is cut short after sample {start + len(samples)} of '
+                        f'{sound.frames}: record or convert it again')
+    return samples
+
+
+def _reason(error: Exception) -> str:
+    text = ' '.join(str(error).split())
+    return text.partition(': ')[2] if text.startswith('Error opening') and ': ' in text else text
+
+
+def _how_to_make_a_wav(path: Path) -> str:
+    """Only its maker knows rate, bits and channels of a headerless file; ODAS writes 16 bits."""
+    return (f'{path} has no header that tells rate, bits and channels: make a WAV of it, with the '
+            f'values it was recorded with, as in `sox -t raw -r 16000 -e signed -b 16 -c 4 {path} '
+            f'{path.with_suffix(".wav")}`')

@@ -14,7 +14,8 @@ from av_perception.ros.bag_file import IMAGE_TOPICS, graph_inputs, open_bag
 from av_perception.ros.bag_player import message_class
 from av_perception.ros.compat import StampPairs
 from av_perception.ros.conversions import (
-    audio_chunk_from_msg, audio_features_from_msg, image_from_compressed_msg, image_from_msg, microphones_of, ns_from_time,
+    audio_chunk_from_msg, audio_features_from_msg, image_from_compressed_msg, image_from_msg,
+    microphones_of, ns_from_time,
     visual_features_from_msg,
 )
 

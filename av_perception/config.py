@@ -29,8 +29,9 @@ def read_yaml(path: Path) -> dict:
 def config_from_mapping(kind: type, mapping: dict, where: str):
     """Build the frozen dataclass `kind` from a mapping, strictly.
 
-    Unknown keys, missing keys (all at once) and wrong types raise UserError naming `where` (a file or node) and the key. Handles nested
-    dataclasses, `tuple[X, ...]`, optional values, numbers, strings and booleans; the dataclass's own __post_init__ may raise ValueError for ranges.
+    Unknown keys, missing keys (all at once) and wrong types raise UserError naming `where` (a file
+    or node) and the key. Handles nested dataclasses, `tuple[X, ...]`, optional values, numbers,
+    strings and booleans; the dataclass's own __post_init__ may raise ValueError for ranges.
     """
     if not isinstance(mapping, dict):
         raise UserError(f'{where}: expected a mapping with the keys {_names(kind)}, got {mapping!r}')

@@ -3,10 +3,10 @@
   av-perception localize talk.wav --head respeaker --max-sources 2
   av-perception localize my_recording --json directions.json --plot directions.png
 
-RECORDING is a WAV or FLAC file with one channel per microphone, in the order of the head profile, or
-with all channels of a device, of which the profile names the microphones' (device_channels); or a
-recording folder, which names its head. Azimuth counts counter-clockwise (to the left) from straight
-ahead, elevation upward, both in degrees and in the head's base frame.
+RECORDING is a WAV or FLAC file with one channel per microphone, in the order of the head profile,
+or with all channels of a device, of which the profile names the microphones' (device_channels); or
+a recording folder, which names its head. Azimuth counts counter-clockwise (to the left) from
+straight ahead, elevation upward, both in degrees and in the head's base frame.
 
 A source's confidence is the share of its sound that comes from its direction as closely as it should. What is wrong with the sound (a dead or
 clipped channel, sound that fits no direction, ...) is printed and, with --json, listed under `problems`.

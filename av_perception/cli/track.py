@@ -54,8 +54,8 @@ def run(options: argparse.Namespace) -> int:
     output = options.output or (options.recording if options.recording.is_dir() else options.recording.parent) / 'tracks.csv'
     tracks.write(output)
     figures = {'frames': len(frames), 'people': sorted({int(i) for i in tracks.id}), 'elapsed_s': elapsed_s,
-               'real_time_factor': elapsed_s / recording.duration_s, 'dropped': dict(pipeline.counters),
-               'problems': pipeline.problems}
+               'real_time_factor': elapsed_s / recording.duration_s,
+               'dropped': dict(pipeline.counters), 'problems': pipeline.problems}
     Console().print(f'{figures["frames"]} frames, people {figures["people"]}, {elapsed_s:.1f} s for {recording.duration_s:.1f} s; wrote {output}')
     if pipeline.counters:
         Console().print('dropped or repaired: ' + ', '.join(f'{k}: {v}' for k, v in sorted(pipeline.counters.items())), soft_wrap=True)

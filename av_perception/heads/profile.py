@@ -40,8 +40,8 @@ class MicrophoneArray:
 
     position [m] and orientation_rpy_deg place the array frame in the head's base frame. sphere: the head that shadows the microphones (none:
     free field). delivery_s: how late the robot delivers sound, beyond what a sound card does; images wait that much longer for it.
-    device_channels: which channels of the device are the microphones, in the order of `coordinates`
-    (none: all of them), see `pick_recorded` for recorded sound. channel_map: where
+    device_channels: which channels of the device are the microphones, in the order of
+    `coordinates` (none: all of them), see `pick_recorded` for recorded sound. channel_map: where
     each microphone sits, in the words of NAOqi (front_left, rear_center...), for drivers that say so of their channels. acoustic_map: a
     file made by `av-perception calibrate acoustic`, beside the profile; it takes the place of the geometry.
     """

@@ -101,7 +101,7 @@ class Recording:
         return self.num_samples / self.sample_rate
 
     def read_audio(self, start: int, count: int) -> np.ndarray:
-        """(count, microphones) float32 samples from `start` on; fewer at the file's end, none beyond."""
+        """(count, microphones) float32 samples from `start` on; fewer at the end, none beyond."""
         if start < 0 or count < 0:
             raise ValueError(f'start and count must not be negative: {start}, {count}')
         if start >= self.num_samples or count == 0:
@@ -215,7 +215,8 @@ def _check_images(folder: Path, info: RecordingInfo, head: HeadProfile, left: Im
         raise UserError(f'{folder} holds images of the right camera but none of the left')
     if info.frame_rate is None or info.video_start is None:
         missing = [key for key in ('frame_rate', 'video_start') if getattr(info, key) is None]
-        raise UserError(f"{folder / 'recording.yaml'}: {are_missing(missing)} (the recording has images)")
+        raise UserError(f"{folder / 'recording.yaml'}: {are_missing(missing)} "
+                        '(the recording has images)')
     if head.camera is None:
         raise UserError(f'{folder} holds images, the head profile {head.name} has no camera: name the right head')
     if right is not None and head.camera.baseline == 0:

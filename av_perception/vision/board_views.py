@@ -1,4 +1,4 @@
-"""Views of a board by two cameras: what each camera alone says, and which do not belong together."""
+"""Views of a board by two cameras: each camera alone, and pairs that do not belong together."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ def refuse_odd(views: list[BoardView], odd: np.ndarray, fewest: int) -> None:
     if not odd.any() or rest > odd.sum() and rest >= fewest:
         return
     if rest == 1:
-        raise UserError(f'no two of the {len(views)} image pairs agree on how the cameras stand to '
-                        'each other: does the k-th left image belong to the k-th right one? '
+        raise UserError(f'no two of the {len(views)} image pairs agree on how the cameras stand '
+                        'to each other: does the k-th left image belong to the k-th right one? '
                         f'{some_names([view.name for view in views])}')
     names = [view.name for view, is_odd in zip(views, odd) if is_odd]
-    raise UserError(f'{len(names)} of {len(views)} image pairs do not belong together, is an image '
-                    f'missing on one side? {some_names(names)}')
+    raise UserError(f'{len(names)} of {len(views)} image pairs do not belong together, is an '
+                    f'image missing on one side? {some_names(names)}')
 
 
 def some_names(names: list[str]) -> str:

@@ -78,8 +78,8 @@ class VisualFrontEnd:
         cause = 'left and right swapped? baseline? right images of another head, or not rectified?'
         if not self._pairs:
             cause = 'the head has two cameras, the right video is missing'
-        return (f'{self._disparities} of {faces} faces had a disparity, the others are as far away '
-                f'as their size says: {cause}')
+        return (f'{self._disparities} of {faces} faces had a disparity, the others are as far '
+                f'away as their size says: {cause}')
 
     def warm_up(self) -> None:
         """Look at an empty pattern: the first image through a network takes ten times as long as the others."""

@@ -11,8 +11,8 @@ from av_perception.heads.profile import CameraGeometry
 
 
 # Share of a rectified image that shows something. Rectified with alpha = 1 lenses keep 0.65,
-# fisheyes 0.25; distortion that no lens has leaves 0.3 to 0.5, matrices that do not belong together
-# next to nothing.
+# fisheyes 0.25; distortion that no lens has leaves 0.3 to 0.5, matrices that do not belong
+# together next to nothing.
 LEAST_USABLE, DOUBTFUL_USABLE = 0.2, 0.5
 _EVERY_PX = 8        # grid on which the share is measured
 
@@ -32,8 +32,8 @@ class Rectifier:
         size = (calibration.width, calibration.height)
         usable = usable_share(across, down, size)
         if usable < DOUBTFUL_USABLE:
-            self.problem = (f'{1 - usable:.0%} of the rectified image are black or folded: do K, D, '
-                            f'R and P belong together, and to images of {size[0]}x{size[1]}?')
+            self.problem = (f'{1 - usable:.0%} of the rectified image are black or folded: do K, '
+                            f'D, R and P belong together, and to images of {size[0]}x{size[1]}?')
         if usable < LEAST_USABLE:
             raise ValueError(self.problem)
         self._maps = cv2.convertMaps(across, down, cv2.CV_16SC2)   # fixed-point: faster

@@ -1,9 +1,9 @@
 """Calibrates two cameras from pairs of images of a board (Zhang 2000, "A flexible new technique for camera calibration", by OpenCV).
 
 Each camera alone first, then both together with all intrinsics free. Pairs that do not belong
-together, and pairs that fit much worse than the others, are left out and the rest is calibrated once
-more; when most do not belong together all are refused. The result is judged by what stereo matching
-needs: how far corresponding corners lie from each other's row once the pair is rectified.
+together, and pairs that fit much worse than the others, are left out and the rest is calibrated
+once more; when most do not belong together all are refused. The result is judged by what stereo
+matching needs: how far corresponding corners lie from each other's row once the pair is rectified.
 """
 
 from __future__ import annotations

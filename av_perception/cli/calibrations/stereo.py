@@ -88,8 +88,8 @@ def _read_pairs(left: str, right: str) -> list:
             if image is None:
                 raise UserError(f'{name} is not a readable image')
         if np.array_equal(*images) and np.ptp(images[0]):   # two covered lenses are alike too
-            raise UserError(f'{names[0]} and {names[1]} are the same image: --left and --right must '
-                            'name those of two cameras')
+            raise UserError(f'{names[0]} and {names[1]} are the same image: --left and --right '
+                            'must name those of two cameras')
         pairs.append((f'{Path(names[0]).name} {Path(names[1]).name}', *images))
     return pairs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from pathlib import Path
@@ -12,10 +13,21 @@ import yaml
 from av_perception.errors import UserError
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML is of YAML 1.1 and takes 1e-3 for text, as it has no point; to 1.2 it is a number."""
+
+
+_Loader.add_implicit_resolver(
+    'tag:yaml.org,2002:float',
+    re.compile(r'[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$'),
+    list('-+.0123456789'),
+)
+
+
 def read_yaml(path: Path) -> dict:
     """The mapping in a YAML file. Raises UserError for an absent, unreadable or malformed file."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+        content = yaml.load(Path(path).read_text(encoding='utf-8'), _Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f'cannot read {path}: {getattr(error, "strerror", None) or error}') from error
     except yaml.YAMLError as error:

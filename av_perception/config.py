@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from pathlib import Path
@@ -10,7 +11,38 @@ from pathlib import Path
 import yaml
 
 from av_perception.errors import UserError
-from av_perception.yaml_text import load_yaml
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people write it: a key given twice is an error, 1e-3 is a number (PyYAML is of YAML 1.1)."""
+
+    def construct_mapping(self, node, deep=False):
+        """The mapping of a node. Raises yaml.constructor.ConstructorError."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        keys = [key for key in keys if key != '<<']   # several merges are allowed
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f'the key {twice!r} is there twice', node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    'tag:yaml.org,2002:float',
+    re.compile(r'[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$'),
+    list('-+.0123456789'),
+)
+
+
+def load_yaml(text: str):
+    """What the text holds. Raises yaml.YAMLError for whatever cannot be understood."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except RecursionError as error:
+        raise yaml.YAMLError('it is nested too deeply') from error
+    except (ValueError, TypeError) as error:   # such as a day that is in no month
+        raise yaml.YAMLError(str(error)) from error
 
 
 def read_yaml(path: Path) -> dict:

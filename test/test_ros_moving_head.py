@@ -6,7 +6,9 @@ import importlib.util
 
 import numpy as np
 import pytest
+import rclpy
 from av_perception_msgs.msg import AudioFeatures, TrackArray, VisualFeatures
+from diagnostic_msgs.msg import DiagnosticArray
 from ros_bench import bench  # noqa: F401  (a fixture)
 from sensor_msgs.msg import JointState
 from tf2_msgs.msg import TFMessage
@@ -184,3 +186,42 @@ def test_the_poses_are_those_of_the_frame_asked_for(lookup, bench):   # noqa: F8
     np.testing.assert_allclose(poses.near(stamp(10), HEAD.base_frame).reference_from_optical.translation, HEAD.camera.base_from_optical.translation, atol=1e-9)
     expected = turned(10) @ HEAD.camera.base_from_optical
     np.testing.assert_allclose(poses.near(stamp(10)).reference_from_optical.translation, expected.translation, atol=1e-9)
+
+
+def joints(stamp_ns, angle, **fields):
+    return JointState(header=header(stamp_ns, ''), name=['LElbow', 'HeadYaw'], position=[9.0, angle], **fields)
+
+
+def start_nao(bench):   # noqa: F811
+    inputs = {'visual_features': VisualFeatures, 'audio_features': AudioFeatures, 'joint_states': JointState}
+    return bench(TrackerNode, inputs, ('tracks', TrackArray), head='nao')
+
+
+def test_two_publishers_of_joint_states_are_named(bench):   # noqa: F811
+    """Regression: two of them made the robot deaf, and nothing said why."""
+    one, statuses = start_nao(bench), []
+    one.client.create_subscription(DiagnosticArray, '/diagnostics', lambda m: statuses.extend(m.status), 10)
+    assert one.until(lambda: len(statuses) >= 2)
+    values = lambda: {value.key for status in statuses for value in status.values}   # noqa: E731
+    assert not any('publish /joint_states' in key for key in values())
+    second = rclpy.create_node('wheels', context=one.client.context)
+    second.create_publisher(JointState, 'joint_states', 10)
+    try:
+        assert one.until(lambda: 'two nodes publish /joint_states: bench, wheels' in values())
+    finally:
+        second.destroy_node()
+
+
+def test_the_last_bit_of_an_encoder_leaves_no_sound_out_and_a_velocity_does(bench):   # noqa: F811
+    """Regression: one bit over 2 ms was taken for a turn. Also without stamps: then the moment of receipt counts."""
+    one = start_nao(bench)
+    for k in range(60):
+        now = one.node.get_clock().now().nanoseconds
+        one.publishers['joint_states'].publish(joints(now, 0.0015 * (k % 2)))
+        one.executor.spin_once(timeout_sec=0.002)
+    one.until(lambda: False, 0.3)
+    assert not one.node._motion._turns
+    one.send('joint_states', joints(0, 0.0, velocity=[0.0]))   # of a wrong length: not read
+    assert not one.node._motion._turns
+    one.publishers['joint_states'].publish(joints(0, 0.0, velocity=[0.0, 1.0]))
+    assert one.until(lambda: one.node._motion._turns)

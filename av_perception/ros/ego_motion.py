@@ -14,6 +14,8 @@ from av_perception.tracking.ego_motion import EgoMotion
 MAX_TURN_RATE = Parameter('max_turn_rate', 0.3, "Turn rate in rad/s above which the head's own motors drown the sound: by imu, by the head profile's head_joints in "
                                                 'joint_states, or by the transforms of reference_frame; 0 listens always.', 0.0, 10.0)
 
+LOOK_PERIOD_S = 1.0   # at who publishes
+
 
 def listen_to_motion(node, motion: EgoMotion, head_joints: tuple[str, ...]) -> None:
     """Subscribe an active node to what tells of its head's motion. Not every head has an IMU or joints: their absence is no fault."""
@@ -25,10 +27,29 @@ def listen_to_motion(node, motion: EgoMotion, head_joints: tuple[str, ...]) -> N
         motion.note_rate(ns_from_time(message.header.stamp), math.hypot(rate.x, rate.y, rate.z))
 
     def on_joints(message: JointState) -> None:
-        for name, angle in zip(message.name, message.position):
+        # A driver that does not stamp: its message tells of the moment at which it came.
+        stamp_ns = ns_from_time(message.header.stamp) or node.get_clock().now().nanoseconds
+        angles = _values(message.position, message)
+        velocities = _values(message.velocity, message)
+        for name, angle, velocity in zip(message.name, angles, velocities):
             if name in head_joints:
-                motion.note_joint(ns_from_time(message.header.stamp), name, angle)
+                motion.note_joint(stamp_ns, name, angle, velocity)
 
     node.subscribe(Imu, 'imu', on_imu, qos.MOTION, timeout_s=None)
     if head_joints:
         node.subscribe(JointState, 'joint_states', on_joints, qos.MOTION, timeout_s=None)
+        node.every(LOOK_PERIOD_S, lambda: _count_rivals(node, node.resolve_topic_name('joint_states')))
+
+
+def _count_rivals(node, topic: str) -> None:
+    """Name in the diagnostics who else publishes a topic that only one node should."""
+    publishers = node.get_publishers_info_by_topic(topic)
+    if len(publishers) > 1:
+        number = 'two' if len(publishers) == 2 else len(publishers)
+        names = ', '.join(sorted(p.node_name for p in publishers))
+        node.diagnostics.count(f'{number} nodes publish {topic}: {names}')
+
+
+def _values(field, message: JointState):
+    """A field of the message, one value for each name; NaN when it is not filled in."""
+    return field if len(field) == len(message.name) else [math.nan] * len(message.name)

@@ -1,4 +1,9 @@
-"""The one exception that is meant for the user's eyes."""
+"""The one exception that is meant for the user's eyes, and how any other is told in one line."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -7,3 +12,15 @@ class UserError(Exception):
     The message is one line and says what is wrong and what to do. Commands and nodes print it without a
     traceback and exit with status 2.
     """
+
+
+def describe(error: BaseException) -> str:
+    """One line: a UserError as it is, any other exception with its kind and its place."""
+    text = ' '.join(str(error).split())
+    if isinstance(error, UserError):
+        return text
+    line = f'ended by itself: {type(error).__name__}' + (f': {text}' if text else '')
+    steps = traceback.extract_tb(error.__traceback__)
+    if not steps:
+        return line
+    return f'{line} ({Path(steps[-1].filename).name}, line {steps[-1].lineno}; log level debug shows the whole way)'

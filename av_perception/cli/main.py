@@ -57,6 +57,16 @@ def _join_verb(words: list[str]) -> list[str]:
     return [*words[:start], two, *words[start + 2:]] if two in VERBS else list(words)
 
 
+def _end_like_ctrl_c() -> None:
+    """Whatever asks us to end, those who started processes stop them."""
+    # SIGINT too: a shell has it ignored in what a script starts with &.
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:   # else nohup asked for that
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        signal.signal(number, signal.default_int_handler)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0 well, 1 it ran and did not succeed, 2 something for the user to mend, 130 interrupted."""
     limit_threads()
@@ -87,8 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     verb = next((word for word in words if word in VERBS), None)
     options = build_parser(verb).parse_args(words)
-    for number in (signal.SIGTERM, signal.SIGHUP):   # end like Ctrl-C, so that whoever started processes stops them
-        signal.signal(number, signal.default_int_handler)
+    _end_like_ctrl_c()
     return options.run(options)
 
 

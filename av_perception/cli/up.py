@@ -69,7 +69,8 @@ def run(options: argparse.Namespace) -> int:
     print(f'av-perception: {reach(environment)}', flush=True)
     selection = Selection(**{name: getattr(options, name) for name in (*CHOICES, 'events', 'ros4hri')}, truth=source == 'simulated')
     with GraphRunner(nodes_for(head, selection), arguments, options.namespace, options.params_file, log_level=options.log_level,
-                     environment=environment, composed=selection if options.composed else None) as graph:
+                     environment=environment, composed=selection if options.composed else None,
+                     respawn=options.respawn) as graph:
         try:
             while not (ended := graph.failed()) or options.respawn:
                 for name in graph.revive() if options.respawn else ():

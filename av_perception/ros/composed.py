@@ -9,7 +9,7 @@ import argparse
 import importlib
 import sys
 
-from av_perception.errors import UserError
+from av_perception.errors import describe
 from av_perception.heads import load_head
 from av_perception.ros.environment import limit_threads
 from av_perception.ros.graph import ARGUMENTS, SELECTION, NodeDescription, Selection, nodes_for
@@ -34,12 +34,12 @@ def main(words: list[str] | None = None) -> int:
     options = vars(parser.parse_args(words[:end]))
     try:
         head, respawn = load_head(options.pop('head')), options.pop('respawn').lower() == 'true'
-        nodes = nodes_for(head, Selection.from_words(**options))
-    except UserError as error:
-        print(f'composed: error: {error}', file=sys.stderr)
+        node_types = {node_class(node): node.niceness for node in nodes_for(head, Selection.from_words(**options))}
+    except Exception as error:   # a UserError, or what importing a node may raise
+        print(f'composed: error: {describe(error)}', file=sys.stderr)
         return 2
     from av_perception.ros.node import run_nodes
-    return run_nodes({node_class(node): node.niceness for node in nodes}, words[end:], respawn)
+    return run_nodes(node_types, words[end:], respawn)
 
 
 if __name__ == '__main__':

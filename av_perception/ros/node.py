@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import threading
 import time
+import traceback
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.logging import get_logger
 
-from av_perception.errors import UserError
+from av_perception.errors import UserError, describe
 from av_perception.ros import parameters
 from av_perception.ros.backlog import num_outdated, take_waiting
 from av_perception.ros.compat import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
@@ -20,6 +23,8 @@ from av_perception.ros.conversions import ns_from_time
 from av_perception.ros.diagnostics import HELD_UP_REASON, Diagnostics
 from av_perception.ros.environment import prepare_environment
 from av_perception.ros.graph import RESPAWN_DELAY_S
+from av_perception.ros.lifeline import watch_starter
+from av_perception.ros.transitions import refuse_forbidden_transitions
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.privacy import check_domain, keep_private, protect_shared_memory
 
@@ -42,11 +47,12 @@ class PerceptionNode(LifecycleNode):
         super().__init__(self.NAME, **options)
         protect_shared_memory()
         self.is_active = False
-        self.failure: str | None = None   # why a running node cannot go on: ends the process
+        self.failure: str | None = None   # why the node cannot go on: it ends by itself
         self.refusal: str | None = None   # why the last transition failed: a life-cycle manager may try again
+        self._subscriptions_made, self._timers_made, self._publishers_made = [], [], []
+        refuse_forbidden_transitions(self)
         parameters.declare(self, (*self.PARAMETERS, AUTOSTART))
         self.diagnostics = Diagnostics(self)
-        self._subscriptions_made, self._timers_made, self._publishers_made = [], [], []
 
     # ---- for subclasses
 
@@ -116,6 +122,12 @@ class PerceptionNode(LifecycleNode):
                                    f'{behind_s:.1f} s behind: {HELD_UP_REASON}', count)
         return messages[count:]
 
+    def fail(self, error: BaseException) -> None:
+        """End this node, for it cannot go on: one line says why, the traceback is logged at level debug."""
+        self.failure = describe(error)
+        self.get_logger().error(self.failure)
+        self.get_logger().debug(''.join(traceback.format_exception(error)))
+
     def adopt(self, *subscriptions) -> None:
         """Subscriptions that another library made on this node: they too live only while active."""
         self._subscriptions_made.extend(subscriptions)
@@ -139,26 +151,23 @@ class PerceptionNode(LifecycleNode):
         result = self._attempt(self.activate)
         self.is_active = result == TransitionCallbackReturn.SUCCESS
         if not self.is_active:
-            self._take_down()
+            self._attempt(self._take_down)
         return result
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         """Life-cycle transition."""
-        self._take_down()
-        return TransitionCallbackReturn.SUCCESS
+        return self._attempt(self._take_down)
 
     def on_cleanup(self, state: State) -> TransitionCallbackReturn:
         """Life-cycle transition."""
-        self._discard_publishers()
-        return TransitionCallbackReturn.SUCCESS
+        return self._attempt(self._discard_publishers)
 
     def on_shutdown(self, state: State) -> TransitionCallbackReturn:
         """Life-cycle transition."""
-        self._take_down()
-        return TransitionCallbackReturn.SUCCESS
+        return self._attempt(self._take_down)
 
     def start(self) -> bool:
-        """Configure and activate. False when either failed; `refusal` says why."""
+        """Configure and activate. False when either failed; `refusal` or `failure` says why."""
         success = TransitionCallbackReturn.SUCCESS
         return self.trigger_configure() == success and self.trigger_activate() == success
 
@@ -173,6 +182,9 @@ class PerceptionNode(LifecycleNode):
             self.refusal = str(error)
             self.get_logger().error(self.refusal)
             return TransitionCallbackReturn.FAILURE
+        except Exception as error:   # rclpy would swallow it
+            self.fail(error)
+            return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
 
     def _take_down(self) -> None:
@@ -186,10 +198,14 @@ class PerceptionNode(LifecycleNode):
 
 
 def catch_stop_signals() -> threading.Event:
-    """An event that SIGINT and SIGTERM set. The context stays valid until the work in hand is done, so nothing fails halfway."""
+    """An event that SIGINT, SIGTERM and the end of the process that started this one set.
+
+    The context stays valid until the work in hand is done, so nothing fails halfway.
+    """
     stopping = threading.Event()
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: stopping.set())
+    watch_starter(stopping.set)
     return stopping
 
 
@@ -205,11 +221,12 @@ def run_nodes(node_types: dict[type[PerceptionNode], int], arguments: list[str] 
     again. A node that cannot start or go on ends alone; the process ends with the last. Returns the exit status: 0 after a signal, 2 when
     some node ended by itself.
     """
-    prepare_environment()
     keep_private()
     sys.setswitchinterval(THREAD_SWITCH_S)
     host = _Host(catch_stop_signals(), time.monotonic(), respawn)
+    threading.excepthook = host.lose_thread
     try:
+        prepare_environment()
         _init(arguments)
         check_domain(rclpy.get_default_context().get_domain_id())
         threads = [threading.Thread(target=host.run, args=item, name=item[0].NAME, daemon=True) for item in node_types.items()]
@@ -232,38 +249,54 @@ class _Host:
     def __init__(self, stopping: threading.Event, started: float, respawn: bool):
         self._stopping, self._started, self._respawn = stopping, started, respawn
         self._making = threading.Lock()
+        self._nodes: set[PerceptionNode] = set()
         self.ended: list[str] = []
 
     def run(self, node_type: type[PerceptionNode], niceness: int) -> None:
         """The whole life of one node, in the thread that calls."""
         if niceness:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)   # of this thread and those it starts
-        while not self._live(node_type):
+        started = self._started
+        while not self._live(node_type, started):
+            gc.collect()   # or its name stays on the graph: the state machine holds the node until Python forgets both
             if not self._respawn or self._stopping.wait(RESPAWN_DELAY_S):
                 self.ended.append(node_type.NAME)
                 return
+            started = time.monotonic()
 
-    def _live(self, node_type: type[PerceptionNode]) -> bool:
+    def lose_thread(self, lost) -> None:
+        """End the nodes for a thread that died of an exception: nobody knows whose it was, and half a node must not go on."""
+        for node in set(self._nodes):
+            node.fail(lost.exc_value)
+
+    def _live(self, node_type: type[PerceptionNode], started: float) -> bool:
         """Make, start and spin a node; False when it ended by itself."""
-        node = None
         try:
             with self._making:
                 node = node_type()
-            if node.value('autostart') and not node.start():
-                return False
-            node.get_logger().info(f'ready after {time.monotonic() - self._started:.1f} s')
-            executor = SingleThreadedExecutor()
-            executor.add_node(node)
-            while not self._stopping.is_set() and node.failure is None:
-                executor.spin_once()   # no longer than a second: the diagnostics wake it; a timeout would cost a timer each time
-            return node.failure is None
-        except UserError as error:
-            print(f'{node_type.NAME}: error: {error}', file=sys.stderr)
+        except BaseException as error:   # SystemExit too, which ends a thread without a word
+            get_logger(node_type.NAME).error(describe(error))
+            get_logger(node_type.NAME).debug(traceback.format_exc())
             return False
-        finally:
-            if node is not None:
-                node._take_down()
-                node.destroy_node()
+        self._nodes.add(node)
+        executor = SingleThreadedExecutor()
+        for step in (lambda: self._spin(node, executor, started), executor.shutdown, node._take_down, node.destroy_node):
+            try:
+                step()
+            except BaseException as error:
+                node.fail(error)
+        self._nodes.remove(node)
+        return node.failure is None
+
+    def _spin(self, node: PerceptionNode, executor: SingleThreadedExecutor, started: float) -> None:
+        """Let a node work until the process is asked to stop or the node cannot go on."""
+        if node.value('autostart') and not node.start():
+            node.failure = node.failure or node.refusal
+            return
+        node.get_logger().info(f'ready after {time.monotonic() - started:.1f} s')
+        executor.add_node(node)
+        while not self._stopping.is_set() and node.failure is None:
+            executor.spin_once()   # no longer than a second: the diagnostics wake it; a timeout would cost a timer each time
 
 
 def _init(arguments: list[str] | None) -> None:

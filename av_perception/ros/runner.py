@@ -15,8 +15,7 @@ import yaml
 from av_perception.paths import share_directory
 from av_perception.ros.environment import prepare_environment
 from av_perception.ros.graph import RESPAWN_DELAY_S, NodeDescription, Selection
-
-STOP_GRACE_S = 8.0
+from av_perception.ros.lifeline import STOP_GRACE_S, Lifeline, name_leftovers
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,20 @@ class Usage:
 
 
 class GraphRunner:
-    """The processes of one graph. Use as a context manager: leaving it stops every process, by force if need be."""
+    """The processes of one graph. Use as a context manager: leaving it stops every process, by force if need be.
+
+    They end with this process too, however it ends; those of an earlier start that did not are named at the start.
+    """
 
     def __init__(self, nodes: tuple[NodeDescription, ...], arguments: dict, namespace: str = '', params_file: str = '', log_folder: Path | None = None,
                  overrides: dict[str, dict] | None = None, log_level: str = 'info', environment: dict | None = None,
-                 composed: Selection | None = None):
+                 composed: Selection | None = None, respawn: bool = False):
         """arguments: values of graph.ARGUMENTS; overrides: further parameters per node name; log_folder: one file per node there (and the overrides), else the
-        nodes write to our own output; composed: all nodes in one process, those of this Selection."""
+        nodes write to our own output; composed: all nodes in one process, those of this Selection; respawn: that process makes a node again that ended by
+        itself (a process of its own is for `revive`)."""
         self._nodes, self._arguments, self._overrides, self._composed = nodes, arguments, overrides or {}, composed
+        self._respawn = respawn
+        self._lifeline = Lifeline()
         self._ros_arguments = ['--log-level', log_level, '--params-file', params_file or str(share_directory() / 'config' / 'params.yaml')]
         if namespace:
             self._ros_arguments += ['-r', f'__ns:=/{namespace.strip("/")}']
@@ -46,11 +51,16 @@ class GraphRunner:
         self._ended: dict[str, float] = {}   # when a process was first found ended, until it is revived
 
     def __enter__(self) -> GraphRunner:
-        if self._composed is None:
-            for node in self._nodes:
-                self.start(node)
-        else:
-            self._start_composed(self._composed)
+        name_leftovers()
+        try:
+            if self._composed is None:
+                for node in self._nodes:
+                    self.start(node)
+            else:
+                self._start_composed(self._composed)
+        except BaseException:   # Ctrl-C among them: nobody else would stop those that have started
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_) -> None:
@@ -63,6 +73,7 @@ class GraphRunner:
 
     def _start_composed(self, selection: Selection) -> None:
         words = [word for name, value in selection.words().items() for word in (f'--{name}', value)]
+        words += ['--respawn', str(self._respawn).lower()]
         file = []
         if self._overrides:
             path = self.log_file('composed').with_suffix('.yaml')
@@ -79,8 +90,8 @@ class GraphRunner:
     def _spawn(self, name: str) -> None:
         output = None if self._log_folder is None else open(self.log_file(name), 'ab')
         try:
-            self.processes[name] = subprocess.Popen(self._commands[name], env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                                    start_new_session=True)
+            self.processes[name] = self._lifeline.start(name, self._commands[name], self._environment, stdin=subprocess.DEVNULL,
+                                                        stdout=output, stderr=output, start_new_session=True)
         finally:
             if output is not None:
                 output.close()
@@ -126,6 +137,7 @@ class GraphRunner:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._lifeline.close()
         return {name: process.returncode for name, process in self.processes.items()}
 
 

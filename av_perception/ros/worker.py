@@ -86,8 +86,7 @@ class Pacer:
                 if self._stopping.is_set():
                     return
                 action()
+            self._on_end()
         except Exception as error:   # a cut file ends the stream with a word, not with a dead thread
             if not self._stopping.is_set():
                 self._on_error(error)
-            return
-        self._on_end()

@@ -21,7 +21,7 @@ PROCESSES = {
     'namespace': ('', 'Namespace of all nodes and topics.'),
     'params_file': (SHARE + '/config/params.yaml', 'YAML file with the parameters of the nodes.'),
     'use_sim_time': ('false', 'Take the time from /clock.'),
-    'use_composition': ('false', 'All nodes in one process, each with its own thread: less memory, no respawn of single nodes.'),
+    'use_composition': ('false', 'All nodes in one process, each with its own thread: less memory.'),
     'use_respawn': ('false', 'Start a node again two seconds after it ended by itself.'),
     'log_level': ('info', 'debug, info, warn or error.'),
     'use_rviz': ('false', 'Start rviz2 too.'),

@@ -64,14 +64,10 @@ def _end_like_ctrl_c() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0 well, 1 it ran and did not succeed, 2 something for the user to mend, 130 interrupted."""
-    limit_threads()
-    words = _join_verb(sys.argv[1:] if arguments is None else arguments)
-    words = words[:words.index('--ros-args')] if '--ros-args' in words else words   # what follows is for rclpy, which reads it itself
-    verb = next((word for word in words if word in VERBS), None)
-    options = build_parser(verb).parse_args(words)
     _end_like_ctrl_c()
+    limit_threads()
     try:
-        return options.run(options)
+        return _run(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
         print(f'av-perception: error: {error}', file=sys.stderr)
         return 2
@@ -80,6 +76,14 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:   # the reader of our output (head, less) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _run(arguments: list[str]) -> int:
+    words = _join_verb(arguments)
+    words = words[:words.index('--ros-args')] if '--ros-args' in words else words   # what follows is for rclpy, which reads it itself
+    verb = next((word for word in words if word in VERBS), None)
+    options = build_parser(verb).parse_args(words)
+    return options.run(options)
 
 
 if __name__ == '__main__':

@@ -36,7 +36,7 @@ PROCESSES = {
     'network': ('false', 'Open the graph to other hosts (rviz on a laptop); else nothing listens on '
                 'the network.'),
     'use_sim_time': ('false', 'Take the time from /clock.'),
-    'use_composition': ('false', 'All nodes in one process, each with its own thread: less memory, no respawn of single nodes.'),
+    'use_composition': ('false', 'All nodes in one process, each with its own thread: less memory.'),
     'use_respawn': ('false', 'Start a node again two seconds after it ended by itself.'),
     'log_level': ('info', 'debug, info, warn or error.'),
     'use_rviz': ('false', 'Start rviz2 too.'),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -77,6 +79,23 @@ def test_who_is_killed_comes_back_and_the_others_go_on(graph, name):
     after = ids_after(observer, observer.now_ns())
     assert len(after) == 2 and (name == 'tracker' or after == before)
     assert {n: p.pid for n, p in runner.processes.items() if n != name} == others and not runner.failed()
+
+
+def test_up_in_one_process_makes_again_the_node_that_ended(tmp_path):
+    """Regression: up --composed --respawn did not hand respawn on, and the other nodes went on without it."""
+    command = [sys.executable, '-m', 'av_perception.cli.main', 'up', 'simulated', '--composed', '--respawn', '--camera', 'none',
+               '--source', 'file', '--recording', str(tmp_path / 'absent')]
+    log = tmp_path / 'log'
+    with open(log, 'w') as file:
+        up = subprocess.Popen(command, env={**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN + 1)}, stdout=file, stderr=file)
+    try:
+        assert _until(lambda: log.read_text().count('[microphone_array]: ') >= 3, 90.0), log.read_text()
+        up.send_signal(signal.SIGINT)
+        assert up.wait(30) == 0
+    finally:
+        up.kill()
+    text = log.read_text()
+    assert text.count('[tracker]: ready') == 1 and 'was started again' not in text, text
 
 
 def _until(condition, timeout_s: float = 20.0) -> bool:

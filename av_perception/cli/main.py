@@ -69,13 +69,12 @@ def _end_like_ctrl_c() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0 well, 1 it ran and did not succeed, 2 something for the user to mend, 130 interrupted."""
+    _end_like_ctrl_c()
     limit_threads()
     keep_private()
-    words = _join_verb(sys.argv[1:] if arguments is None else arguments)
-    words = words[:words.index('--ros-args')] if '--ros-args' in words else words   # what follows is for rclpy, which reads it itself
     try:
         try:
-            return _run(words)
+            return _run(sys.argv[1:] if arguments is None else arguments)
         finally:
             if sys.stdout is not None:   # it is None where it was closed (>&-)
                 sys.stdout.flush()   # so that a full disk shows here, not when the interpreter ends
@@ -94,13 +93,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def _run(words: list[str]) -> int:
-    verb = next((word for word in words if word in VERBS), None)
-    options = build_parser(verb).parse_args(words)
-    _end_like_ctrl_c()
-    return options.run(options)
-
-
 def _told(error: OSError) -> str:
     """What the system refused, in one line that says what to do."""
     reason = ' '.join((error.strerror or str(error)).split())
@@ -113,6 +105,14 @@ def _told(error: OSError) -> str:
 def _drop_output() -> None:
     """Nobody takes what is still to be printed: the interpreter must not fail on it at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(arguments: list[str]) -> int:
+    words = _join_verb(arguments)
+    words = words[:words.index('--ros-args')] if '--ros-args' in words else words   # what follows is for rclpy, which reads it itself
+    verb = next((word for word in words if word in VERBS), None)
+    options = build_parser(verb).parse_args(words)
+    return options.run(options)
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -27,10 +28,18 @@ class Lifeline:
 
     def start(self, name: str, command: list[str], environment: dict[str, str],
               **options) -> subprocess.Popen:
-        """Start a process that holds the reading end; options are those of Popen."""
+        """Start a process that holds the reading end; options are those of Popen.
+
+        It finds SIGINT blocked until it has handlers and calls `watch_starter`: Python,
+        which imports for seconds first, would answer it with a traceback.
+        """
         reading = self._pipe[0]
         environment = {**environment, VARIABLE: f'{os.getpid()}:{reading}:{name}'}
-        return subprocess.Popen(command, env=environment, pass_fds=(reading,), **options)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})   # is inherited
+        try:
+            return subprocess.Popen(command, env=environment, pass_fds=(reading,), **options)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def close(self) -> None:
         """Let go of the children; they stop if they have not yet."""
@@ -42,12 +51,14 @@ class Lifeline:
 def watch_starter(on_loss) -> None:
     """In a child of a Lifeline, call on_loss() from a thread when its starter is gone.
 
-    The process is ended by force if it still runs STOP_GRACE_S later. Does nothing in a process
-    that no Lifeline has started, as under `ros2 launch` or in a shell.
+    SIGINT, which the child finds blocked, comes through from here on. The process is ended by
+    force if it still runs STOP_GRACE_S after its starter. Does nothing in a process that no
+    Lifeline has started, as under `ros2 launch` or in a shell.
     """
     mark = os.environ.pop(VARIABLE, None)   # our own children are not the starter's
     if mark is None:
         return
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     reading = int(mark.split(':')[1])
     try:
         os.set_inheritable(reading, False)

@@ -257,7 +257,7 @@ class _Host:
         if niceness:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)   # of this thread and those it starts
         started = self._started
-        while not self._live(node_type, started):
+        while not self._stopping.is_set() and not self._live(node_type, started):
             gc.collect()   # or its name stays on the graph: the state machine holds the node until Python forgets both
             if not self._respawn or self._stopping.wait(RESPAWN_DELAY_S):
                 self.ended.append(node_type.NAME)

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from av_perception.audio.inverse_regression import InverseRegression
-from test_audio_localization import random_map
+from acoustic_maps import random_map
 
 
 def test_one_complete_vector_equals_the_full_covariance_formula():

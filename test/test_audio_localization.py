@@ -9,7 +9,6 @@ import pytest
 import soundfile
 from scipy.signal import resample_poly
 
-from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig, extract_features
 from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.audio.learning import AcousticMapConfig, head_map
@@ -18,11 +17,11 @@ from av_perception.cli.main import main
 from av_perception.errors import UserError
 from av_perception.geometry import direction_from_angles, wrap_angle
 from av_perception.heads import load_head
+from acoustic_maps import RATE, random_map
 
 DATA = Path(os.environ.get('AV_PERCEPTION_DATA', Path(__file__).resolve().parents[2] / 'shared' / 'data'))
 RESPEAKER = DATA / 'array_respeaker4'
 needs_recordings = pytest.mark.skipif(not RESPEAKER.is_dir(), reason=f'no recordings at {RESPEAKER}: set AV_PERCEPTION_DATA')
-RATE = 16000
 QUIET = AudioFrontEndConfig(voice_activity=False)
 
 
@@ -34,20 +33,6 @@ def acoustic_map(tmp_path_factory):
         return head_map(load_head('simulated').microphones, AcousticMapConfig(), QUIET)
 
 
-def random_map(rng, pieces, subbands=2, size=6):
-    """A small map with pieces shared by the sub-bands."""
-    root = rng.standard_normal((pieces, 3, 3))
-    precision = root @ root.transpose(0, 2, 1) + 2 * np.eye(3)
-
-    def share(value):
-        return np.repeat(value[None], subbands, axis=0)
-    weight = rng.random(pieces)
-    return AcousticMap(
-        log_weight=share(np.log(weight / weight.sum())), center=share(rng.standard_normal((pieces, 3))), center_precision=share(precision),
-        center_log_det_precision=share(np.linalg.slogdet(precision)[1]), slope=rng.standard_normal((subbands, pieces, size, 3)),
-        offset=rng.standard_normal((subbands, pieces, size)), variance=rng.uniform(0.5, 1.5, (subbands, pieces, size)),
-        log_range=np.full(size, np.log(2)), sample_rate=RATE, window=256, hop=128, num_taps=1, subband_width=1, num_microphones=4,
-        geometry_hash='x')
 
 
 def test_one_piece_is_bayesian_linear_regression():

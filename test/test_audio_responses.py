@@ -20,20 +20,13 @@ from av_perception.cli.main import main
 from av_perception.errors import UserError
 from av_perception.geometry import direction_from_angles, wrap_angle
 from av_perception.heads import load_head
+from measured_sessions import KEMAR, RATE, session, impulse_responses
 
-RATE = 16000
 FRONT_END = AudioFrontEndConfig(voice_activity=False)
 FREQUENCIES = FRONT_END.stft.frequencies
-KEMAR = load_head('kemar').microphones
 ROUND = np.array([(azimuth, elevation) for elevation in (-10, 0, 10) for azimuth in range(-90, 91, 5)], float)
 
 
-def impulse_responses(array, directions, rate, length=256):
-    """(M, I, N) responses of the head's own geometry, 2 ms late."""
-    frequencies = np.fft.rfftfreq(length, 1 / rate)
-    response = array_response(array, directions, np.maximum(frequencies, 1.0))
-    late = np.exp(-2j * np.pi * frequencies * 0.002) * (frequencies < 0.45 * rate)
-    return np.fft.irfft(response.transpose(0, 2, 1) * late, length, axis=2)
 
 
 def write_sofa(path, angles_deg, responses, rate, cartesian=False, delay=None):
@@ -124,14 +117,6 @@ def test_directions_between_measurements_are_interpolated_with_the_geometry():
     assert np.degrees(nearest).max() > 6 and np.abs(dense.directions[:, 2]).max() < 1e-9
 
 
-def session(array, angles_deg, rng, place_s=1.0, rate=RATE):
-    """Continuous white noise from place after place: (samples, schedule)."""
-    signal = 0.1 * rng.standard_normal(round(len(angles_deg) * place_s * rate))
-    parts = np.split(signal, len(angles_deg))
-    responses = impulse_responses(array, direction_from_angles(*np.radians(np.transpose(angles_deg))), rate)
-    sound = [fftconvolve(part[:, None], response.T, axes=0)[:len(part)] for part, response in zip(parts, responses)]
-    start = np.arange(len(angles_deg)) * place_s
-    return np.concatenate(sound).astype(np.float32), np.column_stack([start, start + place_s, angles_deg])
 
 
 def test_a_session_of_white_noise_gives_the_transfer_functions():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_audio_localization import random_map
+from acoustic_maps import random_map
 
 from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.audio.vessl import Observations, Vessl, VesslConfig

@@ -8,27 +8,16 @@ import pytest
 import soundfile
 
 from av_perception.audio.channel_check import ChannelCheckConfig, ChannelFault, KnownSound, channel_faults, check_order, telling_azimuth
-from av_perception.audio.propagation import array_response
 from av_perception.cli import sound_check
 from av_perception.cli.main import main
 from av_perception.data import AudioChunk
 from av_perception.errors import UserError
-from av_perception.geometry import direction_from_angles
 from av_perception.heads import load_head
 from av_perception.heads.profile import MicrophoneArray
+from known_sounds import RATE, heard
 
-RATE = 16000
 
 
-def heard(array, azimuth_deg, rng, seconds=1.5, signal=None):
-    """A signal, or bursts of noise, from a direction through the head's own response, with a little noise of the microphones."""
-    if signal is None:
-        signal = rng.standard_normal(round(seconds * RATE)) * (rng.random(round(seconds * 20)) < 0.5).repeat(RATE // 20)
-    frequencies = np.fft.rfftfreq(len(signal), 1 / RATE)
-    direction = array.base_from_array.inverse().rotate(direction_from_angles(np.radians(azimuth_deg), 0.0))
-    response = array_response(array, direction[None], np.maximum(frequencies, 1.0))[0]
-    sound = np.fft.irfft(np.fft.rfft(signal)[:, None] * response, len(signal), axis=0)
-    return KnownSound(0.1 * sound + 0.001 * rng.standard_normal(sound.shape), RATE, np.radians(azimuth_deg))
 
 
 def reordered(sound, order):

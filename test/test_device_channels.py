@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from test_audio_responses import KEMAR, session
-from test_channel_check import heard
+from measured_sessions import KEMAR, session
+from known_sounds import heard
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.cli.main import main

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from test_evaluation_metrics import NORTH, WEST, still, track_table, truth_table, two_people
+from table_scenes import NORTH, WEST, still, track_table, truth_table, two_people
 
 from av_perception.cli.main import main
 

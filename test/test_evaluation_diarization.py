@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_evaluation_metrics import NORTH, WEST, track_table, truth_table
+from table_scenes import NORTH, WEST, track_table, truth_table
 
 from av_perception.evaluation import evaluate
 

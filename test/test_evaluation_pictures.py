@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from test_evaluation_metrics import EAST, NORTH, WEST, still, track_table, truth_table
+from table_scenes import EAST, NORTH, WEST, still, track_table, truth_table
 
 from av_perception.errors import UserError
 from av_perception.evaluation import PersonDrawing, draw_overlay, evaluate, plot_timeline

@@ -40,7 +40,7 @@ setup(
     zip_safe=False,
     entry_points={'console_scripts': [
         'av-perception = av_perception.cli.main:main',
-        'composed = av_perception.ros.composed:main',
+        'composed = av_perception.ros.bringup.composed:main',
         *(f'{node} = av_perception.nodes.{node}:main' for node in NODES),
     ]},
 )

@@ -12,8 +12,8 @@ from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from av_perception.ros.environment import PROFILE_VARIABLES, THREAD_VARIABLES
-from av_perception.ros.graph import ARGUMENTS, NODES, RESPAWN_DELAY_S, SELECTION, START_DELAY_S, TOPICS
+from av_perception.ros.bringup.environment import PROFILE_VARIABLES, THREAD_VARIABLES
+from av_perception.ros.bringup.graph import ARGUMENTS, NODES, RESPAWN_DELAY_S, SELECTION, START_DELAY_S, TOPICS
 
 SHARE = get_package_share_directory('av_perception')
 KNOWN = {**ARGUMENTS, **SELECTION}
@@ -25,8 +25,8 @@ def configured(name):
 
 
 def environment(call, *arguments):
-    """A Python expression that asks av_perception.ros.environment."""
-    module = "__import__('av_perception.ros.environment', fromlist=['environment'])."
+    """A Python expression that asks av_perception.ros.bringup.environment."""
+    module = "__import__('av_perception.ros.bringup.environment', fromlist=['environment'])."
     return PythonExpression([module, call, '(', *arguments, ')'])
 
 
@@ -47,8 +47,8 @@ PROCESSES = {
 
 
 def graph(call, *arguments):
-    """A Python expression that asks av_perception.ros.graph."""
-    return PythonExpression(["__import__('av_perception.ros.graph', fromlist=['graph']).", call, '(', *arguments, ')'])
+    """A Python expression that asks av_perception.ros.bringup.graph."""
+    return PythonExpression(["__import__('av_perception.ros.bringup.graph', fromlist=['graph']).", call, '(', *arguments, ')'])
 
 
 START = f'{time.time() + START_DELAY_S}'

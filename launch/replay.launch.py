@@ -11,7 +11,7 @@ from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 
 HEAD = get_package_share_directory('av_perception') + '/launch/head.launch.py'
-GIVEN = PythonExpression(["__import__('av_perception.ros.bag_file', fromlist=['bag_file']).given_by('", LaunchConfiguration('bag'), "')"])
+GIVEN = PythonExpression(["__import__('av_perception.ros.bags.bag_file', fromlist=['bag_file']).given_by('", LaunchConfiguration('bag'), "')"])
 OTHERS = {'microphones': 'others', 'camera': 'others', 'source': 'device', 'use_sim_time': 'true', 'given': GIVEN}
 PLAY = ['replay', LaunchConfiguration('bag'), '--inputs', '--clock', '--rate', LaunchConfiguration('rate')]
 

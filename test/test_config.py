@@ -7,7 +7,7 @@ import math
 import pytest
 
 from av_perception.config import read_yaml
-from av_perception.heads import load_head
+from av_perception.robot_head import load_head
 
 
 def test_numbers_with_an_exponent_and_no_point_are_numbers(tmp_path):

@@ -15,8 +15,8 @@ Made by `make parameters` from the nodes themselves; `ros2 param describe NODE N
 
 def table() -> str:
     """The whole page."""
-    from av_perception.ros.composed import node_class
-    from av_perception.ros.graph import NODES
+    from av_perception.ros.bringup.composed import node_class
+    from av_perception.ros.bringup.graph import NODES
     from av_perception.ros.node import AUTOSTART
     parts = [HEADER]
     for description in NODES:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from av_perception.errors import UserError
-from av_perception.heads.profile import MicrophoneArray
+from av_perception.robot_head.profile import MicrophoneArray
 
 FORMAT_VERSION = 2
 _ARRAYS = ('log_weight', 'center', 'center_precision', 'center_log_det_precision', 'slope', 'offset', 'variance', 'log_range')

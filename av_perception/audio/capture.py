@@ -6,9 +6,9 @@ import threading
 
 import numpy as np
 
-from av_perception.data import AudioChunk
+from av_perception.interfaces import AudioChunk
 from av_perception.errors import UserError
-from av_perception.heads.profile import MicrophoneArray
+from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.recording.sound_file import open_sound, read_samples
 
 SILENCE_S = 2.0   # without a callback: the card is lost; drivers start within a second

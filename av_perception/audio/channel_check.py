@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from av_perception.audio.propagation import array_response
-from av_perception.audio.stft import StftConfig, StreamingStft
+from av_perception.spectral.stft import StftConfig, StreamingStft
 from av_perception.errors import UserError
-from av_perception.geometry import angles_from_direction, direction_from_angles, wrap_angle
-from av_perception.heads.profile import MicrophoneArray
+from av_perception.geometry.rigid_transform import angles_from_direction, direction_from_angles, wrap_angle
+from av_perception.robot_head.profile import MicrophoneArray
 
 _MOST_ORDERS = 50000   # tried one by one; beyond, exchanges of two channels
 _INTEGERS = 8.0   # a sample beyond this is no overdriven one

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.data import AudioChunk
+from av_perception.interfaces import AudioChunk
 
 _FORMATS = {'S8': 'i1', 'U8': 'u1', 'S16LE': '<i2', 'S16BE': '>i2', 'S32LE': '<i4', 'S32BE': '>i4', 'F32LE': '<f4', 'F32BE': '>f4', 'F64LE': '<f8',
             'F64BE': '>f8'}

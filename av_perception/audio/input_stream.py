@@ -6,7 +6,7 @@ from collections import Counter, deque
 
 import numpy as np
 
-from av_perception.data import AudioChunk
+from av_perception.interfaces import AudioChunk
 from av_perception.errors import UserError
 
 _CLIPPED = 0.999

@@ -14,16 +14,16 @@ import numpy as np
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.dp_rtf import DpRtfConfig
-from av_perception.audio.frontend import AudioFrontEndConfig
-from av_perception.audio.learning import AcousticMapConfig
+from av_perception.audio.front_end import AudioFrontEndConfig
+from av_perception.audio.map_learning import AcousticMapConfig
 from av_perception.audio.source_search import FoundSources, LocalizationConfig, find_sources, source_directions
-from av_perception.audio.stft import StftConfig
-from av_perception.audio.subbands import SubbandConfig
+from av_perception.spectral.stft import StftConfig
+from av_perception.audio.sub_bands import SubbandConfig
 from av_perception.audio.vessl import Observations
-from av_perception.data import AudioFeatures
+from av_perception.interfaces import AudioFeatures
 from av_perception.errors import UserError
-from av_perception.geometry import RigidTransform, angles_from_direction
-from av_perception.heads.profile import MicrophoneArray
+from av_perception.geometry.rigid_transform import RigidTransform, angles_from_direction
+from av_perception.robot_head.profile import MicrophoneArray
 
 _LEVEL_M = 0.005   # an array whose microphones differ less in height cannot tell above from below
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
-from av_perception.heads.profile import MicrophoneArray
+from av_perception.robot_head.profile import MicrophoneArray
 
 SPEED_OF_SOUND = 343.0
 FREE_FIELD, RIGID_SPHERE = 'free-field', 'rigid-sphere'

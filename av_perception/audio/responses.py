@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from av_perception.audio.dp_rtf import relative_transfer
-from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig, extract_features
+from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig, extract_features
 from av_perception.audio.propagation import array_response
 from av_perception.errors import UserError
-from av_perception.geometry import direction_from_angles
-from av_perception.heads.profile import MicrophoneArray
+from av_perception.geometry.rigid_transform import direction_from_angles
+from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.recording.csv_text import read_columns
 
 _ONSET_SHARE = 0.1      # of the peak: where a response begins

@@ -7,7 +7,7 @@ from scipy.signal import welch
 
 from av_perception.audio.channel_check import channel_faults
 from av_perception.audio.localization import Localization
-from av_perception.heads.profile import MicrophoneArray
+from av_perception.robot_head.profile import MicrophoneArray
 
 LEAST_FIT = 0.65        # recordings of one to three sources in rooms reach 0.9, channels in another order 0.63 at most
 _QUIETEST = 1e-4        # peak; below it there is nothing but the converter's noise

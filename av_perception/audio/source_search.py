@@ -9,7 +9,7 @@ import numpy as np
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.vessl import Observations, Separation, Vessl, VesslConfig
-from av_perception.geometry import RigidTransform, angles_from_direction, wrap_angle
+from av_perception.geometry.rigid_transform import RigidTransform, angles_from_direction, wrap_angle
 
 _PROMISE_ITERATIONS, _TRIALS = 3, 2   # of VESSL to rank the candidates for a component, and how many of them are then followed up
 

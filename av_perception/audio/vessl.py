@@ -18,7 +18,7 @@ import numpy as np
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.inverse_regression import DirectionPosterior, posterior_tables, posteriors
-from av_perception.data import AudioFeatures
+from av_perception.interfaces import AudioFeatures
 
 _NEGLIGIBLE = -30.0   # log weight of a piece that no sum notices
 

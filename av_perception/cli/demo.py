@@ -35,9 +35,9 @@ def run(options: argparse.Namespace) -> int:
     check_writable(options.json, made_folder=options.output)
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from av_perception.evaluation.people import write_overlay
-    from av_perception.ros.environment import is_closed, prepare_environment, reach
-    from av_perception.ros.session import play_through_graph
+    from av_perception.visualization.people import write_overlay
+    from av_perception.ros.bringup.environment import is_closed, prepare_environment, reach
+    from av_perception.ros.bringup.session import play_through_graph
 
     if not is_closed(prepare_environment()):
         print(f'av-perception: {reach()}', flush=True)
@@ -79,8 +79,8 @@ def _report(recording, result, output: Path, json_file: Path | None) -> int:
     from rich.console import Console
 
     from av_perception.cli.evaluate import figures_table, summary
-    from av_perception.evaluation import evaluate
-    from av_perception.evaluation.timeline import plot_timeline
+    from av_perception.evaluation.metrics import evaluate
+    from av_perception.visualization.timeline import plot_timeline
     from av_perception.recording.collect import collect_tracks
 
     tracks = collect_tracks(result.frames, result.origin_ns)

@@ -84,7 +84,7 @@ def check_packages() -> list[Finding]:
 
 def check_ros() -> list[Finding]:
     """rclpy and our messages."""
-    from av_perception.ros.environment import prepare_environment
+    from av_perception.ros.bringup.environment import prepare_environment
     prepare_environment()
     findings = []
     for module, advice in (('rclpy', 'source your ROS distribution or run make demo once'),
@@ -116,7 +116,7 @@ def check_models() -> list[Finding]:
 def check_sensors(head_name: str) -> list[Finding]:
     """Sound card and cameras, against a head when one is named."""
     from av_perception.audio.capture import SoundCard
-    from av_perception.heads import load_head
+    from av_perception.robot_head import load_head
     from av_perception.vision.capture import CameraDevices
     head = load_head(head_name or 'simulated')
     findings = []

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     if len(tracks) and metrics.unscored_rows == len(tracks):
         console.print(f'[yellow]No track row was scored: {_why_unscored(tracks, truth)}[/]', soft_wrap=True)
     if args.timeline:
-        from av_perception.evaluation.timeline import plot_timeline
+        from av_perception.visualization.timeline import plot_timeline
         plot_timeline(tracks, truth, args.timeline, metrics=metrics, head=head, match_distance_m=args.match_distance)
     if args.json:
         write_json(args.json, metrics.to_dict())

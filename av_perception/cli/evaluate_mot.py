@@ -98,7 +98,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _track(args: argparse.Namespace):
     """The tracked boxes, the truth, the last frame to score, and what was dropped, by reason."""
-    from av_perception.evaluation.mot_tracking import HEAD_M, PERSON_M, MotTrackingConfig, guess_object_size, image_of, track_boxes, with_object_size
+    from av_perception.pipelines.mot_tracking import HEAD_M, PERSON_M, MotTrackingConfig, guess_object_size, image_of, track_boxes, with_object_size
     from av_perception.evaluation.mot import check_boxes, check_truth
     from av_perception.recording.mot_text import MotTable, SequenceInfo
 

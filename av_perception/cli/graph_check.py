@@ -7,8 +7,8 @@ import time
 from collections import Counter
 
 from av_perception.cli.doctor import Finding
-from av_perception.ros.environment import RANGE_VARIABLE, is_closed, prepare_environment
-from av_perception.ros.graph import NODES
+from av_perception.ros.bringup.environment import RANGE_VARIABLE, is_closed, prepare_environment
+from av_perception.ros.bringup.graph import NODES
 
 LISTEN_S = 3.0   # diagnostics come once a second
 AHEAD_MS, BEHIND_MS = -50.0, 2000.0

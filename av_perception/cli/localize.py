@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _localize(sound, array, options: argparse.Namespace) -> dict:
     """The result as written to JSON."""
-    from av_perception.audio.frontend import AudioFrontEnd, extract_features
+    from av_perception.audio.front_end import AudioFrontEnd, extract_features
     from av_perception.audio.localization import LocalizationConfig, analysis_of, localize
     from av_perception.audio.sound_problems import doubtful_fit, sound_problems
 
@@ -80,7 +80,7 @@ def _localize(sound, array, options: argparse.Namespace) -> dict:
 
 def _acoustic_map(array, path: Path | None):
     from av_perception.audio.acoustic_map import AcousticMap
-    from av_perception.audio.learning import head_map
+    from av_perception.audio.map_learning import head_map
     from av_perception.audio.localization import ANALYSIS, analysis_of, map_config
     path = path or array.acoustic_map
     if not path:
@@ -93,7 +93,7 @@ def _acoustic_map(array, path: Path | None):
 def _open(path: Path, head_name: str | None):
     """The sound (a Recording or an AudioFile) and the microphone array that made it. Raises UserError when they do not belong together."""
     from av_perception.audio.capture import AudioFile
-    from av_perception.heads import load_head
+    from av_perception.robot_head import load_head
     from av_perception.recording import Recording
     if not path.exists():
         raise UserError(f'there is no recording {path}: give a WAV or FLAC file or a recording folder')

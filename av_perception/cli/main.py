@@ -11,7 +11,7 @@ import sys
 
 from av_perception import __version__
 from av_perception.errors import UserError
-from av_perception.ros.environment import limit_threads
+from av_perception.ros.bringup.environment import limit_threads
 from av_perception.ros.privacy import keep_private
 
 # Errors of a device that takes no more.

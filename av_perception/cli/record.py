@@ -34,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Record until SIGINT or SIGTERM."""
     check_writable(options.json, made_folder=options.output)
-    from av_perception.ros.environment import prepare_environment
+    from av_perception.ros.bringup.environment import prepare_environment
     prepare_environment(network=options.network)
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
-    from av_perception.ros.bag_recorder import BagRecorder
+    from av_perception.ros.bags.bag_recorder import BagRecorder
     from av_perception.ros.node import catch_stop_signals
     from av_perception.ros.privacy import private_node
 

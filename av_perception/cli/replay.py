@@ -40,13 +40,13 @@ def run(options: argparse.Namespace) -> int:
     if options.rate <= 0:
         raise UserError('--rate must be positive')
     check_writable(options.json)
-    from av_perception.ros.environment import prepare_environment
+    from av_perception.ros.bringup.environment import prepare_environment
     prepare_environment(network=options.network)
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
-    from av_perception.ros.bag_file import graph_inputs
-    from av_perception.ros.bag_player import BagPlayer
+    from av_perception.ros.bags.bag_file import graph_inputs
+    from av_perception.ros.bags.bag_player import BagPlayer
     from av_perception.ros.node import catch_stop_signals
     from av_perception.ros.privacy import private_node
 

@@ -11,7 +11,7 @@ from av_perception.audio.capture import AudioFile, SoundCard
 from av_perception.audio.channel_check import KnownSound, OrderCheck, channel_faults, check_order, telling_azimuth
 from av_perception.cli.doctor import Finding
 from av_perception.errors import UserError
-from av_perception.heads import load_head
+from av_perception.robot_head import load_head
 
 _RECORD_S, _LONGEST_S = 5.0, 30.0
 

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     for problem in pipeline.problems:
         print(f'problem: {problem}', file=sys.stderr)
     if options.plot:
-        from av_perception.evaluation.timeline import plot_timeline
+        from av_perception.visualization.timeline import plot_timeline
         plot_timeline(tracks, recording.truth, options.plot, title=options.recording.name)
     if options.json:
         write_json(options.json, figures)
@@ -71,14 +71,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _open(options: argparse.Namespace):
     """A recording or a bag, and the stamp [ns] from which its tracks count."""
-    from av_perception.pipeline import START_NS
+    from av_perception.pipelines.full import START_NS
     from av_perception.recording import Recording
     if _is_bag(options.recording):
         if not options.head:
             raise UserError(f'{options.recording} is a bag, which does not know its head: add --head NAME')
-        from av_perception.ros.environment import prepare_environment
+        from av_perception.ros.bringup.environment import prepare_environment
         prepare_environment()
-        from av_perception.ros.bag_offline import BagRecording
+        from av_perception.ros.bags.bag_offline import BagRecording
         recording = BagRecording(options.recording, options.head)
         return recording, recording.start_ns
     if options.head:
@@ -100,15 +100,15 @@ def _make_pipeline(options: argparse.Namespace, recording):
     stages = _make_stages(options, recording)
     if not hasattr(recording, 'inputs'):
         return stages
-    from av_perception.ros.bag_offline import BagRunner
+    from av_perception.ros.bags.bag_offline import BagRunner
     return BagRunner(recording, stages)
 
 
 def _make_stages(options: argparse.Namespace, recording):
     """The stages of the chosen mode."""
     from av_perception.audio.acoustic_map import AcousticMap
-    from av_perception.clustering.pipeline import TwoMicrophonePipeline
-    from av_perception.pipeline import OfflinePipeline, PipelineConfig
+    from av_perception.pipelines.two_microphones import TwoMicrophonePipeline
+    from av_perception.pipelines.full import OfflinePipeline, PipelineConfig
 
     if options.mode != 'full':
         if options.map:

@@ -27,7 +27,7 @@ from av_perception.cli.network import add_network_argument
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    from av_perception.ros.graph import ARGUMENTS, CHOICES, SELECTION
+    from av_perception.ros.bringup.graph import ARGUMENTS, CHOICES, SELECTION
     parser.add_argument('head', metavar='HEAD', help=ARGUMENTS['head'].description)
     parser.add_argument('--source', choices=('auto', 'device', 'file', 'simulated'), default='auto', help=ARGUMENTS['source'].description)
     parser.add_argument('--recording', default='', help=ARGUMENTS['recording'].description)
@@ -50,10 +50,10 @@ def run(options: argparse.Namespace) -> int:
     import os
 
     from av_perception.errors import UserError
-    from av_perception.heads import load_head
-    from av_perception.ros.environment import prepare_environment, reach
-    from av_perception.ros.graph import CHOICES, START_DELAY_S, Selection, nodes_for, source_of
-    from av_perception.ros.runner import GraphRunner
+    from av_perception.robot_head import load_head
+    from av_perception.ros.bringup.environment import prepare_environment, reach
+    from av_perception.ros.bringup.graph import CHOICES, START_DELAY_S, Selection, nodes_for, source_of
+    from av_perception.ros.bringup.runner import GraphRunner
 
     head = load_head(options.head)
     if options.params_file and not Path(options.params_file).is_file():

@@ -12,7 +12,7 @@ import numpy as np
 from av_perception.evaluation.diarization import DiarizationScores, diarization_scores
 from av_perception.evaluation.frames import Frames, align
 from av_perception.evaluation.tracking_metrics import Pairs, assigned_people, clear_and_identity, match, mean_ospa, similarities
-from av_perception.geometry import angles_from_direction, wrap_angle
+from av_perception.geometry.rigid_transform import angles_from_direction, wrap_angle
 from av_perception.recording.tables import TrackTable, TruthTable
 
 KEPT_SHARE = 0.8

@@ -12,11 +12,11 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from av_perception.audio.driver_stream import FORMATS, DriverStream, DriverStreamConfig, full_scale, samples_from_bytes
 from av_perception.errors import UserError
-from av_perception.heads import load_head
+from av_perception.robot_head import load_head
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
 from av_perception.ros.conversions import audio_chunk_to_msg, ns_from_time, transform_to_msg
-from av_perception.ros.graph import DRIVER_AUDIO
+from av_perception.ros.bringup.graph import DRIVER_AUDIO
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import PUBLISH_TF, Parameter
 from av_perception.ros.playback import HEAD

@@ -6,9 +6,9 @@ import sys
 
 from av_perception_msgs.msg import AudioFeatures
 
-from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
+from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.errors import UserError
-from av_perception.heads import load_head
+from av_perception.robot_head import load_head
 from av_perception.ros import qos
 from av_perception.ros.conversions import audio_features_to_msg
 from av_perception.ros.node import PerceptionNode, run_node

@@ -13,9 +13,9 @@ from av_perception_msgs.msg import TrackArray, VisualFeatures
 from sensor_msgs.msg import PointCloud2
 from visualization_msgs.msg import MarkerArray
 
-from av_perception.clustering.event_detector import EventDetector
-from av_perception.data import SpeakingFrame, SpeakingStatus, TrackFrame
-from av_perception.geometry import RigidTransform
+from av_perception.two_microphones.event_detector import EventDetector
+from av_perception.interfaces import SpeakingFrame, SpeakingStatus, TrackFrame
+from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.ros import qos
 from av_perception.ros.conversions import ns_from_time, points_from_msg, track_frame_to_msg, visual_features_from_msg
 from av_perception.ros.markers import people_markers

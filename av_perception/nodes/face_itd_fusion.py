@@ -11,19 +11,17 @@ import sys
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray, VisualFeatures
 from geometry_msgs.msg import Vector3Stamped
 
-from av_perception.clustering.face_itd_fusion import FaceItdFusion
-from av_perception.data import LifeState
-from av_perception.geometry import RigidTransform
+from av_perception.two_microphones.face_itd_fusion import FaceItdFusion
+from av_perception.interfaces import LifeState
+from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
-from av_perception.ros.conversions import (
-    direction_to_msg, speaking_frame_to_msg, track_frame_to_msg, transform_to_msg, visual_features_from_msg,
-)
+from av_perception.ros.conversions import direction_to_msg, speaking_frame_to_msg, track_frame_to_msg, transform_to_msg, visual_features_from_msg
 from av_perception.ros.node import run_node
 from av_perception.ros.pair_node import MicrophonePairNode, require_camera
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.settings import FUSION_PARAMETERS, SPEAKING_PARAMETERS, fusion_config, speaking_config
-from av_perception.tracking.diarisation import SpeakingFilter
+from av_perception.diarization.speaking_filter import SpeakingFilter
 
 
 class FaceItdFusionNode(MicrophonePairNode):

@@ -10,9 +10,9 @@ import numpy as np
 from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
 
 from av_perception.audio.capture import AudioFile, SoundCard
-from av_perception.data import AudioChunk
+from av_perception.interfaces import AudioChunk
 from av_perception.errors import UserError
-from av_perception.heads import load_head
+from av_perception.robot_head import load_head
 from av_perception.recording.timing import sample_stamp_ns
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster

@@ -9,8 +9,8 @@ from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
 from sensor_msgs.msg import Image
 
 from av_perception.errors import UserError
-from av_perception.heads import load_head
-from av_perception.humans import Humans
+from av_perception.robot_head import load_head
+from av_perception.hri.people import Humans
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster, make_stamp_pairs
 from av_perception.ros.conversions import speaking_frame_from_msg, track_frame_from_msg
@@ -20,7 +20,7 @@ from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
-from av_perception.transform_tree import TransformUnavailable
+from av_perception.geometry.transform_tree import TransformUnavailable
 from av_perception.vision.rectification import rectifiers_of
 
 WATCH_PERIOD_S = 0.5

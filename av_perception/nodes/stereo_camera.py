@@ -9,8 +9,8 @@ from rclpy.lifecycle import State, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo, Image
 
 from av_perception.errors import UserError
-from av_perception.heads import load_head
-from av_perception.heads.calibration import CameraCalibration
+from av_perception.robot_head import load_head
+from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.recording.timing import image_stamp_ns
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster

@@ -8,11 +8,11 @@ from collections import deque
 from av_perception_msgs.msg import AudioFeatures, TrackArray, VisualFeatures
 
 from av_perception.audio.acoustic_map import AcousticMap
-from av_perception.audio.frontend import AudioFrontEndConfig
-from av_perception.audio.learning import AcousticMapConfig, checked_map, head_map
-from av_perception.data import LifeState, TrackFrame
-from av_perception.geometry import RigidTransform
-from av_perception.heads import load_head
+from av_perception.audio.front_end import AudioFrontEndConfig
+from av_perception.audio.map_learning import AcousticMapConfig, checked_map, head_map
+from av_perception.interfaces import LifeState, TrackFrame
+from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.robot_head import load_head
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
 from av_perception.ros.conversions import audio_features_from_msg, track_frame_to_msg, transform_to_msg, visual_features_from_msg
@@ -22,10 +22,10 @@ from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.settings import TRACKER_PARAMETERS, assembler_config, tracker_config
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
-from av_perception.tracking.ego_motion import EgoMotion
-from av_perception.tracking.frame_assembler import FrameAssembler
+from av_perception.synchronization.ego_motion import EgoMotion
+from av_perception.synchronization.frame_assembler import FrameAssembler
 from av_perception.tracking.tracker import Tracker
-from av_perception.transform_tree import TransformUnavailable
+from av_perception.geometry.transform_tree import TransformUnavailable
 
 POLL_PERIOD_S = 0.02   # features drive the tracker; polling only ends the waiting for sound or transforms that do not come
 MOTION_WINDOW_S = 0.2

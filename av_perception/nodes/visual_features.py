@@ -11,19 +11,17 @@ from av_perception_msgs.msg import VisualFeatures
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from av_perception.errors import UserError
-from av_perception.heads import CameraGeometry, load_head
-from av_perception.heads.calibration import CameraCalibration, rectified_geometry
+from av_perception.robot_head import CameraGeometry, load_head
+from av_perception.robot_head.camera_calibration import CameraCalibration, rectified_geometry
 from av_perception.ros import qos
 from av_perception.ros.compat import make_stamp_pairs
-from av_perception.ros.conversions import (
-    calibration_from_msg, image_from_compressed_msg, image_from_msg, image_stamp_ns, visual_features_to_msg,
-)
+from av_perception.ros.conversions import calibration_from_msg, image_from_compressed_msg, image_from_msg, image_stamp_ns, visual_features_to_msg
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.settings import VISION_PARAMETERS, vision_config
 from av_perception.ros.worker import Worker
-from av_perception.vision.frontend import VisualFrontEnd
+from av_perception.vision.front_end import VisualFrontEnd
 
 COUNTED = {'without_disparity': 'faces without disparity: hidden from one camera, or the pair is not rectified',
            'over_exposed': 'images over-exposed: lower the exposure', 'upside_down': 'faces upside down: is the camera mounted the right way up?'}

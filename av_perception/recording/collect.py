@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from av_perception.data import SpeakingFrame, TrackFrame
+from av_perception.interfaces import SpeakingFrame, TrackFrame
 from av_perception.recording.tables import TrackTable
 
 UPPER_TRIANGLE = np.triu_indices(3)   # xx, xy, xz, yy, yz, zz

@@ -23,7 +23,7 @@ import yaml
 
 from av_perception.config import are_missing, config_from_mapping, read_yaml
 from av_perception.errors import UserError
-from av_perception.heads import HeadProfile, load_head
+from av_perception.robot_head import HeadProfile, load_head
 from av_perception.recording.images import MISCOUNTED, VIDEOS, ImageSequence, ImageWriter, find_images
 from av_perception.recording.sound_file import open_sound, read_samples
 from av_perception.recording.tables import TruthTable

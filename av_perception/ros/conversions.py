@@ -13,13 +13,11 @@ from geometry_msgs.msg import Point, TransformStamped, Vector3, Vector3Stamped
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from av_perception.data import (
-    AudioChunk, AudioFeatures, Face, LifeState, SpeakingFrame, SpeakingStatus, TrackEstimate, TrackFrame, VisualFeatures,
-)
+from av_perception.interfaces import AudioChunk, AudioFeatures, Face, LifeState, SpeakingFrame, SpeakingStatus, TrackEstimate, TrackFrame, VisualFeatures
 from av_perception.errors import UserError
-from av_perception.geometry import RigidTransform
-from av_perception.heads.calibration import CameraCalibration
-from av_perception.heads.profile import MicrophoneArray
+from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.robot_head.camera_calibration import CameraCalibration
+from av_perception.robot_head.profile import MicrophoneArray
 
 CHANNELS_OF_ENCODING = {'bgr8': 3, 'rgb8': 3, 'mono8': 1, 'bgra8': 4, 'rgba8': 4}
 

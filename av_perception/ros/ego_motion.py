@@ -9,7 +9,7 @@ from sensor_msgs.msg import Imu, JointState
 from av_perception.ros import qos
 from av_perception.ros.conversions import ns_from_time
 from av_perception.ros.parameters import Parameter
-from av_perception.tracking.ego_motion import EgoMotion
+from av_perception.synchronization.ego_motion import EgoMotion
 
 MAX_TURN_RATE = Parameter('max_turn_rate', 0.3, "Turn rate in rad/s above which the head's own motors drown the sound: by imu, by the head profile's head_joints in "
                                                 'joint_states, or by the transforms of reference_frame; 0 listens always.', 0.0, 10.0)

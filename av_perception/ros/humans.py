@@ -12,8 +12,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, Float32, String
 
 from av_perception.errors import UserError
-from av_perception.geometry import RigidTransform
-from av_perception.humans import Human, HumansFrame
+from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.hri.people import Human, HumansFrame
 from av_perception.ros import qos
 from av_perception.ros.conversions import header, image_to_msg, transform_to_msg
 

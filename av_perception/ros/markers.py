@@ -8,9 +8,9 @@ from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from av_perception.data import LifeState, SpeakingFrame, TrackEstimate, TrackFrame
-from av_perception.evaluation.colors import color_of, unit
-from av_perception.geometry import RigidTransform
+from av_perception.interfaces import LifeState, SpeakingFrame, TrackEstimate, TrackFrame
+from av_perception.visualization.colors import color_of, unit
+from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.ros.conversions import header
 
 LIFETIME = Duration(sec=0, nanosec=400_000_000)   # whoever is no longer published disappears by himself

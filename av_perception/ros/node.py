@@ -21,8 +21,8 @@ from av_perception.ros.backlog import num_outdated, take_waiting
 from av_perception.ros.compat import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
 from av_perception.ros.conversions import ns_from_time
 from av_perception.ros.diagnostics import HELD_UP_REASON, Diagnostics
-from av_perception.ros.environment import prepare_environment
-from av_perception.ros.graph import RESPAWN_DELAY_S
+from av_perception.ros.bringup.environment import prepare_environment
+from av_perception.ros.bringup.graph import RESPAWN_DELAY_S
 from av_perception.ros.lifeline import watch_starter
 from av_perception.ros.transitions import refuse_forbidden_transitions
 from av_perception.ros.parameters import Parameter

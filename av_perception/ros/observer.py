@@ -14,7 +14,7 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-from av_perception.data import SpeakingFrame, TrackFrame
+from av_perception.interfaces import SpeakingFrame, TrackFrame
 from av_perception.errors import UserError
 from av_perception.ros import qos
 from av_perception.ros.conversions import ns_from_time, speaking_frame_from_msg, track_frame_from_msg

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from av_perception.audio.time_differences import TimeDifferenceExtractor, TimeDifferences
-from av_perception.clustering.microphone_pair import MicrophonePair
+from av_perception.two_microphones.time_differences import TimeDifferenceExtractor, TimeDifferences
+from av_perception.two_microphones.microphone_pair import MicrophonePair
 from av_perception.errors import UserError
-from av_perception.heads import HeadProfile, load_head
+from av_perception.robot_head import HeadProfile, load_head
 from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.settings import PAIRING_PARAMETERS, TIME_DIFFERENCE_PARAMETERS, assembler_config, microphone_pair, time_difference_config
 from av_perception.ros.sound_input import SoundInput
-from av_perception.tracking.ego_motion import EgoMotion
-from av_perception.tracking.frame_assembler import FrameAssembler
+from av_perception.synchronization.ego_motion import EgoMotion
+from av_perception.synchronization.frame_assembler import FrameAssembler
 
 POLL_PERIOD_S = 0.1   # sound and images drive the node; polling only ends the waiting when both have stopped
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from av_perception.errors import UserError
-from av_perception.ros.environment import is_closed
+from av_perception.ros.bringup.environment import is_closed
 
 OTHERS = 0o077  # all rights of the group and of everybody else
 SHARED_MEMORY = Path('/dev/shm')

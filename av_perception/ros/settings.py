@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from av_perception.audio.time_differences import TimeDifferenceConfig
-from av_perception.clustering.event_detector import EventDetectorConfig
-from av_perception.clustering.face_itd_fusion import FusionConfig
-from av_perception.clustering.microphone_pair import frontal_pair
+from av_perception.two_microphones.time_differences import TimeDifferenceConfig
+from av_perception.two_microphones.event_detector import EventDetectorConfig
+from av_perception.two_microphones.face_itd_fusion import FusionConfig
+from av_perception.two_microphones.microphone_pair import frontal_pair
 from av_perception.errors import UserError
-from av_perception.heads import HeadProfile
+from av_perception.robot_head import HeadProfile
 from av_perception.ros.parameters import Parameter
-from av_perception.tracking.diarisation import SpeakingConfig
-from av_perception.tracking.frame_assembler import FrameAssemblerConfig
+from av_perception.diarization.speaking_filter import SpeakingConfig
+from av_perception.synchronization.frame_assembler import FrameAssemblerConfig
 from av_perception.tracking.tracker import TrackerConfig
 from av_perception.vision.face_detector import DETECTORS
 from av_perception.vision.face_embedding import KINDS
-from av_perception.vision.frontend import VisualFrontEndConfig
+from av_perception.vision.front_end import VisualFrontEndConfig
 
 _SPEAKING, _TRACKER, _ASSEMBLER, _VISION = SpeakingConfig(), TrackerConfig(), FrameAssemblerConfig(), VisualFrontEndConfig()
 _DIFFERENCES, _FUSION, _EVENTS = TimeDifferenceConfig(), FusionConfig(), EventDetectorConfig()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from av_perception_msgs.msg import AudioChunk
 
 from av_perception.audio.input_stream import WRONG_INDEX
-from av_perception.heads.profile import MicrophoneArray
+from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.ros import qos
 from av_perception.ros.conversions import audio_chunk_from_msg, microphones_of
 from av_perception.ros.diagnostics import publisher_names

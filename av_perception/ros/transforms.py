@@ -8,13 +8,13 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 from tf2_msgs.msg import TFMessage
 
-from av_perception.geometry import RigidTransform
-from av_perception.heads import HeadProfile
-from av_perception.heads.sensor_poses import SensorPoses
+from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.robot_head import HeadProfile
+from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.ros.conversions import ns_from_time, transform_from_msg
-from av_perception.ros.graph import OWN_FRAMES
+from av_perception.ros.bringup.graph import OWN_FRAMES
 from av_perception.ros.parameters import Parameter
-from av_perception.transform_tree import RESET_NS, TransformTree, TransformUnavailable
+from av_perception.geometry.transform_tree import RESET_NS, TransformTree, TransformUnavailable
 
 DEPTH = 100
 REFERENCE_FRAME = Parameter('reference_frame', '', "Frame in which people are tracked, by the robot's transforms on /tf: odom or map for a robot that moves, its base for a "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from av_perception.heads.profile import CameraGeometry
+from av_perception.robot_head.profile import CameraGeometry
 from av_perception.recording.mot_text import MotTable, SequenceInfo
 
 HEAD_SIZE_M = (0.18, 0.23)   # width, height

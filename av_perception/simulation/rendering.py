@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from av_perception.heads import CameraGeometry
+from av_perception.robot_head import CameraGeometry
 from av_perception.simulation.background import paint_wall
 from av_perception.simulation.cutout import PIXELS_PER_METRE, Cutout
 

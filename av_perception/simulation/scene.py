@@ -14,7 +14,7 @@ from scipy.interpolate import PchipInterpolator
 
 from av_perception.config import config_from_mapping, read_yaml
 from av_perception.errors import UserError
-from av_perception.heads import HeadProfile, load_head
+from av_perception.robot_head import HeadProfile, load_head
 from av_perception.paths import resolve_resource
 from av_perception.simulation.assets import PHOTOGRAPHS, VOICES
 

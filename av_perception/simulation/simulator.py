@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from av_perception.heads import HeadProfile
+from av_perception.robot_head import HeadProfile
 from av_perception.recording import Recording, RecordingInfo, RecordingWriter, TruthTable
 from av_perception.recording.recording import DEFAULT_FRAME_RATE
 from av_perception.simulation.assets import PHOTOGRAPHS, VOICES, ensure_assets

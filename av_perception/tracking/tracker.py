@@ -7,24 +7,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from av_perception.data import AudioFeatures, LifeState, TrackEstimate, TrackFrame, VisualFeatures
-from av_perception.heads.profile import HeadProfile
-from av_perception.heads.sensor_poses import SensorPoses
-from av_perception.tracking.audio_association import AudioConfig
-from av_perception.tracking.cartesian_head import CartesianHead, CartesianHeadConfig
-from av_perception.tracking.dynamics_update import DynamicsConfig, ProcessNoise
-from av_perception.tracking.gaussian import apply
-from av_perception.tracking.hearing import Hearing, Sound
-from av_perception.tracking.identity import Identity, IdentityConfig
-from av_perception.tracking.inference import FramePosterior, InferenceConfig, VariationalFrame
-from av_perception.tracking.input_check import DetectedFaces, usable_faces, usable_poses
-from av_perception.tracking.life_cycle import LifeConfig, LifeCycle
-from av_perception.tracking.noise_model import NoiseConfig
-from av_perception.tracking.population import Population
-from av_perception.tracking.sound_birth import SoundBirthConfig
-from av_perception.tracking.state_space import LinearMap, Measurements, Prediction, StateSpace
-from av_perception.tracking.visual_association import AppearanceConfig, VisualAssociation, appearance_log_ratio, updated_looks
-from av_perception.tracking.visual_birth import BirthConfig, VisualBirth
+from av_perception.interfaces import AudioFeatures, LifeState, TrackEstimate, TrackFrame, VisualFeatures
+from av_perception.robot_head.profile import HeadProfile
+from av_perception.robot_head.sensor_poses import SensorPoses
+from av_perception.tracking.association.audio_association import AudioConfig
+from av_perception.tracking.state_space.cartesian_head import CartesianHead, CartesianHeadConfig
+from av_perception.tracking.inference.dynamics_update import DynamicsConfig, ProcessNoise
+from av_perception.numerics.gaussian import apply
+from av_perception.tracking.audio_branch import Hearing, Sound
+from av_perception.tracking.track_management.re_identification import Identity, IdentityConfig
+from av_perception.tracking.inference.variational_frame import FramePosterior, InferenceConfig, VariationalFrame
+from av_perception.tracking.input_validation import DetectedFaces, usable_faces, usable_poses
+from av_perception.tracking.track_management.life_cycle import LifeConfig, LifeCycle
+from av_perception.tracking.association.noise_model import NoiseConfig
+from av_perception.tracking.track_management.track_set import Population
+from av_perception.tracking.track_management.audio_birth import SoundBirthConfig
+from av_perception.tracking.state_space.interface import LinearMap, Measurements, Prediction, StateSpace
+from av_perception.tracking.association.visual_association import AppearanceConfig, VisualAssociation, appearance_log_ratio, updated_looks
+from av_perception.tracking.track_management.visual_birth import BirthConfig, VisualBirth
 
 _NANO = 1e-9
 SHARE_DECAY = 0.9   # per frame of silence: after half a second nothing speaks for the last talker any more

@@ -7,7 +7,7 @@ import threading
 import cv2
 
 from av_perception.errors import UserError
-from av_perception.heads import CameraGeometry
+from av_perception.robot_head import CameraGeometry
 
 
 class VideoCaptures:

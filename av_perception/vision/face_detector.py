@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from av_perception.errors import UserError
-from av_perception.vision.network import checked_path, make_network
+from av_perception.networks.onnx_network import checked_path, make_network
 
 HEAT_MAP_STRIDE = 4  # input pixels per cell of CenterFace's outputs
 CENTERFACE_OUTPUTS = ('537', '538', '539', '540')  # heat map, scale, offset, landmarks

@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 
 from av_perception.errors import UserError
-from av_perception.vision import dlib_network
-from av_perception.vision.network import make_network
+from av_perception.networks import dlib_network
+from av_perception.networks.onnx_network import make_network
 
 ALIGNED_SIZE = 112
 ALIGNED_LANDMARKS = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from av_perception.heads.profile import CameraGeometry
+from av_perception.robot_head.profile import CameraGeometry
 
 WHITE = 250   # grey level from which a pixel is over-exposed
 OVER_EXPOSED, WHITE_ALL_OVER = 0.5, 0.97   # shares of white pixels: worth a warning; nothing to see

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from av_perception.errors import UserError
-from av_perception.heads.calibration import CameraCalibration, read_calibrations
-from av_perception.heads.profile import CameraGeometry
+from av_perception.robot_head.camera_calibration import CameraCalibration, read_calibrations
+from av_perception.robot_head.profile import CameraGeometry
 
 
 # Share of a rectified image that shows something. Rectified with alpha = 1 lenses keep 0.65,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from av_perception.heads.profile import CameraGeometry
+from av_perception.robot_head.profile import CameraGeometry
 
 MIN_PATCH_PX = 6  # a narrower or lower patch holds too little texture for a correlation
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.heads.profile import CameraGeometry
+from av_perception.robot_head.profile import CameraGeometry
 from av_perception.vision.stereo_matching import DisparityMatch
 
 BORDER_PX = 2.0  # a box this near to the border of the image is taken as cut off

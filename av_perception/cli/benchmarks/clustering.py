@@ -23,7 +23,7 @@ from rich.table import Table
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.clustering.estimator import WeightedDataGaussianMixture
 from av_perception.errors import UserError
-from av_perception.evaluation.cluster_data import GROUPS, OUTLIER, ClusterData, audio_visual_clusters, gaussian_clusters
+from av_perception.benchmarks.cluster_data import GROUPS, OUTLIER, ClusterData, audio_visual_clusters, gaussian_clusters
 
 _SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
 _MOST = 10      # clusters, for the methods that find the number
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(args.json, {'seeds': args.seeds, 'scores': [asdict(score) for score in scores]})
     if args.plot:
-        from av_perception.evaluation.cluster_picture import plot_comparison
+        from av_perception.benchmarks.cluster_picture import plot_comparison
         example = gaussian_clusters(GROUPS['mixed'], 0.4, np.random.default_rng(1))
         plot_comparison([asdict(score) for score in scores], example, args.plot)
     return 0

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 def play(recording: Recording, result: Result, progress) -> None:
     """One round of one way."""
-    from av_perception.ros.session import play_through_graph
+    from av_perception.ros.bringup.session import play_through_graph
     with tempfile.TemporaryDirectory() as folder:
         session = play_through_graph(recording, Path(folder) / 'logs', progress=progress, composed=result.way == 'composed', truth=False)
     images = {session.origin_ns + image_stamp_ns(recording, index) for index in range(recording.num_frames)}

@@ -24,12 +24,12 @@ from rich.progress import Progress
 from rich.table import Table
 from scipy.optimize import linear_sum_assignment
 
-from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
+from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.cli.output import check_writable, wide_console, write_json
-from av_perception.data import AudioChunk
-from av_perception.evaluation.hearing_methods import OURS, PEERS, by_map, by_peer, free_field
-from av_perception.evaluation.hearing_trials import RATE, Trial, dummy_heads, real_recordings, simulated_room, voices
-from av_perception.heads import load_head
+from av_perception.interfaces import AudioChunk
+from av_perception.benchmarks.hearing_methods import OURS, PEERS, by_map, by_peer, free_field
+from av_perception.benchmarks.hearing_trials import RATE, Trial, dummy_heads, real_recordings, simulated_room, voices
+from av_perception.robot_head import load_head
 
 TOLERANCE_DEG = 10.0
 

@@ -18,9 +18,9 @@ from rich.progress import track
 from rich.table import Table
 
 from av_perception.cli.output import check_writable, wide_console, write_json
-from av_perception.clustering.microphone_calibration import Calibration, CalibrationConfig, Measurements, calibrate
-from av_perception.clustering.microphone_pair import speed_of_sound
-from av_perception.geometry import direction_from_angles
+from av_perception.calibration.microphone_calibration import Calibration, CalibrationConfig, Measurements, calibrate
+from av_perception.two_microphones.microphone_pair import speed_of_sound
+from av_perception.geometry.rigid_transform import direction_from_angles
 
 _NOISE_S, _RATE_HZ, _TARGET_M, _PROFILE_SD_M = 15e-6, 50, 0.005, 0.02
 ARRAYS = {

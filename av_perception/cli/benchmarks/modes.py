@@ -22,16 +22,16 @@ from rich.progress import Progress
 from rich.table import Table
 
 from av_perception.cli.output import check_writable, wide_console, write_json
-from av_perception.clustering.pipeline import TwoMicrophonePipeline
-from av_perception.data import AudioChunk, Face, VisualFeatures
-from av_perception.evaluation import evaluate
-from av_perception.heads import load_head
-from av_perception.pipeline import START_NS, OfflinePipeline
+from av_perception.pipelines.two_microphones import TwoMicrophonePipeline
+from av_perception.interfaces import AudioChunk, Face, VisualFeatures
+from av_perception.evaluation.metrics import evaluate
+from av_perception.robot_head import load_head
+from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.recording import Recording
 from av_perception.recording.collect import collect_tracks
 from av_perception.recording.timing import image_stamp_ns
 from av_perception.simulation.cache import simulated_recording
-from av_perception.vision.frontend import VisualFrontEnd, VisualFrontEndConfig
+from av_perception.vision.front_end import VisualFrontEnd, VisualFrontEndConfig
 
 MODES = {'full': 'full: variational tracker', 'minimal': 'minimal: faces and two microphones', 'events': 'events: clusters on the ITD line'}
 _NODES = {'full': ('audio_features', 'tracker', 'speaking_status'), 'minimal': ('face_itd_fusion',), 'events': ('av_events',)}
@@ -155,8 +155,8 @@ def _faces(recording: Recording, progress) -> dict[int, VisualFeatures]:
 
 def _play(recording: Recording, report) -> list[Live]:
     """The nodes of all modes over DDS: the full graph, then the minimal one with the events beside it."""
-    from av_perception.ros.graph import Selection
-    from av_perception.ros.session import play_through_graph
+    from av_perception.ros.bringup.graph import Selection
+    from av_perception.ros.bringup.session import play_through_graph
     live = []
     with tempfile.TemporaryDirectory() as folder:
         for mode, events in (('full', False), ('minimal', True)):
@@ -172,10 +172,10 @@ def _play(recording: Recording, report) -> list[Live]:
 
 def nominal_load(progress=lambda fraction: None, seconds: float = 10.0) -> dict[str, float]:
     """The minimal mode with four faces in view, one of them talking, at 30 Hz: share of a core, milliseconds per image, highest rate."""
-    from av_perception.audio.time_differences import TimeDifferenceConfig, TimeDifferenceExtractor
-    from av_perception.clustering.face_itd_fusion import FaceItdFusion, FusionConfig
-    from av_perception.clustering.microphone_pair import MicrophonePair, frontal_pair
-    from av_perception.tracking.diarisation import SpeakingFilter
+    from av_perception.two_microphones.time_differences import TimeDifferenceConfig, TimeDifferenceExtractor
+    from av_perception.two_microphones.face_itd_fusion import FaceItdFusion, FusionConfig
+    from av_perception.two_microphones.microphone_pair import MicrophonePair, frontal_pair
+    from av_perception.diarization.speaking_filter import SpeakingFilter
     head, rng = load_head('simulated'), np.random.default_rng(0)
     channels = frontal_pair(head.microphones)
     pair = MicrophonePair.of_array(head.microphones, channels)

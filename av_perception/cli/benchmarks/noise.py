@@ -30,16 +30,16 @@ from rich.progress import track
 from rich.table import Table
 from scipy.signal import resample_poly
 
-from av_perception.audio.frontend import AudioFrontEnd, AudioFrontEndConfig
-from av_perception.audio.learning import AcousticMapConfig, head_map
+from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
+from av_perception.audio.map_learning import AcousticMapConfig, head_map
 from av_perception.cli.output import check_writable, wide_console, write_json
-from av_perception.data import AudioChunk, AudioFeatures, TrackFrame
+from av_perception.interfaces import AudioChunk, AudioFeatures, TrackFrame
 from av_perception.errors import UserError
-from av_perception.geometry import direction_from_angles, wrap_angle
-from av_perception.heads.profile import HeadProfile, load_head
+from av_perception.geometry.rigid_transform import direction_from_angles, wrap_angle
+from av_perception.robot_head.profile import HeadProfile, load_head
 from av_perception.simulation.noise import fan, from_all_around, from_place, servo
 from av_perception.simulation.scene import RoomConfig
-from av_perception.tracking.noise_model import NoiseConfig
+from av_perception.tracking.association.noise_model import NoiseConfig
 from av_perception.tracking.tracker import Tracker, TrackerConfig
 
 RATE, STRETCH_S, CHUNK, LEVEL = 16000, 30.0, 640, 0.05

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.evaluation.metrics import Metrics, evaluate
-from av_perception.pipeline import START_NS, OfflinePipeline
+from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.recording import Recording
 from av_perception.recording.collect import collect_tracks
 from av_perception.simulation.cache import simulated_recording
@@ -84,7 +84,7 @@ def measure(scene: str, seed: int | None, progress: Progress, timelines: Path | 
     tracks = collect_tracks(frames, START_NS)
     metrics = evaluate(tracks, recording.truth)
     if timelines:
-        from av_perception.evaluation.timeline import plot_timeline
+        from av_perception.visualization.timeline import plot_timeline
         path = timelines / f'{name}{"" if seed is None else f"_{seed}"}.png'
         plot_timeline(tracks, recording.truth, path, title=name, metrics=metrics, head=recording.head)
     return _result(name, seed, recording, metrics, len(np.unique(tracks.id[tracks.status == 'active'])))

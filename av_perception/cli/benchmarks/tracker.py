@@ -22,10 +22,10 @@ from rich.progress import track
 from rich.table import Table
 
 from av_perception.cli.output import check_writable, wide_console, write_json
-from av_perception.data import AudioFeatures, Face, VisualFeatures
-from av_perception.geometry import direction_from_angles
-from av_perception.heads.profile import HeadProfile, load_head
-from av_perception.tracking.inference import InferenceConfig
+from av_perception.interfaces import AudioFeatures, Face, VisualFeatures
+from av_perception.geometry.rigid_transform import direction_from_angles
+from av_perception.robot_head.profile import HeadProfile, load_head
+from av_perception.tracking.inference.variational_frame import InferenceConfig
 from av_perception.tracking.tracker import Tracker, TrackerConfig
 
 _MEDIAN_MS, _P99_MS = 2.0, 5.0

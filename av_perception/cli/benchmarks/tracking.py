@@ -24,8 +24,8 @@ from rich.table import Table
 
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.errors import UserError
-from av_perception.evaluation.comparison import SPACES, TRACKERS
-from av_perception.heads.profile import load_head
+from av_perception.benchmarks.comparison import SPACES, TRACKERS
+from av_perception.robot_head.profile import load_head
 from av_perception.simulation.box_scenes import BoxScene, BoxSceneConfig, box_scene
 
 SCENES = {'calm': BoxSceneConfig(people=3, clutter=0.5), 'busy': BoxSceneConfig(people=5, clutter=1.0)}
@@ -126,7 +126,7 @@ def _table(space: str, results: list[Result]) -> Table:
 
 
 def _draw(args: argparse.Namespace, results: list[Result], scenes: dict[tuple[str, int], BoxScene]) -> None:
-    from av_perception.evaluation.comparison_plots import plot_figures, plot_tracks
+    from av_perception.benchmarks.comparison_plots import plot_figures, plot_tracks
     if args.plot:
         plot_figures([asdict(result) for result in results], args.plot)
     if args.picture:

@@ -28,13 +28,13 @@ from rich.table import Table
 
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.errors import UserError
-from av_perception.evaluation.embedding_accuracy import Separation, read_clips, separation
-from av_perception.evaluation.vision_accuracy import PEOPLE, Accuracy, Measurement, PeopleBeforeCamera, measure
-from av_perception.heads.profile import load_head
+from av_perception.benchmarks.embedding_accuracy import Separation, read_clips, separation
+from av_perception.benchmarks.vision_accuracy import PEOPLE, Accuracy, Measurement, PeopleBeforeCamera, measure
+from av_perception.robot_head.profile import load_head
 from av_perception.simulation.assets import PHOTOGRAPHS, ensure_assets
 from av_perception.vision.face_detector import DETECTORS, FaceDetectorConfig, make_face_detector
 from av_perception.vision.face_embedding import FaceEmbedderConfig, make_face_embedder, packaged_dlib_model
-from av_perception.vision.frontend import VisualFrontEnd, VisualFrontEndConfig
+from av_perception.vision.front_end import VisualFrontEnd, VisualFrontEndConfig
 
 _MEDIAN_MS, _DEPTH_ERROR, _LEAST_PAIRS = 30.0, 0.05, 5
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     for name, separations in embeddings.items():
         console.print(_embedding_table(name, separations))
     if args.plot:
-        from av_perception.evaluation.vision_plot import draw_vision
+        from av_perception.benchmarks.vision_plot import draw_vision
         draw_vision(next(iter(measured.values())), embeddings, args.plot)
     if args.json:
         write_json(args.json, {'target_ms': {'median': _MEDIAN_MS}, 'target_depth_error': _DEPTH_ERROR, 'detector': args.detector,

@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Learn, check on the directions learnt from, save."""
-    from av_perception.audio.learning import learn_map
-    from av_perception.heads import load_head
+    from av_perception.audio.map_learning import learn_map
+    from av_perception.robot_head import load_head
 
     check_writable(options.json)
     check_writable(options.output)
@@ -80,8 +80,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _config(options: argparse.Namespace, array):
     """What is learnt, and for which analysis."""
-    from av_perception.audio.frontend import AudioFrontEndConfig
-    from av_perception.audio.learning import AcousticMapConfig
+    from av_perception.audio.front_end import AudioFrontEndConfig
+    from av_perception.audio.map_learning import AcousticMapConfig
     from av_perception.audio.localization import ANALYSIS, map_config
     fine = options.purpose == 'localize'
     chosen = {'num_pieces': options.pieces, 'azimuth_range_deg': options.azimuths and tuple(options.azimuths),
@@ -95,7 +95,7 @@ def _config(options: argparse.Namespace, array):
 
 def _examples(options: argparse.Namespace, array, config, front_end):
     """Directions, features, kind and source of the chosen way."""
-    from av_perception.audio.learning import geometric_examples, measured_examples
+    from av_perception.audio.map_learning import geometric_examples, measured_examples
     from av_perception.audio.propagation import geometric_model
     ways = [options.sofa is not None, options.recording is not None, bool(options.model)]
     if sum(ways) > 1:
@@ -138,7 +138,7 @@ def _session(options: argparse.Namespace, array, front_end):
 def _self_check(acoustic_map, array, directions: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """True azimuths and those that the map gives back for the features it was taught with [deg, base frame]."""
     from av_perception.audio.inverse_regression import posterior_tables, posteriors
-    from av_perception.geometry import angles_from_direction
+    from av_perception.geometry.rigid_transform import angles_from_direction
     chosen = np.linspace(0, len(directions) - 1, min(_CHECKED, len(directions))).astype(int)
     heard, values = np.isfinite(features[chosen]).astype(float), np.nan_to_num(features[chosen])
     found = [p.direction() for p in posteriors(acoustic_map, posterior_tables(acoustic_map), heard, values, values ** 2)]
@@ -149,7 +149,7 @@ def _plot(acoustic_map, array, front_end, check: tuple[np.ndarray, np.ndarray], 
     """Phase and level of the second microphone over azimuth and frequency as learnt, and the self-check."""
     from matplotlib.figure import Figure
 
-    from av_perception.geometry import direction_from_angles
+    from av_perception.geometry.rigid_transform import direction_from_angles
     azimuth = np.arange(-180.0, 181.0, 2.0)
     directions = array.base_from_array.inverse().rotate(direction_from_angles(np.radians(azimuth), 0.0))
     covered = acoustic_map.covers(directions)

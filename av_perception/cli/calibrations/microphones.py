@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, calibrate, write, say how well. Exit status 1 when the result is not to be believed."""
-    from av_perception.clustering.microphone_calibration import CalibrationConfig, calibrate
-    from av_perception.clustering.microphone_pair import speed_of_sound
+    from av_perception.calibration.microphone_calibration import CalibrationConfig, calibrate
+    from av_perception.two_microphones.microphone_pair import speed_of_sound
     from av_perception.recording import Recording
 
     for path in (options.json, options.output):
@@ -75,7 +75,7 @@ def _measure(recording, options):
 
     from rich.progress import Progress
 
-    from av_perception.clustering.calibration_places import measure, read_places
+    from av_perception.calibration.calibration_places import measure, read_places
 
     with Progress(transient=True) as progress:
         task = progress.add_task('looking for the loudspeaker', total=1.0)
@@ -100,8 +100,8 @@ def _measure(recording, options):
 def _places_in_images(recording, report):
     import dataclasses
 
-    from av_perception.clustering.calibration_places import still_places
-    from av_perception.vision.frontend import VisualFrontEnd, VisualFrontEndConfig
+    from av_perception.calibration.calibration_places import still_places
+    from av_perception.vision.front_end import VisualFrontEnd, VisualFrontEndConfig
 
     if recording.head.camera is None or not recording.num_frames:
         raise UserError('the recording has no images: give the places of the loudspeaker with --positions')

@@ -43,8 +43,8 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from av_perception.heads.calibration import rectified_geometry
-    from av_perception.vision.stereo_calibration import calibrate_stereo
+    from av_perception.robot_head.camera_calibration import rectified_geometry
+    from av_perception.calibration.stereo_calibration import calibrate_stereo
     check_writable(options.json, made_folder=options.output)
     board, pairs, console = _board(options), _read_pairs(options.left, options.right), Console()
     with Progress(console=console, transient=True) as progress:
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _board(options: argparse.Namespace):
-    from av_perception.vision.stereo_calibration import BoardConfig
+    from av_perception.calibration.stereo_calibration import BoardConfig
     columns, _, rows = options.board.partition('x')
     if not (columns.isdigit() and rows.isdigit()):
         raise UserError(f"the board '{options.board}' is not of the form 9x6")
@@ -112,7 +112,7 @@ def _write(folder: Path, result, pairs: list) -> dict:
     import cv2
     import numpy as np
 
-    from av_perception.vision.epipolar_picture import epipolar_picture
+    from av_perception.visualization.epipolar_picture import epipolar_picture
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,0 +1,176 @@
+"""The one description of the suite's graph: launch files, `av-perception up` and the demo start what stands here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from av_perception.errors import UserError
+from av_perception.robot_head import load_head
+
+PACKAGE = 'av_perception'
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A launch argument; the default's type is that of its value."""
+
+    default: str | int | float | bool
+    description: str
+
+    @property
+    def text(self) -> str:
+        """The default as a launch file writes it."""
+        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
+
+
+OWN_FRAMES = ('person_', 'face_', 'voice_')   # how the frames on /tf begin that the suite itself publishes
+RESPAWN_DELAY_S = 2.0   # a node that ended by itself waits this long before it is started again
+START_DELAY_S = 10.0   # all processes must be up before sound and images of a recording or scene start together
+
+# Arguments that become parameters of the nodes that name them.
+ARGUMENTS = {
+    'head': Argument('simulated', 'Head profile: a name of config/heads or the path of a YAML file.'),
+    'source': Argument('auto', 'Where sound and images come from: device, file or simulated; auto: simulated for the head of that name, else device.'),
+    'recording': Argument('', 'With source file: the recording folder to play.'),
+    'scene': Argument('three_talkers', 'With source simulated: a name of config/scenes or the path of a YAML file.'),
+    'seed': Argument(-1, "With source simulated: seed of the scene, -1 for the scene's own."),
+    'start_time': Argument(0.0, 'When a recording or scene starts to play, seconds of the ROS clock; 0 starts at once; auto: when all nodes are up.'),
+    'reference_frame': Argument('', "Frame in which people are tracked, by the robot's transforms: odom or map for a robot that moves; empty: the head's base, by its profile."),
+    'autostart': Argument(True, 'The nodes configure and activate themselves; false leaves the transitions to a life-cycle manager.'),
+}
+# Arguments that rename topics: `<name>_topic`. Where images are compressed, /compressed is added to the name of the images.
+TOPICS = {
+    'left_image': Argument('left/image_raw', 'Images of the left, or the only, camera.'),
+    'right_image': Argument('right/image_raw', 'Images of the right camera.'),
+    'left_camera_info': Argument('left/camera_info', 'Calibration of the left camera (with calibration topic).'),
+    'right_camera_info': Argument('right/camera_info', 'Calibration of the right camera (with calibration topic).'),
+    'driver_audio': Argument('driver_audio', "Sound of the robot's own driver, for audio_bridge."),
+    'driver_audio_info': Argument('driver_audio_info', 'AudioInfo beside it.'),
+    'imu': Argument('imu', 'Angular velocity of the head: while it turns, its motors drown the sound.'),
+    'joint_states': Argument('joint_states', "The same by the joints that the head profile names."),
+}
+MODES = {
+    'full': 'the variational tracker, with all microphones',
+    'minimal': 'faces and two microphones only, for small robots: face_itd_fusion in place of audio_features, tracker and speaking_status',
+}
+DRIVER_AUDIO = {
+    'audio_data_stamped': 'audio_common_msgs/AudioDataStamped with AudioInfo (ros-drivers)',
+    'audio_data': 'audio_common_msgs/AudioData, without stamps (ros-drivers)',
+    'audio_stamped': 'audio_common_msgs/AudioStamped (the other package of that name)',
+    'naoqi': 'naoqi_bridge_msgs/AudioBuffer',
+}
+CHOICES = {'mode': tuple(MODES), 'microphones': ('ours', 'others', 'none', *DRIVER_AUDIO), 'camera': ('ours', 'others', 'none')}
+_PLAYBACK = ('source', 'recording', 'scene', 'seed', 'start_time')
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which nodes run: one field per argument that is no node's parameter; SELECTION describes them."""
+
+    mode: str = 'full'
+    microphones: str = 'ours'
+    camera: str = 'ours'
+    events: bool = False
+    ros4hri: bool = False
+    visualizer: bool = True
+    truth: bool = False
+    given: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_words(cls, **words: str) -> Selection:
+        """From the values of launch arguments. Raises UserError for a word that is none of the choices."""
+        values = {}
+        for name, word in words.items():
+            choices = CHOICES.get(name, ('true', 'false') if isinstance(getattr(cls, name), bool) else ())
+            word = word.lower() if choices == ('true', 'false') else word
+            if choices and word not in choices:
+                raise UserError(f"{name} must be one of {', '.join(choices)}, not '{word}'")
+            values[name] = word if name in CHOICES else frozenset(word.split(',')) - {''} if name == 'given' else word == 'true'
+        return cls(**values)
+
+    def words(self) -> dict[str, str]:
+        """The inverse of `from_words`."""
+        return {name: ','.join(sorted(value)) if name == 'given' else Argument(value, '').text for name, value in asdict(self).items()}
+
+
+SELECTION = {
+    'mode': Argument('full', '; '.join(f'{name}: {text}' for name, text in MODES.items()) + '.'),
+    'microphones': Argument('ours', 'ours: microphone_array, if the head has microphones; others: another driver publishes AudioChunk on `audio`; none; '
+                            "or what the robot's own driver publishes, for audio_bridge: " + '; '.join(f'{n}: {t}' for n, t in DRIVER_AUDIO.items()) + '.'),
+    'camera': Argument('ours', 'ours: stereo_camera, if the head has a camera; others: another driver publishes the images; none.'),
+    'events': Argument(False, 'Also start av_events: clusters of visual points and sound, on the topic av_events.'),
+    'ros4hri': Argument(False, 'Also start ros4hri_bridge: people, faces and voices below /humans, as REP-155 asks.'),
+    'visualizer': Argument(True, 'Start visualizer: markers and overlay image for rviz; it costs little while nobody looks.'),
+    'truth': Argument(False, 'Also start truth: where the people of a recording or scene really are; auto: with source simulated.'),
+    'given': Argument('', 'Topics that others publish, with commas between them: the nodes that would publish them stay away.'),
+}
+
+
+@dataclass(frozen=True)
+class NodeDescription:
+    """One node: `name` is also its executable and its module av_perception.nodes.<name>.
+
+    arguments: which of ARGUMENTS it takes as parameters; needs: 'microphones' or 'camera' when the node makes sense only with them;
+    when: a field of Selection and the values for which the node runs, () for always; sensor: it is a source of data, which real drivers can
+    replace; gives: the topic for which it runs, '' for several; niceness: how far it steps back when the processors are busy; mode: the one
+    of MODES it belongs to, '' for all.
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    needs: str = ''
+    when: tuple = ()
+    sensor: bool = False
+    gives: str = ''
+    niceness: int = 0
+    mode: str = ''
+
+    @property
+    def module(self) -> str:
+        """For `python -m`."""
+        return f'{PACKAGE}.nodes.{self.name}'
+
+    def runs(self, head, selection: Selection) -> bool:
+        """Whether the node runs on a head (HeadProfile)."""
+        if self.needs and (getattr(head, self.needs) is None or getattr(selection, self.needs) == 'none'):
+            return False
+        if self.when and getattr(selection, self.when[0]) not in self.when[1]:
+            return False
+        return self.mode in ('', selection.mode) and self.gives not in selection.given
+
+
+NODES = (
+    NodeDescription('microphone_array', ('head', *_PLAYBACK), 'microphones', ('microphones', ('ours',)), sensor=True, gives='audio'),
+    NodeDescription('audio_bridge', ('head', 'microphones'), 'microphones', ('microphones', tuple(DRIVER_AUDIO)), sensor=True, gives='audio'),
+    NodeDescription('stereo_camera', ('head', *_PLAYBACK), 'camera', ('camera', ('ours',)), sensor=True, gives='left/image_raw'),
+    NodeDescription('audio_features', ('head',), 'microphones', gives='audio_features', mode='full'),
+    NodeDescription('visual_features', ('head',), 'camera', gives='visual_features'),
+    NodeDescription('tracker', ('head', 'reference_frame'), mode='full'),
+    NodeDescription('speaking_status', mode='full'),
+    NodeDescription('face_itd_fusion', ('head',), mode='minimal'),
+    NodeDescription('visualizer', ('head', 'reference_frame'), when=('visualizer', (True,)), niceness=10),
+    NodeDescription('av_events', ('head',), when=('events', (True,))),
+    NodeDescription('ros4hri_bridge', ('head', 'reference_frame'), when=('ros4hri', (True,))),
+    NodeDescription('truth', _PLAYBACK, when=('truth', (True,)), sensor=True),
+)
+
+
+def nodes_for(head, selection: Selection = Selection()) -> tuple[NodeDescription, ...]:
+    """The nodes that run on a head (HeadProfile) for a Selection."""
+    return tuple(node for node in NODES if node.runs(head, selection))
+
+
+def runs(name: str, head: str, **words: str) -> bool:
+    """Whether a node runs on a head (name or path) for these words of launch arguments: the condition in launch files. Raises UserError."""
+    node = next(node for node in NODES if node.name == name)
+    return node.runs(load_head(head), Selection.from_words(**words))
+
+
+def base_frame(head: str) -> str:
+    """The frame of a head (name or path) in which its people are published. Raises UserError."""
+    return load_head(head).base_frame
+
+
+def source_of(source: str, head: str) -> str:
+    """What source `auto` means for a head (name or path)."""
+    return source if source != 'auto' else 'simulated' if head == 'simulated' else 'device'

@@ -1,0 +1,162 @@
+"""Starts the graph's nodes as processes, watches them and stops them: what `ros2 launch` does, where there is no launch."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from av_perception.paths import share_directory
+from av_perception.ros.bringup.environment import prepare_environment
+from av_perception.ros.bringup.graph import RESPAWN_DELAY_S, NodeDescription, Selection
+from av_perception.ros.lifeline import STOP_GRACE_S, Lifeline, name_leftovers
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process has cost: processor time [s], of user and system; peak resident memory [MiB]."""
+
+    cpu_s: float
+    peak_mib: float
+
+
+class GraphRunner:
+    """The processes of one graph. Use as a context manager: leaving it stops every process, by force if need be.
+
+    They end with this process too, however it ends; those of an earlier start that did not are named at the start.
+    """
+
+    def __init__(self, nodes: tuple[NodeDescription, ...], arguments: dict, namespace: str = '', params_file: str = '', log_folder: Path | None = None,
+                 overrides: dict[str, dict] | None = None, log_level: str = 'info', environment: dict | None = None,
+                 composed: Selection | None = None, respawn: bool = False):
+        """arguments: values of graph.ARGUMENTS; overrides: further parameters per node name; log_folder: one file per node there (and the overrides), else the
+        nodes write to our own output; composed: all nodes in one process, those of this Selection; respawn: that process makes a node again that ended by
+        itself (a process of its own is for `revive`)."""
+        self._nodes, self._arguments, self._overrides, self._composed = nodes, arguments, overrides or {}, composed
+        self._respawn = respawn
+        self._lifeline = Lifeline()
+        self._ros_arguments = ['--log-level', log_level, '--params-file', params_file or str(share_directory() / 'config' / 'params.yaml')]
+        if namespace:
+            self._ros_arguments += ['-r', f'__ns:=/{namespace.strip("/")}']
+        self._log_folder = log_folder
+        self._environment = prepare_environment(dict(environment or os.environ))
+        self.processes: dict[str, subprocess.Popen] = {}
+        self._commands: dict[str, list[str]] = {}
+        self._ended: dict[str, float] = {}   # when a process was first found ended, until it is revived
+
+    def __enter__(self) -> GraphRunner:
+        name_leftovers()
+        try:
+            if self._composed is None:
+                for node in self._nodes:
+                    self.start(node)
+            else:
+                self._start_composed(self._composed)
+        except BaseException:   # Ctrl-C among them: nobody else would stop those that have started
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    def start(self, node: NodeDescription) -> None:
+        """Start one node's process."""
+        values = {k: self._arguments[k] for k in node.arguments if k in self._arguments} | self._overrides.get(node.name, {})
+        self.start_module(node.name, node.module, ['--ros-args', *self._ros_arguments, *_parameter_words(values)], node.niceness)
+
+    def _start_composed(self, selection: Selection) -> None:
+        words = [word for name, value in selection.words().items() for word in (f'--{name}', value)]
+        words += ['--respawn', str(self._respawn).lower()]
+        file = []
+        if self._overrides:
+            path = self.log_file('composed').with_suffix('.yaml')
+            path.write_text(yaml.safe_dump({f'/**/{name}': {'ros__parameters': values} for name, values in self._overrides.items()}))
+            file = ['--params-file', str(path)]
+        self.start_module('composed', 'av_perception.ros.bringup.composed', ['--head', self._arguments['head'], *words, '--ros-args', *self._ros_arguments,
+                                                                     *_parameter_words(self._arguments), *file])
+
+    def start_module(self, name: str, module: str, arguments: list[str], niceness: int = 0) -> None:
+        """Start a Python module as one more process, in a group of its own, so that Ctrl-C reaches it through us only."""
+        self._commands[name] = ['nice', '-n', str(niceness), sys.executable, '-m', module, *arguments]
+        self._spawn(name)
+
+    def _spawn(self, name: str) -> None:
+        output = None if self._log_folder is None else open(self.log_file(name), 'ab')
+        try:
+            self.processes[name] = self._lifeline.start(name, self._commands[name], self._environment, stdin=subprocess.DEVNULL,
+                                                        stdout=output, stderr=output, start_new_session=True)
+        finally:
+            if output is not None:
+                output.close()
+
+    def log_file(self, name: str) -> Path:
+        """Where a node's output goes."""
+        self._log_folder.mkdir(parents=True, exist_ok=True)
+        return self._log_folder / f'{name}.log'
+
+    def failed(self) -> dict[str, int]:
+        """Name and exit status of the nodes that have ended, for whatever reason."""
+        return {name: code for name, process in self.processes.items() if (code := process.poll()) is not None}
+
+    def revive(self, delay_s: float = RESPAWN_DELAY_S) -> list[str]:
+        """Start again what ended `delay_s` ago or earlier; call it now and then. Returns the names."""
+        now, revived = time.monotonic(), []
+        for name in self.failed():
+            if now - self._ended.setdefault(name, now) >= delay_s:
+                del self._ended[name]
+                self._spawn(name)
+                revived.append(name)
+        return revived
+
+    def usage(self) -> dict[str, Usage]:
+        """Of every process that runs, where the system tells (/proc)."""
+        return {name: found for name, process in self.processes.items() if process.poll() is None and (found := _usage(process.pid))}
+
+    def last_words(self, name: str) -> str:
+        """The last error line of a node's log, for a message to the user."""
+        lines = self.log_file(name).read_text(errors='replace').splitlines() if self._log_folder else []
+        errors = [line for line in lines if '[ERROR]' in line or 'error:' in line.lower()]
+        return (errors or lines or ['no output'])[-1].strip()
+
+    def stop(self) -> dict[str, int]:
+        """SIGINT to all, wait, then SIGKILL to who does not listen. Returns the exit statuses."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + STOP_GRACE_S
+        for process in self.processes.values():
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._lifeline.close()
+        return {name: process.returncode for name, process in self.processes.items()}
+
+
+def _usage(pid: int) -> Usage | None:
+    try:
+        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()   # what follows the name: state is field 3
+        status = dict(line.split(':', 1) for line in Path(f'/proc/{pid}/status').read_text().splitlines())
+    except OSError:
+        return None
+    ticks = int(fields[11]) + int(fields[12])   # utime, stime
+    return Usage(ticks / os.sysconf('SC_CLK_TCK'), int(status['VmHWM'].split()[0]) / 1024)
+
+
+def _parameter_words(values: dict) -> list[str]:
+    return [word for name, value in values.items() for word in ('-p', f'{name}:={_yaml(value)}')]
+
+
+def _yaml(value) -> str:
+    """A parameter value as --ros-args reads it; strings quoted so that '5' stays a string and '' is one."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}'" if isinstance(value, str) else repr(value)

@@ -1,0 +1,126 @@
+"""While the head turns, its own motors drown the sound."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.geometry.transform_tree import RESET_NS, turn_rate
+
+_NANO = 1e-9
+# Over less than 50 ms the last bit of an encoder is a rate. Up to 150 ms, a second publisher of ten
+# messages a second has said its own angle twice.
+_SHORTEST_NS = 50_000_000
+_LONGEST_NS = 150_000_000
+
+
+class EgoMotion:
+    """Says for every moment whether the head turned about then. max_rate [rad/s], 0: it never does; window_s: how long before and after."""
+
+    def __init__(self, max_rate: float, window_s: float):
+        self._max_rate, self._window_ns = max_rate, round(1e9 * window_s)
+        self._turns: deque[tuple[int, int]] = deque(maxlen=100)   # first and last moment of each; frames may come long after them
+        self._newest_ns = 0
+        self._poses: dict[str, tuple[int, RigidTransform]] = {}
+        self._joints: dict[str, _Joint] = {}
+
+    def note_rate(self, stamp_ns: int, rate: float) -> None:
+        """A turn rate [rad/s] at a moment, from a gyroscope or a joint."""
+        if self._newest_ns - stamp_ns > RESET_NS:
+            self._turns.clear()
+        self._newest_ns = stamp_ns
+        if not 0 < self._max_rate < abs(rate):
+            return
+        if self._turns and self._is_about(stamp_ns, self._turns[-1]):
+            first, last = self._turns.pop()
+            self._turns.append((min(first, stamp_ns), max(last, stamp_ns)))
+        else:
+            self._turns.append((stamp_ns, stamp_ns))
+
+    def note_pose(self, stamp_ns: int, pose: RigidTransform, name: str = '') -> None:
+        """An orientation at a moment: the rate is that since the last one of the same name."""
+        before = self._poses.get(name)
+        self._poses[name] = stamp_ns, pose
+        if before is not None and stamp_ns > before[0]:
+            self.note_rate(stamp_ns, turn_rate(before[1], pose, (stamp_ns - before[0]) * _NANO))
+
+    def note_joint(
+        self, stamp_ns: int, name: str, angle: float, velocity: float = math.nan
+    ) -> None:
+        """Note the state of a joint at a moment.
+
+        Parameters
+        ----------
+        stamp_ns
+            The moment [ns].
+        name
+            Which joint.
+        angle
+            Where it is [rad]; NaN when that is not known.
+        velocity
+            How fast it turns [rad/s], as its driver says; NaN when it does not.
+        """
+        joint = self._joints.setdefault(name, _Joint())
+        rate = joint.rate(stamp_ns, angle, velocity)
+        if rate is not None:
+            self.note_rate(stamp_ns, rate)
+
+    def drowns(self, stamp_ns: int) -> bool:
+        """Whether sound of this moment is not to be used."""
+        return any(self._is_about(stamp_ns, turn) for turn in self._turns)
+
+    def _is_about(self, stamp_ns: int, turn: tuple[int, int]) -> bool:
+        return turn[0] - self._window_ns <= stamp_ns <= turn[1] + self._window_ns
+
+
+class _Joint:
+    """What one joint said of late, and how fast it turns by that."""
+
+    def __init__(self):
+        self._angles: deque[tuple[int, float]] = deque()
+        self._velocities: deque[tuple[int, float]] = deque()
+
+    def rate(self, stamp_ns: int, angle: float, velocity: float) -> float | None:
+        """The turn rate [rad/s] after one more message; None while nothing tells it."""
+        by_velocity = self._mean_velocity(stamp_ns, velocity)
+        by_angle = self._slowest_change(stamp_ns, angle)
+        # Many drivers fill in 0 for a velocity that they do not measure: then the angles tell.
+        return by_velocity or by_angle
+
+    def _mean_velocity(self, stamp_ns: int, velocity: float) -> float | None:
+        """Over 50 ms, as some drivers divide single steps of the encoder themselves."""
+        if not math.isfinite(velocity):
+            return None
+        _remember(self._velocities, stamp_ns, velocity, _SHORTEST_NS)
+        recent = [v for at, v in self._velocities if stamp_ns - at < _SHORTEST_NS]
+        return sum(recent) / len(recent)
+
+    def _slowest_change(self, stamp_ns: int, angle: float) -> float | None:
+        """Against the angles of 50 to 150 ms ago or, where messages are rarer, the last one.
+
+        A turn is faster than the limit against each of them. Where two publishers contradict
+        each other on a joint that stands still, each of them agrees with what it said before.
+        """
+        if not math.isfinite(angle):
+            return None
+        _remember(self._angles, stamp_ns, angle, _LONGEST_NS)
+        ages = [(stamp_ns - at, before) for at, before in self._angles]
+        window = [a for a in ages if _SHORTEST_NS <= a[0] <= _LONGEST_NS]
+        rarer = [a for a in ages if a[0] > _LONGEST_NS][-1:]
+        rates = [(angle - before) / (age * _NANO) for age, before in window or rarer]
+        return min(rates, key=abs, default=None)
+
+
+def _remember(
+    history: deque[tuple[int, float]], stamp_ns: int, value: float, span_ns: int
+) -> None:
+    """Append a value; forget what is older than the span, but for the last one before it.
+
+    A clock that was set back by more than a second starts anew.
+    """
+    if history and history[-1][0] - stamp_ns > RESET_NS:
+        history.clear()
+    history.append((stamp_ns, value))
+    while len(history) > 2 and stamp_ns - history[1][0] > span_ns:
+        history.popleft()

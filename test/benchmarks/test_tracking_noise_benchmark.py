@@ -1,0 +1,87 @@
+"""The benchmark of an hour of noise, cut short, and its parts."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from av_perception.cli.benchmarks import noise as benchmark
+from av_perception.cli.main import main
+from av_perception.robot_head import load_head
+from av_perception.simulation.noise import fan, from_all_around, from_place, servo
+from av_perception.simulation.scene import RoomConfig
+
+RATE = benchmark.RATE
+
+
+def test_recorded_noise_and_motors_give_no_person(data_directory, monkeypatch):
+    """Dishes from a place, a clock from all around, a fan and servos at the head, 4 s each."""
+    monkeypatch.setattr(benchmark, 'STRETCH_S', 4.0)
+    folder = data_directory / 'noise'
+    noises = [folder / 'doing_the_dishes.flac', folder / 'esc10' / 'Clock_tick_1-21935-A.ogg']
+    births, voiced = benchmark.noise_births(load_head('simulated'), noises, 0, [0, 5, 2, 3])
+    assert births['as detected'] == [] and voiced < 0.05
+
+
+def test_a_real_voice_is_found_in_the_noise_of_dishes(data_directory, monkeypatch):
+    monkeypatch.setattr(benchmark, 'LEAD_S', 3.0)
+    monkeypatch.setattr(benchmark, 'VOICE_S', 3.0)
+    voice = data_directory / 'speech' / 'cmu_arctic' / 'cmu_arctic_us_aew_a0001.wav'
+    for noise, most_s in ((None, 0.5), (data_directory / 'noise' / 'doing_the_dishes.flac', 2.5)):
+        result = benchmark.find_voice(load_head('simulated'), voice, noise, 0)
+        assert result.speech_s is not None and result.speech_s <= most_s
+        assert result.azimuth_error_deg <= 5.0 and result.people == 1
+
+
+def test_false_alarms_fill_a_fifth_of_the_time_in_bursts():
+    alarm = benchmark._false_alarms(np.random.default_rng(0))
+    on = np.array([next(alarm) > 0 for _ in range(50000)])
+    bursts = np.count_nonzero(np.diff(on.astype(int)) == 1)
+    assert abs(on.mean() - 0.2) < 0.02 and abs(on.sum() * 0.04 / bursts - 0.6) < 0.06
+
+
+def test_no_recordings_is_said_in_one_line(tmp_path, capsys):
+    assert main(['benchmark', 'noise', '--data', str(tmp_path), '--json', str(tmp_path / 'out.json')]) == 2
+    assert 'no recordings in' in capsys.readouterr().err
+
+
+def test_the_json_holds_all_figures(data_directory, tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark, 'STRETCH_S', 1.0)
+    monkeypatch.setattr(benchmark, 'LEAD_S', 0.5)
+    monkeypatch.setattr(benchmark, 'VOICE_S', 1.0)
+    path = tmp_path / 'noise.json'
+    assert main(['benchmark', 'noise', '--data', str(data_directory), '--minutes', '0.03', '--voices', '1', '--json', str(path)]) == 0
+    figures = json.loads(path.read_text())
+    assert set(figures['false_people']) == {'as detected', 'with false alarms', 'with false alarms, no noise model'}
+    assert len(figures['voices']) == 2 and figures['minutes'] == pytest.approx(2 / 60)
+
+
+class TestNoiseOfARoom:
+    """The simulated noise."""
+
+    ROOM = RoomConfig(size=(5.0, 4.0, 2.8), t60=0.0, head_position=(2.5, 2.0, 1.2))
+    PAIR = np.array([[2.5, 2.1, 1.2], [2.5, 1.9, 1.2]])
+
+    def test_a_sound_from_a_place_comes_with_the_delay_of_its_path(self):
+        random = np.random.default_rng(0)
+        sound = from_place(self.ROOM, self.PAIR, random.normal(size=8000), np.array([2.5, 3.5, 1.2]), RATE)
+        lag = np.argmax(np.correlate(sound[:, 1], sound[:, 0], 'full')) - (len(sound) - 1)
+        assert abs(lag - 0.2 / 343 * RATE) < 1.01
+
+    def test_diffuse_sound_has_no_direction(self):
+        random = np.random.default_rng(1)
+        sound = from_all_around(self.ROOM, self.PAIR, random.normal(size=16000), RATE, random)
+        from_one = from_place(self.ROOM, self.PAIR, random.normal(size=16000), np.array([2.5, 3.5, 1.2]), RATE)
+        def likeness(x):
+            spectrum = np.fft.rfft(x[:, 0]) * np.fft.rfft(x[:, 1]).conj()
+            return np.abs(np.fft.irfft(spectrum / np.abs(spectrum))).max()
+        assert likeness(sound) < 0.5 * likeness(from_one)
+
+    def test_a_fan_is_steady_and_servos_pause(self):
+        random = np.random.default_rng(2)
+        def loudness(x):
+            return np.sqrt((x[:len(x) // 1600 * 1600].reshape(-1, 1600) ** 2).mean(1)) / x.std()
+        assert loudness(fan(5 * RATE, RATE, random)).min() > 0.7
+        assert loudness(servo(20 * RATE, RATE, random)).min() == 0.0

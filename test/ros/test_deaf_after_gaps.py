@@ -1,0 +1,189 @@
+"""Over DDS: nodes that listen, stopped and gone on with, and fed with a part of the sound."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+from av_perception_msgs.msg import AudioChunk, AudioFeatures
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import State
+from ros_bench import bench  # noqa: F401 (a fixture)
+
+from av_perception.interfaces import AudioChunk as Chunk
+from av_perception.robot_head import load_head
+from av_perception.nodes.audio_features import AudioFeaturesNode
+from av_perception.nodes.av_events import AvEventsNode
+from av_perception.nodes.face_itd_fusion import FaceItdFusionNode
+from av_perception.ros import qos
+from av_perception.ros.backlog import num_outdated
+from av_perception.ros.conversions import audio_chunk_to_msg, ns_from_time
+from av_perception.ros.bringup.graph import Selection, nodes_for
+from av_perception.ros.observer import GraphObserver
+from av_perception.ros.bringup.runner import GraphRunner
+
+DOMAIN = 1 + (os.getpid() + 23) % 99
+HEAD = load_head('simulated')
+RATE = HEAD.microphones.sample_rate
+CHANNELS = len(HEAD.microphones.coordinates)
+SIZE = 512
+CHUNK_NS = SIZE * 10 ** 9 // RATE
+SECOND_NS = 10 ** 9
+STOPPED_S = 3.0
+SOUND = (0.1 * np.random.default_rng(0).standard_normal((SIZE, CHANNELS))).astype(np.float32)
+
+
+def message(number: int, start_ns: int, first_sample: int) -> AudioChunk:
+    return audio_chunk_to_msg(Chunk(start_ns + number * CHUNK_NS, RATE, first_sample, SOUND),
+                              HEAD.microphones.frame)
+
+
+class Driver:
+    """Publishes what a sound card would have captured by now, and hears what comes of it."""
+
+    def __init__(self, observer):
+        self.index_of = lambda number: number * SIZE
+        self.is_lost = lambda number: False
+        self.stamps: list[int] = []
+        self.statuses: list = []
+        self._observer = observer
+        self._start_ns = observer.now_ns()
+        self._number = 0
+        node = observer.node
+        self._publisher = node.create_publisher(AudioChunk, 'audio', qos.audio(1e-9 * CHUNK_NS))
+        node.create_subscription(AudioFeatures, 'audio_features', self._on_features, qos.FEATURES)
+        node.create_subscription(DiagnosticArray, '/diagnostics',
+                                 lambda m: self.statuses.extend(m.status), 20)
+        node.create_timer(1e-9 * CHUNK_NS, self._catch_up)
+
+    def _on_features(self, features: AudioFeatures) -> None:
+        self.stamps.append(ns_from_time(features.header.stamp))
+
+    def _catch_up(self) -> None:
+        while self._start_ns + (self._number + 1) * CHUNK_NS <= self._observer.now_ns():
+            if not self.is_lost(self._number):
+                self._publisher.publish(message(self._number, self._start_ns,
+                                                self.index_of(self._number)))
+            self._number += 1
+
+    def after(self, moment_ns: int) -> list[int]:
+        """The stamps of the features of sound captured after a moment."""
+        return [stamp for stamp in self.stamps if stamp > moment_ns]
+
+
+@pytest.fixture(scope='module')
+def live(tmp_path_factory):
+    """(driver, process id) of audio_features alone in a process of its own."""
+    nodes = tuple(n for n in nodes_for(HEAD, Selection(microphones='others', camera='others'))
+                  if n.name == 'audio_features')
+    environment = {**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN)}
+    with GraphObserver(domain_id=DOMAIN) as observer, \
+            GraphRunner(nodes, {'head': 'simulated'}, log_folder=tmp_path_factory.mktemp('logs'),
+                        environment=environment) as runner:
+        assert observer.wait_for_state('audio_features', State.PRIMARY_STATE_ACTIVE,
+                                       time.monotonic() + 60)
+        driver = Driver(observer)
+        assert until(lambda: len(driver.stamps) > 25)
+        yield driver, observer, runner.processes['audio_features'].pid
+
+
+def until(condition, timeout_s: float = 30.0) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return bool(condition())
+
+
+def counted(observer, part: str) -> int:
+    """Sum of the counters of audio_features whose name contains a text, by its diagnostics."""
+    values = observer.diagnostics.get('audio_features', {})
+    return sum(int(number) for name, number in values.items()
+               if part in name and number.isdigit())
+
+
+@pytest.mark.parametrize('index_of', [lambda number: number * SIZE, lambda number: 0],
+                         ids=['counted', 'left at 0'])
+def test_audio_features_stopped_for_three_seconds_hears_again(live, index_of):
+    """Regression: deaf for ever, and the publisher was said to be silent."""
+    driver, observer, pid = live
+    driver.index_of = index_of
+    left_out, held_up = counted(observer, 'left out'), counted(observer, 'held up')
+    stop_ns = observer.now_ns()
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(STOPPED_S)
+    num_said = len(driver.statuses)
+    cont_ns = observer.now_ns()
+    os.kill(pid, signal.SIGCONT)
+    assert until(lambda: len(driver.after(cont_ns + SECOND_NS)) > 50)
+    assert min(driver.after(cont_ns)) - cont_ns < 2 * SECOND_NS   # on a quiet machine 0.04 s
+    stale = [s for s in driver.after(stop_ns + SECOND_NS // 2) if s < cont_ns - SECOND_NS]
+    assert len(stale) < 20, 'of the 37 blocks that could have been made of old sound'
+    assert until(lambda: counted(observer, 'left out') > left_out + 20)
+    assert until(lambda: counted(observer, 'held up') > held_up)
+    reasons = observer.diagnostics['audio_features']
+    assert 'this node was stopped' in reasons['last reason of messages left out from /audio']
+    assert not any('silent' in status.message for status in driver.statuses[num_said:])
+
+
+@pytest.mark.parametrize('one_in', [10, 2])
+def test_features_keep_coming_while_the_network_loses_chunks(live, one_in):
+    driver, observer, _ = live
+    driver.index_of = lambda number: number * SIZE
+    gaps = counted(observer, 'gaps in the sound')
+    start_ns = observer.now_ns()
+    driver.is_lost = lambda number: number % one_in == 0
+    assert until(lambda: len(driver.after(start_ns + 3 * SECOND_NS)) > 10)
+    driver.is_lost = lambda number: False
+    during = [s for s in driver.after(start_ns) if s < start_ns + 3 * SECOND_NS]
+    assert len(during) > 0.8 * (1 - 1 / one_in) * 75
+    assert until(lambda: counted(observer, 'gaps in the sound') > gaps + 5)
+
+
+def test_an_index_left_at_zero_is_named_in_the_diagnostics(live):
+    driver, observer, _ = live
+    driver.index_of = lambda number: 0
+    assert until(lambda: counted(observer, 'sound: first sample does not count samples') > 10)
+
+
+@pytest.mark.parametrize('node_type', [AudioFeaturesNode, FaceItdFusionNode, AvEventsNode])
+def test_who_publishes_a_wrong_index_is_said(bench, node_type):  # noqa: F811
+    listener = bench(node_type, {'audio': AudioChunk}, ('audio_features', AudioFeatures),
+                     head='simulated')
+    said = []
+    listener.client.create_subscription(DiagnosticArray, '/diagnostics',
+                                        lambda m: said.extend(m.status), 20)
+    start_ns = listener.node.get_clock().now().nanoseconds
+    listener.send('audio', *(message(number, start_ns, 0) for number in range(5)))
+    assert listener.until(lambda: listener.counted('does not count samples') == 4)
+    key = 'last reason of sound: first sample does not count samples'
+    assert listener.until(lambda: any(
+        value.key == key and value.value == 'stamps are used; published by bench'
+        for status in said for value in status.values))
+
+
+@pytest.mark.parametrize('node_type', [AudioFeaturesNode, FaceItdFusionNode, AvEventsNode])
+def test_a_bag_played_fast_loses_no_sound(bench, node_type):  # noqa: F811
+    """1.9 s of sound wait in the queue, all of it sent at one moment."""
+    listener = bench(node_type, {'audio': AudioChunk}, ('audio_features', AudioFeatures),
+                     head='simulated')
+    start_ns = listener.node.get_clock().now().nanoseconds
+    for number in range(60):
+        listener.publishers['audio'].publish(message(number, start_ns, number * SIZE))
+    monitor, = (m for m in listener.node.diagnostics.monitors if m.topic == '/audio')
+    assert listener.until(lambda: monitor.count == 60)
+    assert listener.counted('left out') == listener.counted('gaps') == 0
+
+
+def test_a_backlog_is_what_both_stamps_and_times_of_sending_say():
+    second = np.arange(0, 10 ** 10, 10 ** 8)   # of 10 s, a message each tenth
+    assert num_outdated(second, second, 0.5) == 94
+    assert num_outdated(second, second // 10, 0.5) == 49, 'ten times as fast'
+    assert num_outdated(second // 10, second, 0.5) == 49, 'at a tenth of the pace'
+    assert num_outdated(second // 100, second, 0.5) == 0
+    assert num_outdated(second, second // 100, 0.5) == 0
+    assert num_outdated(np.zeros(100, int), second, 0.5) == 0, 'a driver without stamps'
+    assert num_outdated(second[::-1], second, 0.5) == 0, 'a clock set back'
+    assert num_outdated(second[:1], second[:1], 0.5) == 0

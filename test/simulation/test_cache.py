@@ -1,0 +1,39 @@
+"""Rendered scenes are kept, and an edited scene is another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from av_perception.robot_head import load_head
+from av_perception.simulation import cache
+
+
+@dataclass(frozen=True)
+class Talker:
+    voice: str
+    photo: str = ''
+    clip: str = ''
+
+
+@dataclass(frozen=True)
+class Scene:
+    talkers: tuple
+
+    def load_head(self):
+        return load_head('simulated')
+
+
+def test_a_scene_is_rendered_once_and_again_when_its_files_change(tmp_path, monkeypatch):
+    """Regression: the key knew names only, so an edited voice played the old rendering."""
+    voice, rendered = tmp_path / 'voice.wav', []
+    voice.write_bytes(b'one')
+    monkeypatch.setenv('AV_PERCEPTION_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(cache, 'load_scene', lambda name: Scene((Talker(str(voice)),)))
+    monkeypatch.setattr(cache, 'simulate', lambda scene, folder, seed, progress: (rendered.append(seed), Path(folder).mkdir(parents=True)))
+    monkeypatch.setattr(cache.Recording, 'open', lambda folder: folder)
+    first = cache.simulated_recording('mine')
+    assert cache.simulated_recording('mine') == first and len(rendered) == 1
+    assert cache.simulated_recording('mine', seed=3) != first
+    voice.write_bytes(b'two')
+    assert cache.simulated_recording('mine') != first and len(rendered) == 3

@@ -1,0 +1,183 @@
+"""How images and sound are paired; stamps in milliseconds for readability."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from av_perception.interfaces import AudioFeatures, VisualFeatures
+from av_perception.synchronization.frame_assembler import FrameAssembler, FrameAssemblerConfig
+
+MS = 1_000_000
+OFFLINE = FrameAssemblerConfig(audio_wait_s=float('inf'))
+
+
+def visual(ms):
+    return VisualFeatures(round(ms * MS))
+
+
+def audio(ms):
+    return AudioFeatures(round(ms * MS), 1.0, np.zeros((1, 1)), np.ones((1, 1), bool), np.ones(1), np.ones(1, bool))
+
+
+def in_ms(frames):
+    """(stamp, has image, stamp of the sound or None) of every frame."""
+    return [(s / MS, v is not None, None if a is None else a.stamp_ns / MS) for s, v, a in frames]
+
+
+def test_an_image_waits_for_its_sound_and_is_emitted_when_it_comes():
+    assembler = FrameAssembler()
+    assembler.push_visual(visual(100), 0)
+    assert assembler.poll(10 * MS) == []
+    assembler.push_audio(audio(90), 20 * MS)
+    assert in_ms(assembler.poll(20 * MS)) == [(100, True, 90)]
+
+
+def test_an_image_does_not_wait_longer_than_allowed():
+    assembler = FrameAssembler(FrameAssemblerConfig(audio_wait_s=0.06))
+    assembler.push_visual(visual(100), 0)
+    assert assembler.poll(59 * MS) == []
+    assert in_ms(assembler.poll(60 * MS)) == [(100, True, None)]
+    assembler.push_audio(audio(100), 70 * MS)
+    assembler.push_visual(visual(140), 70 * MS)
+    assembler.push_audio(audio(140), 75 * MS)
+    assert in_ms(assembler.poll(75 * MS)) == [(140, True, 140)]
+
+
+def test_sound_farther_than_half_a_period_is_not_paired():
+    assembler = FrameAssembler()
+    assembler.push_audio(audio(75), 0)
+    assembler.push_visual(visual(100), 0)
+    assembler.push_audio(audio(125), 0)
+    assert in_ms(assembler.poll(0)) == [(100, True, None)]
+
+
+def test_slow_video_takes_the_nearest_sound_each_once():
+    assembler = FrameAssembler(FrameAssemblerConfig(video_period_s=0.1))
+    emitted = []
+    for ms in range(0, 1000, 10):
+        if ms % 40 == 10:
+            assembler.push_audio(audio(ms), 0)
+        if ms % 100 == 0:
+            assembler.push_visual(visual(ms), 0)
+        emitted += in_ms(assembler.poll(0))
+    pairs = {s: a for s, _, a in emitted}
+    for s, a in pairs.items():
+        assert abs(a - s) <= 20
+    assert len(set(pairs.values())) == len(pairs) >= 9
+
+
+def test_fast_video_uses_each_sound_once():
+    assembler = FrameAssembler(FrameAssemblerConfig(video_period_s=0.02))
+    for ms in range(0, 400, 10):
+        if ms % 40 == 10:
+            assembler.push_audio(audio(ms), 0)
+        if ms % 20 == 0:
+            assembler.push_visual(visual(ms), 0)
+    sounds = [a for _, _, a in in_ms(assembler.flush()) if a is not None]
+    assert len(sounds) == len(set(sounds)) >= 9
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_the_pairing_does_not_depend_on_the_order_of_arrival(seed):
+    """Offline in stamp order, live with random delays of up to 50 ms per stream: the same frames."""
+    rng = np.random.default_rng(seed)
+    visuals = np.cumsum(rng.uniform(30, 50, 60)) + 500
+    sounds = 500 + 40.0 * np.arange(65) + rng.uniform(0, 40)
+    sounds = sounds[rng.random(65) > 0.1]
+    def run(config, visual_delay, audio_delay):
+        events = sorted([(t + visual_delay(t), 0, t) for t in visuals] + [(t + audio_delay(t), 1, t) for t in sounds])
+        assembler, frames = FrameAssembler(config), []
+        for now, kind, t in events:
+            (assembler.push_audio(audio(t), round(now * MS)) if kind else assembler.push_visual(visual(t), round(now * MS)))
+            frames += assembler.poll(round(now * MS))
+        return in_ms(frames + assembler.flush())
+    offline = run(OFFLINE, lambda t: 0, lambda t: 0)
+    jitter = rng.uniform(0, 25, 2)
+    live = run(FrameAssemblerConfig(audio_wait_s=0.2), lambda t: 25 + jitter[0] * np.sin(t), lambda t: 25 + jitter[1] * np.cos(t))
+    assert offline == live and [s for s, _, _ in offline] == sorted(s for s, _, _ in offline)
+    assert [s for s, v, _ in offline if v] == pytest.approx(visuals, abs=1e-5)
+
+
+def test_sound_alone_when_the_camera_is_silent():
+    assembler = FrameAssembler()
+    assembler.push_visual(visual(0), 0)
+    emitted = []
+    for ms in range(0, 440, 40):
+        assembler.push_audio(audio(ms), ms * MS)
+        emitted += in_ms(assembler.poll(ms * MS))
+    assert emitted[0] == (0, True, 0)
+    assert emitted[1:] == [(ms, False, ms) for ms in range(40, 440, 40)]
+    assembler.push_visual(visual(440), 450 * MS)
+    assembler.push_audio(audio(440), 450 * MS)
+    assert in_ms(assembler.poll(450 * MS)) == [(440, True, 440)]
+
+
+def test_sound_alone_without_any_camera_and_nothing_from_nothing():
+    assembler = FrameAssembler(OFFLINE)
+    assert assembler.poll(10 ** 12) == [] and assembler.flush() == []
+    emitted = []
+    for ms in range(0, 1000, 40):
+        assembler.push_audio(audio(ms), 0)
+        emitted += in_ms(assembler.poll(0))
+    assert [s for s, _, _ in emitted] == list(range(0, 1000, 40))
+
+
+def test_late_stamps_are_dropped_and_a_looped_bag_starts_anew():
+    assembler = FrameAssembler()
+    for ms in (5000, 5040):
+        assembler.push_audio(audio(ms), 0)
+        assembler.push_visual(visual(ms), 0)
+    assert len(assembler.poll(0)) == 2
+    assembler.push_visual(visual(5010), 0)
+    assembler.push_audio(audio(5010), 0)
+    assert assembler.poll(0) == [] and assembler.counters['late_visual'] == 1 and assembler.counters['late_audio'] == 1
+    assembler.push_visual(visual(0), 0)
+    assembler.push_audio(audio(0), 0)
+    assert in_ms(assembler.poll(0)) == [(0, True, 0)] and assembler.counters['resets'] == 1
+
+
+def test_the_last_words_of_a_round_do_not_end_the_next_one():
+    """Regression: at the seam of a looped bag, faces of the old round that came after the new round's sound made a reset each way."""
+    assembler = FrameAssembler()
+    for ms in (7000, 7040):
+        assembler.push_audio(audio(ms), 0)
+        assembler.push_visual(visual(ms), 0)
+    assembler.poll(0)
+    assembler.push_audio(audio(0), 0)
+    assembler.push_visual(visual(7080), 0)
+    assembler.push_visual(visual(0), 0)
+    assert in_ms(assembler.poll(0)) == [(0, True, 0)]
+    assert (assembler.counters['resets'], assembler.counters['stragglers']) == (1, 1)
+
+
+def test_a_camera_that_goes_on_in_the_old_time_is_heard_again():
+    """Only the sound's clock was set back: after a second beyond the old end the images count again."""
+    assembler = FrameAssembler()
+    assembler.push_audio(audio(7000), 0)
+    assembler.push_visual(visual(7000), 0)
+    assembler.push_audio(audio(0), 0)
+    for ms in range(7040, 9000, 40):
+        assembler.push_visual(visual(ms), 0)
+    assert [s for s, _, _ in in_ms(assembler.flush())][-1] == 8960 and assembler.counters['stragglers'] == 25
+
+
+@pytest.mark.parametrize('changes', [{'video_period_s': 0.0}, {'audio_wait_s': float('nan')}, {'audio_wait_s': -1.0}])
+def test_bad_settings_are_refused(changes):
+    with pytest.raises(ValueError):
+        FrameAssemblerConfig(**changes)
+
+
+def test_images_that_lag_far_behind_the_sound_are_not_lost_for_good():
+    """Regression: vision that took longer than visual_timeout_s had every image dropped, because sound alone had gone past it."""
+    assembler = FrameAssembler(FrameAssemblerConfig(visual_timeout_s=0.2))
+    lag, emitted = 13, []
+    for k in range(60):
+        now_ns = 40_000_000 * k
+        assembler.push_audio(audio(40 * k + 40), now_ns)
+        if k >= lag:
+            assembler.push_visual(visual(40 * (k - lag) + 40), now_ns)
+        emitted += assembler.poll(now_ns)
+    with_image = [stamp for stamp, visual, _ in emitted if visual is not None]
+    assert len(with_image) >= 60 - 2 * lag - 1, 'only what sound alone had passed at the start is lost'
+    assert with_image == sorted(with_image)

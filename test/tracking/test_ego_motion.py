@@ -1,0 +1,139 @@
+"""Rates of joints: encoders with a last bit, two publishers, velocities, stamps that are of no use."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from av_perception.synchronization.ego_motion import EgoMotion
+
+MS = 1_000_000
+START = 100_000 * MS
+LAST_BIT = 2 * math.pi / 4096   # of an encoder of 12 bits, rad
+
+
+def motion():
+    return EgoMotion(max_rate=0.3, window_s=0.2)
+
+
+def first_drowned_ms(angle_at, period_ms, until_ms=1000, name='HeadYaw'):
+    """The time [ms] of the first message after which the sound drowns; None: never."""
+    made = motion()
+    for ms in np.arange(0, until_ms, period_ms):
+        stamp = START + round(ms * MS)
+        made.note_joint(stamp, name, angle_at(ms))
+        if made.drowns(stamp):
+            return ms
+    return None
+
+
+def test_the_last_bit_of_an_encoder_at_500_hz_is_no_turn():
+    """Regression: one bit over 2 ms was 0.77 rad/s, and who stood still was deaf for ever."""
+    rng = np.random.default_rng(0)
+    assert first_drowned_ms(lambda ms: LAST_BIT * (round(ms / 2) % 2), 2, 3000) is None
+    assert first_drowned_ms(lambda ms: LAST_BIT * rng.integers(-1, 2), 2, 3000) is None
+    assert first_drowned_ms(lambda ms: LAST_BIT * rng.integers(-1, 2), 1, 3000) is None
+
+
+@pytest.mark.parametrize('period_ms', [2, 10, 20, 33.3])
+@pytest.mark.parametrize('rate', [0.6, -1.0, 4.0])
+def test_a_turn_is_noticed_within_100_ms(rate, period_ms):
+    angle = lambda ms: LAST_BIT * round(rate * max(ms - 500, 0) / 1000 / LAST_BIT)   # noqa: E731
+    assert 500 < first_drowned_ms(angle, period_ms) <= 600 + period_ms
+
+
+def test_a_turn_that_rare_messages_tell_is_noticed():
+    """Four messages a second: the rate is that since the last one."""
+    assert first_drowned_ms(lambda ms: max(ms - 500, 0) / 1000, 250) == 750
+    assert first_drowned_ms(lambda ms: 0.2 * ms / 1000, 250) is None
+
+
+@pytest.mark.parametrize('periods_ms', [(20, 20), (20, 100), (2, 10), (100, 100)])
+def test_two_publishers_that_contradict_each_other_are_no_turn(periods_ms):
+    """Regression: 0.5 of the robot and 0 of a joint_state_publisher were a turn to and fro."""
+    made = motion()
+    first, second = (np.arange(0, 3000, p) for p in periods_ms)
+    says = sorted([(ms, 0.5) for ms in first] + [(ms + 7, 0.0) for ms in second])
+    for ms, angle in says:
+        made.note_joint(START + round(ms * MS), 'HeadYaw', angle)
+    assert not any(made.drowns(START + ms * MS) for ms in range(0, 3000, 10))
+
+
+def test_two_publishers_of_different_joints_do_not_mix():
+    made = motion()
+    for ms in range(0, 1000, 10):
+        made.note_joint(START + ms * MS, 'HeadYaw', 0.0)
+        made.note_joint(START + (ms + 5) * MS, 'HeadPitch', 0.4)
+    assert not made.drowns(START + 900 * MS)
+
+
+def test_a_turn_is_noticed_beside_a_second_publisher_that_stands_still():
+    made = motion()
+    for ms in range(0, 1000, 20):
+        made.note_joint(START + ms * MS, 'HeadYaw', 0.2 + ms / 1000)
+        made.note_joint(START + (ms + 7) * MS, 'HeadYaw', 0.0)
+    assert made.drowns(START + 900 * MS)
+
+
+def test_a_velocity_that_the_driver_measures_tells_at_once():
+    made = motion()
+    made.note_joint(START, 'HeadYaw', math.nan, 1.0)
+    assert made.drowns(START)
+
+
+def test_a_velocity_below_the_limit_is_no_turn_whatever_the_encoder_flips():
+    made = motion()
+    for ms in range(0, 1000, 2):
+        made.note_joint(START + ms * MS, 'HeadYaw', LAST_BIT * (ms // 2 % 2), 0.01)
+    assert not any(made.drowns(START + ms * MS) for ms in range(0, 1000, 50))
+
+
+def test_a_velocity_that_the_driver_takes_from_single_steps_is_no_turn():
+    """The same last bit, divided by 2 ms by the driver itself."""
+    made = motion()
+    angles = LAST_BIT * (np.arange(500) % 2)
+    for k, velocity in enumerate(np.diff(angles) / 0.002):
+        made.note_joint(START + 2 * k * MS, 'HeadYaw', angles[k + 1], velocity)
+    assert not any(made.drowns(START + ms * MS) for ms in range(300, 1000, 50))
+
+
+def test_a_velocity_that_is_always_0_does_not_hide_a_turn():
+    """Drivers that do not measure it fill it in all the same."""
+    made = motion()
+    for ms in range(0, 500, 10):
+        made.note_joint(START + ms * MS, 'HeadYaw', ms / 1000, 0.0)
+    assert made.drowns(START + 490 * MS)
+
+
+def test_values_that_are_no_numbers_neither_drown_nor_stay():
+    made = motion()
+    for ms in range(0, 1000, 10):
+        broken = ms % 50 == 0
+        angle = math.nan if broken else 0.0
+        velocity = math.inf if broken else math.nan
+        made.note_joint(START + ms * MS, 'HeadYaw', angle, velocity)
+    assert not made.drowns(START + 900 * MS)
+    for ms in range(1000, 1200, 10):
+        made.note_joint(START + ms * MS, 'HeadYaw', (ms - 1000) / 1000)
+    assert made.drowns(START + 1190 * MS)
+
+
+def test_stamps_that_stand_still_or_go_back_are_no_turn():
+    made = motion()
+    for angle in (0.0, 1.0, 0.5):
+        made.note_joint(0, 'HeadYaw', angle)
+    assert not made.drowns(0)
+    for ms, angle in ((5000, 0.0), (4990, 0.3), (4980, 0.0), (5000, 0.3)):
+        made.note_joint(ms * MS, 'HeadYaw', angle)
+    assert not made.drowns(5000 * MS)
+
+
+def test_a_clock_set_back_starts_anew_and_a_turn_after_it_is_noticed():
+    made = motion()
+    for ms in range(9000, 10000, 10):
+        made.note_joint(ms * MS, 'HeadYaw', 0.0)
+    for ms in range(0, 300, 10):
+        made.note_joint(ms * MS, 'HeadYaw', 0.7 + ms / 1000)
+    assert made.drowns(290 * MS) and not made.drowns(9900 * MS)

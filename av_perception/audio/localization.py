@@ -104,7 +104,7 @@ def localize(features: Iterable[AudioFeatures], acoustic_map: AcousticMap, confi
     used = np.linspace(0, len(everything) - 1, min(len(everything), config.most_observations)).astype(int)
     found = find_sources(acoustic_map, everything.take(used), scores[used], grid, config, base_from_array)
     frame_directions = base_from_array.rotate(_frame_directions(everything, scores, grid, len(heard)))
-    return _summarise(heard, everything.take(used), found, base_from_array.rotate(source_directions(found.separation)), frame_directions)
+    return _summarize(heard, everything.take(used), found, base_from_array.rotate(source_directions(found.separation)), frame_directions)
 
 
 def _heard(features: Iterable[AudioFeatures], acoustic_map: AcousticMap, config: LocalizationConfig) -> list[AudioFeatures]:
@@ -169,7 +169,7 @@ def _frame_directions(seen: Observations, scores: np.ndarray, grid: np.ndarray, 
     return grid[total.argmax(axis=1)]
 
 
-def _summarise(heard: list[AudioFeatures], seen: Observations, found: FoundSources, directions: np.ndarray,
+def _summarize(heard: list[AudioFeatures], seen: Observations, found: FoundSources, directions: np.ndarray,
                frame_directions: np.ndarray) -> Localization:
     separation, owner = found.separation, np.array(found.owner)
     member = owner == np.arange(owner.max() + 1)[:, None]                       # (sources, components)

@@ -163,7 +163,7 @@ def densified(measured: MeasuredTransfer, array: MicrophoneArray, frequencies: n
     phases, since phases turn fast with direction where the geometry's remainder hardly does."""
     phase = np.exp(1j * np.angle(relative_transfer(array_response(array, measured.directions, frequencies))))
     remainder = _filled(measured.transfer * phase.conj(), measured.directions)
-    first, second = _neighbours(measured.directions)
+    first, second = _neighbors(measured.directions)
     steps = max(1, round((count - len(remainder)) / max(1, len(first))))
     fraction = (np.arange(1, steps + 1) / (steps + 1)).repeat(len(first))[:, None]
     first, second = np.tile(first, steps), np.tile(second, steps)
@@ -184,7 +184,7 @@ def _filled(values: np.ndarray, directions: np.ndarray) -> np.ndarray:
     return filled
 
 
-def _neighbours(directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _neighbors(directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Index pairs of directions hardly further apart than each is from its nearest."""
     from scipy.spatial import cKDTree
     tree = cKDTree(directions)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_QUANTISATION_POWER = 1 / (12 * 32768.0 ** 2)   # of 16-bit sound: nothing below it is a signal
+_QUANTIZATION_POWER = 1 / (12 * 32768.0 ** 2)   # of 16-bit sound: nothing below it is a signal
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class NoiseFloor:
     _MINIMUM_BIAS = 2.3    # the least of 50 lightly smoothed powers lies about 3.6 dB below their mean
 
     def __init__(self, num_bins: int, num_blocks: int, window_energy: float):
-        self._least = _QUANTISATION_POWER * window_energy
+        self._least = _QUANTIZATION_POWER * window_energy
         self._smoothed = None
         self._recent = np.full((num_blocks, num_bins), np.inf)
         self._next = 0

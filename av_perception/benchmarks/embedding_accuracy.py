@@ -14,7 +14,7 @@ from av_perception.vision.face_detector import FaceDetector
 from av_perception.vision.face_embedding import FaceEmbedder
 
 EVERY = 8   # one of so many images of a clip
-_CANVAS, _GREY = (480, 640), 128
+_CANVAS, _GRAY = (480, 640), 128
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,6 @@ def separation(clips: list[ClipFaces], detector: FaceDetector, embedder: FaceEmb
 def _shrunk(image: np.ndarray, scale: float) -> np.ndarray:
     """The image scaled and put on a grey one of 640 x 480, as the detector is used to it."""
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)[:_CANVAS[0], :_CANVAS[1]]
-    canvas = np.full((*_CANVAS, 3), _GREY, np.uint8)
+    canvas = np.full((*_CANVAS, 3), _GRAY, np.uint8)
     canvas[:small.shape[0], :small.shape[1]] = small
     return canvas

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from av_perception.numerics.gaussian import symmetrise
+from av_perception.numerics.gaussian import symmetrize
 
 TENTATIVE_STEPS = 2           # without detection, after which a track that does not count yet is deleted
 Located = list[tuple[int, np.ndarray]]
@@ -143,7 +143,7 @@ class _SortTrack:
         observation = model.observation
         gain = self.covariance @ observation.T @ np.linalg.inv(self.covariance[:model.size, :model.size] + noise)
         self.mean = self.mean + gain @ (value - self.mean[:model.size])
-        self.covariance = symmetrise(self.covariance - gain @ observation @ self.covariance)
+        self.covariance = symmetrize(self.covariance - gain @ observation @ self.covariance)
         self.hits, self.missed = self.hits + 1, 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import numpy as np
-from stonesoup.dataassociator.neighbour import GNNWith2DAssignment
+from stonesoup.dataassociator.neighbor import GNNWith2DAssignment
 from stonesoup.dataassociator.probability import JPDAwithEHM
 from stonesoup.deleter.time import UpdateTimeStepsDeleter
 from stonesoup.hypothesiser.probability import PDAHypothesiser

@@ -9,7 +9,7 @@ import numpy as np
 from av_perception.benchmarks.embedding_accuracy import Separation
 from av_perception.benchmarks.vision_accuracy import Measurement
 
-_BLUE, _ORANGE, _GREY = '#2a6fbb', '#d9822b', '0.6'
+_BLUE, _ORANGE, _GRAY = '#2a6fbb', '#d9822b', '0.6'
 
 
 def draw_vision(measurements: list[Measurement], embeddings: dict[str, list[Separation]], path: Path) -> None:
@@ -37,7 +37,7 @@ def _draw_stages(axes, measurements: list[Measurement]) -> None:
         heights = np.array([m.stages_ms[stage] for m in measurements])
         axes.bar(labels, heights, bottom=base, label=stage, width=0.6)
         base += heights
-    axes.axhline(30, color=_GREY, ls='--', lw=1)
+    axes.axhline(30, color=_GRAY, ls='--', lw=1)
     axes.set(title='time of a pair with four faces', ylabel='mean [ms]')
     axes.legend(fontsize=8, loc='upper center', ncols=3, bbox_to_anchor=(0.5, -0.1), frameon=False)
 
@@ -45,14 +45,14 @@ def _draw_stages(axes, measurements: list[Measurement]) -> None:
 def _draw_depth(axes, distance: np.ndarray, measurements: list[Measurement]) -> None:
     for name, color, label in (('stereo', _BLUE, 'two cameras'), ('mono', _ORANGE, 'one camera')):
         axes.semilogy(distance, [100 * getattr(m, name).depth_error for m in measurements], 'o-', color=color, label=label)
-    axes.axhline(5, color=_GREY, ls='--', lw=1)
+    axes.axhline(5, color=_GRAY, ls='--', lw=1)
     axes.set(title='error of the depth (RMS)', xlabel='distance [m]', ylabel='% of the distance')
     axes.legend(frameon=False)
 
 
 def _draw_nees(axes, distance: np.ndarray, measurements: list[Measurement]) -> None:
     band = np.array([m.stereo.nees_band for m in measurements])
-    axes.fill_between(distance, *band.T, color=_GREY, alpha=0.4, lw=0, label='95 % of right ones')
+    axes.fill_between(distance, *band.T, color=_GRAY, alpha=0.4, lw=0, label='95 % of right ones')
     for name, color, label in (('stereo', _BLUE, 'two cameras'), ('mono', _ORANGE, 'one camera')):
         axes.plot(distance, [getattr(m, name).nees for m in measurements], 'o-', color=color, label=label)
     axes.set(title='normalised error squared (NEES)', xlabel='distance [m]', ylim=(0, None))

@@ -166,8 +166,8 @@ class _Problem:
     def residuals(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of what was measured: residuals [s], and the same in units of their standard deviation."""
         measured = np.isfinite(self._measurements.itds).ravel()
-        normalised = self.measured(positions)[0][measured] / self._scale
-        return normalised * self._measurements.sds.ravel()[measured], normalised
+        normalized = self.measured(positions)[0][measured] / self._scale
+        return normalized * self._measurements.sds.ravel()[measured], normalized
 
 
 def _levenberg_marquardt(problem: _Problem, start: np.ndarray, iterations: int) -> tuple[np.ndarray, bool]:
@@ -192,10 +192,10 @@ def _levenberg_marquardt(problem: _Problem, start: np.ndarray, iterations: int) 
 def _judge(problem: _Problem, positions: np.ndarray, converged: bool) -> Calibration:
     """Uncertainty and observability at the solution; noise larger than claimed widens the covariance."""
     data, prior, _ = problem.normal_equations(positions)
-    residual, normalised = problem.residuals(positions)
-    inlier = np.abs(normalised) <= 3 * max(1.0, 1.4826 * float(np.median(np.abs(normalised)))) if normalised.size else np.zeros(0, bool)
+    residual, normalized = problem.residuals(positions)
+    inlier = np.abs(normalized) <= 3 * max(1.0, 1.4826 * float(np.median(np.abs(normalized)))) if normalized.size else np.zeros(0, bool)
     rms = float(np.sqrt(np.mean(residual[inlier] ** 2))) if inlier.any() else 0.0
-    data = data / max(1.0, float(np.mean(normalised[inlier] ** 2)) if inlier.any() else 1.0)
+    data = data / max(1.0, float(np.mean(normalized[inlier] ** 2)) if inlier.any() else 1.0)
     values, vectors = np.linalg.eigh(data + prior)
     root = vectors / np.sqrt(values) @ vectors.T
     shares, directions = np.linalg.eigh(root @ data @ root)

@@ -49,7 +49,7 @@ class WeightedDataGaussianMixture:
     """
 
     def __init__(self, n_components=None, *, weighting='latent', weight_variance=0.3, covariance_type='full', outliers=False, min_components=1,
-                 max_components=10, neighbours=20, n_init=None, tol=1e-5, max_iter=200, reg_covar=1e-6, random_state=None):
+                 max_components=10, neighbors=20, n_init=None, tol=1e-5, max_iter=200, reg_covar=1e-6, random_state=None):
         self.n_components = n_components
         self.weighting = weighting
         self.weight_variance = weight_variance
@@ -57,7 +57,7 @@ class WeightedDataGaussianMixture:
         self.outliers = outliers
         self.min_components = min_components
         self.max_components = max_components
-        self.neighbours = neighbours
+        self.neighbors = neighbors
         self.n_init = n_init
         self.tol = tol
         self.max_iter = max_iter
@@ -83,7 +83,7 @@ class WeightedDataGaussianMixture:
         self._center = points.mean(0)
         self._scale = float(np.abs(points - self._center).max()) or 1.0
         points = (points - self._center) / self._scale
-        self._density = None if sample_weight is not None else DensityWeights(points, self.neighbours)
+        self._density = None if sample_weight is not None else DensityWeights(points, self.neighbors)
         weights = self._weights(points, sample_weight)
         data = self._data(points, weights)
         start = _FIRST_OUTLIER_WEIGHT if self._has_outliers else 0.0
@@ -118,7 +118,7 @@ class WeightedDataGaussianMixture:
             raise ValueError("weighting must be 'latent' or 'fixed', covariance_type 'full' or 'diag'")
         if not 1 <= self.min_components <= self.max_components or (self.n_components is not None and self.n_components < 1):
             raise ValueError('n_components must be at least 1 or None, and 1 <= min_components <= max_components')
-        if min(self.neighbours, 1 if self.n_init is None else self.n_init, self.max_iter) < 1 or min(self.reg_covar, self.weight_variance) <= 0 or self.tol < 0:
+        if min(self.neighbors, 1 if self.n_init is None else self.n_init, self.max_iter) < 1 or min(self.reg_covar, self.weight_variance) <= 0 or self.tol < 0:
             raise ValueError('neighbours, n_init, max_iter must be at least 1, reg_covar and weight_variance positive, tol not negative')
 
     def _weights(self, points: np.ndarray, sample_weight) -> np.ndarray:

@@ -80,14 +80,14 @@ def _converge(data: WeightedData, mixture: Mixture, parameters: int, fewest: int
 
 def _step(data: WeightedData, old: Mixture, expectation: Expectation, component: int, parameters: int, fewest: int) -> tuple[Mixture, bool]:
     """All means and covariances and one component's weight `max(sum_i eta_i - M/2, 0) / n`; whether that component died of it."""
-    moved = data.maximise(expectation, old)
+    moved = data.maximize(expectation, old)
     mass = expectation.responsibilities[:, component].sum() - 0.5 * parameters
     if mass <= 0 and len(old) > fewest:
         survivors = np.delete(np.arange(len(old)), component)
         return Mixture(old.weights, moved.means, moved.covariances, moved.outlier_weight).keep(survivors), True
     weights = old.weights.copy()
     weights[component] = max(mass, 0.5) / len(data.points)
-    return Mixture(weights, moved.means, moved.covariances, moved.outlier_weight).normalised(), False
+    return Mixture(weights, moved.means, moved.covariances, moved.outlier_weight).normalized(), False
 
 
 def merge_twins(mixture: Mixture) -> Mixture:

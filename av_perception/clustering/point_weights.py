@@ -14,11 +14,11 @@ class DensityWeights:
     Source: Gebru et al. 2016, section 5. A point does not count itself. s: the median of the squared distance to the q-th neighbour.
     """
 
-    def __init__(self, points: np.ndarray, neighbours: int = 20):
+    def __init__(self, points: np.ndarray, neighbors: int = 20):
         self._tree = cKDTree(points)
-        self._neighbours = min(neighbours, len(points) - 1)
+        self._neighbors = min(neighbors, len(points) - 1)
         self._mean = 1.0
-        if self._neighbours > 0:
+        if self._neighbors > 0:
             squared = self._squared_distances(points)
             farthest = np.median(squared[:, -1])
             self._spread = float(farthest) if farthest > 0 else float(squared.mean()) or 1.0
@@ -26,7 +26,7 @@ class DensityWeights:
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """(m, d) points -> (m,) weights."""
-        if self._neighbours < 1:
+        if self._neighbors < 1:
             return np.ones(len(points))
         return np.maximum(self._raw(points) / self._mean, LEAST_WEIGHT)
 
@@ -35,12 +35,12 @@ class DensityWeights:
 
     def _squared_distances(self, points: np.ndarray) -> np.ndarray:
         """(m, q) to the nearest of the others: a point that is in the set finds itself first and does not count."""
-        distance, _ = self._tree.query(points, self._neighbours + 1)
+        distance, _ = self._tree.query(points, self._neighbors + 1)
         distance = np.where(distance[:, :1] == 0, distance[:, 1:], distance[:, :-1])
         return distance ** 2
 
 
-def cross_modal_weights(points: np.ndarray, is_audio: np.ndarray, spread: float, neighbours: int = 20) -> np.ndarray:
+def cross_modal_weights(points: np.ndarray, is_audio: np.ndarray, spread: float, neighbors: int = 20) -> np.ndarray:
     """(n,) weights of points (n, d) of two modalities: `sum_j exp(-||x_i - x_j||^2 / spread)` over the nearest points of the other one.
 
     What both senses tell of weighs more. Mean one in each modality, at least 0.05; ones where the other modality has no points.
@@ -50,7 +50,7 @@ def cross_modal_weights(points: np.ndarray, is_audio: np.ndarray, spread: float,
         others = points[~own]
         if not len(others) or not own.any():
             continue
-        distance, _ = cKDTree(others).query(points[own], min(neighbours, len(others)))
+        distance, _ = cKDTree(others).query(points[own], min(neighbors, len(others)))
         raw = np.exp(-distance.reshape(own.sum(), -1) ** 2 / spread).sum(1)
         weights[own] = raw / raw.mean() if raw.mean() > 0 else 1.0
     return np.maximum(weights, LEAST_WEIGHT)

@@ -32,9 +32,9 @@ class Mixture:
     def keep(self, index) -> Mixture:
         """Some of the components, with the weights of what remains scaled to sum to one."""
         weights = self.weights[index]
-        return Mixture(weights, self.means[index], self.covariances[index], self.outlier_weight).normalised()
+        return Mixture(weights, self.means[index], self.covariances[index], self.outlier_weight).normalized()
 
-    def normalised(self) -> Mixture:
+    def normalized(self) -> Mixture:
         """The same with weights that sum to one."""
         total = self.weights.sum() + self.outlier_weight
         return Mixture(self.weights / total, self.means, self.covariances, float(self.outlier_weight / total))
@@ -132,7 +132,7 @@ class WeightedData:
         joint /= total
         return Expectation(joint[:, :-1], joint[:, -1], self.weights.expected(distance, size), float((np.log(total) + peak).sum()))
 
-    def maximise(self, expectation: Expectation, old: Mixture) -> Mixture:
+    def maximize(self, expectation: Expectation, old: Mixture) -> Mixture:
         """M-step: the likeliest mixture with no covariance eigenvalue below the floor. The covariance divides by the sum of the
         responsibilities, not of the weights; a component without points keeps its place in `old`.
         """
@@ -173,5 +173,5 @@ def fit_fixed_number(data: WeightedData, start: Mixture, tolerance: float, max_i
         history.append(expectation.log_likelihood)
         if len(history) > 1 and history[-1] - history[-2] <= tolerance * max(abs(history[-1]), 1.0):
             break
-        mixture = data.maximise(expectation, mixture)
+        mixture = data.maximize(expectation, mixture)
     return mixture, history

@@ -7,12 +7,12 @@ import numpy as np
 LOG_2PI = float(np.log(2 * np.pi))
 
 
-def symmetrise(matrices: np.ndarray) -> np.ndarray:
+def symmetrize(matrices: np.ndarray) -> np.ndarray:
     """The symmetric part of (..., D, D) matrices: rounding must not grow into asymmetry."""
     return 0.5 * (matrices + matrices.swapaxes(-1, -2))
 
 
-def congruence(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
+def propagate_covariance(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
     """`A B A'` for (..., O, D) outer and (..., D, D) inner; symmetric up to rounding."""
     return outer @ inner @ outer.swapaxes(-1, -2)
 
@@ -28,7 +28,7 @@ def log_normal(residual: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     matrix = np.zeros((size + 1, size + 1, *residual.shape[:-1]))
     matrix[:size, :size] = covariance.transpose(-2, -1, *batch)
     matrix[:size, size] = matrix[size, :size] = residual.transpose(-1, *batch)
-    minus_quadratic, log_det = eliminate(matrix)
+    minus_quadratic, log_det = schur_complement(matrix)
     return 0.5 * (minus_quadratic - log_det - size * LOG_2PI)
 
 
@@ -37,7 +37,7 @@ def quadratic(vectors: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     return ((vectors[..., None, :] @ matrices)[..., 0, :] * vectors).sum(-1)
 
 
-def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def matvec(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """`A v` for (..., O, D) and (..., D)."""
     return (matrices @ vectors[..., None])[..., 0]
 
@@ -56,7 +56,7 @@ def limit_leading(covariance: np.ndarray, size: int, deviation: float) -> np.nda
     shrink = np.tile(np.eye(covariance.shape[-1]), (len(suspect), 1, 1))
     shrink[:, :size, :size] = (vectors * scale[:, None, :]) @ vectors.swapaxes(1, 2)
     bounded = covariance.copy()
-    bounded[suspect] = symmetrise(congruence(shrink, covariance[suspect]))
+    bounded[suspect] = symmetrize(propagate_covariance(shrink, covariance[suspect]))
     return bounded
 
 
@@ -74,7 +74,7 @@ def log_softmax(log_weights: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
-def eliminate(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def schur_complement(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Schur complement `c - b' A^-1 b` and log |A| of many symmetric `[A b; b' c]` with positive definite A, by Gaussian elimination.
 
     matrix: (D + 1, D + 1, ...); both results (...). Without LAPACK's cost per call, which counts for thousands of small matrices.

@@ -61,7 +61,7 @@ def hard_assignment(inputs: np.ndarray, count: int, iterations: int = 20) -> np.
     return member
 
 
-def normalised(log_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def normalized(log_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Posterior (N, R) and log evidence (N,) of (N, R) log joint densities."""
     peak = log_values.max(axis=1, keepdims=True)
     values = np.exp(log_values - peak)

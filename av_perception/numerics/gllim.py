@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.numerics.gaussian_mixture import LOG_TWO_PI, Pieces, fit_pieces, hard_assignment, normalised
+from av_perception.numerics.gaussian_mixture import LOG_TWO_PI, Pieces, fit_pieces, hard_assignment, normalized
 
 _LEAST_RESIDUAL = 1e-3   # of the noise: w explains some of it, never so much
 _EMPTY = 1e-3   # observations; a piece that owns less is dropped
@@ -82,7 +82,7 @@ def fit_gllim(inputs: np.ndarray, outputs: np.ndarray, config: GllimConfig, outp
         raise ValueError(f'{config.num_pieces} pieces need as many observations, of finite numbers; there are {len(inputs)}')
     noise = np.broadcast_to(np.asarray(output_noise, float) ** 2, outputs.shape[1:])
     held, model, objective = pieces, None, []
-    posterior = hard_assignment(inputs, config.num_pieces) if held is None else normalised(held.log_joint(inputs))[0]
+    posterior = hard_assignment(inputs, config.num_pieces) if held is None else normalized(held.log_joint(inputs))[0]
     while len(objective) < config.iterations:
         model, posterior, value = _iterate(inputs, outputs, posterior, model, config, noise, held)
         objective.append(value)
@@ -99,7 +99,7 @@ def _iterate(inputs, outputs, posterior, model: Gllim | None, config: GllimConfi
     latent = None if model is None or not config.latent_size else _infer_latent(inputs, outputs, model)
     model = _fit_affine(inputs, outputs, posterior, latent, pieces, config, noise)
     log_joint = pieces.log_joint(inputs, 0.0 if held else config.input_noise) + _log_density(inputs, outputs, model, noise)
-    posterior, evidence = normalised(log_joint)
+    posterior, evidence = normalized(log_joint)
     return model, posterior, float(evidence.sum() - 0.5 * config.ridge * np.sum(model.slope ** 2 / model.variance[..., None]))
 
 

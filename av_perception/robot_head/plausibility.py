@@ -33,8 +33,8 @@ _USUAL_SIZE_M = (0.02, 0.5)   # of arrays and baselines, to tell millimetres fro
 
 def likely_unit(value: float, usual: tuple[float, float] = _USUAL_SIZE_M) -> str:
     """The unit in which a length of so many metres would be a usual one, or ''."""
-    for unit, metres in _UNITS:
-        if usual[0] <= value * metres <= usual[1]:
+    for unit, meters in _UNITS:
+        if usual[0] <= value * meters <= usual[1]:
             return unit
     return ''
 

@@ -6,24 +6,24 @@ import cv2
 import numpy as np
 
 
-def paint_wall(width: int, height: int, pixels_per_metre: float, eye_row: float, eye_height_m: float, seed: int = 0) -> np.ndarray:
+def paint_wall(width: int, height: int, pixels_per_meter: float, eye_row: float, eye_height_m: float, seed: int = 0) -> np.ndarray:
     """(height, width, 3) uint8 BGR. eye_row: the row [px] of the camera's height, which is eye_height_m above the floor."""
     random = np.random.default_rng(seed)
     wall = np.full((height, width, 3), (196, 204, 208), np.float32) * np.linspace(1.03, 0.88, width, dtype=np.float32)[:, None]
     wall += 4.0 * _clouds(random, height, width, 40)[..., None] + 2.5 * _clouds(random, height, width, 7)[..., None]
 
-    def row(metres_above_floor: float) -> int:
-        return int(round(eye_row + (eye_height_m - metres_above_floor) * pixels_per_metre))
+    def row(meters_above_floor: float) -> int:
+        return int(round(eye_row + (eye_height_m - meters_above_floor) * pixels_per_meter))
 
-    def column(metres: float) -> int:
-        return int(round(width / 2 + metres * pixels_per_metre))
+    def column(meters: float) -> int:
+        return int(round(width / 2 + meters * pixels_per_meter))
 
-    for middle, size, seed_colour in ((-2.2, 0.5, 20), (0.35, 0.7, 110), (2.9, 0.45, 60)):
-        _picture(wall, random, column(middle - size / 2), row(1.75), column(middle + size / 2), row(1.75 - 0.7 * size), seed_colour)
+    for middle, size, seed_color in ((-2.2, 0.5, 20), (0.35, 0.7, 110), (2.9, 0.45, 60)):
+        _picture(wall, random, column(middle - size / 2), row(1.75), column(middle + size / 2), row(1.75 - 0.7 * size), seed_color)
     for shelf in (0.35, 0.75, 1.15):
         _books(wall, random, column(-1.6), column(-0.4), row(shelf + 0.3), row(shelf))
         _books(wall, random, column(1.1), column(2.3), row(shelf + 0.3), row(shelf))
-    _floor(wall, random, row(0.0), max(2, int(0.1 * pixels_per_metre)))
+    _floor(wall, random, row(0.0), max(2, int(0.1 * pixels_per_meter)))
     return np.clip(cv2.GaussianBlur(wall, (0, 0), 1.0), 0, 255).astype(np.uint8)
 
 

@@ -14,7 +14,7 @@ from av_perception.simulation.clips import read_clip_images
 from av_perception.simulation.scene import TalkerConfig
 
 FACE_WIDTH_M = 0.135  # of the box that detectors draw, ear to ear; the eyes are then 63 mm apart and the head 0.16 m wide
-PIXELS_PER_METRE = 500.0
+PIXELS_PER_METER = 500.0
 BELOW_M, EXTENDED_M = 0.44, 1.3  # the trunk is taken from the picture down to the first below the head centre, and goes on to the second
 LEVEL_STEP = 0.8
 
@@ -78,16 +78,16 @@ def cut_out(images: list[np.ndarray], face: Box, name: str) -> list[Cutout]:
     center = np.array([x + face_width / 2, y + face_height / 2])
     if not (0 <= center[0] < width and 0 <= center[1] < height):
         raise UserError(f'the face {face} is not inside {name} ({width}x{height})')
-    scale = PIXELS_PER_METRE * FACE_WIDTH_M / face_width
+    scale = PIXELS_PER_METER * FACE_WIDTH_M / face_width
     center = (center + 0.5) * scale - 0.5
     filtering = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     scaled = [cv2.resize(image, None, fx=scale, fy=scale, interpolation=filtering) for image in images]
-    bottom = int(min(scaled[0].shape[0], center[1] + BELOW_M * PIXELS_PER_METRE))
+    bottom = int(min(scaled[0].shape[0], center[1] + BELOW_M * PIXELS_PER_METER))
     scaled = [image[:bottom] for image in scaled]
     alpha = _soft_mask(scaled[0], center)
     columns = np.flatnonzero((alpha > 0).any(axis=0))
     first, last = columns[0], columns[-1] + 1
-    extension = max(0, int(center[1] + EXTENDED_M * PIXELS_PER_METRE) - bottom)
+    extension = max(0, int(center[1] + EXTENDED_M * PIXELS_PER_METER) - bottom)
     radii = np.array([face_width, face_height]) / 2 * FACE_WIDTH_M / face_width
     center = center - [first, 0]
     return [Cutout(_premultiplied(image[:, first:last], alpha[:, first:last], extension, center[0]), center, radii) for image in scaled]
@@ -110,7 +110,7 @@ def _soft_mask(image: np.ndarray, center: np.ndarray) -> np.ndarray:
 def _template(shape: tuple[int, int], center: np.ndarray) -> np.ndarray:
     """GrabCut's labels: what is surely the person, what may be, what surely is not; lengths in face widths."""
     mask = np.full(shape, cv2.GC_BGD, np.uint8)
-    unit = FACE_WIDTH_M * PIXELS_PER_METRE
+    unit = FACE_WIDTH_M * PIXELS_PER_METER
 
     def ellipse(below: float, half_width: float, half_height: float, label: int) -> None:
         middle = (round(center[0]), round(center[1] + below * unit))
@@ -140,11 +140,11 @@ def _premultiplied(image: np.ndarray, alpha: np.ndarray, extension: int, neck: f
 
 def _cloth(image: np.ndarray, alpha: np.ndarray, neck: float) -> np.ndarray:
     """(1, width, 3) colours of the lowest part of the trunk, column by column, without the neck around column `neck`."""
-    rows = int(0.05 * PIXELS_PER_METRE)
+    rows = int(0.05 * PIXELS_PER_METER)
     weight = alpha[-rows:, :, None] ** 4 + 1e-6
-    colour = (image[-rows:] * weight).sum(axis=0) / weight.sum(axis=0)
+    color = (image[-rows:] * weight).sum(axis=0) / weight.sum(axis=0)
     columns = np.arange(image.shape[1])
-    usable = (alpha[-rows:].mean(axis=0) > 0.9) & (np.abs(columns - neck) > 0.09 * PIXELS_PER_METRE)
+    usable = (alpha[-rows:].mean(axis=0) > 0.9) & (np.abs(columns - neck) > 0.09 * PIXELS_PER_METER)
     if usable.any():
-        colour = np.stack([np.interp(columns, columns[usable], channel[usable]) for channel in colour.T], axis=1)
-    return cv2.GaussianBlur(colour.astype(np.float32)[None], (0, 0), 0.02 * PIXELS_PER_METRE)
+        color = np.stack([np.interp(columns, columns[usable], channel[usable]) for channel in color.T], axis=1)
+    return cv2.GaussianBlur(color.astype(np.float32)[None], (0, 0), 0.02 * PIXELS_PER_METER)

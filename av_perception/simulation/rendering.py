@@ -13,7 +13,7 @@ import numpy as np
 
 from av_perception.robot_head import CameraGeometry
 from av_perception.simulation.background import paint_wall
-from av_perception.simulation.cutout import PIXELS_PER_METRE, Cutout
+from av_perception.simulation.cutout import PIXELS_PER_METER, Cutout
 
 NEAREST_M = 0.2
 NOISE_LEVEL = 0.7  # standard deviation of the sensor noise in grey values
@@ -80,7 +80,7 @@ def _shifted(wall: np.ndarray, shift: float, width: int) -> np.ndarray:
 
 def _draw(image: np.ndarray, person: Cutout, pixel: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Blend the person, head centre at `pixel`, `scale` [px/m], into the image; (alpha (h, w) uint8, its top left corner (x, y))."""
-    shrink = scale / PIXELS_PER_METRE
+    shrink = scale / PIXELS_PER_METER
     texture = person.level(float(shrink.max()))
     ratio = np.array(texture.shape[1::-1]) / np.array(person.texture.shape[1::-1])
     # texture pixel t shows (t + 0.5) / ratio - 0.5 of the full texture, whose pixel `center` belongs at `pixel`

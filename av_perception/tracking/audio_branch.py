@@ -12,18 +12,18 @@ from av_perception.interfaces import AudioFeatures
 from av_perception.geometry.rigid_transform import angles_from_direction, wrap_angle
 from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.tracking.association.audio_statistics import AcousticTables, AudioEvidence
+from av_perception.tracking.association.audio_statistics import AudioStatistics, AudioEvidence
 from av_perception.tracking.association.audio_association import AudioAssociation, AudioConfig
-from av_perception.numerics.gaussian import congruence
+from av_perception.numerics.gaussian import propagate_covariance
 from av_perception.tracking.association.heard_direction import HeardDirection, azimuth_deviation, locate
 from av_perception.tracking.input_validation import usable_audio
 from av_perception.tracking.association.noise_model import NoiseConfig, NoiseModel
-from av_perception.tracking.track_management.audio_birth import SoundBirth, SoundBirthConfig
+from av_perception.tracking.track_management.audio_birth import AudioBirth, AudioBirthConfig
 from av_perception.tracking.state_space.interface import LinearMap
 
 
 @dataclass(frozen=True)
-class Sound:
+class AudioObservation:
     """The usable sound of one frame. new_clutter: (K,) share of the density of clutter that no known noise explains, of the sub-bands in
     the evidence.
     """
@@ -33,18 +33,18 @@ class Sound:
     new_clutter: np.ndarray
 
 
-class Hearing:
+class AudioBranch:
     """One per tracker. Directions are unit vectors in the array frame.
 
     Raises ValueError when the sub-bands of the acoustic map do not share their pieces.
     """
 
-    def __init__(self, acoustic_map, array: MicrophoneArray, audio: AudioConfig, noise: NoiseConfig, birth: SoundBirthConfig):
+    def __init__(self, acoustic_map, array: MicrophoneArray, audio: AudioConfig, noise: NoiseConfig, birth: AudioBirthConfig):
         if not (np.ptp(np.asarray(acoustic_map.center), axis=0) == 0).all():
             raise ValueError('the sub-bands of this acoustic map do not share their pieces')
         self._array, self._config, self._noise_config, self._birth_config = array, audio, noise, birth
-        self._tables = AcousticTables(acoustic_map, audio.tempering)
-        self._noise, self._birth = NoiseModel(noise, acoustic_map, audio.tempering), SoundBirth(birth)
+        self._tables = AudioStatistics(acoustic_map, audio.tempering)
+        self._noise, self._birth = NoiseModel(noise, acoustic_map, audio.tempering), AudioBirth(birth)
         self.num_subbands = self._tables.num_subbands
         self.reset()
 
@@ -53,7 +53,7 @@ class Hearing:
         self._birth.reset()
         self._last_voice_ns: int | None = None
 
-    def take(self, stamp_ns: int, audio: AudioFeatures, people: LinearMap, poses: SensorPoses, counters: Counter) -> Sound | None:
+    def take(self, stamp_ns: int, audio: AudioFeatures, people: LinearMap, poses: SensorPoses, counters: Counter) -> AudioObservation | None:
         """Checks the features of one frame; None without voice. What sounds then is learnt as noise, unless it comes from where one of the
         people is.
         """
@@ -78,16 +78,16 @@ class Hearing:
         if quiet and not _near(heard.mean, people, self._noise_config.away_from_people_deg):
             self._noise.learn(features)
 
-    def _explain(self, features: AudioFeatures) -> Sound:
+    def _explain(self, features: AudioFeatures) -> AudioObservation:
         evidence = self._tables.evidence(features)
         clutter = np.logaddexp(evidence.log_clutter, self._noise.log_density(features)[features.valid])
-        return Sound(features, dataclasses.replace(evidence, log_clutter=clutter), np.exp(evidence.log_clutter - clutter))
+        return AudioObservation(features, dataclasses.replace(evidence, log_clutter=clutter), np.exp(evidence.log_clutter - clutter))
 
-    def associate(self, sound: Sound, people: LinearMap, shares: np.ndarray) -> AudioAssociation:
+    def associate(self, sound: AudioObservation, people: LinearMap, shares: np.ndarray) -> AudioAssociation:
         """The sub-bands against everybody: (N,) shares of the last frame. Sleepers too: who is silent and out of view may speak again."""
         return AudioAssociation(self._config, sound.evidence, people, np.ones(len(shares), bool), shares)
 
-    def find_stranger(self, stamp_ns: int, sound: Sound, clutter: np.ndarray, people: LinearMap,
+    def find_stranger(self, stamp_ns: int, sound: AudioObservation, clutter: np.ndarray, people: LinearMap,
                       poses: SensorPoses) -> HeardDirection | None:
         """The direction, in axes of the reference frame, of a person who was never met, once there is evidence enough.
 
@@ -110,7 +110,7 @@ class Hearing:
     def _turned(self, heard: HeardDirection, poses: SensorPoses) -> HeardDirection:
         """With the axes of the reference frame."""
         rotation = poses.reference_from_array.rotation
-        return dataclasses.replace(heard, mean=rotation @ heard.mean, covariance=congruence(rotation, heard.covariance))
+        return dataclasses.replace(heard, mean=rotation @ heard.mean, covariance=propagate_covariance(rotation, heard.covariance))
 
 
 def _near(direction: np.ndarray, people: LinearMap, limit_deg: float) -> bool:

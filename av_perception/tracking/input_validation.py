@@ -10,7 +10,7 @@ import numpy as np
 from av_perception.interfaces import AudioFeatures, Face, VisualFeatures
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.tracking.association.audio_statistics import AcousticTables
+from av_perception.tracking.association.audio_statistics import AudioStatistics
 
 # Real covariances lie far inside: 0.01 mm to 100 m standard deviation.
 _VARIANCE_RANGE = (1e-10, 1e4)
@@ -87,7 +87,7 @@ def _embeddings(faces: list[Face], size: int, counters: Counter) -> np.ndarray:
     return np.where(usable, rows, 0.0) / np.where(usable, norm, 1.0)
 
 
-def usable_audio(audio: AudioFeatures, tables: AcousticTables, counters: Counter) -> AudioFeatures | None:
+def usable_audio(audio: AudioFeatures, tables: AudioStatistics, counters: Counter) -> AudioFeatures | None:
     """The features with broken sub-bands marked invalid, None when nothing is left. Counts `bad_audio`, `bad_subbands`."""
     shape = (tables.num_subbands, tables.feature_size)
     fits = np.shape(audio.vectors) == shape and np.shape(audio.present) == shape

@@ -13,22 +13,22 @@ from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.association.audio_association import AudioConfig
 from av_perception.tracking.state_space.cartesian_head import CartesianHead, CartesianHeadConfig
 from av_perception.tracking.inference.dynamics_update import DynamicsConfig, ProcessNoise
-from av_perception.numerics.gaussian import apply
-from av_perception.tracking.audio_branch import Hearing, Sound
-from av_perception.tracking.track_management.re_identification import Identity, IdentityConfig
+from av_perception.numerics.gaussian import matvec
+from av_perception.tracking.audio_branch import AudioBranch, AudioObservation
+from av_perception.tracking.track_management.re_identification import ReIdentification, ReIdentificationConfig
 from av_perception.tracking.inference.variational_frame import FramePosterior, InferenceConfig, VariationalFrame
 from av_perception.tracking.input_validation import DetectedFaces, usable_faces, usable_poses
 from av_perception.tracking.track_management.life_cycle import LifeConfig, LifeCycle
 from av_perception.tracking.association.noise_model import NoiseConfig
-from av_perception.tracking.track_management.track_set import Population
-from av_perception.tracking.track_management.audio_birth import SoundBirthConfig
+from av_perception.tracking.track_management.track_set import TrackSet
+from av_perception.tracking.track_management.audio_birth import AudioBirthConfig
 from av_perception.tracking.state_space.interface import LinearMap, Measurements, Prediction, StateSpace
 from av_perception.tracking.association.visual_association import AppearanceConfig, VisualAssociation, appearance_log_ratio, updated_looks
 from av_perception.tracking.track_management.visual_birth import BirthConfig, VisualBirth
 
 _NANO = 1e-9
 SHARE_DECAY = 0.9   # per frame of silence: after half a second nothing speaks for the last talker any more
-_MAX_LINEARISATIONS = 3
+_MAX_LINEARIZATIONS = 3
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class TrackerConfig:
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
     birth: BirthConfig = field(default_factory=BirthConfig)
-    sound_birth: SoundBirthConfig = field(default_factory=SoundBirthConfig)
+    sound_birth: AudioBirthConfig = field(default_factory=AudioBirthConfig)
     life: LifeConfig = field(default_factory=LifeConfig)
-    identity: IdentityConfig = field(default_factory=IdentityConfig)
+    identity: ReIdentificationConfig = field(default_factory=ReIdentificationConfig)
     reset_after_s: float = 1.0
     long_step_s: float = 0.5
 
@@ -64,7 +64,7 @@ class _Observations:
     faces: DetectedFaces | None
     measurements: Measurements | None
     directions: LinearMap | None
-    sound: Sound | None
+    sound: AudioObservation | None
     poses: SensorPoses
 
 
@@ -100,15 +100,15 @@ class Tracker:
         self._model = model or CartesianHead(config.motion, head)
         self._still = SensorPoses.of_head(head)
         self._sees, hears = head.camera is not None, acoustic_map is not None and head.microphones is not None
-        self._hearing = Hearing(acoustic_map, head.microphones, config.audio, config.noise, config.sound_birth) if hears else None
+        self._hearing = AudioBranch(acoustic_map, head.microphones, config.audio, config.noise, config.sound_birth) if hears else None
         self._birth = VisualBirth(config.birth, self._model)
-        self._life, self._identity = LifeCycle(config.life), Identity(config.identity, self._model)
+        self._life, self._identity = LifeCycle(config.life), ReIdentification(config.identity, self._model)
         self.counters: Counter = Counter()
         self._next_id = 1
         self._forget()
 
     def _forget(self):
-        self._people = Population.empty(self._model.state_size)
+        self._people = TrackSet.empty(self._model.state_size)
         self._birth.reset()
         if self._hearing:
             self._hearing.reset()
@@ -174,7 +174,7 @@ class Tracker:
         noise = ProcessNoise(self._config.dynamics, prediction.base_noise)
         audio = self._hearing.associate(sound, observed.directions, people.share) if sound and len(people) else None
         point = prediction.mean
-        for _ in range(_MAX_LINEARISATIONS):
+        for _ in range(_MAX_LINEARIZATIONS):
             vision = self._visual_evidence(prediction, point, observed)
             posterior = VariationalFrame(prediction, noise, people.noise_ratio, vision, audio).run(self._config.inference)
             point = prediction.mean + posterior.deviation
@@ -193,7 +193,7 @@ class Tracker:
         if rays.any():
             people.mean[rays], people.covariance[rays] = self._model.settle_rays(people.mean[rays], people.covariance[rays], poses)
 
-    def _subband_shares(self, audio, posterior: FramePosterior, sound: Sound | None) -> np.ndarray:
+    def _subband_shares(self, audio, posterior: FramePosterior, sound: AudioObservation | None) -> np.ndarray:
         """(N, K) responsibilities of everybody for every sub-band, 0 for the unused; K = 0 without voice."""
         if sound is None:
             return np.zeros((len(self._people), 0))
@@ -210,7 +210,7 @@ class Tracker:
         if faces is None or not len(faces):
             return None
         seen = self._model.visual_map(point, observed.poses)
-        about_mean = LinearMap(seen.value + apply(seen.matrix, prediction.mean - point), seen.matrix, seen.usable)
+        about_mean = LinearMap(seen.value + matvec(seen.matrix, prediction.mean - point), seen.matrix, seen.usable)
         embeddings = people.embedding if people.embedding.shape[1] else np.zeros((len(people), faces.embeddings.shape[1]))
         appearance = appearance_log_ratio(self._config.appearance, faces.embeddings, embeddings)
         return VisualAssociation(observed.measurements, about_mean, appearance, self._model.log_visual_volume,
@@ -235,14 +235,14 @@ class Tracker:
         people, seen = self._people, assigned.seen
         unassigned = np.ones(len(observed.faces), bool) if posterior.alpha is None else posterior.alpha.argmax(1) == 0
         births = self._birth.step(stamp_ns, observed.faces, observed.measurements, unassigned, people.box[seen], observed.poses)
-        owners = self._identity.recognise(people, births, ~seen, observed.poses, stamp_ns)
+        owners = self._identity.recognize(people, births, ~seen, observed.poses, stamp_ns)
         for birth, person in zip(births, owners):
             if person >= 0:
                 self._life.reinstate(people, person, birth, stamp_ns)
                 seen[person] = True
         strangers = [birth for birth, person in zip(births, owners) if person < 0]
         if strangers:
-            people.join(Population.newborn(self._new_ids(len(strangers)), *(
+            people.join(TrackSet.newborn(self._new_ids(len(strangers)), *(
                 np.stack([getattr(birth, name) for birth in strangers]) for name in ('mean', 'covariance', 'embedding', 'box')), stamp_ns))
         return assigned.with_newborn(len(strangers), seen=True, heard=False)
 
@@ -257,7 +257,7 @@ class Tracker:
             return assigned
         mean, covariance = self._model.rays(stranger.mean[None], stranger.covariance[None], observed.poses)
         if len(mean):
-            self._people.join(Population.overheard(self._new_ids(len(mean)), mean, covariance, stamp_ns))
+            self._people.join(TrackSet.overheard(self._new_ids(len(mean)), mean, covariance, stamp_ns))
         return assigned.with_newborn(len(mean), seen=False, heard=True)
 
     def _new_ids(self, count: int) -> range:

@@ -122,7 +122,7 @@ def starts(itds: np.ndarray, max_itd: float, config: EventConfig) -> list[ItdMix
     return [_mixture([], [], max_itd, config)] + [_mixture([g.mean() for g in group], [g.var() for g in group], max_itd, config) for group in groups]
 
 
-def neighbours(previous: ItdMixture, itds: np.ndarray, config: EventConfig) -> list[tuple[ItdMixture, np.ndarray]]:
+def neighbors(previous: ItdMixture, itds: np.ndarray, config: EventConfig) -> list[tuple[ItdMixture, np.ndarray]]:
     """First mixtures with one event less, as many and one more than before; and which of the previous events each one's are, -1 for new."""
     count, nominal = len(previous), config.min_sd ** 2
     index = np.arange(count)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from av_perception.two_microphones.time_differences import TimeDifferences
-from av_perception.two_microphones.av_events import EventConfig, SupervisedFit, choose_number, fit_supervised, neighbours, starts
+from av_perception.two_microphones.av_events import EventConfig, SupervisedFit, choose_number, fit_supervised, neighbors, starts
 from av_perception.two_microphones.itd_mixture import ItdMixture
 from av_perception.two_microphones.microphone_pair import MicrophonePair
 from av_perception.interfaces import LifeState, TrackEstimate, TrackFrame, VisualFeatures
@@ -98,7 +98,7 @@ class EventDetector:
         if self._mixture is None or not len(self._mixture) or not len(itds):   # nothing seen: no events
             candidates = [(start, np.full(len(start), -1)) for start in starts(itds, self._pair.max_itd, config)]
         else:
-            candidates = neighbours(self._mixture, itds, config)
+            candidates = neighbors(self._mixture, itds, config)
         chosen = choose_number(itds, [start for start, _ in candidates], config)
         origin = next(o for start, o in candidates if len(start) == len(chosen))
         new = np.where(origin < 0)[0]

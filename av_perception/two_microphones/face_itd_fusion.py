@@ -17,7 +17,7 @@ from av_perception.two_microphones.itd_mixture import ItdMixture
 from av_perception.two_microphones.microphone_pair import MicrophonePair
 from av_perception.interfaces import TrackFrame, VisualFeatures
 from av_perception.robot_head.profile import CameraGeometry
-from av_perception.numerics.gaussian import congruence
+from av_perception.numerics.gaussian import propagate_covariance
 from av_perception.tracking.input_validation import usable_faces
 
 _NANO = 1e-9
@@ -168,7 +168,7 @@ class FaceItdFusion:
     def _see(self, stamp_ns: int, visual: VisualFeatures) -> None:
         faces = usable_faces(visual, 0, self.counters)
         transform = self._base_from_optical
-        self._faces.see(stamp_ns, transform.apply(faces.positions), congruence(transform.rotation, faces.covariances), faces.boxes)
+        self._faces.see(stamp_ns, transform.apply(faces.positions), propagate_covariance(transform.rotation, faces.covariances), faces.boxes)
 
     def _hear(self, itds: np.ndarray, recent: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Share of the recent ITDs, whether heard, and whether the sound is shared with another face, (K,) each; looks for an unseen sound.

@@ -20,7 +20,7 @@ from av_perception.audio.voice_activity import SAMPLE_RATE, VoiceActivity
 from av_perception.interfaces import AudioChunk
 from av_perception.errors import UserError
 
-_NEIGHBOURHOOD = 8   # bins: the power of a single one is too random to have a least value
+_NEIGHBORHOOD = 8   # bins: the power of a single one is too random to have a least value
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class TimeDifferenceExtractor:
         config = self.config
         self._stft = StreamingStft(config.stft, 2)
         num_blocks = max(1, round(config.noise_window_s * config.stft.sample_rate / config.stft.hop))
-        self._edges = np.arange(0, config.stft.num_bins, _NEIGHBOURHOOD)
+        self._edges = np.arange(0, config.stft.num_bins, _NEIGHBORHOOD)
         self._sizes = np.diff(self._edges, append=config.stft.num_bins)
         self._floor = NoiseFloor(len(self._edges), num_blocks, 0.375 * config.stft.window)   # sum of the squared Hann window
         self._frames = np.zeros((0, config.stft.num_bins, 2), complex)

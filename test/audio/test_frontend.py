@@ -78,7 +78,7 @@ def test_features_of_a_plane_wave_are_the_free_field_ones():
     assert np.median([np.abs(f.vectors - expected)[f.present].mean() for f in loud]) < 0.03
 
 
-def test_stamps_are_the_centres_of_consecutive_blocks():
+def test_stamps_are_the_centers_of_consecutive_blocks():
     front_end = AudioFrontEnd(QUIET, 2, RATE)
     stamps = np.array([f.stamp_ns for f in stream(front_end, np.zeros((RATE, 2), np.float32), size=311)])
     assert stamps[0] == pytest.approx(10 ** 18 + HALF_BLOCK_S * 1e9, abs=2)

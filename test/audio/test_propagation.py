@@ -78,8 +78,8 @@ def test_the_profile_chooses_the_model_and_where_the_sphere_is():
     plain = MicrophoneArray(coordinates)
     headed = MicrophoneArray(coordinates, sphere=RigidSphere(RADIUS, (0.1, 0.0, 0.0)))
     directions = direction_from_angles(ANGLES, 0.0)
-    centred = rigid_sphere_response(np.array([[0.0, RADIUS, 0.0], [0.0, -RADIUS, 0.0]]), RADIUS, directions, frequencies)
-    np.testing.assert_allclose(array_response(headed, directions, frequencies), centred)
+    centered = rigid_sphere_response(np.array([[0.0, RADIUS, 0.0], [0.0, -RADIUS, 0.0]]), RADIUS, directions, frequencies)
+    np.testing.assert_allclose(array_response(headed, directions, frequencies), centered)
     np.testing.assert_allclose(array_response(headed, directions, frequencies, 'free-field'), array_response(plain, directions, frequencies))
     for array, model in ((plain, 'rigid-sphere'), (headed, 'cube')):
         with pytest.raises(ValueError, match='model'):

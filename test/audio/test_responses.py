@@ -78,7 +78,7 @@ def test_the_room_is_cut_off(tmp_path):
 
 
 @pytest.mark.parametrize('mirror', [False, True])
-def test_files_whose_azimuth_grows_to_the_right_are_recognised(mirror, tmp_path):
+def test_files_whose_azimuth_grows_to_the_right_are_recognized(mirror, tmp_path):
     responses = impulse_responses(KEMAR, direction_from_angles(*np.radians(ROUND.T)), RATE)
     written = ROUND * [-1, 1] if mirror else ROUND
     measured, mirrored = aligned(read_sofa(write_sofa(tmp_path / 'a.sofa', written, responses, RATE), KEMAR, FREQUENCIES), KEMAR, FREQUENCIES)

@@ -36,7 +36,7 @@ def planted(seed, microphones, azimuth_deg, frames=FRAMES, noise_s=NOISE_S, plac
 
 
 @pytest.mark.parametrize('microphones', [PAIR, SQUARE], ids=['pair', 'square'])
-def test_planted_microphones_are_found_to_five_millimetres(microphones):
+def test_planted_microphones_are_found_to_five_millimeters(microphones):
     """30 places at arm's length, one second of time differences with 15 us of noise at each."""
     errors = []
     for seed in range(12):
@@ -50,15 +50,15 @@ def test_planted_microphones_are_found_to_five_millimetres(microphones):
 def test_the_errors_are_those_the_covariance_claims(azimuth_deg):
     """The covariance is the Cramer-Rao bound with the priors: normalised errors near one mean that nothing better can be had from the data."""
     config = CalibrationConfig(position_sd=0.02)   # as the profiles are drawn
-    normalised = []
+    normalized = []
     for seed in range(30):
         result = calibrate(*planted(seed, PAIR, azimuth_deg), config)
         error = (result.positions - PAIR).ravel()
-        normalised.append(error @ np.linalg.solve(result.covariance, error) / error.size)
-    assert 0.7 < np.mean(normalised) < 1.3
+        normalized.append(error @ np.linalg.solve(result.covariance, error) / error.size)
+    assert 0.7 < np.mean(normalized) < 1.3
 
 
-def test_one_noisy_difference_per_place_cannot_give_five_millimetres():
+def test_one_noisy_difference_per_place_cannot_give_five_millimeters():
     """With 15 us left in the mean of every place the bound itself is above 15 mm, and the result says so."""
     result = calibrate(*planted(0, PAIR, 35.0, frames=1))
     assert np.sqrt((result.position_sd ** 2).sum(1)).min() > 0.015

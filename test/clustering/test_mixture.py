@@ -26,7 +26,7 @@ def test_weights_of_one_are_ordinary_em():
     rng = np.random.default_rng(0)
     points, mixture = three_clusters(60, rng)[0], mixture_of(rng)
     data = WeightedData(points, FixedWeights(np.ones(60)), FLOOR)
-    moved = data.maximise(data.expect(mixture), mixture)
+    moved = data.maximize(data.expect(mixture), mixture)
     density = np.array([w * multivariate_normal(m, c).pdf(points) for w, m, c in zip(mixture.weights, mixture.means, mixture.covariances)]).T
     assert data.expect(mixture).log_likelihood == pytest.approx(np.log(density.sum(1)).sum())
     eta = density / density.sum(1, keepdims=True)
@@ -83,7 +83,7 @@ def test_sure_weights_are_fixed_weights():
     a, b = sure.expect(mixture), fixed.expect(mixture)
     np.testing.assert_allclose(a.responsibilities, b.responsibilities, atol=1e-5)
     np.testing.assert_allclose(a.weights, b.weights, rtol=1e-4)
-    np.testing.assert_allclose(sure.maximise(a, mixture).covariances, fixed.maximise(b, mixture).covariances, rtol=1e-4)
+    np.testing.assert_allclose(sure.maximize(a, mixture).covariances, fixed.maximize(b, mixture).covariances, rtol=1e-4)
 
 
 def test_the_marginal_is_the_integral_over_the_weights():
@@ -204,7 +204,7 @@ def test_bad_parameters_are_refused(options):
     with pytest.raises(ValueError):
         WeightedDataGaussianMixture(**options).fit([[0.0, 1.0], [1.0, 0.0]])
     with pytest.raises(ValueError, match='known: n_components'):
-        WeightedDataGaussianMixture().set_params(colour=3)
+        WeightedDataGaussianMixture().set_params(color=3)
     with pytest.raises(ValueError, match='fit first'):
         WeightedDataGaussianMixture().predict([[0.0]])
 

@@ -94,7 +94,7 @@ def test_empty_truth():
 
 
 @pytest.mark.parametrize('distance', [0.0, 0.2, 0.499])
-def test_motp_and_rmse_are_metres(distance):
+def test_motp_and_rmse_are_meters(distance):
     rows = still(1, NORTH, range(6))
     scores = evaluate(track_table([(f, i, moved(p, (0, 0, distance))) for f, i, p in rows]), truth_table(rows))
     assert scores.motp_m == pytest.approx(distance, abs=1e-12) and scores.position_rmse_m == pytest.approx(distance)

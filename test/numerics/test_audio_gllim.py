@@ -51,8 +51,8 @@ def test_one_piece_is_ridge_regression():
     x, y = points - points.mean(axis=0), values - values.mean(axis=0)
     expected = np.linalg.solve(x.T @ x + 2 * np.eye(3), x.T @ y).T
     np.testing.assert_allclose(fitted.slope[0], expected, rtol=1e-6)
-    penalised = np.mean((y - x @ expected.T) ** 2, axis=0) + 2 * np.sum(expected ** 2, axis=1) / 200
-    np.testing.assert_allclose(fitted.variance[0], penalised + 0.3, rtol=1e-6)
+    penalized = np.mean((y - x @ expected.T) ** 2, axis=0) + 2 * np.sum(expected ** 2, axis=1) / 200
+    np.testing.assert_allclose(fitted.variance[0], penalized + 0.3, rtol=1e-6)
 
 
 @pytest.mark.parametrize('variance', ['diagonal', 'isotropic', 'tied'])
@@ -70,7 +70,7 @@ def test_the_likelihood_never_falls(variance, equal_volume, latent):
 
 
 @pytest.mark.parametrize('latent', [0, 2])
-def test_the_objective_is_the_penalised_likelihood(latent):
+def test_the_objective_is_the_penalized_likelihood(latent):
     _, inputs, outputs = planted(np.random.default_rng(3), size=4, latent=latent, count=20)
     config = GllimConfig(3, latent_size=latent, input_noise=0.2, ridge=0.3, iterations=7, tolerance=0.0)
     fitted = fit_gllim(inputs, outputs, config, output_noise=0.4)
@@ -135,7 +135,7 @@ def test_pieces_that_own_nothing_are_dropped():
     assert np.exp(fitted.pieces.log_weight).sum() == pytest.approx(1)
 
 
-def test_kmeans_start_uses_every_centre():
+def test_kmeans_start_uses_every_center():
     member = hard_assignment(np.random.default_rng(9).standard_normal((60, 3)), 7)
     assert (member.sum(axis=1) == 1).all() and (member.sum(axis=0) > 0).all()
 

@@ -180,7 +180,7 @@ def test_microphones_of_heads_and_robots_are_accepted(extent):
     assert len(MicrophoneArray(((0.0, 0.0, 0.0), (extent, 0.0, 0.0))).positions) == 2
 
 
-def test_a_profile_in_millimetres_is_refused():
+def test_a_profile_in_millimeters_is_refused():
     with pytest.raises(ValueError, match='a baseline of 70 m: millimetres instead of metres?'):
         CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5), 70.0)
     with pytest.raises(ValueError, match='left camera lies 1300 m from the base frame: millimetres'):

@@ -49,7 +49,7 @@ class Fragile(PerceptionNode):
             self._pacer = Pacer([], time.monotonic_ns, lambda: self._break('worker'), self.fail)
 
     def _break_beside_the_other(self) -> None:
-        Sound.is_up.wait()
+        AudioObservation.is_up.wait()
         self._break('thread')
 
     def deactivate(self) -> None:
@@ -61,7 +61,7 @@ class Fragile(PerceptionNode):
             raise SystemExit('broken') if place == 'exit' else KeyError('broken')
 
 
-class Sound(PerceptionNode):
+class AudioObservation(PerceptionNode):
     """Its neighbour."""
 
     NAME = 'sound'
@@ -204,4 +204,4 @@ def _until(condition) -> bool:
 
 if __name__ == '__main__':
     Fragile.place = sys.argv[1]
-    sys.exit(run_nodes({Fragile: 0, Sound: 0}, sys.argv[3:], respawn=sys.argv[2] == 'true'))
+    sys.exit(run_nodes({Fragile: 0, AudioObservation: 0}, sys.argv[3:], respawn=sys.argv[2] == 'true'))

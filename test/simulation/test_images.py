@@ -6,7 +6,7 @@ import pytest
 
 from av_perception.errors import UserError
 from av_perception.robot_head import CameraGeometry
-from av_perception.simulation.cutout import FACE_WIDTH_M, PIXELS_PER_METRE, Appearance, Cutout, cut_out
+from av_perception.simulation.cutout import FACE_WIDTH_M, PIXELS_PER_METER, Appearance, Cutout, cut_out
 from av_perception.simulation.rendering import StereoRenderer
 from av_perception.simulation.simulator import FACE_DEPTH_M, face_surfaces
 
@@ -19,12 +19,12 @@ def blurred_noise(height, width, sigma, seed):
     return np.clip(128 + 60 * noise / noise.std(), 0, 255).astype(np.uint8)
 
 
-def card(width_m=0.4, height_m=0.4, seed=0, colour=None):
+def card(width_m=0.4, height_m=0.4, seed=0, color=None):
     """An opaque textured card with the head centre in its middle."""
-    height, width = int(height_m * PIXELS_PER_METRE), int(width_m * PIXELS_PER_METRE)
+    height, width = int(height_m * PIXELS_PER_METER), int(width_m * PIXELS_PER_METER)
     texture = np.dstack([blurred_noise(height, width, 5, seed), np.full((height, width), 255, np.uint8)])
-    if colour is not None:
-        texture[..., :3] = colour
+    if color is not None:
+        texture[..., :3] = color
     return Cutout(texture, np.array([(width - 1) / 2, (height - 1) / 2]), np.array([0.07, 0.09]))
 
 
@@ -57,7 +57,7 @@ def test_wall_has_its_own_disparity():
 @pytest.mark.parametrize('position', [(0.1, 0.0, 1.0), (-0.3, 0.1, 1.77), (0.213, -0.2, 2.9)])
 def test_person_is_drawn_at_the_place_and_in_the_size_of_the_projection(position):
     """The centroid and the area of a uniform card, to 0.1 pixel and 3 %, at scales above and below the stored texture's."""
-    pair = renderer().render(0, [card(0.3, 0.3, colour=(0, 0, 255))], np.array([position]))
+    pair = renderer().render(0, [card(0.3, 0.3, color=(0, 0, 255))], np.array([position]))
     left = pair.left.astype(float)
     share = np.clip((left[..., 2] - left[..., 1]) / 255, 0, 1) * (left[..., 2] - left[..., 1] > 60)
     rows, columns = np.indices(share.shape)
@@ -68,12 +68,12 @@ def test_person_is_drawn_at_the_place_and_in_the_size_of_the_projection(position
 
 def test_nearer_person_hides_the_farther_one():
     front, behind = (0.0, 0.0, 1.2), (0.0, 0.0, 2.0)
-    cards = [card(colour=(0, 0, 255)), card(colour=(0, 255, 0))]
+    cards = [card(color=(0, 0, 255)), card(color=(0, 255, 0))]
     for order in ([front, behind], [behind, front]):
         pair = renderer().render(0, cards, np.array(order))
         near = order.index(front)
-        centre = pair.left[119, 159].astype(int)
-        assert centre[2 if near == 0 else 1] > 200 and centre[1 if near == 0 else 2] < 60
+        center = pair.left[119, 159].astype(int)
+        assert center[2 if near == 0 else 1] > 200 and center[1 if near == 0 else 2] < 60
         assert pair.visible[near] and not pair.visible[1 - near]
 
 
@@ -121,14 +121,14 @@ def picture_of_a_person():
 def test_person_is_cut_out_of_a_picture_at_true_scale():
     image, face = picture_of_a_person()
     person, = cut_out([image], face, 'test')
-    scale = PIXELS_PER_METRE * FACE_WIDTH_M / 100.0
+    scale = PIXELS_PER_METER * FACE_WIDTH_M / 100.0
     alpha = person.texture[..., 3]
     row = int(person.center[1])
     head_width = np.count_nonzero(alpha[row] > 127) / scale
     assert 105 < head_width < 130  # 120 at the widest
     assert alpha[row, int(person.center[0])] == 255 and alpha[:20].max() < 10
     assert np.count_nonzero((alpha > 20) & (alpha < 235)) > 50  # a soft edge
-    assert alpha[-1, int(person.center[0])] == 255 and len(alpha) / PIXELS_PER_METRE > 1.2  # the trunk goes on
+    assert alpha[-1, int(person.center[0])] == 255 and len(alpha) / PIXELS_PER_METER > 1.2  # the trunk goes on
     assert (person.texture[..., :3] <= alpha[..., None]).all()  # premultiplied
     np.testing.assert_allclose(person.face_radii_m, [FACE_WIDTH_M / 2, FACE_WIDTH_M * 0.65])
 
@@ -147,7 +147,7 @@ def test_clip_plays_from_its_start_in_every_turn():
     assert Appearance(views[:1]).at(1.5, turns) is views[0]
 
 
-def test_faces_are_drawn_before_the_head_centre_on_the_same_ray():
+def test_faces_are_drawn_before_the_head_center_on_the_same_ray():
     centers = np.array([[0.4, -0.2, 2.0], [0.0, 0.0, 1.0]])
     surfaces = face_surfaces(centers)
     np.testing.assert_allclose(np.linalg.norm(centers - surfaces, axis=1), FACE_DEPTH_M)

@@ -29,12 +29,12 @@ DATA = Path(os.environ.get('AV_PERCEPTION_DATA', Path(__file__).resolve().parent
 def scene_folder(tmp_path):
     random = np.random.default_rng(0)
     talkers = []
-    for key, colour in ((4, (60, 90, 170)), (9, (170, 90, 60))):
+    for key, color in ((4, (60, 90, 170)), (9, (170, 90, 60))):
         time = np.arange(2 * RATE) / RATE
         soundfile.write(str(tmp_path / f'{key}.wav'), 0.3 * random.normal(size=len(time)) * (np.sin(2 * np.pi * 3 * time) > -0.9), RATE)
         image = np.full((300, 300, 3), 200, np.uint8)
-        cv2.ellipse(image, (150, 100), (40, 55), 0, 0, 360, colour, -1)
-        cv2.rectangle(image, (110, 150), (190, 300), colour, -1)
+        cv2.ellipse(image, (150, 100), (40, 55), 0, 0, 360, color, -1)
+        cv2.rectangle(image, (110, 150), (190, 300), color, -1)
         cv2.imwrite(str(tmp_path / f'{key}.png'), image)
         talkers.append({'id': key, 'voice': f'{key}.wav', 'photo': f'{key}.png', 'face': [115, 55, 70, 95]})
     talkers[0].update(waypoints=[[0.0, 1.5, 0.4, 0.05]], turns=[[0.2, 1.0]])

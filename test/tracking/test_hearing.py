@@ -12,12 +12,12 @@ from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.interfaces import AudioFeatures, LifeState
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.tracking.association.audio_statistics import AcousticTables
+from av_perception.tracking.association.audio_statistics import AudioStatistics
 from av_perception.tracking.state_space.cartesian_head import CartesianHead, CartesianHeadConfig
 from av_perception.tracking.association.heard_direction import HeardDirection, azimuth_deviation, direction_posterior, locate
 from av_perception.tracking.state_space.image_plane import ImagePlane, ImagePlaneConfig
 from av_perception.tracking.association.noise_model import NoiseConfig, NoiseModel
-from av_perception.tracking.track_management.audio_birth import SoundBirth, SoundBirthConfig
+from av_perception.tracking.track_management.audio_birth import AudioBirth, AudioBirthConfig
 from av_perception.tracking.tracker import Tracker, TrackerConfig
 
 SOUND = sound_map()
@@ -51,7 +51,7 @@ def test_the_direction_of_a_frame_is_the_inverse_regression_of_the_map():
     regression = InverseRegression(acoustic_map, tempering=0.3)
     regression.add(features.vectors, present, weight)
     expected = regression.posterior()
-    evidence = AcousticTables(acoustic_map, 0.3).evidence(dataclasses.replace(features, present=present))
+    evidence = AudioStatistics(acoustic_map, 0.3).evidence(dataclasses.replace(features, present=present))
     posterior = direction_posterior(evidence, weight)
     for name in ('log_weight', 'mean', 'covariance', 'log_evidence'):
         np.testing.assert_allclose(getattr(posterior, name), getattr(expected, name), atol=1e-8, err_msg=name)
@@ -250,8 +250,8 @@ class TestSoundBirth:
 
     HEARD = HeardDirection(np.array([1.0, 0.0, 0.0]), np.eye(3) * 1e-3, 1.0, 5.0)
 
-    def births(self, count, voice=0.9, directions=None, config=SoundBirthConfig()):
-        birth = SoundBirth(config)
+    def births(self, count, voice=0.9, directions=None, config=AudioBirthConfig()):
+        birth = AudioBirth(config)
         heard = directions or [self.HEARD] * count
         return [f for f, h in enumerate(heard) if h is not None and birth.step(START_NS + f * 40_000_000, h, voice)]
 
@@ -274,12 +274,12 @@ class TestSoundBirth:
     @pytest.mark.parametrize('changes', [{'min_weight': 0.0}, {'window_s': 0.0}, {'window_s': 4.0}, {'min_observations': 1}, {'speed_deg': -1.0}])
     def test_senseless_configurations_are_refused(self, changes):
         with pytest.raises(ValueError):
-            SoundBirthConfig(**changes)
+            AudioBirthConfig(**changes)
 
 
-def test_the_likeliest_piece_and_its_neighbours_are_one_source():
+def test_the_likeliest_piece_and_its_neighbors_are_one_source():
     """Two sources at once: the louder one is given, and its weight says that there is another."""
-    rng, tables = np.random.default_rng(16), AcousticTables(SOUND, 0.01)
+    rng, tables = np.random.default_rng(16), AudioStatistics(SOUND, 0.01)
     talkers = [direction_to(place(30))] * 9 + [direction_to(place(-150))] * 7
     heard = locate(tables.evidence(sound_from(SOUND, 0, talkers, rng)), np.ones(16))
     assert np.degrees(np.arccos(heard.mean @ talkers[0])) < 10 and 0.5 < heard.weight < 1.0
@@ -299,7 +299,7 @@ def test_the_log_ratio_to_clutter_is_that_of_the_integral_over_directions():
         error = features.vectors[k] - u @ acoustic_map.slope[k, 0].T - acoustic_map.offset[k, 0]
         log_likelihood += -0.5 * (error ** 2 / 0.05 + np.log(2 * np.pi * 0.05)).sum(1)
     integral = np.logaddexp.reduce(log_likelihood) + 2 * np.log(axis[1] - axis[0])
-    heard = locate(AcousticTables(acoustic_map, 1.0).evidence(features), np.ones(3))
+    heard = locate(AudioStatistics(acoustic_map, 1.0).evidence(features), np.ones(3))
     assert np.isclose(heard.log_ratio, (integral + 3 * 6 * np.log(2)) / 3, atol=1e-3)
 
 

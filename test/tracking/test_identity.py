@@ -9,8 +9,8 @@ from tracking_scenes import HEAD, direction_to, face_at, image, sound_from, soun
 from av_perception.interfaces import Face
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.state_space.cartesian_head import CartesianHead, CartesianHeadConfig
-from av_perception.tracking.track_management.re_identification import Identity, IdentityConfig
-from av_perception.tracking.track_management.track_set import Population
+from av_perception.tracking.track_management.re_identification import ReIdentification, ReIdentificationConfig
+from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.tracker import Tracker, TrackerConfig
 from av_perception.tracking.track_management.visual_birth import Birth
 
@@ -62,7 +62,7 @@ def test_who_leaves_the_view_for_five_seconds_comes_back_with_the_same_id():
     assert np.mean([leaves_and_returns(seed) for seed in range(10)]) >= 0.9
 
 
-def test_a_known_look_is_recognised_at_the_other_side_of_the_view():
+def test_a_known_look_is_recognized_at_the_other_side_of_the_view():
     look = look_of(np.random.default_rng(0))
     assert all(leaves_and_returns(seed, absent_s=7.0, elsewhere=True, looks=(look, look)) for seed in range(5))
 
@@ -130,15 +130,15 @@ def population(*means, ids=None, never_seen=()):
     """Active people at (x, y, z) with 5 cm of uncertainty; never_seen: indices of rays."""
     mean = np.zeros((len(means), 6))
     mean[:, :3] = means
-    people = Population.newborn(ids or range(1, len(means) + 1), mean, np.tile(0.0025 * np.eye(6), (len(means), 1, 1)),
+    people = TrackSet.newborn(ids or range(1, len(means) + 1), mean, np.tile(0.0025 * np.eye(6), (len(means), 1, 1)),
                                 np.zeros((len(means), 0)), np.tile([0.0, 0.0, 10.0, 10.0], (len(means), 1)), stamp(0))
     people.last_seen[list(never_seen)] = 0
     return people
 
 
-def doubles(people, seen, frames=IdentityConfig().duplicate_frames, config=IdentityConfig()):
+def doubles(people, seen, frames=ReIdentificationConfig().duplicate_frames, config=ReIdentificationConfig()):
     """Who counts as a double after so many frames alike."""
-    identity = Identity(config, CartesianHead(CartesianHeadConfig(), HEAD))
+    identity = ReIdentification(config, CartesianHead(CartesianHeadConfig(), HEAD))
     for _ in range(frames):
         result = identity.duplicates(people, np.array(seen), SensorPoses.of_head(HEAD))
     return result.tolist()
@@ -160,7 +160,7 @@ class TestDuplicates:
         people.mean[1, 1] = 1.0
         assert doubles(people, [True, False], frames=1) == [False, False] and people.doubled.tolist() == [0, 0]
 
-    def test_neighbours_and_two_faces_are_two_people(self):
+    def test_neighbors_and_two_faces_are_two_people(self):
         assert doubles(population([2, 0, 0], [2, 0.2, 0]), [True, False]) == [False, False]
         apart = population([2, 0, 0], [2.05, 0, 0])
         apart.box[1, 0] = 50.0
@@ -190,41 +190,41 @@ def birth_at(position, embedding=()):
 class TestRecognition:
     """Which absent person a newly found face is."""
 
-    def recognise(self, people, births, candidates=None, absent_s=1.0):
-        identity = Identity(IdentityConfig(), CartesianHead(CartesianHeadConfig(), HEAD))
+    def recognize(self, people, births, candidates=None, absent_s=1.0):
+        identity = ReIdentification(ReIdentificationConfig(), CartesianHead(CartesianHeadConfig(), HEAD))
         now = stamp(0) + round(absent_s * 1e9)
         chosen = np.ones(len(people), bool) if candidates is None else np.array(candidates)
-        return identity.recognise(people, births, chosen, SensorPoses.of_head(HEAD), now).tolist()
+        return identity.recognize(people, births, chosen, SensorPoses.of_head(HEAD), now).tolist()
 
     def test_the_nearest_within_reach(self):
         people = population([2, 0, 0], [2, 1.0, 0])
-        assert self.recognise(people, [birth_at([2, 0.8, 0])]) == [1]
-        assert self.recognise(people, [birth_at([2, -4.0, 0])]) == [-1]
-        assert self.recognise(people, [birth_at([2, 0.8, 0])], candidates=[True, False]) == [0]
-        assert self.recognise(people, []) == [] and self.recognise(population([2, 0, 0]), [birth_at([2, 0, 0])], [False]) == [-1]
+        assert self.recognize(people, [birth_at([2, 0.8, 0])]) == [1]
+        assert self.recognize(people, [birth_at([2, -4.0, 0])]) == [-1]
+        assert self.recognize(people, [birth_at([2, 0.8, 0])], candidates=[True, False]) == [0]
+        assert self.recognize(people, []) == [] and self.recognize(population([2, 0, 0]), [birth_at([2, 0, 0])], [False]) == [-1]
 
     def test_jointly_for_several_faces(self):
         people = population([2, -0.3, 0], [2, 0.3, 0])
-        assert self.recognise(people, [birth_at([2, 0.65, 0]), birth_at([2, 0.05, 0])]) == [1, 0]
+        assert self.recognize(people, [birth_at([2, 0.65, 0]), birth_at([2, 0.05, 0])]) == [1, 0]
 
     def test_a_ray_at_any_distance(self):
         people = population([2, 0.4, 0.1], never_seen=[0])
         for distance in (0.8, 2.0, 5.0):
-            assert self.recognise(people, [birth_at(np.array([2, 0.4, 0.1]) * distance / 2)]) == [0]
-        assert self.recognise(people, [birth_at([2, -0.6, 0.1])]) == [-1]
+            assert self.recognize(people, [birth_at(np.array([2, 0.4, 0.1]) * distance / 2)]) == [0]
+        assert self.recognize(people, [birth_at([2, -0.6, 0.1])]) == [-1]
 
     def test_a_ray_that_points_to_the_floor(self):
         """Regression: a flat array heard the talker 19 degrees too low, and the face in that azimuth was taken for a stranger's."""
         people = population([1.8, 0.6, -0.6], never_seen=[0])
-        assert self.recognise(people, [birth_at([1.8, 0.6, 0.15])]) == [0]
+        assert self.recognize(people, [birth_at([1.8, 0.6, 0.15])]) == [0]
 
     def test_looks_decide_where_both_are_known(self):
         people = population([2, 0, 0], [2, 0.2, 0])
         people.embedding = np.eye(2)
-        assert self.recognise(people, [birth_at([2, 0.2, 0], [1.0, 0.0])]) == [0]
-        assert self.recognise(people, [birth_at([2, 0.2, 0], [-0.7, -0.7])]) == [-1]
-        assert self.recognise(people, [birth_at([2, 5.0, 0], [1.0, 0.0])], absent_s=4.0) == [0]
-        assert self.recognise(people, [birth_at([2, 5.0, 0])], absent_s=4.0) == [-1]
+        assert self.recognize(people, [birth_at([2, 0.2, 0], [1.0, 0.0])]) == [0]
+        assert self.recognize(people, [birth_at([2, 0.2, 0], [-0.7, -0.7])]) == [-1]
+        assert self.recognize(people, [birth_at([2, 5.0, 0], [1.0, 0.0])], absent_s=4.0) == [0]
+        assert self.recognize(people, [birth_at([2, 5.0, 0])], absent_s=4.0) == [-1]
 
 
 def test_a_ghost_beside_its_person_goes_and_the_person_stays():

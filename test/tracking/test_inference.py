@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from av_perception.interfaces import AudioFeatures
-from av_perception.tracking.association.audio_statistics import AcousticTables, AudioEvidence
+from av_perception.tracking.association.audio_statistics import AudioStatistics, AudioEvidence
 from av_perception.tracking.association.audio_association import AudioAssociation, AudioConfig
 from av_perception.tracking.inference.dynamics_update import DynamicsConfig, ProcessNoise
 from av_perception.tracking.inference.variational_frame import InferenceConfig, VariationalFrame
@@ -71,7 +71,7 @@ def test_one_person_without_clutter_is_an_exact_kalman_filter(seen, heard, error
     rng = np.random.default_rng(3)
     model, acoustic_map = LinearModel(rng), small_map(rng)
     acoustic_map.log_range = np.full(4, np.inf)
-    tables, config = AcousticTables(acoustic_map, 1.0), AudioConfig(tempering=1.0, direction_error_deg=error_deg, share_prior=np.inf)
+    tables, config = AudioStatistics(acoustic_map, 1.0), AudioConfig(tempering=1.0, direction_error_deg=error_deg, share_prior=np.inf)
     mean, covariance = rng.normal(size=(1, 6)), np.eye(6)[None]
     oracle_mean, oracle_covariance = mean[0], covariance[0]
     slope, offset = acoustic_map.slope[:, 0].reshape(12, 3), acoustic_map.offset[:, 0].ravel()
@@ -114,7 +114,7 @@ def tiny_frame(seed, error_deg=0.0):
     vision = VisualAssociation(Measurements(faces, noise), model.visual_map(prediction.mean), np.zeros((3, 2)), np.log(1e4), np.ones(2,
         bool))
     config = AudioConfig(tempering=1.0, direction_error_deg=error_deg, share_prior=np.inf)
-    audio = AudioAssociation(config, AcousticTables(acoustic_map, 1.0).evidence(features_of(vectors)),
+    audio = AudioAssociation(config, AudioStatistics(acoustic_map, 1.0).evidence(features_of(vectors)),
         model.direction_map(prediction.mean), np.ones(2, bool))
     frame = VariationalFrame(prediction, ProcessNoise(FIXED, prediction.base_noise), np.tile(np.eye(6), (2, 1, 1)), vision, audio)
     return frame, (model, acoustic_map, prediction, faces, noise, vectors, np.radians(error_deg))
@@ -197,7 +197,7 @@ def test_absent_components_do_not_count():
     reduced.log_range = full.log_range[:4]
     vectors = rng.normal(size=(2, 5))
     masked = AudioFeatures(0, 1.0, vectors, np.arange(5)[None] < np.array([[4], [4]]), np.ones(2), np.ones(2, bool))
-    a, b = AcousticTables(full, 0.3).evidence(masked), AcousticTables(reduced, 0.3).evidence(features_of(vectors[:, :4]))
+    a, b = AudioStatistics(full, 0.3).evidence(masked), AudioStatistics(reduced, 0.3).evidence(features_of(vectors[:, :4]))
     np.testing.assert_allclose(a.statistics, b.statistics, atol=1e-12)
     np.testing.assert_allclose(a.log_clutter, b.log_clutter)
 
@@ -227,7 +227,7 @@ def test_no_observation_is_pure_prediction():
     assert (np.linalg.eigvalsh(posterior.covariance - prediction.propagated)[:, 0] > -1e-12).all()
 
 
-def test_relabelling_people_permutes_the_posterior():
+def test_relabeling_people_permutes_the_posterior():
     rng = np.random.default_rng(0)
     model = LinearModel(rng)
     mean, covariance = rng.normal(size=(4, 6)), np.tile(0.3 * np.eye(6), (4, 1, 1))
@@ -284,7 +284,7 @@ def test_real_acoustic_map_class_fits():
         geometry_hash='x')
     direction, vectors = np.array([[0.6, 0.0, 0.8]]), rng.normal(size=(2, 4))
     still = LinearMap(direction, np.zeros((1, 3, 6)), np.ones(1, bool))
-    audio = AudioAssociation(AudioConfig(tempering=1.0, direction_error_deg=0.0, share_prior=np.inf), AcousticTables(real, 1.0).evidence(features_of(vectors)),
+    audio = AudioAssociation(AudioConfig(tempering=1.0, direction_error_deg=0.0, share_prior=np.inf), AudioStatistics(real, 1.0).evidence(features_of(vectors)),
         still, np.ones(1, bool))
     log = audio.predicted_log_likelihood(np.eye(6)[None])
     np.testing.assert_allclose(logsumexp(log[:, 1:], axis=1) + np.log(2), real.log_likelihood(vectors, np.ones((2, 4), bool), direction)[:,

@@ -45,7 +45,7 @@ def test_planted_faces_are_decoded_exactly():
     np.testing.assert_allclose(found.scores, scores[order], atol=1e-6)
 
 
-def test_a_face_across_the_border_keeps_its_centre():
+def test_a_face_across_the_border_keeps_its_center():
     box = np.array([[-12.0, 40.0, 30.0, 40.0]])
     found = decode_centerface(*plant(box, [0.8], np.zeros((1, 5, 2))), 0.35, 0.3)
     np.testing.assert_allclose(found.boxes, box, atol=1e-3)

@@ -144,7 +144,7 @@ def test_only_the_best_faces_are_kept():
     assert [face.score for face in faces] == [0.9, 0.8]
 
 
-def test_grey_images_are_accepted():
+def test_gray_images_are_accepted():
     left, right = (image[..., 0] for image in planted_scene())
     expected = front_end().process(1, *planted_scene()).faces[0].position
     for pair in ((left, right), (left[..., None], right[..., None])):

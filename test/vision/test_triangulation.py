@@ -63,7 +63,7 @@ def test_the_covariance_is_that_of_numerical_derivatives():
     np.testing.assert_allclose(covariance, expected, rtol=5e-3, atol=1e-3 * expected.max())
 
 
-def test_the_centre_of_small_faces_is_less_certain():
+def test_the_center_of_small_faces_is_less_certain():
     config = TriangulationConfig(center_spread=0.02, center_noise_px=1.0, small_face_px=30.0)
     assert config.center_std_px(30.0, 1.0) == pytest.approx(np.hypot(0.6, 1.0)) and config.center_std_px(15.0, 1.0) == pytest.approx(np.hypot(0.3, 2.0))
     assert config.center_std_px(60.0, 2.0) == pytest.approx(2 * config.center_std_px(30.0, 1.0)), 'an image scaled down by 2'

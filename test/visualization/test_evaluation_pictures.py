@@ -60,7 +60,7 @@ def test_lines_break_where_the_azimuth_wraps():
     assert np.isnan(degrees[2]) and np.isfinite(degrees[[0, 1, 3]]).all()
 
 
-def test_overlay_draws_in_the_persons_colour_and_leaves_the_image_alone():
+def test_overlay_draws_in_the_persons_color_and_leaves_the_image_alone():
     before = BLANK.copy()
     drawn = draw_overlay(BLANK, [PersonDrawing(2, box=(40, 40, 50, 50), seen=True, range_m=1.8)])
     assert np.array_equal(BLANK, before) and drawn.shape == BLANK.shape and drawn.dtype == np.uint8

@@ -78,7 +78,7 @@ def test_the_ellipsoid_is_two_standard_deviations():
     assert ellipsoid.color.a < 0.5, 'the head inside stays visible'
 
 
-def test_who_sleeps_is_pale_and_colours_stay():
+def test_who_sleeps_is_pale_and_colors_stay():
     awake, asleep = markers(person(1)), markers(person(1, seen=False, state=LifeState.SLEEPING))
     assert asleep['head', 1].color.a < awake['head', 1].color.a
     assert [getattr(asleep['head', 1].color, c) for c in 'rgb'] == [getattr(awake['head', 1].color, c) for c in 'rgb']

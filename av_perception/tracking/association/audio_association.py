@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.tracking.association.audio_statistics import VECTOR, AudioEvidence, bilinear_factors, matrix_of, quadratic_factors
-from av_perception.numerics.gaussian import congruence, eliminate, log_softmax, softmax
+from av_perception.numerics.gaussian import propagate_covariance, schur_complement, log_softmax, softmax
 from av_perception.tracking.state_space.interface import LinearMap
 
 _EYE = np.eye(3)
@@ -108,14 +108,14 @@ class AudioAssociation:
         With `J S J' + error = U U'`: `log N(g; L u + l, Sigma + L U U' L')` by the determinant lemma and Woodbury, that is, by elimination
         of the first three rows from the forms of the homogeneous vectors `(U_1, 0), (U_2, 0), (U_3, 0), (u, 1)`.
         """
-        spread = congruence(self._map.matrix, covariance) + self._error_variance * _EYE
+        spread = propagate_covariance(self._map.matrix, covariance) + self._error_variance * _EYE
         values, vectors = np.linalg.eigh(spread)
         homogeneous = np.zeros((len(spread), 4, 4))
         homogeneous[:, :3, :3] = (vectors * np.sqrt(np.maximum(values, 0))[:, None, :]).swapaxes(1, 2)
         homogeneous[:, 3, :3], homogeneous[:, 3, 3] = self._map.value, 1.0
         forms = bilinear_factors(homogeneous).reshape(len(spread), 16, -1) @ self._statistics.swapaxes(1, 2)
         forms[:, :15:5] += 1.0
-        remainder, log_det = eliminate(forms.reshape(len(spread), 4, 4, -1).transpose(1, 2, 0, 3))
+        remainder, log_det = schur_complement(forms.reshape(len(spread), 4, 4, -1).transpose(1, 2, 0, 3))
         return self._with_clutter(remainder + log_det)
 
     def expected_log_likelihood(self, belief: DirectionBelief) -> np.ndarray:
@@ -175,7 +175,7 @@ class AudioAssociation:
         """
         shrink = self._shrinkage
         shift = self._map.matrix @ deviation[..., None] + self._error_variance * self._own_information[1][..., None]
-        spread = congruence(shrink @ self._map.matrix, covariance) + self._error_variance * shrink
+        spread = propagate_covariance(shrink @ self._map.matrix, covariance) + self._error_variance * shrink
         return DirectionBelief(self._map.value + (shrink @ shift)[..., 0], spread)
 
     def direction_error_divergence(self, deviation: np.ndarray, covariance: np.ndarray) -> float:
@@ -183,7 +183,7 @@ class AudioAssociation:
         shrink, (precision, vector) = self._shrinkage, self._own_information
         matrix = self._map.matrix
         residual = shrink @ (vector[..., None] - precision @ matrix @ deviation[..., None])
-        spread = congruence(shrink @ precision @ matrix, covariance)
+        spread = propagate_covariance(shrink @ precision @ matrix, covariance)
         quadratic = (residual ** 2).sum() + np.trace(spread, axis1=1, axis2=2).sum()
         trace = np.trace(shrink, axis1=1, axis2=2).sum()
         return 0.5 * float(trace + self._error_variance * quadratic - 3 * len(shrink) - np.linalg.slogdet(shrink)[1].sum())

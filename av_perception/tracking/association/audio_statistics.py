@@ -39,7 +39,7 @@ class AudioEvidence:
     loudness: np.ndarray
 
 
-class AcousticTables:
+class AudioStatistics:
     """Per-map constants. acoustic_map: an AcousticMap (K sub-bands, R pieces, G components); tempering: 0 < s <= 1, multiplies the
     audio log likelihood and the clutter term alike, because neighbouring components are not independent.
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.numerics.gaussian import LOG_2PI, congruence, inverse_and_log_det, log_normal, quadratic, softmax
+from av_perception.numerics.gaussian import LOG_2PI, propagate_covariance, inverse_and_log_det, log_normal, quadratic, softmax
 from av_perception.tracking.input_validation import DetectedFaces, box_overlap
 from av_perception.tracking.state_space.interface import LinearMap, Measurements
 
@@ -84,13 +84,13 @@ class VisualAssociation:
 
     def predicted_log_likelihood(self, covariance: np.ndarray) -> np.ndarray:
         """(M, N + 1) `log eta + log N(v; h(m), Phi + H S H')`: the exact marginal given the assignment, for the first E-Z of a frame."""
-        innovation = self._noise[:, None] + congruence(self._map.matrix, covariance)
+        innovation = self._noise[:, None] + propagate_covariance(self._map.matrix, covariance)
         return self._with_clutter(log_normal(self._residual, innovation))
 
     def expected_log_likelihood(self, deviation: np.ndarray, covariance: np.ndarray) -> np.ndarray:
         """(M, N + 1) `log eta + log tau` under q(s_n) = N(m_n + deviation_n, covariance_n)."""
         residual = self._residual - (self._map.matrix @ deviation[..., None])[..., 0]
-        spread = congruence(self._map.matrix, covariance)
+        spread = propagate_covariance(self._map.matrix, covariance)
         flat = (len(self._precision), -1)
         trace = self._precision.reshape(flat) @ spread.reshape(len(spread), self._precision[0].size).T
         return self._with_clutter(self._log_peak - 0.5 * (quadratic(residual, self._precision[:, None]) + trace))
@@ -113,4 +113,4 @@ class VisualAssociation:
         size = self._residual.shape[-1]
         precision = (alpha.T @ self._precision.reshape(-1, size * size)).reshape(-1, size, size)
         vector = (alpha.T[:, None] @ self._weighted_residual.swapaxes(0, 1)) @ matrix
-        return congruence(matrix.swapaxes(1, 2), precision), vector[:, 0]
+        return propagate_covariance(matrix.swapaxes(1, 2), precision), vector[:, 0]

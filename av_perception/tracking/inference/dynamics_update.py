@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.numerics.gaussian import congruence, symmetrise
+from av_perception.numerics.gaussian import propagate_covariance, symmetrize
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ProcessNoise:
 
     def covariance(self, ratio: np.ndarray) -> np.ndarray:
         """(N, D, D) `Lam` of (N, D, D) whitened ratios; exactly the nominal noise when the noise is fixed."""
-        return self._base if self._fixed else congruence(self._factor, ratio)
+        return self._base if self._fixed else propagate_covariance(self._factor, ratio)
 
     def update(self, ratio: np.ndarray, propagated: np.ndarray, deviation: np.ndarray, covariance: np.ndarray) -> np.ndarray:
         """New ratios: `proj((nu0 Lam0 + T) / (nu0 + 1))`, `T = Gam + d d' - D Gam_past D'`, eigenvalues clipped in the whitened space.
@@ -51,14 +51,14 @@ class ProcessNoise:
         """
         if self._fixed:
             return ratio
-        target = congruence(self._whitener, covariance + deviation[:, :, None] * deviation[:, None, :] - propagated)
+        target = propagate_covariance(self._whitener, covariance + deviation[:, :, None] * deviation[:, None, :] - propagated)
         weight = self._config.prior_weight
-        maximum = symmetrise(weight * np.eye(ratio.shape[-1]) + target) / (weight + 1)
+        maximum = symmetrize(weight * np.eye(ratio.shape[-1]) + target) / (weight + 1)
         suspect = np.flatnonzero(~self._surely_within_bounds(maximum))
         if len(suspect):
             values, vectors = np.linalg.eigh(maximum[suspect])
             clipped = np.clip(values, self._config.lowest, self._config.highest)
-            maximum[suspect] = symmetrise((vectors * clipped[:, None, :]) @ vectors.swapaxes(1, 2))
+            maximum[suspect] = symmetrize((vectors * clipped[:, None, :]) @ vectors.swapaxes(1, 2))
         return maximum
 
     def _surely_within_bounds(self, ratio: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from av_perception.numerics.gaussian import apply, symmetrise
+from av_perception.numerics.gaussian import matvec, symmetrize
 
 Information = tuple[np.ndarray, np.ndarray]
 
@@ -19,5 +19,5 @@ def update_states(predicted_precision: np.ndarray, *evidence: Information) -> tu
     for modality_precision, modality_vector in evidence:
         precision = precision + modality_precision
         vector = vector + modality_vector
-    covariance = symmetrise(np.linalg.inv(precision))
-    return apply(covariance, vector), covariance
+    covariance = symmetrize(np.linalg.inv(precision))
+    return matvec(covariance, vector), covariance

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.robot_head.profile import HeadProfile
-from av_perception.numerics.gaussian import apply, congruence, limit_leading, symmetrise
+from av_perception.numerics.gaussian import matvec, propagate_covariance, limit_leading, symmetrize
 from av_perception.tracking.state_space.motion import axis_motion
 from av_perception.tracking.state_space.interface import LinearMap, Measurements, Prediction
 
@@ -74,11 +74,11 @@ class CartesianHead:
         """Exact discretisation of the dynamics; see the class."""
         steps = axis_motion(self._config.acceleration_density, self._config.damping_time_s, dt_s)
         transition, noise = (_per_axis(blocks)[np.asarray(unseen, int)] for blocks in steps)
-        return Prediction((transition @ mean[..., None])[..., 0], congruence(transition, covariance), noise)
+        return Prediction((transition @ mean[..., None])[..., 0], propagate_covariance(transition, covariance), noise)
 
     def measure(self, faces):
         """Noise by the Jacobian of (x/z, y/z, 1/z) at the detection."""
-        return Measurements(_image_coordinates(faces.positions), congruence(_image_jacobian(faces.positions), faces.covariances))
+        return Measurements(_image_coordinates(faces.positions), propagate_covariance(_image_jacobian(faces.positions), faces.covariances))
 
     def initial_states(self, measurements, poses):
         """Position from the detection, zero velocity with the birth prior."""
@@ -88,7 +88,7 @@ class CartesianHead:
         to_position = reference_from_optical.rotation @ _point_jacobian(optical)
         mean, covariance = np.zeros((len(optical), _STATE)), np.zeros((len(optical), _STATE, _STATE))
         mean[:, :3] = reference_from_optical.apply(optical)
-        covariance[:, :3, :3] = congruence(to_position, measurements.noise)
+        covariance[:, :3, :3] = propagate_covariance(to_position, measurements.noise)
         covariance[:, 3:, 3:] = self._config.birth_speed_sd ** 2 * _EYE
         return mean, covariance
 
@@ -134,15 +134,15 @@ class CartesianHead:
         direction = relative / distance
         along = direction[:, :, None] * direction[:, None, :]
         across = (typical / distance)[..., None] * (_EYE - along)
-        settled = np.concatenate([origin + typical * direction, apply(across, mean[:, 3:])], axis=1)
+        settled = np.concatenate([origin + typical * direction, matvec(across, mean[:, 3:])], axis=1)
         turn = np.zeros_like(covariance)
         turn[:, :3, :3] = turn[:, 3:, 3:] = across
-        spread = congruence(turn, covariance)
+        spread = propagate_covariance(turn, covariance)
         values, vectors = np.linalg.eigh(spread[:, :3, :3])
         least = (typical * np.radians(self._config.heard_direction_sd_deg)) ** 2
         spread[:, :3, :3] = (vectors * np.maximum(values, least)[:, None, :]) @ vectors.swapaxes(1, 2) + (range_sd ** 2 - least) * along
         spread[:, 3:, 3:] += self._config.birth_speed_sd ** 2 * along
-        return settled, symmetrise(spread)
+        return settled, symmetrize(spread)
 
     def reachable(self, mean_a, covariance_a, mean_b, covariance_b, dt_s):
         """Within max_speed * dt plus three standard deviations of the difference."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.robot_head.profile import HeadProfile
-from av_perception.numerics.gaussian import congruence, limit_leading
+from av_perception.numerics.gaussian import propagate_covariance, limit_leading
 from av_perception.tracking.state_space.motion import axis_motion
 from av_perception.tracking.state_space.interface import LinearMap, Measurements, Prediction
 
@@ -77,13 +77,13 @@ class ImagePlane:
         low, high = np.array(config.size_range) * head.camera.height
         self.log_visual_volume = float(np.log(self._image).sum() + 2 * np.log(high - low))
 
-    def _pixels_per_metre(self, mean: np.ndarray) -> np.ndarray:
+    def _pixels_per_meter(self, mean: np.ndarray) -> np.ndarray:
         """(N,) at people in (N, D) states."""
         return np.sqrt(_size(mean).prod(1)) / self._config.object_size
 
     def predict(self, mean, covariance, dt_s, unseen):
         """Exact discretisation of the dynamics; see the class."""
-        config, scale = self._config, self._pixels_per_metre(mean)
+        config, scale = self._config, self._pixels_per_meter(mean)
         transitions, noises = axis_motion(config.acceleration_density, config.damping_time_s, dt_s)
         chosen = np.asarray(unseen, int)
         transition, noise = np.tile(np.eye(_STATE), (len(mean), 1, 1)), np.zeros((len(mean), _STATE, _STATE))
@@ -92,7 +92,7 @@ class ImagePlane:
             axis = np.ix_(np.arange(len(mean)), (center, velocity), (center, velocity))
             transition[axis], noise[axis] = transitions[chosen], axis_noise
         noise[:, (2, 3), (2, 3)] = self._size_variance(mean, scale, config.depth_density * dt_s)
-        return Prediction((transition @ mean[..., None])[..., 0], congruence(transition, covariance), noise)
+        return Prediction((transition @ mean[..., None])[..., 0], propagate_covariance(transition, covariance), noise)
 
     def _size_variance(self, mean: np.ndarray, scale: np.ndarray, depth_variance) -> np.ndarray:
         """(N, 2) of width and height when the depth has a variance [m^2]: size = focal length times object size over depth."""
@@ -110,7 +110,7 @@ class ImagePlane:
         mean = np.concatenate([measurements.value, np.zeros((len(measurements.value), 2))], axis=1)
         covariance = np.zeros((len(mean), _STATE, _STATE))
         covariance[:, :_BOX, :_BOX] = measurements.noise
-        covariance[:, (4, 5), (4, 5)] = ((self._config.birth_speed_sd * self._pixels_per_metre(mean)) ** 2)[:, None]
+        covariance[:, (4, 5), (4, 5)] = ((self._config.birth_speed_sd * self._pixels_per_meter(mean)) ** 2)[:, None]
         return mean, covariance
 
     def visual_map(self, mean, poses):
@@ -120,7 +120,7 @@ class ImagePlane:
     def direction_map(self, mean, poses):
         """`J = (I - u u') R diag(1/fx, 1/fy, 0) z / |p|` with the point p at depth z in the optical frame; always usable."""
         camera, array_from_optical = self._camera, self._array.base_from_array.inverse() @ self._camera.base_from_optical
-        depth = self._focal / self._pixels_per_metre(mean)
+        depth = self._focal / self._pixels_per_meter(mean)
         ray = np.concatenate([(mean[:, _CENTER] - camera.center) / camera.focal, np.ones((len(mean), 1))], axis=1)
         relative = array_from_optical.apply(depth[:, None] * ray)
         distance = np.linalg.norm(relative, axis=1)
@@ -134,14 +134,14 @@ class ImagePlane:
         """A box of middling size, its size uncertain by all of it. Directions that are not before the camera have no place in the image."""
         optical_from_reference = poses.reference_from_optical.rotation.T
         before = directions @ optical_from_reference[2] > 0.1
-        ray, spread = directions[before] @ optical_from_reference.T, congruence(optical_from_reference, covariances[before])
+        ray, spread = directions[before] @ optical_from_reference.T, propagate_covariance(optical_from_reference, covariances[before])
         depth = ray[:, 2:]
         slope = np.concatenate([np.tile(np.eye(2), (len(ray), 1, 1)), -(ray[:, :2] / depth)[:, :, None]], axis=2)
         slope *= (self._camera.focal / depth)[:, :, None]
         mean, covariance = np.zeros((len(ray), _STATE)), np.zeros((len(ray), _STATE, _STATE))
         mean[:, _CENTER], mean[:, _SIZE] = self._camera.center + self._camera.focal * ray[:, :2] / depth, self._middling_size()
-        covariance[:, _CENTER, _CENTER] = congruence(slope, spread)
-        covariance[:, (4, 5), (4, 5)] = ((self._config.birth_speed_sd * self._pixels_per_metre(mean)) ** 2)[:, None]
+        covariance[:, _CENTER, _CENTER] = propagate_covariance(slope, spread)
+        covariance[:, (4, 5), (4, 5)] = ((self._config.birth_speed_sd * self._pixels_per_meter(mean)) ** 2)[:, None]
         return self.settle_rays(mean, covariance, poses)
 
     def settle_rays(self, mean, covariance, poses):
@@ -160,7 +160,7 @@ class ImagePlane:
         """Centres within max_speed * dt plus three standard deviations of the difference, and sizes within the ratio."""
         distance = np.linalg.norm(mean_a[:, None, _CENTER] - mean_b[None, :, _CENTER], axis=-1)
         variance_a, variance_b = (np.trace(c[:, _CENTER, _CENTER], axis1=1, axis2=2) for c in (covariance_a, covariance_b))
-        reach = self._config.max_speed * dt_s * self._pixels_per_metre(mean_a)[:, None] + 3 * np.sqrt(variance_a[:, None] + variance_b)
+        reach = self._config.max_speed * dt_s * self._pixels_per_meter(mean_a)[:, None] + 3 * np.sqrt(variance_a[:, None] + variance_b)
         ratio = np.abs(np.log(_size(mean_a)[:, None] / _size(mean_b))).max(-1)
         return (distance < reach) & (ratio < np.log(self._config.max_size_ratio))
 
@@ -170,7 +170,7 @@ class ImagePlane:
 
     def wander(self, mean, distance_m):
         """The same to the sides, up and down, and in depth, by which the size changes."""
-        scale = self._pixels_per_metre(mean)
+        scale = self._pixels_per_meter(mean)
         variance = np.repeat(((scale * distance_m) ** 2)[:, None], _BOX, axis=1)
         variance[:, _SIZE] = self._size_variance(mean, scale, distance_m ** 2)
         return variance[:, :, None] * np.eye(_BOX)

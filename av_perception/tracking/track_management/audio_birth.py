@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from av_perception.numerics.gaussian import LOG_2PI, congruence, symmetrise
+from av_perception.numerics.gaussian import LOG_2PI, propagate_covariance, symmetrize
 from av_perception.tracking.association.heard_direction import HeardDirection
 
 _SPHERE = float(np.log(4 * np.pi))   # log solid angle of all directions, over which clutter is uniform
 
 
 @dataclass(frozen=True)
-class SoundBirthConfig:
+class AudioBirthConfig:
     """A frame gives an observation when min_subbands sub-bands belong to nobody, one direction explains them min_frame_log_ratio [nat per
     sub-band] better than none does, has the probability min_weight among directions and an azimuth known to max_azimuth_sd_deg.
 
@@ -57,7 +57,7 @@ class _Sequence:
     observations: deque = field(default_factory=deque)
 
 
-class SoundBirth:
+class AudioBirth:
     """Follows voices of nobody by one Kalman filter on the sphere each and scores them against clutter that is uniform over it:
 
         LLR = sum_{j >= 1} [ log N(B z_j; B m_j, B (S_j + R_j) B') + log 4 pi ],   B the tangent plane at the prediction m_j.
@@ -66,7 +66,7 @@ class SoundBirth:
     other.
     """
 
-    def __init__(self, config: SoundBirthConfig):
+    def __init__(self, config: AudioBirthConfig):
         self._config = config
         self.reset()
 
@@ -113,7 +113,7 @@ class SoundBirth:
         if observed @ sequence.mean <= 0:
             return -np.inf
         tangent = _tangent_plane(sequence.mean)
-        spread = congruence(tangent, self._spread(sequence, stamp_ns) + noise)
+        spread = propagate_covariance(tangent, self._spread(sequence, stamp_ns) + noise)
         residual = tangent @ (observed - sequence.mean)
         return -0.5 * float(residual @ np.linalg.solve(spread, residual) + np.linalg.slogdet(spread)[1]) - LOG_2PI + _SPHERE
 
@@ -121,7 +121,7 @@ class SoundBirth:
         predicted = self._spread(sequence, stamp_ns)
         gain = predicted @ np.linalg.inv(predicted + noise)
         mean = sequence.mean + gain @ (observed - sequence.mean)
-        sequence.mean, sequence.covariance, sequence.stamp_ns = mean / np.linalg.norm(mean), symmetrise(predicted - gain @ predicted), stamp_ns
+        sequence.mean, sequence.covariance, sequence.stamp_ns = mean / np.linalg.norm(mean), symmetrize(predicted - gain @ predicted), stamp_ns
 
     def _is_person(self, sequence: _Sequence) -> bool:
         config, since_ns = self._config, sequence.stamp_ns - self._config.window_s * 1e9

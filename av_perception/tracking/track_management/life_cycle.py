@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.interfaces import LifeState
-from av_perception.tracking.track_management.track_set import Population
+from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.track_management.visual_birth import Birth
 
 _NANO = 1e-9
@@ -50,7 +50,7 @@ class LifeCycle:
     def __init__(self, config: LifeConfig):
         self._config = config
 
-    def note_image(self, people: Population, visual_mass: np.ndarray, stamp_ns: int) -> np.ndarray:
+    def note_image(self, people: TrackSet, visual_mass: np.ndarray, stamp_ns: int) -> np.ndarray:
         """One image: visual_mass (N,) `nu_n = sum_m alpha_mn`. Filters the visibility; returns who is seen, (N,) bool."""
         config = self._config
         prior = config.visible_persistence * people.visible + (1 - config.visible_persistence) * (1 - people.visible)
@@ -63,14 +63,14 @@ class LifeCycle:
         people.hits += seen
         return seen
 
-    def note_sound(self, people: Population, shares: np.ndarray, stamp_ns: int) -> np.ndarray:
+    def note_sound(self, people: TrackSet, shares: np.ndarray, stamp_ns: int) -> np.ndarray:
         """One frame of sound: shares (N,) of the sub-bands, zeros in silence. Returns who is heard, (N,) bool."""
         heard = shares >= self._config.heard_share
         people.last_heard[heard] = stamp_ns
         people.heard_run = np.where(heard, people.heard_run + 1, 0)
         return heard
 
-    def advance(self, people: Population, stamp_ns: int) -> np.ndarray:
+    def advance(self, people: TrackSet, stamp_ns: int) -> np.ndarray:
         """Changes of state at the end of a frame; returns who is dead, (N,) bool."""
         config = self._config
         tentative = people.state == LifeState.TENTATIVE
@@ -87,7 +87,7 @@ class LifeCycle:
         patience_s = np.where(people.never_seen, config.unseen_dead_after_s, config.dead_after_s)
         return dead | (people.asleep & ((stamp_ns - people.asleep_since) * _NANO > patience_s))
 
-    def reinstate(self, people: Population, person: int, birth: Birth, stamp_ns: int):
+    def reinstate(self, people: TrackSet, person: int, birth: Birth, stamp_ns: int):
         """The absent person is back: new state, old id."""
         people.mean[person], people.covariance[person] = birth.mean, birth.covariance
         people.noise_ratio[person] = np.eye(len(birth.mean))

@@ -10,9 +10,9 @@ from scipy.special import chdtri   # the chi-square quantile; scipy.stats is slo
 
 from av_perception.geometry.rigid_transform import angles_from_direction, wrap_angle
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.numerics.gaussian import congruence, inverse_and_log_det, quadratic
+from av_perception.numerics.gaussian import propagate_covariance, inverse_and_log_det, quadratic
 from av_perception.tracking.input_validation import box_overlap
-from av_perception.tracking.track_management.track_set import Population
+from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.state_space.interface import StateSpace
 from av_perception.tracking.track_management.visual_birth import Birth
 
@@ -21,7 +21,7 @@ _FAR = 1e9   # instead of infinity, which the assignment problem does not take
 
 
 @dataclass(frozen=True)
-class IdentityConfig:
+class ReIdentificationConfig:
     """A newly found face is an absent person when they are closer than the chi-square quantile of wake_probability. wake_speed [m/s]:
     standard deviation of an absent person's unpredicted movement per second of absence (people turn and stop at once), for wake_memory_s
     at most; where the faces are alike twice that, for as long as the absence lasts; wake_similarity: cosine of two embeddings that are alike.
@@ -51,13 +51,13 @@ class IdentityConfig:
             raise ValueError('same_place_m must be positive and duplicate_frames at least 1')
 
 
-class Identity:
+class ReIdentification:
     """Applies the rules of `IdentityConfig` to a population."""
 
-    def __init__(self, config: IdentityConfig, model: StateSpace):
+    def __init__(self, config: ReIdentificationConfig, model: StateSpace):
         self._config, self._model = config, model
 
-    def recognise(self, people: Population, births: list[Birth], candidates: np.ndarray, poses: SensorPoses, stamp_ns: int) -> np.ndarray:
+    def recognize(self, people: TrackSet, births: list[Birth], candidates: np.ndarray, poses: SensorPoses, stamp_ns: int) -> np.ndarray:
         """(B,) index of the absent person each birth is, -1 for a stranger: the cheapest one-to-one assignment. candidates: (N,) bool.
 
         The cost is the squared Mahalanobis distance with both covariances, of positions for people who were seen before and of directions
@@ -75,7 +75,7 @@ class Identity:
                 owner[birth] = index[person]
         return owner
 
-    def _distances(self, people: Population, index: np.ndarray, birth: Birth, poses: SensorPoses, stamp_ns: int) -> np.ndarray:
+    def _distances(self, people: TrackSet, index: np.ndarray, birth: Birth, poses: SensorPoses, stamp_ns: int) -> np.ndarray:
         known, alike = self._compare_looks(people.embedding[index], birth.embedding)
         absent_s = (stamp_ns - people.last_seen[index]) * _NANO
         absent_s = np.where(known & alike, 2 * absent_s, np.minimum(absent_s, self._config.wake_memory_s))
@@ -94,15 +94,15 @@ class Identity:
             return np.zeros(len(embeddings), bool), np.zeros(len(embeddings), bool)
         return embeddings.any(1), embeddings @ embedding >= self._config.wake_similarity
 
-    def _bearing_distances(self, people: Population, index: np.ndarray, birth: Birth, poses: SensorPoses) -> np.ndarray:
+    def _bearing_distances(self, people: TrackSet, index: np.ndarray, birth: Birth, poses: SensorPoses) -> np.ndarray:
         heard = self._model.direction_map(people.mean[index], poses)
         face = self._model.direction_map(birth.mean[None], poses)
         flat, upright = np.radians([self._config.bearing_error_deg, self._config.elevation_error_deg]) ** 2
         error = np.diag([flat, flat, upright])
-        covariance = congruence(heard.matrix, people.covariance[index]) + congruence(face.matrix, birth.covariance) + error
+        covariance = propagate_covariance(heard.matrix, people.covariance[index]) + propagate_covariance(face.matrix, birth.covariance) + error
         return quadratic(heard.value - face.value, inverse_and_log_det(covariance)[0])
 
-    def duplicates(self, people: Population, seen: np.ndarray, poses: SensorPoses) -> np.ndarray:
+    def duplicates(self, people: TrackSet, seen: np.ndarray, poses: SensorPoses) -> np.ndarray:
         """(N,) bool: whose person another track follows better. Of two, the one lives that is seen, else that was seen, else the older."""
         close = self._close(people, poses)
         if not close.any():
@@ -117,7 +117,7 @@ class Identity:
         people.doubled = np.where(doubled, people.doubled + 1, 0)
         return people.doubled >= self._config.duplicate_frames
 
-    def _close(self, people: Population, poses: SensorPoses) -> np.ndarray:
+    def _close(self, people: TrackSet, poses: SensorPoses) -> np.ndarray:
         """(N, N) bool: at the same place, or in the same direction where one of the two was never seen; False on the diagonal."""
         where = people.mean[:, self._model.location]
         reach = np.linalg.inv(self._model.wander(people.mean, np.full(len(people), self._config.same_place_m)))

@@ -11,7 +11,7 @@ from av_perception.interfaces import LifeState
 
 
 @dataclass
-class Population:
+class TrackSet:
     """N people. id: (N,); mean: (N, D); covariance, noise_ratio: (N, D, D); state: (N,) LifeState values; visible: (N,) probability;
     last_seen, last_heard, asleep_since: (N,) stamps [ns], 0 for never; age, hits: (N,) images since birth and images with a face among
     them; heard_run: (N,) consecutive frames in which the person was heard; share: (N,) of the last frame's sound;
@@ -37,7 +37,7 @@ class Population:
     box: np.ndarray
 
     @classmethod
-    def newborn(cls, ids, means, covariances, embeddings, boxes, stamp_ns: int) -> Population:
+    def newborn(cls, ids, means, covariances, embeddings, boxes, stamp_ns: int) -> TrackSet:
         """Tentative people born at stamp_ns: (N,) ids, (N, D) means, (N, D, D) covariances, (N, E) embeddings, (N, 4) boxes."""
         count, size = means.shape
         return cls(
@@ -48,7 +48,7 @@ class Population:
             embedding=embeddings, box=boxes)
 
     @classmethod
-    def overheard(cls, ids, means, covariances, stamp_ns: int) -> Population:
+    def overheard(cls, ids, means, covariances, stamp_ns: int) -> TrackSet:
         """People who were heard at stamp_ns and never seen, (N,) ids, (N, D) means, (N, D, D) covariances: a sequence of voice has confirmed
         them.
         """
@@ -58,7 +58,7 @@ class Population:
         return people
 
     @classmethod
-    def empty(cls, state_size: int) -> Population:
+    def empty(cls, state_size: int) -> TrackSet:
         """Nobody."""
         return cls.newborn([], np.zeros((0, state_size)), np.zeros((0, state_size, state_size)), np.zeros((0, 0)), np.zeros((0, 4)), 0)
 
@@ -80,7 +80,7 @@ class Population:
         for field in dataclasses.fields(self):
             setattr(self, field.name, getattr(self, field.name)[index])
 
-    def join(self, others: Population):
+    def join(self, others: TrackSet):
         """Appends other people."""
         size = max(self.embedding.shape[1], others.embedding.shape[1])
         self.embedding, others.embedding = _widen(self.embedding, size), _widen(others.embedding, size)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.numerics.gaussian import LOG_2PI, apply, congruence, inverse_and_log_det, quadratic, symmetrise
+from av_perception.numerics.gaussian import LOG_2PI, matvec, propagate_covariance, inverse_and_log_det, quadratic, symmetrize
 from av_perception.tracking.input_validation import DetectedFaces, box_overlap
 from av_perception.tracking.state_space.interface import Measurements, StateSpace
 
@@ -126,13 +126,13 @@ class VisualBirth:
         sequence, face = sequence[visible], face[visible]
         matrix, detection = seen.matrix[sequence], fresh.face[face]
         innovation = measurements.value[detection] - seen.value[sequence]
-        precision, log_det = inverse_and_log_det(congruence(matrix, predicted[sequence]) + measurements.noise[detection])
+        precision, log_det = inverse_and_log_det(propagate_covariance(matrix, predicted[sequence]) + measurements.noise[detection])
         log_density = -0.5 * (innovation.shape[1] * LOG_2PI + log_det + quadratic(innovation, precision))
         gain = predicted[sequence] @ matrix.swapaxes(1, 2) @ precision
         members = np.concatenate([old.members[sequence, 1:], fresh.members[face, -1:]], axis=1)
         embedding = _sum_embeddings(old.embedding[sequence], faces.embeddings[detection])
-        covariance = symmetrise(predicted[sequence] - gain @ matrix @ predicted[sequence])
-        return _Hypotheses(prediction.mean[sequence] + apply(gain, innovation), covariance,
+        covariance = symmetrize(predicted[sequence] - gain @ matrix @ predicted[sequence])
+        return _Hypotheses(prediction.mean[sequence] + matvec(gain, innovation), covariance,
                            old.log_ratio[sequence] + log_density + self._model.log_visual_volume, members, embedding, detection)
 
     def _prune(self, hypotheses: _Hypotheses) -> _Hypotheses:

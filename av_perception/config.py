@@ -19,7 +19,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node, deep=False):
         """The mapping of a node. Raises yaml.constructor.ConstructorError."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        keys = [key for key in keys if key != '<<']   # several merges are allowed
+        keys = [key for key in keys if key != '<<']  # several merges are allowed
         twice = next((key for key in keys if keys.count(key) > 1), None)
         if twice is not None:
             raise yaml.constructor.ConstructorError(
@@ -41,7 +41,7 @@ def load_yaml(text: str):
         return yaml.load(text, Loader=_Loader)
     except RecursionError as error:
         raise yaml.YAMLError('it is nested too deeply') from error
-    except (ValueError, TypeError) as error:   # such as a day that is in no month
+    except (ValueError, TypeError) as error:  # such as a day that is in no month
         raise yaml.YAMLError(str(error)) from error
 
 
@@ -50,11 +50,15 @@ def read_yaml(path: Path) -> dict:
     try:
         content = load_yaml(Path(path).read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'cannot read {path}: {getattr(error, "strerror", None) or error}') from error
+        raise UserError(
+            f'cannot read {path}: {getattr(error, "strerror", None) or error}'
+        ) from error
     except yaml.YAMLError as error:
         raise UserError(f'{path} is not valid YAML: {" ".join(str(error).split())}') from error
     if not isinstance(content, dict):
-        raise UserError(f'{path} must hold a mapping (key: value lines), not {type(content).__name__}')
+        raise UserError(
+            f'{path} must hold a mapping (key: value lines), not {type(content).__name__}'
+        )
     return content
 
 
@@ -66,7 +70,9 @@ def config_from_mapping(kind: type, mapping: dict, where: str):
     strings and booleans; the dataclass's own __post_init__ may raise ValueError for ranges.
     """
     if not isinstance(mapping, dict):
-        raise UserError(f'{where}: expected a mapping with the keys {_names(kind)}, got {mapping!r}')
+        raise UserError(
+            f'{where}: expected a mapping with the keys {_names(kind)}, got {mapping!r}'
+        )
     hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
     unknown = [str(k) for k in mapping if k not in fields]
@@ -75,8 +81,11 @@ def config_from_mapping(kind: type, mapping: dict, where: str):
     missing = _missing(kind, mapping)
     if missing:
         raise UserError(f'{where}: {are_missing(missing)}')
-    values = {name: _convert(hints[name], mapping[name], f'{where}: {name}')
-              for name in fields if name in mapping}
+    values = {
+        name: _convert(hints[name], mapping[name], f'{where}: {name}')
+        for name in fields
+        if name in mapping
+    }
     try:
         return kind(**values)
     except ValueError as error:
@@ -135,4 +144,7 @@ def _convert_sequence(arguments, value, where: str) -> tuple:
         return tuple(_convert(arguments[0], item, f'{where}[{i}]') for i, item in enumerate(value))
     if len(value) != len(arguments):
         raise UserError(f'{where} must have {len(arguments)} values, not {len(value)}')
-    return tuple(_convert(kind, item, f'{where}[{i}]') for i, (kind, item) in enumerate(zip(arguments, value)))
+    return tuple(
+        _convert(kind, item, f'{where}[{i}]')
+        for i, (kind, item) in enumerate(zip(arguments, value))
+    )

@@ -17,12 +17,16 @@ def share_directory() -> Path:
     source_tree = Path(__file__).resolve().parent.parent
     if (source_tree / 'package.xml').is_file() and (source_tree / 'config').is_dir():
         return source_tree
-    prefixes = [Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p] + [Path(sys.prefix)]
+    prefixes = [
+        Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p
+    ] + [Path(sys.prefix)]
     for prefix in prefixes:
         share = prefix / 'share' / 'av_perception'
         if (share / 'config').is_dir():
             return share
-    raise UserError('the config folder of av_perception was not found: source the workspace (. install/setup.bash) or reinstall the package')
+    raise UserError(
+        'the config folder of av_perception was not found: source the workspace (. install/setup.bash) or reinstall the package'
+    )
 
 
 def resolve_resource(name_or_path: str, folder: str, suffix: str = '.yaml') -> Path:
@@ -38,7 +42,9 @@ def resolve_resource(name_or_path: str, folder: str, suffix: str = '.yaml') -> P
     if candidate.is_file():
         return candidate
     names = ', '.join(sorted(p.stem for p in shipped.glob(f'*{suffix}')))
-    raise UserError(f"no file '{name_or_path}' and no {folder[:-1]} of that name; known: {names}; or give the path of a {suffix} file")
+    raise UserError(
+        f"no file '{name_or_path}' and no {folder[:-1]} of that name; known: {names}; or give the path of a {suffix} file"
+    )
 
 
 def cache_directory() -> Path:
@@ -49,10 +55,10 @@ def cache_directory() -> Path:
     """
     try:
         path = _wanted_cache()
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)   # a learnt map tells of the room
-        with tempfile.TemporaryFile(dir=path):   # whether it can be written shows only this way
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)  # a learnt map tells of the room
+        with tempfile.TemporaryFile(dir=path):  # whether it can be written shows only this way
             return path
-    except (OSError, RuntimeError) as error:   # RuntimeError: there is no home
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         return _cache_of_this_process(getattr(error, 'strerror', None) or str(error))
 
 
@@ -73,10 +79,15 @@ def _cache_of_this_process(reason: str) -> Path:
         try:
             folder = Path(tempfile.mkdtemp(prefix='av_perception_cache_'))
         except OSError as error:
-            raise UserError(f'no folder can be written, neither a cache ({reason}) nor a temporary one '
-                            f'({error.strerror}): set AV_PERCEPTION_CACHE or TMPDIR') from error
+            raise UserError(
+                f'no folder can be written, neither a cache ({reason}) nor a temporary one '
+                f'({error.strerror}): set AV_PERCEPTION_CACHE or TMPDIR'
+            ) from error
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         _own_caches.append(folder)
-        print(f'av-perception: warning: the cache cannot be written ({reason}), nothing is kept between '
-              'runs: set AV_PERCEPTION_CACHE to a folder that can be written', file=sys.stderr)
+        print(
+            f'av-perception: warning: the cache cannot be written ({reason}), nothing is kept between '
+            'runs: set AV_PERCEPTION_CACHE to a folder that can be written',
+            file=sys.stderr,
+        )
     return _own_caches[0]

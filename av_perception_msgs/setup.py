@@ -1,4 +1,5 @@
 """pip builds the messages with this file; colcon uses CMakeLists.txt and never looks here."""
+
 import pathlib
 import sys
 

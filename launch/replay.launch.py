@@ -2,32 +2,72 @@
 
 The bag's sound and images are played, or its features where it lacks them, with /clock; the nodes take the bag's time. It ends with the bag.
 """
+
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
 from launch.conditions import IfCondition, UnlessCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 
+from launch import LaunchDescription
+
 HEAD = get_package_share_directory('av_perception') + '/launch/head.launch.py'
-GIVEN = PythonExpression(["__import__('av_perception.ros.bags.bag_file', fromlist=['bag_file']).given_by('", LaunchConfiguration('bag'), "')"])
-OTHERS = {'microphones': 'others', 'camera': 'others', 'source': 'device', 'use_sim_time': 'true', 'given': GIVEN}
-PLAY = ['replay', LaunchConfiguration('bag'), '--inputs', '--clock', '--rate', LaunchConfiguration('rate')]
+GIVEN = PythonExpression(
+    [
+        "__import__('av_perception.ros.bags.bag_file', fromlist=['bag_file']).given_by('",
+        LaunchConfiguration('bag'),
+        "')",
+    ]
+)
+OTHERS = {
+    'microphones': 'others',
+    'camera': 'others',
+    'source': 'device',
+    'use_sim_time': 'true',
+    'given': GIVEN,
+}
+PLAY = [
+    'replay',
+    LaunchConfiguration('bag'),
+    '--inputs',
+    '--clock',
+    '--rate',
+    LaunchConfiguration('rate'),
+]
 
 
 def player(arguments, condition):
     """The player, in the namespace of the nodes."""
-    return Node(package='av_perception', executable='av-perception', exec_name='bag_player', namespace=LaunchConfiguration('namespace'), output='screen',
-                arguments=arguments, condition=condition, on_exit=Shutdown(reason='the bag has ended'))
+    return Node(
+        package='av_perception',
+        executable='av-perception',
+        exec_name='bag_player',
+        namespace=LaunchConfiguration('namespace'),
+        output='screen',
+        arguments=arguments,
+        condition=condition,
+        on_exit=Shutdown(reason='the bag has ended'),
+    )
 
 
 def generate_launch_description():
     """head.launch.py with a bag in place of the sensors."""
-    return LaunchDescription([
-        DeclareLaunchArgument('bag', description='Bag folder, or a single .mcap or .db3 file.'),
-        DeclareLaunchArgument('rate', default_value='1.0', description='Times real time.'),
-        DeclareLaunchArgument('loop', default_value='false', description='Start again at the end; all nodes then start afresh.'),
-        IncludeLaunchDescription(PythonLaunchDescriptionSource(HEAD), launch_arguments=OTHERS.items()),
-        player(PLAY, UnlessCondition(LaunchConfiguration('loop'))),
-        player([*PLAY, '--loop'], IfCondition(LaunchConfiguration('loop')))])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'bag', description='Bag folder, or a single .mcap or .db3 file.'
+            ),
+            DeclareLaunchArgument('rate', default_value='1.0', description='Times real time.'),
+            DeclareLaunchArgument(
+                'loop',
+                default_value='false',
+                description='Start again at the end; all nodes then start afresh.',
+            ),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(HEAD), launch_arguments=OTHERS.items()
+            ),
+            player(PLAY, UnlessCondition(LaunchConfiguration('loop'))),
+            player([*PLAY, '--loop'], IfCondition(LaunchConfiguration('loop'))),
+        ]
+    )

@@ -15,6 +15,7 @@ def pytest_configure(config):
     os.environ.setdefault('ROS_DOMAIN_ID', str(100 + os.getpid() % 100))
     os.environ.setdefault('ROS_LOG_DIR', str(config.rootpath / '.pytest_cache' / 'ros_log'))
     from av_perception.ros.bringup.environment import prepare_environment
+
     prepare_environment()
 
 
@@ -31,6 +32,7 @@ def data_directory() -> Path:
 def ros_context():
     """An initialised ROS context of its own."""
     import rclpy
+
     context = rclpy.context.Context()
     rclpy.init(context=context)
     yield context

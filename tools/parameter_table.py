@@ -18,9 +18,12 @@ def table() -> str:
     from av_perception.ros.bringup.composed import node_class
     from av_perception.ros.bringup.graph import NODES
     from av_perception.ros.node import AUTOSTART
+
     parts = [HEADER]
     for description in NODES:
-        parts.append(f'\n## {description.name}\n\n| parameter | default | range | live | meaning |\n|---|---|---|---|---|\n')
+        parts.append(
+            f'\n## {description.name}\n\n| parameter | default | range | live | meaning |\n|---|---|---|---|---|\n'
+        )
         parts += [row(parameter) for parameter in (*node_class(description).PARAMETERS, AUTOSTART)]
     return ''.join(parts)
 
@@ -30,7 +33,11 @@ def row(parameter) -> str:
     allowed = ', '.join(f'`{c}`' if c else 'empty' for c in parameter.choices)
     if parameter.minimum is not None:
         allowed = f'{parameter.minimum:g} to {parameter.maximum:g}'
-    default = '' if parameter.default == '' else f'`{str(parameter.default).lower() if isinstance(parameter.default, bool) else parameter.default}`'
+    default = (
+        ''
+        if parameter.default == ''
+        else f'`{str(parameter.default).lower() if isinstance(parameter.default, bool) else parameter.default}`'
+    )
     return f'| `{parameter.name}` | {default} | {allowed} | {"yes" if parameter.live else ""} | {parameter.description.replace("|", "/")} |\n'
 
 

@@ -32,7 +32,9 @@ def run_in_environment(code: str, folder: pathlib.Path) -> str:
     env = {k: v for k, v in os.environ.items() if k not in ('PYTHONPATH', 'PYTHONNOUSERSITE')}
     env['AMENT_PREFIX_PATH'] = str(PREFIX)
     command = [sys.executable, '-c', code]
-    return subprocess.run(command, check=True, cwd=folder, env=env, stdout=subprocess.PIPE, text=True).stdout.strip()
+    return subprocess.run(
+        command, check=True, cwd=folder, env=env, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
 
 
 class InterfaceBuild:
@@ -46,42 +48,85 @@ class InterfaceBuild:
         self.interfaces = [f'msg/{p.name}' for p in sorted((folder / 'msg').glob('*.msg'))]
         self.generated = folder / 'build' / 'generated'
         self.libraries = folder / 'build' / 'libraries'
-        known = [p.name for p in sorted((PREFIX / 'share').glob('*')) if (p / 'msg').is_dir() and p.name != self.name]
+        known = [
+            p.name
+            for p in sorted((PREFIX / 'share').glob('*'))
+            if (p / 'msg').is_dir() and p.name != self.name
+        ]
         self.known_packages = known
-        self.dependencies = [d for d in known if d in manifest or d in ('builtin_interfaces', 'service_msgs')]
+        self.dependencies = [
+            d for d in known if d in manifest or d in ('builtin_interfaces', 'service_msgs')
+        ]
 
     def generate(self):
         """Run the rosidl generators. They find their plugins through the environment, not through pip's build path."""
         share = PREFIX / 'share'
-        includes = [word for package in self.known_packages for word in ('-I', str(share / package))]
+        includes = [
+            word for package in self.known_packages for word in ('-I', str(share / package))
+        ]
         arguments = ['generate', '-o', str(self.generated), *includes, self.name, *self.interfaces]
-        run_in_environment(f'import sys; sys.argv[1:] = {arguments!r}; from rosidl_cli.cli import main; sys.exit(main())', self.folder)
+        run_in_environment(
+            f'import sys; sys.argv[1:] = {arguments!r}; from rosidl_cli.cli import main; sys.exit(main())',
+            self.folder,
+        )
 
     def include_flags(self) -> list[str]:
         """Where the compiler finds the headers: generated ones are included as <package>/msg/..."""
-        flags = [f'-I{sysconfig.get_paths()["include"]}',
-                 f'-I{run_in_environment("import numpy; print(numpy.get_include())", self.folder)}']
+        flags = [
+            f'-I{sysconfig.get_paths()["include"]}',
+            f'-I{run_in_environment("import numpy; print(numpy.get_include())", self.folder)}',
+        ]
         for part in ('c', 'fastrtps_c', 'introspection_c'):
             headers = self.generated / 'include' / part
             headers.mkdir(parents=True, exist_ok=True)
             if not (headers / self.name).exists():
                 (headers / self.name).symlink_to(self.generated / part)
             flags.append(f'-I{headers}')
-        return [*flags, f'-I{PREFIX / "include"}', *(f'-I{p}' for p in (PREFIX / 'include').iterdir() if p.is_dir())]
+        return [
+            *flags,
+            f'-I{PREFIX / "include"}',
+            *(f'-I{p}' for p in (PREFIX / 'include').iterdir() if p.is_dir()),
+        ]
 
     def compile(self, source: pathlib.Path, flags: list[str]) -> str:
         """One object file."""
         compiler = ['g++', '-std=c++17'] if source.suffix == '.cpp' else ['gcc', '-std=gnu11']
         target = f'{source}.o'
-        subprocess.run([*compiler, '-O1', '-fPIC', f'-DROS_PACKAGE_NAME="{self.name}"', *flags, '-c', str(source), '-o', target], check=True)
+        subprocess.run(
+            [
+                *compiler,
+                '-O1',
+                '-fPIC',
+                f'-DROS_PACKAGE_NAME="{self.name}"',
+                *flags,
+                '-c',
+                str(source),
+                '-o',
+                target,
+            ],
+            check=True,
+        )
         return target
 
     def link(self, target: pathlib.Path, sources, libraries: list[str], flags: list[str]):
         """One shared library out of the sources."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(lambda source: self.compile(source, flags), sorted(sources)))
-        subprocess.run(['g++', '-shared', '-o', str(target), f'-Wl,-soname,{target.name}', *objects, f'-L{self.libraries}',
-                        f'-L{PREFIX / "lib"}', f'-Wl,-rpath-link,{PREFIX / "lib"}', *(f'-l{name}' for name in libraries)], check=True)
+        subprocess.run(
+            [
+                'g++',
+                '-shared',
+                '-o',
+                str(target),
+                f'-Wl,-soname,{target.name}',
+                *objects,
+                f'-L{self.libraries}',
+                f'-L{PREFIX / "lib"}',
+                f'-Wl,-rpath-link,{PREFIX / "lib"}',
+                *(f'-l{name}' for name in libraries),
+            ],
+            check=True,
+        )
 
     def build(self):
         """Generate, compile and link everything, in the order the libraries need each other."""
@@ -89,21 +134,58 @@ class InterfaceBuild:
         self.libraries.mkdir(parents=True, exist_ok=True)
         flags = self.include_flags()
         own = f'{self.name}__rosidl_generator_c'
-        base = ['rosidl_runtime_c', 'rcutils', *(f'{d}__rosidl_generator_c' for d in self.dependencies)]
+        base = [
+            'rosidl_runtime_c',
+            'rcutils',
+            *(f'{d}__rosidl_generator_c' for d in self.dependencies),
+        ]
         plan = [
             ('rosidl_generator_c', 'c/*/detail/*.c', base),
-            ('rosidl_typesupport_fastrtps_c', 'fastrtps_c/*/detail/*.cpp',
-             [own, 'rosidl_typesupport_fastrtps_c', 'rosidl_typesupport_fastrtps_cpp', 'fastcdr', 'rmw', *base]),
-            ('rosidl_typesupport_introspection_c', 'introspection_c/*/detail/*.c', [own, 'rosidl_typesupport_introspection_c', *base]),
+            (
+                'rosidl_typesupport_fastrtps_c',
+                'fastrtps_c/*/detail/*.cpp',
+                [
+                    own,
+                    'rosidl_typesupport_fastrtps_c',
+                    'rosidl_typesupport_fastrtps_cpp',
+                    'fastcdr',
+                    'rmw',
+                    *base,
+                ],
+            ),
+            (
+                'rosidl_typesupport_introspection_c',
+                'introspection_c/*/detail/*.c',
+                [own, 'rosidl_typesupport_introspection_c', *base],
+            ),
             ('rosidl_typesupport_c', 'c/*/*.cpp', [own, 'rosidl_typesupport_c', *base]),
-            ('rosidl_generator_py', 'py/*/*.c', [own, f'{self.name}__rosidl_typesupport_c', *base]),
+            (
+                'rosidl_generator_py',
+                'py/*/*.c',
+                [own, f'{self.name}__rosidl_typesupport_c', *base],
+            ),
         ]
         for kind, pattern, libraries in plan:
             peers = [f'{d}__{kind}' for d in self.dependencies]
-            self.link(self.libraries / f'lib{self.name}__{kind}.so', self.generated.glob(pattern), [*libraries, *peers], flags)
+            self.link(
+                self.libraries / f'lib{self.name}__{kind}.so',
+                self.generated.glob(pattern),
+                [*libraries, *peers],
+                flags,
+            )
         extension = f'{self.name}_s__rosidl_typesupport_c{sysconfig.get_config_var("EXT_SUFFIX")}'
-        self.link(self.generated / 'py' / extension, [self.generated / 'py' / f'_{self.name}_s.ep.rosidl_typesupport_c.c'],
-                  [f'{self.name}__rosidl_generator_py', f'{self.name}__rosidl_typesupport_c', own, 'rosidl_typesupport_c', *base], flags)
+        self.link(
+            self.generated / 'py' / extension,
+            [self.generated / 'py' / f'_{self.name}_s.ep.rosidl_typesupport_c.c'],
+            [
+                f'{self.name}__rosidl_generator_py',
+                f'{self.name}__rosidl_typesupport_c',
+                own,
+                'rosidl_typesupport_c',
+                *base,
+            ],
+            flags,
+        )
         self.write_index()
 
     def write_index(self):
@@ -115,13 +197,27 @@ class InterfaceBuild:
 
     def data_files(self) -> list[tuple[str, list[str]]]:
         """What goes where under the prefix."""
+
         def relative(paths):
             return sorted(str(p.relative_to(self.folder)) for p in paths)
-        definitions = [*self.folder.glob('msg/*.msg'), *self.generated.glob('c/tmp/msg/*.idl'), *self.generated.glob('c/msg/*.json')]
-        return [('lib', relative(self.libraries.glob('*.so'))), (f'share/{self.name}', ['package.xml']),
-                (f'share/{self.name}/msg', relative(definitions)),
-                *((f'share/ament_index/resource_index/{kind}', relative([self.generated / 'index' / kind / self.name]))
-                  for kind in ('packages', 'rosidl_interfaces'))]
+
+        definitions = [
+            *self.folder.glob('msg/*.msg'),
+            *self.generated.glob('c/tmp/msg/*.idl'),
+            *self.generated.glob('c/msg/*.json'),
+        ]
+        return [
+            ('lib', relative(self.libraries.glob('*.so'))),
+            (f'share/{self.name}', ['package.xml']),
+            (f'share/{self.name}/msg', relative(definitions)),
+            *(
+                (
+                    f'share/ament_index/resource_index/{kind}',
+                    relative([self.generated / 'index' / kind / self.name]),
+                )
+                for kind in ('packages', 'rosidl_interfaces')
+            ),
+        ]
 
 
 def setup_interface_package(folder: pathlib.Path):
@@ -132,7 +228,16 @@ def setup_interface_package(folder: pathlib.Path):
     building = 'bdist_wheel' in sys.argv
     if building:
         package.build()
-    setup(name=package.name, version=package.version, packages=[package.name, f'{package.name}.msg'],
-          package_dir={package.name: 'build/generated/py', f'{package.name}.msg': 'build/generated/py/msg'},
-          package_data={package.name: ['*.so']}, data_files=package.data_files() if building else [],
-          distclass=BinaryDistribution, zip_safe=False)
+    setup(
+        name=package.name,
+        version=package.version,
+        packages=[package.name, f'{package.name}.msg'],
+        package_dir={
+            package.name: 'build/generated/py',
+            f'{package.name}.msg': 'build/generated/py/msg',
+        },
+        package_data={package.name: ['*.so']},
+        data_files=package.data_files() if building else [],
+        distclass=BinaryDistribution,
+        zip_safe=False,
+    )

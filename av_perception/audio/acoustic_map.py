@@ -18,10 +18,27 @@ from av_perception.errors import UserError
 from av_perception.robot_head.profile import MicrophoneArray
 
 FORMAT_VERSION = 2
-_ARRAYS = ('log_weight', 'center', 'center_precision', 'center_log_det_precision', 'slope', 'offset', 'variance', 'log_range')
-_NUMBERS = ('format_version', 'sample_rate', 'window', 'hop', 'num_taps', 'subband_width', 'num_microphones')
+_ARRAYS = (
+    'log_weight',
+    'center',
+    'center_precision',
+    'center_log_det_precision',
+    'slope',
+    'offset',
+    'variance',
+    'log_range',
+)
+_NUMBERS = (
+    'format_version',
+    'sample_rate',
+    'window',
+    'hop',
+    'num_taps',
+    'subband_width',
+    'num_microphones',
+)
 _TEXTS = ('geometry_hash', 'kind', 'source')
-_COVERED_DISTANCE = 3.0   # Mahalanobis
+_COVERED_DISTANCE = 3.0  # Mahalanobis
 
 
 @dataclass(frozen=True)
@@ -71,16 +88,28 @@ class AcousticMap:
     def piece_log_prior(self, directions: np.ndarray, subband: int) -> np.ndarray:
         """log p(r | u) of (D, 3) directions -> (D, R)."""
         difference = directions[:, None] - self.center[subband]
-        mahalanobis = np.einsum('dri,rij,drj->dr', difference, self.center_precision[subband], difference, optimize=True)
-        joint = self.log_weight[subband] + 0.5 * self.center_log_det_precision[subband] - 0.5 * mahalanobis
+        mahalanobis = np.einsum(
+            'dri,rij,drj->dr',
+            difference,
+            self.center_precision[subband],
+            difference,
+            optimize=True,
+        )
+        joint = (
+            self.log_weight[subband]
+            + 0.5 * self.center_log_det_precision[subband]
+            - 0.5 * mahalanobis
+        )
         return joint - _logsumexp(joint)
 
     def covers(self, directions: np.ndarray, margin: float = 0.1) -> np.ndarray:
         """(D,) whether the map was taught near the unit vectors (D, 3): elsewhere it guesses. margin: widens the pieces [of a radius]."""
-        covariance = np.linalg.inv(self.center_precision[0]) + margin ** 2 * np.eye(3)
+        covariance = np.linalg.inv(self.center_precision[0]) + margin**2 * np.eye(3)
         difference = directions[:, None] - self.center[0]
-        mahalanobis = np.einsum('dri,rij,drj->dr', difference, np.linalg.inv(covariance), difference, optimize=True)
-        return mahalanobis.min(axis=1) < _COVERED_DISTANCE ** 2
+        mahalanobis = np.einsum(
+            'dri,rij,drj->dr', difference, np.linalg.inv(covariance), difference, optimize=True
+        )
+        return mahalanobis.min(axis=1) < _COVERED_DISTANCE**2
 
     def expected_features(self, directions: np.ndarray) -> np.ndarray:
         """(D, K, G) E[g_k | u] of unit vectors (D, 3)."""
@@ -89,7 +118,7 @@ class AcousticMap:
     def feature_moments(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance (K, D, G) of the features of sources in (D, 3) directions: the pieces' mixture as one Gaussian."""
         extended = np.concatenate([directions, np.ones((len(directions), 1))], axis=1)
-        affine = np.concatenate([self.slope, self.offset[..., None]], axis=-1)                     # (K, R, G, 4)
+        affine = np.concatenate([self.slope, self.offset[..., None]], axis=-1)  # (K, R, G, 4)
         row, column = np.triu_indices(4)
         products = extended[:, row] * extended[:, column] * np.where(row == column, 1.0, 2.0)
         mean, square = np.empty((2, self.num_subbands, len(directions), self.feature_size))
@@ -97,13 +126,21 @@ class AcousticMap:
         for k in range(self.num_subbands):
             if k == 0 or not shared:
                 weight = np.exp(self.piece_log_prior(directions, k))
-                first, second = ((weight[:, :, None] * factor[:, None]).reshape(len(directions), -1) for factor in (extended, products))
+                first, second = (
+                    (weight[:, :, None] * factor[:, None]).reshape(len(directions), -1)
+                    for factor in (extended, products)
+                )
             mean[k] = first @ affine[k].transpose(0, 2, 1).reshape(-1, self.feature_size)
             outer = affine[k][..., row] * affine[k][..., column]
-            square[k] = second @ outer.transpose(0, 2, 1).reshape(-1, self.feature_size) + weight @ self.variance[k]
-        return mean, square - mean ** 2
+            square[k] = (
+                second @ outer.transpose(0, 2, 1).reshape(-1, self.feature_size)
+                + weight @ self.variance[k]
+            )
+        return mean, square - mean**2
 
-    def log_likelihood(self, vectors: np.ndarray, present: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    def log_likelihood(
+        self, vectors: np.ndarray, present: np.ndarray, directions: np.ndarray
+    ) -> np.ndarray:
         """log p(g_k | u) of the present components: vectors, present (K, G) and directions (D, 3) -> (K, D)."""
         return DirectionScorer(self, directions).log_likelihood(vectors, present)
 
@@ -115,9 +152,16 @@ class AcousticMap:
         """Write the versioned npz file. Raises UserError when the place cannot be written."""
         try:
             with open(path, 'wb') as file:
-                np.savez_compressed(file, **{f.name: np.asarray(getattr(self, f.name)) for f in dataclasses.fields(self)})
+                np.savez_compressed(
+                    file,
+                    **{
+                        f.name: np.asarray(getattr(self, f.name)) for f in dataclasses.fields(self)
+                    },
+                )
         except OSError as error:
-            raise UserError(f'cannot write the acoustic map {path}: {error.strerror or error}') from error
+            raise UserError(
+                f'cannot write the acoustic map {path}: {error.strerror or error}'
+            ) from error
 
     @classmethod
     def load(cls, path: Path) -> AcousticMap:
@@ -128,25 +172,47 @@ class AcousticMap:
             with np.load(path, allow_pickle=False) as file:
                 content = {name: file[name] for name in file.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-            raise UserError(f'cannot read the acoustic map {path}: {" ".join(str(error).split())}; learn it again') from error
+            raise UserError(
+                f'cannot read the acoustic map {path}: {" ".join(str(error).split())}; learn it again'
+            ) from error
         version = content.get('format_version')
-        if version is None or version.shape != () or version.dtype.kind != 'i' or version != FORMAT_VERSION:
-            raise UserError(f'{path} is not an acoustic map of version {FORMAT_VERSION}: learn it again')
+        if (
+            version is None
+            or version.shape != ()
+            or version.dtype.kind != 'i'
+            or version != FORMAT_VERSION
+        ):
+            raise UserError(
+                f'{path} is not an acoustic map of version {FORMAT_VERSION}: learn it again'
+            )
         problem = _problem(content)
         if problem:
             raise UserError(f'{path} is not a valid acoustic map ({problem}): learn it again')
         numbers = {name: int(content[name]) for name in _NUMBERS}
-        return cls(**{name: content[name] for name in _ARRAYS}, **numbers, **{name: str(content[name]) for name in _TEXTS})
+        return cls(
+            **{name: content[name] for name in _ARRAYS},
+            **numbers,
+            **{name: str(content[name]) for name in _TEXTS},
+        )
 
     def check(self, array: MicrophoneArray, front_end) -> None:
         """Raises UserError unless the map was learnt for this array and this AudioFrontEndConfig."""
-        wanted = dict(num_microphones=len(array.coordinates), geometry_hash=array.geometry_hash, sample_rate=front_end.stft.sample_rate,
-                      window=front_end.stft.window, hop=front_end.stft.hop, num_taps=front_end.transfer.num_taps,
-                      num_subbands=front_end.subbands.count, subband_width=front_end.subbands.width)
+        wanted = dict(
+            num_microphones=len(array.coordinates),
+            geometry_hash=array.geometry_hash,
+            sample_rate=front_end.stft.sample_rate,
+            window=front_end.stft.window,
+            hop=front_end.stft.hop,
+            num_taps=front_end.transfer.num_taps,
+            num_subbands=front_end.subbands.count,
+            subband_width=front_end.subbands.width,
+        )
         for name, value in wanted.items():
             if getattr(self, name) != value:
-                raise UserError(f'the acoustic map ({self.kind}: {self.source}) does not fit: its {name} is {getattr(self, name)}, this head and '
-                                f'front end have {value}; learn a map for this head')
+                raise UserError(
+                    f'the acoustic map ({self.kind}: {self.source}) does not fit: its {name} is {getattr(self, name)}, this head and '
+                    f'front end have {value}; learn a map for this head'
+                )
 
 
 class DirectionScorer:
@@ -154,12 +220,18 @@ class DirectionScorer:
 
     def __init__(self, acoustic_map: AcousticMap, directions: np.ndarray):
         self._map = acoustic_map
-        self._log_prior = np.stack([acoustic_map.piece_log_prior(directions, k) for k in range(acoustic_map.num_subbands)])
+        self._log_prior = np.stack(
+            [acoustic_map.piece_log_prior(directions, k) for k in range(acoustic_map.num_subbands)]
+        )
         row, column = np.triu_indices(3)
         square = directions[:, row] * directions[:, column] * np.where(row == column, 1.0, 2.0)
-        self._monomials = np.concatenate([square, directions, np.ones((len(directions), 1))], axis=1)
+        self._monomials = np.concatenate(
+            [square, directions, np.ones((len(directions), 1))], axis=1
+        )
         precision = 1 / acoustic_map.variance
-        self._square = acoustic_map.slope[..., row] * acoustic_map.slope[..., column] * precision[..., None]   # (K, R, G, 6)
+        self._square = (
+            acoustic_map.slope[..., row] * acoustic_map.slope[..., column] * precision[..., None]
+        )  # (K, R, G, 6)
         self._linear = acoustic_map.slope * precision[..., None]
         self._precision, self._log_norm = precision, np.log(2 * np.pi * acoustic_map.variance)
 
@@ -168,8 +240,10 @@ class DirectionScorer:
         shown = present.astype(float)
         error = np.where(present, vectors, 0.0)[:, None] - self._map.offset
         quadratic = np.einsum('kg,krgi->kri', shown, self._square, optimize=True)
-        linear = -2 * np.einsum('krg,krgi->kri', error * shown[:, None], self._linear, optimize=True)
-        constant = np.einsum('kg,krg->kr', shown, error ** 2 * self._precision + self._log_norm)
+        linear = -2 * np.einsum(
+            'krg,krgi->kri', error * shown[:, None], self._linear, optimize=True
+        )
+        constant = np.einsum('kg,krg->kr', shown, error**2 * self._precision + self._log_norm)
         coefficients = np.concatenate([quadratic, linear, constant[..., None]], axis=-1)
         exponent = self._log_prior - 0.5 * self._monomials @ coefficients.transpose(0, 2, 1)
         return _logsumexp(exponent)[..., 0]
@@ -196,11 +270,22 @@ def _problem(content: dict) -> str:
     if slope.ndim != 4 or slope.shape[-1] != 3 or 0 in slope.shape:
         return f'slope has the shape {slope.shape}'
     subbands, pieces, size = slope.shape[:3]
-    shapes = dict(log_weight=(subbands, pieces), center=(subbands, pieces, 3), center_precision=(subbands, pieces, 3, 3),
-                  center_log_det_precision=(subbands, pieces), slope=slope.shape, offset=(subbands, pieces, size),
-                  variance=(subbands, pieces, size), log_range=(size,))
+    shapes = dict(
+        log_weight=(subbands, pieces),
+        center=(subbands, pieces, 3),
+        center_precision=(subbands, pieces, 3, 3),
+        center_log_det_precision=(subbands, pieces),
+        slope=slope.shape,
+        offset=(subbands, pieces, size),
+        variance=(subbands, pieces, size),
+        log_range=(size,),
+    )
     for name, shape in shapes.items():
-        if content[name].shape != shape or content[name].dtype.kind != 'f' or not np.isfinite(content[name]).all():
+        if (
+            content[name].shape != shape
+            or content[name].dtype.kind != 'f'
+            or not np.isfinite(content[name]).all()
+        ):
             return f'{name} is not a finite array of shape {shape}'
     if size != 2 * content['subband_width'] * (content['num_microphones'] - 1):
         return 'the feature size does not follow from microphones and sub-band width'
@@ -211,8 +296,13 @@ def _problem(content: dict) -> str:
 
 def _precision_problem(content: dict) -> str:
     precision = content['center_precision']
-    if not np.allclose(precision, precision.swapaxes(-1, -2), rtol=1e-6) or np.linalg.eigvalsh(precision).min() <= 0:
+    if (
+        not np.allclose(precision, precision.swapaxes(-1, -2), rtol=1e-6)
+        or np.linalg.eigvalsh(precision).min() <= 0
+    ):
         return 'a center precision is not positive definite'
-    if not np.allclose(np.linalg.slogdet(precision)[1], content['center_log_det_precision'], atol=1e-6):
+    if not np.allclose(
+        np.linalg.slogdet(precision)[1], content['center_log_det_precision'], atol=1e-6
+    ):
         return 'center_log_det_precision does not belong to center_precision'
     return ''

@@ -53,11 +53,15 @@ class CrossRelationRls:
         """Take (frames, bins, channels) consecutive spectra into the recursion."""
         num_frames, taps = len(frames), self._config.num_taps
         series = np.concatenate([self._history, frames.transpose(1, 2, 0)], axis=-1)
-        self._history = series[..., series.shape[-1] - taps + 1:]
-        windows = np.lib.stride_tricks.sliding_window_view(series, taps, axis=-1)[..., ::-1]   # (bins, channels, frames, taps)
-        stacked = np.ascontiguousarray(windows.transpose(0, 1, 3, 2)).reshape(len(series), -1, num_frames)
+        self._history = series[..., series.shape[-1] - taps + 1 :]
+        windows = np.lib.stride_tricks.sliding_window_view(series, taps, axis=-1)[
+            ..., ::-1
+        ]  # (bins, channels, frames, taps)
+        stacked = np.ascontiguousarray(windows.transpose(0, 1, 3, 2)).reshape(
+            len(series), -1, num_frames
+        )
         weight = self._forgetting ** np.arange(num_frames - 1, -1, -1)
-        self._correlation *= self._forgetting ** num_frames
+        self._correlation *= self._forgetting**num_frames
         self._correlation += (stacked.conj() * weight) @ stacked.transpose(0, 2, 1)
 
     def normal_matrix(self, bins) -> np.ndarray:
@@ -97,7 +101,9 @@ class CrossRelationRls:
         baseline = diagonal[:, ::taps].real.mean(axis=1)
         diagonal += (self._config.loading * baseline + np.finfo(float).tiny)[:, None]
         first = np.eye(channels * taps)[:, ::taps]
-        inverse = np.linalg.solve(normal, np.broadcast_to(first, (len(normal), *first.shape)))[:, ::taps]
+        inverse = np.linalg.solve(normal, np.broadcast_to(first, (len(normal), *first.shape)))[
+            :, ::taps
+        ]
         return 0.5 * (inverse + inverse.conj().transpose(0, 2, 1)), baseline
 
 

@@ -9,8 +9,18 @@ import numpy as np
 
 from av_perception.interfaces import AudioChunk
 
-_FORMATS = {'S8': 'i1', 'U8': 'u1', 'S16LE': '<i2', 'S16BE': '>i2', 'S32LE': '<i4', 'S32BE': '>i4', 'F32LE': '<f4', 'F32BE': '>f4', 'F64LE': '<f8',
-            'F64BE': '>f8'}
+_FORMATS = {
+    'S8': 'i1',
+    'U8': 'u1',
+    'S16LE': '<i2',
+    'S16BE': '>i2',
+    'S32LE': '<i4',
+    'S32BE': '>i4',
+    'F32LE': '<f4',
+    'F32BE': '>f4',
+    'F64LE': '<f8',
+    'F64BE': '>f8',
+}
 FORMATS = (*_FORMATS, 'S24LE', 'S24BE')
 
 
@@ -25,7 +35,9 @@ def samples_from_bytes(data: bytes, sample_format: str) -> np.ndarray:
         return full_scale(np.frombuffer(data, kind))
     if len(data) % 3:
         raise ValueError(f'{len(data)} bytes are no whole number of {sample_format} samples')
-    wide = np.zeros((len(data) // 3, 4), np.uint8)   # the three bytes on top of a 32-bit number keep the sign
+    wide = np.zeros(
+        (len(data) // 3, 4), np.uint8
+    )  # the three bytes on top of a 32-bit number keep the sign
     triples = np.frombuffer(data, np.uint8).reshape(-1, 3)
     wide[:, 1:] = triples if sample_format == 'S24LE' else triples[:, ::-1]
     return full_scale(wide.view('<i4')[:, 0])
@@ -56,7 +68,9 @@ class DriverStreamConfig:
         if self.stamps not in ('first', 'receipt'):
             raise ValueError("stamps must be 'first' or 'receipt'")
         if not 0 <= self.latency_s <= 10 or self.gap_s <= 0 or not 0 < self.correction <= 1:
-            raise ValueError('latency_s must lie in 0..10, gap_s must be positive and correction in 0..1')
+            raise ValueError(
+                'latency_s must lie in 0..10, gap_s must be positive and correction in 0..1'
+            )
 
 
 class DriverStream:
@@ -82,9 +96,16 @@ class DriverStream:
             self.counters['changes of sample rate'] += self._rate != 0
             self._rate, self._expected_ns = sample_rate, None
         duration_ns = 1e9 * len(samples) / sample_rate
-        start_ns = self._start(stamp_ns - round(1e9 * self._config.latency_s) - (duration_ns if self._config.stamps == 'receipt' else 0.0))
+        start_ns = self._start(
+            stamp_ns
+            - round(1e9 * self._config.latency_s)
+            - (duration_ns if self._config.stamps == 'receipt' else 0.0)
+        )
         chunk = AudioChunk(round(start_ns), sample_rate, self._next_sample, samples)
-        self._expected_ns, self._next_sample = start_ns + duration_ns, self._next_sample + len(samples)
+        self._expected_ns, self._next_sample = (
+            start_ns + duration_ns,
+            self._next_sample + len(samples),
+        )
         return chunk
 
     def _start(self, measured_ns: float) -> float:
@@ -99,4 +120,8 @@ class DriverStream:
         if late_ns < -1e9 * self._config.gap_s:
             self.counters['stamps back'] += 1
             return measured_ns
-        return measured_ns if self._config.stamps == 'first' else self._expected_ns + self._config.correction * late_ns
+        return (
+            measured_ns
+            if self._config.stamps == 'first'
+            else self._expected_ns + self._config.correction * late_ns
+        )

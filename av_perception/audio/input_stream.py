@@ -6,13 +6,13 @@ from collections import Counter, deque
 
 import numpy as np
 
-from av_perception.interfaces import AudioChunk
 from av_perception.errors import UserError
+from av_perception.interfaces import AudioChunk
 
 _CLIPPED = 0.999
-_LONGEST_SPLICE_S = 0.5   # what is known of room and voice holds over a gap of this length
-_CLOCK_JITTER_S = 0.15    # index and stamps that differ by more contradict each other
-_STAMP_JITTER_S = 0.02    # by stamps alone: less is no gap, nor is less than half a chunk
+_LONGEST_SPLICE_S = 0.5  # what is known of room and voice holds over a gap of this length
+_CLOCK_JITTER_S = 0.15  # index and stamps that differ by more contradict each other
+_STAMP_JITTER_S = 0.02  # by stamps alone: less is no gap, nor is less than half a chunk
 WRONG_INDEX = 'first_sample does not count samples'
 
 
@@ -32,8 +32,14 @@ class InputStream:
         self.input_rate = input_rate
         self._num_channels, self._output_rate = num_channels, output_rate
         self._counters = counters
-        self._resampler = _make_resampler(input_rate, output_rate, num_channels) if input_rate != output_rate else None
-        self._anchors: deque[tuple[int, int]] = deque(maxlen=256)   # (samples since the last restart, stamp_ns) of the recent chunks
+        self._resampler = (
+            _make_resampler(input_rate, output_rate, num_channels)
+            if input_rate != output_rate
+            else None
+        )
+        self._anchors: deque[tuple[int, int]] = deque(
+            maxlen=256
+        )  # (samples since the last restart, stamp_ns) of the recent chunks
         self._received = 0
         self._next_sample: int | None = None
         self._last_stamp = 0
@@ -62,16 +68,21 @@ class InputStream:
     def stamp_ns(self, output_sample: float) -> int:
         """Capture time of a sample, counted at the output rate since the last restart (the resampler's output is free of delay)."""
         position = output_sample * self.input_rate / self._output_rate
-        start, stamp = next((a for a in reversed(self._anchors) if a[0] <= position), self._anchors[0])
+        start, stamp = next(
+            (a for a in reversed(self._anchors) if a[0] <= position), self._anchors[0]
+        )
         return stamp + round((position - start) * 1e9 / self.input_rate)
 
     def _checked(self, chunk: AudioChunk) -> np.ndarray:
         samples = np.asarray(chunk.samples)
         if samples.ndim != 2 or samples.shape[1] != self._num_channels:
-            raise UserError(f'the sound has the shape {samples.shape}, expected (samples, {self._num_channels}): check the channel count')
+            raise UserError(
+                f'the sound has the shape {samples.shape}, expected (samples, {self._num_channels}): check the channel count'
+            )
         if chunk.sample_rate != self.input_rate:
-            raise UserError(f'the sound came at {chunk.sample_rate} Hz, '
-                            f'expected {self.input_rate} Hz')
+            raise UserError(
+                f'the sound came at {chunk.sample_rate} Hz, expected {self.input_rate} Hz'
+            )
         return np.ascontiguousarray(samples, np.float32)
 
     def _restart_if_broken(self, chunk: AudioChunk) -> bool:
@@ -117,6 +128,8 @@ def _make_resampler(input_rate: int, output_rate: int, num_channels: int):
     try:
         from soxr import ResampleStream
     except ImportError as error:
-        raise UserError(f'sound at {input_rate} Hz needs the Python package soxr (pip install soxr), '
-                        f'or a device at {output_rate} Hz') from error
+        raise UserError(
+            f'sound at {input_rate} Hz needs the Python package soxr (pip install soxr), '
+            f'or a device at {output_rate} Hz'
+        ) from error
     return ResampleStream(input_rate, output_rate, num_channels, dtype='float32')

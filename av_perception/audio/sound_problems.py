@@ -9,22 +9,29 @@ from av_perception.audio.channel_check import channel_faults
 from av_perception.audio.localization import Localization
 from av_perception.robot_head.profile import MicrophoneArray
 
-LEAST_FIT = 0.65        # recordings of one to three sources in rooms reach 0.9, channels in another order 0.63 at most
-_QUIETEST = 1e-4        # peak; below it there is nothing but the converter's noise
+LEAST_FIT = 0.65  # recordings of one to three sources in rooms reach 0.9, channels in another order 0.63 at most
+_QUIETEST = 1e-4  # peak; below it there is nothing but the converter's noise
 _BAND_DB, _FULL_BAND_HZ = 50.0, 5000.0
 
 
-def sound_problems(samples: np.ndarray, sample_rate: int,
-                   microphones: MicrophoneArray) -> list[str]:
+def sound_problems(
+    samples: np.ndarray, sample_rate: int, microphones: MicrophoneArray
+) -> list[str]:
     """Problems of (N, microphones) sound in [-1, 1], one line each."""
     finite = np.nan_to_num(np.asarray(samples, float), posinf=0.0, neginf=0.0)
     if not finite.size or np.abs(finite).max() < _QUIETEST:
-        return ['the recording is silent: check the gain and whether the right device was recorded']
-    problems = [f'{microphones.channel_name(channel)} {fault.text}'
-                for channel, fault in sorted(channel_faults(samples).items())]
+        return [
+            'the recording is silent: check the gain and whether the right device was recorded'
+        ]
+    problems = [
+        f'{microphones.channel_name(channel)} {fault.text}'
+        for channel, fault in sorted(channel_faults(samples).items())
+    ]
     highest = _highest_frequency(finite, sample_rate)
     if highest < _FULL_BAND_HZ:
-        problems.append(f'there is no sound above {highest / 1000:.1f} kHz, as from a telephone or an 8 kHz device: directions are coarser')
+        problems.append(
+            f'there is no sound above {highest / 1000:.1f} kHz, as from a telephone or an 8 kHz device: directions are coarser'
+        )
     return problems
 
 
@@ -32,13 +39,21 @@ def doubtful_fit(found: Localization) -> list[str]:
     """A problem when little of the sound comes from the directions that were found, or none was."""
     if found.fit >= LEAST_FIT:
         return []
-    what = f'only {found.fit:.0%} of the sound fits the directions' if found.sources else 'no direction stands out'
-    return [f'{what}: strong reverberation, noise from everywhere, or the channels are not in the order of the head profile; check with '
-            'av-perception doctor --head HEAD --sound FILE --azimuth DEG']
+    what = (
+        f'only {found.fit:.0%} of the sound fits the directions'
+        if found.sources
+        else 'no direction stands out'
+    )
+    return [
+        f'{what}: strong reverberation, noise from everywhere, or the channels are not in the order of the head profile; check with '
+        'av-perception doctor --head HEAD --sound FILE --azimuth DEG'
+    ]
 
 
 def _highest_frequency(samples: np.ndarray, sample_rate: int) -> float:
     """Where the long-term spectrum of the loudest channel falls _BAND_DB below its peak [Hz]."""
     loudest = samples[:, samples.std(axis=0).argmax()]
-    frequency, power = welch(loudest - loudest.mean(), sample_rate, nperseg=min(1024, len(loudest)))
+    frequency, power = welch(
+        loudest - loudest.mean(), sample_rate, nperseg=min(1024, len(loudest))
+    )
     return float(frequency[power > 10 ** (-0.1 * _BAND_DB) * power.max()].max(initial=0.0))

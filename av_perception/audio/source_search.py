@@ -9,9 +9,16 @@ import numpy as np
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.vessl import Observations, Separation, Vessl, VesslConfig
-from av_perception.geometry.rigid_transform import RigidTransform, angles_from_direction, wrap_angle
+from av_perception.geometry.rigid_transform import (
+    RigidTransform,
+    angles_from_direction,
+    wrap_angle,
+)
 
-_PROMISE_ITERATIONS, _TRIALS = 3, 2   # of VESSL to rank the candidates for a component, and how many of them are then followed up
+_PROMISE_ITERATIONS, _TRIALS = (
+    3,
+    2,
+)  # of VESSL to rank the candidates for a component, and how many of them are then followed up
 
 
 @dataclass(frozen=True)
@@ -48,11 +55,15 @@ class LocalizationConfig:
         if self.max_sources < 1:
             raise ValueError(f'max_sources must be at least 1, not {self.max_sources}')
         if not 0 < self.separation_deg < 180 or not 0 <= self.min_share < 1 or self.min_gain < 0:
-            raise ValueError('separation_deg must lie in (0, 180), min_share in [0, 1), min_gain must not be negative')
+            raise ValueError(
+                'separation_deg must lie in (0, 180), min_share in [0, 1), min_gain must not be negative'
+            )
         if not 0 <= self.onset_fade < 1 or self.onset_ratio < 0:
             raise ValueError('onset_fade must lie in [0, 1), onset_ratio must not be negative')
         if min(self.max_reflections, self.min_gain_reflection, self.lowest_hz, self.band_db) < 0:
-            raise ValueError('max_reflections, min_gain_reflection, lowest_hz and band_db must not be negative')
+            raise ValueError(
+                'max_reflections, min_gain_reflection, lowest_hz and band_db must not be negative'
+            )
         if not 0 < self.highest_deg <= 90:
             raise ValueError(f'highest_deg must lie in (0, 90], not {self.highest_deg}')
         if not 100 <= self.num_directions <= 20000:
@@ -81,14 +92,23 @@ class FoundSources:
     owner: tuple[int, ...]
 
 
-def find_sources(acoustic_map: AcousticMap, seen: Observations, scores: np.ndarray, grid: np.ndarray, config: LocalizationConfig,
-                 base_from_array: RigidTransform) -> FoundSources:
+def find_sources(
+    acoustic_map: AcousticMap,
+    seen: Observations,
+    scores: np.ndarray,
+    grid: np.ndarray,
+    config: LocalizationConfig,
+    base_from_array: RigidTransform,
+) -> FoundSources:
     """VESSL with as many sources, and reflections of them, as the evidence bears out."""
     vessl = Vessl(acoustic_map, seen, config.vessl)
     clutter = acoustic_map.clutter_log_density(seen.present).astype(np.float32)
     weight = _grid_weights(scores, clutter, config.iterations)
     first = next(_best(vessl, scores, _candidates(weight, grid, [], config)))
-    found = FoundSources(first, (-1,) if _too_high(base_from_array.rotate(source_directions(first)), config)[0] else (0,))
+    found = FoundSources(
+        first,
+        (-1,) if _too_high(base_from_array.rotate(source_directions(first)), config)[0] else (0,),
+    )
     cost, size = 1.5 * np.log(1 + config.vessl.novelty * len(seen)), float(seen.present.sum())
     while len(found.owner) < config.max_sources + config.max_reflections:
         candidates = _candidates(weight, grid, source_directions(found.separation), config)
@@ -102,16 +122,27 @@ def find_sources(acoustic_map: AcousticMap, seen: Observations, scores: np.ndarr
     return found
 
 
-def _best(vessl: Vessl, scores: np.ndarray, candidates: list[int], start: np.ndarray | None = None) -> Iterator[Separation]:
+def _best(
+    vessl: Vessl, scores: np.ndarray, candidates: list[int], start: np.ndarray | None = None
+) -> Iterator[Separation]:
     """What becomes of one more component at each candidate, begun with those of `start`; the most promising first."""
-    columns = [scores[:, c:c + 1] if start is None else np.column_stack([start, scores[:, c]]) for c in candidates]
+    columns = [
+        scores[:, c : c + 1] if start is None else np.column_stack([start, scores[:, c]])
+        for c in candidates
+    ]
     promise = [vessl.separate(column, _PROMISE_ITERATIONS) for column in columns]
     for trial in sorted(promise, key=lambda t: -t.bound[-1])[:_TRIALS]:
         yield vessl.separate(trial.log_likelihood)
 
 
-def _owners(trial: Separation, found: FoundSources, base_from_array: RigidTransform, cost: float, size: float,
-            config: LocalizationConfig) -> tuple[int, ...]:
+def _owners(
+    trial: Separation,
+    found: FoundSources,
+    base_from_array: RigidTransform,
+    cost: float,
+    size: float,
+    config: LocalizationConfig,
+) -> tuple[int, ...]:
     """The owners of a trial's components, the last of which is new; empty when it is not to be believed.
 
     cost [nat] of a component; size: number of observed components of all features.
@@ -119,16 +150,25 @@ def _owners(trial: Separation, found: FoundSources, base_from_array: RigidTransf
     gain = trial.bound[-1] - found.separation.bound[-1]
     directions = base_from_array.rotate(source_directions(trial))
     cosine = directions[:-1] @ directions[-1]
-    if gain < max(cost, config.min_gain_reflection * size) or cosine.max() > np.cos(np.radians(config.separation_deg)):
+    if gain < max(cost, config.min_gain_reflection * size) or cosine.max() > np.cos(
+        np.radians(config.separation_deg)
+    ):
         return ()
     if _too_high(directions, config)[-1]:
         return (*found.owner, -1)
     azimuth, owner = angles_from_direction(directions)[0], np.array(found.owner)
-    near = np.flatnonzero((np.abs(wrap_angle(azimuth[:-1] - azimuth[-1])) < np.radians(config.separation_deg)) & (owner >= 0))
+    near = np.flatnonzero(
+        (np.abs(wrap_angle(azimuth[:-1] - azimuth[-1])) < np.radians(config.separation_deg))
+        & (owner >= 0)
+    )
     if len(near):
         return (*found.owner, found.owner[near[0]])
     new = max(found.owner) + 1
-    if new == config.max_sources or gain < config.min_gain * size or trial.shares[-1] < config.min_share:
+    if (
+        new == config.max_sources
+        or gain < config.min_gain * size
+        or trial.shares[-1] < config.min_share
+    ):
         return ()
     return (*found.owner, new)
 
@@ -143,7 +183,9 @@ def source_directions(separation: Separation) -> np.ndarray:
     return np.stack([source.direction() for source in separation.sources])
 
 
-def _candidates(weight: np.ndarray, grid: np.ndarray, taken, config: LocalizationConfig) -> list[int]:
+def _candidates(
+    weight: np.ndarray, grid: np.ndarray, taken, config: LocalizationConfig
+) -> list[int]:
     """Grid indices of the heaviest neighbourhoods away from the directions taken already."""
     remaining, far = weight.copy(), np.cos(np.radians(config.separation_deg))
     for direction in taken:

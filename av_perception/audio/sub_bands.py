@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_QUANTIZATION_POWER = 1 / (12 * 32768.0 ** 2)   # of 16-bit sound: nothing below it is a signal
+_QUANTIZATION_POWER = 1 / (12 * 32768.0**2)  # of 16-bit sound: nothing below it is a signal
 
 
 @dataclass(frozen=True)
@@ -37,28 +37,30 @@ class SubbandConfig:
 
 def subband_vectors(values: np.ndarray, config: SubbandConfig) -> np.ndarray:
     """Stack per-bin complex features (..., bins, channels) to vectors (..., K, G): all real parts, then all imaginary parts."""
-    used = values[..., :config.count * config.width, :]
+    used = values[..., : config.count * config.width, :]
     grouped = used.reshape(*used.shape[:-2], config.count, config.width * used.shape[-1])
     return np.concatenate([grouped.real, grouped.imag], axis=-1)
 
 
 def subband_flags(flags: np.ndarray, config: SubbandConfig) -> np.ndarray:
     """Stack per-bin flags (..., bins, channels) to (..., K, G), in the order of `subband_vectors`."""
-    used = flags[..., :config.count * config.width, :]
+    used = flags[..., : config.count * config.width, :]
     grouped = used.reshape(*used.shape[:-2], config.count, config.width * used.shape[-1])
     return np.concatenate([grouped, grouped], axis=-1)
 
 
 def subband_mean(values: np.ndarray, config: SubbandConfig) -> np.ndarray:
     """Mean over the bins of each sub-band: (bins,) -> (K,)."""
-    return values[:config.count * config.width].reshape(config.count, config.width).mean(axis=1)
+    return values[: config.count * config.width].reshape(config.count, config.width).mean(axis=1)
 
 
 class NoiseFloor:
     """Tracks each bin's noise power as the minimum of its smoothed power over a sliding time (Martin 2001)."""
 
-    _SMOOTHING = 0.3       # little: the pauses within speech last a few blocks
-    _MINIMUM_BIAS = 2.3    # the least of 50 lightly smoothed powers lies about 3.6 dB below their mean
+    _SMOOTHING = 0.3  # little: the pauses within speech last a few blocks
+    _MINIMUM_BIAS = (
+        2.3  # the least of 50 lightly smoothed powers lies about 3.6 dB below their mean
+    )
 
     def __init__(self, num_bins: int, num_blocks: int, window_energy: float):
         self._least = _QUANTIZATION_POWER * window_energy

@@ -20,7 +20,7 @@ from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.inverse_regression import DirectionPosterior, posterior_tables, posteriors
 from av_perception.interfaces import AudioFeatures
 
-_NEGLIGIBLE = -30.0   # log weight of a piece that no sum notices
+_NEGLIGIBLE = -30.0  # log weight of a piece that no sum notices
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,9 @@ class Observations:
 
     def take(self, index: np.ndarray) -> Observations:
         """Some of them; indices in ascending order."""
-        return Observations(self.frame[index], self.subband[index], self.vectors[index], self.present[index])
+        return Observations(
+            self.frame[index], self.subband[index], self.vectors[index], self.present[index]
+        )
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,18 @@ class Separation:
 class Vessl:
     """Separates one set of observations; reusable for different numbers of sources and starts."""
 
-    def __init__(self, acoustic_map: AcousticMap, observations: Observations, config: VesslConfig = VesslConfig()):
+    def __init__(
+        self,
+        acoustic_map: AcousticMap,
+        observations: Observations,
+        config: VesslConfig = VesslConfig(),
+    ):
         self._map, self._config, self._seen = acoustic_map, config, observations
         self._clutter = acoustic_map.clutter_log_density(observations.present)
         self._tables = posterior_tables(acoustic_map)
-        self._first = np.flatnonzero(np.diff(observations.subband, prepend=-1))   # where each sub-band's observations begin
+        self._first = np.flatnonzero(
+            np.diff(observations.subband, prepend=-1)
+        )  # where each sub-band's observations begin
 
     def separate(self, log_likelihood: np.ndarray, iterations: int | None = None) -> Separation:
         """Start from (J, M) log likelihoods of M sources placed somewhere, and iterate to convergence, or so often."""
@@ -107,14 +116,18 @@ class Vessl:
             bound.append(self._bound(masks, shares, sources))
             fits = [self._fit(source) for source in sources]
             log_likelihood = np.stack([-0.5 * (error + norm) for error, norm in fits], axis=1)
-            if len(bound) == iterations or (len(bound) > 1 and bound[-1] - bound[-2] < self._config.tolerance):
+            if len(bound) == iterations or (
+                len(bound) > 1 and bound[-1] - bound[-2] < self._config.tolerance
+            ):
                 size = np.maximum(self._seen.present.sum(axis=1, keepdims=True), 1.0)
                 misfit = np.stack([error for error, _ in fits], axis=1) / size
                 return Separation(tuple(bound), shares, sources, masks, log_likelihood, misfit)
 
     def _masks(self, log_likelihood: np.ndarray, shares: np.ndarray) -> np.ndarray:
         """E-W: (J, M + 1), rows sum to one."""
-        exponent = np.concatenate([self._clutter[:, None], log_likelihood], axis=1) + np.log(shares)
+        exponent = np.concatenate([self._clutter[:, None], log_likelihood], axis=1) + np.log(
+            shares
+        )
         values = np.exp(exponent - exponent.max(axis=1, keepdims=True))
         return values / values.sum(axis=1, keepdims=True)
 
@@ -126,10 +139,18 @@ class Vessl:
     def _locate(self, masks: np.ndarray) -> tuple[DirectionPosterior, ...]:
         """E-XZ of the sources with the masks (J, M)."""
         weight = self._config.novelty * masks[:, None, :, None] * self._seen.present[:, None, None]
-        terms = weight * np.stack([np.ones_like(self._seen.vectors), self._seen.vectors, self._seen.vectors ** 2], axis=1)[:, :, None]
+        terms = (
+            weight
+            * np.stack(
+                [np.ones_like(self._seen.vectors), self._seen.vectors, self._seen.vectors**2],
+                axis=1,
+            )[:, :, None]
+        )
         statistics = np.zeros((self._map.num_subbands, *terms.shape[1:]))
         if len(self._first):
-            statistics[self._seen.subband[self._first]] = np.add.reduceat(terms, self._first, axis=0)
+            statistics[self._seen.subband[self._first]] = np.add.reduceat(
+                terms, self._first, axis=0
+            )
         return tuple(posteriors(self._map, self._tables, *statistics.transpose(1, 2, 0, 3)))
 
     def _fit(self, source: DirectionPosterior) -> tuple[np.ndarray, np.ndarray]:
@@ -138,18 +159,36 @@ class Vessl:
         E[(y - L u - l)^2] is quadratic in y with coefficients that depend on the sub-band alone: the pieces are averaged there.
         """
         likely = np.flatnonzero(source.log_weight > _NEGLIGIBLE)
-        weight, slope, variance = source.weight[likely], self._map.slope[:, likely], self._map.variance[:, likely]
-        predicted = np.einsum('krgi,ri->krg', slope, source.mean[likely]) + self._map.offset[:, likely]
+        weight, slope, variance = (
+            source.weight[likely],
+            self._map.slope[:, likely],
+            self._map.variance[:, likely],
+        )
+        predicted = (
+            np.einsum('krgi,ri->krg', slope, source.mean[likely]) + self._map.offset[:, likely]
+        )
         second = source.covariance[likely][:, None] @ slope.transpose(1, 0, 3, 2)
         spread = np.einsum('krgi,rkig->krg', slope, second)
-        square, linear, constant, norm = (np.einsum('r,krg->kg', weight, term) for term in (
-            1 / variance, predicted / variance, (predicted ** 2 + spread) / variance, np.log(2 * np.pi * variance)))
+        square, linear, constant, norm = (
+            np.einsum('r,krg->kg', weight, term)
+            for term in (
+                1 / variance,
+                predicted / variance,
+                (predicted**2 + spread) / variance,
+                np.log(2 * np.pi * variance),
+            )
+        )
         k, y, present = self._seen.subband, self._seen.vectors, self._seen.present
-        error = (present * (square[k] * y ** 2 - 2 * linear[k] * y + constant[k])).sum(axis=1)
+        error = (present * (square[k] * y**2 - 2 * linear[k] * y + constant[k])).sum(axis=1)
         return error, (present * norm[k]).sum(axis=1)
 
-    def _bound(self, masks: np.ndarray, shares: np.ndarray, sources: tuple[DirectionPosterior, ...]) -> float:
+    def _bound(
+        self, masks: np.ndarray, shares: np.ndarray, sources: tuple[DirectionPosterior, ...]
+    ) -> float:
         """The evidence lower bound, maximal over q(x, z) given the masks."""
         entropy = -(masks * np.log(np.maximum(masks, 1e-300))).sum()
         assigned = masks.sum(axis=0) @ np.log(shares) + masks[:, 0] @ self._clutter
-        return float(sum(source.log_evidence for source in sources) + self._config.novelty * (assigned + entropy))
+        return float(
+            sum(source.log_evidence for source in sources)
+            + self._config.novelty * (assigned + entropy)
+        )

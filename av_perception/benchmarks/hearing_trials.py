@@ -13,8 +13,8 @@ import soundfile
 from scipy.signal import fftconvolve
 
 from av_perception.audio.acoustic_map import AcousticMap
-from av_perception.audio.map_learning import learn_map, measured_examples
 from av_perception.audio.localization import ANALYSIS, map_config
+from av_perception.audio.map_learning import learn_map, measured_examples
 from av_perception.audio.responses import aligned, read_sofa
 from av_perception.geometry.rigid_transform import direction_from_angles
 from av_perception.robot_head import HeadProfile, MicrophoneArray, load_head
@@ -22,7 +22,7 @@ from av_perception.simulation.assets import VOICES, asset_path, ensure_assets, r
 
 RATE = 16000
 ROOM_M = (6.5, 5.5, 2.9)
-SEPARATION_DEG = 30.0      # least distance in azimuth between two talkers of a simulated room
+SEPARATION_DEG = 30.0  # least distance in azimuth between two talkers of a simulated room
 _WALL_M, _DISTANCE_M, _RISE_M = 1.3, (1.0, 2.2), (-0.1, 0.5)
 
 
@@ -48,20 +48,32 @@ def voices(data: Path | None) -> list[np.ndarray]:
     return [sound / sound.std() for sound in sounds]
 
 
-def simulated_room(head: HeadProfile, reverberation_s: float, snrs_db: tuple[float, ...], num_sources: int, talkers: list[np.ndarray],
-                   random: np.random.Generator, duration_s: float) -> Iterator[Trial]:
+def simulated_room(
+    head: HeadProfile,
+    reverberation_s: float,
+    snrs_db: tuple[float, ...],
+    num_sources: int,
+    talkers: list[np.ndarray],
+    random: np.random.Generator,
+    duration_s: float,
+) -> Iterator[Trial]:
     """The same talkers and places at every signal-to-noise ratio; the image sources reach as far as the reverberation time."""
     import pyroomacoustics
+
     absorption, order = pyroomacoustics.inverse_sabine(reverberation_s, ROOM_M)
-    room = pyroomacoustics.ShoeBox(ROOM_M, fs=RATE, materials=pyroomacoustics.Material(absorption), max_order=order)
+    room = pyroomacoustics.ShoeBox(
+        ROOM_M, fs=RATE, materials=pyroomacoustics.Material(absorption), max_order=order
+    )
     center = np.append(random.uniform(_WALL_M, np.array(ROOM_M[:2]) - _WALL_M), 1.2)
     azimuths = _separate_angles(num_sources, random)
     for azimuth, voice in zip(azimuths, random.permutation(len(talkers))):
-        room.add_source(_place(center, azimuth, random), signal=_cut(talkers[voice], duration_s, random))
+        room.add_source(
+            _place(center, azimuth, random), signal=_cut(talkers[voice], duration_s, random)
+        )
     room.add_microphone_array((center + head.microphones.positions).T)
     room.simulate()
-    clean = room.mic_array.signals.T[:round(duration_s * RATE)]
-    level = np.sqrt(np.mean(clean ** 2))
+    clean = room.mic_array.signals.T[: round(duration_s * RATE)]
+    level = np.sqrt(np.mean(clean**2))
     for snr_db in snrs_db:
         noisy = clean + level * 10 ** (-snr_db / 20) * random.standard_normal(clean.shape)
         condition = f'{head.name}, {num_sources} talker{"s" if num_sources > 1 else ""}, T60 {reverberation_s} s, {snr_db:.0f} dB'
@@ -74,20 +86,37 @@ def real_recordings(data: Path) -> Iterator[Trial]:
     for file in sorted((data / 'array_respeaker4').glob('*/*/*.flac')):
         azimuths = np.array([float(a) for a in re.findall(r'a(\d+)e\d+', file.parts[-3])])
         sound, _ = soundfile.read(file, dtype='float32', always_2d=True)
-        yield Trial(f'real recordings, {len(azimuths)} source{"s" if len(azimuths) > 1 else ""}', head, sound, azimuths)
+        yield Trial(
+            f'real recordings, {len(azimuths)} source{"s" if len(azimuths) > 1 else ""}',
+            head,
+            sound,
+            azimuths,
+        )
 
 
-def dummy_heads(data: Path, talkers: list[np.ndarray], random: np.random.Generator, duration_s: float) -> Iterator[tuple[Trial, AcousticMap]]:
+def dummy_heads(
+    data: Path, talkers: list[np.ndarray], random: np.random.Generator, duration_s: float
+) -> Iterator[tuple[Trial, AcousticMap]]:
     """Speech through measured responses of two ears, from -60 to 60 degrees on the horizon, and the map of the same head without a room:
     MIT's KEMAR without a room, Surrey's dummy head in a room.
     """
     head = load_head('kemar')
-    for condition, taught, heard in (('two ears of a KEMAR, no room', 'MIT_KEMAR_normal_pinna.sofa', 'MIT_KEMAR_normal_pinna.sofa'),
-                                     ('two ears of a dummy head, measured room', 'UniS_Anechoic_BRIR_16k.sofa', 'UniS_Room_A_BRIR_16k.sofa')):
+    for condition, taught, heard in (
+        (
+            'two ears of a KEMAR, no room',
+            'MIT_KEMAR_normal_pinna.sofa',
+            'MIT_KEMAR_normal_pinna.sofa',
+        ),
+        (
+            'two ears of a dummy head, measured room',
+            'UniS_Anechoic_BRIR_16k.sofa',
+            'UniS_Room_A_BRIR_16k.sofa',
+        ),
+    ):
         acoustic_map = _map_of(data / 'hrtf' / taught, head.microphones)
         for azimuth, responses in _frontal_responses(data / 'hrtf' / heard):
             dry = _cut(talkers[random.integers(len(talkers))], duration_s, random)
-            clean = np.stack([fftconvolve(dry, ear)[:len(dry)] for ear in responses], axis=1)
+            clean = np.stack([fftconvolve(dry, ear)[: len(dry)] for ear in responses], axis=1)
             noisy = clean + 10 ** (-40 / 20) * clean.std() * random.standard_normal(clean.shape)
             yield Trial(condition, head, _scaled(noisy), np.array([azimuth])), acoustic_map
 
@@ -95,14 +124,25 @@ def dummy_heads(data: Path, talkers: list[np.ndarray], random: np.random.Generat
 def _map_of(file: Path, array: MicrophoneArray) -> AcousticMap:
     config, frequencies = map_config(array), ANALYSIS.stft.frequencies
     measured, _ = aligned(read_sofa(file, array, frequencies), array, frequencies)
-    return learn_map(array, *measured_examples(array, measured, config, ANALYSIS), config, ANALYSIS, 'sofa', file.name)
+    return learn_map(
+        array,
+        *measured_examples(array, measured, config, ANALYSIS),
+        config,
+        ANALYSIS,
+        'sofa',
+        file.name,
+    )
 
 
 def _frontal_responses(file: Path) -> Iterator[tuple[float, np.ndarray]]:
     """(azimuth [deg], responses (2, taps) at RATE) of the places on the horizon within 60 degrees of straight ahead."""
     with h5py.File(file) as sofa:
-        places, responses, rate = sofa['SourcePosition'][:], sofa['Data.IR'][:], float(np.ravel(sofa['Data.SamplingRate'][:])[0])
-    sense = -1 if file.name.startswith('UniS') else 1   # Surrey's azimuths grow to the right
+        places, responses, rate = (
+            sofa['SourcePosition'][:],
+            sofa['Data.IR'][:],
+            float(np.ravel(sofa['Data.SamplingRate'][:])[0]),
+        )
+    sense = -1 if file.name.startswith('UniS') else 1  # Surrey's azimuths grow to the right
     azimuths = sense * ((places[:, 0] + 180) % 360 - 180)
     for index in np.flatnonzero((np.abs(azimuths) <= 60.5) & (np.abs(places[:, 1]) < 0.5)):
         yield float(azimuths[index]), resample(responses[index].T, round(rate), RATE).T
@@ -127,7 +167,11 @@ def _place(center: np.ndarray, azimuth: float, random: np.random.Generator) -> n
 def _cut(voice: np.ndarray, duration_s: float, random: np.random.Generator) -> np.ndarray:
     count = round(duration_s * RATE)
     start = random.integers(0, max(1, len(voice) - count))
-    return np.resize(voice[start:], count) if len(voice) - start < count else voice[start:start + count]
+    return (
+        np.resize(voice[start:], count)
+        if len(voice) - start < count
+        else voice[start : start + count]
+    )
 
 
 def _scaled(sound: np.ndarray) -> np.ndarray:

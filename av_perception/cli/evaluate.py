@@ -44,18 +44,32 @@ class Figure:
 
     def wanted(self) -> str:
         """What is good, in the figure's unit."""
-        return ('≥ ' if self.higher_is_better else '≤ ') + self.form.format(self.good * self.factor)
+        return ('≥ ' if self.higher_is_better else '≤ ') + self.form.format(
+            self.good * self.factor
+        )
 
 
 FIGURES = (
-    Figure('mota', 'MOTA: 1 - (missed + false + id switches) / true', '{:.1f} %', 0.95, 0.75, 100, True),
-    Figure('idf1', 'IDF1: share of the time under the right id', '{:.1f} %', 0.95, 0.75, 100, True),
+    Figure(
+        'mota',
+        'MOTA: 1 - (missed + false + id switches) / true',
+        '{:.1f} %',
+        0.95,
+        0.75,
+        100,
+        True,
+    ),
+    Figure(
+        'idf1', 'IDF1: share of the time under the right id', '{:.1f} %', 0.95, 0.75, 100, True
+    ),
     Figure('id_switches', 'id switches', '{:.0f}', 0, 3),
     Figure('motp_m', 'MOTP: mean distance of matches', '{:.3f} m', 0.15, 0.3),
     Figure('position_rmse_m', 'position error (RMS)', '{:.3f} m', 0.15, 0.3),
     Figure('azimuth_error_deg', 'azimuth error (mean)', '{:.1f}°', 5, 10),
     Figure('ospa_m', 'OSPA: places and number of people', '{:.3f} m', 0.25, 0.5),
-    Figure('der', 'DER: speech missed, false or given to the wrong one', '{:.1f} %', 0.12, 0.3, 100),
+    Figure(
+        'der', 'DER: speech missed, false or given to the wrong one', '{:.1f} %', 0.12, 0.3, 100
+    ),
 )
 
 
@@ -63,8 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('tracks', metavar='TRACKS', help='tracks.csv')
     parser.add_argument('truth', metavar='TRUTH', help='truth.csv, or a recording folder with one')
-    parser.add_argument('--match-distance', metavar='M', type=float, default=0.5,
-                        help='farther than this, an estimate is not of that person [m] (default: %(default)s)')
+    parser.add_argument(
+        '--match-distance',
+        metavar='M',
+        type=float,
+        default=0.5,
+        help='farther than this, an estimate is not of that person [m] (default: %(default)s)',
+    )
     parser.add_argument('--timeline', metavar='PNG', help='also draw who was where and who spoke')
     parser.add_argument('--json', metavar='FILE', help='write all figures to FILE')
 
@@ -72,7 +91,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate and report; 0."""
     if not (math.isfinite(args.match_distance) and args.match_distance > 0):
-        raise UserError(f'--match-distance must be a positive number of metres, not {args.match_distance}')
+        raise UserError(
+            f'--match-distance must be a positive number of metres, not {args.match_distance}'
+        )
     check_writable(args.json)
     tracks, (truth, head) = TrackTable.read(args.tracks), _read_truth(Path(args.truth))
     if not len(truth):
@@ -82,10 +103,20 @@ def run(args: argparse.Namespace) -> int:
     console.print(figures_table(metrics))
     console.print(summary(metrics), soft_wrap=True)
     if len(tracks) and metrics.unscored_rows == len(tracks):
-        console.print(f'[yellow]No track row was scored: {_why_unscored(tracks, truth)}[/]', soft_wrap=True)
+        console.print(
+            f'[yellow]No track row was scored: {_why_unscored(tracks, truth)}[/]', soft_wrap=True
+        )
     if args.timeline:
         from av_perception.visualization.timeline import plot_timeline
-        plot_timeline(tracks, truth, args.timeline, metrics=metrics, head=head, match_distance_m=args.match_distance)
+
+        plot_timeline(
+            tracks,
+            truth,
+            args.timeline,
+            metrics=metrics,
+            head=head,
+            match_distance_m=args.match_distance,
+        )
     if args.json:
         write_json(args.json, metrics.to_dict())
     return 0
@@ -93,9 +124,11 @@ def run(args: argparse.Namespace) -> int:
 
 def figures_table(metrics: Metrics) -> Table:
     """The figures of everybody, of people seen and of people only heard; ✓ good, ~ fair, ✗ bad."""
-    table = Table(title=f'{metrics.num_frames} frames, {metrics.duration_s:.1f} s, {len(metrics.people)} people; '
-                        f'matched within {metrics.match_distance_m:g} m',
-                  caption='✓ good  ~ fair  ✗ bad')
+    table = Table(
+        title=f'{metrics.num_frames} frames, {metrics.duration_s:.1f} s, {len(metrics.people)} people; '
+        f'matched within {metrics.match_distance_m:g} m',
+        caption='✓ good  ~ fair  ✗ bad',
+    )
     table.add_column('figure', overflow='fold')
     for column in ('all', 'seen', 'only heard', 'good is'):
         table.add_column(column, justify='right', no_wrap=True)
@@ -104,8 +137,11 @@ def figures_table(metrics: Metrics) -> Table:
         table.add_row(figure.label, *cells, f'[dim]{figure.wanted()}[/dim]')
     by_direction = metrics.by_direction
     azimuth = next(figure for figure in FIGURES if figure.name == 'azimuth_error_deg')
-    table.add_row(f'azimuth error, matched within {metrics.match_angle_deg:g}° at any distance',
-                  *(_cell(azimuth, by_direction[name]) for name in ('all', 'seen', 'heard_only')), f'[dim]{azimuth.wanted()}[/dim]')
+    table.add_row(
+        f'azimuth error, matched within {metrics.match_angle_deg:g}° at any distance',
+        *(_cell(azimuth, by_direction[name]) for name in ('all', 'seen', 'heard_only')),
+        f'[dim]{azimuth.wanted()}[/dim]',
+    )
     return table
 
 
@@ -113,13 +149,20 @@ def summary(metrics: Metrics) -> str:
     """One line in plain words."""
     kept, people = sum(metrics.ids_kept.values()), len(metrics.ids_kept)
     found = metrics.matches / max(metrics.truth_rows, 1)
-    words = f'{_number(kept)} of {_number(people)} {"person" if people == 1 else "people"} kept one id throughout; ' \
-            f'people were found {100 * found:.0f} % of the time'
+    words = (
+        f'{_number(kept)} of {_number(people)} {"person" if people == 1 else "people"} kept one id throughout; '
+        f'people were found {100 * found:.0f} % of the time'
+    )
     if metrics.position_rmse_m is not None:
-        words += f', {100 * metrics.position_rmse_m:.0f} cm and {metrics.azimuth_error_deg:.1f}° off'
+        words += (
+            f', {100 * metrics.position_rmse_m:.0f} cm and {metrics.azimuth_error_deg:.1f}° off'
+        )
     if metrics.der is None:
         return words + '; nobody spoke.'
-    return words + f'; {100 * metrics.der:.0f} s of 100 s of speech were missed, invented or given to the wrong person.'
+    return (
+        words
+        + f'; {100 * metrics.der:.0f} s of 100 s of speech were missed, invented or given to the wrong person.'
+    )
 
 
 def _read_truth(path: Path):
@@ -135,7 +178,9 @@ def _read_truth(path: Path):
 def _why_unscored(tracks: TrackTable, truth: TruthTable) -> str:
     if not (tracks.status == 'active').any():
         return 'none has the status active.'
-    spans = [f'{table.time_s.min():.2f} to {table.time_s.max():.2f} s' for table in (tracks, truth)]
+    spans = [
+        f'{table.time_s.min():.2f} to {table.time_s.max():.2f} s' for table in (tracks, truth)
+    ]
     return f'no active one is at a time of the truth (tracks: {spans[0]}, truth: {spans[1]}).'
 
 
@@ -148,4 +193,10 @@ def _cell(figure: Figure, scores: Scores) -> str:
 
 
 def _number(count: int) -> str:
-    return ('no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten')[count] if count <= 10 else str(count)
+    return (
+        ('no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten')[
+            count
+        ]
+        if count <= 10
+        else str(count)
+    )

@@ -32,14 +32,49 @@ _BOXES = ('auto', 'heads', 'people')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument('--detections', metavar='DET', type=Path, required=True, help='MOT-challenge text with the boxes to track')
-    parser.add_argument('--truth', metavar='GT', type=Path, required=True, help='MOT-challenge text with the true boxes and ids')
-    parser.add_argument('--frame-rate', metavar='HZ', type=float, help="images per second (default: the seqinfo.ini's, else 25)")
-    parser.add_argument('--min-confidence', metavar='C', type=float, default=-math.inf, help='drop detections with less (default: keep all)')
-    parser.add_argument('--boxes', choices=_BOXES, default='auto',
-                        help='what they enclose; it sets how fast they may move for their size (auto: people when they are slender)')
-    parser.add_argument('--ospa-cutoff', metavar='PX', type=float, default=50.0, help='cutoff of OSPA in pixels (default: %(default)s)')
-    parser.add_argument('--tracks', metavar='FILE', type=Path, help='write the tracks as MOT-challenge text')
+    parser.add_argument(
+        '--detections',
+        metavar='DET',
+        type=Path,
+        required=True,
+        help='MOT-challenge text with the boxes to track',
+    )
+    parser.add_argument(
+        '--truth',
+        metavar='GT',
+        type=Path,
+        required=True,
+        help='MOT-challenge text with the true boxes and ids',
+    )
+    parser.add_argument(
+        '--frame-rate',
+        metavar='HZ',
+        type=float,
+        help="images per second (default: the seqinfo.ini's, else 25)",
+    )
+    parser.add_argument(
+        '--min-confidence',
+        metavar='C',
+        type=float,
+        default=-math.inf,
+        help='drop detections with less (default: keep all)',
+    )
+    parser.add_argument(
+        '--boxes',
+        choices=_BOXES,
+        default='auto',
+        help='what they enclose; it sets how fast they may move for their size (auto: people when they are slender)',
+    )
+    parser.add_argument(
+        '--ospa-cutoff',
+        metavar='PX',
+        type=float,
+        default=50.0,
+        help='cutoff of OSPA in pixels (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--tracks', metavar='FILE', type=Path, help='write the tracks as MOT-challenge text'
+    )
     parser.add_argument('--json', metavar='FILE', type=Path, help='write all figures to FILE')
 
 
@@ -50,12 +85,21 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     tracked, truth, last_frame, dropped = _track(args)
     scores = score_boxes(tracked.tracks, truth, last_frame, args.ospa_cutoff)
-    figures = {**asdict(scores), 'tracks': len(np.unique(tracked.tracks.id)), 'step_ms_median': float(np.median(tracked.step_s) * 1e3),
-               'dropped': dropped}
+    figures = {
+        **asdict(scores),
+        'tracks': len(np.unique(tracked.tracks.id)),
+        'step_ms_median': float(np.median(tracked.step_s) * 1e3),
+        'dropped': dropped,
+    }
     console = Console(highlight=False)
     console.print(_table(figures))
     if dropped:
-        console.print('[yellow]dropped: ' + ', '.join(f'{reason}: {count}' for reason, count in dropped.items()) + '[/]', soft_wrap=True)
+        console.print(
+            '[yellow]dropped: '
+            + ', '.join(f'{reason}: {count}' for reason, count in dropped.items())
+            + '[/]',
+            soft_wrap=True,
+        )
     for line in _doubts(tracked.tracks, truth, scores):
         console.print(f'[yellow]{line}[/]', soft_wrap=True)
     if args.tracks:
@@ -68,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
 def _doubts(tracks, truth, scores) -> list[str]:
     """What makes the scores doubtful, one line each."""
     from av_perception.evaluation.mot import left_out, longest_gap
+
     doubts = []
     unscored = left_out(truth)
     if unscored:
@@ -98,39 +143,78 @@ def _check(args: argparse.Namespace) -> None:
 
 def _track(args: argparse.Namespace):
     """The tracked boxes, the truth, the last frame to score, and what was dropped, by reason."""
-    from av_perception.pipelines.mot_tracking import HEAD_M, PERSON_M, MotTrackingConfig, guess_object_size, image_of, track_boxes, with_object_size
     from av_perception.evaluation.mot import check_boxes, check_truth
+    from av_perception.pipelines.mot_tracking import (
+        HEAD_M,
+        PERSON_M,
+        MotTrackingConfig,
+        guess_object_size,
+        image_of,
+        track_boxes,
+        with_object_size,
+    )
     from av_perception.recording.mot_text import MotTable, SequenceInfo
 
-    detections, truth, info = MotTable.read(args.detections), MotTable.read(args.truth), SequenceInfo.beside(args.detections)
+    detections, truth, info = (
+        MotTable.read(args.detections),
+        MotTable.read(args.truth),
+        SequenceInfo.beside(args.detections),
+    )
     if not len(truth):
         raise UserError(f'the truth in {args.truth} has no rows: there is nothing to compare with')
     for table, path in ((truth, args.truth), (detections, args.detections)):
         check_boxes(table, path)
     check_truth(truth)
     last_frame = int(max(info.length or 0, truth.frame[-1]))
-    kept = detections.take((detections.confidence >= args.min_confidence) & (detections.frame <= last_frame))
+    kept = detections.take(
+        (detections.confidence >= args.min_confidence) & (detections.frame <= last_frame)
+    )
     late = int((detections.frame > last_frame).sum())
     size_m = {'auto': guess_object_size(kept), 'heads': HEAD_M, 'people': PERSON_M}[args.boxes]
     camera = image_of(info, kept, args.frame_rate)
     with Progress(transient=True) as progress:
         task = progress.add_task('track', total=1.0)
-        tracked = track_boxes(kept, camera, last_frame, with_object_size(MotTrackingConfig(), size_m),
-                              lambda fraction: progress.update(task, completed=fraction))
-    dropped = {'detections after the last frame of the truth': late, 'detections without area': tracked.dropped['bad_faces'],
-               'detections of too little confidence': len(detections) - late - len(kept)}
-    return tracked, truth, last_frame, {reason: count for reason, count in dropped.items() if count}
+        tracked = track_boxes(
+            kept,
+            camera,
+            last_frame,
+            with_object_size(MotTrackingConfig(), size_m),
+            lambda fraction: progress.update(task, completed=fraction),
+        )
+    dropped = {
+        'detections after the last frame of the truth': late,
+        'detections without area': tracked.dropped['bad_faces'],
+        'detections of too little confidence': len(detections) - late - len(kept),
+    }
+    return (
+        tracked,
+        truth,
+        last_frame,
+        {reason: count for reason, count in dropped.items() if count},
+    )
 
 
 def _table(figures: dict) -> Table:
-    table = Table(title=f'{figures["frames"]} frames, {figures["people"]} people, {figures["truth_rows"]} true boxes')
+    table = Table(
+        title=f'{figures["frames"]} frames, {figures["people"]} people, {figures["truth_rows"]} true boxes'
+    )
     table.add_column('figure')
     table.add_column('value', justify='right')
     for name, key, form in (
-            ('MOTA: 1 - (missed + false + id switches) / true', 'mota', '{:.1%}'), ('IDF1: share of the time under the right id', 'idf1', '{:.1%}'),
-            ('HOTA: detection and association alike', 'hota', '{:.1%}'), ('id switches', 'id_switches', '{}'),
-            (f'OSPA: places and number of people, cutoff {figures["ospa_cutoff"]:g} px', 'ospa', '{:.1f} px'),
-            ('overlap of matches (mean)', 'mean_similarity', '{:.1%}'), ('missed boxes', 'misses', '{}'), ('false boxes', 'false_positives', '{}'),
-            ('ids given', 'tracks', '{}'), ('time of a step (median)', 'step_ms_median', '{:.2f} ms')):
+        ('MOTA: 1 - (missed + false + id switches) / true', 'mota', '{:.1%}'),
+        ('IDF1: share of the time under the right id', 'idf1', '{:.1%}'),
+        ('HOTA: detection and association alike', 'hota', '{:.1%}'),
+        ('id switches', 'id_switches', '{}'),
+        (
+            f'OSPA: places and number of people, cutoff {figures["ospa_cutoff"]:g} px',
+            'ospa',
+            '{:.1f} px',
+        ),
+        ('overlap of matches (mean)', 'mean_similarity', '{:.1%}'),
+        ('missed boxes', 'misses', '{}'),
+        ('false boxes', 'false_positives', '{}'),
+        ('ids given', 'tracks', '{}'),
+        ('time of a step (median)', 'step_ms_median', '{:.2f} ms'),
+    ):
         table.add_row(name, '-' if figures[key] is None else form.format(figures[key]))
     return table

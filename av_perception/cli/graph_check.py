@@ -10,9 +10,12 @@ from av_perception.cli.doctor import Finding
 from av_perception.ros.bringup.environment import RANGE_VARIABLE, is_closed, prepare_environment
 from av_perception.ros.bringup.graph import NODES
 
-LISTEN_S = 3.0   # diagnostics come once a second
+LISTEN_S = 3.0  # diagnostics come once a second
 AHEAD_MS, BEHIND_MS = -50.0, 2000.0
-RESULTS = {'tracks': 'tracker or face_itd_fusion', 'speaking_status': 'speaking_status or face_itd_fusion'}
+RESULTS = {
+    'tracks': 'tracker or face_itd_fusion',
+    'speaking_status': 'speaking_status or face_itd_fusion',
+}
 SUITE = {node.name for node in NODES}
 
 
@@ -22,51 +25,87 @@ def check_graph(
     """Findings of the suite's nodes in a namespace; network: of a graph that is open to it."""
     prepare_environment(network=network)
     from av_perception.ros.observer import GraphObserver
+
     with GraphObserver(namespace=namespace) as observer:
         time.sleep(listen_s)
         here = '/' + namespace.strip('/')
-        names = Counter(name for name, space in observer.node.get_node_names_and_namespaces() if space == here and name in SUITE)
+        names = Counter(
+            name
+            for name, space in observer.node.get_node_names_and_namespaces()
+            if space == here and name in SUITE
+        )
         if not names:
             return [_nobody(observer, here)]
         findings = [_node(observer, name, names[name]) for name in sorted(names)]
-        findings += [f for name in sorted(names) for f in _clocks(observer.diagnostics.get(name, {}), name)]
-        findings += [_result(observer, topic, who) for topic, who in RESULTS.items() if not observer.node.count_publishers(topic)]
+        findings += [
+            f for name in sorted(names) for f in _clocks(observer.diagnostics.get(name, {}), name)
+        ]
+        findings += [
+            _result(observer, topic, who)
+            for topic, who in RESULTS.items()
+            if not observer.node.count_publishers(topic)
+        ]
         return [*findings, *_simulated_time(observer, names)]
 
 
 def _nobody(observer, here: str) -> Finding:
     """Why nothing is found, as far as one can guess."""
-    others = sorted({space for name, space in observer.node.get_node_names_and_namespaces() if name in SUITE})
+    others = sorted(
+        {space for name, space in observer.node.get_node_names_and_namespaces() if name in SUITE}
+    )
     if others:
-        return Finding('graph', False, f'no node of the suite in the namespace {here}, but in {", ".join(others)}: add --namespace {others[0].strip("/")}')
+        return Finding(
+            'graph',
+            False,
+            f'no node of the suite in the namespace {here}, but in {", ".join(others)}: add --namespace {others[0].strip("/")}',
+        )
     domain = os.environ.get('ROS_DOMAIN_ID', '0')
     if is_closed():
-        sought = ('on this machine, by this user, in shared memory; for a graph that is open to '
-                  'the network add --network; if the addresses of this machine have changed since '
-                  'it was started (Wi-Fi, VPN), start it again')
+        sought = (
+            'on this machine, by this user, in shared memory; for a graph that is open to '
+            'the network add --network; if the addresses of this machine have changed since '
+            'it was started (Wi-Fi, VPN), start it again'
+        )
     else:
-        sought = (f'with {RANGE_VARIABLE} {os.environ.get(RANGE_VARIABLE, "SUBNET")}; a graph closed to '
-                  'the network is not found so')
-    return Finding('graph', False, f'no node of the suite answers in ROS_DOMAIN_ID {domain}: '
-                                   f'is it running? Looked for it {sought}')
+        sought = (
+            f'with {RANGE_VARIABLE} {os.environ.get(RANGE_VARIABLE, "SUBNET")}; a graph closed to '
+            'the network is not found so'
+        )
+    return Finding(
+        'graph',
+        False,
+        f'no node of the suite answers in ROS_DOMAIN_ID {domain}: '
+        f'is it running? Looked for it {sought}',
+    )
 
 
 def _node(observer, name: str, count: int) -> Finding:
     """One node: is it there once, active, and content?"""
     from diagnostic_msgs.msg import DiagnosticStatus
     from lifecycle_msgs.msg import State
+
     if count > 1:
-        return Finding(name, False, f'{count} nodes have this name: stop one of them, or give them namespaces')
+        return Finding(
+            name, False, f'{count} nodes have this name: stop one of them, or give them namespaces'
+        )
     state = observer.state(name)
     if state is None:
-        return Finding(name, False, 'does not answer: it hangs or is just starting; look at its log')
+        return Finding(
+            name, False, 'does not answer: it hangs or is just starting; look at its log'
+        )
     if state != State.PRIMARY_STATE_ACTIVE:
-        return Finding(name, None, f'is not active: ros2 lifecycle set {name} activate (after configure), or start it with autostart:=true')
+        return Finding(
+            name,
+            None,
+            f'is not active: ros2 lifecycle set {name} activate (after configure), or start it with autostart:=true',
+        )
     said = observer.diagnostics.get(name)
     if said is None:
         return Finding(name, False, 'says nothing on /diagnostics: is that topic remapped?')
     figures = '; '.join(f'{key}: {value}' for key, value in said.items() if key != 'message')
-    well = {DiagnosticStatus.OK: True, DiagnosticStatus.WARN: None}.get(observer.levels[name], False)
+    well = {DiagnosticStatus.OK: True, DiagnosticStatus.WARN: None}.get(
+        observer.levels[name], False
+    )
     return Finding(name, well, said['message'] + (f' ({figures})' if figures else ''))
 
 
@@ -78,23 +117,52 @@ def _clocks(said: dict[str, str], name: str) -> list[Finding]:
             continue
         topic, latency_ms = key.removeprefix('latency of ').removesuffix(' [ms]'), float(value)
         if latency_ms < AHEAD_MS:
-            findings.append(Finding(f'{topic} at {name}', False, f'its stamps lie {-1e-3 * latency_ms:.1f} s in the future: set the clocks of both machines by '
-                                                                 'chrony, or correct the driver\'s stamps'))
+            findings.append(
+                Finding(
+                    f'{topic} at {name}',
+                    False,
+                    f'its stamps lie {-1e-3 * latency_ms:.1f} s in the future: set the clocks of both machines by '
+                    "chrony, or correct the driver's stamps",
+                )
+            )
         elif latency_ms > BEHIND_MS:
-            findings.append(Finding(f'{topic} at {name}', False, f'its stamps are {1e-3 * latency_ms:.1f} s old on arrival: set the clocks of both machines by '
-                                                                 'chrony, or look for what delays it'))
+            findings.append(
+                Finding(
+                    f'{topic} at {name}',
+                    False,
+                    f'its stamps are {1e-3 * latency_ms:.1f} s old on arrival: set the clocks of both machines by '
+                    'chrony, or look for what delays it',
+                )
+            )
     return findings
 
 
 def _result(observer, topic: str, who: str) -> Finding:
-    return Finding(topic, False, f'nobody publishes {observer.node.resolve_topic_name(topic)}: start {who}')
+    return Finding(
+        topic, False, f'nobody publishes {observer.node.resolve_topic_name(topic)}: start {who}'
+    )
 
 
 def _simulated_time(observer, names) -> list[Finding]:
     """/clock and use_sim_time belong together."""
-    clock, simulated = observer.node.count_publishers('/clock') > 0, {name: observer.uses_sim_time(name) for name in sorted(names)}
+    clock, simulated = (
+        observer.node.count_publishers('/clock') > 0,
+        {name: observer.uses_sim_time(name) for name in sorted(names)},
+    )
     if clock and (real := [name for name, used in simulated.items() if used is False]):
-        return [Finding('/clock', False, f'is published, but {", ".join(real)} take the time of this machine: start them with use_sim_time:=true')]
+        return [
+            Finding(
+                '/clock',
+                False,
+                f'is published, but {", ".join(real)} take the time of this machine: start them with use_sim_time:=true',
+            )
+        ]
     if not clock and (waiting := [name for name, used in simulated.items() if used]):
-        return [Finding('/clock', False, f'nobody publishes it, and {", ".join(waiting)} wait for it: play a bag with --clock, or use_sim_time:=false')]
+        return [
+            Finding(
+                '/clock',
+                False,
+                f'nobody publishes it, and {", ".join(waiting)} wait for it: play a bag with --clock, or use_sim_time:=false',
+            )
+        ]
     return []

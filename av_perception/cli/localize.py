@@ -23,17 +23,45 @@ import numpy as np
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
-_CHECKED_S = 60.0   # of sound for the check of the channels
+_CHECKED_S = 60.0  # of sound for the check of the channels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument('recording', type=Path, metavar='RECORDING', help='multichannel WAV or FLAC file, or a recording folder')
-    parser.add_argument('--head', help='name or file of the head profile; a recording folder knows its own')
-    parser.add_argument('--max-sources', type=int, default=1, metavar='N', help='at most so many sources (default 1)')
-    parser.add_argument('--map', type=Path, metavar='FILE', help="acoustic map (default: the profile's, else learnt from the geometry)")
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write sources, directions per 40 ms and problems to this file')
-    parser.add_argument('--plot', type=Path, metavar='FILE', help='draw the directions on a circle, seen from above (png, svg, pdf)')
+    parser.add_argument(
+        'recording',
+        type=Path,
+        metavar='RECORDING',
+        help='multichannel WAV or FLAC file, or a recording folder',
+    )
+    parser.add_argument(
+        '--head', help='name or file of the head profile; a recording folder knows its own'
+    )
+    parser.add_argument(
+        '--max-sources',
+        type=int,
+        default=1,
+        metavar='N',
+        help='at most so many sources (default 1)',
+    )
+    parser.add_argument(
+        '--map',
+        type=Path,
+        metavar='FILE',
+        help="acoustic map (default: the profile's, else learnt from the geometry)",
+    )
+    parser.add_argument(
+        '--json',
+        type=Path,
+        metavar='FILE',
+        help='write sources, directions per 40 ms and problems to this file',
+    )
+    parser.add_argument(
+        '--plot',
+        type=Path,
+        metavar='FILE',
+        help='draw the directions on a circle, seen from above (png, svg, pdf)',
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,7 +74,9 @@ def run(options: argparse.Namespace) -> int:
         result = _localize(sound, array, options)
     except UserError as error:
         if options.json:
-            write_json(options.json, {'sources': [], 'frames': [], 'fit': None, 'problems': [str(error)]})
+            write_json(
+                options.json, {'sources': [], 'frames': [], 'fit': None, 'problems': [str(error)]}
+            )
         raise
     _print_table(result['sources'])
     for problem in result['problems']:
@@ -71,7 +101,12 @@ def _localize(sound, array, options: argparse.Namespace) -> dict:
     stream = AudioFrontEnd(front_end, sound.num_channels, sound.sample_rate)
     features = extract_features(stream, sound.read_audio, sound.num_samples, sound.sample_rate)
     try:
-        found = localize(features, acoustic_map, LocalizationConfig(max_sources=options.max_sources), array.base_from_array)
+        found = localize(
+            features,
+            acoustic_map,
+            LocalizationConfig(max_sources=options.max_sources),
+            array.base_from_array,
+        )
     except UserError as error:
         raise UserError('; '.join([str(error), *problems])) from error
     problems += doubtful_fit(found)
@@ -80,8 +115,9 @@ def _localize(sound, array, options: argparse.Namespace) -> dict:
 
 def _acoustic_map(array, path: Path | None):
     from av_perception.audio.acoustic_map import AcousticMap
-    from av_perception.audio.map_learning import head_map
     from av_perception.audio.localization import ANALYSIS, analysis_of, map_config
+    from av_perception.audio.map_learning import head_map
+
     path = path or array.acoustic_map
     if not path:
         return head_map(array, map_config(array), ANALYSIS)
@@ -93,10 +129,13 @@ def _acoustic_map(array, path: Path | None):
 def _open(path: Path, head_name: str | None):
     """The sound (a Recording or an AudioFile) and the microphone array that made it. Raises UserError when they do not belong together."""
     from av_perception.audio.capture import AudioFile
-    from av_perception.robot_head import load_head
     from av_perception.recording import Recording
+    from av_perception.robot_head import load_head
+
     if not path.exists():
-        raise UserError(f'there is no recording {path}: give a WAV or FLAC file or a recording folder')
+        raise UserError(
+            f'there is no recording {path}: give a WAV or FLAC file or a recording folder'
+        )
     if not path.is_dir() and head_name is None:
         raise UserError('a sound file does not say where its microphones are: add --head NAME')
     recording = Recording.open(path) if path.is_dir() else None
@@ -111,35 +150,68 @@ def _open(path: Path, head_name: str | None):
 
 def _result(found, start_s: float, problems: list[str]) -> dict:
     """The figures as written to JSON: degrees, in the head's base frame."""
-    def angles(entry) -> dict:
-        return {'azimuth_deg': round(float(np.degrees(entry.azimuth)), 2), 'elevation_deg': round(float(np.degrees(entry.elevation)), 2)}
 
-    sources = [{**angles(s), 'confidence': round(s.confidence, 3), 'share_of_time': round(s.share_of_time, 3)} for s in found.sources]
-    frames = [{'time': round(start_s + 1e-9 * f.stamp_ns, 3), **angles(f), 'source': f.source} for f in found.frames]
+    def angles(entry) -> dict:
+        return {
+            'azimuth_deg': round(float(np.degrees(entry.azimuth)), 2),
+            'elevation_deg': round(float(np.degrees(entry.elevation)), 2),
+        }
+
+    sources = [
+        {
+            **angles(s),
+            'confidence': round(s.confidence, 3),
+            'share_of_time': round(s.share_of_time, 3),
+        }
+        for s in found.sources
+    ]
+    frames = [
+        {'time': round(start_s + 1e-9 * f.stamp_ns, 3), **angles(f), 'source': f.source}
+        for f in found.frames
+    ]
     return {'sources': sources, 'frames': frames, 'fit': round(found.fit, 3), 'problems': problems}
 
 
 def _print_table(sources: list[dict]) -> None:
     from rich.console import Console
     from rich.table import Table
+
     table = Table('source', 'azimuth [deg]', 'elevation [deg]', 'confidence', 'share of time')
     for index, source in enumerate(sources):
-        table.add_row(str(index), f"{source['azimuth_deg']:.1f}", f"{source['elevation_deg']:.1f}", f"{source['confidence']:.2f}",
-                      f"{source['share_of_time']:.0%}")
+        table.add_row(
+            str(index),
+            f'{source["azimuth_deg"]:.1f}',
+            f'{source["elevation_deg"]:.1f}',
+            f'{source["confidence"]:.2f}',
+            f'{source["share_of_time"]:.0%}',
+        )
     Console().print(table)
 
 
 def _draw(result: dict, path: Path) -> None:
     """Frames as a histogram, sources as spokes; ahead is up, left is left."""
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=(5, 5), layout='constrained')
     axes = figure.add_subplot(projection='polar')
     axes.set_theta_zero_location('N')
     azimuths = np.radians([frame['azimuth_deg'] for frame in result['frames']])
     counts, edges = np.histogram(azimuths, bins=72, range=(-np.pi, np.pi))
-    axes.bar(edges[:-1], counts / max(1, counts.max()), width=np.diff(edges), align='edge', alpha=0.4, label='frames')
+    axes.bar(
+        edges[:-1],
+        counts / max(1, counts.max()),
+        width=np.diff(edges),
+        align='edge',
+        alpha=0.4,
+        label='frames',
+    )
     for index, source in enumerate(result['sources']):
-        axes.plot([np.radians(source['azimuth_deg'])] * 2, [0, 1.05], color=f'C{index + 1}', label=f"{source['azimuth_deg']:.0f}°")
+        axes.plot(
+            [np.radians(source['azimuth_deg'])] * 2,
+            [0, 1.05],
+            color=f'C{index + 1}',
+            label=f'{source["azimuth_deg"]:.0f}°',
+        )
     axes.set_yticks([])
     axes.legend(loc='lower left')
     figure.savefig(path)
@@ -149,4 +221,6 @@ def _plot(result: dict, path: Path) -> None:
     try:
         _draw(result, path)
     except (OSError, ValueError) as error:
-        raise UserError(f'cannot write {path}: {getattr(error, "strerror", None) or error}') from error
+        raise UserError(
+            f'cannot write {path}: {getattr(error, "strerror", None) or error}'
+        ) from error

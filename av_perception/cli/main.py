@@ -35,8 +35,11 @@ VERBS = {
 
 def build_parser(verb: str | None) -> argparse.ArgumentParser:
     """The parser; only the chosen verb's module is imported, so that --help answers at once."""
-    parser = argparse.ArgumentParser(prog='av-perception', description='Who is around the robot, where they are and who is speaking.',
-                                     epilog='Start with: av-perception demo. Each verb has its own --help.')
+    parser = argparse.ArgumentParser(
+        prog='av-perception',
+        description='Who is around the robot, where they are and who is speaking.',
+        epilog='Start with: av-perception demo. Each verb has its own --help.',
+    )
     parser.add_argument('--version', action='version', version=f'av-perception {__version__}')
     verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
     for name, text in VERBS.items():
@@ -44,7 +47,12 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
             verbs.add_parser(name, help=text)
             continue
         module = importlib.import_module(f'av_perception.cli.{name.replace(" ", "_")}')
-        sub = verbs.add_parser(name, help=text, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        sub = verbs.add_parser(
+            name,
+            help=text,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         module.add_arguments(sub)
         sub.set_defaults(run=module.run)
     return parser
@@ -53,15 +61,15 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
 def _join_verb(words: list[str]) -> list[str]:
     """The words with a verb of two words made one."""
     start = next((i for i, word in enumerate(words) if word in VERBS), len(words))
-    two = ' '.join(words[start:start + 2])
-    return [*words[:start], two, *words[start + 2:]] if two in VERBS else list(words)
+    two = ' '.join(words[start : start + 2])
+    return [*words[:start], two, *words[start + 2 :]] if two in VERBS else list(words)
 
 
 def _end_like_ctrl_c() -> None:
     """Whatever asks us to end, those who started processes stop them."""
     # SIGINT too: a shell has it ignored in what a script starts with &.
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:   # else nohup asked for that
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # else nohup asked for that
         numbers.append(signal.SIGHUP)
     for number in numbers:
         signal.signal(number, signal.default_int_handler)
@@ -76,14 +84,14 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             return _run(sys.argv[1:] if arguments is None else arguments)
         finally:
-            if sys.stdout is not None:   # it is None where it was closed (>&-)
-                sys.stdout.flush()   # so that a full disk shows here, not when the interpreter ends
+            if sys.stdout is not None:  # it is None where it was closed (>&-)
+                sys.stdout.flush()  # so that a full disk shows here, not when the interpreter ends
     except UserError as error:
         print(f'av-perception: error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:   # the reader of our output (head, less) has gone
+    except BrokenPipeError:  # the reader of our output (head, less) has gone
         _drop_output()
         return 1
     except OSError as error:
@@ -109,7 +117,9 @@ def _drop_output() -> None:
 
 def _run(arguments: list[str]) -> int:
     words = _join_verb(arguments)
-    words = words[:words.index('--ros-args')] if '--ros-args' in words else words   # what follows is for rclpy, which reads it itself
+    words = (
+        words[: words.index('--ros-args')] if '--ros-args' in words else words
+    )  # what follows is for rclpy, which reads it itself
     verb = next((word for word in words if word in VERBS), None)
     options = build_parser(verb).parse_args(words)
     return options.run(options)

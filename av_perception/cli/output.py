@@ -9,13 +9,13 @@ from pathlib import Path
 
 from av_perception.errors import UserError
 
-
-WIDE = 120   # columns of a benchmark's table
+WIDE = 120  # columns of a benchmark's table
 
 
 def wide_console(columns: int = WIDE):
     """A console for wide tables; where nobody watches (a file, a pipe) it has room for them."""
     from rich.console import Console
+
     console = Console()
     return console if console.is_terminal else Console(width=max(columns, console.width))
 
@@ -29,7 +29,11 @@ def check_writable(path: str | Path | None, made_folder: str | Path | None = Non
         return
     path = Path(path)
     folder = path.absolute().parent
-    if made_folder is not None and Path(made_folder).resolve() == folder.resolve() and not path.is_dir():
+    if (
+        made_folder is not None
+        and Path(made_folder).resolve() == folder.resolve()
+        and not path.is_dir()
+    ):
         return
     if not folder.is_dir():
         raise UserError(f'cannot write {path}: there is no folder {folder}, make it first')

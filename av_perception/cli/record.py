@@ -18,23 +18,33 @@ from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
 EMPTY_CALLS = 3
-DRAIN_PERIOD_S = 0.1   # messages wait in their queues meanwhile: waking up for each costs three times the work of writing it
+DRAIN_PERIOD_S = 0.1  # messages wait in their queues meanwhile: waking up for each costs three times the work of writing it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument('-o', '--output', type=Path, required=True, help='folder of the new bag')
-    parser.add_argument('--topics', nargs='+', default=[], help='only these topics, with full names')
+    parser.add_argument(
+        '--topics', nargs='+', default=[], help='only these topics, with full names'
+    )
     parser.add_argument('--images', action='store_true', help='record images too')
-    parser.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap', help='format of the file (default mcap)')
+    parser.add_argument(
+        '--storage',
+        choices=('mcap', 'sqlite3'),
+        default='mcap',
+        help='format of the file (default mcap)',
+    )
     add_network_argument(parser)
-    parser.add_argument('--json', type=Path, help='write the number of messages per topic to this file')
+    parser.add_argument(
+        '--json', type=Path, help='write the number of messages per topic to this file'
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Record until SIGINT or SIGTERM."""
     check_writable(options.json, made_folder=options.output)
     from av_perception.ros.bringup.environment import prepare_environment
+
     prepare_environment(network=options.network)
     import rclpy
     from rclpy.signals import SignalHandlerOptions
@@ -47,7 +57,9 @@ def run(options: argparse.Namespace) -> int:
     stopping = catch_stop_signals()
     try:
         node = private_node('bag_recorder')
-        recorder = BagRecorder(node, options.output, tuple(options.topics), options.images, options.storage)
+        recorder = BagRecorder(
+            node, options.output, tuple(options.topics), options.images, options.storage
+        )
         executor = rclpy.executors.SingleThreadedExecutor()
         executor.add_node(node)
         try:
@@ -68,11 +80,17 @@ def run(options: argparse.Namespace) -> int:
 def _record(executor, recorder, stopping) -> None:
     """Until asked to stop or the file cannot grow; on a terminal with a line that says how much there is."""
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
-    with Progress(TextColumn('{task.description}'), TimeElapsedColumn(), transient=True) as progress:
+
+    with Progress(
+        TextColumn('{task.description}'), TimeElapsedColumn(), transient=True
+    ) as progress:
         task = progress.add_task('recording', total=None)
         while not stopping.wait(DRAIN_PERIOD_S):
             _drain(executor, recorder)
-            progress.update(task, description=f'{recorder.total} messages of {len(recorder.counts)} topics, {1e-6 * recorder.size:.0f} MB; Ctrl-C ends')
+            progress.update(
+                task,
+                description=f'{recorder.total} messages of {len(recorder.counts)} topics, {1e-6 * recorder.size:.0f} MB; Ctrl-C ends',
+            )
             if recorder.failure:
                 raise UserError(recorder.failure)
         _drain(executor, recorder)

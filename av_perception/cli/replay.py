@@ -17,18 +17,36 @@ from pathlib import Path
 from av_perception.cli.network import add_network_argument
 from av_perception.cli.output import check_writable, write_json
 
-DISCOVERY_S = 1.0   # subscribers need this long to find the publishers, or the first messages are lost
+DISCOVERY_S = (
+    1.0  # subscribers need this long to find the publishers, or the first messages are lost
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument('bag', type=Path, metavar='BAG', help='bag folder, or a single .mcap or .db3 file')
+    parser.add_argument(
+        'bag', type=Path, metavar='BAG', help='bag folder, or a single .mcap or .db3 file'
+    )
     parser.add_argument('--rate', type=float, default=1.0, help='times real time (default 1)')
-    parser.add_argument('--clock', action='store_true', help='publish /clock with the time of the bag')
-    parser.add_argument('--inputs', action='store_true', help='play only what the suite computes from: sound and images, or the features of those that '
-                                                              'the bag lacks, transforms, imu; in the namespace of this node')
-    parser.add_argument('--wait', type=float, default=60.0, metavar='SECONDS', help='with --inputs: wait this long for the nodes (default 60)')
-    parser.add_argument('--topics', nargs='+', default=[], help='only these topics, as they were recorded')
+    parser.add_argument(
+        '--clock', action='store_true', help='publish /clock with the time of the bag'
+    )
+    parser.add_argument(
+        '--inputs',
+        action='store_true',
+        help='play only what the suite computes from: sound and images, or the features of those that '
+        'the bag lacks, transforms, imu; in the namespace of this node',
+    )
+    parser.add_argument(
+        '--wait',
+        type=float,
+        default=60.0,
+        metavar='SECONDS',
+        help='with --inputs: wait this long for the nodes (default 60)',
+    )
+    parser.add_argument(
+        '--topics', nargs='+', default=[], help='only these topics, as they were recorded'
+    )
     parser.add_argument('--loop', action='store_true', help='start again at the end, until Ctrl-C')
     add_network_argument(parser)
     parser.add_argument('--json', type=Path, help='write what was played to this file')
@@ -37,10 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Play once, or in a loop."""
     from av_perception.errors import UserError
+
     if options.rate <= 0:
         raise UserError('--rate must be positive')
     check_writable(options.json)
     from av_perception.ros.bringup.environment import prepare_environment
+
     prepare_environment(network=options.network)
     import rclpy
     from rclpy.signals import SignalHandlerOptions
@@ -61,7 +81,9 @@ def run(options: argparse.Namespace) -> int:
         if inputs is not None:
             lonely = player.wait_for_listeners(inputs.given, options.wait, stopping)
             if lonely and not stopping.is_set():
-                print(f'nobody listens to {", ".join(lonely)}: are the nodes running, in the same namespace?')
+                print(
+                    f'nobody listens to {", ".join(lonely)}: are the nodes running, in the same namespace?'
+                )
         stopping.wait(DISCOVERY_S)
         _play(player, options, stopping)
         player.close()
@@ -70,16 +92,23 @@ def run(options: argparse.Namespace) -> int:
     finally:
         rclpy.try_shutdown()
     if options.json:
-        write_json(options.json, {'messages': player.message_count, 'duration_s': player.duration_s})
+        write_json(
+            options.json, {'messages': player.message_count, 'duration_s': player.duration_s}
+        )
     return 0
 
 
 def _play(player, options: argparse.Namespace, stopping) -> None:
     from rich.progress import Progress
+
     with Progress() as progress:
-        task = progress.add_task(f'{options.bag.name} at {options.rate:g}x', total=player.duration_s)
+        task = progress.add_task(
+            f'{options.bag.name} at {options.rate:g}x', total=player.duration_s
+        )
         while not stopping.is_set():
-            player.play(options.rate, lambda seconds: progress.update(task, completed=seconds), stopping)
+            player.play(
+                options.rate, lambda seconds: progress.update(task, completed=seconds), stopping
+            )
             if not options.loop:
                 break
-    time.sleep(0.2)   # the last messages leave before the publishers do
+    time.sleep(0.2)  # the last messages leave before the publishers do

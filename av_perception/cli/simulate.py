@@ -20,12 +20,29 @@ from av_perception.cli.output import check_writable, write_json
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument('scene', metavar='SCENE', help='name of a shipped scene, or a scene file (.yaml)')
-    parser.add_argument('-o', '--output', type=Path, required=True, metavar='FOLDER',
-                        help='folder to write; an older recording there is replaced')
-    parser.add_argument('--seed', type=seed, help="seed of turns and noise instead of the scene's own (0 or more)")
-    parser.add_argument('--duration', type=float, metavar='S', help="seconds to render instead of the scene's own duration")
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures of the run to this file')
+    parser.add_argument(
+        'scene', metavar='SCENE', help='name of a shipped scene, or a scene file (.yaml)'
+    )
+    parser.add_argument(
+        '-o',
+        '--output',
+        type=Path,
+        required=True,
+        metavar='FOLDER',
+        help='folder to write; an older recording there is replaced',
+    )
+    parser.add_argument(
+        '--seed', type=seed, help="seed of turns and noise instead of the scene's own (0 or more)"
+    )
+    parser.add_argument(
+        '--duration',
+        type=float,
+        metavar='S',
+        help="seconds to render instead of the scene's own duration",
+    )
+    parser.add_argument(
+        '--json', type=Path, metavar='FILE', help='write the figures of the run to this file'
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,7 +59,9 @@ def run(options: argparse.Namespace) -> int:
     if options.duration is not None:
         scene = scene.with_duration(options.duration)
     started = time.monotonic()
-    recording = _with_progress_bar(lambda report: simulate(scene, options.output, options.seed, report))
+    recording = _with_progress_bar(
+        lambda report: simulate(scene, options.output, options.seed, report)
+    )
     figures = {**_figures(recording), 'seconds_to_render': round(time.monotonic() - started, 2)}
     table = Table('what', 'value', title=f'recording {options.output}')
     for name, value in figures.items():
@@ -65,7 +84,9 @@ def _with_progress_bar(work):
 
     with Progress() as progress:
         task = progress.add_task('simulate', total=1.0)
-        return work(lambda fraction, text: progress.update(task, completed=fraction, description=text))
+        return work(
+            lambda fraction, text: progress.update(task, completed=fraction, description=text)
+        )
 
 
 def _figures(recording) -> dict:
@@ -74,9 +95,15 @@ def _figures(recording) -> dict:
     people = len(set(truth.id.tolist()))
     speaking = truth.speaking.reshape(-1, people).sum(axis=1)
     return {
-        'scene': recording.origin['scene'], 'seed': recording.origin['seed'], 'duration_s': recording.duration_s,
-        'talkers': people, 'channels': recording.num_channels, 'images': recording.num_frames,
+        'scene': recording.origin['scene'],
+        'seed': recording.origin['seed'],
+        'duration_s': recording.duration_s,
+        'talkers': people,
+        'channels': recording.num_channels,
+        'images': recording.num_frames,
         'speech_share': round(float((speaking > 0).mean()), 4),
-        'overlap_share_of_speech': round(float((speaking > 1).sum() / max(1, (speaking > 0).sum())), 4),
+        'overlap_share_of_speech': round(
+            float((speaking > 1).sum() / max(1, (speaking > 0).sum())), 4
+        ),
         'visible_share': round(float(truth.visible.mean()), 4),
     }

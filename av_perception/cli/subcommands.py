@@ -12,7 +12,11 @@ def add_subcommands(parser: argparse.ArgumentParser, package, metavar: str) -> N
     names = parser.add_subparsers(dest='subcommand', metavar=metavar, required=True)
     for found in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f'{package.__name__}.{found.name}')
-        sub = names.add_parser(found.name.replace('_', '-'), help=module.__doc__.splitlines()[0], description=module.__doc__,
-                               formatter_class=argparse.RawDescriptionHelpFormatter)
+        sub = names.add_parser(
+            found.name.replace('_', '-'),
+            help=module.__doc__.splitlines()[0],
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         module.add_arguments(sub)
         sub.set_defaults(run_subcommand=module.run)

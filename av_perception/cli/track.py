@@ -1,9 +1,9 @@
 """Run the tracker offline on a recording folder or a bag, as fast as the machine can, without any node.
 
-  av-perception track my_recording                         writes my_recording/tracks.csv
-  av-perception track my_recording -o tracks.csv --plot timeline.png
-  av-perception track my_bag --head nao -o tracks.csv      a bag does not know its head; the same bag gives the same tracks, bit for bit
-  av-perception evaluate tracks.csv my_recording           the figures against the recording's truth
+av-perception track my_recording                         writes my_recording/tracks.csv
+av-perception track my_recording -o tracks.csv --plot timeline.png
+av-perception track my_bag --head nao -o tracks.csv      a bag does not know its head; the same bag gives the same tracks, bit for bit
+av-perception evaluate tracks.csv my_recording           the figures against the recording's truth
 """
 
 from __future__ import annotations
@@ -19,13 +19,33 @@ from av_perception.errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument('recording', type=Path, metavar='RECORDING', help='recording folder (recording.yaml, audio, left/right images), or a bag')
-    parser.add_argument('--head', default='', help='with a bag: the head it was recorded with, a profile name or file')
-    parser.add_argument('-o', '--output', type=Path, help='CSV to write (default: tracks.csv in the recording folder)')
-    parser.add_argument('--map', type=Path, help='acoustic map (default: learnt from the geometry of the head)')
-    parser.add_argument('--mode', choices=('full', 'minimal', 'events'), default='full',
-                        help='full: the variational tracker; minimal: faces and two microphones (face_itd_fusion); events: clusters on the ITD line '
-                             '(av_events)')
+    parser.add_argument(
+        'recording',
+        type=Path,
+        metavar='RECORDING',
+        help='recording folder (recording.yaml, audio, left/right images), or a bag',
+    )
+    parser.add_argument(
+        '--head',
+        default='',
+        help='with a bag: the head it was recorded with, a profile name or file',
+    )
+    parser.add_argument(
+        '-o',
+        '--output',
+        type=Path,
+        help='CSV to write (default: tracks.csv in the recording folder)',
+    )
+    parser.add_argument(
+        '--map', type=Path, help='acoustic map (default: learnt from the geometry of the head)'
+    )
+    parser.add_argument(
+        '--mode',
+        choices=('full', 'minimal', 'events'),
+        default='full',
+        help='full: the variational tracker; minimal: faces and two microphones (face_itd_fusion); events: clusters on the ITD line '
+        '(av_events)',
+    )
     parser.add_argument('--plot', type=Path, help='write a picture of who was where and who spoke')
     parser.add_argument('--json', type=Path, help='write the figures of the run to this file')
 
@@ -43,7 +63,9 @@ def run(options: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     recording, origin_ns = _open(options)
     if options.plot and recording.truth is None:
-        raise UserError(f'--plot compares with the truth, and {options.recording} has no truth.csv')
+        raise UserError(
+            f'--plot compares with the truth, and {options.recording} has no truth.csv'
+        )
     pipeline = _make_pipeline(options, recording)
     started = time.monotonic()
     with Progress() as progress:
@@ -51,18 +73,34 @@ def run(options: argparse.Namespace) -> int:
         frames = pipeline.run(lambda fraction: progress.update(task, completed=fraction))
     elapsed_s = time.monotonic() - started
     tracks = collect_tracks(frames, origin_ns)
-    output = options.output or (options.recording if options.recording.is_dir() else options.recording.parent) / 'tracks.csv'
+    output = (
+        options.output
+        or (options.recording if options.recording.is_dir() else options.recording.parent)
+        / 'tracks.csv'
+    )
     tracks.write(output)
-    figures = {'frames': len(frames), 'people': sorted({int(i) for i in tracks.id}), 'elapsed_s': elapsed_s,
-               'real_time_factor': elapsed_s / recording.duration_s,
-               'dropped': dict(pipeline.counters), 'problems': pipeline.problems}
-    Console().print(f'{figures["frames"]} frames, people {figures["people"]}, {elapsed_s:.1f} s for {recording.duration_s:.1f} s; wrote {output}')
+    figures = {
+        'frames': len(frames),
+        'people': sorted({int(i) for i in tracks.id}),
+        'elapsed_s': elapsed_s,
+        'real_time_factor': elapsed_s / recording.duration_s,
+        'dropped': dict(pipeline.counters),
+        'problems': pipeline.problems,
+    }
+    Console().print(
+        f'{figures["frames"]} frames, people {figures["people"]}, {elapsed_s:.1f} s for {recording.duration_s:.1f} s; wrote {output}'
+    )
     if pipeline.counters:
-        Console().print('dropped or repaired: ' + ', '.join(f'{k}: {v}' for k, v in sorted(pipeline.counters.items())), soft_wrap=True)
+        Console().print(
+            'dropped or repaired: '
+            + ', '.join(f'{k}: {v}' for k, v in sorted(pipeline.counters.items())),
+            soft_wrap=True,
+        )
     for problem in pipeline.problems:
         print(f'problem: {problem}', file=sys.stderr)
     if options.plot:
         from av_perception.visualization.timeline import plot_timeline
+
         plot_timeline(tracks, recording.truth, options.plot, title=options.recording.name)
     if options.json:
         write_json(options.json, figures)
@@ -73,12 +111,17 @@ def _open(options: argparse.Namespace):
     """A recording or a bag, and the stamp [ns] from which its tracks count."""
     from av_perception.pipelines.full import START_NS
     from av_perception.recording import Recording
+
     if _is_bag(options.recording):
         if not options.head:
-            raise UserError(f'{options.recording} is a bag, which does not know its head: add --head NAME')
+            raise UserError(
+                f'{options.recording} is a bag, which does not know its head: add --head NAME'
+            )
         from av_perception.ros.bringup.environment import prepare_environment
+
         prepare_environment()
         from av_perception.ros.bags.bag_offline import BagRecording
+
         recording = BagRecording(options.recording, options.head)
         return recording, recording.start_ns
     if options.head:
@@ -92,7 +135,9 @@ def _is_bag(path: Path) -> bool:
     if path.suffix in suffixes or (path / 'metadata.yaml').is_file():
         return True
     has_recording = (path / 'recording.yaml').is_file()
-    return path.is_dir() and not has_recording and any(f.suffix in suffixes for f in path.iterdir())
+    return (
+        path.is_dir() and not has_recording and any(f.suffix in suffixes for f in path.iterdir())
+    )
 
 
 def _make_pipeline(options: argparse.Namespace, recording):
@@ -101,14 +146,15 @@ def _make_pipeline(options: argparse.Namespace, recording):
     if not hasattr(recording, 'inputs'):
         return stages
     from av_perception.ros.bags.bag_offline import BagRunner
+
     return BagRunner(recording, stages)
 
 
 def _make_stages(options: argparse.Namespace, recording):
     """The stages of the chosen mode."""
     from av_perception.audio.acoustic_map import AcousticMap
-    from av_perception.pipelines.two_microphones import TwoMicrophonePipeline
     from av_perception.pipelines.full import OfflinePipeline, PipelineConfig
+    from av_perception.pipelines.two_microphones import TwoMicrophonePipeline
 
     if options.mode != 'full':
         if options.map:

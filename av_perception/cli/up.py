@@ -28,19 +28,33 @@ from av_perception.cli.network import add_network_argument
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     from av_perception.ros.bringup.graph import ARGUMENTS, CHOICES, SELECTION
+
     parser.add_argument('head', metavar='HEAD', help=ARGUMENTS['head'].description)
-    parser.add_argument('--source', choices=('auto', 'device', 'file', 'simulated'), default='auto', help=ARGUMENTS['source'].description)
+    parser.add_argument(
+        '--source',
+        choices=('auto', 'device', 'file', 'simulated'),
+        default='auto',
+        help=ARGUMENTS['source'].description,
+    )
     parser.add_argument('--recording', default='', help=ARGUMENTS['recording'].description)
     parser.add_argument('--scene', default='three_talkers', help=ARGUMENTS['scene'].description)
     parser.add_argument('--seed', type=int, default=-1, help=ARGUMENTS['seed'].description)
     for name, choices in CHOICES.items():
-        parser.add_argument(f'--{name}', choices=choices, default=choices[0], help=SELECTION[name].description)
+        parser.add_argument(
+            f'--{name}', choices=choices, default=choices[0], help=SELECTION[name].description
+        )
     for name in ('events', 'ros4hri'):
         parser.add_argument(f'--{name}', action='store_true', help=SELECTION[name].description)
-    parser.add_argument('--composed', action='store_true', help='all nodes in one process: less memory')
-    parser.add_argument('--respawn', action='store_true', help='start a node again that ended by itself')
+    parser.add_argument(
+        '--composed', action='store_true', help='all nodes in one process: less memory'
+    )
+    parser.add_argument(
+        '--respawn', action='store_true', help='start a node again that ended by itself'
+    )
     parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
-    parser.add_argument('--params-file', default='', help='YAML of node parameters instead of config/params.yaml')
+    parser.add_argument(
+        '--params-file', default='', help='YAML of node parameters instead of config/params.yaml'
+    )
     add_network_argument(parser)
     parser.add_argument('--log-level', default='info', choices=('debug', 'info', 'warn', 'error'))
 
@@ -52,25 +66,47 @@ def run(options: argparse.Namespace) -> int:
     from av_perception.errors import UserError
     from av_perception.robot_head import load_head
     from av_perception.ros.bringup.environment import prepare_environment, reach
-    from av_perception.ros.bringup.graph import CHOICES, START_DELAY_S, Selection, nodes_for, source_of
+    from av_perception.ros.bringup.graph import (
+        CHOICES,
+        START_DELAY_S,
+        Selection,
+        nodes_for,
+        source_of,
+    )
     from av_perception.ros.bringup.runner import GraphRunner
 
     head = load_head(options.head)
     if options.params_file and not Path(options.params_file).is_file():
         raise UserError(f'there is no parameter file {options.params_file}')
     source = source_of(options.source, options.head)
-    arguments = {'head': options.head, 'source': source, 'recording': options.recording, 'scene': options.scene, 'seed': options.seed,
-                 'microphones': options.microphones}
+    arguments = {
+        'head': options.head,
+        'source': source,
+        'recording': options.recording,
+        'scene': options.scene,
+        'seed': options.seed,
+        'microphones': options.microphones,
+    }
     if source == 'simulated':
         _render(options.scene, options.seed)
     if source != 'device':
         arguments['start_time'] = time.time() + START_DELAY_S
     environment = prepare_environment(dict(os.environ), network=options.network)
     print(f'av-perception: {reach(environment)}', flush=True)
-    selection = Selection(**{name: getattr(options, name) for name in (*CHOICES, 'events', 'ros4hri')}, truth=source == 'simulated')
-    with GraphRunner(nodes_for(head, selection), arguments, options.namespace, options.params_file, log_level=options.log_level,
-                     environment=environment, composed=selection if options.composed else None,
-                     respawn=options.respawn) as graph:
+    selection = Selection(
+        **{name: getattr(options, name) for name in (*CHOICES, 'events', 'ros4hri')},
+        truth=source == 'simulated',
+    )
+    with GraphRunner(
+        nodes_for(head, selection),
+        arguments,
+        options.namespace,
+        options.params_file,
+        log_level=options.log_level,
+        environment=environment,
+        composed=selection if options.composed else None,
+        respawn=options.respawn,
+    ) as graph:
         try:
             while not (ended := graph.failed()) or options.respawn:
                 for name in graph.revive() if options.respawn else ():
@@ -78,7 +114,9 @@ def run(options: argparse.Namespace) -> int:
                 time.sleep(0.3)
         except KeyboardInterrupt:
             return 0
-        print(f'av-perception: {", ".join(ended)} ended; its last lines above say why. Stopping the others.')
+        print(
+            f'av-perception: {", ".join(ended)} ended; its last lines above say why. Stopping the others.'
+        )
         return 2
 
 
@@ -87,6 +125,11 @@ def _render(scene: str, seed: int) -> None:
     from rich.progress import Progress
 
     from av_perception.simulation.cache import simulated_recording
+
     with Progress(transient=True) as progress:
         task = progress.add_task('render', total=1.0)
-        simulated_recording(scene, None if seed < 0 else seed, lambda fraction, text: progress.update(task, completed=fraction, description=text))
+        simulated_recording(
+            scene,
+            None if seed < 0 else seed,
+            lambda fraction, text: progress.update(task, completed=fraction, description=text),
+        )

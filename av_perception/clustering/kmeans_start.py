@@ -10,7 +10,13 @@ from av_perception.clustering.weighted_mixture import Mixture
 _ROUNDS = 20
 
 
-def start_mixture(points: np.ndarray, weights: np.ndarray, count: int, outlier_weight: float, random: np.random.Generator) -> Mixture:
+def start_mixture(
+    points: np.ndarray,
+    weights: np.ndarray,
+    count: int,
+    outlier_weight: float,
+    random: np.random.Generator,
+) -> Mixture:
     """`count` components (fewer where the points (n, d) have fewer places) around weighted k-means centres; weights: (n,) positive."""
     centers = _seeds(points, weights, count, random)
     for _ in range(_ROUNDS):
@@ -23,10 +29,14 @@ def start_mixture(points: np.ndarray, weights: np.ndarray, count: int, outlier_w
     share = np.bincount(label, weights, minlength=len(centers)) + 1e-3 * weights.sum()
     spread = ((points - centers[label]) ** 2 * weights[:, None]).sum(0).mean() / weights.sum()
     covariances = np.tile(np.eye(points.shape[1]) * spread, (len(centers), 1, 1))
-    return Mixture((1 - outlier_weight) * share / share.sum(), centers, covariances, outlier_weight)
+    return Mixture(
+        (1 - outlier_weight) * share / share.sum(), centers, covariances, outlier_weight
+    )
 
 
-def _seeds(points: np.ndarray, weights: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+def _seeds(
+    points: np.ndarray, weights: np.ndarray, count: int, random: np.random.Generator
+) -> np.ndarray:
     """(at most count, d) points drawn one by one in proportion to weight times squared distance from those already drawn."""
     chosen = [int(random.choice(len(points), p=weights / weights.sum()))]
     nearest = cdist(points, points[chosen], 'sqeuclidean')[:, 0]
@@ -36,7 +46,11 @@ def _seeds(points: np.ndarray, weights: np.ndarray, count: int, random: np.rando
     return points[chosen]
 
 
-def _centers(points: np.ndarray, weights: np.ndarray, label: np.ndarray, old: np.ndarray) -> np.ndarray:
+def _centers(
+    points: np.ndarray, weights: np.ndarray, label: np.ndarray, old: np.ndarray
+) -> np.ndarray:
     mass = np.bincount(label, weights, minlength=len(old))
-    sums = np.column_stack([np.bincount(label, weights * column, minlength=len(old)) for column in points.T])
+    sums = np.column_stack(
+        [np.bincount(label, weights * column, minlength=len(old)) for column in points.T]
+    )
     return np.where((mass > 0)[:, None], sums / np.maximum(mass, 1e-300)[:, None], old)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-LEAST_WEIGHT = 0.05   # before the weights are known better nothing is excluded
+LEAST_WEIGHT = 0.05  # before the weights are known better nothing is excluded
 
 
 class DensityWeights:
@@ -37,10 +37,12 @@ class DensityWeights:
         """(m, q) to the nearest of the others: a point that is in the set finds itself first and does not count."""
         distance, _ = self._tree.query(points, self._neighbors + 1)
         distance = np.where(distance[:, :1] == 0, distance[:, 1:], distance[:, :-1])
-        return distance ** 2
+        return distance**2
 
 
-def cross_modal_weights(points: np.ndarray, is_audio: np.ndarray, spread: float, neighbors: int = 20) -> np.ndarray:
+def cross_modal_weights(
+    points: np.ndarray, is_audio: np.ndarray, spread: float, neighbors: int = 20
+) -> np.ndarray:
     """(n,) weights of points (n, d) of two modalities: `sum_j exp(-||x_i - x_j||^2 / spread)` over the nearest points of the other one.
 
     What both senses tell of weighs more. Mean one in each modality, at least 0.05; ones where the other modality has no points.
@@ -51,12 +53,14 @@ def cross_modal_weights(points: np.ndarray, is_audio: np.ndarray, spread: float,
         if not len(others) or not own.any():
             continue
         distance, _ = cKDTree(others).query(points[own], min(neighbors, len(others)))
-        raw = np.exp(-distance.reshape(own.sum(), -1) ** 2 / spread).sum(1)
+        raw = np.exp(-(distance.reshape(own.sum(), -1) ** 2) / spread).sum(1)
         weights[own] = raw / raw.mean() if raw.mean() > 0 else 1.0
     return np.maximum(weights, LEAST_WEIGHT)
 
 
-def audio_scores(responsibilities: np.ndarray, weights: np.ndarray, is_audio: np.ndarray) -> np.ndarray:
+def audio_scores(
+    responsibilities: np.ndarray, weights: np.ndarray, is_audio: np.ndarray
+) -> np.ndarray:
     """(K,) share of the weighted audio points that each cluster explains: its speaking score. Zeros without audio points.
 
     responsibilities, weights: (n, K) of a fitted mixture; is_audio: (n,) bool.

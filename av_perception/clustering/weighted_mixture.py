@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import gammaln
 
 _LOG_2PI = float(np.log(2 * np.pi))
-_LEAST_MASS = 1e-10   # a component with less keeps its place: there is nothing to estimate it from
+_LEAST_MASS = 1e-10  # a component with less keeps its place: there is nothing to estimate it from
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,16 @@ class Mixture:
     def keep(self, index) -> Mixture:
         """Some of the components, with the weights of what remains scaled to sum to one."""
         weights = self.weights[index]
-        return Mixture(weights, self.means[index], self.covariances[index], self.outlier_weight).normalized()
+        return Mixture(
+            weights, self.means[index], self.covariances[index], self.outlier_weight
+        ).normalized()
 
     def normalized(self) -> Mixture:
         """The same with weights that sum to one."""
         total = self.weights.sum() + self.outlier_weight
-        return Mixture(self.weights / total, self.means, self.covariances, float(self.outlier_weight / total))
+        return Mixture(
+            self.weights / total, self.means, self.covariances, float(self.outlier_weight / total)
+        )
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class LatentWeights:
     @classmethod
     def around(cls, weights: np.ndarray, variance: float) -> LatentWeights:
         """Priors with the given (n,) means and one variance."""
-        return cls(weights ** 2 / variance, weights / variance)
+        return cls(weights**2 / variance, weights / variance)
 
     @property
     def mean(self) -> np.ndarray:
@@ -80,7 +84,11 @@ class LatentWeights:
     def log_density(self, distance: np.ndarray, log_det: np.ndarray, size: int) -> np.ndarray:
         """log density (n, K) of (n, K) squared Mahalanobis distances and (K,) log |Sigma| in `size` dimensions."""
         posterior_shape = self.shape + 0.5 * size
-        constant = gammaln(posterior_shape) - gammaln(self.shape) - 0.5 * size * (_LOG_2PI + np.log(self.rate))
+        constant = (
+            gammaln(posterior_shape)
+            - gammaln(self.shape)
+            - 0.5 * size * (_LOG_2PI + np.log(self.rate))
+        )
         tail = posterior_shape[:, None] * np.log1p(distance / (2 * self.rate[:, None]))
         return constant[:, None] - 0.5 * log_det - tail
 
@@ -123,14 +131,27 @@ class WeightedData:
         residual = self.points[None] - mixture.means[:, None]
         whitened = residual @ (vectors / np.sqrt(values)[:, None, :])
         distance = np.einsum('kni,kni->nk', whitened, whitened)
-        with np.errstate(divide='ignore'):   # a weight of zero is a density of zero
-            log_weights, log_outlier = np.log(mixture.weights), np.log(mixture.outlier_weight) - self.log_volume
-        joint = np.column_stack([self.weights.log_density(distance, np.log(values).sum(1), size) + log_weights, np.full(len(distance), log_outlier)])
+        with np.errstate(divide='ignore'):  # a weight of zero is a density of zero
+            log_weights, log_outlier = (
+                np.log(mixture.weights),
+                np.log(mixture.outlier_weight) - self.log_volume,
+            )
+        joint = np.column_stack(
+            [
+                self.weights.log_density(distance, np.log(values).sum(1), size) + log_weights,
+                np.full(len(distance), log_outlier),
+            ]
+        )
         peak = joint.max(1, keepdims=True)
         joint = np.exp(joint - peak)
         total = joint.sum(1, keepdims=True)
         joint /= total
-        return Expectation(joint[:, :-1], joint[:, -1], self.weights.expected(distance, size), float((np.log(total) + peak).sum()))
+        return Expectation(
+            joint[:, :-1],
+            joint[:, -1],
+            self.weights.expected(distance, size),
+            float((np.log(total) + peak).sum()),
+        )
 
     def maximize(self, expectation: Expectation, old: Mixture) -> Mixture:
         """M-step: the likeliest mixture with no covariance eigenvalue below the floor. The covariance divides by the sum of the
@@ -141,16 +162,26 @@ class WeightedData:
         share = pull / np.maximum(pull.sum(0), _LEAST_MASS)
         means = np.where((mass > _LEAST_MASS)[:, None], share.T @ self.points, old.means)
         residual = self.points[None] - means[:, None]
-        scatter = (residual * pull.T[:, :, None]).swapaxes(1, 2) @ residual / np.maximum(mass, _LEAST_MASS)[:, None, None]
+        scatter = (
+            (residual * pull.T[:, :, None]).swapaxes(1, 2)
+            @ residual
+            / np.maximum(mass, _LEAST_MASS)[:, None, None]
+        )
         if self.typical_scatter is not None:
             scatter = self._shrunk(scatter, mass)
-        covariances = np.where((mass > _LEAST_MASS)[:, None, None], self._bounded(scatter), old.covariances)
-        return Mixture(mass / len(self.points), means, covariances, float(expectation.outliers.mean()))
+        covariances = np.where(
+            (mass > _LEAST_MASS)[:, None, None], self._bounded(scatter), old.covariances
+        )
+        return Mixture(
+            mass / len(self.points), means, covariances, float(expectation.outliers.mean())
+        )
 
     def _shrunk(self, scatter: np.ndarray, mass: np.ndarray) -> np.ndarray:
         """The most probable covariances under an inverse Wishart prior worth d + 2 points (Fraley and Raftery, J. of Classification 2007)."""
         size, count = scatter.shape[-1], mass[:, None, None]
-        typical = self.typical_scatter / len(mass) ** (2 / size)   # K clusters that share the volume of the data
+        typical = self.typical_scatter / len(mass) ** (
+            2 / size
+        )  # K clusters that share the volume of the data
         return (count * scatter + (size + 2) * typical) / (count + size + 2)
 
     def _bounded(self, covariances: np.ndarray) -> np.ndarray:
@@ -163,7 +194,9 @@ class WeightedData:
         return (vectors * np.maximum(values, self.floor)[:, None, :]) @ vectors.swapaxes(1, 2)
 
 
-def fit_fixed_number(data: WeightedData, start: Mixture, tolerance: float, max_iterations: int) -> tuple[Mixture, list[float]]:
+def fit_fixed_number(
+    data: WeightedData, start: Mixture, tolerance: float, max_iterations: int
+) -> tuple[Mixture, list[float]]:
     """EM with a fixed number of components until the log-likelihood grows by less than the fraction `tolerance`; returns the mixture and
     the log-likelihood of every iteration, which never falls.
     """
@@ -171,7 +204,9 @@ def fit_fixed_number(data: WeightedData, start: Mixture, tolerance: float, max_i
     for _ in range(max_iterations):
         expectation = data.expect(mixture)
         history.append(expectation.log_likelihood)
-        if len(history) > 1 and history[-1] - history[-2] <= tolerance * max(abs(history[-1]), 1.0):
+        if len(history) > 1 and history[-1] - history[-2] <= tolerance * max(
+            abs(history[-1]), 1.0
+        ):
             break
         mixture = data.maximize(expectation, mixture)
     return mixture, history

@@ -74,13 +74,26 @@ class SpeakingFilter:
         dt_s = 0.0 if self._stamp_ns is None else (frame.stamp_ns - self._stamp_ns) * 1e-9
         if dt_s < -1.0:
             self._voices.clear()
-        old = {track.id: self._voices.get(track.id) or _Voice(self._stationary(), frame.stamp_ns) for track in frame.tracks}
+        old = {
+            track.id: self._voices.get(track.id) or _Voice(self._stationary(), frame.stamp_ns)
+            for track in frame.tracks
+        }
         if dt_s > 0 or dt_s < -1.0 or self._stamp_ns is None:
             self._stamp_ns = frame.stamp_ns
             for track in frame.tracks:
-                self._update(old[track.id], self.evidence(track.audio_responsibility, frame.voice_active), abs(dt_s), frame.stamp_ns)
+                self._update(
+                    old[track.id],
+                    self.evidence(track.audio_responsibility, frame.voice_active),
+                    abs(dt_s),
+                    frame.stamp_ns,
+                )
         self._voices = old
-        return SpeakingFrame(frame.stamp_ns, tuple(SpeakingStatus(i, v.speaking, v.probability, v.since_ns) for i, v in old.items()))
+        return SpeakingFrame(
+            frame.stamp_ns,
+            tuple(
+                SpeakingStatus(i, v.speaking, v.probability, v.since_ns) for i, v in old.items()
+            ),
+        )
 
     def evidence(self, share: float, voice_active: bool) -> float:
         """Log likelihood ratio lr of one frame's audio share in [0, 1]."""
@@ -88,7 +101,9 @@ class SpeakingFilter:
         if not voice_active:
             return config.silence_evidence
         share = min(max(share, 1e-3), 1 - 1e-3)
-        ratio = _beta_log_density(share, *config.speaking_beta) - _beta_log_density(share, *config.silent_beta)
+        ratio = _beta_log_density(share, *config.speaking_beta) - _beta_log_density(
+            share, *config.silent_beta
+        )
         return float(np.clip(ratio, -config.evidence_limit, config.evidence_limit))
 
     def _stationary(self) -> float:
@@ -98,7 +113,9 @@ class SpeakingFilter:
     def _update(self, voice: _Voice, evidence: float, dt_s: float, stamp_ns: int):
         # A two-state chain forgets geometrically towards its stationary probability, whatever the step.
         rest = self._stationary()
-        memory = (self.config.stay_speaking + self.config.stay_silent - 1) ** (dt_s / _NOMINAL_STEP_S)
+        memory = (self.config.stay_speaking + self.config.stay_silent - 1) ** (
+            dt_s / _NOMINAL_STEP_S
+        )
         prior = rest + (voice.probability - rest) * memory
         odds = prior / (1 - prior) * np.exp(evidence)
         voice.probability = float(odds / (1 + odds))
@@ -107,14 +124,20 @@ class SpeakingFilter:
     def _decide(self, voice: _Voice, stamp_ns: int):
         """Hysteresis: the decision changes once the threshold has been crossed for the delay; `since` is then the crossing."""
         config = self.config
-        crossed = voice.probability < config.off if voice.speaking else voice.probability > config.on
+        crossed = (
+            voice.probability < config.off if voice.speaking else voice.probability > config.on
+        )
         if not crossed:
             voice.crossed_ns = None
             return
         voice.crossed_ns = stamp_ns if voice.crossed_ns is None else voice.crossed_ns
         delay_s = config.off_delay_s if voice.speaking else config.on_delay_s
         if (stamp_ns - voice.crossed_ns) * 1e-9 >= delay_s - 1e-6:
-            voice.speaking, voice.since_ns, voice.crossed_ns = not voice.speaking, voice.crossed_ns, None
+            voice.speaking, voice.since_ns, voice.crossed_ns = (
+                not voice.speaking,
+                voice.crossed_ns,
+                None,
+            )
 
 
 def _beta_log_density(share: float, a: float, b: float) -> float:

@@ -46,31 +46,50 @@ class Frames:
     def rows(self) -> list[tuple[slice, slice]]:
         """Per frame the rows of truth and of tracks."""
         edges = np.arange(len(self.time_s) + 1)
-        truth, tracks = np.searchsorted(self.truth_frame, edges), np.searchsorted(self.track_frame, edges)
-        return [(slice(truth[t], truth[t + 1]), slice(tracks[t], tracks[t + 1])) for t in edges[:-1]]
+        truth, tracks = (
+            np.searchsorted(self.truth_frame, edges),
+            np.searchsorted(self.track_frame, edges),
+        )
+        return [
+            (slice(truth[t], truth[t + 1]), slice(tracks[t], tracks[t + 1])) for t in edges[:-1]
+        ]
 
     @cached_property
     def distances_m(self) -> list[np.ndarray]:
         """Per frame (people, tracks) distances between positions [m]."""
-        return [np.linalg.norm(self.truth.position[g, None] - self.tracks.position[None, h], axis=-1) for g, h in self.rows]
+        return [
+            np.linalg.norm(self.truth.position[g, None] - self.tracks.position[None, h], axis=-1)
+            for g, h in self.rows
+        ]
 
     @cached_property
     def angles_deg(self) -> list[np.ndarray]:
         """Per frame (people, tracks) angles between directions as seen from the base's origin [deg]."""
         truth, tracks = _directions(self.truth.position), _directions(self.tracks.position)
-        return [np.degrees(np.arccos(np.clip(truth[g] @ tracks[h].T, -1, 1))) for g, h in self.rows]
+        return [
+            np.degrees(np.arccos(np.clip(truth[g] @ tracks[h].T, -1, 1))) for g, h in self.rows
+        ]
 
     def select(self, truth_rows: np.ndarray, track_rows: np.ndarray) -> Frames:
         """The same frames with the truth and track rows where the masks are true."""
-        return replace(self, truth=take(self.truth, truth_rows), truth_frame=self.truth_frame[truth_rows],
-                       tracks=take(self.tracks, track_rows), track_frame=self.track_frame[track_rows])
+        return replace(
+            self,
+            truth=take(self.truth, truth_rows),
+            truth_frame=self.truth_frame[truth_rows],
+            tracks=take(self.tracks, track_rows),
+            track_frame=self.track_frame[track_rows],
+        )
 
 
 def align(tracks: TrackTable, truth: TruthTable) -> Frames:
     """Put tracks and truth on the truth's frames. Raises UserError for a person twice in one frame or a truth that is not finite."""
     if not (np.isfinite(truth.position).all() and np.isfinite(truth.time_s).all()):
         raise UserError('the truth holds times or positions that are not finite numbers')
-    output = (tracks.status == 'active') & np.isfinite(tracks.position).all(axis=1) & np.isfinite(tracks.time_s)
+    output = (
+        (tracks.status == 'active')
+        & np.isfinite(tracks.position).all(axis=1)
+        & np.isfinite(tracks.time_s)
+    )
     scored = take(tracks, np.flatnonzero(output))
     times, period = _frame_times(truth.time_s if len(truth) else scored.time_s)
     truth_frame, _ = _nearest(times, truth.time_s)
@@ -78,12 +97,18 @@ def align(tracks: TrackTable, truth: TruthTable) -> Frames:
     truth, truth_frame = take(truth, order), truth_frame[order]
     twice = np.flatnonzero((np.diff(truth_frame) == 0) & (np.diff(truth.id) == 0))
     if twice.size:
-        raise UserError(f'the truth has person {truth.id[twice[0]]} twice at {truth.time_s[twice[0]]:.3f} s')
+        raise UserError(
+            f'the truth has person {truth.id[twice[0]]} twice at {truth.time_s[twice[0]]:.3f} s'
+        )
     rows, track_frame = _track_rows(scored, times, period)
-    return Frames(times, period, truth, truth_frame, take(scored, rows), track_frame, len(tracks) - len(rows))
+    return Frames(
+        times, period, truth, truth_frame, take(scored, rows), track_frame, len(tracks) - len(rows)
+    )
 
 
-def _track_rows(tracks: TrackTable, times: np.ndarray, period: float) -> tuple[np.ndarray, np.ndarray]:
+def _track_rows(
+    tracks: TrackTable, times: np.ndarray, period: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows within half a period of a frame, the nearest of each id, sorted by frame and id; and their frames."""
     frame, offset = _nearest(times, tracks.time_s)
     rows = np.flatnonzero(offset <= period / 2 + _TICK_S)
@@ -102,8 +127,13 @@ def _frame_times(stamps: np.ndarray) -> tuple[np.ndarray, float]:
     period = float(np.median(gaps))
     missing = np.maximum(np.round(gaps / period).astype(int) - 1, 0)
     if missing.sum() > MAX_HOLE_FRAMES:
-        raise UserError(f'the truth has a hole of {gaps.max():.0f} s at a frame period of {period:.3g} s: are its times in seconds?')
-    filled = [times] + [times[i] + gaps[i] * np.arange(1, missing[i] + 1) / (missing[i] + 1) for i in np.flatnonzero(missing)]
+        raise UserError(
+            f'the truth has a hole of {gaps.max():.0f} s at a frame period of {period:.3g} s: are its times in seconds?'
+        )
+    filled = [times] + [
+        times[i] + gaps[i] * np.arange(1, missing[i] + 1) / (missing[i] + 1)
+        for i in np.flatnonzero(missing)
+    ]
     return np.sort(np.concatenate(filled)), period
 
 

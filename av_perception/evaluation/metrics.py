@@ -11,7 +11,14 @@ import numpy as np
 
 from av_perception.evaluation.diarization import DiarizationScores, diarization_scores
 from av_perception.evaluation.frames import Frames, align
-from av_perception.evaluation.tracking_metrics import Pairs, assigned_people, clear_and_identity, match, mean_ospa, similarities
+from av_perception.evaluation.tracking_metrics import (
+    Pairs,
+    assigned_people,
+    clear_and_identity,
+    match,
+    mean_ospa,
+    similarities,
+)
 from av_perception.geometry.rigid_transform import angles_from_direction, wrap_angle
 from av_perception.recording.tables import TrackTable, TruthTable
 
@@ -82,10 +89,20 @@ class Metrics(Scores):
         return _json_safe(asdict(self))
 
 
-def evaluate(tracks: TrackTable, truth: TruthTable, match_distance_m: float = 0.5, match_angle_deg: float = 15.0,
-             ospa_cutoff_m: float = 1.0, collar_s: float = 0.25) -> Metrics:
+def evaluate(
+    tracks: TrackTable,
+    truth: TruthTable,
+    match_distance_m: float = 0.5,
+    match_angle_deg: float = 15.0,
+    ospa_cutoff_m: float = 1.0,
+    collar_s: float = 0.25,
+) -> Metrics:
     """Compare tracks with the truth; see `frames` for what is scored. Raises ValueError for a bad option, UserError for a bad truth."""
-    positive = {'match_distance_m': match_distance_m, 'match_angle_deg': match_angle_deg, 'ospa_cutoff_m': ospa_cutoff_m}
+    positive = {
+        'match_distance_m': match_distance_m,
+        'match_angle_deg': match_angle_deg,
+        'ospa_cutoff_m': ospa_cutoff_m,
+    }
     for name, value in positive.items():
         if not (np.isfinite(value) and value > 0):
             raise ValueError(f'{name} must be positive, not {value}')
@@ -94,15 +111,31 @@ def evaluate(tracks: TrackTable, truth: TruthTable, match_distance_m: float = 0.
     frames = align(tracks, truth)
     pairs = match(frames, frames.distances_m, match_distance_m)
     groups = {'all': frames, **_split(frames, pairs)}
-    scores = {name: _score(group, match_distance_m, False, ospa_cutoff_m, collar_s) for name, group in groups.items()}
+    scores = {
+        name: _score(group, match_distance_m, False, ospa_cutoff_m, collar_s)
+        for name, group in groups.items()
+    }
     angular = match(frames, frames.angles_deg, match_angle_deg)
-    by_direction = {name: _score(group, match_angle_deg, True, ospa_cutoff_m, collar_s)
-                    for name, group in {'all': frames, **_split(frames, angular)}.items()}
+    by_direction = {
+        name: _score(group, match_angle_deg, True, ospa_cutoff_m, collar_s)
+        for name, group in {'all': frames, **_split(frames, angular)}.items()
+    }
     people = _coverage(frames, pairs)
-    return Metrics(**vars(scores['all']), seen=scores['seen'], heard_only=scores['heard_only'], by_direction=by_direction,
-                   ids_kept={person: coverage.kept for person, coverage in people.items()}, people=people,
-                   num_frames=len(frames.time_s), duration_s=len(frames.time_s) * frames.period_s, unscored_rows=frames.unscored,
-                   match_distance_m=match_distance_m, match_angle_deg=match_angle_deg, ospa_cutoff_m=ospa_cutoff_m, collar_s=collar_s)
+    return Metrics(
+        **vars(scores['all']),
+        seen=scores['seen'],
+        heard_only=scores['heard_only'],
+        by_direction=by_direction,
+        ids_kept={person: coverage.kept for person, coverage in people.items()},
+        people=people,
+        num_frames=len(frames.time_s),
+        duration_s=len(frames.time_s) * frames.period_s,
+        unscored_rows=frames.unscored,
+        match_distance_m=match_distance_m,
+        match_angle_deg=match_angle_deg,
+        ospa_cutoff_m=ospa_cutoff_m,
+        collar_s=collar_s,
+    )
 
 
 def _split(frames: Frames, pairs: Pairs) -> dict[str, Frames]:
@@ -117,25 +150,43 @@ def _split(frames: Frames, pairs: Pairs) -> dict[str, Frames]:
             belongs_to_seen[tracks] = frames.truth.visible[truth][np.argmin(angles, axis=0)]
     belongs_to_seen[pairs.track_row] = frames.truth.visible[pairs.truth_row]
     visible = frames.truth.visible
-    return {'seen': frames.select(visible, belongs_to_seen), 'heard_only': frames.select(~visible, ~belongs_to_seen)}
+    return {
+        'seen': frames.select(visible, belongs_to_seen),
+        'heard_only': frames.select(~visible, ~belongs_to_seen),
+    }
 
 
-def _score(frames: Frames, gate: float, by_direction: bool, ospa_cutoff_m: float, collar_s: float) -> Scores:
+def _score(
+    frames: Frames, gate: float, by_direction: bool, ospa_cutoff_m: float, collar_s: float
+) -> Scores:
     distances = frames.angles_deg if by_direction else frames.distances_m
     pairs = match(frames, distances, gate)
     counts = clear_and_identity(similarities(frames, distances, gate))
     closeness = counts.pop('mean_similarity')
     motp = None if by_direction or closeness is None else 2 * gate * (1 - closeness)
-    truth, estimate = frames.truth.position[pairs.truth_row], frames.tracks.position[pairs.track_row]
-    azimuth_error = np.degrees(np.abs(wrap_angle(angles_from_direction(truth)[0] - angles_from_direction(estimate)[0])))
+    truth, estimate = (
+        frames.truth.position[pairs.truth_row],
+        frames.tracks.position[pairs.track_row],
+    )
+    azimuth_error = np.degrees(
+        np.abs(wrap_angle(angles_from_direction(truth)[0] - angles_from_direction(estimate)[0]))
+    )
     diarization, optimal = diarization_scores(frames, assigned_people(frames, pairs), collar_s)
     squared_error = ((truth - estimate) ** 2).sum(axis=1)
     return Scores(
-        **counts, motp_m=motp, ospa_m=mean_ospa(frames.distances_m, ospa_cutoff_m),
+        **counts,
+        motp_m=motp,
+        ospa_m=mean_ospa(frames.distances_m, ospa_cutoff_m),
         position_rmse_m=_of(lambda values: np.sqrt(np.mean(values)), squared_error),
-        azimuth_error_deg=_of(np.mean, azimuth_error), azimuth_error_median_deg=_of(np.median, azimuth_error),
-        azimuth_error_speaking_deg=_of(np.mean, azimuth_error[frames.truth.speaking[pairs.truth_row]]),
-        der=diarization.der, diarization=diarization, diarization_optimal=optimal)
+        azimuth_error_deg=_of(np.mean, azimuth_error),
+        azimuth_error_median_deg=_of(np.median, azimuth_error),
+        azimuth_error_speaking_deg=_of(
+            np.mean, azimuth_error[frames.truth.speaking[pairs.truth_row]]
+        ),
+        der=diarization.der,
+        diarization=diarization,
+        diarization_optimal=optimal,
+    )
 
 
 def _coverage(frames: Frames, pairs: Pairs) -> dict[int, PersonCoverage]:
@@ -152,7 +203,9 @@ def _coverage(frames: Frames, pairs: Pairs) -> dict[int, PersonCoverage]:
         ids, counts = np.unique(track_of[counted & matched], return_counts=True)
         share = float(counts.max() / counted.sum()) if ids.size else 0.0
         dominant = int(ids[counts.argmax()]) if ids.size else None
-        people[int(person)] = PersonCoverage(dominant, share, switches, share >= KEPT_SHARE and switches == 0)
+        people[int(person)] = PersonCoverage(
+            dominant, share, switches, share >= KEPT_SHARE and switches == 0
+        )
     return people
 
 

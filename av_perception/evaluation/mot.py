@@ -8,7 +8,13 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from av_perception.errors import UserError
-from av_perception.evaluation.tracking_metrics import Similarities, clear_and_identity, hota, mean_ospa, similarity
+from av_perception.evaluation.tracking_metrics import (
+    Similarities,
+    clear_and_identity,
+    hota,
+    mean_ospa,
+    similarity,
+)
 from av_perception.recording.mot_text import PERSON, MotTable
 from av_perception.tracking.input_validation import box_overlap
 
@@ -16,8 +22,8 @@ OSPA_CUTOFF_PX = 50.0
 # People on vehicles, static people, distractors, reflections: a track on one of them is neither right nor wrong (MOT16, section 4.1).
 NEUTRAL_KINDS = (2, 7, 8, 12)
 _LEAST_OVERLAP = 0.5
-_FRACTION = 1.5    # boxes that reach no further are no pixels; those of people who leave exceed 1
-_ODD_GAP = 1000    # frames, forty seconds
+_FRACTION = 1.5  # boxes that reach no further are no pixels; those of people who leave exceed 1
+_ODD_GAP = 1000  # frames, forty seconds
 
 
 @dataclass(frozen=True)
@@ -44,30 +50,63 @@ class MotScores:
     ospa_cutoff: float
 
 
-def score_boxes(tracks: MotTable, truth: MotTable, last_frame: int, ospa_cutoff_px: float = OSPA_CUTOFF_PX) -> MotScores:
+def score_boxes(
+    tracks: MotTable, truth: MotTable, last_frame: int, ospa_cutoff_px: float = OSPA_CUTOFF_PX
+) -> MotScores:
     """Scores of frames 1..last_frame by overlap. The truth must pass `check_truth`."""
     scored = _is_scored(truth)
     neutral = _on_neutral(tracks, truth, scored, last_frame)
     tracks, people = tracks.take(~neutral), truth.take(scored)
     rows = _occupied(people, tracks, last_frame)
     distances = [_distances(_centers(people.box[g]), _centers(tracks.box[h])) for g, h in rows]
-    return _scores(tracks, people, last_frame, [box_overlap(people.box[g], tracks.box[h]) for g, h in rows], distances, ospa_cutoff_px,
-                   int(neutral.sum()))
+    return _scores(
+        tracks,
+        people,
+        last_frame,
+        [box_overlap(people.box[g], tracks.box[h]) for g, h in rows],
+        distances,
+        ospa_cutoff_px,
+        int(neutral.sum()),
+    )
 
 
-def score_positions(tracks: MotTable, truth: MotTable, last_frame: int, match_distance_m: float = 0.5, ospa_cutoff_m: float = 1.0) -> MotScores:
+def score_positions(
+    tracks: MotTable,
+    truth: MotTable,
+    last_frame: int,
+    match_distance_m: float = 0.5,
+    ospa_cutoff_m: float = 1.0,
+) -> MotScores:
     """Scores of frames 1..last_frame by distance in space: as `score_boxes` with the similarity of `evaluate`, and OSPA in metres."""
     rows = _occupied(truth, tracks, last_frame)
     distances = [_distances(truth.position[g], tracks.position[h]) for g, h in rows]
-    return _scores(tracks, truth, last_frame, [similarity(distance, match_distance_m) for distance in distances], distances, ospa_cutoff_m)
+    return _scores(
+        tracks,
+        truth,
+        last_frame,
+        [similarity(distance, match_distance_m) for distance in distances],
+        distances,
+        ospa_cutoff_m,
+    )
 
 
-def _scores(tracks, people, last_frame, similarities, distances, ospa_cutoff, neutral=0) -> MotScores:
+def _scores(
+    tracks, people, last_frame, similarities, distances, ospa_cutoff, neutral=0
+) -> MotScores:
     rows = _occupied(people, tracks, last_frame)
-    scored = Similarities([people.id[g] for g, _ in rows], [tracks.id[h] for _, h in rows], similarities)
+    scored = Similarities(
+        [people.id[g] for g, _ in rows], [tracks.id[h] for _, h in rows], similarities
+    )
     counts = clear_and_identity(scored)
-    return MotScores(hota=hota(scored), ospa=mean_ospa(distances, ospa_cutoff), people=len(np.unique(people.id)), frames=last_frame,
-                     neutral=neutral, ospa_cutoff=ospa_cutoff, **counts)
+    return MotScores(
+        hota=hota(scored),
+        ospa=mean_ospa(distances, ospa_cutoff),
+        people=len(np.unique(people.id)),
+        frames=last_frame,
+        neutral=neutral,
+        ospa_cutoff=ospa_cutoff,
+        **counts,
+    )
 
 
 def _occupied(truth: MotTable, tracks: MotTable, last_frame: int) -> list[tuple[slice, slice]]:
@@ -90,7 +129,9 @@ def left_out(truth: MotTable) -> dict[str, int]:
     flagged = truth.confidence == 0
     counts = {'flag 0 (column 7)': int(flagged.sum())}
     kinds, numbers = np.unique(truth.kind[~flagged], return_counts=True)
-    counts.update({f'class {kind} (column 8)': int(n) for kind, n in zip(kinds, numbers) if kind != PERSON})
+    counts.update(
+        {f'class {kind} (column 8)': int(n) for kind, n in zip(kinds, numbers) if kind != PERSON}
+    )
     return {reason: count for reason, count in counts.items() if count}
 
 
@@ -131,17 +172,23 @@ def check_truth(truth: MotTable) -> None:
         )
     if (truth.id < 0).any():
         frame = truth.frame[np.argmax(truth.id < 0)]
-        raise UserError(f'the truth has the id {truth.id[truth.id < 0][0]} in frame {frame}: it must say who is who (is this a file of detections?)')
+        raise UserError(
+            f'the truth has the id {truth.id[truth.id < 0][0]} in frame {frame}: it must say who is who (is this a file of detections?)'
+        )
     if (truth.box[:, 2:] <= 0).any():
         frame = truth.frame[np.argmax((truth.box[:, 2:] <= 0).any(1))]
         raise UserError(f'the truth has a box without area in frame {frame}')
     order = np.lexsort((truth.id, truth.frame))
     twice = np.flatnonzero((np.diff(truth.frame[order]) == 0) & (np.diff(truth.id[order]) == 0))
     if twice.size:
-        raise UserError(f'the truth has the id {truth.id[order][twice[0]]} twice in frame {truth.frame[order][twice[0]]}')
+        raise UserError(
+            f'the truth has the id {truth.id[order][twice[0]]} twice in frame {truth.frame[order][twice[0]]}'
+        )
 
 
-def _on_neutral(tracks: MotTable, truth: MotTable, scored: np.ndarray, last_frame: int) -> np.ndarray:
+def _on_neutral(
+    tracks: MotTable, truth: MotTable, scored: np.ndarray, last_frame: int
+) -> np.ndarray:
     """(T,) bool: track rows whose match in the truth, with everything in it, is of a neutral kind."""
     neutral = np.zeros(len(tracks), bool)
     kinds = np.isin(truth.kind, NEUTRAL_KINDS) & ~scored

@@ -37,13 +37,22 @@ def match(frames: Frames, distances: list[np.ndarray], gate: float) -> Pairs:
         if not distance.size:
             continue
         ids, track_ids = frames.truth.id[truth], frames.tracks.id[tracks]
-        kept = np.array([[partner.get(person) == track for track in track_ids.tolist()] for person in ids.tolist()])
+        kept = np.array(
+            [
+                [partner.get(person) == track for track in track_ids.tolist()]
+                for person in ids.tolist()
+            ]
+        )
         gain = np.where(distance <= gate, similarity(distance, gate) + 1000.0 * kept, 0.0)
         rows, columns = linear_sum_assignment(-gain)
         chosen = gain[rows, columns] > 0
         rows, columns = rows[chosen], columns[chosen]
         partner = dict(zip(ids[rows].tolist(), track_ids[columns].tolist()))
-        found += zip((truth.start + rows).tolist(), (tracks.start + columns).tolist(), distance[rows, columns].tolist())
+        found += zip(
+            (truth.start + rows).tolist(),
+            (tracks.start + columns).tolist(),
+            distance[rows, columns].tolist(),
+        )
     columns = np.array(found, float).reshape(-1, 3)
     return Pairs(columns[:, 0].astype(int), columns[:, 1].astype(int), columns[:, 2])
 
@@ -67,16 +76,24 @@ class Similarities:
         people, person = np.unique(_joined(self.truth_ids), return_inverse=True)
         ids, track = np.unique(_joined(self.track_ids), return_inverse=True)
         return {
-            'num_gt_dets': len(person), 'num_gt_ids': len(people), 'num_tracker_dets': len(track), 'num_tracker_ids': len(ids),
-            'num_timesteps': len(self.truth_ids), 'gt_ids': _divided(person, self.truth_ids),
-            'tracker_ids': _divided(track, self.track_ids), 'similarity_scores': self.similarity,
+            'num_gt_dets': len(person),
+            'num_gt_ids': len(people),
+            'num_tracker_dets': len(track),
+            'num_tracker_ids': len(ids),
+            'num_timesteps': len(self.truth_ids),
+            'gt_ids': _divided(person, self.truth_ids),
+            'tracker_ids': _divided(track, self.track_ids),
+            'similarity_scores': self.similarity,
         }
 
 
 def similarities(frames: Frames, distances: list[np.ndarray], gate: float) -> Similarities:
     """People and tracks of all frames, with distances that are `gate` as similarities of 0.5."""
-    return Similarities([frames.truth.id[truth] for truth, _ in frames.rows], [frames.tracks.id[tracks] for _, tracks in frames.rows],
-                        [similarity(distance, gate) for distance in distances])
+    return Similarities(
+        [frames.truth.id[truth] for truth, _ in frames.rows],
+        [frames.tracks.id[tracks] for _, tracks in frames.rows],
+        [similarity(distance, gate) for distance in distances],
+    )
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
@@ -94,14 +111,24 @@ def clear_and_identity(scored: Similarities) -> dict:
     `matches`, `truth_rows`.
     """
     quiet = {'THRESHOLD': 0.5, 'PRINT_CONFIG': False}
-    clear, identity = (_metric(name)(dict(quiet)).eval_sequence(scored.data) for name in ('CLEAR', 'Identity'))
-    people, tracks, matches = scored.data['num_gt_dets'], scored.data['num_tracker_dets'], int(clear['CLR_TP'])
+    clear, identity = (
+        _metric(name)(dict(quiet)).eval_sequence(scored.data) for name in ('CLEAR', 'Identity')
+    )
+    people, tracks, matches = (
+        scored.data['num_gt_dets'],
+        scored.data['num_tracker_dets'],
+        int(clear['CLR_TP']),
+    )
     return {
         'mota': float(clear['MOTA']) if people else None,
         'idf1': float(identity['IDF1']) if people + tracks else None,
         'mean_similarity': float(clear['MOTP']) if matches else None,
-        'id_switches': int(clear['IDSW']), 'fragments': int(clear['Frag']),
-        'misses': int(clear['CLR_FN']), 'false_positives': int(clear['CLR_FP']), 'matches': matches, 'truth_rows': people,
+        'id_switches': int(clear['IDSW']),
+        'fragments': int(clear['Frag']),
+        'misses': int(clear['CLR_FN']),
+        'false_positives': int(clear['CLR_FP']),
+        'matches': matches,
+        'truth_rows': people,
     }
 
 
@@ -117,7 +144,9 @@ def _metric(name: str):
     try:
         from trackeval import metrics
     except ImportError as error:
-        raise UserError("evaluation needs the package trackeval: pip install 'av_perception[evaluation]'") from error
+        raise UserError(
+            "evaluation needs the package trackeval: pip install 'av_perception[evaluation]'"
+        ) from error
     return getattr(metrics, name)
 
 
@@ -131,7 +160,10 @@ def ospa(distance: np.ndarray, cutoff: float, order: float = 2.0) -> float:
         return 0.0
     cost = np.minimum(distance, cutoff) ** order
     rows, columns = linear_sum_assignment(cost)
-    return float(((cost[rows, columns].sum() + cutoff ** order * (most - min(distance.shape))) / most) ** (1 / order))
+    return float(
+        ((cost[rows, columns].sum() + cutoff**order * (most - min(distance.shape))) / most)
+        ** (1 / order)
+    )
 
 
 def mean_ospa(distances: list[np.ndarray], cutoff: float, order: float = 2.0) -> float | None:

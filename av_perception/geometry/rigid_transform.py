@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-UNIT_TOLERANCE = 0.01   # of the squared length of a quaternion, as tf2 allows
+UNIT_TOLERANCE = 0.01  # of the squared length of a quaternion, as tf2 allows
 # Rotation that takes optical coordinates (x right, y down, z forward) to body coordinates (x forward, y left, z up).
 BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
@@ -34,21 +34,36 @@ class RigidTransform:
         x, y, z, w = (float(q) for q in quaternion_xyzw)
         square = x * x + y * y + z * z + w * w
         if not (abs(square - 1) < UNIT_TOLERANCE and all(math.isfinite(t) for t in xyz)):
-            raise ValueError(f'the quaternion ({x:.3g}, {y:.3g}, {z:.3g}, {w:.3g}) has not length 1, or the translation is not finite')
+            raise ValueError(
+                f'the quaternion ({x:.3g}, {y:.3g}, {z:.3g}, {w:.3g}) has not length 1, or the translation is not finite'
+            )
         s = 2 / square
-        return cls(np.array([[1 - s * (y * y + z * z), s * (x * y - z * w), s * (x * z + y * w)],
-                             [s * (x * y + z * w), 1 - s * (x * x + z * z), s * (y * z - x * w)],
-                             [s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)]]), np.array(xyz, float))
+        return cls(
+            np.array(
+                [
+                    [1 - s * (y * y + z * z), s * (x * y - z * w), s * (x * z + y * w)],
+                    [s * (x * y + z * w), 1 - s * (x * x + z * z), s * (y * z - x * w)],
+                    [s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)],
+                ]
+            ),
+            np.array(xyz, float),
+        )
 
     @property
     def quaternion_xyzw(self) -> np.ndarray:
         """(4,) unit quaternion (x, y, z, w), by the largest of its components (Shepperd 1978): SciPy takes eight times as long for a single one."""
         r = self.rotation
         trace = r[0, 0] + r[1, 1] + r[2, 2]
-        squares = np.array([1 + 2 * r[0, 0] - trace, 1 + 2 * r[1, 1] - trace, 1 + 2 * r[2, 2] - trace, 1 + trace])
+        squares = np.array(
+            [1 + 2 * r[0, 0] - trace, 1 + 2 * r[1, 1] - trace, 1 + 2 * r[2, 2] - trace, 1 + trace]
+        )
         i = int(squares.argmax())
-        products = ((squares[0], r[1, 0] + r[0, 1], r[0, 2] + r[2, 0], r[2, 1] - r[1, 2]), (r[1, 0] + r[0, 1], squares[1], r[2, 1] + r[1, 2], r[0, 2] - r[2, 0]),
-                    (r[0, 2] + r[2, 0], r[2, 1] + r[1, 2], squares[2], r[1, 0] - r[0, 1]), (r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], squares[3]))
+        products = (
+            (squares[0], r[1, 0] + r[0, 1], r[0, 2] + r[2, 0], r[2, 1] - r[1, 2]),
+            (r[1, 0] + r[0, 1], squares[1], r[2, 1] + r[1, 2], r[0, 2] - r[2, 0]),
+            (r[0, 2] + r[2, 0], r[2, 1] + r[1, 2], squares[2], r[1, 0] - r[0, 1]),
+            (r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], squares[3]),
+        )
         quaternion = np.array(products[i])
         return quaternion / np.sqrt(quaternion @ quaternion)
 
@@ -71,8 +86,17 @@ class RigidTransform:
 
 def direction_from_angles(azimuth_rad, elevation_rad) -> np.ndarray:
     """(..., 3) unit vectors; azimuth counter-clockwise (left positive) from x, elevation up from the x-y plane."""
-    azimuth, elevation = np.broadcast_arrays(np.asarray(azimuth_rad, float), np.asarray(elevation_rad, float))
-    return np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1)
+    azimuth, elevation = np.broadcast_arrays(
+        np.asarray(azimuth_rad, float), np.asarray(elevation_rad, float)
+    )
+    return np.stack(
+        [
+            np.cos(elevation) * np.cos(azimuth),
+            np.cos(elevation) * np.sin(azimuth),
+            np.sin(elevation),
+        ],
+        axis=-1,
+    )
 
 
 def angles_from_direction(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

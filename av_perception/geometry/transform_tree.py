@@ -29,7 +29,9 @@ class TransformTree:
     def __init__(self):
         self._parents: dict[str, str] = {}
         self._static: dict[str, RigidTransform] = {}
-        self._moving: dict[str, tuple[list[int], list[RigidTransform]]] = {}   # child -> stamps in order, poses
+        self._moving: dict[
+            str, tuple[list[int], list[RigidTransform]]
+        ] = {}  # child -> stamps in order, poses
 
     def add_static(self, parent: str, child: str, pose: RigidTransform) -> None:
         """A pose (parent_from_child) that never changes. Raises ValueError for a frame in itself."""
@@ -61,18 +63,39 @@ class TransformTree:
         up, down = self._chain(source), self._chain(target)
         common = next((frame for frame in up if frame in set(down)), None)
         if common is None:
-            known = [frame for frame in (target, source) if frame in self._parents or frame in self._parents.values()]
-            missing = ' and '.join(f"'{frame}'" for frame in (target, source) if frame not in known)
-            raise TransformUnavailable(f'nobody publishes the frame {missing} on /tf' if missing else
-                                       f"the frames '{target}' and '{source}' are not connected on /tf", may_come=True)
+            known = [
+                frame
+                for frame in (target, source)
+                if frame in self._parents or frame in self._parents.values()
+            ]
+            missing = ' and '.join(
+                f"'{frame}'" for frame in (target, source) if frame not in known
+            )
+            raise TransformUnavailable(
+                f'nobody publishes the frame {missing} on /tf'
+                if missing
+                else f"the frames '{target}' and '{source}' are not connected on /tf",
+                may_come=True,
+            )
         return self._climb(down, common, stamp_ns).inverse() @ self._climb(up, common, stamp_ns)
 
     def newest_ns(self, target: str, source: str) -> int | None:
         """The latest moment at which the pose between two frames is known; None when they are not connected or nothing moves between them."""
         up, down = self._chain(source), self._chain(target)
         common = next((frame for frame in up if frame in set(down)), None)
-        moving = [] if common is None else [f for chain in (up, down) for f in chain[:chain.index(common)] if f not in self._static]
-        return min((self._moving[f][0][-1] for f in moving if self._moving.get(f, ([],))[0]), default=None)
+        moving = (
+            []
+            if common is None
+            else [
+                f
+                for chain in (up, down)
+                for f in chain[: chain.index(common)]
+                if f not in self._static
+            ]
+        )
+        return min(
+            (self._moving[f][0][-1] for f in moving if self._moving.get(f, ([],))[0]), default=None
+        )
 
     def _chain(self, frame: str) -> list[str]:
         """The frame and all above it, from near to far; a loop ends where it closes."""
@@ -84,17 +107,25 @@ class TransformTree:
     def _climb(self, chain: list[str], top: str, stamp_ns: int) -> RigidTransform:
         """top_from_frame for the first frame of a chain."""
         result = RigidTransform()
-        for frame in chain[:chain.index(top)]:
-            result = (self._static[frame] if frame in self._static else self._at(frame, stamp_ns)) @ result
+        for frame in chain[: chain.index(top)]:
+            result = (
+                self._static[frame] if frame in self._static else self._at(frame, stamp_ns)
+            ) @ result
         return result
 
     def _at(self, child: str, stamp_ns: int) -> RigidTransform:
         stamps, poses = self._moving.get(child, ([], []))
         if not stamps or stamp_ns > stamps[-1]:
             late_s = 1e-9 * (stamp_ns - stamps[-1]) if stamps else float('inf')
-            raise TransformUnavailable(f"the newest transform of '{child}' is {late_s:.3f} s older than what it is wanted for", may_come=True)
+            raise TransformUnavailable(
+                f"the newest transform of '{child}' is {late_s:.3f} s older than what it is wanted for",
+                may_come=True,
+            )
         if stamp_ns < stamps[0]:
-            raise TransformUnavailable(f"the oldest transform of '{child}' is {1e-9 * (stamps[0] - stamp_ns):.3f} s newer than what it is wanted for", may_come=False)
+            raise TransformUnavailable(
+                f"the oldest transform of '{child}' is {1e-9 * (stamps[0] - stamp_ns):.3f} s newer than what it is wanted for",
+                may_come=False,
+            )
         after = bisect.bisect_left(stamps, stamp_ns)
         if stamps[after] == stamp_ns:
             return poses[after]
@@ -106,10 +137,19 @@ def interpolated(first: RigidTransform, second: RigidTransform, share: float) ->
     """Between two poses: the straight line and the shortest turn at constant rate; share 0 is the first, 1 the second."""
     start, end = first.quaternion_xyzw, second.quaternion_xyzw
     cosine = float(start @ end)
-    angle = math.acos(min(abs(cosine), 1.0))   # of the shorter way: q and -q are the same rotation
-    weights = (1 - share, share) if angle < 1e-6 else (math.sin((1 - share) * angle) / math.sin(angle), math.sin(share * angle) / math.sin(angle))
+    angle = math.acos(min(abs(cosine), 1.0))  # of the shorter way: q and -q are the same rotation
+    weights = (
+        (1 - share, share)
+        if angle < 1e-6
+        else (
+            math.sin((1 - share) * angle) / math.sin(angle),
+            math.sin(share * angle) / math.sin(angle),
+        )
+    )
     quaternion = weights[0] * start + math.copysign(weights[1], cosine) * end
-    return RigidTransform.from_quaternion(first.translation + share * (second.translation - first.translation), quaternion)
+    return RigidTransform.from_quaternion(
+        first.translation + share * (second.translation - first.translation), quaternion
+    )
 
 
 def turn_rate(first: RigidTransform, second: RigidTransform, seconds: float) -> float:

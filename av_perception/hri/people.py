@@ -32,10 +32,24 @@ class HumansConfig:
     reset_after_s: float = 1.0
 
     def __post_init__(self):
-        if min(self.face_gap_s, self.voice_gap_s, self.location_scale_m, self.match_step, self.match_period_s) <= 0 or self.reset_after_s < 0:
-            raise ValueError('gaps, location_scale_m and match_step must be positive, reset_after_s not negative')
+        if (
+            min(
+                self.face_gap_s,
+                self.voice_gap_s,
+                self.location_scale_m,
+                self.match_step,
+                self.match_period_s,
+            )
+            <= 0
+            or self.reset_after_s < 0
+        ):
+            raise ValueError(
+                'gaps, location_scale_m and match_step must be positive, reset_after_s not negative'
+            )
         if not (0 < self.seen_before_confidence < 1 and 0 <= self.voice_memory < 1):
-            raise ValueError('seen_before_confidence must lie between 0 and 1, voice_memory in 0..1')
+            raise ValueError(
+                'seen_before_confidence must lie between 0 and 1, voice_memory in 0..1'
+            )
 
 
 @dataclass(frozen=True)
@@ -116,11 +130,17 @@ class Humans:
 
     def step(self, frame: TrackFrame, speaking: SpeakingFrame) -> HumansFrame:
         """The people of one frame; both have the same stamp."""
-        matches = self._forget_all() if (self._last_ns - frame.stamp_ns) * _NANO > self._config.reset_after_s else []
+        matches = (
+            self._forget_all()
+            if (self._last_ns - frame.stamp_ns) * _NANO > self._config.reset_after_s
+            else []
+        )
         self._last_ns = frame.stamp_ns
         statuses = {s.id: s for s in speaking.statuses}
         alive = [t for t in frame.tracks if t.state != LifeState.TENTATIVE]
-        ended = self._memories.keys() - {t.id for t in alive} | {t.id for t in alive if self._is_somebody_else(t)}
+        ended = self._memories.keys() - {t.id for t in alive} | {
+            t.id for t in alive if self._is_somebody_else(t)
+        }
         for track_id in ended:
             matches += self._forget(track_id)
         people = [self._human(track, statuses.get(track.id), frame) for track in alive]
@@ -131,7 +151,9 @@ class Humans:
     def _is_somebody_else(self, track: TrackEstimate) -> bool:
         """A tracker that was started again counts from 1: nobody is seen or heard for the last time earlier than before."""
         memory = self._memories.get(track.id)
-        return memory is not None and (track.last_seen_ns < memory.last_seen_ns or track.last_heard_ns < memory.last_heard_ns)
+        return memory is not None and (
+            track.last_seen_ns < memory.last_seen_ns or track.last_heard_ns < memory.last_heard_ns
+        )
 
     def _human(self, track: TrackEstimate, status, frame: TrackFrame) -> Human:
         if track.id not in self._memories:
@@ -149,9 +171,22 @@ class Humans:
             memory.voice, memory.voice_confidence = '', 0.0
         if frame.voice_active and speaks:
             share, kept = track.audio_responsibility, self._config.voice_memory
-            memory.voice_confidence = kept * memory.voice_confidence + (1 - kept) * share if memory.voice_confidence else share
-        return Human(memory.person, memory.face, memory.voice, track.state != LifeState.SLEEPING, speaks, self._location_confidence(track, memory.face),
-                     track.visibility if memory.face else 0.0, memory.voice_confidence if memory.voice else 0.0, track)
+            memory.voice_confidence = (
+                kept * memory.voice_confidence + (1 - kept) * share
+                if memory.voice_confidence
+                else share
+            )
+        return Human(
+            memory.person,
+            memory.face,
+            memory.voice,
+            track.state != LifeState.SLEEPING,
+            speaks,
+            self._location_confidence(track, memory.face),
+            track.visibility if memory.face else 0.0,
+            memory.voice_confidence if memory.voice else 0.0,
+            track,
+        )
 
     def _location_confidence(self, track: TrackEstimate, face: str) -> float:
         """REP-155: 1 while seen, 0 for who was never seen; between them it falls with the uncertainty of the position."""
@@ -159,20 +194,34 @@ class Humans:
             return 1.0
         if track.last_seen_ns == 0:
             return 0.0
-        variance, scale = float(np.trace(track.covariance[:3, :3])) / 3, self._config.location_scale_m ** 2
+        variance, scale = (
+            float(np.trace(track.covariance[:3, :3])) / 3,
+            self._config.location_scale_m**2,
+        )
         return self._config.seen_before_confidence * scale / (scale + variance)
 
     def _changed_matches(self, human: Human, stamp_ns: int) -> list[Match]:
         told, matches = self._memories[human.track.id].told, []
-        parts = {part: (kind, confidence) for kind, part, confidence in (
-            ('face', human.face, human.face_confidence), ('voice', human.voice, human.voice_confidence)) if part}
+        parts = {
+            part: (kind, confidence)
+            for kind, part, confidence in (
+                ('face', human.face, human.face_confidence),
+                ('voice', human.voice, human.voice_confidence),
+            )
+            if part
+        }
         for part in told.keys() - parts.keys():
             matches.append(Match(told.pop(part)[0], part, human.person, 0.0))
         for part, (kind, confidence) in parts.items():
             _, known, told_ns = told.get(part, (kind, float('inf'), 0))
-            if abs(known - confidence) >= self._config.match_step or (stamp_ns - told_ns) * _NANO >= self._config.match_period_s:
+            if (
+                abs(known - confidence) >= self._config.match_step
+                or (stamp_ns - told_ns) * _NANO >= self._config.match_period_s
+            ):
                 told[part] = kind, confidence, stamp_ns
-                matches.append(Match(kind, part, human.person, max(confidence, 1e-3)))   # 0 would say: not this person's
+                matches.append(
+                    Match(kind, part, human.person, max(confidence, 1e-3))
+                )  # 0 would say: not this person's
         return matches
 
     def _forget_all(self) -> list[Match]:
@@ -183,7 +232,9 @@ class Humans:
         return [Match(kind, part, memory.person, 0.0) for part, (kind, *_) in memory.told.items()]
 
     def _new_id(self) -> str:
-        while (made := ''.join(self._random.choices(string.ascii_lowercase, k=_ID_LENGTH))) in self._used:
+        while (
+            made := ''.join(self._random.choices(string.ascii_lowercase, k=_ID_LENGTH))
+        ) in self._used:
             pass
         self._used.add(made)
         return made

@@ -17,9 +17,13 @@ def load_network(model: str | Path | bytes, purpose: str) -> cv2.dnn.Net:
     """An ONNX network, a file or its content, by OpenCV. Raises UserError that names the file and its purpose."""
     path = 'in memory' if isinstance(model, bytes) else checked_path(model, purpose)
     try:
-        return cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8) if isinstance(model, bytes) else str(path))
+        return cv2.dnn.readNetFromONNX(
+            np.frombuffer(model, np.uint8) if isinstance(model, bytes) else str(path)
+        )
     except cv2.error as error:
-        raise UserError(f'the {purpose} model file {path} is no ONNX network that OpenCV {cv2.__version__} can read') from error
+        raise UserError(
+            f'the {purpose} model file {path} is no ONNX network that OpenCV {cv2.__version__} can read'
+        ) from error
 
 
 def checked_path(path: str | Path, purpose: str) -> Path:
@@ -51,17 +55,22 @@ class OnnxRuntimeNetwork:
 
     def __init__(self, model: str | Path | bytes, purpose: str, shape: tuple[int, ...]):
         import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         path = 'in memory' if isinstance(model, bytes) else checked_path(model, purpose)
         try:
             content = model if isinstance(model, bytes) else model_for_shape(path, shape)
-            self._session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=['CPUExecutionProvider']
+            )
         except ImportError:
             raise
-        except Exception as error:   # both packages raise a family of their own for a damaged file
-            raise UserError(f'the {purpose} model file {path} is no ONNX network that ONNX Runtime {onnxruntime.__version__} can read') from error
+        except Exception as error:  # both packages raise a family of their own for a damaged file
+            raise UserError(
+                f'the {purpose} model file {path} is no ONNX network that ONNX Runtime {onnxruntime.__version__} can read'
+            ) from error
         self._input = self._session.get_inputs()[0].name
         self.outputs = tuple(o.name for o in self._session.get_outputs())
 
@@ -73,6 +82,7 @@ class OnnxRuntimeNetwork:
 def model_for_shape(path: Path, shape: tuple[int, ...]) -> bytes:
     """The model with its input fixed to `shape`, whatever shape it was exported with, and its weights marked as constants."""
     import onnx
+
     model = onnx.load(str(path))
     weights = {w.name for w in model.graph.initializer}
     inputs = [i for i in model.graph.input if i.name not in weights]
@@ -87,7 +97,9 @@ def model_for_shape(path: Path, shape: tuple[int, ...]) -> bytes:
     return model.SerializeToString()
 
 
-def make_network(model: str | Path | bytes, purpose: str, shape: tuple[int, ...]) -> OnnxRuntimeNetwork | OpenCvNetwork:
+def make_network(
+    model: str | Path | bytes, purpose: str, shape: tuple[int, ...]
+) -> OnnxRuntimeNetwork | OpenCvNetwork:
     """The faster of the two that this machine has. Raises UserError when the file is missing or unreadable."""
     try:
         return OnnxRuntimeNetwork(model, purpose, shape)

@@ -21,14 +21,26 @@ class AudioFeaturesNode(PerceptionNode):
     """Feeds the chunks to the front end; each window of 40 ms becomes one message stamped with the window's centre."""
 
     NAME = 'audio_features'
-    PARAMETERS = (HEAD, Parameter('chunk_ms', 32.0, 'Expected length of a chunk in milliseconds; sizes the queue.', 1.0, 100.0))
+    PARAMETERS = (
+        HEAD,
+        Parameter(
+            'chunk_ms',
+            32.0,
+            'Expected length of a chunk in milliseconds; sizes the queue.',
+            1.0,
+            100.0,
+        ),
+    )
 
     def configure(self) -> None:
         self._array = load_head(self.value('head')).microphones
         if self._array is None:
-            raise UserError(f"head '{self.value('head')}' has no microphones: leave audio_features out")
-        front_end = AudioFrontEnd(AudioFrontEndConfig(), len(self._array.coordinates),
-                                  self._array.sample_rate)
+            raise UserError(
+                f"head '{self.value('head')}' has no microphones: leave audio_features out"
+            )
+        front_end = AudioFrontEnd(
+            AudioFrontEndConfig(), len(self._array.coordinates), self._array.sample_rate
+        )
         self._input = SoundInput(self, self._array, front_end)
         self._publisher = self.publisher(AudioFeatures, 'audio_features', qos.FEATURES)
 

@@ -13,16 +13,21 @@ from av_perception_msgs.msg import TrackArray, VisualFeatures
 from sensor_msgs.msg import PointCloud2
 from visualization_msgs.msg import MarkerArray
 
-from av_perception.two_microphones.event_detector import EventDetector
-from av_perception.interfaces import SpeakingFrame, SpeakingStatus, TrackFrame
 from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.interfaces import SpeakingFrame, SpeakingStatus, TrackFrame
 from av_perception.ros import qos
-from av_perception.ros.conversions import ns_from_time, points_from_msg, track_frame_to_msg, visual_features_from_msg
+from av_perception.ros.conversions import (
+    ns_from_time,
+    points_from_msg,
+    track_frame_to_msg,
+    visual_features_from_msg,
+)
 from av_perception.ros.markers import people_markers
 from av_perception.ros.node import run_node
 from av_perception.ros.pair_node import MicrophonePairNode, require_camera
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.settings import EVENT_PARAMETERS, event_config
+from av_perception.two_microphones.event_detector import EventDetector
 
 
 class AvEventsNode(MicrophonePairNode):
@@ -31,7 +36,12 @@ class AvEventsNode(MicrophonePairNode):
     NAME = 'av_events'
     PARAMETERS = (
         *MicrophonePairNode.PARAMETERS,
-        Parameter('input', 'faces', 'What the visual points are: faces of visual_features, or a cloud on the topic points.', choices=('faces', 'points')),
+        Parameter(
+            'input',
+            'faces',
+            'What the visual points are: faces of visual_features, or a cloud on the topic points.',
+            choices=('faces', 'points'),
+        ),
         *EVENT_PARAMETERS,
     )
 
@@ -60,20 +70,35 @@ class AvEventsNode(MicrophonePairNode):
         if self.head.camera is not None and frame == self.head.camera.frame:
             points = self.head.camera.base_from_optical.apply(points)
         elif frame != self.head.base_frame:
-            raise ValueError(f"the cloud is in the frame '{frame}', not in that of the left camera nor in '{self.head.base_frame}'")
+            raise ValueError(
+                f"the cloud is in the frame '{frame}', not in that of the left camera nor in '{self.head.base_frame}'"
+            )
         self.see(SimpleNamespace(stamp_ns=ns_from_time(message.header.stamp), points=points))
 
     def process(self, stamp_ns, visual, sound) -> None:
-        frame = self._detector.step(stamp_ns, visual, sound) if self._sees_faces else \
-            self._detector.step_points(stamp_ns, None if visual is None else visual.points, sound)
+        frame = (
+            self._detector.step(stamp_ns, visual, sound)
+            if self._sees_faces
+            else self._detector.step_points(
+                stamp_ns, None if visual is None else visual.points, sound
+            )
+        )
         self._events.publish(track_frame_to_msg(frame, self.head.base_frame))
-        self._markers.publish(people_markers(frame, _activity(frame), self.head.base_frame, 'event'))
+        self._markers.publish(
+            people_markers(frame, _activity(frame), self.head.base_frame, 'event')
+        )
         self.diagnostics.absorb('events', self._detector.counters)
 
 
 def _activity(frame: TrackFrame) -> SpeakingFrame:
     """The activity flags as the markers take them."""
-    return SpeakingFrame(frame.stamp_ns, tuple(SpeakingStatus(t.id, t.heard, t.audio_responsibility, t.last_heard_ns) for t in frame.tracks))
+    return SpeakingFrame(
+        frame.stamp_ns,
+        tuple(
+            SpeakingStatus(t.id, t.heard, t.audio_responsibility, t.last_heard_ns)
+            for t in frame.tracks
+        ),
+    )
 
 
 def main() -> None:

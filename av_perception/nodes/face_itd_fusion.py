@@ -11,17 +11,28 @@ import sys
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray, VisualFeatures
 from geometry_msgs.msg import Vector3Stamped
 
-from av_perception.two_microphones.face_itd_fusion import FaceItdFusion
-from av_perception.interfaces import LifeState
+from av_perception.diarization.speaking_filter import SpeakingFilter
 from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.interfaces import LifeState
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
-from av_perception.ros.conversions import direction_to_msg, speaking_frame_to_msg, track_frame_to_msg, transform_to_msg, visual_features_from_msg
+from av_perception.ros.conversions import (
+    direction_to_msg,
+    speaking_frame_to_msg,
+    track_frame_to_msg,
+    transform_to_msg,
+    visual_features_from_msg,
+)
 from av_perception.ros.node import run_node
 from av_perception.ros.pair_node import MicrophonePairNode, require_camera
 from av_perception.ros.parameters import Parameter
-from av_perception.ros.settings import FUSION_PARAMETERS, SPEAKING_PARAMETERS, fusion_config, speaking_config
-from av_perception.diarization.speaking_filter import SpeakingFilter
+from av_perception.ros.settings import (
+    FUSION_PARAMETERS,
+    SPEAKING_PARAMETERS,
+    fusion_config,
+    speaking_config,
+)
+from av_perception.two_microphones.face_itd_fusion import FaceItdFusion
 
 
 class FaceItdFusionNode(MicrophonePairNode):
@@ -30,7 +41,9 @@ class FaceItdFusionNode(MicrophonePairNode):
     NAME = 'face_itd_fusion'
     PARAMETERS = (
         *MicrophonePairNode.PARAMETERS,
-        Parameter('publish_tf', True, 'Publish a frame person_<id> on /tf for every person in view.'),
+        Parameter(
+            'publish_tf', True, 'Publish a frame person_<id> on /tf for every person in view.'
+        ),
         *FUSION_PARAMETERS,
         *SPEAKING_PARAMETERS,
     )
@@ -51,7 +64,12 @@ class FaceItdFusionNode(MicrophonePairNode):
             self._speaking.config = config
 
     def activate(self) -> None:
-        self.subscribe(VisualFeatures, 'visual_features', lambda message: self.see(visual_features_from_msg(message)), qos.FEATURES)
+        self.subscribe(
+            VisualFeatures,
+            'visual_features',
+            lambda message: self.see(visual_features_from_msg(message)),
+            qos.FEATURES,
+        )
         super().activate()
 
     def process(self, stamp_ns, visual, sound) -> None:
@@ -61,8 +79,18 @@ class FaceItdFusionNode(MicrophonePairNode):
         if self._fusion.unseen_sound is not None:
             self._unseen.publish(direction_to_msg(self._fusion.unseen_sound, base_frame, stamp_ns))
         if self._transforms is not None:
-            self._transforms.send([transform_to_msg(RigidTransform(translation=t.mean[:3]), base_frame, f'person_{t.id}', frame.stamp_ns)
-                                   for t in frame.tracks if t.state == LifeState.ACTIVE])
+            self._transforms.send(
+                [
+                    transform_to_msg(
+                        RigidTransform(translation=t.mean[:3]),
+                        base_frame,
+                        f'person_{t.id}',
+                        frame.stamp_ns,
+                    )
+                    for t in frame.tracks
+                    if t.state == LifeState.ACTIVE
+                ]
+            )
         self.diagnostics.absorb('fusion', self._fusion.counters)
 
 

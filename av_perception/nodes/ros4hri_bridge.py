@@ -9,18 +9,24 @@ from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
 from sensor_msgs.msg import Image
 
 from av_perception.errors import UserError
-from av_perception.robot_head import load_head
+from av_perception.geometry.transform_tree import TransformUnavailable
 from av_perception.hri.people import Humans
+from av_perception.robot_head import load_head
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster, make_stamp_pairs
 from av_perception.ros.conversions import speaking_frame_from_msg, track_frame_from_msg
-from av_perception.ros.humans import TopicsOfIds, detections_message, human_transforms, optional_messages, people_message
+from av_perception.ros.humans import (
+    TopicsOfIds,
+    detections_message,
+    human_transforms,
+    optional_messages,
+    people_message,
+)
 from av_perception.ros.image_memory import ImageMemory
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
-from av_perception.geometry.transform_tree import TransformUnavailable
 from av_perception.vision.rectification import rectifiers_of
 
 WATCH_PERIOD_S = 0.5
@@ -34,13 +40,23 @@ class Ros4HriBridgeNode(PerceptionNode):
         HEAD,
         REFERENCE_FRAME,
         Parameter('humans', True, 'Publish persons, faces and voices below /humans (hri_msgs).'),
-        Parameter('persons', True, 'Publish persons too; false where hri_person_manager makes persons of our faces, voices and matches.'),
+        Parameter(
+            'persons',
+            True,
+            'Publish persons too; false where hri_person_manager makes persons of our faces, voices and matches.',
+        ),
         Parameter('detections', False, 'Publish vision_msgs/Detection3DArray on detections.'),
         Parameter('people', False, 'Publish people_msgs/People on people.'),
-        Parameter('publish_tf', True, 'Publish frames person_<id>, face_<id> and voice_<id> on /tf.'),
+        Parameter(
+            'publish_tf', True, 'Publish frames person_<id>, face_<id> and voice_<id> on /tf.'
+        ),
         Parameter('face_width', 128, 'Width of cropped faces in pixels.', 16, 1024),
         Parameter('face_height', 128, 'Height of cropped faces in pixels.', 16, 1024),
-        Parameter('reliable_images', True, 'Subscribe to images reliably; false for camera drivers that publish best effort.'),
+        Parameter(
+            'reliable_images',
+            True,
+            'Subscribe to images reliably; false for camera drivers that publish best effort.',
+        ),
     )
 
     def configure(self) -> None:
@@ -48,21 +64,37 @@ class Ros4HriBridgeNode(PerceptionNode):
         self._camera = self._head.camera
         self._humans = Humans()
         self._topics = self._offer('humans', lambda: TopicsOfIds(self))
-        self._detections = self._offer('detections', lambda: self._message_output('vision_msgs', 'Detection3DArray', 'detections', detections_message))
-        self._people = self._offer('people', lambda: self._message_output('people_msgs', 'People', 'people', people_message))
+        self._detections = self._offer(
+            'detections',
+            lambda: self._message_output(
+                'vision_msgs', 'Detection3DArray', 'detections', detections_message
+            ),
+        )
+        self._people = self._offer(
+            'people',
+            lambda: self._message_output('people_msgs', 'People', 'people', people_message),
+        )
         self._transforms = TransformBroadcaster(self) if self.value('publish_tf') else None
         if not (self._topics or self._detections or self._people or self._transforms):
-            raise UserError('nothing is left to publish: install hri_msgs (apt-get install ros-$ROS_DISTRO-hri-msgs) or leave ros4hri_bridge out')
+            raise UserError(
+                'nothing is left to publish: install hri_msgs (apt-get install ros-$ROS_DISTRO-hri-msgs) or leave ros4hri_bridge out'
+            )
         if self._camera is None:
             self.get_logger().info('the head has no camera: no faces are published')
         if self._topics is not None:
-            self.get_logger().info('not published, as nothing here knows them: bodies, gaze, the separated audio of voices, permanent identities')
+            self.get_logger().info(
+                'not published, as nothing here knows them: bodies, gaze, the separated audio of voices, permanent identities'
+            )
 
     def activate(self) -> None:
         self._poses = HeadPoses(self, self._head, self.value('reference_frame'))
-        self._images = ImageMemory(rectifiers_of(self._camera)[0].rectify if self._camera else None)
+        self._images = ImageMemory(
+            rectifiers_of(self._camera)[0].rectify if self._camera else None
+        )
         self._listens = False
-        pairs = make_stamp_pairs(self._tell, lambda: self.diagnostics.count('tracks without speaking status'))
+        pairs = make_stamp_pairs(
+            self._tell, lambda: self.diagnostics.count('tracks without speaking status')
+        )
         self.subscribe(TrackArray, 'tracks', pairs.first, qos.FEATURES)
         self.subscribe(SpeakingStatusArray, 'speaking_status', pairs.second, qos.FEATURES)
         if self._topics is not None and self._camera is not None:
@@ -91,7 +123,12 @@ class Ros4HriBridgeNode(PerceptionNode):
         """Listen to the images only from when somebody looks at a face."""
         if not self._listens and self._topics.wants_crops():
             self._listens = True
-            self.subscribe(Image, 'left/image_raw', self._images.keep, qos.images_in(self.value('reliable_images')))
+            self.subscribe(
+                Image,
+                'left/image_raw',
+                self._images.keep,
+                qos.images_in(self.value('reliable_images')),
+            )
 
     def _tell(self, tracks: TrackArray, statuses: SpeakingStatusArray) -> None:
         frame = self._humans.step(track_frame_from_msg(tracks), speaking_frame_from_msg(statuses))
@@ -109,7 +146,9 @@ class Ros4HriBridgeNode(PerceptionNode):
         except TransformUnavailable as missing:
             return self.diagnostics.count('frames not sent: no transform', str(missing))
         looked_at = poses.reference_from_optical or poses.reference_from_base
-        self._transforms.send(human_transforms(frame, frame_id, looked_at.translation, self.value('persons')))
+        self._transforms.send(
+            human_transforms(frame, frame_id, looked_at.translation, self.value('persons'))
+        )
 
 
 def main() -> None:

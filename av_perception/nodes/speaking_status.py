@@ -6,11 +6,11 @@ import sys
 
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
 
+from av_perception.diarization.speaking_filter import SpeakingFilter
 from av_perception.ros import qos
 from av_perception.ros.conversions import speaking_frame_to_msg, track_frame_from_msg
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.settings import SPEAKING_PARAMETERS, speaking_config
-from av_perception.diarization.speaking_filter import SpeakingFilter
 
 
 class SpeakingStatusNode(PerceptionNode):

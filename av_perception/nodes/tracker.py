@@ -10,12 +10,18 @@ from av_perception_msgs.msg import AudioFeatures, TrackArray, VisualFeatures
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.front_end import AudioFrontEndConfig
 from av_perception.audio.map_learning import AcousticMapConfig, checked_map, head_map
-from av_perception.interfaces import LifeState, TrackFrame
 from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.geometry.transform_tree import TransformUnavailable
+from av_perception.interfaces import LifeState, TrackFrame
 from av_perception.robot_head import load_head
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
-from av_perception.ros.conversions import audio_features_from_msg, track_frame_to_msg, transform_to_msg, visual_features_from_msg
+from av_perception.ros.conversions import (
+    audio_features_from_msg,
+    track_frame_to_msg,
+    transform_to_msg,
+    visual_features_from_msg,
+)
 from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
@@ -25,9 +31,8 @@ from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
 from av_perception.synchronization.ego_motion import EgoMotion
 from av_perception.synchronization.frame_assembler import FrameAssembler
 from av_perception.tracking.tracker import Tracker
-from av_perception.geometry.transform_tree import TransformUnavailable
 
-POLL_PERIOD_S = 0.02   # features drive the tracker; polling only ends the waiting for sound or transforms that do not come
+POLL_PERIOD_S = 0.02  # features drive the tracker; polling only ends the waiting for sound or transforms that do not come
 MOTION_WINDOW_S = 0.2
 
 
@@ -37,11 +42,29 @@ class TrackerNode(PerceptionNode):
     NAME = 'tracker'
     PARAMETERS = (
         HEAD,
-        Parameter('acoustic_map', '', 'File of a learnt acoustic map; empty learns one from the geometry of the head (free field).'),
-        Parameter('publish_tf', True, 'Publish a frame person_<id> on /tf for every active person.'),
+        Parameter(
+            'acoustic_map',
+            '',
+            'File of a learnt acoustic map; empty learns one from the geometry of the head (free field).',
+        ),
+        Parameter(
+            'publish_tf', True, 'Publish a frame person_<id> on /tf for every active person.'
+        ),
         REFERENCE_FRAME,
-        Parameter('tf_wait', 0.05, 'With reference_frame: how long an image waits for its transforms, in seconds.', 0.0, 1.0),
-        Parameter('tf_max_age', 0.1, 'With reference_frame: how old transforms may be that stand in for missing ones, in seconds; older ones drop the image.', 0.0, 5.0),
+        Parameter(
+            'tf_wait',
+            0.05,
+            'With reference_frame: how long an image waits for its transforms, in seconds.',
+            0.0,
+            1.0,
+        ),
+        Parameter(
+            'tf_max_age',
+            0.1,
+            'With reference_frame: how old transforms may be that stand in for missing ones, in seconds; older ones drop the image.',
+            0.0,
+            5.0,
+        ),
         MAX_TURN_RATE,
         *TRACKER_PARAMETERS,
     )
@@ -56,13 +79,17 @@ class TrackerNode(PerceptionNode):
         self._transforms = TransformBroadcaster(self) if self.value('publish_tf') else None
 
     def activate(self) -> None:
-        self._poses = HeadPoses(self, self._head, self.value('reference_frame'), self.value('tf_max_age'))
+        self._poses = HeadPoses(
+            self, self._head, self.value('reference_frame'), self.value('tf_max_age')
+        )
         if self._sees:
             self.subscribe(VisualFeatures, 'visual_features', self._on_visual, qos.FEATURES)
         if self._hears:
             self.subscribe(AudioFeatures, 'audio_features', self._on_audio, qos.FEATURES)
             listen_to_motion(self, self._motion, self._head.head_joints)
-        self._waiting: deque = deque()   # frames with the time of their arrival, for their transforms
+        self._waiting: deque = (
+            deque()
+        )  # frames with the time of their arrival, for their transforms
         self._poll = self.every(POLL_PERIOD_S, self._step)
 
     def _acoustic_map(self, head) -> AcousticMap | None:
@@ -95,7 +122,9 @@ class TrackerNode(PerceptionNode):
         try:
             poses = self._poses.at(stamp_ns)
         except TransformUnavailable as late:
-            if late.may_come and 0 <= self._now_ns() - arrived_ns < 1e9 * self.value('tf_wait'):   # below 0 the clock was set back
+            if late.may_come and 0 <= self._now_ns() - arrived_ns < 1e9 * self.value(
+                'tf_wait'
+            ):  # below 0 the clock was set back
                 return False
             try:
                 poses = self._poses.near(stamp_ns)
@@ -124,8 +153,17 @@ class TrackerNode(PerceptionNode):
         if self._transforms is None:
             return
         people = [t for t in frame.tracks if t.state == LifeState.ACTIVE]
-        self._transforms.send([transform_to_msg(RigidTransform(translation=t.mean[:3]), self._poses.frame, f'person_{t.id}', frame.stamp_ns)
-                               for t in people])
+        self._transforms.send(
+            [
+                transform_to_msg(
+                    RigidTransform(translation=t.mean[:3]),
+                    self._poses.frame,
+                    f'person_{t.id}',
+                    frame.stamp_ns,
+                )
+                for t in people
+            ]
+        )
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds

@@ -21,7 +21,10 @@ class TruthNode(PerceptionNode):
     """Publishes one TruthArray per moment of the recording's truth file, in step with the sound and the images."""
 
     NAME = 'truth'
-    PARAMETERS = (Parameter('source', 'simulated', 'Whose truth.', choices=('file', 'simulated')), *PLAYBACK)
+    PARAMETERS = (
+        Parameter('source', 'simulated', 'Whose truth.', choices=('file', 'simulated')),
+        *PLAYBACK,
+    )
 
     def configure(self) -> None:
         self._recording = open_recording(self)
@@ -31,7 +34,9 @@ class TruthNode(PerceptionNode):
         self._pacer = None
 
     def activate(self) -> None:
-        self._pacer = Pacer(self._moments(), lambda: self.get_clock().now().nanoseconds, lambda: None, self._fail)
+        self._pacer = Pacer(
+            self._moments(), lambda: self.get_clock().now().nanoseconds, lambda: None, self._fail
+        )
 
     def deactivate(self) -> None:
         if getattr(self, '_pacer', None) is not None:
@@ -42,10 +47,19 @@ class TruthNode(PerceptionNode):
         truth, origin_ns = self._recording.truth, start_ns(self)
         for time_s in np.unique(truth.time_s):
             rows = np.flatnonzero(truth.time_s == time_s)
-            people = [TruthPerson(id=int(truth.id[row]), position=Point(**dict(zip('xyz', map(float, truth.position[row])))),
-                                  speaking=bool(truth.speaking[row]), visible=bool(truth.visible[row])) for row in rows]
+            people = [
+                TruthPerson(
+                    id=int(truth.id[row]),
+                    position=Point(**dict(zip('xyz', map(float, truth.position[row])))),
+                    speaking=bool(truth.speaking[row]),
+                    visible=bool(truth.visible[row]),
+                )
+                for row in rows
+            ]
             stamp_ns = origin_ns + round(1e9 * time_s)
-            message = TruthArray(header=header(stamp_ns, self._recording.head.base_frame), people=people)
+            message = TruthArray(
+                header=header(stamp_ns, self._recording.head.base_frame), people=people
+            )
             yield stamp_ns, lambda message=message: self._publisher.publish(message)
 
     def _fail(self, error: Exception) -> None:

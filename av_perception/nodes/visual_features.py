@@ -15,7 +15,13 @@ from av_perception.robot_head import CameraGeometry, load_head
 from av_perception.robot_head.camera_calibration import CameraCalibration, rectified_geometry
 from av_perception.ros import qos
 from av_perception.ros.compat import make_stamp_pairs
-from av_perception.ros.conversions import calibration_from_msg, image_from_compressed_msg, image_from_msg, image_stamp_ns, visual_features_to_msg
+from av_perception.ros.conversions import (
+    calibration_from_msg,
+    image_from_compressed_msg,
+    image_from_msg,
+    image_stamp_ns,
+    visual_features_to_msg,
+)
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
@@ -23,9 +29,12 @@ from av_perception.ros.settings import VISION_PARAMETERS, vision_config
 from av_perception.ros.worker import Worker
 from av_perception.vision.front_end import VisualFrontEnd
 
-COUNTED = {'without_disparity': 'faces without disparity: hidden from one camera, or the pair is not rectified',
-           'over_exposed': 'images over-exposed: lower the exposure', 'upside_down': 'faces upside down: is the camera mounted the right way up?'}
-SIMILAR = 0.03   # relative difference between a camera's own calibration and the head profile's that is not worth a word
+COUNTED = {
+    'without_disparity': 'faces without disparity: hidden from one camera, or the pair is not rectified',
+    'over_exposed': 'images over-exposed: lower the exposure',
+    'upside_down': 'faces upside down: is the camera mounted the right way up?',
+}
+SIMILAR = 0.03  # relative difference between a camera's own calibration and the head profile's that is not worth a word
 
 
 class VisualFeaturesNode(PerceptionNode):
@@ -34,11 +43,29 @@ class VisualFeaturesNode(PerceptionNode):
     NAME = 'visual_features'
     PARAMETERS = (
         HEAD,
-        Parameter('reliable_images', True, 'Subscribe to images reliably; false for camera drivers that publish best effort.'),
-        Parameter('compressed', False, 'Subscribe to left/image_raw/compressed and right/image_raw/compressed.'),
-        Parameter('sync_tolerance', 0.0, 'How far the stamps of left and right may be apart, in seconds; 0 for cameras that share a stamp.', 0.0, 0.1),
-        Parameter('calibration', 'head', "Whose calibration holds: the head profile's, or that of left/camera_info and right/camera_info.",
-                  choices=('head', 'topic')),
+        Parameter(
+            'reliable_images',
+            True,
+            'Subscribe to images reliably; false for camera drivers that publish best effort.',
+        ),
+        Parameter(
+            'compressed',
+            False,
+            'Subscribe to left/image_raw/compressed and right/image_raw/compressed.',
+        ),
+        Parameter(
+            'sync_tolerance',
+            0.0,
+            'How far the stamps of left and right may be apart, in seconds; 0 for cameras that share a stamp.',
+            0.0,
+            0.1,
+        ),
+        Parameter(
+            'calibration',
+            'head',
+            "Whose calibration holds: the head profile's, or that of left/camera_info and right/camera_info.",
+            choices=('head', 'topic'),
+        ),
         Parameter('mono', False, 'Use the left image only, even when the head has two cameras.'),
         Parameter('opencv_threads', 1, 'Threads of OpenCV in this node.', 1, 16),
         *VISION_PARAMETERS,
@@ -48,7 +75,9 @@ class VisualFeaturesNode(PerceptionNode):
         cv2.setNumThreads(self.value('opencv_threads'))
         self._camera = load_head(self.value('head')).camera
         if self._camera is None:
-            raise UserError(f"head '{self.value('head')}' has no camera: leave visual_features out")
+            raise UserError(
+                f"head '{self.value('head')}' has no camera: leave visual_features out"
+            )
         self._stereo = self._camera.baseline > 0 and not self.value('mono')
         self._decode = image_from_compressed_msg if self.value('compressed') else image_from_msg
         self._calibrations: dict[str, CameraCalibration] = {}
@@ -59,32 +88,56 @@ class VisualFeaturesNode(PerceptionNode):
         self._publisher = self.publisher(VisualFeatures, 'visual_features', qos.FEATURES)
 
     def activate(self) -> None:
-        self._worker = Worker(self._process, lambda: self.diagnostics.count('image pairs dropped: too slow for the camera'), self._refuse)
-        kind, suffix = (CompressedImage, '/compressed') if self.value('compressed') else (Image, '')
+        self._worker = Worker(
+            self._process,
+            lambda: self.diagnostics.count('image pairs dropped: too slow for the camera'),
+            self._refuse,
+        )
+        kind, suffix = (
+            (CompressedImage, '/compressed') if self.value('compressed') else (Image, '')
+        )
         image_qos = qos.images_in(self.value('reliable_images'))
         if self._stereo:
-            pairs = make_stamp_pairs(lambda left, right: self._worker.put((left, right)),
-                                     lambda: self.diagnostics.count('images dropped: no partner with the same stamp'), self.value('sync_tolerance'))
+            pairs = make_stamp_pairs(
+                lambda left, right: self._worker.put((left, right)),
+                lambda: self.diagnostics.count('images dropped: no partner with the same stamp'),
+                self.value('sync_tolerance'),
+            )
             self.subscribe(kind, f'left/image_raw{suffix}', pairs.first, image_qos)
             self.subscribe(kind, f'right/image_raw{suffix}', pairs.second, image_qos)
         else:
-            self.subscribe(kind, f'left/image_raw{suffix}', lambda left: self._worker.put((left, None)), image_qos)
+            self.subscribe(
+                kind,
+                f'left/image_raw{suffix}',
+                lambda left: self._worker.put((left, None)),
+                image_qos,
+            )
         if self.value('calibration') == 'topic':
             for side in ('left', 'right') if self._stereo else ('left',):
-                self.subscribe(CameraInfo, f'{side}/camera_info', lambda message, side=side: self._calibrate(side, message), image_qos)
+                self.subscribe(
+                    CameraInfo,
+                    f'{side}/camera_info',
+                    lambda message, side=side: self._calibrate(side, message),
+                    image_qos,
+                )
 
     def deactivate(self) -> None:
         if getattr(self, '_worker', None) is not None:
             self._worker.stop()
             self._worker = None
 
-    def _make_front_end(self, camera: CameraGeometry, calibrations: tuple[CameraCalibration, ...] = ()) -> None:
+    def _make_front_end(
+        self, camera: CameraGeometry, calibrations: tuple[CameraCalibration, ...] = ()
+    ) -> None:
         front_end = VisualFrontEnd(vision_config(self.value), camera, calibrations=calibrations)
         for problem in front_end.calibration_problems:
             self.diagnostics.count('calibrations in doubt', problem)
         front_end.warm_up()
-        self.get_logger().info(f'faces are described by {front_end.embedding_size} numbers' if front_end.embedding_size else
-                               'faces are not described: pip install "av_perception[appearance]" to tell people apart by their looks')
+        self.get_logger().info(
+            f'faces are described by {front_end.embedding_size} numbers'
+            if front_end.embedding_size
+            else 'faces are not described: pip install "av_perception[appearance]" to tell people apart by their looks'
+        )
         self._front_end = front_end
 
     def _calibrate(self, side: str, message: CameraInfo) -> None:
@@ -98,10 +151,15 @@ class VisualFeaturesNode(PerceptionNode):
         calibrations = tuple(self._calibrations[name] for name in sorted(self._calibrations))
         geometry = rectified_geometry(calibrations)
         for name in ('focal', 'center', 'baseline') if self._stereo else ('focal', 'center'):
-            measured, expected = np.atleast_1d(geometry[name]), np.atleast_1d(getattr(self._camera, name))
+            measured, expected = (
+                np.atleast_1d(geometry[name]),
+                np.atleast_1d(getattr(self._camera, name)),
+            )
             if not np.allclose(measured, expected, rtol=SIMILAR):
-                self.diagnostics.count('calibrations that differ from the head profile',
-                                       f'{name} is {measured.round(4).tolist()}, the profile says {expected.tolist()}: correct the profile')
+                self.diagnostics.count(
+                    'calibrations that differ from the head profile',
+                    f'{name} is {measured.round(4).tolist()}, the profile says {expected.tolist()}: correct the profile',
+                )
         self._make_front_end(replace(self._camera, calibration=(), **geometry), calibrations)
 
     def _process(self, pair: tuple[Image, Image | None]) -> None:
@@ -111,14 +169,20 @@ class VisualFeaturesNode(PerceptionNode):
         stamp_ns = image_stamp_ns(left)
         jump_s = 1e-9 * (stamp_ns - self._last_stamp_ns)
         if jump_s == 0.0:
-            raise ValueError('its stamp is that of the image before: the driver does not stamp each image')
-        if -1.0 < jump_s < 0.0:   # further back is a new start: a looped bag
+            raise ValueError(
+                'its stamp is that of the image before: the driver does not stamp each image'
+            )
+        if -1.0 < jump_s < 0.0:  # further back is a new start: a looped bag
             raise ValueError(f'late, its stamp jumps back by {-jump_s:.3f} s')
         self._last_stamp_ns = stamp_ns
         front_end = self._front_end
-        features = front_end.process(stamp_ns, self._decode(left), None if right is None else self._decode(right))
+        features = front_end.process(
+            stamp_ns, self._decode(left), None if right is None else self._decode(right)
+        )
         self._publisher.publish(visual_features_to_msg(features, self._camera.frame))
-        self.diagnostics.absorb('vision', {text: front_end.counters[name] for name, text in COUNTED.items()})
+        self.diagnostics.absorb(
+            'vision', {text: front_end.counters[name] for name, text in COUNTED.items()}
+        )
 
     def _refuse(self, error: Exception) -> None:
         self.diagnostics.count('image pairs refused', str(error))

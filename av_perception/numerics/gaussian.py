@@ -47,7 +47,7 @@ def limit_leading(covariance: np.ndarray, size: int, deviation: float) -> np.nda
 
     These rows and columns are shrunk along the eigenvectors that exceed it, so positive definiteness and orientation survive.
     """
-    limit = deviation ** 2
+    limit = deviation**2
     suspect = np.flatnonzero(np.trace(covariance[:, :size, :size], axis1=1, axis2=2) > limit)
     if not len(suspect):
         return covariance

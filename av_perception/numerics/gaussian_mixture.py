@@ -21,12 +21,18 @@ class Pieces:
     def log_joint(self, inputs: np.ndarray, noise: float = 0.0) -> np.ndarray:
         """E[log pi_r + log N(x + e; c_r, Gam_r)] with e of standard deviation `noise`: (N, L) -> (N, R)."""
         difference = inputs[:, None] - self.center
-        mahalanobis = np.einsum('nri,rij,nrj->nr', difference, self.precision, difference, optimize=True)
-        spread = noise ** 2 * np.einsum('rii->r', self.precision)
-        return self.log_weight + 0.5 * (self.log_det_precision - inputs.shape[1] * LOG_TWO_PI - mahalanobis - spread)
+        mahalanobis = np.einsum(
+            'nri,rij,nrj->nr', difference, self.precision, difference, optimize=True
+        )
+        spread = noise**2 * np.einsum('rii->r', self.precision)
+        return self.log_weight + 0.5 * (
+            self.log_det_precision - inputs.shape[1] * LOG_TWO_PI - mahalanobis - spread
+        )
 
 
-def fit_pieces(posterior: np.ndarray, inputs: np.ndarray, noise: float, equal_volume: bool = False) -> Pieces:
+def fit_pieces(
+    posterior: np.ndarray, inputs: np.ndarray, noise: float, equal_volume: bool = False
+) -> Pieces:
     """M-step: the mixture that maximises the expected log-likelihood of inputs (N, L) + noise under the posterior (N, R).
 
     equal_volume: all weights and all determinants the same, which keeps the pieces of PPAM from degenerating (Deleforge et al. 2015;
@@ -35,8 +41,11 @@ def fit_pieces(posterior: np.ndarray, inputs: np.ndarray, noise: float, equal_vo
     mass = posterior.sum(axis=0) + 1e-9
     center = posterior.T @ inputs / mass[:, None]
     difference = inputs[:, None] - center
-    covariance = np.einsum('nr,nri,nrj->rij', posterior, difference, difference, optimize=True) / mass[:, None, None]
-    covariance = covariance + noise ** 2 * np.eye(inputs.shape[1])
+    covariance = (
+        np.einsum('nr,nri,nrj->rij', posterior, difference, difference, optimize=True)
+        / mass[:, None, None]
+    )
+    covariance = covariance + noise**2 * np.eye(inputs.shape[1])
     weight = mass / mass.sum()
     if equal_volume:
         volume = np.exp(np.linalg.slogdet(covariance)[1] / inputs.shape[1])

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.map_learning import AcousticMapConfig, head_map
+from av_perception.diarization.speaking_filter import SpeakingConfig, SpeakingFilter
 from av_perception.interfaces import AudioChunk, SpeakingFrame, TrackFrame, VisualFeatures
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns, sample_stamp_ns
-from av_perception.diarization.speaking_filter import SpeakingConfig, SpeakingFilter
 from av_perception.synchronization.frame_assembler import FrameAssembler, FrameAssemblerConfig
 from av_perception.tracking.tracker import Tracker, TrackerConfig
 from av_perception.vision.front_end import VisualFrontEnd, VisualFrontEndConfig
 from av_perception.vision.image_check import BadImage
 
 CHUNK_S = 0.016
-START_NS = 1_000_000_000   # stamp of second 0: a stamp of 0 would mean 'never'
+START_NS = 1_000_000_000  # stamp of second 0: a stamp of 0 would mean 'never'
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,28 @@ class PipelineConfig:
 class OfflinePipeline:
     """Runs a recording through features, tracker and speaking status. `counters`: what was dropped, by stage and reason."""
 
-    def __init__(self, recording: Recording, config: PipelineConfig = PipelineConfig(), acoustic_map: AcousticMap | None = None):
+    def __init__(
+        self,
+        recording: Recording,
+        config: PipelineConfig = PipelineConfig(),
+        acoustic_map: AcousticMap | None = None,
+    ):
         """acoustic_map: None takes that of the recording's head."""
         head = recording.head
         self._recording = recording
         self._hears = head.can_hear_directions
-        self._vision = VisualFrontEnd(config.vision, head.camera) if head.camera and recording.num_frames else None
+        self._vision = (
+            VisualFrontEnd(config.vision, head.camera)
+            if head.camera and recording.num_frames
+            else None
+        )
         self._audio, self._tracker = self._make_stages(config, acoustic_map)
         period_s = 1.0 / recording.frame_rate
-        self._assembler = FrameAssembler(FrameAssemblerConfig(video_period_s=period_s, audio_wait_s=math.inf if self._hears else 0.0))
+        self._assembler = FrameAssembler(
+            FrameAssemblerConfig(
+                video_period_s=period_s, audio_wait_s=math.inf if self._hears else 0.0
+            )
+        )
         self._speaking = SpeakingFilter(config.speaking)
         self._counters: Counter = Counter()
         self._next_sample = 0
@@ -55,12 +68,19 @@ class OfflinePipeline:
             return None, Tracker(config.tracker, head, None)
         if acoustic_map is None:
             acoustic_map = head_map(head.microphones, AcousticMapConfig(), config.audio)
-        return AudioFrontEnd(config.audio, recording.num_channels, recording.sample_rate), Tracker(config.tracker, head, acoustic_map)
+        return AudioFrontEnd(config.audio, recording.num_channels, recording.sample_rate), Tracker(
+            config.tracker, head, acoustic_map
+        )
 
     @property
     def counters(self) -> Counter:
         """Everything dropped or repaired so far."""
-        stages = (self._counters, self._assembler.counters, self._tracker.counters, self._audio.counters if self._audio else {})
+        stages = (
+            self._counters,
+            self._assembler.counters,
+            self._tracker.counters,
+            self._audio.counters if self._audio else {},
+        )
         return sum((Counter(stage) for stage in stages), Counter())
 
     @property
@@ -81,8 +101,12 @@ class OfflinePipeline:
                 self.see(stamp_ns, left, right)
                 results += self.poll(stamp_ns)
                 progress((index + 1) / recording.num_frames)
-        while self._hears and self._next_sample < recording.num_samples:   # the sound after the last image, or all of it without images
-            stamp_ns = START_NS + sample_stamp_ns(recording, self._next_sample) + round(1e9 * CHUNK_S)
+        while (
+            self._hears and self._next_sample < recording.num_samples
+        ):  # the sound after the last image, or all of it without images
+            stamp_ns = (
+                START_NS + sample_stamp_ns(recording, self._next_sample) + round(1e9 * CHUNK_S)
+            )
             self._hear_until(stamp_ns)
             results += self.poll(stamp_ns)
             progress(min(1.0, self._next_sample / recording.num_samples))
@@ -124,7 +148,12 @@ class OfflinePipeline:
             if START_NS + sample_stamp_ns(recording, self._next_sample + size) > stamp_ns:
                 return
             samples = recording.read_audio(self._next_sample, size)
-            chunk = AudioChunk(START_NS + sample_stamp_ns(recording, self._next_sample), recording.sample_rate, self._next_sample, samples)
+            chunk = AudioChunk(
+                START_NS + sample_stamp_ns(recording, self._next_sample),
+                recording.sample_rate,
+                self._next_sample,
+                samples,
+            )
             self._next_sample += len(samples)
             self.hear(chunk)
 

@@ -9,20 +9,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from av_perception.interfaces import Face, LifeState, TrackEstimate, TrackFrame, VisualFeatures
-from av_perception.robot_head.profile import CameraGeometry, HeadProfile
 from av_perception.recording.mot_text import MotTable, SequenceInfo
+from av_perception.robot_head.profile import CameraGeometry, HeadProfile
 from av_perception.tracking.state_space.image_plane import ImagePlane, ImagePlaneConfig
 from av_perception.tracking.track_management.life_cycle import LifeConfig
-from av_perception.tracking.tracker import Tracker, TrackerConfig
 from av_perception.tracking.track_management.visual_birth import BirthConfig
+from av_perception.tracking.tracker import Tracker, TrackerConfig
 
-HEAD_M, PERSON_M = 0.2, 0.9   # what boxes enclose: geometric mean of width and height
-_SLENDER = 1.6                # height by width from which boxes hold whole people
+HEAD_M, PERSON_M = 0.2, 0.9  # what boxes enclose: geometric mean of width and height
+_SLENDER = 1.6  # height by width from which boxes hold whole people
 DEFAULT_RATE = 25.0
 _NANO = 1e9
-_QUIET = 50   # frames, longer than a birth remembers
+_QUIET = 50  # frames, longer than a birth remembers
 _NEAREST_M = 0.1
-_NO_POSITION, _NO_COVARIANCE, _NO_LANDMARKS = np.full(3, np.nan), np.full((3, 3), np.nan), np.zeros((5, 2))
+_NO_POSITION, _NO_COVARIANCE, _NO_LANDMARKS = (
+    np.full(3, np.nan),
+    np.full((3, 3), np.nan),
+    np.zeros((5, 2)),
+)
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,10 @@ class MotTrackingConfig:
     """
 
     plane: ImagePlaneConfig = ImagePlaneConfig()
-    tracker: TrackerConfig = TrackerConfig(life=LifeConfig(sleep_after_s=0.8, confirm_hits=1),
-                                           birth=BirthConfig(sequence_length=3, log_ratio=10.0))
+    tracker: TrackerConfig = TrackerConfig(
+        life=LifeConfig(sleep_after_s=0.8, confirm_hits=1),
+        birth=BirthConfig(sequence_length=3, log_ratio=10.0),
+    )
 
 
 @dataclass(frozen=True)
@@ -51,38 +57,78 @@ def guess_object_size(detections: MotTable) -> float:
     return PERSON_M if len(detections) and np.median(height / width) > _SLENDER else HEAD_M
 
 
-def image_of(info: SequenceInfo, detections: MotTable, frame_rate: float | None = None) -> CameraGeometry:
+def image_of(
+    info: SequenceInfo, detections: MotTable, frame_rate: float | None = None
+) -> CameraGeometry:
     """A camera with the image size of the sequence, or the smallest that holds all boxes, and a focal length of one image width.
 
     The focal length only sets how fast sizes may change. frame_rate [Hz]: instead of the sequence's.
     """
     corners = detections.box[:, :2] + detections.box[:, 2:]
-    seen = np.maximum(corners.max(0, initial=64.0), 64.0) if len(detections) else np.array([640.0, 480.0])
+    seen = (
+        np.maximum(corners.max(0, initial=64.0), 64.0)
+        if len(detections)
+        else np.array([640.0, 480.0])
+    )
     width, height = int(info.width or np.ceil(seen[0])), int(info.height or np.ceil(seen[1]))
-    return CameraGeometry(max(width, 16), max(height, 16), (float(width),) * 2, (width / 2, height / 2),
-                          frame_rate=frame_rate or info.frame_rate or DEFAULT_RATE)
+    return CameraGeometry(
+        max(width, 16),
+        max(height, 16),
+        (float(width),) * 2,
+        (width / 2, height / 2),
+        frame_rate=frame_rate or info.frame_rate or DEFAULT_RATE,
+    )
 
 
-def track_boxes(detections: MotTable, camera: CameraGeometry, last_frame: int, config: MotTrackingConfig = MotTrackingConfig(),
-                progress=lambda fraction: None) -> Tracked:
+def track_boxes(
+    detections: MotTable,
+    camera: CameraGeometry,
+    last_frame: int,
+    config: MotTrackingConfig = MotTrackingConfig(),
+    progress=lambda fraction: None,
+) -> Tracked:
     """Boxes in frames 1..last_frame through the ImagePlane model; a frame without detections is an image in which nobody was found."""
     head = HeadProfile('image plane', camera=camera)
     faces = [Face(box, 1.0, _NO_LANDMARKS, _NO_POSITION, _NO_COVARIANCE) for box in detections.box]
     tracker = Tracker(config.tracker, head, model=ImagePlane(config.plane, head))
-    frames, step_s = _run(tracker, faces, detections.frames(last_frame), camera.frame_rate, progress)
-    rows = [(index + 1, track.id, box_of(track.mean[:4])) for index, frame in enumerate(frames) for track in _output(frame)]
-    return Tracked(within_image(MotTable.of(*(zip(*rows) if rows else ([], [], []))), camera), step_s, +tracker.counters)
+    frames, step_s = _run(
+        tracker, faces, detections.frames(last_frame), camera.frame_rate, progress
+    )
+    rows = [
+        (index + 1, track.id, box_of(track.mean[:4]))
+        for index, frame in enumerate(frames)
+        for track in _output(frame)
+    ]
+    return Tracked(
+        within_image(MotTable.of(*(zip(*rows) if rows else ([], [], []))), camera),
+        step_s,
+        +tracker.counters,
+    )
 
 
-def track_positions(detections: MotTable, covariances: np.ndarray, head: HeadProfile, last_frame: int,
-                    config: MotTrackingConfig = MotTrackingConfig()) -> Tracked:
+def track_positions(
+    detections: MotTable,
+    covariances: np.ndarray,
+    head: HeadProfile,
+    last_frame: int,
+    config: MotTrackingConfig = MotTrackingConfig(),
+) -> Tracked:
     """Positions in the base frame, with (B, 3, 3) covariances [m^2] in the left optical frame, through the CartesianHead model."""
     optical = head.camera.base_from_optical.inverse().apply(detections.position)
-    faces = [Face(box, 1.0, _NO_LANDMARKS, position, covariance) for box, position, covariance in zip(detections.box, optical, covariances)]
+    faces = [
+        Face(box, 1.0, _NO_LANDMARKS, position, covariance)
+        for box, position, covariance in zip(detections.box, optical, covariances)
+    ]
     tracker = Tracker(config.tracker, head)
     frames, step_s = _run(tracker, faces, detections.frames(last_frame), head.camera.frame_rate)
-    rows = [(index + 1, track.id, track.mean[:3]) for index, frame in enumerate(frames) for track in _output(frame)]
-    return Tracked(located(*(zip(*rows) if rows else ([], [], [])), head.camera), step_s, +tracker.counters)
+    rows = [
+        (index + 1, track.id, track.mean[:3])
+        for index, frame in enumerate(frames)
+        for track in _output(frame)
+    ]
+    return Tracked(
+        located(*(zip(*rows) if rows else ([], [], [])), head.camera), step_s, +tracker.counters
+    )
 
 
 def located(frames, ids, positions, camera: CameraGeometry) -> MotTable:
@@ -112,7 +158,13 @@ def with_object_size(config: MotTrackingConfig, size_m: float) -> MotTrackingCon
     return replace(config, plane=replace(config.plane, object_size=size_m))
 
 
-def _run(tracker: Tracker, faces: list[Face], frames: list[slice], rate: float, progress=lambda fraction: None):
+def _run(
+    tracker: Tracker,
+    faces: list[Face],
+    frames: list[slice],
+    rate: float,
+    progress=lambda fraction: None,
+):
     """The TrackFrame of every frame, and the seconds that each step took.
 
     Where nobody is and was for a while, frames without detections are passed over: nothing can come

@@ -7,21 +7,33 @@ import numpy as np
 from av_perception.interfaces import SpeakingFrame, TrackFrame
 from av_perception.recording.tables import TrackTable
 
-UPPER_TRIANGLE = np.triu_indices(3)   # xx, xy, xz, yy, yz, zz
+UPPER_TRIANGLE = np.triu_indices(3)  # xx, xy, xz, yy, yz, zz
 
 
-def collect_tracks(frames: list[tuple[TrackFrame, SpeakingFrame]], origin_ns: int = 0) -> TrackTable:
+def collect_tracks(
+    frames: list[tuple[TrackFrame, SpeakingFrame]], origin_ns: int = 0
+) -> TrackTable:
     """One row per live person and frame; times in seconds since origin_ns. Each TrackFrame comes with the SpeakingFrame of its stamp."""
-    rows = [(1e-9 * (frame.stamp_ns - origin_ns), track, status)
-            for frame, speaking in frames for track, status in _with_status(frame, speaking)]
+    rows = [
+        (1e-9 * (frame.stamp_ns - origin_ns), track, status)
+        for frame, speaking in frames
+        for track, status in _with_status(frame, speaking)
+    ]
     tracks = [track for _, track, _ in rows]
     means = np.array([t.mean for t in tracks]).reshape(-1, 6)
     covariances = np.array([t.covariance[:3, :3][UPPER_TRIANGLE] for t in tracks]).reshape(-1, 6)
     return TrackTable(
-        time_s=np.array([time for time, _, _ in rows], float), id=np.array([t.id for t in tracks], int), position=means[:, :3], velocity=means[:, 3:],
-        covariance=covariances, status=np.array([t.state.name.lower() for t in tracks], dtype=str), seen=np.array([t.seen for t in tracks], bool),
-        heard=np.array([t.heard for t in tracks], bool), speaking_probability=np.array([p for _, _, (p, _) in rows], float),
-        speaking=np.array([s for _, _, (_, s) in rows], bool))
+        time_s=np.array([time for time, _, _ in rows], float),
+        id=np.array([t.id for t in tracks], int),
+        position=means[:, :3],
+        velocity=means[:, 3:],
+        covariance=covariances,
+        status=np.array([t.state.name.lower() for t in tracks], dtype=str),
+        seen=np.array([t.seen for t in tracks], bool),
+        heard=np.array([t.heard for t in tracks], bool),
+        speaking_probability=np.array([p for _, _, (p, _) in rows], float),
+        speaking=np.array([s for _, _, (_, s) in rows], bool),
+    )
 
 
 def _with_status(frame: TrackFrame, speaking: SpeakingFrame):

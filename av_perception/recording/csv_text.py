@@ -51,7 +51,9 @@ def read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, lines[1:]
 
 
-def read_columns(path: str | Path, columns: tuple[str, ...], row: str = 'row') -> list[tuple[int, list[float]]]:
+def read_columns(
+    path: str | Path, columns: tuple[str, ...], row: str = 'row'
+) -> list[tuple[int, list[float]]]:
     """The number of each line and its (finite) numbers in these columns; others do not matter.
 
     row: the word for what a line describes. Raises UserError that names the line.
@@ -69,8 +71,10 @@ def read_columns(path: str | Path, columns: tuple[str, ...], row: str = 'row') -
         try:
             values = [float(cells[place]) for place in places]
         except (IndexError, ValueError):
-            raise UserError(f'{path}, line {number}: {",".join(columns)} must be numbers') from None
-        if not all(abs(value) < float('inf') for value in values):   # false of NaN too
+            raise UserError(
+                f'{path}, line {number}: {",".join(columns)} must be numbers'
+            ) from None
+        if not all(abs(value) < float('inf') for value in values):  # false of NaN too
             raise UserError(f'{path}, line {number}: the numbers of a {row} must be finite')
         rows.append((number, values))
     return rows

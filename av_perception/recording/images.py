@@ -11,7 +11,7 @@ import numpy as np
 from av_perception.errors import UserError
 
 VIDEOS = ('.mp4', '.mkv', '.avi', '.mov', '.m4v', '.webm', '.mpg')
-MISCOUNTED = 5   # images that a video may end earlier than its header says: the number there is often an estimate
+MISCOUNTED = 5  # images that a video may end earlier than its header says: the number there is often an estimate
 
 
 class ImageSequence:
@@ -37,10 +37,16 @@ class ImageSequence:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """(height, width, 3) uint8 BGR images. Raises UserError at an image that cannot be decoded or has another size."""
-        decoded = map(_read_image, self._files) if self._files is not None else _decode_video(self.path, self.length)
+        decoded = (
+            map(_read_image, self._files)
+            if self._files is not None
+            else _decode_video(self.path, self.length)
+        )
         for index, image in enumerate(decoded):
             if image.shape[1::-1] != self.size:
-                raise UserError(f'{self.path}: image {index} is {_size(image.shape[1::-1])}, the first one {_size(self.size)}')
+                raise UserError(
+                    f'{self.path}: image {index} is {_size(image.shape[1::-1])}, the first one {_size(self.size)}'
+                )
             yield image
 
 
@@ -66,16 +72,22 @@ class ImageWriter:
     def __init__(self, path: Path, size: tuple[int, int], frame_rate: float):
         self._path, self._size, self._count, self._video = path, size, 0, None
         if path.suffix == '.mp4':
-            self._video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), frame_rate, size)
+            self._video = cv2.VideoWriter(
+                str(path), cv2.VideoWriter_fourcc(*'mp4v'), frame_rate, size
+            )
             if not self._video.isOpened():
-                raise UserError(f'cannot write the video {path}: OpenCV has no mp4v encoder here, or the folder is not writable')
+                raise UserError(
+                    f'cannot write the video {path}: OpenCV has no mp4v encoder here, or the folder is not writable'
+                )
         else:
             path.mkdir(parents=True, exist_ok=True)
 
     def write(self, image: np.ndarray) -> None:
         """Append one (height, width, 3) uint8 BGR image."""
         if image.shape != (self._size[1], self._size[0], 3):
-            raise ValueError(f'an image of shape {image.shape} in a sequence of {_size(self._size)}')
+            raise ValueError(
+                f'an image of shape {image.shape} in a sequence of {_size(self._size)}'
+            )
         if self._video is not None:
             self._video.write(image)
         elif not cv2.imwrite(str(self._path / f'{self._count:06d}.png'), image):
@@ -91,17 +103,21 @@ class ImageWriter:
 def _numbered_images(folder: Path) -> list[Path]:
     files = sorted(folder.glob('*.png'))
     if not files:
-        raise UserError(f'{folder} holds no 000000.png: images are read from 000000.png, 000001.png, ...')
+        raise UserError(
+            f'{folder} holds no 000000.png: images are read from 000000.png, 000001.png, ...'
+        )
     for index, file in enumerate(files):
         if file.name != f'{index:06d}.png':
-            raise UserError(f'{folder}: expected {index:06d}.png, found {file.name}; number the images from 000000.png without a gap')
+            raise UserError(
+                f'{folder}: expected {index:06d}.png, found {file.name}; number the images from 000000.png without a gap'
+            )
     return files
 
 
 def _read_image(path: Path) -> np.ndarray:
     try:
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error:   # a size that no image has
+    except cv2.error:  # a size that no image has
         image = None
     if image is None:
         raise UserError(f'{path} is not a readable image: make it again')
@@ -115,7 +131,9 @@ def _probe_video(path: Path) -> tuple[int, int, int]:
     readable, image = capture.read()
     capture.release()
     if length <= 0 or not readable:
-        raise UserError(f'{path} is not a readable video (cut short, or of an unknown format): make it again or give a folder of images')
+        raise UserError(
+            f'{path} is not a readable video (cut short, or of an unknown format): make it again or give a folder of images'
+        )
     return length, image.shape[1], image.shape[0]
 
 
@@ -135,7 +153,9 @@ def _decode_video(path: Path, length: int) -> Iterator[np.ndarray]:
             if not readable and length - index <= MISCOUNTED:
                 return
             if not readable:
-                raise UserError(f'{path} is cut short: image {index} of {length} cannot be decoded')
+                raise UserError(
+                    f'{path} is cut short: image {index} of {length} cannot be decoded'
+                )
             yield image
     finally:
         capture.release()

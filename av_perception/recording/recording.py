@@ -23,10 +23,16 @@ import yaml
 
 from av_perception.config import are_missing, config_from_mapping, read_yaml
 from av_perception.errors import UserError
-from av_perception.robot_head import HeadProfile, load_head
-from av_perception.recording.images import MISCOUNTED, VIDEOS, ImageSequence, ImageWriter, find_images
+from av_perception.recording.images import (
+    MISCOUNTED,
+    VIDEOS,
+    ImageSequence,
+    ImageWriter,
+    find_images,
+)
 from av_perception.recording.sound_file import open_sound, read_samples
 from av_perception.recording.tables import TruthTable
+from av_perception.robot_head import HeadProfile, load_head
 
 DEFAULT_FRAME_RATE = 25.0
 
@@ -55,18 +61,35 @@ class RecordingInfo:
 class Recording:
     """A recording folder opened and checked. Sound is read on demand, images are decoded one pair at a time."""
 
-    def __init__(self, folder: Path, info: RecordingInfo, head_name: str, head: HeadProfile, audio: Path, left: ImageSequence | None,
-                 right: ImageSequence | None):
-        self.folder, self.head_name, self.head, self.origin = folder, head_name, head, info.origin or {}
+    def __init__(
+        self,
+        folder: Path,
+        info: RecordingInfo,
+        head_name: str,
+        head: HeadProfile,
+        audio: Path,
+        left: ImageSequence | None,
+        right: ImageSequence | None,
+    ):
+        self.folder, self.head_name, self.head, self.origin = (
+            folder,
+            head_name,
+            head,
+            info.origin or {},
+        )
         self._audio, self._left, self._right = audio, left, right
         self.sample_rate, self.audio_start_s = info.sample_rate, info.audio_start
         self.num_channels = len(head.microphones.coordinates)
         with open_sound(audio) as sound:
             self.num_samples = sound.frames
-        self.frame_rate = info.frame_rate or (head.camera.frame_rate if head.camera else DEFAULT_FRAME_RATE)
+        self.frame_rate = info.frame_rate or (
+            head.camera.frame_rate if head.camera else DEFAULT_FRAME_RATE
+        )
         self.video_start_s = info.audio_start if info.video_start is None else info.video_start
         self.num_frames = min(images.length for images in (left, right) if images) if left else 0
-        self.truth = TruthTable.read(folder / 'truth.csv') if (folder / 'truth.csv').exists() else None
+        self.truth = (
+            TruthTable.read(folder / 'truth.csv') if (folder / 'truth.csv').exists() else None
+        )
 
     @classmethod
     def open(cls, folder) -> Recording:
@@ -116,7 +139,9 @@ class Recording:
         rights = iter(self._right) if self._right is not None else None
         for index, left in enumerate(self._left):
             right = None if rights is None else next(rights, None)
-            if rights is not None and right is None:   # the right video ends a few images earlier than its header said
+            if (
+                rights is not None and right is None
+            ):  # the right video ends a few images earlier than its header said
                 return
             yield index, self.video_start_s + index / self.frame_rate, left, right
 
@@ -135,11 +160,15 @@ class RecordingWriter:
         try:
             _clear(self.folder)
             content = {key: value for key, value in asdict(info).items() if value is not None}
-            (self.folder / 'recording.yaml').write_text(yaml.safe_dump(content, sort_keys=False), encoding='utf-8')
+            (self.folder / 'recording.yaml').write_text(
+                yaml.safe_dump(content, sort_keys=False), encoding='utf-8'
+            )
             if head_file is not None:
                 shutil.copyfile(head_file, self.folder / 'head.yaml')
         except OSError as error:
-            raise UserError(f'cannot write the recording {self.folder}: {error.strerror}') from error
+            raise UserError(
+                f'cannot write the recording {self.folder}: {error.strerror}'
+            ) from error
 
     def __enter__(self) -> RecordingWriter:
         return self
@@ -150,7 +179,13 @@ class RecordingWriter:
     def write_audio(self, samples: np.ndarray) -> None:
         """Append (samples, channels) sound in [-1, 1]; stored with 16 bits."""
         if self._sound is None:
-            self._sound = soundfile.SoundFile(str(self.folder / 'audio.flac'), 'w', self._info.sample_rate, samples.shape[1], 'PCM_16')
+            self._sound = soundfile.SoundFile(
+                str(self.folder / 'audio.flac'),
+                'w',
+                self._info.sample_rate,
+                samples.shape[1],
+                'PCM_16',
+            )
         self._sound.write(samples)
 
     def write_images(self, left: np.ndarray, right: np.ndarray | None = None) -> None:
@@ -191,7 +226,9 @@ def _clear(folder: Path) -> None:
 def _find_audio(folder: Path) -> Path:
     found = [folder / name for name in ('audio.flac', 'audio.wav') if (folder / name).is_file()]
     if len(found) != 1:
-        raise UserError(f'{folder} holds {"both audio.flac and audio.wav: remove one" if found else "neither audio.flac nor audio.wav"}')
+        raise UserError(
+            f'{folder} holds {"both audio.flac and audio.wav: remove one" if found else "neither audio.flac nor audio.wav"}'
+        )
     return found[0]
 
 
@@ -199,32 +236,51 @@ def _check_audio(audio: Path, info: RecordingInfo, head: HeadProfile) -> None:
     with open_sound(audio) as sound:
         rate, channels = sound.samplerate, sound.channels
     if rate != info.sample_rate:
-        raise UserError(f'{audio} has {rate} Hz, recording.yaml says sample_rate: {info.sample_rate}')
+        raise UserError(
+            f'{audio} has {rate} Hz, recording.yaml says sample_rate: {info.sample_rate}'
+        )
     if head.microphones is None:
-        raise UserError(f'the head profile {head.name} has no microphones, {audio} has {channels} channels: name the right head')
+        raise UserError(
+            f'the head profile {head.name} has no microphones, {audio} has {channels} channels: name the right head'
+        )
     head.microphones.require_recorded(channels, audio)
 
 
-def _check_images(folder: Path, info: RecordingInfo, head: HeadProfile, left: ImageSequence | None, right: ImageSequence | None) -> None:
+def _check_images(
+    folder: Path,
+    info: RecordingInfo,
+    head: HeadProfile,
+    left: ImageSequence | None,
+    right: ImageSequence | None,
+) -> None:
     if left is None and right is None:
         if info.frame_rate is not None and info.video_start is not None:
-            raise UserError(f'{folder} holds no images, recording.yaml speaks of them (frame_rate, video_start): '
-                            'put left.mp4 or left/000000.png, ... there, or delete these two keys for sound alone')
+            raise UserError(
+                f'{folder} holds no images, recording.yaml speaks of them (frame_rate, video_start): '
+                'put left.mp4 or left/000000.png, ... there, or delete these two keys for sound alone'
+            )
         return
     if left is None:
         raise UserError(f'{folder} holds images of the right camera but none of the left')
     if info.frame_rate is None or info.video_start is None:
         missing = [key for key in ('frame_rate', 'video_start') if getattr(info, key) is None]
-        raise UserError(f"{folder / 'recording.yaml'}: {are_missing(missing)} "
-                        '(the recording has images)')
+        raise UserError(
+            f'{folder / "recording.yaml"}: {are_missing(missing)} (the recording has images)'
+        )
     if head.camera is None:
-        raise UserError(f'{folder} holds images, the head profile {head.name} has no camera: name the right head')
+        raise UserError(
+            f'{folder} holds images, the head profile {head.name} has no camera: name the right head'
+        )
     if right is not None and head.camera.baseline == 0:
-        raise UserError(f'{folder} holds images of two cameras, the head profile {head.name} has one (baseline 0)')
+        raise UserError(
+            f'{folder} holds images of two cameras, the head profile {head.name} has one (baseline 0)'
+        )
     for images in filter(None, (left, right)):
         if images.size != (head.camera.width, head.camera.height):
-            raise UserError(f'{images.path} has {images.size[0]}x{images.size[1]} images, the head profile {head.name} says '
-                            f'{head.camera.width}x{head.camera.height}')
+            raise UserError(
+                f'{images.path} has {images.size[0]}x{images.size[1]} images, the head profile {head.name} says '
+                f'{head.camera.width}x{head.camera.height}'
+            )
     if right is not None:
         _check_pair(folder, left, right)
 
@@ -238,6 +294,11 @@ def _check_pair(folder: Path, left: ImageSequence, right: ImageSequence) -> None
         images.count_decodable()
     if abs(right.length - left.length) > allowed:
         shorter = min((left, right), key=lambda images: images.length)
-        reason = (f'; {shorter.path.name} is cut short, its header says {shorter.claimed_length}'
-                  if shorter.claimed_length - shorter.length > MISCOUNTED else '')
-        raise UserError(f'{folder}: {left.length} left images but {right.length} right ones{reason}')
+        reason = (
+            f'; {shorter.path.name} is cut short, its header says {shorter.claimed_length}'
+            if shorter.claimed_length - shorter.length > MISCOUNTED
+            else ''
+        )
+        raise UserError(
+            f'{folder}: {left.length} left images but {right.length} right ones{reason}'
+        )

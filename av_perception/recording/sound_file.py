@@ -51,11 +51,15 @@ def read_samples(sound: soundfile.SoundFile, start: int, count: int) -> np.ndarr
         sound.seek(min(start, sound.frames))
         samples = sound.read(wanted, dtype='float32', always_2d=True)
     except (OSError, RuntimeError) as error:
-        raise UserError(f'{sound.name} cannot be decoded at sample {start}: {_reason(error)}; '
-                        'record or convert it again') from error
+        raise UserError(
+            f'{sound.name} cannot be decoded at sample {start}: {_reason(error)}; '
+            'record or convert it again'
+        ) from error
     if len(samples) < wanted:
-        raise UserError(f'{sound.name} is cut short after sample {start + len(samples)} of '
-                        f'{sound.frames}: record or convert it again')
+        raise UserError(
+            f'{sound.name} is cut short after sample {start + len(samples)} of '
+            f'{sound.frames}: record or convert it again'
+        )
     return samples
 
 
@@ -66,6 +70,8 @@ def _reason(error: Exception) -> str:
 
 def _how_to_make_a_wav(path: Path) -> str:
     """Only its maker knows rate, bits and channels of a headerless file; ODAS writes 16 bits."""
-    return (f'{path} has no header that tells rate, bits and channels: make a WAV of it, with the '
-            f'values it was recorded with, as in `sox -t raw -r 16000 -e signed -b 16 -c 4 {path} '
-            f'{path.with_suffix(".wav")}`')
+    return (
+        f'{path} has no header that tells rate, bits and channels: make a WAV of it, with the '
+        f'values it was recorded with, as in `sox -t raw -r 16000 -e signed -b 16 -c 4 {path} '
+        f'{path.with_suffix(".wav")}`'
+    )

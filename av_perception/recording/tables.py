@@ -28,7 +28,9 @@ class _Table:
     def __post_init__(self):
         for name, (kind, columns) in self._layout.items():
             array = np.asarray(getattr(self, name), _DTYPES[kind])
-            expected = (len(self.time_s),) if len(columns) == 1 else (len(self.time_s), len(columns))
+            expected = (
+                (len(self.time_s),) if len(columns) == 1 else (len(self.time_s), len(columns))
+            )
             if array.size == 0 and not len(self.time_s):
                 array = array.reshape(expected)
             if array.shape != expected:
@@ -53,8 +55,13 @@ class _Table:
         values, first = {}, 0
         for name, (kind, columns) in cls._layout.items():
             last = first + len(columns)
-            cells = [[_parse(kind, row[c], f'{path}, line {line}, column {columns[c - first]!r}') for c in range(first, last)]
-                     for line, row in rows]
+            cells = [
+                [
+                    _parse(kind, row[c], f'{path}, line {line}, column {columns[c - first]!r}')
+                    for c in range(first, last)
+                ]
+                for line, row in rows
+            ]
             column = np.array(cells, _DTYPES[kind]).reshape(len(rows), len(columns))
             values[name] = column[:, 0] if len(columns) == 1 else column
             first = last
@@ -66,7 +73,9 @@ class _Table:
         for name, (kind, columns) in self._layout.items():
             array = getattr(self, name).reshape(len(self), len(columns))
             style = '.8g' if name == 'covariance' else '.6f'
-            formatted += [[_format(kind, value, style) for value in array[:, c]] for c in range(len(columns))]
+            formatted += [
+                [_format(kind, value, style) for value in array[:, c]] for c in range(len(columns))
+            ]
         try:
             with open(path, 'w', newline='', encoding='utf-8') as stream:
                 writer = csv.writer(stream, lineterminator='\n')
@@ -135,11 +144,15 @@ def _read_rows(path: Path, header: list[str]) -> list[tuple[int, list[str]]]:
     """(line number, cells) of every data row; the header must be exactly `header`."""
     found, rows = read_csv(path)
     if found != header:
-        raise UserError(f'{path}, line 1: {_header_fault(found, header)}; the header must be {",".join(header)}')
+        raise UserError(
+            f'{path}, line 1: {_header_fault(found, header)}; the header must be {",".join(header)}'
+        )
     for line, row in rows:
         if len(row) != len(header):
             at = header[len(row)] if len(row) < len(header) else header[-1]
-            raise UserError(f'{path}, line {line}, column {at!r}: the row has {len(row)} cells, the header {len(header)}')
+            raise UserError(
+                f'{path}, line {line}, column {at!r}: the row has {len(row)} cells, the header {len(header)}'
+            )
     return rows
 
 
@@ -148,7 +161,9 @@ def _header_fault(found: list[str], header: list[str]) -> str:
     unknown = [name for name in found if name not in header]
     if missing:
         return f'column {missing[0]!r} is missing'
-    return f'unknown column {unknown[0]!r}' if unknown else 'columns repeat or are in another order'
+    return (
+        f'unknown column {unknown[0]!r}' if unknown else 'columns repeat or are in another order'
+    )
 
 
 def _parse(kind: str, cell: str, where: str):
@@ -162,8 +177,10 @@ def _parse(kind: str, cell: str, where: str):
     try:
         value = int(cell) if kind == 'int' else float(cell)
     except ValueError:
-        raise UserError(f'{where}: {cell!r} is not {"a whole number" if kind == "int" else "a number"}') from None
-    if not abs(value) < 2 ** 63:  # also true of NaN
+        raise UserError(
+            f'{where}: {cell!r} is not {"a whole number" if kind == "int" else "a number"}'
+        ) from None
+    if not abs(value) < 2**63:  # also true of NaN
         raise UserError(f'{where}: {cell!r} is not a finite number')
     return value
 

@@ -15,11 +15,17 @@ import yaml
 
 from av_perception.config import are_missing, read_yaml
 from av_perception.errors import UserError
-from av_perception.robot_head.plausibility import check_baseline, check_camera_matrix, check_distortion, check_image_size, check_rotation
+from av_perception.robot_head.plausibility import (
+    check_baseline,
+    check_camera_matrix,
+    check_distortion,
+    check_image_size,
+    check_rotation,
+)
 
 _MATRICES = {'camera_matrix': (3, 3), 'rectification_matrix': (3, 3), 'projection_matrix': (3, 4)}
 _KEYS = ('image_width', 'image_height', 'distortion_model', 'distortion_coefficients', *_MATRICES)
-RECTIFIED_WITHIN_PX = 0.5   # how far the focal lengths and centres of a rectified pair may differ
+RECTIFIED_WITHIN_PX = 0.5  # how far the focal lengths and centres of a rectified pair may differ
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,27 +44,44 @@ class CameraCalibration:
     projection: np.ndarray
 
     def __post_init__(self):
-        numbers = np.concatenate([np.ravel(v) for v in (self.matrix, self.distortion, self.rectification, self.projection)])
+        numbers = np.concatenate(
+            [
+                np.ravel(v)
+                for v in (self.matrix, self.distortion, self.rectification, self.projection)
+            ]
+        )
         if not np.isfinite(numbers).all():
             raise ValueError('the calibration holds numbers that are not finite')
         size = (self.width, self.height)
         check_image_size(*size)
         if not self.matrix[:2].any():
-            raise ValueError('the camera is not calibrated, its focal length is 0: run '
-                             '`av-perception calibrate stereo`, or for one camera the package '
-                             'camera_calibration of ROS')
+            raise ValueError(
+                'the camera is not calibrated, its focal length is 0: run '
+                '`av-perception calibrate stereo`, or for one camera the package '
+                'camera_calibration of ROS'
+            )
         if not self.projection[:2].any():
-            raise ValueError('the projection matrix P is all zeros: calibrate the two cameras as '
-                             'one stereo pair')
+            raise ValueError(
+                'the projection matrix P is all zeros: calibrate the two cameras as '
+                'one stereo pair'
+            )
         check_camera_matrix(self.matrix, size, 'K')
         check_distortion(self.distortion_model, self.distortion)
         check_rotation(self.rectification)
         check_camera_matrix(self.projection, size, 'P')
 
     @classmethod
-    def of_driver(cls, width: int, height: int, matrix: np.ndarray, distortion: np.ndarray,
-                  distortion_model: str, rectification: np.ndarray, projection: np.ndarray,
-                  alone: bool) -> CameraCalibration:
+    def of_driver(
+        cls,
+        width: int,
+        height: int,
+        matrix: np.ndarray,
+        distortion: np.ndarray,
+        distortion_model: str,
+        rectification: np.ndarray,
+        projection: np.ndarray,
+        alone: bool,
+    ) -> CameraCalibration:
         """What a driver or file says, completed where drivers of single cameras leave zeros.
 
         Parameters
@@ -85,7 +108,15 @@ class CameraCalibration:
         (fx, fy), (cx, cy) = camera.focal, camera.center
         matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], float)
         shift = -fx * camera.baseline if right else 0.0
-        return cls(camera.width, camera.height, matrix, np.zeros(5), 'plumb_bob', np.eye(3), np.column_stack([matrix, [shift, 0, 0]]))
+        return cls(
+            camera.width,
+            camera.height,
+            matrix,
+            np.zeros(5),
+            'plumb_bob',
+            np.eye(3),
+            np.column_stack([matrix, [shift, 0, 0]]),
+        )
 
     @classmethod
     def read(cls, path, alone: bool = False) -> CameraCalibration:
@@ -95,34 +126,58 @@ class CameraCalibration:
         if missing:
             raise UserError(f'{path} is no camera_info file: {are_missing(missing)}')
         try:
-            matrices = [_numbers(content, name).reshape(shape)
-                        for name, shape in _MATRICES.items()]
+            matrices = [
+                _numbers(content, name).reshape(shape) for name, shape in _MATRICES.items()
+            ]
             return cls.of_driver(
-                int(content['image_width']), int(content['image_height']), matrices[0],
-                _numbers(content, 'distortion_coefficients'), str(content['distortion_model']),
-                *matrices[1:], alone)
+                int(content['image_width']),
+                int(content['image_height']),
+                matrices[0],
+                _numbers(content, 'distortion_coefficients'),
+                str(content['distortion_model']),
+                *matrices[1:],
+                alone,
+            )
         except KeyError as error:
-            raise UserError(f'{path} is no camera_info file: the key {error} is missing') from error
+            raise UserError(
+                f'{path} is no camera_info file: the key {error} is missing'
+            ) from error
         except (TypeError, ValueError) as error:
             raise UserError(f'{path}: {error}') from error
 
     def write(self, path, name: str) -> None:
         """To a camera_info YAML file. name: of the camera."""
-        content = {'image_width': self.width, 'image_height': self.height, 'camera_name': name, 'camera_matrix': _listed(self.matrix),
-                   'distortion_model': self.distortion_model, 'distortion_coefficients': _listed(self.distortion[None]),
-                   'rectification_matrix': _listed(self.rectification), 'projection_matrix': _listed(self.projection)}
+        content = {
+            'image_width': self.width,
+            'image_height': self.height,
+            'camera_name': name,
+            'camera_matrix': _listed(self.matrix),
+            'distortion_model': self.distortion_model,
+            'distortion_coefficients': _listed(self.distortion[None]),
+            'rectification_matrix': _listed(self.rectification),
+            'projection_matrix': _listed(self.projection),
+        }
         try:
-            Path(path).write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=150), encoding='utf-8')
+            Path(path).write_text(
+                yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=150),
+                encoding='utf-8',
+            )
         except OSError as error:
             raise UserError(f'cannot write {path}: {error.strerror}') from error
 
     def __eq__(self, other) -> bool:
-        return isinstance(other, CameraCalibration) and all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return isinstance(other, CameraCalibration) and all(
+            np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)
+        )
 
     @property
     def is_rectified(self) -> bool:
         """Whether raw and rectified image are the same."""
-        return not self.distortion.any() and np.allclose(self.rectification, np.eye(3)) and np.allclose(self.matrix, self.projection[:, :3])
+        return (
+            not self.distortion.any()
+            and np.allclose(self.rectification, np.eye(3))
+            and np.allclose(self.matrix, self.projection[:, :3])
+        )
 
 
 def read_calibrations(paths) -> tuple[CameraCalibration, ...]:
@@ -136,19 +191,30 @@ def rectified_geometry(calibrations: tuple[CameraCalibration, ...]) -> dict:
     Raises ValueError when the two do not form a rectified pair.
     """
     left = calibrations[0]
-    geometry = {'width': left.width, 'height': left.height, 'focal': [float(left.projection[0, 0]), float(left.projection[1, 1])],
-                'center': [float(left.projection[0, 2]), float(left.projection[1, 2])], 'baseline': 0.0}
+    geometry = {
+        'width': left.width,
+        'height': left.height,
+        'focal': [float(left.projection[0, 0]), float(left.projection[1, 1])],
+        'center': [float(left.projection[0, 2]), float(left.projection[1, 2])],
+        'baseline': 0.0,
+    }
     if len(calibrations) == 1:
         return geometry
     right = calibrations[1]
     if (left.width, left.height) != (right.width, right.height):
-        raise ValueError(f'the left images are {left.width}x{left.height}, the right ones {right.width}x{right.height}')
+        raise ValueError(
+            f'the left images are {left.width}x{left.height}, the right ones {right.width}x{right.height}'
+        )
     if np.abs(left.projection[:, :3] - right.projection[:, :3]).max() > RECTIFIED_WITHIN_PX:
-        raise ValueError('the projection matrices of left and right differ: calibrate the two as one stereo pair')
+        raise ValueError(
+            'the projection matrices of left and right differ: calibrate the two as one stereo pair'
+        )
     baseline = float(-right.projection[0, 3] / right.projection[0, 0])
     if baseline <= 0:
-        raise ValueError('the projection matrix of the right camera has no negative fourth column: calibrate the two as one stereo pair, '
-                         'and do not swap left and right')
+        raise ValueError(
+            'the projection matrix of the right camera has no negative fourth column: calibrate the two as one stereo pair, '
+            'and do not swap left and right'
+        )
     check_baseline(baseline, float(right.projection[0, 3]))
     return {**geometry, 'baseline': baseline}
 
@@ -159,4 +225,8 @@ def _numbers(content: dict, key: str) -> np.ndarray:
 
 
 def _listed(matrix: np.ndarray) -> dict:
-    return {'rows': matrix.shape[0], 'cols': matrix.shape[1], 'data': [float(value) for value in matrix.ravel()]}
+    return {
+        'rows': matrix.shape[0],
+        'cols': matrix.shape[1],
+        'data': [float(value) for value in matrix.ravel()],
+    }

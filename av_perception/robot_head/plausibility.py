@@ -19,16 +19,19 @@ FARTHEST_SENSOR_M = 5.0
 IMAGE_SIZE_PX = (16, 16384)
 # Focal length over image width: a field of view of 171 down to 3 degrees.
 FOCAL_PER_WIDTH = (0.04, 20.0)
-FOCAL_RATIO = 2.0   # pixels of real sensors are square, or twice as high as wide
-ROTATION_WITHIN = 0.01   # of R R^T from the identity: files keep three digits at least
-LARGEST_COEFFICIENT = 1000.0   # of real lenses: up to some tens, in rational models
-FRACTION_DIGITS = 1e-6   # of the last rows of K and P
+FOCAL_RATIO = 2.0  # pixels of real sensors are square, or twice as high as wide
+ROTATION_WITHIN = 0.01  # of R R^T from the identity: files keep three digits at least
+LARGEST_COEFFICIENT = 1000.0  # of real lenses: up to some tens, in rational models
+FRACTION_DIGITS = 1e-6  # of the last rows of K and P
 # How many coefficients each of ROS's distortion models may have; 0: there is no distortion.
 DISTORTION_MODELS = {
-    'plumb_bob': (0, 4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
+    'plumb_bob': (0, 4, 5),
+    'rational_polynomial': (8, 12, 14),
+    'equidistant': (4,),
+}
 # Other units, as parts of a metre, from the most to the least frequent mistake.
 _UNITS = (('millimetres', 1e-3), ('centimetres', 1e-2), ('inches', 0.0254))
-_USUAL_SIZE_M = (0.02, 0.5)   # of arrays and baselines, to tell millimetres from centimetres
+_USUAL_SIZE_M = (0.02, 0.5)  # of arrays and baselines, to tell millimetres from centimetres
 
 
 def likely_unit(value: float, usual: tuple[float, float] = _USUAL_SIZE_M) -> str:
@@ -92,11 +95,13 @@ def check_baseline(baseline: float, shift: float | None = None) -> None:
         focal = -shift / baseline
         raise ValueError(
             f'a baseline of {baseline:.4g} m: Tx of the right camera is {shift:.4g}, P[3] must be '
-            f'-focal length times baseline, {focal * shift:.4g} for {-shift:.4g} m')
+            f'-focal length times baseline, {focal * shift:.4g} for {-shift:.4g} m'
+        )
     unit = likely_unit(baseline)
     cause = f': is the translation in {unit}?' if unit else _cause(baseline, least, most)
-    raise ValueError(f'a baseline of {baseline:.4g} m{cause} '
-                     f'(P[3] of the right camera is {shift:g})')
+    raise ValueError(
+        f'a baseline of {baseline:.4g} m{cause} (P[3] of the right camera is {shift:g})'
+    )
 
 
 def check_image_size(width: int, height: int) -> None:
@@ -130,21 +135,29 @@ def check_lens(focal, center, size: tuple[int, int], what: str = 'focal') -> Non
     fx, fy = (float(value) for value in focal)
     for value in (fx, fy):
         if value <= 0:
-            raise ValueError(f'{what}: the focal length is {value:g}, it must be positive, '
-                             'in pixels')
+            raise ValueError(
+                f'{what}: the focal length is {value:g}, it must be positive, in pixels'
+            )
         narrow, wide = (limit * size[0] for limit in FOCAL_PER_WIDTH)
         if value < narrow:
-            raise ValueError(f'{what}: a focal length of {value:.4g} pixels for images {size[0]} '
-                             'pixels wide: millimetres instead of pixels?')
+            raise ValueError(
+                f'{what}: a focal length of {value:.4g} pixels for images {size[0]} '
+                'pixels wide: millimetres instead of pixels?'
+            )
         if value > wide:
-            raise ValueError(f'{what}: a focal length of {value:.4g} pixels for images {size[0]} '
-                             'pixels wide: calibrated for images of another size?')
+            raise ValueError(
+                f'{what}: a focal length of {value:.4g} pixels for images {size[0]} '
+                'pixels wide: calibrated for images of another size?'
+            )
     if not 1 / FOCAL_RATIO <= fx / fy <= FOCAL_RATIO:
-        raise ValueError(f'{what}: focal lengths of {fx:.4g} and {fy:.4g} pixels belong to no '
-                         'camera')
+        raise ValueError(
+            f'{what}: focal lengths of {fx:.4g} and {fy:.4g} pixels belong to no camera'
+        )
     if not all(0 < at < extent for at, extent in zip(center, size)):
-        raise ValueError(f'{what}: the center {center[0]:.4g}, {center[1]:.4g} does not lie in an '
-                         f'image of {size[0]}x{size[1]}: calibrated for images of another size?')
+        raise ValueError(
+            f'{what}: the center {center[0]:.4g}, {center[1]:.4g} does not lie in an '
+            f'image of {size[0]}x{size[1]}: calibrated for images of another size?'
+        )
 
 
 def check_camera_matrix(matrix: np.ndarray, size: tuple[int, int], name: str) -> None:
@@ -152,8 +165,10 @@ def check_camera_matrix(matrix: np.ndarray, size: tuple[int, int], name: str) ->
     last = np.zeros(matrix.shape[1])
     last[2] = 1.0
     if np.abs(matrix[2] - last).max() > FRACTION_DIGITS:
-        raise ValueError(f'the last row of {name} is {_listed(matrix[2])}, not {_listed(last)}: '
-                         'are its numbers in another order?')
+        raise ValueError(
+            f'the last row of {name} is {_listed(matrix[2])}, not {_listed(last)}: '
+            'are its numbers in another order?'
+        )
     check_lens(matrix[[0, 1], [0, 1]], matrix[:2, 2], size, name)
 
 
@@ -163,29 +178,36 @@ def check_rotation(rotation: np.ndarray) -> None:
     if not rotation.any():
         raise ValueError('the rectification matrix R is all zeros')
     if deviation > ROTATION_WITHIN:
-        raise ValueError(f'the rectification matrix R is no rotation, R R^T differs from the '
-                         f'identity by {deviation:.3g}: calibrate again')
+        raise ValueError(
+            f'the rectification matrix R is no rotation, R R^T differs from the '
+            f'identity by {deviation:.3g}: calibrate again'
+        )
     if np.linalg.det(rotation) < 0:
-        raise ValueError('the rectification matrix R mirrors, its determinant is -1: '
-                         'is the sign of one row wrong?')
+        raise ValueError(
+            'the rectification matrix R mirrors, its determinant is -1: '
+            'is the sign of one row wrong?'
+        )
 
 
 def check_distortion(model: str, coefficients: np.ndarray) -> None:
     """D (N,) of a distortion model. Raises ValueError."""
     count = len(coefficients)
     if model not in DISTORTION_MODELS:
-        raise ValueError(f"the distortion model '{model}' is not one of "
-                         f'{", ".join(DISTORTION_MODELS)}')
+        raise ValueError(
+            f"the distortion model '{model}' is not one of {', '.join(DISTORTION_MODELS)}"
+        )
     allowed = DISTORTION_MODELS[model]
     if count not in allowed:
         fitting = [name for name, counts in DISTORTION_MODELS.items() if count in counts]
         advice = f'; {count} are those of {" or ".join(fitting)}: name that' if fitting else ''
-        raise ValueError(f'distortion: {model} has {_alternatives(allowed)} coefficients, '
-                         f'not {count}{advice}')
+        raise ValueError(
+            f'distortion: {model} has {_alternatives(allowed)} coefficients, not {count}{advice}'
+        )
     if count and np.abs(coefficients).max() > LARGEST_COEFFICIENT:
         worst = coefficients[np.argmax(np.abs(coefficients))]
-        raise ValueError(f'distortion: a coefficient of {worst:.4g} belongs to no lens: '
-                         'calibrate again')
+        raise ValueError(
+            f'distortion: a coefficient of {worst:.4g} belongs to no lens: calibrate again'
+        )
 
 
 def _cause(value: float, least: float, most: float, usual=_USUAL_SIZE_M) -> str:

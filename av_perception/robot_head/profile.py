@@ -12,12 +12,20 @@ import numpy as np
 from av_perception.config import config_from_mapping, read_yaml
 from av_perception.errors import UserError
 from av_perception.geometry.rigid_transform import BODY_FROM_OPTICAL, RigidTransform
-from av_perception.robot_head.camera_calibration import read_calibrations, rectified_geometry
-from av_perception.robot_head.plausibility import check_baseline, check_image_size, check_lens, check_microphones, check_position
 from av_perception.paths import resolve_resource
+from av_perception.robot_head.camera_calibration import read_calibrations, rectified_geometry
+from av_perception.robot_head.plausibility import (
+    check_baseline,
+    check_image_size,
+    check_lens,
+    check_microphones,
+    check_position,
+)
 
 Vector3 = tuple[float, float, float]
-CLOSEST_MICROPHONES = 1e-4   # [m]; what is nearer has the same place in `geometry_hash` and hears no direction
+CLOSEST_MICROPHONES = (
+    1e-4  # [m]; what is nearer has the same place in `geometry_hash` and hears no direction
+)
 
 
 @dataclass(frozen=True)
@@ -64,21 +72,31 @@ class MicrophoneArray:
         _require_finite(self, 'coordinates', 'position', 'orientation_rpy_deg')
         for name in ('device_channels', 'channel_map'):
             entries = getattr(self, name)
-            if entries and (len(entries) != len(self.coordinates) or len(set(entries)) != len(entries)):
-                raise ValueError(f'{name} must name one channel for each of the {len(self.coordinates)} microphones')
+            if entries and (
+                len(entries) != len(self.coordinates) or len(set(entries)) != len(entries)
+            ):
+                raise ValueError(
+                    f'{name} must name one channel for each of the {len(self.coordinates)} microphones'
+                )
         if not 0 <= self.delivery_s <= 2:
             raise ValueError(f'delivery_s must lie in 0..2 s, not {self.delivery_s}')
         if any(channel < 0 for channel in self.device_channels):
             raise ValueError('device_channels count from 0')
         distances = np.linalg.norm(self.positions[:, None] - self.positions, axis=2)
         for first, second in np.argwhere(np.triu(distances < CLOSEST_MICROPHONES, 1)):
-            raise ValueError(f'coordinates: the microphones of channels {first} and {second} are at the same place')
+            raise ValueError(
+                f'coordinates: the microphones of channels {first} and {second} are at the same place'
+            )
         check_microphones(self.positions)
         check_position(self.position, 'array of microphones')
         if self.sphere:
-            depth = self.sphere.radius - np.linalg.norm(self.positions - np.array(self.sphere.center), axis=1)
+            depth = self.sphere.radius - np.linalg.norm(
+                self.positions - np.array(self.sphere.center), axis=1
+            )
             for channel in np.flatnonzero(depth > 0.2 * self.sphere.radius):
-                raise ValueError(f'the microphone of channel {channel} lies {depth[channel]:.3f} m inside the sphere')
+                raise ValueError(
+                    f'the microphone of channel {channel} lies {depth[channel]:.3f} m inside the sphere'
+                )
 
     @cached_property
     def positions(self) -> np.ndarray:
@@ -115,17 +133,20 @@ class MicrophoneArray:
         """
         channels, wanted = samples.shape[1], len(self.coordinates)
         if self.device_channels and channels < self.num_device_channels:
-            raise UserError(f'{channels} channels, but device_channels of the head profile go up '
-                            f'to {max(self.device_channels)}, counted from 0: choose the right '
-                            'head or device')
+            raise UserError(
+                f'{channels} channels, but device_channels of the head profile go up '
+                f'to {max(self.device_channels)}, counted from 0: choose the right '
+                'head or device'
+            )
         if self.device_channels:
             return samples[:, list(self.device_channels)]
         if channels != wanted:
             advice = 'choose the right head or device'
             if channels > wanted:
                 advice += ", or name the microphones' channels under microphones, device_channels"
-            raise UserError(f'{channels} channels, the head profile has {wanted} microphones: '
-                            f'{advice}')
+            raise UserError(
+                f'{channels} channels, the head profile has {wanted} microphones: {advice}'
+            )
         return samples
 
     def pick_recorded(self, samples: np.ndarray) -> np.ndarray:
@@ -152,7 +173,9 @@ class MicrophoneArray:
     @property
     def geometry_hash(self) -> str:
         """Names the geometry (positions to 0.1 mm, channel order): a map learnt for another one is refused."""
-        return hashlib.sha256(np.round(self.positions * 1e4).astype('<i4').tobytes()).hexdigest()[:16]
+        return hashlib.sha256(np.round(self.positions * 1e4).astype('<i4').tobytes()).hexdigest()[
+            :16
+        ]
 
 
 @dataclass(frozen=True)
@@ -177,12 +200,16 @@ class CameraGeometry:
 
     def __post_init__(self):
         check_image_size(self.width, self.height)
-        _require_finite(self, 'focal', 'center', 'baseline', 'position', 'orientation_rpy_deg', 'frame_rate')
+        _require_finite(
+            self, 'focal', 'center', 'baseline', 'position', 'orientation_rpy_deg', 'frame_rate'
+        )
         check_lens(self.focal, self.center, (self.width, self.height))
         check_position(self.position, 'left camera')
         if self.baseline < 0:
-            raise ValueError('baseline must be 0 (one camera) or positive, in metres: are left '
-                             'and right swapped?')
+            raise ValueError(
+                'baseline must be 0 (one camera) or positive, in metres: are left '
+                'and right swapped?'
+            )
         if self.baseline:
             check_baseline(self.baseline)
         if self.frame_rate <= 0:
@@ -232,10 +259,17 @@ def load_head(name_or_path: str) -> HeadProfile:
     """A shipped profile by name (`simulated`) or a YAML file by path; its acoustic map's path becomes absolute. Raises UserError."""
     path = resolve_resource(name_or_path, 'heads')
     where = f'head profile {path}'
-    head = config_from_mapping(HeadProfile, _with_calibration(read_yaml(path), path.parent, where), where)
+    head = config_from_mapping(
+        HeadProfile, _with_calibration(read_yaml(path), path.parent, where), where
+    )
     if head.microphones is None or not head.microphones.acoustic_map:
         return head
-    return replace(head, microphones=replace(head.microphones, acoustic_map=str(path.parent / head.microphones.acoustic_map)))
+    return replace(
+        head,
+        microphones=replace(
+            head.microphones, acoustic_map=str(path.parent / head.microphones.acoustic_map)
+        ),
+    )
 
 
 def _with_calibration(mapping: dict, folder: Path, where: str) -> dict:
@@ -244,8 +278,14 @@ def _with_calibration(mapping: dict, folder: Path, where: str) -> dict:
     if not isinstance(camera, dict) or not camera.get('calibration'):
         return mapping
     names = camera['calibration']
-    if not isinstance(names, list) or not 1 <= len(names) <= 2 or not all(isinstance(name, str) for name in names):
-        raise UserError(f'{where}: camera.calibration must list the camera_info files of the left and, with two cameras, of the right one')
+    if (
+        not isinstance(names, list)
+        or not 1 <= len(names) <= 2
+        or not all(isinstance(name, str) for name in names)
+    ):
+        raise UserError(
+            f'{where}: camera.calibration must list the camera_info files of the left and, with two cameras, of the right one'
+        )
     files = [str((folder / name).resolve()) for name in names]
     try:
         known = rectified_geometry(read_calibrations(files))
@@ -253,7 +293,9 @@ def _with_calibration(mapping: dict, folder: Path, where: str) -> dict:
         raise UserError(f'{where}: {error}') from error
     twice = [name for name in known if name in camera]
     if twice:
-        raise UserError(f'{where}: camera.{twice[0]} and camera.calibration both say it: remove camera.{twice[0]}')
+        raise UserError(
+            f'{where}: camera.{twice[0]} and camera.calibration both say it: remove camera.{twice[0]}'
+        )
     return {**mapping, 'camera': {**camera, **known, 'calibration': files}}
 
 

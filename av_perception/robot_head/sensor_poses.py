@@ -20,12 +20,25 @@ class SensorPoses:
     reference_from_array: RigidTransform | None
 
     @classmethod
-    def of_head(cls, head: HeadProfile, reference_from_base: RigidTransform = RigidTransform()) -> SensorPoses:
+    def of_head(
+        cls, head: HeadProfile, reference_from_base: RigidTransform = RigidTransform()
+    ) -> SensorPoses:
         """Of a head whose sensors do not move against its base: as the profile says."""
-        return cls(reference_from_base, reference_from_base @ head.camera.base_from_optical if head.camera else None,
-                   reference_from_base @ head.microphones.base_from_array if head.microphones else None)
+        return cls(
+            reference_from_base,
+            reference_from_base @ head.camera.base_from_optical if head.camera else None,
+            reference_from_base @ head.microphones.base_from_array if head.microphones else None,
+        )
 
     @property
     def all(self) -> tuple[RigidTransform, ...]:
         """Those that there are."""
-        return tuple(p for p in (self.reference_from_base, self.reference_from_optical, self.reference_from_array) if p is not None)
+        return tuple(
+            p
+            for p in (
+                self.reference_from_base,
+                self.reference_from_optical,
+                self.reference_from_array,
+            )
+            if p is not None
+        )

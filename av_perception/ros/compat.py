@@ -9,12 +9,11 @@ from tf2_msgs.msg import TFMessage
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
-except ImportError:   # Humble
+except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
 from av_perception.ros import qos
 from av_perception.ros.conversions import ns_from_time
-
 
 # rclpy's own handlers of quality-of-service events cost a fifth of every waking of the executor; our diagnostics name what does not match.
 NO_PUBLISHER_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
@@ -30,7 +29,12 @@ class StampPairs:
     """
 
     def __init__(self, on_pair, on_drop, tolerance_s: float = 0.0, depth: int = 5):
-        self._on_pair, self._on_drop, self._tolerance_ns, self._depth = on_pair, on_drop, round(1e9 * tolerance_s), depth
+        self._on_pair, self._on_drop, self._tolerance_ns, self._depth = (
+            on_pair,
+            on_drop,
+            round(1e9 * tolerance_s),
+            depth,
+        )
         self._waiting: tuple[OrderedDict, OrderedDict] = (OrderedDict(), OrderedDict())
 
     def first(self, message) -> None:
@@ -71,11 +75,15 @@ class FilterPairs:
 
     def __init__(self, on_pair, on_drop, tolerance_s: float = 0.0, depth: int = 5):
         import message_filters
+
         self._on_pair, self._on_drop = on_pair, on_drop
-        self._open = 0   # received, and neither paired nor known to be dropped
+        self._open = 0  # received, and neither paired nor known to be dropped
         self._filters = message_filters.SimpleFilter(), message_filters.SimpleFilter()
-        self._sync = (message_filters.ApproximateTimeSynchronizer(self._filters, depth, tolerance_s) if tolerance_s else
-                      message_filters.TimeSynchronizer(self._filters, depth))
+        self._sync = (
+            message_filters.ApproximateTimeSynchronizer(self._filters, depth, tolerance_s)
+            if tolerance_s
+            else message_filters.TimeSynchronizer(self._filters, depth)
+        )
         self._sync.registerCallback(self._pair)
 
     def first(self, message) -> None:
@@ -109,10 +117,14 @@ class TransformBroadcaster:
     """Publishes transforms on /tf, or latched on /tf_static, as tf2_ros does."""
 
     def __init__(self, node, static: bool = False):
-        self._publisher = node.publisher(TFMessage, '/tf_static' if static else '/tf', qos.LATCHED if static else 100)
+        self._publisher = node.publisher(
+            TFMessage, '/tf_static' if static else '/tf', qos.LATCHED if static else 100
+        )
 
     def send(self, transforms: list) -> None:
         """Publish a list of geometry_msgs/TransformStamped; without those of a frame in itself (microphones placed in the base frame), which every
         listener would refuse as an error.
         """
-        self._publisher.publish(TFMessage(transforms=[t for t in transforms if t.child_frame_id != t.header.frame_id]))
+        self._publisher.publish(
+            TFMessage(transforms=[t for t in transforms if t.child_frame_id != t.header.frame_id])
+        )

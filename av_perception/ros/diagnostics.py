@@ -13,8 +13,8 @@ from av_perception.ros.compat import NO_PUBLISHER_EVENTS
 from av_perception.ros.conversions import header
 
 PERIOD_S = 1.0
-NO_FAULT = ('pairing: unused audio',)   # sound between two images: counted, but nothing to warn of
-HELD_UP_S = 1.0   # diagnostics that come so much too late: it is us who did not listen
+NO_FAULT = ('pairing: unused audio',)  # sound between two images: counted, but nothing to warn of
+HELD_UP_S = 1.0  # diagnostics that come so much too late: it is us who did not listen
 HELD_UP_REASON = 'this node was stopped, or the processor is too busy'
 NO_CLOCK = 'use_sim_time is set but nothing comes on /clock: play a bag with --clock, or set use_sim_time to false'
 
@@ -47,10 +47,16 @@ class InputMonitor:
 
     def values(self, elapsed_s: float) -> list[KeyValue]:
         """Rate, latency and longest gap since the last call, `elapsed_s` ago."""
-        rate, gap_s = (self.count - self.reported) / max(elapsed_s, 1e-6), max(self.gap_s, self.silence_s())
+        rate, gap_s = (
+            (self.count - self.reported) / max(elapsed_s, 1e-6),
+            max(self.gap_s, self.silence_s()),
+        )
         self.reported, self.gap_s = self.count, 0.0
-        return [KeyValue(key=f'rate of {self.topic} [Hz]', value=f'{rate:.1f}'), KeyValue(key=f'latency of {self.topic} [ms]', value=f'{1e3 * self.latency_s:.1f}'),
-                KeyValue(key=f'longest gap of {self.topic} [ms]', value=f'{1e3 * gap_s:.0f}')]
+        return [
+            KeyValue(key=f'rate of {self.topic} [Hz]', value=f'{rate:.1f}'),
+            KeyValue(key=f'latency of {self.topic} [ms]', value=f'{1e3 * self.latency_s:.1f}'),
+            KeyValue(key=f'longest gap of {self.topic} [ms]', value=f'{1e3 * gap_s:.0f}'),
+        ]
 
     def missing(self, node) -> str | None:
         """One sentence with advice when the input is missing, else None."""
@@ -62,7 +68,11 @@ class InputMonitor:
     def _advice(self, node) -> str:
         publishers = node.get_publishers_info_by_topic(self.topic)
         if not publishers:
-            return 'nobody publishes it: is its publisher running and its name remapped?' if self.count == 0 else 'its publisher is gone'
+            return (
+                'nobody publishes it: is its publisher running and its name remapped?'
+                if self.count == 0
+                else 'its publisher is gone'
+            )
         names = publisher_names(node, self.topic)
         for publisher in publishers if self.qos is not None else ():
             compatibility, reason = qos_check_compatible(publisher.qos_profile, self.qos)
@@ -83,14 +93,18 @@ class Diagnostics:
 
     def __init__(self, node):
         self._node = node
-        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10, event_callbacks=NO_PUBLISHER_EVENTS)
+        self._publisher = node.create_publisher(
+            DiagnosticArray, '/diagnostics', 10, event_callbacks=NO_PUBLISHER_EVENTS
+        )
         # Of wall time whatever /clock does: a node without time must still say so.
-        self._timer = node.create_timer(PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = node.create_timer(
+            PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
         self._time = time.monotonic()
         self._was_active = False
         self.monitors: list[InputMonitor] = []
         self.counters: Counter = Counter()
-        self._reasons: dict[str, str] = {}   # of each counter, why it grew last
+        self._reasons: dict[str, str] = {}  # of each counter, why it grew last
         self._warned: Counter = Counter()
         self._absorbed: Counter = Counter()
         self._published: Counter = Counter()
@@ -127,7 +141,9 @@ class Diagnostics:
         number, warned = self.counters[event], self._warned[event]
         if not warned or number >= 10 * warned:
             self._warned[event] = number
-            self._node.get_logger().warning(f'{event} ({number} so far){": " + reason if reason else ""}')
+            self._node.get_logger().warning(
+                f'{event} ({number} so far){": " + reason if reason else ""}'
+            )
 
     def publish(self) -> None:
         """Called once a second: an error names what is missing, a warning what was dropped in this second."""
@@ -140,11 +156,19 @@ class Diagnostics:
         for topic in self._problems - problems.keys():
             self._node.get_logger().info(f'messages on {topic} again')
         self._problems = set(problems)
-        counters = Counter(self.counters)   # worker threads count meanwhile
-        grown = {event: growth for event, number in counters.items() if (growth := number - self._published[event]) and event not in NO_FAULT}
+        counters = Counter(self.counters)  # worker threads count meanwhile
+        grown = {
+            event: growth
+            for event, number in counters.items()
+            if (growth := number - self._published[event]) and event not in NO_FAULT
+        }
         self._published = counters
-        self._publisher.publish(DiagnosticArray(header=header(self._node.get_clock().now().nanoseconds, ''),
-                                                status=[self._status(problems, grown, elapsed)]))
+        self._publisher.publish(
+            DiagnosticArray(
+                header=header(self._node.get_clock().now().nanoseconds, ''),
+                status=[self._status(problems, grown, elapsed)],
+            )
+        )
 
     def _growth(self, event: str, growth: int) -> str:
         reason = self._reasons.get(event)
@@ -160,18 +184,39 @@ class Diagnostics:
 
     def _missing(self) -> dict[str, str]:
         """A sentence for every topic that is missing."""
-        if self._node.get_parameter('use_sim_time').value and self._node.get_clock().now().nanoseconds == 0:
+        if (
+            self._node.get_parameter('use_sim_time').value
+            and self._node.get_clock().now().nanoseconds == 0
+        ):
             return {'/clock': NO_CLOCK}
         return {m.topic: text for m in self.monitors if (text := m.missing(self._node))}
 
-    def _status(self, problems: dict[str, str], grown: dict[str, int], elapsed_s: float) -> DiagnosticStatus:
-        level = DiagnosticStatus.ERROR if problems else DiagnosticStatus.WARN if grown else DiagnosticStatus.OK
-        text = '; '.join(problems.values()) or ('running' if self._node.is_active else 'not active')
+    def _status(
+        self, problems: dict[str, str], grown: dict[str, int], elapsed_s: float
+    ) -> DiagnosticStatus:
+        level = (
+            DiagnosticStatus.ERROR
+            if problems
+            else DiagnosticStatus.WARN
+            if grown
+            else DiagnosticStatus.OK
+        )
+        text = '; '.join(problems.values()) or (
+            'running' if self._node.is_active else 'not active'
+        )
         if grown and not problems:
             text += ''.join(f', {self._growth(*item)}' for item in sorted(grown.items()))
         values = [KeyValue(key=k, value=str(v)) for k, v in sorted(self._published.items())]
-        values += [KeyValue(key=f'last reason of {event}', value=reason)
-                   for event, reason in sorted(dict(self._reasons).items())]
+        values += [
+            KeyValue(key=f'last reason of {event}', value=reason)
+            for event, reason in sorted(dict(self._reasons).items())
+        ]
         values += [value for monitor in self.monitors for value in monitor.values(elapsed_s)]
         head = self._node.get_parameter('head').value if self._node.has_parameter('head') else ''
-        return DiagnosticStatus(level=level, name=self._node.get_fully_qualified_name(), message=text, hardware_id=head, values=values)
+        return DiagnosticStatus(
+            level=level,
+            name=self._node.get_fully_qualified_name(),
+            message=text,
+            hardware_id=head,
+            values=values,
+        )

@@ -11,10 +11,16 @@ from av_perception.ros.conversions import ns_from_time
 from av_perception.ros.parameters import Parameter
 from av_perception.synchronization.ego_motion import EgoMotion
 
-MAX_TURN_RATE = Parameter('max_turn_rate', 0.3, "Turn rate in rad/s above which the head's own motors drown the sound: by imu, by the head profile's head_joints in "
-                                                'joint_states, or by the transforms of reference_frame; 0 listens always.', 0.0, 10.0)
+MAX_TURN_RATE = Parameter(
+    'max_turn_rate',
+    0.3,
+    "Turn rate in rad/s above which the head's own motors drown the sound: by imu, by the head profile's head_joints in "
+    'joint_states, or by the transforms of reference_frame; 0 listens always.',
+    0.0,
+    10.0,
+)
 
-LOOK_PERIOD_S = 1.0   # at who publishes
+LOOK_PERIOD_S = 1.0  # at who publishes
 
 
 def listen_to_motion(node, motion: EgoMotion, head_joints: tuple[str, ...]) -> None:
@@ -38,7 +44,9 @@ def listen_to_motion(node, motion: EgoMotion, head_joints: tuple[str, ...]) -> N
     node.subscribe(Imu, 'imu', on_imu, qos.MOTION, timeout_s=None)
     if head_joints:
         node.subscribe(JointState, 'joint_states', on_joints, qos.MOTION, timeout_s=None)
-        node.every(LOOK_PERIOD_S, lambda: _count_rivals(node, node.resolve_topic_name('joint_states')))
+        node.every(
+            LOOK_PERIOD_S, lambda: _count_rivals(node, node.resolve_topic_name('joint_states'))
+        )
 
 
 def _count_rivals(node, topic: str) -> None:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from av_perception.ros.conversions import image_from_msg, ns_from_time
 
-IMAGES_KEPT = 15   # 0.6 s at 25 Hz: longer than an image needs through the graph
+IMAGES_KEPT = 15  # 0.6 s at 25 Hz: longer than an image needs through the graph
 
 
 class ImageMemory:
@@ -24,4 +24,8 @@ class ImageMemory:
     def take(self, stamp_ns: int):
         """(rectified (H, W, 3) image, frame) of a stamp, once; None when it is not there. Raises ValueError for one that cannot be read."""
         message = self._images.pop(stamp_ns, None)
-        return None if message is None else (self._rectify(image_from_msg(message)), message.header.frame_id)
+        return (
+            None
+            if message is None
+            else (self._rectify(image_from_msg(message)), message.header.frame_id)
+        )

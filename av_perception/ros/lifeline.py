@@ -10,8 +10,8 @@ import threading
 import time
 from pathlib import Path
 
-STOP_GRACE_S = 8.0   # from asking a process to stop to ending it by force
-VARIABLE = 'AV_PERCEPTION_LIFELINE'   # in a child: <pid of its starter>:<descriptor>:<name>
+STOP_GRACE_S = 8.0  # from asking a process to stop to ending it by force
+VARIABLE = 'AV_PERCEPTION_LIFELINE'  # in a child: <pid of its starter>:<descriptor>:<name>
 PROCESSES = Path('/proc')
 
 
@@ -24,10 +24,11 @@ class Lifeline:
     """
 
     def __init__(self):
-        self._pipe = os.pipe()   # neither end reaches a child unless it is handed over
+        self._pipe = os.pipe()  # neither end reaches a child unless it is handed over
 
-    def start(self, name: str, command: list[str], environment: dict[str, str],
-              **options) -> subprocess.Popen:
+    def start(
+        self, name: str, command: list[str], environment: dict[str, str], **options
+    ) -> subprocess.Popen:
         """Start a process that holds the reading end; options are those of Popen.
 
         It finds SIGINT blocked until it has handlers and calls `watch_starter`: Python,
@@ -35,7 +36,7 @@ class Lifeline:
         """
         reading = self._pipe[0]
         environment = {**environment, VARIABLE: f'{os.getpid()}:{reading}:{name}'}
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})   # is inherited
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # is inherited
         try:
             return subprocess.Popen(command, env=environment, pass_fds=(reading,), **options)
         finally:
@@ -55,14 +56,14 @@ def watch_starter(on_loss) -> None:
     force if it still runs STOP_GRACE_S after its starter. Does nothing in a process that no
     Lifeline has started, as under `ros2 launch` or in a shell.
     """
-    mark = os.environ.pop(VARIABLE, None)   # our own children are not the starter's
+    mark = os.environ.pop(VARIABLE, None)  # our own children are not the starter's
     if mark is None:
         return
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     reading = int(mark.split(':')[1])
     try:
         os.set_inheritable(reading, False)
-    except OSError:   # something between the starter and us has closed it: sudo, say
+    except OSError:  # something between the starter and us has closed it: sudo, say
         return
     threading.Thread(target=_watch, args=(reading, on_loss), name='lifeline', daemon=True).start()
 
@@ -84,13 +85,13 @@ def leftovers() -> dict[int, str]:
         try:
             variables = (folder / 'environ').read_bytes().split(b'\0')
             status = (folder / 'stat').read_text()
-        except OSError:   # somebody else's, or just ended
+        except OSError:  # somebody else's, or just ended
             continue
         marks = [v for v in variables if v.startswith(VARIABLE.encode() + b'=')]
         if not marks:
             continue
         starter, _, name = marks[0].decode().partition('=')[2].split(':')
-        parent = status.rpartition(')')[2].split()[1]   # behind the command's name and the state
+        parent = status.rpartition(')')[2].split()[1]  # behind the command's name and the state
         if parent != starter:
             found[int(folder.name)] = name
     return found
@@ -107,5 +108,9 @@ def name_leftovers(patience_s: float = STOP_GRACE_S + 2.0) -> None:
     if found:
         names = ', '.join(f'{name} ({pid})' for pid, name in sorted(found.items()))
         pids = ' '.join(map(str, sorted(found)))
-        print(f'av-perception: warning: of an earlier start there still run {names}: '
-              f'end them with kill -9 {pids}', file=sys.stderr, flush=True)
+        print(
+            f'av-perception: warning: of an earlier start there still run {names}: '
+            f'end them with kill -9 {pids}',
+            file=sys.stderr,
+            flush=True,
+        )

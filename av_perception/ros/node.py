@@ -18,18 +18,22 @@ from rclpy.logging import get_logger
 from av_perception.errors import UserError, describe
 from av_perception.ros import parameters
 from av_perception.ros.backlog import num_outdated, take_waiting
+from av_perception.ros.bringup.environment import prepare_environment
+from av_perception.ros.bringup.graph import RESPAWN_DELAY_S
 from av_perception.ros.compat import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
 from av_perception.ros.conversions import ns_from_time
 from av_perception.ros.diagnostics import HELD_UP_REASON, Diagnostics
-from av_perception.ros.bringup.environment import prepare_environment
-from av_perception.ros.bringup.graph import RESPAWN_DELAY_S
 from av_perception.ros.lifeline import watch_starter
-from av_perception.ros.transitions import refuse_forbidden_transitions
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.privacy import check_domain, keep_private, protect_shared_memory
+from av_perception.ros.transitions import refuse_forbidden_transitions
 
-AUTOSTART = Parameter('autostart', True, 'Configure and activate at start; false leaves the transitions to a life-cycle manager.')
-THREAD_SWITCH_S = 0.0005   # a worker thread asks for the interpreter a hundred times per image: 5 ms each time, Python's default, is too long
+AUTOSTART = Parameter(
+    'autostart',
+    True,
+    'Configure and activate at start; false leaves the transitions to a life-cycle manager.',
+)
+THREAD_SWITCH_S = 0.0005  # a worker thread asks for the interpreter a hundred times per image: 5 ms each time, Python's default, is too long
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -47,8 +51,10 @@ class PerceptionNode(LifecycleNode):
         super().__init__(self.NAME, **options)
         protect_shared_memory()
         self.is_active = False
-        self.failure: str | None = None   # why the node cannot go on: it ends by itself
-        self.refusal: str | None = None   # why the last transition failed: a life-cycle manager may try again
+        self.failure: str | None = None  # why the node cannot go on: it ends by itself
+        self.refusal: str | None = (
+            None  # why the last transition failed: a life-cycle manager may try again
+        )
         self._subscriptions_made, self._timers_made, self._publishers_made = [], [], []
         refuse_forbidden_transitions(self)
         parameters.declare(self, (*self.PARAMETERS, AUTOSTART))
@@ -74,18 +80,29 @@ class PerceptionNode(LifecycleNode):
 
     def publisher(self, message_type, topic: str, qos):
         """A publisher that lives from configure to clean-up."""
-        publisher = self.create_publisher(message_type, topic, qos, event_callbacks=NO_PUBLISHER_EVENTS)
+        publisher = self.create_publisher(
+            message_type, topic, qos, event_callbacks=NO_PUBLISHER_EVENTS
+        )
         self._publishers_made.append(publisher)
         return publisher
 
-    def subscribe(self, message_type, topic: str, callback, qos, timeout_s: float | None = 1.0,
-                  backlog_s: float | None = None) -> None:
+    def subscribe(
+        self,
+        message_type,
+        topic: str,
+        callback,
+        qos,
+        timeout_s: float | None = 1.0,
+        backlog_s: float | None = None,
+    ) -> None:
         """A subscription that lives while active. Its rate and latency are monitored unless
         timeout_s is None; a message that the callback refuses with ValueError is dropped, counted
         and named. Messages that wait and are more than backlog_s behind the newest are left out
         and counted; None handles all of them."""
         full_name = self.resolve_topic_name(topic)
-        monitor = self.diagnostics.monitor(full_name, timeout_s, qos) if timeout_s is not None else None
+        monitor = (
+            self.diagnostics.monitor(full_name, timeout_s, qos) if timeout_s is not None else None
+        )
 
         def receive(message):
             if monitor is not None:
@@ -103,8 +120,12 @@ class PerceptionNode(LifecycleNode):
                 receive(current)
 
         subscription = self.create_subscription(
-            message_type, topic, receive if backlog_s is None else receive_newest, qos,
-            event_callbacks=NO_SUBSCRIPTION_EVENTS)
+            message_type,
+            topic,
+            receive if backlog_s is None else receive_newest,
+            qos,
+            event_callbacks=NO_SUBSCRIPTION_EVENTS,
+        )
         self._subscriptions_made.append(subscription)
 
     def _without_backlog(self, message, subscription, full_name: str, backlog_s: float) -> list:
@@ -115,11 +136,14 @@ class PerceptionNode(LifecycleNode):
         messages = [message, *(one for one, _ in waiting)]
         stamps = [ns_from_time(one.header.stamp) for one in messages]
         sent = [sent for _, sent in waiting]
-        count = num_outdated(stamps, [sent[0], *sent], backlog_s)   # the first was sent no later
+        count = num_outdated(stamps, [sent[0], *sent], backlog_s)  # the first was sent no later
         if count:
             behind_s = 1e-9 * (stamps[-1] - stamps[0])
-            self.diagnostics.count(f'messages left out from {full_name}',
-                                   f'{behind_s:.1f} s behind: {HELD_UP_REASON}', count)
+            self.diagnostics.count(
+                f'messages left out from {full_name}',
+                f'{behind_s:.1f} s behind: {HELD_UP_REASON}',
+                count,
+            )
         return messages[count:]
 
     def fail(self, error: BaseException) -> None:
@@ -182,7 +206,7 @@ class PerceptionNode(LifecycleNode):
             self.refusal = str(error)
             self.get_logger().error(self.refusal)
             return TransitionCallbackReturn.FAILURE
-        except Exception as error:   # rclpy would swallow it
+        except Exception as error:  # rclpy would swallow it
             self.fail(error)
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
@@ -214,7 +238,11 @@ def run_node(node_type: type[PerceptionNode], arguments: list[str] | None = None
     return run_nodes({node_type: 0}, arguments)
 
 
-def run_nodes(node_types: dict[type[PerceptionNode], int], arguments: list[str] | None = None, respawn: bool = False) -> int:
+def run_nodes(
+    node_types: dict[type[PerceptionNode], int],
+    arguments: list[str] | None = None,
+    respawn: bool = False,
+) -> int:
     """The whole main() of a process that hosts nodes, each in a thread of its own with an executor of its own.
 
     node_types: with how far each steps back when the processors are busy (niceness, 0 not at all); respawn: a node that ends by itself is made
@@ -229,11 +257,14 @@ def run_nodes(node_types: dict[type[PerceptionNode], int], arguments: list[str] 
         prepare_environment()
         _init(arguments)
         check_domain(rclpy.get_default_context().get_domain_id())
-        threads = [threading.Thread(target=host.run, args=item, name=item[0].NAME, daemon=True) for item in node_types.items()]
+        threads = [
+            threading.Thread(target=host.run, args=item, name=item[0].NAME, daemon=True)
+            for item in node_types.items()
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
-            while thread.is_alive():   # without end: a signal must find the main thread at work
+            while thread.is_alive():  # without end: a signal must find the main thread at work
                 thread.join(timeout=0.2)
         return 2 if host.ended else 0
     except UserError as error:
@@ -255,10 +286,12 @@ class _Host:
     def run(self, node_type: type[PerceptionNode], niceness: int) -> None:
         """The whole life of one node, in the thread that calls."""
         if niceness:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)   # of this thread and those it starts
+            os.setpriority(
+                os.PRIO_PROCESS, threading.get_native_id(), niceness
+            )  # of this thread and those it starts
         started = self._started
         while not self._stopping.is_set() and not self._live(node_type, started):
-            gc.collect()   # or its name stays on the graph: the state machine holds the node until Python forgets both
+            gc.collect()  # or its name stays on the graph: the state machine holds the node until Python forgets both
             if not self._respawn or self._stopping.wait(RESPAWN_DELAY_S):
                 self.ended.append(node_type.NAME)
                 return
@@ -274,13 +307,18 @@ class _Host:
         try:
             with self._making:
                 node = node_type()
-        except BaseException as error:   # SystemExit too, which ends a thread without a word
+        except BaseException as error:  # SystemExit too, which ends a thread without a word
             get_logger(node_type.NAME).error(describe(error))
             get_logger(node_type.NAME).debug(traceback.format_exc())
             return False
         self._nodes.add(node)
         executor = SingleThreadedExecutor()
-        for step in (lambda: self._spin(node, executor, started), executor.shutdown, node._take_down, node.destroy_node):
+        for step in (
+            lambda: self._spin(node, executor, started),
+            executor.shutdown,
+            node._take_down,
+            node.destroy_node,
+        ):
             try:
                 step()
             except BaseException as error:
@@ -288,7 +326,9 @@ class _Host:
         self._nodes.remove(node)
         return node.failure is None
 
-    def _spin(self, node: PerceptionNode, executor: SingleThreadedExecutor, started: float) -> None:
+    def _spin(
+        self, node: PerceptionNode, executor: SingleThreadedExecutor, started: float
+    ) -> None:
         """Let a node work until the process is asked to stop or the node cannot go on."""
         if node.value('autostart') and not node.start():
             node.failure = node.failure or node.refusal
@@ -296,12 +336,12 @@ class _Host:
         node.get_logger().info(f'ready after {time.monotonic() - started:.1f} s')
         executor.add_node(node)
         while not self._stopping.is_set() and node.failure is None:
-            executor.spin_once()   # no longer than a second: the diagnostics wake it; a timeout would cost a timer each time
+            executor.spin_once()  # no longer than a second: the diagnostics wake it; a timeout would cost a timer each time
 
 
 def _init(arguments: list[str] | None) -> None:
     """rclpy.init; what is wrong with the command line (an absent parameter file, say) becomes one line."""
     try:
         rclpy.init(args=arguments, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
-    except Exception as error:   # rclpy hands on errors of the C layer under several names
+    except Exception as error:  # rclpy hands on errors of the C layer under several names
         raise UserError(' '.join(str(error).split(', at ')[0].split())) from error

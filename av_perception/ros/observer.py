@@ -14,10 +14,14 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-from av_perception.interfaces import SpeakingFrame, TrackFrame
 from av_perception.errors import UserError
+from av_perception.interfaces import SpeakingFrame, TrackFrame
 from av_perception.ros import qos
-from av_perception.ros.conversions import ns_from_time, speaking_frame_from_msg, track_frame_from_msg
+from av_perception.ros.conversions import (
+    ns_from_time,
+    speaking_frame_from_msg,
+    track_frame_from_msg,
+)
 from av_perception.ros.privacy import private_node
 
 CALL_TIMEOUT_S = 10.0
@@ -33,7 +37,11 @@ class GraphObserver:
     def __init__(self, namespace: str = '', domain_id: int | None = None):
         """domain_id: None takes that of the environment."""
         self._context = rclpy.context.Context()
-        rclpy.init(context=self._context, domain_id=domain_id, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+        rclpy.init(
+            context=self._context,
+            domain_id=domain_id,
+            signal_handler_options=rclpy.signals.SignalHandlerOptions.NO,
+        )
         self.node = private_node('graph_observer', self._context, namespace=namespace)
         self.tracks: dict[int, TrackFrame] = {}
         self.speaking: dict[int, SpeakingFrame] = {}
@@ -72,7 +80,11 @@ class GraphObserver:
         """Whether a node takes its time from /clock, None while it does not answer."""
         client = self.node.create_client(GetParameters, f'{name}/get_parameters')
         try:
-            return self._call(client, GetParameters.Request(names=['use_sim_time']), 1.0).values[0].bool_value
+            return (
+                self._call(client, GetParameters.Request(names=['use_sim_time']), 1.0)
+                .values[0]
+                .bool_value
+            )
         except TimeoutError:
             return None
         finally:
@@ -96,7 +108,11 @@ class GraphObserver:
         """Set the parameter start_time of a node that plays a recording."""
         client = self.node.create_client(SetParameters, f'{name}/set_parameters')
         value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=seconds)
-        result = self._call_or_fail(name, client, SetParameters.Request(parameters=[Parameter(name='start_time', value=value)]))
+        result = self._call_or_fail(
+            name,
+            client,
+            SetParameters.Request(parameters=[Parameter(name='start_time', value=value)]),
+        )
         if not result.results[0].successful:
             raise UserError(f'{name} refused its start time: {result.results[0].reason}')
 
@@ -110,17 +126,29 @@ class GraphObserver:
             self.set_start_time(name, start_time_s)
             if not self.transition(name, Transition.TRANSITION_ACTIVATE):
                 raise UserError(f'{name} could not be activated; its log says why')
-        return round(1e9 * start_time_s)   # as the players compute it: a double holds seconds of this century to 0.2 microseconds
+        return round(
+            1e9 * start_time_s
+        )  # as the players compute it: a double holds seconds of this century to 0.2 microseconds
 
     def frames(self) -> list[tuple[TrackFrame, SpeakingFrame]]:
         """All track frames in order of their stamps, each with its speaking frame (an empty one if that never came)."""
-        return [(frame, self.speaking.get(stamp, SpeakingFrame(stamp, ()))) for stamp, frame in sorted(self.tracks.items())]
+        return [
+            (frame, self.speaking.get(stamp, SpeakingFrame(stamp, ())))
+            for stamp, frame in sorted(self.tracks.items())
+        ]
 
     def _subscribe(self) -> None:
         node = self.node
         node.create_subscription(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
-        node.create_subscription(SpeakingStatusArray, 'speaking_status', self._on_speaking, qos.FEATURES)
-        node.create_subscription(TruthArray, 'truth', lambda m: self.truth_stamps.append(ns_from_time(m.header.stamp)), qos.FEATURES)
+        node.create_subscription(
+            SpeakingStatusArray, 'speaking_status', self._on_speaking, qos.FEATURES
+        )
+        node.create_subscription(
+            TruthArray,
+            'truth',
+            lambda m: self.truth_stamps.append(ns_from_time(m.header.stamp)),
+            qos.FEATURES,
+        )
         node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 20)
 
     def _on_tracks(self, message: TrackArray) -> None:
@@ -136,13 +164,18 @@ class GraphObserver:
         for status in message.status:
             name = status.name.rsplit('/', 1)[-1]
             self.levels[name] = status.level
-            self.diagnostics[name] = {'message': status.message, **{v.key: v.value for v in status.values}}
+            self.diagnostics[name] = {
+                'message': status.message,
+                **{v.key: v.value for v in status.values},
+            }
 
     def _call_or_fail(self, name: str, client, request):
         try:
             return self._call(client, request, CALL_TIMEOUT_S)
         except TimeoutError as error:
-            raise UserError(f'the node {name} did not answer within {CALL_TIMEOUT_S:.0f} s; its log may say why') from error
+            raise UserError(
+                f'the node {name} did not answer within {CALL_TIMEOUT_S:.0f} s; its log may say why'
+            ) from error
         finally:
             self.node.destroy_client(client)
 

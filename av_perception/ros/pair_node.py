@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from av_perception.two_microphones.time_differences import TimeDifferenceExtractor, TimeDifferences
-from av_perception.two_microphones.microphone_pair import MicrophonePair
 from av_perception.errors import UserError
 from av_perception.robot_head import HeadProfile, load_head
 from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
-from av_perception.ros.settings import PAIRING_PARAMETERS, TIME_DIFFERENCE_PARAMETERS, assembler_config, microphone_pair, time_difference_config
+from av_perception.ros.settings import (
+    PAIRING_PARAMETERS,
+    TIME_DIFFERENCE_PARAMETERS,
+    assembler_config,
+    microphone_pair,
+    time_difference_config,
+)
 from av_perception.ros.sound_input import SoundInput
 from av_perception.synchronization.ego_motion import EgoMotion
 from av_perception.synchronization.frame_assembler import FrameAssembler
+from av_perception.two_microphones.microphone_pair import MicrophonePair
+from av_perception.two_microphones.time_differences import TimeDifferenceExtractor, TimeDifferences
 
-POLL_PERIOD_S = 0.1   # sound and images drive the node; polling only ends the waiting when both have stopped
+POLL_PERIOD_S = (
+    0.1  # sound and images drive the node; polling only ends the waiting when both have stopped
+)
 
 
 class MicrophonePairNode(PerceptionNode):
@@ -23,7 +31,13 @@ class MicrophonePairNode(PerceptionNode):
 
     PARAMETERS = (
         HEAD,
-        Parameter('chunk_ms', 32.0, 'Expected length of a chunk of sound in milliseconds; sizes the queue.', 1.0, 100.0),
+        Parameter(
+            'chunk_ms',
+            32.0,
+            'Expected length of a chunk of sound in milliseconds; sizes the queue.',
+            1.0,
+            100.0,
+        ),
         MAX_TURN_RATE,
         *TIME_DIFFERENCE_PARAMETERS,
         *PAIRING_PARAMETERS,
@@ -32,15 +46,26 @@ class MicrophonePairNode(PerceptionNode):
     def configure(self) -> None:
         head = load_head(self.value('head'))
         if not head.can_hear_directions:
-            raise UserError(f"head '{self.value('head')}' has not two microphones: leave {self.NAME} out")
+            raise UserError(
+                f"head '{self.value('head')}' has not two microphones: leave {self.NAME} out"
+            )
         self.head, self._channels = head, microphone_pair(self.value, head)
-        if not all(0 <= c < len(head.microphones.coordinates) for c in self._channels) or len(set(self._channels)) < 2:
-            raise UserError(f'first_microphone and second_microphone must be two of the channels 0..{len(head.microphones.coordinates) - 1}, '
-                            f'not {self._channels[0]} and {self._channels[1]}')
+        if (
+            not all(0 <= c < len(head.microphones.coordinates) for c in self._channels)
+            or len(set(self._channels)) < 2
+        ):
+            raise UserError(
+                f'first_microphone and second_microphone must be two of the channels 0..{len(head.microphones.coordinates) - 1}, '
+                f'not {self._channels[0]} and {self._channels[1]}'
+            )
         self.pair = MicrophonePair.of_array(head.microphones, self._channels)
         extractor = TimeDifferenceExtractor(
-            time_difference_config(self.value), self._channels, self.pair.max_itd,
-            len(head.microphones.coordinates), head.microphones.sample_rate)
+            time_difference_config(self.value),
+            self._channels,
+            self.pair.max_itd,
+            len(head.microphones.coordinates),
+            head.microphones.sample_rate,
+        )
         self._input = SoundInput(self, head.microphones, extractor)
         self._assembler = FrameAssembler(assembler_config(self.value, head))
         self._motion = EgoMotion(self.value('max_turn_rate'), self.value('window'))

@@ -2,10 +2,12 @@
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-FEATURES = QoSProfile(depth=50)   # two seconds of features at 25 Hz, reliable
+FEATURES = QoSProfile(depth=50)  # two seconds of features at 25 Hz, reliable
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-MOTION = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)   # drivers of inertial sensors are best effort by custom
-IMAGES_OUT = QoSProfile(depth=5)   # reliable: best-effort subscribers match too
+MOTION = QoSProfile(
+    depth=10, reliability=ReliabilityPolicy.BEST_EFFORT
+)  # drivers of inertial sensors are best effort by custom
+IMAGES_OUT = QoSProfile(depth=5)  # reliable: best-effort subscribers match too
 
 
 def audio(chunk_s: float) -> QoSProfile:
@@ -15,4 +17,7 @@ def audio(chunk_s: float) -> QoSProfile:
 
 def images_in(reliable: bool) -> QoSProfile:
     """For subscribers of images: camera drivers differ, so the reliability is a parameter of the node."""
-    return QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
+    return QoSProfile(
+        depth=5,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+    )

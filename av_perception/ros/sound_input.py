@@ -12,7 +12,7 @@ from av_perception.ros import qos
 from av_perception.ros.conversions import audio_chunk_from_msg, microphones_of
 from av_perception.ros.diagnostics import publisher_names
 
-BACKLOG_S = 0.5   # older sound is of no use to who decides now, and makes all that follows late
+BACKLOG_S = 0.5  # older sound is of no use to who decides now, and makes all that follows late
 
 
 class SoundInput:
@@ -43,16 +43,18 @@ class SoundInput:
     def listen(self, chunk_s: float, take: Callable[[list], None]) -> None:
         """Subscribe, while the node is active; take(list) gets what each chunk completed."""
         self._take = take
-        self._node.subscribe(AudioChunk, 'audio', self._receive, qos.audio(chunk_s),
-                             backlog_s=BACKLOG_S)
+        self._node.subscribe(
+            AudioChunk, 'audio', self._receive, qos.audio(chunk_s), backlog_s=BACKLOG_S
+        )
 
     def _receive(self, message: AudioChunk) -> None:
         chunk = microphones_of(audio_chunk_from_msg(message), self._array, 'the audio topic')
         known_rate = self._front_end.sample_rate
         if chunk.sample_rate != known_rate:
             self._front_end.change_rate(chunk.sample_rate)
-            self._node.diagnostics.count('changes of sample rate',
-                                         f'{known_rate} Hz to {chunk.sample_rate} Hz')
+            self._node.diagnostics.count(
+                'changes of sample rate', f'{known_rate} Hz to {chunk.sample_rate} Hz'
+            )
         self._take(self._front_end.push(chunk))
         self._node.diagnostics.absorb('sound', self._front_end.counters, self._reason)
 
@@ -60,7 +62,7 @@ class SoundInput:
         """Why a counter of the front end grew, and who can mend it."""
         if counter != WRONG_INDEX:
             return ''
-        if not self._index_fault:   # once: the graph is slow to ask
+        if not self._index_fault:  # once: the graph is slow to ask
             names = publisher_names(self._node, self._node.resolve_topic_name('audio'))
             self._index_fault = f'stamps are used; published by {names}'
         return self._index_fault

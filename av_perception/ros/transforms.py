@@ -9,16 +9,20 @@ from rclpy.time import Time
 from tf2_msgs.msg import TFMessage
 
 from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.geometry.transform_tree import RESET_NS, TransformTree, TransformUnavailable
 from av_perception.robot_head import HeadProfile
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.ros.conversions import ns_from_time, transform_from_msg
 from av_perception.ros.bringup.graph import OWN_FRAMES
+from av_perception.ros.conversions import ns_from_time, transform_from_msg
 from av_perception.ros.parameters import Parameter
-from av_perception.geometry.transform_tree import RESET_NS, TransformTree, TransformUnavailable
 
 DEPTH = 100
-REFERENCE_FRAME = Parameter('reference_frame', '', "Frame in which people are tracked, by the robot's transforms on /tf: odom or map for a robot that moves, its base for a "
-                                                   "head that turns. Empty: the head's base frame, with the sensors where the head profile says.")
+REFERENCE_FRAME = Parameter(
+    'reference_frame',
+    '',
+    "Frame in which people are tracked, by the robot's transforms on /tf: odom or map for a robot that moves, its base for a "
+    "head that turns. Empty: the head's base frame, with the sensors where the head profile says.",
+)
 
 
 class OwnLookup:
@@ -26,9 +30,20 @@ class OwnLookup:
 
     def __init__(self, node):
         self._tree, self._diagnostics = TransformTree(), node.diagnostics
-        node.subscribe(TFMessage, '/tf', lambda message: self._take(message, False), QoSProfile(depth=DEPTH), timeout_s=None)
-        node.subscribe(TFMessage, '/tf_static', lambda message: self._take(message, True),
-                       QoSProfile(depth=DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL), timeout_s=None)
+        node.subscribe(
+            TFMessage,
+            '/tf',
+            lambda message: self._take(message, False),
+            QoSProfile(depth=DEPTH),
+            timeout_s=None,
+        )
+        node.subscribe(
+            TFMessage,
+            '/tf_static',
+            lambda message: self._take(message, True),
+            QoSProfile(depth=DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+            timeout_s=None,
+        )
 
     def pose(self, target: str, source: str, stamp_ns: int) -> RigidTransform:
         """target_from_source. Raises TransformUnavailable."""
@@ -40,15 +55,25 @@ class OwnLookup:
 
     def _take(self, message: TFMessage, static: bool) -> None:
         for transform in message.transforms:
-            parent, child = transform.header.frame_id.lstrip('/'), transform.child_frame_id.lstrip('/')
-            if child.startswith(OWN_FRAMES):   # no sensor hangs on a person; they come and go by the thousand
+            parent, child = (
+                transform.header.frame_id.lstrip('/'),
+                transform.child_frame_id.lstrip('/'),
+            )
+            if child.startswith(
+                OWN_FRAMES
+            ):  # no sensor hangs on a person; they come and go by the thousand
                 continue
             try:
                 if static:
                     self._tree.add_static(parent, child, transform_from_msg(transform))
                 else:
-                    self._tree.add(parent, child, ns_from_time(transform.header.stamp), transform_from_msg(transform))
-            except ValueError as error:   # one of many: the others of the message are good
+                    self._tree.add(
+                        parent,
+                        child,
+                        ns_from_time(transform.header.stamp),
+                        transform_from_msg(transform),
+                    )
+            except ValueError as error:  # one of many: the others of the message are good
                 self._diagnostics.count(f"transforms refused of '{child}'", str(error))
 
 
@@ -57,6 +82,7 @@ class Tf2Lookup:
 
     def __init__(self, node):
         import tf2_ros
+
         self._errors = tf2_ros.TransformException
         self._buffer, self._asked_ns = tf2_ros.Buffer(), 0
         self._listener = tf2_ros.TransformListener(self._buffer, node, spin_thread=False)
@@ -66,7 +92,9 @@ class Tf2Lookup:
         """target_from_source. Raises TransformUnavailable."""
         self._forget_the_future(stamp_ns)
         try:
-            return transform_from_msg(self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns)))
+            return transform_from_msg(
+                self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns))
+            )
         except self._errors as error:
             reason = ' '.join(str(error).split())
             raise TransformUnavailable(reason, may_come='into the past' not in reason) from error
@@ -82,7 +110,10 @@ class Tf2Lookup:
     def newest_ns(self, target: str, source: str) -> int | None:
         """Until when `pose` knows it."""
         try:
-            return ns_from_time(self._buffer.lookup_transform(target, source, Time()).header.stamp) or None
+            return (
+                ns_from_time(self._buffer.lookup_transform(target, source, Time()).header.stamp)
+                or None
+            )
         except self._errors:
             return None
 
@@ -103,7 +134,11 @@ class HeadPoses:
         self._still = SensorPoses.of_head(head)
         self._lookup = make_lookup(node) if reference_frame else None
         self._max_age_ns = round(1e9 * max_age_s)
-        self._frames = (head.base_frame, head.camera.frame if head.camera else None, head.microphones.frame if head.microphones else None)
+        self._frames = (
+            head.base_frame,
+            head.camera.frame if head.camera else None,
+            head.microphones.frame if head.microphones else None,
+        )
 
     @property
     def moves(self) -> bool:
@@ -114,14 +149,23 @@ class HeadPoses:
         """At a moment; target: another frame than the reference frame, that of a message. Raises TransformUnavailable."""
         if self._lookup is None:
             return self._still
-        return SensorPoses(*(frame and self._lookup.pose(target or self.frame, frame, stamp_ns) for frame in self._frames))
+        return SensorPoses(
+            *(
+                frame and self._lookup.pose(target or self.frame, frame, stamp_ns)
+                for frame in self._frames
+            )
+        )
 
     def near(self, stamp_ns: int, target: str = '') -> SensorPoses:
         """At a moment, or the newest that are known if they are not too old. Raises TransformUnavailable."""
         try:
             return self.at(stamp_ns, target)
         except TransformUnavailable:
-            known = [n for frame in self._frames if frame and (n := self._lookup.newest_ns(target or self.frame, frame))]
+            known = [
+                n
+                for frame in self._frames
+                if frame and (n := self._lookup.newest_ns(target or self.frame, frame))
+            ]
             if not known or not 0 < stamp_ns - min(known) <= self._max_age_ns:
                 raise
             return self.at(min(known), target)

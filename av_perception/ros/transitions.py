@@ -13,12 +13,18 @@ def refuse_forbidden_transitions(node: LifecycleNode) -> None:
 
     def answer(request, response):
         wanted = request.transition
-        possible = {(t[0], t[1]) for t in node._state_machine.available_transitions}   # id and label
-        if any(wanted.label == label if wanted.label else wanted.id == id_ for id_, label in possible):
+        possible = {
+            (t[0], t[1]) for t in node._state_machine.available_transitions
+        }  # id and label
+        if any(
+            wanted.label == label if wanted.label else wanted.id == id_ for id_, label in possible
+        ):
             return change_state(request, response)
         names = ', '.join(sorted(label for _, label in possible))
-        node.get_logger().warning(f"refused the transition '{wanted.label or wanted.id}': this node is "
-                                  f'{node._state_machine.current_state[1]} and allows {names or "none"}')
+        node.get_logger().warning(
+            f"refused the transition '{wanted.label or wanted.id}': this node is "
+            f'{node._state_machine.current_state[1]} and allows {names or "none"}'
+        )
         response.success = False
         return response
 

@@ -50,7 +50,7 @@ class Worker:
         while (item := self._queue.get()) is not None:
             try:
                 self._work(item)
-            except Exception as error:   # the thread must outlive any single item
+            except Exception as error:  # the thread must outlive any single item
                 self._on_error(error)
 
 
@@ -81,12 +81,16 @@ class Pacer:
                     continue
                 joined = True
                 while (wait_s := 1e-9 * (due_ns - self._now_ns())) > 0:
-                    if self._stopping.wait(min(wait_s, 0.2)):   # short waits: the clock may be simulated
+                    if self._stopping.wait(
+                        min(wait_s, 0.2)
+                    ):  # short waits: the clock may be simulated
                         return
                 if self._stopping.is_set():
                     return
                 action()
             self._on_end()
-        except Exception as error:   # a cut file ends the stream with a word, not with a dead thread
+        except (
+            Exception
+        ) as error:  # a cut file ends the stream with a word, not with a dead thread
             if not self._stopping.is_set():
                 self._on_error(error)

@@ -22,4 +22,4 @@ def voice_activity(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     active = binary_opening(active, np.ones(SHORTEST_SOUND))
     gap = int(BRIDGED_GAP_S / HOP_S)
     active = binary_closing(np.pad(active, gap), np.ones(gap))[gap:-gap]
-    return np.repeat(active, hop)[:len(samples)]
+    return np.repeat(active, hop)[: len(samples)]

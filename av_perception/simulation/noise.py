@@ -7,21 +7,37 @@ import numpy as np
 from av_perception.simulation.room_audio import MovingSource, block_times, render_room
 from av_perception.simulation.scene import WALL_MARGIN, RoomConfig
 
-DIFFUSE_SOURCES = 12   # around the head, each with another stretch of the sound
+DIFFUSE_SOURCES = 12  # around the head, each with another stretch of the sound
 
 
-def from_place(room: RoomConfig, microphones: np.ndarray, samples: np.ndarray, position: np.ndarray, sample_rate: int) -> np.ndarray:
+def from_place(
+    room: RoomConfig,
+    microphones: np.ndarray,
+    samples: np.ndarray,
+    position: np.ndarray,
+    sample_rate: int,
+) -> np.ndarray:
     """(N, channels) sound of (N,) samples played at position (3,) [m] in the room; microphones (channels, 3) [m] in the room."""
     return render_room(room, microphones, [_standing(samples, position, sample_rate)], sample_rate)
 
 
-def from_all_around(room: RoomConfig, microphones: np.ndarray, samples: np.ndarray, sample_rate: int,
-                    random: np.random.Generator) -> np.ndarray:
+def from_all_around(
+    room: RoomConfig,
+    microphones: np.ndarray,
+    samples: np.ndarray,
+    sample_rate: int,
+    random: np.random.Generator,
+) -> np.ndarray:
     """(N, channels) diffuse sound: the samples, each time shifted by another random time, from places all around near the walls."""
     center, half = np.array(room.size) / 2, np.array(room.size) / 2 - WALL_MARGIN
     azimuth = 2 * np.pi * (np.arange(DIFFUSE_SOURCES) + random.uniform()) / DIFFUSE_SOURCES
-    ring = np.stack([np.cos(azimuth), np.sin(azimuth), random.uniform(-0.8, 0.8, DIFFUSE_SOURCES)], axis=1)
-    sources = [_standing(np.roll(samples, random.integers(len(samples))), place, sample_rate) for place in center + ring * half]
+    ring = np.stack(
+        [np.cos(azimuth), np.sin(azimuth), random.uniform(-0.8, 0.8, DIFFUSE_SOURCES)], axis=1
+    )
+    sources = [
+        _standing(np.roll(samples, random.integers(len(samples))), place, sample_rate)
+        for place in center + ring * half
+    ]
     return render_room(room, microphones, sources, sample_rate)
 
 
@@ -48,6 +64,6 @@ def servo(num_samples: int, sample_rate: int, random: np.random.Generator) -> np
         phase = 2 * np.pi * np.cumsum(random.uniform(150, 300) * (0.5 + ramp)) / sample_rate
         tone = sum(np.sin(harmonic * phase) / harmonic for harmonic in range(1, 13))
         whine = np.sqrt(ramp) * (tone + 0.5 * random.normal(size=length))
-        sound[start:start + length] = whine[:num_samples - start]
+        sound[start : start + length] = whine[: num_samples - start]
         start += length + int(sample_rate * random.uniform(0.3, 1.5))
     return sound

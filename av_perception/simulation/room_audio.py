@@ -36,19 +36,28 @@ def block_times(num_samples: int, sample_rate: int) -> np.ndarray:
     return np.arange(-(-num_samples // hop) + 1) * hop / sample_rate
 
 
-def render_room(room: RoomConfig, microphones: np.ndarray, sources: list[MovingSource], sample_rate: int,
-                progress: Callable[[float], None] = lambda fraction: None) -> np.ndarray:
+def render_room(
+    room: RoomConfig,
+    microphones: np.ndarray,
+    sources: list[MovingSource],
+    sample_rate: int,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> np.ndarray:
     """(N, channels) noise-free sound of all sources at microphones (channels, 3) [m] in the room; the direct sound is dry / r."""
     simulator = _RoomSimulator(room, microphones, sample_rate)
     mixture = np.zeros((len(microphones), len(sources[0].samples)))
     for index, source in enumerate(sources):
-        _add_source(mixture, source, simulator, lambda f, i=index: progress((i + f) / len(sources)))
+        _add_source(
+            mixture, source, simulator, lambda f, i=index: progress((i + f) / len(sources))
+        )
     return mixture.T
 
 
-def finish_sound(clean: np.ndarray, active: np.ndarray, snr_db: float, random: np.random.Generator) -> np.ndarray:
+def finish_sound(
+    clean: np.ndarray, active: np.ndarray, snr_db: float, random: np.random.Generator
+) -> np.ndarray:
     """(N, channels) float32: at SPEECH_LEVEL while somebody is active (N,) bool, with white sensor noise, never clipped."""
-    power = np.mean(clean[active] ** 2) if active.any() else np.mean(clean ** 2)
+    power = np.mean(clean[active] ** 2) if active.any() else np.mean(clean**2)
     clean = clean * (SPEECH_LEVEL / np.sqrt(power) if power > 0 else 1.0)
     noisy = clean + random.normal(0.0, SPEECH_LEVEL * 10 ** (-snr_db / 20), clean.shape)
     return (noisy * min(1.0, PEAK_LEVEL / np.abs(noisy).max())).astype(np.float32)
@@ -60,11 +69,17 @@ class _RoomSimulator:
     def __init__(self, room: RoomConfig, microphones: np.ndarray, sample_rate: int):
         absorption, order = room.absorption()
         self.sample_rate = sample_rate
-        self._room = pyroomacoustics.ShoeBox(room.size, fs=sample_rate, materials=pyroomacoustics.Material(min(absorption, 1.0)),
-                                             max_order=min(order, HIGHEST_ORDER))
+        self._room = pyroomacoustics.ShoeBox(
+            room.size,
+            fs=sample_rate,
+            materials=pyroomacoustics.Material(min(absorption, 1.0)),
+            max_order=min(order, HIGHEST_ORDER),
+        )
         self._room.add_source(np.array(room.size) / 2)
         self._room.add_microphone_array(np.asarray(microphones, float).T)
-        self.delay = pyroomacoustics.constants.get('frac_delay_length') // 2  # of the library's interpolation filter
+        self.delay = (
+            pyroomacoustics.constants.get('frac_delay_length') // 2
+        )  # of the library's interpolation filter
 
     def response(self, position: np.ndarray) -> np.ndarray:
         """(channels, taps); tap `delay` is time zero."""
@@ -74,7 +89,7 @@ class _RoomSimulator:
         responses = [channel[0] for channel in self._room.rir]
         padded = np.zeros((len(responses), max(map(len, responses))))
         for row, response in zip(padded, responses):
-            row[:len(response)] = response
+            row[: len(response)] = response
         return padded
 
 
@@ -82,7 +97,12 @@ def _hop(sample_rate: int) -> int:
     return int(round(BLOCK_S / 2 * sample_rate))
 
 
-def _add_source(mixture: np.ndarray, source: MovingSource, simulator: _RoomSimulator, progress: Callable[[float], None]) -> None:
+def _add_source(
+    mixture: np.ndarray,
+    source: MovingSource,
+    simulator: _RoomSimulator,
+    progress: Callable[[float], None],
+) -> None:
     hop = _hop(simulator.sample_rate)
     dry = np.concatenate([np.zeros(hop), source.samples, np.zeros(2 * hop)])
     rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(hop) + 0.5) / hop)
@@ -90,7 +110,7 @@ def _add_source(mixture: np.ndarray, source: MovingSource, simulator: _RoomSimul
     for done, (first, last) in enumerate(runs):
         window = np.concatenate([rise, np.ones((last - first) * hop), rise[::-1]])
         start = first * hop - hop  # in the sound; block b is centred on sample b * hop
-        segment = dry[start + hop:start + hop + len(window)] * window
+        segment = dry[start + hop : start + hop + len(window)] * window
         wet = fftconvolve(segment[None], simulator.response(source.positions[first]), axes=1)
         _add_at(mixture, wet, start - simulator.delay)
         progress((done + 1) / len(runs))
@@ -99,7 +119,7 @@ def _add_source(mixture: np.ndarray, source: MovingSource, simulator: _RoomSimul
 def _sounding_blocks(dry: np.ndarray, hop: int, num_blocks: int) -> np.ndarray:
     """(B,) bool: the block holds sound. Block b covers two hops of the padded sound from b * hop on."""
     filled = np.zeros((num_blocks + 1) * hop)
-    filled[:min(len(dry), len(filled))] = dry[:len(filled)]
+    filled[: min(len(dry), len(filled))] = dry[: len(filled)]
     loud = np.abs(filled).reshape(-1, hop).max(axis=1) > 0
     return loud[:-1] | loud[1:]
 
@@ -108,7 +128,11 @@ def _runs(positions: np.ndarray, sounding: np.ndarray) -> list[tuple[int, int]]:
     """First and last block of every run of sounding blocks that may share the response of its first block."""
     runs: list[tuple[int, int]] = []
     for block in np.flatnonzero(sounding):
-        if runs and runs[-1][1] == block - 1 and np.linalg.norm(positions[block] - positions[runs[-1][0]]) < RESPONSE_STEP_M:
+        if (
+            runs
+            and runs[-1][1] == block - 1
+            and np.linalg.norm(positions[block] - positions[runs[-1][0]]) < RESPONSE_STEP_M
+        ):
             runs[-1] = (runs[-1][0], int(block))
         else:
             runs.append((int(block), int(block)))
@@ -120,4 +144,4 @@ def _add_at(mixture: np.ndarray, wet: np.ndarray, start: int) -> None:
     skipped = max(0, -start)
     length = min(wet.shape[1] - skipped, mixture.shape[1] - max(start, 0))
     if length > 0:
-        mixture[:, max(start, 0):max(start, 0) + length] += wet[:, skipped:skipped + length]
+        mixture[:, max(start, 0) : max(start, 0) + length] += wet[:, skipped : skipped + length]

@@ -14,8 +14,8 @@ from scipy.interpolate import PchipInterpolator
 
 from av_perception.config import config_from_mapping, read_yaml
 from av_perception.errors import UserError
-from av_perception.robot_head import HeadProfile, load_head
 from av_perception.paths import resolve_resource
+from av_perception.robot_head import HeadProfile, load_head
 from av_perception.simulation.assets import PHOTOGRAPHS, VOICES
 
 WALL_MARGIN = 0.2  # a head centre keeps this distance [m] from the walls
@@ -36,7 +36,9 @@ class RoomConfig:
         if not all(1.0 <= length <= 50.0 for length in self.size):
             raise ValueError(f'size must lie in 1..50 m, not {self.size}')
         if not all(0.1 <= p <= length - 0.1 for p, length in zip(self.head_position, self.size)):
-            raise ValueError(f'head_position {self.head_position} is not inside the room of {self.size}')
+            raise ValueError(
+                f'head_position {self.head_position} is not inside the room of {self.size}'
+            )
         if not 0.0 <= self.t60 <= 1.5:
             raise ValueError(f't60 must lie in 0..1.5 s, not {self.t60}')
         if not -20.0 <= self.snr_db <= 100.0:
@@ -51,7 +53,9 @@ class RoomConfig:
         try:
             return pyroomacoustics.inverse_sabine(self.t60, self.size)
         except ValueError as error:
-            raise ValueError(f't60 of {self.t60} s is too short for a room of {self.size} m: 0 gives no echo at all') from error
+            raise ValueError(
+                f't60 of {self.t60} s is too short for a room of {self.size} m: 0 gives no echo at all'
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,9 @@ class ConversationConfig:
 
     def __post_init__(self):
         if not 0.3 <= self.turn[0] <= self.turn[1]:
-            raise ValueError(f'turn must be shortest, longest with 0.3 <= shortest <= longest, not {self.turn}')
+            raise ValueError(
+                f'turn must be shortest, longest with 0.3 <= shortest <= longest, not {self.turn}'
+            )
         if not 0.0 <= self.overlap <= 0.25:
             raise ValueError(f'overlap must lie in 0..0.25, not {self.overlap}')
         if not 0.0 <= self.pause <= 30.0:
@@ -97,7 +103,9 @@ class TalkerConfig:
             raise ValueError(f'id must not be negative: {self.id}')
         table = np.array(self.waypoints, float)
         if not len(table) or not np.isfinite(table).all():
-            raise ValueError('waypoints needs at least one row of four finite numbers: time, x, y, z')
+            raise ValueError(
+                'waypoints needs at least one row of four finite numbers: time, x, y, z'
+            )
         if (np.diff(table[:, 0]) <= 0).any():
             raise ValueError(f'the times of the waypoints must grow: {table[:, 0].tolist()}')
         if bool(self.clip) == bool(self.voice):
@@ -105,12 +113,16 @@ class TalkerConfig:
         if self.clip and self.photo:
             raise ValueError('a talker with a clip has no photo')
         if (self.clip or self.photo not in (*PHOTOGRAPHS, '')) and self.face is None:
-            raise ValueError('face: [x, y, width, height] in pixels is missing for a photo or clip of your own')
+            raise ValueError(
+                'face: [x, y, width, height] in pixels is missing for a photo or clip of your own'
+            )
         if self.face is not None and min(self.face[2:]) < 8:
             raise ValueError(f'face must be at least 8 pixels wide and high: {self.face}')
         ends = np.ravel(self.turns if self.turns is not None else ())
         if (np.diff(ends) < 0).any() or (ends < 0).any() or (ends[::2] == ends[1::2]).any():
-            raise ValueError(f'turns must be [start, end] pairs in order, without overlap: {self.turns}')
+            raise ValueError(
+                f'turns must be [start, end] pairs in order, without overlap: {self.turns}'
+            )
 
     def positions(self, time_s) -> np.ndarray:
         """(..., 3) head centre [m] in the head's base frame: monotone cubic between waypoints, so that a stop is a stop."""
@@ -150,13 +162,19 @@ class Scene:
         time = np.arange(0.0, self.duration, 0.05)
         path = talker.positions(time)
         in_room = path + np.array(self.room.head_position)
-        outside = ((in_room < WALL_MARGIN) | (in_room > np.array(self.room.size) - WALL_MARGIN)).any(axis=1)
+        outside = (
+            (in_room < WALL_MARGIN) | (in_room > np.array(self.room.size) - WALL_MARGIN)
+        ).any(axis=1)
         if outside.any():
-            raise ValueError(f'talker {talker.id} is outside the room (or nearer than {WALL_MARGIN} m to a wall) '
-                             f'at {time[outside.argmax()]:.1f} s')
+            raise ValueError(
+                f'talker {talker.id} is outside the room (or nearer than {WALL_MARGIN} m to a wall) '
+                f'at {time[outside.argmax()]:.1f} s'
+            )
         close = np.linalg.norm(path, axis=1) < HEAD_MARGIN
         if close.any():
-            raise ValueError(f'talker {talker.id} is nearer than {HEAD_MARGIN} m to the head at {time[close.argmax()]:.1f} s')
+            raise ValueError(
+                f'talker {talker.id} is nearer than {HEAD_MARGIN} m to the head at {time[close.argmax()]:.1f} s'
+            )
 
     def with_duration(self, duration: float) -> Scene:
         """The same scene made longer or shorter. Raises UserError for a senseless duration."""
@@ -172,10 +190,14 @@ class Scene:
         if head.microphones is None:
             raise UserError(f'the head profile {head.name} has no microphones: a scene needs them')
         if head.camera is not None and head.camera.calibration:
-            raise UserError(f'the head profile {head.name} has raw cameras: for a scene, give focal, center and baseline in place of calibration')
+            raise UserError(
+                f'the head profile {head.name} has raw cameras: for a scene, give focal, center and baseline in place of calibration'
+            )
         for talker in self.talkers:
             if head.camera is not None and not (talker.photo or talker.clip):
-                raise UserError(f'talker {talker.id} needs a photo or a clip: the head {head.name} has a camera')
+                raise UserError(
+                    f'talker {talker.id} needs a photo or a clip: the head {head.name} has a camera'
+                )
         return head
 
 
@@ -188,14 +210,21 @@ def load_scene(name_or_path) -> Scene:
     where = f'scene {path}'
     scene = config_from_mapping(Scene, {'name': path.stem, **read_yaml(path)}, where)
     own_head = path.parent / scene.head
-    talkers = tuple(_with_files(talker, path.parent, f'{where}: talker {talker.id}') for talker in scene.talkers)
-    return dataclasses.replace(scene, talkers=talkers, head=str(own_head) if own_head.is_file() else scene.head)
+    talkers = tuple(
+        _with_files(talker, path.parent, f'{where}: talker {talker.id}')
+        for talker in scene.talkers
+    )
+    return dataclasses.replace(
+        scene, talkers=talkers, head=str(own_head) if own_head.is_file() else scene.head
+    )
 
 
 def _with_files(talker: TalkerConfig, folder: Path, where: str) -> TalkerConfig:
     """The talker with every file resolved to an absolute path; names of assets stay."""
-    found = {key: _find(getattr(talker, key), folder, known, f'{where}: {key}')
-             for key, known in (('voice', VOICES), ('photo', PHOTOGRAPHS), ('clip', {}))}
+    found = {
+        key: _find(getattr(talker, key), folder, known, f'{where}: {key}')
+        for key, known in (('voice', VOICES), ('photo', PHOTOGRAPHS), ('clip', {}))
+    }
     return dataclasses.replace(talker, **found)
 
 
@@ -204,8 +233,10 @@ def _find(name: str, folder: Path, known: dict, where: str) -> str:
         return name
     for variable in re.findall(r'\$\{?(\w+)', name):
         if variable not in os.environ:
-            raise UserError(f'{where} needs the environment variable {variable}: set it to the folder that holds '
-                            f'{name.split("/", 1)[-1]}')
+            raise UserError(
+                f'{where} needs the environment variable {variable}: set it to the folder that holds '
+                f'{name.split("/", 1)[-1]}'
+            )
     path = folder / Path(os.path.expandvars(name)).expanduser()
     if path.is_file():
         return str(path)

@@ -20,7 +20,9 @@ class StftConfig:
         if self.sample_rate <= 0:
             raise ValueError(f'sample_rate must be positive, not {self.sample_rate}')
         if self.window < 4 or self.window % 2:
-            raise ValueError(f'window must be an even number of at least 4 samples, not {self.window}')
+            raise ValueError(
+                f'window must be an even number of at least 4 samples, not {self.window}'
+            )
         if not 1 <= self.hop <= self.window:
             raise ValueError(f'hop must lie in 1..window, not {self.hop}')
 
@@ -50,7 +52,9 @@ class StreamingStft:
         num_frames = max(0, (len(self._pending) - window) // hop + 1)
         if num_frames == 0:
             return np.zeros((0, self._config.num_bins, self._pending.shape[1]), complex)
-        frames = np.lib.stride_tricks.sliding_window_view(self._pending, window, axis=0)[::hop][:num_frames]
+        frames = np.lib.stride_tricks.sliding_window_view(self._pending, window, axis=0)[::hop][
+            :num_frames
+        ]
         spectra = np.fft.rfft(frames.transpose(0, 2, 1) * self._window, axis=1)[:, 1:]
-        self._pending = self._pending[num_frames * hop:]
+        self._pending = self._pending[num_frames * hop :]
         return spectra

@@ -20,7 +20,9 @@ class EgoMotion:
 
     def __init__(self, max_rate: float, window_s: float):
         self._max_rate, self._window_ns = max_rate, round(1e9 * window_s)
-        self._turns: deque[tuple[int, int]] = deque(maxlen=100)   # first and last moment of each; frames may come long after them
+        self._turns: deque[tuple[int, int]] = deque(
+            maxlen=100
+        )  # first and last moment of each; frames may come long after them
         self._newest_ns = 0
         self._poses: dict[str, tuple[int, RigidTransform]] = {}
         self._joints: dict[str, _Joint] = {}

@@ -46,9 +46,12 @@ class FrameAssembler:
         self.counters: Counter = Counter()
         self._half_video_ns = round(config.video_period_s * 5e8)
         self._half_ns = min(self._half_video_ns, round(config.audio_period_s * 5e8))
-        self._timeout_ns, self._reset_ns = round(config.visual_timeout_s * 1e9), round(config.reset_after_s * 1e9)
+        self._timeout_ns, self._reset_ns = (
+            round(config.visual_timeout_s * 1e9),
+            round(config.reset_after_s * 1e9),
+        )
         self._wait_ns = config.audio_wait_s * 1e9
-        self._ended: int | None = None   # the newest stamp of the session before this one
+        self._ended: int | None = None  # the newest stamp of the session before this one
         self._clear()
 
     def _clear(self):
@@ -84,7 +87,11 @@ class FrameAssembler:
         """Whether the stamp advances its stream; a large jump back clears everything first, and the other stream's last words of the
         old session are dropped.
         """
-        if newest is None and self._ended is not None and abs(stamp_ns - self._ended) <= self._reset_ns:
+        if (
+            newest is None
+            and self._ended is not None
+            and abs(stamp_ns - self._ended) <= self._reset_ns
+        ):
             self.counters['stragglers'] += 1
             return False
         if newest is None or stamp_ns > newest:
@@ -134,7 +141,11 @@ class FrameAssembler:
             self.counters['unused_audio'] += before is not None
             before = self._audio.popleft()
         after = self._audio[0] if self._audio else None
-        candidates = [a for a in (before, after) if a is not None and abs(a.stamp_ns - stamp_ns) <= self._half_video_ns]
+        candidates = [
+            a
+            for a in (before, after)
+            if a is not None and abs(a.stamp_ns - stamp_ns) <= self._half_video_ns
+        ]
         nearest = min(candidates, key=lambda a: abs(a.stamp_ns - stamp_ns), default=None)
         if nearest is after and after is not None:
             self._audio.popleft()
@@ -144,8 +155,16 @@ class FrameAssembler:
 
     def _emit_alone(self) -> list[Frame]:
         """All sound since the last image, once it is further ahead of it than the timeout."""
-        if not self._audio or self._gap_start is None or self._audio[-1].stamp_ns - self._gap_start <= self._timeout_ns:
+        if (
+            not self._audio
+            or self._gap_start is None
+            or self._audio[-1].stamp_ns - self._gap_start <= self._timeout_ns
+        ):
             return []
-        alone = [audio for audio in self._audio if self._emitted is None or audio.stamp_ns > self._emitted]
+        alone = [
+            audio
+            for audio in self._audio
+            if self._emitted is None or audio.stamp_ns > self._emitted
+        ]
         self._audio.clear()
         return [(audio.stamp_ns, None, audio) for audio in alone]

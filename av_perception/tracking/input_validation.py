@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.interfaces import AudioFeatures, Face, VisualFeatures
 from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.interfaces import AudioFeatures, Face, VisualFeatures
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.association.audio_statistics import AudioStatistics
 
@@ -32,7 +32,9 @@ class DetectedFaces:
         return len(self.boxes)
 
 
-def usable_faces(visual: VisualFeatures, embedding_size: int, counters: Counter, needs_positions: bool = True) -> DetectedFaces:
+def usable_faces(
+    visual: VisualFeatures, embedding_size: int, counters: Counter, needs_positions: bool = True
+) -> DetectedFaces:
     """Faces with a finite box, a position in front of the camera and a positive definite covariance.
 
     embedding_size: size of the embeddings seen so far, 0 before the first; others are ignored and counted. needs_positions False: a
@@ -49,12 +51,18 @@ def usable_faces(visual: VisualFeatures, embedding_size: int, counters: Counter,
     else:
         good &= (boxes[:, 2:] > _SMALLEST_BOX_PX).all(1) & (np.abs(boxes) < 1e9).all(1)
     counters['bad_faces'] += len(visual.faces) - int(good.sum())
-    embeddings = _embeddings([face for face, keep in zip(faces, good) if keep], embedding_size, counters)
+    embeddings = _embeddings(
+        [face for face, keep in zip(faces, good) if keep], embedding_size, counters
+    )
     return DetectedFaces(boxes[good], positions[good], covariances[good], embeddings)
 
 
 def _has_shapes(face: Face) -> bool:
-    return np.shape(face.box) == (4,) and np.shape(face.position) == (3,) and np.shape(face.covariance) == (3, 3)
+    return (
+        np.shape(face.box) == (4,)
+        and np.shape(face.position) == (3,)
+        and np.shape(face.covariance) == (3, 3)
+    )
 
 
 def _located(positions: np.ndarray, covariances: np.ndarray) -> np.ndarray:
@@ -79,19 +87,28 @@ def _embeddings(faces: list[Face], size: int, counters: Counter) -> np.ndarray:
     if not size:
         return np.zeros((len(faces), 0))
     fitting = [np.shape(face.embedding) == (size,) for face in faces]
-    rows = np.array([face.embedding if fits else np.zeros(size) for face, fits in zip(faces, fitting)], float).reshape(len(faces), size)
-    norm = np.sqrt((rows ** 2).sum(1, keepdims=True))
+    rows = np.array(
+        [face.embedding if fits else np.zeros(size) for face, fits in zip(faces, fitting)], float
+    ).reshape(len(faces), size)
+    norm = np.sqrt((rows**2).sum(1, keepdims=True))
     usable = np.isfinite(norm) & (norm > 1e-6)
     offered = np.array([np.size(face.embedding) > 0 for face in faces], bool)
     counters['bad_embeddings'] += int((offered & ~usable[:, 0]).sum())
     return np.where(usable, rows, 0.0) / np.where(usable, norm, 1.0)
 
 
-def usable_audio(audio: AudioFeatures, tables: AudioStatistics, counters: Counter) -> AudioFeatures | None:
+def usable_audio(
+    audio: AudioFeatures, tables: AudioStatistics, counters: Counter
+) -> AudioFeatures | None:
     """The features with broken sub-bands marked invalid, None when nothing is left. Counts `bad_audio`, `bad_subbands`."""
     shape = (tables.num_subbands, tables.feature_size)
     fits = np.shape(audio.vectors) == shape and np.shape(audio.present) == shape
-    if not (fits and np.shape(audio.energy) == shape[:1] and np.shape(audio.valid) == shape[:1] and np.isfinite(audio.voice_activity)):
+    if not (
+        fits
+        and np.shape(audio.energy) == shape[:1]
+        and np.shape(audio.valid) == shape[:1]
+        and np.isfinite(audio.voice_activity)
+    ):
         counters['bad_audio'] += 1
         return None
     present, valid = np.asarray(audio.present, bool), np.asarray(audio.valid, bool)
@@ -101,7 +118,9 @@ def usable_audio(audio: AudioFeatures, tables: AudioStatistics, counters: Counte
     valid = valid & sound & present.any(1)
     if not valid.any():
         return None
-    return AudioFeatures(audio.stamp_ns, float(audio.voice_activity), vectors, present, energy, valid)
+    return AudioFeatures(
+        audio.stamp_ns, float(audio.voice_activity), vectors, present, energy, valid
+    )
 
 
 def usable_poses(poses: SensorPoses) -> bool:
@@ -119,7 +138,9 @@ def _usable(pose: RigidTransform) -> bool:
 def box_overlap(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     """(A, B) intersection over union of (x, y, width, height) boxes."""
     low = np.maximum(boxes_a[:, None, :2], boxes_b[None, :, :2])
-    high = np.minimum((boxes_a[:, :2] + boxes_a[:, 2:])[:, None], (boxes_b[:, :2] + boxes_b[:, 2:])[None])
+    high = np.minimum(
+        (boxes_a[:, :2] + boxes_a[:, 2:])[:, None], (boxes_b[:, :2] + boxes_b[:, 2:])[None]
+    )
     common = np.maximum(high - low, 0).prod(-1)
     union = boxes_a[:, None, 2:].prod(-1) + boxes_b[None, :, 2:].prod(-1) - common
     return common / np.maximum(union, 1e-9)

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from av_perception.two_microphones.time_differences import TimeDifferences
+from av_perception.interfaces import TrackFrame, VisualFeatures
+from av_perception.numerics.gaussian import propagate_covariance
+from av_perception.robot_head.profile import CameraGeometry
+from av_perception.tracking.input_validation import usable_faces
 from av_perception.two_microphones.face_list import FaceList, FaceListConfig
 from av_perception.two_microphones.itd_mixture import ItdMixture
 from av_perception.two_microphones.microphone_pair import MicrophonePair
-from av_perception.interfaces import TrackFrame, VisualFeatures
-from av_perception.robot_head.profile import CameraGeometry
-from av_perception.numerics.gaussian import propagate_covariance
-from av_perception.tracking.input_validation import usable_faces
+from av_perception.two_microphones.time_differences import TimeDifferences
 
 _NANO = 1e-9
 _LEAST_WEIGHT = 1e-12
@@ -55,8 +55,13 @@ class FusionConfig:
             raise ValueError('typical_sd must be positive and lie in sd_range')
         if not 0 < self.recent_s <= self.window_s:
             raise ValueError('recent_s must be positive and not longer than window_s')
-        if min(self.min_count, self.ambiguous_s, self.unseen_sd) <= 0 or min(self.prior_count, self.reset_after_s) < 0:
-            raise ValueError('min_count, ambiguous_s, unseen_sd must be positive, prior_count and reset_after_s not negative')
+        if (
+            min(self.min_count, self.ambiguous_s, self.unseen_sd) <= 0
+            or min(self.prior_count, self.reset_after_s) < 0
+        ):
+            raise ValueError(
+                'min_count, ambiguous_s, unseen_sd must be positive, prior_count and reset_after_s not negative'
+            )
         if not 0 < self.min_weight < 1:
             raise ValueError('min_weight must lie in (0, 1)')
 
@@ -74,14 +79,18 @@ class FusionFit:
         return self.responsibilities[:, :-1].sum(0)
 
 
-def fit_fixed_means(means: np.ndarray, itds: np.ndarray, max_itd: float, config: FusionConfig, mean_variances=0.0) -> FusionFit:
+def fit_fixed_means(
+    means: np.ndarray, itds: np.ndarray, max_itd: float, config: FusionConfig, mean_variances=0.0
+) -> FusionFit:
     """MAP-EM for the weights and spreads of components at (K,) means [s], from (M,) differences [s].
 
     mean_variances: (K,) [s^2] how well the means are known; they widen the prior of the spreads.
     """
     count = len(means)
     weights = np.full(count + 1, 1.0 / (count + 1))
-    typical = np.clip(config.typical_sd ** 2 + mean_variances, None, config.sd_range[1] ** 2) * np.ones(count)
+    typical = np.clip(
+        config.typical_sd**2 + mean_variances, None, config.sd_range[1] ** 2
+    ) * np.ones(count)
     variances = typical
     squares = (itds[:, None] - means) ** 2
     for _ in range(config.iterations if count and len(itds) else 0):
@@ -90,15 +99,24 @@ def fit_fixed_means(means: np.ndarray, itds: np.ndarray, max_itd: float, config:
         weights = mass + config.concentration - 1
         weights = np.maximum(weights / weights.sum(), _LEAST_WEIGHT)
         scatter = (responsibilities[:, :-1] * squares).sum(0) + config.prior_count * typical
-        variances = np.minimum(np.maximum(scatter / (mass[:-1] + config.prior_count + 1e-12), config.sd_range[0] ** 2), config.sd_range[1] ** 2)
+        variances = np.minimum(
+            np.maximum(
+                scatter / (mass[:-1] + config.prior_count + 1e-12), config.sd_range[0] ** 2
+            ),
+            config.sd_range[1] ** 2,
+        )
     mixture = ItdMixture(weights[:-1], means, variances, float(weights[-1]), max_itd)
     return FusionFit(mixture, _responsibilities(squares, weights, variances, max_itd))
 
 
-def _responsibilities(squares: np.ndarray, weights: np.ndarray, variances: np.ndarray, max_itd: float) -> np.ndarray:
+def _responsibilities(
+    squares: np.ndarray, weights: np.ndarray, variances: np.ndarray, max_itd: float
+) -> np.ndarray:
     """(M, K + 1) of (M, K) squared distances. The uniform class is never empty, so that the sums are positive without logarithms."""
     joint = np.empty((len(squares), len(weights)))
-    joint[:, :-1] = np.exp(squares * (-0.5 / variances)) * (weights[:-1] / np.sqrt(2 * np.pi * variances))
+    joint[:, :-1] = np.exp(squares * (-0.5 / variances)) * (
+        weights[:-1] / np.sqrt(2 * np.pi * variances)
+    )
     joint[:, -1] = weights[-1] / (2 * max_itd)
     return joint / joint.sum(1, keepdims=True)
 
@@ -107,7 +125,11 @@ def log_posterior(mixture: ItdMixture, itds: np.ndarray, config: FusionConfig) -
     """What `fit_fixed_means` climbs, up to a constant."""
     weights = np.append(mixture.weights, mixture.outlier_weight)
     dirichlet = (config.concentration - 1) * np.log(weights).sum()
-    spreads = -0.5 * config.prior_count * (np.log(mixture.variances) + config.typical_sd ** 2 / mixture.variances).sum()
+    spreads = (
+        -0.5
+        * config.prior_count
+        * (np.log(mixture.variances) + config.typical_sd**2 / mixture.variances).sum()
+    )
     return float(mixture.expect(itds)[1].sum() + dirichlet + spreads)
 
 
@@ -115,16 +137,23 @@ def find_source(itds: np.ndarray, max_itd: float, config: FusionConfig) -> float
     """The ITD [s] of the one source that most of (M,) differences come from: EM with a free component beside the uniform class. None when there
     are too few or they scatter.
     """
-    mean, variance, weight, mass = float(np.median(itds)) if len(itds) else 0.0, config.sd_range[1] ** 2, 0.5, 0.0
+    mean, variance, weight, mass = (
+        float(np.median(itds)) if len(itds) else 0.0,
+        config.sd_range[1] ** 2,
+        0.5,
+        0.0,
+    )
     for _ in range(config.iterations if len(itds) >= config.min_count else 0):
         squares = (itds - mean) ** 2
         own = np.exp(squares * (-0.5 / variance)) * (weight / np.sqrt(2 * np.pi * variance))
         own = own / (own + (1 - weight) / (2 * max_itd))
         mass = float(own.sum())
         mean = float(own @ itds) / max(mass, _LEAST_WEIGHT)
-        variance = max(float(own @ (itds - mean) ** 2) / max(mass, _LEAST_WEIGHT), config.sd_range[0] ** 2)
+        variance = max(
+            float(own @ (itds - mean) ** 2) / max(mass, _LEAST_WEIGHT), config.sd_range[0] ** 2
+        )
         weight = min(mass / len(itds), 1 - _LEAST_WEIGHT)
-    return mean if mass >= config.min_count and variance <= config.unseen_sd ** 2 else None
+    return mean if mass >= config.min_count and variance <= config.unseen_sd**2 else None
 
 
 class FaceItdFusion:
@@ -145,7 +174,9 @@ class FaceItdFusion:
         self.ambiguous: frozenset[int] = frozenset()
         self.unseen_sound: np.ndarray | None = None
 
-    def step(self, stamp_ns: int, visual: VisualFeatures | None, sound: TimeDifferences | None) -> TrackFrame:
+    def step(
+        self, stamp_ns: int, visual: VisualFeatures | None, sound: TimeDifferences | None
+    ) -> TrackFrame:
         """One frame. visual None: no image; sound None: no sound yet. A stamp that does not advance returns the previous result."""
         if self._last.stamp_ns and stamp_ns <= self._last.stamp_ns:
             if (self._last.stamp_ns - stamp_ns) * _NANO <= self._config.reset_after_s:
@@ -160,7 +191,9 @@ class FaceItdFusion:
         recent = age_s[age_s <= self._config.window_s] <= self._config.recent_s
         shares, heard, shared = self._hear(itds[age_s <= self._config.window_s], recent)
         tracks = self._faces.report(stamp_ns, shares, heard)
-        self.ambiguous = frozenset(track.id for track, is_shared in zip(tracks, shared) if is_shared)
+        self.ambiguous = frozenset(
+            track.id for track, is_shared in zip(tracks, shared) if is_shared
+        )
         self.counters['ambiguous_frames'] += bool(self.ambiguous)
         self._last = TrackFrame(int(stamp_ns), tracks, bool(recent.any()))
         return self._last
@@ -168,9 +201,16 @@ class FaceItdFusion:
     def _see(self, stamp_ns: int, visual: VisualFeatures) -> None:
         faces = usable_faces(visual, 0, self.counters)
         transform = self._base_from_optical
-        self._faces.see(stamp_ns, transform.apply(faces.positions), propagate_covariance(transform.rotation, faces.covariances), faces.boxes)
+        self._faces.see(
+            stamp_ns,
+            transform.apply(faces.positions),
+            propagate_covariance(transform.rotation, faces.covariances),
+            faces.boxes,
+        )
 
-    def _hear(self, itds: np.ndarray, recent: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _hear(
+        self, itds: np.ndarray, recent: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Share of the recent ITDs, whether heard, and whether the sound is shared with another face, (K,) each; looks for an unseen sound.
 
         itds: (M,) of the window; recent: (M,) bool.
@@ -179,7 +219,10 @@ class FaceItdFusion:
         positions = self._faces.positions
         means = np.clip(self._pair.itd(positions), -self._pair.max_itd, self._pair.max_itd)
         group, sizes = _group(means, config.ambiguous_s)
-        centers, variances = (np.bincount(group, values) / sizes for values in (means, self._pair.variance(positions, self._faces.covariances)))
+        centers, variances = (
+            np.bincount(group, values) / sizes
+            for values in (means, self._pair.variance(positions, self._faces.covariances))
+        )
         fit = fit_fixed_means(centers, itds, self._pair.max_itd, config, variances)
         unseen = find_source(itds[fit.responsibilities[:, -1] > 0.5], self._pair.max_itd, config)
         self.unseen_sound = None if unseen is None else self._pair.bearing(unseen)

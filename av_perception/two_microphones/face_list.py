@@ -25,7 +25,9 @@ class FaceListConfig:
 
     def __post_init__(self):
         if min(self.gate_m, self.keep_s, self.speed_sd) <= 0 or self.confirm_hits < 1:
-            raise ValueError('gate_m, keep_s and speed_sd must be positive, confirm_hits at least 1')
+            raise ValueError(
+                'gate_m, keep_s and speed_sd must be positive, confirm_hits at least 1'
+            )
 
 
 @dataclass
@@ -61,7 +63,9 @@ class FaceList:
         """(K, 3, 3) of the positions."""
         return np.array([p.covariance for p in self._people]).reshape(-1, 3, 3)
 
-    def see(self, stamp_ns: int, positions: np.ndarray, covariances: np.ndarray, boxes: np.ndarray) -> None:
+    def see(
+        self, stamp_ns: int, positions: np.ndarray, covariances: np.ndarray, boxes: np.ndarray
+    ) -> None:
         """The faces of one image: (M, 3) [m], (M, 3, 3) [m^2], (M, 4) pixels."""
         known, found = self._associate(positions)
         for k, m in zip(known, found):
@@ -69,28 +73,54 @@ class FaceList:
             person.position, person.covariance, person.box = positions[m], covariances[m], boxes[m]
             person.last_seen_ns, person.hits = stamp_ns, person.hits + 1
         for m in sorted(set(range(len(positions))) - set(found)):
-            self._people.append(_Person(self._next_id, positions[m], covariances[m], boxes[m], stamp_ns))
+            self._people.append(
+                _Person(self._next_id, positions[m], covariances[m], boxes[m], stamp_ns)
+            )
             self._next_id += 1
 
     def advance(self, stamp_ns: int) -> None:
         """Whoever has not been seen for too long is gone; who is not confirmed, at the first miss."""
         config = self._config
-        self._people = [p for p in self._people if (stamp_ns - p.last_seen_ns) * _NANO <= (config.keep_s if p.hits >= config.confirm_hits else 0.0)]
+        self._people = [
+            p
+            for p in self._people
+            if (stamp_ns - p.last_seen_ns) * _NANO
+            <= (config.keep_s if p.hits >= config.confirm_hits else 0.0)
+        ]
 
-    def report(self, stamp_ns: int, shares: np.ndarray, heard: np.ndarray) -> tuple[TrackEstimate, ...]:
+    def report(
+        self, stamp_ns: int, shares: np.ndarray, heard: np.ndarray
+    ) -> tuple[TrackEstimate, ...]:
         """Everybody as tracks, with (K,) shares of the sound and (K,) bool of who is heard."""
         people, config = self._people, self._config
         means, covariances = np.zeros((len(people), 6)), np.zeros((len(people), 6, 6))
-        covariances[:, _AXES, _AXES] = config.speed_sd ** 2
+        covariances[:, _AXES, _AXES] = config.speed_sd**2
         tracks = []
         for k, (person, share, hears) in enumerate(zip(people, shares.tolist(), heard.tolist())):
             drift = config.speed_sd * (stamp_ns - person.last_seen_ns) * _NANO
-            means[k, :3], covariances[k, :3, :3] = person.position, person.covariance + drift ** 2 * _EYE
+            means[k, :3], covariances[k, :3, :3] = (
+                person.position,
+                person.covariance + drift**2 * _EYE,
+            )
             seen = person.last_seen_ns == stamp_ns
             person.last_heard_ns = stamp_ns if hears else person.last_heard_ns
             state = LifeState.ACTIVE if person.hits >= config.confirm_hits else LifeState.TENTATIVE
-            tracks.append(TrackEstimate(person.id, state, means[k], covariances[k], seen, hears, not (seen or hears), person.last_seen_ns,
-                                        person.last_heard_ns, share, person.box if seen else None, visibility=float(seen)))
+            tracks.append(
+                TrackEstimate(
+                    person.id,
+                    state,
+                    means[k],
+                    covariances[k],
+                    seen,
+                    hears,
+                    not (seen or hears),
+                    person.last_seen_ns,
+                    person.last_heard_ns,
+                    share,
+                    person.box if seen else None,
+                    visibility=float(seen),
+                )
+            )
         return tuple(tracks)
 
     def _associate(self, positions: np.ndarray) -> tuple[list[int], list[int]]:

@@ -27,7 +27,7 @@ class ItdMixture:
     def expect(self, itds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(M,) differences -> (M, K + 1) responsibilities, the uniform class last, and (M,) log-likelihoods."""
         joint = np.empty((len(itds), len(self) + 1))
-        with np.errstate(divide='ignore'):   # a weight of zero is a density of zero
+        with np.errstate(divide='ignore'):  # a weight of zero is a density of zero
             scale = np.log(self.weights) - 0.5 * (np.log(self.variances) + _LOG_2PI)
             joint[:, -1] = np.log(self.outlier_weight / (2 * self.max_itd))
         joint[:, :-1] = scale - 0.5 * (itds[:, None] - self.means) ** 2 / self.variances

@@ -28,7 +28,11 @@ class MicrophonePair:
     sound_speed: float = speed_of_sound()
 
     def __post_init__(self):
-        if np.shape(self.positions) != (2, 3) or not np.isfinite(self.positions).all() or not self.distance > 0:
+        if (
+            np.shape(self.positions) != (2, 3)
+            or not np.isfinite(self.positions).all()
+            or not self.distance > 0
+        ):
             raise ValueError('a pair has two different, finite positions')
         if not self.sound_speed > 0:
             raise ValueError(f'sound_speed must be positive, not {self.sound_speed}')
@@ -55,7 +59,10 @@ class MicrophonePair:
 
     def gradient(self, points: np.ndarray) -> np.ndarray:
         """(..., 3) points -> (..., 3) derivative of the difference [s/m]; zero towards a microphone that the point coincides with."""
-        towards = [(points - m) / np.maximum(np.linalg.norm(points - m, axis=-1, keepdims=True), 1e-12) for m in self.positions]
+        towards = [
+            (points - m) / np.maximum(np.linalg.norm(points - m, axis=-1, keepdims=True), 1e-12)
+            for m in self.positions
+        ]
         return (towards[0] - towards[1]) / self.sound_speed
 
     def variance(self, points: np.ndarray, covariances: np.ndarray) -> np.ndarray:
@@ -68,10 +75,10 @@ class MicrophonePair:
         plane of the microphones and of straight ahead (x)."""
         axis = np.subtract(*self.positions) / self.distance
         ahead = _FORWARD - (_FORWARD @ axis) * axis
-        if np.linalg.norm(ahead) < 1e-6:   # the microphones stand one behind the other
+        if np.linalg.norm(ahead) < 1e-6:  # the microphones stand one behind the other
             ahead = np.cross(_UP, axis)
         sine = float(np.clip(itd / self.max_itd, -1.0, 1.0))
-        return -sine * axis + np.sqrt(1 - sine ** 2) * ahead / np.linalg.norm(ahead)
+        return -sine * axis + np.sqrt(1 - sine**2) * ahead / np.linalg.norm(ahead)
 
 
 def frontal_pair(array: MicrophoneArray) -> tuple[int, int]:

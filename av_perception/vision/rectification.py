@@ -9,12 +9,11 @@ from av_perception.errors import UserError
 from av_perception.robot_head.camera_calibration import CameraCalibration, read_calibrations
 from av_perception.robot_head.profile import CameraGeometry
 
-
 # Share of a rectified image that shows something. Rectified with alpha = 1 lenses keep 0.65,
 # fisheyes 0.25; distortion that no lens has leaves 0.3 to 0.5, matrices that do not belong
 # together next to nothing.
 LEAST_USABLE, DOUBTFUL_USABLE = 0.2, 0.5
-_EVERY_PX = 8        # grid on which the share is measured
+_EVERY_PX = 8  # grid on which the share is measured
 
 
 class Rectifier:
@@ -32,18 +31,22 @@ class Rectifier:
         size = (calibration.width, calibration.height)
         usable = usable_share(across, down, size)
         if usable < DOUBTFUL_USABLE:
-            self.problem = (f'{1 - usable:.0%} of the rectified image are black or folded: do K, '
-                            f'D, R and P belong together, and to images of {size[0]}x{size[1]}?')
+            self.problem = (
+                f'{1 - usable:.0%} of the rectified image are black or folded: do K, '
+                f'D, R and P belong together, and to images of {size[0]}x{size[1]}?'
+            )
         if usable < LEAST_USABLE:
             raise ValueError(self.problem)
-        self._maps = cv2.convertMaps(across, down, cv2.CV_16SC2)   # fixed-point: faster
+        self._maps = cv2.convertMaps(across, down, cv2.CV_16SC2)  # fixed-point: faster
 
     def rectify(self, image: np.ndarray) -> np.ndarray:
         """(height, width[, channels]) uint8 raw to rectified; black where the raw image does not reach. The very image when it is rectified."""
         return image if self._maps is None else cv2.remap(image, *self._maps, cv2.INTER_LINEAR)
 
 
-def rectifiers_of(camera: CameraGeometry, calibrations: tuple[CameraCalibration, ...] = ()) -> tuple[Rectifier, Rectifier]:
+def rectifiers_of(
+    camera: CameraGeometry, calibrations: tuple[CameraCalibration, ...] = ()
+) -> tuple[Rectifier, Rectifier]:
     """For left and right; by the head profile's files when no calibrations are given.
 
     Without any, images are taken as rectified. Raises UserError that names the file, or ValueError
@@ -51,7 +54,13 @@ def rectifiers_of(camera: CameraGeometry, calibrations: tuple[CameraCalibration,
     """
     files = () if calibrations else camera.calibration
     calibrations = calibrations or read_calibrations(files)
-    known = [*calibrations, *(CameraCalibration.rectified(camera, right) for right in (False, True)[len(calibrations):])]
+    known = [
+        *calibrations,
+        *(
+            CameraCalibration.rectified(camera, right)
+            for right in (False, True)[len(calibrations) :]
+        ),
+    ]
     return tuple(_rectifier(calibration, side, files) for side, calibration in enumerate(known))
 
 
@@ -67,9 +76,19 @@ def _rectifier(calibration: CameraCalibration, side: int, files: tuple[str, ...]
 def _maps(calibration: CameraCalibration) -> tuple[np.ndarray, np.ndarray]:
     """(height, width) column and row of the raw image that each rectified pixel comes from."""
     size = (calibration.width, calibration.height)
-    arguments = (calibration.matrix, calibration.distortion, calibration.rectification,
-                 calibration.projection[:, :3], size, cv2.CV_32FC1)
-    make = cv2.fisheye.initUndistortRectifyMap if calibration.distortion_model == 'equidistant' else cv2.initUndistortRectifyMap
+    arguments = (
+        calibration.matrix,
+        calibration.distortion,
+        calibration.rectification,
+        calibration.projection[:, :3],
+        size,
+        cv2.CV_32FC1,
+    )
+    make = (
+        cv2.fisheye.initUndistortRectifyMap
+        if calibration.distortion_model == 'equidistant'
+        else cv2.initUndistortRectifyMap
+    )
     return make(*arguments)
 
 

@@ -55,7 +55,9 @@ class StereoMatchConfig:
         if not 0 <= self.vertical_search_px <= 10:
             raise ValueError('vertical_search_px must lie in 0..10')
         if min(self.min_contrast, self.consistency_px, self.disparity_floor_px) <= 0:
-            raise ValueError('min_contrast, consistency_px and disparity_floor_px must be positive')
+            raise ValueError(
+                'min_contrast, consistency_px and disparity_floor_px must be positive'
+            )
 
 
 @dataclass(frozen=True)
@@ -94,18 +96,20 @@ class StereoMatcher:
         patch = self._choose_patch(box)
         if patch is None:
             return None
-        template = left[patch.y:patch.y + patch.height, patch.x:patch.x + patch.width]
+        template = left[patch.y : patch.y + patch.height, patch.x : patch.x + patch.width]
         if cv2.meanStdDev(template)[1].item() < self._config.min_contrast:
             return None
-        correlation = self._correlate(right, template, patch.y, patch.x - patch.highest, patch.x - patch.lowest)
+        correlation = self._correlate(
+            right, template, patch.y, patch.x - patch.highest, patch.x - patch.lowest
+        )
         row, column = np.unravel_index(np.argmax(correlation), correlation.shape)
         peak = correlation[row, column]
         if not self._is_trustworthy(correlation[row], column, patch.width):
             return None
         # The template's own rows need not be the rows of the best match: a rectification error of a row or so is tolerated.
         shift = row - min(self._config.vertical_search_px, patch.y)
-        found = right[patch.y + shift:patch.y + shift + patch.height, :]
-        found = found[:, patch.x - patch.highest + column:][:, :patch.width]
+        found = right[patch.y + shift : patch.y + shift + patch.height, :]
+        found = found[:, patch.x - patch.highest + column :][:, : patch.width]
         if not self._is_consistent(left, found, patch, shift):
             return None
         before, after = correlation[row, column - 1], correlation[row, column + 1]
@@ -113,7 +117,7 @@ class StereoMatcher:
         offset = (after - before) / (2 * curvature)
         # The height between the samples: the loss at the nearest whole pixel is no noise.
         ratio = max(1 - peak - (after - before) * offset / 4, 0.0) / curvature
-        variance = (2 * ratio + ratio ** 2 / 2) / template.size + self._config.disparity_floor_px ** 2
+        variance = (2 * ratio + ratio**2 / 2) / template.size + self._config.disparity_floor_px**2
         return DisparityMatch(float(patch.highest - column - offset), float(variance), float(peak))
 
     def _choose_patch(self, box: np.ndarray) -> _Patch | None:
@@ -121,10 +125,26 @@ class StereoMatcher:
         config, camera = self._config, self._camera
         center, size = box[:2] + box[2:] / 2, box[2:] * config.patch_fraction
         x, y = np.maximum(np.round(center - size / 2), 0).astype(int)
-        x_end, y_end = np.minimum(np.round(center + size / 2), [camera.width, camera.height]).astype(int)
+        x_end, y_end = np.minimum(
+            np.round(center + size / 2), [camera.width, camera.height]
+        ).astype(int)
         expected = camera.baseline * box[2] / self._face_width_m
-        lowest = int(np.floor(max(camera.disparity(config.max_range_m), expected / config.size_tolerance))) - 1
-        highest = int(np.ceil(min(camera.disparity(config.min_range_m), expected * config.size_tolerance))) + 1
+        lowest = (
+            int(
+                np.floor(
+                    max(camera.disparity(config.max_range_m), expected / config.size_tolerance)
+                )
+            )
+            - 1
+        )
+        highest = (
+            int(
+                np.ceil(
+                    min(camera.disparity(config.min_range_m), expected * config.size_tolerance)
+                )
+            )
+            + 1
+        )
         # The right image cuts off what lies left of x = disparity: give up to half of the patch's width for it, then disparities.
         x = max(x, min(highest, x + (x_end - x) // 2))
         highest = min(highest, x)
@@ -132,25 +152,41 @@ class StereoMatcher:
             return None
         return _Patch(int(x), int(y), int(x_end - x), int(y_end - y), max(lowest, 0), highest)
 
-    def _correlate(self, image: np.ndarray, template: np.ndarray, y: int, first: int, last: int) -> np.ndarray:
+    def _correlate(
+        self, image: np.ndarray, template: np.ndarray, y: int, first: int, last: int
+    ) -> np.ndarray:
         """NCC of the template at columns first..last and rows y - v..y + v that lie inside the image: (rows, last - first + 1)."""
         margin = self._config.vertical_search_px
-        band = image[max(y - margin, 0):y + template.shape[0] + margin, first:last + template.shape[1]]
+        band = image[
+            max(y - margin, 0) : y + template.shape[0] + margin, first : last + template.shape[1]
+        ]
         # A flat stretch has no correlation: OpenCV gives 0, 1 or not a number there, depending on its release.
-        return np.nan_to_num(cv2.matchTemplate(band, template, cv2.TM_CCOEFF_NORMED), nan=0.0, posinf=0.0, neginf=0.0)
+        return np.nan_to_num(
+            cv2.matchTemplate(band, template, cv2.TM_CCOEFF_NORMED),
+            nan=0.0,
+            posinf=0.0,
+            neginf=0.0,
+        )
 
     def _is_trustworthy(self, correlation: np.ndarray, column: int, patch_width: int) -> bool:
         """Whether the peak is high enough, inside the searched range, and alone."""
         peak = correlation[column]
-        if not 0 < column < len(correlation) - 1 or not self._config.min_correlation <= peak <= 1 + 1e-3:
+        if (
+            not 0 < column < len(correlation) - 1
+            or not self._config.min_correlation <= peak <= 1 + 1e-3
+        ):
             return False
         if 2 * peak - correlation[column - 1] - correlation[column + 1] <= 1e-6:
             return False
         reach = max(2, patch_width // 4)
-        others = np.concatenate([correlation[:max(column - reach, 0)], correlation[column + reach + 1:]])
+        others = np.concatenate(
+            [correlation[: max(column - reach, 0)], correlation[column + reach + 1 :]]
+        )
         return others.size == 0 or others.max() < peak - self._config.ambiguity_margin
 
-    def _is_consistent(self, left: np.ndarray, found: np.ndarray, patch: _Patch, shift: int) -> bool:
+    def _is_consistent(
+        self, left: np.ndarray, found: np.ndarray, patch: _Patch, shift: int
+    ) -> bool:
         """Whether the part found in the right image, searched for in the left, leads back to where it came from."""
         reach = max(3, (patch.highest - patch.lowest) // 2)
         first, last = max(patch.x - reach, 0), min(patch.x + reach, left.shape[1] - patch.width)

@@ -53,18 +53,33 @@ class TriangulationConfig:
         if not 0 < self.size_spread < 1 or not 0 < self.center_spread < 1:
             raise ValueError('size_spread and center_spread must lie between 0 and 1')
         if min(self.center_noise_px, self.small_face_px, self.head_depth_spread_m) < 0:
-            raise ValueError('center_noise_px, small_face_px and head_depth_spread_m must not be negative')
+            raise ValueError(
+                'center_noise_px, small_face_px and head_depth_spread_m must not be negative'
+            )
         if not 0 <= self.head_depth_offset_m <= 0.5:
-            raise ValueError(f'head_depth_offset_m must lie in 0..0.5 m, not {self.head_depth_offset_m}')
+            raise ValueError(
+                f'head_depth_offset_m must lie in 0..0.5 m, not {self.head_depth_offset_m}'
+            )
 
     def center_std_px(self, width_px: float, input_scale: float) -> float:
         """Standard deviation of the centre of a box of this width, on each axis; input_scale: see FaceDetections."""
-        grid = self.center_noise_px * input_scale * max(1.0, self.small_face_px * input_scale / width_px)
+        grid = (
+            self.center_noise_px
+            * input_scale
+            * max(1.0, self.small_face_px * input_scale / width_px)
+        )
         return float(np.hypot(self.center_spread * width_px, grid))
 
 
-def locate_head(box: np.ndarray, landmarks: np.ndarray, match: DisparityMatch | None, camera: CameraGeometry, config: TriangulationConfig,
-                input_scale: float = 1.0, noise_factor: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def locate_head(
+    box: np.ndarray,
+    landmarks: np.ndarray,
+    match: DisparityMatch | None,
+    camera: CameraGeometry,
+    config: TriangulationConfig,
+    input_scale: float = 1.0,
+    noise_factor: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:
     """Position (3,) [m] and covariance (3, 3) [m^2] of the head centre in the left optical frame.
 
     box: (4,) x, y, width, height and landmarks: (5, 2) [px] of the left image; match: the face's disparity, None for the range from its
@@ -77,7 +92,9 @@ def locate_head(box: np.ndarray, landmarks: np.ndarray, match: DisparityMatch | 
         inverse_depth = match.disparity / (camera.focal[0] * camera.baseline)
         variance = match.variance / (camera.focal[0] * camera.baseline) ** 2
     center_variance = (factor * config.center_std_px(box[2], input_scale)) ** 2
-    return _triangulate(box[:2] + box[2:] / 2, center_variance, inverse_depth, variance, camera, config)
+    return _triangulate(
+        box[:2] + box[2:] / 2, center_variance, inverse_depth, variance, camera, config
+    )
 
 
 def is_cut_off(box: np.ndarray, camera: CameraGeometry) -> bool:
@@ -85,16 +102,27 @@ def is_cut_off(box: np.ndarray, camera: CameraGeometry) -> bool:
     return bool(box[0] <= BORDER_PX or box[0] + box[2] >= camera.width - BORDER_PX)
 
 
-def _inverse_depth_from_size(box, landmarks, camera: CameraGeometry, config: TriangulationConfig, factor: float) -> tuple[float, float]:
+def _inverse_depth_from_size(
+    box, landmarks, camera: CameraGeometry, config: TriangulationConfig, factor: float
+) -> tuple[float, float]:
     """Mean and variance of the surface's inverse depth [1/m] (see the module's text)."""
     eyes, mouth = landmarks[:2], landmarks[3:].mean(axis=0)
     span = max(np.linalg.norm(eyes[0] - eyes[1]), np.linalg.norm(eyes.mean(axis=0) - mouth))
-    by_width, by_span = np.array([box[2] / config.face_width_m, span / config.landmark_span_m]) / camera.focal[0]
+    by_width, by_span = (
+        np.array([box[2] / config.face_width_m, span / config.landmark_span_m]) / camera.focal[0]
+    )
     mean = (by_width + by_span) / 2
     return mean, (factor * config.size_spread * mean) ** 2 + ((by_width - by_span) / 2) ** 2
 
 
-def _triangulate(center, center_variance, inverse_depth, inverse_depth_variance, camera: CameraGeometry, config: TriangulationConfig):
+def _triangulate(
+    center,
+    center_variance,
+    inverse_depth,
+    inverse_depth_variance,
+    camera: CameraGeometry,
+    config: TriangulationConfig,
+):
     """Position and covariance from the pixel (2,), the surface's inverse depth [1/m], and their variances (see the module's text)."""
     ray = np.append((center - np.array(camera.center)) / np.array(camera.focal), 1.0)
     length = np.linalg.norm(ray)
@@ -102,7 +130,12 @@ def _triangulate(center, center_variance, inverse_depth, inverse_depth_variance,
     jacobian = np.zeros((3, 4))
     jacobian[0, 0] = depth / camera.focal[0]
     jacobian[1, 1] = depth / camera.focal[1]
-    jacobian[:, 2] = -ray / inverse_depth ** 2
+    jacobian[:, 2] = -ray / inverse_depth**2
     jacobian[:, 3] = ray / length
-    variances = [center_variance, center_variance, inverse_depth_variance, config.head_depth_spread_m ** 2]
+    variances = [
+        center_variance,
+        center_variance,
+        inverse_depth_variance,
+        config.head_depth_spread_m**2,
+    ]
     return depth * ray, (jacobian * variances) @ jacobian.T

@@ -14,9 +14,9 @@ import numpy as np
 from av_perception.visualization.colors import bgr_of
 
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.5
-MAX_COORDINATE = 16384.0   # OpenCV draws with 16 fractional bits: larger values overflow
+MAX_COORDINATE = 16384.0  # OpenCV draws with 16 fractional bits: larger values overflow
 BAR_WIDTH, BAR_LENGTH, WAVES_WIDTH = 7, 40, 22
-EDGE_STEP = BAR_LENGTH + 8   # between arrows of people on the same side
+EDGE_STEP = BAR_LENGTH + 8  # between arrows of people on the same side
 DASH_PX = 8.0
 
 
@@ -44,7 +44,9 @@ class PersonDrawing:
 def draw_overlay(image_bgr: np.ndarray, people: list[PersonDrawing]) -> np.ndarray:
     """A copy of the (height, width, 3) uint8 image with everybody drawn on it. Raises ValueError for another kind of image."""
     if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
-        raise ValueError(f'the image must be (height, width, 3) uint8, not {image_bgr.shape} {image_bgr.dtype}')
+        raise ValueError(
+            f'the image must be (height, width, 3) uint8, not {image_bgr.shape} {image_bgr.dtype}'
+        )
     image = np.ascontiguousarray(image_bgr).copy()
     taken: list[np.ndarray] = []
     for person in people:
@@ -66,7 +68,9 @@ def _corners(person: PersonDrawing) -> tuple[int, int, int, int] | None:
         corners = np.array([x, y, x + width, y + height], float)
     elif person.ellipse is not None:
         x, y, half_width, half_height = person.ellipse
-        corners = np.array([x - half_width, y - half_height, x + half_width, y + half_height], float)
+        corners = np.array(
+            [x - half_width, y - half_height, x + half_width, y + half_height], float
+        )
     else:
         return None
     if not np.isfinite(corners).all() or corners[2] < corners[0] or corners[3] < corners[1]:
@@ -79,7 +83,9 @@ def _touches(corners: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool
     return right >= 0 and bottom >= 0 and left < shape[1] and top < shape[0]
 
 
-def _draw_inside(image: np.ndarray, person: PersonDrawing, corners: tuple[int, int, int, int]) -> None:
+def _draw_inside(
+    image: np.ndarray, person: PersonDrawing, corners: tuple[int, int, int, int]
+) -> None:
     left, top, right, bottom = corners
     color, thickness = bgr_of(person.id), 3 if person.speaking else 2
     if person.box is None:
@@ -92,17 +98,37 @@ def _draw_inside(image: np.ndarray, person: PersonDrawing, corners: tuple[int, i
     _speaking_bar(image, person, right + 5, bottom)
 
 
-def _ellipse(image: np.ndarray, corners: tuple[int, int, int, int], color, thickness: int, dashed: bool) -> None:
+def _ellipse(
+    image: np.ndarray, corners: tuple[int, int, int, int], color, thickness: int, dashed: bool
+) -> None:
     left, top, right, bottom = corners
-    center, axes = ((left + right) // 2, (top + bottom) // 2), ((right - left) // 2, (bottom - top) // 2)
+    center, axes = (
+        ((left + right) // 2, (top + bottom) // 2),
+        ((right - left) // 2, (bottom - top) // 2),
+    )
     for start in range(0, 360, 30) if dashed else (0,):
-        cv2.ellipse(image, center, axes, 0, start, start + (17 if dashed else 360), color, thickness, cv2.LINE_AA)
+        cv2.ellipse(
+            image,
+            center,
+            axes,
+            0,
+            start,
+            start + (17 if dashed else 360),
+            color,
+            thickness,
+            cv2.LINE_AA,
+        )
 
 
-def _dashed_box(image: np.ndarray, corners: tuple[int, int, int, int], color, thickness: int) -> None:
+def _dashed_box(
+    image: np.ndarray, corners: tuple[int, int, int, int], color, thickness: int
+) -> None:
     height, width = image.shape[:2]
     left, top, right, bottom = corners
-    x, y = np.clip([left, right], -DASH_PX, width + DASH_PX), np.clip([top, bottom], -DASH_PX, height + DASH_PX)
+    x, y = (
+        np.clip([left, right], -DASH_PX, width + DASH_PX),
+        np.clip([top, bottom], -DASH_PX, height + DASH_PX),
+    )
     for row in (top, bottom):
         _dashes(image, (x[0], row), (x[1], row), color, thickness)
     for column in (left, right):
@@ -156,11 +182,16 @@ def _sound_waves(image: np.ndarray, center: tuple[int, int]) -> None:
         cv2.ellipse(image, center, (radius, radius), 0, -45, 45, (255, 255, 255), 2, cv2.LINE_AA)
 
 
-def _toward(person: PersonDrawing, corners: tuple[int, int, int, int] | None, shape: tuple[int, ...]) -> np.ndarray | None:
+def _toward(
+    person: PersonDrawing, corners: tuple[int, int, int, int] | None, shape: tuple[int, ...]
+) -> np.ndarray | None:
     """(2,) unit vector in the image towards somebody out of view; None when nothing tells where."""
     direction = person.direction
     if direction is None and corners is not None:
-        direction = (corners[0] + corners[2] - shape[1]) / 2, (corners[1] + corners[3] - shape[0]) / 2
+        direction = (
+            (corners[0] + corners[2] - shape[1]) / 2,
+            (corners[1] + corners[3] - shape[0]) / 2,
+        )
     if direction is None or not np.isfinite(direction).all() or not np.any(direction):
         return None
     return np.array(direction, float) / np.linalg.norm(direction)
@@ -170,16 +201,25 @@ def _free_place(toward: np.ndarray, taken: list[np.ndarray], shape: tuple[int, .
     """(2,) the arrow's tip at the border, moved along the side while another arrow is there."""
     center = np.array([shape[1], shape[0]]) / 2
     tip = center + toward * np.min((center - 4) / np.maximum(np.abs(toward), 1e-9))
-    along, step = (np.array([0, 1]), EDGE_STEP) if abs(toward[0]) > 0.5 else (np.array([1, 0]), 3 * EDGE_STEP)
+    along, step = (
+        (np.array([0, 1]), EDGE_STEP)
+        if abs(toward[0]) > 0.5
+        else (np.array([1, 0]), 3 * EDGE_STEP)
+    )
     tip = np.clip(tip, 4 + along * 26, 2 * center - 4 - along * 26)
     for shift in (0, 1, -1, 2, -2, 3, -3):
         place = np.clip(tip + shift * step * along, 4, 2 * center - 4)
-        if all(np.abs((place - other) @ along) >= step or np.abs(place - other).max() >= 3 * EDGE_STEP for other in taken):
+        if all(
+            np.abs((place - other) @ along) >= step or np.abs(place - other).max() >= 3 * EDGE_STEP
+            for other in taken
+        ):
             return place
     return tip
 
 
-def _draw_at_edge(image: np.ndarray, person: PersonDrawing, toward: np.ndarray, tip: np.ndarray) -> None:
+def _draw_at_edge(
+    image: np.ndarray, person: PersonDrawing, toward: np.ndarray, tip: np.ndarray
+) -> None:
     """An arrow with its tip at the border, the label and the speaking bar on its inner side."""
     across, base = np.array([-toward[1], toward[0]]), tip - 22 * toward
     arrow = np.round([tip, base + 13 * across, base - 13 * across]).astype(np.int32)
@@ -188,12 +228,15 @@ def _draw_at_edge(image: np.ndarray, person: PersonDrawing, toward: np.ndarray, 
     x, y = np.round(tip - 30 * toward).astype(int).tolist()
     _, width, height = _text(person)
     if toward[0] > 0.5:
-        label, bar = x - width - 4, x - width - 12 - BAR_WIDTH - (WAVES_WIDTH if person.speaking else 0)
+        label, bar = (
+            x - width - 4,
+            x - width - 12 - BAR_WIDTH - (WAVES_WIDTH if person.speaking else 0),
+        )
     elif toward[0] < -0.5:
         label, bar = x + 2, x + width + 12
     else:
         label, bar = x - width // 2, x + width // 2 + 10
-    if abs(toward[0]) <= 0.5:   # at the top or bottom the text must clear the arrow's base
+    if abs(toward[0]) <= 0.5:  # at the top or bottom the text must clear the arrow's base
         y += -BAR_LENGTH // 2 if toward[1] > 0 else BAR_LENGTH // 2
     _label(image, person, label, y + height // 2)
     _speaking_bar(image, person, bar, y + BAR_LENGTH // 2)

@@ -5,30 +5,40 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from av_perception.interfaces import LifeState, SpeakingFrame, TrackEstimate, TrackFrame
-from av_perception.visualization.overlay import PersonDrawing, draw_overlay
 from av_perception.geometry.rigid_transform import RigidTransform
-from av_perception.robot_head import CameraGeometry
+from av_perception.interfaces import LifeState, SpeakingFrame, TrackEstimate, TrackFrame
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns
+from av_perception.robot_head import CameraGeometry
 from av_perception.vision.rectification import rectifiers_of
+from av_perception.visualization.overlay import PersonDrawing, draw_overlay
 
 HEAD_HALF_SIZE_M = (0.09, 0.12)
 NEAREST_DEPTH_M = 0.1
 
 
-def people_to_draw(frame: TrackFrame, speaking: SpeakingFrame, camera: CameraGeometry,
-                   reference_from_optical: RigidTransform | None = None) -> list[PersonDrawing]:
+def people_to_draw(
+    frame: TrackFrame,
+    speaking: SpeakingFrame,
+    camera: CameraGeometry,
+    reference_from_optical: RigidTransform | None = None,
+) -> list[PersonDrawing]:
     """Everybody who is active: the face's box when seen, else the projected head, or a direction when out of the camera's view.
 
     reference_from_optical: pose of the camera in the frame of the tracks, None for that of the head profile.
     """
     optical_from_reference = (reference_from_optical or camera.base_from_optical).inverse()
     statuses = {s.id: s for s in speaking.statuses}
-    return [_drawing(track, statuses.get(track.id), camera, optical_from_reference) for track in frame.tracks if track.state == LifeState.ACTIVE]
+    return [
+        _drawing(track, statuses.get(track.id), camera, optical_from_reference)
+        for track in frame.tracks
+        if track.state == LifeState.ACTIVE
+    ]
 
 
-def _drawing(track: TrackEstimate, status, camera: CameraGeometry, optical_from_reference: RigidTransform) -> PersonDrawing:
+def _drawing(
+    track: TrackEstimate, status, camera: CameraGeometry, optical_from_reference: RigidTransform
+) -> PersonDrawing:
     position = optical_from_reference.apply(track.mean[:3])
     ellipse = direction = None
     if position[2] > NEAREST_DEPTH_M:
@@ -38,21 +48,45 @@ def _drawing(track: TrackEstimate, status, camera: CameraGeometry, optical_from_
     else:
         direction = (position[0], position[1])
     return PersonDrawing(
-        id=track.id, box=None if track.box is None else tuple(track.box), ellipse=ellipse, direction=direction, seen=track.seen, heard=track.heard,
-        predicted=track.predicted, speaking=bool(status and status.speaking), speaking_probability=status.probability if status else 0.0,
-        range_m=float(np.linalg.norm(position)))
+        id=track.id,
+        box=None if track.box is None else tuple(track.box),
+        ellipse=ellipse,
+        direction=direction,
+        seen=track.seen,
+        heard=track.heard,
+        predicted=track.predicted,
+        speaking=bool(status and status.speaking),
+        speaking_probability=status.probability if status else 0.0,
+        range_m=float(np.linalg.norm(position)),
+    )
 
 
-def write_overlay(recording: Recording, frames: list[tuple[TrackFrame, SpeakingFrame]], origin_ns: int, path, progress=lambda fraction: None) -> None:
+def write_overlay(
+    recording: Recording,
+    frames: list[tuple[TrackFrame, SpeakingFrame]],
+    origin_ns: int,
+    path,
+    progress=lambda fraction: None,
+) -> None:
     """The left camera's video with the people drawn on it. origin_ns: stamp of second 0 of the recording. Nothing without images."""
-    camera, by_stamp = recording.head.camera, {frame.stamp_ns: (frame, speaking) for frame, speaking in frames}
+    camera, by_stamp = (
+        recording.head.camera,
+        {frame.stamp_ns: (frame, speaking) for frame, speaking in frames},
+    )
     if not recording.num_frames:
         return
     rectifier, _ = rectifiers_of(camera)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), recording.frame_rate, (camera.width, camera.height))
+    writer = cv2.VideoWriter(
+        str(path),
+        cv2.VideoWriter_fourcc(*'mp4v'),
+        recording.frame_rate,
+        (camera.width, camera.height),
+    )
     for index, _, left, _ in recording.images():
         moment = by_stamp.get(origin_ns + image_stamp_ns(recording, index))
         image = rectifier.rectify(left)
-        writer.write(image if moment is None else draw_overlay(image, people_to_draw(*moment, camera)))
+        writer.write(
+            image if moment is None else draw_overlay(image, people_to_draw(*moment, camera))
+        )
         progress((index + 1) / recording.num_frames)
     writer.release()

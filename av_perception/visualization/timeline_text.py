@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from av_perception.visualization.colors import PALETTE, darken, lighten, unit
 from av_perception.evaluation.metrics import Metrics
+from av_perception.visualization.colors import PALETTE, darken, lighten, unit
 
 
 def draw_key(axes) -> None:
@@ -14,14 +14,23 @@ def draw_key(axes) -> None:
     axes.axis('off')
     axes.set_title('How to read it', loc='left', fontsize=13, weight='bold')
     axes.plot([0.02, 0.17], [4.5, 4.5], color=light, lw=9, solid_capstyle='butt')
-    axes.plot([0.02, 0.17], [3.5, 3.5], color=light, lw=9, ls=(0, (0.45, 0.45)), dash_capstyle='butt')
+    axes.plot(
+        [0.02, 0.17], [3.5, 3.5], color=light, lw=9, ls=(0, (0.45, 0.45)), dash_capstyle='butt'
+    )
     axes.fill_between([0.02, 0.17], 2.25, 2.75, color=dark, alpha=0.2, lw=0)
     axes.plot([0.02, 0.17], [2.5, 2.5], color=dark, lw=1.6)
     axes.broken_barh([(0.02, 0.15)], (1.55, 0.3), color=light, lw=0)
     axes.broken_barh([(0.04, 0.13)], (1.2, 0.3), color=dark, lw=0)
-    axes.fill_between([0.02, 0.06, 0.14, 0.17], 0.25, [0.25, 0.75, 0.75, 0.25], color=dark, alpha=0.35, lw=0)
-    texts = ('truth, in the camera\'s view', 'truth, out of view: only sound can tell', 'estimate, with 95 % band; colour = id',
-             'speaking: truth above estimate', 'probability of speaking, 0 to 1')
+    axes.fill_between(
+        [0.02, 0.06, 0.14, 0.17], 0.25, [0.25, 0.75, 0.75, 0.25], color=dark, alpha=0.35, lw=0
+    )
+    texts = (
+        "truth, in the camera's view",
+        'truth, out of view: only sound can tell',
+        'estimate, with 95 % band; colour = id',
+        'speaking: truth above estimate',
+        'probability of speaking, 0 to 1',
+    )
     for row, text in enumerate(texts):
         axes.text(0.21, 4.5 - row, text, va='center', fontsize=11)
 
@@ -41,11 +50,14 @@ def draw_footer(figure, metrics: Metrics | None) -> None:
 def footer_entries(metrics: Metrics) -> list[tuple[str, str]]:
     """(name, value with unit) of the headline figures."""
     return [
-        ('MOTA', _text(metrics.mota, '{:.1f} %', 100)), ('IDF1', _text(metrics.idf1, '{:.1f} %', 100)),
-        ('id switches', str(metrics.id_switches)), ('position RMSE', _text(metrics.position_rmse_m, '{:.2f} m')),
+        ('MOTA', _text(metrics.mota, '{:.1f} %', 100)),
+        ('IDF1', _text(metrics.idf1, '{:.1f} %', 100)),
+        ('id switches', str(metrics.id_switches)),
+        ('position RMSE', _text(metrics.position_rmse_m, '{:.2f} m')),
         ('azimuth error', _text(metrics.azimuth_error_deg, '{:.1f}°')),
         ('… when only heard', _text(metrics.heard_only.azimuth_error_deg, '{:.1f}°')),
-        ('OSPA', _text(metrics.ospa_m, '{:.2f} m')), ('diarization error', _text(metrics.der, '{:.1f} %', 100)),
+        ('OSPA', _text(metrics.ospa_m, '{:.2f} m')),
+        ('diarization error', _text(metrics.der, '{:.1f} %', 100)),
     ]
 
 

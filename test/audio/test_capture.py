@@ -39,11 +39,15 @@ class FakeCamera:
     shape = (480, 640, 3)
 
     def __init__(self, name):
-        self.name, self.opened, self.left = name, name not in self.busy and name not in self.absent, self.images
+        self.name, self.opened, self.left = (
+            name,
+            name not in self.busy and name not in self.absent,
+            self.images,
+        )
         if self.opened:
             self.busy.add(name)
 
-    def isOpened(self):   # noqa: N802 (OpenCV's name)
+    def isOpened(self):  # noqa: N802 (OpenCV's name)
         return self.opened
 
     def set(self, *_):
@@ -74,7 +78,11 @@ class FakeCamera:
 @pytest.fixture()
 def fake_camera(monkeypatch, camera):
     """OpenCV opens stand-ins; returns their class, fresh."""
-    kind = type('Fresh', (FakeCamera,), {'busy': set(), 'calls': [], 'shape': (camera.height, camera.width, 3)})
+    kind = type(
+        'Fresh',
+        (FakeCamera,),
+        {'busy': set(), 'calls': [], 'shape': (camera.height, camera.width, 3)},
+    )
     monkeypatch.setattr(cv2, 'VideoCapture', kind)
     return kind
 
@@ -87,6 +95,7 @@ def wait_for(condition, timeout_s=10.0):
 
 
 # ---- cameras and videos
+
 
 def test_cameras_are_released_and_open_again(fake_camera, camera):
     """Regression: a camera stayed open for ever."""
@@ -119,12 +128,23 @@ def test_a_pair_is_stamped_after_the_grabs_and_before_decoding(fake_camera, came
         return 42
 
     index, stamp_ns, left, right = next(source.images(now_ns))
-    assert (index, stamp_ns, left.shape, right.shape) == (0, 42, fake_camera.shape, fake_camera.shape)
-    assert fake_camera.calls == [('grab', 0), ('grab', 1), 'stamp', ('retrieve', 0), ('retrieve', 1)]
+    assert (index, stamp_ns, left.shape, right.shape) == (
+        0,
+        42,
+        fake_camera.shape,
+        fake_camera.shape,
+    )
+    assert fake_camera.calls == [
+        ('grab', 0),
+        ('grab', 1),
+        'stamp',
+        ('retrieve', 0),
+        ('retrieve', 1),
+    ]
 
 
 def test_a_camera_that_ends_is_an_error_and_a_closed_one_is_not(fake_camera, camera):
-    fake_camera.images = 4   # one is read at opening
+    fake_camera.images = 4  # one is read at opening
     source = CameraDevices('0', '', camera)
     with pytest.raises(UserError, match='stopped to deliver'):
         list(source.images(lambda: 0))
@@ -152,7 +172,9 @@ def test_closing_waits_for_the_image_in_work(fake_camera, camera):
 def test_a_video_plays_from_its_beginning_every_time(tmp_path, camera):
     """Regression: a second activation went on where the first had stopped."""
     path = str(tmp_path / 'left.avi')
-    writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*'MJPG'), 10.0, (camera.width, camera.height))
+    writer = cv2.VideoWriter(
+        path, cv2.VideoWriter_fourcc(*'MJPG'), 10.0, (camera.width, camera.height)
+    )
     for value in (20, 90, 160, 230):
         writer.write(np.full((camera.height, camera.width, 3), value, np.uint8))
     writer.release()
@@ -172,7 +194,11 @@ def test_a_video_plays_from_its_beginning_every_time(tmp_path, camera):
 def camera_node(ros_context, fake_camera):
     """A stereo_camera node on stand-in devices, with the times at which it published."""
     from av_perception.nodes.stereo_camera import StereoCameraNode
-    node = StereoCameraNode(context=ros_context, parameter_overrides=[Parameter('left', value='0'), Parameter('right', value='1')])
+
+    node = StereoCameraNode(
+        context=ros_context,
+        parameter_overrides=[Parameter('left', value='0'), Parameter('right', value='1')],
+    )
     node.published = []
     node._publish = lambda stamp_ns, left, right: node.published.append(stamp_ns)
     yield node
@@ -183,7 +209,11 @@ def camera_node(ros_context, fake_camera):
 def test_the_camera_node_deactivates_and_activates_again(camera_node, fake_camera):
     """Regression: the devices were never released."""
     for _ in range(2):
-        assert camera_node.trigger_activate() == SUCCESS if camera_node.published else camera_node.start()
+        assert (
+            camera_node.trigger_activate() == SUCCESS
+            if camera_node.published
+            else camera_node.start()
+        )
         already = len(camera_node.published)
         assert wait_for(lambda: len(camera_node.published) > already + 2)
         assert fake_camera.busy == {0, 1}
@@ -205,10 +235,15 @@ def test_a_camera_gone_while_inactive_fails_the_activation(camera_node, fake_cam
     assert camera_node.trigger_deactivate() == SUCCESS
     fake_camera.absent = (1,)
     assert camera_node.trigger_activate() != SUCCESS
-    assert "camera '1'" in camera_node.refusal and camera_node.failure is None and not fake_camera.busy
+    assert (
+        "camera '1'" in camera_node.refusal
+        and camera_node.failure is None
+        and not fake_camera.busy
+    )
 
 
 # ---- sound
+
 
 class FakePortAudio:
     """sounddevice with one card; the test plays the driver: `streams[-1].deliver()` and `.unplug()`."""
@@ -234,14 +269,16 @@ class FakePortAudio:
                 frames = self.options['blocksize']
                 clock = SimpleNamespace(inputBufferAdcTime=1.0, currentTime=1.01)
                 samples = np.zeros((frames, self.options['channels']), np.float32)
-                self.options['callback'](samples, frames, clock, SimpleNamespace(input_overflow=False))
+                self.options['callback'](
+                    samples, frames, clock, SimpleNamespace(input_overflow=False)
+                )
 
             def unplug(self):
                 self.active = False
                 self.options['finished_callback']()
 
             def close(self):
-                if self.active:   # PortAudio says so at every end
+                if self.active:  # PortAudio says so at every end
                     self.unplug()
 
         self.InputStream = InputStream
@@ -272,7 +309,11 @@ def test_an_unplugged_sound_card_is_reported_once(portaudio, monkeypatch):
     start(card, chunks, errors)
     portaudio.streams[-1].deliver()
     portaudio.streams[-1].unplug()
-    assert len(errors) == 1 and isinstance(errors[0], UserError) and 'sound card stopped' in str(errors[0])
+    assert (
+        len(errors) == 1
+        and isinstance(errors[0], UserError)
+        and 'sound card stopped' in str(errors[0])
+    )
     time.sleep(0.3)
     card.stop()
     assert len(errors) == 1 and len(chunks) == 1 and chunks[0].stamp_ns == 10**9 - 10_000_000
@@ -321,7 +362,10 @@ def test_a_sound_card_that_does_not_start_is_one_line(portaudio):
     """Regression: a card taken by another program since configuration was a traceback."""
     portaudio.start_error = 'Device unavailable\n[PaErrorCode -9985]'
     errors = []
-    with pytest.raises(UserError, match=r'cannot start the sound card: Device unavailable \[PaErrorCode -9985\]; inputs at hand: 0: fake'):
+    with pytest.raises(
+        UserError,
+        match=r'cannot start the sound card: Device unavailable \[PaErrorCode -9985\]; inputs at hand: 0: fake',
+    ):
         start(SoundCard('', 4, 16000), [], errors)
     assert errors == []
 
@@ -329,10 +373,15 @@ def test_a_sound_card_that_does_not_start_is_one_line(portaudio):
 def test_the_microphone_node_fails_with_one_line_when_the_card_goes(portaudio, ros_context):
     """Regression: the node stayed up, silent."""
     from av_perception.nodes.microphone_array import MicrophoneArrayNode
+
     node = MicrophoneArrayNode(context=ros_context)
     try:
         assert node.start()
-        assert node.trigger_deactivate() == SUCCESS and node.trigger_activate() == SUCCESS and node.failure is None
+        assert (
+            node.trigger_deactivate() == SUCCESS
+            and node.trigger_activate() == SUCCESS
+            and node.failure is None
+        )
         portaudio.streams[-1].unplug()
         assert 'sound card stopped' in node.failure and '\n' not in node.failure
     finally:

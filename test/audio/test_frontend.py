@@ -8,17 +8,19 @@ import scipy.signal
 
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.map_learning import geometric_features
-from av_perception.spectral.stft import StftConfig, StreamingStft
 from av_perception.audio.sub_bands import NoiseFloor, SubbandConfig, subband_flags, subband_vectors
 from av_perception.audio.voice_activity import VoiceActivity
-from av_perception.interfaces import AudioChunk
 from av_perception.errors import UserError
 from av_perception.geometry.rigid_transform import direction_from_angles
+from av_perception.interfaces import AudioChunk
 from av_perception.robot_head.profile import MicrophoneArray
+from av_perception.spectral.stft import StftConfig, StreamingStft
 
 RATE = 16000
 QUIET = AudioFrontEndConfig(voice_activity=False)
-ARRAY = MicrophoneArray(((0.035, 0.035, 0.0), (-0.035, 0.035, 0.0), (-0.035, -0.035, 0.0), (0.035, -0.035, 0.0)))
+ARRAY = MicrophoneArray(
+    ((0.035, 0.035, 0.0), (-0.035, 0.035, 0.0), (-0.035, -0.035, 0.0), (0.035, -0.035, 0.0))
+)
 HALF_BLOCK_S = (4 * 128 + 256) / 2 / RATE
 
 
@@ -30,31 +32,41 @@ def bursts(rng, num_samples, rate=RATE):
 def plane_wave(signal, azimuth, rate=RATE):
     """(samples, 4) sound of a far source at an azimuth [rad], delayed exactly in the frequency domain."""
     delays = -ARRAY.positions @ direction_from_angles(azimuth, 0.0) / 343.0
-    spectrum = np.fft.rfft(signal)[:, None] * np.exp(-2j * np.pi * np.fft.rfftfreq(len(signal), 1 / rate)[:, None] * delays)
+    spectrum = np.fft.rfft(signal)[:, None] * np.exp(
+        -2j * np.pi * np.fft.rfftfreq(len(signal), 1 / rate)[:, None] * delays
+    )
     return np.fft.irfft(spectrum, len(signal), axis=0).astype(np.float32)
 
 
-def stream(front_end, samples, rate=RATE, size=256, start_ns=10 ** 18, first=0):
+def stream(front_end, samples, rate=RATE, size=256, start_ns=10**18, first=0):
     """Push in chunks of `size`; returns all features."""
     features = []
     for start in range(0, len(samples), size):
         stamp = start_ns + round(start * 1e9 / rate)
-        features += front_end.push(AudioChunk(stamp, rate, first + start, samples[start:start + size]))
+        features += front_end.push(
+            AudioChunk(stamp, rate, first + start, samples[start : start + size])
+        )
     return features
 
 
 def test_spectra_equal_scipy_whatever_the_chunks():
     samples = np.random.default_rng(0).standard_normal((2000, 2)).astype(np.float32)
     transform = StreamingStft(StftConfig(), 2)
-    spectra = np.concatenate([transform.push(part) for part in np.split(samples, [1, 300, 301, 1700])])
-    _, _, expected = scipy.signal.stft(samples.T, window='hann', nperseg=256, noverlap=128, boundary=None, padded=False)
+    spectra = np.concatenate(
+        [transform.push(part) for part in np.split(samples, [1, 300, 301, 1700])]
+    )
+    _, _, expected = scipy.signal.stft(
+        samples.T, window='hann', nperseg=256, noverlap=128, boundary=None, padded=False
+    )
     np.testing.assert_allclose(spectra, 128 * expected.transpose(2, 1, 0)[:, 1:], atol=1e-4)
 
 
 def test_subband_vectors_keep_bins_and_microphones_apart():
     values = np.arange(12).reshape(6, 2) + 1j * np.arange(100, 112).reshape(6, 2)
     config = SubbandConfig(count=2, width=3, min_bins=1)
-    np.testing.assert_array_equal(subband_vectors(values, config)[1], [6, 7, 8, 9, 10, 11, 106, 107, 108, 109, 110, 111])
+    np.testing.assert_array_equal(
+        subband_vectors(values, config)[1], [6, 7, 8, 9, 10, 11, 106, 107, 108, 109, 110, 111]
+    )
     flags = np.zeros((6, 2), bool)
     flags[4, 1] = True
     np.testing.assert_array_equal(np.flatnonzero(subband_flags(flags, config)[1]), [3, 9])
@@ -71,7 +83,10 @@ def test_noise_floor_follows_stationary_noise_and_not_bursts():
 
 def test_features_of_a_plane_wave_are_the_free_field_ones():
     azimuth = np.radians(70.0)
-    features = stream(AudioFrontEnd(QUIET, 4, RATE), plane_wave(bursts(np.random.default_rng(2), 4 * RATE), azimuth))
+    features = stream(
+        AudioFrontEnd(QUIET, 4, RATE),
+        plane_wave(bursts(np.random.default_rng(2), 4 * RATE), azimuth),
+    )
     loud = [f for f in features if f.valid.all()]
     assert len(loud) > 40
     expected = geometric_features(ARRAY, direction_from_angles(np.array([azimuth]), 0.0), QUIET)[0]
@@ -80,15 +95,20 @@ def test_features_of_a_plane_wave_are_the_free_field_ones():
 
 def test_stamps_are_the_centers_of_consecutive_blocks():
     front_end = AudioFrontEnd(QUIET, 2, RATE)
-    stamps = np.array([f.stamp_ns for f in stream(front_end, np.zeros((RATE, 2), np.float32), size=311)])
-    assert stamps[0] == pytest.approx(10 ** 18 + HALF_BLOCK_S * 1e9, abs=2)
+    stamps = np.array(
+        [f.stamp_ns for f in stream(front_end, np.zeros((RATE, 2), np.float32), size=311)]
+    )
+    assert stamps[0] == pytest.approx(10**18 + HALF_BLOCK_S * 1e9, abs=2)
     assert (np.abs(np.diff(stamps) - 40_000_000) <= 2).all()
     assert len(stamps) == 24
 
 
 def test_chunk_size_does_not_change_the_features():
     samples = plane_wave(bursts(np.random.default_rng(3), RATE), 0.3)
-    one, other = (stream(AudioFrontEnd(AudioFrontEndConfig(), 4, RATE), samples, size=size) for size in (640, 6400))
+    one, other = (
+        stream(AudioFrontEnd(AudioFrontEndConfig(), 4, RATE), samples, size=size)
+        for size in (640, 6400)
+    )
     assert [f.stamp_ns for f in one] == pytest.approx([f.stamp_ns for f in other], abs=2)
     np.testing.assert_allclose([f.vectors for f in one], [f.vectors for f in other], atol=1e-9)
     assert [f.voice_activity for f in one] == [f.voice_activity for f in other]
@@ -98,32 +118,41 @@ def test_chunk_size_does_not_change_the_features():
 def test_other_rates_are_resampled_with_true_stamps(rate):
     """A click must appear in the block whose stamp is the click's time, to within half a block."""
     samples = 1e-4 * np.random.default_rng(4).standard_normal((2 * rate, 2)).astype(np.float32)
-    samples[rate:rate + 20] = 0.5
+    samples[rate : rate + 20] = 0.5
     features = stream(AudioFrontEnd(QUIET, 2, rate), samples, rate=rate, size=480)
     loudest = max(features, key=lambda f: f.energy.sum())
-    assert abs(loudest.stamp_ns - 10 ** 18 - 10 ** 9) < 24_000_000
-    assert features[0].stamp_ns == pytest.approx(10 ** 18 + HALF_BLOCK_S * 1e9, abs=1000)
+    assert abs(loudest.stamp_ns - 10**18 - 10**9) < 24_000_000
+    assert features[0].stamp_ns == pytest.approx(10**18 + HALF_BLOCK_S * 1e9, abs=1000)
 
 
 def test_resampler_has_no_delay():
     time = np.arange(96000) / 48000
-    from av_perception.audio.input_stream import InputStream
     from collections import Counter
+
+    from av_perception.audio.input_stream import InputStream
+
     tone = np.sin(2 * np.pi * 300 * time).astype(np.float32)[:, None]
     resampler = InputStream(1, 48000, 16000, Counter())
-    out = np.concatenate([resampler.push(AudioChunk(0, 48000, s, tone[s:s + 441]))[0] for s in range(0, 96000, 441)])[:, 0]
+    out = np.concatenate(
+        [
+            resampler.push(AudioChunk(0, 48000, s, tone[s : s + 441]))[0]
+            for s in range(0, 96000, 441)
+        ]
+    )[:, 0]
     expected = np.sin(2 * np.pi * 300 * np.arange(len(out)) / RATE)
     np.testing.assert_allclose(out[200:], expected[200:], atol=2e-3)
 
 
-@pytest.mark.parametrize('first, stamp_shift, counter', [
-    (2 * RATE, 10 ** 9, 'gaps in the sound'), (RATE, -2 * 10 ** 9, 'backward audio stamps')])
+@pytest.mark.parametrize(
+    'first, stamp_shift, counter',
+    [(2 * RATE, 10**9, 'gaps in the sound'), (RATE, -2 * 10**9, 'backward audio stamps')],
+)
 def test_a_long_break_in_the_stream_starts_afresh(first, stamp_shift, counter):
     samples = plane_wave(bursts(np.random.default_rng(5), RATE), 1.0)
     front_end = AudioFrontEnd(QUIET, 4, RATE)
     stream(front_end, samples)
-    again = stream(front_end, samples, start_ns=10 ** 18 + 10 ** 9 + stamp_shift, first=first)
-    fresh = stream(AudioFrontEnd(QUIET, 4, RATE), samples, start_ns=10 ** 18 + 10 ** 9 + stamp_shift)
+    again = stream(front_end, samples, start_ns=10**18 + 10**9 + stamp_shift, first=first)
+    fresh = stream(AudioFrontEnd(QUIET, 4, RATE), samples, start_ns=10**18 + 10**9 + stamp_shift)
     assert front_end.counters[counter] == 1
     assert [f.stamp_ns for f in again] == [f.stamp_ns for f in fresh]
     np.testing.assert_array_equal([f.vectors for f in again], [f.vectors for f in fresh])
@@ -136,7 +165,9 @@ def test_chunks_with_nan_are_dropped_and_counted():
     front_end = AudioFrontEnd(QUIET, 4, RATE)
     features = stream(front_end, samples)
     assert front_end.counters['chunks dropped for NaN'] == 2
-    assert len(features) > 15 and all(np.isfinite(f.vectors).all() and np.isfinite(f.energy).all() for f in features)
+    assert len(features) > 15 and all(
+        np.isfinite(f.vectors).all() and np.isfinite(f.energy).all() for f in features
+    )
 
 
 def test_silence_has_no_valid_subband_and_is_counted():
@@ -169,7 +200,10 @@ def test_a_dead_microphone_is_counted_and_absent(dead):
 
 def test_clipping_is_counted():
     front_end = AudioFrontEnd(QUIET, 2, RATE)
-    stream(front_end, np.clip(3 * np.random.default_rng(9).standard_normal((512, 2)), -1, 1).astype(np.float32))
+    stream(
+        front_end,
+        np.clip(3 * np.random.default_rng(9).standard_normal((512, 2)), -1, 1).astype(np.float32),
+    )
     assert front_end.counters['clipped chunks'] == 2
 
 
@@ -179,7 +213,10 @@ def test_integer_and_empty_chunks_do_no_harm():
     assert len(front_end.push(AudioChunk(0, RATE, 0, np.zeros((800, 2), np.int64)))) == 1
 
 
-@pytest.mark.parametrize('samples, rate', [(np.zeros((100, 3)), RATE), (np.zeros(100), RATE), (np.zeros((100, 2)), 8000)])
+@pytest.mark.parametrize(
+    'samples, rate',
+    [(np.zeros((100, 3)), RATE), (np.zeros(100), RATE), (np.zeros((100, 2)), 8000)],
+)
 def test_wrong_chunks_are_refused(samples, rate):
     with pytest.raises(UserError):
         AudioFrontEnd(QUIET, 2, RATE).push(AudioChunk(0, rate, 0, samples))
@@ -201,9 +238,13 @@ def test_sixteen_microphones_work():
 def gated_voice(num_samples):
     """A sound that the voice detector takes for speech on and off: a gliding pulse train through two formants, in syllables."""
     time = np.arange(num_samples) / RATE
-    pulses = np.sign(np.diff(np.floor(np.cumsum(120 + 30 * np.sin(2 * np.pi * 1.3 * time)) / RATE), prepend=0.0))
+    pulses = np.sign(
+        np.diff(np.floor(np.cumsum(120 + 30 * np.sin(2 * np.pi * 1.3 * time)) / RATE), prepend=0.0)
+    )
     for formant in (600 + 200 * np.sin(2 * np.pi * 2 * time).mean(), 1300.0):
-        pulses = scipy.signal.lfilter([1.0], [1.0, -2 * 0.97 * np.cos(2 * np.pi * formant / RATE), 0.97 ** 2], pulses)
+        pulses = scipy.signal.lfilter(
+            [1.0], [1.0, -2 * 0.97 * np.cos(2 * np.pi * formant / RATE), 0.97**2], pulses
+        )
     return (0.3 * pulses / np.abs(pulses).max() * (time % 0.7 < 0.45)).astype(np.float32)
 
 
@@ -215,13 +256,17 @@ def test_voice_activity_depends_on_sample_positions_and_not_on_chunks(sizes):
     rng = np.random.default_rng(20)
     while start < len(samples):
         size = int(rng.integers(1, 2000)) if sizes == 'random' else sizes[0]
-        stamp_ns = 10 ** 18 + round(start * 1e9 / RATE)
-        features += front_end.push(AudioChunk(stamp_ns, RATE, start, samples[start:start + size]))
+        stamp_ns = 10**18 + round(start * 1e9 / RATE)
+        features += front_end.push(
+            AudioChunk(stamp_ns, RATE, start, samples[start : start + size])
+        )
         start += size
     levels = np.array([f.voice_activity for f in expected])
-    assert np.ptp(levels) > 0.3 and len(set(levels)) > 20   # else nothing is tested
+    assert np.ptp(levels) > 0.3 and len(set(levels)) > 20  # else nothing is tested
     for name in ('stamp_ns', 'voice_activity', 'vectors', 'present', 'energy', 'valid'):
-        np.testing.assert_array_equal([getattr(f, name) for f in features], [getattr(f, name) for f in expected], name)
+        np.testing.assert_array_equal(
+            [getattr(f, name) for f in features], [getattr(f, name) for f in expected], name
+        )
 
 
 def test_voice_activity_of_a_block_is_that_of_the_windows_that_end_in_it():
@@ -229,11 +274,15 @@ def test_voice_activity_of_a_block_is_that_of_the_windows_that_end_in_it():
     samples = gated_voice(2 * RATE)
     detector, levels = VoiceActivity(), {}
     for end in range(512, len(samples) + 1, 512):
-        detector.push(samples[end - 512:end])
+        detector.push(samples[end - 512 : end])
         levels[end] = detector.probability(end - 1, end)
-    features = stream(AudioFrontEnd(AudioFrontEndConfig(), 2, RATE), np.tile(samples[:, None], (1, 2)))
+    features = stream(
+        AudioFrontEnd(AudioFrontEndConfig(), 2, RATE), np.tile(samples[:, None], (1, 2))
+    )
     for block, result in enumerate(features):
-        assert result.voice_activity == max(p for end, p in levels.items() if 640 * block < end <= 640 * block + 768)
+        assert result.voice_activity == max(
+            p for end, p in levels.items() if 640 * block < end <= 640 * block + 768
+        )
 
 
 def test_voice_activity_is_low_for_noise_and_survives_odd_chunks():
@@ -261,8 +310,15 @@ def test_a_missing_resampler_is_explained(monkeypatch):
         AudioFrontEnd(QUIET, 2, 48000)
 
 
-@pytest.mark.parametrize('bad', [dict(frames_per_block=0), dict(dead_channel_db=0.0), dict(subbands=SubbandConfig(count=17)),
-                                 dict(stft=StftConfig(sample_rate=8000))])
+@pytest.mark.parametrize(
+    'bad',
+    [
+        dict(frames_per_block=0),
+        dict(dead_channel_db=0.0),
+        dict(subbands=SubbandConfig(count=17)),
+        dict(stft=StftConfig(sample_rate=8000)),
+    ],
+)
 def test_bad_configuration_is_refused(bad):
     with pytest.raises(ValueError):
         AudioFrontEndConfig(**bad)

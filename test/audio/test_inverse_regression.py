@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from acoustic_maps import random_map
 from scipy.stats import multivariate_normal
 
 from av_perception.audio.inverse_regression import InverseRegression
-from acoustic_maps import random_map
 
 
 def test_one_complete_vector_equals_the_full_covariance_formula():
@@ -21,11 +21,20 @@ def test_one_complete_vector_equals_the_full_covariance_formula():
         slope, offset = model.slope[:, r].reshape(12, 3), model.offset[:, r].ravel()
         prior, center = np.linalg.inv(model.center_precision[0, r]), model.center[0, r]
         marginal = np.diag(model.variance[:, r].ravel()) + slope @ prior @ slope.T
-        weights.append(model.log_weight[0, r] + multivariate_normal(slope @ center + offset, marginal).logpdf(y))
+        weights.append(
+            model.log_weight[0, r]
+            + multivariate_normal(slope @ center + offset, marginal).logpdf(y)
+        )
         gain = prior @ slope.T @ np.linalg.inv(marginal)
-        np.testing.assert_allclose(posterior.mean[r], center + gain @ (y - slope @ center - offset), rtol=1e-8)
-        np.testing.assert_allclose(posterior.covariance[r], prior - gain @ slope @ prior, rtol=1e-8, atol=1e-12)
-    np.testing.assert_allclose(posterior.log_weight, np.array(weights) - np.logaddexp.reduce(weights), rtol=1e-8)
+        np.testing.assert_allclose(
+            posterior.mean[r], center + gain @ (y - slope @ center - offset), rtol=1e-8
+        )
+        np.testing.assert_allclose(
+            posterior.covariance[r], prior - gain @ slope @ prior, rtol=1e-8, atol=1e-12
+        )
+    np.testing.assert_allclose(
+        posterior.log_weight, np.array(weights) - np.logaddexp.reduce(weights), rtol=1e-8
+    )
 
 
 def test_the_mixture_is_the_posterior_on_a_dense_grid():
@@ -33,7 +42,7 @@ def test_the_mixture_is_the_posterior_on_a_dense_grid():
     rng = np.random.default_rng(1)
     model = random_map(rng, 3, subbands=1, size=3)
     for field in (model.slope, model.center):
-        field[..., 1:] = 0   # the features depend on the first component alone
+        field[..., 1:] = 0  # the features depend on the first component alone
     model.center_precision[:] = np.diag([3.0, 1.0, 1.0])
     model.center_log_det_precision[:] = np.log(3.0)
     frames = [(rng.standard_normal((1, 3)), rng.random((1, 3)) < 0.6) for _ in range(4)]
@@ -47,15 +56,23 @@ def test_the_mixture_is_the_posterior_on_a_dense_grid():
         exponent = model.log_weight[0, r] - 1.5 * (grid - model.center[0, r, 0]) ** 2
         for values, present in frames:
             error = values[0] - grid[:, None] * model.slope[0, r, :, 0] - model.offset[0, r]
-            exponent = exponent - 0.5 * ((error ** 2 / model.variance[0, r] + np.log(model.variance[0, r])) * present[0]).sum(axis=1)
+            exponent = exponent - 0.5 * (
+                (error**2 / model.variance[0, r] + np.log(model.variance[0, r])) * present[0]
+            ).sum(axis=1)
         density += np.exp(exponent)
     density /= density.sum()
     deviation = np.sqrt(posterior.covariance[:, 0, 0])
-    mixture = np.exp(-0.5 * ((grid[:, None] - posterior.mean[:, 0]) / deviation) ** 2) / deviation @ posterior.weight
+    mixture = (
+        np.exp(-0.5 * ((grid[:, None] - posterior.mean[:, 0]) / deviation) ** 2)
+        / deviation
+        @ posterior.weight
+    )
     mixture /= mixture.sum()
     assert 0.5 * np.abs(mixture - density).sum() < 1e-3
     assert posterior.expectation[0] == pytest.approx(grid @ density, abs=1e-4)
-    assert posterior.spread[0, 0] == pytest.approx(grid ** 2 @ density - (grid @ density) ** 2, abs=1e-4)
+    assert posterior.spread[0, 0] == pytest.approx(
+        grid**2 @ density - (grid @ density) ** 2, abs=1e-4
+    )
 
 
 def test_forgetting_weighs_frames_by_age():
@@ -65,7 +82,7 @@ def test_forgetting_weighs_frames_by_age():
     forgetful, weighted = InverseRegression(model, forgetting=0.8), InverseRegression(model)
     for age, values in zip(range(4, -1, -1), frames):
         forgetful.add(values, np.ones((2, 6), bool), np.ones(2))
-        weighted.add(values, np.ones((2, 6), bool), np.full(2, 0.8 ** age))
+        weighted.add(values, np.ones((2, 6), bool), np.full(2, 0.8**age))
     np.testing.assert_allclose(forgetful.posterior().mean, weighted.posterior().mean)
     np.testing.assert_allclose(forgetful.posterior().log_weight, weighted.posterior().log_weight)
 
@@ -76,10 +93,16 @@ def test_forgetting_follows_a_source_that_jumps():
     places = np.array([[0.5, 0.0, 0.3], [-0.5, 0.4, 0.0]])
     forgetful, stubborn = InverseRegression(model, forgetting=0.9), InverseRegression(model)
     for place in np.repeat(places, 60, axis=0):
-        values = np.einsum('kgi,i->kg', model.slope[:, 0], place) + model.offset[:, 0] + 0.1 * rng.standard_normal((2, 6))
+        values = (
+            np.einsum('kgi,i->kg', model.slope[:, 0], place)
+            + model.offset[:, 0]
+            + 0.1 * rng.standard_normal((2, 6))
+        )
         for regression in (forgetful, stubborn):
             regression.add(values, np.ones((2, 6), bool), np.ones(2))
-    assert np.linalg.norm(forgetful.posterior().expectation - places[1]) < 0.25   # the prior counts against ten frames
+    assert (
+        np.linalg.norm(forgetful.posterior().expectation - places[1]) < 0.25
+    )  # the prior counts against ten frames
     assert np.linalg.norm(stubborn.posterior().expectation - places[1]) > 0.4
 
 

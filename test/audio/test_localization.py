@@ -7,21 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from acoustic_maps import RATE, random_map
 from scipy.signal import resample_poly
 
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig, extract_features
 from av_perception.audio.inverse_regression import InverseRegression
-from av_perception.audio.map_learning import AcousticMapConfig, head_map
 from av_perception.audio.localization import LocalizationConfig, analysis_of, localize
+from av_perception.audio.map_learning import AcousticMapConfig, head_map
 from av_perception.cli.main import main
 from av_perception.errors import UserError
 from av_perception.geometry.rigid_transform import direction_from_angles, wrap_angle
 from av_perception.robot_head import load_head
-from acoustic_maps import RATE, random_map
 
-DATA = Path(os.environ.get('AV_PERCEPTION_DATA', Path(__file__).resolve().parents[3] / 'shared' / 'data'))
+DATA = Path(
+    os.environ.get('AV_PERCEPTION_DATA', Path(__file__).resolve().parents[3] / 'shared' / 'data')
+)
 RESPEAKER = DATA / 'array_respeaker4'
-needs_recordings = pytest.mark.skipif(not RESPEAKER.is_dir(), reason=f'no recordings at {RESPEAKER}: set AV_PERCEPTION_DATA')
+needs_recordings = pytest.mark.skipif(
+    not RESPEAKER.is_dir(), reason=f'no recordings at {RESPEAKER}: set AV_PERCEPTION_DATA'
+)
 QUIET = AudioFrontEndConfig(voice_activity=False)
 
 
@@ -31,8 +35,6 @@ def acoustic_map(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('AV_PERCEPTION_CACHE', str(tmp_path_factory.mktemp('cache')))
         return head_map(load_head('simulated').microphones, AcousticMapConfig(), QUIET)
-
-
 
 
 def test_one_piece_is_bayesian_linear_regression():
@@ -65,12 +67,18 @@ def test_posterior_mean_equals_numeric_integration():
     for r in range(3):
         difference = points - model.center[0, r]
         exponent = model.log_weight[0, r] + 0.5 * model.center_log_det_precision[0, r]
-        exponent = exponent - 0.5 * np.einsum('ni,ij,nj->n', difference, model.center_precision[0, r], difference)
+        exponent = exponent - 0.5 * np.einsum(
+            'ni,ij,nj->n', difference, model.center_precision[0, r], difference
+        )
         for g in (0, 2):
             error = values[0, g] - points @ model.slope[0, r, g] - model.offset[0, r, g]
-            exponent = exponent - 0.5 * (error ** 2 / model.variance[0, r, g] + np.log(model.variance[0, r, g]))
+            exponent = exponent - 0.5 * (
+                error**2 / model.variance[0, r, g] + np.log(model.variance[0, r, g])
+            )
         density += np.exp(exponent)
-    np.testing.assert_allclose(regression.posterior().expectation, density @ points / density.sum(), atol=1e-3)
+    np.testing.assert_allclose(
+        regression.posterior().expectation, density @ points / density.sum(), atol=1e-3
+    )
 
 
 def test_nothing_observed_returns_the_prior():
@@ -92,14 +100,16 @@ def test_pieces_that_are_not_shared_are_refused():
 def speech_like(rng, seconds):
     """Noise with the spectrum and the syllables of speech, roughly: 4 Hz bursts that fall off above 500 Hz."""
     from scipy.signal import butter, lfilter
+
     noise = lfilter(*butter(1, 800 / (RATE / 2)), rng.standard_normal(round(seconds * RATE)))
-    syllables = np.repeat(rng.random(round(seconds * 8)) < 0.6, RATE // 8)[:len(noise)]
+    syllables = np.repeat(rng.random(round(seconds * 8)) < 0.6, RATE // 8)[: len(noise)]
     return noise * np.convolve(syllables, np.hanning(800) / 400, mode='same')
 
 
 def room_sound(signals, azimuths_deg, rng):
     """(samples, 4): sources at 1.8 m around the simulated head in a room of T60 0.3 s."""
     import pyroomacoustics as pra
+
     size = (6.0, 5.0, 2.8)
     absorption, order = pra.inverse_sabine(0.3, size)
     room = pra.ShoeBox(size, fs=RATE, materials=pra.Material(absorption), max_order=min(order, 15))
@@ -114,7 +124,11 @@ def room_sound(signals, azimuths_deg, rng):
 
 def features_of(sound):
     front_end = AudioFrontEnd(QUIET, sound.shape[1], RATE)
-    return list(extract_features(front_end, lambda start, count: sound[start:start + count], len(sound), RATE))
+    return list(
+        extract_features(
+            front_end, lambda start, count: sound[start : start + count], len(sound), RATE
+        )
+    )
 
 
 def test_turns_in_a_room_are_given_to_the_true_talker(acoustic_map):
@@ -130,7 +144,9 @@ def test_turns_in_a_room_are_given_to_the_true_talker(acoustic_map):
         sample = round(features.stamp_ns * 1e-9 * RATE)
         if features.valid.sum() < 2 or sample >= len(speaker) or sample % turn < 0.15 * RATE:
             continue
-        likelihood = acoustic_map.log_likelihood(features.vectors, features.present, candidates)[features.valid].sum(axis=0)
+        likelihood = acoustic_map.log_likelihood(features.vectors, features.present, candidates)[
+            features.valid
+        ].sum(axis=0)
         right.append(likelihood.argmax() == speaker[sample])
     assert len(right) > 40
     assert np.mean(right) > 0.9
@@ -153,8 +169,21 @@ def test_silence_is_refused(acoustic_map):
         localize([], acoustic_map, LocalizationConfig())
 
 
-@pytest.mark.parametrize('bad', [dict(max_sources=0), dict(separation_deg=0.0), dict(onset_fade=1.0), dict(band_db=-1.0), dict(num_directions=0), dict(candidates=0), dict(min_gain=-1.0),
-                                 dict(min_share=1.0), dict(highest_deg=100.0), dict(max_reflections=-1)])
+@pytest.mark.parametrize(
+    'bad',
+    [
+        dict(max_sources=0),
+        dict(separation_deg=0.0),
+        dict(onset_fade=1.0),
+        dict(band_db=-1.0),
+        dict(num_directions=0),
+        dict(candidates=0),
+        dict(min_gain=-1.0),
+        dict(min_share=1.0),
+        dict(highest_deg=100.0),
+        dict(max_reflections=-1),
+    ],
+)
 def test_bad_configuration_is_refused(bad):
     with pytest.raises(ValueError):
         LocalizationConfig(**bad)
@@ -169,11 +198,20 @@ def cache(tmp_path_factory):
 @pytest.mark.parametrize('distance', ['50cm', '150cm', '250cm'])
 def test_real_recordings_of_one_source(distance, tmp_path, monkeypatch, cache, capsys):
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
-    recording, = (RESPEAKER / 'a180e20' / distance).iterdir()
-    arguments = ['localize', str(recording), '--head', 'respeaker', '--max-sources', '3', '--json', str(tmp_path / 'out.json')]
+    (recording,) = (RESPEAKER / 'a180e20' / distance).iterdir()
+    arguments = [
+        'localize',
+        str(recording),
+        '--head',
+        'respeaker',
+        '--max-sources',
+        '3',
+        '--json',
+        str(tmp_path / 'out.json'),
+    ]
     assert main(arguments + ['--plot', str(tmp_path / 'out.png')]) == 0
     result = json.loads((tmp_path / 'out.json').read_text())
-    source, = result['sources']
+    (source,) = result['sources']
     assert abs(np.degrees(wrap_angle(np.radians(source['azimuth_deg'] - 180)))) < 3
     assert abs(source['elevation_deg'] - 20) < 10
     assert source['confidence'] > 0.6 and len(result['frames']) > 30
@@ -183,12 +221,31 @@ def test_real_recordings_of_one_source(distance, tmp_path, monkeypatch, cache, c
 
 @needs_recordings
 @pytest.mark.parametrize('distance', ['50cm', '150cm', '250cm'])
-@pytest.mark.parametrize('folder, truth', [('a180e20_a225e35', (180, 225)), ('a180e20_a225e35_a270e50', (180, 225, 270))])
-def test_real_recordings_of_several_sources_at_once(folder, truth, distance, tmp_path, monkeypatch, cache):
+@pytest.mark.parametrize(
+    'folder, truth',
+    [('a180e20_a225e35', (180, 225)), ('a180e20_a225e35_a270e50', (180, 225, 270))],
+)
+def test_real_recordings_of_several_sources_at_once(
+    folder, truth, distance, tmp_path, monkeypatch, cache
+):
     """All are found within 10 degrees and nothing else, although twice as many may be."""
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
-    recording, = (RESPEAKER / folder / distance).iterdir()
-    assert main(['localize', str(recording), '--head', 'respeaker', '--max-sources', '6', '--json', str(tmp_path / 'out.json')]) == 0
+    (recording,) = (RESPEAKER / folder / distance).iterdir()
+    assert (
+        main(
+            [
+                'localize',
+                str(recording),
+                '--head',
+                'respeaker',
+                '--max-sources',
+                '6',
+                '--json',
+                str(tmp_path / 'out.json'),
+            ]
+        )
+        == 0
+    )
     result = json.loads((tmp_path / 'out.json').read_text())
     azimuths = np.array([s['azimuth_deg'] % 360 for s in result['sources']])
     assert len(azimuths) == len(truth) and not result['problems']
@@ -215,20 +272,44 @@ def spoilt(samples, how):
 
 
 @needs_recordings
-@pytest.mark.parametrize('how, word, told', [
-    ('order', 'order', False), ('dead', 'channel 2 is dead', True), ('dead reference', 'channel 0 is dead', False), ('clipped', 'channel 1 clips', True),
-    ('DC', 'channel 3 has a constant offset', True), ('narrow', 'no sound above 4', True)])
+@pytest.mark.parametrize(
+    'how, word, told',
+    [
+        ('order', 'order', False),
+        ('dead', 'channel 2 is dead', True),
+        ('dead reference', 'channel 0 is dead', False),
+        ('clipped', 'channel 1 clips', True),
+        ('DC', 'channel 3 has a constant offset', True),
+        ('narrow', 'no sound above 4', True),
+    ],
+)
 def test_what_is_wrong_with_the_sound_is_named(how, word, told, tmp_path, monkeypatch, cache):
     """Two real sources at 180 and 225 degrees: the fault is named, and no source is confidently wrong; where the rest suffices (`told`),
     one is right."""
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
-    recording, = (RESPEAKER / 'a180e20_a225e35' / '150cm').iterdir()
+    (recording,) = (RESPEAKER / 'a180e20_a225e35' / '150cm').iterdir()
     sound = written(tmp_path / 'a.wav', spoilt(soundfile.read(recording)[0], how))
-    status = main(['localize', sound, '--head', 'respeaker', '--max-sources', '3', '--json', str(tmp_path / 'out.json')])
+    status = main(
+        [
+            'localize',
+            sound,
+            '--head',
+            'respeaker',
+            '--max-sources',
+            '3',
+            '--json',
+            str(tmp_path / 'out.json'),
+        ]
+    )
     result = json.loads((tmp_path / 'out.json').read_text())
     assert any(word in problem for problem in result['problems']), result['problems']
-    error = [np.abs((s['azimuth_deg'] - np.array([180, 225]) + 180) % 360 - 180).min() for s in result['sources']]
-    assert not any(e > 20 and s['confidence'] > 0.7 for e, s in zip(error, result['sources'])), result['sources']
+    error = [
+        np.abs((s['azimuth_deg'] - np.array([180, 225]) + 180) % 360 - 180).min()
+        for s in result['sources']
+    ]
+    assert not any(e > 20 and s['confidence'] > 0.7 for e, s in zip(error, result['sources'])), (
+        result['sources']
+    )
     assert not told or status == 0 and min(error) < 10
 
 
@@ -238,10 +319,27 @@ def test_a_turned_array_tells_directions_of_the_head(tmp_path, monkeypatch, cach
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     profile = (Path(__file__).resolve().parents[2] / 'config/heads/respeaker.yaml').read_text()
     turned = tmp_path / 'turned.yaml'
-    turned.write_text(profile.replace('  frame: microphone_array\n', '  frame: microphone_array\n  orientation_rpy_deg: [0.0, 0.0, 90.0]\n'))
-    recording, = (RESPEAKER / 'a180e20' / '50cm').iterdir()
-    assert main(['localize', str(recording), '--head', str(turned), '--json', str(tmp_path / 'out.json')]) == 0
-    source, = json.loads((tmp_path / 'out.json').read_text())['sources']
+    turned.write_text(
+        profile.replace(
+            '  frame: microphone_array\n',
+            '  frame: microphone_array\n  orientation_rpy_deg: [0.0, 0.0, 90.0]\n',
+        )
+    )
+    (recording,) = (RESPEAKER / 'a180e20' / '50cm').iterdir()
+    assert (
+        main(
+            [
+                'localize',
+                str(recording),
+                '--head',
+                str(turned),
+                '--json',
+                str(tmp_path / 'out.json'),
+            ]
+        )
+        == 0
+    )
+    (source,) = json.loads((tmp_path / 'out.json').read_text())['sources']
     assert abs(source['azimuth_deg'] + 90) < 3
 
 
@@ -249,21 +347,48 @@ def test_noise_from_everywhere_has_no_direction(tmp_path, monkeypatch, cache):
     """Independent noise that comes and goes at all microphones: no source is claimed with confidence."""
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     rng = np.random.default_rng(7)
-    noise = 0.05 * rng.standard_normal((4 * RATE, 4)) * (0.02 + (np.arange(4 * RATE) // (RATE // 4) % 2))[:, None]
-    main(['localize', written(tmp_path / 'a.wav', noise), '--head', 'respeaker', '--max-sources', '3', '--json', str(tmp_path / 'out.json')])
+    noise = (
+        0.05
+        * rng.standard_normal((4 * RATE, 4))
+        * (0.02 + (np.arange(4 * RATE) // (RATE // 4) % 2))[:, None]
+    )
+    main(
+        [
+            'localize',
+            written(tmp_path / 'a.wav', noise),
+            '--head',
+            'respeaker',
+            '--max-sources',
+            '3',
+            '--json',
+            str(tmp_path / 'out.json'),
+        ]
+    )
     result = json.loads((tmp_path / 'out.json').read_text())
     assert result['problems'] and all(s['confidence'] < 0.6 for s in result['sources'])
 
 
 def test_a_map_of_a_file_brings_its_own_analysis(acoustic_map, tmp_path, monkeypatch, cache):
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
-    assert analysis_of(acoustic_map).stft.window == 256 and analysis_of(acoustic_map).subbands.width == 8
+    assert (
+        analysis_of(acoustic_map).stft.window == 256
+        and analysis_of(acoustic_map).subbands.width == 8
+    )
     acoustic_map.save(tmp_path / 'map.npz')
     rng = np.random.default_rng(8)
     sound = written(tmp_path / 'a.wav', 0.3 * room_sound([speech_like(rng, 3)], [70.0], rng))
-    arguments = ['localize', sound, '--head', 'simulated', '--map', str(tmp_path / 'map.npz'), '--json', str(tmp_path / 'out.json')]
+    arguments = [
+        'localize',
+        sound,
+        '--head',
+        'simulated',
+        '--map',
+        str(tmp_path / 'map.npz'),
+        '--json',
+        str(tmp_path / 'out.json'),
+    ]
     assert main(arguments) == 0
-    source, = json.loads((tmp_path / 'out.json').read_text())['sources']
+    (source,) = json.loads((tmp_path / 'out.json').read_text())['sources']
     assert abs(source['azimuth_deg'] - 70) < 5
     arguments[3] = 'respeaker'
     assert main(arguments) == 2
@@ -274,9 +399,16 @@ def written(path, samples):
     return str(path)
 
 
-@pytest.mark.parametrize('samples, word', [
-    (np.ones((RATE, 1)), '1 channel'), (np.ones((RATE, 6)), '6 channel'), (np.zeros((RATE, 4)), 'no sound'), (np.zeros((0, 4)), 'no sound'),
-    (np.full((RATE, 4), np.nan), 'no sound')])
+@pytest.mark.parametrize(
+    'samples, word',
+    [
+        (np.ones((RATE, 1)), '1 channel'),
+        (np.ones((RATE, 6)), '6 channel'),
+        (np.zeros((RATE, 4)), 'no sound'),
+        (np.zeros((0, 4)), 'no sound'),
+        (np.full((RATE, 4), np.nan), 'no sound'),
+    ],
+)
 def test_unusable_sound_is_one_clear_line(samples, word, tmp_path, monkeypatch, cache, capsys):
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     assert main(['localize', written(tmp_path / 'a.wav', samples), '--head', 'respeaker']) == 2
@@ -287,9 +419,14 @@ def test_unusable_sound_is_one_clear_line(samples, word, tmp_path, monkeypatch, 
 def test_wrong_arguments_are_one_clear_line(tmp_path, capsys):
     sound = written(tmp_path / 'a.wav', np.zeros((RATE, 4)))
     (tmp_path / 'text.wav').write_text('no sound file')
-    for arguments in ([str(tmp_path / 'absent.wav')], [sound], [sound, '--head', 'nobody'],
-                      [str(tmp_path / 'text.wav'), '--head', 'simulated'], [str(tmp_path)],
-                      [sound, '--head', 'simulated', '--max-sources', '0']):
+    for arguments in (
+        [str(tmp_path / 'absent.wav')],
+        [sound],
+        [sound, '--head', 'nobody'],
+        [str(tmp_path / 'text.wav'), '--head', 'simulated'],
+        [str(tmp_path)],
+        [sound, '--head', 'simulated', '--max-sources', '0'],
+    ):
         assert main(['localize', *arguments]) == 2
         message = capsys.readouterr().err
         assert message.startswith('av-perception: error: ') and message.count('\n') == 1

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from av_perception.audio.propagation import SPEED_OF_SOUND, array_response, free_field_response, rigid_sphere_response
+from av_perception.audio.propagation import (
+    SPEED_OF_SOUND,
+    array_response,
+    free_field_response,
+    rigid_sphere_response,
+)
 from av_perception.geometry.rigid_transform import direction_from_angles
 from av_perception.robot_head.profile import MicrophoneArray, RigidSphere
 
@@ -30,10 +35,19 @@ def test_nothing_flows_through_the_surface(frequency):
 @pytest.mark.parametrize('frequency', [500, 2000, 6000])
 def test_the_field_obeys_the_wave_equation(frequency):
     rng = np.random.default_rng(0)
-    points = direction_from_angles(rng.uniform(-3, 3, 20), rng.uniform(-1, 1, 20)) * rng.uniform(1.2, 2.0, (20, 1)) * RADIUS
+    points = (
+        direction_from_angles(rng.uniform(-3, 3, 20), rng.uniform(-1, 1, 20))
+        * rng.uniform(1.2, 2.0, (20, 1))
+        * RADIUS
+    )
     step, wavenumber = 1e-3, 2 * np.pi * frequency / SPEED_OF_SOUND
-    laplacian = sum(at(points + step * axis, frequency) + at(points - step * axis, frequency) for axis in np.eye(3)) - 6 * at(points, frequency)
-    np.testing.assert_allclose(laplacian / step ** 2, -wavenumber ** 2 * at(points, frequency), atol=0.02 * wavenumber ** 2)
+    laplacian = sum(
+        at(points + step * axis, frequency) + at(points - step * axis, frequency)
+        for axis in np.eye(3)
+    ) - 6 * at(points, frequency)
+    np.testing.assert_allclose(
+        laplacian / step**2, -(wavenumber**2) * at(points, frequency), atol=0.02 * wavenumber**2
+    )
 
 
 def test_the_scattered_wave_runs_outward_and_fades():
@@ -42,7 +56,9 @@ def test_the_scattered_wave_runs_outward_and_fades():
     wavenumber = 2 * np.pi * frequency / SPEED_OF_SOUND
     distance = np.array([30.0, 30.01, 60.0])
     points = distance[:, None] * direction
-    scattered = at(points, frequency) - free_field_response(points, AHEAD, np.array([frequency]))[0, 0]
+    scattered = (
+        at(points, frequency) - free_field_response(points, AHEAD, np.array([frequency]))[0, 0]
+    )
     assert np.angle(scattered[1] / scattered[0]) == pytest.approx(-0.01 * wavenumber, rel=1e-2)
     assert np.abs(scattered[0] / scattered[2]) == pytest.approx(2.0, rel=1e-2)
 
@@ -57,12 +73,19 @@ def test_long_waves_gain_half_their_phase_again():
 
 def test_short_waves_arrive_as_woodworth_says():
     """a / c (angle + sin angle) between two ears, and twice the pressure where the wave hits."""
-    ears, azimuth = np.array([[0.0, RADIUS, 0.0], [0.0, -RADIUS, 0.0]]), np.radians([20.0, 45.0, 60.0])
+    ears, azimuth = (
+        np.array([[0.0, RADIUS, 0.0], [0.0, -RADIUS, 0.0]]),
+        np.radians([20.0, 45.0, 60.0]),
+    )
     frequencies = np.arange(6000.0, 8000.0, 10.0)
-    pressure = rigid_sphere_response(ears, RADIUS, direction_from_angles(azimuth, 0.0), frequencies)
+    pressure = rigid_sphere_response(
+        ears, RADIUS, direction_from_angles(azimuth, 0.0), frequencies
+    )
     phase = np.unwrap(np.angle(pressure[..., 0] * pressure[..., 1].conj()), axis=1)
     delay = np.polyfit(2 * np.pi * frequencies, phase.T, 1)[0]
-    np.testing.assert_allclose(delay, RADIUS / SPEED_OF_SOUND * (azimuth + np.sin(azimuth)), rtol=0.06)
+    np.testing.assert_allclose(
+        delay, RADIUS / SPEED_OF_SOUND * (azimuth + np.sin(azimuth)), rtol=0.06
+    )
     assert abs(at(RADIUS * AHEAD, 20000.0)[0]) == pytest.approx(2.0, abs=0.05)
 
 
@@ -70,7 +93,9 @@ def test_a_tiny_sphere_is_the_free_field():
     points = np.array([[0.05, 0.02, 0.0], [-0.03, 0.04, 0.02]])
     directions, frequencies = direction_from_angles(ANGLES, 0.2), np.array([100.0, 2000.0, 8000.0])
     free = free_field_response(points, directions, frequencies)
-    np.testing.assert_allclose(rigid_sphere_response(points, 1e-4, directions, frequencies), free, atol=1e-3)
+    np.testing.assert_allclose(
+        rigid_sphere_response(points, 1e-4, directions, frequencies), free, atol=1e-3
+    )
 
 
 def test_the_profile_chooses_the_model_and_where_the_sphere_is():
@@ -78,9 +103,14 @@ def test_the_profile_chooses_the_model_and_where_the_sphere_is():
     plain = MicrophoneArray(coordinates)
     headed = MicrophoneArray(coordinates, sphere=RigidSphere(RADIUS, (0.1, 0.0, 0.0)))
     directions = direction_from_angles(ANGLES, 0.0)
-    centered = rigid_sphere_response(np.array([[0.0, RADIUS, 0.0], [0.0, -RADIUS, 0.0]]), RADIUS, directions, frequencies)
+    centered = rigid_sphere_response(
+        np.array([[0.0, RADIUS, 0.0], [0.0, -RADIUS, 0.0]]), RADIUS, directions, frequencies
+    )
     np.testing.assert_allclose(array_response(headed, directions, frequencies), centered)
-    np.testing.assert_allclose(array_response(headed, directions, frequencies, 'free-field'), array_response(plain, directions, frequencies))
+    np.testing.assert_allclose(
+        array_response(headed, directions, frequencies, 'free-field'),
+        array_response(plain, directions, frequencies),
+    )
     for array, model in ((plain, 'rigid-sphere'), (headed, 'cube')):
         with pytest.raises(ValueError, match='model'):
             array_response(array, directions, frequencies, model)

@@ -9,8 +9,8 @@ from av_perception.audio.dp_rtf import CrossRelationRls, DpRtfConfig, relative_t
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.propagation import free_field_response
 from av_perception.audio.sub_bands import subband_vectors
-from av_perception.interfaces import AudioChunk
 from av_perception.geometry.rigid_transform import direction_from_angles
+from av_perception.interfaces import AudioChunk
 
 QUIET = AudioFrontEndConfig(voice_activity=False)
 HOP_S = 0.008
@@ -18,22 +18,36 @@ HOP_S = 0.008
 
 def planted(rng, channels, taps, num_frames, snr_db):
     """First taps (bins, channels) and frames (frames, bins, channels) of white sound through decaying convolutive transfer functions."""
-    filters = (rng.standard_normal((3, channels, taps)) + 1j * rng.standard_normal((3, channels, taps))) * 0.5 ** np.arange(taps)
-    filters[:, :, 0] = (1 + rng.random((3, channels))) * np.exp(2j * np.pi * rng.random((3, channels)))
-    source = rng.standard_normal((num_frames + taps - 1, 3)) + 1j * rng.standard_normal((num_frames + taps - 1, 3))
-    frames = sum(source[taps - 1 - q:taps - 1 - q + num_frames, :, None] * filters[None, :, :, q] for q in range(taps))
+    filters = (
+        rng.standard_normal((3, channels, taps)) + 1j * rng.standard_normal((3, channels, taps))
+    ) * 0.5 ** np.arange(taps)
+    filters[:, :, 0] = (1 + rng.random((3, channels))) * np.exp(
+        2j * np.pi * rng.random((3, channels))
+    )
+    source = rng.standard_normal((num_frames + taps - 1, 3)) + 1j * rng.standard_normal(
+        (num_frames + taps - 1, 3)
+    )
+    frames = sum(
+        source[taps - 1 - q : taps - 1 - q + num_frames, :, None] * filters[None, :, :, q]
+        for q in range(taps)
+    )
     noise = rng.standard_normal(frames.shape) + 1j * rng.standard_normal(frames.shape)
-    return filters[:, :, 0], frames + noise * np.sqrt(np.mean(np.abs(frames) ** 2) / 2) * 10 ** (-snr_db / 20)
+    return filters[:, :, 0], frames + noise * np.sqrt(np.mean(np.abs(frames) ** 2) / 2) * 10 ** (
+        -snr_db / 20
+    )
 
 
 def textbook_rls(signals, taps, forgetting, start=1e-9):
     """Covariance-form recursion over the cross-relations of one bin (frames, channels), a_1(0) = 1: one rank-one update per pair and frame."""
     num_frames, channels = signals.shape
     padded = np.concatenate([np.zeros((taps - 1, channels)), signals])
-    weights, covariance = np.zeros(channels * taps - 1, complex), np.eye(channels * taps - 1) / start
+    weights, covariance = (
+        np.zeros(channels * taps - 1, complex),
+        np.eye(channels * taps - 1) / start,
+    )
     for p in range(num_frames):
         covariance = covariance / forgetting
-        window = padded[p:p + taps][::-1]
+        window = padded[p : p + taps][::-1]
         for i, j in itertools.combinations(range(channels), 2):
             row = np.zeros((channels, taps), complex)
             row[j], row[i] = window[:, i], -window[:, j]
@@ -52,15 +66,19 @@ def test_the_information_form_equals_the_textbook_recursion(channels, taps):
     estimator = CrossRelationRls(config, 2, channels, HOP_S)
     estimator.update(frames)
     for k, found in enumerate(estimator.solve_reference(slice(None))):
-        np.testing.assert_allclose(found, textbook_rls(frames[:, k], taps, np.exp(-HOP_S / 0.2)), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            found, textbook_rls(frames[:, k], taps, np.exp(-HOP_S / 0.2)), rtol=1e-5, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize('channels', [2, 3, 4, 8, 16])
 def test_planted_ratios_are_within_one_percent_at_30_db(channels):
     truth, frames = planted(np.random.default_rng(1), channels, 3, 1500, 30.0)
-    estimator = CrossRelationRls(DpRtfConfig(num_taps=3, memory_s=10.0, loading=1e-6), 3, channels, HOP_S)
+    estimator = CrossRelationRls(
+        DpRtfConfig(num_taps=3, memory_s=10.0, loading=1e-6), 3, channels, HOP_S
+    )
     for start in range(0, len(frames), 5):
-        estimator.update(frames[start:start + 5])
+        estimator.update(frames[start : start + 5])
     taps, residual = estimator.solve(slice(None))
     found, expected = relative_transfer(taps), relative_transfer(truth)
     assert np.linalg.norm(found - expected) < 0.01 * np.linalg.norm(expected)
@@ -72,11 +90,15 @@ def test_one_tap_is_the_ratio_of_covariances(channels):
     """Instantaneous mixing: E[y x*] / E[|x|^2] for two microphones; for more, that of the strongest component."""
     rng = np.random.default_rng(2)
     truth, frames = planted(rng, channels, 1, 400, 30.0)
-    estimator = CrossRelationRls(DpRtfConfig(num_taps=1, memory_s=1e9, loading=0.0), 3, channels, HOP_S)
+    estimator = CrossRelationRls(
+        DpRtfConfig(num_taps=1, memory_s=1e9, loading=0.0), 3, channels, HOP_S
+    )
     estimator.update(frames)
     reference = estimator.solve_reference(slice(None))
     if channels == 2:
-        ratio = np.sum(frames[..., 1] * frames[..., 0].conj(), axis=0) / np.sum(np.abs(frames[..., 0]) ** 2, axis=0)
+        ratio = np.sum(frames[..., 1] * frames[..., 0].conj(), axis=0) / np.sum(
+            np.abs(frames[..., 0]) ** 2, axis=0
+        )
         np.testing.assert_allclose(reference[:, 1], ratio, rtol=1e-6)
     np.testing.assert_allclose(reference, truth / truth[:, :1], rtol=0.05)
 
@@ -86,14 +108,25 @@ def waves(positions, azimuth, rate, seconds, rng):
     time = np.arange(round(seconds * rate)) / rate
     signal = 0.1 * rng.standard_normal(len(time)) * (time % 0.6 < 0.4)
     frequencies = np.fft.rfftfreq(len(signal), 1 / rate)
-    response = free_field_response(positions, direction_from_angles(azimuth, 0.0)[None], frequencies)[0]
-    return np.fft.irfft(np.fft.rfft(signal)[:, None] * response, len(signal), axis=0).astype(np.float32)
+    response = free_field_response(
+        positions, direction_from_angles(azimuth, 0.0)[None], frequencies
+    )[0]
+    return np.fft.irfft(np.fft.rfft(signal)[:, None] * response, len(signal), axis=0).astype(
+        np.float32
+    )
 
 
 def features_of(samples, rate, front_end=None, first=0, size=1000):
     front_end = front_end or AudioFrontEnd(QUIET, samples.shape[1], rate)
-    return [f for s in range(0, len(samples), size)
-            for f in front_end.push(AudioChunk(10 ** 18 + round((first + s) * 1e9 / rate), rate, first + s, samples[s:s + size]))]
+    return [
+        f
+        for s in range(0, len(samples), size)
+        for f in front_end.push(
+            AudioChunk(
+                10**18 + round((first + s) * 1e9 / rate), rate, first + s, samples[s : s + size]
+            )
+        )
+    ]
 
 
 def circle(channels):
@@ -103,14 +136,20 @@ def circle(channels):
 
 def error(features, positions, azimuth):
     """Mean distance of the present features from the exact ones, over the loud blocks."""
-    exact = relative_transfer(free_field_response(positions, direction_from_angles(azimuth, 0.0)[None], QUIET.stft.frequencies))
+    exact = relative_transfer(
+        free_field_response(
+            positions, direction_from_angles(azimuth, 0.0)[None], QUIET.stft.frequencies
+        )
+    )
     exact = subband_vectors(exact, QUIET.subbands)[0]
     loud = [f for f in features if f.valid.sum() > 10]
     assert len(loud) > 10
     return np.median([np.abs(f.vectors - exact)[f.present].mean() for f in loud])
 
 
-@pytest.mark.parametrize('rate, channels', [(16000, 2), (16000, 16), (44100, 4), (48000, 4), (48000, 2)])
+@pytest.mark.parametrize(
+    'rate, channels', [(16000, 2), (16000, 16), (44100, 4), (48000, 4), (48000, 2)]
+)
 def test_plane_waves_give_the_exact_features_at_every_rate(rate, channels):
     positions = circle(channels)
     samples = waves(positions, 1.2, rate, 1.5, np.random.default_rng(3))

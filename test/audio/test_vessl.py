@@ -15,15 +15,22 @@ def planted(seed, num_sources=2, num_frames=8, noise=0.05):
     """Observations of sources at random places of a random map of four pieces, each sub-band of each frame of one of them."""
     rng = np.random.default_rng(seed)
     model = random_map(rng, 4, SUBBANDS, SIZE)
-    model.variance[:] = noise ** 2
+    model.variance[:] = noise**2
     model.slope[:] *= 3
-    model.log_range[:] = np.log(100.0)   # of features that reach so far
+    model.log_range[:] = np.log(100.0)  # of features that reach so far
     pieces = rng.permutation(4)[:num_sources]
     places = model.center[0, pieces] + 0.3 * rng.standard_normal((num_sources, 3))
     owner = rng.integers(0, num_sources, (num_frames, SUBBANDS))
-    exact = np.einsum('kmgi,mi->mkg', model.slope[:, pieces], places) + model.offset[:, pieces].swapaxes(0, 1)
-    vectors = exact[owner, np.arange(SUBBANDS)] + noise * rng.standard_normal((num_frames, SUBBANDS, SIZE))
-    frames = [AudioFeatures(t, 1.0, v, np.ones_like(v, bool), np.ones(SUBBANDS), np.ones(SUBBANDS, bool)) for t, v in enumerate(vectors)]
+    exact = np.einsum('kmgi,mi->mkg', model.slope[:, pieces], places) + model.offset[
+        :, pieces
+    ].swapaxes(0, 1)
+    vectors = exact[owner, np.arange(SUBBANDS)] + noise * rng.standard_normal(
+        (num_frames, SUBBANDS, SIZE)
+    )
+    frames = [
+        AudioFeatures(t, 1.0, v, np.ones_like(v, bool), np.ones(SUBBANDS), np.ones(SUBBANDS, bool))
+        for t, v in enumerate(vectors)
+    ]
     return model, Observations.of(frames), places, owner
 
 
@@ -34,8 +41,17 @@ def random_start(seen, num_sources, rng):
 
 def test_observations_are_the_valid_subbands_in_order():
     rng = np.random.default_rng(0)
-    vectors, present, valid = rng.standard_normal((5, SUBBANDS, SIZE)), rng.random((5, SUBBANDS, SIZE)) < 0.5, rng.random((5, SUBBANDS)) < 0.5
-    seen = Observations.of([AudioFeatures(0, 1.0, v, p, np.ones(SUBBANDS), u) for v, p, u in zip(vectors, present, valid)])
+    vectors, present, valid = (
+        rng.standard_normal((5, SUBBANDS, SIZE)),
+        rng.random((5, SUBBANDS, SIZE)) < 0.5,
+        rng.random((5, SUBBANDS)) < 0.5,
+    )
+    seen = Observations.of(
+        [
+            AudioFeatures(0, 1.0, v, p, np.ones(SUBBANDS), u)
+            for v, p, u in zip(vectors, present, valid)
+        ]
+    )
     assert len(seen) == valid.sum() and (np.diff(seen.subband) >= 0).all()
     for t, k, vector, shown in zip(seen.frame, seen.subband, seen.vectors, seen.present):
         assert valid[t, k] and (shown == present[t, k]).all()
@@ -46,13 +62,13 @@ def test_observations_are_the_valid_subbands_in_order():
 @pytest.mark.parametrize('novelty', [1.0, 0.2])
 def test_one_source_without_clutter_is_inverse_regression(novelty):
     model, seen, _, _ = planted(1, num_sources=1)
-    model.log_range[:] = 1e6   # clutter is impossible
+    model.log_range[:] = 1e6  # clutter is impossible
     found = Vessl(model, seen, VesslConfig(novelty)).separate(np.zeros((len(seen), 1)))
     regression = InverseRegression(model, novelty)
     for t in range(8):
         rows = seen.frame == t
         regression.add(seen.vectors[rows], np.ones((SUBBANDS, SIZE), bool), np.ones(SUBBANDS))
-    expected, = found.sources
+    (expected,) = found.sources
     posterior = regression.posterior()
     np.testing.assert_allclose(expected.log_weight, posterior.log_weight, atol=1e-9)
     np.testing.assert_allclose(expected.mean, posterior.mean, atol=1e-9)
@@ -63,7 +79,11 @@ def test_one_source_without_clutter_is_inverse_regression(novelty):
 def test_the_bound_never_falls(seed):
     model, seen, _, _ = planted(seed, num_sources=3, noise=0.3)
     rng = np.random.default_rng(seed)
-    bound = Vessl(model, seen, VesslConfig(tolerance=0.0, novelty=rng.uniform(0.1, 1))).separate(random_start(seen, 3, rng)).bound
+    bound = (
+        Vessl(model, seen, VesslConfig(tolerance=0.0, novelty=rng.uniform(0.1, 1)))
+        .separate(random_start(seen, 3, rng))
+        .bound
+    )
     assert len(bound) > 2 and (np.diff(bound) > -1e-8 * np.abs(bound[1:])).all()
 
 
@@ -74,7 +94,11 @@ def test_expected_error_equals_the_average_over_the_posterior():
     found = Vessl(model, seen, VesslConfig(iterations=3)).separate(random_start(seen, 2, rng))
     source = found.sources[0]
     piece = rng.choice(4, 40000, p=source.weight / source.weight.sum())
-    draws = source.mean[piece] + np.einsum('nij,nj->ni', np.linalg.cholesky(source.covariance)[piece], rng.standard_normal((len(piece), 3)))
+    draws = source.mean[piece] + np.einsum(
+        'nij,nj->ni',
+        np.linalg.cholesky(source.covariance)[piece],
+        rng.standard_normal((len(piece), 3)),
+    )
     for j in (0, 11, 30):
         k = seen.subband[j]
         predicted = np.einsum('ngi,ni->ng', model.slope[k, piece], draws) + model.offset[k, piece]
@@ -89,11 +113,16 @@ def test_planted_sources_and_masks_are_recovered():
         model, seen, places, owner = planted(100 + seed, noise=0.15)
         model.log_range[:] = 1e6
         vessl, rng = Vessl(model, seen, VesslConfig(novelty=1.0)), np.random.default_rng(seed)
-        found = max((vessl.separate(random_start(seen, 2, rng)) for _ in range(20)), key=lambda f: f.bound[-1])
+        found = max(
+            (vessl.separate(random_start(seen, 2, rng)) for _ in range(20)),
+            key=lambda f: f.bound[-1],
+        )
         directions = np.stack([s.expectation for s in found.sources])
         distance = np.linalg.norm(directions[:, None] - places, axis=2)
         order = [0, 1] if distance.trace() < distance[::-1].trace() else [1, 0]
-        right = found.masks[:, 1:].argmax(axis=1) == np.array(order)[owner[seen.frame, seen.subband]]
+        right = (
+            found.masks[:, 1:].argmax(axis=1) == np.array(order)[owner[seen.frame, seen.subband]]
+        )
         recovered += distance[order, [0, 1]].max() < 0.15 and right.mean() > 0.95
     assert recovered >= 9
 
@@ -114,7 +143,16 @@ def test_what_nothing_explains_is_clutter():
     assert (found.masks[::4, 0] > 0.99).all() and found.shares[0] > 0.2
 
 
-@pytest.mark.parametrize('bad', [dict(novelty=0.0), dict(novelty=1.5), dict(iterations=0), dict(tolerance=-1.0), dict(least_share=0.0)])
+@pytest.mark.parametrize(
+    'bad',
+    [
+        dict(novelty=0.0),
+        dict(novelty=1.5),
+        dict(iterations=0),
+        dict(tolerance=-1.0),
+        dict(least_share=0.0),
+    ],
+)
 def test_bad_configuration_is_refused(bad):
     with pytest.raises(ValueError):
         VesslConfig(**bad)

@@ -12,16 +12,36 @@ from av_perception.robot_head.profile import load_head
 
 
 def test_everybody_is_tracked_while_timed():
-    timing = benchmark.measure(benchmark.Size(people=5, faces=7, subbands=4, components=6, pieces=8), load_head('simulated'), 20)
+    timing = benchmark.measure(
+        benchmark.Size(people=5, faces=7, subbands=4, components=6, pieces=8),
+        load_head('simulated'),
+        20,
+    )
     assert timing.tracks == 5 and 0 < timing.median_ms <= timing.p99_ms
 
 
 def test_command_writes_figures_and_plot(tmp_path, monkeypatch, capsys):
     small = benchmark.Size(people=1, faces=2, subbands=2, components=4, pieces=2)
     monkeypatch.setattr(benchmark, 'SWEEPS', {'people': [small]})
-    assert main(['benchmark', 'tracker', '--steps', '20', '--json', str(tmp_path / 'a.json'), '--plot', str(tmp_path / 'a.png')]) == 0
+    assert (
+        main(
+            [
+                'benchmark',
+                'tracker',
+                '--steps',
+                '20',
+                '--json',
+                str(tmp_path / 'a.json'),
+                '--plot',
+                str(tmp_path / 'a.png'),
+            ]
+        )
+        == 0
+    )
     figures = json.loads((tmp_path / 'a.json').read_text())
-    assert figures['nominal']['size']['people'] == 8 and figures['sweeps']['people'][0]['tracks'] == 1
+    assert (
+        figures['nominal']['size']['people'] == 8 and figures['sweeps']['people'][0]['tracks'] == 1
+    )
     assert (tmp_path / 'a.png').stat().st_size > 1000 and 'median' in capsys.readouterr().out
 
 

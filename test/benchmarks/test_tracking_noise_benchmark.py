@@ -43,7 +43,10 @@ def test_false_alarms_fill_a_fifth_of_the_time_in_bursts():
 
 
 def test_no_recordings_is_said_in_one_line(tmp_path, capsys):
-    assert main(['benchmark', 'noise', '--data', str(tmp_path), '--json', str(tmp_path / 'out.json')]) == 2
+    assert (
+        main(['benchmark', 'noise', '--data', str(tmp_path), '--json', str(tmp_path / 'out.json')])
+        == 2
+    )
     assert 'no recordings in' in capsys.readouterr().err
 
 
@@ -52,9 +55,29 @@ def test_the_json_holds_all_figures(data_directory, tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, 'LEAD_S', 0.5)
     monkeypatch.setattr(benchmark, 'VOICE_S', 1.0)
     path = tmp_path / 'noise.json'
-    assert main(['benchmark', 'noise', '--data', str(data_directory), '--minutes', '0.03', '--voices', '1', '--json', str(path)]) == 0
+    assert (
+        main(
+            [
+                'benchmark',
+                'noise',
+                '--data',
+                str(data_directory),
+                '--minutes',
+                '0.03',
+                '--voices',
+                '1',
+                '--json',
+                str(path),
+            ]
+        )
+        == 0
+    )
     figures = json.loads(path.read_text())
-    assert set(figures['false_people']) == {'as detected', 'with false alarms', 'with false alarms, no noise model'}
+    assert set(figures['false_people']) == {
+        'as detected',
+        'with false alarms',
+        'with false alarms, no noise model',
+    }
     assert len(figures['voices']) == 2 and figures['minutes'] == pytest.approx(2 / 60)
 
 
@@ -66,22 +89,30 @@ class TestNoiseOfARoom:
 
     def test_a_sound_from_a_place_comes_with_the_delay_of_its_path(self):
         random = np.random.default_rng(0)
-        sound = from_place(self.ROOM, self.PAIR, random.normal(size=8000), np.array([2.5, 3.5, 1.2]), RATE)
+        sound = from_place(
+            self.ROOM, self.PAIR, random.normal(size=8000), np.array([2.5, 3.5, 1.2]), RATE
+        )
         lag = np.argmax(np.correlate(sound[:, 1], sound[:, 0], 'full')) - (len(sound) - 1)
         assert abs(lag - 0.2 / 343 * RATE) < 1.01
 
     def test_diffuse_sound_has_no_direction(self):
         random = np.random.default_rng(1)
         sound = from_all_around(self.ROOM, self.PAIR, random.normal(size=16000), RATE, random)
-        from_one = from_place(self.ROOM, self.PAIR, random.normal(size=16000), np.array([2.5, 3.5, 1.2]), RATE)
+        from_one = from_place(
+            self.ROOM, self.PAIR, random.normal(size=16000), np.array([2.5, 3.5, 1.2]), RATE
+        )
+
         def likeness(x):
             spectrum = np.fft.rfft(x[:, 0]) * np.fft.rfft(x[:, 1]).conj()
             return np.abs(np.fft.irfft(spectrum / np.abs(spectrum))).max()
+
         assert likeness(sound) < 0.5 * likeness(from_one)
 
     def test_a_fan_is_steady_and_servos_pause(self):
         random = np.random.default_rng(2)
+
         def loudness(x):
-            return np.sqrt((x[:len(x) // 1600 * 1600].reshape(-1, 1600) ** 2).mean(1)) / x.std()
+            return np.sqrt((x[: len(x) // 1600 * 1600].reshape(-1, 1600) ** 2).mean(1)) / x.std()
+
         assert loudness(fan(5 * RATE, RATE, random)).min() > 0.7
         assert loudness(servo(20 * RATE, RATE, random)).min() == 0.0

@@ -9,7 +9,7 @@ import pytest
 from av_perception.cli.benchmarks.scenes import Result, _switches_per_minute
 from av_perception.cli.main import main
 
-SCENE = '''
+SCENE = """
 duration: 3.0
 room: {size: [5.0, 4.0, 2.8], t60: 0.2, head_position: [0.8, 2.0, 1.4]}
 talkers:
@@ -18,20 +18,47 @@ talkers:
     photo: astronaut
     waypoints: [[0.0, 1.4, 0.3, 0.05]]
     turns: [[0.5, 2.5]]
-'''
+"""
 
 
 def test_a_scene_is_rendered_tracked_and_compared(tmp_path, monkeypatch):
     monkeypatch.setenv('COLUMNS', '150')
     scene, figures = tmp_path / 'one.yaml', tmp_path / 'scenes.json'
     scene.write_text(SCENE)
-    assert main(['benchmark', 'scenes', '--scenes', str(scene), '--seeds', '5', '--json', str(figures), '--timelines', str(tmp_path / 'pictures')]) == 0
-    result, = json.loads(figures.read_text())['results']
-    assert result['people'] == result['ids'] == 1 and result['id_switches'] == 0 and result['seed'] == 5
-    assert result['mota_seen'] > 0.8 and result['position_rmse_seen_m'] < 0.1 and result['azimuth_error_heard_deg'] is None
+    assert (
+        main(
+            [
+                'benchmark',
+                'scenes',
+                '--scenes',
+                str(scene),
+                '--seeds',
+                '5',
+                '--json',
+                str(figures),
+                '--timelines',
+                str(tmp_path / 'pictures'),
+            ]
+        )
+        == 0
+    )
+    (result,) = json.loads(figures.read_text())['results']
+    assert (
+        result['people'] == result['ids'] == 1
+        and result['id_switches'] == 0
+        and result['seed'] == 5
+    )
+    assert (
+        result['mota_seen'] > 0.8
+        and result['position_rmse_seen_m'] < 0.1
+        and result['azimuth_error_heard_deg'] is None
+    )
     assert (tmp_path / 'pictures' / 'one_5.png').stat().st_size > 10000
 
 
 def test_switches_are_counted_per_minute_over_all_scenes():
-    results = [Result('a', None, 0.5, 3, 3, 1, 1.0, 0.1, None, None), Result('b', None, 1.5, 3, 4, 2, 1.0, 0.1, None, None)]
+    results = [
+        Result('a', None, 0.5, 3, 3, 1, 1.0, 0.1, None, None),
+        Result('b', None, 1.5, 3, 4, 2, 1.0, 0.1, None, None),
+    ]
     assert _switches_per_minute(results) == pytest.approx(1.5)

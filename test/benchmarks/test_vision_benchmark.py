@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from vision_scenes import CAMERA
 
-from av_perception.cli.main import main
-from av_perception.interfaces import Face
-from av_perception.errors import UserError
 from av_perception.benchmarks.embedding_accuracy import ClipFaces, read_clips, separation
 from av_perception.benchmarks.vision_accuracy import _Errors, nees_band
+from av_perception.cli.main import main
+from av_perception.errors import UserError
+from av_perception.interfaces import Face
 from av_perception.vision.face_detector import FaceDetections
 
 CENTERS = np.array([[-0.4, 0.0, 2.0], [0.3, 0.1, 2.1]])
@@ -35,12 +35,18 @@ def test_planted_errors_give_their_figures():
     """2000 faces whose errors are drawn from what they state, one person missed half of the time, one face that is nobody's."""
     random, errors = np.random.default_rng(2), _Errors()
     for index in range(1000):
-        faces = [face_at(center + random.normal(0, 0.01, 3)) for center in CENTERS[:1 + index % 2]]
-        errors.add([*faces, face_at(np.array([0.6, 0.5, 2.0]))] if index == 0 else faces, CENTERS, CAMERA)
+        faces = [
+            face_at(center + random.normal(0, 0.01, 3)) for center in CENTERS[: 1 + index % 2]
+        ]
+        errors.add(
+            [*faces, face_at(np.array([0.6, 0.5, 2.0]))] if index == 0 else faces, CENTERS, CAMERA
+        )
     accuracy = errors.accuracy(2.0)
     assert np.mean(errors.found) == 0.75 and errors.false == 1
     assert accuracy.nees_band[0] < accuracy.nees < accuracy.nees_band[1]
-    assert accuracy.depth_rmse_m == pytest.approx(0.01, rel=0.1) and accuracy.depth_error == pytest.approx(0.005, rel=0.1)
+    assert accuracy.depth_rmse_m == pytest.approx(
+        0.01, rel=0.1
+    ) and accuracy.depth_error == pytest.approx(0.005, rel=0.1)
 
 
 def test_two_faces_of_one_person_are_one_and_a_false_one():
@@ -74,8 +80,17 @@ def test_separation_of_planted_people():
     clips = [ClipFaces([image, image + 20], 50.0), ClipFaces([image + 100], 50.0)]
     found = separation(clips, OneFace(), BrightnessEmbedder(), 50.0)
     assert (found.faces, found.face_px) == (3, 50.0)
-    expected = [np.cos(0.1 * np.pi), np.cos(0.1 * np.pi), (0 + np.cos(0.4 * np.pi)) / 2, np.cos(0.4 * np.pi)]
-    np.testing.assert_allclose([found.same_lowest, found.same_mean, found.other_mean, found.other_highest], expected, atol=1e-9)
+    expected = [
+        np.cos(0.1 * np.pi),
+        np.cos(0.1 * np.pi),
+        (0 + np.cos(0.4 * np.pi)) / 2,
+        np.cos(0.4 * np.pi),
+    ]
+    np.testing.assert_allclose(
+        [found.same_lowest, found.same_mean, found.other_mean, found.other_highest],
+        expected,
+        atol=1e-9,
+    )
 
 
 def test_folders_without_clips_are_named(tmp_path):
@@ -87,16 +102,41 @@ def test_folders_without_clips_are_named(tmp_path):
 def test_the_command_writes_figures_and_a_picture(data_directory, tmp_path):
     """Small, from end to end: photographs of the simulation, clips of the data."""
     model = data_directory / 'models' / 'MobileFaceNet.onnx'
-    assert main(['benchmark', 'vision', '--pairs', '5', '--distances', '2', '--face-sizes', '60', '--clips', str(data_directory / 'av_grid'),
-                 '--embedding-model', str(model), '--json', str(tmp_path / 'v.json'), '--plot', str(tmp_path / 'v.png')]) == 0
+    assert (
+        main(
+            [
+                'benchmark',
+                'vision',
+                '--pairs',
+                '5',
+                '--distances',
+                '2',
+                '--face-sizes',
+                '60',
+                '--clips',
+                str(data_directory / 'av_grid'),
+                '--embedding-model',
+                str(model),
+                '--json',
+                str(tmp_path / 'v.json'),
+                '--plot',
+                str(tmp_path / 'v.png'),
+            ]
+        )
+        == 0
+    )
     figures = json.loads((tmp_path / 'v.json').read_text())
-    measured, = figures['front_end']['320x256']
-    assert measured['recall'] > 0.9 and measured['stereo']['depth_error'] < 0.05 and measured['false_faces'] == 0
+    (measured,) = figures['front_end']['320x256']
+    assert (
+        measured['recall'] > 0.9
+        and measured['stereo']['depth_error'] < 0.05
+        and measured['false_faces'] == 0
+    )
     for accuracy in (measured['stereo'], measured['mono']):
         assert accuracy['nees_band'][0] < accuracy['nees'] < accuracy['nees_band'][1]
     assert measured['mono']['depth_error'] < 0.2
     assert {'detection', 'matching', 'description'} <= measured['stages_ms'].keys()
-    one, = figures['embeddings']['MobileFaceNet']
+    (one,) = figures['embeddings']['MobileFaceNet']
     assert one['same_lowest'] > one['other_highest']
     assert cv2.imread(str(Path(tmp_path / 'v.png'))).shape[1] > 600
 

@@ -8,12 +8,26 @@ import pytest
 
 from av_perception.cli.demo import _problems, count_images
 
-GOOD = {'mota': 0.98, 'der': 0.2, 'ids_kept': {'1': True, '2': True}, 'exit_statuses': {'tracker': 0}}
+GOOD = {
+    'mota': 0.98,
+    'der': 0.2,
+    'ids_kept': {'1': True, '2': True},
+    'exit_statuses': {'tracker': 0},
+}
 
 
-@pytest.mark.parametrize('change, word', [
-    ({}, None), ({'mota': 0.8}, 'MOTA'), ({'mota': None}, 'MOTA'), ({'der': 0.3}, 'DER'), ({'der': None}, None),
-    ({'ids_kept': {'1': True, '2': False}}, 'ids of 2'), ({'exit_statuses': {'tracker': -9}}, 'tracker (exit status -9)')])
+@pytest.mark.parametrize(
+    'change, word',
+    [
+        ({}, None),
+        ({'mota': 0.8}, 'MOTA'),
+        ({'mota': None}, 'MOTA'),
+        ({'der': 0.3}, 'DER'),
+        ({'der': None}, None),
+        ({'ids_kept': {'1': True, '2': False}}, 'ids of 2'),
+        ({'exit_statuses': {'tracker': -9}}, 'tracker (exit status -9)'),
+    ],
+)
 def test_what_keeps_the_demo_from_having_worked(change, word):
     problems = _problems(GOOD | change)
     assert (not problems) if word is None else (len(problems) == 1 and word in problems[0])
@@ -22,5 +36,15 @@ def test_what_keeps_the_demo_from_having_worked(change, word):
 def test_images_are_counted_not_frames_of_sound_alone():
     """Regression: 751 of 750 images were tracked when sound went on after the last image."""
     recording = SimpleNamespace(num_frames=3, video_start_s=0.1, frame_rate=25.0)
-    stamps = [5_100_000_000, 5_140_000_000, 5_220_000_000, 5_400_000_000]   # image 2 is at 5.18 s: missed; the last two are sound alone
-    assert count_images(recording, [(SimpleNamespace(stamp_ns=stamp), None) for stamp in stamps], 5_000_000_000) == 2
+    stamps = [
+        5_100_000_000,
+        5_140_000_000,
+        5_220_000_000,
+        5_400_000_000,
+    ]  # image 2 is at 5.18 s: missed; the last two are sound alone
+    assert (
+        count_images(
+            recording, [(SimpleNamespace(stamp_ns=stamp), None) for stamp in stamps], 5_000_000_000
+        )
+        == 2
+    )

@@ -12,32 +12,62 @@ from av_perception.cli.main import main
 
 @pytest.fixture
 def files(tmp_path):
-    track_table(still(1, NORTH, range(10), True) + still(2, WEST, range(9))).write(tmp_path / 'tracks.csv')
-    truth_table(still(1, NORTH, range(10), True) + still(2, WEST, range(10), False, False)).write(tmp_path / 'truth.csv')
+    track_table(still(1, NORTH, range(10), True) + still(2, WEST, range(9))).write(
+        tmp_path / 'tracks.csv'
+    )
+    truth_table(still(1, NORTH, range(10), True) + still(2, WEST, range(10), False, False)).write(
+        tmp_path / 'truth.csv'
+    )
     return tmp_path
 
 
 def test_evaluate_prints_figures_and_writes_them(files, capsys):
-    assert main(['evaluate', str(files / 'tracks.csv'), str(files / 'truth.csv'), '--json', str(files / 'm.json'),
-                 '--timeline', str(files / 't.png')]) == 0
+    assert (
+        main(
+            [
+                'evaluate',
+                str(files / 'tracks.csv'),
+                str(files / 'truth.csv'),
+                '--json',
+                str(files / 'm.json'),
+                '--timeline',
+                str(files / 't.png'),
+            ]
+        )
+        == 0
+    )
     text = capsys.readouterr().out
     assert '95.0 %' in text and 'two of two people kept one id throughout' in text
     content = json.loads((files / 'm.json').read_text())
-    assert content['mota'] == pytest.approx(0.95) and content['heard_only']['misses'] == 1 and content['ids_kept'] == {'1': True, '2': True}
+    assert (
+        content['mota'] == pytest.approx(0.95)
+        and content['heard_only']['misses'] == 1
+        and content['ids_kept'] == {'1': True, '2': True}
+    )
     assert (files / 't.png').stat().st_size > 10000
 
 
 def test_tracks_on_another_clock_are_pointed_out(files, capsys):
     track_table(two_people(), offset_s=1000.0).write(files / 'tracks.csv')
     assert main(['evaluate', str(files / 'tracks.csv'), str(files / 'truth.csv')]) == 0
-    assert 'no active one is at a time of the truth (tracks: 1000.00 to 1000.36 s, truth: 0.00 to 0.36 s)' in capsys.readouterr().out
+    assert (
+        'no active one is at a time of the truth (tracks: 1000.00 to 1000.36 s, truth: 0.00 to 0.36 s)'
+        in capsys.readouterr().out
+    )
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['tracks.csv', 'absent.csv'], 'cannot read'), (['absent.csv', 'truth.csv'], 'cannot read'), (['tracks.csv', '.'], 'not a recording'),
-    (['truth.csv', 'truth.csv'], 'column'), (['tracks.csv', 'empty.csv'], 'no rows'),
-    (['tracks.csv', 'truth.csv', '--match-distance', '-1'], 'positive'),
-    (['tracks.csv', 'truth.csv', '--json', 'no/m.json'], 'cannot write')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['tracks.csv', 'absent.csv'], 'cannot read'),
+        (['absent.csv', 'truth.csv'], 'cannot read'),
+        (['tracks.csv', '.'], 'not a recording'),
+        (['truth.csv', 'truth.csv'], 'column'),
+        (['tracks.csv', 'empty.csv'], 'no rows'),
+        (['tracks.csv', 'truth.csv', '--match-distance', '-1'], 'positive'),
+        (['tracks.csv', 'truth.csv', '--json', 'no/m.json'], 'cannot write'),
+    ],
+)
 def test_errors_are_one_line(files, arguments, message, monkeypatch, capsys):
     truth_table([]).write(files / 'empty.csv')
     monkeypatch.chdir(files)
@@ -48,6 +78,8 @@ def test_errors_are_one_line(files, arguments, message, monkeypatch, capsys):
 
 def test_the_palette_does_not_load_the_metric_libraries():
     """Nodes that draw import the palette and the overlay: these must stay light."""
-    code = ('import sys, av_perception.visualization.colors; from av_perception.visualization.overlay import draw_overlay; '
-            'sys.exit(any(m in sys.modules for m in ("trackeval", "pyannote", "matplotlib", "pandas")))')
+    code = (
+        'import sys, av_perception.visualization.colors; from av_perception.visualization.overlay import draw_overlay; '
+        'sys.exit(any(m in sys.modules for m in ("trackeval", "pyannote", "matplotlib", "pandas")))'
+    )
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0

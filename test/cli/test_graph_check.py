@@ -27,7 +27,9 @@ COUNT = itertools.count()
 @pytest.fixture()
 def graph(monkeypatch):
     """A graph in a domain of its own, spun in the background; returns `start(node class, **parameters)`."""
-    domain = 1 + (os.getpid() + 61 + 11 * next(COUNT)) % 99   # discovery remembers the nodes of the test before for a while
+    domain = (
+        1 + (os.getpid() + 61 + 11 * next(COUNT)) % 99
+    )  # discovery remembers the nodes of the test before for a while
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     context = rclpy.context.Context()
     rclpy.init(context=context, domain_id=domain)
@@ -35,7 +37,11 @@ def graph(monkeypatch):
     threading.Thread(target=executor.spin, daemon=True).start()
 
     def start(kind, activate=True, namespace='', **parameters):
-        node = kind(context=context, namespace=namespace, parameter_overrides=[Parameter(n, value=v) for n, v in parameters.items()])
+        node = kind(
+            context=context,
+            namespace=namespace,
+            parameter_overrides=[Parameter(n, value=v) for n, v in parameters.items()],
+        )
         assert not activate or node.start()
         nodes.append(node)
         executor.add_node(node)
@@ -44,7 +50,9 @@ def graph(monkeypatch):
     def publish(kind, topic, make, period_s=0.05):
         node = rclpy.create_node('driver', context=context)
         publisher = node.create_publisher(kind, topic, qos.FEATURES)
-        node.create_timer(period_s, lambda: publisher.publish(make(node.get_clock().now().nanoseconds)))
+        node.create_timer(
+            period_s, lambda: publisher.publish(make(node.get_clock().now().nanoseconds))
+        )
         executor.add_node(node)
 
     start.publish = publish
@@ -67,9 +75,19 @@ def test_a_node_that_hears_is_well_and_one_that_misses_its_input_is_named(graph)
     graph.publish(TrackArray, 'tracks', tracks())
     time.sleep(2.5)
     findings = check_graph()
-    assert found(findings, 'speaking_status').well is True and 'rate of /tracks [Hz]: 20' in found(findings, 'speaking_status').text
-    assert found(findings, 'tracker').well is False and 'no message on /audio_features' in found(findings, 'tracker').text
-    assert not [f for f in findings if f.what in ('tracks', 'speaking_status') and 'nobody publishes' in f.text]
+    assert (
+        found(findings, 'speaking_status').well is True
+        and 'rate of /tracks [Hz]: 20' in found(findings, 'speaking_status').text
+    )
+    assert (
+        found(findings, 'tracker').well is False
+        and 'no message on /audio_features' in found(findings, 'tracker').text
+    )
+    assert not [
+        f
+        for f in findings
+        if f.what in ('tracks', 'speaking_status') and 'nobody publishes' in f.text
+    ]
 
 
 @pytest.mark.parametrize('shift_s, words', [(12.3, '12.3 s in the future'), (-30.0, '30.0 s old')])
@@ -86,7 +104,9 @@ def test_two_nodes_of_one_name_and_one_that_is_not_active(graph):
     graph(TrackerNode, activate=False, head='respeaker')
     findings = check_graph()
     assert '2 nodes have this name' in found(findings, 'speaking_status').text
-    assert found(findings, 'tracker').well is None and 'lifecycle' in found(findings, 'tracker').text
+    assert (
+        found(findings, 'tracker').well is None and 'lifecycle' in found(findings, 'tracker').text
+    )
     assert 'nobody publishes /tracks: start tracker' in found(findings, 'tracks').text
 
 
@@ -96,7 +116,10 @@ def test_simulated_time_and_clock_must_go_together(graph):
     graph(TrackerNode, head='respeaker')
     graph.publish(Clock, '/clock', lambda now: Clock())
     finding = found(check_graph(), '/clock')
-    assert 'tracker take the time of this machine' in finding.text and 'speaking_status' not in finding.text
+    assert (
+        'tracker take the time of this machine' in finding.text
+        and 'speaking_status' not in finding.text
+    )
 
 
 def test_nothing_is_found_with_the_reason(graph, capsys):

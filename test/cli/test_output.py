@@ -21,7 +21,7 @@ from av_perception.errors import UserError
 from av_perception.paths import cache_directory
 from av_perception.ros.bringup.environment import prepare_environment
 
-COMMANDS = (   # every input is wrong too: a verb that works first complains of something else
+COMMANDS = (  # every input is wrong too: a verb that works first complains of something else
     ['demo', '--recording', 'nowhere', '-o', 'demo'],
     ['track', 'nowhere'],
     ['simulate', 'no_scene', '-o', 'rendered'],
@@ -32,7 +32,20 @@ COMMANDS = (   # every input is wrong too: a verb that works first complains of 
     ['evaluate', 'mot', '--detections', 'nowhere', '--truth', 'nowhere'],
     ['localize', 'nowhere'],
     ['calibrate', 'acoustic', '--head', 'toaster', '-o', 'map.npz'],
-    ['calibrate', 'stereo', '--left', 'nowhere', '--right', 'nowhere', '--board', '9x6', '--square', '0.025', '-o', 'calibration'],
+    [
+        'calibrate',
+        'stereo',
+        '--left',
+        'nowhere',
+        '--right',
+        'nowhere',
+        '--board',
+        '9x6',
+        '--square',
+        '0.025',
+        '-o',
+        'calibration',
+    ],
     ['benchmark', 'hearing', '--heads', 'toaster'],
     ['calibrate', 'microphones', 'nowhere', '-o', 'head.yaml'],
     ['benchmark', 'tracker', '--head', 'toaster'],
@@ -49,26 +62,41 @@ COMMANDS = (   # every input is wrong too: a verb that works first complains of 
 
 @pytest.mark.parametrize('command', COMMANDS, ids=lambda c: ' '.join(c[:2]))
 @pytest.mark.parametrize('target', ['missing/figures.json', 'a_file/figures.json', 'a_folder'])
-def test_a_json_file_that_cannot_be_written_is_refused_before_the_work(command, target, tmp_path, monkeypatch, capsys):
+def test_a_json_file_that_cannot_be_written_is_refused_before_the_work(
+    command, target, tmp_path, monkeypatch, capsys
+):
     """Regression: the verbs worked to the end and then died with a traceback."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr('av_perception.ros.bringup.environment.prepare_environment', lambda *_, **__: pytest.fail('the work began'))
+    monkeypatch.setattr(
+        'av_perception.ros.bringup.environment.prepare_environment',
+        lambda *_, **__: pytest.fail('the work began'),
+    )
     (tmp_path / 'a_file').touch()
     (tmp_path / 'a_folder').mkdir()
     before = sorted(tmp_path.rglob('*'))
     assert main([*command, '--json', target]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith(f'av-perception: error: cannot write {target}: ')
+    assert len(lines) == 1 and lines[0].startswith(
+        f'av-perception: error: cannot write {target}: '
+    )
     assert sorted(tmp_path.rglob('*')) == before, 'nothing was written'
 
 
 def test_no_verb_writes_json_by_itself():
     """A new verb goes through the same helper."""
     folder = Path(main.__code__.co_filename).parent
-    own = [p.name for p in folder.rglob('*.py') if p.name != 'output.py' and 'json.dump' in p.read_text(encoding='utf-8')]
+    own = [
+        p.name
+        for p in folder.rglob('*.py')
+        if p.name != 'output.py' and 'json.dump' in p.read_text(encoding='utf-8')
+    ]
     takers = [p for p in folder.rglob('*.py') if "'--json'" in p.read_text(encoding='utf-8')]
     assert own == [] and len(takers) == len(COMMANDS)
-    assert all('check_writable(' in p.read_text(encoding='utf-8') and 'write_json(' in p.read_text(encoding='utf-8') for p in takers)
+    assert all(
+        'check_writable(' in p.read_text(encoding='utf-8')
+        and 'write_json(' in p.read_text(encoding='utf-8')
+        for p in takers
+    )
 
 
 def test_the_check_touches_nothing_and_knows_folders_still_to_be_made(tmp_path):
@@ -84,7 +112,9 @@ def test_the_check_touches_nothing_and_knows_folders_still_to_be_made(tmp_path):
 
 
 def test_a_place_without_permission_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, 'access', lambda path, mode: False)   # the superuser may write everywhere
+    monkeypatch.setattr(
+        os, 'access', lambda path, mode: False
+    )  # the superuser may write everywhere
     with pytest.raises(UserError, match='no permission'):
         check_writable(tmp_path / 'figures.json')
 
@@ -99,22 +129,41 @@ def test_a_failing_write_is_one_line(tmp_path):
 
 
 def test_json_has_no_nan(tmp_path):
-    figures = {'error': math.nan, 'rows': [(1.5, math.inf), {'x': -math.inf}], 3: True, 'word': 'é', 'none': None}
+    figures = {
+        'error': math.nan,
+        'rows': [(1.5, math.inf), {'x': -math.inf}],
+        3: True,
+        'word': 'é',
+        'none': None,
+    }
     write_json(tmp_path / 'figures.json', figures)
     text = (tmp_path / 'figures.json').read_text(encoding='utf-8')
-    wanted = {'error': None, 'rows': [[1.5, None], {'x': None}], '3': True, 'word': 'é', 'none': None}
+    wanted = {
+        'error': None,
+        'rows': [[1.5, None], {'x': None}],
+        '3': True,
+        'word': 'é',
+        'none': None,
+    }
     assert json.loads(text, parse_constant=pytest.fail) == wanted
     assert text.endswith('}\n')
 
 
 # ---- what a person's environment may be
 
+
 def run_command(*arguments, output=subprocess.PIPE, **environment):
     """The command as a person starts it, with (None: without) some environment variables."""
     merged = {**os.environ, **environment}
     merged = {name: value for name, value in merged.items() if value is not None}
-    return subprocess.run([sys.executable, '-m', 'av_perception.cli.main', *map(str, arguments)],
-                          stdout=output, stderr=subprocess.PIPE, text=True, env=merged, timeout=300)
+    return subprocess.run(
+        [sys.executable, '-m', 'av_perception.cli.main', *map(str, arguments)],
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=merged,
+        timeout=300,
+    )
 
 
 @pytest.fixture()
@@ -122,16 +171,22 @@ def sound(tmp_path):
     # Bursts of noise from straight above, which reaches all microphones alike.
     random = np.random.default_rng(2)
     bursts = np.repeat([0.001, 0.2] * 4, 4000)
-    samples = (bursts * random.standard_normal(32000))[:, None] + 1e-4 * random.standard_normal((32000, 4))
+    samples = (bursts * random.standard_normal(32000))[:, None] + 1e-4 * random.standard_normal(
+        (32000, 4)
+    )
     soundfile.write(str(tmp_path / 'four.wav'), samples.clip(-1, 1), 16000)
     return tmp_path / 'four.wav'
 
 
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full here')
-@pytest.mark.parametrize('arguments', [['doctor', '--head', 'respeaker'], ['localize', 'SOUND', '--head', 'respeaker']])
+@pytest.mark.parametrize(
+    'arguments', [['doctor', '--head', 'respeaker'], ['localize', 'SOUND', '--head', 'respeaker']]
+)
 def test_a_full_disk_is_one_line(arguments, sound):
     with open('/dev/full', 'w') as full:
-        done = run_command(*(sound if word == 'SOUND' else word for word in arguments), output=full)
+        done = run_command(
+            *(sound if word == 'SOUND' else word for word in arguments), output=full
+        )
     lines = [line for line in done.stderr.splitlines() if not line.startswith('problem: ')]
     assert done.returncode == 2 and len(lines) == 1 and 'No space left' in lines[0]
 
@@ -140,9 +195,15 @@ def test_without_a_cache_the_command_goes_on_with_one_warning(sound, tmp_path):
     environment = {'HOME': '/dev/null/x', 'XDG_CACHE_HOME': None, 'AV_PERCEPTION_CACHE': None}
     temporary = tmp_path / 'temporary'
     temporary.mkdir()
-    done = run_command('localize', sound, '--head', 'respeaker', TMPDIR=str(temporary), **environment)
+    done = run_command(
+        'localize', sound, '--head', 'respeaker', TMPDIR=str(temporary), **environment
+    )
     warnings = [line for line in done.stderr.splitlines() if 'warning' in line]
-    assert 'Traceback' not in done.stderr and len(warnings) == 1 and 'the cache cannot be written' in warnings[0]
+    assert (
+        'Traceback' not in done.stderr
+        and len(warnings) == 1
+        and 'the cache cannot be written' in warnings[0]
+    )
     assert not list(temporary.iterdir()), 'what it kept meanwhile is gone'
 
 
@@ -152,7 +213,9 @@ def test_a_cache_that_is_a_file_is_told_once(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(tmp_path / 'file'))
     folder = cache_directory()
     assert folder.is_dir() and cache_directory() == folder
-    assert capsys.readouterr().err.count('warning') == 1 and (tmp_path / 'file').read_text() == 'mine'
+    assert (
+        capsys.readouterr().err.count('warning') == 1 and (tmp_path / 'file').read_text() == 'mine'
+    )
     folder.rmdir()
 
 

@@ -10,16 +10,34 @@ from scipy.stats import gamma, multivariate_normal, multivariate_t
 
 from av_perception.clustering.estimator import WeightedDataGaussianMixture
 from av_perception.clustering.kmeans_start import start_mixture
-from av_perception.clustering.message_length import component_parameters, merge_twins, message_length
-from av_perception.clustering.point_weights import DensityWeights, audio_scores, cross_modal_weights
-from av_perception.clustering.weighted_mixture import FixedWeights, LatentWeights, Mixture, WeightedData, fit_fixed_number
+from av_perception.clustering.message_length import (
+    component_parameters,
+    merge_twins,
+    message_length,
+)
+from av_perception.clustering.point_weights import (
+    DensityWeights,
+    audio_scores,
+    cross_modal_weights,
+)
+from av_perception.clustering.weighted_mixture import (
+    FixedWeights,
+    LatentWeights,
+    Mixture,
+    WeightedData,
+    fit_fixed_number,
+)
 
 FLOOR = 1e-9
 
 
 def mixture_of(rng, count=3, size=2) -> Mixture:
     roots = rng.normal(size=(count, size, size))
-    return Mixture(rng.dirichlet(np.ones(count)), rng.normal(size=(count, size)) * 2, roots @ roots.swapaxes(1, 2) + 0.2 * np.eye(size))
+    return Mixture(
+        rng.dirichlet(np.ones(count)),
+        rng.normal(size=(count, size)) * 2,
+        roots @ roots.swapaxes(1, 2) + 0.2 * np.eye(size),
+    )
 
 
 def test_weights_of_one_are_ordinary_em():
@@ -27,14 +45,21 @@ def test_weights_of_one_are_ordinary_em():
     points, mixture = three_clusters(60, rng)[0], mixture_of(rng)
     data = WeightedData(points, FixedWeights(np.ones(60)), FLOOR)
     moved = data.maximize(data.expect(mixture), mixture)
-    density = np.array([w * multivariate_normal(m, c).pdf(points) for w, m, c in zip(mixture.weights, mixture.means, mixture.covariances)]).T
+    density = np.array(
+        [
+            w * multivariate_normal(m, c).pdf(points)
+            for w, m, c in zip(mixture.weights, mixture.means, mixture.covariances)
+        ]
+    ).T
     assert data.expect(mixture).log_likelihood == pytest.approx(np.log(density.sum(1)).sum())
     eta = density / density.sum(1, keepdims=True)
     np.testing.assert_allclose(moved.weights, eta.mean(0))
     for k in range(3):
         mean = np.average(points, axis=0, weights=eta[:, k])
         np.testing.assert_allclose(moved.means[k], mean)
-        np.testing.assert_allclose(moved.covariances[k], np.cov(points.T, aweights=eta[:, k], bias=True))
+        np.testing.assert_allclose(
+            moved.covariances[k], np.cov(points.T, aweights=eta[:, k], bias=True)
+        )
 
 
 def test_one_component_with_whole_weights_has_the_mean_of_replicated_points():
@@ -45,7 +70,11 @@ def test_one_component_with_whole_weights_has_the_mean_of_replicated_points():
     replicated = np.repeat(points, weights.astype(int), axis=0)
     np.testing.assert_allclose(fit.means[0], replicated.mean(0))
     residual = points - fit.means[0]
-    np.testing.assert_allclose(fit.covariances[0], (weights[:, None] * residual).T @ residual / 20, err_msg='divided by the number, not by the weights')
+    np.testing.assert_allclose(
+        fit.covariances[0],
+        (weights[:, None] * residual).T @ residual / 20,
+        err_msg='divided by the number, not by the weights',
+    )
 
 
 @pytest.mark.parametrize('outlier_weight', [0.0, 0.2])
@@ -58,7 +87,9 @@ def test_the_likelihood_never_falls(outlier_weight, diagonal, floor):
         weights = DensityWeights(points)(points)
         for model in (FixedWeights(weights), LatentWeights.around(weights, 1.0)):
             data = WeightedData(points, model, floor, diagonal, np.log(400.0))
-            _, history = fit_fixed_number(data, start_mixture(points, weights, 4, outlier_weight, rng), 0.0, 60)
+            _, history = fit_fixed_number(
+                data, start_mixture(points, weights, 4, outlier_weight, rng), 0.0, 60
+            )
             assert np.diff(history).min() > -1e-8
 
 
@@ -67,11 +98,21 @@ def test_equal_shape_and_rate_are_students_t():
     points, mixture, freedom = rng.normal(size=(30, 2)) * 3, mixture_of(rng), 5.0
     half = np.full(30, freedom / 2)
     expectation = WeightedData(points, LatentWeights(half, half), FLOOR).expect(mixture)
-    log_density = np.array([multivariate_t(m, c, df=freedom).logpdf(points) for m, c in zip(mixture.means, mixture.covariances)]).T
+    log_density = np.array(
+        [
+            multivariate_t(m, c, df=freedom).logpdf(points)
+            for m, c in zip(mixture.means, mixture.covariances)
+        ]
+    ).T
     joint = np.exp(log_density) * mixture.weights
     assert expectation.log_likelihood == pytest.approx(np.log(joint.sum(1)).sum())
     np.testing.assert_allclose(expectation.responsibilities, joint / joint.sum(1, keepdims=True))
-    distance = np.array([((points - m) @ np.linalg.inv(c) * (points - m)).sum(1) for m, c in zip(mixture.means, mixture.covariances)]).T
+    distance = np.array(
+        [
+            ((points - m) @ np.linalg.inv(c) * (points - m)).sum(1)
+            for m, c in zip(mixture.means, mixture.covariances)
+        ]
+    ).T
     np.testing.assert_allclose(expectation.weights, (freedom + 2) / (freedom + distance))
 
 
@@ -83,31 +124,57 @@ def test_sure_weights_are_fixed_weights():
     a, b = sure.expect(mixture), fixed.expect(mixture)
     np.testing.assert_allclose(a.responsibilities, b.responsibilities, atol=1e-5)
     np.testing.assert_allclose(a.weights, b.weights, rtol=1e-4)
-    np.testing.assert_allclose(sure.maximize(a, mixture).covariances, fixed.maximize(b, mixture).covariances, rtol=1e-4)
+    np.testing.assert_allclose(
+        sure.maximize(a, mixture).covariances, fixed.maximize(b, mixture).covariances, rtol=1e-4
+    )
 
 
 def test_the_marginal_is_the_integral_over_the_weights():
     rng = np.random.default_rng(4)
-    points, mixture, shape, rate = rng.normal(size=(3, 2)), mixture_of(rng, 2), np.array([0.4, 1.5, 3.0]), np.array([0.6, 1.2, 2.0])
-    computed = WeightedData(points, LatentWeights(shape, rate), FLOOR).expect(mixture).log_likelihood
+    points, mixture, shape, rate = (
+        rng.normal(size=(3, 2)),
+        mixture_of(rng, 2),
+        np.array([0.4, 1.5, 3.0]),
+        np.array([0.6, 1.2, 2.0]),
+    )
+    computed = (
+        WeightedData(points, LatentWeights(shape, rate), FLOOR).expect(mixture).log_likelihood
+    )
     total = 0.0
     for point, a, b in zip(points, shape, rate):
-        total += np.log(sum(w * quad(lambda v: gamma(a, scale=1 / b).pdf(v) * multivariate_normal(m, c / v).pdf(point), 0, np.inf, epsabs=1e-9)[0]
-                            for w, m, c in zip(mixture.weights, mixture.means, mixture.covariances)))
+        total += np.log(
+            sum(
+                w
+                * quad(
+                    lambda v: (
+                        gamma(a, scale=1 / b).pdf(v) * multivariate_normal(m, c / v).pdf(point)
+                    ),
+                    0,
+                    np.inf,
+                    epsabs=1e-9,
+                )[0]
+                for w, m, c in zip(mixture.weights, mixture.means, mixture.covariances)
+            )
+        )
     assert computed == pytest.approx(total, abs=1e-6)
 
 
 def test_outliers_lose_their_influence():
     from scipy.spatial.distance import cdist
+
     true, errors, plain = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]]), [], []
     for seed in range(4):
         rng = np.random.default_rng(seed)
         points = np.concatenate([three_clusters(280, rng)[0], rng.uniform(-12, 12, (120, 2))])
         robust = WeightedDataGaussianMixture(3, random_state=seed).fit(points)
-        ordinary = WeightedDataGaussianMixture(3, weighting='fixed', random_state=seed).fit(points, sample_weight=np.ones(400))
+        ordinary = WeightedDataGaussianMixture(3, weighting='fixed', random_state=seed).fit(
+            points, sample_weight=np.ones(400)
+        )
         errors.append(cdist(true, robust.means_).min(1).mean())
         plain.append(cdist(true, ordinary.means_).min(1).mean())
-        assert np.median(robust.sample_weight_[280:]) < 0.3 * np.median(robust.sample_weight_[:280])
+        assert np.median(robust.sample_weight_[280:]) < 0.3 * np.median(
+            robust.sample_weight_[:280]
+        )
     assert np.mean(errors) < 0.5 * np.mean(plain)
 
 
@@ -128,7 +195,9 @@ def test_the_number_of_clusters_is_found(weights):
         model.fit(points, sample_weight=None if weights is None else np.ones(400))
         found.append(model.n_components_)
         lengths = dict(model.message_lengths_)
-        assert lengths[model.n_components_] == min(lengths.values()) and model.weights_.sum() == pytest.approx(1.0)
+        assert lengths[model.n_components_] == min(
+            lengths.values()
+        ) and model.weights_.sum() == pytest.approx(1.0)
         assert min(lengths) == 1, 'every number down to one was tried'
     assert found == [3, 3, 3]
 
@@ -136,7 +205,12 @@ def test_the_number_of_clusters_is_found(weights):
 def test_slivers_are_no_clusters():
     """Regression: without a prior on the covariances a few points that lie on a line shortened the message; this data gave 8 clusters."""
     points, _ = three_clusters(600, np.random.default_rng(3))
-    assert WeightedDataGaussianMixture(weighting='fixed', n_init=1, random_state=3).fit(points, sample_weight=np.ones(600)).n_components_ == 3
+    assert (
+        WeightedDataGaussianMixture(weighting='fixed', n_init=1, random_state=3)
+        .fit(points, sample_weight=np.ones(600))
+        .n_components_
+        == 3
+    )
 
 
 def test_a_message_is_as_long_as_the_formula_says():
@@ -157,49 +231,104 @@ def test_rotation_shift_and_scale_do_not_matter():
     points, _ = three_clusters(200, np.random.default_rng(5))
     turn = np.array([[np.cos(0.7), -np.sin(0.7)], [np.sin(0.7), np.cos(0.7)]])
     start = WeightedDataGaussianMixture(3, n_init=1, random_state=1).fit(points)
-    moved = WeightedDataGaussianMixture(3, n_init=1, random_state=1).fit(1e4 * points @ turn.T + [5e5, -2e6])
+    moved = WeightedDataGaussianMixture(3, n_init=1, random_state=1).fit(
+        1e4 * points @ turn.T + [5e5, -2e6]
+    )
     assert (start.labels_ == moved.labels_).all()
     np.testing.assert_allclose(moved.means_, 1e4 * start.means_ @ turn.T + [5e5, -2e6], rtol=1e-5)
-    np.testing.assert_allclose(moved.covariances_, 1e8 * turn @ start.covariances_ @ turn.T, rtol=1e-3, atol=1e4)
-    assert moved.log_likelihood_ == pytest.approx(start.log_likelihood_ - 200 * 2 * np.log(1e4), rel=1e-6)
+    np.testing.assert_allclose(
+        moved.covariances_, 1e8 * turn @ start.covariances_ @ turn.T, rtol=1e-3, atol=1e4
+    )
+    assert moved.log_likelihood_ == pytest.approx(
+        start.log_likelihood_ - 200 * 2 * np.log(1e4), rel=1e-6
+    )
 
 
 PLANE = np.random.default_rng(0)
 DEGENERATE = {
-    'one point': [[1.0, 2.0]], 'identical points': [[1.0, 2.0]] * 7, 'two points': [[0.0, 0.0], [1.0, 1.0]], 'one dimension': [[0.0], [1.0], [1.0]],
-    'collinear': np.column_stack([np.arange(9.0), 2 * np.arange(9.0)]), 'all outliers': PLANE.uniform(size=(40, 2)),
-    'one far away': [[1e90, 0.0], [0.0, 1.0], [0.0, 0.0]], 'more dimensions than points': np.eye(6)[:4], 'tiny': 1e-200 * PLANE.normal(size=(9, 2)),
+    'one point': [[1.0, 2.0]],
+    'identical points': [[1.0, 2.0]] * 7,
+    'two points': [[0.0, 0.0], [1.0, 1.0]],
+    'one dimension': [[0.0], [1.0], [1.0]],
+    'collinear': np.column_stack([np.arange(9.0), 2 * np.arange(9.0)]),
+    'all outliers': PLANE.uniform(size=(40, 2)),
+    'one far away': [[1e90, 0.0], [0.0, 1.0], [0.0, 0.0]],
+    'more dimensions than points': np.eye(6)[:4],
+    'tiny': 1e-200 * PLANE.normal(size=(9, 2)),
 }
 
 
 @pytest.mark.filterwarnings('error')
-@pytest.mark.parametrize('options', [{}, {'n_components': 3}, {'outliers': True}, {'n_components': 2, 'weighting': 'fixed'}, {'covariance_type': 'diag'},
-                                     {'n_components': 3, 'outliers': True}], ids=str)
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        {'n_components': 3},
+        {'outliers': True},
+        {'n_components': 2, 'weighting': 'fixed'},
+        {'covariance_type': 'diag'},
+        {'n_components': 3, 'outliers': True},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize('points', DEGENERATE.values(), ids=DEGENERATE)
 def test_degenerate_data_is_answered(points, options):
     model = WeightedDataGaussianMixture(random_state=0, **options).fit(points)
-    for value in (model.weights_, model.means_, model.covariances_, model.sample_weight_, model.log_likelihood_, model.predict_proba(points),
-                  model.score(points)):
+    for value in (
+        model.weights_,
+        model.means_,
+        model.covariances_,
+        model.sample_weight_,
+        model.log_likelihood_,
+        model.predict_proba(points),
+        model.score(points),
+    ):
         assert np.isfinite(value).all()
-    assert 1 <= model.n_components_ <= len(points) and (model.predict(points) == model.labels_).all()
+    assert (
+        1 <= model.n_components_ <= len(points) and (model.predict(points) == model.labels_).all()
+    )
     assert np.linalg.eigvalsh(model.covariances_).min() >= 0
 
 
 def test_far_points_are_predicted():
-    model = WeightedDataGaussianMixture(3, random_state=0).fit(three_clusters(100, np.random.default_rng(0))[0])
-    assert model.predict([[1e60, 0.0]]).shape == (1,) and np.isfinite(model.predict_proba([[1e60, 0.0]])).all()
+    model = WeightedDataGaussianMixture(3, random_state=0).fit(
+        three_clusters(100, np.random.default_rng(0))[0]
+    )
+    assert (
+        model.predict([[1e60, 0.0]]).shape == (1,)
+        and np.isfinite(model.predict_proba([[1e60, 0.0]])).all()
+    )
 
 
-@pytest.mark.parametrize('points, weights, message', [
-    (np.zeros((0, 2)), None, 'shape'), (np.zeros(3), None, 'shape'), ([[np.nan, 0.0]], None, 'NaN'), ([[np.inf, 0.0]], None, 'NaN'),
-    ([[0.0, 0.0]], [0.0], 'positive'), ([[0.0, 0.0]], [1.0, 1.0], 'positive'), ([[0.0, 0.0]], [np.nan], 'positive')])
+@pytest.mark.parametrize(
+    'points, weights, message',
+    [
+        (np.zeros((0, 2)), None, 'shape'),
+        (np.zeros(3), None, 'shape'),
+        ([[np.nan, 0.0]], None, 'NaN'),
+        ([[np.inf, 0.0]], None, 'NaN'),
+        ([[0.0, 0.0]], [0.0], 'positive'),
+        ([[0.0, 0.0]], [1.0, 1.0], 'positive'),
+        ([[0.0, 0.0]], [np.nan], 'positive'),
+    ],
+)
 def test_what_is_no_data_is_refused(points, weights, message):
     with pytest.raises(ValueError, match=message):
         WeightedDataGaussianMixture(1).fit(points, sample_weight=weights)
 
 
-@pytest.mark.parametrize('options', [{'n_components': 0}, {'weighting': 'none'}, {'covariance_type': 'tied'}, {'min_components': 5, 'max_components': 2},
-                                     {'reg_covar': 0.0}, {'weight_variance': -1.0}, {'n_init': 0}])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'n_components': 0},
+        {'weighting': 'none'},
+        {'covariance_type': 'tied'},
+        {'min_components': 5, 'max_components': 2},
+        {'reg_covar': 0.0},
+        {'weight_variance': -1.0},
+        {'n_init': 0},
+    ],
+)
 def test_bad_parameters_are_refused(options):
     with pytest.raises(ValueError):
         WeightedDataGaussianMixture(**options).fit([[0.0, 1.0], [1.0, 0.0]])
@@ -210,15 +339,25 @@ def test_bad_parameters_are_refused(options):
 
 
 def test_it_is_an_estimator_like_scikit_learns():
-    base = pytest.importorskip('sklearn.base', reason="needs scikit-learn: pip install 'av_perception[evaluation]'")
+    base = pytest.importorskip(
+        'sklearn.base', reason="needs scikit-learn: pip install 'av_perception[evaluation]'"
+    )
     mixture = pytest.importorskip('sklearn.mixture')
     points, _ = three_clusters(300, np.random.default_rng(0))
-    model = base.clone(WeightedDataGaussianMixture(3, weighting='fixed', n_init=2, tol=1e-10, random_state=4))
+    model = base.clone(
+        WeightedDataGaussianMixture(3, weighting='fixed', n_init=2, tol=1e-10, random_state=4)
+    )
     assert model.fit_predict(points, sample_weight=np.ones(300)).shape == (300,)
-    reference = mixture.GaussianMixture(3, n_init=2, tol=1e-10, max_iter=500, random_state=0).fit(points)
-    assert model.score(points, sample_weight=np.ones(300)) == pytest.approx(reference.score(points), abs=1e-4)
+    reference = mixture.GaussianMixture(3, n_init=2, tol=1e-10, max_iter=500, random_state=0).fit(
+        points
+    )
+    assert model.score(points, sample_weight=np.ones(300)) == pytest.approx(
+        reference.score(points), abs=1e-4
+    )
     order, expected = np.lexsort(model.means_.T), np.lexsort(reference.means_.T)
-    np.testing.assert_allclose(model.covariances_[order], reference.covariances_[expected], rtol=0.02)
+    np.testing.assert_allclose(
+        model.covariances_[order], reference.covariances_[expected], rtol=0.02
+    )
 
 
 def test_points_that_both_senses_confirm_weigh_more():
@@ -228,14 +367,21 @@ def test_points_that_both_senses_confirm_weigh_more():
     points = np.concatenate([both, seen_only, heard])
     is_audio = np.arange(70) >= 40
     weights = cross_modal_weights(points, is_audio, spread=4.0)
-    assert weights[:20].min() > 5 * weights[20:40].max() and weights[40:].mean() == pytest.approx(1.0)
+    assert weights[:20].min() > 5 * weights[20:40].max() and weights[40:].mean() == pytest.approx(
+        1.0
+    )
     for only in (np.zeros(70, bool), np.ones(70, bool)):
         np.testing.assert_array_equal(cross_modal_weights(points, only, 4.0), np.ones(70))
-    np.testing.assert_array_equal(cross_modal_weights(np.array([[0.0, 0.0], [1e9, 0.0]]), np.array([True, False]), 1.0), np.ones(2))
+    np.testing.assert_array_equal(
+        cross_modal_weights(np.array([[0.0, 0.0], [1e9, 0.0]]), np.array([True, False]), 1.0),
+        np.ones(2),
+    )
     assert cross_modal_weights(np.zeros((0, 2)), np.zeros(0, bool), 1.0).shape == (0,)
 
 
 def test_the_speaking_score_is_the_share_of_the_sound():
     eta, weights = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [1.0, 0.0]]), np.ones((4, 2))
-    np.testing.assert_allclose(audio_scores(eta, weights, np.array([False, True, True, False])), [0.25, 0.75])
+    np.testing.assert_allclose(
+        audio_scores(eta, weights, np.array([False, True, True, False])), [0.25, 0.75]
+    )
     np.testing.assert_array_equal(audio_scores(eta, weights, np.zeros(4, bool)), [0.0, 0.0])

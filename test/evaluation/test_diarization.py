@@ -12,7 +12,10 @@ SECOND = 25  # frames
 def speech(person, position, seconds, *turns):
     """One person for some seconds, speaking in the turns (begin, end) [s]."""
     frames = range(round(seconds * SECOND))
-    return [(f, person, position, any(begin * SECOND <= f < end * SECOND for begin, end in turns)) for f in frames]
+    return [
+        (f, person, position, any(begin * SECOND <= f < end * SECOND for begin, end in turns))
+        for f in frames
+    ]
 
 
 def scored(tracks, truth, collar_s=0.0, **options):
@@ -22,14 +25,20 @@ def scored(tracks, truth, collar_s=0.0, **options):
 def test_perfect_speech():
     rows = speech(1, NORTH, 10, (1, 4)) + speech(2, WEST, 10, (3, 8))
     scores = scored(rows, rows)
-    assert scores.der == 0 and scores.diarization.speech_s == pytest.approx(8)  # overlap counts twice
+    assert scores.der == 0 and scores.diarization.speech_s == pytest.approx(
+        8
+    )  # overlap counts twice
 
 
 def test_missed_and_false_speech():
     truth = speech(1, NORTH, 10, (1, 5))
     scores = scored(speech(1, NORTH, 10, (2, 6)), truth)
-    assert scores.diarization.missed_s == pytest.approx(1) and scores.diarization.false_alarm_s == pytest.approx(1)
-    assert scores.diarization.confusion_s == pytest.approx(0) and scores.der == pytest.approx(2 / 4)
+    assert scores.diarization.missed_s == pytest.approx(
+        1
+    ) and scores.diarization.false_alarm_s == pytest.approx(1)
+    assert scores.diarization.confusion_s == pytest.approx(0) and scores.der == pytest.approx(
+        2 / 4
+    )
 
 
 def test_the_collar_is_the_total_width():
@@ -44,7 +53,9 @@ def test_speech_of_the_wrong_person_is_confusion():
     tracks = speech(1, NORTH, 10) + speech(2, WEST, 10, (1, 5))
     scores = scored(tracks, truth)
     assert scores.diarization.confusion_s == pytest.approx(4) and scores.der == pytest.approx(1)
-    assert scores.diarization_optimal.der == pytest.approx(0)  # the voices were told apart, only the places are wrong
+    assert scores.diarization_optimal.der == pytest.approx(
+        0
+    )  # the voices were told apart, only the places are wrong
 
 
 def test_one_of_two_overlapping_talkers_missed():
@@ -64,7 +75,9 @@ def test_swapped_ids_at_the_right_places_are_right_by_position():
 def test_speech_of_a_ghost():
     truth = speech(1, NORTH, 10, (1, 5))
     while_silent = scored(truth + speech(9, WEST, 10, (6, 8)), truth)
-    assert while_silent.diarization.false_alarm_s == pytest.approx(2) and while_silent.der == pytest.approx(0.5)
+    assert while_silent.diarization.false_alarm_s == pytest.approx(
+        2
+    ) and while_silent.der == pytest.approx(0.5)
     instead = scored(speech(1, NORTH, 10) + speech(9, WEST, 10, (1, 5)), truth)
     assert instead.diarization.confusion_s == pytest.approx(4)
 
@@ -78,7 +91,9 @@ def test_an_estimate_off_its_place_for_a_while_keeps_its_person():
 def test_a_track_that_talks_on_from_one_person_to_the_next():
     truth = speech(1, NORTH, 10, (0, 5)) + speech(2, WEST, 10, (5, 10))
     tracks = [(f, 1, NORTH if f < 125 else WEST, True) for f in range(250)]
-    assert scored(tracks, truth).der == 0 and scored(tracks, truth).diarization_optimal.der == pytest.approx(0.5)
+    assert scored(tracks, truth).der == 0 and scored(
+        tracks, truth
+    ).diarization_optimal.der == pytest.approx(0.5)
 
 
 def test_two_tracks_of_one_person_do_not_speak_for_each_other():
@@ -96,14 +111,20 @@ def test_nobody_speaks():
 
 def test_nobody_is_heard():
     truth = speech(1, NORTH, 4, (1, 3))
-    assert scored([], truth).der == pytest.approx(1) and scored(speech(1, NORTH, 4), truth).der == pytest.approx(1)
+    assert scored([], truth).der == pytest.approx(1) and scored(
+        speech(1, NORTH, 4), truth
+    ).der == pytest.approx(1)
 
 
 def test_speech_of_people_in_and_out_of_view_apart():
     seen, heard = speech(1, NORTH, 4, (0, 2)), speech(2, WEST, 4, (2, 4))
     truth = truth_table([(*row, True) for row in seen] + [(*row, False) for row in heard])
     scores = evaluate(track_table(seen + speech(2, WEST, 4, (3, 4))), truth, collar_s=0.0)
-    assert scores.seen.der == 0 and scores.heard_only.der == pytest.approx(0.5) and scores.der == pytest.approx(0.25)
+    assert (
+        scores.seen.der == 0
+        and scores.heard_only.der == pytest.approx(0.5)
+        and scores.der == pytest.approx(0.25)
+    )
 
 
 def test_diarization_by_brute_force_on_random_speech():
@@ -111,6 +132,9 @@ def test_diarization_by_brute_force_on_random_speech():
     random = np.random.default_rng(5)
     frames, places = 200, [NORTH, WEST, (-2.0, 0.0, 0.0)]
     said, claimed = random.random((frames, 3)) < 0.3, random.random((frames, 3)) < 0.3
-    rows = [[(f, p + 1, places[p], flags[f, p]) for f in range(frames) for p in range(3)] for flags in (said, claimed)]
+    rows = [
+        [(f, p + 1, places[p], flags[f, p]) for f in range(frames) for p in range(3)]
+        for flags in (said, claimed)
+    ]
     errors = np.maximum(said.sum(1), claimed.sum(1)) - (said & claimed).sum(1)
     assert scored(rows[1], rows[0]).der == pytest.approx(errors.sum() / said.sum(), abs=1e-3)

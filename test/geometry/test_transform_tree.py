@@ -7,8 +7,13 @@ import pytest
 from scipy.spatial.transform import Rotation, Slerp
 
 from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.geometry.transform_tree import (
+    TransformTree,
+    TransformUnavailable,
+    interpolated,
+    turn_rate,
+)
 from av_perception.synchronization.ego_motion import EgoMotion
-from av_perception.geometry.transform_tree import TransformTree, TransformUnavailable, interpolated, turn_rate
 
 SECOND = 10**9
 
@@ -29,24 +34,35 @@ def assert_same(a, b):
 
 @pytest.mark.parametrize('seed', range(20))
 def test_quaternions_are_those_of_scipy_up_to_sign(seed):
-    quaternion, wanted = pose(seed).quaternion_xyzw, Rotation.from_matrix(pose(seed).rotation).as_quat()
+    quaternion, wanted = (
+        pose(seed).quaternion_xyzw,
+        Rotation.from_matrix(pose(seed).rotation).as_quat(),
+    )
     assert min(np.abs(quaternion - wanted).max(), np.abs(quaternion + wanted).max()) < 1e-12
 
 
 @pytest.mark.parametrize('axis', np.vstack([np.eye(3), np.zeros(3)]))
 def test_quaternions_of_half_turns(axis):
     turn = Rotation.from_rotvec(np.pi * axis)
-    np.testing.assert_allclose(Rotation.from_quat(RigidTransform(turn.as_matrix()).quaternion_xyzw).as_matrix(), turn.as_matrix(), atol=1e-12)
+    np.testing.assert_allclose(
+        Rotation.from_quat(RigidTransform(turn.as_matrix()).quaternion_xyzw).as_matrix(),
+        turn.as_matrix(),
+        atol=1e-12,
+    )
 
 
 @pytest.mark.parametrize('share', [0.0, 0.3, 0.77, 1.0])
 @pytest.mark.parametrize('seed', range(5))
 def test_interpolation_is_scipys_slerp(seed, share):
     first, second = pose(seed), pose(seed + 100)
-    wanted = Slerp([0, 1], Rotation.from_matrix([first.rotation, second.rotation]))(share).as_matrix()
+    wanted = Slerp([0, 1], Rotation.from_matrix([first.rotation, second.rotation]))(
+        share
+    ).as_matrix()
     between = interpolated(first, second, share)
     np.testing.assert_allclose(between.rotation, wanted, atol=1e-9)
-    np.testing.assert_allclose(between.translation, (1 - share) * first.translation + share * second.translation)
+    np.testing.assert_allclose(
+        between.translation, (1 - share) * first.translation + share * second.translation
+    )
 
 
 def tree():
@@ -79,15 +95,21 @@ def test_the_order_of_arrival_does_not_matter():
 def test_what_is_not_known_is_named_and_whether_it_may_come():
     made = tree()
     for target, source, stamp, text, may_come in (
-            ('odom', 'camera', 5 * SECOND, "'head' is 0.500 s older", True), ('odom', 'base', -SECOND, "'base' is 1.000 s newer", False),
-            ('map', 'base', 0, "nobody publishes the frame 'map'", True)):
+        ('odom', 'camera', 5 * SECOND, "'head' is 0.500 s older", True),
+        ('odom', 'base', -SECOND, "'base' is 1.000 s newer", False),
+        ('map', 'base', 0, "nobody publishes the frame 'map'", True),
+    ):
         with pytest.raises(TransformUnavailable, match=text) as caught:
             made.pose(target, source, stamp)
         assert caught.value.may_come is may_come
     made.add_static('world', 'table', pose(3))
     with pytest.raises(TransformUnavailable, match='not connected'):
         made.pose('table', 'base', 0)
-    assert made.newest_ns('odom', 'camera') == 4 * SECOND and made.newest_ns('base', 'array') is None and made.newest_ns('map', 'base') is None
+    assert (
+        made.newest_ns('odom', 'camera') == 4 * SECOND
+        and made.newest_ns('base', 'array') is None
+        and made.newest_ns('map', 'base') is None
+    )
 
 
 def test_a_frame_whose_time_jumps_back_forgets_its_future():
@@ -114,7 +136,9 @@ def test_a_frame_in_itself_is_refused(static):
     made = TransformTree()
     made.add('torso', 'Head', 0, pose(1))
     with pytest.raises(ValueError, match="'Head' hangs on itself"):
-        made.add_static('Head', 'Head', RigidTransform()) if static else made.add('Head', 'Head', 1, RigidTransform())
+        made.add_static('Head', 'Head', RigidTransform()) if static else made.add(
+            'Head', 'Head', 1, RigidTransform()
+        )
     assert_same(made.pose('torso', 'Head', 0), pose(1))
 
 
@@ -136,7 +160,11 @@ def test_what_is_no_rotation_is_refused(quaternion):
 def test_quaternions_become_the_matrices_of_scipy():
     for quaternion in np.random.default_rng(4).normal(size=(20, 4)):
         quaternion /= np.linalg.norm(quaternion)
-        np.testing.assert_allclose(RigidTransform.from_quaternion((1, 2, 3), quaternion).rotation, Rotation.from_quat(quaternion).as_matrix(), atol=1e-12)
+        np.testing.assert_allclose(
+            RigidTransform.from_quaternion((1, 2, 3), quaternion).rotation,
+            Rotation.from_quat(quaternion).as_matrix(),
+            atol=1e-12,
+        )
 
 
 def test_a_loop_of_frames_ends():
@@ -162,12 +190,19 @@ def test_the_turn_rate_is_angle_over_time(angle):
 
 
 def test_sound_drowns_while_the_head_turns_and_a_little_after():
-    for feed in (lambda m, k: m.note_pose(k * SECOND // 10, yaw(0.05 * k)), lambda m, k: m.note_joint(k * SECOND // 10, 'HeadYaw', -0.05 * k),
-                 lambda m, k: m.note_rate(k * SECOND // 10, 0.5)):
+    for feed in (
+        lambda m, k: m.note_pose(k * SECOND // 10, yaw(0.05 * k)),
+        lambda m, k: m.note_joint(k * SECOND // 10, 'HeadYaw', -0.05 * k),
+        lambda m, k: m.note_rate(k * SECOND // 10, 0.5),
+    ):
         motion = EgoMotion(0.3, 0.2)
         for k in range(10):
             feed(motion, k)
-        assert motion.drowns(9 * SECOND // 10) and motion.drowns(SECOND + SECOND // 10) and not motion.drowns(SECOND + SECOND // 5)
+        assert (
+            motion.drowns(9 * SECOND // 10)
+            and motion.drowns(SECOND + SECOND // 10)
+            and not motion.drowns(SECOND + SECOND // 5)
+        )
     still, deaf = EgoMotion(0.6, 0.2), EgoMotion(0.0, 0.2)
     for k in range(10):
         still.note_joint(k * SECOND // 10, 'HeadYaw', 0.05 * k)
@@ -180,6 +215,13 @@ def test_a_turn_drowns_sound_that_comes_long_after_it():
     motion = EgoMotion(0.3, 0.2)
     for k in range(400):
         motion.note_rate(k * SECOND // 100, 1.0 if 100 <= k <= 200 or k >= 300 else 0.0)
-    assert [motion.drowns(round(s * SECOND)) for s in (0.7, 0.9, 1.5, 2.1, 2.5, 3.5)] == [False, True, True, True, False, True]
+    assert [motion.drowns(round(s * SECOND)) for s in (0.7, 0.9, 1.5, 2.1, 2.5, 3.5)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+        True,
+    ]
     motion.note_rate(SECOND // 2, 0.0)
     assert not motion.drowns(3 * SECOND // 2), 'the clock was set back'

@@ -45,11 +45,23 @@ def test_stamps_are_those_of_the_images(recording, session):
 
 def test_truth_and_bag_are_there(recording, session):
     from rosbags.highlevel import AnyReader
+
     result, folder = session
     assert result.truth_messages == len(np.unique(recording.truth.time_s))
     with AnyReader([folder / 'bag']) as reader:
         counts = {c.topic: c.msgcount for c in reader.connections}
-    for topic in ('/audio', '/audio_features', '/visual_features', '/tracks', '/speaking_status', '/truth', '/markers', '/tf', '/tf_static', '/diagnostics'):
+    for topic in (
+        '/audio',
+        '/audio_features',
+        '/visual_features',
+        '/tracks',
+        '/speaking_status',
+        '/truth',
+        '/markers',
+        '/tf',
+        '/tf_static',
+        '/diagnostics',
+    ):
         assert counts.get(topic, 0) > 0, topic
 
 

@@ -27,8 +27,12 @@ class Command:
     def __init__(self, *words: str, prefix: tuple[str, ...] = ()):
         environment = {**os.environ, 'ROS_DOMAIN_ID': str(1 + (os.getpid() + 53) % 99)}
         self._file = tempfile.TemporaryFile('w+')
-        self.process = subprocess.Popen([*prefix, sys.executable, '-m', 'av_perception.cli.main', *words],
-                                        env=environment, stdout=self._file, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(
+            [*prefix, sys.executable, '-m', 'av_perception.cli.main', *words],
+            env=environment,
+            stdout=self._file,
+            stderr=subprocess.STDOUT,
+        )
         self.seen: set[int] = set()
 
     def __enter__(self) -> Command:
@@ -73,7 +77,7 @@ def status_of(pid: int) -> list[str]:
 
 
 def is_alive(pid: int) -> bool:
-    return status_of(pid)[:1] not in ([], ['Z'])   # a zombie waits for who inherited it
+    return status_of(pid)[:1] not in ([], ['Z'])  # a zombie waits for who inherited it
 
 
 def until(condition, timeout_s: float = PATIENCE_S) -> bool:
@@ -136,8 +140,12 @@ def test_a_node_that_nobody_of_us_started_does_not_mind_who_did():
     """As under ros2 launch: its shell goes, it stays."""
     node = f'{sys.executable} -m av_perception.nodes.speaking_status'
     with tempfile.TemporaryFile('w+') as file:
-        shell = subprocess.Popen(['sh', '-c', f'{node} & echo $!; wait'], stdin=subprocess.PIPE,
-                                 stdout=file, stderr=subprocess.STDOUT)
+        shell = subprocess.Popen(
+            ['sh', '-c', f'{node} & echo $!; wait'],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
 
         def said() -> str:
             return os.pread(file.fileno(), 1 << 16, 0).decode()
@@ -154,9 +162,13 @@ def test_a_node_that_nobody_of_us_started_does_not_mind_who_did():
 
 def test_what_is_left_of_an_earlier_start_is_named_with_what_to_do(capsys):
     """A process that has lost its starter and does not end: halted, or busy without Python."""
-    start = ('import sys, time; from av_perception.ros.lifeline import Lifeline; '
-             'p = Lifeline().start("sleeper", ["sleep", "600"], {}); print(p.pid, flush=True); time.sleep(600)')
-    with subprocess.Popen([sys.executable, '-c', start], stdout=subprocess.PIPE, text=True) as starter:
+    start = (
+        'import sys, time; from av_perception.ros.lifeline import Lifeline; '
+        'p = Lifeline().start("sleeper", ["sleep", "600"], {}); print(p.pid, flush=True); time.sleep(600)'
+    )
+    with subprocess.Popen(
+        [sys.executable, '-c', start], stdout=subprocess.PIPE, text=True
+    ) as starter:
         pid = int(starter.stdout.readline())
         assert pid not in leftovers(), 'its starter lives'
         starter.kill()
@@ -171,9 +183,11 @@ def test_what_is_left_of_an_earlier_start_is_named_with_what_to_do(capsys):
 
 
 def test_a_child_does_not_hand_its_lifeline_on():
-    look = ('import os, signal; from av_perception.ros.lifeline import watch_starter, VARIABLE; '
-            'signal.signal(signal.SIGINT, signal.SIG_DFL); watch_starter(lambda: None); '
-            f'raise SystemExit("{VARIABLE}" in os.environ or signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))')
+    look = (
+        'import os, signal; from av_perception.ros.lifeline import watch_starter, VARIABLE; '
+        'signal.signal(signal.SIGINT, signal.SIG_DFL); watch_starter(lambda: None); '
+        f'raise SystemExit("{VARIABLE}" in os.environ or signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))'
+    )
     lifeline = Lifeline()
     process = lifeline.start('child', [sys.executable, '-c', look], dict(os.environ))
     assert process.wait(PATIENCE_S) == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / 'av_perception'
-SHELL = ('nodes', 'ros', 'cli')   # everything else is the core
+SHELL = ('nodes', 'ros', 'cli')  # everything else is the core
 FILES = sorted(PACKAGE.rglob('*.py'))
 CORE = [f for f in FILES if f.relative_to(PACKAGE).parts[0] not in SHELL]
 
@@ -26,8 +26,11 @@ def imported_modules(path: Path) -> set[str]:
 
 def is_forbidden_in_core(module: str) -> bool:
     root = module.split('.')[0]
-    return root in ('rclpy', 'launch', 'launch_ros') or root.endswith(('_msgs', '_interfaces')) or module.startswith(
-        tuple(f'av_perception.{part}' for part in SHELL))
+    return (
+        root in ('rclpy', 'launch', 'launch_ros')
+        or root.endswith(('_msgs', '_interfaces'))
+        or module.startswith(tuple(f'av_perception.{part}' for part in SHELL))
+    )
 
 
 def test_core_has_files():
@@ -41,8 +44,14 @@ def test_core_is_free_of_ros(path):
 
 
 def test_the_rule_sees_a_violation():
-    assert is_forbidden_in_core('rclpy.node') and is_forbidden_in_core('std_msgs.msg') and is_forbidden_in_core('av_perception.ros.qos')
-    assert not is_forbidden_in_core('av_perception.interfaces') and not is_forbidden_in_core('numpy')
+    assert (
+        is_forbidden_in_core('rclpy.node')
+        and is_forbidden_in_core('std_msgs.msg')
+        and is_forbidden_in_core('av_perception.ros.qos')
+    )
+    assert not is_forbidden_in_core('av_perception.interfaces') and not is_forbidden_in_core(
+        'numpy'
+    )
 
 
 @pytest.mark.parametrize('path', sorted((PACKAGE / 'nodes').glob('*.py')), ids=lambda p: p.name)

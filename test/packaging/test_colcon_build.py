@@ -24,46 +24,87 @@ PLAYED = {'source': 'simulated', 'scene': 'short', 'head': 'simulated', 'start_t
 @pytest.fixture(scope='module')
 def workspace(tmp_path_factory) -> Workspace:
     """Built once."""
-    simulated_recording('short')   # rendered before the nodes want it
+    simulated_recording('short')  # rendered before the nodes want it
     return build(tmp_path_factory.mktemp('ws'))
 
 
 def test_the_installed_package_is_the_one_that_was_built(workspace):
-    found = subprocess.run([workspace.executable('av-perception'), '--version'], env=workspace.environment, capture_output=True, text=True)
+    found = subprocess.run(
+        [workspace.executable('av-perception'), '--version'],
+        env=workspace.environment,
+        capture_output=True,
+        text=True,
+    )
     assert found.returncode == 0 and found.stdout.startswith('av-perception ')
-    where = subprocess.run(['python', '-c', 'import av_perception, av_perception_msgs; print(av_perception.__file__, av_perception_msgs.__file__)'],
-                           env=workspace.environment, capture_output=True, text=True, cwd='/', check=True)
+    where = subprocess.run(
+        [
+            'python',
+            '-c',
+            'import av_perception, av_perception_msgs; print(av_perception.__file__, av_perception_msgs.__file__)',
+        ],
+        env=workspace.environment,
+        capture_output=True,
+        text=True,
+        cwd='/',
+        check=True,
+    )
     assert all(path.startswith(str(workspace.folder / 'install')) for path in where.stdout.split())
 
 
-@pytest.mark.parametrize('name, arguments', [
-    ('simulated', {'scene': 'short', 'start_time': '0.0'}),
-    ('head', {**PLAYED, 'namespace': 'robot', 'mode': 'minimal', 'events': 'true'}),
-    ('popeye', {**PLAYED, 'use_composition': 'true'}),
-    ('nao', {'microphones': 'others'}),
-])
+@pytest.mark.parametrize(
+    'name, arguments',
+    [
+        ('simulated', {'scene': 'short', 'start_time': '0.0'}),
+        ('head', {**PLAYED, 'namespace': 'robot', 'mode': 'minimal', 'events': 'true'}),
+        ('popeye', {**PLAYED, 'use_composition': 'true'}),
+        ('nao', {'microphones': 'others'}),
+    ],
+)
 def test_the_nodes_of_a_launch_file_start_and_stop(workspace, name, arguments, tmp_path):
-    expected = {p.name for p in resolve(LAUNCH / f'{name}.launch.py', {**arguments, 'use_composition': 'false'})[0]}
+    expected = {
+        p.name
+        for p in resolve(LAUNCH / f'{name}.launch.py', {**arguments, 'use_composition': 'false'})[
+            0
+        ]
+    }
     processes = resolve(LAUNCH / f'{name}.launch.py', arguments)[0]
     running = {}
     with GraphObserver(namespace=processes[0].namespace, domain_id=DOMAIN) as observer:
         try:
             for process in processes:
-                environment = {**workspace.environment, **process.environment, 'ROS_DOMAIN_ID': str(DOMAIN), 'ROS_LOG_DIR': str(tmp_path)}
-                environment = {k: v for k, v in environment.items() if not k.endswith('PROFILES_FILE')} | _profiles(os.environ)
+                environment = {
+                    **workspace.environment,
+                    **process.environment,
+                    'ROS_DOMAIN_ID': str(DOMAIN),
+                    'ROS_LOG_DIR': str(tmp_path),
+                }
+                environment = {
+                    k: v for k, v in environment.items() if not k.endswith('PROFILES_FILE')
+                } | _profiles(os.environ)
                 with open(tmp_path / process.executable, 'wb') as log:
-                    running[process.executable] = subprocess.Popen([workspace.executable(process.executable), *process.command()], env=environment,
-                                                                   stdout=log, stderr=log, start_new_session=True)
+                    running[process.executable] = subprocess.Popen(
+                        [workspace.executable(process.executable), *process.command()],
+                        env=environment,
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                    )
             deadline = time.monotonic() + 120
-            alive = lambda: all(p.poll() is None for p in running.values())   # noqa: E731
+            alive = lambda: all(p.poll() is None for p in running.values())  # noqa: E731
             for node in sorted(expected):
-                assert observer.wait_for_state(node, State.PRIMARY_STATE_ACTIVE, deadline, alive), _logs(tmp_path)
+                assert observer.wait_for_state(
+                    node, State.PRIMARY_STATE_ACTIVE, deadline, alive
+                ), _logs(tmp_path)
             if name != 'nao':
-                assert _until(lambda: observer.speaking, 60), f'no speaking status: {_logs(tmp_path)}'
+                assert _until(lambda: observer.speaking, 60), (
+                    f'no speaking status: {_logs(tmp_path)}'
+                )
         finally:
             for process in running.values():
                 process.send_signal(signal.SIGINT)
-            statuses = {executable: process.wait(timeout=30) for executable, process in running.items()}
+            statuses = {
+                executable: process.wait(timeout=30) for executable, process in running.items()
+            }
     assert set(statuses.values()) == {0}, (statuses, _logs(tmp_path))
 
 
@@ -80,4 +121,8 @@ def _until(condition, timeout_s: float) -> bool:
 
 
 def _logs(folder: Path) -> str:
-    return '\n'.join(f'--- {path.name}\n{path.read_text(errors="replace")[-1500:]}' for path in sorted(folder.iterdir()) if path.is_file())
+    return '\n'.join(
+        f'--- {path.name}\n{path.read_text(errors="replace")[-1500:]}'
+        for path in sorted(folder.iterdir())
+        if path.is_file()
+    )

@@ -18,8 +18,26 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 HEAD = ROOT / 'launch' / 'head.launch.py'
 DESCRIPTIONS = {node.name: node for node in NODES}
-NAV2 = {'namespace', 'use_sim_time', 'params_file', 'autostart', 'use_respawn', 'log_level', 'use_rviz', 'rviz_config_file', 'use_composition'}
-FULL = {'microphone_array', 'stereo_camera', 'audio_features', 'visual_features', 'tracker', 'speaking_status', 'visualizer'}
+NAV2 = {
+    'namespace',
+    'use_sim_time',
+    'params_file',
+    'autostart',
+    'use_respawn',
+    'log_level',
+    'use_rviz',
+    'rviz_config_file',
+    'use_composition',
+}
+FULL = {
+    'microphone_array',
+    'stereo_camera',
+    'audio_features',
+    'visual_features',
+    'tracker',
+    'speaking_status',
+    'visualizer',
+}
 
 
 def declared_parameters(executable: str) -> dict:
@@ -32,24 +50,49 @@ def started(arguments: dict | None = None, path: Path = HEAD) -> dict:
     return {p.executable: p for p in resolve(path, arguments)[0]}
 
 
-@pytest.mark.parametrize('path', [p for p in FILES if p.name != 'replay.launch.py'], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    'path', [p for p in FILES if p.name != 'replay.launch.py'], ids=lambda p: p.name
+)
 def test_a_launch_file_names_real_nodes_and_parameters(path):
     processes, arguments = resolve(path)
-    assert {'tracker', 'speaking_status', 'audio_features', 'visual_features'} <= {p.executable for p in processes}
-    assert NAV2 <= set(arguments) and all(len(a.description) > 10 for a in arguments.values()), 'every argument is described'
+    assert {'tracker', 'speaking_status', 'audio_features', 'visual_features'} <= {
+        p.executable for p in processes
+    }
+    assert NAV2 <= set(arguments) and all(len(a.description) > 10 for a in arguments.values()), (
+        'every argument is described'
+    )
     for process in processes:
         known = declared_parameters(process.executable)
         for name, value in process.parameters.items():
             if name != 'use_sim_time':
                 assert type(value) is type(known[name].default), f'{process.name}.{name}'
-        assert all(Path(f).is_file() for f in (*process.params_files, *(v for k, v in process.environment.items() if k.endswith('FILE'))))
+        assert all(
+            Path(f).is_file()
+            for f in (
+                *process.params_files,
+                *(v for k, v in process.environment.items() if k.endswith('FILE')),
+            )
+        )
 
 
 def test_arguments_reach_the_nodes():
-    nodes = started({'head': 'respeaker', 'namespace': 'robot', 'use_sim_time': 'true', 'source': 'file', 'autostart': 'false'})
+    nodes = started(
+        {
+            'head': 'respeaker',
+            'namespace': 'robot',
+            'use_sim_time': 'true',
+            'source': 'file',
+            'autostart': 'false',
+        }
+    )
     assert nodes['tracker'].parameters['head'] == 'respeaker'
     assert nodes['microphone_array'].parameters['source'] == 'file'
-    assert all(p.namespace == 'robot' and p.parameters['use_sim_time'] is True and p.parameters['autostart'] is False for p in nodes.values())
+    assert all(
+        p.namespace == 'robot'
+        and p.parameters['use_sim_time'] is True
+        and p.parameters['autostart'] is False
+        for p in nodes.values()
+    )
 
 
 def test_topics_are_renamed_images_also_where_they_are_compressed():
@@ -59,12 +102,22 @@ def test_topics_are_renamed_images_also_where_they_are_compressed():
     assert names['right/image_raw'] == 'right/image_raw'
 
 
-@pytest.mark.parametrize('arguments, absent', [
-    ({}, set()),
-    ({'camera': 'none'}, {'stereo_camera', 'visual_features'}), ({'camera': 'others'}, {'stereo_camera'}),
-    ({'microphones': 'none'}, {'microphone_array', 'audio_features'}), ({'microphones': 'others'}, {'microphone_array'}),
-    ({'head': 'respeaker'}, {'stereo_camera', 'visual_features'}), ({'visualizer': 'false'}, {'visualizer'}),
-    ({'given': 'audio,visual_features', 'microphones': 'others', 'camera': 'others'}, {'microphone_array', 'stereo_camera', 'visual_features'})])
+@pytest.mark.parametrize(
+    'arguments, absent',
+    [
+        ({}, set()),
+        ({'camera': 'none'}, {'stereo_camera', 'visual_features'}),
+        ({'camera': 'others'}, {'stereo_camera'}),
+        ({'microphones': 'none'}, {'microphone_array', 'audio_features'}),
+        ({'microphones': 'others'}, {'microphone_array'}),
+        ({'head': 'respeaker'}, {'stereo_camera', 'visual_features'}),
+        ({'visualizer': 'false'}, {'visualizer'}),
+        (
+            {'given': 'audio,visual_features', 'microphones': 'others', 'camera': 'others'},
+            {'microphone_array', 'stereo_camera', 'visual_features'},
+        ),
+    ],
+)
 def test_what_the_head_lacks_or_others_do_is_left_out(arguments, absent):
     assert set(started({'source': 'device', **arguments})) == FULL - absent
 
@@ -73,7 +126,11 @@ def test_what_the_head_lacks_or_others_do_is_left_out(arguments, absent):
 def test_the_minimal_mode_replaces_the_tracker(name):
     path = ROOT / 'launch' / f'{name}.launch.py'
     full, minimal = set(started({}, path)), set(started({'mode': 'minimal'}, path))
-    assert full - minimal == {'audio_features', 'tracker', 'speaking_status'} and minimal - full == {'face_itd_fusion'}
+    assert full - minimal == {
+        'audio_features',
+        'tracker',
+        'speaking_status',
+    } and minimal - full == {'face_itd_fusion'}
 
 
 def test_events_start_when_asked_for():
@@ -104,8 +161,14 @@ def test_one_process_hosts_the_same_nodes():
     separate, composed = started(choices), started({**choices, 'use_composition': 'true'})
     assert set(composed) == {'composed'}
     words = list(composed['composed'].arguments)
-    words = dict(zip(words[:words.index('--ros-args'):2], words[1::2]))
-    selection = Selection.from_words(**{name.strip('-'): word for name, word in words.items() if name not in ('--head', '--respawn')})
+    words = dict(zip(words[: words.index('--ros-args') : 2], words[1::2]))
+    selection = Selection.from_words(
+        **{
+            name.strip('-'): word
+            for name, word in words.items()
+            if name not in ('--head', '--respawn')
+        }
+    )
     assert {n.name for n in nodes_for(load_head(words['--head']), selection)} == set(separate)
     wanted = {name: value for p in separate.values() for name, value in p.parameters.items()}
     assert wanted.items() <= composed['composed'].parameters.items()
@@ -129,12 +192,23 @@ def test_the_graph_knows_its_arguments():
     assert all(set(n.arguments) <= {*ARGUMENTS, *SELECTION} for n in NODES)
 
 
-@pytest.mark.parametrize('words', [{'mode': 'maximal'}, {'microphones': 'naoki'}, {'events': 'perhaps'}])
+@pytest.mark.parametrize(
+    'words', [{'mode': 'maximal'}, {'microphones': 'naoki'}, {'events': 'perhaps'}]
+)
 def test_a_wrong_word_is_named_with_the_choices(words):
     with pytest.raises(UserError, match='must be one of'):
         runs('tracker', 'simulated', **words)
 
 
 def test_a_selection_survives_its_words():
-    selection = Selection('minimal', 'others', 'none', True, False, False, True, frozenset({'audio', 'visual_features'}))
+    selection = Selection(
+        'minimal',
+        'others',
+        'none',
+        True,
+        False,
+        False,
+        True,
+        frozenset({'audio', 'visual_features'}),
+    )
     assert Selection.from_words(**selection.words()) == selection

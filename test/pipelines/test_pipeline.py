@@ -13,11 +13,11 @@ import yaml
 
 from av_perception.cli.main import main
 from av_perception.evaluation.metrics import evaluate
-from av_perception.robot_head import load_head
 from av_perception.paths import share_directory
 from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.recording import Recording, TrackTable
 from av_perception.recording.collect import collect_tracks
+from av_perception.robot_head import load_head
 from av_perception.simulation.cache import simulated_recording
 
 FRAMES, SECONDS = 75, 3.0
@@ -34,10 +34,23 @@ def foreign(rendered, tmp_path_factory):
     """The first three seconds as somebody else would store them: WAV, numbered PNG, an own head file, clocks that start late."""
     folder = tmp_path_factory.mktemp('foreign')
     head = yaml.safe_load((share_directory() / 'config' / 'heads' / 'simulated.yaml').read_text())
-    (folder / 'bench.yaml').write_text(yaml.safe_dump(head | {'name': 'bench', 'base_frame': 'torso'}))
-    description = {'head': 'bench.yaml', 'sample_rate': 16000, 'frame_rate': 25.0, 'audio_start': 5.0, 'video_start': 5.0}
+    (folder / 'bench.yaml').write_text(
+        yaml.safe_dump(head | {'name': 'bench', 'base_frame': 'torso'})
+    )
+    description = {
+        'head': 'bench.yaml',
+        'sample_rate': 16000,
+        'frame_rate': 25.0,
+        'audio_start': 5.0,
+        'video_start': 5.0,
+    }
     (folder / 'recording.yaml').write_text(yaml.safe_dump(description))
-    soundfile.write(folder / 'audio.wav', rendered.read_audio(0, round(SECONDS * 16000)), 16000, subtype='FLOAT')
+    soundfile.write(
+        folder / 'audio.wav',
+        rendered.read_audio(0, round(SECONDS * 16000)),
+        16000,
+        subtype='FLOAT',
+    )
     for side in ('left', 'right'):
         (folder / side).mkdir()
     for index, _, left, right in rendered.images():
@@ -85,7 +98,9 @@ def test_one_camera_gives_directions_with_honest_range(rendered, foreign, tmp_pa
     now = np.abs(truth.time_s - (tracks.time_s.max() - 5.0)) < 0.02
     assert np.count_nonzero(last) == 2
     for position, covariance in zip(tracks.position[last], tracks.covariance[last]):
-        nearest = truth.position[now][np.argmin(np.linalg.norm(truth.position[now] - position, axis=1))]
+        nearest = truth.position[now][
+            np.argmin(np.linalg.norm(truth.position[now] - position, axis=1))
+        ]
         bearing_error = np.arctan2(position[1], position[0]) - np.arctan2(nearest[1], nearest[0])
         assert abs(np.degrees(bearing_error)) < 2
         assert abs(position[0] - nearest[0]) < 4 * np.sqrt(covariance[0]) + 0.05
@@ -97,12 +112,28 @@ def test_sound_alone_finds_who_speaks_by_direction(foreign, tmp_path):
     shutil.rmtree(folder / 'left'), shutil.rmtree(folder / 'right')
     tracks = tracked(Recording.open(folder))
     assert set(tracks.id) == {1} and not tracks.seen.any() and tracks.speaking.any()
-    azimuth = np.degrees(np.arctan2(tracks.position[tracks.heard, 1], tracks.position[tracks.heard, 0]))
-    assert tracks.heard.sum() > 25 and np.abs(azimuth - np.degrees(np.arctan2(0.40, 1.4))).max() < 5
+    azimuth = np.degrees(
+        np.arctan2(tracks.position[tracks.heard, 1], tracks.position[tracks.heard, 0])
+    )
+    assert (
+        tracks.heard.sum() > 25 and np.abs(azimuth - np.degrees(np.arctan2(0.40, 1.4))).max() < 5
+    )
 
 
 def test_the_verbs_work_together(foreign, tmp_path, capsys):
-    assert main(['track', str(foreign), '-o', str(tmp_path / 'tracks.csv'), '--json', str(tmp_path / 'run.json')]) == 0
+    assert (
+        main(
+            [
+                'track',
+                str(foreign),
+                '-o',
+                str(tmp_path / 'tracks.csv'),
+                '--json',
+                str(tmp_path / 'run.json'),
+            ]
+        )
+        == 0
+    )
     tracks = TrackTable.read(tmp_path / 'tracks.csv')
     assert set(tracks.id) == {1, 2}
     said = capsys.readouterr()
@@ -112,32 +143,56 @@ def test_the_verbs_work_together(foreign, tmp_path, capsys):
 
 def test_track_tells_when_no_face_had_a_disparity(foreign, tmp_path, capsys):
     """A stranger's recording whose right images are missing, or were swapped with the left ones."""
-    missing, swapped = (shutil.copytree(foreign, tmp_path / name) for name in ('missing', 'swapped'))
+    missing, swapped = (
+        shutil.copytree(foreign, tmp_path / name) for name in ('missing', 'swapped')
+    )
     shutil.rmtree(missing / 'right')
     (swapped / 'left').rename(swapped / 'other')
     (swapped / 'right').rename(swapped / 'left')
     (swapped / 'other').rename(swapped / 'right')
-    for folder, cause in ((missing, 'the right video is missing'), (swapped, 'left and right swapped? baseline?')):
-        assert main(['track', str(folder), '-o', str(tmp_path / 'tracks.csv'), '--json', str(tmp_path / 'run.json')]) == 0
-        problem, = json.loads((tmp_path / 'run.json').read_text())['problems']
-        assert problem.startswith('0 of ') and 'faces had a disparity' in problem and cause in problem
+    for folder, cause in (
+        (missing, 'the right video is missing'),
+        (swapped, 'left and right swapped? baseline?'),
+    ):
+        assert (
+            main(
+                [
+                    'track',
+                    str(folder),
+                    '-o',
+                    str(tmp_path / 'tracks.csv'),
+                    '--json',
+                    str(tmp_path / 'run.json'),
+                ]
+            )
+            == 0
+        )
+        (problem,) = json.loads((tmp_path / 'run.json').read_text())['problems']
+        assert (
+            problem.startswith('0 of ') and 'faces had a disparity' in problem and cause in problem
+        )
         assert f'problem: {problem}' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['track', '/nowhere'], 'not a recording'),
-    (['demo', '--scene', 'nowhere'], 'three_talkers'),
-    (['demo', '--recording', '/nowhere'], 'not a recording'),
-    (['evaluate', '/nowhere.csv', '/nowhere'], '/nowhere'),
-    (['localize', '/nowhere.wav', '--head', 'simulated'], '/nowhere.wav'),
-    (['calibrate', 'acoustic', '--head', 'nowhere', '-o', 'x.npz'], 'known:'),
-    (['replay', '/nowhere'], 'no bag'),
-    (['up', 'nowhere'], 'known:'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['track', '/nowhere'], 'not a recording'),
+        (['demo', '--scene', 'nowhere'], 'three_talkers'),
+        (['demo', '--recording', '/nowhere'], 'not a recording'),
+        (['evaluate', '/nowhere.csv', '/nowhere'], '/nowhere'),
+        (['localize', '/nowhere.wav', '--head', 'simulated'], '/nowhere.wav'),
+        (['calibrate', 'acoustic', '--head', 'nowhere', '-o', 'x.npz'], 'known:'),
+        (['replay', '/nowhere'], 'no bag'),
+        (['up', 'nowhere'], 'known:'),
+    ],
+)
 def test_a_wrong_argument_gives_one_line_and_status_2(arguments, message, capsys):
     assert main(arguments) == 2
     error = capsys.readouterr().err.strip().splitlines()
-    assert len(error) == 1 and error[0].startswith('av-perception: error: ') and message in error[0]
+    assert (
+        len(error) == 1 and error[0].startswith('av-perception: error: ') and message in error[0]
+    )
 
 
 def test_a_malformed_scene_is_named(tmp_path, capsys):
@@ -152,7 +207,10 @@ def test_the_profiles_that_ship_are_valid():
         assert load_head(path.stem).name == path.stem
 
 
-@pytest.mark.parametrize('arguments, message', [(['--plot', 'x.png'], 'no truth.csv'), (['-o', '/nowhere/tracks.csv'], '/nowhere')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [(['--plot', 'x.png'], 'no truth.csv'), (['-o', '/nowhere/tracks.csv'], '/nowhere')],
+)
 def test_track_says_before_the_work_what_it_cannot_write(foreign, capsys, arguments, message):
     """Regression: a plot without truth, or a folder that is not there, was a failure after all the work."""
     assert main(['track', str(foreign), *arguments]) == 2

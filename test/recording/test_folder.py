@@ -7,16 +7,28 @@ import soundfile
 import yaml
 
 from av_perception.errors import UserError
-from av_perception.recording.images import ImageSequence, ImageWriter
 from av_perception.recording import Recording, RecordingInfo, RecordingWriter, TruthTable
+from av_perception.recording.images import ImageSequence, ImageWriter
 
 RATE, WIDTH, HEIGHT = 16000, 64, 48
 HEAD = {
     'name': 'mine',
     'microphones': {'coordinates': [[0.1, 0.0, 0.0], [-0.1, 0.0, 0.0]], 'sample_rate': RATE},
-    'camera': {'width': WIDTH, 'height': HEIGHT, 'focal': [50.0, 50.0], 'center': [31.5, 23.5], 'baseline': 0.1},
+    'camera': {
+        'width': WIDTH,
+        'height': HEIGHT,
+        'focal': [50.0, 50.0],
+        'center': [31.5, 23.5],
+        'baseline': 0.1,
+    },
 }
-INFO = {'head': 'my_head.yaml', 'sample_rate': RATE, 'frame_rate': 10.0, 'audio_start': 0.25, 'video_start': 0.5}
+INFO = {
+    'head': 'my_head.yaml',
+    'sample_rate': RATE,
+    'frame_rate': 10.0,
+    'audio_start': 0.25,
+    'video_start': 0.5,
+}
 
 
 def image(index):
@@ -59,9 +71,16 @@ def test_folder_made_by_hand_with_its_own_head_file(tmp_path):
     recording = Recording.open(tmp_path / 'r')
     assert recording.head.name == 'mine' and recording.has_right and recording.truth is None
     assert (recording.sample_rate, recording.num_channels, recording.num_samples) == (RATE, 2, 800)
-    assert (recording.audio_start_s, recording.video_start_s, recording.frame_rate, recording.num_frames) == (0.25, 0.5, 10.0, 5)
+    assert (
+        recording.audio_start_s,
+        recording.video_start_s,
+        recording.frame_rate,
+        recording.num_frames,
+    ) == (0.25, 0.5, 10.0, 5)
     np.testing.assert_allclose(recording.read_audio(100, 50), samples[100:150], atol=1e-7)
-    assert recording.read_audio(790, 50).shape == (10, 2) and recording.read_audio(900, 5).shape == (0, 2)
+    assert recording.read_audio(790, 50).shape == (10, 2) and recording.read_audio(
+        900, 5
+    ).shape == (0, 2)
     assert recording.read_audio(0, 10).dtype == np.float32
     seen = list(recording.images())
     assert [s[0] for s in seen] == list(range(5))
@@ -87,7 +106,10 @@ def test_written_recording_reads_back(image_format, tmp_path):
     assert recording.origin == {'scene': 'test', 'seed': 3} and recording.num_frames == 6
     np.testing.assert_allclose(recording.read_audio(0, 1000), samples, atol=1 / 32768)
     for index, _, left, right in recording.images():
-        assert abs(float(left.mean()) - image(index).mean()) < 4 and abs(float(right.mean()) - image(index).mean()) < 4
+        assert (
+            abs(float(left.mean()) - image(index).mean()) < 4
+            and abs(float(right.mean()) - image(index).mean()) < 4
+        )
     assert recording.truth.speaking.tolist() == [True, False]
 
 
@@ -101,21 +123,26 @@ def test_one_camera_and_sound_alone(tmp_path):
     assert recording.frame_rate == 25.0 and recording.video_start_s == 0.25
 
 
-@pytest.mark.parametrize('key', ['head', 'sample_rate', 'audio_start', 'frame_rate', 'video_start'])
+@pytest.mark.parametrize(
+    'key', ['head', 'sample_rate', 'audio_start', 'frame_rate', 'video_start']
+)
 def test_missing_key_is_named(key, tmp_path):
     make_by_hand(tmp_path / 'r', info={k: v for k, v in INFO.items() if k != key})
     assert repr(key) in fault_of(tmp_path / 'r')
 
 
-@pytest.mark.parametrize('change, words', [
-    ({'colour': 'red'}, "'colour'"),
-    ({'sample_rate': 44100}, '16000 Hz'),
-    ({'sample_rate': 'high'}, 'sample_rate must be int'),
-    ({'frame_rate': 0.0}, 'frame_rate'),
-    ({'audio_start': float('nan')}, 'audio_start'),
-    ({'head': 'nobody'}, 'nobody'),
-    ({'head': ''}, 'no file'),
-])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        ({'colour': 'red'}, "'colour'"),
+        ({'sample_rate': 44100}, '16000 Hz'),
+        ({'sample_rate': 'high'}, 'sample_rate must be int'),
+        ({'frame_rate': 0.0}, 'frame_rate'),
+        ({'audio_start': float('nan')}, 'audio_start'),
+        ({'head': 'nobody'}, 'nobody'),
+        ({'head': ''}, 'no file'),
+    ],
+)
 def test_malformed_description_is_named(change, words, tmp_path):
     make_by_hand(tmp_path / 'r', info={**INFO, **change})
     assert words in fault_of(tmp_path / 'r')
@@ -123,7 +150,9 @@ def test_malformed_description_is_named(change, words, tmp_path):
 
 def test_files_that_do_not_fit_together(tmp_path):
     make_by_hand(tmp_path / 'channels', channels=3)
-    assert '3 channels' in fault_of(tmp_path / 'channels') and '2 microphones' in fault_of(tmp_path / 'channels')
+    assert '3 channels' in fault_of(tmp_path / 'channels') and '2 microphones' in fault_of(
+        tmp_path / 'channels'
+    )
     make_by_hand(tmp_path / 'lengths')
     (tmp_path / 'lengths' / 'right' / '000004.png').unlink()
     assert '5 left images but 4 right' in fault_of(tmp_path / 'lengths')
@@ -134,7 +163,9 @@ def test_files_that_do_not_fit_together(tmp_path):
     assert 'none of the left' in fault_of(tmp_path / 'only_right')
     make_by_hand(tmp_path / 'no_camera', head={k: v for k, v in HEAD.items() if k != 'camera'})
     assert 'no camera' in fault_of(tmp_path / 'no_camera')
-    make_by_hand(tmp_path / 'one_camera', head={**HEAD, 'camera': {**HEAD['camera'], 'baseline': 0.0}})
+    make_by_hand(
+        tmp_path / 'one_camera', head={**HEAD, 'camera': {**HEAD['camera'], 'baseline': 0.0}}
+    )
     assert 'two cameras' in fault_of(tmp_path / 'one_camera')
     make_by_hand(tmp_path / 'size', head={**HEAD, 'camera': {**HEAD['camera'], 'width': 80}})
     assert '64x48' in fault_of(tmp_path / 'size') and '80x48' in fault_of(tmp_path / 'size')
@@ -163,7 +194,7 @@ def test_cut_video_is_named(tmp_path):
     write_video(tmp_path / 'r' / 'left.mp4', 5)
     assert len(list(Recording.open(tmp_path / 'r').images())) == 5
     content = (tmp_path / 'r' / 'left.mp4').read_bytes()
-    (tmp_path / 'r' / 'left.mp4').write_bytes(content[:len(content) // 2])
+    (tmp_path / 'r' / 'left.mp4').write_bytes(content[: len(content) // 2])
     assert 'left.mp4 is not a readable video' in fault_of(tmp_path / 'r')
 
 
@@ -176,14 +207,18 @@ def test_writer_spares_a_folder_that_is_no_recording(tmp_path):
 
 def test_sound_without_samples_is_refused(tmp_path):
     """Regression: `track` divided by the duration of an empty file after all its work."""
-    (tmp_path / 'recording.yaml').write_text('{head: respeaker, sample_rate: 16000, audio_start: 0.0}')
+    (tmp_path / 'recording.yaml').write_text(
+        '{head: respeaker, sample_rate: 16000, audio_start: 0.0}'
+    )
     soundfile.write(tmp_path / 'audio.wav', np.zeros((0, 4)), 16000)
     with pytest.raises(UserError, match='0 samples'):
         Recording.open(tmp_path)
 
 
 @pytest.mark.parametrize('missing, whole', [(3, True), (40, False)])
-def test_a_video_whose_header_counts_too_many_images_ends_early(tmp_path, monkeypatch, missing, whole):
+def test_a_video_whose_header_counts_too_many_images_ends_early(
+    tmp_path, monkeypatch, missing, whole
+):
     """Regression: one image fewer than the header says, as foreign encoders write it, lost all results at the end."""
     path = tmp_path / 'left.mp4'
     writer = ImageWriter(path, (64, 48), 25.0)
@@ -202,13 +237,16 @@ def test_a_video_whose_header_counts_too_many_images_ends_early(tmp_path, monkey
 def stereo_videos(folder, monkeypatch, lengths, claims):
     """A recording of two videos with so many images, whose headers claim other numbers."""
     from av_perception.recording import images
+
     probe, claims = images._probe_video, iter(claims)
     for side, length in zip(('left', 'right'), lengths):
         writer = ImageWriter(folder / f'{side}.mp4', (640, 480), 25.0)
         for k in range(length):
             writer.write(np.full((480, 640, 3), 10 * k, np.uint8))
         writer.close()
-    (folder / 'recording.yaml').write_text('{head: simulated, sample_rate: 16000, audio_start: 0.0, frame_rate: 25.0, video_start: 0.0}')
+    (folder / 'recording.yaml').write_text(
+        '{head: simulated, sample_rate: 16000, audio_start: 0.0, frame_rate: 25.0, video_start: 0.0}'
+    )
     soundfile.write(folder / 'audio.wav', np.zeros((1600, 4)), 16000)
     monkeypatch.setattr(images, '_probe_video', lambda path: (next(claims), *probe(path)[1:]))
 
@@ -221,11 +259,18 @@ def test_videos_whose_headers_disagree_are_one_pair(tmp_path, monkeypatch, claim
     assert recording.num_frames == 20 and len(list(recording.images())) == 20
 
 
-@pytest.mark.parametrize('lengths, claims, words', [
-    ((20, 8), (20, 28), '20 left images but 8 right ones; right.mp4 is cut short, its header says 28'),
-    ((20, 8), (20, 8), '20 left images but 8 right ones'),
-    ((20, 8), (20, 20), 'right.mp4 is cut short: image 8 of 20 cannot be decoded'),
-])
+@pytest.mark.parametrize(
+    'lengths, claims, words',
+    [
+        (
+            (20, 8),
+            (20, 28),
+            '20 left images but 8 right ones; right.mp4 is cut short, its header says 28',
+        ),
+        ((20, 8), (20, 8), '20 left images but 8 right ones'),
+        ((20, 8), (20, 20), 'right.mp4 is cut short: image 8 of 20 cannot be decoded'),
+    ],
+)
 def test_a_side_cut_short_is_named(tmp_path, monkeypatch, lengths, claims, words):
     stereo_videos(tmp_path, monkeypatch, lengths, claims)
     assert fault_of(tmp_path).endswith(words)

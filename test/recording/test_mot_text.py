@@ -16,9 +16,20 @@ def read(tmp_path, text) -> MotTable:
 
 
 def test_lines_of_every_width_are_read(tmp_path):
-    table = read(tmp_path, '\ufeff3,-1,1.5,2,3,4\n1,7,1,2,3,4,0.5\n\n1,8,1,2,3,4,1,3\n2, 9, 1, 2, 3, 4, 0, 1, 0.25\r\n2,-1,1,2,3,4,0.9,-1,-1\n'
-                           '4,-1,1,2,3,4,0.9,-1,-1,-1\n4,1,1,2,3,4,0.9,2.5,-0.5,0.1,\n')
-    assert table.frame.tolist() == [1, 1, 2, 2, 3, 4, 4] and table.id.tolist() == [7, 8, 9, -1, -1, -1, 1]
+    table = read(
+        tmp_path,
+        '\ufeff3,-1,1.5,2,3,4\n1,7,1,2,3,4,0.5\n\n1,8,1,2,3,4,1,3\n2, 9, 1, 2, 3, 4, 0, 1, 0.25\r\n2,-1,1,2,3,4,0.9,-1,-1\n'
+        '4,-1,1,2,3,4,0.9,-1,-1,-1\n4,1,1,2,3,4,0.9,2.5,-0.5,0.1,\n',
+    )
+    assert table.frame.tolist() == [1, 1, 2, 2, 3, 4, 4] and table.id.tolist() == [
+        7,
+        8,
+        9,
+        -1,
+        -1,
+        -1,
+        1,
+    ]
     assert table.kind.tolist() == [1, 3, 1, 1, 1, 1, 1]
     np.testing.assert_allclose(table.confidence, [0.5, 1, 0, 0.9, 1, 0.9, 0.9])
     np.testing.assert_allclose(table.box[4], [1.5, 2, 3, 4])
@@ -33,7 +44,13 @@ def test_an_empty_file_is_an_empty_table(tmp_path):
 def test_what_is_written_is_read(tmp_path):
     rng = np.random.default_rng(0)
     position = np.where(np.arange(20)[:, None] % 3 == 0, np.nan, rng.normal(size=(20, 3)))
-    table = MotTable.of(np.repeat(np.arange(1, 11), 2), np.tile([1, 2], 10), rng.uniform(1, 900, (20, 4)), rng.uniform(size=20), position)
+    table = MotTable.of(
+        np.repeat(np.arange(1, 11), 2),
+        np.tile([1, 2], 10),
+        rng.uniform(1, 900, (20, 4)),
+        rng.uniform(size=20),
+        position,
+    )
     table.write(tmp_path / 'a.txt')
     again = MotTable.read(tmp_path / 'a.txt')
     assert again.frame.tolist() == table.frame.tolist() and again.id.tolist() == table.id.tolist()
@@ -44,23 +61,49 @@ def test_what_is_written_is_read(tmp_path):
 
 def test_rows_of_frames_are_found_with_holes_between_them():
     table = MotTable.of([2, 2, 5], [1, 2, 1], np.ones((3, 4)))
-    assert [(rows.start, rows.stop) for rows in table.frames(6)] == [(0, 0), (0, 2), (2, 2), (2, 2), (2, 3), (3, 3)]
+    assert [(rows.start, rows.stop) for rows in table.frames(6)] == [
+        (0, 0),
+        (0, 2),
+        (2, 2),
+        (2, 2),
+        (2, 3),
+        (3, 3),
+    ]
 
 
-@pytest.mark.parametrize('line, message', [
-    ('1,-1,3', '3 values'), ('1,-1,1,2,3,4,1,1,1,1,1', '11 values'), ('1;-1;1;2;3;4;1', '1 values'), ('1,-1,a,2,3,4,1', "left 'a' is not a number"),
-    ('1,-1,1,2,,4,1', "width '' is not a number"), ('1,-1,1,2,nan,4,1', "width 'nan' is not a finite"), ('1,-1,1,2,3,inf,1', "height 'inf'"),
-    ('0,-1,1,2,3,4,1', 'frames count from 1'), ('99999999,-1,1,2,3,4,1', 'frame 99999999'), ('1.5,-1,1,2,3,4,1', 'frame 1.5 is not a whole'),
-    ('1,2.5,1,2,3,4,1', 'id 2.5 is not a whole')])
+@pytest.mark.parametrize(
+    'line, message',
+    [
+        ('1,-1,3', '3 values'),
+        ('1,-1,1,2,3,4,1,1,1,1,1', '11 values'),
+        ('1;-1;1;2;3;4;1', '1 values'),
+        ('1,-1,a,2,3,4,1', "left 'a' is not a number"),
+        ('1,-1,1,2,,4,1', "width '' is not a number"),
+        ('1,-1,1,2,nan,4,1', "width 'nan' is not a finite"),
+        ('1,-1,1,2,3,inf,1', "height 'inf'"),
+        ('0,-1,1,2,3,4,1', 'frames count from 1'),
+        ('99999999,-1,1,2,3,4,1', 'frame 99999999'),
+        ('1.5,-1,1,2,3,4,1', 'frame 1.5 is not a whole'),
+        ('1,2.5,1,2,3,4,1', 'id 2.5 is not a whole'),
+    ],
+)
 def test_malformed_lines_are_named(tmp_path, line, message):
     with pytest.raises(UserError) as error:
         read(tmp_path, f'1,-1,1,2,3,4,1\n{line}\n')
-    assert 'boxes.txt, line 2: ' in str(error.value) and message in str(error.value) and '\n' not in str(error.value)
+    assert (
+        'boxes.txt, line 2: ' in str(error.value)
+        and message in str(error.value)
+        and '\n' not in str(error.value)
+    )
 
 
 def test_files_that_are_no_text_are_refused(tmp_path):
     (tmp_path / 'a.txt').write_bytes(bytes(range(128, 256)))
-    for path, message in ((tmp_path / 'a.txt', 'is not MOT-challenge text'), (tmp_path / 'b.txt', 'cannot read'), (tmp_path, 'cannot read')):
+    for path, message in (
+        (tmp_path / 'a.txt', 'is not MOT-challenge text'),
+        (tmp_path / 'b.txt', 'cannot read'),
+        (tmp_path, 'cannot read'),
+    ):
         with pytest.raises(UserError, match=message):
             MotTable.read(path)
 
@@ -73,7 +116,15 @@ def test_sequence_info_is_found_beside_and_above(tmp_path):
         assert SequenceInfo.beside(place) == SequenceInfo(30.0, 1920, 1080, 525)
 
 
-@pytest.mark.parametrize('text', ['frameRate=30', '[Sequence]\nframeRate=fast', '[Sequence]\nframeRate=0', '[Other]\nframeRate=30'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        'frameRate=30',
+        '[Sequence]\nframeRate=fast',
+        '[Sequence]\nframeRate=0',
+        '[Other]\nframeRate=30',
+    ],
+)
 def test_broken_sequence_info_is_named(tmp_path, text):
     (tmp_path / 'seqinfo.ini').write_text(text, encoding='utf-8')
     with pytest.raises(UserError, match='seqinfo.ini'):

@@ -17,16 +17,16 @@ from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.capture import AudioFile
 from av_perception.audio.channel_check import channel_faults
 from av_perception.audio.responses import read_schedule, read_sofa
-from av_perception.cli.main import main
 from av_perception.calibration.calibration_places import read_places
+from av_perception.cli.main import main
 from av_perception.config import read_yaml
-from av_perception.interfaces import AudioChunk
 from av_perception.errors import UserError
-from av_perception.robot_head import load_head
-from av_perception.robot_head.camera_calibration import CameraCalibration
+from av_perception.interfaces import AudioChunk
 from av_perception.recording import Recording, TrackTable, TruthTable
 from av_perception.recording.images import find_images
 from av_perception.recording.mot_text import MotTable, SequenceInfo
+from av_perception.robot_head import load_head
+from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.simulation import load_scene
 from av_perception.simulation.clips import read_clip_audio, read_clip_images
 from av_perception.vision.capture import VideoFiles
@@ -41,6 +41,7 @@ RANDOM = np.random.default_rng(7)
 
 
 # ---- whole files, one of each kind
+
 
 def write_sound(path: Path) -> None:
     soundfile.write(str(path), 0.3 * RANDOM.standard_normal((RATE // 2, 2)).clip(-1, 1), RATE)
@@ -62,9 +63,13 @@ def write_recording(folder: Path) -> None:
     write_sound(folder / 'audio.flac')
     write_video(folder / 'left.mp4')
     (folder / 'head.yaml').write_text(yaml.safe_dump(HEAD))
-    info = dict(head='head.yaml', sample_rate=RATE, audio_start=0.0, frame_rate=25.0, video_start=0.0)
+    info = dict(
+        head='head.yaml', sample_rate=RATE, audio_start=0.0, frame_rate=25.0, video_start=0.0
+    )
     (folder / 'recording.yaml').write_text(yaml.safe_dump(info))
-    (folder / 'truth.csv').write_text('time,id,x,y,z,speaking,visible\n' + '0.0,1,1.0,0.0,0.0,1,1\n' * 3)
+    (folder / 'truth.csv').write_text(
+        'time,id,x,y,z,speaking,visible\n' + '0.0,1,1.0,0.0,0.0,1,1\n' * 3
+    )
 
 
 def write_sofa(path: Path) -> None:
@@ -80,6 +85,7 @@ def write_bag_file(path: Path) -> None:
     """Half a second of sound as a .mcap or .db3 file without its folder."""
     pytest.importorskip('rosbags')
     from av_perception.ros.conversions import audio_chunk_to_msg
+
     messages = []
     for number in range(20):
         samples = 0.1 * RANDOM.standard_normal((400, 4)).astype(np.float32)
@@ -91,8 +97,9 @@ def write_bag_file(path: Path) -> None:
 
 
 def write_map(path: Path) -> None:
-    from av_perception.audio.map_learning import AcousticMapConfig, learn_geometric_map
     from av_perception.audio.localization import ANALYSIS
+    from av_perception.audio.map_learning import AcousticMapConfig, learn_geometric_map
+
     array = load_head('simulated').microphones
     config = AcousticMapConfig(num_pieces=2, num_azimuths=20, num_elevations=2, iterations=1)
     learn_geometric_map(array, config, ANALYSIS).save(path)
@@ -103,6 +110,7 @@ def text_writer(text: str):
 
 
 # ---- readers, each as far as it is used
+
 
 def read_sound(path: Path) -> None:
     sound = AudioFile(str(path))
@@ -135,6 +143,7 @@ def read_whole_sofa(path: Path) -> None:
 def read_bag(path: Path) -> None:
     from av_perception.pipelines.full import OfflinePipeline
     from av_perception.ros.bags.bag_offline import BagRecording, BagRunner
+
     recording = BagRecording(path, 'respeaker')
     BagRunner(recording, OfflinePipeline(recording)).run()
 
@@ -148,15 +157,25 @@ def read_mot_sequence(path: Path) -> None:
     SequenceInfo.beside(path.parent / 'det.txt')
 
 
-CALIBRATION = yaml.safe_dump({
-    'image_width': 64, 'image_height': 48, 'distortion_model': 'plumb_bob',
-    'camera_matrix': {'rows': 3, 'cols': 3, 'data': [60.0, 0, 32, 0, 60, 24, 0, 0, 1]},
-    'distortion_coefficients': {'rows': 1, 'cols': 5, 'data': [0.0] * 5},
-    'rectification_matrix': {'rows': 3, 'cols': 3, 'data': [1.0, 0, 0, 0, 1, 0, 0, 0, 1]},
-    'projection_matrix': {'rows': 3, 'cols': 4, 'data': [60.0, 0, 32, 0, 0, 60, 24, 0, 0, 0, 1, 0]},
-})
-TRACKS = ','.join(TrackTable.header()) + '\n' + '0.04,1,1,0,0,0,0,0,1,0,0,1,0,1,active,1,1,0.5,1\n' * 2
-SCENE = (Path(__file__).parent.parent / 'config' / 'scenes' / 'short.yaml')
+CALIBRATION = yaml.safe_dump(
+    {
+        'image_width': 64,
+        'image_height': 48,
+        'distortion_model': 'plumb_bob',
+        'camera_matrix': {'rows': 3, 'cols': 3, 'data': [60.0, 0, 32, 0, 60, 24, 0, 0, 1]},
+        'distortion_coefficients': {'rows': 1, 'cols': 5, 'data': [0.0] * 5},
+        'rectification_matrix': {'rows': 3, 'cols': 3, 'data': [1.0, 0, 0, 0, 1, 0, 0, 0, 1]},
+        'projection_matrix': {
+            'rows': 3,
+            'cols': 4,
+            'data': [60.0, 0, 32, 0, 0, 60, 24, 0, 0, 0, 1, 0],
+        },
+    }
+)
+TRACKS = (
+    ','.join(TrackTable.header()) + '\n' + '0.04,1,1,0,0,0,0,0,1,0,0,1,0,1,active,1,1,0.5,1\n' * 2
+)
+SCENE = Path(__file__).parent.parent / 'config' / 'scenes' / 'short.yaml'
 
 # name of a reader: (the file it reads, how to make a whole one, how to read it)
 READERS = {
@@ -172,21 +191,49 @@ READERS = {
     'db3': ('a.db3', write_bag_file, read_bag),
     'YAML': ('a.yaml', text_writer('a: 1\nb: [1, 2]\n'), read_yaml),
     'head': ('a.yaml', text_writer(yaml.safe_dump(HEAD)), lambda path: load_head(str(path))),
-    'scene': ('a.yaml', lambda path: path.write_bytes(SCENE.read_bytes()), lambda path: load_scene(str(path))),
+    'scene': (
+        'a.yaml',
+        lambda path: path.write_bytes(SCENE.read_bytes()),
+        lambda path: load_scene(str(path)),
+    ),
     'camera_info': ('a.yaml', text_writer(CALIBRATION), CameraCalibration.read),
-    'truth': ('truth.csv', text_writer('time,id,x,y,z,speaking,visible\n0.0,1,1,0,0,1,1\n'), TruthTable.read),
+    'truth': (
+        'truth.csv',
+        text_writer('time,id,x,y,z,speaking,visible\n0.0,1,1,0,0,1,1\n'),
+        TruthTable.read,
+    ),
     'tracks': ('tracks.csv', text_writer(TRACKS), TrackTable.read),
-    'places': ('p.csv', text_writer('start,end,x,y,z\n0,1,0.5,0,0.1\n1,2,0.5,0.2,0.1\n'), read_places),
-    'schedule': ('s.csv', text_writer('start,end,azimuth_deg,elevation_deg\n0,1,30,0\n1,2,-30,0\n'), read_schedule),
-    'MOT': ('gt.txt', text_writer('1,1,10,10,20,20,1,1,1\n2,1,11,10,20,20,1,1,1\n'), MotTable.read),
-    'seqinfo': ('seqinfo.ini', text_writer('[Sequence]\nframeRate=25\nimWidth=64\nimHeight=48\n'), read_mot_sequence),
+    'places': (
+        'p.csv',
+        text_writer('start,end,x,y,z\n0,1,0.5,0,0.1\n1,2,0.5,0.2,0.1\n'),
+        read_places,
+    ),
+    'schedule': (
+        's.csv',
+        text_writer('start,end,azimuth_deg,elevation_deg\n0,1,30,0\n1,2,-30,0\n'),
+        read_schedule,
+    ),
+    'MOT': (
+        'gt.txt',
+        text_writer('1,1,10,10,20,20,1,1,1\n2,1,11,10,20,20,1,1,1\n'),
+        MotTable.read,
+    ),
+    'seqinfo': (
+        'seqinfo.ini',
+        text_writer('[Sequence]\nframeRate=25\nimWidth=64\nimHeight=48\n'),
+        read_mot_sequence,
+    ),
     'map': ('map.npz', write_map, AcousticMap.load),
 }
 # Parts of a recording folder that are spoilt one after the other.
 PARTS = ('audio.flac', 'left.mp4', 'head.yaml', 'recording.yaml', 'truth.csv')
 # No detections at all, no seqinfo.ini, and a recording without images.
 ALLOWED = {
-    ('MOT', 'empty'), ('seqinfo', 'a folder'), ('seqinfo', 'absent'), ('video', 'absent'), ('mkv', 'absent'),
+    ('MOT', 'empty'),
+    ('seqinfo', 'a folder'),
+    ('seqinfo', 'absent'),
+    ('video', 'absent'),
+    ('mkv', 'absent'),
 }
 
 
@@ -199,10 +246,12 @@ def read_recording(folder: Path) -> None:
 
 # ---- what is done to files
 
+
 def cut(share: float):
     def spoil(path: Path) -> None:
         content = path.read_bytes()
-        path.write_bytes(content[:int(share * len(content))])
+        path.write_bytes(content[: int(share * len(content))])
+
     return spoil
 
 
@@ -234,13 +283,18 @@ def forbid(path: Path) -> None:
 DAMAGES = {
     'empty': lambda path: path.write_bytes(b''),
     'one byte': lambda path: path.write_bytes(path.read_bytes()[:1]),
-    'cut at the start': cut(0.02), 'cut early': cut(0.3), 'cut late': cut(0.8), 'cut at the end': cut(0.995),
+    'cut at the start': cut(0.02),
+    'cut early': cut(0.3),
+    'cut late': cut(0.8),
+    'cut at the end': cut(0.995),
     'flipped': flip,
     'random': lambda path: path.write_bytes(np.random.default_rng(1).bytes(3000)),
     'zeros': lambda path: path.write_bytes(bytes(3000)),
     'text': lambda path: path.write_text('What is this?\nNo such file.\n'),
     'UTF-16': lambda path: path.write_bytes('start,end\n1,2\n'.encode('utf-16')),
-    'a picture': lambda path: path.write_bytes(cv2.imencode('.png', np.eye(48, 64, dtype=np.uint8))[1].tobytes()),
+    'a picture': lambda path: path.write_bytes(
+        cv2.imencode('.png', np.eye(48, 64, dtype=np.uint8))[1].tobytes()
+    ),
     'a zip file': lambda path: np.savez(open(path, 'wb'), a=np.arange(9)),
     'nested YAML': lambda path: path.write_text('[' * 5000),
     'odd YAML': lambda path: path.write_text('a: 2024-13-45\n'),
@@ -284,7 +338,9 @@ def test_what_is_no_such_file_is_refused(name, damage, tmp_path):
         read(path)
 
 
-@pytest.mark.parametrize('name', [name for name in READERS if name not in ('headerless sound', 'clip')])
+@pytest.mark.parametrize(
+    'name', [name for name in READERS if name not in ('headerless sound', 'clip')]
+)
 def test_the_whole_file_is_read(name, tmp_path):
     file_name, write, read = READERS[name]
     write(tmp_path / file_name)
@@ -301,11 +357,26 @@ def test_a_hostile_part_of_a_recording_is_one_line(part, damage, tmp_path):
 
 # ---- one regression test for each thing that went wrong
 
-@pytest.mark.parametrize('arguments', [
-    ['localize', 'odas.raw', '--head', 'respeaker'],
-    ['doctor', '--head', 'respeaker', '--sound', 'odas.raw', '--azimuth', '0'],
-    ['calibrate', 'acoustic', '--head', 'respeaker', '--recording', 'odas.raw', '--directions', 's.csv', '-o', 'm.npz'],
-])
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['localize', 'odas.raw', '--head', 'respeaker'],
+        ['doctor', '--head', 'respeaker', '--sound', 'odas.raw', '--azimuth', '0'],
+        [
+            'calibrate',
+            'acoustic',
+            '--head',
+            'respeaker',
+            '--recording',
+            'odas.raw',
+            '--directions',
+            's.csv',
+            '-o',
+            'm.npz',
+        ],
+    ],
+)
 def test_headerless_sound_is_told_how_to_become_a_wav(arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'odas.raw').write_bytes(RANDOM.bytes(6400))
@@ -346,11 +417,13 @@ def test_every_table_is_read_as_a_spreadsheet_saves_it(style, tmp_path):
     path = tmp_path / 'a.csv'
     text = SPREADSHEETS[style]
     path.write_bytes(text.encode())
-    place, = read_places(path)
+    (place,) = read_places(path)
     assert (place.start_s, place.end_s, *place.position) == (0, 1.5, 0.5, 0, 0.1)
     path.write_bytes(re.sub('x(.+?)y(.+?)z', r'azimuth_deg\1elevation_deg\2room', text).encode())
     np.testing.assert_array_equal(read_schedule(path), [[0, 1.5, 0.5, 0]])
-    path.write_bytes(re.sub('start(.+?)end', r'time\1id', text).replace('1.5', '3').replace('1,5', '3').encode())
+    path.write_bytes(
+        re.sub('start(.+?)end', r'time\1id', text).replace('1.5', '3').replace('1,5', '3').encode()
+    )
     with pytest.raises(UserError, match="'speaking' is missing"):
         TruthTable.read(path)
 

@@ -12,19 +12,36 @@ TRACK_HEADER = 'time,id,x,y,z,vx,vy,vz,cov_xx,cov_xy,cov_xz,cov_yy,cov_yz,cov_zz
 
 def some_truth(rows=7):
     random = np.random.default_rng(3)
-    return TruthTable(np.arange(rows) * 0.04, np.arange(rows) % 3, random.normal(size=(rows, 3)),
-                      random.random(rows) > 0.5, random.random(rows) > 0.5)
+    return TruthTable(
+        np.arange(rows) * 0.04,
+        np.arange(rows) % 3,
+        random.normal(size=(rows, 3)),
+        random.random(rows) > 0.5,
+        random.random(rows) > 0.5,
+    )
 
 
 def some_tracks(rows=5):
     random = np.random.default_rng(4)
-    return TrackTable(np.arange(rows) * 0.04, np.arange(rows), random.normal(size=(rows, 3)), random.normal(size=(rows, 3)),
-                      10.0 ** random.uniform(-9, 2, (rows, 6)), np.array(['tentative', 'active', 'sleeping', 'active', 'active'][:rows]),
-                      random.random(rows) > 0.5, random.random(rows) > 0.5, random.random(rows), random.random(rows) > 0.5)
+    return TrackTable(
+        np.arange(rows) * 0.04,
+        np.arange(rows),
+        random.normal(size=(rows, 3)),
+        random.normal(size=(rows, 3)),
+        10.0 ** random.uniform(-9, 2, (rows, 6)),
+        np.array(['tentative', 'active', 'sleeping', 'active', 'active'][:rows]),
+        random.random(rows) > 0.5,
+        random.random(rows) > 0.5,
+        random.random(rows),
+        random.random(rows) > 0.5,
+    )
 
 
-@pytest.mark.parametrize('table', [some_truth(), some_tracks(), some_truth(0), some_tracks(0)],
-                         ids=['truth', 'tracks', 'no truth', 'no tracks'])
+@pytest.mark.parametrize(
+    'table',
+    [some_truth(), some_tracks(), some_truth(0), some_tracks(0)],
+    ids=['truth', 'tracks', 'no truth', 'no tracks'],
+)
 def test_written_table_reads_back(table, tmp_path):
     table.write(tmp_path / 't.csv')
     again = type(table).read(tmp_path / 't.csv')
@@ -33,7 +50,9 @@ def test_written_table_reads_back(table, tmp_path):
         before, after = getattr(table, name), getattr(again, name)
         assert after.shape == before.shape and after.dtype.kind == before.dtype.kind
         if before.dtype.kind == 'f':
-            np.testing.assert_allclose(after, before, rtol=1e-7, atol=1e-6 if name != 'covariance' else 0)
+            np.testing.assert_allclose(
+                after, before, rtol=1e-7, atol=1e-6 if name != 'covariance' else 0
+            )
         else:
             assert np.array_equal(after, before)
 
@@ -45,21 +64,24 @@ def test_headers_are_the_documented_ones(tmp_path):
     assert (tmp_path / 'tracks.csv').read_text().splitlines()[0] == TRACK_HEADER
 
 
-@pytest.mark.parametrize('text, words', [
-    ('', ['line 1', "'time'"]),
-    ('time,id,x,y,z,speaking\n', ['line 1', "'visible'"]),
-    (TRUTH_HEADER + ',colour\n', ['line 1', "'colour'"]),
-    ('id,time,x,y,z,speaking,visible\n', ['line 1', 'order']),
-    (TRUTH_HEADER + '\n0,1,0,0,0,1\n', ['line 2', "'visible'"]),
-    (TRUTH_HEADER + '\n0,1,0,0,0,1,1,1\n', ['line 2', '8 cells']),
-    (TRUTH_HEADER + '\n0,1,0,0,0,1,1\n0,one,0,0,0,1,1\n', ['line 3', "'id'", "'one'"]),
-    (TRUTH_HEADER + '\n0,1.5,0,0,0,1,1\n', ['line 2', "'id'"]),
-    (TRUTH_HEADER + '\n0,1,nan,0,0,1,1\n', ['line 2', "'x'", 'finite']),
-    (TRUTH_HEADER + '\n0,1,0,inf,0,1,1\n', ['line 2', "'y'", 'finite']),
-    (TRUTH_HEADER + '\n0,1,0,0,,1,1\n', ['line 2', "'z'"]),
-    (TRUTH_HEADER + '\n0,1,0,0,0,yes,1\n', ['line 2', "'speaking'", "'yes'"]),
-    (TRUTH_HEADER + '\n0,99999999999999999999,0,0,0,1,1\n', ['line 2', "'id'"]),
-])
+@pytest.mark.parametrize(
+    'text, words',
+    [
+        ('', ['line 1', "'time'"]),
+        ('time,id,x,y,z,speaking\n', ['line 1', "'visible'"]),
+        (TRUTH_HEADER + ',colour\n', ['line 1', "'colour'"]),
+        ('id,time,x,y,z,speaking,visible\n', ['line 1', 'order']),
+        (TRUTH_HEADER + '\n0,1,0,0,0,1\n', ['line 2', "'visible'"]),
+        (TRUTH_HEADER + '\n0,1,0,0,0,1,1,1\n', ['line 2', '8 cells']),
+        (TRUTH_HEADER + '\n0,1,0,0,0,1,1\n0,one,0,0,0,1,1\n', ['line 3', "'id'", "'one'"]),
+        (TRUTH_HEADER + '\n0,1.5,0,0,0,1,1\n', ['line 2', "'id'"]),
+        (TRUTH_HEADER + '\n0,1,nan,0,0,1,1\n', ['line 2', "'x'", 'finite']),
+        (TRUTH_HEADER + '\n0,1,0,inf,0,1,1\n', ['line 2', "'y'", 'finite']),
+        (TRUTH_HEADER + '\n0,1,0,0,,1,1\n', ['line 2', "'z'"]),
+        (TRUTH_HEADER + '\n0,1,0,0,0,yes,1\n', ['line 2', "'speaking'", "'yes'"]),
+        (TRUTH_HEADER + '\n0,99999999999999999999,0,0,0,1,1\n', ['line 2', "'id'"]),
+    ],
+)
 def test_malformed_truth_is_named(text, words, tmp_path):
     path = tmp_path / 'truth.csv'
     path.write_text(text)
@@ -85,6 +107,12 @@ def test_columns_of_different_length_are_refused():
 
 
 def test_spreadsheet_byte_order_mark_and_windows_lines_are_read(tmp_path):
-    (tmp_path / 't.csv').write_bytes(('\ufeff' + TRUTH_HEADER + '\r\n0.5, 2, 1, 2, 3, 1, 0\r\n').encode())
+    (tmp_path / 't.csv').write_bytes(
+        ('\ufeff' + TRUTH_HEADER + '\r\n0.5, 2, 1, 2, 3, 1, 0\r\n').encode()
+    )
     table = TruthTable.read(tmp_path / 't.csv')
-    assert table.id.tolist() == [2] and table.speaking.tolist() == [True] and table.visible.tolist() == [False]
+    assert (
+        table.id.tolist() == [2]
+        and table.speaking.tolist() == [True]
+        and table.visible.tolist() == [False]
+    )

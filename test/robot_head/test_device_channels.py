@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from measured_sessions import KEMAR, session
 from known_sounds import heard
+from measured_sessions import KEMAR, session
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.cli.main import main
-from av_perception.interfaces import AudioChunk
 from av_perception.errors import UserError
-from av_perception.robot_head import load_head
-from av_perception.robot_head.profile import MicrophoneArray
+from av_perception.interfaces import AudioChunk
 from av_perception.paths import share_directory
 from av_perception.recording import Recording
+from av_perception.robot_head import load_head
+from av_perception.robot_head.profile import MicrophoneArray
 
 RATE = 16000
 AZIMUTH_DEG = 65.0
@@ -43,7 +43,9 @@ def head(tmp_path):
 @pytest.fixture()
 def sound():
     """(N, 4) of a source to the left."""
-    return heard(load_head('respeaker').microphones, AZIMUTH_DEG, np.random.default_rng(3), 2.0).samples
+    return heard(
+        load_head('respeaker').microphones, AZIMUTH_DEG, np.random.default_rng(3), 2.0
+    ).samples
 
 
 def six(samples):
@@ -60,7 +62,9 @@ def write(path, samples):
 def recording(folder, samples, head):
     folder.mkdir()
     write(folder / 'audio.wav', samples)
-    (folder / 'recording.yaml').write_text(yaml.safe_dump({'head': head, 'sample_rate': RATE, 'audio_start': 0.0}))
+    (folder / 'recording.yaml').write_text(
+        yaml.safe_dump({'head': head, 'sample_rate': RATE, 'audio_start': 0.0})
+    )
     return folder
 
 
@@ -78,15 +82,30 @@ def test_localize_takes_the_channels_that_the_profile_names(make, head, sound, t
 
 def test_faults_are_told_of_the_microphones_with_the_name_of_their_channel(head, sound, tmp_path):
     sound[:, 2] = 0
-    problems = localized(write(tmp_path / 'a.wav', six(sound)), tmp_path, '--head', head)['problems']
-    assert [p for p in problems if 'dead' in p] == ['microphone 2 (channel 3 of the device) is dead: no sound in it']
+    problems = localized(write(tmp_path / 'a.wav', six(sound)), tmp_path, '--head', head)[
+        'problems'
+    ]
+    assert [p for p in problems if 'dead' in p] == [
+        'microphone 2 (channel 3 of the device) is dead: no sound in it'
+    ]
 
 
 def test_doctor_listens_to_the_channels_that_the_profile_names(head, sound, tmp_path, capsys):
-    arguments = ['doctor', '--head', head, '--azimuth', str(AZIMUTH_DEG), '--json', str(tmp_path / 'found.json'), '--sound']
+    arguments = [
+        'doctor',
+        '--head',
+        head,
+        '--azimuth',
+        str(AZIMUTH_DEG),
+        '--json',
+        str(tmp_path / 'found.json'),
+        '--sound',
+    ]
     assert main([*arguments, write(tmp_path / 'a.wav', six(sound))]) == 0
     findings = json.loads((tmp_path / 'found.json').read_text())
-    assert [f['well'] for f in findings] == [True, True] and 'as in the profile' in findings[1]['text']
+    assert [f['well'] for f in findings] == [True, True] and 'as in the profile' in findings[1][
+        'text'
+    ]
     exchanged = sound[:, [1, 0, 2, 3]]
     assert main([*arguments, write(tmp_path / 'b.wav', six(exchanged))]) == 1
     text = json.loads((tmp_path / 'found.json').read_text())[1]['text']
@@ -94,10 +113,20 @@ def test_doctor_listens_to_the_channels_that_the_profile_names(head, sound, tmp_
 
 
 def test_doctor_finds_the_microphones_when_the_profile_does_not_name_them(sound, tmp_path, capsys):
-    arguments = ['--head', 'respeaker', '--azimuth', str(AZIMUTH_DEG), '--json', str(tmp_path / 'found.json')]
+    arguments = [
+        '--head',
+        'respeaker',
+        '--azimuth',
+        str(AZIMUTH_DEG),
+        '--json',
+        str(tmp_path / 'found.json'),
+    ]
     other = np.column_stack([0.05 * np.random.default_rng(1).standard_normal(len(sound)), sound])
     assert main(['doctor', '--sound', write(tmp_path / 'a.wav', other), *arguments]) == 1
-    assert 'device_channels: [1, 2, 3, 4]' in json.loads((tmp_path / 'found.json').read_text())[-1]['text']
+    assert (
+        'device_channels: [1, 2, 3, 4]'
+        in json.loads((tmp_path / 'found.json').read_text())[-1]['text']
+    )
 
 
 def test_a_recording_takes_the_channels_that_the_profile_names(head, sound, tmp_path, capsys):
@@ -113,13 +142,43 @@ def test_a_recording_takes_the_channels_that_the_profile_names(head, sound, tmp_
 
 def test_calibrate_acoustic_takes_the_channels_that_the_profile_names(tmp_path):
     (tmp_path / 'ears.yaml').write_text(yaml.safe_dump(profile('kemar', [2, 0])))
-    samples, schedule = session(KEMAR, [(azimuth, 0.0) for azimuth in range(-90, 91, 15)], np.random.default_rng(3), 0.8)
-    np.savetxt(tmp_path / 'places.csv', schedule, delimiter=',', header='start,end,azimuth_deg,elevation_deg', comments='')
+    samples, schedule = session(
+        KEMAR, [(azimuth, 0.0) for azimuth in range(-90, 91, 15)], np.random.default_rng(3), 0.8
+    )
+    np.savetxt(
+        tmp_path / 'places.csv',
+        schedule,
+        delimiter=',',
+        header='start,end,azimuth_deg,elevation_deg',
+        comments='',
+    )
     rest = ['--directions', str(tmp_path / 'places.csv'), '--pieces', '8']
-    sounds = (('two', 'kemar', samples), ('three', str(tmp_path / 'ears.yaml'), np.column_stack([samples[:, 1], 0 * samples[:, 0], samples[:, 0]])))
+    sounds = (
+        ('two', 'kemar', samples),
+        (
+            'three',
+            str(tmp_path / 'ears.yaml'),
+            np.column_stack([samples[:, 1], 0 * samples[:, 0], samples[:, 0]]),
+        ),
+    )
     for name, head, channels in sounds:
         path = write(tmp_path / f'{name}.wav', channels)
-        assert main(['calibrate', 'acoustic', '--head', head, '--recording', path, '-o', str(tmp_path / f'{name}.npz'), *rest]) == 0
+        assert (
+            main(
+                [
+                    'calibrate',
+                    'acoustic',
+                    '--head',
+                    head,
+                    '--recording',
+                    path,
+                    '-o',
+                    str(tmp_path / f'{name}.npz'),
+                    *rest,
+                ]
+            )
+            == 0
+        )
     two, three = (AcousticMap.load(tmp_path / f'{name}.npz') for name in ('two', 'three'))
     np.testing.assert_array_equal(two.slope, three.slope)
 
@@ -148,24 +207,42 @@ def test_a_bag_takes_the_channels_that_the_profile_names(head, sound, tmp_path):
 
     from av_perception.ros.bags.bag_offline import BagRecording, BagRunner
     from av_perception.ros.conversions import audio_chunk_to_msg
+
     channels = six(sound).astype(np.float32)
     messages = []
     for first in range(0, 2560, 256):
         stamp_ns = ORIGIN_NS + first * 10**9 // RATE
-        chunk = AudioChunk(stamp_ns, RATE, first, channels[first:first + 256])
+        chunk = AudioChunk(stamp_ns, RATE, first, channels[first : first + 256])
         messages.append((stamp_ns, 'audio', audio_chunk_to_msg(chunk, 'array')))
     bag, listener = write_bag(tmp_path / 'bag', messages), Listener()
     BagRunner(BagRecording(bag, head), listener).run()
     np.testing.assert_array_equal(np.concatenate(listener.samples), channels[:2560, NAMED])
-    with pytest.raises(UserError, match='the bag carries 6 channels, the head profile has 4 microphones: .* device_channels'):
+    with pytest.raises(
+        UserError,
+        match='the bag carries 6 channels, the head profile has 4 microphones: .* device_channels',
+    ):
         BagRunner(BagRecording(bag, 'respeaker'), Listener()).run()
 
 
-@pytest.mark.parametrize('named, channels, words', [
-    ((), 6, 'a.wav has 6 channels, the head profile has 4 microphones: .* device_channels'),
-    ((), 3, 'a.wav has 3 channels, the head profile has 4 microphones: choose the right head or device$'),
-    ((1, 2, 3, 5), 5, 'a.wav has 5 channels, but device_channels of the head profile go up to 5, counted from 0')])
+@pytest.mark.parametrize(
+    'named, channels, words',
+    [
+        ((), 6, 'a.wav has 6 channels, the head profile has 4 microphones: .* device_channels'),
+        (
+            (),
+            3,
+            'a.wav has 3 channels, the head profile has 4 microphones: choose the right head or device$',
+        ),
+        (
+            (1, 2, 3, 5),
+            5,
+            'a.wav has 5 channels, but device_channels of the head profile go up to 5, counted from 0',
+        ),
+    ],
+)
 def test_other_numbers_of_channels_are_refused_in_one_line(named, channels, words):
     array = load_head('respeaker').microphones
     with pytest.raises(UserError, match=words):
-        MicrophoneArray(array.coordinates, device_channels=named).require_recorded(channels, 'a.wav')
+        MicrophoneArray(array.coordinates, device_channels=named).require_recorded(
+            channels, 'a.wav'
+        )

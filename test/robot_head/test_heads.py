@@ -8,12 +8,21 @@ import yaml
 
 from av_perception.audio.front_end import AudioFrontEndConfig
 from av_perception.audio.inverse_regression import InverseRegression
-from av_perception.audio.map_learning import AcousticMapConfig, geometric_features, head_map, learn_geometric_map
+from av_perception.audio.map_learning import (
+    AcousticMapConfig,
+    geometric_features,
+    head_map,
+    learn_geometric_map,
+)
 from av_perception.errors import UserError
-from av_perception.geometry.rigid_transform import angles_from_direction, direction_from_angles, wrap_angle
+from av_perception.geometry.rigid_transform import (
+    angles_from_direction,
+    direction_from_angles,
+    wrap_angle,
+)
+from av_perception.paths import share_directory
 from av_perception.robot_head import load_head
 from av_perception.robot_head.profile import CameraGeometry, MicrophoneArray, RigidSphere
-from av_perception.paths import share_directory
 
 HEADS = sorted(path.stem for path in (share_directory() / 'config' / 'heads').glob('*.yaml'))
 SMALL = AcousticMapConfig(num_pieces=24, num_azimuths=90, num_elevations=5, iterations=4)
@@ -32,7 +41,9 @@ def test_the_wanted_heads_are_shipped():
 def test_shipped_heads_say_what_is_not_sourced(name):
     head = load_head(name)
     assert head.name == name and head.can_hear_directions
-    assert head.notes and (not head.approximate or 'calibrate' in head.notes.lower() or 'doctor' in head.notes)
+    assert head.notes and (
+        not head.approximate or 'calibrate' in head.notes.lower() or 'doctor' in head.notes
+    )
 
 
 @pytest.mark.parametrize('name', HEADS)
@@ -47,7 +58,9 @@ def test_a_small_map_of_every_head_points_home(name):
     for azimuth, features in zip(azimuths, geometric_features(array, directions, FRONT_END)):
         regression = InverseRegression(taught)
         regression.add(features, np.ones(features.shape, bool), np.ones(len(features)))
-        found, _ = angles_from_direction(array.base_from_array.rotate(regression.posterior().direction()))
+        found, _ = angles_from_direction(
+            array.base_from_array.rotate(regression.posterior().direction())
+        )
         errors.append(abs(np.degrees(wrap_angle(found - azimuth))))
     assert np.median(errors) < 3 and max(errors) < 15
 
@@ -62,27 +75,49 @@ def test_the_chest_array_of_ari_looks_ahead():
     """Its plane is upright: up is up and left is left in the base frame."""
     array = load_head('ari').microphones
     placed = array.base_from_array.rotate(array.positions)
-    assert placed[0, 1] > 0.02 > -0.02 > placed[1, 1] and placed[0, 2] > 0.02 > -0.02 > placed[3, 2]
+    assert (
+        placed[0, 1] > 0.02 > -0.02 > placed[1, 1] and placed[0, 2] > 0.02 > -0.02 > placed[3, 2]
+    )
     taught = learn_geometric_map(array, SMALL, FRONT_END)
-    assert not taught.covers(array.base_from_array.inverse().rotate(direction_from_angles(np.radians([150.0, 180.0, -150.0]), 0.0))).any()
+    assert not taught.covers(
+        array.base_from_array.inverse().rotate(
+            direction_from_angles(np.radians([150.0, 180.0, -150.0]), 0.0)
+        )
+    ).any()
 
 
 def test_a_profile_may_name_its_map(tmp_path):
     array = load_head('kemar').microphones
     taught = learn_geometric_map(array, dataclasses.replace(SMALL, num_pieces=6), FRONT_END)
     taught.save(tmp_path / 'mine.npz')
-    text = {'name': 'mine', 'microphones': {'coordinates': [list(c) for c in array.coordinates], 'acoustic_map': 'mine.npz'}}
+    text = {
+        'name': 'mine',
+        'microphones': {
+            'coordinates': [list(c) for c in array.coordinates],
+            'acoustic_map': 'mine.npz',
+        },
+    }
     (tmp_path / 'mine.yaml').write_text(yaml.safe_dump(text))
-    found = head_map(load_head(str(tmp_path / 'mine.yaml')).microphones, AcousticMapConfig(), FRONT_END)
+    found = head_map(
+        load_head(str(tmp_path / 'mine.yaml')).microphones, AcousticMapConfig(), FRONT_END
+    )
     np.testing.assert_array_equal(found.slope, taught.slope)
     text['microphones']['coordinates'].reverse()
     (tmp_path / 'mine.yaml').write_text(yaml.safe_dump(text))
     with pytest.raises(UserError, match='geometry_hash'):
-        head_map(load_head(str(tmp_path / 'mine.yaml')).microphones, AcousticMapConfig(), FRONT_END)
+        head_map(
+            load_head(str(tmp_path / 'mine.yaml')).microphones, AcousticMapConfig(), FRONT_END
+        )
 
 
-@pytest.mark.parametrize('sphere, word', [
-    (dict(radius=0.0), 'radius'), (dict(radius=2.0), 'radius'), (dict(radius=0.1, center=(float('nan'), 0, 0)), 'finite')])
+@pytest.mark.parametrize(
+    'sphere, word',
+    [
+        (dict(radius=0.0), 'radius'),
+        (dict(radius=2.0), 'radius'),
+        (dict(radius=0.1, center=(float('nan'), 0, 0)), 'finite'),
+    ],
+)
 def test_impossible_spheres_are_refused(sphere, word):
     with pytest.raises(ValueError, match=word):
         RigidSphere(**sphere)
@@ -98,13 +133,22 @@ def test_a_microphone_deep_inside_the_sphere_is_refused():
 def test_microphones_with_numbers_that_are_not_finite_are_refused(name, bad):
     place = (0.0, bad, 0.0)
     with pytest.raises(ValueError, match=f'{name} must be finite'):
-        MicrophoneArray(**{'coordinates': CORNERS, name: (*CORNERS, place) if name == 'coordinates' else place})
+        MicrophoneArray(
+            **{'coordinates': CORNERS, name: (*CORNERS, place) if name == 'coordinates' else place}
+        )
 
 
 @pytest.mark.parametrize('bad', BAD)
-@pytest.mark.parametrize('name', ['focal', 'center', 'baseline', 'position', 'orientation_rpy_deg', 'frame_rate'])
+@pytest.mark.parametrize(
+    'name', ['focal', 'center', 'baseline', 'position', 'orientation_rpy_deg', 'frame_rate']
+)
 def test_camera_with_numbers_that_are_not_finite_is_refused(name, bad):
-    value = {'focal': (50.0, bad), 'center': (bad, 3.0), 'position': (0.0, 0.0, bad), 'orientation_rpy_deg': (bad, 0.0, 0.0)}.get(name, bad)
+    value = {
+        'focal': (50.0, bad),
+        'center': (bad, 3.0),
+        'position': (0.0, 0.0, bad),
+        'orientation_rpy_deg': (bad, 0.0, 0.0),
+    }.get(name, bad)
     with pytest.raises(ValueError, match=f'{name} must be finite'):
         CameraGeometry(**{**CAMERA, name: value})
 
@@ -116,11 +160,25 @@ def test_coinciding_microphones_are_refused_and_named():
     assert len(MicrophoneArray(CORNERS[:1]).positions) == 1
 
 
-@pytest.mark.parametrize('part, words', [
-    ({'microphones': {'coordinates': [[0.1, float('nan'), 0.0], [0.0, 0.0, 0.0]]}}, 'coordinates must be finite'),
-    ({'microphones': {'coordinates': [[0.1, 0.0, 0.0], [0.1, 0.0, 0.0]]}}, 'channels 0 and 1'),
-    ({'camera': {**{key: list(v) if isinstance(v, tuple) else v for key, v in CAMERA.items()}, 'baseline': float('inf')}}, 'baseline'),
-])
+@pytest.mark.parametrize(
+    'part, words',
+    [
+        (
+            {'microphones': {'coordinates': [[0.1, float('nan'), 0.0], [0.0, 0.0, 0.0]]}},
+            'coordinates must be finite',
+        ),
+        ({'microphones': {'coordinates': [[0.1, 0.0, 0.0], [0.1, 0.0, 0.0]]}}, 'channels 0 and 1'),
+        (
+            {
+                'camera': {
+                    **{key: list(v) if isinstance(v, tuple) else v for key, v in CAMERA.items()},
+                    'baseline': float('inf'),
+                }
+            },
+            'baseline',
+        ),
+    ],
+)
 def test_head_file_with_impossible_geometry_is_one_line_that_names_the_file(part, words, tmp_path):
     (tmp_path / 'mine.yaml').write_text(yaml.safe_dump({'name': 'mine', **part}))
     with pytest.raises(UserError, match=words) as caught:

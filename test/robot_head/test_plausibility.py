@@ -17,29 +17,45 @@ SQUARE = np.array([[1, 1, 0], [-1, 1, 0], [-1, -1, 0], [1, -1, 0]]) * 0.02285
 
 def info(shift=0.0, **changes):
     """The numbers of a camera_info file, by the names of CameraCalibration."""
-    numbers = {'width': 640, 'height': 480, 'matrix': K, 'distortion': np.zeros(5),
-               'distortion_model': 'plumb_bob', 'rectification': np.eye(3),
-               'projection': np.column_stack([K, [shift, 0.0, 0.0]])}
+    numbers = {
+        'width': 640,
+        'height': 480,
+        'matrix': K,
+        'distortion': np.zeros(5),
+        'distortion_model': 'plumb_bob',
+        'rectification': np.eye(3),
+        'projection': np.column_stack([K, [shift, 0.0, 0.0]]),
+    }
     return {**numbers, **changes}
 
 
 def write_info(path, numbers):
     """As a file, whatever the numbers are."""
     content = {
-        'image_width': numbers['width'], 'image_height': numbers['height'],
+        'image_width': numbers['width'],
+        'image_height': numbers['height'],
         'distortion_model': numbers['distortion_model'],
-        **{key: {'data': np.ravel(numbers[name]).tolist()} for key, name in (
-            ('camera_matrix', 'matrix'), ('distortion_coefficients', 'distortion'),
-            ('rectification_matrix', 'rectification'), ('projection_matrix', 'projection'))}}
+        **{
+            key: {'data': np.ravel(numbers[name]).tolist()}
+            for key, name in (
+                ('camera_matrix', 'matrix'),
+                ('distortion_coefficients', 'distortion'),
+                ('rectification_matrix', 'rectification'),
+                ('projection_matrix', 'projection'),
+            )
+        },
+    }
     path.write_text(yaml.safe_dump(content))
 
 
 def head(folder, *infos):
     """The path of a head profile with the calibration files of one or two cameras."""
-    names = ['left.yaml', 'right.yaml'][:len(infos)]
+    names = ['left.yaml', 'right.yaml'][: len(infos)]
     for name, numbers in zip(names, infos):
         write_info(folder / name, numbers)
-    (folder / 'head.yaml').write_text(yaml.safe_dump({'name': 'x', 'camera': {'calibration': names}}))
+    (folder / 'head.yaml').write_text(
+        yaml.safe_dump({'name': 'x', 'camera': {'calibration': names}})
+    )
     return str(folder / 'head.yaml')
 
 
@@ -53,6 +69,7 @@ def refusal(folder, *infos):
 
 # ---- row 1: R of zeros, and other matrices that do not rotate
 
+
 def test_row_1_a_rectification_of_zeros_is_the_identity_for_one_camera(tmp_path):
     camera = load_head(head(tmp_path, info(rectification=np.zeros((3, 3))))).camera
     image = np.random.default_rng(0).integers(0, 255, (480, 640), dtype=np.uint8)
@@ -65,9 +82,14 @@ def test_row_1_a_rectification_of_zeros_is_refused_by_name_for_a_pair(tmp_path):
     assert 'right.yaml' in text and 'R is all zeros' in text
 
 
-@pytest.mark.parametrize('rotation, words', [
-    (np.diag([1.0, 1.0, -1.0]), 'mirrors'), (2 * np.eye(3), 'no rotation'),
-    (np.eye(3) + np.eye(3, k=1), 'no rotation')])
+@pytest.mark.parametrize(
+    'rotation, words',
+    [
+        (np.diag([1.0, 1.0, -1.0]), 'mirrors'),
+        (2 * np.eye(3), 'no rotation'),
+        (np.eye(3) + np.eye(3, k=1), 'no rotation'),
+    ],
+)
 def test_row_1_a_matrix_that_does_not_rotate_is_refused(tmp_path, rotation, words):
     assert words in refusal(tmp_path, info(rectification=rotation))
 
@@ -77,40 +99,62 @@ def test_rotations_written_with_few_digits_are_accepted(tmp_path):
     assert load_head(head(tmp_path, info(rectification=turn))).camera.focal == (500.0, 500.0)
 
 
-@pytest.mark.parametrize('changes, words', [
-    ({'matrix': np.diag([500.0, 0.0, 1.0])}, 'K: the focal length is 0'),
-    ({'matrix': np.diag([0.0, 0.0, 1.0])}, 'not calibrated'),
-    ({'projection': np.column_stack([K * [[-1], [1], [1]], np.zeros(3)])}, 'P: the focal length is -500'),
-    ({'projection': np.column_stack([2 * K, np.zeros(3)])}, 'last row of P'),
-    ({'matrix': K * [[0.008, 1, 1], [1, 0.008, 1], [1, 1, 1]]}, 'millimetres instead of pixels'),
-    ({'matrix': K.T}, 'another order'),
-    ({'matrix': K * [[2, 1, 2], [1, 2, 2], [1, 1, 1]]}, 'another size'),
-    ({'matrix': K * [[100, 1, 1], [1, 100, 1], [1, 1, 1]]}, 'another size'),
-    ({'matrix': K * [[1, 1, 1], [1, 5, 1], [1, 1, 1]]}, 'belong to no camera'),
-    ({'width': 0}, 'image size is 0x480'), ({'height': 4}, '640x4 is too small'),
-    ({'width': 640000}, 'too large'),
-    ({'distortion': np.array([1e5, 0, 0, 0, 0])}, 'belongs to no lens'),
-    ({'distortion': np.array([0.1, -0.2, 320, 240, 0])}, 'black or folded'),
-    ({'rectification': np.diag([-1.0, 1.0, -1.0])}, 'black or folded')])
+@pytest.mark.parametrize(
+    'changes, words',
+    [
+        ({'matrix': np.diag([500.0, 0.0, 1.0])}, 'K: the focal length is 0'),
+        ({'matrix': np.diag([0.0, 0.0, 1.0])}, 'not calibrated'),
+        (
+            {'projection': np.column_stack([K * [[-1], [1], [1]], np.zeros(3)])},
+            'P: the focal length is -500',
+        ),
+        ({'projection': np.column_stack([2 * K, np.zeros(3)])}, 'last row of P'),
+        (
+            {'matrix': K * [[0.008, 1, 1], [1, 0.008, 1], [1, 1, 1]]},
+            'millimetres instead of pixels',
+        ),
+        ({'matrix': K.T}, 'another order'),
+        ({'matrix': K * [[2, 1, 2], [1, 2, 2], [1, 1, 1]]}, 'another size'),
+        ({'matrix': K * [[100, 1, 1], [1, 100, 1], [1, 1, 1]]}, 'another size'),
+        ({'matrix': K * [[1, 1, 1], [1, 5, 1], [1, 1, 1]]}, 'belong to no camera'),
+        ({'width': 0}, 'image size is 0x480'),
+        ({'height': 4}, '640x4 is too small'),
+        ({'width': 640000}, 'too large'),
+        ({'distortion': np.array([1e5, 0, 0, 0, 0])}, 'belongs to no lens'),
+        ({'distortion': np.array([0.1, -0.2, 320, 240, 0])}, 'black or folded'),
+        ({'rectification': np.diag([-1.0, 1.0, -1.0])}, 'black or folded'),
+    ],
+)
 def test_row_1_numbers_of_no_camera_are_refused_with_their_likely_cause(tmp_path, changes, words):
     assert words in refusal(tmp_path, info(**changes))
 
 
 def test_row_1_a_calibration_that_leaves_little_of_the_images_is_told():
-    assert Rectifier(CameraCalibration(**info(distortion=np.array([-0.3, 0.1, 0, 0, 0])))).problem == ''
+    assert (
+        Rectifier(CameraCalibration(**info(distortion=np.array([-0.3, 0.1, 0, 0, 0])))).problem
+        == ''
+    )
     strange = Rectifier(CameraCalibration(**info(distortion=np.array([5.0, 0, 0, 0, 0]))))
     assert 'of the rectified image are black or folded' in strange.problem
 
 
 # ---- row 2: baselines in another unit
 
-@pytest.mark.parametrize('shift, words', [
-    (-500 * 83.6, 'a baseline of 83.6 m: is the translation in millimetres?'),
-    (-500 * 8.36, 'a baseline of 8.36 m: is the translation in centimetres?'),
-    (-500 * 1400.0, '0.01 to 1 m'),
-    (-BASELINE, 'Tx of the right camera is -0.0836, P[3] must be '
-     '-focal length times baseline, -41.8 for 0.0836 m'),
-    (+500 * BASELINE, 'do not swap left and right')])
+
+@pytest.mark.parametrize(
+    'shift, words',
+    [
+        (-500 * 83.6, 'a baseline of 83.6 m: is the translation in millimetres?'),
+        (-500 * 8.36, 'a baseline of 8.36 m: is the translation in centimetres?'),
+        (-500 * 1400.0, '0.01 to 1 m'),
+        (
+            -BASELINE,
+            'Tx of the right camera is -0.0836, P[3] must be '
+            '-focal length times baseline, -41.8 for 0.0836 m',
+        ),
+        (+500 * BASELINE, 'do not swap left and right'),
+    ],
+)
 def test_row_2_a_baseline_of_another_unit_is_refused(tmp_path, shift, words):
     assert words in refusal(tmp_path, info(), info(shift))
 
@@ -123,6 +167,7 @@ def test_row_2_baselines_of_heads_are_accepted(tmp_path, baseline):
 
 # ---- row 19, row 20
 
+
 def test_row_19_a_projection_of_zeros_is_the_camera_matrix_for_one_camera(tmp_path):
     camera = load_head(head(tmp_path, info(projection=np.zeros((3, 4))))).camera
     assert camera.focal == (500.0, 500.0) and camera.center == (320.0, 240.0)
@@ -134,11 +179,20 @@ def test_row_19_a_projection_of_zeros_is_refused_by_name_for_a_pair(tmp_path):
     assert 'right.yaml' in text and 'P is all zeros' in text
 
 
-@pytest.mark.parametrize('model, count, words', [
-    ('plumb_bob', 8, 'plumb_bob has 0, 4 or 5 coefficients, not 8; 8 are those of rational_polynomial'),
-    ('equidistant', 5, 'equidistant has 4 coefficients, not 5; 5 are those of plumb_bob'),
-    ('rational_polynomial', 4, '4 are those of plumb_bob or equidistant'),
-    ('plumb_bob', 7, 'not 7'), ('fisheye', 4, "'fisheye' is not one of")])
+@pytest.mark.parametrize(
+    'model, count, words',
+    [
+        (
+            'plumb_bob',
+            8,
+            'plumb_bob has 0, 4 or 5 coefficients, not 8; 8 are those of rational_polynomial',
+        ),
+        ('equidistant', 5, 'equidistant has 4 coefficients, not 5; 5 are those of plumb_bob'),
+        ('rational_polynomial', 4, '4 are those of plumb_bob or equidistant'),
+        ('plumb_bob', 7, 'not 7'),
+        ('fisheye', 4, "'fisheye' is not one of"),
+    ],
+)
 def test_row_20_the_numbers_of_coefficients_of_a_model_are_told(tmp_path, model, count, words):
     wrong = info(distortion_model=model, distortion=np.full(count, 0.01))
     assert words in refusal(tmp_path, wrong)
@@ -146,12 +200,21 @@ def test_row_20_the_numbers_of_coefficients_of_a_model_are_told(tmp_path, model,
 
 # ---- the same of a camera_info message
 
+
 def test_camera_info_messages_are_completed_and_refused_alike():
     from sensor_msgs.msg import CameraInfo
 
     from av_perception.ros.conversions import calibration_from_msg
-    message = CameraInfo(width=640, height=480, distortion_model='plumb_bob', d=[0.0] * 5,
-                         k=K.ravel(), r=np.zeros(9), p=np.zeros(12))
+
+    message = CameraInfo(
+        width=640,
+        height=480,
+        distortion_model='plumb_bob',
+        d=[0.0] * 5,
+        k=K.ravel(),
+        r=np.zeros(9),
+        p=np.zeros(12),
+    )
     found = calibration_from_msg(message, alone=True)
     assert found == CameraCalibration(**info())
     with pytest.raises(ValueError, match='P is all zeros'):
@@ -166,10 +229,16 @@ def test_camera_info_messages_are_completed_and_refused_alike():
 
 # ---- a stranger's own head
 
-@pytest.mark.parametrize('factor, words', [
-    (1000, 'microphones: 64.63 m apart: millimetres instead of metres?'),
-    (100, 'microphones: 6.463 m apart: centimetres instead of metres?'),
-    (0.01, '0.0006463 m apart, 0.005 to 3 m are possible'), (1e6, '0.005 to 3 m are possible')])
+
+@pytest.mark.parametrize(
+    'factor, words',
+    [
+        (1000, 'microphones: 64.63 m apart: millimetres instead of metres?'),
+        (100, 'microphones: 6.463 m apart: centimetres instead of metres?'),
+        (0.01, '0.0006463 m apart, 0.005 to 3 m are possible'),
+        (1e6, '0.005 to 3 m are possible'),
+    ],
+)
 def test_microphones_of_another_unit_are_refused(factor, words):
     with pytest.raises(ValueError, match=words.replace('?', r'\?')):
         MicrophoneArray(tuple(map(tuple, factor * SQUARE)))
@@ -183,7 +252,9 @@ def test_microphones_of_heads_and_robots_are_accepted(extent):
 def test_a_profile_in_millimeters_is_refused():
     with pytest.raises(ValueError, match='a baseline of 70 m: millimetres instead of metres?'):
         CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5), 70.0)
-    with pytest.raises(ValueError, match='left camera lies 1300 m from the base frame: millimetres'):
+    with pytest.raises(
+        ValueError, match='left camera lies 1300 m from the base frame: millimetres'
+    ):
         CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5), position=(0.0, 0.0, 1300.0))
     with pytest.raises(ValueError, match='array of microphones lies 310 m .* millimetres'):
         MicrophoneArray(tuple(map(tuple, SQUARE)), position=(0.0, 0.0, 310.0))
@@ -194,16 +265,24 @@ def test_a_profile_in_millimeters_is_refused():
 
 
 def test_all_missing_keys_are_told_at_once(tmp_path):
-    (tmp_path / 'mine.yaml').write_text(yaml.safe_dump(
-        {'microphones': {'sample_rate': 16000}, 'camera': {'width': 640, 'baseline': 0.1}}))
+    (tmp_path / 'mine.yaml').write_text(
+        yaml.safe_dump(
+            {'microphones': {'sample_rate': 16000}, 'camera': {'width': 640, 'baseline': 0.1}}
+        )
+    )
     with pytest.raises(UserError) as caught:
         load_head(str(tmp_path / 'mine.yaml'))
-    assert ("the keys 'name', 'microphones.coordinates', 'camera.height', 'camera.focal', "
-            "'camera.center' are missing") in str(caught.value)
+    assert (
+        "the keys 'name', 'microphones.coordinates', 'camera.height', 'camera.focal', "
+        "'camera.center' are missing"
+    ) in str(caught.value)
 
 
 def test_all_missing_keys_of_a_calibration_file_are_told_at_once(tmp_path):
     (tmp_path / 'left.yaml').write_text(yaml.safe_dump({'image_width': 640, 'image_height': 480}))
-    with pytest.raises(UserError, match="'distortion_model', 'distortion_coefficients', "
-                                        "'camera_matrix', 'rectification_matrix', 'projection_matrix' are"):
+    with pytest.raises(
+        UserError,
+        match="'distortion_model', 'distortion_coefficients', "
+        "'camera_matrix', 'rectification_matrix', 'projection_matrix' are",
+    ):
         CameraCalibration.read(tmp_path / 'left.yaml')

@@ -12,9 +12,9 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
 from av_perception.cli.main import main
-from av_perception.interfaces import AudioChunk
 from av_perception.errors import UserError
 from av_perception.evaluation.metrics import evaluate
+from av_perception.interfaces import AudioChunk
 from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.recording.collect import collect_tracks
 from av_perception.recording.tables import TrackTable
@@ -36,7 +36,11 @@ def features_bag(tmp_path_factory):
 @pytest.fixture(scope='module')
 def images_bag(tmp_path_factory):
     """Two seconds of sound and images, in the other format."""
-    return write_bag(tmp_path_factory.mktemp('bags') / 'images', short_messages(images=True, seconds=2.0), storage='SQLITE3')
+    return write_bag(
+        tmp_path_factory.mktemp('bags') / 'images',
+        short_messages(images=True, seconds=2.0),
+        storage='SQLITE3',
+    )
 
 
 def tracked(bag):
@@ -75,13 +79,32 @@ def test_the_same_bag_gives_the_same_file_bit_for_bit(bag, request, tmp_path):
 
 def test_the_inputs_of_a_bag_are_what_nodes_need_not_compute(features_bag, images_bag):
     inputs = graph_inputs(features_bag)
-    assert inputs.topics == {'/robot/audio': 'audio', '/robot/visual_features': 'visual_features'} and inputs.given == {'audio', 'visual_features'}
+    assert inputs.topics == {
+        '/robot/audio': 'audio',
+        '/robot/visual_features': 'visual_features',
+    } and inputs.given == {'audio', 'visual_features'}
     assert given_by(str(images_bag)) == 'audio,left/image_raw'
-    assert given_by(str(next(images_bag.glob('*.db3')))) == 'audio,left/image_raw', 'a single file will do'
+    assert given_by(str(next(images_bag.glob('*.db3')))) == 'audio,left/image_raw', (
+        'a single file will do'
+    )
 
 
 def test_the_two_microphone_mode_runs_on_bags_too(features_bag, tmp_path):
-    assert main(['track', str(features_bag), '--head', 'simulated', '--mode', 'minimal', '-o', str(tmp_path / 'tracks.csv')]) == 0
+    assert (
+        main(
+            [
+                'track',
+                str(features_bag),
+                '--head',
+                'simulated',
+                '--mode',
+                'minimal',
+                '-o',
+                str(tmp_path / 'tracks.csv'),
+            ]
+        )
+        == 0
+    )
     assert set(TrackTable.read(tmp_path / 'tracks.csv').id) == {1, 2}
 
 
@@ -90,10 +113,23 @@ def test_a_cut_message_is_counted_and_the_rest_goes_on(tmp_path):
     broken = next(m for _, topic, m in messages if topic == 'audio')
     broken.samples = broken.samples[:-1]
     tracks, counters = tracked(write_bag(tmp_path / 'bag', messages))
-    assert len(tracks) and sum(n for event, n in counters.items() if event.startswith('messages dropped from audio')) == 1
+    assert (
+        len(tracks)
+        and sum(
+            n for event, n in counters.items() if event.startswith('messages dropped from audio')
+        )
+        == 1
+    )
 
 
-@pytest.mark.parametrize('arguments, message', [([], 'add --head'), (['--head', 'toaster'], 'toaster'), (['--head', 'respeaker', '-o', 'x'], 'no camera')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ([], 'add --head'),
+        (['--head', 'toaster'], 'toaster'),
+        (['--head', 'respeaker', '-o', 'x'], 'no camera'),
+    ],
+)
 def test_a_bag_with_the_wrong_head_is_refused_in_one_line(images_bag, arguments, message, capsys):
     assert main(['track', str(images_bag), *arguments]) == 2
     error = capsys.readouterr().err.strip().splitlines()
@@ -109,6 +145,7 @@ def test_a_bag_of_results_alone_says_what_to_record(tmp_path):
 
 
 # ---- damaged bags
+
 
 def silent_chunks(count=40):
     """(time, topic, message) of a second of silence and a bit of hiss for the four channels of respeaker."""
@@ -155,7 +192,9 @@ def test_a_damaged_and_an_empty_message_are_counted_and_the_rest_is_read(tmp_pat
     assert whole - 6 <= frames < whole
     assert counters['messages dropped from audio: damaged or cut'] == 1
     assert counters['messages dropped from audio: empty'] == 1
-    assert main(['track', str(bag), '--head', 'respeaker', '-o', str(tmp_path / 'tracks.csv')]) == 1
+    assert (
+        main(['track', str(bag), '--head', 'respeaker', '-o', str(tmp_path / 'tracks.csv')]) == 1
+    )
     assert (tmp_path / 'tracks.csv').is_file(), 'nobody was found, which is told as ever'
 
 
@@ -168,16 +207,30 @@ def test_random_messages_are_counted(tmp_path):
     assert sum(n for event, n in counters.items() if event.startswith('messages dropped')) == 20
 
 
-@pytest.mark.parametrize('definition, words', [
-    ('std_msgs/Header header\nuint32 sample_rate\nfloat32[] samples\n', 'without channels, first_sample'),
-    ('std_msgs/Header header\nuint32 sample_rate\nuint16 channels\nuint64 first_sample\nfloat64[] samples\n',
-     'another type of samples'),
-])
+@pytest.mark.parametrize(
+    'definition, words',
+    [
+        (
+            'std_msgs/Header header\nuint32 sample_rate\nfloat32[] samples\n',
+            'without channels, first_sample',
+        ),
+        (
+            'std_msgs/Header header\nuint32 sample_rate\nuint16 channels\nuint64 first_sample\nfloat64[] samples\n',
+            'another type of samples',
+        ),
+    ],
+)
 def test_an_older_definition_is_told_in_one_line(definition, words, tmp_path, capsys):
-    types = '\n' + '=' * 80 + '\nMSG: std_msgs/Header\nbuiltin_interfaces/Time stamp\nstring frame_id\n'
+    types = (
+        '\n'
+        + '=' * 80
+        + '\nMSG: std_msgs/Header\nbuiltin_interfaces/Time stamp\nstring frame_id\n'
+    )
     types += '=' * 80 + '\nMSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec\n'
     bag = write_raw_bag(tmp_path / 'bag', serialized(silent_chunks(4)), definition + types)
-    assert main(['track', str(bag), '--head', 'respeaker', '-o', str(tmp_path / 'tracks.csv')]) == 2
+    assert (
+        main(['track', str(bag), '--head', 'respeaker', '-o', str(tmp_path / 'tracks.csv')]) == 2
+    )
     error = capsys.readouterr().err.strip()
     assert '\n' not in error and words in error and 'AudioChunk' in error
     assert not (tmp_path / 'tracks.csv').exists()
@@ -188,7 +241,9 @@ def test_a_bag_without_its_metadata_is_read_through_its_file(tmp_path, capsys):
     whole, _ = frames_of(bag)
     (bag / 'metadata.yaml').unlink()
     assert frames_of(bag)[0] == whole
-    assert main(['track', str(bag), '--head', 'respeaker', '-o', str(tmp_path / 'tracks.csv')]) == 1
+    assert (
+        main(['track', str(bag), '--head', 'respeaker', '-o', str(tmp_path / 'tracks.csv')]) == 1
+    )
     assert '--head is for bags' not in capsys.readouterr().err
     shutil.copy(next(bag.glob('*.mcap')), bag / 'second.mcap')
     assert main(['track', str(bag), '--head', 'respeaker']) == 2

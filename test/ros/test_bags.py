@@ -12,8 +12,8 @@ from av_perception_msgs.msg import AudioFeatures, TrackArray
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
-from av_perception.interfaces import AudioFeatures as Features
 from av_perception.errors import UserError
+from av_perception.interfaces import AudioFeatures as Features
 from av_perception.ros import qos
 from av_perception.ros.bags.bag_player import BagPlayer
 from av_perception.ros.bags.bag_recorder import BagRecorder
@@ -49,15 +49,33 @@ def wait_for(condition, timeout_s=10.0):
 
 def features(number):
     random = np.random.default_rng(number)
-    return Features(number * 40_000_000, 0.5, random.normal(size=(3, 4)), random.random((3, 4)) > 0.3, random.random(3), np.array([True, False, True]))
+    return Features(
+        number * 40_000_000,
+        0.5,
+        random.normal(size=(3, 4)),
+        random.random((3, 4)) > 0.3,
+        random.random(3),
+        np.array([True, False, True]),
+    )
 
 
 def record(make, folder, messages):
     talker, recorder_node = make('talker'), make('recorder')
-    publishers = {topic: talker.create_publisher(kind, topic, qos.FEATURES) for topic, kind in
-                  (('audio_features', AudioFeatures), ('tracks', TrackArray), ('left/image_raw', Image))}
+    publishers = {
+        topic: talker.create_publisher(kind, topic, qos.FEATURES)
+        for topic, kind in (
+            ('audio_features', AudioFeatures),
+            ('tracks', TrackArray),
+            ('left/image_raw', Image),
+        )
+    }
     recorder = BagRecorder(recorder_node, folder)
-    assert wait_for(lambda: publishers['audio_features'].get_subscription_count() and publishers['tracks'].get_subscription_count())
+    assert wait_for(
+        lambda: (
+            publishers['audio_features'].get_subscription_count()
+            and publishers['tracks'].get_subscription_count()
+        )
+    )
     publishers['left/image_raw'].publish(Image())
     for topic, message in messages:
         publishers[topic].publish(message)
@@ -70,9 +88,11 @@ def record(make, folder, messages):
 
 def test_a_bag_plays_what_was_recorded(background, tmp_path):
     messages = [('audio_features', audio_features_to_msg(features(k), 'array')) for k in range(5)]
-    messages.append(('tracks', TrackArray(header=header(7, 'base'))))   # an empty list inside
+    messages.append(('tracks', TrackArray(header=header(7, 'base'))))  # an empty list inside
     counts = record(background, tmp_path / 'bag', messages)
-    assert counts['/audio_features'] == 5 and '/left/image_raw' not in counts, 'images only when asked for'
+    assert counts['/audio_features'] == 5 and '/left/image_raw' not in counts, (
+        'images only when asked for'
+    )
     listener, player_node, heard = background('listener'), background('player'), []
     listener.create_subscription(AudioFeatures, 'audio_features', heard.append, qos.FEATURES)
     player = BagPlayer(player_node, tmp_path / 'bag', topics=('/audio_features',))
@@ -83,15 +103,20 @@ def test_a_bag_plays_what_was_recorded(background, tmp_path):
     player.close()
     assert wait_for(lambda: len(heard) == 5)
     for number, message in enumerate(heard):
-        np.testing.assert_allclose(audio_features_from_msg(message).vectors, features(number).vectors, rtol=1e-6)
+        np.testing.assert_allclose(
+            audio_features_from_msg(message).vectors, features(number).vectors, rtol=1e-6
+        )
         assert audio_features_from_msg(message).stamp_ns == number * 40_000_000
 
 
 def test_a_bag_can_be_read_without_our_messages_installed(background, tmp_path):
     record(background, tmp_path / 'bag', [('tracks', TrackArray(header=header(7, 'base')))])
     from rosbags.highlevel import AnyReader
+
     with AnyReader([tmp_path / 'bag']) as reader:
-        connection, _, data = next(reader.messages([c for c in reader.connections if c.topic == '/tracks']))
+        connection, _, data = next(
+            reader.messages([c for c in reader.connections if c.topic == '/tracks'])
+        )
         assert reader.deserialize(data, connection.msgtype).header.frame_id == 'base'
 
 

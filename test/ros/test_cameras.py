@@ -17,9 +17,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_scenes import CAMERA
 
 from av_perception.errors import UserError
-from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.nodes.stereo_camera import StereoCameraNode
 from av_perception.nodes.visual_features import VisualFeaturesNode
+from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.ros import compat
 from av_perception.ros.conversions import camera_info_to_msg, header, image_to_msg
 from av_perception.vision.capture import CameraDevices, VideoFiles
@@ -34,10 +34,10 @@ class SimpleFilter:
     def __init__(self):
         self.callbacks = []
 
-    def registerCallback(self, callback, *arguments):   # noqa: N802 (message_filters' name)
+    def registerCallback(self, callback, *arguments):  # noqa: N802 (message_filters' name)
         self.callbacks.append((callback, arguments))
 
-    def signalMessage(self, *messages):   # noqa: N802
+    def signalMessage(self, *messages):  # noqa: N802
         for callback, arguments in self.callbacks:
             callback(*messages, *arguments)
 
@@ -74,7 +74,11 @@ def make_pairs(request, monkeypatch):
     else:
         module = types.ModuleType('message_filters')
         module.__spec__ = importlib.machinery.ModuleSpec('message_filters', None)
-        module.SimpleFilter, module.TimeSynchronizer, module.ApproximateTimeSynchronizer = SimpleFilter, TimeSynchronizer, TimeSynchronizer
+        module.SimpleFilter, module.TimeSynchronizer, module.ApproximateTimeSynchronizer = (
+            SimpleFilter,
+            TimeSynchronizer,
+            TimeSynchronizer,
+        )
         monkeypatch.setitem(sys.modules, 'message_filters', module)
     return compat.make_stamp_pairs
 
@@ -82,37 +86,67 @@ def make_pairs(request, monkeypatch):
 def fed(make, tolerance_s, arrivals):
     """Pairs of stamps [ms] and the number of drops, of arrivals (side, stamp in ms)."""
     pairs, drops = [], []
-    synchroniser = make(lambda a, b: pairs.append((a.header.stamp.nanosec // MS, b.header.stamp.nanosec // MS)), lambda: drops.append(1), tolerance_s)
+    synchroniser = make(
+        lambda a, b: pairs.append((a.header.stamp.nanosec // MS, b.header.stamp.nanosec // MS)),
+        lambda: drops.append(1),
+        tolerance_s,
+    )
     for side, stamp in arrivals:
-        (synchroniser.first if side == 'L' else synchroniser.second)(TrackArray(header=header(stamp * MS, 'x')))
+        (synchroniser.first if side == 'L' else synchroniser.second)(
+            TrackArray(header=header(stamp * MS, 'x'))
+        )
     return pairs, len(drops)
 
 
 def test_pairs_have_equal_stamps_and_lonely_images_are_counted(make_pairs):
-    assert fed(make_pairs, 0.0, [('L', 0), ('R', 0), ('R', 40), ('L', 40), ('L', 81), ('R', 80)]) == ([(0, 0), (40, 40)], 0)
+    assert fed(
+        make_pairs, 0.0, [('L', 0), ('R', 0), ('R', 40), ('L', 40), ('L', 81), ('R', 80)]
+    ) == ([(0, 0), (40, 40)], 0)
     pairs, drops = fed(make_pairs, 0.0, [('L', 40 * k) for k in range(9)])
     assert pairs == [] and drops == 4, 'five wait'
 
 
 def test_pairs_may_differ_by_the_tolerance(make_pairs):
-    arrivals = [('L', 0), ('R', 7), ('R', 47), ('L', 41), ('L', 80), ('R', 99), ('R', 121), ('L', 120)]
+    arrivals = [
+        ('L', 0),
+        ('R', 7),
+        ('R', 47),
+        ('L', 41),
+        ('L', 80),
+        ('R', 99),
+        ('R', 121),
+        ('L', 120),
+    ]
     pairs, drops = fed(make_pairs, 0.01, arrivals)
     assert pairs == [(0, 7), (41, 47), (120, 121)]
     assert drops <= 2, 'the lonely (80, 99): known as late on the side that is searched'
 
 
 def test_of_several_partners_the_nearest_is_taken_and_older_ones_are_late():
-    assert fed(compat.StampPairs, 0.02, [('L', 0), ('L', 40), ('L', 55), ('R', 57)]) == ([(55, 57)], 2)
+    assert fed(compat.StampPairs, 0.02, [('L', 0), ('L', 40), ('L', 55), ('R', 57)]) == (
+        [(55, 57)],
+        2,
+    )
 
 
 # ---- visual_features
+
 
 @pytest.fixture()
 def bench(ros_context):
     made = []
 
     def make(inputs, **parameters):
-        made.append(Bench(ros_context, VisualFeaturesNode, inputs, ('visual_features', VisualFeatures), embedding='none', **parameters))
+        made.append(
+            Bench(
+                ros_context,
+                VisualFeaturesNode,
+                inputs,
+                ('visual_features', VisualFeatures),
+                embedding='none',
+                **parameters,
+            )
+        )
         return made[-1]
 
     yield make
@@ -121,7 +155,9 @@ def bench(ros_context):
 
 
 def jpeg(image, stamp_ns):
-    return CompressedImage(header=header(stamp_ns, 'x'), format='jpeg', data=cv2.imencode('.jpg', image)[1].tobytes())
+    return CompressedImage(
+        header=header(stamp_ns, 'x'), format='jpeg', data=cv2.imencode('.jpg', image)[1].tobytes()
+    )
 
 
 def test_compressed_images_with_stamps_that_differ_are_paired_and_torn_ones_counted(bench):
@@ -129,7 +165,9 @@ def test_compressed_images_with_stamps_that_differ_are_paired_and_torn_ones_coun
     b = bench(topics, compressed=True, sync_tolerance=0.005)
     for topic, delay_ns in zip(topics, (0, 3 * MS)):
         b.send(topic, jpeg(GOOD, SECOND + delay_ns))
-    assert b.until(lambda: len(b.heard) == 1) and b.heard[0].header.stamp.nanosec == 0, "the left image's stamp"
+    assert b.until(lambda: len(b.heard) == 1) and b.heard[0].header.stamp.nanosec == 0, (
+        "the left image's stamp"
+    )
     torn = jpeg(GOOD, 2 * SECOND)
     torn.data = torn.data[:3000]
     for topic in topics:
@@ -178,16 +216,28 @@ def test_the_cameras_own_calibration_rectifies_and_a_difference_to_the_profile_i
     b = bench({**IMAGES, **INFOS}, calibration='topic')
     matrix = np.array([[520.0, 0, 325], [0, 520, 236], [0, 0, 1]])
     for side, shift in (('left', 0.0), ('right', -520 * 0.1)):
-        calibration = CameraCalibration(640, 480, matrix, np.array([-0.25, 0.07, 0, 0, 0.0]), 'plumb_bob', np.eye(3), np.column_stack([matrix, [shift, 0, 0]]))
+        calibration = CameraCalibration(
+            640,
+            480,
+            matrix,
+            np.array([-0.25, 0.07, 0, 0, 0.0]),
+            'plumb_bob',
+            np.eye(3),
+            np.column_stack([matrix, [shift, 0, 0]]),
+        )
         b.send(f'{side}/camera_info', camera_info_to_msg(calibration, SECOND, 'x'))
     send_pair(b, SECOND, GOOD)
-    assert b.until(lambda: len(b.heard) == 1) and b.counted('differ from the head profile') == 1, 'the focal length, not the baseline'
+    assert b.until(lambda: len(b.heard) == 1) and b.counted('differ from the head profile') == 1, (
+        'the focal length, not the baseline'
+    )
     rectified = b.node._front_end._prepared(GOOD, 'left')
     assert np.abs(rectified.astype(int) - GOOD).mean() > 10
 
 
 def test_row_1_row_19_what_drivers_of_one_camera_leave_zero_is_completed(bench):
-    b = bench({'left/image_raw': Image, 'left/camera_info': CameraInfo}, calibration='topic', mono=True)
+    b = bench(
+        {'left/image_raw': Image, 'left/camera_info': CameraInfo}, calibration='topic', mono=True
+    )
     message = info('left')
     message.r, message.p = np.zeros(9), np.zeros(12)
     b.send('left/camera_info', message)
@@ -213,12 +263,15 @@ def test_a_single_calibration_that_is_no_pair_is_refused(bench):
     b = bench({**IMAGES, **INFOS}, calibration='topic')
     for side in ('left', 'right', 'right'):
         b.send(f'{side}/camera_info', info('left'))
-    assert b.counted('messages dropped from /right/camera_info') == 2, 'again and again, as long as it is wrong'
+    assert b.counted('messages dropped from /right/camera_info') == 2, (
+        'again and again, as long as it is wrong'
+    )
     send_pair(b, SECOND, GOOD)
     assert b.until(lambda: b.counted('refused') == 1)
 
 
 # ---- stereo_camera and its devices
+
 
 class WideCamera:
     """A device that delivers two images side by side; some do not decode."""
@@ -226,7 +279,7 @@ class WideCamera:
     def __init__(self, name):
         self.requested, self.count = {}, 0
 
-    def isOpened(self):   # noqa: N802 (OpenCV's name)
+    def isOpened(self):  # noqa: N802 (OpenCV's name)
         return True
 
     def set(self, key, value):
@@ -240,7 +293,9 @@ class WideCamera:
         return self.count <= 8
 
     def retrieve(self):
-        image = np.zeros((480, int(self.requested.get(cv2.CAP_PROP_FRAME_WIDTH, 1280)), 3), np.uint8)
+        image = np.zeros(
+            (480, int(self.requested.get(cv2.CAP_PROP_FRAME_WIDTH, 1280)), 3), np.uint8
+        )
         image[:, 640:] = 200
         return (False, None) if self.count == 4 else (True, image)
 
@@ -253,7 +308,10 @@ class WideCamera:
 
 def test_a_side_by_side_device_gives_both_images_and_counts_what_is_lost(monkeypatch):
     monkeypatch.setattr(cv2, 'VideoCapture', WideCamera)
-    camera, times = CameraDevices('0', '', CAMERA, side_by_side=True), iter(np.array([0, 40, 80, 200, 240, 280, 320]) * MS)
+    camera, times = (
+        CameraDevices('0', '', CAMERA, side_by_side=True),
+        iter(np.array([0, 40, 80, 200, 240, 280, 320]) * MS),
+    )
     seen = []
     with pytest.raises(UserError, match='stopped'):
         for _, stamp_ns, left, right in camera.images(lambda: next(times)):
@@ -273,24 +331,43 @@ def test_a_side_by_side_video_of_another_size_is_named(tmp_path):
     writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*'MJPG'), 10.0, (640, 480))
     writer.write(GOOD)
     writer.release()
-    with pytest.raises(UserError, match='gives 640x480 images, the head profile says 1280x480 for two side by side'):
+    with pytest.raises(
+        UserError,
+        match='gives 640x480 images, the head profile says 1280x480 for two side by side',
+    ):
         VideoFiles(path, '', CAMERA, side_by_side=True)
 
 
-def test_the_camera_node_publishes_raw_images_with_their_calibration(ros_context, tmp_path, monkeypatch):
+def test_the_camera_node_publishes_raw_images_with_their_calibration(
+    ros_context, tmp_path, monkeypatch
+):
     monkeypatch.setattr(cv2, 'VideoCapture', WideCamera)
     matrix = np.array([[520.0, 0, 325], [0, 520, 236], [0, 0, 1]])
     for side, shift in (('left', 0.0), ('right', -52.0)):
-        CameraCalibration(640, 480, matrix, np.array([-0.25, 0.07, 0, 0, 0.0]), 'plumb_bob', np.eye(3),
-                          np.column_stack([matrix, [shift, 0, 0]])).write(tmp_path / f'{side}.yaml', side)
-    (tmp_path / 'head.yaml').write_text(yaml.safe_dump({'name': 'mine', 'camera': {'calibration': ['left.yaml', 'right.yaml']}}))
-    parameters = [Parameter('head', value=str(tmp_path / 'head.yaml')), Parameter('side_by_side', value=True)]
+        CameraCalibration(
+            640,
+            480,
+            matrix,
+            np.array([-0.25, 0.07, 0, 0, 0.0]),
+            'plumb_bob',
+            np.eye(3),
+            np.column_stack([matrix, [shift, 0, 0]]),
+        ).write(tmp_path / f'{side}.yaml', side)
+    (tmp_path / 'head.yaml').write_text(
+        yaml.safe_dump({'name': 'mine', 'camera': {'calibration': ['left.yaml', 'right.yaml']}})
+    )
+    parameters = [
+        Parameter('head', value=str(tmp_path / 'head.yaml')),
+        Parameter('side_by_side', value=True),
+    ]
     node = StereoCameraNode(context=ros_context, parameter_overrides=parameters)
     try:
         assert node.trigger_configure().name == 'SUCCESS'
         left, right = node._info_messages
         assert left.d[0] == right.d[0] == -0.25 and right.p[3] == -52.0 and len(node._images) == 2
-        assert image_to_msg(next(node._source.images(lambda: 0))[3], 0, 'x').width == 640, 'half of a strided image'
+        assert image_to_msg(next(node._source.images(lambda: 0))[3], 0, 'x').width == 640, (
+            'half of a strided image'
+        )
     finally:
         node.trigger_cleanup()
         node.destroy_node()

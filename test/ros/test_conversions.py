@@ -10,8 +10,18 @@ import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
-from av_perception.interfaces import AudioChunk, AudioFeatures, Face, LifeState, SpeakingFrame, SpeakingStatus, TrackEstimate, TrackFrame, VisualFeatures
 from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.interfaces import (
+    AudioChunk,
+    AudioFeatures,
+    Face,
+    LifeState,
+    SpeakingFrame,
+    SpeakingStatus,
+    TrackEstimate,
+    TrackFrame,
+    VisualFeatures,
+)
 from av_perception.robot_head import load_head
 from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.ros import conversions
@@ -42,26 +52,71 @@ def assert_same(a, b):
 
 
 def face(embedding_size=0):
-    return Face(RANDOM.uniform(0, 100, 4), 0.75, RANDOM.uniform(0, 100, (5, 2)), RANDOM.normal(size=3), np.eye(3), RANDOM.normal(size=embedding_size))
+    return Face(
+        RANDOM.uniform(0, 100, 4),
+        0.75,
+        RANDOM.uniform(0, 100, (5, 2)),
+        RANDOM.normal(size=3),
+        np.eye(3),
+        RANDOM.normal(size=embedding_size),
+    )
 
 
 def track(box):
-    return TrackEstimate(7, LifeState.SLEEPING, RANDOM.normal(size=6), np.eye(6), True, False, False, STAMP_NS, 0, 0.25, box,
-                         np.array([0.25, 1.0]))
+    return TrackEstimate(
+        7,
+        LifeState.SLEEPING,
+        RANDOM.normal(size=6),
+        np.eye(6),
+        True,
+        False,
+        False,
+        STAMP_NS,
+        0,
+        0.25,
+        box,
+        np.array([0.25, 1.0]),
+    )
 
 
 CASES = {
-    'audio': (AudioChunk(STAMP_NS, 16000, 12345, RANDOM.normal(size=(256, 4)).astype(np.float32)),
-              lambda d: conversions.audio_chunk_to_msg(d, 'array'), conversions.audio_chunk_from_msg),
-    'audio features': (AudioFeatures(STAMP_NS, 0.5, RANDOM.normal(size=(16, 48)), RANDOM.random((16, 48)) > 0.5, RANDOM.random(16), RANDOM.random(16) > 0.5),
-                       lambda d: conversions.audio_features_to_msg(d, 'array'), conversions.audio_features_from_msg),
-    'visual features': (VisualFeatures(STAMP_NS, (face(), face(128))), lambda d: conversions.visual_features_to_msg(d, 'camera'),
-                        conversions.visual_features_from_msg),
-    'no face': (VisualFeatures(STAMP_NS), lambda d: conversions.visual_features_to_msg(d, 'camera'), conversions.visual_features_from_msg),
-    'tracks': (TrackFrame(STAMP_NS, (track(None), track(np.array([1.0, 2.0, 3.0, 4.0]))), True), lambda d: conversions.track_frame_to_msg(d, 'base'),
-               conversions.track_frame_from_msg),
-    'speaking': (SpeakingFrame(STAMP_NS, (SpeakingStatus(3, True, 0.875, STAMP_NS),)), lambda d: conversions.speaking_frame_to_msg(d, 'base'),
-                 conversions.speaking_frame_from_msg),
+    'audio': (
+        AudioChunk(STAMP_NS, 16000, 12345, RANDOM.normal(size=(256, 4)).astype(np.float32)),
+        lambda d: conversions.audio_chunk_to_msg(d, 'array'),
+        conversions.audio_chunk_from_msg,
+    ),
+    'audio features': (
+        AudioFeatures(
+            STAMP_NS,
+            0.5,
+            RANDOM.normal(size=(16, 48)),
+            RANDOM.random((16, 48)) > 0.5,
+            RANDOM.random(16),
+            RANDOM.random(16) > 0.5,
+        ),
+        lambda d: conversions.audio_features_to_msg(d, 'array'),
+        conversions.audio_features_from_msg,
+    ),
+    'visual features': (
+        VisualFeatures(STAMP_NS, (face(), face(128))),
+        lambda d: conversions.visual_features_to_msg(d, 'camera'),
+        conversions.visual_features_from_msg,
+    ),
+    'no face': (
+        VisualFeatures(STAMP_NS),
+        lambda d: conversions.visual_features_to_msg(d, 'camera'),
+        conversions.visual_features_from_msg,
+    ),
+    'tracks': (
+        TrackFrame(STAMP_NS, (track(None), track(np.array([1.0, 2.0, 3.0, 4.0]))), True),
+        lambda d: conversions.track_frame_to_msg(d, 'base'),
+        conversions.track_frame_from_msg,
+    ),
+    'speaking': (
+        SpeakingFrame(STAMP_NS, (SpeakingStatus(3, True, 0.875, STAMP_NS),)),
+        lambda d: conversions.speaking_frame_to_msg(d, 'base'),
+        conversions.speaking_frame_from_msg,
+    ),
 }
 
 
@@ -75,7 +130,9 @@ def test_stamps_are_exact():
     assert conversions.ns_from_time(conversions.time_from_ns(STAMP_NS)) == STAMP_NS
 
 
-@pytest.mark.parametrize('encoding, channels', [('bgr8', 3), ('rgb8', 3), ('mono8', 1), ('bgra8', 4)])
+@pytest.mark.parametrize(
+    'encoding, channels', [('bgr8', 3), ('rgb8', 3), ('mono8', 1), ('bgra8', 4)]
+)
 def test_images_of_every_encoding(encoding, channels):
     bgr = RANDOM.integers(0, 255, (6, 5, 3), dtype=np.uint8)
     message = conversions.image_to_msg(bgr, STAMP_NS, 'camera')
@@ -105,7 +162,9 @@ def test_what_does_not_fit_is_refused():
     message.encoding = 'bayer_rggb8'
     with pytest.raises(ValueError, match='encoding'):
         conversions.image_from_msg(message)
-    sound = conversions.audio_chunk_to_msg(AudioChunk(0, 16000, 0, np.zeros((5, 3), np.float32)), 'array')
+    sound = conversions.audio_chunk_to_msg(
+        AudioChunk(0, 16000, 0, np.zeros((5, 3), np.float32)), 'array'
+    )
     sound.channels = 4
     with pytest.raises(ValueError, match='divide'):
         conversions.audio_chunk_from_msg(sound)
@@ -116,25 +175,47 @@ def test_what_does_not_fit_is_refused():
 
 def test_camera_info_carries_the_baseline():
     camera = load_head('simulated').camera
-    left, right = (conversions.camera_info_to_msg(CameraCalibration.rectified(camera, side), STAMP_NS, 'camera') for side in (False, True))
+    left, right = (
+        conversions.camera_info_to_msg(
+            CameraCalibration.rectified(camera, side), STAMP_NS, 'camera'
+        )
+        for side in (False, True)
+    )
     assert -right.p[3] / right.p[0] == pytest.approx(camera.baseline) and left.p[3] == 0
 
 
 def test_a_calibration_survives_the_wire():
     matrix = np.array([[500.0, 0, 320], [0, 501, 240], [0, 0, 1]])
-    calibration = CameraCalibration(640, 480, matrix, np.array([-0.2, 0.05, 0.001, 0.002]), 'plumb_bob', np.eye(3), np.column_stack([matrix, [-50.0, 0, 0]]))
-    assert conversions.calibration_from_msg(over_the_wire(conversions.camera_info_to_msg(calibration, STAMP_NS, 'camera'))) == calibration
+    calibration = CameraCalibration(
+        640,
+        480,
+        matrix,
+        np.array([-0.2, 0.05, 0.001, 0.002]),
+        'plumb_bob',
+        np.eye(3),
+        np.column_stack([matrix, [-50.0, 0, 0]]),
+    )
+    assert (
+        conversions.calibration_from_msg(
+            over_the_wire(conversions.camera_info_to_msg(calibration, STAMP_NS, 'camera'))
+        )
+        == calibration
+    )
     with pytest.raises(ValueError, match='not calibrated'):
         conversions.calibration_from_msg(CameraInfo(width=640, height=480))
 
 
 @pytest.mark.parametrize('suffix, difference', [('.png', 0), ('.jpg', 12)])
 def test_compressed_images(suffix, difference):
-    bgr = cv2.resize(RANDOM.integers(0, 255, (6, 8, 3), dtype=np.uint8), (160, 120), interpolation=cv2.INTER_CUBIC)
+    bgr = cv2.resize(
+        RANDOM.integers(0, 255, (6, 8, 3), dtype=np.uint8),
+        (160, 120),
+        interpolation=cv2.INTER_CUBIC,
+    )
     message = CompressedImage(format=suffix[1:], data=cv2.imencode(suffix, bgr)[1].tobytes())
     found = conversions.image_from_compressed_msg(over_the_wire(message))
     assert found.shape == bgr.shape and np.abs(found.astype(int) - bgr).mean() <= difference
-    message.data = message.data[:len(message.data) // 2]
+    message.data = message.data[: len(message.data) // 2]
     if suffix == '.jpg':
         with pytest.raises(ValueError, match='torn after'):
             conversions.image_from_compressed_msg(message)
@@ -144,17 +225,23 @@ def test_compressed_images(suffix, difference):
             conversions.image_from_compressed_msg(message)
 
 
-@pytest.mark.parametrize('padding', [b'', bytes(100), bytes(4096), b'\xff' * 70, RANDOM.bytes(300).replace(b'\xff', b'')])
+@pytest.mark.parametrize(
+    'padding',
+    [b'', bytes(100), bytes(4096), b'\xff' * 70, RANDOM.bytes(300).replace(b'\xff', b'')],
+)
 def test_what_fills_up_the_buffer_behind_the_end_of_a_jpeg_is_no_damage(padding):
     bgr = cv2.resize(RANDOM.integers(0, 255, (6, 8, 3), dtype=np.uint8), (160, 120))
     whole = cv2.imencode('.jpg', bgr)[1].tobytes()
     padded = CompressedImage(format='jpeg', data=whole + padding)
     np.testing.assert_array_equal(
-        conversions.image_from_compressed_msg(padded), cv2.imdecode(np.frombuffer(whole, np.uint8), cv2.IMREAD_COLOR)
+        conversions.image_from_compressed_msg(padded),
+        cv2.imdecode(np.frombuffer(whole, np.uint8), cv2.IMREAD_COLOR),
     )
-    for end in (len(whole) // 2, len(whole) - 1):   # torn, in a buffer that is filled up too
+    for end in (len(whole) // 2, len(whole) - 1):  # torn, in a buffer that is filled up too
         with pytest.raises(ValueError, match='torn after'):
-            conversions.image_from_compressed_msg(CompressedImage(format='jpeg', data=whole[:end] + padding))
+            conversions.image_from_compressed_msg(
+                CompressedImage(format='jpeg', data=whole[:end] + padding)
+            )
 
 
 def test_the_end_of_a_thumbnail_is_not_that_of_a_jpeg():
@@ -164,14 +251,18 @@ def test_the_end_of_a_thumbnail_is_not_that_of_a_jpeg():
     with_thumbnail = whole[:2] + segment + whole[2:]
     conversions.image_from_compressed_msg(CompressedImage(format='jpeg', data=with_thumbnail))
     with pytest.raises(ValueError, match='torn after'):
-        conversions.image_from_compressed_msg(CompressedImage(format='jpeg', data=with_thumbnail[:-900]))
+        conversions.image_from_compressed_msg(
+            CompressedImage(format='jpeg', data=with_thumbnail[:-900])
+        )
 
 
 def test_transform_keeps_the_pose():
     pose = RigidTransform.from_xyz_rpy([1, 2, 3], [0.1, -0.2, 0.3])
     message = conversions.transform_to_msg(pose, 'base', 'camera', STAMP_NS).transform
     rotation = message.rotation
-    back = RigidTransform.from_quaternion([message.translation.x, message.translation.y, message.translation.z],
-                                          [rotation.x, rotation.y, rotation.z, rotation.w])
+    back = RigidTransform.from_quaternion(
+        [message.translation.x, message.translation.y, message.translation.z],
+        [rotation.x, rotation.y, rotation.z, rotation.w],
+    )
     np.testing.assert_allclose(back.rotation, pose.rotation, atol=1e-12)
     np.testing.assert_allclose(back.translation, pose.translation)

@@ -14,31 +14,32 @@ from lifecycle_msgs.msg import State
 from ros_bench import bench  # noqa: F401 (a fixture)
 
 from av_perception.interfaces import AudioChunk as Chunk
-from av_perception.robot_head import load_head
 from av_perception.nodes.audio_features import AudioFeaturesNode
 from av_perception.nodes.av_events import AvEventsNode
 from av_perception.nodes.face_itd_fusion import FaceItdFusionNode
+from av_perception.robot_head import load_head
 from av_perception.ros import qos
 from av_perception.ros.backlog import num_outdated
-from av_perception.ros.conversions import audio_chunk_to_msg, ns_from_time
 from av_perception.ros.bringup.graph import Selection, nodes_for
-from av_perception.ros.observer import GraphObserver
 from av_perception.ros.bringup.runner import GraphRunner
+from av_perception.ros.conversions import audio_chunk_to_msg, ns_from_time
+from av_perception.ros.observer import GraphObserver
 
 DOMAIN = 1 + (os.getpid() + 23) % 99
 HEAD = load_head('simulated')
 RATE = HEAD.microphones.sample_rate
 CHANNELS = len(HEAD.microphones.coordinates)
 SIZE = 512
-CHUNK_NS = SIZE * 10 ** 9 // RATE
-SECOND_NS = 10 ** 9
+CHUNK_NS = SIZE * 10**9 // RATE
+SECOND_NS = 10**9
 STOPPED_S = 3.0
 SOUND = (0.1 * np.random.default_rng(0).standard_normal((SIZE, CHANNELS))).astype(np.float32)
 
 
 def message(number: int, start_ns: int, first_sample: int) -> AudioChunk:
-    return audio_chunk_to_msg(Chunk(start_ns + number * CHUNK_NS, RATE, first_sample, SOUND),
-                              HEAD.microphones.frame)
+    return audio_chunk_to_msg(
+        Chunk(start_ns + number * CHUNK_NS, RATE, first_sample, SOUND), HEAD.microphones.frame
+    )
 
 
 class Driver:
@@ -55,8 +56,9 @@ class Driver:
         node = observer.node
         self._publisher = node.create_publisher(AudioChunk, 'audio', qos.audio(1e-9 * CHUNK_NS))
         node.create_subscription(AudioFeatures, 'audio_features', self._on_features, qos.FEATURES)
-        node.create_subscription(DiagnosticArray, '/diagnostics',
-                                 lambda m: self.statuses.extend(m.status), 20)
+        node.create_subscription(
+            DiagnosticArray, '/diagnostics', lambda m: self.statuses.extend(m.status), 20
+        )
         node.create_timer(1e-9 * CHUNK_NS, self._catch_up)
 
     def _on_features(self, features: AudioFeatures) -> None:
@@ -65,8 +67,9 @@ class Driver:
     def _catch_up(self) -> None:
         while self._start_ns + (self._number + 1) * CHUNK_NS <= self._observer.now_ns():
             if not self.is_lost(self._number):
-                self._publisher.publish(message(self._number, self._start_ns,
-                                                self.index_of(self._number)))
+                self._publisher.publish(
+                    message(self._number, self._start_ns, self.index_of(self._number))
+                )
             self._number += 1
 
     def after(self, moment_ns: int) -> list[int]:
@@ -77,14 +80,24 @@ class Driver:
 @pytest.fixture(scope='module')
 def live(tmp_path_factory):
     """(driver, process id) of audio_features alone in a process of its own."""
-    nodes = tuple(n for n in nodes_for(HEAD, Selection(microphones='others', camera='others'))
-                  if n.name == 'audio_features')
+    nodes = tuple(
+        n
+        for n in nodes_for(HEAD, Selection(microphones='others', camera='others'))
+        if n.name == 'audio_features'
+    )
     environment = {**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN)}
-    with GraphObserver(domain_id=DOMAIN) as observer, \
-            GraphRunner(nodes, {'head': 'simulated'}, log_folder=tmp_path_factory.mktemp('logs'),
-                        environment=environment) as runner:
-        assert observer.wait_for_state('audio_features', State.PRIMARY_STATE_ACTIVE,
-                                       time.monotonic() + 60)
+    with (
+        GraphObserver(domain_id=DOMAIN) as observer,
+        GraphRunner(
+            nodes,
+            {'head': 'simulated'},
+            log_folder=tmp_path_factory.mktemp('logs'),
+            environment=environment,
+        ) as runner,
+    ):
+        assert observer.wait_for_state(
+            'audio_features', State.PRIMARY_STATE_ACTIVE, time.monotonic() + 60
+        )
         driver = Driver(observer)
         assert until(lambda: len(driver.stamps) > 25)
         yield driver, observer, runner.processes['audio_features'].pid
@@ -100,12 +113,12 @@ def until(condition, timeout_s: float = 30.0) -> bool:
 def counted(observer, part: str) -> int:
     """Sum of the counters of audio_features whose name contains a text, by its diagnostics."""
     values = observer.diagnostics.get('audio_features', {})
-    return sum(int(number) for name, number in values.items()
-               if part in name and number.isdigit())
+    return sum(int(number) for name, number in values.items() if part in name and number.isdigit())
 
 
-@pytest.mark.parametrize('index_of', [lambda number: number * SIZE, lambda number: 0],
-                         ids=['counted', 'left at 0'])
+@pytest.mark.parametrize(
+    'index_of', [lambda number: number * SIZE, lambda number: 0], ids=['counted', 'left at 0']
+)
 def test_audio_features_stopped_for_three_seconds_hears_again(live, index_of):
     """Regression: deaf for ever, and the publisher was said to be silent."""
     driver, observer, pid = live
@@ -118,7 +131,7 @@ def test_audio_features_stopped_for_three_seconds_hears_again(live, index_of):
     cont_ns = observer.now_ns()
     os.kill(pid, signal.SIGCONT)
     assert until(lambda: len(driver.after(cont_ns + SECOND_NS)) > 50)
-    assert min(driver.after(cont_ns)) - cont_ns < 2 * SECOND_NS   # on a quiet machine 0.04 s
+    assert min(driver.after(cont_ns)) - cont_ns < 2 * SECOND_NS  # on a quiet machine 0.04 s
     stale = [s for s in driver.after(stop_ns + SECOND_NS // 2) if s < cont_ns - SECOND_NS]
     assert len(stale) < 20, 'of the 37 blocks that could have been made of old sound'
     assert until(lambda: counted(observer, 'left out') > left_out + 20)
@@ -150,35 +163,42 @@ def test_an_index_left_at_zero_is_named_in_the_diagnostics(live):
 
 @pytest.mark.parametrize('node_type', [AudioFeaturesNode, FaceItdFusionNode, AvEventsNode])
 def test_who_publishes_a_wrong_index_is_said(bench, node_type):  # noqa: F811
-    listener = bench(node_type, {'audio': AudioChunk}, ('audio_features', AudioFeatures),
-                     head='simulated')
+    listener = bench(
+        node_type, {'audio': AudioChunk}, ('audio_features', AudioFeatures), head='simulated'
+    )
     said = []
-    listener.client.create_subscription(DiagnosticArray, '/diagnostics',
-                                        lambda m: said.extend(m.status), 20)
+    listener.client.create_subscription(
+        DiagnosticArray, '/diagnostics', lambda m: said.extend(m.status), 20
+    )
     start_ns = listener.node.get_clock().now().nanoseconds
     listener.send('audio', *(message(number, start_ns, 0) for number in range(5)))
     assert listener.until(lambda: listener.counted('does not count samples') == 4)
     key = 'last reason of sound: first sample does not count samples'
-    assert listener.until(lambda: any(
-        value.key == key and value.value == 'stamps are used; published by bench'
-        for status in said for value in status.values))
+    assert listener.until(
+        lambda: any(
+            value.key == key and value.value == 'stamps are used; published by bench'
+            for status in said
+            for value in status.values
+        )
+    )
 
 
 @pytest.mark.parametrize('node_type', [AudioFeaturesNode, FaceItdFusionNode, AvEventsNode])
 def test_a_bag_played_fast_loses_no_sound(bench, node_type):  # noqa: F811
     """1.9 s of sound wait in the queue, all of it sent at one moment."""
-    listener = bench(node_type, {'audio': AudioChunk}, ('audio_features', AudioFeatures),
-                     head='simulated')
+    listener = bench(
+        node_type, {'audio': AudioChunk}, ('audio_features', AudioFeatures), head='simulated'
+    )
     start_ns = listener.node.get_clock().now().nanoseconds
     for number in range(60):
         listener.publishers['audio'].publish(message(number, start_ns, number * SIZE))
-    monitor, = (m for m in listener.node.diagnostics.monitors if m.topic == '/audio')
+    (monitor,) = (m for m in listener.node.diagnostics.monitors if m.topic == '/audio')
     assert listener.until(lambda: monitor.count == 60)
     assert listener.counted('left out') == listener.counted('gaps') == 0
 
 
 def test_a_backlog_is_what_both_stamps_and_times_of_sending_say():
-    second = np.arange(0, 10 ** 10, 10 ** 8)   # of 10 s, a message each tenth
+    second = np.arange(0, 10**10, 10**8)  # of 10 s, a message each tenth
     assert num_outdated(second, second, 0.5) == 94
     assert num_outdated(second, second // 10, 0.5) == 49, 'ten times as fast'
     assert num_outdated(second // 10, second, 0.5) == 49, 'at a tenth of the pace'

@@ -22,7 +22,12 @@ def diagnostics():
     """Diagnostics of a node that only keeps its warnings."""
     warnings = []
     logger = SimpleNamespace(warning=warnings.append, info=lambda text: None)
-    node = SimpleNamespace(create_publisher=lambda *a, **k: None, create_timer=lambda *a, **k: None, get_logger=lambda: logger, is_active=True)
+    node = SimpleNamespace(
+        create_publisher=lambda *a, **k: None,
+        create_timer=lambda *a, **k: None,
+        get_logger=lambda: logger,
+        is_active=True,
+    )
     made = Diagnostics(node)
     made.warnings = warnings
     return made
@@ -31,7 +36,11 @@ def diagnostics():
 def test_warnings_come_at_the_first_and_every_tenfold(diagnostics):
     for _ in range(250):
         diagnostics.count('frames dropped', 'too slow')
-    assert diagnostics.warnings == ['frames dropped (1 so far): too slow', 'frames dropped (10 so far): too slow', 'frames dropped (100 so far): too slow']
+    assert diagnostics.warnings == [
+        'frames dropped (1 so far): too slow',
+        'frames dropped (10 so far): too slow',
+        'frames dropped (100 so far): too slow',
+    ]
 
 
 def test_the_last_reason_of_a_counter_is_a_value(diagnostics):
@@ -57,7 +66,10 @@ def test_equal_names_of_two_stages_stay_apart(diagnostics):
     """Regression: one stage's `resets` hid the other's."""
     diagnostics.absorb('tracker', {'resets': 2})
     diagnostics.absorb('pairing', {'resets': 1})
-    assert (diagnostics.counters['tracker: resets'], diagnostics.counters['pairing: resets']) == (2, 1)
+    assert (diagnostics.counters['tracker: resets'], diagnostics.counters['pairing: resets']) == (
+        2,
+        1,
+    )
 
 
 def test_a_stage_made_anew_goes_on_counting(diagnostics):
@@ -83,12 +95,19 @@ class Listener:
     """A speaking_status node, and what it says on /diagnostics."""
 
     def __init__(self, context, **parameters):
-        self.node = SpeakingStatusNode(context=context, parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()])
+        self.node = SpeakingStatusNode(
+            context=context,
+            parameter_overrides=[
+                Parameter(name, value=value) for name, value in parameters.items()
+            ],
+        )
         self.client = rclpy.create_node('client', context=context)
         self.executor, self.said = SingleThreadedExecutor(context=context), []
         for node in (self.node, self.client):
             self.executor.add_node(node)
-        self.client.create_subscription(DiagnosticArray, '/diagnostics', lambda m: self.said.extend(m.status), 10)
+        self.client.create_subscription(
+            DiagnosticArray, '/diagnostics', lambda m: self.said.extend(m.status), 10
+        )
         assert self.node.start()
 
     def says(self, condition, timeout_s=15.0):
@@ -115,9 +134,15 @@ def listen(ros_context):
 
 def test_an_input_that_nobody_publishes_is_told_from_one_that_does_not_match(listen):
     listener = listen()
-    assert listener.says(lambda s: s.level == DiagnosticStatus.ERROR and 'nobody publishes it' in s.message)
-    listener.client.create_publisher(TrackArray, 'tracks', QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT))
-    assert listener.says(lambda s: 'client publishes it with a quality of service that does not fit' in s.message)
+    assert listener.says(
+        lambda s: s.level == DiagnosticStatus.ERROR and 'nobody publishes it' in s.message
+    )
+    listener.client.create_publisher(
+        TrackArray, 'tracks', QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+    )
+    assert listener.says(
+        lambda s: 'client publishes it with a quality of service that does not fit' in s.message
+    )
 
 
 def test_a_publisher_that_is_silent_is_named(listen):
@@ -133,7 +158,12 @@ def test_what_was_dropped_is_a_warning_for_a_second(listen):
     assert listener.says(lambda s: s.level == DiagnosticStatus.OK and s.message == 'running')
     listener.node.diagnostics.count('messages dropped from /tracks', 'planted')
     listener.said.clear()
-    assert listener.says(lambda s: s.level == DiagnosticStatus.WARN and 'messages dropped from /tracks: 1 more' in s.message)
+    assert listener.says(
+        lambda s: (
+            s.level == DiagnosticStatus.WARN
+            and 'messages dropped from /tracks: 1 more' in s.message
+        )
+    )
     listener.said.clear()
     assert listener.says(lambda s: s.level == DiagnosticStatus.OK)
 
@@ -146,9 +176,16 @@ def test_sound_that_no_image_needed_is_no_fault(listen):
     assert listener.says(lambda s: s.level == DiagnosticStatus.OK and s.message == 'running')
     listener.node.diagnostics.absorb('pairing', {'unused_audio': 3})
     listener.said.clear()
-    assert listener.says(lambda s: any(v.key == 'pairing: unused audio' and v.value == '3' for v in s.values) and s.level == DiagnosticStatus.OK)
+    assert listener.says(
+        lambda s: (
+            any(v.key == 'pairing: unused audio' and v.value == '3' for v in s.values)
+            and s.level == DiagnosticStatus.OK
+        )
+    )
 
 
 def test_simulated_time_without_a_clock_is_named(listen):
     """Regression: the timer of the diagnostics waited for /clock itself, so the node was silent."""
-    assert listen(use_sim_time=True).says(lambda s: s.level == DiagnosticStatus.ERROR and s.message == NO_CLOCK)
+    assert listen(use_sim_time=True).says(
+        lambda s: s.level == DiagnosticStatus.ERROR and s.message == NO_CLOCK
+    )

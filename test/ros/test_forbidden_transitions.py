@@ -84,8 +84,12 @@ class Process:
     def __init__(self, *command: str):
         environment = {**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN)}
         self._file = tempfile.TemporaryFile('w+')
-        self._process = subprocess.Popen([sys.executable, *command], env=environment,
-                                         stdout=self._file, stderr=subprocess.STDOUT)
+        self._process = subprocess.Popen(
+            [sys.executable, *command],
+            env=environment,
+            stdout=self._file,
+            stderr=subprocess.STDOUT,
+        )
 
     def __enter__(self) -> Process:
         return self
@@ -116,8 +120,13 @@ def wait_for(observer, name: str, state: int) -> bool:
 
 def test_a_transition_that_is_not_allowed_is_refused_and_the_node_goes_on(observer):
     """Regression: activate while active raised RCLError out of the executor, and the node was dead."""
-    forbidden = (Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_CONFIGURE,
-                 Transition.TRANSITION_CLEANUP, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, 99)
+    forbidden = (
+        Transition.TRANSITION_ACTIVATE,
+        Transition.TRANSITION_CONFIGURE,
+        Transition.TRANSITION_CLEANUP,
+        Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+        99,
+    )
     with Process('-m', 'av_perception.nodes.speaking_status') as process:
         assert wait_for(observer, 'speaking_status', ACTIVE)
         for number in forbidden:
@@ -142,8 +151,12 @@ def _by_label(observer, label: str) -> bool:
 
 
 def test_twenty_rounds_of_the_life_cycle_with_a_forbidden_request_in_each(observer):
-    rounds = (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,
-              Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
+    rounds = (
+        Transition.TRANSITION_DEACTIVATE,
+        Transition.TRANSITION_CLEANUP,
+        Transition.TRANSITION_CONFIGURE,
+        Transition.TRANSITION_ACTIVATE,
+    )
     with Process('-m', 'av_perception.nodes.speaking_status') as process:
         assert wait_for(observer, 'speaking_status', ACTIVE)
         for _ in range(20):
@@ -153,7 +166,9 @@ def test_twenty_rounds_of_the_life_cycle_with_a_forbidden_request_in_each(observ
 
 
 @pytest.mark.parametrize('place', [p for p in PLACES if p != 'thread'])
-def test_an_exception_ends_a_node_with_one_line_and_status_2_and_the_other_goes_on(observer, place):
+def test_an_exception_ends_a_node_with_one_line_and_status_2_and_the_other_goes_on(
+    observer, place
+):
     """Regression: a traceback on the terminal, or in one process a thread that died in silence."""
     with host(place) as process:
         assert wait_for(observer, 'sound', ACTIVE)
@@ -204,4 +219,6 @@ def _until(condition) -> bool:
 
 if __name__ == '__main__':
     Fragile.place = sys.argv[1]
-    sys.exit(run_nodes({Fragile: 0, AudioObservation: 0}, sys.argv[3:], respawn=sys.argv[2] == 'true'))
+    sys.exit(
+        run_nodes({Fragile: 0, AudioObservation: 0}, sys.argv[3:], respawn=sys.argv[2] == 'true')
+    )

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from av_perception_msgs.msg import AudioChunk, AudioFeatures, SubbandFeature, TrackArray, VisualFeatures
+from av_perception_msgs.msg import (
+    AudioChunk,
+    AudioFeatures,
+    SubbandFeature,
+    TrackArray,
+    VisualFeatures,
+)
 from ros_bench import bench, send_pair  # noqa: F401 (bench is a fixture)
 from sensor_msgs.msg import Image
 
@@ -20,19 +26,23 @@ RANDOM = np.random.default_rng(3)
 
 
 def test_visual_features_survives_bad_images(bench):
-    b = bench(VisualFeaturesNode, {'left/image_raw': Image, 'right/image_raw': Image}, ('visual_features', VisualFeatures))
+    b = bench(
+        VisualFeaturesNode,
+        {'left/image_raw': Image, 'right/image_raw': Image},
+        ('visual_features', VisualFeatures),
+    )
     good = RANDOM.integers(0, 255, (480, 640, 3), dtype=np.uint8)
     send_pair(b, 1 * SECOND, good)
     assert b.until(lambda: len(b.heard) == 1)
-    send_pair(b, 2 * SECOND, np.zeros((480, 640, 3), np.uint8))          # constant
-    send_pair(b, 3 * SECOND, good[:240])                                 # wrong size
+    send_pair(b, 2 * SECOND, np.zeros((480, 640, 3), np.uint8))  # constant
+    send_pair(b, 3 * SECOND, good[:240])  # wrong size
     broken = image_to_msg(good, 4 * SECOND, 'x')
-    broken.height = 4800                                            # too few bytes
+    broken.height = 4800  # too few bytes
     send_pair(b, 4 * SECOND, broken)
     empty = Image()
     empty.header.stamp.sec = 5
     send_pair(b, 5 * SECOND, empty)
-    send_pair(b, int(0.9 * SECOND) + 4 * SECOND, good)                   # jumps back by 0.1 s
+    send_pair(b, int(0.9 * SECOND) + 4 * SECOND, good)  # jumps back by 0.1 s
     assert b.until(lambda: b.counted('refused') >= 5), b.node.diagnostics.counters
     b.send('left/image_raw', *(image_to_msg(good, (10 + k) * SECOND, 'x') for k in range(7)))
     assert b.until(lambda: b.counted('no partner') >= 1), 'images whose partner never came'
@@ -44,8 +54,14 @@ def test_visual_features_survives_bad_images(bench):
 
 def chunks(start_ns, count, samples=None, first=0):
     for k in range(count):
-        sound = RANDOM.normal(scale=0.05, size=(256, 4)).astype(np.float32) if samples is None else samples
-        yield audio_chunk_to_msg(Chunk(start_ns + k * 16_000_000, 16000, first + 256 * k, sound), 'microphone_array')
+        sound = (
+            RANDOM.normal(scale=0.05, size=(256, 4)).astype(np.float32)
+            if samples is None
+            else samples
+        )
+        yield audio_chunk_to_msg(
+            Chunk(start_ns + k * 16_000_000, 16000, first + 256 * k, sound), 'microphone_array'
+        )
 
 
 def test_audio_features_survives_bad_sound(bench):
@@ -55,11 +71,13 @@ def test_audio_features_survives_bad_sound(bench):
     b.send('audio', *chunks(2 * SECOND, 1, np.full((256, 4), np.nan, np.float32), first=2560))
     b.send('audio', *chunks(3 * SECOND, 5, np.zeros((256, 4), np.float32), first=2816))
     b.send('audio', *chunks(4 * SECOND, 5, np.ones((256, 4), np.float32), first=4096))
-    b.send('audio', *chunks(5 * SECOND, 1, np.zeros((256, 3), np.float32), first=5376))      # a channel is missing
+    b.send(
+        'audio', *chunks(5 * SECOND, 1, np.zeros((256, 3), np.float32), first=5376)
+    )  # a channel is missing
     torn = next(chunks(6 * SECOND, 1))
-    torn.channels = 5                                                                       # 1024 samples do not divide by 5
+    torn.channels = 5  # 1024 samples do not divide by 5
     b.send('audio', torn)
-    b.send('audio', *chunks(2 * SECOND, 2))                                                 # jumps back
+    b.send('audio', *chunks(2 * SECOND, 2))  # jumps back
     assert b.counted('refused') >= 1 and b.counted('dropped') >= 1
     assert sum(b.node.diagnostics.counters.values()) >= 5, b.node.diagnostics.counters
     heard = len(b.heard)
@@ -69,23 +87,41 @@ def test_audio_features_survives_bad_sound(bench):
 
 
 def face(x=0.0, covariance=None):
-    return Face(np.array([300.0, 220.0, 60.0, 70.0]), 0.9, np.zeros((5, 2)), np.array([x, 0.0, 2.0]), 1e-4 * np.eye(3) if covariance is None else covariance)
+    return Face(
+        np.array([300.0, 220.0, 60.0, 70.0]),
+        0.9,
+        np.zeros((5, 2)),
+        np.array([x, 0.0, 2.0]),
+        1e-4 * np.eye(3) if covariance is None else covariance,
+    )
 
 
 def test_the_tracker_survives_lies(bench):
-    b = bench(TrackerNode, {'visual_features': VisualFeatures, 'audio_features': AudioFeatures}, ('tracks', TrackArray))
+    b = bench(
+        TrackerNode,
+        {'visual_features': VisualFeatures, 'audio_features': AudioFeatures},
+        ('tracks', TrackArray),
+    )
 
     def see(stamp_ns, *faces):
-        b.send('visual_features', visual_features_to_msg(Faces(stamp_ns, faces), 'left_camera_optical'))
+        b.send(
+            'visual_features',
+            visual_features_to_msg(Faces(stamp_ns, faces), 'left_camera_optical'),
+        )
 
     for k in range(12):
         see(SECOND + 40_000_000 * k, face())
     assert b.until(lambda: b.heard and len(b.heard[-1].tracks) == 1)
     see(int(1.5 * SECOND), face(np.nan))
     see(int(1.54 * SECOND), face(covariance=-np.eye(3)))
-    see(int(1.2 * SECOND), face())                                            # jumps back
-    b.send('audio_features', AudioFeatures())                                 # no sub-bands at all
-    uneven = AudioFeatures(subbands=[SubbandFeature(vector=[0.5], present=[1]), SubbandFeature(vector=[0.5, 0.5], present=[1, 1])])
+    see(int(1.2 * SECOND), face())  # jumps back
+    b.send('audio_features', AudioFeatures())  # no sub-bands at all
+    uneven = AudioFeatures(
+        subbands=[
+            SubbandFeature(vector=[0.5], present=[1]),
+            SubbandFeature(vector=[0.5, 0.5], present=[1, 1]),
+        ]
+    )
     b.send('audio_features', uneven)
     assert b.counted('dropped from /audio_features') == 2
     assert b.counted('late') >= 1 and b.counted('bad faces') >= 2, b.node.diagnostics.counters
@@ -93,4 +129,8 @@ def test_the_tracker_survives_lies(bench):
         see(int(1.6 * SECOND) + 40_000_000 * k, face())
     assert b.until(lambda: b.heard[-1].header.stamp.nanosec >= 700_000_000)
     assert [t.id for t in b.heard[-1].tracks] == [1], 'the same person'
-    assert all(np.isfinite(t.covariance).all() and np.isfinite(t.position.x) for m in b.heard for t in m.tracks)
+    assert all(
+        np.isfinite(t.covariance).all() and np.isfinite(t.position.x)
+        for m in b.heard
+        for t in m.tracks
+    )

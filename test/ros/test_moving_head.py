@@ -14,13 +14,18 @@ from sensor_msgs.msg import JointState
 from tf2_msgs.msg import TFMessage
 from tracking_scenes import HEAD, face_at, image, stamp
 
-from av_perception.interfaces import AudioFeatures as Features
 from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.interfaces import AudioFeatures as Features
 from av_perception.nodes.tracker import TrackerNode
 from av_perception.ros import transforms
-from av_perception.ros.conversions import audio_features_to_msg, header, transform_to_msg, visual_features_to_msg
+from av_perception.ros.conversions import (
+    audio_features_to_msg,
+    header,
+    transform_to_msg,
+    visual_features_to_msg,
+)
 
-PLACE = np.array([2.0, 0.2, 0.1])   # of a person, in odom
+PLACE = np.array([2.0, 0.2, 0.1])  # of a person, in odom
 
 
 @pytest.fixture(params=['own', 'tf2_ros'])
@@ -40,12 +45,19 @@ def turned(f):
 
 def tf(f, *frames):
     """The transforms at frame f: odom to base, and the head's own where asked for."""
-    return TFMessage(transforms=[transform_to_msg(turned(f), 'odom', HEAD.base_frame, stamp(f)), *frames])
+    return TFMessage(
+        transforms=[transform_to_msg(turned(f), 'odom', HEAD.base_frame, stamp(f)), *frames]
+    )
 
 
 def static():
-    sensors = ((HEAD.camera.base_from_optical, HEAD.camera.frame), (HEAD.microphones.base_from_array, HEAD.microphones.frame))
-    return TFMessage(transforms=[transform_to_msg(pose, HEAD.base_frame, frame, 0) for pose, frame in sensors])
+    sensors = (
+        (HEAD.camera.base_from_optical, HEAD.camera.frame),
+        (HEAD.microphones.base_from_array, HEAD.microphones.frame),
+    )
+    return TFMessage(
+        transforms=[transform_to_msg(pose, HEAD.base_frame, frame, 0) for pose, frame in sensors]
+    )
 
 
 def seen(f):
@@ -54,16 +66,24 @@ def seen(f):
     return visual_features_to_msg(image(f, face), HEAD.camera.frame)
 
 
-def start(bench, **parameters):   # noqa: F811
-    one = bench(TrackerNode, {'visual_features': VisualFeatures, 'audio_features': AudioFeatures, '/tf': TFMessage}, ('tracks', TrackArray),
-                **{'head': 'simulated', 'reference_frame': 'odom', 'audio_wait': 0.0, **parameters})
-    latched = one.client.create_publisher(TFMessage, '/tf_static', transforms.QoSProfile(depth=1, durability=transforms.DurabilityPolicy.TRANSIENT_LOCAL))
+def start(bench, **parameters):  # noqa: F811
+    one = bench(
+        TrackerNode,
+        {'visual_features': VisualFeatures, 'audio_features': AudioFeatures, '/tf': TFMessage},
+        ('tracks', TrackArray),
+        **{'head': 'simulated', 'reference_frame': 'odom', 'audio_wait': 0.0, **parameters},
+    )
+    latched = one.client.create_publisher(
+        TFMessage,
+        '/tf_static',
+        transforms.QoSProfile(depth=1, durability=transforms.DurabilityPolicy.TRANSIENT_LOCAL),
+    )
     latched.publish(static())
     one.until(lambda: False, 0.3)
     return one
 
 
-def test_a_person_stands_still_in_odom_while_head_and_base_move(lookup, bench):   # noqa: F811
+def test_a_person_stands_still_in_odom_while_head_and_base_move(lookup, bench):  # noqa: F811
     one = start(bench)
     for f in range(40):
         one.send('/tf', tf(f))
@@ -72,32 +92,46 @@ def test_a_person_stands_still_in_odom_while_head_and_base_move(lookup, bench): 
     last = one.heard[-1]
     assert last.header.frame_id == 'odom' and len(last.tracks) == 1 and last.tracks[0].id == 1
     position, velocity = last.tracks[0].position, last.tracks[0].velocity
-    assert np.linalg.norm([position.x - PLACE[0], position.y - PLACE[1], position.z - PLACE[2]]) < 0.05
+    assert (
+        np.linalg.norm([position.x - PLACE[0], position.y - PLACE[1], position.z - PLACE[2]])
+        < 0.05
+    )
     assert np.linalg.norm([velocity.x, velocity.y, velocity.z]) < 0.3
 
 
-def test_an_image_waits_for_its_transforms_and_keeps_its_place(lookup, bench):   # noqa: F811
+def test_an_image_waits_for_its_transforms_and_keeps_its_place(lookup, bench):  # noqa: F811
     one = start(bench, tf_wait=1.0)
     one.send('/tf', tf(0))
     one.send('visual_features', seen(0), seen(1), seen(2))
-    assert one.until(lambda: len(one.heard) == 1) and not one.until(lambda: len(one.heard) > 1, 0.3)
+    assert one.until(lambda: len(one.heard) == 1) and not one.until(
+        lambda: len(one.heard) > 1, 0.3
+    )
     one.send('/tf', tf(2))
     assert one.until(lambda: len(one.heard) == 3)
     stamps = [m.header.stamp for m in one.heard]
-    assert stamps == [header(stamp(f), '').stamp for f in range(3)] and not one.counted('transform')
+    assert stamps == [header(stamp(f), '').stamp for f in range(3)] and not one.counted(
+        'transform'
+    )
 
 
-def test_transforms_that_are_a_little_old_stand_in_and_missing_ones_drop_the_image(lookup, bench, capfd):   # noqa: F811
+def test_transforms_that_are_a_little_old_stand_in_and_missing_ones_drop_the_image(
+    lookup, bench, capfd
+):  # noqa: F811
     one = start(bench, tf_wait=0.05, tf_max_age=0.1)
     one.send('/tf', tf(0))
-    one.send('visual_features', seen(0), seen(1))   # 40 ms after the last transform
-    assert one.until(lambda: len(one.heard) == 2) and one.counted('transforms older than their image') == 1
+    one.send('visual_features', seen(0), seen(1))  # 40 ms after the last transform
+    assert (
+        one.until(lambda: len(one.heard) == 2)
+        and one.counted('transforms older than their image') == 1
+    )
     one.send('visual_features', seen(10))
-    assert one.until(lambda: one.counted('images dropped: no transform') == 1) and len(one.heard) == 2
+    assert (
+        one.until(lambda: one.counted('images dropped: no transform') == 1) and len(one.heard) == 2
+    )
     assert 'images dropped: no transform' in capfd.readouterr().err
 
 
-def test_a_frame_that_nobody_publishes_is_named(bench, monkeypatch, capfd):   # noqa: F811
+def test_a_frame_that_nobody_publishes_is_named(bench, monkeypatch, capfd):  # noqa: F811
     monkeypatch.setattr(transforms, 'make_lookup', transforms.OwnLookup)
     one = start(bench, reference_frame='map', tf_wait=0.0)
     one.send('/tf', tf(0))
@@ -106,7 +140,7 @@ def test_a_frame_that_nobody_publishes_is_named(bench, monkeypatch, capfd):   # 
     assert "nobody publishes the frame 'map' on /tf" in capfd.readouterr().err
 
 
-def test_a_clock_set_back_starts_anew(lookup, bench):   # noqa: F811
+def test_a_clock_set_back_starts_anew(lookup, bench):  # noqa: F811
     """tf2_ros, whose buffer must be cleared when that is noticed, loses the first image of the new round."""
     one, wanted = start(bench), 10 if transforms.make_lookup is transforms.OwnLookup else 9
     for f in (*range(100, 105), *range(5)):
@@ -115,25 +149,48 @@ def test_a_clock_set_back_starts_anew(lookup, bench):   # noqa: F811
     assert one.until(lambda: len(one.heard) >= wanted) and one.counted('tracker: resets') == 1
 
 
-def test_sound_is_left_out_while_the_head_turns(bench):   # noqa: F811
+def test_sound_is_left_out_while_the_head_turns(bench):  # noqa: F811
     """By the joints of NAO's neck."""
-    one = bench(TrackerNode, {'visual_features': VisualFeatures, 'audio_features': AudioFeatures, 'joint_states': JointState}, ('tracks', TrackArray), head='nao')
-    joints = lambda ms, angle: JointState(header=header(ms * 10**6, ''), name=['LElbow', 'HeadYaw'], position=[9.0 * ms, angle])   # noqa: E731
+    one = bench(
+        TrackerNode,
+        {
+            'visual_features': VisualFeatures,
+            'audio_features': AudioFeatures,
+            'joint_states': JointState,
+        },
+        ('tracks', TrackArray),
+        head='nao',
+    )
+    joints = lambda ms, angle: JointState(
+        header=header(ms * 10**6, ''), name=['LElbow', 'HeadYaw'], position=[9.0 * ms, angle]
+    )  # noqa: E731
     subbands, components = 16, 48
-    sound = lambda ms: audio_features_to_msg(Features(   # noqa: E731
-        ms * 10**6, 0.9, np.ones((subbands, components)), np.ones((subbands, components), bool), np.ones(subbands), np.ones(subbands, bool)), 'Head')
+    sound = lambda ms: audio_features_to_msg(
+        Features(  # noqa: E731
+            ms * 10**6,
+            0.9,
+            np.ones((subbands, components)),
+            np.ones((subbands, components), bool),
+            np.ones(subbands),
+            np.ones(subbands, bool),
+        ),
+        'Head',
+    )
     voices = []
     for ms, angle in ((5000, 0.0), (5100, 0.1), (6000, 0.1), (6100, 0.1)):
         one.send('joint_states', joints(ms, angle))
         before = one.counted('sounds left out')
         one.send('audio_features', sound(ms + 50))
-        one.send('visual_features', visual_features_to_msg(image(0).__class__((ms + 50) * 10**6, ()), HEAD.camera.frame))
+        one.send(
+            'visual_features',
+            visual_features_to_msg(image(0).__class__((ms + 50) * 10**6, ()), HEAD.camera.frame),
+        )
         one.until(lambda: False, 0.15)
         voices.append(one.counted('sounds left out') - before)
     assert voices == [0, 1, 0, 0]
 
 
-def test_a_broken_transform_is_refused_and_the_node_goes_on(lookup, bench):   # noqa: F811
+def test_a_broken_transform_is_refused_and_the_node_goes_on(lookup, bench):  # noqa: F811
     """Regression: a quaternion of length 0 ended the process."""
     one = start(bench)
     broken = transform_to_msg(RigidTransform(), 'odom', 'broken', stamp(0))
@@ -143,7 +200,7 @@ def test_a_broken_transform_is_refused_and_the_node_goes_on(lookup, bench):   # 
     assert one.until(lambda: len(one.heard) == 1) and not one.counted('transforms older')
 
 
-def test_a_loop_longer_than_tf_remembers_starts_anew(lookup, bench):   # noqa: F811
+def test_a_loop_longer_than_tf_remembers_starts_anew(lookup, bench):  # noqa: F811
     """Regression: tf2_ros refused the second round of a bag for ever, because its own newest transform was more than ten seconds newer."""
     one = start(bench)
     for f in (*range(300, 305), *range(8)):
@@ -152,7 +209,7 @@ def test_a_loop_longer_than_tf_remembers_starts_anew(lookup, bench):   # noqa: F
     assert one.until(lambda: len(one.heard) >= 5 + 6), one.node.diagnostics.counters
 
 
-def test_an_image_that_waits_when_the_clock_is_set_back_holds_nothing_up(lookup, bench):   # noqa: F811
+def test_an_image_that_waits_when_the_clock_is_set_back_holds_nothing_up(lookup, bench):  # noqa: F811
     """Regression: the last image of a round waited for its transform until the clock had caught up, and all others behind it."""
     one, clock = start(bench, tf_wait=1.0), [100 * 10**9]
     one.node._now_ns = lambda: clock[0]
@@ -166,9 +223,9 @@ def test_an_image_that_waits_when_the_clock_is_set_back_holds_nothing_up(lookup,
     assert one.until(lambda: len(one.heard) >= 5), one.node.diagnostics.counters
 
 
-def test_a_node_configured_again_listens_once(lookup, bench):   # noqa: F811
+def test_a_node_configured_again_listens_once(lookup, bench):  # noqa: F811
     one = start(bench)
-    listens = lambda: sum(s.topic_name in ('/tf', '/tf_static') for s in one.node.subscriptions)   # noqa: E731
+    listens = lambda: sum(s.topic_name in ('/tf', '/tf_static') for s in one.node.subscriptions)  # noqa: E731
     assert listens() == 2
     for _ in range(2):
         one.node.trigger_deactivate()
@@ -177,32 +234,46 @@ def test_a_node_configured_again_listens_once(lookup, bench):   # noqa: F811
     assert listens() == 2
 
 
-def test_the_poses_are_those_of_the_frame_asked_for(lookup, bench):   # noqa: F811
+def test_the_poses_are_those_of_the_frame_asked_for(lookup, bench):  # noqa: F811
     """What the visualizer needs when the tracks are in another frame than reference_frame: those of mode minimal stay in the base."""
     one = start(bench)
     one.send('/tf', tf(10))
     poses = one.node._poses
     one.until(lambda: False, 0.2)
-    np.testing.assert_allclose(poses.near(stamp(10), HEAD.base_frame).reference_from_optical.translation, HEAD.camera.base_from_optical.translation, atol=1e-9)
+    np.testing.assert_allclose(
+        poses.near(stamp(10), HEAD.base_frame).reference_from_optical.translation,
+        HEAD.camera.base_from_optical.translation,
+        atol=1e-9,
+    )
     expected = turned(10) @ HEAD.camera.base_from_optical
-    np.testing.assert_allclose(poses.near(stamp(10)).reference_from_optical.translation, expected.translation, atol=1e-9)
+    np.testing.assert_allclose(
+        poses.near(stamp(10)).reference_from_optical.translation, expected.translation, atol=1e-9
+    )
 
 
 def joints(stamp_ns, angle, **fields):
-    return JointState(header=header(stamp_ns, ''), name=['LElbow', 'HeadYaw'], position=[9.0, angle], **fields)
+    return JointState(
+        header=header(stamp_ns, ''), name=['LElbow', 'HeadYaw'], position=[9.0, angle], **fields
+    )
 
 
-def start_nao(bench):   # noqa: F811
-    inputs = {'visual_features': VisualFeatures, 'audio_features': AudioFeatures, 'joint_states': JointState}
+def start_nao(bench):  # noqa: F811
+    inputs = {
+        'visual_features': VisualFeatures,
+        'audio_features': AudioFeatures,
+        'joint_states': JointState,
+    }
     return bench(TrackerNode, inputs, ('tracks', TrackArray), head='nao')
 
 
-def test_two_publishers_of_joint_states_are_named(bench):   # noqa: F811
+def test_two_publishers_of_joint_states_are_named(bench):  # noqa: F811
     """Regression: two of them made the robot deaf, and nothing said why."""
     one, statuses = start_nao(bench), []
-    one.client.create_subscription(DiagnosticArray, '/diagnostics', lambda m: statuses.extend(m.status), 10)
+    one.client.create_subscription(
+        DiagnosticArray, '/diagnostics', lambda m: statuses.extend(m.status), 10
+    )
     assert one.until(lambda: len(statuses) >= 2)
-    values = lambda: {value.key for status in statuses for value in status.values}   # noqa: E731
+    values = lambda: {value.key for status in statuses for value in status.values}  # noqa: E731
     assert not any('publish /joint_states' in key for key in values())
     second = rclpy.create_node('wheels', context=one.client.context)
     second.create_publisher(JointState, 'joint_states', 10)
@@ -212,7 +283,7 @@ def test_two_publishers_of_joint_states_are_named(bench):   # noqa: F811
         second.destroy_node()
 
 
-def test_the_last_bit_of_an_encoder_leaves_no_sound_out_and_a_velocity_does(bench):   # noqa: F811
+def test_the_last_bit_of_an_encoder_leaves_no_sound_out_and_a_velocity_does(bench):  # noqa: F811
     """Regression: one bit over 2 ms was taken for a turn. Also without stamps: then the moment of receipt counts."""
     one = start_nao(bench)
     for k in range(60):
@@ -221,7 +292,7 @@ def test_the_last_bit_of_an_encoder_leaves_no_sound_out_and_a_velocity_does(benc
         one.executor.spin_once(timeout_sec=0.002)
     one.until(lambda: False, 0.3)
     assert not one.node._motion._turns
-    one.send('joint_states', joints(0, 0.0, velocity=[0.0]))   # of a wrong length: not read
+    one.send('joint_states', joints(0, 0.0, velocity=[0.0]))  # of a wrong length: not read
     assert not one.node._motion._turns
     one.publishers['joint_states'].publish(joints(0, 0.0, velocity=[0.0, 1.0]))
     assert one.until(lambda: one.node._motion._turns)

@@ -26,8 +26,11 @@ class ToyNode(PerceptionNode):
     """Repeats tracks; refuses those without voice; fails to configure when told to."""
 
     NAME = 'toy'
-    PARAMETERS = (Parameter('gain', 0.5, 'A number.', 0.0, 1.0), Parameter('mode', 'good', 'A word.', choices=('good', 'bad')),
-                  Parameter('volume', 1, 'Changes at any time.', 0, 10, live=True))
+    PARAMETERS = (
+        Parameter('gain', 0.5, 'A number.', 0.0, 1.0),
+        Parameter('mode', 'good', 'A word.', choices=('good', 'bad')),
+        Parameter('volume', 1, 'Changes at any time.', 0, 10, live=True),
+    )
 
     def configure(self):
         if self.value('mode') == 'bad':
@@ -67,6 +70,7 @@ def spin(ros_context):
 
 def plain_node(name, **options):
     import rclpy
+
     return rclpy.create_node(name, **options)
 
 
@@ -77,14 +81,20 @@ def test_messages_flow_only_while_active_and_refused_ones_are_counted(spin):
     client.create_subscription(TrackArray, 'repeated', heard.append, qos.FEATURES)
     publisher = client.create_publisher(TrackArray, 'tracks', qos.FEATURES)
     assert toy.start()
-    assert until(lambda: publisher.get_subscription_count() == 1 and toy.repeated.get_subscription_count() == 1)
+    assert until(
+        lambda: (
+            publisher.get_subscription_count() == 1 and toy.repeated.get_subscription_count() == 1
+        )
+    )
     publisher.publish(TrackArray(voice_active=False))
     publisher.publish(TrackArray(header=header(5_000_000_007, 'base'), voice_active=True))
     assert until(lambda: heard)
-    assert heard[0].header == header(5_000_000_007, 'base'), 'the stamp is the input\'s'
+    assert heard[0].header == header(5_000_000_007, 'base'), "the stamp is the input's"
     assert toy.diagnostics.counters['messages dropped from /tracks'] == 1
     assert toy.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
-    assert until(lambda: publisher.get_subscription_count() == 0), 'an inactive node listens to nothing'
+    assert until(lambda: publisher.get_subscription_count() == 0), (
+        'an inactive node listens to nothing'
+    )
     assert toy.trigger_activate() == TransitionCallbackReturn.SUCCESS
 
 
@@ -92,9 +102,16 @@ def test_diagnostics_name_the_missing_input(spin):
     make, until = spin
     toy, client = make(ToyNode, namespace='robot'), make(plain_node, 'client')
     statuses = []
-    client.create_subscription(DiagnosticArray, '/diagnostics', lambda m: statuses.extend(m.status), 10)
+    client.create_subscription(
+        DiagnosticArray, '/diagnostics', lambda m: statuses.extend(m.status), 10
+    )
     assert toy.start()
-    assert until(lambda: any('no message on /robot/tracks' in s.message and s.level == DiagnosticStatus.ERROR for s in statuses))
+    assert until(
+        lambda: any(
+            'no message on /robot/tracks' in s.message and s.level == DiagnosticStatus.ERROR
+            for s in statuses
+        )
+    )
 
 
 def test_a_failed_configuration_says_why_in_one_line(spin):
@@ -118,37 +135,55 @@ def test_parameters_are_validated_on_change(spin):
     toy = make(ToyNode)
     assert toy.start()
     assert not toy.set_parameters([RosParameter('mode', value='ugly')])[0].successful
-    assert not toy.set_parameters([RosParameter('gain', value=0.7)])[0].successful, 'takes effect at configure only'
+    assert not toy.set_parameters([RosParameter('gain', value=0.7)])[0].successful, (
+        'takes effect at configure only'
+    )
     assert toy.set_parameters([RosParameter('volume', value=3)])[0].successful
     assert not toy.set_parameters([RosParameter('volume', value=30)])[0].successful
 
 
 def test_thresholds_of_speaking_are_tuned_live_and_only_together(spin):
     from av_perception.nodes.speaking_status import SpeakingStatusNode
+
     make, _ = spin
     node = make(SpeakingStatusNode)
     assert node.start()
     refused = node.set_parameters_atomically([RosParameter('off_threshold', value=0.9)])
-    assert not refused.successful and 'do not fit together' in refused.reason and node.value('off_threshold') == 0.4
-    assert node.set_parameters_atomically([RosParameter('off_threshold', value=0.8), RosParameter('on_threshold', value=0.9)]).successful
+    assert (
+        not refused.successful
+        and 'do not fit together' in refused.reason
+        and node.value('off_threshold') == 0.4
+    )
+    assert node.set_parameters_atomically(
+        [RosParameter('off_threshold', value=0.8), RosParameter('on_threshold', value=0.9)]
+    ).successful
     assert (node._filter.config.on, node._filter.config.off) == (0.9, 0.8)
 
 
 def test_the_table_of_parameters_is_up_to_date():
     from pathlib import Path
+
     root = Path(__file__).resolve().parents[2]
     sys.path.insert(0, str(root / 'tools'))
     from parameter_table import table
-    assert (root / 'docs' / 'parameters.md').read_text(encoding='utf-8') == table(), 'make parameters'
+
+    assert (root / 'docs' / 'parameters.md').read_text(encoding='utf-8') == table(), (
+        'make parameters'
+    )
 
 
 def test_every_parameter_of_every_node_is_described():
     from importlib import import_module
 
     from av_perception.ros.bringup.graph import NODES
+
     for description in NODES:
         module = import_module(description.module)
-        node = next(v for v in vars(module).values() if isinstance(v, type) and issubclass(v, PerceptionNode) and v.NAME)
+        node = next(
+            v
+            for v in vars(module).values()
+            if isinstance(v, type) and issubclass(v, PerceptionNode) and v.NAME
+        )
         assert node.NAME == description.name
         names = [p.name for p in node.PARAMETERS]
         assert len(names) == len(set(names))
@@ -209,16 +244,19 @@ def test_a_player_that_starts_late_joins_in_progress():
     assert 38 <= played[0] <= 42 and played == list(range(played[0], 52))
 
 
-@pytest.mark.parametrize('module, parameters, message', [
-    ('microphone_array', ['-p', 'source:=file'], "'recording' is empty"),
-    ('microphone_array', ['-p', 'source:=radio'], 'must be one of device, file, simulated'),
-    ('microphone_array', ['-p', 'head:=toaster'], 'toaster'),
-    ('stereo_camera', ['-p', 'source:=file', '-p', 'recording:=/nowhere'], 'not a recording'),
-    ('stereo_camera', ['-p', 'head:=respeaker'], 'no camera'),
-    ('stereo_camera', ['-p', "left:='77'"], "camera '77'"),
-    ('visual_features', ['-p', "detector_model:=/nowhere.onnx"], '/nowhere.onnx'),
-    ('tracker', ['-p', 'acoustic_map:=/nowhere.npz'], '/nowhere.npz'),
-])
+@pytest.mark.parametrize(
+    'module, parameters, message',
+    [
+        ('microphone_array', ['-p', 'source:=file'], "'recording' is empty"),
+        ('microphone_array', ['-p', 'source:=radio'], 'must be one of device, file, simulated'),
+        ('microphone_array', ['-p', 'head:=toaster'], 'toaster'),
+        ('stereo_camera', ['-p', 'source:=file', '-p', 'recording:=/nowhere'], 'not a recording'),
+        ('stereo_camera', ['-p', 'head:=respeaker'], 'no camera'),
+        ('stereo_camera', ['-p', "left:='77'"], "camera '77'"),
+        ('visual_features', ['-p', 'detector_model:=/nowhere.onnx'], '/nowhere.onnx'),
+        ('tracker', ['-p', 'acoustic_map:=/nowhere.npz'], '/nowhere.npz'),
+    ],
+)
 def test_bad_input_gives_one_clear_line_and_a_non_zero_exit(module, parameters, message):
     command = [sys.executable, '-m', f'av_perception.nodes.{module}', '--ros-args', *parameters]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)

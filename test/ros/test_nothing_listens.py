@@ -16,10 +16,16 @@ from lifecycle_msgs.msg import State
 
 from av_perception.errors import UserError
 from av_perception.ros import privacy
-from av_perception.ros.bringup.environment import PROFILE_VARIABLES, RANGE_VARIABLE, prepare_environment, reach, tools_line
+from av_perception.ros.bringup.environment import (
+    PROFILE_VARIABLES,
+    RANGE_VARIABLE,
+    prepare_environment,
+    reach,
+    tools_line,
+)
 from av_perception.ros.bringup.graph import NODES
-from av_perception.ros.observer import GraphObserver
 from av_perception.ros.bringup.runner import GraphRunner
+from av_perception.ros.observer import GraphObserver
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTED = ('tracker', 'speaking_status')

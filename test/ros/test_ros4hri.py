@@ -20,8 +20,8 @@ from std_msgs.msg import Bool, Float32, String
 from tf2_msgs.msg import TFMessage
 
 from av_perception.interfaces import LifeState
-from av_perception.robot_head import load_head
 from av_perception.nodes.ros4hri_bridge import Ros4HriBridgeNode
+from av_perception.robot_head import load_head
 from av_perception.ros import qos
 from av_perception.ros.conversions import image_to_msg, speaking_frame_to_msg, track_frame_to_msg
 from av_perception.ros.humans import cropped_face
@@ -39,17 +39,26 @@ class Robot:
     """The bridge, what publishes to it, and a client that listens to any topic."""
 
     def __init__(self, context, **parameters):
-        self.node = Ros4HriBridgeNode(context=context, parameter_overrides=[Parameter(n, value=v) for n, v in {'head': 'simulated', **parameters}.items()])
+        self.node = Ros4HriBridgeNode(
+            context=context,
+            parameter_overrides=[
+                Parameter(n, value=v) for n, v in {'head': 'simulated', **parameters}.items()
+            ],
+        )
         self.client = rclpy.create_node('client', context=context)
         self.executor = SingleThreadedExecutor(context=context)
         for node in (self.node, self.client):
             self.executor.add_node(node)
         self.tracks = self.client.create_publisher(TrackArray, 'tracks', qos.FEATURES)
-        self.statuses = self.client.create_publisher(SpeakingStatusArray, 'speaking_status', qos.FEATURES)
+        self.statuses = self.client.create_publisher(
+            SpeakingStatusArray, 'speaking_status', qos.FEATURES
+        )
         self.images = self.client.create_publisher(Image, 'left/image_raw', qos.IMAGES_OUT)
         self.heard = {}
         assert self.node.start()
-        assert self.until(lambda: self.tracks.get_subscription_count() and self.statuses.get_subscription_count())
+        assert self.until(
+            lambda: self.tracks.get_subscription_count() and self.statuses.get_subscription_count()
+        )
 
     def listen(self, kind, topic, profile=10):
         self.heard[topic] = []
@@ -92,17 +101,30 @@ def robot(messages, ros_context):
 
 def test_lists_parts_and_matches_of_one_person(robot):
     from hri_msgs.msg import IdsList, IdsMatch, NormalizedRegionOfInterest2D
+
     one = robot()
     for name in ('persons/tracked', 'persons/known', 'faces/tracked', 'voices/tracked'):
         one.listen(IdsList, f'/humans/{name}')
     one.listen(IdsMatch, '/humans/candidate_matches', 100)
     one.tell(0, person(1, speaks=True, share=0.7, visibility=0.95))
-    (who,), (face,), (voice,) = (one.latest(f'/humans/{kind}/tracked').ids for kind in ('persons', 'faces', 'voices'))
+    (who,), (face,), (voice,) = (
+        one.latest(f'/humans/{kind}/tracked').ids for kind in ('persons', 'faces', 'voices')
+    )
     assert one.latest('/humans/persons/known').ids == [who]
-    matches = {(m.id1, m.id1_type, m.id2, m.id2_type): m.confidence for m in one.heard['/humans/candidate_matches']}
-    assert matches == {(face, IdsMatch.FACE, who, IdsMatch.PERSON): pytest.approx(0.95), (voice, IdsMatch.VOICE, who, IdsMatch.PERSON): pytest.approx(0.7)}
+    matches = {
+        (m.id1, m.id1_type, m.id2, m.id2_type): m.confidence
+        for m in one.heard['/humans/candidate_matches']
+    }
+    assert matches == {
+        (face, IdsMatch.FACE, who, IdsMatch.PERSON): pytest.approx(0.95),
+        (voice, IdsMatch.VOICE, who, IdsMatch.PERSON): pytest.approx(0.7),
+    }
     # whoever comes late sees what is latched
-    for topic, kind, value in (('anonymous', Bool, True), ('face_id', String, face), ('voice_id', String, voice)):
+    for topic, kind, value in (
+        ('anonymous', Bool, True),
+        ('face_id', String, face),
+        ('voice_id', String, voice),
+    ):
         one.listen(kind, f'/humans/persons/{who}/{topic}', LATCHED)
         assert one.latest(f'/humans/persons/{who}/{topic}').data == value
     one.listen(Float32, f'/humans/persons/{who}/location_confidence')
@@ -112,7 +134,11 @@ def test_lists_parts_and_matches_of_one_person(robot):
     assert one.latest(f'/humans/persons/{who}/location_confidence').data == 1.0
     assert one.latest(f'/humans/voices/{voice}/is_speaking').data is True
     roi = one.latest(f'/humans/faces/{face}/roi')
-    np.testing.assert_allclose([roi.xmin, roi.ymin, roi.xmax, roi.ymax], [300 / 640, 200 / 480, 360 / 640, 280 / 480], rtol=1e-6)
+    np.testing.assert_allclose(
+        [roi.xmin, roi.ymin, roi.xmax, roi.ymax],
+        [300 / 640, 200 / 480, 360 / 640, 280 / 480],
+        rtol=1e-6,
+    )
     assert roi.header.stamp.nanosec == 40_000_000, 'the stamp of the image'
     one.tell(80, person(1))
     assert one.latest(f'/humans/voices/{voice}/is_speaking').data is False
@@ -120,13 +146,19 @@ def test_lists_parts_and_matches_of_one_person(robot):
 
 def test_topics_go_with_the_ids(robot):
     from hri_msgs.msg import IdsList
+
     one = robot()
     for name in ('persons/tracked', 'persons/known', 'faces/tracked'):
         one.listen(IdsList, f'/humans/{name}')
     one.tell(0, person(1))
-    who, face = one.latest('/humans/persons/tracked').ids[0], one.latest('/humans/faces/tracked').ids[0]
+    who, face = (
+        one.latest('/humans/persons/tracked').ids[0],
+        one.latest('/humans/faces/tracked').ids[0],
+    )
     one.tell(2000, person(1, seen=False, state=LifeState.SLEEPING))
-    assert one.latest('/humans/persons/tracked').ids == [] and one.latest('/humans/persons/known').ids == [who]
+    assert one.latest('/humans/persons/tracked').ids == [] and one.latest(
+        '/humans/persons/known'
+    ).ids == [who]
     assert one.until(lambda: one.client.count_publishers(f'/humans/faces/{face}/roi') == 0)
     assert one.client.count_publishers(f'/humans/persons/{who}/anonymous') == 1
     one.tell(2040)
@@ -136,6 +168,7 @@ def test_topics_go_with_the_ids(robot):
 
 def test_frames_of_who_has_a_place_only_and_faces_look_at_the_camera(robot):
     from hri_msgs.msg import IdsList
+
     one = robot()
     one.listen(TFMessage, '/tf', 100)
     one.listen(IdsList, '/humans/persons/tracked')
@@ -143,11 +176,15 @@ def test_frames_of_who_has_a_place_only_and_faces_look_at_the_camera(robot):
     sent = {t.child_frame_id: t for t in one.latest('/tf').transforms}
     seen, heard = one.latest('/humans/persons/tracked').ids
     kinds = sorted(name.split('_')[0] for name in sent)
-    assert kinds == ['face', 'person', 'voice'] and f'person_{seen}' in sent and f'person_{heard}' not in sent
+    assert (
+        kinds == ['face', 'person', 'voice']
+        and f'person_{seen}' in sent
+        and f'person_{heard}' not in sent
+    )
     pose = sent[f'person_{seen}'].transform
     camera = load_head('simulated').camera.base_from_optical.translation
     q = pose.rotation
-    forward = np.array([1 - 2 * q.z ** 2, 2 * q.z * q.w, 0.0])   # a turn about z
+    forward = np.array([1 - 2 * q.z**2, 2 * q.z * q.w, 0.0])  # a turn about z
     toward = camera - np.array([2.0, 0.2, 0.1])
     np.testing.assert_allclose(forward[:2], toward[:2] / np.linalg.norm(toward[:2]), atol=1e-6)
     assert q.x == q.y == 0.0 and pose.translation.x == pytest.approx(2.0 + 0.1 * forward[0])
@@ -155,6 +192,7 @@ def test_frames_of_who_has_a_place_only_and_faces_look_at_the_camera(robot):
 
 def test_cropped_faces_are_cut_from_the_very_image_when_somebody_looks(robot):
     from hri_msgs.msg import IdsList
+
     one = robot(face_width=64, face_height=64)
     one.listen(IdsList, '/humans/faces/tracked')
     one.tell(0, person(1))
@@ -169,10 +207,24 @@ def test_cropped_faces_are_cut_from_the_very_image_when_somebody_looks(robot):
     one.tell(80, person(1))
     message = one.latest(f'/humans/faces/{face}/cropped')
     crop = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
-    assert crop.shape == (64, 64, 3) and (crop[:, 8:56] == (10, 200, 30)).all() and not crop[:, :8].any() and not crop[:, 56:].any()
+    assert (
+        crop.shape == (64, 64, 3)
+        and (crop[:, 8:56] == (10, 200, 30)).all()
+        and not crop[:, :8].any()
+        and not crop[:, 56:].any()
+    )
 
 
-@pytest.mark.parametrize('box', [BOX, np.array([-30.0, -30.0, 60.0, 60.0]), np.array([620.0, 470.0, 100.0, 100.0]), np.array([700.0, 0.0, 5.0, 5.0]), np.zeros(4)])
+@pytest.mark.parametrize(
+    'box',
+    [
+        BOX,
+        np.array([-30.0, -30.0, 60.0, 60.0]),
+        np.array([620.0, 470.0, 100.0, 100.0]),
+        np.array([700.0, 0.0, 5.0, 5.0]),
+        np.zeros(4),
+    ],
+)
 def test_crops_at_the_border_are_padded(box):
     crop = cropped_face(np.full((480, 640, 3), 9, np.uint8), box, (128, 96))
     assert crop.shape == (96, 128, 3) and set(np.unique(crop)) <= {0, 9}
@@ -181,30 +233,49 @@ def test_crops_at_the_border_are_padded(box):
 def test_detections_and_people_behind_their_switches(robot):
     from people_msgs.msg import People
     from vision_msgs.msg import Detection3DArray
+
     one = robot(humans=False, detections=True, people=True)
     one.listen(Detection3DArray, '/detections')
     one.listen(People, '/people')
     one.tell(0, person(1, speaks=True), person(2, seen=False, ever_seen=False, speaks=True))
     (detection,), (somebody,) = one.latest('/detections').detections, one.latest('/people').people
-    assert detection.results[0].hypothesis.class_id == 'person' and detection.bbox.center.position.x == 2.0 and detection.id == somebody.name
-    assert detection.results[0].pose.covariance[0] == pytest.approx(1e-4) and somebody.velocity.x == pytest.approx(0.3) and somebody.tags == ['true']
+    assert (
+        detection.results[0].hypothesis.class_id == 'person'
+        and detection.bbox.center.position.x == 2.0
+        and detection.id == somebody.name
+    )
+    assert (
+        detection.results[0].pose.covariance[0] == pytest.approx(1e-4)
+        and somebody.velocity.x == pytest.approx(0.3)
+        and somebody.tags == ['true']
+    )
     assert one.client.count_publishers('/humans/persons/tracked') == 0
 
 
 def test_a_person_manager_makes_persons_of_our_parts(robot):
     from hri_msgs.msg import IdsList, IdsMatch
+
     one = robot(persons=False)
     one.listen(IdsList, '/humans/faces/tracked')
     one.listen(IdsMatch, '/humans/candidate_matches', 100)
     one.listen(TFMessage, '/tf', 100)
     one.tell(0, person(1))
-    face, = one.latest('/humans/faces/tracked').ids
-    assert one.latest('/humans/candidate_matches').id1 == face and one.client.count_publishers('/humans/persons/tracked') == 0
+    (face,) = one.latest('/humans/faces/tracked').ids
+    assert (
+        one.latest('/humans/candidate_matches').id1 == face
+        and one.client.count_publishers('/humans/persons/tracked') == 0
+    )
     assert [t.child_frame_id for t in one.latest('/tf').transforms] == [f'face_{face}']
 
 
 def run_bridge(*parameters):
-    command = [sys.executable, '-m', 'av_perception.nodes.ros4hri_bridge', '--ros-args', *(w for p in parameters for w in ('-p', p))]
+    command = [
+        sys.executable,
+        '-m',
+        'av_perception.nodes.ros4hri_bridge',
+        '--ros-args',
+        *(w for p in parameters for w in ('-p', p)),
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
@@ -212,6 +283,9 @@ def test_what_cannot_be_published_is_said_with_what_to_install():
     result = run_bridge('publish_tf:=false', 'detections:=true')
     output = result.stdout + result.stderr
     assert result.returncode == 2 and 'Traceback' not in output
-    for line in ('humans are not published: hri_msgs is not installed: apt-get install ros-$ROS_DISTRO-hri-msgs',
-                 'detections are not published: vision_msgs is not installed: apt-get install ros-$ROS_DISTRO-vision-msgs', 'nothing is left to publish'):
+    for line in (
+        'humans are not published: hri_msgs is not installed: apt-get install ros-$ROS_DISTRO-hri-msgs',
+        'detections are not published: vision_msgs is not installed: apt-get install ros-$ROS_DISTRO-vision-msgs',
+        'nothing is left to publish',
+    ):
         assert output.count(line) == 1

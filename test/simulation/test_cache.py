@@ -30,7 +30,14 @@ def test_a_scene_is_rendered_once_and_again_when_its_files_change(tmp_path, monk
     voice.write_bytes(b'one')
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(tmp_path / 'cache'))
     monkeypatch.setattr(cache, 'load_scene', lambda name: Scene((Talker(str(voice)),)))
-    monkeypatch.setattr(cache, 'simulate', lambda scene, folder, seed, progress: (rendered.append(seed), Path(folder).mkdir(parents=True)))
+    monkeypatch.setattr(
+        cache,
+        'simulate',
+        lambda scene, folder, seed, progress: (
+            rendered.append(seed),
+            Path(folder).mkdir(parents=True),
+        ),
+    )
     monkeypatch.setattr(cache.Recording, 'open', lambda folder: folder)
     first = cache.simulated_recording('mine')
     assert cache.simulated_recording('mine') == first and len(rendered) == 1

@@ -6,7 +6,13 @@ import pytest
 
 from av_perception.errors import UserError
 from av_perception.robot_head import CameraGeometry
-from av_perception.simulation.cutout import FACE_WIDTH_M, PIXELS_PER_METER, Appearance, Cutout, cut_out
+from av_perception.simulation.cutout import (
+    FACE_WIDTH_M,
+    PIXELS_PER_METER,
+    Appearance,
+    Cutout,
+    cut_out,
+)
 from av_perception.simulation.rendering import StereoRenderer
 from av_perception.simulation.simulator import FACE_DEPTH_M, face_surfaces
 
@@ -15,14 +21,18 @@ WALL = 4.5
 
 
 def blurred_noise(height, width, sigma, seed):
-    noise = cv2.GaussianBlur(np.random.default_rng(seed).normal(size=(height, width, 3)), (0, 0), sigma)
+    noise = cv2.GaussianBlur(
+        np.random.default_rng(seed).normal(size=(height, width, 3)), (0, 0), sigma
+    )
     return np.clip(128 + 60 * noise / noise.std(), 0, 255).astype(np.uint8)
 
 
 def card(width_m=0.4, height_m=0.4, seed=0, color=None):
     """An opaque textured card with the head centre in its middle."""
     height, width = int(height_m * PIXELS_PER_METER), int(width_m * PIXELS_PER_METER)
-    texture = np.dstack([blurred_noise(height, width, 5, seed), np.full((height, width), 255, np.uint8)])
+    texture = np.dstack(
+        [blurred_noise(height, width, 5, seed), np.full((height, width), 255, np.uint8)]
+    )
     if color is not None:
         texture[..., :3] = color
     return Cutout(texture, np.array([(width - 1) / 2, (height - 1) / 2]), np.array([0.07, 0.09]))
@@ -34,11 +44,13 @@ def renderer(seed=0, camera=CAMERA):
 
 def disparity_of(pair, row, column, half=12):
     """Template matching of a patch of the left image in the right one, to a fraction of a pixel by a parabola."""
-    patch = pair.left[row - half:row + half + 1, column - half:column + half + 1].astype(np.float32)
-    band = pair.right[row - half:row + half + 1].astype(np.float32)
+    patch = pair.left[row - half : row + half + 1, column - half : column + half + 1].astype(
+        np.float32
+    )
+    band = pair.right[row - half : row + half + 1].astype(np.float32)
     score = cv2.matchTemplate(band, patch, cv2.TM_CCOEFF_NORMED)[0]
     best = int(score.argmax())
-    left, middle, right = score[best - 1:best + 2]
+    left, middle, right = score[best - 1 : best + 2]
     return column - half - (best + 0.5 * (left - right) / (left - 2 * middle + right))
 
 
@@ -46,7 +58,10 @@ def disparity_of(pair, row, column, half=12):
 def test_disparity_is_focal_times_baseline_over_depth(position):
     pair = renderer().render(0, [card()], np.array([position]))
     column, row = np.round(CAMERA.project(np.array(position))).astype(int)
-    assert abs(disparity_of(pair, row, column) - CAMERA.focal[0] * CAMERA.baseline / position[2]) < 0.1
+    assert (
+        abs(disparity_of(pair, row, column) - CAMERA.focal[0] * CAMERA.baseline / position[2])
+        < 0.1
+    )
 
 
 def test_wall_has_its_own_disparity():
@@ -81,16 +96,30 @@ def test_visible_ends_when_half_the_face_is_hidden():
     """A narrow card slides over a face: hidden share of an ellipse in closed form."""
     half_width = 0.07 * CAMERA.focal[0] / 2.0
     for covered in (0.2, 0.4, 0.6, 0.8):  # share of the face's width under the card's left edge
-        edge = CAMERA.center[0] + half_width * (1 - 2 * covered)  # the card covers everything right of it
-        x = (edge - CAMERA.center[0]) / CAMERA.focal[0] + 0.15  # its centre at 1 m, half width 0.15
-        pair = renderer().render(0, [card(), card(0.3, 0.6)], np.array([[0.0, 0.0, 2.0], [x, 0.0, 1.0]]))
+        edge = CAMERA.center[0] + half_width * (
+            1 - 2 * covered
+        )  # the card covers everything right of it
+        x = (edge - CAMERA.center[0]) / CAMERA.focal[
+            0
+        ] + 0.15  # its centre at 1 m, half width 0.15
+        pair = renderer().render(
+            0, [card(), card(0.3, 0.6)], np.array([[0.0, 0.0, 2.0], [x, 0.0, 1.0]])
+        )
         u = 1 - 2 * covered
         hidden = 0.5 - (u * np.sqrt(1 - u * u) + np.arcsin(u)) / np.pi
         assert pair.visible[0] == (hidden < 0.5), (covered, hidden)
 
 
 def test_out_of_view_and_behind_are_not_visible():
-    positions = np.array([[1.5, 0.0, 1.5], [0.0, 0.0, -1.0], [0.0, 0.9, 1.5], [0.0, 0.0, 1.5], [0.72 * 1.5, 0.0, 1.5]])
+    positions = np.array(
+        [
+            [1.5, 0.0, 1.5],
+            [0.0, 0.0, -1.0],
+            [0.0, 0.9, 1.5],
+            [0.0, 0.0, 1.5],
+            [0.72 * 1.5, 0.0, 1.5],
+        ]
+    )
     pair = renderer().render(0, [card(seed=k) for k in range(5)], positions)
     assert pair.visible.tolist() == [False, False, False, True, False]
     empty = renderer().render(0, [], np.zeros((0, 3)))
@@ -115,12 +144,17 @@ def picture_of_a_person():
     cv2.ellipse(image, (200, 150), (60, 80), 0, 0, 360, (60, 90, 170), -1)
     cv2.rectangle(image, (175, 200), (225, 280), (60, 90, 170), -1)
     cv2.fillPoly(image, [np.array([(150, 260), (250, 260), (320, 500), (80, 500)])], (90, 30, 20))
-    return cv2.add(image, np.random.default_rng(0).integers(0, 6, image.shape).astype(np.uint8)), (150.0, 85.0, 100.0, 130.0)
+    return cv2.add(image, np.random.default_rng(0).integers(0, 6, image.shape).astype(np.uint8)), (
+        150.0,
+        85.0,
+        100.0,
+        130.0,
+    )
 
 
 def test_person_is_cut_out_of_a_picture_at_true_scale():
     image, face = picture_of_a_person()
-    person, = cut_out([image], face, 'test')
+    (person,) = cut_out([image], face, 'test')
     scale = PIXELS_PER_METER * FACE_WIDTH_M / 100.0
     alpha = person.texture[..., 3]
     row = int(person.center[1])
@@ -128,7 +162,9 @@ def test_person_is_cut_out_of_a_picture_at_true_scale():
     assert 105 < head_width < 130  # 120 at the widest
     assert alpha[row, int(person.center[0])] == 255 and alpha[:20].max() < 10
     assert np.count_nonzero((alpha > 20) & (alpha < 235)) > 50  # a soft edge
-    assert alpha[-1, int(person.center[0])] == 255 and len(alpha) / PIXELS_PER_METER > 1.2  # the trunk goes on
+    assert (
+        alpha[-1, int(person.center[0])] == 255 and len(alpha) / PIXELS_PER_METER > 1.2
+    )  # the trunk goes on
     assert (person.texture[..., :3] <= alpha[..., None]).all()  # premultiplied
     np.testing.assert_allclose(person.face_radii_m, [FACE_WIDTH_M / 2, FACE_WIDTH_M * 0.65])
 
@@ -142,7 +178,11 @@ def test_clip_plays_from_its_start_in_every_turn():
     views = tuple(card(seed=k) for k in range(5))
     clip = Appearance(views, 25.0)
     turns = ((1.0, 2.0), (3.0, 4.0))
-    assert clip.at(0.5, turns) is views[0] and clip.at(1.05, turns) is views[1] and clip.at(3.13, turns) is views[3]
+    assert (
+        clip.at(0.5, turns) is views[0]
+        and clip.at(1.05, turns) is views[1]
+        and clip.at(3.13, turns) is views[3]
+    )
     assert clip.at(1.21, turns) is views[0] and clip.at(2.5, turns) is views[0]
     assert Appearance(views[:1]).at(1.5, turns) is views[0]
 

@@ -19,10 +19,19 @@ RATE = 16000
 HEAD = {
     'name': 'small',
     'microphones': {'coordinates': [[0.0, 0.05, 0.0], [0.0, -0.05, 0.0]], 'sample_rate': RATE},
-    'camera': {'width': 160, 'height': 120, 'focal': [110.0, 110.0], 'center': [79.5, 59.5], 'baseline': 0.1,
-               'position': [0.05, 0.05, 0.06], 'frame_rate': 10.0},
+    'camera': {
+        'width': 160,
+        'height': 120,
+        'focal': [110.0, 110.0],
+        'center': [79.5, 59.5],
+        'baseline': 0.1,
+        'position': [0.05, 0.05, 0.06],
+        'frame_rate': 10.0,
+    },
 }
-DATA = Path(os.environ.get('AV_PERCEPTION_DATA', Path(__file__).resolve().parents[3] / 'shared' / 'data'))
+DATA = Path(
+    os.environ.get('AV_PERCEPTION_DATA', Path(__file__).resolve().parents[3] / 'shared' / 'data')
+)
 
 
 @pytest.fixture
@@ -31,15 +40,29 @@ def scene_folder(tmp_path):
     talkers = []
     for key, color in ((4, (60, 90, 170)), (9, (170, 90, 60))):
         time = np.arange(2 * RATE) / RATE
-        soundfile.write(str(tmp_path / f'{key}.wav'), 0.3 * random.normal(size=len(time)) * (np.sin(2 * np.pi * 3 * time) > -0.9), RATE)
+        soundfile.write(
+            str(tmp_path / f'{key}.wav'),
+            0.3 * random.normal(size=len(time)) * (np.sin(2 * np.pi * 3 * time) > -0.9),
+            RATE,
+        )
         image = np.full((300, 300, 3), 200, np.uint8)
         cv2.ellipse(image, (150, 100), (40, 55), 0, 0, 360, color, -1)
         cv2.rectangle(image, (110, 150), (190, 300), color, -1)
         cv2.imwrite(str(tmp_path / f'{key}.png'), image)
-        talkers.append({'id': key, 'voice': f'{key}.wav', 'photo': f'{key}.png', 'face': [115, 55, 70, 95]})
+        talkers.append(
+            {'id': key, 'voice': f'{key}.wav', 'photo': f'{key}.png', 'face': [115, 55, 70, 95]}
+        )
     talkers[0].update(waypoints=[[0.0, 1.5, 0.4, 0.05]], turns=[[0.2, 1.0]])
-    talkers[1].update(waypoints=[[0.0, 2.0, -0.5, 0.05], [2.0, 2.0, -0.1, 0.05]], turns=[[1.2, 1.9]])
-    scene = {'duration': 2.0, 'seed': 3, 'head': 'small.yaml', 'room': {'t60': 0.0, 'snr_db': 40.0}, 'talkers': talkers}
+    talkers[1].update(
+        waypoints=[[0.0, 2.0, -0.5, 0.05], [2.0, 2.0, -0.1, 0.05]], turns=[[1.2, 1.9]]
+    )
+    scene = {
+        'duration': 2.0,
+        'seed': 3,
+        'head': 'small.yaml',
+        'room': {'t60': 0.0, 'snr_db': 40.0},
+        'talkers': talkers,
+    }
     (tmp_path / 'scene.yaml').write_text(yaml.safe_dump(scene))
     (tmp_path / 'small.yaml').write_text(yaml.safe_dump(HEAD))
     return tmp_path
@@ -47,18 +70,33 @@ def scene_folder(tmp_path):
 
 def test_recording_holds_sound_images_and_truth(scene_folder):
     seen = []
-    recording = simulate(load_scene(scene_folder / 'scene.yaml'), scene_folder / 'out', progress=lambda f, text: seen.append(f))
+    recording = simulate(
+        load_scene(scene_folder / 'scene.yaml'),
+        scene_folder / 'out',
+        progress=lambda f, text: seen.append(f),
+    )
     assert seen == sorted(seen) and seen[-1] == 1.0
     assert recording.head.name == 'small' and (scene_folder / 'out' / 'head.yaml').is_file()
     assert recording.origin == {'scene': 'scene', 'seed': 3, 'duration': 2.0}
-    assert recording.num_samples == 2 * RATE and recording.num_channels == 2 and recording.num_frames == 20 and recording.has_right
+    assert (
+        recording.num_samples == 2 * RATE
+        and recording.num_channels == 2
+        and recording.num_frames == 20
+        and recording.has_right
+    )
     assert len(list(recording.images())) == 20
     truth = recording.truth
     assert len(truth) == 40 and truth.visible.all()
     np.testing.assert_allclose(np.unique(truth.time_s), np.arange(20) / 10, atol=1e-6)
     np.testing.assert_allclose(truth.position[truth.id == 4], np.tile([1.5, 0.4, 0.05], (20, 1)))
     still, walker = truth.speaking[truth.id == 4], truth.speaking[truth.id == 9]
-    assert still[3:10].all() and not still[:2].any() and not still[11:].any() and walker[13:19].all() and not walker[:12].any()
+    assert (
+        still[3:10].all()
+        and not still[:2].any()
+        and not still[11:].any()
+        and walker[13:19].all()
+        and not walker[:12].any()
+    )
     sound = recording.read_audio(0, 2 * RATE)
     assert 0.01 < sound[4000:15000].std() < 0.2 and sound[:2000].std() < 0.002
 
@@ -78,28 +116,48 @@ def test_drawn_head_is_where_the_truth_says(scene_folder):
 
 def test_same_seed_same_contents_other_seed_other_noise(scene_folder):
     scene = load_scene(scene_folder / 'scene.yaml').with_duration(0.6)
-    first, again, other = (simulate(scene, scene_folder / name, seed=seed) for name, seed in (('a', 7), ('b', 7), ('c', 8)))
+    first, again, other = (
+        simulate(scene, scene_folder / name, seed=seed)
+        for name, seed in (('a', 7), ('b', 7), ('c', 8))
+    )
     assert np.array_equal(first.read_audio(0, RATE), again.read_audio(0, RATE))
     assert not np.array_equal(first.read_audio(0, RATE), other.read_audio(0, RATE))
-    for (_, _, left, right), (_, _, left_again, right_again) in zip(first.images(), again.images()):
+    for (_, _, left, right), (_, _, left_again, right_again) in zip(
+        first.images(), again.images()
+    ):
         assert np.array_equal(left, left_again) and np.array_equal(right, right_again)
-    assert (scene_folder / 'a' / 'truth.csv').read_text() == (scene_folder / 'b' / 'truth.csv').read_text()
+    assert (scene_folder / 'a' / 'truth.csv').read_text() == (
+        scene_folder / 'b' / 'truth.csv'
+    ).read_text()
 
 
 def test_head_without_camera_gives_sound_alone(scene_folder):
-    (scene_folder / 'small.yaml').write_text(yaml.safe_dump({k: v for k, v in HEAD.items() if k != 'camera'}))
+    (scene_folder / 'small.yaml').write_text(
+        yaml.safe_dump({k: v for k, v in HEAD.items() if k != 'camera'})
+    )
     recording = simulate(load_scene(scene_folder / 'scene.yaml'), scene_folder / 'out')
-    assert recording.num_frames == 0 and not recording.truth.visible.any() and len(recording.truth) == 2 * 50
+    assert (
+        recording.num_frames == 0
+        and not recording.truth.visible.any()
+        and len(recording.truth) == 2 * 50
+    )
 
 
 def test_picture_that_mp4_spoils_is_stored_without_loss(scene_folder, monkeypatch):
     monkeypatch.setattr('av_perception.simulation.simulator.LOWEST_VIDEO_PSNR_DB', 200.0)
-    recording = simulate(load_scene(scene_folder / 'scene.yaml').with_duration(0.4), scene_folder / 'out')
-    assert (scene_folder / 'out' / 'left' / '000003.png').is_file() and not (scene_folder / 'out' / 'left.mp4').exists()
+    recording = simulate(
+        load_scene(scene_folder / 'scene.yaml').with_duration(0.4), scene_folder / 'out'
+    )
+    assert (scene_folder / 'out' / 'left' / '000003.png').is_file() and not (
+        scene_folder / 'out' / 'left.mp4'
+    ).exists()
     assert len(list(recording.images())) == 4
 
 
-@pytest.mark.parametrize('spoilt, words', [('4.wav', '4.wav is not a readable sound'), ('4.png', '4.png is not a readable image')])
+@pytest.mark.parametrize(
+    'spoilt, words',
+    [('4.wav', '4.wav is not a readable sound'), ('4.png', '4.png is not a readable image')],
+)
 def test_spoilt_asset_is_named(spoilt, words, scene_folder):
     (scene_folder / spoilt).write_bytes(b'nonsense')
     with pytest.raises(UserError, match=words):
@@ -116,13 +174,25 @@ def test_silent_voice_is_refused(scene_folder):
 def test_clip_of_a_talking_face_moves_while_its_voice_sounds(monkeypatch, tmp_path):
     monkeypatch.setenv('AV_PERCEPTION_DATA', str(DATA))
     scene = load_scene('grid').with_duration(4.0)
-    still = dataclasses.replace(scene.talkers[0], waypoints=((0.0, 1.3, 0.0, 0.05),), turns=((1.5, 3.5),))
+    still = dataclasses.replace(
+        scene.talkers[0], waypoints=((0.0, 1.3, 0.0, 0.05),), turns=((1.5, 3.5),)
+    )
     recording = simulate(dataclasses.replace(scene, talkers=(still,)), tmp_path / 'out')
     speaking = recording.truth.speaking
-    assert speaking[52:70].mean() > 0.8 and not speaking[:37].any() and recording.truth.visible.all()
+    assert (
+        speaking[52:70].mean() > 0.8 and not speaking[:37].any() and recording.truth.visible.all()
+    )
     camera = recording.head.camera
-    u, v = camera.project(camera.base_from_optical.inverse().apply(recording.truth.position[0])).astype(int)
-    mouth = np.array([cv2.blur(left[v + 5:v + 30, u - 15:u + 15], (5, 5)) for _, _, left, _ in recording.images()], float)
+    u, v = camera.project(
+        camera.base_from_optical.inverse().apply(recording.truth.position[0])
+    ).astype(int)
+    mouth = np.array(
+        [
+            cv2.blur(left[v + 5 : v + 30, u - 15 : u + 15], (5, 5))
+            for _, _, left, _ in recording.images()
+        ],
+        float,
+    )
     motion = np.abs(np.diff(mouth, axis=0)).mean(axis=(1, 2, 3))
     assert motion[52:70].mean() > 2 * motion[5:35].mean()
 
@@ -133,7 +203,12 @@ def test_command_renders_and_writes_its_figures(scene_folder, capsys):
     words += ['--seed', '5', '--duration', '1', '--json', str(figures_file)]
     assert main(words) == 0
     figures = json.loads(figures_file.read_text())
-    assert (figures['seed'], figures['duration_s'], figures['images'], figures['talkers']) == (5, 1.0, 10, 2)
+    assert (figures['seed'], figures['duration_s'], figures['images'], figures['talkers']) == (
+        5,
+        1.0,
+        10,
+        2,
+    )
     assert 0 < figures['speech_share'] < 1 and figures['visible_share'] == 1.0
     (scene_folder / 'file').write_text('not a folder')
     assert main([*words[:3], str(scene_folder / 'file')]) == 2

@@ -17,7 +17,9 @@ def visual(ms):
 
 
 def audio(ms):
-    return AudioFeatures(round(ms * MS), 1.0, np.zeros((1, 1)), np.ones((1, 1), bool), np.ones(1), np.ones(1, bool))
+    return AudioFeatures(
+        round(ms * MS), 1.0, np.zeros((1, 1)), np.ones((1, 1), bool), np.ones(1), np.ones(1, bool)
+    )
 
 
 def in_ms(frames):
@@ -85,16 +87,29 @@ def test_the_pairing_does_not_depend_on_the_order_of_arrival(seed):
     visuals = np.cumsum(rng.uniform(30, 50, 60)) + 500
     sounds = 500 + 40.0 * np.arange(65) + rng.uniform(0, 40)
     sounds = sounds[rng.random(65) > 0.1]
+
     def run(config, visual_delay, audio_delay):
-        events = sorted([(t + visual_delay(t), 0, t) for t in visuals] + [(t + audio_delay(t), 1, t) for t in sounds])
+        events = sorted(
+            [(t + visual_delay(t), 0, t) for t in visuals]
+            + [(t + audio_delay(t), 1, t) for t in sounds]
+        )
         assembler, frames = FrameAssembler(config), []
         for now, kind, t in events:
-            (assembler.push_audio(audio(t), round(now * MS)) if kind else assembler.push_visual(visual(t), round(now * MS)))
+            (
+                assembler.push_audio(audio(t), round(now * MS))
+                if kind
+                else assembler.push_visual(visual(t), round(now * MS))
+            )
             frames += assembler.poll(round(now * MS))
         return in_ms(frames + assembler.flush())
+
     offline = run(OFFLINE, lambda t: 0, lambda t: 0)
     jitter = rng.uniform(0, 25, 2)
-    live = run(FrameAssemblerConfig(audio_wait_s=0.2), lambda t: 25 + jitter[0] * np.sin(t), lambda t: 25 + jitter[1] * np.cos(t))
+    live = run(
+        FrameAssemblerConfig(audio_wait_s=0.2),
+        lambda t: 25 + jitter[0] * np.sin(t),
+        lambda t: 25 + jitter[1] * np.cos(t),
+    )
     assert offline == live and [s for s, _, _ in offline] == sorted(s for s, _, _ in offline)
     assert [s for s, v, _ in offline if v] == pytest.approx(visuals, abs=1e-5)
 
@@ -115,7 +130,7 @@ def test_sound_alone_when_the_camera_is_silent():
 
 def test_sound_alone_without_any_camera_and_nothing_from_nothing():
     assembler = FrameAssembler(OFFLINE)
-    assert assembler.poll(10 ** 12) == [] and assembler.flush() == []
+    assert assembler.poll(10**12) == [] and assembler.flush() == []
     emitted = []
     for ms in range(0, 1000, 40):
         assembler.push_audio(audio(ms), 0)
@@ -131,7 +146,11 @@ def test_late_stamps_are_dropped_and_a_looped_bag_starts_anew():
     assert len(assembler.poll(0)) == 2
     assembler.push_visual(visual(5010), 0)
     assembler.push_audio(audio(5010), 0)
-    assert assembler.poll(0) == [] and assembler.counters['late_visual'] == 1 and assembler.counters['late_audio'] == 1
+    assert (
+        assembler.poll(0) == []
+        and assembler.counters['late_visual'] == 1
+        and assembler.counters['late_audio'] == 1
+    )
     assembler.push_visual(visual(0), 0)
     assembler.push_audio(audio(0), 0)
     assert in_ms(assembler.poll(0)) == [(0, True, 0)] and assembler.counters['resets'] == 1
@@ -159,10 +178,14 @@ def test_a_camera_that_goes_on_in_the_old_time_is_heard_again():
     assembler.push_audio(audio(0), 0)
     for ms in range(7040, 9000, 40):
         assembler.push_visual(visual(ms), 0)
-    assert [s for s, _, _ in in_ms(assembler.flush())][-1] == 8960 and assembler.counters['stragglers'] == 25
+    assert [s for s, _, _ in in_ms(assembler.flush())][-1] == 8960 and assembler.counters[
+        'stragglers'
+    ] == 25
 
 
-@pytest.mark.parametrize('changes', [{'video_period_s': 0.0}, {'audio_wait_s': float('nan')}, {'audio_wait_s': -1.0}])
+@pytest.mark.parametrize(
+    'changes', [{'video_period_s': 0.0}, {'audio_wait_s': float('nan')}, {'audio_wait_s': -1.0}]
+)
 def test_bad_settings_are_refused(changes):
     with pytest.raises(ValueError):
         FrameAssemblerConfig(**changes)
@@ -179,5 +202,7 @@ def test_images_that_lag_far_behind_the_sound_are_not_lost_for_good():
             assembler.push_visual(visual(40 * (k - lag) + 40), now_ns)
         emitted += assembler.poll(now_ns)
     with_image = [stamp for stamp, visual, _ in emitted if visual is not None]
-    assert len(with_image) >= 60 - 2 * lag - 1, 'only what sound alone had passed at the start is lost'
+    assert len(with_image) >= 60 - 2 * lag - 1, (
+        'only what sound alone had passed at the start is lost'
+    )
     assert with_image == sorted(with_image)

@@ -11,7 +11,7 @@ from av_perception.synchronization.ego_motion import EgoMotion
 
 MS = 1_000_000
 START = 100_000 * MS
-LAST_BIT = 2 * math.pi / 4096   # of an encoder of 12 bits, rad
+LAST_BIT = 2 * math.pi / 4096  # of an encoder of 12 bits, rad
 
 
 def motion():
@@ -40,7 +40,7 @@ def test_the_last_bit_of_an_encoder_at_500_hz_is_no_turn():
 @pytest.mark.parametrize('period_ms', [2, 10, 20, 33.3])
 @pytest.mark.parametrize('rate', [0.6, -1.0, 4.0])
 def test_a_turn_is_noticed_within_100_ms(rate, period_ms):
-    angle = lambda ms: LAST_BIT * round(rate * max(ms - 500, 0) / 1000 / LAST_BIT)   # noqa: E731
+    angle = lambda ms: LAST_BIT * round(rate * max(ms - 500, 0) / 1000 / LAST_BIT)  # noqa: E731
     assert 500 < first_drowned_ms(angle, period_ms) <= 600 + period_ms
 
 

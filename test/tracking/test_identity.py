@@ -9,13 +9,16 @@ from tracking_scenes import HEAD, direction_to, face_at, image, sound_from, soun
 from av_perception.interfaces import Face
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.state_space.cartesian_head import CartesianHead, CartesianHeadConfig
-from av_perception.tracking.track_management.re_identification import ReIdentification, ReIdentificationConfig
+from av_perception.tracking.track_management.re_identification import (
+    ReIdentification,
+    ReIdentificationConfig,
+)
 from av_perception.tracking.track_management.track_set import TrackSet
-from av_perception.tracking.tracker import Tracker, TrackerConfig
 from av_perception.tracking.track_management.visual_birth import Birth
+from av_perception.tracking.tracker import Tracker, TrackerConfig
 
 SOUND = sound_map()
-HALF_VIEW = 0.55   # rad, a little less than HEAD's camera sees
+HALF_VIEW = 0.55  # rad, a little less than HEAD's camera sees
 
 
 def watch(tracker, frames, faces_of):
@@ -27,7 +30,9 @@ def watch(tracker, frames, faces_of):
 def nearest_id(frame, position):
     """The id of the track next to a position, None when none is within 30 cm."""
     track = min(frame.tracks, key=lambda t: np.linalg.norm(t.mean[:3] - position), default=None)
-    return track.id if track is not None and np.linalg.norm(track.mean[:3] - position) < 0.3 else None
+    return (
+        track.id if track is not None and np.linalg.norm(track.mean[:3] - position) < 0.3 else None
+    )
 
 
 def in_view(position):
@@ -46,13 +51,16 @@ def leaves_and_returns(seed, absent_s=5.0, elsewhere=False, looks=(None, None)):
     side = -1 if elsewhere else 1
     edge = int(np.ceil(depth * np.tan(HALF_VIEW) / speed)) + 25
     away = round(absent_s * 25)
+
     def where(f):
         if f < edge + away / 2:
             return np.array([depth, speed * max(0, f - 25), 0.1])
         return np.array([depth, side * speed * max(0, 2 * edge + away - f - 25), 0.1])
+
     def faces(f):
         look = looks[0] if f < edge + away / 2 else looks[1]
         return [face_at(where(f), rng, look)] if f <= edge or f >= edge + away else []
+
     first = nearest_id(watch(tracker, range(edge), faces), where(edge - 1))
     last = watch(tracker, range(edge, edge + away + 30), faces)
     return first is not None and nearest_id(last, where(edge + away + 29)) == first
@@ -64,12 +72,17 @@ def test_who_leaves_the_view_for_five_seconds_comes_back_with_the_same_id():
 
 def test_a_known_look_is_recognized_at_the_other_side_of_the_view():
     look = look_of(np.random.default_rng(0))
-    assert all(leaves_and_returns(seed, absent_s=7.0, elsewhere=True, looks=(look, look)) for seed in range(5))
+    assert all(
+        leaves_and_returns(seed, absent_s=7.0, elsewhere=True, looks=(look, look))
+        for seed in range(5)
+    )
 
 
 def test_another_look_in_the_same_place_is_somebody_else():
     rng = np.random.default_rng(1)
-    assert not any(leaves_and_returns(seed, looks=(look_of(rng), look_of(rng))) for seed in range(5))
+    assert not any(
+        leaves_and_returns(seed, looks=(look_of(rng), look_of(rng))) for seed in range(5)
+    )
 
 
 def test_two_who_come_back_at_once_are_not_confused():
@@ -78,10 +91,16 @@ def test_two_who_come_back_at_once_are_not_confused():
     for seed in range(10):
         rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
         pair = [np.array([2.0, -0.3, 0.1]), np.array([2.0, 0.3, 0.1])]
-        shift = np.array([0.0, 0.35, 0.0])   # both come back shifted: the left one to where the right one was
+        shift = np.array(
+            [0.0, 0.35, 0.0]
+        )  # both come back shifted: the left one to where the right one was
         before = watch(tracker, range(20), lambda f: [face_at(p, rng) for p in pair])
-        after = watch(tracker, range(120, 140), lambda f: [face_at(p + shift, rng) for p in pair[::-1]])
-        kept += [nearest_id(after, p + shift) for p in pair] == [nearest_id(before, p) for p in pair]
+        after = watch(
+            tracker, range(120, 140), lambda f: [face_at(p + shift, rng) for p in pair[::-1]]
+        )
+        kept += [nearest_id(after, p + shift) for p in pair] == [
+            nearest_id(before, p) for p in pair
+        ]
     assert kept >= 9
 
 
@@ -92,13 +111,20 @@ def test_the_hidden_person_keeps_the_id_behind_another_for_five_seconds(rear_dep
     for seed in range(5):
         rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
         front = np.array([1.8, 0.05, 0.1])
+
         def rear(f):
-            return np.array([rear_depth, np.interp(f, [10, 30, 155, 180], [0.6, 0.1, 0.1, 0.6]), 0.15])
+            return np.array(
+                [rear_depth, np.interp(f, [10, 30, 155, 180], [0.6, 0.1, 0.1, 0.6]), 0.15]
+            )
+
         def faces(f):
             hidden = abs(rear(f)[1] / rear_depth - front[1] / 1.8) < 0.08
             return [face_at(front, rng)] + ([] if hidden else [face_at(rear(f), rng)])
+
         before, after = watch(tracker, range(20), faces), watch(tracker, range(20, 200), faces)
-        kept += [nearest_id(after, p) for p in (front, rear(199))] == [nearest_id(before, p) for p in (front, rear(19))]
+        kept += [nearest_id(after, p) for p in (front, rear(199))] == [
+            nearest_id(before, p) for p in (front, rear(19))
+        ]
     assert kept == 5
 
 
@@ -106,14 +132,27 @@ def test_one_minute_of_crossing_hiding_and_leaving_has_no_id_switch():
     """Three people without appearance: two cross every 6 s at different depths, the third leaves the view for 5 s three times."""
     switches = 0
     rng, tracker = np.random.default_rng(3), Tracker(TrackerConfig(), HEAD)
+
     def where(f):
         swing = 0.6 * np.sin(2 * np.pi * f / 300)
         aside = np.interp(f % 500, [0, 200, 250, 325, 375], [0.0, 0.0, 2.4, 2.4, 0.0])
-        return [np.array([1.6, swing, 0.05]), np.array([2.1, -swing, 0.15]), np.array([2.8, -0.9 - aside, 0.1])]
+        return [
+            np.array([1.6, swing, 0.05]),
+            np.array([2.1, -swing, 0.15]),
+            np.array([2.8, -0.9 - aside, 0.1]),
+        ]
+
     def faces(f):
         people = where(f)
-        hidden = abs(people[0][1] / people[0][0] - people[1][1] / people[1][0]) < 0.06   # the first stands before the second
-        return [face_at(p, rng) for i, p in enumerate(people) if in_view(p) and not (i == 1 and hidden) and rng.random() > 0.05]
+        hidden = (
+            abs(people[0][1] / people[0][0] - people[1][1] / people[1][0]) < 0.06
+        )  # the first stands before the second
+        return [
+            face_at(p, rng)
+            for i, p in enumerate(people)
+            if in_view(p) and not (i == 1 and hidden) and rng.random() > 0.05
+        ]
+
     ids = [None] * 3
     for f in range(1500):
         frame = watch(tracker, [f], faces)
@@ -130,13 +169,21 @@ def population(*means, ids=None, never_seen=()):
     """Active people at (x, y, z) with 5 cm of uncertainty; never_seen: indices of rays."""
     mean = np.zeros((len(means), 6))
     mean[:, :3] = means
-    people = TrackSet.newborn(ids or range(1, len(means) + 1), mean, np.tile(0.0025 * np.eye(6), (len(means), 1, 1)),
-                                np.zeros((len(means), 0)), np.tile([0.0, 0.0, 10.0, 10.0], (len(means), 1)), stamp(0))
+    people = TrackSet.newborn(
+        ids or range(1, len(means) + 1),
+        mean,
+        np.tile(0.0025 * np.eye(6), (len(means), 1, 1)),
+        np.zeros((len(means), 0)),
+        np.tile([0.0, 0.0, 10.0, 10.0], (len(means), 1)),
+        stamp(0),
+    )
     people.last_seen[list(never_seen)] = 0
     return people
 
 
-def doubles(people, seen, frames=ReIdentificationConfig().duplicate_frames, config=ReIdentificationConfig()):
+def doubles(
+    people, seen, frames=ReIdentificationConfig().duplicate_frames, config=ReIdentificationConfig()
+):
     """Who counts as a double after so many frames alike."""
     identity = ReIdentification(config, CartesianHead(CartesianHeadConfig(), HEAD))
     for _ in range(frames):
@@ -152,13 +199,19 @@ class TestDuplicates:
         assert doubles(population([2, 0, 0], [2.05, 0, 0]), [True, False]) == [False, True]
 
     def test_of_two_unseen_ones_the_younger_dies(self):
-        assert doubles(population([2, 0, 0], [2.05, 0, 0], ids=[7, 4]), [False, False]) == [True, False]
+        assert doubles(population([2, 0, 0], [2.05, 0, 0], ids=[7, 4]), [False, False]) == [
+            True,
+            False,
+        ]
 
     def test_it_takes_a_while(self):
         people = population([2, 0, 0], [2.05, 0, 0])
         assert doubles(people, [True, False], frames=19) == [False, False]
         people.mean[1, 1] = 1.0
-        assert doubles(people, [True, False], frames=1) == [False, False] and people.doubled.tolist() == [0, 0]
+        assert doubles(people, [True, False], frames=1) == [
+            False,
+            False,
+        ] and people.doubled.tolist() == [0, 0]
 
     def test_neighbors_and_two_faces_are_two_people(self):
         assert doubles(population([2, 0, 0], [2, 0.2, 0]), [True, False]) == [False, False]
@@ -177,8 +230,12 @@ class TestDuplicates:
         assert doubles(people, [True, False]) == [False, True]
 
     def test_a_ray_through_a_person_is_that_person(self):
-        assert doubles(population([1.2, 0.1, 0.1], [2, 0, 0.1], never_seen=[0]), [False, False]) == [True, False]
-        assert doubles(population([1.2, 0.5, 0.1], [2, 0, 0.1], never_seen=[0]), [False, False]) == [False, False]
+        assert doubles(
+            population([1.2, 0.1, 0.1], [2, 0, 0.1], never_seen=[0]), [False, False]
+        ) == [True, False]
+        assert doubles(
+            population([1.2, 0.5, 0.1], [2, 0, 0.1], never_seen=[0]), [False, False]
+        ) == [False, False]
 
 
 def birth_at(position, embedding=()):
@@ -191,7 +248,9 @@ class TestRecognition:
     """Which absent person a newly found face is."""
 
     def recognize(self, people, births, candidates=None, absent_s=1.0):
-        identity = ReIdentification(ReIdentificationConfig(), CartesianHead(CartesianHeadConfig(), HEAD))
+        identity = ReIdentification(
+            ReIdentificationConfig(), CartesianHead(CartesianHeadConfig(), HEAD)
+        )
         now = stamp(0) + round(absent_s * 1e9)
         chosen = np.ones(len(people), bool) if candidates is None else np.array(candidates)
         return identity.recognize(people, births, chosen, SensorPoses.of_head(HEAD), now).tolist()
@@ -201,7 +260,9 @@ class TestRecognition:
         assert self.recognize(people, [birth_at([2, 0.8, 0])]) == [1]
         assert self.recognize(people, [birth_at([2, -4.0, 0])]) == [-1]
         assert self.recognize(people, [birth_at([2, 0.8, 0])], candidates=[True, False]) == [0]
-        assert self.recognize(people, []) == [] and self.recognize(population([2, 0, 0]), [birth_at([2, 0, 0])], [False]) == [-1]
+        assert self.recognize(people, []) == [] and self.recognize(
+            population([2, 0, 0]), [birth_at([2, 0, 0])], [False]
+        ) == [-1]
 
     def test_jointly_for_several_faces(self):
         people = population([2, -0.3, 0], [2, 0.3, 0])
@@ -210,7 +271,9 @@ class TestRecognition:
     def test_a_ray_at_any_distance(self):
         people = population([2, 0.4, 0.1], never_seen=[0])
         for distance in (0.8, 2.0, 5.0):
-            assert self.recognize(people, [birth_at(np.array([2, 0.4, 0.1]) * distance / 2)]) == [0]
+            assert self.recognize(people, [birth_at(np.array([2, 0.4, 0.1]) * distance / 2)]) == [
+                0
+            ]
         assert self.recognize(people, [birth_at([2, -0.6, 0.1])]) == [-1]
 
     def test_a_ray_that_points_to_the_floor(self):
@@ -230,12 +293,17 @@ class TestRecognition:
 def test_a_ghost_beside_its_person_goes_and_the_person_stays():
     """A false second face a head away becomes a track, slides onto the true one and stays there: one of the two tracks is left."""
     rng, tracker = np.random.default_rng(2), Tracker(TrackerConfig(), HEAD)
+
     def faces(f):
         true = face_at([2.0, 0.0, 0.1], rng)
         if f < 10:
             return [true]
         ghost = face_at([2.0, np.interp(f, [25, 45], [0.25, 0.03]), 0.1], rng)
-        return [true, Face(ghost.box, ghost.score, ghost.landmarks, ghost.position, ghost.covariance)]
+        return [
+            true,
+            Face(ghost.box, ghost.score, ghost.landmarks, ghost.position, ghost.covariance),
+        ]
+
     assert len(watch(tracker, range(20), faces).tracks) == 2
     frame = watch(tracker, range(20, 80), faces)
     assert [t.id for t in frame.tracks] == [1]
@@ -246,16 +314,25 @@ def test_partial_view_with_sound_only_and_back():
     kept = 0
     for seed in range(2):
         rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD, SOUND)
+
         def where(f):
             angle = np.interp(f, [25, 60, 160, 195], [0.0, 1.2, 1.2, 0.0])
             return 1.8 * np.array([np.cos(angle), np.sin(angle), 0.05])
+
         errors, ids = [], set()
         for f in range(230):
             faces = [face_at(where(f), rng)] if in_view(where(f)) else []
-            frame = tracker.step(stamp(f), image(f, *faces), sound_from(SOUND, f, [direction_to(where(f))], rng))
+            frame = tracker.step(
+                stamp(f), image(f, *faces), sound_from(SOUND, f, [direction_to(where(f))], rng)
+            )
             ids |= {t.id for t in frame.tracks}
             if not faces and f > 25:
-                errors += [np.degrees(np.arctan2(t.mean[1], t.mean[0]) - np.arctan2(where(f)[1], where(f)[0])) for t in frame.tracks]
+                errors += [
+                    np.degrees(
+                        np.arctan2(t.mean[1], t.mean[0]) - np.arctan2(where(f)[1], where(f)[0])
+                    )
+                    for t in frame.tracks
+                ]
         kept += ids == {1}
         assert np.sqrt(np.mean(np.square(errors))) < 4
     assert kept == 2

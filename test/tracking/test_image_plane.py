@@ -12,15 +12,18 @@ from tracking_scenes import HEAD, direction_to, sound_from, sound_map, stamp
 from av_perception.interfaces import Face, LifeState, VisualFeatures
 from av_perception.robot_head.profile import CameraGeometry, HeadProfile
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.tracking.state_space.image_plane import ImagePlane, ImagePlaneConfig
-from av_perception.tracking.input_validation import DetectedFaces
-from av_perception.tracking.track_management.life_cycle import LifeConfig
-from av_perception.tracking.tracker import Tracker, TrackerConfig
 from av_perception.tracking.association.visual_association import VisualAssociation
+from av_perception.tracking.input_validation import DetectedFaces
+from av_perception.tracking.state_space.image_plane import ImagePlane, ImagePlaneConfig
+from av_perception.tracking.track_management.life_cycle import LifeConfig
 from av_perception.tracking.track_management.visual_birth import BirthConfig, VisualBirth
+from av_perception.tracking.tracker import Tracker, TrackerConfig
 
 STILL = SensorPoses.of_head(HEAD)
-CONFIG = TrackerConfig(life=LifeConfig(sleep_after_s=0.8, confirm_hits=1), birth=BirthConfig(sequence_length=3, log_ratio=10.0))
+CONFIG = TrackerConfig(
+    life=LifeConfig(sleep_after_s=0.8, confirm_hits=1),
+    birth=BirthConfig(sequence_length=3, log_ratio=10.0),
+)
 
 
 def plane(head=HEAD, **changes) -> ImagePlane:
@@ -29,20 +32,38 @@ def plane(head=HEAD, **changes) -> ImagePlane:
 
 def boxes_only(*boxes) -> tuple[Face, ...]:
     """Faces of which only the box is known."""
-    return tuple(Face(np.asarray(box, float), 0.9, np.zeros((5, 2)), np.full(3, np.nan), np.full((3, 3), np.nan)) for box in boxes)
+    return tuple(
+        Face(
+            np.asarray(box, float),
+            0.9,
+            np.zeros((5, 2)),
+            np.full(3, np.nan),
+            np.full((3, 3), np.nan),
+        )
+        for box in boxes
+    )
 
 
 def head_at(x, y, size, rng=None) -> np.ndarray:
     """Box of a head centred at (x, y), with the model's noise when rng is given."""
     noise = np.zeros(4) if rng is None else rng.normal(size=4)
     width, height = size * (1 + 0.1 * noise[2:])
-    return np.array([x + 0.05 * size * noise[0] - width / 2, y + 0.05 * size * noise[1] - height / 2, width, height])
+    return np.array(
+        [
+            x + 0.05 * size * noise[0] - width / 2,
+            y + 0.05 * size * noise[1] - height / 2,
+            width,
+            height,
+        ]
+    )
 
 
 def watch(tracker, frames, boxes_of, sound_of=lambda f: None):
     """Steps through `frames`; the last TrackFrame."""
     for f in frames:
-        frame = tracker.step(stamp(f), VisualFeatures(stamp(f), boxes_only(*boxes_of(f))), sound_of(f))
+        frame = tracker.step(
+            stamp(f), VisualFeatures(stamp(f), boxes_only(*boxes_of(f))), sound_of(f)
+        )
     return frame
 
 
@@ -59,24 +80,38 @@ def test_dynamics_are_the_integral_of_the_stochastic_equation(unseen, dt_s):
     drift, diffusion = np.zeros((6, 6)), np.zeros((6, 6))
     drift[0, 4] = drift[1, 5] = 1.0
     drift[4, 4] = drift[5, 5] = -1 / config.damping_time_s if unseen else 0.0
-    diffusion[4, 4] = diffusion[5, 5] = config.acceleration_density * scale ** 2
-    diffusion[2, 2], diffusion[3, 3] = config.depth_density * (scale / focal * np.array([40.0, 90.0])) ** 2
+    diffusion[4, 4] = diffusion[5, 5] = config.acceleration_density * scale**2
+    diffusion[2, 2], diffusion[3, 3] = (
+        config.depth_density * (scale / focal * np.array([40.0, 90.0])) ** 2
+    )
     block = expm(np.block([[-drift, diffusion], [np.zeros((6, 6)), drift.T]]) * dt_s)
     transition, noise = block[6:, 6:].T, block[6:, 6:].T @ block[:6, 6:]
-    mean, covariance = np.array([[100.0, 200, 40, 90, 30, -10]]), np.diag([4.0, 9, 1, 2, 25, 36])[None]
+    mean, covariance = (
+        np.array([[100.0, 200, 40, 90, 30, -10]]),
+        np.diag([4.0, 9, 1, 2, 25, 36])[None],
+    )
     got = plane().predict(mean, covariance, dt_s, np.array([unseen]))
     np.testing.assert_allclose(got.mean[0], transition @ mean[0], atol=1e-9)
-    np.testing.assert_allclose(got.propagated[0], transition @ covariance[0] @ transition.T, atol=1e-7)
+    np.testing.assert_allclose(
+        got.propagated[0], transition @ covariance[0] @ transition.T, atol=1e-7
+    )
     np.testing.assert_allclose(got.base_noise[0], noise, rtol=1e-7, atol=1e-9)
 
 
 def test_direction_jacobian_is_the_derivative():
     """At a fixed size the depth does not change with the centre."""
-    model, mean, step = plane(), np.array([[90.0, 400, 50, 70, 0, 0], [600.0, 30, 20, 30, 5, 5]]), 1e-4
+    model, mean, step = (
+        plane(),
+        np.array([[90.0, 400, 50, 70, 0, 0], [600.0, 30, 20, 30, 5, 5]]),
+        1e-4,
+    )
     got = model.direction_map(mean, STILL)
     for axis in (0, 1):
         shift = step * np.eye(6)[axis]
-        numeric = (model.direction_map(mean + shift, STILL).value - model.direction_map(mean - shift, STILL).value) / (2 * step)
+        numeric = (
+            model.direction_map(mean + shift, STILL).value
+            - model.direction_map(mean - shift, STILL).value
+        ) / (2 * step)
         np.testing.assert_allclose(got.matrix[:, :, axis], numeric, atol=1e-9)
     assert not got.matrix[:, :, 2:].any()
     np.testing.assert_allclose(np.linalg.norm(got.value, axis=1), 1)
@@ -96,20 +131,45 @@ def test_births_do_not_depend_on_the_resolution(zoom):
     """The log likelihood ratio of a sequence stays when image, focal length and boxes are rescaled together."""
     ratios = []
     for scale in (1.0, zoom):
-        head = HeadProfile('zoomed', camera=CameraGeometry(round(640 * scale), round(480 * scale), (500 * scale,) * 2, (320 * scale, 240 * scale)))
-        birth, rng = VisualBirth(BirthConfig(sequence_length=3, log_ratio=1.0), plane(head)), np.random.default_rng(0)
+        head = HeadProfile(
+            'zoomed',
+            camera=CameraGeometry(
+                round(640 * scale),
+                round(480 * scale),
+                (500 * scale,) * 2,
+                (320 * scale, 240 * scale),
+            ),
+        )
+        birth, rng = (
+            VisualBirth(BirthConfig(sequence_length=3, log_ratio=1.0), plane(head)),
+            np.random.default_rng(0),
+        )
         for f in range(3):
             boxes = scale * head_at(200 + 3 * f, 150, 50, rng)[None]
-            faces = DetectedFaces(boxes, np.full((1, 3), np.nan), np.full((1, 3, 3), np.nan), np.zeros((1, 0)))
-            births = birth.step(stamp(f), faces, plane(head).measure(faces), np.ones(1, bool), np.zeros((0, 4)), STILL)
+            faces = DetectedFaces(
+                boxes, np.full((1, 3), np.nan), np.full((1, 3, 3), np.nan), np.zeros((1, 0))
+            )
+            births = birth.step(
+                stamp(f),
+                faces,
+                plane(head).measure(faces),
+                np.ones(1, bool),
+                np.zeros((0, 4)),
+                STILL,
+            )
         ratios.append(births[0].log_ratio)
     assert ratios[0] == pytest.approx(ratios[1], abs=1e-9)
 
 
 def test_two_boxes_of_one_new_person_have_like_sizes():
     model = plane()
-    start = lambda *boxes: model.initial_states(model.measure(SimpleNamespace(boxes=np.array(boxes))), STILL)
-    a, b = start(head_at(100, 100, 50)), start(head_at(103, 100, 55), head_at(103, 100, 90), head_at(400, 100, 50))
+    start = lambda *boxes: model.initial_states(
+        model.measure(SimpleNamespace(boxes=np.array(boxes))), STILL
+    )
+    a, b = (
+        start(head_at(100, 100, 50)),
+        start(head_at(103, 100, 55), head_at(103, 100, 90), head_at(400, 100, 50)),
+    )
     assert model.reachable(*a, *b, 0.04).tolist() == [[True, False, False]]
 
 
@@ -119,10 +179,14 @@ def test_people_cross_behind_each_other_and_keep_their_ids():
     for seed in range(20):
         rng, tracker = np.random.default_rng(seed), Tracker(CONFIG, HEAD, model=plane())
         near, far = (lambda f: 520 - 5 * f), (lambda f: 120 + 4 * f)
+
         def seen(f):
             hidden = abs(near(f) - far(f)) < 60
-            people = [head_at(near(f), 250, 80, rng)] + ([] if hidden else [head_at(far(f), 240, 45, rng)])
+            people = [head_at(near(f), 250, 80, rng)] + (
+                [] if hidden else [head_at(far(f), 240, 45, rng)]
+            )
             return [box for box in people if rng.random() < 0.9 or f < 6]
+
         before = watch(tracker, range(10), seen)
         ids = nearest(before, near(9)).id, nearest(before, far(9)).id
         after = watch(tracker, range(10, 75), seen)
@@ -144,9 +208,16 @@ def test_somebody_who_leaves_and_comes_back_is_known_by_place_and_size():
 
 
 def test_clutter_of_every_size_gives_birth_to_nobody():
-    rng, tracker, ids = np.random.default_rng(1), Tracker(TrackerConfig(), HEAD, model=plane()), set()
+    rng, tracker, ids = (
+        np.random.default_rng(1),
+        Tracker(TrackerConfig(), HEAD, model=plane()),
+        set(),
+    )
     for f in range(500):
-        boxes = [head_at(rng.uniform(0, 640), rng.uniform(0, 480), rng.uniform(20, 120)) for _ in range(3)]
+        boxes = [
+            head_at(rng.uniform(0, 640), rng.uniform(0, 480), rng.uniform(20, 120))
+            for _ in range(3)
+        ]
         ids |= {t.id for t in watch(tracker, [f], lambda f, boxes=boxes: boxes).tracks}
     assert not ids
 
@@ -154,11 +225,22 @@ def test_clutter_of_every_size_gives_birth_to_nobody():
 def test_who_is_likely_out_of_view_claims_a_detection_with_that_likelihood():
     """Regression: somebody just hidden claimed the false detections around, as if sure to be seen. The odds to clutter scale with visibility."""
     model, mean = plane(), np.array([[300.0, 200, 50, 50, 0, 0], [330, 200, 50, 50, 0, 0]])
-    observed = model.measure(SimpleNamespace(boxes=np.array([[300.0, 180, 50, 50], [90, 300, 50, 50]])))
+    observed = model.measure(
+        SimpleNamespace(boxes=np.array([[300.0, 180, 50, 50], [90, 300, 50, 50]]))
+    )
     odds = {}
     for visible in (None, np.array([1.0, 0.01])):
-        association = VisualAssociation(observed, model.visual_map(mean, STILL), np.zeros((2, 2)), model.log_visual_volume, np.ones(2, bool), visible)
-        alpha = association.responsibilities(association.predicted_log_likelihood(np.tile(900 * np.eye(6), (2, 1, 1))))
+        association = VisualAssociation(
+            observed,
+            model.visual_map(mean, STILL),
+            np.zeros((2, 2)),
+            model.log_visual_volume,
+            np.ones(2, bool),
+            visible,
+        )
+        alpha = association.responsibilities(
+            association.predicted_log_likelihood(np.tile(900 * np.eye(6), (2, 1, 1)))
+        )
         np.testing.assert_allclose(alpha.sum(1), 1)
         odds[visible is None] = alpha[:, 1:] / alpha[:, :1]
     np.testing.assert_allclose(odds[False] / odds[True], [[1.0, 0.01]] * 2, rtol=1e-9)
@@ -168,32 +250,59 @@ def test_speech_goes_to_the_box_of_the_speaker():
     acoustic_map, rng = sound_map(), np.random.default_rng(2)
     tracker = Tracker(TrackerConfig(), HEAD, acoustic_map, model=plane())
     places = [np.array([2.0, side * 0.4, 0.1]) for side in (1, -1)]
-    centers = [HEAD.camera.project(HEAD.camera.base_from_optical.inverse().apply(place)) for place in places]
+    centers = [
+        HEAD.camera.project(HEAD.camera.base_from_optical.inverse().apply(place))
+        for place in places
+    ]
     boxes = lambda f: [head_at(*center, 50, rng) for center in centers]
     watch(tracker, range(15), boxes)
     for place, center in zip(places, centers):
         first = 15 if place[1] > 0 else 40
-        frame = watch(tracker, range(first, first + 25), boxes, lambda f: sound_from(acoustic_map, f, [direction_to(place)], rng))
+        frame = watch(
+            tracker,
+            range(first, first + 25),
+            boxes,
+            lambda f: sound_from(acoustic_map, f, [direction_to(place)], rng),
+        )
         shares = {t.id: t.audio_responsibility for t in frame.tracks}
         assert shares.pop(nearest(frame, center[0]).id) > 0.8 and max(shares.values()) < 0.2
 
 
 def test_who_walks_out_of_the_field_dies():
     model = plane()
-    mean, covariance = np.array([[700.0, 100, 50, 50, 0, 0], [990, 100, 50, 50, 0, 0], [100, 800, 50, 50, 0, 0]]), np.tile(np.eye(6), (3, 1, 1))
+    mean, covariance = (
+        np.array([[700.0, 100, 50, 50, 0, 0], [990, 100, 50, 50, 0, 0], [100, 800, 50, 50, 0, 0]]),
+        np.tile(np.eye(6), (3, 1, 1)),
+    )
     assert model.implausible(mean, covariance, STILL).tolist() == [False, True, True]
 
 
 def test_boxes_that_are_none_are_dropped_and_counted():
     rng, tracker = np.random.default_rng(3), Tracker(CONFIG, HEAD, model=plane())
-    bad = [np.full(4, np.nan), [10, 10, 0, 20], [10, 10, 20, -5], [10, 10, np.inf, 5], [1e12, 0, 5, 5], np.zeros(3)]
+    bad = [
+        np.full(4, np.nan),
+        [10, 10, 0, 20],
+        [10, 10, 20, -5],
+        [10, 10, np.inf, 5],
+        [1e12, 0, 5, 5],
+        np.zeros(3),
+    ]
     frame = watch(tracker, range(10), lambda f: [head_at(300, 200, 50, rng), *bad])
     assert len(frame.tracks) == 1 and np.isfinite(frame.tracks[0].mean).all()
     assert tracker.counters['bad_faces'] == 10 * len(bad)
 
 
-@pytest.mark.parametrize('changes', [{'object_size': 0}, {'acceleration_density': -1}, {'max_size_ratio': 1}, {'size_range': (0.5, 0.1)},
-                                     {'field_margin': -0.1}, {'center_error': np.nan}])
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'object_size': 0},
+        {'acceleration_density': -1},
+        {'max_size_ratio': 1},
+        {'size_range': (0.5, 0.1)},
+        {'field_margin': -0.1},
+        {'center_error': np.nan},
+    ],
+)
 def test_impossible_settings_are_refused(changes):
     with pytest.raises(ValueError):
         ImagePlaneConfig(**changes)

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tracking_scenes import HEAD, PERIOD_NS, direction_to, face_at, image, sound_from, sound_map, stamp
+from tracking_scenes import (
+    HEAD,
+    PERIOD_NS,
+    direction_to,
+    face_at,
+    image,
+    sound_from,
+    sound_map,
+    stamp,
+)
 
-from av_perception.interfaces import AudioFeatures, Face, LifeState, VisualFeatures
 from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.interfaces import AudioFeatures, Face, LifeState, VisualFeatures
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.inference.dynamics_update import DynamicsConfig, ProcessNoise
 from av_perception.tracking.tracker import Tracker, TrackerConfig
@@ -32,13 +41,23 @@ def only(frame):
 
 def test_a_person_is_born_confirmed_and_tracked():
     rng, tracker = np.random.default_rng(0), Tracker(TrackerConfig(), HEAD)
+
     def walker(f):
         return [2.0, -0.5 + 0.02 * f, 0.1]
-    states = [[t.state for t in watch(tracker, [f], lambda f: [face_at(walker(f), rng)]).tracks] for f in range(8)]
+
+    states = [
+        [t.state for t in watch(tracker, [f], lambda f: [face_at(walker(f), rng)]).tracks]
+        for f in range(8)
+    ]
     assert states[:3] == [[], [], []]
     assert states[3] == [LifeState.TENTATIVE] and states[5] == [LifeState.ACTIVE]
     track = only(watch(tracker, range(8, 50), lambda f: [face_at(walker(f), rng)]))
-    assert track.seen and not track.predicted and track.box is not None and track.last_seen_ns == stamp(49)
+    assert (
+        track.seen
+        and not track.predicted
+        and track.box is not None
+        and track.last_seen_ns == stamp(49)
+    )
     assert np.linalg.norm(track.mean[:3] - walker(49)) < 0.1
     assert abs(track.mean[4] - 0.5) < 0.25
 
@@ -59,7 +78,11 @@ def test_occluded_sleeps_wakes_with_the_same_id_and_dies():
 def test_a_false_alarm_of_one_image_is_never_a_track():
     rng, tracker = np.random.default_rng(2), Tracker(TrackerConfig(), HEAD)
     for f in range(60):
-        faces = [face_at([rng.uniform(1, 4), 0.3 * rng.uniform(-1, 1), 0.1], rng)] if f % 3 == 0 else []
+        faces = (
+            [face_at([rng.uniform(1, 4), 0.3 * rng.uniform(-1, 1), 0.1], rng)]
+            if f % 3 == 0
+            else []
+        )
         assert not tracker.step(stamp(f), image(f, *faces), None).tracks
 
 
@@ -67,7 +90,9 @@ def test_two_boxes_on_one_face_make_one_track():
     rng, tracker = np.random.default_rng(3), Tracker(TrackerConfig(), HEAD)
     near, far = face_at([2.0, 0, 0.1]), face_at([2.6, 0, 0.1])
     ghost = Face(near.box + 3, far.score, far.landmarks, far.position, far.covariance)
-    frame = watch(tracker, range(20), lambda f: [face_at([2.0, 0, 0.1], rng)] + ([ghost] if f > 8 else []))
+    frame = watch(
+        tracker, range(20), lambda f: [face_at([2.0, 0, 0.1], rng)] + ([ghost] if f > 8 else [])
+    )
     assert len(frame.tracks) == 1
 
 
@@ -76,15 +101,22 @@ def test_a_hidden_person_keeps_the_id_behind_another_for_two_seconds():
     kept = 0
     for seed in range(10):
         rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
+
         def rear(f):
             return np.array([3.0, -0.8 + 0.016 * f, 0.1])
+
         def faces(f):
             hidden = 25 <= f < 75
             return [face_at([1.8, 0.05, 0.1], rng)] + ([] if hidden else [face_at(rear(f), rng)])
+
         before = watch(tracker, range(20), faces)
         rear_id = min(before.tracks, key=lambda t: np.linalg.norm(t.mean[:3] - rear(19))).id
         after = watch(tracker, range(20, 90), faces)
-        kept += len(after.tracks) == 2 and min(after.tracks, key=lambda t: np.linalg.norm(t.mean[:3] - rear(89))).id == rear_id
+        kept += (
+            len(after.tracks) == 2
+            and min(after.tracks, key=lambda t: np.linalg.norm(t.mean[:3] - rear(89))).id
+            == rear_id
+        )
     assert kept >= 9
 
 
@@ -93,19 +125,34 @@ def crossing_keeps_ids(seed: int, appearance: bool) -> bool:
     rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
     looks = np.linalg.qr(rng.normal(size=(8, 2)))[0].T if appearance else [None, None]
     depth, speed = rng.uniform(1.8, 2.5), rng.uniform(0.03, 0.06)
+
     def where(f):
         return [np.array([depth, s * speed * (f - 12), 0.1 + s * 0.03]) for s in (-1, 1)]
+
     def faces(f):
-        people = [face_at(p, rng, _look(rng, look)) for p, look in zip(where(f), looks) if f < 7 or rng.random() > 0.1]
+        people = [
+            face_at(p, rng, _look(rng, look))
+            for p, look in zip(where(f), looks)
+            if f < 7 or rng.random() > 0.1
+        ]
         return [people[i] for i in rng.permutation(len(people))]
+
     start, end = watch(tracker, range(6), faces), watch(tracker, range(6, 22), faces)
-    nearest = [[min(frame.tracks, key=lambda t: np.linalg.norm(t.mean[:3] - p)).id for p in where(f)] if len(frame.tracks) == 2 else None
-               for frame, f in ((start, 5), (end, 21))]
+    nearest = [
+        [min(frame.tracks, key=lambda t: np.linalg.norm(t.mean[:3] - p)).id for p in where(f)]
+        if len(frame.tracks) == 2
+        else None
+        for frame, f in ((start, 5), (end, 21))
+    ]
     return nearest[0] is not None and nearest[0] == nearest[1]
 
 
 def _look(rng, look):
-    return None if look is None else (noisy := look + rng.normal(0, 0.08, look.shape)) / np.linalg.norm(noisy)
+    return (
+        None
+        if look is None
+        else (noisy := look + rng.normal(0, 0.08, look.shape)) / np.linalg.norm(noisy)
+    )
 
 
 @pytest.mark.parametrize('appearance, seeds, least', [(True, 200, 0.95), (False, 60, 0.6)])
@@ -119,7 +166,9 @@ def test_smooth_sequence_is_born_quickly_in_uniform_clutter():
     for seed in range(50):
         rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
         start = np.array([rng.uniform(1, 3), rng.uniform(-0.3, 0.3), 0.1])
-        frame = watch(tracker, range(5), lambda f: [face_at(start + [0, 0.02 * f, 0], rng), *clutter(rng)])
+        frame = watch(
+            tracker, range(5), lambda f: [face_at(start + [0, 0.02 * f, 0], rng), *clutter(rng)]
+        )
         born += any(np.linalg.norm(t.mean[:3] - start - [0, 0.08, 0]) < 0.15 for t in frame.tracks)
     assert born >= 49
 
@@ -127,7 +176,13 @@ def test_smooth_sequence_is_born_quickly_in_uniform_clutter():
 def clutter(rng, count=5):
     """Faces uniform in image coordinates and inverse depth."""
     inverse_depth = rng.uniform(0.1, 4.0, count)
-    optical = np.stack([rng.uniform(-0.64, 0.64, count), rng.uniform(-0.48, 0.48, count), np.ones(count)], axis=1) / inverse_depth[:, None]
+    optical = (
+        np.stack(
+            [rng.uniform(-0.64, 0.64, count), rng.uniform(-0.48, 0.48, count), np.ones(count)],
+            axis=1,
+        )
+        / inverse_depth[:, None]
+    )
     return [face_at(p) for p in HEAD.camera.base_from_optical.apply(optical)]
 
 
@@ -142,18 +197,30 @@ def test_clutter_alone_gives_birth_not_once_in_a_thousand_images():
 def test_speech_goes_to_the_speaker_and_noise_to_nobody():
     """Two people 15 degrees apart as the array hears them; the sub-bands of uniform noise belong to clutter."""
     rng, tracker = np.random.default_rng(6), Tracker(TrackerConfig(), HEAD, SOUND)
-    left, right = 2 * np.array([np.cos(0.13), np.sin(0.13), 0.1]), 2 * np.array([np.cos(0.13), -np.sin(0.13), 0.1])
+    left, right = (
+        2 * np.array([np.cos(0.13), np.sin(0.13), 0.1]),
+        2 * np.array([np.cos(0.13), -np.sin(0.13), 0.1]),
+    )
     people = lambda f: [face_at(left, rng), face_at(right, rng)]
     watch(tracker, range(20), people)
     for talker in (left, right):
-        frame = watch(tracker, range(20, 40) if talker is left else range(40, 60), people, lambda f: sound_from(SOUND, f,
-            [direction_to(talker)], rng))
+        frame = watch(
+            tracker,
+            range(20, 40) if talker is left else range(40, 60),
+            people,
+            lambda f: sound_from(SOUND, f, [direction_to(talker)], rng),
+        )
         shares = {bool(np.linalg.norm(t.mean[:3] - talker) < 0.2): t for t in frame.tracks}
         assert shares[True].audio_responsibility > 0.8 and shares[True].heard
         assert shares[False].audio_responsibility < 0.2 and not shares[False].heard
     frame = watch(tracker, range(60, 80), people, lambda f: sound_from(SOUND, f, [None], rng))
     assert all(t.audio_responsibility < 0.1 for t in frame.tracks) and frame.voice_active
-    frame = watch(tracker, range(80, 82), people, lambda f: sound_from(SOUND, f, [direction_to(left)], rng, voice_activity=0.1))
+    frame = watch(
+        tracker,
+        range(80, 82),
+        people,
+        lambda f: sound_from(SOUND, f, [direction_to(left)], rng, voice_activity=0.1),
+    )
     assert not frame.voice_active and all(t.audio_responsibility == 0 for t in frame.tracks)
 
 
@@ -162,7 +229,12 @@ def test_sound_does_not_drag_a_person_in_view():
     rng, tracker = np.random.default_rng(7), Tracker(TrackerConfig(), HEAD, SOUND)
     truth = np.array([2.0, 0.0, 0.1])
     off = 2 * np.array([np.cos(0.14), np.sin(0.14), 0.05])
-    frame = watch(tracker, range(100), lambda f: [face_at(truth, rng)], lambda f: sound_from(SOUND, f, [direction_to(off)], rng))
+    frame = watch(
+        tracker,
+        range(100),
+        lambda f: [face_at(truth, rng)],
+        lambda f: sound_from(SOUND, f, [direction_to(off)], rng),
+    )
     assert np.linalg.norm(only(frame).mean[:3] - truth) < 0.06
     assert abs(only(frame).mean[1]) < 0.03
 
@@ -170,17 +242,23 @@ def test_sound_does_not_drag_a_person_in_view():
 def test_a_speaker_out_of_view_keeps_id_and_bearing():
     """Seen, then walking on behind the edge of the image while speaking for 4 s, then back."""
     rng, tracker = np.random.default_rng(8), Tracker(TrackerConfig(), HEAD, SOUND)
+
     def walker(f):
         angle = 0.02 * np.clip(f - 30, 0, 50) - 0.02 * np.clip(f - 130, 0, 50)
         return 2 * np.array([np.cos(angle), np.sin(angle), 0.05])
-    visible = lambda f: [face_at(walker(f), rng)] if abs(np.arctan2(walker(f)[1], walker(f)[0])) < 0.55 else []
+
+    visible = lambda f: (
+        [face_at(walker(f), rng)] if abs(np.arctan2(walker(f)[1], walker(f)[0])) < 0.55 else []
+    )
     speech = lambda f: sound_from(SOUND, f, [direction_to(walker(f))], rng)
     first = only(watch(tracker, range(30), visible, speech))
     errors = []
     for f in range(30, 150):
         track = only(watch(tracker, [f], visible, speech))
         if not visible(f):
-            error = np.degrees(np.arctan2(track.mean[1], track.mean[0]) - np.arctan2(walker(f)[1], walker(f)[0]))
+            error = np.degrees(
+                np.arctan2(track.mean[1], track.mean[0]) - np.arctan2(walker(f)[1], walker(f)[0])
+            )
             errors.append(abs(error))
             assert track.id == first.id and track.state == LifeState.ACTIVE and not track.seen
     assert len(errors) > 40 and np.sqrt(np.mean(np.square(errors))) < 5
@@ -193,7 +271,14 @@ def test_a_sleeper_who_speaks_wakes():
     place = np.array([2.0, 0.3, 0.1])
     person = only(watch(tracker, range(30), lambda f: [face_at(place, rng)]))
     assert only(watch(tracker, range(30, 90), lambda f: [])).state == LifeState.SLEEPING
-    woken = only(watch(tracker, range(90, 100), lambda f: [], lambda f: sound_from(SOUND, f, [direction_to(place)], rng)))
+    woken = only(
+        watch(
+            tracker,
+            range(90, 100),
+            lambda f: [],
+            lambda f: sound_from(SOUND, f, [direction_to(place)], rng),
+        )
+    )
     assert woken.id == person.id and woken.state == LifeState.ACTIVE and woken.heard
 
 
@@ -207,22 +292,34 @@ def test_speech_of_the_front_person_does_not_wreck_the_hidden_one():
     ghost = next(t for t in hidden.tracks if t.id == rear_id)
     assert np.linalg.norm(ghost.mean[:3] - rear) < 0.6 and np.isfinite(ghost.covariance).all()
     assert np.linalg.norm(next(t for t in hidden.tracks if t.id != rear_id).mean[:3] - front) < 0.1
-    after = watch(tracker, range(60, 70), lambda f: [face_at(front, rng), face_at(rear, rng)], speech)
-    assert min(after.tracks, key=lambda t: np.linalg.norm(t.mean[:3] - rear)).id == rear_id and len(after.tracks) == 2
+    after = watch(
+        tracker, range(60, 70), lambda f: [face_at(front, rng), face_at(rear, rng)], speech
+    )
+    assert (
+        min(after.tracks, key=lambda t: np.linalg.norm(t.mean[:3] - rear)).id == rear_id
+        and len(after.tracks) == 2
+    )
 
 
 def test_a_walker_who_stops_at_once_keeps_the_id():
     """Regression: 1 m/s to a standstill between two images left the track behind, and the birth on the spot was taken for a stranger."""
     for seed in range(10):
         rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
-        frame = watch(tracker, range(50), lambda f: [face_at([2.2, -0.6 + 0.04 * min(f, 25), 0.1], rng)])
-        assert only(frame).id == 1 and np.linalg.norm(only(frame).mean[:3] - [2.2, 0.4, 0.1]) < 0.15
+        frame = watch(
+            tracker, range(50), lambda f: [face_at([2.2, -0.6 + 0.04 * min(f, 25), 0.1], rng)]
+        )
+        assert (
+            only(frame).id == 1 and np.linalg.norm(only(frame).mean[:3] - [2.2, 0.4, 0.1]) < 0.15
+        )
 
 
 def test_uncertainty_of_an_unseen_person_grows_but_is_bounded():
     rng, tracker = np.random.default_rng(11), Tracker(TrackerConfig(), HEAD)
     watch(tracker, range(30), lambda f: [face_at([2, 0, 0.1], rng)])
-    spread = [np.sqrt(np.linalg.eigvalsh(only(watch(tracker, [f], lambda f: [])).covariance[:3, :3])[-1]) for f in range(30, 200)]
+    spread = [
+        np.sqrt(np.linalg.eigvalsh(only(watch(tracker, [f], lambda f: [])).covariance[:3, :3])[-1])
+        for f in range(30, 200)
+    ]
     assert np.all(np.diff(spread) > -1e-9) and 0.3 < spread[-1] <= 1.0 + 1e-6
 
 
@@ -233,7 +330,14 @@ def test_shifting_the_reference_frame_shifts_the_means():
         rng, tracker = np.random.default_rng(12), Tracker(TrackerConfig(), HEAD, SOUND)
         for f in range(40):
             faces = [face_at([2, 0.5 - 0.02 * f, 0.1], rng), face_at([2.5, 0.5, 0.1], rng)]
-            frames.append(tracker.step(stamp(f), image(f, *faces), sound_from(SOUND, f, [direction_to([2.5, 0.5, 0.1])], rng), SensorPoses.of_head(HEAD, pose)))
+            frames.append(
+                tracker.step(
+                    stamp(f),
+                    image(f, *faces),
+                    sound_from(SOUND, f, [direction_to([2.5, 0.5, 0.1])], rng),
+                    SensorPoses.of_head(HEAD, pose),
+                )
+            )
     for a, b in zip(frames[39].tracks, frames[79].tracks):
         np.testing.assert_allclose(shift.apply(a.mean[:3]), b.mean[:3], atol=1e-6)
         np.testing.assert_allclose(a.audio_responsibility, b.audio_responsibility, atol=1e-6)
@@ -244,32 +348,66 @@ def test_a_turning_head_does_not_move_a_standing_person():
     place = np.array([2.0, 0.2, 0.1])
     for f in range(60):
         pose = RigidTransform.from_xyz_rpy((0, 0, 0), (0, 0, 0.4 * np.sin(0.1 * f)))
-        frame = tracker.step(stamp(f), image(f, face_at(pose.inverse().apply(place), rng)), None, SensorPoses.of_head(HEAD, pose))
-    assert np.linalg.norm(only(frame).mean[:3] - place) < 0.08 and np.linalg.norm(only(frame).mean[3:]) < 0.3
+        frame = tracker.step(
+            stamp(f),
+            image(f, face_at(pose.inverse().apply(place), rng)),
+            None,
+            SensorPoses.of_head(HEAD, pose),
+        )
+    assert (
+        np.linalg.norm(only(frame).mean[:3] - place) < 0.08
+        and np.linalg.norm(only(frame).mean[3:]) < 0.3
+    )
 
 
 def test_a_camera_that_turns_against_the_microphones_keeps_faces_and_voices_together():
     """A moving neck between chest and head: the array stays, the camera turns; one person seen and heard, another one only heard."""
     rng, tracker = np.random.default_rng(15), Tracker(TrackerConfig(), HEAD, SOUND)
-    place, overheard, still = np.array([2.0, 0.2, 0.1]), np.array([-0.9, 1.2, 0.1]), SensorPoses.of_head(HEAD)
+    place, overheard, still = (
+        np.array([2.0, 0.2, 0.1]),
+        np.array([-0.9, 1.2, 0.1]),
+        SensorPoses.of_head(HEAD),
+    )
     for f in range(120):
         turn = RigidTransform.from_xyz_rpy((0, 0, 0.3), (0, 0, 0.5 * np.sin(0.08 * f)))
-        poses = SensorPoses(RigidTransform(), turn @ HEAD.camera.base_from_optical, still.reference_from_array)
+        poses = SensorPoses(
+            RigidTransform(), turn @ HEAD.camera.base_from_optical, still.reference_from_array
+        )
         sounding = place if (f // 20) % 2 else overheard
-        frame = tracker.step(stamp(f), image(f, face_at(turn.inverse().apply(place), rng)), sound_from(SOUND, f, [direction_to(sounding)], rng), poses)
-    seen, = (t for t in frame.tracks if t.seen)
-    heard, = (t for t in frame.tracks if not t.last_seen_ns)
+        frame = tracker.step(
+            stamp(f),
+            image(f, face_at(turn.inverse().apply(place), rng)),
+            sound_from(SOUND, f, [direction_to(sounding)], rng),
+            poses,
+        )
+    (seen,) = (t for t in frame.tracks if t.seen)
+    (heard,) = (t for t in frame.tracks if not t.last_seen_ns)
     assert np.linalg.norm(seen.mean[:3] - place) < 0.08 and seen.last_heard_ns and seen.id == 1
-    assert abs(np.degrees(np.arctan2(heard.mean[1], heard.mean[0]) - np.arctan2(overheard[1], overheard[0]))) < 6
+    assert (
+        abs(
+            np.degrees(
+                np.arctan2(heard.mean[1], heard.mean[0]) - np.arctan2(overheard[1], overheard[0])
+            )
+        )
+        < 6
+    )
 
 
 def test_fixed_process_noise_run_equals_a_run_without_the_m_step(monkeypatch):
     def run():
-        rng, tracker = np.random.default_rng(14), Tracker(TrackerConfig(dynamics=DynamicsConfig(prior_weight=np.inf)), HEAD)
-        return only(watch(tracker, range(60), lambda f: [face_at([2, 0.3 * np.sin(0.1 * f), 0.1], rng)]))
+        rng, tracker = (
+            np.random.default_rng(14),
+            Tracker(TrackerConfig(dynamics=DynamicsConfig(prior_weight=np.inf)), HEAD),
+        )
+        return only(
+            watch(tracker, range(60), lambda f: [face_at([2, 0.3 * np.sin(0.1 * f), 0.1], rng)])
+        )
+
     regular = run()
     monkeypatch.setattr(ProcessNoise, 'update', lambda self, ratio, *_: ratio)
-    assert np.array_equal(regular.mean, run().mean) and np.array_equal(regular.covariance, run().covariance)
+    assert np.array_equal(regular.mean, run().mean) and np.array_equal(
+        regular.covariance, run().covariance
+    )
 
 
 class TestHostileInput:
@@ -278,15 +416,28 @@ class TestHostileInput:
     def test_broken_faces(self):
         rng, tracker = np.random.default_rng(15), Tracker(TrackerConfig(), HEAD)
         good = face_at([2, 0, 0.1])
+
         def broken(**changes):
-            fields = {name: getattr(good, name) for name in ('box', 'score', 'landmarks', 'position', 'covariance', 'embedding')}
+            fields = {
+                name: getattr(good, name)
+                for name in ('box', 'score', 'landmarks', 'position', 'covariance', 'embedding')
+            }
             return Face(**{**fields, **changes})
-        bad = [broken(position=np.full(3, np.nan)), broken(position=np.array([0, 0, -1.0])), broken(position=np.zeros(2)),
+
+        bad = [
+            broken(position=np.full(3, np.nan)),
+            broken(position=np.array([0, 0, -1.0])),
+            broken(position=np.zeros(2)),
             broken(covariance=np.zeros((3, 3))),
-               broken(covariance=np.full((3, 3), np.inf)), broken(covariance=-np.eye(3)), broken(box=np.full(4, np.nan)),
-                   broken(box=np.zeros(3))]
+            broken(covariance=np.full((3, 3), np.inf)),
+            broken(covariance=-np.eye(3)),
+            broken(box=np.full(4, np.nan)),
+            broken(box=np.zeros(3)),
+        ]
         frame = watch(tracker, range(10), lambda f: [face_at([2, 0, 0.1], rng), *bad])
-        assert np.isfinite(only(frame).mean).all() and tracker.counters['bad_faces'] == 10 * len(bad)
+        assert np.isfinite(only(frame).mean).all() and tracker.counters['bad_faces'] == 10 * len(
+            bad
+        )
 
     def test_broken_embeddings_leave_the_position(self):
         rng, tracker = np.random.default_rng(16), Tracker(TrackerConfig(), HEAD)
@@ -297,7 +448,14 @@ class TestHostileInput:
     @pytest.mark.parametrize('count', [0, 100])
     def test_no_face_and_a_hundred_faces(self, count):
         rng, tracker = np.random.default_rng(17), Tracker(TrackerConfig(), HEAD)
-        places = np.stack([rng.uniform(1, 8, count), rng.uniform(-0.5, 0.5, count), rng.uniform(-0.4, 0.4, count)], axis=1)
+        places = np.stack(
+            [
+                rng.uniform(1, 8, count),
+                rng.uniform(-0.5, 0.5, count),
+                rng.uniform(-0.4, 0.4, count),
+            ],
+            axis=1,
+        )
         places[:, 1:] *= places[:, :1]
         frame = watch(tracker, range(8), lambda f: [face_at(p, rng) for p in places])
         assert (len(frame.tracks) == 0) if count == 0 else len(frame.tracks) > 50
@@ -309,12 +467,18 @@ class TestHostileInput:
         vectors = good.vectors.copy()
         vectors[3] = np.nan
         energy = np.where(np.arange(16) == 5, np.inf, 1.0)
-        sounds = [AudioFeatures(0, 0.9, vectors, good.present, energy, good.valid), AudioFeatures(0, np.nan, good.vectors, good.present,
-            good.energy, good.valid),
-                  AudioFeatures(0, 0.9, good.vectors[:3], good.present[:3], good.energy[:3], good.valid[:3]),
-                  AudioFeatures(0, 0.9, good.vectors, good.present & False, good.energy, good.valid),
-                  AudioFeatures(0, 0.9, good.vectors, good.present, np.zeros(16), good.valid)]
-        frame = watch(tracker, range(40), lambda f: [face_at([2, 0, 0.1], rng)], lambda f: sounds[f % 5])
+        sounds = [
+            AudioFeatures(0, 0.9, vectors, good.present, energy, good.valid),
+            AudioFeatures(0, np.nan, good.vectors, good.present, good.energy, good.valid),
+            AudioFeatures(
+                0, 0.9, good.vectors[:3], good.present[:3], good.energy[:3], good.valid[:3]
+            ),
+            AudioFeatures(0, 0.9, good.vectors, good.present & False, good.energy, good.valid),
+            AudioFeatures(0, 0.9, good.vectors, good.present, np.zeros(16), good.valid),
+        ]
+        frame = watch(
+            tracker, range(40), lambda f: [face_at([2, 0, 0.1], rng)], lambda f: sounds[f % 5]
+        )
         assert np.isfinite(only(frame).mean).all()
         assert tracker.counters['bad_subbands'] == 16 and tracker.counters['bad_audio'] == 16
         assert only(frame).audio_responsibility > 0.5
@@ -322,15 +486,25 @@ class TestHostileInput:
     def test_stamps_that_jump_back(self):
         rng, tracker = np.random.default_rng(19), Tracker(TrackerConfig(), HEAD)
         before = watch(tracker, range(50), lambda f: [face_at([2, 0, 0.1], rng)])
-        assert tracker.step(stamp(45), image(45), None) is before and tracker.step(stamp(49), image(49), None) is before
+        assert (
+            tracker.step(stamp(45), image(45), None) is before
+            and tracker.step(stamp(49), image(49), None) is before
+        )
         assert tracker.counters['late_frames'] == 2 and tracker.counters['resets'] == 0
         again = watch(tracker, range(10), lambda f: [face_at([2, 0, 0.1], rng)])
         assert tracker.counters['resets'] == 1 and only(again).id > only(before).id
 
     def test_broken_pose_drops_the_frame(self):
         tracker = Tracker(TrackerConfig(), HEAD)
-        for pose in (RigidTransform(np.full((3, 3), np.nan)), RigidTransform(2 * np.eye(3)), RigidTransform(np.eye(3), np.full(3, np.inf))):
-            assert tracker.step(stamp(1), image(1), None, SensorPoses.of_head(HEAD, pose)).tracks == ()
+        for pose in (
+            RigidTransform(np.full((3, 3), np.nan)),
+            RigidTransform(2 * np.eye(3)),
+            RigidTransform(np.eye(3), np.full(3, np.inf)),
+        ):
+            assert (
+                tracker.step(stamp(1), image(1), None, SensorPoses.of_head(HEAD, pose)).tracks
+                == ()
+            )
         assert tracker.counters['bad_poses'] == 3
 
     def test_an_hour_long_gap(self):
@@ -338,4 +512,6 @@ class TestHostileInput:
         watch(tracker, range(30), lambda f: [face_at([2, 0, 0.1], rng)])
         late = stamp(30) + 3600 * 25 * PERIOD_NS
         frame = tracker.step(late, VisualFeatures(late), None)
-        assert all(np.isfinite(t.mean).all() and np.isfinite(t.covariance).all() for t in frame.tracks)
+        assert all(
+            np.isfinite(t.mean).all() and np.isfinite(t.covariance).all() for t in frame.tracks
+        )

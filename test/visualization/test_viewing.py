@@ -18,12 +18,19 @@ from av_perception.ros.markers import HALO_RADIUS_M, NAMESPACES, people_markers
 ROOT = Path(__file__).resolve().parents[2]
 RVIZ = yaml.safe_load((ROOT / 'config' / 'rviz' / 'av_perception.rviz').read_text())
 FOXGLOVE = json.loads((ROOT / 'config' / 'foxglove' / 'av_perception.json').read_text())
-PUBLISHED = {name for path in (ROOT / 'av_perception' / 'nodes').glob('*.py')
-             for name in re.findall(r"self\.publisher\(\w+, '([\w/]+)'", path.read_text())} | {'diagnostics'}
+PUBLISHED = {
+    name
+    for path in (ROOT / 'av_perception' / 'nodes').glob('*.py')
+    for name in re.findall(r"self\.publisher\(\w+, '([\w/]+)'", path.read_text())
+} | {'diagnostics'}
 
 
 def displays(kind):
-    return [d for d in RVIZ['Visualization Manager']['Displays'] if d['Class'] == f'rviz_default_plugins/{kind}']
+    return [
+        d
+        for d in RVIZ['Visualization Manager']['Displays']
+        if d['Class'] == f'rviz_default_plugins/{kind}'
+    ]
 
 
 def markers(*people, **options):
@@ -34,7 +41,11 @@ def markers(*people, **options):
 
 def test_rviz_shows_topics_that_are_published_in_its_own_namespace():
     topics = [d['Topic']['Value'] for kind in ('MarkerArray', 'Image') for d in displays(kind)]
-    assert set(topics) <= PUBLISHED and {'markers', 'overlay/image_raw'} <= set(topics) and not any(t.startswith('/') for t in topics)
+    assert (
+        set(topics) <= PUBLISHED
+        and {'markers', 'overlay/image_raw'} <= set(topics)
+        and not any(t.startswith('/') for t in topics)
+    )
     assert displays('TF') and displays('Grid')
 
 
@@ -46,26 +57,40 @@ def test_rviz_lets_every_kind_of_marker_be_ticked():
 def test_foxglove_shows_topics_that_are_published():
     text = json.dumps(FOXGLOVE)
     topics = {t.strip('/') for t in re.findall(r'"(/[a-z_/]+)', text)}
-    assert topics <= PUBLISHED and {'markers', 'overlay/image_raw', 'speaking_status', 'tracks', 'diagnostics'} <= topics
+    assert (
+        topics <= PUBLISHED
+        and {'markers', 'overlay/image_raw', 'speaking_status', 'tracks', 'diagnostics'} <= topics
+    )
 
 
 def test_every_panel_of_foxglove_has_its_place():
     def panels(node):
         return [node] if isinstance(node, str) else panels(node['first']) + panels(node['second'])
+
     assert sorted(panels(FOXGLOVE['layout'])) == sorted(FOXGLOVE['configById'])
 
 
 def test_who_speaks_has_a_halo_and_says_so():
     shown = markers(person(1, speaks=True), person(2))
     halo = shown['speaking', 1]
-    assert halo.type == Marker.LINE_STRIP and ('speaking', 2) not in shown and shown['label', 1].text == 'person 1 speaks'
-    assert all(np.hypot(p.x, p.y) == pytest.approx(HALO_RADIUS_M) for p in halo.points) and halo.pose.position.x == 2.0
+    assert (
+        halo.type == Marker.LINE_STRIP
+        and ('speaking', 2) not in shown
+        and shown['label', 1].text == 'person 1 speaks'
+    )
+    assert (
+        all(np.hypot(p.x, p.y) == pytest.approx(HALO_RADIUS_M) for p in halo.points)
+        and halo.pose.position.x == 2.0
+    )
     assert shown['head', 1].scale.x > shown['head', 2].scale.x
 
 
 def test_who_is_only_heard_is_a_ray_from_the_microphones():
     ray = markers(person(1, seen=False, speaks=True), origin=(0.1, 0.0, 0.3))['heard', 1]
-    assert ray.type == Marker.ARROW and [(p.x, p.z) for p in ray.points] == [(0.1, 0.3), (2.0, 0.1)]
+    assert ray.type == Marker.ARROW and [(p.x, p.z) for p in ray.points] == [
+        (0.1, 0.3),
+        (2.0, 0.1),
+    ]
     assert ('heard', 2) not in markers(person(2, speaks=True)), 'who is seen needs no ray'
 
 
@@ -74,12 +99,16 @@ def test_the_ellipsoid_is_two_standard_deviations():
     turn = np.array([[0.6, -0.8, 0.0], [0.8, 0.6, 0.0], [0.0, 0.0, 1.0]])
     track.covariance[:3, :3] = turn @ np.diag([0.01, 0.04, 0.09]) @ turn.T
     ellipsoid = markers((track, status))['covariance', 1]
-    assert sorted([ellipsoid.scale.x, ellipsoid.scale.y, ellipsoid.scale.z]) == pytest.approx([0.4, 0.8, 1.2])
+    assert sorted([ellipsoid.scale.x, ellipsoid.scale.y, ellipsoid.scale.z]) == pytest.approx(
+        [0.4, 0.8, 1.2]
+    )
     assert ellipsoid.color.a < 0.5, 'the head inside stays visible'
 
 
 def test_who_sleeps_is_pale_and_colors_stay():
     awake, asleep = markers(person(1)), markers(person(1, seen=False, state=LifeState.SLEEPING))
     assert asleep['head', 1].color.a < awake['head', 1].color.a
-    assert [getattr(asleep['head', 1].color, c) for c in 'rgb'] == [getattr(awake['head', 1].color, c) for c in 'rgb']
+    assert [getattr(asleep['head', 1].color, c) for c in 'rgb'] == [
+        getattr(awake['head', 1].color, c) for c in 'rgb'
+    ]
     assert {ns for ns, _ in awake} <= set(NAMESPACES)

@@ -1,4 +1,5 @@
 """A stand-in for machines whose ROS comes from wheels, which lack tf2_msgs; same definition, same type hash."""
+
 import pathlib
 import sys
 

@@ -44,32 +44,58 @@ class Result:
     def figures(self) -> dict:
         """What is reported."""
         cores = {name: cpu / self.seconds for name, cpu in self.cpu_s.items()}
-        return {'way': self.way, 'median_ms': float(np.median(self.latency_ms)), 'p99_ms': float(np.percentile(self.latency_ms, 99)),
-                'images': self.images, 'images_lost': self.images_lost, 'cores': sum(cores.values()), 'cores_of': cores,
-                'peak_mib': sum(self.peak_mib.values()), 'peak_mib_of': self.peak_mib}
+        return {
+            'way': self.way,
+            'median_ms': float(np.median(self.latency_ms)),
+            'p99_ms': float(np.percentile(self.latency_ms, 99)),
+            'images': self.images,
+            'images_lost': self.images_lost,
+            'cores': sum(cores.values()),
+            'cores_of': cores,
+            'peak_mib': sum(self.peak_mib.values()),
+            'peak_mib_of': self.peak_mib,
+        }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of the benchmark."""
-    parser.add_argument('--scene', default='three_talkers', help='name or file of a scene (default: three_talkers)')
-    parser.add_argument('--rounds', type=int, default=2, help='how often each way plays the scene (default 2)')
-    parser.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS), help='a process for each node, or all nodes composed in one')
+    parser.add_argument(
+        '--scene', default='three_talkers', help='name or file of a scene (default: three_talkers)'
+    )
+    parser.add_argument(
+        '--rounds', type=int, default=2, help='how often each way plays the scene (default 2)'
+    )
+    parser.add_argument(
+        '--ways',
+        nargs='+',
+        choices=WAYS,
+        default=list(WAYS),
+        help='a process for each node, or all nodes composed in one',
+    )
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
 
 
 def run(args: argparse.Namespace) -> int:
     """Plays, prints the table, writes the file; 1 when the nodes as processes are slower than they are to be."""
     from av_perception.simulation.cache import simulated_recording
+
     check_writable(args.json)
     console = wide_console()
     results = {way: Result(way) for way in args.ways}
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task('render', total=1.0)
-        recording = simulated_recording(args.scene, None, lambda fraction, text: progress.update(task, completed=fraction))
+        recording = simulated_recording(
+            args.scene, None, lambda fraction, text: progress.update(task, completed=fraction)
+        )
         for number in range(args.rounds):
             for way in args.ways:
-                play(recording, results[way], lambda fraction, text, title=f'{way}, round {number + 1}: ': progress.update(
-                    task, completed=fraction, description=title + text))
+                play(
+                    recording,
+                    results[way],
+                    lambda fraction, text, title=f'{way}, round {number + 1}: ': progress.update(
+                        task, completed=fraction, description=title + text
+                    ),
+                )
     figures = [result.figures for result in results.values()]
     console.print(_table(figures))
     console.print(_cores_table(figures))
@@ -81,9 +107,19 @@ def run(args: argparse.Namespace) -> int:
 def play(recording: Recording, result: Result, progress) -> None:
     """One round of one way."""
     from av_perception.ros.bringup.session import play_through_graph
+
     with tempfile.TemporaryDirectory() as folder:
-        session = play_through_graph(recording, Path(folder) / 'logs', progress=progress, composed=result.way == 'composed', truth=False)
-    images = {session.origin_ns + image_stamp_ns(recording, index) for index in range(recording.num_frames)}
+        session = play_through_graph(
+            recording,
+            Path(folder) / 'logs',
+            progress=progress,
+            composed=result.way == 'composed',
+            truth=False,
+        )
+    images = {
+        session.origin_ns + image_stamp_ns(recording, index)
+        for index in range(recording.num_frames)
+    }
     answered = session.latency_ms_by_stamp.keys() & images
     result.latency_ms += [session.latency_ms_by_stamp[stamp] for stamp in answered]
     result.images += len(images)
@@ -96,7 +132,12 @@ def play(recording: Recording, result: Result, progress) -> None:
 
 def is_fast_enough(figures: dict) -> bool:
     """Whether all that is to be reached was reached."""
-    return figures['median_ms'] <= MEDIAN_MS and figures['p99_ms'] <= TAIL_MS and figures['cores'] <= CORES and not figures['images_lost']
+    return (
+        figures['median_ms'] <= MEDIAN_MS
+        and figures['p99_ms'] <= TAIL_MS
+        and figures['cores'] <= CORES
+        and not figures['images_lost']
+    )
 
 
 def _table(figures: list[dict]) -> Table:
@@ -104,9 +145,17 @@ def _table(figures: list[dict]) -> Table:
     for heading in ('nodes as', 'median', '99th percentile', 'images lost', 'cores', 'memory'):
         table.add_column(heading, justify='left' if heading == 'nodes as' else 'right')
     for f in figures:
-        table.add_row(f['way'], f'{f["median_ms"]:.0f} ms', f'{f["p99_ms"]:.0f} ms', f'{f["images_lost"]} of {f["images"]}', f'{f["cores"]:.2f}',
-                      f'{f["peak_mib"]:.0f} MiB')
-    table.add_row('to reach', f'{MEDIAN_MS:.0f} ms', f'{TAIL_MS:.0f} ms', '0', f'{CORES}', '', style='dim')
+        table.add_row(
+            f['way'],
+            f'{f["median_ms"]:.0f} ms',
+            f'{f["p99_ms"]:.0f} ms',
+            f'{f["images_lost"]} of {f["images"]}',
+            f'{f["cores"]:.2f}',
+            f'{f["peak_mib"]:.0f} MiB',
+        )
+    table.add_row(
+        'to reach', f'{MEDIAN_MS:.0f} ms', f'{TAIL_MS:.0f} ms', '0', f'{CORES}', '', style='dim'
+    )
     return table
 
 

@@ -50,9 +50,27 @@ class Result:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of the benchmark."""
-    parser.add_argument('--scenes', nargs='+', default=list(_SCENES), metavar='SCENE', help=f'names or files (default: {" ".join(_SCENES)})')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[], metavar='N', help="of turns and noise (default: each scene's own)")
-    parser.add_argument('--timelines', type=Path, metavar='FOLDER', help='draw who was where and who spoke, one picture per scene and seed')
+    parser.add_argument(
+        '--scenes',
+        nargs='+',
+        default=list(_SCENES),
+        metavar='SCENE',
+        help=f'names or files (default: {" ".join(_SCENES)})',
+    )
+    parser.add_argument(
+        '--seeds',
+        nargs='+',
+        type=int,
+        default=[],
+        metavar='N',
+        help="of turns and noise (default: each scene's own)",
+    )
+    parser.add_argument(
+        '--timelines',
+        type=Path,
+        metavar='FOLDER',
+        help='draw who was where and who spoke, one picture per scene and seed',
+    )
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
 
 
@@ -69,7 +87,13 @@ def run(args: argparse.Namespace) -> int:
                 results.append(measure(scene, seed, progress, args.timelines))
     console.print(_table(results))
     if args.json:
-        write_json(args.json, {'results': [asdict(r) for r in results], 'id_switches_per_minute': _switches_per_minute(results)})
+        write_json(
+            args.json,
+            {
+                'results': [asdict(r) for r in results],
+                'id_switches_per_minute': _switches_per_minute(results),
+            },
+        )
     return 0 if _switches_per_minute(results) <= 1 else 1
 
 
@@ -77,23 +101,43 @@ def measure(scene: str, seed: int | None, progress: Progress, timelines: Path | 
     """Renders, tracks and compares one scene."""
     name = Path(scene).stem
     task = progress.add_task(f'render {name}', total=1.0)
-    recording = simulated_recording(scene, seed, lambda fraction, text: progress.update(task, completed=fraction))
+    recording = simulated_recording(
+        scene, seed, lambda fraction, text: progress.update(task, completed=fraction)
+    )
     progress.update(task, completed=0.0, description=f'track {name}')
-    frames = OfflinePipeline(recording).run(lambda fraction: progress.update(task, completed=fraction))
+    frames = OfflinePipeline(recording).run(
+        lambda fraction: progress.update(task, completed=fraction)
+    )
     progress.remove_task(task)
     tracks = collect_tracks(frames, START_NS)
     metrics = evaluate(tracks, recording.truth)
     if timelines:
         from av_perception.visualization.timeline import plot_timeline
+
         path = timelines / f'{name}{"" if seed is None else f"_{seed}"}.png'
-        plot_timeline(tracks, recording.truth, path, title=name, metrics=metrics, head=recording.head)
-    return _result(name, seed, recording, metrics, len(np.unique(tracks.id[tracks.status == 'active'])))
+        plot_timeline(
+            tracks, recording.truth, path, title=name, metrics=metrics, head=recording.head
+        )
+    return _result(
+        name, seed, recording, metrics, len(np.unique(tracks.id[tracks.status == 'active']))
+    )
 
 
-def _result(name: str, seed: int | None, recording: Recording, metrics: Metrics, ids: int) -> Result:
+def _result(
+    name: str, seed: int | None, recording: Recording, metrics: Metrics, ids: int
+) -> Result:
     return Result(
-        name, seed, recording.duration_s / 60, len(metrics.people), ids, metrics.by_direction['all'].id_switches, metrics.seen.mota,
-        metrics.seen.position_rmse_m, metrics.by_direction['heard_only'].azimuth_error_deg, metrics.der)
+        name,
+        seed,
+        recording.duration_s / 60,
+        len(metrics.people),
+        ids,
+        metrics.by_direction['all'].id_switches,
+        metrics.seen.mota,
+        metrics.seen.position_rmse_m,
+        metrics.by_direction['heard_only'].azimuth_error_deg,
+        metrics.der,
+    )
 
 
 def _switches_per_minute(results: list[Result]) -> float:
@@ -101,13 +145,33 @@ def _switches_per_minute(results: list[Result]) -> float:
 
 
 def _table(results: list[Result]) -> Table:
-    table = Table(title=f'{_switches_per_minute(results):.2f} id switches a minute (to reach: at most 1)')
-    for heading in ('scene', 'length', 'people', 'ids', 'id switches', 'MOTA seen', 'position error seen', 'azimuth error heard', 'DER'):
+    table = Table(
+        title=f'{_switches_per_minute(results):.2f} id switches a minute (to reach: at most 1)'
+    )
+    for heading in (
+        'scene',
+        'length',
+        'people',
+        'ids',
+        'id switches',
+        'MOTA seen',
+        'position error seen',
+        'azimuth error heard',
+        'DER',
+    ):
         table.add_column(heading, justify='left' if heading == 'scene' else 'right')
     for r in results:
-        table.add_row(r.scene + ('' if r.seed is None else f' (seed {r.seed})'), f'{60 * r.minutes:.0f} s', str(r.people), str(r.ids),
-                      str(r.id_switches), _shown(r.mota_seen, 100, ' %'), _shown(r.position_rmse_seen_m, 100, ' cm'),
-                      _shown(r.azimuth_error_heard_deg, 1, '°'), _shown(r.der, 100, ' %'))
+        table.add_row(
+            r.scene + ('' if r.seed is None else f' (seed {r.seed})'),
+            f'{60 * r.minutes:.0f} s',
+            str(r.people),
+            str(r.ids),
+            str(r.id_switches),
+            _shown(r.mota_seen, 100, ' %'),
+            _shown(r.position_rmse_seen_m, 100, ' cm'),
+            _shown(r.azimuth_error_heard_deg, 1, '°'),
+            _shown(r.der, 100, ' %'),
+        )
     return table
 
 

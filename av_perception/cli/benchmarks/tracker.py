@@ -22,8 +22,8 @@ from rich.progress import track
 from rich.table import Table
 
 from av_perception.cli.output import check_writable, wide_console, write_json
-from av_perception.interfaces import AudioFeatures, Face, VisualFeatures
 from av_perception.geometry.rigid_transform import direction_from_angles
+from av_perception.interfaces import AudioFeatures, Face, VisualFeatures
 from av_perception.robot_head.profile import HeadProfile, load_head
 from av_perception.tracking.inference.variational_frame import InferenceConfig
 from av_perception.tracking.tracker import Tracker, TrackerConfig
@@ -63,8 +63,12 @@ class Timing:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of the benchmark."""
-    parser.add_argument('--steps', type=int, default=400, help='timed steps per size (default: %(default)s)')
-    parser.add_argument('--head', default='simulated', help='head profile with a camera (default: %(default)s)')
+    parser.add_argument(
+        '--steps', type=int, default=400, help='timed steps per size (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--head', default='simulated', help='head profile with a camera (default: %(default)s)'
+    )
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
     parser.add_argument('--plot', metavar='FILE', help='draw the growth to FILE (png, svg, pdf)')
 
@@ -75,14 +79,25 @@ def run(args: argparse.Namespace) -> int:
     head, console = load_head(args.head), wide_console()
     steps = max(args.steps, 20)
     nominal = measure(Size(), head, steps)
-    sweeps = {name: [measure(size, head, steps) for size in track(sizes, description=f'by {name}', console=console, transient=True)]
-              for name, sizes in SWEEPS.items()}
+    sweeps = {
+        name: [
+            measure(size, head, steps)
+            for size in track(sizes, description=f'by {name}', console=console, transient=True)
+        ]
+        for name, sizes in SWEEPS.items()
+    }
     console.print(_nominal_table(nominal))
     for name, timings in sweeps.items():
         console.print(_sweep_table(name, timings))
     if args.json:
-        write_json(args.json, {'nominal': asdict(nominal), 'target_ms': {'median': _MEDIAN_MS, 'p99': _P99_MS},
-                               'sweeps': {name: [asdict(t) for t in timings] for name, timings in sweeps.items()}})
+        write_json(
+            args.json,
+            {
+                'nominal': asdict(nominal),
+                'target_ms': {'median': _MEDIAN_MS, 'p99': _P99_MS},
+                'sweeps': {name: [asdict(t) for t in timings] for name, timings in sweeps.items()},
+            },
+        )
     if args.plot:
         _plot(sweeps, args.plot)
     return 0
@@ -91,19 +106,26 @@ def run(args: argparse.Namespace) -> int:
 def measure(size: Size, head: HeadProfile, steps: int) -> Timing:
     """Times `steps` steps after the people are born; every round of the inference runs (no early stop)."""
     rng = np.random.default_rng(0)
-    config = dataclasses.replace(TrackerConfig(), inference=InferenceConfig(iterations=size.iterations, tolerance=0.0))
+    config = dataclasses.replace(
+        TrackerConfig(), inference=InferenceConfig(iterations=size.iterations, tolerance=0.0)
+    )
     acoustic_map = _planted_map(size, rng)
     tracker, places = Tracker(config, head, acoustic_map), _places(size.people)
     times = []
     gc.collect()
     for index in range(_WARM_UP + steps):
         stamp_ns = (index + 1) * _PERIOD_NS
-        visual, audio = _image(stamp_ns, places, size.faces, head, rng), _speech(stamp_ns, places[0], acoustic_map, rng)
+        visual, audio = (
+            _image(stamp_ns, places, size.faces, head, rng),
+            _speech(stamp_ns, places[0], acoustic_map, rng),
+        )
         start = time.perf_counter()
         frame = tracker.step(stamp_ns, visual, audio)
         times.append((time.perf_counter() - start) * 1e3)
     timed = times[_WARM_UP:]
-    return Timing(size, float(np.median(timed)), float(np.percentile(timed, 99)), len(frame.tracks))
+    return Timing(
+        size, float(np.median(timed)), float(np.percentile(timed, 99)), len(frame.tracks)
+    )
 
 
 def _places(people: int) -> np.ndarray:
@@ -113,28 +135,46 @@ def _places(people: int) -> np.ndarray:
     return np.stack([depth, depth * 0.15 * (index % 8 - 3.5), np.full(people, 0.1)], axis=1)
 
 
-def _image(stamp_ns: int, places: np.ndarray, faces: int, head: HeadProfile, rng) -> VisualFeatures:
+def _image(
+    stamp_ns: int, places: np.ndarray, faces: int, head: HeadProfile, rng
+) -> VisualFeatures:
     """The people's faces (at most `faces`) with 2 cm of noise and false ones for the rest."""
-    false = np.stack([rng.uniform(1, 5, faces), rng.uniform(-0.5, 0.5, faces), rng.uniform(-0.3, 0.3, faces)], axis=1)
+    false = np.stack(
+        [rng.uniform(1, 5, faces), rng.uniform(-0.5, 0.5, faces), rng.uniform(-0.3, 0.3, faces)],
+        axis=1,
+    )
     false[:, 1:] *= false[:, :1]
     base = np.concatenate([places, false])[:faces] + rng.normal(0, 0.02, (faces, 3))
     optical = head.camera.base_from_optical.inverse().apply(base)
     corners = head.camera.project(optical)
-    return VisualFeatures(stamp_ns, tuple(
-        Face(np.array([*corner, 50.0, 50.0]), 0.9, np.zeros((5, 2)), position, np.eye(3) * 4e-4) for corner, position in zip(corners,
-            optical)))
+    return VisualFeatures(
+        stamp_ns,
+        tuple(
+            Face(
+                np.array([*corner, 50.0, 50.0]), 0.9, np.zeros((5, 2)), position, np.eye(3) * 4e-4
+            )
+            for corner, position in zip(corners, optical)
+        ),
+    )
 
 
 def _planted_map(size: Size, rng) -> SimpleNamespace:
     """An acoustic map of the given size with random smooth features; only its shape matters for speed."""
     shape = (size.subbands, size.pieces)
-    centers = direction_from_angles(2 * np.pi * np.arange(size.pieces) / size.pieces, np.zeros(size.pieces))
+    centers = direction_from_angles(
+        2 * np.pi * np.arange(size.pieces) / size.pieces, np.zeros(size.pieces)
+    )
     precision = np.tile(np.eye(3) * 30.0, (*shape, 1, 1))
     return SimpleNamespace(
-        log_weight=np.full(shape, -np.log(size.pieces)), center=np.tile(centers, (size.subbands, 1, 1)), center_precision=precision,
-        center_log_det_precision=np.linalg.slogdet(precision)[1], slope=rng.normal(0, 2, (*shape, size.components, 3)),
-        offset=rng.normal(0, 0.3, (*shape, size.components)), variance=np.full((*shape, size.components), 0.05),
-        log_range=np.full(size.components, np.log(2.0)))
+        log_weight=np.full(shape, -np.log(size.pieces)),
+        center=np.tile(centers, (size.subbands, 1, 1)),
+        center_precision=precision,
+        center_log_det_precision=np.linalg.slogdet(precision)[1],
+        slope=rng.normal(0, 2, (*shape, size.components, 3)),
+        offset=rng.normal(0, 0.3, (*shape, size.components)),
+        variance=np.full((*shape, size.components), 0.05),
+        log_range=np.full(size.components, np.log(2.0)),
+    )
 
 
 def _speech(stamp_ns: int, place: np.ndarray, acoustic_map, rng) -> AudioFeatures:
@@ -143,17 +183,34 @@ def _speech(stamp_ns: int, place: np.ndarray, acoustic_map, rng) -> AudioFeature
     piece = int(np.argmax(acoustic_map.center[0] @ direction))
     clean = acoustic_map.slope[:, piece] @ direction + acoustic_map.offset[:, piece]
     vectors = clean + rng.normal(0, 0.2, clean.shape)
-    return AudioFeatures(stamp_ns, 1.0, vectors, np.ones(vectors.shape, bool), np.ones(len(vectors)), np.ones(len(vectors), bool))
+    return AudioFeatures(
+        stamp_ns,
+        1.0,
+        vectors,
+        np.ones(vectors.shape, bool),
+        np.ones(len(vectors)),
+        np.ones(len(vectors), bool),
+    )
 
 
 def _nominal_table(timing: Timing) -> Table:
     size = timing.size
-    table = Table(title=f'tracker step: {size.people} people, {size.faces} faces, {size.subbands} sub-bands x {size.components}, '
-                        f'{size.pieces} pieces, {size.iterations} iterations')
+    table = Table(
+        title=f'tracker step: {size.people} people, {size.faces} faces, {size.subbands} sub-bands x {size.components}, '
+        f'{size.pieces} pieces, {size.iterations} iterations'
+    )
     for heading in ('figure', 'measured', 'to reach', ''):
         table.add_column(heading, justify='left' if heading == 'figure' else 'right')
-    for name, value, target in (('median', timing.median_ms, _MEDIAN_MS), ('99th percentile', timing.p99_ms, _P99_MS)):
-        table.add_row(name, f'{value:.2f} ms', f'{target:.1f} ms', '[green]✓' if value <= target else '[red]✗')
+    for name, value, target in (
+        ('median', timing.median_ms, _MEDIAN_MS),
+        ('99th percentile', timing.p99_ms, _P99_MS),
+    ):
+        table.add_row(
+            name,
+            f'{value:.2f} ms',
+            f'{target:.1f} ms',
+            '[green]✓' if value <= target else '[red]✗',
+        )
     return table
 
 
@@ -164,15 +221,23 @@ def _sweep_table(name: str, timings: list[Timing]) -> Table:
     first = timings[0]
     for timing in timings:
         count, base = getattr(timing.size, name), getattr(first.size, name)
-        table.add_row(str(count), f'{timing.median_ms:.2f} ms', f'{timing.p99_ms:.2f} ms', f'{timing.median_ms / first.median_ms:.2f}',
-            f'{count / base:.1f}')
+        table.add_row(
+            str(count),
+            f'{timing.median_ms:.2f} ms',
+            f'{timing.p99_ms:.2f} ms',
+            f'{timing.median_ms / first.median_ms:.2f}',
+            f'{count / base:.1f}',
+        )
     return table
 
 
 def _plot(sweeps: dict[str, list[Timing]], path: str) -> None:
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=(10, 3.2), layout='constrained')
-    for axes, (name, timings) in zip(figure.subplots(1, len(sweeps), sharey=True, squeeze=False)[0], sweeps.items()):
+    for axes, (name, timings) in zip(
+        figure.subplots(1, len(sweeps), sharey=True, squeeze=False)[0], sweeps.items()
+    ):
         counts = [getattr(t.size, name) for t in timings]
         axes.plot(counts, [t.median_ms for t in timings], 'o-', label='median')
         axes.plot(counts, [t.p99_ms for t in timings], 's--', label='99th percentile')

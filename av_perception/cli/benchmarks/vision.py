@@ -26,14 +26,24 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from av_perception.benchmarks.embedding_accuracy import Separation, read_clips, separation
+from av_perception.benchmarks.vision_accuracy import (
+    PEOPLE,
+    Accuracy,
+    Measurement,
+    PeopleBeforeCamera,
+    measure,
+)
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.errors import UserError
-from av_perception.benchmarks.embedding_accuracy import Separation, read_clips, separation
-from av_perception.benchmarks.vision_accuracy import PEOPLE, Accuracy, Measurement, PeopleBeforeCamera, measure
 from av_perception.robot_head.profile import load_head
 from av_perception.simulation.assets import PHOTOGRAPHS, ensure_assets
 from av_perception.vision.face_detector import DETECTORS, FaceDetectorConfig, make_face_detector
-from av_perception.vision.face_embedding import FaceEmbedderConfig, make_face_embedder, packaged_dlib_model
+from av_perception.vision.face_embedding import (
+    FaceEmbedderConfig,
+    make_face_embedder,
+    packaged_dlib_model,
+)
 from av_perception.vision.front_end import VisualFrontEnd, VisualFrontEndConfig
 
 _MEDIAN_MS, _DEPTH_ERROR, _LEAST_PAIRS = 30.0, 0.05, 5
@@ -42,18 +52,63 @@ _MEDIAN_MS, _DEPTH_ERROR, _LEAST_PAIRS = 30.0, 0.05, 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of the benchmark."""
     default = 'x'.join(map(str, FaceDetectorConfig().input_size))
-    parser.add_argument('--pairs', type=int, default=40, help='timed pairs per size and distance (default: %(default)s)')
-    parser.add_argument('--sizes', nargs='+', default=[default], metavar='WxH', help='input sizes of the detector (default: %(default)s)')
-    parser.add_argument('--distances', nargs='+', type=float, default=[1.5, 2.0, 2.5, 3.0], metavar='M',
-                        help='of the people from the head, in metres (default: %(default)s)')
-    parser.add_argument('--detector', default='centerface', choices=DETECTORS, help='face detector (default: %(default)s)')
-    parser.add_argument('--model', default='', metavar='FILE', help="the detector's model file (default: that of its package)")
-    parser.add_argument('--head', default='simulated', help='head profile with a camera (default: %(default)s)')
-    parser.add_argument('--clips', type=Path, default=Path(os.environ.get('AV_PERCEPTION_DATA', '')) / 'av_grid', metavar='FOLDER',
-                        help='videos with one talking face each, for the embeddings (default: $AV_PERCEPTION_DATA/av_grid)')
-    parser.add_argument('--embedding-model', default='', metavar='FILE', help='compare this ONNX network (112x112) as well')
-    parser.add_argument('--face-sizes', nargs='+', type=float, default=[90.0, 60.0, 40.0, 30.0, 24.0, 20.0], metavar='PX',
-                        help='widths of the faces for the embeddings (default: %(default)s)')
+    parser.add_argument(
+        '--pairs',
+        type=int,
+        default=40,
+        help='timed pairs per size and distance (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--sizes',
+        nargs='+',
+        default=[default],
+        metavar='WxH',
+        help='input sizes of the detector (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--distances',
+        nargs='+',
+        type=float,
+        default=[1.5, 2.0, 2.5, 3.0],
+        metavar='M',
+        help='of the people from the head, in metres (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--detector',
+        default='centerface',
+        choices=DETECTORS,
+        help='face detector (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--model',
+        default='',
+        metavar='FILE',
+        help="the detector's model file (default: that of its package)",
+    )
+    parser.add_argument(
+        '--head', default='simulated', help='head profile with a camera (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--clips',
+        type=Path,
+        default=Path(os.environ.get('AV_PERCEPTION_DATA', '')) / 'av_grid',
+        metavar='FOLDER',
+        help='videos with one talking face each, for the embeddings (default: $AV_PERCEPTION_DATA/av_grid)',
+    )
+    parser.add_argument(
+        '--embedding-model',
+        default='',
+        metavar='FILE',
+        help='compare this ONNX network (112x112) as well',
+    )
+    parser.add_argument(
+        '--face-sizes',
+        nargs='+',
+        type=float,
+        default=[90.0, 60.0, 40.0, 30.0, 24.0, 20.0],
+        metavar='PX',
+        help='widths of the faces for the embeddings (default: %(default)s)',
+    )
     parser.add_argument('--plot', type=Path, metavar='FILE', help='draw the figures (PNG)')
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
 
@@ -76,27 +131,58 @@ def run(args: argparse.Namespace) -> int:
         console.print(_embedding_table(name, separations))
     if args.plot:
         from av_perception.benchmarks.vision_plot import draw_vision
+
         draw_vision(next(iter(measured.values())), embeddings, args.plot)
     if args.json:
-        write_json(args.json, {'target_ms': {'median': _MEDIAN_MS}, 'target_depth_error': _DEPTH_ERROR, 'detector': args.detector,
-                               'front_end': {size: [asdict(m) for m in measurements] for size, measurements in measured.items()},
-                               'embeddings': {name: [asdict(s) for s in separations] for name, separations in embeddings.items()}})
+        write_json(
+            args.json,
+            {
+                'target_ms': {'median': _MEDIAN_MS},
+                'target_depth_error': _DEPTH_ERROR,
+                'detector': args.detector,
+                'front_end': {
+                    size: [asdict(m) for m in measurements]
+                    for size, measurements in measured.items()
+                },
+                'embeddings': {
+                    name: [asdict(s) for s in separations]
+                    for name, separations in embeddings.items()
+                },
+            },
+        )
     return 0
 
 
 def _measure_front_end(args, console: Console) -> dict[str, list[Measurement]]:
     """Per input size of the detector, all distances."""
     camera, pairs, measured = load_head(args.head).camera, max(args.pairs, _LEAST_PAIRS), {}
-    detectors = {size: FaceDetectorConfig(args.detector, args.model, _parse_size(size)) for size in args.sizes}
+    detectors = {
+        size: FaceDetectorConfig(args.detector, args.model, _parse_size(size))
+        for size in args.sizes
+    }
     scene = PeopleBeforeCamera(camera)
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task('rendering and measuring', total=len(args.sizes) * len(args.distances) * (pairs + 3))
+        task = progress.add_task(
+            'rendering and measuring', total=len(args.sizes) * len(args.distances) * (pairs + 3)
+        )
         for size, detector in detectors.items():
             config = dataclasses.replace(VisualFrontEndConfig(), detector=detector)
             front_end = VisualFrontEnd(config, camera)
-            one_eyed = VisualFrontEnd(dataclasses.replace(config, embedder=FaceEmbedderConfig('none')), camera)
-            measured[size] = [measure(front_end, one_eyed, camera, scene, distance, pairs, lambda: progress.advance(task))
-                              for distance in args.distances]
+            one_eyed = VisualFrontEnd(
+                dataclasses.replace(config, embedder=FaceEmbedderConfig('none')), camera
+            )
+            measured[size] = [
+                measure(
+                    front_end,
+                    one_eyed,
+                    camera,
+                    scene,
+                    distance,
+                    pairs,
+                    lambda: progress.advance(task),
+                )
+                for distance in args.distances
+            ]
     return measured
 
 
@@ -106,15 +192,23 @@ def _measure_embeddings(args, console: Console) -> dict[str, list[Separation]]:
     if args.embedding_model:
         configs[Path(args.embedding_model).stem] = FaceEmbedderConfig('onnx', args.embedding_model)
     if not configs:
-        console.print('no embeddings: pip install "av_perception\\[appearance]", or name a network by --embedding-model')
+        console.print(
+            'no embeddings: pip install "av_perception\\[appearance]", or name a network by --embedding-model'
+        )
         return {}
     if not args.clips.is_dir():
-        console.print('no embeddings: there are no clips, name a folder of talking faces by --clips')
+        console.print(
+            'no embeddings: there are no clips, name a folder of talking faces by --clips'
+        )
         return {}
     detector = make_face_detector(FaceDetectorConfig(args.detector, args.model))
     clips = read_clips(args.clips, detector)
-    return {name: [separation(clips, detector, embedder, size) for size in args.face_sizes]
-            for name, embedder in ((name, make_face_embedder(config)) for name, config in configs.items())}
+    return {
+        name: [separation(clips, detector, embedder, size) for size in args.face_sizes]
+        for name, embedder in (
+            (name, make_face_embedder(config)) for name, config in configs.items()
+        )
+    }
 
 
 def _parse_size(text: str) -> tuple[int, int]:
@@ -125,33 +219,76 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 
 def _speed_table(detector: str, size: str, measurements: list[Measurement]) -> Table:
-    table = Table(title=f'{detector}, input {size}: ms for a pair with {PEOPLE} faces (median to reach: {_MEDIAN_MS:.0f}); stages: means')
+    table = Table(
+        title=f'{detector}, input {size}: ms for a pair with {PEOPLE} faces (median to reach: {_MEDIAN_MS:.0f}); stages: means'
+    )
     for heading in ('distance', 'median', '99 %', *measurements[0].stages_ms):
         table.add_column(heading, justify='right')
     for m in measurements:
-        table.add_row(f'{m.distance_m:.1f} m', _marked(f'{m.median_ms:.1f}', m.median_ms <= _MEDIAN_MS), f'{m.p99_ms:.1f}',
-                      *(f'{ms:.1f}' for ms in m.stages_ms.values()))
+        table.add_row(
+            f'{m.distance_m:.1f} m',
+            _marked(f'{m.median_ms:.1f}', m.median_ms <= _MEDIAN_MS),
+            f'{m.p99_ms:.1f}',
+            *(f'{ms:.1f}' for ms in m.stages_ms.values()),
+        )
     return table
 
 
 def _accuracy_table(size: str, measurements: list[Measurement]) -> Table:
-    table = Table(title=f'input {size}: accuracy (depth error to reach at 2 m: {100 * _DEPTH_ERROR:.0f} %)')
-    for heading in ('distance', 'recall', 'false', 'depth error', 'NEES', '95 % band', 'one camera: depth error', 'NEES'):
+    table = Table(
+        title=f'input {size}: accuracy (depth error to reach at 2 m: {100 * _DEPTH_ERROR:.0f} %)'
+    )
+    for heading in (
+        'distance',
+        'recall',
+        'false',
+        'depth error',
+        'NEES',
+        '95 % band',
+        'one camera: depth error',
+        'NEES',
+    ):
         table.add_column(heading, justify='right')
     for m in measurements:
-        (low, high), good = m.stereo.nees_band, m.stereo.nees_band[0] <= m.stereo.nees <= m.stereo.nees_band[1]
-        table.add_row(f'{m.distance_m:.1f} m', f'{m.recall:.3f}', f'{m.false_faces:.2f}', _depth(m.stereo),
-                      _marked(f'{m.stereo.nees:.2f}', good), f'{low:.2f}..{high:.2f}', _depth(m.mono), f'{m.mono.nees:.2f}')
+        (low, high), good = (
+            m.stereo.nees_band,
+            m.stereo.nees_band[0] <= m.stereo.nees <= m.stereo.nees_band[1],
+        )
+        table.add_row(
+            f'{m.distance_m:.1f} m',
+            f'{m.recall:.3f}',
+            f'{m.false_faces:.2f}',
+            _depth(m.stereo),
+            _marked(f'{m.stereo.nees:.2f}', good),
+            f'{low:.2f}..{high:.2f}',
+            _depth(m.mono),
+            f'{m.mono.nees:.2f}',
+        )
     return table
 
 
 def _embedding_table(name: str, separations: list[Separation]) -> Table:
     table = Table(title=f'{name}: cosine between embeddings')
-    for heading in ('face', 'found', 'same person: lowest', 'mean', 'other people: mean', 'highest', 'time'):
+    for heading in (
+        'face',
+        'found',
+        'same person: lowest',
+        'mean',
+        'other people: mean',
+        'highest',
+        'time',
+    ):
         table.add_column(heading, justify='right')
     for s in separations:
-        table.add_row(f'{s.face_px:.0f} px', str(s.faces), _marked(f'{s.same_lowest:.2f}', s.same_lowest > s.other_highest), f'{s.same_mean:.2f}',
-                      f'{s.other_mean:.2f}', f'{s.other_highest:.2f}', f'{s.median_ms:.1f} ms')
+        table.add_row(
+            f'{s.face_px:.0f} px',
+            str(s.faces),
+            _marked(f'{s.same_lowest:.2f}', s.same_lowest > s.other_highest),
+            f'{s.same_mean:.2f}',
+            f'{s.other_mean:.2f}',
+            f'{s.other_highest:.2f}',
+            f'{s.median_ms:.1f} ms',
+        )
     return table
 
 

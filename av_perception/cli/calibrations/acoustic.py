@@ -26,27 +26,81 @@ import numpy as np
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
-_CHECKED = 200   # directions of the self-check
+_CHECKED = 200  # directions of the self-check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the calibration."""
-    parser.add_argument('--head', required=True, help='head profile: a name of config/heads or the path of a YAML file')
+    parser.add_argument(
+        '--head',
+        required=True,
+        help='head profile: a name of config/heads or the path of a YAML file',
+    )
     parser.add_argument('-o', '--output', type=Path, required=True, help='file to write (.npz)')
-    parser.add_argument('--model', choices=('free-field', 'rigid-sphere'), default='', help='default: what the profile says')
-    parser.add_argument('--sofa', type=Path, metavar='FILE', help='measured responses, receivers in the order of the channels')
-    parser.add_argument('--sofa-azimuth', choices=('auto', 'left', 'right'), default='auto',
-                        help="which way the file's azimuth grows; SOFA says left, some files have right (default: what fits the geometry)")
-    parser.add_argument('--recording', type=Path, metavar='FILE', help='multichannel WAV or FLAC of white noise at known places')
-    parser.add_argument('--directions', type=Path, metavar='CSV', help='where the noise was when: start,end,azimuth_deg,elevation_deg')
-    parser.add_argument('--azimuths', type=float, nargs=2, metavar=('FROM', 'TO'), help='range that the map covers [deg] (default: all around, '
-                        'with two microphones the front)')
-    parser.add_argument('--elevations', type=float, nargs=2, metavar=('FROM', 'TO'), help='the same for elevations (default -30 60, -15 15)')
-    parser.add_argument('--pieces', type=int, help='affine pieces (default 32, with --for localize 64)')
-    parser.add_argument('--for', dest='purpose', choices=('tracker', 'localize'), default='tracker',
-                        help='whose analysis: sub-bands for the nodes (default), or single bins for av-perception localize --map')
-    parser.add_argument('--plot', type=Path, metavar='FILE', help='draw what the map learnt and how well it points home (png, svg, pdf)')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write what was learnt to this file')
+    parser.add_argument(
+        '--model',
+        choices=('free-field', 'rigid-sphere'),
+        default='',
+        help='default: what the profile says',
+    )
+    parser.add_argument(
+        '--sofa',
+        type=Path,
+        metavar='FILE',
+        help='measured responses, receivers in the order of the channels',
+    )
+    parser.add_argument(
+        '--sofa-azimuth',
+        choices=('auto', 'left', 'right'),
+        default='auto',
+        help="which way the file's azimuth grows; SOFA says left, some files have right (default: what fits the geometry)",
+    )
+    parser.add_argument(
+        '--recording',
+        type=Path,
+        metavar='FILE',
+        help='multichannel WAV or FLAC of white noise at known places',
+    )
+    parser.add_argument(
+        '--directions',
+        type=Path,
+        metavar='CSV',
+        help='where the noise was when: start,end,azimuth_deg,elevation_deg',
+    )
+    parser.add_argument(
+        '--azimuths',
+        type=float,
+        nargs=2,
+        metavar=('FROM', 'TO'),
+        help='range that the map covers [deg] (default: all around, '
+        'with two microphones the front)',
+    )
+    parser.add_argument(
+        '--elevations',
+        type=float,
+        nargs=2,
+        metavar=('FROM', 'TO'),
+        help='the same for elevations (default -30 60, -15 15)',
+    )
+    parser.add_argument(
+        '--pieces', type=int, help='affine pieces (default 32, with --for localize 64)'
+    )
+    parser.add_argument(
+        '--for',
+        dest='purpose',
+        choices=('tracker', 'localize'),
+        default='tracker',
+        help='whose analysis: sub-bands for the nodes (default), or single bins for av-perception localize --map',
+    )
+    parser.add_argument(
+        '--plot',
+        type=Path,
+        metavar='FILE',
+        help='draw what the map learnt and how well it points home (png, svg, pdf)',
+    )
+    parser.add_argument(
+        '--json', type=Path, metavar='FILE', help='write what was learnt to this file'
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -66,11 +120,24 @@ def run(options: argparse.Namespace) -> int:
     acoustic_map.save(options.output)
     true, found = _self_check(acoustic_map, array, directions, features)
     error = np.abs((found - true + 180) % 360 - 180)
-    figures = {'kind': kind, 'source': source, 'num_microphones': acoustic_map.num_microphones, 'num_subbands': acoustic_map.num_subbands,
-               'num_pieces': acoustic_map.num_pieces, 'geometry_hash': acoustic_map.geometry_hash, 'num_directions': len(directions),
-               'median_azimuth_error_deg': float(np.median(error)), 'worst_azimuth_error_deg': float(error.max()),
-               'seconds': time.monotonic() - started}
-    print(', '.join(f'{k}: {v:.1f}' if isinstance(v, float) else f'{k}: {v}' for k, v in figures.items()) + f'; wrote {options.output}')
+    figures = {
+        'kind': kind,
+        'source': source,
+        'num_microphones': acoustic_map.num_microphones,
+        'num_subbands': acoustic_map.num_subbands,
+        'num_pieces': acoustic_map.num_pieces,
+        'geometry_hash': acoustic_map.geometry_hash,
+        'num_directions': len(directions),
+        'median_azimuth_error_deg': float(np.median(error)),
+        'worst_azimuth_error_deg': float(error.max()),
+        'seconds': time.monotonic() - started,
+    }
+    print(
+        ', '.join(
+            f'{k}: {v:.1f}' if isinstance(v, float) else f'{k}: {v}' for k, v in figures.items()
+        )
+        + f'; wrote {options.output}'
+    )
     if options.json:
         write_json(options.json, figures)
     if options.plot:
@@ -81,14 +148,20 @@ def run(options: argparse.Namespace) -> int:
 def _config(options: argparse.Namespace, array):
     """What is learnt, and for which analysis."""
     from av_perception.audio.front_end import AudioFrontEndConfig
-    from av_perception.audio.map_learning import AcousticMapConfig
     from av_perception.audio.localization import ANALYSIS, map_config
+    from av_perception.audio.map_learning import AcousticMapConfig
+
     fine = options.purpose == 'localize'
-    chosen = {'num_pieces': options.pieces, 'azimuth_range_deg': options.azimuths and tuple(options.azimuths),
-              'elevation_range_deg': options.elevations and tuple(options.elevations)}
+    chosen = {
+        'num_pieces': options.pieces,
+        'azimuth_range_deg': options.azimuths and tuple(options.azimuths),
+        'elevation_range_deg': options.elevations and tuple(options.elevations),
+    }
     try:
-        return replace(map_config(array) if fine else AcousticMapConfig(), **{k: v for k, v in chosen.items() if v is not None}), \
-            ANALYSIS if fine else AudioFrontEndConfig()
+        return replace(
+            map_config(array) if fine else AcousticMapConfig(),
+            **{k: v for k, v in chosen.items() if v is not None},
+        ), ANALYSIS if fine else AudioFrontEndConfig()
     except ValueError as error:
         raise UserError(str(error)) from error
 
@@ -97,29 +170,45 @@ def _examples(options: argparse.Namespace, array, config, front_end):
     """Directions, features, kind and source of the chosen way."""
     from av_perception.audio.map_learning import geometric_examples, measured_examples
     from av_perception.audio.propagation import geometric_model
+
     ways = [options.sofa is not None, options.recording is not None, bool(options.model)]
     if sum(ways) > 1:
         raise UserError('choose one of --model, --sofa and --recording')
     if (options.recording is None) != (options.directions is None):
         raise UserError('--recording and --directions belong together')
     if options.sofa:
-        return *measured_examples(array, _sofa(options, array, front_end), config, front_end), 'sofa', options.sofa.name
+        return (
+            *measured_examples(array, _sofa(options, array, front_end), config, front_end),
+            'sofa',
+            options.sofa.name,
+        )
     if options.recording:
-        return *measured_examples(array, _session(options, array, front_end), config, front_end), 'recording', options.recording.name
+        return (
+            *measured_examples(array, _session(options, array, front_end), config, front_end),
+            'recording',
+            options.recording.name,
+        )
     try:
-        return *geometric_examples(array, config, front_end, options.model), options.model or geometric_model(array), options.head
+        return (
+            *geometric_examples(array, config, front_end, options.model),
+            options.model or geometric_model(array),
+            options.head,
+        )
     except ValueError as error:
         raise UserError(f'{options.head}: {error}') from error
 
 
 def _sofa(options: argparse.Namespace, array, front_end):
     from av_perception.audio.responses import aligned, read_sofa
+
     measured = read_sofa(options.sofa, array, front_end.stft.frequencies)
     if options.sofa_azimuth != 'auto':
         return measured.mirrored(array) if options.sofa_azimuth == 'right' else measured
     measured, mirrored = aligned(measured, array, front_end.stft.frequencies)
     if mirrored:
-        print(f'{options.sofa.name}: azimuth grows to the right, or the receivers are swapped; taken as to the right')
+        print(
+            f'{options.sofa.name}: azimuth grows to the right, or the receivers are swapped; taken as to the right'
+        )
     return measured
 
 
@@ -128,44 +217,82 @@ def _session(options: argparse.Namespace, array, front_end):
 
     from av_perception.audio.capture import AudioFile
     from av_perception.audio.responses import measure_session, read_schedule
+
     sound = AudioFile(str(options.recording), array)
     with Progress(transient=True) as bar:
         task = bar.add_task('listening', total=1.0)
-        return measure_session(read_schedule(options.directions), array, front_end, sound.read_audio, sound.num_samples, sound.sample_rate,
-                               lambda fraction: bar.update(task, completed=fraction))
+        return measure_session(
+            read_schedule(options.directions),
+            array,
+            front_end,
+            sound.read_audio,
+            sound.num_samples,
+            sound.sample_rate,
+            lambda fraction: bar.update(task, completed=fraction),
+        )
 
 
-def _self_check(acoustic_map, array, directions: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _self_check(
+    acoustic_map, array, directions: np.ndarray, features: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """True azimuths and those that the map gives back for the features it was taught with [deg, base frame]."""
     from av_perception.audio.inverse_regression import posterior_tables, posteriors
     from av_perception.geometry.rigid_transform import angles_from_direction
+
     chosen = np.linspace(0, len(directions) - 1, min(_CHECKED, len(directions))).astype(int)
     heard, values = np.isfinite(features[chosen]).astype(float), np.nan_to_num(features[chosen])
-    found = [p.direction() for p in posteriors(acoustic_map, posterior_tables(acoustic_map), heard, values, values ** 2)]
-    return tuple(np.degrees(angles_from_direction(array.base_from_array.rotate(d))[0]) for d in (directions[chosen], np.array(found)))
+    found = [
+        p.direction()
+        for p in posteriors(acoustic_map, posterior_tables(acoustic_map), heard, values, values**2)
+    ]
+    return tuple(
+        np.degrees(angles_from_direction(array.base_from_array.rotate(d))[0])
+        for d in (directions[chosen], np.array(found))
+    )
 
 
-def _plot(acoustic_map, array, front_end, check: tuple[np.ndarray, np.ndarray], path: Path) -> None:
+def _plot(
+    acoustic_map, array, front_end, check: tuple[np.ndarray, np.ndarray], path: Path
+) -> None:
     """Phase and level of the second microphone over azimuth and frequency as learnt, and the self-check."""
     from matplotlib.figure import Figure
 
     from av_perception.geometry.rigid_transform import direction_from_angles
+
     azimuth = np.arange(-180.0, 181.0, 2.0)
-    directions = array.base_from_array.inverse().rotate(direction_from_angles(np.radians(azimuth), 0.0))
+    directions = array.base_from_array.inverse().rotate(
+        direction_from_angles(np.radians(azimuth), 0.0)
+    )
     covered = acoustic_map.covers(directions)
     azimuth, directions = azimuth[covered], directions[covered]
     real, imaginary = np.split(acoustic_map.expected_features(directions), 2, axis=-1)
-    transfer = (real + 1j * imaginary).reshape(len(azimuth), -1, len(array.coordinates) - 1)[..., 0]
-    frequencies = 1e-3 * front_end.stft.frequencies[:transfer.shape[1]]
+    transfer = (real + 1j * imaginary).reshape(len(azimuth), -1, len(array.coordinates) - 1)[
+        ..., 0
+    ]
+    frequencies = 1e-3 * front_end.stft.frequencies[: transfer.shape[1]]
     figure = Figure(figsize=(13, 4), layout='constrained')
     figure.suptitle(f'{acoustic_map.kind}: {acoustic_map.source}')
     left, middle, right = figure.subplots(1, 3)
-    drawings = ((left, np.degrees(np.angle(transfer)), 'phase [deg]', 'twilight', (-180, 180)),
-                (middle, np.abs(transfer), 'level', 'viridis', (0, 1)))
+    drawings = (
+        (left, np.degrees(np.angle(transfer)), 'phase [deg]', 'twilight', (-180, 180)),
+        (middle, np.abs(transfer), 'level', 'viridis', (0, 1)),
+    )
     for axes, values, title, colors, limits in drawings:
-        mesh = axes.pcolormesh(azimuth, frequencies, values.T, cmap=colors, vmin=limits[0], vmax=limits[1], shading='nearest')
+        mesh = axes.pcolormesh(
+            azimuth,
+            frequencies,
+            values.T,
+            cmap=colors,
+            vmin=limits[0],
+            vmax=limits[1],
+            shading='nearest',
+        )
         figure.colorbar(mesh, ax=axes)
-        axes.set(title=f'channel 1 against 0, {title}', xlabel='azimuth [deg], left is left', ylabel='frequency [kHz]')
+        axes.set(
+            title=f'channel 1 against 0, {title}',
+            xlabel='azimuth [deg], left is left',
+            ylabel='frequency [kHz]',
+        )
         axes.invert_xaxis()
     ends = [min(check[0]), max(check[0])]
     right.plot(ends, ends, color='0.8')
@@ -174,4 +301,6 @@ def _plot(acoustic_map, array, front_end, check: tuple[np.ndarray, np.ndarray], 
     try:
         figure.savefig(path)
     except (OSError, ValueError) as error:
-        raise UserError(f'cannot write {path}: {getattr(error, "strerror", None) or error}') from error
+        raise UserError(
+            f'cannot write {path}: {getattr(error, "strerror", None) or error}'
+        ) from error

@@ -26,34 +26,71 @@ _LEAST_PLACES = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the calibration."""
-    parser.add_argument('recording', type=Path, metavar='RECORDING',
-                        help="recording folder; its head profile's coordinates are where the search starts")
-    parser.add_argument('-o', '--output', type=Path, required=True, help='head profile to write (.yaml)')
-    parser.add_argument('--positions', type=Path, metavar='CSV',
-                        help='where the loudspeaker was (default: the face in the images, where it was still)')
-    parser.add_argument('--frame', choices=('camera', 'base'), default='camera', help='frame of the positions (default: %(default)s)')
-    parser.add_argument('--position-sd', type=float, default=0.05, metavar='M',
-                        help="how well the profile's positions are known (default: %(default)s m)")
-    parser.add_argument('--distance-sd', type=float, default=0.003, metavar='M',
-                        help='how well the distances between microphones are known (default: %(default)s m)')
-    parser.add_argument('--temperature', type=float, default=20.0, metavar='C', help='of the air, for the speed of sound (default: %(default)s)')
+    parser.add_argument(
+        'recording',
+        type=Path,
+        metavar='RECORDING',
+        help="recording folder; its head profile's coordinates are where the search starts",
+    )
+    parser.add_argument(
+        '-o', '--output', type=Path, required=True, help='head profile to write (.yaml)'
+    )
+    parser.add_argument(
+        '--positions',
+        type=Path,
+        metavar='CSV',
+        help='where the loudspeaker was (default: the face in the images, where it was still)',
+    )
+    parser.add_argument(
+        '--frame',
+        choices=('camera', 'base'),
+        default='camera',
+        help='frame of the positions (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--position-sd',
+        type=float,
+        default=0.05,
+        metavar='M',
+        help="how well the profile's positions are known (default: %(default)s m)",
+    )
+    parser.add_argument(
+        '--distance-sd',
+        type=float,
+        default=0.003,
+        metavar='M',
+        help='how well the distances between microphones are known (default: %(default)s m)',
+    )
+    parser.add_argument(
+        '--temperature',
+        type=float,
+        default=20.0,
+        metavar='C',
+        help='of the air, for the speed of sound (default: %(default)s)',
+    )
     parser.add_argument('--json', type=Path, help='write the figures to this file')
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure, calibrate, write, say how well. Exit status 1 when the result is not to be believed."""
     from av_perception.calibration.microphone_calibration import CalibrationConfig, calibrate
-    from av_perception.two_microphones.microphone_pair import speed_of_sound
     from av_perception.recording import Recording
+    from av_perception.two_microphones.microphone_pair import speed_of_sound
 
     for path in (options.json, options.output):
         check_writable(path)
     recording = Recording.open(options.recording)
     array = recording.head.microphones
     if len(array.coordinates) < 2:
-        raise UserError(f"head '{recording.head_name}' has one microphone: there is no time difference to measure")
+        raise UserError(
+            f"head '{recording.head_name}' has one microphone: there is no time difference to measure"
+        )
     try:
-        config = CalibrationConfig(distance_sd=options.distance_sd, position_sd=options.position_sd, sound_speed=speed_of_sound(options.temperature))
+        config = CalibrationConfig(
+            distance_sd=options.distance_sd,
+            position_sd=options.position_sd,
+            sound_speed=speed_of_sound(options.temperature),
+        )
     except ValueError as error:
         raise UserError(f'the options do not fit: {error}') from error
     start = array.base_from_array.apply(array.positions)
@@ -83,17 +120,33 @@ def _measure(recording, options):
         def report(fraction):
             progress.update(task, completed=fraction)
 
-        places = read_places(options.positions) if options.positions else _places_in_images(recording, report)
+        places = (
+            read_places(options.positions)
+            if options.positions
+            else _places_in_images(recording, report)
+        )
         if len(places) < _LEAST_PLACES:
-            raise UserError(f'the loudspeaker was still at {len(places)} places, at least {_LEAST_PLACES} are needed (30 are good): '
-                            f'hold it still for more than a second at each, or give --positions')
+            raise UserError(
+                f'the loudspeaker was still at {len(places)} places, at least {_LEAST_PLACES} are needed (30 are good): '
+                f'hold it still for more than a second at each, or give --positions'
+            )
         progress.update(task, description='listening', completed=0.0)
-        measurements = measure(places, lambda start, end: _sound(recording, start, end), recording.sample_rate,
-                               recording.head.microphones.positions, report)
+        measurements = measure(
+            places,
+            lambda start, end: _sound(recording, start, end),
+            recording.sample_rate,
+            recording.head.microphones.positions,
+            report,
+        )
     if options.frame == 'camera':
         if recording.head.camera is None:
-            raise UserError('the head has no camera: give the positions in its base frame, with --frame base')
-        measurements = replace(measurements, sources=recording.head.camera.base_from_optical.apply(measurements.sources))
+            raise UserError(
+                'the head has no camera: give the positions in its base frame, with --frame base'
+            )
+        measurements = replace(
+            measurements,
+            sources=recording.head.camera.base_from_optical.apply(measurements.sources),
+        )
     return measurements
 
 
@@ -104,10 +157,14 @@ def _places_in_images(recording, report):
     from av_perception.vision.front_end import VisualFrontEnd, VisualFrontEndConfig
 
     if recording.head.camera is None or not recording.num_frames:
-        raise UserError('the recording has no images: give the places of the loudspeaker with --positions')
+        raise UserError(
+            'the recording has no images: give the places of the loudspeaker with --positions'
+        )
     default = VisualFrontEndConfig()
     # A print has no head behind it.
-    flat = dataclasses.replace(default, triangulation=dataclasses.replace(default.triangulation, head_depth_offset_m=0.0))
+    flat = dataclasses.replace(
+        default, triangulation=dataclasses.replace(default.triangulation, head_depth_offset_m=0.0)
+    )
     front_end = VisualFrontEnd(flat, recording.head.camera)
 
     def features():
@@ -133,42 +190,70 @@ def _write_profile(recording, result, output: Path) -> None:
 
     profile = read_yaml(resolve_resource(recording.head_name, 'heads'))
     coordinates = recording.head.microphones.base_from_array.inverse().apply(result.positions)
-    profile['microphones']['coordinates'] = [[round(float(value), 5) for value in row] for row in coordinates]
+    profile['microphones']['coordinates'] = [
+        [round(float(value), 5) for value in row] for row in coordinates
+    ]
     try:
-        output.write_text('# Microphones calibrated by: av-perception calibrate microphones\n' + yaml.safe_dump(profile, sort_keys=False), encoding='utf-8')
+        output.write_text(
+            '# Microphones calibrated by: av-perception calibrate microphones\n'
+            + yaml.safe_dump(profile, sort_keys=False),
+            encoding='utf-8',
+        )
     except OSError as error:
         raise UserError(f'cannot write {output}: {error.strerror or error}') from error
 
 
 def _figures(measurements, result, start) -> dict:
     import numpy as np
+
     heard = np.isfinite(measurements.itds)
     ahead = np.array([[r, r * side, 0.0] for r in (1.0, 2.0, 3.0) for side in (-0.5, 0.0, 0.5)])
     return {
-        'places': int(heard.any(1).sum()), 'measurements': int(heard.sum()), 'residual_us': 1e6 * result.residual_rms,
-        'inlier_share': result.inlier_share, 'fits': result.fits, 'plausible': result.plausible, 'converged': result.converged,
-        'moved_mm': (1e3 * np.linalg.norm(result.positions - start, axis=1)).tolist(), 'sd_mm': (1e3 * result.position_sd).tolist(),
-        'itd_sd_us': float(1e6 * max(result.itd_sd(ahead, tuple(pair)).max() for pair in measurements.pairs)),
-        'data_share': result.data_share.tolist(), 'weakest_direction': result.weakest.tolist()}
+        'places': int(heard.any(1).sum()),
+        'measurements': int(heard.sum()),
+        'residual_us': 1e6 * result.residual_rms,
+        'inlier_share': result.inlier_share,
+        'fits': result.fits,
+        'plausible': result.plausible,
+        'converged': result.converged,
+        'moved_mm': (1e3 * np.linalg.norm(result.positions - start, axis=1)).tolist(),
+        'sd_mm': (1e3 * result.position_sd).tolist(),
+        'itd_sd_us': float(
+            1e6 * max(result.itd_sd(ahead, tuple(pair)).max() for pair in measurements.pairs)
+        ),
+        'data_share': result.data_share.tolist(),
+        'weakest_direction': result.weakest.tolist(),
+    }
 
 
 def _print(figures: dict) -> None:
     from rich.console import Console
     from rich.table import Table
-    table = Table(title=f'{figures["places"]} places, {figures["measurements"]} time differences, residual {figures["residual_us"]:.1f} us')
+
+    table = Table(
+        title=f'{figures["places"]} places, {figures["measurements"]} time differences, residual {figures["residual_us"]:.1f} us'
+    )
     for heading in ('microphone', 'moved', 'sd forward', 'sd left', 'sd up'):
         table.add_column(heading, justify='right')
     for channel, (moved, sd) in enumerate(zip(figures['moved_mm'], figures['sd_mm'])):
         table.add_row(str(channel), f'{moved:.1f} mm', *(f'{value:.1f} mm' for value in sd))
     console = Console()
     console.print(table)
-    console.print(f'Time differences 1 to 3 m ahead are predicted to {figures["itd_sd_us"]:.1f} us.')
+    console.print(
+        f'Time differences 1 to 3 m ahead are predicted to {figures["itd_sd_us"]:.1f} us.'
+    )
     free = sum(share < 0.5 for share in figures['data_share'])
     if free:
-        console.print(f'[yellow]Of {len(figures["data_share"])} directions {free} are known more from the profile than from these measurements '
-                      f'(the least to {100 * figures["data_share"][0]:.0f} %): nearer places and places to the sides tell more.')
+        console.print(
+            f'[yellow]Of {len(figures["data_share"])} directions {free} are known more from the profile than from these measurements '
+            f'(the least to {100 * figures["data_share"][0]:.0f} %): nearer places and places to the sides tell more.'
+        )
     if not figures['fits']:
-        console.print('[red]The residual is too large, nothing is written: was the loudspeaker the only sound, and still?')
+        console.print(
+            '[red]The residual is too large, nothing is written: was the loudspeaker the only sound, and still?'
+        )
     if not figures['plausible']:
-        console.print('[red]The microphones came out far from where the profile has them, nothing is written: are the places in the right frame and '
-                      'the channels in order? (If the profile is only a guess, say so with --position-sd and --distance-sd.)')
+        console.print(
+            '[red]The microphones came out far from where the profile has them, nothing is written: are the places in the right frame and '
+            'the channels in order? (If the profile is only a guess, say so with --position-sd and --distance-sd.)'
+        )

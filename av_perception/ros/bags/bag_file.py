@@ -11,9 +11,17 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 from av_perception.errors import UserError
 
 PICTURES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-SOUND = {'audio': 'av_perception_msgs/msg/AudioChunk', 'audio_features': 'av_perception_msgs/msg/AudioFeatures'}   # the first of them that a bag has
+SOUND = {
+    'audio': 'av_perception_msgs/msg/AudioChunk',
+    'audio_features': 'av_perception_msgs/msg/AudioFeatures',
+}  # the first of them that a bag has
 FACES = {'visual_features': 'av_perception_msgs/msg/VisualFeatures'}
-IMAGE_TOPICS = ('left/image_raw', 'left/image_raw/compressed', 'right/image_raw', 'right/image_raw/compressed')
+IMAGE_TOPICS = (
+    'left/image_raw',
+    'left/image_raw/compressed',
+    'right/image_raw',
+    'right/image_raw/compressed',
+)
 BESIDE = ('left/camera_info', 'right/camera_info', 'imu', 'joint_states', 'truth')
 ABSOLUTE = ('/tf', '/tf_static')
 SUFFIXES = ('.mcap', '.db3')
@@ -26,7 +34,9 @@ def rosbags():
         import rosbags.rosbag2
         import rosbags.typesys
     except ImportError as error:
-        raise UserError("bags need the Python package rosbags: pip install 'av_perception[bags]'") from error
+        raise UserError(
+            "bags need the Python package rosbags: pip install 'av_perception[bags]'"
+        ) from error
     return rosbags.rosbag2, rosbags.typesys
 
 
@@ -44,12 +54,25 @@ class TypeStore:
             return
         package = type_name.split('/')[0]
         try:
-            path = Path(get_package_share_directory(package)) / 'msg' / f'{type_name.rsplit("/", 1)[-1]}.msg'
+            path = (
+                Path(get_package_share_directory(package))
+                / 'msg'
+                / f'{type_name.rsplit("/", 1)[-1]}.msg'
+            )
             found = self.parse(path.read_text(), type_name)
         except (PackageNotFoundError, OSError) as error:
-            raise UserError(f'the definition of {type_name} is not installed: install the package {package}') from error
-        self.types.register({name: fields for name, fields in found.items() if name not in self.types.fielddefs})
-        for name in {name for _, fields in found.values() for _, field in fields for name in _messages_in(field)}:
+            raise UserError(
+                f'the definition of {type_name} is not installed: install the package {package}'
+            ) from error
+        self.types.register(
+            {name: fields for name, fields in found.items() if name not in self.types.fielddefs}
+        )
+        for name in {
+            name
+            for _, fields in found.values()
+            for _, field in fields
+            for name in _messages_in(field)
+        }:
             self.require(name)
 
 
@@ -75,7 +98,7 @@ def open_bag(path: Path):
     try:
         reader = rosbag2.Reader(path)
         reader.open()
-    except Exception as error:   # the library raises many types for a damaged bag
+    except Exception as error:  # the library raises many types for a damaged bag
         raise UserError(f'cannot read the bag {path}: {_one_line(error)}; {_REPAIR}') from error
     return reader
 
@@ -83,7 +106,9 @@ def open_bag(path: Path):
 def _only_file(folder: Path) -> Path:
     files = sorted(file for suffix in SUFFIXES for file in folder.glob(f'*{suffix}'))
     if not files:
-        raise UserError(f'{folder} is no bag: it holds neither metadata.yaml nor a .mcap or .db3 file')
+        raise UserError(
+            f'{folder} is no bag: it holds neither metadata.yaml nor a .mcap or .db3 file'
+        )
     if len(files) > 1:
         raise UserError(
             f'{folder} has no metadata.yaml and {len(files)} files: make it with '
@@ -101,11 +126,11 @@ def read_messages(reader, connections):
 
     Raises UnreadableRest at the place from which the file cannot be read any further.
     """
-    if not connections:   # which the library takes for all of them
+    if not connections:  # which the library takes for all of them
         return
     try:
         yield from reader.messages(connections)
-    except Exception as error:   # as in open_bag
+    except Exception as error:  # as in open_bag
         raise UnreadableRest(
             f'the bag cannot be read to its end ({_one_line(error)}); {_REPAIR}'
         ) from error
@@ -126,7 +151,7 @@ def foreign_definition(connection, store: TypeStore) -> str:
         return ''
     try:
         recorded = store.parse(definition.data, connection.msgtype)
-    except Exception as error:   # the parser raises many types
+    except Exception as error:  # the parser raises many types
         return f'the definition of {connection.msgtype} in the bag is damaged ({_one_line(error)})'
     for name, (_, fields) in recorded.items():
         store.require(name)
@@ -163,13 +188,19 @@ def graph_inputs(path: Path) -> GraphInputs:
     types = {c.topic: c.msgtype for c in reader.connections}
     reader.close()
     prefix = _namespace(types, path)
-    here = {topic[len(prefix):]: topic for topic in types if topic.startswith(prefix)}
-    sound = [name for name, kind in SOUND.items() if name in here and types[here[name]] == kind][:1]
+    here = {topic[len(prefix) :]: topic for topic in types if topic.startswith(prefix)}
+    sound = [name for name, kind in SOUND.items() if name in here and types[here[name]] == kind][
+        :1
+    ]
     images = [name for name in IMAGE_TOPICS if name in here and types[here[name]] in PICTURES]
     faces = [] if images else [name for name in FACES if name in here]
     names = [*sound, *images, *faces, *(name for name in BESIDE if name in here)]
     given = frozenset([*sound, *faces, *(['left/image_raw'] if images else [])])
-    return GraphInputs({here[name]: name for name in names} | {topic: topic for topic in ABSOLUTE if topic in types}, given)
+    return GraphInputs(
+        {here[name]: name for name in names}
+        | {topic: topic for topic in ABSOLUTE if topic in types},
+        given,
+    )
 
 
 def given_by(path: str) -> str:
@@ -180,11 +211,25 @@ def given_by(path: str) -> str:
 def _namespace(types: dict[str, str], path: Path) -> str:
     """The namespace that the suite's topics were recorded in, '/' or '/robot/'."""
     wanted = {**SOUND, **FACES}
-    found = {topic[:-len(name)] for topic, kind in types.items() for name, of_kind in wanted.items() if kind == of_kind and topic.endswith('/' + name)}
-    found |= {topic[:-len(name)] for topic, kind in types.items() for name in IMAGE_TOPICS[:2] if kind in PICTURES and topic.endswith('/' + name)}
+    found = {
+        topic[: -len(name)]
+        for topic, kind in types.items()
+        for name, of_kind in wanted.items()
+        if kind == of_kind and topic.endswith('/' + name)
+    }
+    found |= {
+        topic[: -len(name)]
+        for topic, kind in types.items()
+        for name in IMAGE_TOPICS[:2]
+        if kind in PICTURES and topic.endswith('/' + name)
+    }
     if not found:
-        raise UserError(f'the bag {path} holds neither sound nor images nor features of the suite: record audio and left/image_raw, or '
-                        'audio_features and visual_features')
+        raise UserError(
+            f'the bag {path} holds neither sound nor images nor features of the suite: record audio and left/image_raw, or '
+            'audio_features and visual_features'
+        )
     if len(found) > 1:
-        raise UserError(f'the bag {path} holds several robots, {", ".join(sorted(found))}: record one of them')
+        raise UserError(
+            f'the bag {path} holds several robots, {", ".join(sorted(found))}: record one of them'
+        )
     return found.pop()

@@ -6,13 +6,30 @@ from collections import Counter
 from pathlib import Path
 
 from av_perception.errors import UserError
-from av_perception.robot_head import load_head
 from av_perception.pipelines.full import OfflinePipeline
-from av_perception.ros.bags.bag_file import FACES, IMAGE_TOPICS, SOUND, TypeStore, UnreadableRest, foreign_definition, graph_inputs, open_bag, read_messages
+from av_perception.robot_head import load_head
+from av_perception.ros.bags.bag_file import (
+    FACES,
+    IMAGE_TOPICS,
+    SOUND,
+    TypeStore,
+    UnreadableRest,
+    foreign_definition,
+    graph_inputs,
+    open_bag,
+    read_messages,
+)
 from av_perception.ros.bags.bag_player import deserialized
 from av_perception.ros.compat import StampPairs
-from av_perception.ros.conversions import audio_chunk_from_msg, audio_features_from_msg, image_from_compressed_msg, image_from_msg, image_stamp_ns, microphones_of, visual_features_from_msg
-
+from av_perception.ros.conversions import (
+    audio_chunk_from_msg,
+    audio_features_from_msg,
+    image_from_compressed_msg,
+    image_from_msg,
+    image_stamp_ns,
+    microphones_of,
+    visual_features_from_msg,
+)
 
 # Names of the inputs that the offline path computes from.
 TAKEN = (*SOUND, *FACES, *IMAGE_TOPICS)
@@ -32,7 +49,9 @@ class BagRecording:
         self.num_channels = len(self.head.microphones.coordinates) if self.head.microphones else 0
         self.sample_rate = self.head.microphones.sample_rate if self.head.microphones else 0
         if self.num_frames and self.head.camera is None:
-            raise UserError(f"the bag {path} holds images, the head '{head}' has no camera: name the head it was recorded with")
+            raise UserError(
+                f"the bag {path} holds images, the head '{head}' has no camera: name the head it was recorded with"
+            )
         reader = open_bag(path)
         try:
             self.start_ns, self.duration_s = reader.start_time, 1e-9 * reader.duration
@@ -73,14 +92,25 @@ class BagRunner:
 
     def __init__(self, recording: BagRecording, pipeline: OfflinePipeline):
         self._recording, self._pipeline, self._messages_counters = recording, pipeline, Counter()
-        self._pairs = StampPairs(self._see_pair, lambda: self._count('images without a partner of the same stamp'))
+        self._pairs = StampPairs(
+            self._see_pair, lambda: self._count('images without a partner of the same stamp')
+        )
         right = any(name.startswith('right/image') for name in recording.inputs.topics.values())
         stereo = bool(recording.num_frames and recording.head.camera.baseline and right)
-        self._take = {'audio': self._hear, 'audio_features': lambda m: pipeline.take_audio(audio_features_from_msg(m)),
-                      'visual_features': lambda m: pipeline.take_visual(visual_features_from_msg(m))}
+        self._take = {
+            'audio': self._hear,
+            'audio_features': lambda m: pipeline.take_audio(audio_features_from_msg(m)),
+            'visual_features': lambda m: pipeline.take_visual(visual_features_from_msg(m)),
+        }
         for name in IMAGE_TOPICS:
             left = name.startswith('left')
-            self._take[name] = (self._pairs.first if left else self._pairs.second) if stereo else self._see_alone if left else self._ignore
+            self._take[name] = (
+                (self._pairs.first if left else self._pairs.second)
+                if stereo
+                else self._see_alone
+                if left
+                else self._ignore
+            )
 
     @property
     def counters(self) -> Counter:
@@ -99,8 +129,12 @@ class BagRunner:
             for stamp_ns, name, kind, data in self._recording.messages():
                 self._feed(name, kind, data)
                 results += self._pipeline.poll(stamp_ns)
-                progress(1e-9 * (stamp_ns - self._recording.start_ns) / max(self._recording.duration_s, 1e-9))
-        except UnreadableRest as error:   # what came before it is good
+                progress(
+                    1e-9
+                    * (stamp_ns - self._recording.start_ns)
+                    / max(self._recording.duration_s, 1e-9)
+                )
+        except UnreadableRest as error:  # what came before it is good
             self._count(str(error))
         progress(1.0)
         return results + self._pipeline.flush()
@@ -118,8 +152,10 @@ class BagRunner:
     def _hear(self, message) -> None:
         array = self._recording.head.microphones
         if array is None:
-            raise UserError(f"the bag holds sound, the head '{self._recording.head_name}' has no "
-                            'microphones: name the head it was recorded with')
+            raise UserError(
+                f"the bag holds sound, the head '{self._recording.head_name}' has no "
+                'microphones: name the head it was recorded with'
+            )
         self._pipeline.hear(microphones_of(audio_chunk_from_msg(message), array, 'the bag'))
 
     def _see_alone(self, left) -> None:
@@ -136,4 +172,8 @@ class BagRunner:
 
 
 def _decoded(message):
-    return image_from_msg(message) if hasattr(message, 'encoding') else image_from_compressed_msg(message)
+    return (
+        image_from_msg(message)
+        if hasattr(message, 'encoding')
+        else image_from_compressed_msg(message)
+    )

@@ -13,11 +13,17 @@ from rclpy.serialization import deserialize_message, serialize_message
 from rosgraph_msgs.msg import Clock
 
 from av_perception.errors import UserError
-from av_perception.ros.bags.bag_file import GraphInputs, TypeStore, foreign_definition, open_bag, read_messages
-from av_perception.ros.conversions import time_from_ns
+from av_perception.ros.bags.bag_file import (
+    GraphInputs,
+    TypeStore,
+    foreign_definition,
+    open_bag,
+    read_messages,
+)
 from av_perception.ros.bringup.graph import OWN_FRAMES
+from av_perception.ros.conversions import time_from_ns
 
-CLOCK_PERIOD_S = 0.01   # of wall time: timers of nodes that run on the bag's time stay smooth
+CLOCK_PERIOD_S = 0.01  # of wall time: timers of nodes that run on the bag's time stay smooth
 LATCHED_TOPICS = ('/tf_static',)
 DEPTH = 50
 
@@ -28,7 +34,9 @@ def message_class(type_name: str):
     try:
         return getattr(importlib.import_module(f'{package}.msg'), name)
     except (ImportError, AttributeError) as error:
-        raise UserError(f'the message type {type_name} is not installed: install the package {package}') from error
+        raise UserError(
+            f'the message type {type_name} is not installed: install the package {package}'
+        ) from error
 
 
 def deserialized(data: bytes, type_name: str):
@@ -38,7 +46,7 @@ def deserialized(data: bytes, type_name: str):
     kind = message_class(type_name)
     try:
         return deserialize_message(bytes(data), kind)
-    except Exception as error:   # RMWError, MemoryError, UnicodeDecodeError, as the damage is
+    except Exception as error:  # RMWError, MemoryError, UnicodeDecodeError, as the damage is
         raise ValueError('damaged or cut') from error
 
 
@@ -49,11 +57,22 @@ class BagPlayer:
     skipped: why a topic is not played. dropped: messages that are none, by topic and reason.
     """
 
-    def __init__(self, node, path: Path, topics: tuple[str, ...] = (), clock: bool = False, inputs: GraphInputs | None = None):
+    def __init__(
+        self,
+        node,
+        path: Path,
+        topics: tuple[str, ...] = (),
+        clock: bool = False,
+        inputs: GraphInputs | None = None,
+    ):
         self._node, self._reader = node, open_bag(path)
         self._filters_transforms = inputs is not None
         wanted = inputs.topics if inputs else {c.topic: c.topic for c in self._reader.connections}
-        self._connections = [c for c in self._reader.connections if c.topic in wanted and (not topics or c.topic in topics) and c.topic != '/clock']
+        self._connections = [
+            c
+            for c in self._reader.connections
+            if c.topic in wanted and (not topics or c.topic in topics) and c.topic != '/clock'
+        ]
         self._publishers, self.skipped = {}, {}
         self.dropped: Counter = Counter()
         store = TypeStore()
@@ -62,7 +81,11 @@ class BagPlayer:
                 foreign = foreign_definition(connection, store)
                 if foreign:
                     raise UserError(f'{foreign}: play it with the version that recorded it')
-                self._publishers[connection.topic] = node.create_publisher(message_class(connection.msgtype), wanted[connection.topic], _profile(connection))
+                self._publishers[connection.topic] = node.create_publisher(
+                    message_class(connection.msgtype),
+                    wanted[connection.topic],
+                    _profile(connection),
+                )
             except UserError as error:
                 self.skipped[connection.topic] = str(error)
         self._connections = [c for c in self._connections if c.topic in self._publishers]
@@ -70,7 +93,9 @@ class BagPlayer:
         self.duration_s = 1e-9 * self._reader.duration
         self.message_count = sum(c.msgcount for c in self._connections)
 
-    def wait_for_listeners(self, names: frozenset[str], timeout_s: float, stopping: threading.Event) -> list[str]:
+    def wait_for_listeners(
+        self, names: frozenset[str], timeout_s: float, stopping: threading.Event
+    ) -> list[str]:
         """Wait until somebody subscribes to each of these topics; returns those to which nobody does."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -78,7 +103,9 @@ class BagPlayer:
             if not lonely or time.monotonic() > deadline or stopping.wait(0.1):
                 return lonely
 
-    def play(self, rate: float, progress=lambda seconds: None, stopping: threading.Event | None = None) -> None:
+    def play(
+        self, rate: float, progress=lambda seconds: None, stopping: threading.Event | None = None
+    ) -> None:
         """Blocks until the end or until `stopping` is set. progress(seconds of the bag played)."""
         pace = _Pace(self._reader.start_time, rate, self._clock, stopping or threading.Event())
         for connection, stamp_ns, data in read_messages(self._reader, self._connections):
@@ -126,7 +153,14 @@ class _Pace:
             now_s = time.monotonic()
             if self._clock is not None and now_s - self._told_s >= CLOCK_PERIOD_S:
                 self._told_s = now_s
-                self._clock.publish(Clock(clock=time_from_ns(self._first_ns + round(1e9 * (min(now_s, due_s) - self._started) * self._rate))))
+                self._clock.publish(
+                    Clock(
+                        clock=time_from_ns(
+                            self._first_ns
+                            + round(1e9 * (min(now_s, due_s) - self._started) * self._rate)
+                        )
+                    )
+                )
             if now_s >= due_s:
                 return True
             self._stopping.wait(min(due_s - now_s, CLOCK_PERIOD_S))
@@ -137,7 +171,9 @@ def _profile(connection) -> QoSProfile:
     """What the publishers of a recorded topic offered, as far as the bag knows; our queue is deep."""
     offered = getattr(connection.ext, 'offered_qos_profiles', ())
     profile = QoSProfile(depth=DEPTH)
-    if connection.topic in LATCHED_TOPICS or (offered and all(o.durability.value == DurabilityPolicy.TRANSIENT_LOCAL for o in offered)):
+    if connection.topic in LATCHED_TOPICS or (
+        offered and all(o.durability.value == DurabilityPolicy.TRANSIENT_LOCAL for o in offered)
+    ):
         profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
     if offered and all(o.reliability.value == ReliabilityPolicy.BEST_EFFORT for o in offered):
         profile.reliability = ReliabilityPolicy.BEST_EFFORT

@@ -20,13 +20,22 @@ class BagRecorder:
     counts: messages per topic; size: bytes of all messages; failure: why it cannot go on (the disk is full, say), else None.
     """
 
-    def __init__(self, node, folder: Path, topics: tuple[str, ...] = (), images: bool = False, storage: str = 'mcap'):
+    def __init__(
+        self,
+        node,
+        folder: Path,
+        topics: tuple[str, ...] = (),
+        images: bool = False,
+        storage: str = 'mcap',
+    ):
         rosbag2 = rosbags()[0]
         if folder.exists():
             raise UserError(f'{folder} exists already: choose another name for the bag')
         self._node, self._topics, self._images, self._store = node, topics, images, TypeStore()
         try:
-            self._writer = rosbag2.Writer(folder, version=9, storage_plugin=rosbag2.StoragePlugin[storage.upper()])
+            self._writer = rosbag2.Writer(
+                folder, version=9, storage_plugin=rosbag2.StoragePlugin[storage.upper()]
+            )
             self._writer.open()
         except OSError as error:
             raise UserError(f'cannot write the bag {folder}: {error.strerror or error}') from error
@@ -44,7 +53,11 @@ class BagRecorder:
     def discover(self) -> None:
         """Subscribe to what has newly appeared."""
         for topic, types in self._node.get_topic_names_and_types():
-            if not self._node.count_publishers(topic) or topic in self._seen or not self._wanted(topic, types[0]):
+            if (
+                not self._node.count_publishers(topic)
+                or topic in self._seen
+                or not self._wanted(topic, types[0])
+            ):
                 continue
             self._seen.add(topic)
             try:
@@ -68,7 +81,12 @@ class BagRecorder:
         kind = message_class(type_name)
         self._store.require(type_name)
         offers = [info.qos_profile for info in self._node.get_publishers_info_by_topic(topic)]
-        connection = self._writer.add_connection(topic, type_name, typestore=self._store.types, offered_qos_profiles=[recorded_qos(o) for o in offers])
+        connection = self._writer.add_connection(
+            topic,
+            type_name,
+            typestore=self._store.types,
+            offered_qos_profiles=[recorded_qos(o) for o in offers],
+        )
         self.counts[topic] = 0
 
         def write(data: bytes, info: dict) -> None:
@@ -86,13 +104,29 @@ class BagRecorder:
 
 def recorded_qos(profile: QoSProfile):
     """A QoSProfile as rosbags writes it into a bag; the player offers it again. Its depth is not told by discovery."""
-    from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+    from rosbags.interfaces import (
+        Qos,
+        QosDurability,
+        QosHistory,
+        QosLiveliness,
+        QosReliability,
+        QosTime,
+    )
 
     def duration(value) -> QosTime:
         return QosTime(*divmod(value.nanoseconds, 10**9))
-    return Qos(QosHistory(int(profile.history)), profile.depth, QosReliability(int(profile.reliability)), QosDurability(int(profile.durability)),
-               duration(profile.deadline), duration(profile.lifespan), QosLiveliness(int(profile.liveliness)),
-               duration(profile.liveliness_lease_duration), profile.avoid_ros_namespace_conventions)
+
+    return Qos(
+        QosHistory(int(profile.history)),
+        profile.depth,
+        QosReliability(int(profile.reliability)),
+        QosDurability(int(profile.durability)),
+        duration(profile.deadline),
+        duration(profile.lifespan),
+        QosLiveliness(int(profile.liveliness)),
+        duration(profile.liveliness_lease_duration),
+        profile.avoid_ros_namespace_conventions,
+    )
 
 
 def _matching(offers: list[QoSProfile]) -> QoSProfile:

@@ -1,6 +1,6 @@
 """All nodes of the graph in one process, each with its own executor and thread: what a launch file starts with use_composition:=true.
 
-  ros2 run av_perception composed --head nao --microphones naoqi --ros-args --params-file params.yaml
+ros2 run av_perception composed --head nao --microphones naoqi --ros-args --params-file params.yaml
 """
 
 from __future__ import annotations
@@ -12,33 +12,55 @@ import sys
 from av_perception.errors import describe
 from av_perception.robot_head import load_head
 from av_perception.ros.bringup.environment import limit_threads
-from av_perception.ros.bringup.graph import ARGUMENTS, SELECTION, NodeDescription, Selection, nodes_for
+from av_perception.ros.bringup.graph import (
+    ARGUMENTS,
+    SELECTION,
+    NodeDescription,
+    Selection,
+    nodes_for,
+)
 
 
 def node_class(description: NodeDescription) -> type:
     """The class of a node, a PerceptionNode."""
     module = importlib.import_module(description.module)
-    return next(v for v in vars(module).values() if isinstance(v, type) and getattr(v, 'NAME', '') == description.name)
+    return next(
+        v
+        for v in vars(module).values()
+        if isinstance(v, type) and getattr(v, 'NAME', '') == description.name
+    )
 
 
 def main(words: list[str] | None = None) -> int:
     """Entry point of the process; what follows --ros-args is for all nodes."""
-    limit_threads()   # before NumPy
-    parser = argparse.ArgumentParser(prog='composed', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--head', default=ARGUMENTS['head'].text, help=ARGUMENTS['head'].description)
-    parser.add_argument('--respawn', default='false', help='make a node again that ended by itself: true or false')
+    limit_threads()  # before NumPy
+    parser = argparse.ArgumentParser(
+        prog='composed', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--head', default=ARGUMENTS['head'].text, help=ARGUMENTS['head'].description
+    )
+    parser.add_argument(
+        '--respawn', default='false', help='make a node again that ended by itself: true or false'
+    )
     for name, argument in SELECTION.items():
-        parser.add_argument(f'--{name}', default=argument.text, help=argument.description.replace('%', '%%'))
+        parser.add_argument(
+            f'--{name}', default=argument.text, help=argument.description.replace('%', '%%')
+        )
     words = sys.argv[1:] if words is None else words
     end = words.index('--ros-args') if '--ros-args' in words else len(words)
     options = vars(parser.parse_args(words[:end]))
     try:
         head, respawn = load_head(options.pop('head')), options.pop('respawn').lower() == 'true'
-        node_types = {node_class(node): node.niceness for node in nodes_for(head, Selection.from_words(**options))}
-    except Exception as error:   # a UserError, or what importing a node may raise
+        node_types = {
+            node_class(node): node.niceness
+            for node in nodes_for(head, Selection.from_words(**options))
+        }
+    except Exception as error:  # a UserError, or what importing a node may raise
         print(f'composed: error: {describe(error)}', file=sys.stderr)
         return 2
     from av_perception.ros.node import run_nodes
+
     return run_nodes(node_types, words[end:], respawn)
 
 

@@ -114,8 +114,10 @@ def _let_logs_be_written(environment) -> None:
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         return
     environment['ROS_LOG_DIR'] = os.path.join(tempfile.gettempdir(), f'ros_log_{os.getuid()}')
-    print(f"av-perception: warning: cannot write to {logs}, logs are in {environment['ROS_LOG_DIR']}",
-          file=sys.stderr)
+    print(
+        f'av-perception: warning: cannot write to {logs}, logs are in {environment["ROS_LOG_DIR"]}',
+        file=sys.stderr,
+    )
 
 
 def limit_threads(environment=os.environ) -> None:

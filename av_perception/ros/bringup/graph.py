@@ -23,31 +23,62 @@ class Argument:
         return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
 
 
-OWN_FRAMES = ('person_', 'face_', 'voice_')   # how the frames on /tf begin that the suite itself publishes
-RESPAWN_DELAY_S = 2.0   # a node that ended by itself waits this long before it is started again
-START_DELAY_S = 10.0   # all processes must be up before sound and images of a recording or scene start together
+OWN_FRAMES = (
+    'person_',
+    'face_',
+    'voice_',
+)  # how the frames on /tf begin that the suite itself publishes
+RESPAWN_DELAY_S = 2.0  # a node that ended by itself waits this long before it is started again
+START_DELAY_S = (
+    10.0  # all processes must be up before sound and images of a recording or scene start together
+)
 
 # Arguments that become parameters of the nodes that name them.
 ARGUMENTS = {
-    'head': Argument('simulated', 'Head profile: a name of config/heads or the path of a YAML file.'),
-    'source': Argument('auto', 'Where sound and images come from: device, file or simulated; auto: simulated for the head of that name, else device.'),
+    'head': Argument(
+        'simulated', 'Head profile: a name of config/heads or the path of a YAML file.'
+    ),
+    'source': Argument(
+        'auto',
+        'Where sound and images come from: device, file or simulated; auto: simulated for the head of that name, else device.',
+    ),
     'recording': Argument('', 'With source file: the recording folder to play.'),
-    'scene': Argument('three_talkers', 'With source simulated: a name of config/scenes or the path of a YAML file.'),
+    'scene': Argument(
+        'three_talkers',
+        'With source simulated: a name of config/scenes or the path of a YAML file.',
+    ),
     'seed': Argument(-1, "With source simulated: seed of the scene, -1 for the scene's own."),
-    'start_time': Argument(0.0, 'When a recording or scene starts to play, seconds of the ROS clock; 0 starts at once; auto: when all nodes are up.'),
-    'reference_frame': Argument('', "Frame in which people are tracked, by the robot's transforms: odom or map for a robot that moves; empty: the head's base, by its profile."),
-    'autostart': Argument(True, 'The nodes configure and activate themselves; false leaves the transitions to a life-cycle manager.'),
+    'start_time': Argument(
+        0.0,
+        'When a recording or scene starts to play, seconds of the ROS clock; 0 starts at once; auto: when all nodes are up.',
+    ),
+    'reference_frame': Argument(
+        '',
+        "Frame in which people are tracked, by the robot's transforms: odom or map for a robot that moves; empty: the head's base, by its profile.",
+    ),
+    'autostart': Argument(
+        True,
+        'The nodes configure and activate themselves; false leaves the transitions to a life-cycle manager.',
+    ),
 }
 # Arguments that rename topics: `<name>_topic`. Where images are compressed, /compressed is added to the name of the images.
 TOPICS = {
     'left_image': Argument('left/image_raw', 'Images of the left, or the only, camera.'),
     'right_image': Argument('right/image_raw', 'Images of the right camera.'),
-    'left_camera_info': Argument('left/camera_info', 'Calibration of the left camera (with calibration topic).'),
-    'right_camera_info': Argument('right/camera_info', 'Calibration of the right camera (with calibration topic).'),
+    'left_camera_info': Argument(
+        'left/camera_info', 'Calibration of the left camera (with calibration topic).'
+    ),
+    'right_camera_info': Argument(
+        'right/camera_info', 'Calibration of the right camera (with calibration topic).'
+    ),
     'driver_audio': Argument('driver_audio', "Sound of the robot's own driver, for audio_bridge."),
     'driver_audio_info': Argument('driver_audio_info', 'AudioInfo beside it.'),
-    'imu': Argument('imu', 'Angular velocity of the head: while it turns, its motors drown the sound.'),
-    'joint_states': Argument('joint_states', "The same by the joints that the head profile names."),
+    'imu': Argument(
+        'imu', 'Angular velocity of the head: while it turns, its motors drown the sound.'
+    ),
+    'joint_states': Argument(
+        'joint_states', 'The same by the joints that the head profile names.'
+    ),
 }
 MODES = {
     'full': 'the variational tracker, with all microphones',
@@ -59,7 +90,11 @@ DRIVER_AUDIO = {
     'audio_stamped': 'audio_common_msgs/AudioStamped (the other package of that name)',
     'naoqi': 'naoqi_bridge_msgs/AudioBuffer',
 }
-CHOICES = {'mode': tuple(MODES), 'microphones': ('ours', 'others', 'none', *DRIVER_AUDIO), 'camera': ('ours', 'others', 'none')}
+CHOICES = {
+    'mode': tuple(MODES),
+    'microphones': ('ours', 'others', 'none', *DRIVER_AUDIO),
+    'camera': ('ours', 'others', 'none'),
+}
 _PLAYBACK = ('source', 'recording', 'scene', 'seed', 'start_time')
 
 
@@ -81,28 +116,61 @@ class Selection:
         """From the values of launch arguments. Raises UserError for a word that is none of the choices."""
         values = {}
         for name, word in words.items():
-            choices = CHOICES.get(name, ('true', 'false') if isinstance(getattr(cls, name), bool) else ())
+            choices = CHOICES.get(
+                name, ('true', 'false') if isinstance(getattr(cls, name), bool) else ()
+            )
             word = word.lower() if choices == ('true', 'false') else word
             if choices and word not in choices:
                 raise UserError(f"{name} must be one of {', '.join(choices)}, not '{word}'")
-            values[name] = word if name in CHOICES else frozenset(word.split(',')) - {''} if name == 'given' else word == 'true'
+            values[name] = (
+                word
+                if name in CHOICES
+                else frozenset(word.split(',')) - {''}
+                if name == 'given'
+                else word == 'true'
+            )
         return cls(**values)
 
     def words(self) -> dict[str, str]:
         """The inverse of `from_words`."""
-        return {name: ','.join(sorted(value)) if name == 'given' else Argument(value, '').text for name, value in asdict(self).items()}
+        return {
+            name: ','.join(sorted(value)) if name == 'given' else Argument(value, '').text
+            for name, value in asdict(self).items()
+        }
 
 
 SELECTION = {
     'mode': Argument('full', '; '.join(f'{name}: {text}' for name, text in MODES.items()) + '.'),
-    'microphones': Argument('ours', 'ours: microphone_array, if the head has microphones; others: another driver publishes AudioChunk on `audio`; none; '
-                            "or what the robot's own driver publishes, for audio_bridge: " + '; '.join(f'{n}: {t}' for n, t in DRIVER_AUDIO.items()) + '.'),
-    'camera': Argument('ours', 'ours: stereo_camera, if the head has a camera; others: another driver publishes the images; none.'),
-    'events': Argument(False, 'Also start av_events: clusters of visual points and sound, on the topic av_events.'),
-    'ros4hri': Argument(False, 'Also start ros4hri_bridge: people, faces and voices below /humans, as REP-155 asks.'),
-    'visualizer': Argument(True, 'Start visualizer: markers and overlay image for rviz; it costs little while nobody looks.'),
-    'truth': Argument(False, 'Also start truth: where the people of a recording or scene really are; auto: with source simulated.'),
-    'given': Argument('', 'Topics that others publish, with commas between them: the nodes that would publish them stay away.'),
+    'microphones': Argument(
+        'ours',
+        'ours: microphone_array, if the head has microphones; others: another driver publishes AudioChunk on `audio`; none; '
+        "or what the robot's own driver publishes, for audio_bridge: "
+        + '; '.join(f'{n}: {t}' for n, t in DRIVER_AUDIO.items())
+        + '.',
+    ),
+    'camera': Argument(
+        'ours',
+        'ours: stereo_camera, if the head has a camera; others: another driver publishes the images; none.',
+    ),
+    'events': Argument(
+        False, 'Also start av_events: clusters of visual points and sound, on the topic av_events.'
+    ),
+    'ros4hri': Argument(
+        False,
+        'Also start ros4hri_bridge: people, faces and voices below /humans, as REP-155 asks.',
+    ),
+    'visualizer': Argument(
+        True,
+        'Start visualizer: markers and overlay image for rviz; it costs little while nobody looks.',
+    ),
+    'truth': Argument(
+        False,
+        'Also start truth: where the people of a recording or scene really are; auto: with source simulated.',
+    ),
+    'given': Argument(
+        '',
+        'Topics that others publish, with commas between them: the nodes that would publish them stay away.',
+    ),
 }
 
 
@@ -132,7 +200,9 @@ class NodeDescription:
 
     def runs(self, head, selection: Selection) -> bool:
         """Whether the node runs on a head (HeadProfile)."""
-        if self.needs and (getattr(head, self.needs) is None or getattr(selection, self.needs) == 'none'):
+        if self.needs and (
+            getattr(head, self.needs) is None or getattr(selection, self.needs) == 'none'
+        ):
             return False
         if self.when and getattr(selection, self.when[0]) not in self.when[1]:
             return False
@@ -140,15 +210,40 @@ class NodeDescription:
 
 
 NODES = (
-    NodeDescription('microphone_array', ('head', *_PLAYBACK), 'microphones', ('microphones', ('ours',)), sensor=True, gives='audio'),
-    NodeDescription('audio_bridge', ('head', 'microphones'), 'microphones', ('microphones', tuple(DRIVER_AUDIO)), sensor=True, gives='audio'),
-    NodeDescription('stereo_camera', ('head', *_PLAYBACK), 'camera', ('camera', ('ours',)), sensor=True, gives='left/image_raw'),
-    NodeDescription('audio_features', ('head',), 'microphones', gives='audio_features', mode='full'),
+    NodeDescription(
+        'microphone_array',
+        ('head', *_PLAYBACK),
+        'microphones',
+        ('microphones', ('ours',)),
+        sensor=True,
+        gives='audio',
+    ),
+    NodeDescription(
+        'audio_bridge',
+        ('head', 'microphones'),
+        'microphones',
+        ('microphones', tuple(DRIVER_AUDIO)),
+        sensor=True,
+        gives='audio',
+    ),
+    NodeDescription(
+        'stereo_camera',
+        ('head', *_PLAYBACK),
+        'camera',
+        ('camera', ('ours',)),
+        sensor=True,
+        gives='left/image_raw',
+    ),
+    NodeDescription(
+        'audio_features', ('head',), 'microphones', gives='audio_features', mode='full'
+    ),
     NodeDescription('visual_features', ('head',), 'camera', gives='visual_features'),
     NodeDescription('tracker', ('head', 'reference_frame'), mode='full'),
     NodeDescription('speaking_status', mode='full'),
     NodeDescription('face_itd_fusion', ('head',), mode='minimal'),
-    NodeDescription('visualizer', ('head', 'reference_frame'), when=('visualizer', (True,)), niceness=10),
+    NodeDescription(
+        'visualizer', ('head', 'reference_frame'), when=('visualizer', (True,)), niceness=10
+    ),
     NodeDescription('av_events', ('head',), when=('events', (True,))),
     NodeDescription('ros4hri_bridge', ('head', 'reference_frame'), when=('ros4hri', (True,))),
     NodeDescription('truth', _PLAYBACK, when=('truth', (True,)), sensor=True),

@@ -32,23 +32,45 @@ class GraphRunner:
     They end with this process too, however it ends; those of an earlier start that did not are named at the start.
     """
 
-    def __init__(self, nodes: tuple[NodeDescription, ...], arguments: dict, namespace: str = '', params_file: str = '', log_folder: Path | None = None,
-                 overrides: dict[str, dict] | None = None, log_level: str = 'info', environment: dict | None = None,
-                 composed: Selection | None = None, respawn: bool = False):
+    def __init__(
+        self,
+        nodes: tuple[NodeDescription, ...],
+        arguments: dict,
+        namespace: str = '',
+        params_file: str = '',
+        log_folder: Path | None = None,
+        overrides: dict[str, dict] | None = None,
+        log_level: str = 'info',
+        environment: dict | None = None,
+        composed: Selection | None = None,
+        respawn: bool = False,
+    ):
         """arguments: values of graph.ARGUMENTS; overrides: further parameters per node name; log_folder: one file per node there (and the overrides), else the
         nodes write to our own output; composed: all nodes in one process, those of this Selection; respawn: that process makes a node again that ended by
         itself (a process of its own is for `revive`)."""
-        self._nodes, self._arguments, self._overrides, self._composed = nodes, arguments, overrides or {}, composed
+        self._nodes, self._arguments, self._overrides, self._composed = (
+            nodes,
+            arguments,
+            overrides or {},
+            composed,
+        )
         self._respawn = respawn
         self._lifeline = Lifeline()
-        self._ros_arguments = ['--log-level', log_level, '--params-file', params_file or str(share_directory() / 'config' / 'params.yaml')]
+        self._ros_arguments = [
+            '--log-level',
+            log_level,
+            '--params-file',
+            params_file or str(share_directory() / 'config' / 'params.yaml'),
+        ]
         if namespace:
             self._ros_arguments += ['-r', f'__ns:=/{namespace.strip("/")}']
         self._log_folder = log_folder
         self._environment = prepare_environment(dict(environment or os.environ))
         self.processes: dict[str, subprocess.Popen] = {}
         self._commands: dict[str, list[str]] = {}
-        self._ended: dict[str, float] = {}   # when a process was first found ended, until it is revived
+        self._ended: dict[
+            str, float
+        ] = {}  # when a process was first found ended, until it is revived
 
     def __enter__(self) -> GraphRunner:
         name_leftovers()
@@ -58,7 +80,7 @@ class GraphRunner:
                     self.start(node)
             else:
                 self._start_composed(self._composed)
-        except BaseException:   # Ctrl-C among them: nobody else would stop those that have started
+        except BaseException:  # Ctrl-C among them: nobody else would stop those that have started
             self.stop()
             raise
         return self
@@ -68,30 +90,74 @@ class GraphRunner:
 
     def start(self, node: NodeDescription) -> None:
         """Start one node's process."""
-        values = {k: self._arguments[k] for k in node.arguments if k in self._arguments} | self._overrides.get(node.name, {})
-        self.start_module(node.name, node.module, ['--ros-args', *self._ros_arguments, *_parameter_words(values)], node.niceness)
+        values = {
+            k: self._arguments[k] for k in node.arguments if k in self._arguments
+        } | self._overrides.get(node.name, {})
+        self.start_module(
+            node.name,
+            node.module,
+            ['--ros-args', *self._ros_arguments, *_parameter_words(values)],
+            node.niceness,
+        )
 
     def _start_composed(self, selection: Selection) -> None:
-        words = [word for name, value in selection.words().items() for word in (f'--{name}', value)]
+        words = [
+            word for name, value in selection.words().items() for word in (f'--{name}', value)
+        ]
         words += ['--respawn', str(self._respawn).lower()]
         file = []
         if self._overrides:
             path = self.log_file('composed').with_suffix('.yaml')
-            path.write_text(yaml.safe_dump({f'/**/{name}': {'ros__parameters': values} for name, values in self._overrides.items()}))
+            path.write_text(
+                yaml.safe_dump(
+                    {
+                        f'/**/{name}': {'ros__parameters': values}
+                        for name, values in self._overrides.items()
+                    }
+                )
+            )
             file = ['--params-file', str(path)]
-        self.start_module('composed', 'av_perception.ros.bringup.composed', ['--head', self._arguments['head'], *words, '--ros-args', *self._ros_arguments,
-                                                                     *_parameter_words(self._arguments), *file])
+        self.start_module(
+            'composed',
+            'av_perception.ros.bringup.composed',
+            [
+                '--head',
+                self._arguments['head'],
+                *words,
+                '--ros-args',
+                *self._ros_arguments,
+                *_parameter_words(self._arguments),
+                *file,
+            ],
+        )
 
-    def start_module(self, name: str, module: str, arguments: list[str], niceness: int = 0) -> None:
+    def start_module(
+        self, name: str, module: str, arguments: list[str], niceness: int = 0
+    ) -> None:
         """Start a Python module as one more process, in a group of its own, so that Ctrl-C reaches it through us only."""
-        self._commands[name] = ['nice', '-n', str(niceness), sys.executable, '-m', module, *arguments]
+        self._commands[name] = [
+            'nice',
+            '-n',
+            str(niceness),
+            sys.executable,
+            '-m',
+            module,
+            *arguments,
+        ]
         self._spawn(name)
 
     def _spawn(self, name: str) -> None:
         output = None if self._log_folder is None else open(self.log_file(name), 'ab')
         try:
-            self.processes[name] = self._lifeline.start(name, self._commands[name], self._environment, stdin=subprocess.DEVNULL,
-                                                        stdout=output, stderr=output, start_new_session=True)
+            self.processes[name] = self._lifeline.start(
+                name,
+                self._commands[name],
+                self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
         finally:
             if output is not None:
                 output.close()
@@ -103,7 +169,11 @@ class GraphRunner:
 
     def failed(self) -> dict[str, int]:
         """Name and exit status of the nodes that have ended, for whatever reason."""
-        return {name: code for name, process in self.processes.items() if (code := process.poll()) is not None}
+        return {
+            name: code
+            for name, process in self.processes.items()
+            if (code := process.poll()) is not None
+        }
 
     def revive(self, delay_s: float = RESPAWN_DELAY_S) -> list[str]:
         """Start again what ended `delay_s` ago or earlier; call it now and then. Returns the names."""
@@ -117,11 +187,19 @@ class GraphRunner:
 
     def usage(self) -> dict[str, Usage]:
         """Of every process that runs, where the system tells (/proc)."""
-        return {name: found for name, process in self.processes.items() if process.poll() is None and (found := _usage(process.pid))}
+        return {
+            name: found
+            for name, process in self.processes.items()
+            if process.poll() is None and (found := _usage(process.pid))
+        }
 
     def last_words(self, name: str) -> str:
         """The last error line of a node's log, for a message to the user."""
-        lines = self.log_file(name).read_text(errors='replace').splitlines() if self._log_folder else []
+        lines = (
+            self.log_file(name).read_text(errors='replace').splitlines()
+            if self._log_folder
+            else []
+        )
         errors = [line for line in lines if '[ERROR]' in line or 'error:' in line.lower()]
         return (errors or lines or ['no output'])[-1].strip()
 
@@ -143,11 +221,15 @@ class GraphRunner:
 
 def _usage(pid: int) -> Usage | None:
     try:
-        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()   # what follows the name: state is field 3
-        status = dict(line.split(':', 1) for line in Path(f'/proc/{pid}/status').read_text().splitlines())
+        fields = (
+            Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+        )  # what follows the name: state is field 3
+        status = dict(
+            line.split(':', 1) for line in Path(f'/proc/{pid}/status').read_text().splitlines()
+        )
     except OSError:
         return None
-    ticks = int(fields[11]) + int(fields[12])   # utime, stime
+    ticks = int(fields[11]) + int(fields[12])  # utime, stime
     return Usage(ticks / os.sysconf('SC_CLK_TCK'), int(status['VmHWM'].split()[0]) / 1024)
 
 

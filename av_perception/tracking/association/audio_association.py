@@ -6,8 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.tracking.association.audio_statistics import VECTOR, AudioEvidence, bilinear_factors, matrix_of, quadratic_factors
-from av_perception.numerics.gaussian import propagate_covariance, schur_complement, log_softmax, softmax
+from av_perception.numerics.gaussian import (
+    log_softmax,
+    propagate_covariance,
+    schur_complement,
+    softmax,
+)
+from av_perception.tracking.association.audio_statistics import (
+    VECTOR,
+    AudioEvidence,
+    bilinear_factors,
+    matrix_of,
+    quadratic_factors,
+)
 from av_perception.tracking.state_space.interface import LinearMap
 
 _EYE = np.eye(3)
@@ -62,8 +73,14 @@ class AudioAssociation:
     person by person with P pieces each.
     """
 
-    def __init__(self, config: AudioConfig, evidence: AudioEvidence, direction_map: LinearMap, eligible: np.ndarray,
-                 last_shares: np.ndarray | None = None):
+    def __init__(
+        self,
+        config: AudioConfig,
+        evidence: AudioEvidence,
+        direction_map: LinearMap,
+        eligible: np.ndarray,
+        last_shares: np.ndarray | None = None,
+    ):
         """eligible: (N,) bool, who may have sounded; last_shares: (N,) everybody's share of the last frame, None for nothing known."""
         self._map, self._evidence = direction_map, evidence
         self._error_variance = float(np.radians(config.direction_error_deg)) ** 2
@@ -73,9 +90,14 @@ class AudioAssociation:
         self._learns_prior = bool(np.isfinite(config.share_prior))
         self.num_subbands = len(evidence.statistics)
         self._select_pieces(config.pieces_per_person)
-        self._first_columns = np.arange(len(self._barred) + 1) * self._num_pieces - (self._num_pieces - 1)
+        self._first_columns = np.arange(len(self._barred) + 1) * self._num_pieces - (
+            self._num_pieces - 1
+        )
         self._first_columns[0] = 0
-        self._own_information = np.zeros((len(self._barred), 3, 3)), np.zeros((len(self._barred), 3))
+        self._own_information = (
+            np.zeros((len(self._barred), 3, 3)),
+            np.zeros((len(self._barred), 3)),
+        )
         self._shrinkage = np.broadcast_to(_EYE, (len(self._barred), 3, 3))
 
     def _prior_counts(self, config: AudioConfig, last_shares: np.ndarray | None) -> np.ndarray:
@@ -93,13 +115,23 @@ class AudioAssociation:
         """Piece priors (N, K, P) and statistics (N, K P, 10) of the pieces that are considered for each person."""
         prior, statistics = self._evidence.piece_prior, self._evidence.statistics
         people, total = len(self._barred), prior.shape[1]
-        log_prior = quadratic_factors(self._map.value) @ (-0.5 * prior.reshape(-1, prior.shape[2]).T)
+        log_prior = quadratic_factors(self._map.value) @ (
+            -0.5 * prior.reshape(-1, prior.shape[2]).T
+        )
         self._num_pieces = min(most, total)
-        pieces = np.argpartition(log_prior.reshape(-1, total), total - self._num_pieces)[:, -self._num_pieces:]
-        rows = pieces + total * np.arange(len(pieces))[:, None]   # among all people's; modulo one person's, among one person's
-        self._piece_log = log_softmax(log_prior.ravel().take(rows).reshape(people, self.num_subbands, -1))
+        pieces = np.argpartition(log_prior.reshape(-1, total), total - self._num_pieces)[
+            :, -self._num_pieces :
+        ]
+        rows = (
+            pieces + total * np.arange(len(pieces))[:, None]
+        )  # among all people's; modulo one person's, among one person's
+        self._piece_log = log_softmax(
+            log_prior.ravel().take(rows).reshape(people, self.num_subbands, -1)
+        )
         self._piece_log[self._barred] = -np.inf
-        self._statistics = statistics.reshape(-1, statistics.shape[2]).take(rows.reshape(people, -1) % log_prior.shape[1], axis=0)
+        self._statistics = statistics.reshape(-1, statistics.shape[2]).take(
+            rows.reshape(people, -1) % log_prior.shape[1], axis=0
+        )
 
     def predicted_log_likelihood(self, covariance: np.ndarray) -> np.ndarray:
         """`log rho + log of the exact marginal` of each sub-band under the prediction, whose covariance is (N, D, D): the frame's first
@@ -111,16 +143,24 @@ class AudioAssociation:
         spread = propagate_covariance(self._map.matrix, covariance) + self._error_variance * _EYE
         values, vectors = np.linalg.eigh(spread)
         homogeneous = np.zeros((len(spread), 4, 4))
-        homogeneous[:, :3, :3] = (vectors * np.sqrt(np.maximum(values, 0))[:, None, :]).swapaxes(1, 2)
+        homogeneous[:, :3, :3] = (vectors * np.sqrt(np.maximum(values, 0))[:, None, :]).swapaxes(
+            1, 2
+        )
         homogeneous[:, 3, :3], homogeneous[:, 3, 3] = self._map.value, 1.0
-        forms = bilinear_factors(homogeneous).reshape(len(spread), 16, -1) @ self._statistics.swapaxes(1, 2)
+        forms = bilinear_factors(homogeneous).reshape(
+            len(spread), 16, -1
+        ) @ self._statistics.swapaxes(1, 2)
         forms[:, :15:5] += 1.0
-        remainder, log_det = schur_complement(forms.reshape(len(spread), 4, 4, -1).transpose(1, 2, 0, 3))
+        remainder, log_det = schur_complement(
+            forms.reshape(len(spread), 4, 4, -1).transpose(1, 2, 0, 3)
+        )
         return self._with_clutter(remainder + log_det)
 
     def expected_log_likelihood(self, belief: DirectionBelief) -> np.ndarray:
         """`log rho + log kappa` under the posterior of the heard directions."""
-        return self._with_clutter(self._quadratic(quadratic_factors(belief.mean, belief.covariance)))
+        return self._with_clutter(
+            self._quadratic(quadratic_factors(belief.mean, belief.covariance))
+        )
 
     def _quadratic(self, factors: np.ndarray) -> np.ndarray:
         """(N, 10) factors of the statistics -> (N, K P)."""
@@ -130,7 +170,11 @@ class AudioAssociation:
         people = len(self._barred)
         joined = np.empty((self.num_subbands, 1 + people * self._num_pieces))
         joined[:, 0] = self._evidence.log_clutter + self._log_prior[0]
-        per_person = self._piece_log - 0.5 * minus_twice_log.reshape(self._piece_log.shape) + self._log_prior[1:, None, None]
+        per_person = (
+            self._piece_log
+            - 0.5 * minus_twice_log.reshape(self._piece_log.shape)
+            + self._log_prior[1:, None, None]
+        )
         joined[:, 1:].reshape(self.num_subbands, people, -1)[:] = per_person.swapaxes(0, 1)
         return joined
 
@@ -160,13 +204,20 @@ class AudioAssociation:
         In direction space `Q = sum beta Q_kr`, `h = sum beta (h_kr - Q_kr u)`; with `A = (I + error^2 Q)^-1` the error leaves `A Q` and
         `A h`.
         """
-        beta = responsibilities[:, 1:].reshape(self.num_subbands, -1, self._num_pieces).swapaxes(0, 1).reshape(len(self._barred), 1, -1)
+        beta = (
+            responsibilities[:, 1:]
+            .reshape(self.num_subbands, -1, self._num_pieces)
+            .swapaxes(0, 1)
+            .reshape(len(self._barred), 1, -1)
+        )
         sums = (beta @ self._statistics)[:, 0]
         precision = matrix_of(sums)
         vector = sums[:, VECTOR] - (precision @ self._map.value[:, :, None])[..., 0]
         self._own_information = precision, vector
         self._shrinkage = np.linalg.inv(_EYE + self._error_variance * precision)
-        projected = self._map.matrix.swapaxes(1, 2) @ (self._shrinkage @ np.concatenate([precision, vector[..., None]], axis=2))
+        projected = self._map.matrix.swapaxes(1, 2) @ (
+            self._shrinkage @ np.concatenate([precision, vector[..., None]], axis=2)
+        )
         return projected[..., :3] @ self._map.matrix, projected[..., 3]
 
     def heard_direction(self, deviation: np.ndarray, covariance: np.ndarray) -> DirectionBelief:
@@ -174,8 +225,14 @@ class AudioAssociation:
         m))`.
         """
         shrink = self._shrinkage
-        shift = self._map.matrix @ deviation[..., None] + self._error_variance * self._own_information[1][..., None]
-        spread = propagate_covariance(shrink @ self._map.matrix, covariance) + self._error_variance * shrink
+        shift = (
+            self._map.matrix @ deviation[..., None]
+            + self._error_variance * self._own_information[1][..., None]
+        )
+        spread = (
+            propagate_covariance(shrink @ self._map.matrix, covariance)
+            + self._error_variance * shrink
+        )
         return DirectionBelief(self._map.value + (shrink @ shift)[..., 0], spread)
 
     def direction_error_divergence(self, deviation: np.ndarray, covariance: np.ndarray) -> float:
@@ -184,6 +241,11 @@ class AudioAssociation:
         matrix = self._map.matrix
         residual = shrink @ (vector[..., None] - precision @ matrix @ deviation[..., None])
         spread = propagate_covariance(shrink @ precision @ matrix, covariance)
-        quadratic = (residual ** 2).sum() + np.trace(spread, axis1=1, axis2=2).sum()
+        quadratic = (residual**2).sum() + np.trace(spread, axis1=1, axis2=2).sum()
         trace = np.trace(shrink, axis1=1, axis2=2).sum()
-        return 0.5 * float(trace + self._error_variance * quadratic - 3 * len(shrink) - np.linalg.slogdet(shrink)[1].sum())
+        return 0.5 * float(
+            trace
+            + self._error_variance * quadratic
+            - 3 * len(shrink)
+            - np.linalg.slogdet(shrink)[1].sum()
+        )

@@ -54,24 +54,37 @@ class AudioStatistics:
 
     def _likelihood_coefficients(self, acoustic_map) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Factors of present, present * g and present * g^2: (K, G, 10 R), (K, G, 4 R), (K, G, R)."""
-        slope, offset = np.asarray(acoustic_map.slope, float), np.asarray(acoustic_map.offset, float)
+        slope, offset = (
+            np.asarray(acoustic_map.slope, float),
+            np.asarray(acoustic_map.offset, float),
+        )
         weight = self._tempering / np.asarray(acoustic_map.variance, float)
-        constant = weight * offset ** 2 + self._tempering * LOG_2PI - self._tempering * np.log(weight / self._tempering)
+        constant = (
+            weight * offset**2
+            + self._tempering * LOG_2PI
+            - self._tempering * np.log(weight / self._tempering)
+        )
         vector = weight[..., None] * slope
         matrix = vector[..., _ROWS] * slope[..., _COLUMNS]
         alone = np.concatenate([constant[..., None], -vector * offset[..., None], matrix], axis=-1)
         with_feature = np.concatenate([-2 * (weight * offset)[..., None], vector], axis=-1)
-        return tuple(self._by_component(columns) for columns in (alone, with_feature, weight[..., None]))
+        return tuple(
+            self._by_component(columns) for columns in (alone, with_feature, weight[..., None])
+        )
 
     def _by_component(self, columns: np.ndarray) -> np.ndarray:
         """(K, R, G, columns) -> contiguous (K, G, R * columns)."""
-        return np.ascontiguousarray(columns.swapaxes(1, 2)).reshape(self.num_subbands, self.feature_size, -1)
+        return np.ascontiguousarray(columns.swapaxes(1, 2)).reshape(
+            self.num_subbands, self.feature_size, -1
+        )
 
     def _of_presence(self, present: np.ndarray) -> np.ndarray:
         """(K, R, 10) what depends on the presence (K, G) of the components only; prepared for sub-bands in which all are present."""
         statistics, partial = self._complete.copy(), np.flatnonzero(~present.all(axis=1))
         if len(partial):
-            statistics[partial] = (present[partial, None, :] @ self._coefficients[0][partial])[:, 0]
+            statistics[partial] = (present[partial, None, :] @ self._coefficients[0][partial])[
+                :, 0
+            ]
         return statistics.reshape(self.num_subbands, self._num_pieces, -1)
 
     def evidence(self, features: AudioFeatures) -> AudioEvidence:
@@ -79,13 +92,19 @@ class AudioStatistics:
         present = (features.present & features.valid[:, None]).astype(float)
         vectors = np.where(present > 0, features.vectors, 0.0)
         statistics = self._of_presence(present)
-        linear, square = ((factor[:, None, :] @ table).reshape(self.num_subbands, self._num_pieces, -1)
-                          for factor, table in zip((vectors, vectors * vectors), self._coefficients[1:]))
+        linear, square = (
+            (factor[:, None, :] @ table).reshape(self.num_subbands, self._num_pieces, -1)
+            for factor, table in zip((vectors, vectors * vectors), self._coefficients[1:])
+        )
         statistics[..., :4] += linear
         statistics[..., :1] += square
         used = np.flatnonzero(features.valid & present.any(axis=1))
         all_used = len(used) == self.num_subbands
-        columns, prior = (statistics, self._piece_prior) if all_used else (statistics[used], self._piece_prior[used])
+        columns, prior = (
+            (statistics, self._piece_prior)
+            if all_used
+            else (statistics[used], self._piece_prior[used])
+        )
         # Loudness (Stevens' power law), not power: otherwise the lowest sub-band alone would decide who speaks.
         loudness = np.maximum(features.energy[used], 1e-12) ** 0.3
         log_clutter = -self._tempering * (present[used] @ self._log_range)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.audio.inverse_regression import DirectionPosterior, posterior_of
-from av_perception.tracking.association.audio_statistics import AudioEvidence
 from av_perception.numerics.gaussian import quadratic
+from av_perception.tracking.association.audio_statistics import AudioEvidence
 
-_SAME_SOURCE = np.cos(np.radians(25.0))   # pieces this near to the likeliest one share its source
+_SAME_SOURCE = np.cos(np.radians(25.0))  # pieces this near to the likeliest one share its source
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,32 @@ def direction_posterior(evidence: AudioEvidence, subband_weight: np.ndarray) -> 
 
     subband_weight: (K,) in [0, 1], how far each sub-band of the evidence counts. The map's sub-bands must share their pieces.
     """
-    return posterior_of(evidence.piece_prior[0] + np.tensordot(subband_weight, evidence.statistics, 1))
+    return posterior_of(
+        evidence.piece_prior[0] + np.tensordot(subband_weight, evidence.statistics, 1)
+    )
 
 
 def locate(evidence: AudioEvidence, subband_weight: np.ndarray) -> HeardDirection:
     """The likeliest piece of the posterior and its neighbours as one Gaussian about the sphere."""
     posterior = direction_posterior(evidence, subband_weight)
-    weight, toward = posterior.weight, posterior.mean / np.linalg.norm(posterior.mean, axis=1, keepdims=True)
+    weight, toward = (
+        posterior.weight,
+        posterior.mean / np.linalg.norm(posterior.mean, axis=1, keepdims=True),
+    )
     near = toward @ toward[weight.argmax()] > _SAME_SOURCE
     share = weight[near] / weight[near].sum()
     mean = share @ posterior.mean[near]
     offset = posterior.mean[near] - mean
-    covariance = np.tensordot(share, posterior.covariance[near] + offset[:, :, None] * offset[:, None, :], 1)
+    covariance = np.tensordot(
+        share, posterior.covariance[near] + offset[:, :, None] * offset[:, None, :], 1
+    )
     length = float(np.linalg.norm(mean))
-    log_ratio = (posterior.log_evidence - float(subband_weight @ evidence.log_clutter)) / max(float(subband_weight.sum()), 1e-9)
-    return HeardDirection(mean / length, covariance / length ** 2, float(weight[near].sum()), log_ratio)
+    log_ratio = (posterior.log_evidence - float(subband_weight @ evidence.log_clutter)) / max(
+        float(subband_weight.sum()), 1e-9
+    )
+    return HeardDirection(
+        mean / length, covariance / length**2, float(weight[near].sum()), log_ratio
+    )
 
 
 def azimuth_deviation(direction: np.ndarray, covariance: np.ndarray) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from av_perception.interfaces import AudioFeatures
 from av_perception.numerics.gaussian import LOG_2PI
 
-_KNOWN_FRAMES = 0.5   # a component heard less often is unknown (one frame, not quite forgotten)
+_KNOWN_FRAMES = 0.5  # a component heard less often is unknown (one frame, not quite forgotten)
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,13 @@ class NoiseConfig:
 
     def __post_init__(self):
         if self.sources < 0 or self.mature_frames < 1 or self.memory_frames < self.mature_frames:
-            raise ValueError('sources must not be negative and 1 <= mature_frames <= memory_frames')
+            raise ValueError(
+                'sources must not be negative and 1 <= mature_frames <= memory_frames'
+            )
         if self.quiet_s < 0 or not 0 <= self.away_from_people_deg < 180:
-            raise ValueError('quiet_s must not be negative and away_from_people_deg must lie in [0, 180)')
+            raise ValueError(
+                'quiet_s must not be negative and away_from_people_deg must lie in [0, 180)'
+            )
 
 
 class NoiseModel:
@@ -65,7 +69,7 @@ class NoiseModel:
                 statistic[source] = 0.0
         self._count[source] += heard
         self._sum[source] += values
-        self._square[source] += values ** 2
+        self._square[source] += values**2
         self.frames_heard[source] += 1
 
     def log_density(self, features: AudioFeatures) -> np.ndarray:
@@ -73,13 +77,15 @@ class NoiseModel:
         mature = self.frames_heard >= self._config.mature_frames
         if not mature.any():
             return np.full(len(self._floor), -np.inf)
-        return np.logaddexp.reduce(self._tempering * self._log_density(*_heard(features))[mature], axis=0)
+        return np.logaddexp.reduce(
+            self._tempering * self._log_density(*_heard(features))[mature], axis=0
+        )
 
     def _log_density(self, heard: np.ndarray, values: np.ndarray) -> np.ndarray:
         """(J, K) log N(g_k; m_jk, v_jk) of the components that were heard; uniform where a source has none to compare with."""
         count = np.maximum(self._count, 1e-9)
         mean = self._sum / count
-        variance = np.maximum(self._floor, self._square / count - mean ** 2) * (1 + 1 / count)
+        variance = np.maximum(self._floor, self._square / count - mean**2) * (1 + 1 / count)
         log_density = -0.5 * ((values - mean) ** 2 / variance + np.log(variance) + LOG_2PI)
         known = self._count >= _KNOWN_FRAMES
         return np.where(heard, np.where(known, log_density, -self._log_range), 0.0).sum(-1)

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.numerics.gaussian import LOG_2PI, propagate_covariance, inverse_and_log_det, log_normal, quadratic, softmax
+from av_perception.numerics.gaussian import (
+    LOG_2PI,
+    inverse_and_log_det,
+    log_normal,
+    propagate_covariance,
+    quadratic,
+    softmax,
+)
 from av_perception.tracking.input_validation import DetectedFaces, box_overlap
 from av_perception.tracking.state_space.interface import LinearMap, Measurements
 
@@ -28,11 +35,19 @@ class AppearanceConfig:
     def __post_init__(self):
         if self.weight < 0:
             raise ValueError('appearance weight must not be negative')
-        if not (0 <= self.update_rate <= 1 and 0 <= self.update_confidence <= 1 and 0 <= self.isolation_overlap <= 1):
-            raise ValueError('update_rate, update_confidence and isolation_overlap must lie in 0..1')
+        if not (
+            0 <= self.update_rate <= 1
+            and 0 <= self.update_confidence <= 1
+            and 0 <= self.isolation_overlap <= 1
+        ):
+            raise ValueError(
+                'update_rate, update_confidence and isolation_overlap must lie in 0..1'
+            )
 
 
-def appearance_log_ratio(config: AppearanceConfig, face_embeddings: np.ndarray, person_embeddings: np.ndarray) -> np.ndarray:
+def appearance_log_ratio(
+    config: AppearanceConfig, face_embeddings: np.ndarray, person_embeddings: np.ndarray
+) -> np.ndarray:
     """(M, N) log ratio to clutter; zero rows stand for 'no embedding' and are neutral (0)."""
     if not face_embeddings.any():
         return np.zeros((len(face_embeddings), len(person_embeddings)))
@@ -41,20 +56,30 @@ def appearance_log_ratio(config: AppearanceConfig, face_embeddings: np.ndarray, 
     return np.where(known, config.offset - config.weight * (1 - similarity), 0.0)
 
 
-def updated_looks(config: AppearanceConfig, embeddings: np.ndarray, alpha: np.ndarray, faces: DetectedFaces) -> np.ndarray:
+def updated_looks(
+    config: AppearanceConfig, embeddings: np.ndarray, alpha: np.ndarray, faces: DetectedFaces
+) -> np.ndarray:
     """(N, E) `h <- (1 - e) h + e u` for confident assignments alpha (M, N) of isolated faces; a person's first embedding is taken as it
     is.
     """
     if not faces.embeddings.any():
         return embeddings
-    known = embeddings if embeddings.shape[1] else np.zeros((len(embeddings), faces.embeddings.shape[1]))
+    known = (
+        embeddings
+        if embeddings.shape[1]
+        else np.zeros((len(embeddings), faces.embeddings.shape[1]))
+    )
     best = alpha.argmax(0)
     crowd = box_overlap(faces.boxes, faces.boxes)
     np.fill_diagonal(crowd, 0.0)
-    clear = (alpha.max(0) > config.update_confidence) & (crowd.max(1)[best] <= config.isolation_overlap) & faces.embeddings[best].any(1)
+    clear = (
+        (alpha.max(0) > config.update_confidence)
+        & (crowd.max(1)[best] <= config.isolation_overlap)
+        & faces.embeddings[best].any(1)
+    )
     rate = np.where(known.any(1), config.update_rate, 1.0)[:, None]
     mixed = (1 - rate) * known + rate * faces.embeddings[best]
-    norm = np.sqrt((mixed ** 2).sum(1, keepdims=True))
+    norm = np.sqrt((mixed**2).sum(1, keepdims=True))
     return np.where(clear[:, None] & (norm > 1e-6), mixed / np.maximum(norm, 1e-6), known)
 
 
@@ -67,8 +92,15 @@ class VisualAssociation:
     detection nearby. Responsibilities are (M, N + 1) arrays whose column 0 is clutter.
     """
 
-    def __init__(self, measurements: Measurements, visual_map: LinearMap, appearance: np.ndarray, log_volume: float, eligible: np.ndarray,
-                 visible: np.ndarray | None = None):
+    def __init__(
+        self,
+        measurements: Measurements,
+        visual_map: LinearMap,
+        appearance: np.ndarray,
+        log_volume: float,
+        eligible: np.ndarray,
+        visible: np.ndarray | None = None,
+    ):
         """eligible: (N,) bool, who may have been detected; visible: (N,) probability of being in view, None for the uniform prior."""
         self._noise, self._map, self._appearance = measurements.noise, visual_map, appearance
         self._precision, log_det = inverse_and_log_det(measurements.noise)
@@ -92,8 +124,12 @@ class VisualAssociation:
         residual = self._residual - (self._map.matrix @ deviation[..., None])[..., 0]
         spread = propagate_covariance(self._map.matrix, covariance)
         flat = (len(self._precision), -1)
-        trace = self._precision.reshape(flat) @ spread.reshape(len(spread), self._precision[0].size).T
-        return self._with_clutter(self._log_peak - 0.5 * (quadratic(residual, self._precision[:, None]) + trace))
+        trace = (
+            self._precision.reshape(flat) @ spread.reshape(len(spread), self._precision[0].size).T
+        )
+        return self._with_clutter(
+            self._log_peak - 0.5 * (quadratic(residual, self._precision[:, None]) + trace)
+        )
 
     def _with_clutter(self, log_likelihood: np.ndarray) -> np.ndarray:
         joined = np.empty((log_likelihood.shape[0], log_likelihood.shape[1] + 1))

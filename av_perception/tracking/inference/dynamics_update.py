@@ -44,14 +44,22 @@ class ProcessNoise:
         """(N, D, D) `Lam` of (N, D, D) whitened ratios; exactly the nominal noise when the noise is fixed."""
         return self._base if self._fixed else propagate_covariance(self._factor, ratio)
 
-    def update(self, ratio: np.ndarray, propagated: np.ndarray, deviation: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    def update(
+        self,
+        ratio: np.ndarray,
+        propagated: np.ndarray,
+        deviation: np.ndarray,
+        covariance: np.ndarray,
+    ) -> np.ndarray:
         """New ratios: `proj((nu0 Lam0 + T) / (nu0 + 1))`, `T = Gam + d d' - D Gam_past D'`, eigenvalues clipped in the whitened space.
 
         propagated: `D Gam_past D'`; deviation: d (N, D); covariance: Gam (N, D, D).
         """
         if self._fixed:
             return ratio
-        target = propagate_covariance(self._whitener, covariance + deviation[:, :, None] * deviation[:, None, :] - propagated)
+        target = propagate_covariance(
+            self._whitener, covariance + deviation[:, :, None] * deviation[:, None, :] - propagated
+        )
         weight = self._config.prior_weight
         maximum = symmetrize(weight * np.eye(ratio.shape[-1]) + target) / (weight + 1)
         suspect = np.flatnonzero(~self._surely_within_bounds(maximum))
@@ -65,4 +73,6 @@ class ProcessNoise:
         """(N,) bool by Gershgorin's discs of (N, D, D) matrices; spares the eigenvectors of most people."""
         center = ratio.diagonal(axis1=1, axis2=2)
         radius = np.abs(ratio).sum(2) - np.abs(center)
-        return ((center - radius >= self._config.lowest) & (center + radius <= self._config.highest)).all(1)
+        return (
+            (center - radius >= self._config.lowest) & (center + radius <= self._config.highest)
+        ).all(1)

@@ -9,7 +9,9 @@ from av_perception.numerics.gaussian import matvec, symmetrize
 Information = tuple[np.ndarray, np.ndarray]
 
 
-def update_states(predicted_precision: np.ndarray, *evidence: Information) -> tuple[np.ndarray, np.ndarray]:
+def update_states(
+    predicted_precision: np.ndarray, *evidence: Information
+) -> tuple[np.ndarray, np.ndarray]:
     """q(s_n) = N(m_n + deviation_n, covariance_n).
 
     `Gam = (S^-1 + sum of precisions)^-1`, `mu - m = Gam (sum of vectors)`: predicted_precision S^-1 (N, D, D); evidence: per modality a

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.tracking.association.audio_association import AudioAssociation
-from av_perception.tracking.inference.dynamics_update import ProcessNoise
 from av_perception.numerics.gaussian import quadratic
-from av_perception.tracking.state_space.interface import Prediction
-from av_perception.tracking.inference.state_update import update_states
+from av_perception.tracking.association.audio_association import AudioAssociation
 from av_perception.tracking.association.visual_association import VisualAssociation
+from av_perception.tracking.inference.dynamics_update import ProcessNoise
+from av_perception.tracking.inference.state_update import update_states
+from av_perception.tracking.state_space.interface import Prediction
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,20 @@ class VariationalFrame:
     frame.
     """
 
-    def __init__(self, prediction: Prediction, noise: ProcessNoise, ratio: np.ndarray,
-                 vision: VisualAssociation | None, audio: AudioAssociation | None):
+    def __init__(
+        self,
+        prediction: Prediction,
+        noise: ProcessNoise,
+        ratio: np.ndarray,
+        vision: VisualAssociation | None,
+        audio: AudioAssociation | None,
+    ):
         self._prediction, self._noise, self._vision, self._audio = prediction, noise, vision, audio
         predicted = prediction.propagated + noise.covariance(ratio)
         self._predicted_precision = np.linalg.inv(predicted)
-        self.posterior = FramePosterior(np.zeros_like(prediction.mean), predicted, ratio, predicted)
+        self.posterior = FramePosterior(
+            np.zeros_like(prediction.mean), predicted, ratio, predicted
+        )
 
     def run(self, config: InferenceConfig) -> FramePosterior:
         """Iterates to convergence, at most config.iterations rounds."""
@@ -67,7 +75,10 @@ class VariationalFrame:
             self.assign_faces(first=round_index == 0)
             self.assign_subbands(first=round_index == 0)
             self.estimate_states()
-            if 0 < round_index < config.iterations - 1 and self._largest_change(before) < config.tolerance:
+            if (
+                0 < round_index < config.iterations - 1
+                and self._largest_change(before) < config.tolerance
+            ):
                 break
         self.estimate_noise()
         return self.posterior
@@ -76,16 +87,24 @@ class VariationalFrame:
         """E-Z of vision."""
         if self._vision is not None:
             q = self.posterior
-            log = (self._vision.predicted_log_likelihood(q.covariance) if first else
-                   self._vision.expected_log_likelihood(q.deviation, q.covariance))
+            log = (
+                self._vision.predicted_log_likelihood(q.covariance)
+                if first
+                else self._vision.expected_log_likelihood(q.deviation, q.covariance)
+            )
             q.alpha = self._vision.responsibilities(log)
 
     def assign_subbands(self, first: bool):
         """E-Z of sound."""
         if self._audio is not None:
             q = self.posterior
-            log = (self._audio.predicted_log_likelihood(q.covariance) if first else
-                   self._audio.expected_log_likelihood(self._audio.heard_direction(q.deviation, q.covariance)))
+            log = (
+                self._audio.predicted_log_likelihood(q.covariance)
+                if first
+                else self._audio.expected_log_likelihood(
+                    self._audio.heard_direction(q.deviation, q.covariance)
+                )
+            )
             q.beta = self._audio.responsibilities(log)
 
     def estimate_states(self):
@@ -95,38 +114,55 @@ class VariationalFrame:
             evidence.append(self._vision.information(self.posterior.alpha))
         if self._audio is not None:
             evidence.append(self._audio.information(self.posterior.beta))
-        self.posterior.deviation, self.posterior.covariance = update_states(self._predicted_precision, *evidence)
+        self.posterior.deviation, self.posterior.covariance = update_states(
+            self._predicted_precision, *evidence
+        )
 
     def estimate_noise(self):
         """M."""
         q = self.posterior
-        q.noise_ratio = self._noise.update(q.noise_ratio, self._prediction.propagated, q.deviation, q.covariance)
+        q.noise_ratio = self._noise.update(
+            q.noise_ratio, self._prediction.propagated, q.deviation, q.covariance
+        )
 
     def _largest_change(self, before) -> float:
         pairs = zip(before, (self.posterior.alpha, self.posterior.beta))
-        return max((float(np.abs(new - old).max()) for old, new in pairs if new is not None and new.size), default=0.0)
+        return max(
+            (float(np.abs(new - old).max()) for old, new in pairs if new is not None and new.size),
+            default=0.0,
+        )
 
     def lower_bound(self) -> float:
         """F <= log p(observations | past): expected log joint plus entropy of q at the current posterior."""
         q, bound = self.posterior, 0.0
         if self._vision is not None:
-            bound += _assignment_bound(q.alpha, self._vision.expected_log_likelihood(q.deviation, q.covariance))
+            bound += _assignment_bound(
+                q.alpha, self._vision.expected_log_likelihood(q.deviation, q.covariance)
+            )
         if self._audio is not None:
             belief = self._audio.heard_direction(q.deviation, q.covariance)
             bound += _assignment_bound(q.beta, self._audio.expected_log_likelihood(belief))
-            bound += self._audio.prior_bound() - self._audio.direction_error_divergence(q.deviation, q.covariance)
+            bound += self._audio.prior_bound() - self._audio.direction_error_divergence(
+                q.deviation, q.covariance
+            )
         return bound - self._state_divergence()
 
     def _state_divergence(self) -> float:
         """Sum over people of KL(q(s_n) || N(m_n, S_n))."""
         q = self.posterior
         precision = self._predicted_precision
-        log_dets = np.linalg.slogdet(q.predicted_covariance)[1] - np.linalg.slogdet(q.covariance)[1]
+        log_dets = (
+            np.linalg.slogdet(q.predicted_covariance)[1] - np.linalg.slogdet(q.covariance)[1]
+        )
         traces = np.trace(precision @ q.covariance, axis1=1, axis2=2)
-        return 0.5 * float((traces + quadratic(q.deviation, precision) - q.deviation.shape[1] + log_dets).sum())
+        return 0.5 * float(
+            (traces + quadratic(q.deviation, precision) - q.deviation.shape[1] + log_dets).sum()
+        )
 
 
 def _assignment_bound(responsibilities: np.ndarray, log_likelihood: np.ndarray) -> float:
     """`sum z (log likelihood - log z)` with 0 log 0 = 0."""
     used = responsibilities > 0
-    return float((responsibilities[used] * (log_likelihood[used] - np.log(responsibilities[used]))).sum())
+    return float(
+        (responsibilities[used] * (log_likelihood[used] - np.log(responsibilities[used]))).sum()
+    )

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from av_perception.numerics.gaussian import limit_leading, matvec, propagate_covariance, symmetrize
 from av_perception.robot_head.profile import HeadProfile
-from av_perception.numerics.gaussian import matvec, propagate_covariance, limit_leading, symmetrize
-from av_perception.tracking.state_space.motion import axis_motion
 from av_perception.tracking.state_space.interface import LinearMap, Measurements, Prediction
+from av_perception.tracking.state_space.motion import axis_motion
 
 _STATE = 6
 _EYE = np.eye(3)
@@ -36,14 +36,24 @@ class CartesianHeadConfig:
     heard_direction_sd_deg: float = 2.5
 
     def __post_init__(self):
-        positive = (self.acceleration_density, self.damping_time_s, self.max_position_sd, self.birth_speed_sd, self.max_speed,
-            self.max_range)
+        positive = (
+            self.acceleration_density,
+            self.damping_time_s,
+            self.max_position_sd,
+            self.birth_speed_sd,
+            self.max_speed,
+            self.max_range,
+        )
         if not all(np.isfinite(value) and value > 0 for value in positive):
-            raise ValueError('acceleration_density, damping_time_s, max_position_sd, speeds and max_range must be positive')
+            raise ValueError(
+                'acceleration_density, damping_time_s, max_position_sd, speeds and max_range must be positive'
+            )
         if not 0 < self.depth_range[0] < self.depth_range[1]:
             raise ValueError('depth_range must be two increasing positive depths in metres')
         if min(self.heard_range) <= 0 or not 0 < self.heard_direction_sd_deg < 45:
-            raise ValueError('heard_range must be a positive mean and deviation, heard_direction_sd_deg lie in 0..45')
+            raise ValueError(
+                'heard_range must be a positive mean and deviation, heard_direction_sd_deg lie in 0..45'
+            )
 
 
 class CartesianHead:
@@ -67,35 +77,55 @@ class CartesianHead:
         if self._camera is None:
             return 0.0
         near, far = self._config.depth_range
-        image = self._camera.width / self._camera.focal[0] * self._camera.height / self._camera.focal[1]
+        image = (
+            self._camera.width
+            / self._camera.focal[0]
+            * self._camera.height
+            / self._camera.focal[1]
+        )
         return float(np.log(image * (1 / near - 1 / far)))
 
     def predict(self, mean, covariance, dt_s, unseen):
         """Exact discretisation of the dynamics; see the class."""
         steps = axis_motion(self._config.acceleration_density, self._config.damping_time_s, dt_s)
         transition, noise = (_per_axis(blocks)[np.asarray(unseen, int)] for blocks in steps)
-        return Prediction((transition @ mean[..., None])[..., 0], propagate_covariance(transition, covariance), noise)
+        return Prediction(
+            (transition @ mean[..., None])[..., 0],
+            propagate_covariance(transition, covariance),
+            noise,
+        )
 
     def measure(self, faces):
         """Noise by the Jacobian of (x/z, y/z, 1/z) at the detection."""
-        return Measurements(_image_coordinates(faces.positions), propagate_covariance(_image_jacobian(faces.positions), faces.covariances))
+        return Measurements(
+            _image_coordinates(faces.positions),
+            propagate_covariance(_image_jacobian(faces.positions), faces.covariances),
+        )
 
     def initial_states(self, measurements, poses):
         """Position from the detection, zero velocity with the birth prior."""
         inverse_depth = measurements.value[:, 2:]
-        optical = np.concatenate([measurements.value[:, :2], np.ones_like(inverse_depth)], axis=1) / inverse_depth
+        optical = (
+            np.concatenate([measurements.value[:, :2], np.ones_like(inverse_depth)], axis=1)
+            / inverse_depth
+        )
         reference_from_optical = poses.reference_from_optical
         to_position = reference_from_optical.rotation @ _point_jacobian(optical)
-        mean, covariance = np.zeros((len(optical), _STATE)), np.zeros((len(optical), _STATE, _STATE))
+        mean, covariance = (
+            np.zeros((len(optical), _STATE)),
+            np.zeros((len(optical), _STATE, _STATE)),
+        )
         mean[:, :3] = reference_from_optical.apply(optical)
         covariance[:, :3, :3] = propagate_covariance(to_position, measurements.noise)
-        covariance[:, 3:, 3:] = self._config.birth_speed_sd ** 2 * _EYE
+        covariance[:, 3:, 3:] = self._config.birth_speed_sd**2 * _EYE
         return mean, covariance
 
     def visual_map(self, mean, poses):
         """Usable where the depth is positive and not absurdly small."""
         reference_from_optical = poses.reference_from_optical
-        optical = (mean[:, :3] - reference_from_optical.translation) @ reference_from_optical.rotation
+        optical = (
+            mean[:, :3] - reference_from_optical.translation
+        ) @ reference_from_optical.rotation
         usable = optical[:, 2] > 0.5 * self._config.depth_range[0]
         optical[~usable] = (0.0, 0.0, 1.0)
         matrix = np.zeros((len(mean), 3, _STATE))
@@ -117,10 +147,15 @@ class CartesianHead:
 
     def rays(self, directions, covariances, poses):
         """A point at the prior range, its position as uncertain as the direction; velocity with the birth prior."""
-        mean, covariance = np.zeros((len(directions), _STATE)), np.zeros((len(directions), _STATE, _STATE))
-        mean[:, :3] = poses.reference_from_array.translation + self._config.heard_range[0] * directions
+        mean, covariance = (
+            np.zeros((len(directions), _STATE)),
+            np.zeros((len(directions), _STATE, _STATE)),
+        )
+        mean[:, :3] = (
+            poses.reference_from_array.translation + self._config.heard_range[0] * directions
+        )
         covariance[:, :3, :3] = self._config.heard_range[0] ** 2 * covariances
-        covariance[:, 3:, 3:] = self._config.birth_speed_sd ** 2 * _EYE
+        covariance[:, 3:, 3:] = self._config.birth_speed_sd**2 * _EYE
         return self.settle_rays(mean, covariance, poses)
 
     def settle_rays(self, mean, covariance, poses):
@@ -134,21 +169,29 @@ class CartesianHead:
         direction = relative / distance
         along = direction[:, :, None] * direction[:, None, :]
         across = (typical / distance)[..., None] * (_EYE - along)
-        settled = np.concatenate([origin + typical * direction, matvec(across, mean[:, 3:])], axis=1)
+        settled = np.concatenate(
+            [origin + typical * direction, matvec(across, mean[:, 3:])], axis=1
+        )
         turn = np.zeros_like(covariance)
         turn[:, :3, :3] = turn[:, 3:, 3:] = across
         spread = propagate_covariance(turn, covariance)
         values, vectors = np.linalg.eigh(spread[:, :3, :3])
         least = (typical * np.radians(self._config.heard_direction_sd_deg)) ** 2
-        spread[:, :3, :3] = (vectors * np.maximum(values, least)[:, None, :]) @ vectors.swapaxes(1, 2) + (range_sd ** 2 - least) * along
-        spread[:, 3:, 3:] += self._config.birth_speed_sd ** 2 * along
+        spread[:, :3, :3] = (vectors * np.maximum(values, least)[:, None, :]) @ vectors.swapaxes(
+            1, 2
+        ) + (range_sd**2 - least) * along
+        spread[:, 3:, 3:] += self._config.birth_speed_sd**2 * along
         return settled, symmetrize(spread)
 
     def reachable(self, mean_a, covariance_a, mean_b, covariance_b, dt_s):
         """Within max_speed * dt plus three standard deviations of the difference."""
         difference = mean_a[:, None, :3] - mean_b[None, :, :3]
-        spread = np.trace(covariance_a[:, :3, :3], axis1=1, axis2=2)[:, None] + np.trace(covariance_b[:, :3, :3], axis1=1, axis2=2)
-        return np.sqrt((difference * difference).sum(-1)) < self._config.max_speed * dt_s + 3 * np.sqrt(spread)
+        spread = np.trace(covariance_a[:, :3, :3], axis1=1, axis2=2)[:, None] + np.trace(
+            covariance_b[:, :3, :3], axis1=1, axis2=2
+        )
+        return np.sqrt(
+            (difference * difference).sum(-1)
+        ) < self._config.max_speed * dt_s + 3 * np.sqrt(spread)
 
     def bound(self, covariance):
         """No position is less certain than max_position_sd along any axis."""
@@ -156,7 +199,7 @@ class CartesianHead:
 
     def wander(self, mean, distance_m):
         """The same along every axis."""
-        return (distance_m ** 2)[:, None, None] * _EYE
+        return (distance_m**2)[:, None, None] * _EYE
 
     def implausible(self, mean, covariance, poses):
         """Farther than max_range by two standard deviations."""
@@ -167,7 +210,9 @@ class CartesianHead:
 
 def _per_axis(blocks: np.ndarray) -> np.ndarray:
     """(..., 2, 2) coefficients -> (..., 6, 6): the same for x, y and z (a Kronecker product with the identity)."""
-    return (blocks[..., :, None, :, None] * _EYE[:, None, :]).reshape(*blocks.shape[:-2], _STATE, _STATE)
+    return (blocks[..., :, None, :, None] * _EYE[:, None, :]).reshape(
+        *blocks.shape[:-2], _STATE, _STATE
+    )
 
 
 def _image_coordinates(optical: np.ndarray) -> np.ndarray:
@@ -181,8 +226,8 @@ def _image_jacobian(optical: np.ndarray) -> np.ndarray:
     inverse_depth = 1 / optical[:, 2]
     jacobian = np.zeros((len(optical), 3, 3))
     jacobian[:, 0, 0] = jacobian[:, 1, 1] = inverse_depth
-    jacobian[:, :2, 2] = -optical[:, :2] * (inverse_depth ** 2)[:, None]
-    jacobian[:, 2, 2] = -inverse_depth ** 2
+    jacobian[:, :2, 2] = -optical[:, :2] * (inverse_depth**2)[:, None]
+    jacobian[:, 2, 2] = -(inverse_depth**2)
     return jacobian
 
 

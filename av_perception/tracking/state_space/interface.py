@@ -13,7 +13,6 @@ import numpy as np
 
 from av_perception.robot_head.sensor_poses import SensorPoses
 
-
 if TYPE_CHECKING:
     from av_perception.tracking.input_validation import DetectedFaces
 
@@ -64,13 +63,17 @@ class StateSpace(Protocol):
     needs_positions: bool
     log_visual_volume: float
 
-    def predict(self, mean: np.ndarray, covariance: np.ndarray, dt_s: float, unseen: np.ndarray) -> Prediction:
+    def predict(
+        self, mean: np.ndarray, covariance: np.ndarray, dt_s: float, unseen: np.ndarray
+    ) -> Prediction:
         """Dynamics over dt_s seconds of (N, D) means and (N, D, D) covariances; unseen: (N,) bool."""
 
     def measure(self, faces: DetectedFaces) -> Measurements:
         """M faces as observations."""
 
-    def initial_states(self, measurements: Measurements, poses: SensorPoses) -> tuple[np.ndarray, np.ndarray]:
+    def initial_states(
+        self, measurements: Measurements, poses: SensorPoses
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(M, D) means and (M, D, D) covariances of people who were just detected for the first time."""
 
     def visual_map(self, mean: np.ndarray, poses: SensorPoses) -> LinearMap:
@@ -79,16 +82,26 @@ class StateSpace(Protocol):
     def direction_map(self, mean: np.ndarray, poses: SensorPoses) -> LinearMap:
         """The unit direction from the array to people in (N, D) states, in the array frame, linearised (O = 3)."""
 
-    def rays(self, directions: np.ndarray, covariances: np.ndarray, poses: SensorPoses) -> tuple[np.ndarray, np.ndarray]:
+    def rays(
+        self, directions: np.ndarray, covariances: np.ndarray, poses: SensorPoses
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(B, D) means and (B, D, D) covariances of people who were just heard for the first time, in the unit directions (B, 3) from the
         array with covariances (B, 3, 3), axes of the reference frame. Directions that the state space cannot hold are left out.
         """
 
-    def settle_rays(self, mean: np.ndarray, covariance: np.ndarray, poses: SensorPoses) -> tuple[np.ndarray, np.ndarray]:
+    def settle_rays(
+        self, mean: np.ndarray, covariance: np.ndarray, poses: SensorPoses
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The states (B, D), (B, D, D) of people who were never seen with what sound cannot tell, the range, put back to its prior."""
 
-    def reachable(self, mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray,
-        dt_s: float) -> np.ndarray:
+    def reachable(
+        self,
+        mean_a: np.ndarray,
+        covariance_a: np.ndarray,
+        mean_b: np.ndarray,
+        covariance_b: np.ndarray,
+        dt_s: float,
+    ) -> np.ndarray:
         """(A, B) bool: whether one person can be at initial states a and, dt_s later, b."""
 
     def bound(self, covariance: np.ndarray) -> np.ndarray:
@@ -97,5 +110,7 @@ class StateSpace(Protocol):
     def wander(self, mean: np.ndarray, distance_m: np.ndarray) -> np.ndarray:
         """(N, L, L) covariances of the location of people in (N, D) states after walking (N,) distances [m, standard deviation] anywhere."""
 
-    def implausible(self, mean: np.ndarray, covariance: np.ndarray, poses: SensorPoses) -> np.ndarray:
+    def implausible(
+        self, mean: np.ndarray, covariance: np.ndarray, poses: SensorPoses
+    ) -> np.ndarray:
         """(N,) bool: people that have certainly left the region the sensors cover."""

@@ -11,7 +11,9 @@ import numpy as np
 from av_perception.numerics.gaussian import LOG_2PI, propagate_covariance, symmetrize
 from av_perception.tracking.association.heard_direction import HeardDirection
 
-_SPHERE = float(np.log(4 * np.pi))   # log solid angle of all directions, over which clutter is uniform
+_SPHERE = float(
+    np.log(4 * np.pi)
+)  # log solid angle of all directions, over which clutter is uniform
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,25 @@ class AudioBirthConfig:
     away_from_people_deg: float = 12.0
 
     def __post_init__(self):
-        if not (self.min_subbands > 0 and 0 < self.min_weight < 1 and 0 <= self.min_voice <= 1 and self.min_observations >= 2):
-            raise ValueError('min_subbands must be positive, min_weight and min_voice lie in 0..1, min_observations be at least 2')
-        if not 0 < self.window_s <= self.memory_s or min(self.max_azimuth_sd_deg, self.max_gap_s, self.speed_deg, self.direction_error_deg) <= 0:
-            raise ValueError('max_azimuth_sd_deg, max_gap_s, speed_deg and direction_error_deg must be positive, 0 < window_s <= memory_s')
+        if not (
+            self.min_subbands > 0
+            and 0 < self.min_weight < 1
+            and 0 <= self.min_voice <= 1
+            and self.min_observations >= 2
+        ):
+            raise ValueError(
+                'min_subbands must be positive, min_weight and min_voice lie in 0..1, min_observations be at least 2'
+            )
+        if (
+            not 0 < self.window_s <= self.memory_s
+            or min(
+                self.max_azimuth_sd_deg, self.max_gap_s, self.speed_deg, self.direction_error_deg
+            )
+            <= 0
+        ):
+            raise ValueError(
+                'max_azimuth_sd_deg, max_gap_s, speed_deg and direction_error_deg must be positive, 0 < window_s <= memory_s'
+            )
 
 
 @dataclass(eq=False)
@@ -95,7 +112,9 @@ class AudioBirth:
         noise = heard.covariance + np.radians(config.direction_error_deg) ** 2 * np.eye(3)
         ratios = [self._ratio(s, stamp_ns, heard.mean, noise) for s in self._open]
         if not ratios or max(ratios) < 0:
-            self._open.append(_Sequence(heard.mean, noise, stamp_ns, deque([(stamp_ns, 0.0, voice)])))
+            self._open.append(
+                _Sequence(heard.mean, noise, stamp_ns, deque([(stamp_ns, 0.0, voice)]))
+            )
             return self._open[-1]
         sequence = self._open[int(np.argmax(ratios))]
         self._correct(sequence, stamp_ns, heard.mean, noise)
@@ -106,28 +125,47 @@ class AudioBirth:
 
     def _spread(self, sequence: _Sequence, stamp_ns: int) -> np.ndarray:
         elapsed_s = (stamp_ns - sequence.stamp_ns) * 1e-9
-        return sequence.covariance + np.radians(self._config.speed_deg) ** 2 * elapsed_s * np.eye(3)
+        return sequence.covariance + np.radians(self._config.speed_deg) ** 2 * elapsed_s * np.eye(
+            3
+        )
 
-    def _ratio(self, sequence: _Sequence, stamp_ns: int, observed: np.ndarray, noise: np.ndarray) -> float:
+    def _ratio(
+        self, sequence: _Sequence, stamp_ns: int, observed: np.ndarray, noise: np.ndarray
+    ) -> float:
         """Log likelihood ratio of an observation to clutter."""
         if observed @ sequence.mean <= 0:
             return -np.inf
         tangent = _tangent_plane(sequence.mean)
         spread = propagate_covariance(tangent, self._spread(sequence, stamp_ns) + noise)
         residual = tangent @ (observed - sequence.mean)
-        return -0.5 * float(residual @ np.linalg.solve(spread, residual) + np.linalg.slogdet(spread)[1]) - LOG_2PI + _SPHERE
+        return (
+            -0.5
+            * float(residual @ np.linalg.solve(spread, residual) + np.linalg.slogdet(spread)[1])
+            - LOG_2PI
+            + _SPHERE
+        )
 
-    def _correct(self, sequence: _Sequence, stamp_ns: int, observed: np.ndarray, noise: np.ndarray):
+    def _correct(
+        self, sequence: _Sequence, stamp_ns: int, observed: np.ndarray, noise: np.ndarray
+    ):
         predicted = self._spread(sequence, stamp_ns)
         gain = predicted @ np.linalg.inv(predicted + noise)
         mean = sequence.mean + gain @ (observed - sequence.mean)
-        sequence.mean, sequence.covariance, sequence.stamp_ns = mean / np.linalg.norm(mean), symmetrize(predicted - gain @ predicted), stamp_ns
+        sequence.mean, sequence.covariance, sequence.stamp_ns = (
+            mean / np.linalg.norm(mean),
+            symmetrize(predicted - gain @ predicted),
+            stamp_ns,
+        )
 
     def _is_person(self, sequence: _Sequence) -> bool:
         config, since_ns = self._config, sequence.stamp_ns - self._config.window_s * 1e9
         ratios = [ratio for stamp_ns, ratio, _ in sequence.observations if stamp_ns >= since_ns]
         voice = float(np.mean([voice for _, _, voice in sequence.observations]))
-        return len(ratios) >= config.min_observations and sum(ratios) > config.log_ratio and voice >= config.min_voice
+        return (
+            len(ratios) >= config.min_observations
+            and sum(ratios) > config.log_ratio
+            and voice >= config.min_voice
+        )
 
 
 def _tangent_plane(direction: np.ndarray) -> np.ndarray:

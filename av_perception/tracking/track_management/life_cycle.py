@@ -35,11 +35,18 @@ class LifeConfig:
 
     def __post_init__(self):
         if not (0.5 <= self.visible_persistence < 1 and self.visible_rate > 0):
-            raise ValueError('visible_persistence must lie in [0.5, 1) and visible_rate must be positive')
+            raise ValueError(
+                'visible_persistence must lie in [0.5, 1) and visible_rate must be positive'
+            )
         if not 1 <= self.confirm_hits <= self.confirm_images:
             raise ValueError('confirm_hits must lie in 1..confirm_images')
-        if min(self.sleep_after_s, self.dead_after_s, self.unseen_dead_after_s) <= 0 or self.wake_heard_frames < 1:
-            raise ValueError('sleep_after_s, dead_after_s, unseen_dead_after_s and wake_heard_frames must be positive')
+        if (
+            min(self.sleep_after_s, self.dead_after_s, self.unseen_dead_after_s) <= 0
+            or self.wake_heard_frames < 1
+        ):
+            raise ValueError(
+                'sleep_after_s, dead_after_s, unseen_dead_after_s and wake_heard_frames must be positive'
+            )
         if not 0 < self.heard_share <= 1:
             raise ValueError('heard_share must lie in 0..1')
 
@@ -53,7 +60,9 @@ class LifeCycle:
     def note_image(self, people: TrackSet, visual_mass: np.ndarray, stamp_ns: int) -> np.ndarray:
         """One image: visual_mass (N,) `nu_n = sum_m alpha_mn`. Filters the visibility; returns who is seen, (N,) bool."""
         config = self._config
-        prior = config.visible_persistence * people.visible + (1 - config.visible_persistence) * (1 - people.visible)
+        prior = config.visible_persistence * people.visible + (1 - config.visible_persistence) * (
+            1 - people.visible
+        )
         present = -np.expm1(-config.visible_rate * visual_mass) + 0.05
         absent = np.exp(-config.visible_rate * visual_mass)
         people.visible = prior * present / (prior * present + (1 - prior) * absent)
@@ -91,5 +100,9 @@ class LifeCycle:
         """The absent person is back: new state, old id."""
         people.mean[person], people.covariance[person] = birth.mean, birth.covariance
         people.noise_ratio[person] = np.eye(len(birth.mean))
-        people.box[person], people.visible[person], people.last_seen[person] = birth.box, 1.0, stamp_ns
+        people.box[person], people.visible[person], people.last_seen[person] = (
+            birth.box,
+            1.0,
+            stamp_ns,
+        )
         people.state[person] = LifeState.ACTIVE

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.special import chdtri   # the chi-square quantile; scipy.stats is slow to import
+from scipy.special import chdtri  # the chi-square quantile; scipy.stats is slow to import
 
 from av_perception.geometry.rigid_transform import angles_from_direction, wrap_angle
+from av_perception.numerics.gaussian import inverse_and_log_det, propagate_covariance, quadratic
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.numerics.gaussian import propagate_covariance, inverse_and_log_det, quadratic
 from av_perception.tracking.input_validation import box_overlap
-from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.state_space.interface import StateSpace
+from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.track_management.visual_birth import Birth
 
 _NANO = 1e-9
-_FAR = 1e9   # instead of infinity, which the assignment problem does not take
+_FAR = 1e9  # instead of infinity, which the assignment problem does not take
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,16 @@ class ReIdentificationConfig:
     def __post_init__(self):
         if not (0 < self.wake_probability < 1 and -1 <= self.wake_similarity <= 1):
             raise ValueError('wake_probability must lie in 0..1 and wake_similarity in -1..1')
-        if min(self.wake_speed, self.wake_memory_s, self.bearing_error_deg, self.elevation_error_deg, self.same_bearing_deg) < 0:
+        if (
+            min(
+                self.wake_speed,
+                self.wake_memory_s,
+                self.bearing_error_deg,
+                self.elevation_error_deg,
+                self.same_bearing_deg,
+            )
+            < 0
+        ):
             raise ValueError('speeds, times and angles must not be negative')
         if self.same_place_m <= 0 or self.duplicate_frames < 1:
             raise ValueError('same_place_m must be positive and duplicate_frames at least 1')
@@ -57,7 +66,14 @@ class ReIdentification:
     def __init__(self, config: ReIdentificationConfig, model: StateSpace):
         self._config, self._model = config, model
 
-    def recognize(self, people: TrackSet, births: list[Birth], candidates: np.ndarray, poses: SensorPoses, stamp_ns: int) -> np.ndarray:
+    def recognize(
+        self,
+        people: TrackSet,
+        births: list[Birth],
+        candidates: np.ndarray,
+        poses: SensorPoses,
+        stamp_ns: int,
+    ) -> np.ndarray:
         """(B,) index of the absent person each birth is, -1 for a stranger: the cheapest one-to-one assignment. candidates: (N,) bool.
 
         The cost is the squared Mahalanobis distance with both covariances, of positions for people who were seen before and of directions
@@ -67,7 +83,9 @@ class ReIdentification:
         index = np.flatnonzero(candidates)
         if not len(index) or not births:
             return owner
-        cost = np.stack([self._distances(people, index, birth, poses, stamp_ns) for birth in births])
+        cost = np.stack(
+            [self._distances(people, index, birth, poses, stamp_ns) for birth in births]
+        )
         size = people.mean[:, self._model.location].shape[1]
         cost = np.where(cost <= chdtri(size, 1.0 - self._config.wake_probability), cost, _FAR)
         for birth, person in zip(*linear_sum_assignment(cost)):
@@ -75,31 +93,49 @@ class ReIdentification:
                 owner[birth] = index[person]
         return owner
 
-    def _distances(self, people: TrackSet, index: np.ndarray, birth: Birth, poses: SensorPoses, stamp_ns: int) -> np.ndarray:
+    def _distances(
+        self, people: TrackSet, index: np.ndarray, birth: Birth, poses: SensorPoses, stamp_ns: int
+    ) -> np.ndarray:
         known, alike = self._compare_looks(people.embedding[index], birth.embedding)
         absent_s = (stamp_ns - people.last_seen[index]) * _NANO
-        absent_s = np.where(known & alike, 2 * absent_s, np.minimum(absent_s, self._config.wake_memory_s))
+        absent_s = np.where(
+            known & alike, 2 * absent_s, np.minimum(absent_s, self._config.wake_memory_s)
+        )
         where = self._model.location
         covariance = people.covariance[index, where, where] + birth.covariance[where, where]
-        covariance = covariance + self._model.wander(people.mean[index], self._config.wake_speed * absent_s)
-        distance = quadratic(people.mean[index, where] - birth.mean[where], inverse_and_log_det(covariance)[0])
+        covariance = covariance + self._model.wander(
+            people.mean[index], self._config.wake_speed * absent_s
+        )
+        distance = quadratic(
+            people.mean[index, where] - birth.mean[where], inverse_and_log_det(covariance)[0]
+        )
         only_heard = people.never_seen[index]
         if only_heard.any():
             distance[only_heard] = self._bearing_distances(people, index[only_heard], birth, poses)
         return np.where(known & ~alike, np.inf, distance)
 
-    def _compare_looks(self, embeddings: np.ndarray, embedding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _compare_looks(
+        self, embeddings: np.ndarray, embedding: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(N,) bool: both looks are known; they are alike."""
         if not embedding.any() or embeddings.shape[1] != len(embedding):
             return np.zeros(len(embeddings), bool), np.zeros(len(embeddings), bool)
         return embeddings.any(1), embeddings @ embedding >= self._config.wake_similarity
 
-    def _bearing_distances(self, people: TrackSet, index: np.ndarray, birth: Birth, poses: SensorPoses) -> np.ndarray:
+    def _bearing_distances(
+        self, people: TrackSet, index: np.ndarray, birth: Birth, poses: SensorPoses
+    ) -> np.ndarray:
         heard = self._model.direction_map(people.mean[index], poses)
         face = self._model.direction_map(birth.mean[None], poses)
-        flat, upright = np.radians([self._config.bearing_error_deg, self._config.elevation_error_deg]) ** 2
+        flat, upright = (
+            np.radians([self._config.bearing_error_deg, self._config.elevation_error_deg]) ** 2
+        )
         error = np.diag([flat, flat, upright])
-        covariance = propagate_covariance(heard.matrix, people.covariance[index]) + propagate_covariance(face.matrix, birth.covariance) + error
+        covariance = (
+            propagate_covariance(heard.matrix, people.covariance[index])
+            + propagate_covariance(face.matrix, birth.covariance)
+            + error
+        )
         return quadratic(heard.value - face.value, inverse_and_log_det(covariance)[0])
 
     def duplicates(self, people: TrackSet, seen: np.ndarray, poses: SensorPoses) -> np.ndarray:
@@ -120,12 +156,16 @@ class ReIdentification:
     def _close(self, people: TrackSet, poses: SensorPoses) -> np.ndarray:
         """(N, N) bool: at the same place, or in the same direction where one of the two was never seen; False on the diagonal."""
         where = people.mean[:, self._model.location]
-        reach = np.linalg.inv(self._model.wander(people.mean, np.full(len(people), self._config.same_place_m)))
+        reach = np.linalg.inv(
+            self._model.wander(people.mean, np.full(len(people), self._config.same_place_m))
+        )
         close = quadratic(where[:, None] - where, reach) < 1.0
         ray = people.never_seen
         if ray.any():
             azimuth = angles_from_direction(self._model.direction_map(people.mean, poses).value)[0]
-            aligned = np.abs(wrap_angle(azimuth[:, None] - azimuth)) < np.radians(self._config.same_bearing_deg)
+            aligned = np.abs(wrap_angle(azimuth[:, None] - azimuth)) < np.radians(
+                self._config.same_bearing_deg
+            )
             close = np.where(ray[:, None] | ray, aligned, close)
         np.fill_diagonal(close, False)
         return close

@@ -41,11 +41,23 @@ class TrackSet:
         """Tentative people born at stamp_ns: (N,) ids, (N, D) means, (N, D, D) covariances, (N, E) embeddings, (N, 4) boxes."""
         count, size = means.shape
         return cls(
-            id=np.asarray(ids, np.int64), mean=means, covariance=covariances, noise_ratio=np.tile(np.eye(size), (count, 1, 1)),
-            state=np.full(count, int(LifeState.TENTATIVE)), visible=np.ones(count), last_seen=np.full(count, stamp_ns, np.int64),
-            last_heard=np.zeros(count, np.int64), asleep_since=np.zeros(count, np.int64), age=np.zeros(count, int), hits=np.zeros(count, int),
-            heard_run=np.zeros(count, int), share=np.zeros(count), doubled=np.zeros(count, int),
-            embedding=embeddings, box=boxes)
+            id=np.asarray(ids, np.int64),
+            mean=means,
+            covariance=covariances,
+            noise_ratio=np.tile(np.eye(size), (count, 1, 1)),
+            state=np.full(count, int(LifeState.TENTATIVE)),
+            visible=np.ones(count),
+            last_seen=np.full(count, stamp_ns, np.int64),
+            last_heard=np.zeros(count, np.int64),
+            asleep_since=np.zeros(count, np.int64),
+            age=np.zeros(count, int),
+            hits=np.zeros(count, int),
+            heard_run=np.zeros(count, int),
+            share=np.zeros(count),
+            doubled=np.zeros(count, int),
+            embedding=embeddings,
+            box=boxes,
+        )
 
     @classmethod
     def overheard(cls, ids, means, covariances, stamp_ns: int) -> TrackSet:
@@ -53,14 +65,28 @@ class TrackSet:
         them.
         """
         count = len(means)
-        people = cls.newborn(ids, means, covariances, np.zeros((count, 0)), np.zeros((count, 4)), stamp_ns)
-        people.state[:], people.visible[:], people.last_seen[:], people.last_heard[:] = int(LifeState.ACTIVE), 0.0, 0, stamp_ns
+        people = cls.newborn(
+            ids, means, covariances, np.zeros((count, 0)), np.zeros((count, 4)), stamp_ns
+        )
+        people.state[:], people.visible[:], people.last_seen[:], people.last_heard[:] = (
+            int(LifeState.ACTIVE),
+            0.0,
+            0,
+            stamp_ns,
+        )
         return people
 
     @classmethod
     def empty(cls, state_size: int) -> TrackSet:
         """Nobody."""
-        return cls.newborn([], np.zeros((0, state_size)), np.zeros((0, state_size, state_size)), np.zeros((0, 0)), np.zeros((0, 4)), 0)
+        return cls.newborn(
+            [],
+            np.zeros((0, state_size)),
+            np.zeros((0, state_size, state_size)),
+            np.zeros((0, 0)),
+            np.zeros((0, 4)),
+            0,
+        )
 
     def __len__(self) -> int:
         return len(self.id)
@@ -83,9 +109,16 @@ class TrackSet:
     def join(self, others: TrackSet):
         """Appends other people."""
         size = max(self.embedding.shape[1], others.embedding.shape[1])
-        self.embedding, others.embedding = _widen(self.embedding, size), _widen(others.embedding, size)
+        self.embedding, others.embedding = (
+            _widen(self.embedding, size),
+            _widen(others.embedding, size),
+        )
         for field in dataclasses.fields(self):
-            setattr(self, field.name, np.concatenate([getattr(self, field.name), getattr(others, field.name)]))
+            setattr(
+                self,
+                field.name,
+                np.concatenate([getattr(self, field.name), getattr(others, field.name)]),
+            )
 
 
 def _widen(rows: np.ndarray, size: int) -> np.ndarray:

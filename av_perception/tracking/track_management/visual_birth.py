@@ -6,8 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from av_perception.numerics.gaussian import (
+    LOG_2PI,
+    inverse_and_log_det,
+    matvec,
+    propagate_covariance,
+    quadratic,
+    symmetrize,
+)
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.numerics.gaussian import LOG_2PI, matvec, propagate_covariance, inverse_and_log_det, quadratic, symmetrize
 from av_perception.tracking.input_validation import DetectedFaces, box_overlap
 from av_perception.tracking.state_space.interface import Measurements, StateSpace
 
@@ -66,7 +73,12 @@ class _Hypotheses:
 
     @staticmethod
     def concatenate(parts: list[_Hypotheses]) -> _Hypotheses:
-        return _Hypotheses(*(np.concatenate([getattr(p, name) for p in parts]) for name in _Hypotheses.__dataclass_fields__))
+        return _Hypotheses(
+            *(
+                np.concatenate([getattr(p, name) for p in parts])
+                for name in _Hypotheses.__dataclass_fields__
+            )
+        )
 
 
 class VisualBirth:
@@ -87,8 +99,15 @@ class VisualBirth:
         self._open: _Hypotheses | None = None
         self._stamp_ns, self._next_member = 0, 0
 
-    def step(self, stamp_ns: int, faces: DetectedFaces, measurements: Measurements, unassigned: np.ndarray, taken_boxes: np.ndarray,
-             poses: SensorPoses) -> list[Birth]:
+    def step(
+        self,
+        stamp_ns: int,
+        faces: DetectedFaces,
+        measurements: Measurements,
+        unassigned: np.ndarray,
+        taken_boxes: np.ndarray,
+        poses: SensorPoses,
+    ) -> list[Birth]:
         """One image. unassigned: (M,) bool, faces whose most probable owner is clutter; taken_boxes: (P, 4) boxes of people seen in this
         image.
         """
@@ -101,9 +120,15 @@ class VisualBirth:
         fresh = self._start(faces, measurements, index, poses)
         continued = []
         if self._open is not None and len(self._open) and dt_s <= self._config.max_gap_s:
-            reachable = self._model.reachable(self._open.mean, self._open.covariance, fresh.mean, fresh.covariance, dt_s)
+            reachable = self._model.reachable(
+                self._open.mean, self._open.covariance, fresh.mean, fresh.covariance, dt_s
+            )
             if reachable.any():
-                continued = [self._extend(self._open, fresh, np.nonzero(reachable), measurements, faces, dt_s, poses)]
+                continued = [
+                    self._extend(
+                        self._open, fresh, np.nonzero(reachable), measurements, faces, dt_s, poses
+                    )
+                ]
         hypotheses = self._prune(_Hypotheses.concatenate([fresh, *continued]))
         births, self._open = self._accept(hypotheses, faces, taken_boxes)
         return births
@@ -114,9 +139,13 @@ class VisualBirth:
         members = np.full((len(index), self._config.sequence_length), -1)
         members[:, -1] = self._next_member + np.arange(len(index))
         self._next_member += len(index)
-        return _Hypotheses(mean, covariance, np.zeros(len(index)), members, faces.embeddings[index], index)
+        return _Hypotheses(
+            mean, covariance, np.zeros(len(index)), members, faces.embeddings[index], index
+        )
 
-    def _extend(self, old: _Hypotheses, fresh: _Hypotheses, pairs, measurements, faces, dt_s, poses) -> _Hypotheses:
+    def _extend(
+        self, old: _Hypotheses, fresh: _Hypotheses, pairs, measurements, faces, dt_s, poses
+    ) -> _Hypotheses:
         """Every gated (sequence, new face) pair: one Kalman step each, all at once."""
         sequence, face = pairs
         prediction = self._model.predict(old.mean, old.covariance, dt_s, np.zeros(len(old), bool))
@@ -126,14 +155,24 @@ class VisualBirth:
         sequence, face = sequence[visible], face[visible]
         matrix, detection = seen.matrix[sequence], fresh.face[face]
         innovation = measurements.value[detection] - seen.value[sequence]
-        precision, log_det = inverse_and_log_det(propagate_covariance(matrix, predicted[sequence]) + measurements.noise[detection])
-        log_density = -0.5 * (innovation.shape[1] * LOG_2PI + log_det + quadratic(innovation, precision))
+        precision, log_det = inverse_and_log_det(
+            propagate_covariance(matrix, predicted[sequence]) + measurements.noise[detection]
+        )
+        log_density = -0.5 * (
+            innovation.shape[1] * LOG_2PI + log_det + quadratic(innovation, precision)
+        )
         gain = predicted[sequence] @ matrix.swapaxes(1, 2) @ precision
         members = np.concatenate([old.members[sequence, 1:], fresh.members[face, -1:]], axis=1)
         embedding = _sum_embeddings(old.embedding[sequence], faces.embeddings[detection])
         covariance = symmetrize(predicted[sequence] - gain @ matrix @ predicted[sequence])
-        return _Hypotheses(prediction.mean[sequence] + matvec(gain, innovation), covariance,
-                           old.log_ratio[sequence] + log_density + self._model.log_visual_volume, members, embedding, detection)
+        return _Hypotheses(
+            prediction.mean[sequence] + matvec(gain, innovation),
+            covariance,
+            old.log_ratio[sequence] + log_density + self._model.log_visual_volume,
+            members,
+            embedding,
+            detection,
+        )
 
     def _prune(self, hypotheses: _Hypotheses) -> _Hypotheses:
         """The best of every length (ratios of different lengths do not compare)."""
@@ -144,18 +183,30 @@ class VisualBirth:
         first = np.searchsorted(length[order], length[order])
         return hypotheses.take(order[np.arange(len(order)) - first < self._config.max_hypotheses])
 
-    def _accept(self, hypotheses: _Hypotheses, faces, taken_boxes) -> tuple[list[Birth], _Hypotheses]:
+    def _accept(
+        self, hypotheses: _Hypotheses, faces, taken_boxes
+    ) -> tuple[list[Birth], _Hypotheses]:
         complete = hypotheses.members[:, 0] >= 0
         if not complete.any():
             return [], hypotheses
         overlap = box_overlap(faces.boxes[hypotheses.face], taken_boxes).max(axis=1, initial=0.0)
-        likely, alone = hypotheses.log_ratio > self._config.log_ratio, overlap <= self._config.duplicate_overlap
+        likely, alone = (
+            hypotheses.log_ratio > self._config.log_ratio,
+            overlap <= self._config.duplicate_overlap,
+        )
         candidates = np.flatnonzero(complete & likely & alone)
         births, used = [], np.zeros(len(hypotheses), bool)
         for i in candidates[np.argsort(-hypotheses.log_ratio[candidates], kind='stable')]:
             if not used[i]:
-                births.append(Birth(hypotheses.mean[i], hypotheses.covariance[i], _unit(hypotheses.embedding[i]),
-                                    faces.boxes[hypotheses.face[i]], float(hypotheses.log_ratio[i])))
+                births.append(
+                    Birth(
+                        hypotheses.mean[i],
+                        hypotheses.covariance[i],
+                        _unit(hypotheses.embedding[i]),
+                        faces.boxes[hypotheses.face[i]],
+                        float(hypotheses.log_ratio[i]),
+                    )
+                )
                 used |= np.isin(hypotheses.members, hypotheses.members[i]).any(1)
         return births, hypotheses.take(np.flatnonzero(~complete & ~used))
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Installs av_perception with pip or as an ament_python package with colcon."""
 
 from pathlib import Path

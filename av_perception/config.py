@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Typed, frozen configuration from YAML or parameters, with errors a person can act on."""
 
 from __future__ import annotations

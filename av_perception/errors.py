@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The one exception that is meant for the user's eyes, and how any other is told in one line."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What flows between the stages of the suite, free of ROS: nodes convert messages to and from these.
 
 Stamps are integer nanoseconds on one clock (`stamp_ns`), so that an output carries exactly its input's stamp.

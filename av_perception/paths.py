@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Where the files that ship with the package (config, launch) and the test data are."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """pip builds the messages with this file; colcon uses CMakeLists.txt and never looks here."""
 
 import pathlib

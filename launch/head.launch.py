@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Starts the suite on a head: ros2 launch av_perception head.launch.py head:=nao microphones:=naoqi camera:=others
 
 One process per node, or one for all with use_composition:=true. Which nodes run is decided in av_perception/ros/graph.py.

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Starts the suite on NAO beside its driver: ros2 launch naoqi_driver naoqi_driver.launch.py; ros2 launch av_perception nao.launch.py"""
 
 from ament_index_python.packages import get_package_share_directory

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Starts the suite on Popeye, or any head with two ears and a side-by-side stereo camera: ros2 launch av_perception popeye.launch.py head:=my_popeye.yaml"""
 
 from ament_index_python.packages import get_package_share_directory

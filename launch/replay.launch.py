@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Computes a bag's people anew: ros2 launch av_perception replay.launch.py bag:=my_bag head:=simulated rate:=4 use_rviz:=true
 
 The bag's sound and images are played, or its features where it lacks them, with /clock; the nodes take the bag's time. It ends with the bag.

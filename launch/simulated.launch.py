@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Plays a simulated room to the whole suite: ros2 launch av_perception simulated.launch.py scene:=three_talkers"""
 
 from ament_index_python.packages import get_package_share_directory

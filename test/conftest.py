@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What all tests share: where the data is, and a private DDS domain for each test process."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Writes docs/parameters.md: every parameter of every node, in the order of the graph. Run it after a change: make parameters"""
 
 from __future__ import annotations

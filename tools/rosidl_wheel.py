@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Builds a ROS 2 interface package as a wheel against the ROS wheels of the running environment.
 
 Only g++ is needed, no CMake. The generators, headers and libraries are those the wheels lay into the environment

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The acoustic map: a piecewise-affine regression from direction to feature vector per sub-band, and its file.
 
 Per sub-band k (Deleforge, Forbes and Horaud 2015; Ban et al. 2021): p(u) = sum_r pi_r N(u; nu_r, Om_r),

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Sound from a sound card or from one audio file, chunk by chunk."""
 
 from __future__ import annotations

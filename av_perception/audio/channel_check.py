@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Are the channels of a sound those of the head? From a clap or a voice at a known direction: faults, order and orientation."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Direct-path relative transfer functions (DP-RTF) of 2 to 16 microphones by recursive least squares on cross-relations.
 
 Convolutive transfer function model (Li, Girin, Horaud and Gannot 2016, 2019): in one frequency bin microphone i hears

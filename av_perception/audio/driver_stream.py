@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Sound as other drivers deliver it: bytes in some format, stamps of some meaning; chunks of known time and index out."""
 
 from __future__ import annotations

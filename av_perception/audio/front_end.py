@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The audio front end: sound of all microphones in, DP-RTF feature vectors per sub-band every 40 ms out (Ban et al. 2021, section 6)."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Checks a stream of sound chunks, keeps its time and brings it to the sample rate of the analysis."""
 
 from __future__ import annotations

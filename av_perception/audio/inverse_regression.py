@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Direction of one static source from any number of partly missing feature vectors (Deleforge, Forbes and Horaud 2015, section 4)."""
 
 from __future__ import annotations

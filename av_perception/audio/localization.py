@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Directions of static sources in a recording: how many, where, and which time-frequency bins are whose.
 
 Every bin is one observation (a finer analysis than the tracker's): with few microphones in a room with several talkers, it is the bins that

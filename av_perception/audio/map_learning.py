@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Learns the acoustic map of an array: from its geometry, or from transfer functions measured at known places."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What the microphones of a head hear of a far source: in the free field, or around a rigid sphere that stands for the head.
 
 Time dependence exp(+j 2 pi f t), as numpy.fft has it: a sound that arrives later has the more negative phase.

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Transfer functions measured at known directions: from a SOFA file (AES69) or from a recorded session of white noise."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What in a recording makes directions doubtful, in words: faults of channels, sound without high frequencies, sound that fits no direction."""
 
 from __future__ import annotations

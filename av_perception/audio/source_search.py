@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The search for sources: candidates from a mixture over a grid, taken in one after another by VESSL while the evidence bears them out."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Sub-bands of neighbouring frequency bins, their feature vectors, and the gate that says which bins carry information."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """VESSL: several sources at once, each with a mask over time and frequency (Deleforge, Forbes and Horaud 2015, section 5).
 
 Every sub-band of every frame is dominated by one source or is clutter (W-disjoint orthogonality). Variational EM alternates

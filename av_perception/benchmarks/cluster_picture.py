@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The picture of the clustering comparison: agreement against the share of outliers, and what the weights do."""
 
 from __future__ import annotations

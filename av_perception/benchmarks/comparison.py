@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """This tracker and its peers on one and the same set of detections, each with the same motion, noise and output rules."""
 
 from __future__ import annotations

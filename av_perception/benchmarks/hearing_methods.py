@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Methods that tell directions of sources in a sound, alike in use: this project's and those of pyroomacoustics."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Sound with known directions to compare localisation methods on: simulated rooms, measured binaural responses, real recordings."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Other trackers to compare with: the model that all of them share, and one in the style of SORT; Stone Soup's are in `stone_soup`.
 
 All use one linear Gaussian model: every observed component is a place, the first `moving` of them have a velocity (white acceleration),

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Stone Soup's trackers as peers. The import needs the package stonesoup (extra `comparison`)."""
 
 from __future__ import annotations

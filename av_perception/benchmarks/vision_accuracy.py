@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Time and accuracy of the visual front end on rendered stereo pairs of people at known places.
 
 Photographs of people stand side by side before the head's cameras. What differs between people is drawn as anthropometry has it: the size

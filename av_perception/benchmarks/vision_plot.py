@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Pictures of the figures of the visual front end."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Views of a board by two cameras: each camera alone, and pairs that do not belong together."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A recording of a loudspeaker that is held still at many places, as measurements for `microphone_calibration`."""
 
 from __future__ import annotations

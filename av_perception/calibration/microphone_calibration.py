@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Where the microphones are, from sounds at known places: robust Levenberg-Marquardt, and what the measurements cannot tell.
 
     min_m  sum_ip rho( (|s_i - m_a| - |s_i - m_b| - c t_ip) / (c sigma_ip) )

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Three talkers in a simulated room with real voices and real photographs, all nodes over real DDS, nothing on a screen.
 
   av-perception demo                          30 s; the first run fetches voices and photographs and renders the scene

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Check what the suite needs on this machine or, with --graph, what goes on in a running graph.
 
   av-perception doctor                 packages, messages, sound card, cameras, models

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Figures of merit of tracks against the truth: where everybody was, under which id, and who spoke.
 
 TRACKS is the tracks.csv that `av-perception track` writes. TRUTH is a truth.csv or a recording folder that holds one.

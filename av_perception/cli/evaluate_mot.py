@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Track the detections of a MOT-challenge file in the image plane and score the tracks against its truth.
 
 DET and GT are text with a line per box: frame,id,left,top,width,height,confidence and, as each challenge has them, class and visibility or a

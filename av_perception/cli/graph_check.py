@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The part of `doctor` that looks at a running graph: who is there, what is missing, whose clock is wrong."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Directions of the sound sources in a multichannel recording, without ROS.
 
   av-perception localize talk.wav --head respeaker --max-sources 2

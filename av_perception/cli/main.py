@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The av-perception command: one verb per module of av_perception.cli."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What the verbs that take part in a graph share: who can reach it."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What verbs write: JSON files, checked before the work and written after it, and wide tables."""
 
 from __future__ import annotations

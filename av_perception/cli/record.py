@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Record the topics of a running graph to a bag until Ctrl-C; `ros2 bag` and rosbags read it.
 
   av-perception record -o my_bag                 everything but images

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Play a bag into the graph, at its own pace or faster.
 
   av-perception replay my_bag                      all of it, results too

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Render a scene (a room, talkers who move and speak) to a recording folder with sound, stereo images and the truth.
 
   av-perception simulate three_talkers -o demo_recording       the scene of the demo; fetches its photographs and voices once

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The part of `doctor` that listens: faults of single channels, their order, and the orientation of the array."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Verbs whose second word names a module of a package: `benchmark hearing`, `calibrate stereo`."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Run the tracker offline on a recording folder or a bag, as fast as the machine can, without any node.
 
 av-perception track my_recording                         writes my_recording/tracks.csv

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Start the suite for a head and keep it running until Ctrl-C.
 
   av-perception up my_head.yaml                        the sensors of your own head

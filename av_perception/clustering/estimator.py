@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Clustering of points of unequal reliability, with the interface of scikit-learn's mixtures (which it does not need)."""
 
 from __future__ import annotations

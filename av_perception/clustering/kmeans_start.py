@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A first mixture: k-means++ seeds and a few rounds of weighted k-means."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """How many clusters: component-wise EM with the minimum message length criterion.
 
 Source: Figueiredo and Jain, IEEE TPAMI 24(3), 2002, for weighted data by Gebru et al. 2016 (see `weighted_mixture`).

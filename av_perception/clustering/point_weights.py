@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """First weights of points: how many others stand near them, of all points or of the other modality."""
 
 from __future__ import annotations

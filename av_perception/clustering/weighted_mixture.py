@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Gaussian mixtures of weighted points: the parts of one EM iteration, for known weights (FWD-EM) and for latent ones (WD-EM).
 
     p(x_i) = sum_k pi_k N(x_i; mu_k, Sigma_k / w_i) + pi_0 / V

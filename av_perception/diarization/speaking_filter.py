@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Who speaks: one two-state hidden Markov model per person, with hysteresis."""
 
 from __future__ import annotations

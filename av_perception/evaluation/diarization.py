@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Who spoke when: diarization error rate, DER = (missed + false alarm + confused speech) / speech, by pyannote.metrics.
 
 Speech of every frame lasts one frame period, centred on the frame. A collar (total width, centred) around each boundary of the true

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Truth and tracks on one grid of frames.
 
 What counts as output: rows of status `active` with a finite position. A tentative track is not yet a claim that somebody is there, a

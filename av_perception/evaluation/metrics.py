@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """All figures of merit of a tracker's output: where (MOTA, MOTP, IDF1, OSPA, RMSE, azimuth) and who spoke (DER).
 
 Fractions lie in 0..1 (MOTA may be negative), metres, degrees; None where a figure is undefined (no truth, no match, no speech).

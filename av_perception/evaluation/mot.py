@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Tracks against the truth as the MOT challenge scores them: boxes by overlap, or positions, with TrackEval's metrics, and OSPA."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """How well people were tracked: CLEAR MOT, identity, HOTA, OSPA.
 
 MOTA = 1 - (misses + false positives + id switches) / truth rows, MOTP and the matching: Bernardin and Stiefelhagen 2008;

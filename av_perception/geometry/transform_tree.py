@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A tree of coordinate frames in time: who hangs on whom, where, and when; between two known moments it interpolates."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """People as REP-155 (ROS for Human-Robot Interaction) sees them: persons with the faces and voices that belong to them just now."""
 
 from __future__ import annotations

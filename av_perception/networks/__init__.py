@@ -1,0 +1,2 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0

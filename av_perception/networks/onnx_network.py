@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Runs an ONNX network on the CPU: with ONNX Runtime where it and the package onnx are installed, else with OpenCV.
 
 Both give the same numbers; ONNX Runtime takes about two thirds of the time, which decides whether a camera's rate is held.

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Node `audio_bridge`: the sound of the robot's own driver, on `driver_audio`, to AudioChunk messages on `audio`."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Node `audio_features`: `audio` to inter-channel features per sub-band on `audio_features`."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Node `av_events`: visual points and `audio` to audio-visual events, `av_events` and `av_event_markers`.
 
 An event is a TrackArray's track: its position and covariance, `heard` when it sounds, `audio_responsibility` its share of the sound. The visual

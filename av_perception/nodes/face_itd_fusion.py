@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Node `face_itd_fusion`: `visual_features` and `audio` to people on `tracks` and who speaks on `speaking_status`, with two microphones.
 
 It takes the place of audio_features, tracker and speaking_status on small robots (launch argument mode:=minimal) and speaks their topics. The

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Node `microphone_array`: samples of all microphones, from a sound card, a file or a simulated scene, on `audio`."""
 
 from __future__ import annotations

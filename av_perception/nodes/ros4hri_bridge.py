@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Node `ros4hri_bridge`: `tracks` and `speaking_status` as REP-155 wants people, below /humans and on /tf; behind switches also as
 `detections` (vision_msgs) and `people` (people_msgs)."""
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Node `speaking_status`: `tracks` to who is speaking, with a probability and hysteresis, on `speaking_status`."""
 
 from __future__ import annotations

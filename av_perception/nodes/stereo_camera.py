@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Node `stereo_camera`: image pairs of one or two devices, video files or a simulated scene, as they come, with their calibration, on
 `left/...` and `right/...`."""
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Node `tracker`: `visual_features` and `audio_features` to people with stable ids on `tracks` and /tf."""
 
 from __future__ import annotations

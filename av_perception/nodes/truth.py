@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Node `truth`: where the people of a recorded or simulated scene really are, on `truth`."""
 
 from __future__ import annotations

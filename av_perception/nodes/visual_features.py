@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Node `visual_features`: image pairs to faces with 3-D positions on `visual_features`."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Node `visualizer`: `tracks` and `speaking_status` as rviz `markers` and drawn over the left image on `overlay/image_raw`."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Small batched numerics of Gaussians, in the log domain and in float64."""
 
 from __future__ import annotations

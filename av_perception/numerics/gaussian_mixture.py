@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Gaussian mixtures over directions: the pieces on which the acoustic map is affine."""
 
 from __future__ import annotations

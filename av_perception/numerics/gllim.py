@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Piecewise-affine regression learnt by EM: GLLiM (Deleforge, Forbes and Horaud 2015) and its equal-volume form PPAM.
 
 z = r with probability pi_r;  x | r ~ N(c_r, Gam_r);  y | x, w, r ~ N(A_r x + B_r w + b_r, Sig_r);  w ~ N(0, I) is never observed and

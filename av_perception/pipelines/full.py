@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The whole suite offline: a recording in, people and their speech out, with the same stages and pairing as the nodes."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The tracker on MOT-challenge text: detections of every frame in, people with ids out. Without images, sound or appearance."""
 
 from __future__ import annotations

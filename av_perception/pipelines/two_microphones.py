@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The two-microphone modes offline: a recording in, people or events and their speech out, with the same stages as the nodes."""
 
 from __future__ import annotations

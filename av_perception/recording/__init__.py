@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A recording on disk: sound, images, truth; and the tables of truth and tracks."""
 
 from av_perception.recording.recording import Recording, RecordingInfo, RecordingWriter

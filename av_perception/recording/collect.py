@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Turns the tracker's frames into the table that is written, drawn and evaluated."""
 
 from __future__ import annotations

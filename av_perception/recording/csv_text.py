@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Tables as people and spreadsheets write them: the one way in which CSV files are read."""
 
 from __future__ import annotations

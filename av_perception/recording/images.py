@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The images of a recording: one video file or a folder of `000000.png`, `000001.png`, ... for each camera."""
 
 from __future__ import annotations

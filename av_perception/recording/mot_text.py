@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Boxes as MOT-challenge text: one line per box, comma separated, frames counted from 1.
 
     frame, id, left, top, width, height, confidence [, class, visibility]          MOT16, 17, 20

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A recording on disk: one folder with the sound of all microphones, the images of one or two cameras, and maybe the truth.
 
     recording.yaml    head, sample_rate, audio_start; with images also frame_rate and video_start

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Sound files, opened and read with errors that say what to do."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The two tables of a recording: the truth (who was where, who spoke) and the tracks (what the tracker said), as CSV.
 
 Times in seconds on the recording's clock; positions in metres of the head centre, in the head's base frame; flags 0 or 1.

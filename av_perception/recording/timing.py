@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """When a sample or an image of a source (recording, file) was captured: the one rule for live and offline runs."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Sensor geometry of a head: microphones, cameras and their frames."""
 
 from av_perception.robot_head.profile import (

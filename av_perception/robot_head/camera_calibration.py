@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The calibration of a camera as ROS keeps it: a `camera_info` YAML file (camera_calibration_parsers, REP-104).
 
 A raw pixel becomes a ray by `matrix` K and `distortion` D; the ray is turned by `rectification` R and projected by `projection` P into the

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What sizes, distances, focal lengths, rotations and distortions a head can have.
 
 Numbers that are finite may still be impossible: millimetres in place of metres, a translation that

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A head profile: where the microphones and cameras of a robot's head are (a YAML file of `config/heads/`)."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Where a head's sensors are at one moment, in the frame in which people are tracked."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What waits in the queue of a subscription, and how much of it is too old to be of use."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What a ROS environment made of wheels lacks, kept in one place: message_filters and tf2_ros."""
 
 from __future__ import annotations

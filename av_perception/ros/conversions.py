@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Messages to the core's data types and back. Arrays travel as array.array or NumPy, never as lists."""
 
 from __future__ import annotations

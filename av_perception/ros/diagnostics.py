@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What a node says of itself once a second on /diagnostics: missing inputs by name, rates, latency, counters."""
 
 from __future__ import annotations

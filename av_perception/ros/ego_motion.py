@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The topics that tell that the head turns: an IMU in it, and the joints that move it."""
 
 from __future__ import annotations

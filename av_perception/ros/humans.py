@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Humans as messages: REP-155 topics, one set of publishers per id, and the detections and people that other packages read."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The last images, found again by their stamp when what was computed from them arrives."""
 
 from __future__ import annotations

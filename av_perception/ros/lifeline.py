@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Processes that end with the one that started them, however that one ends, and those that did not."""
 
 from __future__ import annotations

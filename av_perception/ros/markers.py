@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """People as rviz markers: a sphere where the head is, an ellipsoid of what is not known, a label, a halo while speaking, a ray when only heard."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The base of every node: parameters, life cycle, diagnostics, and how a node starts, fails and stops."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A client of the whole graph: brings its nodes to life in order and collects what they say."""
 
 from __future__ import annotations

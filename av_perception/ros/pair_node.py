@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What the nodes that hear with two microphones share: sound in, time differences out, paired with what is seen."""
 
 from __future__ import annotations

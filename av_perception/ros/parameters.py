@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Node parameters: declared once per node with description, default and range, validated on every change."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Parameters and time base of the nodes that play a recording: microphones, cameras and the truth share one start."""
 
 from __future__ import annotations

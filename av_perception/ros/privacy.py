@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Faces and voices are for the user who runs the suite: others read no files, no shared memory."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Quality of service of the suite's topics: one home for each decision."""
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The parameters by which users tune the core, and how they become its configurations: defaults live in the core alone."""
 
 from __future__ import annotations

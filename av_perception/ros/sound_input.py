@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The topic `audio` into a front end, alike for every node that listens."""
 
 from __future__ import annotations

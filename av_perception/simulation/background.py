@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The far wall of the simulated room: plaster, a shelf of books, pictures, skirting and floor boards. No two places of it look alike."""
 
 from __future__ import annotations

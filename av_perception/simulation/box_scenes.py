@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Heads walking before a camera, and what a detector would say of them: truth and detections as MOT-challenge text, without any pixels.
 
 People walk to and fro at depths of their own, so they cross and hide each other, stand still, and walk out of the image and back. A detector

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Rendered scenes kept between runs: a scene is rendered once, by whoever asks first."""
 
 from __future__ import annotations

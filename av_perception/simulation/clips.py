@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Clips of talking faces: their images through OpenCV, their sound through libsndfile.
 
 OpenCV gives no sound. A clip's sound is read from the MPEG-1 program stream itself (ISO 11172-1: packs, system headers and packets that

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Who speaks when, and the dry sound of every talker: turns, voices, and the voice's own activity."""
 
 from __future__ import annotations

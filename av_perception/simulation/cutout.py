@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """People cut out of photographs and clips: head, shoulders and trunk with a soft mask, at true scale."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Noise at the microphones of a head in a room: a sound played from one place or from all around, and generated motors."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Images of the room: people on planes that face the camera, far ones first, a textured wall behind; true sub-pixel disparity.
 
 A person whose head centre is at optical (X, Y, Z) is drawn at u = f X / Z + c with f / Z pixels per metre in the left image and

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The sound of moving talkers at the microphones: image source method, block by block.
 
 The dry sound is cut into Hann blocks of 80 ms every 40 ms (they add up to one); each is convolved with the room's response from where the

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A scene: a room, a head in it, and talkers who move and speak. Read from a YAML file (`config/scenes/`)."""
 
 from __future__ import annotations

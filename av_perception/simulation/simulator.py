@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A scene becomes a recording: sound of the room, stereo images, and the truth."""
 
 from __future__ import annotations

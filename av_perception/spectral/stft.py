@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Streaming short-time Fourier transform of all microphones."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """While the head turns, its own motors drown the sound."""
 
 from __future__ import annotations

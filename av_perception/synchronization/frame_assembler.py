@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Pairs images and sound by their stamps, so that live and offline runs see the same frames."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What the tracker does with sound: who is heard, what is known noise, and whose voices belong to nobody yet."""
 
 from __future__ import annotations

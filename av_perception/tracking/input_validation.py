@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Turns features into arrays and drops what cannot be used, with a count per reason."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """VAVIT: online variational tracking of several people from faces and sound."""
 
 from __future__ import annotations

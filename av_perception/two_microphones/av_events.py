@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Audio-visual events: how many objects are seen in a short window, where they are, and which of them sound.
 
 Visual points are mapped to the ITD line, grouped there by EM, and then supervise the grouping of the sound. Source: Alameda-Pineda, Khalidov,

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Audio-visual events of a stream: a sliding window over visual points and time differences."""
 
 from __future__ import annotations

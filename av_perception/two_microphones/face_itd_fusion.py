@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Who speaks, from faces and two microphones: the mode for small robots.
 
 The faces say how many talkers there may be and where, so their ITDs are fixed and only the weights and spreads of a mixture are learnt.

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Who is in view, without a filter: faces keep their id while one is found near where the last one was."""
 
 from __future__ import annotations

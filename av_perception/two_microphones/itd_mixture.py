@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A mixture on the ITD line: one normal component per audio-visual event, and a uniform class for what belongs to none."""
 
 from __future__ import annotations

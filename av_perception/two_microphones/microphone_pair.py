@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Two microphones as an instrument: every point in space has one interaural time difference (ITD)."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Differences of arrival time between two microphones: GCC-PHAT with sub-sample resolution, one per analysis frame.
 
     R(tau) = mean over loud bins of cos(omega tau + arg(X_1 X_2^*)),   tau = t_1 - t_2

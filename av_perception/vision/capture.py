@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Images from camera devices or video files through OpenCV."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Face detectors: an image in, boxes with scores and five landmarks out.
 
 `CenterFaceDetector` decodes the network of Xu et al. 2020, "CenterFace: joint face detection and alignment using face as point": a

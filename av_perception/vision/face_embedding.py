@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Face embeddings: unit vectors that are alike for two images of one person and not for two people.
 
 The image is turned, scaled and moved (least-squares similarity, Umeyama 1991) so that the five landmarks lie where a face recognition

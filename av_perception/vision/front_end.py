@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """From an image pair to faces in space: check, rectify, detect, match, triangulate, describe."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Whether an image can be looked at, and why not."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Raw camera images to rectified ones, by maps that are computed once."""
 
 from __future__ import annotations

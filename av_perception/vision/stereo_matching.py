@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The disparity of a face in a rectified stereo pair.
 
 Each face's central part is searched for along its rows in the right image by normalised cross-correlation (NCC) over the disparities that

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """From a face in the image to the position of the head, with a covariance.
 
 The head centre lies on the ray through the centre (u, v) of the box, at the depth of the face surface plus `head_depth_offset_m` along the

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The one palette: a person has the same colour in the timeline, in the overlay and in rviz.
 
 Okabe and Ito's colours, safe for the colour-blind, less the yellow that is lost on white, plus two dark hues of Paul Tol's.

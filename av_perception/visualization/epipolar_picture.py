@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A picture that shows whether a stereo pair is rectified."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """People drawn over the camera image: who, how far, speaking or not, and where those are whom the camera does not see.
 
 A box (a face seen) or an ellipse (a head projected) in the person's colour, dashed where it is only predicted; a label 'id 2  1.8 m';

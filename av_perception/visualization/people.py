@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """From tracks and speaking status to what the overlay draws of each person, and to a video of it."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """One picture of a run: where everybody was, who spoke, a plan of the room, and the figures.
 
 Thick and light is the truth, thin and dark the estimate. An estimate has the colour of its id (as in the overlay and in rviz), a person

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What of the timeline is text: how to read it, and the figures at its foot."""
 
 from __future__ import annotations

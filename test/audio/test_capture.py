@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Cameras, videos, sound cards and sound files: opened, released, stamped at capture, missed when they go. Devices are stand-ins."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Channels that are dead, clipped, offset, copied, exchanged or turned are named: planted faults, simulated arrays, real recordings."""
 
 import itertools

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Broken streams of sound: whatever the index says and whatever is lost, people are heard."""
 
 from __future__ import annotations

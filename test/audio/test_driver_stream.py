@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Sound of other drivers: bytes to samples, stamps to capture times, gaps to jumps of the index."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The streaming front end: spectra, stamps, sub-bands, and every kind of broken sound."""
 
 import sys

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The posterior over directions: against full covariances, a dense grid, and a source that moves."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Inverse regression against closed forms and integration; sources in simulated rooms and real recordings; the command's manners."""
 
 import json

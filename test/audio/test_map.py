@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The acoustic map: planted pieces, monotone learning, likelihood against brute force, and a file that cannot be forged."""
 
 import dataclasses

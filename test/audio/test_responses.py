@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Maps from measured responses: planted SOFA files and sessions, hostile files, and a dummy head in a measured room."""
 
 import json

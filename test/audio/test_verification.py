@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The front end against planted transfer functions and the textbook recursion: 2 to 16 microphones, three sample rates, gaps."""
 
 import itertools

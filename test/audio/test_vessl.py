@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """VESSL against inverse regression, brute force and planted sources."""
 
 import numpy as np

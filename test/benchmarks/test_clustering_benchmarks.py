@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The benchmarks of the clustering package measure what they say. No time is asserted."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The peers of the comparison: against each other and the models they stand for, and `av-perception benchmark tracking`."""
 
 from __future__ import annotations

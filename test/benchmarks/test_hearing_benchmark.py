@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The comparison of localisation methods: trials that are what they say, scores, and a small run of the command."""
 
 import json

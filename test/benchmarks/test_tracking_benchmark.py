@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The tracker benchmark measures what it says: everybody is tracked while the clock runs. No time is asserted."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The benchmark of an hour of noise, cut short, and its parts."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The benchmark of rendered scenes, on one of three seconds."""
 
 from __future__ import annotations

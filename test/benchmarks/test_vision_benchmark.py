@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The benchmark of vision: its figures against planted errors, and the command from end to end."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Microphone calibration: planted positions, the bound that no estimator beats, outliers, what cannot be observed, the command."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Calibration files, rectification and the calibration of a stereo pair, against cameras whose parameters are known."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """When the demo says that it worked, and when not."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """`av-perception evaluate`: a table, one line in plain words, the JSON file, and errors that say what to do."""
 
 import json

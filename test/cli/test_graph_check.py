@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """`doctor --graph` against real nodes: a healthy graph, and each way in which one is not."""
 
 from __future__ import annotations

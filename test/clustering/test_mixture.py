@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Mixtures of weighted data: against plain EM, Student's t, brute-force integration, replicated points; selection; degenerate input."""
 
 from __future__ import annotations

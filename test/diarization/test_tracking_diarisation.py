@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Who speaks: the HMM against brute force, the hysteresis as a story."""
 
 from __future__ import annotations

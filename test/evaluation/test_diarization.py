@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Diarization error rate against overlaps worked out by hand."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Figures of merit against cases small enough to work out by hand, and against the definitions by brute force."""
 
 import itertools

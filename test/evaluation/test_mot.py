@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Scores of boxes against TrackEval's own data set class and Stone Soup's OSPA, and `av-perception evaluate mot`."""
 
 from __future__ import annotations

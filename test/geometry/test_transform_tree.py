@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Frames in time against SciPy's interpolation and products by hand, and what it says when a pose is not known."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The whole graph as separate processes over DDS on a short simulated scene: start, results against the truth, clean shutdown."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The minimal mode as separate processes over DDS on a short simulated scene: it takes the tracker's place, topic by topic."""
 
 from __future__ import annotations

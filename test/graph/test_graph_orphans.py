@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Nothing outlives the command that started it, however that ends; what does is named at the next start."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A node that dies comes back, the others go on, and ids survive whatever dies but the tracker."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """People as REP-155 wants them: who is tracked, who is known, which face and voice is whose, and what ids may do."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The two engines that run a network: the same numbers from both, and a clear word for a file that is none."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Piecewise-affine regression: planted parameters, closed forms, a likelihood that never falls, and inversion of a curved manifold."""
 
 import dataclasses

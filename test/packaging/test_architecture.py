@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The rules of the code base that keep it readable: who may import whom, and how long files may grow."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The repository built by colcon, and the nodes of every launch file started from install/, as `ros2 launch` starts them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Every launch file resolves to real nodes with parameters those nodes declare."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """All stages offline: on a rendered scene, on a folder made by other hands, with one camera, with sound alone."""
 
 from __future__ import annotations

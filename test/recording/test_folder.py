@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The recording folder: what is written is read back, a folder made by hand works, and every fault is one clear line."""
 
 import cv2

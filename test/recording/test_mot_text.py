@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """MOT-challenge text: every variant of columns, and one clear line for what is none."""
 
 from __future__ import annotations

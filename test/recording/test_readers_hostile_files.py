@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Every reader of files is fed what is no such file: one line that says so comes out, never a traceback."""
 
 from __future__ import annotations

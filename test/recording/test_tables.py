@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Tables of truth and tracks: what is written is read back, and what is malformed is named by file, line and column."""
 
 import numpy as np

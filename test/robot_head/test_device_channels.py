@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Row 3: of sound with all channels of a device those that the profile names are heard.
 
 In files, recordings and bags as live.

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Head profiles: numbers that no head can have are one clear line."""
 
 import dataclasses

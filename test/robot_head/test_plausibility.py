@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Numbers of a head that are finite but impossible are refused, with the likely unit or cause."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The node audio_bridge against the real message types of the drivers, over DDS."""
 
 from __future__ import annotations

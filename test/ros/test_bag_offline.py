@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Bags through the suite offline: the same tracks as from the recording itself, and the same again bit for bit."""
 
 from __future__ import annotations

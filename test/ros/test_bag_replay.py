@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Bags against the running graph: nodes on the bag's time, at any rate, in a loop; a recorder that loses nothing."""
 
 from __future__ import annotations

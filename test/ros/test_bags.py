@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Bags: what was recorded is what is played, and what cannot be read is named."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Cameras of others and our own: stamps that differ, compressed and torn images, calibrations by topic, two images side by side."""
 
 from __future__ import annotations

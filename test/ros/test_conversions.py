@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Messages and data types: what goes in comes out, and what does not fit is refused."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Over DDS: nodes that listen, stopped and gone on with, and fed with a part of the sound."""
 
 from __future__ import annotations

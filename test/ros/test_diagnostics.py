@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What a node says of what it dropped: nothing lost in silence, nothing said a thousand times."""
 
 from __future__ import annotations

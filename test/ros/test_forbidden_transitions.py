@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """No request kills a node, and a node that an exception ends says so in one line, with status 2.
 
 Called as a program it hosts the two nodes below: <where the first fails> <respawn: true or false>.

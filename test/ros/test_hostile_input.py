@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Sensors that lie: what cannot be used is dropped with a counted warning, and the nodes go on."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The nodes that hear with two microphones, against real rclpy and DDS: the tracker's topics, unseen sounds, events, bad input."""
 
 from __future__ import annotations

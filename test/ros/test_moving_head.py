@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The tracker on a head that moves, by transforms over DDS: late ones, missing ones, a clock set back, motors that drown the sound."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The base of every node, the threads and the stand-ins, against real rclpy and DDS."""
 
 from __future__ import annotations

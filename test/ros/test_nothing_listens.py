@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Other hosts could hear and see any graph, other users could read its shared memory and files."""
 
 from __future__ import annotations

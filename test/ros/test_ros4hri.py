@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The node ros4hri_bridge with the real message types, read as libhri reads it."""
 
 from __future__ import annotations

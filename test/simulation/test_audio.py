@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Sound of the room against closed forms: delays and levels of the free field, decay of the echo, motion without clicks."""
 
 import numpy as np

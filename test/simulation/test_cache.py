@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Rendered scenes are kept, and an edited scene is another one."""
 
 from __future__ import annotations

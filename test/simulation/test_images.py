@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Drawn images against geometry: place, size, disparity, occlusion; a person is cut out of a picture with a soft edge."""
 
 import cv2

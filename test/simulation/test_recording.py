@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A whole small scene rendered to a recording, from generated voices and pictures: files, truth, repeatability."""
 
 import dataclasses

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Scenes: what is malformed is one clear line; turns, paths and voices are what the scene says."""
 
 import subprocess

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """How images and sound are paired; stamps in milliseconds for readability."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """People who are only heard, noise that is no person, and whose sub-bands are whose."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Ids that survive: leaving the view and coming back, hiding behind each other, and tracks that follow one person twice."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The image-plane state space: against numerical integration and differentiation, and stories told in boxes alone."""
 
 from __future__ import annotations

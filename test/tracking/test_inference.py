@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The variational inference against independent solutions: textbook Kalman filters and full enumeration of the assignments."""
 
 from __future__ import annotations

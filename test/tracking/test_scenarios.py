@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Stories about people in front of a head, told to the tracker frame by frame."""
 
 from __future__ import annotations

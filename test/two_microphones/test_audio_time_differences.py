@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Interaural time differences: sign, sub-sample accuracy, what counts as a difference, streams that break."""
 
 from __future__ import annotations

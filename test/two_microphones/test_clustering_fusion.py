@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The two-microphone mode: weights of fixed places, faces with ids, shared sound, sounds of nobody, who speaks."""
 
 from __future__ import annotations

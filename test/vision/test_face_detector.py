@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Face detectors: the decoder on planted maps, models that are absent or wrong, photographs of known faces."""
 
 import importlib.util

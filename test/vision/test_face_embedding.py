@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Face embeddings: alignment, dlib's network against dlib itself, and real people in talking-face clips."""
 
 import importlib.util

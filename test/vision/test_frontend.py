@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The visual front end: photographs at known places, one camera, hostile images, whose face is described."""
 
 import importlib.util

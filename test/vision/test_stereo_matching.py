@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The stereo matcher against textures whose disparity is exact."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Positions and covariances of heads against closed forms, numerical derivatives and random draws."""
 
 import numpy as np

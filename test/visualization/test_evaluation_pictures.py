@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Timeline and overlay: they are written, they depend on what they show, and they survive hostile input."""
 
 import cv2

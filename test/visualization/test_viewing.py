@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What rviz and Foxglove are told to show is what the nodes publish, and markers say what they should at a glance."""
 
 from __future__ import annotations

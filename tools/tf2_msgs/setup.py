@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A stand-in for machines whose ROS comes from wheels, which lack tf2_msgs; same definition, same type hash."""
 
 import pathlib

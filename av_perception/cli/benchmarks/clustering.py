@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Clustering of weighted data against scikit-learn's methods and a Student-t mixture, on overlapping clusters, outliers and audio-visual points.
 
 Every method gets the same points in the same run. Adjusted Rand index (1: the true clusters) and Davies-Bouldin index (small: compact and apart)

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """From an image's stamp to the arrival of its speaking status in another process, all nodes over DDS: one process each against all in one.
 
 The scene plays in real time; the observer is a process of its own. Cores are processor time of all nodes (the players of sound and images

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Directions of talkers by this project's method and by SRP-PHAT, MUSIC and NormMUSIC, on the same sound.
 
 Simulated rooms of three reverberation times and noise levels with one to three talkers on several arrays; with AV_PERCEPTION_DATA set also

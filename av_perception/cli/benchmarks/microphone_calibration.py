@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """How well microphone positions can be found, by where the loudspeaker was and how long it sounded.
 
 Microphones are planted, the profile is 2 cm off as a whole, time differences have 15 us of noise. The error is that of a microphone's position (RMS

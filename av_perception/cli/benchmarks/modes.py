@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Which mode for which robot: the variational tracker, the two-microphone face fusion and audio-visual events on the same scenes.
 
 Every mode gets the same images' faces and the same sound. Accuracy is against the truth of the scene; time is processor time per image of

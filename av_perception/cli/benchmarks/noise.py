@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """An hour of recorded noise and motors must give no person, and voices in it must.
 
 The recordings of a folder, a generated fan and generated servos follow each other in a simulated room, half a minute each, now from one

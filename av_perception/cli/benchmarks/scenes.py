@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Ids, places and speech in rendered scenes: people who cross, hide, leave the view and come back, or are only heard.
 
 Each scene is rendered once (and kept in the cache), goes through the whole suite offline, and is compared with its truth. Seeds draw other

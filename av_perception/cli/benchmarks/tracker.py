@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Time of one tracker step, and how it grows with people, faces and sub-bands.
 
 People stand in front of a stereo head; some faces are false; one person speaks. The nominal size is 8 people, 10 faces, 16 sub-bands of

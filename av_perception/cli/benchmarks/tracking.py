@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """This tracker, Stone Soup's GNN and JPDA, and a SORT-style baseline on the same detections: accuracy and time of a step.
 
 Heads walk before a camera, cross, hide each other, leave and come back; one detection in ten is missing and some are false. The detections are

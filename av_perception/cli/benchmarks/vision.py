@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Time and accuracy of the visual front end on rendered stereo pairs with four faces, and of face embeddings on clips.
 
 Photographs stand at random places of the given distances before the head's cameras; every pair goes through detection, stereo matching,

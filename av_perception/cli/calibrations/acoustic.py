@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The acoustic map of a head: from direction to what its microphones hear.
 
 examples:

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The positions of the microphones, from a loudspeaker that is shown to the cameras and heard.
 
 Play white noise from a small loudspeaker with a printed face on it, hold it still for more than a second at 30 places or more, and record sound

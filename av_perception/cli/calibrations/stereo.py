@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A stereo pair, from images of a chessboard or ChArUco board.
 
 Take 15 to 30 pairs with the board near and far, tilted, and in all corners of the images; nothing may move while a pair is taken. Both sides

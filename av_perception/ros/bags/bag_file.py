@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What bags hold, without playing them: message definitions, topics, and what of them the suite computes from."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """A bag through the suite offline, without DDS and as fast as the machine can: the same bag gives the same tracks, bit for bit."""
 
 from __future__ import annotations

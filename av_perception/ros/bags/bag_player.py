@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Plays a bag into the graph, byte for byte, at its own pace or faster."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Records topics to a bag as the bytes that travelled, so that it plays back exactly; rosbag2 and rosbags read it."""
 
 from __future__ import annotations

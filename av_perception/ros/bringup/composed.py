@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """All nodes of the graph in one process, each with its own executor and thread: what a launch file starts with use_composition:=true.
 
 ros2 run av_perception composed --head nao --microphones naoqi --ros-args --params-file params.yaml

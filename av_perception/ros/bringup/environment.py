@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Environment variables: what ROS needs without setup.bash, and who can reach the graph.
 
 Unless the network is asked for, Fast DDS gets a profile with shared memory alone: no process opens

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The one description of the suite's graph: launch files, `av-perception up` and the demo start what stands here."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Starts the graph's nodes as processes, watches them and stops them: what `ros2 launch` does, where there is no launch."""
 
 from __future__ import annotations

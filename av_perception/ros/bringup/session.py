@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Plays one recording through the whole graph, all nodes as processes over DDS, and gathers what comes out."""
 
 from __future__ import annotations

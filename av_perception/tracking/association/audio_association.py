@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """E-Z step of sound: which person (and affine piece) each sub-band belongs to, if any (VAVIT's audio assignments)."""
 
 from __future__ import annotations

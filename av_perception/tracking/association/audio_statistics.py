@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The acoustic map, arranged so that one matrix product per frame scores every sub-band, piece and person.
 
 A sub-band's feature vector given the direction u and the piece r is `g = L_r u + l_r + e`, e ~ N(0, Sigma_r) with diagonal Sigma_r. Only

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Where a frame's sound comes from: the inverse regression of acoustic space learning, on the statistics the tracker has anyway."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Learnt noise: sources that sound when nobody speaks. What sounds like them afterwards is clutter, not a person."""
 
 from __future__ import annotations

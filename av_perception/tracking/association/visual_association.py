@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """E-Z step of vision: which person each face belongs to, if any (VAVIT's posterior of the visual assignments)."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """M step: the process noise of every person, re-estimated from frame to frame within bounds."""
 
 from __future__ import annotations

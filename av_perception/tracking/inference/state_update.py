@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """E-S step: the Gaussian posterior of every person's state given the soft assignments."""
 
 from __future__ import annotations

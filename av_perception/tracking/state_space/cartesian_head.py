@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The default state space on a robot: head centre and velocity in metres, camera and array observe it non-linearly."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The state space of the publication: boxes in the image, in pixels. It needs no calibrated camera, so it tracks what any detector gives."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """What the inference needs to know of a state-space model; the rest of the tracker is the same for every model.
 
 The variational inference is that of VAVIT: Ban, Alameda-Pineda, Girin, Horaud, "Variational Bayesian inference for

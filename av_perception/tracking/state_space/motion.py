@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """One axis of free motion, integrated exactly over a step: what the state-space models share."""
 
 from __future__ import annotations

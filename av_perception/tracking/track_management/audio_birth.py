@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Birth of tracks from voices that belong to nobody: people who are heard before they are seen, or never seen."""
 
 from __future__ import annotations

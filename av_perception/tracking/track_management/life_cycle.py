@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Life of a track: tentative, active, sleeping, dead; and waking with the old id."""
 
 from __future__ import annotations

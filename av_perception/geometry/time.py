@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Seconds and nanoseconds: stamps are whole nanoseconds, durations floating point seconds."""
 
 from __future__ import annotations

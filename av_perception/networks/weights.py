@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Weights of networks: their names, what they may be used for, and where they lie here.
 
 The registry knows a file by its SHA-256, so that nobody runs a network other than the one that was

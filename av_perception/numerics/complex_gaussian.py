@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Densities of complex vectors, as spectra of several microphones are: dense reference forms."""
 
 from __future__ import annotations

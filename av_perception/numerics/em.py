@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The loop that all EM algorithms share: expectation, stop or not, maximization.
 
 The objective (log-likelihood, or its lower bound) of a state is known after its expectation, so

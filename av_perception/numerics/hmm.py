@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Hidden Markov chains in the log domain: filter, forward-backward, Viterbi.
 
     p(z_0) p(x_0 | z_0) prod_t p(z_t | z_t-1) p(x_t | z_t),   z_t in 0..K-1

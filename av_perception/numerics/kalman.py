@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Kalman filter and Rauch-Tung-Striebel smoother, batched, for real and complex Gaussians.
 
     x_0 ~ N(m, P),   x_t+1 = A_t x_t + N(0, Q_t),   y_t = H_t x_t + N(0, R_t)

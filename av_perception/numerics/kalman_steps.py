@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The steps of Kalman filters for real and for circular complex Gaussians, batched.
 
 Complex covariances are `E[(x - m)(x - m)^H]`. Every array may have leading batch axes, which

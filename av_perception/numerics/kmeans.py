@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """k-means of weighted points and two ways to start it.
 
 Source: Lloyd, "Least squares quantization in PCM", IEEE Trans. Information Theory 28(2), 1982.

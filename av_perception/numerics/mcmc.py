@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Markov chain Monte Carlo steps on many independent chains at once.
 
 A target is a function of positions (..., D) that returns log densities (...), up to a constant,

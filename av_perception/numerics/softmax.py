@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Sums and ratios of exponentials that neither overflow nor vanish: the E-step of every mixture.
 
 The largest exponent of a row is subtracted first. An exponent of -inf is a weight of zero; a row

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Nonnegative matrix factorization `V ~ W H` by multiplicative rules that never raise the cost.
 
 W (F, K) is a dictionary of spectra, H (K, T) says how much of each sounds when. The rules minimize

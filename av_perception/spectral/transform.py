@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Short-time Fourier transform of all bins, and its inverse, whole recordings and streams alike.
 
 Frame p covers the samples p * hop .. p * hop + size of the padded signal: `size - hop` zeros come

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Wiener filters: the expected spectrum of a source in a mixture of complex Gaussians.
 
 With one microphone a source of variance v_j gets the share v_j / sum v; with several, a source

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Windows of the short-time Fourier transform, all periodic in `size` samples.
 
 A periodic Hann window that is shifted by a whole fraction of its size (but itself) adds up to a

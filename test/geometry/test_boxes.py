@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Boxes against counted pixels, and suppression against OpenCV's."""
 
 import cv2

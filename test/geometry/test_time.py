@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Seconds and nanoseconds against exact fractions."""
 
 from fractions import Fraction

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Weights: where they are looked for, what is believed of a file, and what the user is told."""
 
 import hashlib

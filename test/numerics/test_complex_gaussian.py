@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Complex densities against real ones, closed forms, integrals and samples."""
 
 import numpy as np

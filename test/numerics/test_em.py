@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """The EM loop: its iterates, its stop rules and its guards."""
 
 import numpy as np

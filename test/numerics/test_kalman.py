@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Filter and smoother against conditioning the joint Gaussian of everything, real and complex."""
 
 import dataclasses

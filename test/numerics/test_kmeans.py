@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """k-means against exhaustive search and SciPy, and its starts."""
 
 import itertools

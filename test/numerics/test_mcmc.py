@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Markov chains: the right moments, exact acceptance, reversibility."""
 
 import numpy as np

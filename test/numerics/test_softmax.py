@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Sums of exponentials against SciPy's, and what rows of nothing mean."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Factorization: a cost that never rises, planted factors, fixed backgrounds."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Short-time Fourier transform: against a plain sum, and back to the signal without loss."""
 
 import numpy as np

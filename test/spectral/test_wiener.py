@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Wiener filters against the conditional mean of the joint Gaussian and against each other."""
 
 import numpy as np

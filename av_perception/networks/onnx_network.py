@@ -102,8 +102,9 @@ def model_for_shape(path: Path, shape: tuple[int, ...]) -> bytes:
 def make_network(
     model: str | Path | bytes, purpose: str, shape: tuple[int, ...]
 ) -> OnnxRuntimeNetwork | OpenCvNetwork:
-    """The faster of the two that this machine has. Raises UserError when the file is missing or unreadable."""
+    """The faster of the two that this machine has and that reads the model. Raises UserError when the file is missing or unreadable."""
     try:
         return OnnxRuntimeNetwork(model, purpose, shape)
-    except ImportError:
+    except (ImportError, UserError):
+        # The last ONNX Runtime for Ubuntu 22.04 refuses newer models that its OpenCV reads.
         return OpenCvNetwork(model, purpose)

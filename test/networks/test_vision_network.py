@@ -45,6 +45,20 @@ def test_without_onnx_runtime_opencv_takes_over(monkeypatch):
     )
 
 
+@needs_model
+def test_what_an_old_onnx_runtime_cannot_read_opencv_takes_over(monkeypatch):
+    """Regression: the last ONNX Runtime that works with Ubuntu 22.04's NumPy refused a model of operator set 18, and faces were not described."""
+    runtime = pytest.importorskip('onnxruntime')
+
+    def refuse(*_, **__):
+        raise RuntimeError('only guarantees support for older operator sets')
+
+    monkeypatch.setattr(runtime, 'InferenceSession', refuse)
+    assert isinstance(
+        make_network(packaged_model('centerface'), 'face', (1, 3, 128, 160)), OpenCvNetwork
+    )
+
+
 @pytest.mark.parametrize('kind', ['any', 'opencv'])
 def test_a_file_that_is_no_network_is_named(tmp_path, kind):
     path = tmp_path / 'model.onnx'

@@ -112,9 +112,9 @@ def test_an_unseen_talker_is_found_within_a_second_and_published_as_a_ray(azimut
         track.last_seen_ns == 0 and track.last_heard_ns == stamp(born + 49) and track.box is None
     )
     ray = track.mean[:3] / np.linalg.norm(track.mean[:3])
-    spread = np.linalg.eigh(track.covariance[:3, :3])
-    assert abs(spread.eigenvectors[:, -1] @ ray) > 0.97 and np.sqrt(spread.eigenvalues[-1]) > 1.0
-    assert np.sqrt(spread.eigenvalues[0]) < 0.25
+    variances, axes = np.linalg.eigh(track.covariance[:3, :3])
+    assert abs(axes[:, -1] @ ray) > 0.97 and np.sqrt(variances[-1]) > 1.0
+    assert np.sqrt(variances[0]) < 0.25
 
 
 def test_the_ray_holds_the_truth_at_any_distance_and_with_a_biased_direction():

@@ -1,0 +1,18 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""What to say where a package that only scores is missing: a robot does without them."""
+
+from __future__ import annotations
+
+from av_perception.errors import UserError
+
+
+def missing_package(package: str) -> UserError:
+    """The error that says what to install.
+
+    trackeval and pyannote.metrics bring a NumPy 2, which must not get in front of a robot's own.
+    """
+    return UserError(
+        f'evaluation needs the package {package}: pip install trackeval pyannote.metrics '
+        '(on a robot in a virtual environment: they bring a NumPy of their own)'
+    )

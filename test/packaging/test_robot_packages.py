@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+
 from packaging.requirements import Requirement
 
 from av_perception.cli.doctor import check_shadows
 from av_perception.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[2]
 # Ubuntu 22.04 and 24.04, by their Python: what apt has.
 APT = {
     '3.10': {'numpy': '1.21.5', 'scipy': '1.8.0', 'matplotlib': '3.5.1'},

@@ -19,10 +19,8 @@ def test_numbers_with_an_exponent_and_no_point_are_numbers(tmp_path):
         'name: mine\nbase_frame: base\nmicrophones:\n  frame: array\n  sample_rate: 16000\n'
         '  coordinates: [[2285e-5, -2285E-5, 0.0], [-2.285e-2, +2285e-5, 0]]\n'
     )
-    assert load_head(str(path)).microphones.coordinates == (
-        (0.02285, -0.02285, 0.0),
-        (-0.02285, 0.02285, 0.0),
-    )
+    wanted = ((0.02285, -0.02285, 0.0), (-0.02285, 0.02285, 0.0))
+    assert load_head(str(path)).microphones.coordinates == wanted
 
 
 @pytest.mark.parametrize(

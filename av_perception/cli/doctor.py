@@ -40,13 +40,10 @@ PACKAGES = {
     'rich': 'rich',
 }
 
-DISTRIBUTION = Path(
-    '/usr/lib/python3/dist-packages'
-)  # where apt puts Python packages on Debian and Ubuntu
-SHADOWED = {
-    'numpy': 'numpy',
-    'cv2': 'opencv',
-}  # module: how the names of the packages begin that pip brings it with
+# Where apt puts Python packages on Debian and Ubuntu.
+DISTRIBUTION = Path('/usr/lib/python3/dist-packages')
+# Module: how the names of the packages begin with which pip brings it.
+SHADOWED = {'numpy': 'numpy', 'cv2': 'opencv'}
 
 
 @dataclass(frozen=True)
@@ -156,7 +153,8 @@ def check_shadows(
     list of Finding
         One note for each; none where the distribution has none itself or is not looked at.
     """
-    folders = [Path(folder).absolute() for folder in (sys.path if path is None else path)]
+    searched = sys.path if path is None else path
+    folders = [Path(folder).absolute() for folder in searched]
     if distribution not in folders:
         return []
     before = folders[: folders.index(distribution)]

@@ -46,9 +46,8 @@ def listen_to_motion(node, motion: EgoMotion, head_joints: tuple[str, ...]) -> N
     node.subscribe(Imu, 'imu', on_imu, qos.MOTION, timeout_s=None)
     if head_joints:
         node.subscribe(JointState, 'joint_states', on_joints, qos.MOTION, timeout_s=None)
-        node.every(
-            LOOK_PERIOD_S, lambda: _count_rivals(node, node.resolve_topic_name('joint_states'))
-        )
+        topic = node.resolve_topic_name('joint_states')
+        node.every(LOOK_PERIOD_S, lambda: _count_rivals(node, topic))
 
 
 def _count_rivals(node, topic: str) -> None:

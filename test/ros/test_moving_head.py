@@ -286,7 +286,7 @@ def test_two_publishers_of_joint_states_are_named(bench):  # noqa: F811
 
 
 def test_the_last_bit_of_an_encoder_leaves_no_sound_out_and_a_velocity_does(bench):  # noqa: F811
-    """Regression: one bit over 2 ms was taken for a turn. Also without stamps: then the moment of receipt counts."""
+    """Regression: one bit over 2 ms was taken for a turn. Without stamps receipt counts."""
     one = start_nao(bench)
     for k in range(60):
         now = one.node.get_clock().now().nanoseconds

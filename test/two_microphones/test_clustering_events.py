@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from clustering_scenes import CHANNELS, HEAD, PAIR
+from scipy.integrate import trapezoid
 from tracking_scenes import face_at
 
 from av_perception.interfaces import VisualFeatures
@@ -179,7 +180,7 @@ def test_the_uniform_class_and_the_events_are_a_density():
         np.array([0.3, 0.4]), np.array([-50e-6, 60e-6]), np.array([20e-6, 30e-6]) ** 2, 0.3, 1e-3
     )
     grid = np.linspace(-1e-3, 1e-3, 20001)
-    assert np.trapezoid(np.exp(mixture.expect(grid)[1]), grid) == pytest.approx(1.0, abs=1e-6)
+    assert trapezoid(np.exp(mixture.expect(grid)[1]), grid) == pytest.approx(1.0, abs=1e-6)
 
 
 # ---- the sliding window

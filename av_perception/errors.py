@@ -25,4 +25,5 @@ def describe(error: BaseException) -> str:
     steps = traceback.extract_tb(error.__traceback__)
     if not steps:
         return line
-    return f'{line} ({Path(steps[-1].filename).name}, line {steps[-1].lineno}; log level debug shows the whole way)'
+    place = f'{Path(steps[-1].filename).name}, line {steps[-1].lineno}'
+    return f'{line} ({place}; log level debug shows the whole way)'

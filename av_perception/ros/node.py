@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from functools import partial
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -163,6 +164,11 @@ class PerceptionNode(LifecycleNode):
         self._timers_made.append(self.create_timer(period_s, callback))
         return self._timers_made[-1]
 
+    def destroy_node(self) -> None:
+        """Take the node off the graph, where rclpy's state machine would hold it as long as Python knows it."""
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     # ---- life cycle
 
     def on_configure(self, state: State) -> TransitionCallbackReturn:
@@ -293,14 +299,14 @@ class _Host:
             )  # of this thread and those it starts
         started = self._started
         while not self._stopping.is_set() and not self._live(node_type, started):
-            gc.collect()  # or its name stays on the graph: the state machine holds the node until Python forgets both
+            gc.collect()  # a node whose constructor failed is on the graph until Python forgets it
             if not self._respawn or self._stopping.wait(RESPAWN_DELAY_S):
                 self.ended.append(node_type.NAME)
                 return
             started = time.monotonic()
 
     def lose_thread(self, lost) -> None:
-        """End the nodes for a thread that died of an exception: nobody knows whose it was, and half a node must not go on."""
+        """End all nodes for a thread that died; whose it was nobody knows, and half a node must not go on."""
         for node in set(self._nodes):
             node.fail(lost.exc_value)
 
@@ -315,12 +321,8 @@ class _Host:
             return False
         self._nodes.add(node)
         executor = SingleThreadedExecutor()
-        for step in (
-            lambda: self._spin(node, executor, started),
-            executor.shutdown,
-            node._take_down,
-            node.destroy_node,
-        ):
+        work = partial(self._spin, node, executor, started)
+        for step in (work, executor.shutdown, node._take_down, node.destroy_node):
             try:
                 step()
             except BaseException as error:

@@ -9,23 +9,19 @@ from rclpy.lifecycle import LifecycleNode
 
 
 def refuse_forbidden_transitions(node: LifecycleNode) -> None:
-    """Answer a transition that the state does not allow; rclpy lets it end the node by an RCLError."""
+    """Answer a transition that the state does not allow; in rclpy an RCLError ends the node."""
     service = next(s for s in node.services if s.srv_type is ChangeState)
     change_state = service.callback
 
     def answer(request, response):
         wanted = request.transition
-        possible = {
-            (t[0], t[1]) for t in node._state_machine.available_transitions
-        }  # id and label
-        if any(
-            wanted.label == label if wanted.label else wanted.id == id_ for id_, label in possible
-        ):
+        labels = {t[0]: t[1] for t in node._state_machine.available_transitions}  # by id
+        if wanted.label in labels.values() or not wanted.label and wanted.id in labels:
             return change_state(request, response)
-        names = ', '.join(sorted(label for _, label in possible))
+        state = node._state_machine.current_state[1]
         node.get_logger().warning(
-            f"refused the transition '{wanted.label or wanted.id}': this node is "
-            f'{node._state_machine.current_state[1]} and allows {names or "none"}'
+            f"refused the transition '{wanted.label or wanted.id}': this "
+            f'node is {state} and allows {", ".join(labels.values()) or "none"}'
         )
         response.success = False
         return response

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing outlives the command that started it, however that ends; what does is named at the next start."""
+"""Nothing outlives the command that started it; what does is named at the next start."""
 
 from __future__ import annotations
 
@@ -29,11 +29,9 @@ class Command:
     def __init__(self, *words: str, prefix: tuple[str, ...] = ()):
         environment = {**os.environ, 'ROS_DOMAIN_ID': str(1 + (os.getpid() + 53) % 99)}
         self._file = tempfile.TemporaryFile('w+')
+        command = [*prefix, sys.executable, '-m', 'av_perception.cli.main', *words]
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, '-m', 'av_perception.cli.main', *words],
-            env=environment,
-            stdout=self._file,
-            stderr=subprocess.STDOUT,
+            command, env=environment, stdout=self._file, stderr=subprocess.STDOUT
         )
         self.seen: set[int] = set()
 
@@ -166,7 +164,8 @@ def test_what_is_left_of_an_earlier_start_is_named_with_what_to_do(capsys):
     """A process that has lost its starter and does not end: halted, or busy without Python."""
     start = (
         'import sys, time; from av_perception.ros.lifeline import Lifeline; '
-        'p = Lifeline().start("sleeper", ["sleep", "600"], {}); print(p.pid, flush=True); time.sleep(600)'
+        'p = Lifeline().start("sleeper", ["sleep", "600"], {}); print(p.pid, flush=True); '
+        'time.sleep(600)'
     )
     with subprocess.Popen(
         [sys.executable, '-c', start], stdout=subprocess.PIPE, text=True
@@ -188,7 +187,8 @@ def test_a_child_does_not_hand_its_lifeline_on():
     look = (
         'import os, signal; from av_perception.ros.lifeline import watch_starter, VARIABLE; '
         'signal.signal(signal.SIGINT, signal.SIG_DFL); watch_starter(lambda: None); '
-        f'raise SystemExit("{VARIABLE}" in os.environ or signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))'
+        'blocked = signal.pthread_sigmask(signal.SIG_BLOCK, []); '
+        f'raise SystemExit("{VARIABLE}" in os.environ or signal.SIGINT in blocked)'
     )
     lifeline = Lifeline()
     process = lifeline.start('child', [sys.executable, '-c', look], dict(os.environ))

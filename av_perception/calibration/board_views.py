@@ -84,7 +84,7 @@ def odd_pairs(
 
 
 def refuse_odd(views: list[BoardView], odd: np.ndarray, fewest: int) -> None:
-    """Raises UserError unless most pairs, and at least `fewest`, belong together."""
+    """Refuse by UserError unless most pairs, and at least `fewest`, belong together."""
     rest = len(views) - odd.sum()
     if not odd.any() or rest > odd.sum() and rest >= fewest:
         return
@@ -102,5 +102,5 @@ def refuse_odd(views: list[BoardView], odd: np.ndarray, fewest: int) -> None:
 
 
 def some_names(names: list[str]) -> str:
-    """The first of many names."""
+    """List the first of many names."""
     return ', '.join(names[:_NAMED]) + (', ...' if len(names) > _NAMED else '')

@@ -279,8 +279,8 @@ def test_the_command_refuses_places_in_the_wrong_frame(recording, tmp_path, caps
 @pytest.mark.parametrize(
     'text, message',
     [
-        ('', 'header'),
-        ('start,end,x,y\n0,1,0,0\n', 'header'),
+        ('', 'must have the columns start,end,x,y,z'),
+        ('start,end,x,y\n0,1,0,0\n', 'must have the columns start,end,x,y,z'),
         ('start,end,x,y,z\n0,1,0,0,a\n', 'line 2'),
         ('start,end,x,y,z\n1,1,0,0,0\n', 'line 2'),
         ('start,end,x,y,z\n0,1,0,0\n', 'line 2'),

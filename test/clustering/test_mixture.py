@@ -19,8 +19,6 @@ from av_perception.clustering.message_length import (
 )
 from av_perception.clustering.point_weights import (
     DensityWeights,
-    audio_scores,
-    cross_modal_weights,
 )
 from av_perception.clustering.weighted_mixture import (
     FixedWeights,
@@ -360,30 +358,3 @@ def test_it_is_an_estimator_like_scikit_learns():
     np.testing.assert_allclose(
         model.covariances_[order], reference.covariances_[expected], rtol=0.02
     )
-
-
-def test_points_that_both_senses_confirm_weigh_more():
-    rng = np.random.default_rng(0)
-    both, seen_only = rng.normal(0, 1, (20, 2)), rng.normal(50, 1, (20, 2))
-    heard = rng.normal(0, 1, (30, 2))
-    points = np.concatenate([both, seen_only, heard])
-    is_audio = np.arange(70) >= 40
-    weights = cross_modal_weights(points, is_audio, spread=4.0)
-    assert weights[:20].min() > 5 * weights[20:40].max() and weights[40:].mean() == pytest.approx(
-        1.0
-    )
-    for only in (np.zeros(70, bool), np.ones(70, bool)):
-        np.testing.assert_array_equal(cross_modal_weights(points, only, 4.0), np.ones(70))
-    np.testing.assert_array_equal(
-        cross_modal_weights(np.array([[0.0, 0.0], [1e9, 0.0]]), np.array([True, False]), 1.0),
-        np.ones(2),
-    )
-    assert cross_modal_weights(np.zeros((0, 2)), np.zeros(0, bool), 1.0).shape == (0,)
-
-
-def test_the_speaking_score_is_the_share_of_the_sound():
-    eta, weights = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [1.0, 0.0]]), np.ones((4, 2))
-    np.testing.assert_allclose(
-        audio_scores(eta, weights, np.array([False, True, True, False])), [0.25, 0.75]
-    )
-    np.testing.assert_array_equal(audio_scores(eta, weights, np.zeros(4, bool)), [0.0, 0.0])

@@ -11,8 +11,9 @@ from scipy.stats import multivariate_normal
 from av_perception.audio.front_end import AudioFrontEndConfig
 from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.audio.map_learning import assemble_map
-from av_perception.numerics.gaussian_mixture import Pieces, fit_pieces, hard_assignment
+from av_perception.numerics.gaussian_mixture import Pieces, fit_pieces
 from av_perception.numerics.gllim import Gllim, GllimConfig, fit_gllim
+from av_perception.numerics.kmeans import farthest_points, kmeans
 from av_perception.robot_head.profile import MicrophoneArray
 
 CENTERS = np.array([[0.0, 0.0, 0.0], [4.0, 0.0, 0.0], [0.0, 4.0, 0.0]])
@@ -197,7 +198,8 @@ def test_pieces_that_own_nothing_are_dropped():
 
 
 def test_kmeans_start_uses_every_center():
-    member = hard_assignment(np.random.default_rng(9).standard_normal((60, 3)), 7)
+    points = np.random.default_rng(9).standard_normal((60, 3))
+    member = kmeans(points, farthest_points(points, 7), rounds=19).one_hot()
     assert (member.sum(axis=1) == 1).all() and (member.sum(axis=0) > 0).all()
 
 

@@ -306,7 +306,10 @@ def _solve(
         np.zeros((3, 1)),
         flags=FLAGS | cv2.CALIB_USE_INTRINSIC_GUESS,
     )
-    solution = _Solution(*found[1:7], np.asarray(found[-1]))
+    _, left, left_bend, right, right_bend, rotation, translation, *_, errors = found
+    solution = _Solution(
+        left, left_bend, right, right_bend, rotation, translation, np.asarray(errors)
+    )
     x, y, _ = solution.translation.ravel()
     if abs(x) < abs(y):
         raise UserError(

@@ -1,6 +1,8 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Mixtures of weighted data: against plain EM, Student's t, brute-force integration, replicated points; selection; degenerate input."""
+"""Mixtures of weighted data: against plain EM, Student's t, brute-force integration, replicated
+points; selection; degenerate input.
+"""
 
 from __future__ import annotations
 
@@ -137,26 +139,23 @@ def test_the_marginal_is_the_integral_over_the_weights():
         np.array([0.4, 1.5, 3.0]),
         np.array([0.6, 1.2, 2.0]),
     )
-    computed = (
-        WeightedData(points, LatentWeights(shape, rate), FLOOR).expect(mixture).log_likelihood
-    )
+    data = WeightedData(points, LatentWeights(shape, rate), FLOOR)
+    components = list(zip(mixture.weights, mixture.means, mixture.covariances))
+
+    def density(point, a, b, mean, covariance):
+        """Integrated over the weight of the point."""
+
+        def joint(v):
+            return gamma(a, scale=1 / b).pdf(v) * multivariate_normal(mean, covariance / v).pdf(
+                point
+            )
+
+        return quad(joint, 0, np.inf, epsabs=1e-9)[0]
+
     total = 0.0
     for point, a, b in zip(points, shape, rate):
-        total += np.log(
-            sum(
-                w
-                * quad(
-                    lambda v: (
-                        gamma(a, scale=1 / b).pdf(v) * multivariate_normal(m, c / v).pdf(point)
-                    ),
-                    0,
-                    np.inf,
-                    epsabs=1e-9,
-                )[0]
-                for w, m, c in zip(mixture.weights, mixture.means, mixture.covariances)
-            )
-        )
-    assert computed == pytest.approx(total, abs=1e-6)
+        total += np.log(sum(w * density(point, a, b, m, c) for w, m, c in components))
+    assert data.expect(mixture).log_likelihood == pytest.approx(total, abs=1e-6)
 
 
 def test_outliers_lose_their_influence():
@@ -203,7 +202,9 @@ def test_the_number_of_clusters_is_found(weights):
 
 
 def test_slivers_are_no_clusters():
-    """Regression: without a prior on the covariances a few points that lie on a line shortened the message; this data gave 8 clusters."""
+    """Regression: without a prior on the covariances a few points that lie on a line shortened the
+    message; this data gave 8 clusters.
+    """
     points, _ = three_clusters(600, np.random.default_rng(3))
     assert (
         WeightedDataGaussianMixture(weighting='fixed', n_init=1, random_state=3)

@@ -1,6 +1,8 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Piecewise-affine regression: planted parameters, closed forms, a likelihood that never falls, and inversion of a curved manifold."""
+"""Piecewise-affine regression: planted parameters, closed forms, a likelihood that never falls,
+and inversion of a curved manifold.
+"""
 
 import dataclasses
 
@@ -73,7 +75,7 @@ def test_one_piece_is_ridge_regression():
 @pytest.mark.parametrize('equal_volume', [False, True])
 @pytest.mark.parametrize('latent', [0, 2])
 def test_the_likelihood_never_falls(variance, equal_volume, latent):
-    """On data that the model does not fit: a curved surface, too many pieces, noise of both kinds."""
+    """On data that it does not fit: a curved surface, too many pieces, noise of both kinds."""
     rng = np.random.default_rng(2)
     inputs = rng.uniform(-1, 1, (300, 2))
     outputs = np.concatenate(
@@ -235,7 +237,9 @@ def features_at(angle):
 
 
 def test_directions_on_a_circle_are_found_with_30_percent_missing():
-    """RMSE below twice the noise-limited bound, the inverse of the Fisher information of the components that are there."""
+    """RMSE below twice the noise-limited bound, the inverse of the Fisher information of the
+    components that are there.
+    """
     rng = np.random.default_rng(10)
     deviation = 0.1
     acoustic_map = circle_map(24, deviation, rng)

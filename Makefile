@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3.13 python3; 
 MESSAGES := $(wildcard av_perception_msgs/msg/*.msg tools/tf2_msgs/msg/*.msg) av_perception_msgs/package.xml tools/rosidl_wheel.py
 DEMO_ARGUMENTS ?=
 
-.PHONY: demo test parameters clean help
+.PHONY: demo test lint parameters clean help
 help:                       ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
 
@@ -16,6 +16,11 @@ demo: $(VENV)/.installed    ## three talkers in a simulated room, all nodes, 30 
 
 test: $(VENV)/.colcon       ## all tests
 	$(BIN)/python -m pytest $(TEST_ARGUMENTS)
+
+lint: $(VENV)/.lint          ## style, format and types: ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 parameters: $(VENV)/.installed   ## writes docs/parameters.md anew
 	$(BIN)/python tools/parameter_table.py
@@ -44,4 +49,8 @@ $(VENV)/.installed: $(VENV)/.ros setup.py setup.cfg
 
 $(VENV)/.colcon: $(VENV)/.installed requirements-colcon.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements-colcon.txt
+	touch $@
+
+$(VENV)/.lint: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[lint]'
 	touch $@

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Installs av_perception with pip or as an ament_python package with colcon."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
 
 NODES = (
     'microphone_array',
@@ -22,8 +25,14 @@ NODES = (
 )
 
 
+def version() -> str:
+    """Return the one version, of av_perception/__init__.py."""
+    text = (ROOT / 'av_perception' / '__init__.py').read_text(encoding='utf-8')
+    return re.search(r"^__version__ = '([^']+)'", text, re.MULTILINE).group(1)
+
+
 def shared_files(folder: str) -> list:
-    """data_files entries for every file below a folder, keeping its layout under share/av_perception."""
+    """Return data_files entries for all files of a folder, in its layout below share/av_perception."""
     files = sorted(
         p for p in Path(folder).rglob('*') if p.is_file() and '__pycache__' not in p.parts
     )
@@ -32,12 +41,15 @@ def shared_files(folder: str) -> list:
 
 setup(
     name='av_perception',
-    version='0.1.0',
+    version=version(),
     description='Who is around the robot, where they are and who is speaking',
     license='Apache-2.0',
     maintainer='The av_perception developers',
     maintainer_email='av-perception@users.noreply.github.com',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
     packages=find_packages(include=['av_perception', 'av_perception.*']),
+    package_data={'av_perception': ['py.typed']},
     python_requires='>=3.10',
     data_files=[
         ('share/ament_index/resource_index/packages', ['resource/av_perception']),
@@ -75,6 +87,7 @@ setup(
         ],
         'bags': ['rosbags>=0.10,<0.12'],
         'test': ['pytest>=7'],
+        'lint': ['ruff>=0.17,<0.18', 'mypy>=2.4,<2.5', 'pre-commit>=3'],
     },
     zip_safe=False,
     entry_points={

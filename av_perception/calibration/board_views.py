@@ -47,14 +47,15 @@ def single_cameras(
 ) -> tuple[SingleCamera, SingleCamera]:
     """Left and right camera, each calibrated alone; size: (width, height) of the images [px]."""
     points = [view.points for view in views]
-    cameras = []
-    for pixels in ([view.left for view in views], [view.right for view in views]):
+
+    def camera(pixels: list[np.ndarray]) -> SingleCamera:
         _, matrix, distortion, turns, translations = cv2.calibrateCamera(
             points, pixels, size, None, None, flags=FLAGS
         )
         rotations = [cv2.Rodrigues(turn)[0] for turn in turns]
-        cameras.append(SingleCamera(matrix, distortion, rotations, translations))
-    return tuple(cameras)
+        return SingleCamera(matrix, distortion, rotations, translations)
+
+    return camera([view.left for view in views]), camera([view.right for view in views])
 
 
 def odd_pairs(
@@ -84,7 +85,7 @@ def odd_pairs(
 
 
 def refuse_odd(views: list[BoardView], odd: np.ndarray, fewest: int) -> None:
-    """Raises UserError unless most pairs, and at least `fewest`, belong together."""
+    """Refuse by UserError unless most pairs, and at least `fewest`, belong together."""
     rest = len(views) - odd.sum()
     if not odd.any() or rest > odd.sum() and rest >= fewest:
         return
@@ -102,5 +103,5 @@ def refuse_odd(views: list[BoardView], odd: np.ndarray, fewest: int) -> None:
 
 
 def some_names(names: list[str]) -> str:
-    """The first of many names."""
+    """List the first of many names."""
     return ', '.join(names[:_NAMED]) + (', ...' if len(names) > _NAMED else '')

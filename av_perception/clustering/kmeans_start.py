@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from av_perception.clustering.weighted_mixture import Mixture
+from av_perception.numerics.kmeans import kmeans, plus_plus
 
-_ROUNDS = 20
+_LEAST_SHARE = 1e-3  # of all weight: what a cluster without points starts with
 
 
 def start_mixture(
@@ -19,40 +19,25 @@ def start_mixture(
     outlier_weight: float,
     random: np.random.Generator,
 ) -> Mixture:
-    """`count` components (fewer where the points (n, d) have fewer places) around weighted k-means centres; weights: (n,) positive."""
-    centers = _seeds(points, weights, count, random)
-    for _ in range(_ROUNDS):
-        label = cdist(points, centers, 'sqeuclidean').argmin(1)
-        moved = _centers(points, weights, label, centers)
-        if np.array_equal(moved, centers):
-            break
-        centers = moved
-    label = cdist(points, centers, 'sqeuclidean').argmin(1)
-    share = np.bincount(label, weights, minlength=len(centers)) + 1e-3 * weights.sum()
-    spread = ((points - centers[label]) ** 2 * weights[:, None]).sum(0).mean() / weights.sum()
+    """Make a mixture around weighted k-means centers.
+
+    Parameters
+    ----------
+    points, weights
+        (n, d), and (n,) positive.
+    count
+        Number of components; fewer come out where the points have fewer places.
+    outlier_weight
+        Weight of the uniform class.
+    random
+        Source of the seeds.
+    """
+    seeds = plus_plus(points, weights, count, random)
+    clusters = kmeans(points, seeds, weights)
+    centers, labels = clusters.centers, clusters.labels
+    share = np.bincount(labels, weights, minlength=len(centers)) + _LEAST_SHARE * weights.sum()
+    squares = (points - centers[labels]) ** 2
+    spread = (squares * weights[:, None]).sum(0).mean() / weights.sum()
     covariances = np.tile(np.eye(points.shape[1]) * spread, (len(centers), 1, 1))
-    return Mixture(
-        (1 - outlier_weight) * share / share.sum(), centers, covariances, outlier_weight
-    )
-
-
-def _seeds(
-    points: np.ndarray, weights: np.ndarray, count: int, random: np.random.Generator
-) -> np.ndarray:
-    """(at most count, d) points drawn one by one in proportion to weight times squared distance from those already drawn."""
-    chosen = [int(random.choice(len(points), p=weights / weights.sum()))]
-    nearest = cdist(points, points[chosen], 'sqeuclidean')[:, 0]
-    while len(chosen) < count and (chance := weights * nearest).sum() > 0:
-        chosen.append(int(random.choice(len(points), p=chance / chance.sum())))
-        nearest = np.minimum(nearest, cdist(points, points[chosen[-1:]], 'sqeuclidean')[:, 0])
-    return points[chosen]
-
-
-def _centers(
-    points: np.ndarray, weights: np.ndarray, label: np.ndarray, old: np.ndarray
-) -> np.ndarray:
-    mass = np.bincount(label, weights, minlength=len(old))
-    sums = np.column_stack(
-        [np.bincount(label, weights * column, minlength=len(old)) for column in points.T]
-    )
-    return np.where((mass > 0)[:, None], sums / np.maximum(mass, 1e-300)[:, None], old)
+    component_weights = (1 - outlier_weight) * share / share.sum()
+    return Mixture(component_weights, centers, covariances, outlier_weight)

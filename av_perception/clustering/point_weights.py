@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""First weights of points: how many others stand near them, of all points or of the other modality."""
+"""First weights of points: how many others stand near them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,18 @@ LEAST_WEIGHT = 0.05  # before the weights are known better nothing is excluded
 
 
 class DensityWeights:
-    """`w(x) = sum_j exp(-||x - x_j||^2 / s)` over the q nearest of the points (n, d), scaled to mean one over those, at least 0.05.
+    """The density of points near a point.
 
-    Source: Gebru et al. 2016, section 5. A point does not count itself. s: the median of the squared distance to the q-th neighbour.
+    `w(x) = sum_j exp(-||x - x_j||^2 / s)` over the q nearest of the points, scaled to mean one
+    over those, at least 0.05. A point does not count itself. s is the median of the squared
+    distance to the q-th neighbor. Source: Gebru et al. 2016, section 5.
+
+    Parameters
+    ----------
+    points
+        (n, d).
+    neighbors
+        q; fewer where there are fewer points.
     """
 
     def __init__(self, points: np.ndarray, neighbors: int = 20):
@@ -27,7 +36,7 @@ class DensityWeights:
             self._mean = float(self._raw(points).mean()) or 1.0
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
-        """(m, d) points -> (m,) weights."""
+        """Return the (m,) weights of (m, d) points."""
         if self._neighbors < 1:
             return np.ones(len(points))
         return np.maximum(self._raw(points) / self._mean, LEAST_WEIGHT)
@@ -36,36 +45,7 @@ class DensityWeights:
         return np.exp(-self._squared_distances(points) / self._spread).sum(1)
 
     def _squared_distances(self, points: np.ndarray) -> np.ndarray:
-        """(m, q) to the nearest of the others: a point that is in the set finds itself first and does not count."""
+        """(m, q) to the nearest of the others: a point of the set finds itself first."""
         distance, _ = self._tree.query(points, self._neighbors + 1)
         distance = np.where(distance[:, :1] == 0, distance[:, 1:], distance[:, :-1])
         return distance**2
-
-
-def cross_modal_weights(
-    points: np.ndarray, is_audio: np.ndarray, spread: float, neighbors: int = 20
-) -> np.ndarray:
-    """(n,) weights of points (n, d) of two modalities: `sum_j exp(-||x_i - x_j||^2 / spread)` over the nearest points of the other one.
-
-    What both senses tell of weighs more. Mean one in each modality, at least 0.05; ones where the other modality has no points.
-    """
-    weights = np.ones(len(points))
-    for own in (is_audio, ~is_audio):
-        others = points[~own]
-        if not len(others) or not own.any():
-            continue
-        distance, _ = cKDTree(others).query(points[own], min(neighbors, len(others)))
-        raw = np.exp(-(distance.reshape(own.sum(), -1) ** 2) / spread).sum(1)
-        weights[own] = raw / raw.mean() if raw.mean() > 0 else 1.0
-    return np.maximum(weights, LEAST_WEIGHT)
-
-
-def audio_scores(
-    responsibilities: np.ndarray, weights: np.ndarray, is_audio: np.ndarray
-) -> np.ndarray:
-    """(K,) share of the weighted audio points that each cluster explains: its speaking score. Zeros without audio points.
-
-    responsibilities, weights: (n, K) of a fitted mixture; is_audio: (n,) bool.
-    """
-    mass = (responsibilities * weights)[is_audio].sum(0)
-    return mass / mass.sum() if mass.sum() > 0 else np.zeros(len(mass))

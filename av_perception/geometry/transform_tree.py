@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""A tree of coordinate frames in time: who hangs on whom, where, and when; between two known moments it interpolates."""
+"""A tree of coordinate frames in time; between two known moments it interpolates."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ import math
 import numpy as np
 
 from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.geometry.time import seconds
 
-KEEP_NS = 10_000_000_000
-RESET_NS = 1_000_000_000
+KEEP_NS = 10_000_000_000  # older poses are forgotten
+RESET_NS = 1_000_000_000  # a stamp that jumps back by more starts anew
+_SMALL_ANGLE = 1e-6  # [rad]: below, the straight line between quaternions is as good
 
 
 class TransformUnavailable(Exception):
-    """Why a pose is not known. may_come: it lies in the future of what is known and a little patience may help."""
+    """Why a pose is not known.
+
+    may_come: it lies in the future of what is known, and a little patience may help.
+    """
 
     def __init__(self, reason: str, may_come: bool):
         super().__init__(reason)
@@ -24,25 +29,26 @@ class TransformUnavailable(Exception):
 
 
 class TransformTree:
-    """Poses of frames in their parents, kept for ten seconds; static ones for ever. What a frame was said to be last holds: its parent, and
-    whether it moves. A frame whose stamp jumps back by more than a second starts anew; the others do not suffer from its clock.
+    """Poses of frames in their parents, kept for ten seconds; static ones for ever.
+
+    What a frame was said to be last holds: its parent, and whether it moves. A frame whose stamp
+    jumps back by more than a second starts anew; the others do not suffer from its clock.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._parents: dict[str, str] = {}
         self._static: dict[str, RigidTransform] = {}
-        self._moving: dict[
-            str, tuple[list[int], list[RigidTransform]]
-        ] = {}  # child -> stamps in order, poses
+        # By child: stamps in order, and the poses at them.
+        self._moving: dict[str, tuple[list[int], list[RigidTransform]]] = {}
 
     def add_static(self, parent: str, child: str, pose: RigidTransform) -> None:
-        """A pose (parent_from_child) that never changes. Raises ValueError for a frame in itself."""
+        """Add a pose (parent_from_child) that never changes. ValueError for a frame in itself."""
         self._attach(parent, child)
         self._moving.pop(child, None)
         self._static[child] = pose
 
     def add(self, parent: str, child: str, stamp_ns: int, pose: RigidTransform) -> None:
-        """A pose (parent_from_child) at a moment. Raises ValueError for a frame in itself."""
+        """Add a pose (parent_from_child) at a moment. ValueError for a frame in itself."""
         self._attach(parent, child)
         self._static.pop(child, None)
         stamps, poses = self._moving.setdefault(child, ([], []))
@@ -61,46 +67,48 @@ class TransformTree:
         self._parents[child] = parent
 
     def pose(self, target: str, source: str, stamp_ns: int) -> RigidTransform:
-        """target_from_source at a moment. Raises TransformUnavailable."""
-        up, down = self._chain(source), self._chain(target)
-        common = next((frame for frame in up if frame in set(down)), None)
+        """Return target_from_source at a moment. Raises TransformUnavailable."""
+        up = self._chain(source)
+        down = self._chain(target)
+        common = self._common(up, down)
         if common is None:
-            known = [
-                frame
-                for frame in (target, source)
-                if frame in self._parents or frame in self._parents.values()
-            ]
-            missing = ' and '.join(
-                f"'{frame}'" for frame in (target, source) if frame not in known
-            )
-            raise TransformUnavailable(
-                f'nobody publishes the frame {missing} on /tf'
-                if missing
-                else f"the frames '{target}' and '{source}' are not connected on /tf",
-                may_come=True,
-            )
+            raise TransformUnavailable(self._gap_between(target, source), may_come=True)
         return self._climb(down, common, stamp_ns).inverse() @ self._climb(up, common, stamp_ns)
 
     def newest_ns(self, target: str, source: str) -> int | None:
-        """The latest moment at which the pose between two frames is known; None when they are not connected or nothing moves between them."""
-        up, down = self._chain(source), self._chain(target)
-        common = next((frame for frame in up if frame in set(down)), None)
-        moving = (
-            []
-            if common is None
-            else [
-                f
-                for chain in (up, down)
-                for f in chain[: chain.index(common)]
-                if f not in self._static
-            ]
-        )
-        return min(
-            (self._moving[f][0][-1] for f in moving if self._moving.get(f, ([],))[0]), default=None
-        )
+        """Return the latest moment at which the pose between two frames is known.
+
+        None when they are not connected or nothing moves between them.
+        """
+        up = self._chain(source)
+        down = self._chain(target)
+        common = self._common(up, down)
+        if common is None:
+            return None
+        between = [*up[: up.index(common)], *down[: down.index(common)]]
+        newest = [
+            self._moving[frame][0][-1]
+            for frame in between
+            if frame not in self._static and self._moving.get(frame, ([],))[0]
+        ]
+        return min(newest, default=None)
+
+    @staticmethod
+    def _common(up: list[str], down: list[str]) -> str | None:
+        """Find the nearest frame above both."""
+        above = set(down)
+        return next((frame for frame in up if frame in above), None)
+
+    def _gap_between(self, target: str, source: str) -> str:
+        """Why there is no way between two frames."""
+        known = {*self._parents, *self._parents.values()}
+        missing = [f"'{frame}'" for frame in (target, source) if frame not in known]
+        if missing:
+            return f'nobody publishes the frame {" and ".join(missing)} on /tf'
+        return f"the frames '{target}' and '{source}' are not connected on /tf"
 
     def _chain(self, frame: str) -> list[str]:
-        """The frame and all above it, from near to far; a loop ends where it closes."""
+        """List the frame and all above it, from near; a loop ends where it closes."""
         chain = [frame]
         while (parent := self._parents.get(chain[-1])) is not None and parent not in chain:
             chain.append(parent)
@@ -110,22 +118,25 @@ class TransformTree:
         """top_from_frame for the first frame of a chain."""
         result = RigidTransform()
         for frame in chain[: chain.index(top)]:
-            result = (
-                self._static[frame] if frame in self._static else self._at(frame, stamp_ns)
-            ) @ result
+            static = self._static.get(frame)
+            parent_from_frame = self._pose_at(frame, stamp_ns) if static is None else static
+            result = parent_from_frame @ result
         return result
 
-    def _at(self, child: str, stamp_ns: int) -> RigidTransform:
+    def _pose_at(self, child: str, stamp_ns: int) -> RigidTransform:
         stamps, poses = self._moving.get(child, ([], []))
         if not stamps or stamp_ns > stamps[-1]:
-            late_s = 1e-9 * (stamp_ns - stamps[-1]) if stamps else float('inf')
+            late_s = seconds(stamp_ns - stamps[-1]) if stamps else float('inf')
             raise TransformUnavailable(
-                f"the newest transform of '{child}' is {late_s:.3f} s older than what it is wanted for",
+                f"the newest transform of '{child}' is {late_s:.3f} s older than what it is "
+                'wanted for',
                 may_come=True,
             )
         if stamp_ns < stamps[0]:
+            early_s = seconds(stamps[0] - stamp_ns)
             raise TransformUnavailable(
-                f"the oldest transform of '{child}' is {1e-9 * (stamps[0] - stamp_ns):.3f} s newer than what it is wanted for",
+                f"the oldest transform of '{child}' is {early_s:.3f} s newer than what it is "
+                'wanted for',
                 may_come=False,
             )
         after = bisect.bisect_left(stamps, stamp_ns)
@@ -136,25 +147,29 @@ class TransformTree:
 
 
 def interpolated(first: RigidTransform, second: RigidTransform, share: float) -> RigidTransform:
-    """Between two poses: the straight line and the shortest turn at constant rate; share 0 is the first, 1 the second."""
-    start, end = first.quaternion_xyzw, second.quaternion_xyzw
+    """Interpolate between two poses: the straight line and the shortest turn at constant rate.
+
+    Parameters
+    ----------
+    first, second
+        The poses.
+    share
+        0 is the first, 1 the second.
+    """
+    start = first.quaternion_xyzw
+    end = second.quaternion_xyzw
     cosine = float(start @ end)
     angle = math.acos(min(abs(cosine), 1.0))  # of the shorter way: q and -q are the same rotation
-    weights = (
-        (1 - share, share)
-        if angle < 1e-6
-        else (
-            math.sin((1 - share) * angle) / math.sin(angle),
-            math.sin(share * angle) / math.sin(angle),
-        )
-    )
-    quaternion = weights[0] * start + math.copysign(weights[1], cosine) * end
-    return RigidTransform.from_quaternion(
-        first.translation + share * (second.translation - first.translation), quaternion
-    )
+    of_start, of_end = 1 - share, share
+    if angle >= _SMALL_ANGLE:
+        of_start = math.sin((1 - share) * angle) / math.sin(angle)
+        of_end = math.sin(share * angle) / math.sin(angle)
+    quaternion = of_start * start + math.copysign(of_end, cosine) * end
+    translation = first.translation + share * (second.translation - first.translation)
+    return RigidTransform.from_quaternion(translation, quaternion)
 
 
-def turn_rate(first: RigidTransform, second: RigidTransform, seconds: float) -> float:
-    """Angle between two orientations over the time between them [rad/s]."""
+def turn_rate(first: RigidTransform, second: RigidTransform, duration_s: float) -> float:
+    """Return the angle between two orientations over the time between them [rad/s]."""
     cosine = (np.trace(first.rotation.T @ second.rotation) - 1) / 2
-    return float(np.arccos(np.clip(cosine, -1.0, 1.0))) / seconds
+    return float(np.arccos(np.clip(cosine, -1.0, 1.0))) / duration_s

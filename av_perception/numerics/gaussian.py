@@ -6,27 +6,30 @@ from __future__ import annotations
 
 import numpy as np
 
+from av_perception.numerics.softmax import log_softmax, softmax  # noqa: F401 (until callers move)
+
 LOG_2PI = float(np.log(2 * np.pi))
 
 
 def symmetrize(matrices: np.ndarray) -> np.ndarray:
-    """The symmetric part of (..., D, D) matrices: rounding must not grow into asymmetry."""
+    """Return the symmetric part of (..., D, D): rounding must not grow into asymmetry."""
     return 0.5 * (matrices + matrices.swapaxes(-1, -2))
 
 
 def propagate_covariance(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
-    """`A B A'` for (..., O, D) outer and (..., D, D) inner; symmetric up to rounding."""
+    """Return `A B A'` of (..., O, D) outer and (..., D, D) inner, symmetric up to rounding."""
     return outer @ inner @ outer.swapaxes(-1, -2)
 
 
 def inverse_and_log_det(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse (..., D, D) and log determinant (...,) of positive definite matrices."""
+    """Return inverse (..., D, D) and log determinant (...,) of positive definite matrices."""
     return np.linalg.inv(matrices), np.linalg.slogdet(matrices)[1]
 
 
 def log_normal(residual: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """log N(residual; 0, covariance): (..., D), (..., D, D) -> (...,)."""
-    size, batch = residual.shape[-1], tuple(range(residual.ndim - 1))
+    """Evaluate log N(residual; 0, covariance): (..., D), (..., D, D) -> (...,)."""
+    size = residual.shape[-1]
+    batch = tuple(range(residual.ndim - 1))
     matrix = np.zeros((size + 1, size + 1, *residual.shape[:-1]))
     matrix[:size, :size] = covariance.transpose(-2, -1, *batch)
     matrix[:size, size] = matrix[size, :size] = residual.transpose(-1, *batch)
@@ -35,22 +38,33 @@ def log_normal(residual: np.ndarray, covariance: np.ndarray) -> np.ndarray:
 
 
 def quadratic(vectors: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-    """`v' A v` for (..., D) and (..., D, D)."""
+    """Return `v' A v` of (..., D) and (..., D, D)."""
     return ((vectors[..., None, :] @ matrices)[..., 0, :] * vectors).sum(-1)
 
 
 def matvec(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """`A v` for (..., O, D) and (..., D)."""
+    """Return `A v` of (..., O, D) and (..., D)."""
     return (matrices @ vectors[..., None])[..., 0]
 
 
-def limit_leading(covariance: np.ndarray, size: int, deviation: float) -> np.ndarray:
-    """(N, D, D) covariances whose first `size` components have a standard deviation of at most `deviation` along any axis.
+def limit_leading(covariance: np.ndarray, size: int, max_std: float) -> np.ndarray:
+    """Bound the standard deviation of the leading components along any axis.
 
-    These rows and columns are shrunk along the eigenvectors that exceed it, so positive definiteness and orientation survive.
+    These rows and columns are shrunk along the eigenvectors that exceed the bound, so positive
+    definiteness and orientation survive.
+
+    Parameters
+    ----------
+    covariance
+        (N, D, D).
+    size
+        How many components lead.
+    max_std
+        The bound.
     """
-    limit = deviation**2
-    suspect = np.flatnonzero(np.trace(covariance[:, :size, :size], axis1=1, axis2=2) > limit)
+    limit = max_std**2
+    trace = np.trace(covariance[:, :size, :size], axis1=1, axis2=2)
+    suspect = np.flatnonzero(trace > limit)
     if not len(suspect):
         return covariance
     values, vectors = np.linalg.eigh(covariance[suspect, :size, :size])
@@ -62,28 +76,26 @@ def limit_leading(covariance: np.ndarray, size: int, deviation: float) -> np.nda
     return bounded
 
 
-def softmax(log_weights: np.ndarray) -> np.ndarray:
-    """exp, normalised over the last axis; -inf entries become 0 (each row needs one finite entry)."""
-    weights = log_weights - log_weights.max(axis=-1, keepdims=True)
-    np.exp(weights, out=weights)
-    weights /= weights.sum(axis=-1, keepdims=True)
-    return weights
-
-
-def log_softmax(log_weights: np.ndarray) -> np.ndarray:
-    """The logarithm of `softmax`, finite where log_weights are."""
-    shifted = log_weights - log_weights.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
 def schur_complement(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Schur complement `c - b' A^-1 b` and log |A| of many symmetric `[A b; b' c]` with positive definite A, by Gaussian elimination.
+    """Eliminate all but the last row of many symmetric `[A b; b' c]` with positive definite A.
 
-    matrix: (D + 1, D + 1, ...); both results (...). Without LAPACK's cost per call, which counts for thousands of small matrices.
+    By Gaussian elimination, without LAPACK's cost per call, which counts for thousands of small
+    matrices.
+
+    Parameters
+    ----------
+    matrix
+        (D + 1, D + 1, ...).
+
+    Returns
+    -------
+    tuple of np.ndarray
+        `c - b' A^-1 b` and log |A|, both (...).
     """
     determinant = 1.0
     while len(matrix) > 1:
-        pivot, column = matrix[0, 0], matrix[0, 1:]
+        pivot = matrix[0, 0]
+        column = matrix[0, 1:]
         determinant = determinant * pivot
         matrix = matrix[1:, 1:] - column[:, None] * (column / pivot)
     return matrix[0, 0], np.log(determinant)

@@ -8,46 +8,71 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LOG_TWO_PI = np.log(2 * np.pi)
+from av_perception.numerics.gaussian import LOG_2PI
+
+_LEAST_MASS = 1e-9  # observations; keeps a piece without any finite
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """A Gaussian mixture over inputs of L components: log_weight (R,), center (R, L), precision (R, L, L), log_det_precision (R,)."""
+    """A Gaussian mixture over inputs of L components."""
 
+    #: (R,) logarithms of the weights, which sum to one.
     log_weight: np.ndarray
+    #: (R, L) means.
     center: np.ndarray
+    #: (R, L, L) inverse covariances.
     precision: np.ndarray
+    #: (R,) log determinants of the precisions.
     log_det_precision: np.ndarray
 
     def log_joint(self, inputs: np.ndarray, noise: float = 0.0) -> np.ndarray:
-        """E[log pi_r + log N(x + e; c_r, Gam_r)] with e of standard deviation `noise`: (N, L) -> (N, R)."""
+        """Evaluate the expected log joint density of inputs and pieces under noise on the inputs.
+
+        Parameters
+        ----------
+        inputs
+            (N, L).
+        noise
+            Standard deviation of the noise e on every component.
+
+        Returns
+        -------
+        np.ndarray
+            (N, R) `E[log pi_r + log N(x + e; c_r, Gam_r)]`.
+        """
         difference = inputs[:, None] - self.center
         mahalanobis = np.einsum(
             'nri,rij,nrj->nr', difference, self.precision, difference, optimize=True
         )
         spread = noise**2 * np.einsum('rii->r', self.precision)
-        return self.log_weight + 0.5 * (
-            self.log_det_precision - inputs.shape[1] * LOG_TWO_PI - mahalanobis - spread
-        )
+        constant = self.log_det_precision - inputs.shape[1] * LOG_2PI
+        return self.log_weight + 0.5 * (constant - mahalanobis - spread)
 
 
 def fit_pieces(
     posterior: np.ndarray, inputs: np.ndarray, noise: float, equal_volume: bool = False
 ) -> Pieces:
-    """M-step: the mixture that maximises the expected log-likelihood of inputs (N, L) + noise under the posterior (N, R).
+    """Maximize the expected log-likelihood of noisy inputs under a posterior (M-step).
 
-    equal_volume: all weights and all determinants the same, which keeps the pieces of PPAM from degenerating (Deleforge et al. 2015;
-    Gam_r = S_r |S_r|^(-1/L) sum_q (N_q / N) |S_q|^(1/L), Celeux and Govaert 1995).
+    Parameters
+    ----------
+    posterior
+        (N, R) responsibilities of the pieces.
+    inputs
+        (N, L).
+    noise
+        Standard deviation of the noise on the inputs; bounds the covariances from below.
+    equal_volume
+        All weights and all determinants the same, which keeps the pieces of PPAM from degenerating
+        (Deleforge et al. 2015; `Gam_r = S_r |S_r|^(-1/L) sum_q (N_q / N) |S_q|^(1/L)`, Celeux and
+        Govaert 1995).
     """
-    mass = posterior.sum(axis=0) + 1e-9
+    mass = posterior.sum(axis=0) + _LEAST_MASS
     center = posterior.T @ inputs / mass[:, None]
     difference = inputs[:, None] - center
-    covariance = (
-        np.einsum('nr,nri,nrj->rij', posterior, difference, difference, optimize=True)
-        / mass[:, None, None]
-    )
-    covariance = covariance + noise**2 * np.eye(inputs.shape[1])
+    scatter = np.einsum('nr,nri,nrj->rij', posterior, difference, difference, optimize=True)
+    covariance = scatter / mass[:, None, None] + noise**2 * np.eye(inputs.shape[1])
     weight = mass / mass.sum()
     if equal_volume:
         volume = np.exp(np.linalg.slogdet(covariance)[1] / inputs.shape[1])
@@ -56,25 +81,3 @@ def fit_pieces(
     precision = np.linalg.inv(covariance)
     precision = 0.5 * (precision + precision.swapaxes(1, 2))
     return Pieces(np.log(weight), center, precision, np.linalg.slogdet(precision)[1])
-
-
-def hard_assignment(inputs: np.ndarray, count: int, iterations: int = 20) -> np.ndarray:
-    """(N, count) one-hot membership by k-means, started from the farthest-point traversal: deterministic."""
-    chosen, distance = [0], np.sum((inputs - inputs[0]) ** 2, axis=1)
-    for _ in range(count - 1):
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.sum((inputs - inputs[chosen[-1]]) ** 2, axis=1))
-    centers = inputs[chosen]
-    for _ in range(iterations):
-        member = np.eye(count)[np.argmin(np.sum((inputs[:, None] - centers) ** 2, axis=2), axis=1)]
-        mass = member.sum(axis=0)[:, None]
-        centers = np.where(mass > 0, member.T @ inputs / np.maximum(mass, 1), centers)
-    return member
-
-
-def normalized(log_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Posterior (N, R) and log evidence (N,) of (N, R) log joint densities."""
-    peak = log_values.max(axis=1, keepdims=True)
-    values = np.exp(log_values - peak)
-    total = values.sum(axis=1, keepdims=True)
-    return values / total, (peak + np.log(total))[:, 0]

@@ -1,9 +1,19 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Piecewise-affine regression learnt by EM: GLLiM (Deleforge, Forbes and Horaud 2015) and its equal-volume form PPAM.
+"""Piecewise-affine regression learned by EM: GLLiM and its equal-volume form PPAM.
 
-z = r with probability pi_r;  x | r ~ N(c_r, Gam_r);  y | x, w, r ~ N(A_r x + B_r w + b_r, Sig_r);  w ~ N(0, I) is never observed and
-stands for what varies besides x (a room, a voice). Names: pieces -> pi, c, Gam; slope -> A; loading -> B; offset -> b; variance -> Sig.
+    z = r with probability pi_r
+    x | r ~ N(c_r, Gam_r)
+    y | x, w, r ~ N(A_r x + B_r w + b_r, Sig_r)
+    w ~ N(0, I)
+
+w is never observed and stands for what varies besides x (a room, a voice). Names in the code:
+pieces for (pi, c, Gam), slope for A, loading for B, offset for b, variance for diag(Sig).
+
+Source: Deleforge, Forbes and Horaud, "High-dimensional regression with Gaussian mixtures and
+partially-latent response variables", Statistics and Computing 25(5), 2015; PPAM: "Acoustic space
+learning for sound-source separation and localization on binaural manifolds", Int. J. of Neural
+Systems 25(1), 2015.
 """
 
 from __future__ import annotations
@@ -12,35 +22,38 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.numerics.gaussian_mixture import (
-    LOG_TWO_PI,
-    Pieces,
-    fit_pieces,
-    hard_assignment,
-    normalized,
-)
+from av_perception.numerics.em import gain_since_first, run_em
+from av_perception.numerics.gaussian import LOG_2PI
+from av_perception.numerics.gaussian_mixture import Pieces, fit_pieces
+from av_perception.numerics.kmeans import farthest_points, kmeans
+from av_perception.numerics.softmax import normalize_log
 
 _LEAST_RESIDUAL = 1e-3  # of the noise: w explains some of it, never so much
+_LEAST_MASS = 1e-9  # observations; keeps a piece without any finite
 _EMPTY = 1e-3  # observations; a piece that owns less is dropped
+_START_ROUNDS = 19  # of the k-means that starts the EM
 
 
 @dataclass(frozen=True)
 class GllimConfig:
-    """num_pieces: R at the start; variance: 'diagonal', 'isotropic' (one number per piece) or 'tied' (one number for all).
+    """How a model is learned."""
 
-    equal_volume: PPAM's constraint on the pieces; latent_size: components of w. input_noise: standard deviation of noise on x and y that the
-    likelihood is averaged over, which bounds the covariances from below (output_noise is an argument of `fit_gllim`: it may differ
-    between components). ridge: pseudo-counts that hold slopes at 0. EM ends after `iterations` or when a step gains less than
-    `tolerance` of the whole gain.
-    """
-
+    #: Number of pieces R at the start.
     num_pieces: int = 32
+    #: 'diagonal', 'isotropic' (one number per piece) or 'tied' (one number for all).
     variance: str = 'diagonal'
+    #: Whether the pieces have the same weight and volume, PPAM's constraint.
     equal_volume: bool = False
+    #: Number of components W of the latent part w.
     latent_size: int = 0
+    #: Standard deviation of noise on x that the likelihood is averaged over; it bounds the
+    #: covariances from below.
     input_noise: float = 1e-3
+    #: Pseudo-counts that hold the slopes at 0.
     ridge: float = 1e-6
+    #: Largest number of EM iterations.
     iterations: int = 100
+    #: The EM ends when an iteration gains less than this share of the whole gain.
     tolerance: float = 1e-3
 
     def __post_init__(self):
@@ -58,13 +71,19 @@ class GllimConfig:
 
 @dataclass(frozen=True)
 class Gllim:
-    """slope (R, D, L), offset (R, D), variance (R, D), loading (R, D, W); objective: penalised log-likelihood after every iteration."""
+    """A learned model of R pieces from L inputs and W latent components to D outputs."""
 
+    #: Mixture over the inputs.
     pieces: Pieces
+    #: (R, D, L).
     slope: np.ndarray
+    #: (R, D).
     offset: np.ndarray
+    #: (R, D).
     variance: np.ndarray
+    #: (R, D, W).
     loading: np.ndarray
+    #: Penalized log-likelihood after every iteration.
     objective: tuple[float, ...] = ()
 
     @property
@@ -89,98 +108,145 @@ def fit_gllim(
     output_noise: float | np.ndarray = 1e-3,
     pieces: Pieces | None = None,
 ) -> Gllim:
-    """Learn from inputs (N, L) and outputs (N, D); `pieces` holds the mixture over the inputs fixed.
+    """Learn a model; the objective never falls.
 
-    Maximises sum_n log sum_r exp E[log pi_r N(x_n + e; c_r, Gam_r) N(y_n + f; A_r x_n + b_r, Sig_r + B_r B_r^T)] - ridge / 2 sum |A_rd|^2 / Sig_rd
-    with noise e, f of standard deviation input_noise and output_noise (a number or (D,)); the objective never decreases.
-    Raises ValueError when there are fewer observations than pieces or a number is not finite.
+    It is `sum_n log sum_r exp E[log pi_r N(x_n + e; c_r, Gam_r) N(y_n + f; A_r x_n + b_r, Sig_r +
+    B_r B_r')] - ridge / 2 sum |A_rd|^2 / Sig_rd` with noise e of config.input_noise and f of
+    `output_noise`.
+
+    Parameters
+    ----------
+    inputs, outputs
+        (N, L) and (N, D), finite, N at least config.num_pieces; else ValueError.
+    config
+        How to learn.
+    output_noise
+        Standard deviation of the noise on y, a number or (D,).
+    pieces
+        A mixture over the inputs that is kept; None learns one.
     """
-    if len(inputs) < config.num_pieces or not (
-        np.isfinite(inputs).all() and np.isfinite(outputs).all()
-    ):
-        raise ValueError(
-            f'{config.num_pieces} pieces need as many observations, of finite numbers; there are {len(inputs)}'
-        )
-    noise = np.broadcast_to(np.asarray(output_noise, float) ** 2, outputs.shape[1:])
-    held, model, objective = pieces, None, []
-    posterior = (
-        hard_assignment(inputs, config.num_pieces)
-        if held is None
-        else normalized(held.log_joint(inputs))[0]
+    _check_observations(inputs, outputs, config)
+    learner = _Learner(inputs, outputs, config, output_noise, pieces)
+    start: _State = (None, learner.first_posterior())
+    run = run_em(
+        start,
+        learner.iterate,
+        learner.without_empty,
+        gain_since_first(config.tolerance),
+        config.iterations,
     )
-    while len(objective) < config.iterations:
-        model, posterior, value = _iterate(inputs, outputs, posterior, model, config, noise, held)
-        objective.append(value)
-        if len(objective) > 2 and objective[-1] - objective[-2] < config.tolerance * (
-            objective[-1] - objective[0]
-        ):
-            break
-        if held is None and posterior.sum(axis=0).min() < _EMPTY:
-            model, posterior = _without_empty(model, posterior)
+    model = run.expectation[0] if run.converged else run.state[0]
+    assert model is not None  # there was at least one iteration
     return Gllim(
-        model.pieces, model.slope, model.offset, model.variance, model.loading, tuple(objective)
+        model.pieces, model.slope, model.offset, model.variance, model.loading, run.history
     )
 
 
-def _iterate(
-    inputs,
-    outputs,
-    posterior,
-    model: Gllim | None,
-    config: GllimConfig,
-    noise,
-    held: Pieces | None,
-) -> tuple[Gllim, np.ndarray, float]:
-    """One M-step and the E-step after it: the model, the posterior (N, R) and the objective."""
-    pieces = held or fit_pieces(posterior, inputs, config.input_noise, config.equal_volume)
-    latent = (
-        None if model is None or not config.latent_size else _infer_latent(inputs, outputs, model)
-    )
-    model = _fit_affine(inputs, outputs, posterior, latent, pieces, config, noise)
-    log_joint = pieces.log_joint(inputs, 0.0 if held else config.input_noise) + _log_density(
-        inputs, outputs, model, noise
-    )
-    posterior, evidence = normalized(log_joint)
-    return (
-        model,
-        posterior,
-        float(
-            evidence.sum()
-            - 0.5 * config.ridge * np.sum(model.slope**2 / model.variance[..., None])
-        ),
-    )
+def _check_observations(inputs: np.ndarray, outputs: np.ndarray, config: GllimConfig) -> None:
+    finite = np.isfinite(inputs).all() and np.isfinite(outputs).all()
+    if len(inputs) < config.num_pieces or not finite:
+        raise ValueError(
+            f'{config.num_pieces} pieces need as many observations, of finite numbers; '
+            f'there are {len(inputs)}'
+        )
+
+
+_State = tuple[Gllim | None, np.ndarray]  # the model, None before the first, and the posterior
+
+
+class _Learner:
+    """The steps of the EM on one set of observations."""
+
+    def __init__(self, inputs, outputs, config: GllimConfig, output_noise, held: Pieces | None):
+        self._inputs = inputs
+        self._outputs = outputs
+        self._config = config
+        #: (D,) variance of the noise on y.
+        self._noise = np.broadcast_to(np.asarray(output_noise, float) ** 2, outputs.shape[1:])
+        self._held = held
+
+    def first_posterior(self) -> np.ndarray:
+        """(N, R) by k-means of the inputs, or under the mixture that is kept."""
+        if self._held is not None:
+            return normalize_log(self._held.log_joint(self._inputs))[0]
+        start = farthest_points(self._inputs, self._config.num_pieces)
+        return kmeans(self._inputs, start, rounds=_START_ROUNDS).one_hot()
+
+    def iterate(self, state: _State) -> tuple[float, _State]:
+        """Take one M-step and the E-step after it; returns the objective and both results."""
+        model, posterior = state
+        inputs, outputs, config = self._inputs, self._outputs, self._config
+        # M-step of the mixture over the inputs: pi, c, Gam.
+        pieces = self._held or fit_pieces(
+            posterior, inputs, config.input_noise, config.equal_volume
+        )
+        # E-step of the latent part w under the model before.
+        latent = None
+        if model is not None and config.latent_size:
+            latent = _infer_latent(inputs, outputs, model)
+        # M-step of the affine maps: A, B, b, Sig.
+        model = _fit_affine(inputs, outputs, posterior, latent, pieces, config, self._noise)
+        # E-step of the pieces: r_nk.
+        input_noise = 0.0 if self._held else config.input_noise
+        log_joint = pieces.log_joint(inputs, input_noise)
+        log_joint = log_joint + _log_density(inputs, outputs, model, self._noise)
+        posterior, evidence = normalize_log(log_joint)
+        penalty = np.sum(model.slope**2 / model.variance[..., None])
+        objective = float(evidence.sum() - 0.5 * config.ridge * penalty)
+        return objective, (model, posterior)
+
+    def without_empty(self, expectation: _State, _: _State) -> _State:
+        """Drop the pieces that own nothing, unless the mixture is kept."""
+        model, posterior = expectation
+        assert model is not None  # it comes from an iteration
+        if self._held is None and posterior.sum(axis=0).min() < _EMPTY:
+            return _without_empty(model, posterior)
+        return expectation
 
 
 def _fit_affine(
-    inputs, outputs, posterior, latent: _Latent | None, pieces: Pieces, config: GllimConfig, noise
+    inputs: np.ndarray,
+    outputs: np.ndarray,
+    posterior: np.ndarray,
+    latent: _Latent | None,
+    pieces: Pieces,
+    config: GllimConfig,
+    noise: np.ndarray,
 ) -> Gllim:
-    """M-step: weighted ridge regression of y on x (and the expected w) in every piece; the variance of what remains plus the noise's."""
+    """Regress y on x (and the expected w) in every piece; the variance is of what remains."""
     size = inputs.shape[1]
-    mass = posterior.sum(axis=0) + 1e-9
+    mass = posterior.sum(axis=0) + _LEAST_MASS
     mean_y = posterior.T @ outputs / mass[:, None]
     square_y = posterior.T @ outputs**2 - mass[:, None] * mean_y**2 + mass[:, None] * noise
     mean, scatter, cross = _regressor_statistics(inputs, outputs, posterior, mass, latent, noise)
+    # A_k, B_k: weighted ridge regression.
     scatter[:, np.arange(size), np.arange(size)] += config.ridge
     cross = cross - mass[:, None, None] * mean_y[:, :, None] * mean[:, None]
     coefficients = np.linalg.solve(scatter, cross.transpose(0, 2, 1)).transpose(0, 2, 1)
+    # b_k.
     offset = mean_y - np.einsum('rdi,ri->rd', coefficients, mean)
-    residual = square_y - np.einsum(
-        'rdi,rdi->rd', coefficients, cross
-    )  # with ridge |A|^2, by the normal equations
-    residual = np.maximum(residual, _LEAST_RESIDUAL * mass[:, None] * noise)  # rounding
-    slope, loading = coefficients[..., :size], coefficients[..., size:]
+    # Sig_k, with ridge |A|^2, by the normal equations; rounding must not make it negative.
+    residual = square_y - np.einsum('rdi,rdi->rd', coefficients, cross)
+    residual = np.maximum(residual, _LEAST_RESIDUAL * mass[:, None] * noise)
+    slope = coefficients[..., :size]
+    loading = coefficients[..., size:]
     if config.latent_size and latent is None:
         loading = _principal_residuals(
             inputs, outputs, posterior, slope, offset, config.latent_size
         )
-        residual = np.maximum(
-            residual - mass[:, None] * np.sum(loading**2, axis=-1), mass[:, None] * noise
-        )
+        explained = mass[:, None] * np.sum(loading**2, axis=-1)
+        residual = np.maximum(residual - explained, mass[:, None] * noise)
     return Gllim(pieces, slope, offset, _shared(residual, mass, config.variance), loading)
 
 
 def _regressor_statistics(inputs, outputs, posterior, mass, latent: _Latent | None, noise):
-    """Mean (R, P), centred scatter (R, P, P) and plain cross moment with y (R, D, P) of the regressors x, w; P = L + W."""
+    """Sum up the regressors (x, w), P = L + W of them, in every piece.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Mean (R, P), centered scatter (R, P, P) and plain cross moment with y (R, D, P).
+    """
     mean = posterior.T @ inputs / mass[:, None]
     scatter = np.einsum('nr,ni,nj->rij', posterior, inputs, inputs, optimize=True)
     cross = np.stack([(posterior * column[:, None]).T @ outputs for column in inputs.T], axis=-1)
@@ -188,95 +254,93 @@ def _regressor_statistics(inputs, outputs, posterior, mass, latent: _Latent | No
         weighted = posterior[..., None] * latent.mean
         mean_w = weighted.sum(axis=0) / mass[:, None]
         mixed = np.einsum('ni,nrw->riw', inputs, weighted, optimize=True)
-        spread = latent.covariance + np.einsum(
-            'rwd,d,rvd->rwv', latent.gain, noise, latent.gain, optimize=True
-        )
-        square = (
-            np.einsum('nrw,nrv->rwv', weighted, latent.mean, optimize=True)
-            + mass[:, None, None] * spread
-        )
+        noise_w = np.einsum('rwd,d,rvd->rwv', latent.gain, noise, latent.gain, optimize=True)
+        spread = latent.covariance + noise_w
+        square = np.einsum('nrw,nrv->rwv', weighted, latent.mean, optimize=True)
+        square = square + mass[:, None, None] * spread
         scatter = np.block([[scatter, mixed], [mixed.transpose(0, 2, 1), square]])
         cross_w = np.einsum('nrw,nd->rdw', weighted, outputs, optimize=True)
         cross_w += mass[:, None, None] * noise[:, None] * latent.gain.transpose(0, 2, 1)
-        mean, cross = (
-            np.concatenate([mean, mean_w], axis=1),
-            np.concatenate([cross, cross_w], axis=2),
-        )
+        mean = np.concatenate([mean, mean_w], axis=1)
+        cross = np.concatenate([cross, cross_w], axis=2)
     return mean, scatter - mass[:, None, None] * mean[:, :, None] * mean[:, None], cross
 
 
-def _shared(residual, mass, kind: str) -> np.ndarray:
-    """(R, D) variances from the summed squares (R, D): apart, averaged over D, or over everything."""
+def _shared(residual: np.ndarray, mass: np.ndarray, kind: str) -> np.ndarray:
+    """(R, D) variances from the summed squares (R, D): apart, averaged over D, or over all."""
     if kind == 'isotropic':
-        return np.repeat(
-            residual.mean(axis=1, keepdims=True) / mass[:, None], residual.shape[1], axis=1
-        )
+        average = residual.mean(axis=1, keepdims=True) / mass[:, None]
+        return np.repeat(average, residual.shape[1], axis=1)
     if kind == 'tied':
         return np.full(residual.shape, residual.mean(axis=1).sum() / mass.sum())
     return residual / mass[:, None]
 
 
 def _principal_residuals(inputs, outputs, posterior, slope, offset, count: int) -> np.ndarray:
-    """(R, D, W) start of the loading: the strongest directions of every piece's residuals beyond the rest (Tipping and Bishop 1999)."""
+    """(R, D, W) start of the loading: the strongest directions of every piece's residuals.
+
+    Beyond the rest, as in probabilistic principal components (Tipping and Bishop 1999).
+    """
     loading = []
     for r in range(len(slope)):
-        weight = np.sqrt(posterior[:, r] / (posterior[:, r].sum() + 1e-9))
+        weight = np.sqrt(posterior[:, r] / (posterior[:, r].sum() + _LEAST_MASS))
         residual = weight[:, None] * (outputs - inputs @ slope[r].T - offset[r])
-        _, deviation, axes = np.linalg.svd(residual, full_matrices=False)
-        rest = np.mean(deviation[count:] ** 2) if len(deviation) > count else 0.0
-        loading.append(
-            (np.sqrt(np.maximum(deviation[:count, None] ** 2 - rest, 0.0)) * axes[:count]).T
-        )
+        _, singular, axes = np.linalg.svd(residual, full_matrices=False)
+        rest = np.mean(singular[count:] ** 2) if len(singular) > count else 0.0
+        length = np.sqrt(np.maximum(singular[:count, None] ** 2 - rest, 0.0))
+        loading.append((length * axes[:count]).T)
     return np.stack(loading)
 
 
-def _infer_latent(inputs, outputs, model: Gllim) -> _Latent:
-    """E-step for w: covariance (I + B^T Sig^-1 B)^-1, mean gain (y - A x - b)."""
+def _infer_latent(inputs: np.ndarray, outputs: np.ndarray, model: Gllim) -> _Latent:
+    """E-step for w: covariance (I + B' Sig^-1 B)^-1, mean gain (y - A x - b)."""
     scaled = model.loading / model.variance[..., None]
-    precision = np.eye(model.loading.shape[2]) + np.einsum('rdw,rdv->rwv', model.loading, scaled)
-    covariance = np.linalg.inv(precision)
+    information = np.einsum('rdw,rdv->rwv', model.loading, scaled)
+    covariance = np.linalg.inv(np.eye(model.loading.shape[2]) + information)
     gain = np.einsum('rwv,rdv->rwd', covariance, scaled)
-    mean = np.stack(
-        [(outputs - inputs @ a.T - b) @ g.T for a, b, g in zip(model.slope, model.offset, gain)],
-        axis=1,
-    )
-    return _Latent(mean, covariance, gain)
+    means = [
+        (outputs - inputs @ slope.T - offset) @ piece_gain.T
+        for slope, offset, piece_gain in zip(model.slope, model.offset, gain)
+    ]
+    return _Latent(np.stack(means, axis=1), covariance, gain)
 
 
-def _log_density(inputs, outputs, model: Gllim, noise) -> np.ndarray:
-    """E[log N(y_n + f; A_r x_n + b_r, Sig_r + B_r B_r^T)]: (N, R), by products of matrices only."""
+def _log_density(
+    inputs: np.ndarray, outputs: np.ndarray, model: Gllim, noise: np.ndarray
+) -> np.ndarray:
+    """(N, R) E[log N(y_n + f; A_r x_n + b_r, Sig_r + B_r B_r')], by matrix products only."""
     precision = 1 / model.variance
     affine = np.concatenate([model.slope, model.offset[..., None]], axis=-1)
     extended = np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
+    # |y - A x - b|^2 in the metric of Sig: the square of y, of A x + b, and their product.
     gram = np.einsum('rd,rdi,rdj->rij', precision, affine, affine, optimize=True)
-    quadratic = (outputs**2) @ precision.T + np.einsum(
-        'ni,rij,nj->nr', extended, gram, extended, optimize=True
-    )
+    square = np.einsum('ni,rij,nj->nr', extended, gram, extended, optimize=True)
+    quadratic = (outputs**2) @ precision.T + square
     for i in range(extended.shape[1]):
         quadratic -= 2 * extended[:, i : i + 1] * (outputs @ (precision * affine[..., i]).T)
-    exponent = quadratic + (noise * precision + np.log(model.variance) + LOG_TWO_PI).sum(axis=1)
+    exponent = quadratic + (noise * precision + np.log(model.variance) + LOG_2PI).sum(axis=1)
     if model.loading.shape[2]:
+        # What w explains (Woodbury) and the determinant that it adds.
         latent = _infer_latent(inputs, outputs, model)
         information = np.linalg.inv(latent.covariance)
-        exponent -= np.einsum(
-            'nrw,rwv,nrv->nr', latent.mean, information, latent.mean, optimize=True
-        )
-        exponent -= np.einsum(
-            'rwd,d,rwv,rvd->r', latent.gain, noise, information, latent.gain, optimize=True
-        )
+        mean = latent.mean
+        exponent -= np.einsum('nrw,rwv,nrv->nr', mean, information, mean, optimize=True)
+        gain = latent.gain
+        exponent -= np.einsum('rwd,d,rwv,rvd->r', gain, noise, information, gain, optimize=True)
         exponent += np.linalg.slogdet(information)[1]
     return -0.5 * exponent
 
 
 def _without_empty(model: Gllim, posterior: np.ndarray) -> tuple[Gllim, np.ndarray]:
+    """Drop the pieces that own nothing, from the model and from the posterior."""
     keep = posterior.sum(axis=0) >= _EMPTY
+    pieces = model.pieces
     kept = Pieces(
-        *(
-            getattr(model.pieces, name)[keep]
-            for name in ('log_weight', 'center', 'precision', 'log_det_precision')
-        )
+        pieces.log_weight[keep],
+        pieces.center[keep],
+        pieces.precision[keep],
+        pieces.log_det_precision[keep],
     )
     posterior = posterior[:, keep] / posterior[:, keep].sum(axis=1, keepdims=True)
-    return Gllim(
-        kept, model.slope[keep], model.offset[keep], model.variance[keep], model.loading[keep]
-    ), posterior
+    slope, offset = model.slope[keep], model.offset[keep]
+    return Gllim(kept, slope, offset, model.variance[keep], model.loading[keep]), posterior

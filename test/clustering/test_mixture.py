@@ -1,6 +1,8 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Mixtures of weighted data: against plain EM, Student's t, brute-force integration, replicated points; selection; degenerate input."""
+"""Mixtures of weighted data: against plain EM, Student's t, brute-force integration, replicated
+points; selection; degenerate input.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,6 @@ from av_perception.clustering.message_length import (
 )
 from av_perception.clustering.point_weights import (
     DensityWeights,
-    audio_scores,
-    cross_modal_weights,
 )
 from av_perception.clustering.weighted_mixture import (
     FixedWeights,
@@ -139,26 +139,23 @@ def test_the_marginal_is_the_integral_over_the_weights():
         np.array([0.4, 1.5, 3.0]),
         np.array([0.6, 1.2, 2.0]),
     )
-    computed = (
-        WeightedData(points, LatentWeights(shape, rate), FLOOR).expect(mixture).log_likelihood
-    )
+    data = WeightedData(points, LatentWeights(shape, rate), FLOOR)
+    components = list(zip(mixture.weights, mixture.means, mixture.covariances))
+
+    def density(point, a, b, mean, covariance):
+        """Integrated over the weight of the point."""
+
+        def joint(v):
+            return gamma(a, scale=1 / b).pdf(v) * multivariate_normal(mean, covariance / v).pdf(
+                point
+            )
+
+        return quad(joint, 0, np.inf, epsabs=1e-9)[0]
+
     total = 0.0
     for point, a, b in zip(points, shape, rate):
-        total += np.log(
-            sum(
-                w
-                * quad(
-                    lambda v: (
-                        gamma(a, scale=1 / b).pdf(v) * multivariate_normal(m, c / v).pdf(point)
-                    ),
-                    0,
-                    np.inf,
-                    epsabs=1e-9,
-                )[0]
-                for w, m, c in zip(mixture.weights, mixture.means, mixture.covariances)
-            )
-        )
-    assert computed == pytest.approx(total, abs=1e-6)
+        total += np.log(sum(w * density(point, a, b, m, c) for w, m, c in components))
+    assert data.expect(mixture).log_likelihood == pytest.approx(total, abs=1e-6)
 
 
 def test_outliers_lose_their_influence():
@@ -205,7 +202,9 @@ def test_the_number_of_clusters_is_found(weights):
 
 
 def test_slivers_are_no_clusters():
-    """Regression: without a prior on the covariances a few points that lie on a line shortened the message; this data gave 8 clusters."""
+    """Regression: without a prior on the covariances a few points that lie on a line shortened the
+    message; this data gave 8 clusters.
+    """
     points, _ = three_clusters(600, np.random.default_rng(3))
     assert (
         WeightedDataGaussianMixture(weighting='fixed', n_init=1, random_state=3)
@@ -360,30 +359,3 @@ def test_it_is_an_estimator_like_scikit_learns():
     np.testing.assert_allclose(
         model.covariances_[order], reference.covariances_[expected], rtol=0.02
     )
-
-
-def test_points_that_both_senses_confirm_weigh_more():
-    rng = np.random.default_rng(0)
-    both, seen_only = rng.normal(0, 1, (20, 2)), rng.normal(50, 1, (20, 2))
-    heard = rng.normal(0, 1, (30, 2))
-    points = np.concatenate([both, seen_only, heard])
-    is_audio = np.arange(70) >= 40
-    weights = cross_modal_weights(points, is_audio, spread=4.0)
-    assert weights[:20].min() > 5 * weights[20:40].max() and weights[40:].mean() == pytest.approx(
-        1.0
-    )
-    for only in (np.zeros(70, bool), np.ones(70, bool)):
-        np.testing.assert_array_equal(cross_modal_weights(points, only, 4.0), np.ones(70))
-    np.testing.assert_array_equal(
-        cross_modal_weights(np.array([[0.0, 0.0], [1e9, 0.0]]), np.array([True, False]), 1.0),
-        np.ones(2),
-    )
-    assert cross_modal_weights(np.zeros((0, 2)), np.zeros(0, bool), 1.0).shape == (0,)
-
-
-def test_the_speaking_score_is_the_share_of_the_sound():
-    eta, weights = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [1.0, 0.0]]), np.ones((4, 2))
-    np.testing.assert_allclose(
-        audio_scores(eta, weights, np.array([False, True, True, False])), [0.25, 0.75]
-    )
-    np.testing.assert_array_equal(audio_scores(eta, weights, np.zeros(4, bool)), [0.0, 0.0])

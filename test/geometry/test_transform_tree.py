@@ -1,6 +1,8 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Frames in time against SciPy's interpolation and products by hand, and what it says when a pose is not known."""
+"""Frames in time against SciPy's interpolation and products by hand, and what it says when a pose
+is not known.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +136,9 @@ def test_a_foreign_frame_with_two_clocks_does_not_make_the_others_forget():
 
 @pytest.mark.parametrize('static', [True, False])
 def test_a_frame_in_itself_is_refused(static):
-    """Regression: Head on Head, as of a head whose microphones are given in its base frame, cut the head off the robot."""
+    """Regression: Head on Head, as of a head whose microphones are given in its base frame, cut
+    the head off the robot.
+    """
     made = TransformTree()
     made.add('torso', 'Head', 0, pose(1))
     with pytest.raises(ValueError, match="'Head' hangs on itself"):
@@ -213,7 +217,9 @@ def test_sound_drowns_while_the_head_turns_and_a_little_after():
 
 
 def test_a_turn_drowns_sound_that_comes_long_after_it():
-    """Regression: only the newest moment of a turn counted, so that a replay at four times the speed, which lags, listened through the motors."""
+    """Regression: only the newest moment of a turn counted, so that a replay at four times the
+    speed, which lags, listened through the motors.
+    """
     motion = EgoMotion(0.3, 0.2)
     for k in range(400):
         motion.note_rate(k * SECOND // 100, 1.0 if 100 <= k <= 200 or k >= 300 else 0.0)

@@ -1,6 +1,8 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Piecewise-affine regression: planted parameters, closed forms, a likelihood that never falls, and inversion of a curved manifold."""
+"""Piecewise-affine regression: planted parameters, closed forms, a likelihood that never falls,
+and inversion of a curved manifold.
+"""
 
 import dataclasses
 
@@ -11,8 +13,9 @@ from scipy.stats import multivariate_normal
 from av_perception.audio.front_end import AudioFrontEndConfig
 from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.audio.map_learning import assemble_map
-from av_perception.numerics.gaussian_mixture import Pieces, fit_pieces, hard_assignment
+from av_perception.numerics.gaussian_mixture import Pieces, fit_pieces
 from av_perception.numerics.gllim import Gllim, GllimConfig, fit_gllim
+from av_perception.numerics.kmeans import farthest_points, kmeans
 from av_perception.robot_head.profile import MicrophoneArray
 
 CENTERS = np.array([[0.0, 0.0, 0.0], [4.0, 0.0, 0.0], [0.0, 4.0, 0.0]])
@@ -72,7 +75,7 @@ def test_one_piece_is_ridge_regression():
 @pytest.mark.parametrize('equal_volume', [False, True])
 @pytest.mark.parametrize('latent', [0, 2])
 def test_the_likelihood_never_falls(variance, equal_volume, latent):
-    """On data that the model does not fit: a curved surface, too many pieces, noise of both kinds."""
+    """On data that it does not fit: a curved surface, too many pieces, noise of both kinds."""
     rng = np.random.default_rng(2)
     inputs = rng.uniform(-1, 1, (300, 2))
     outputs = np.concatenate(
@@ -197,7 +200,8 @@ def test_pieces_that_own_nothing_are_dropped():
 
 
 def test_kmeans_start_uses_every_center():
-    member = hard_assignment(np.random.default_rng(9).standard_normal((60, 3)), 7)
+    points = np.random.default_rng(9).standard_normal((60, 3))
+    member = kmeans(points, farthest_points(points, 7), rounds=19).one_hot()
     assert (member.sum(axis=1) == 1).all() and (member.sum(axis=0) > 0).all()
 
 
@@ -233,7 +237,9 @@ def features_at(angle):
 
 
 def test_directions_on_a_circle_are_found_with_30_percent_missing():
-    """RMSE below twice the noise-limited bound, the inverse of the Fisher information of the components that are there."""
+    """RMSE below twice the noise-limited bound, the inverse of the Fisher information of the
+    components that are there.
+    """
     rng = np.random.default_rng(10)
     deviation = 0.1
     acoustic_map = circle_map(24, deviation, rng)

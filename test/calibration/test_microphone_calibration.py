@@ -1,6 +1,8 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Microphone calibration: planted positions, the bound that no estimator beats, outliers, what cannot be observed, the command."""
+"""Microphone calibration: planted positions, the bound that no estimator beats, outliers, what
+cannot be observed, the command.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ NOISE_S, FRAMES = 15e-6, 50  # of one time difference; one second of them at eac
 
 
 def planted(seed, microphones, azimuth_deg, frames=FRAMES, noise_s=NOISE_S, places=30):
-    """Measurements of microphones whose true place the profile misses by 2 cm as a whole and 1.5 mm each; (measurements, profile)."""
+    """Measurements of microphones whose true place the profile misses by 2 cm as a whole and 1.5
+    mm each; (measurements, profile).
+    """
     rng = np.random.default_rng(seed)
     sources, pairs = (
         places_around(places, rng, azimuth_deg),
@@ -67,7 +71,9 @@ def test_planted_microphones_are_found_to_five_millimeters(microphones):
 
 @pytest.mark.parametrize('azimuth_deg', [35.0, 90.0])
 def test_the_errors_are_those_the_covariance_claims(azimuth_deg):
-    """The covariance is the Cramer-Rao bound with the priors: normalised errors near one mean that nothing better can be had from the data."""
+    """The covariance is the Cramer-Rao bound with the priors: normalised errors near one mean that
+    nothing better can be had from the data.
+    """
     config = CalibrationConfig(position_sd=0.02)  # as the profiles are drawn
     normalized = []
     for seed in range(30):
@@ -78,7 +84,9 @@ def test_the_errors_are_those_the_covariance_claims(azimuth_deg):
 
 
 def test_one_noisy_difference_per_place_cannot_give_five_millimeters():
-    """With 15 us left in the mean of every place the bound itself is above 15 mm, and the result says so."""
+    """With 15 us left in the mean of every place the bound itself is above 15 mm, and the result
+    says so.
+    """
     result = calibrate(*planted(0, PAIR, 35.0, frames=1))
     assert np.sqrt((result.position_sd**2).sum(1)).min() > 0.015
     assert (
@@ -209,7 +217,9 @@ def test_differences_are_measured_from_sound(sample_rate):
 
 @pytest.fixture(scope='module')
 def recording(tmp_path_factory):
-    """A loudspeaker at 12 places heard by microphones that are not where the profile says; (folder, true coordinates)."""
+    """A loudspeaker at 12 places heard by microphones that are not where the profile says;
+    (folder, true coordinates).
+    """
     folder, rng = tmp_path_factory.mktemp('calibration'), np.random.default_rng(5)
     head = load_head('simulated')
     true = SQUARE + np.array([0.004, -0.003, 0.002]) + rng.normal(0, 0.001, SQUARE.shape)
@@ -258,7 +268,9 @@ def test_the_command_writes_a_profile_with_the_true_places(recording, tmp_path):
 
 
 def test_the_command_refuses_places_in_the_wrong_frame(recording, tmp_path, capsys):
-    """Regression: the residual is as small as in the right frame, since an array elsewhere explains the sounds."""
+    """Regression: the residual is as small as in the right frame, since an array elsewhere
+    explains the sounds.
+    """
     folder, _ = recording
     command = [
         'calibrate',
@@ -279,8 +291,8 @@ def test_the_command_refuses_places_in_the_wrong_frame(recording, tmp_path, caps
 @pytest.mark.parametrize(
     'text, message',
     [
-        ('', 'header'),
-        ('start,end,x,y\n0,1,0,0\n', 'header'),
+        ('', 'must have the columns start,end,x,y,z'),
+        ('start,end,x,y\n0,1,0,0\n', 'must have the columns start,end,x,y,z'),
         ('start,end,x,y,z\n0,1,0,0,a\n', 'line 2'),
         ('start,end,x,y,z\n1,1,0,0,0\n', 'line 2'),
         ('start,end,x,y,z\n0,1,0,0\n', 'line 2'),

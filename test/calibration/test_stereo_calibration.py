@@ -1,6 +1,8 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Calibration files, rectification and the calibration of a stereo pair, against cameras whose parameters are known."""
+"""Calibration files, rectification and the calibration of a stereo pair, against cameras whose
+parameters are known.
+"""
 
 import json
 
@@ -76,7 +78,9 @@ def check_result(result):
 
 
 def depth_error(result, planted):
-    """Relative errors of the depths of points 1 to 3 m away, seen by the planted cameras and triangulated by the result."""
+    """Relative errors of the depths of points 1 to 3 m away, seen by the planted cameras and
+    triangulated by the result.
+    """
     points = np.random.default_rng(3).uniform([-0.4, -0.3, 1.0], [0.4, 0.3, 3.0], (200, 3))
     left = cv2.projectPoints(points, np.zeros(3), np.zeros(3), LEFT_MATRIX, LEFT_DISTORTION)[0]
     right = cv2.projectPoints(
@@ -232,10 +236,11 @@ def test_row_11_the_odd_pairs_are_named(chessboard_pairs):
         (name, left, right)
         for (name, left, _), right in zip(chessboard_pairs, rights[:4] + rights[5:])
     ]
-    with pytest.raises(
-        UserError,
-        match=r'5 of 9 image pairs do not belong together, is an image missing on one side\? pair 4, pair 5, pair 6, pair 7, pair 8$',
-    ):
+    told = (
+        r'5 of 9 image pairs do not belong together, is an image missing on one side\? '
+        'pair 4, pair 5, pair 6, pair 7, pair 8$'
+    )
+    with pytest.raises(UserError, match=told):
         calibrate_stereo(late, BOARD)
 
 

@@ -1,0 +1,98 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""The wheel, installed into a clean environment, works outside the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess:
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ('PYTHONPATH', 'AMENT_PREFIX_PATH')
+    }
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory) -> Path:
+    """Built from a copy, so that the checkout stays as it is."""
+    folder = tmp_path_factory.mktemp('wheel')
+    listed = run(ROOT, 'git', 'ls-files', '--cached', '--others', '--exclude-standard')
+    if listed.returncode:
+        pytest.skip('not a git checkout')
+    copy = folder / 'source'
+    for name in listed.stdout.splitlines():
+        if name.split('/')[0] in ('test', 'docs') or not (ROOT / name).is_file():
+            continue
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_bytes((ROOT / name).read_bytes())
+    built = run(
+        folder,
+        *(sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation'),
+        *('--wheel-dir', str(folder), str(copy)),
+    )
+    assert built.returncode == 0, built.stderr
+    return next(folder.glob('*.whl'))
+
+
+@pytest.fixture(scope='module')
+def command(wheel, tmp_path_factory) -> str:
+    """`av-perception` of an environment that holds the wheel and our dependencies alone."""
+    folder = tmp_path_factory.mktemp('environment')
+    venv.create(folder, with_pip=False)
+    python = str(folder / 'bin' / 'python')
+    site = run(folder, python, '-c', 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+    # A path entry, not a site folder: the editable install of the checkout stays out of sight.
+    Path(site.stdout.strip(), 'dependencies.pth').write_text(sysconfig.get_paths()['purelib'])
+    installed = run(
+        folder,
+        *(sys.executable, '-m', 'pip', '--python', python, 'install', '--quiet', '--no-deps'),
+        *('--force-reinstall', str(wheel)),
+    )
+    assert installed.returncode == 0, installed.stderr
+    return str(folder / 'bin' / 'av-perception')
+
+
+def test_the_wheel_holds_what_runs_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert 'av_perception/py.typed' in names
+    assert any(name.endswith('share/av_perception/config/heads/respeaker.yaml') for name in names)
+    assert not [name for name in names if name.startswith(('test/', 'tools/', 'docs/'))]
+
+
+def test_the_installed_command_is_the_wheels(command, tmp_path):
+    python = str(Path(command).with_name('python'))
+    found = run(tmp_path, python, '-c', 'import av_perception; print(av_perception.__file__)')
+    assert Path(found.stdout.strip()).is_relative_to(Path(command).parents[1])
+
+
+def test_a_recording_is_simulated_tracked_and_localized(command, tmp_path):
+    made = run(tmp_path, command, 'simulate', 'short', '-o', 'short')
+    assert made.returncode == 0, made.stderr
+    tracked = run(tmp_path, command, 'track', 'short')
+    assert tracked.returncode == 0, tracked.stderr
+    assert (tmp_path / 'short' / 'tracks.csv').stat().st_size > 1000
+    sound = 0.1 * np.random.default_rng(0).standard_normal((32000, 1)).repeat(4, axis=1)
+    soundfile.write(tmp_path / 'four.wav', sound, 16000)
+    localized = run(tmp_path, command, 'localize', 'four.wav', '--head', 'respeaker')
+    assert localized.returncode in (0, 1) and 'Traceback' not in localized.stderr
+
+
+def test_doctor_runs_outside_the_checkout(command, tmp_path):
+    looked = run(tmp_path, command, 'doctor')
+    assert looked.returncode in (0, 1) and 'Traceback' not in looked.stderr, looked.stderr

@@ -1,0 +1,295 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Instantaneous observations of direction: single time-frequency bins, whitened by diffuse noise.
+
+A bin x of M microphones follows a complex angular central Gaussian (Tyler 1987; Kent 1997), of
+which only the direction y / |y| of the whitened bin counts: y = L^-1 x, L L^H = Gamma, Gamma the
+diffuse coherence plus a share of the microphones' own noise. Sound from a direction with steering
+vector d has the scatter matrix B = Gamma + s d d^H, diffuse sound has Gamma. With g = L^-1 d the
+log ratio of both densities is, by Sherman and Morrison,
+
+    -log(1 + s |g|^2) - M log(1 - s |g^H y|^2 / ((1 + s |g|^2) |y|^2)).
+
+A bin is kept while its energy rises above the noise floor and does not decay: what decays is
+reverberation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from av_perception.audio.input_stream import InputStream
+from av_perception.audio.steering import PartialSteering, Steering
+from av_perception.audio.sub_bands import NoiseFloor
+from av_perception.audio.voice_activity import SAMPLE_RATE, VoiceActivity
+from av_perception.errors import UserError
+from av_perception.interfaces import AudioChunk
+from av_perception.spectral.stft import StftConfig, StreamingStft
+
+
+@dataclass(frozen=True)
+class DirectionBinsConfig:
+    """How bins are made and which are kept."""
+
+    # 32 ms Hann windows every 8 ms: shorter ones blur voices, longer ones delay
+    stft: StftConfig = field(default_factory=lambda: StftConfig(window=512, hop=128))
+    # frames per block (5 of 8 ms make 40 ms)
+    frames_per_block: int = 5
+    # band [Hz] in which bins tell directions
+    lowest_hz: float = 100.0
+    highest_hz: float = 4500.0
+    # power of a bin above the noise floor [dB]
+    min_snr_db: float = 6.0
+    # time over which the noise floor is the least power [s]
+    noise_window_s: float = 2.0
+    # a bin is kept where its power exceeds this share of what it was before ...
+    onset_ratio: float = 1.0
+    # ... which fades by this factor a frame (1: never again as loud as the loudest)
+    onset_fade: float = 0.7
+    # run the voice detector
+    voice_activity: bool = True
+    # a microphone this far below the loudest one counts as dead [dB]
+    dead_channel_db: float = 50.0
+
+    def __post_init__(self):
+        if self.frames_per_block < 1:
+            raise ValueError(f'frames_per_block must be at least 1, not {self.frames_per_block}')
+        if not 0 < self.lowest_hz < self.highest_hz <= 0.5 * self.stft.sample_rate:
+            raise ValueError('lowest_hz and highest_hz must be rising, up to half the sample rate')
+        if not 0 <= self.onset_fade <= 1 or self.onset_ratio < 0:
+            raise ValueError('onset_fade must lie in 0..1, onset_ratio must not be negative')
+        if self.noise_window_s <= 0 or self.dead_channel_db <= 0:
+            raise ValueError('noise_window_s and dead_channel_db must be positive')
+        if self.voice_activity and self.stft.sample_rate != SAMPLE_RATE:
+            raise ValueError(f'voice activity needs a sample_rate of {SAMPLE_RATE} Hz')
+
+    @property
+    def block_s(self) -> float:
+        """Time between two blocks [s]."""
+        return self.frames_per_block * self.stft.hop / self.stft.sample_rate
+
+    @property
+    def used(self) -> np.ndarray:
+        """(F,) indices of the spectrum's bins in the band."""
+        frequencies = self.stft.frequencies
+        return np.flatnonzero((frequencies >= self.lowest_hz) & (frequencies <= self.highest_hz))
+
+    @property
+    def frequencies(self) -> np.ndarray:
+        """(F,) frequencies of the bins in the band [Hz]."""
+        return self.stft.frequencies[self.used]
+
+
+@dataclass(frozen=True)
+class BinBlock:
+    """The kept bins of one block; R rows of spectral bins in which some of the T frames counts.
+
+    stamp_ns: center of the block's samples; voice_activity: probability in [0, 1], None without a
+    voice detector; bins: (R,) rising indices into the band's frequencies; unit: (R, T, M)
+    complex64 whitened bins of unit length; kept: (R, T) bool; power: (R,) mean power of the kept
+    bins at the microphones; live: which of the head's microphones were heard, M of them (there are
+    no bins where fewer than two were).
+    """
+
+    stamp_ns: int
+    voice_activity: float | None
+    bins: np.ndarray
+    unit: np.ndarray
+    kept: np.ndarray
+    power: np.ndarray
+    live: tuple[bool, ...]
+
+    def __len__(self) -> int:
+        return len(self.bins)
+
+
+class DirectionLikelihood:
+    """Log likelihood ratios of directions to diffuse sound, for the bins of one array."""
+
+    def __init__(
+        self,
+        steering: Steering,
+        frequencies: np.ndarray,
+        direct_to_diffuse: float = 2.0,
+        own_noise: float = 0.05,
+    ):
+        """
+        Parameters
+        ----------
+        steering: how sound arrives.
+        frequencies: (F,) of the bins [Hz].
+        direct_to_diffuse: s, power of the direct sound over that of what is diffuse.
+        own_noise: power of the microphones' uncorrelated noise over that of what is diffuse.
+        """
+        if direct_to_diffuse <= 0 or own_noise <= 0:
+            raise ValueError('direct_to_diffuse and own_noise must be positive')
+        if not 2 <= steering.num_microphones <= 16:
+            raise UserError(
+                'direction hearing needs 2 to 16 microphones, the head has '
+                f'{steering.num_microphones}: use another head profile'
+            )
+        self.frequencies = np.asarray(frequencies, float)
+        self.num_microphones = steering.num_microphones
+        self._steering, self._strength, self._own_noise = steering, direct_to_diffuse, own_noise
+        self._partial: dict[tuple[bool, ...], DirectionLikelihood] = {}
+        noise = steering.diffuse_coherence(self.frequencies) + own_noise * np.eye(
+            self.num_microphones
+        )
+        self.whitening = np.linalg.inv(np.linalg.cholesky(noise)).astype(np.complex64)
+
+    def heard_by(self, live: tuple[bool, ...]) -> DirectionLikelihood:
+        """The likelihood for those microphones that are not dead."""
+        if all(live):
+            return self
+        if live not in self._partial:
+            steering = PartialSteering(self._steering, live)
+            self._partial[live] = DirectionLikelihood(
+                steering, self.frequencies, self._strength, self._own_noise
+            )
+        return self._partial[live]
+
+    def whitened_steering(self, directions: np.ndarray) -> np.ndarray:
+        """(F, M, N) g = L^-1 d of unit vectors (N, 3), scaled so that `ratios` needs no more.
+
+        Columns are g* sqrt(s / (1 + s |g|^2)); of length q: 1 + s |g|^2 = 1 / (1 - q^2).
+        """
+        vectors = self._steering.vectors(directions, self.frequencies)  # (N, F, M)
+        white = self.whitening @ vectors.transpose(1, 2, 0)  # (F, M, N)
+        square = self._strength * np.sum(np.abs(white) ** 2, axis=1, keepdims=True)
+        return (white.conj() * np.sqrt(self._strength / (1 + square))).astype(np.complex64)
+
+    def ratios(self, block: BinBlock, scaled: np.ndarray) -> np.ndarray:
+        """(R, N) log ratio of every row of a block, mean over its kept frames.
+
+        scaled: (F, M, N) from `whitened_steering`.
+        """
+        if not len(block) or not scaled.shape[2]:
+            return np.zeros((len(block), scaled.shape[2]), np.float32)
+        own = scaled[block.bins]
+        product = block.unit @ own  # (R, T, N)
+        aligned = product.real**2 + product.imag**2
+        length = np.sum(own.real**2 + own.imag**2, axis=1)  # s|g|^2/(1+s|g|^2)
+        # (1e-6: float32 cannot tell a perfectly aligned bin from none of it left)
+        misfit = np.log(np.maximum(1 - aligned, 1e-6))
+        share = block.kept / block.kept.sum(axis=1, keepdims=True)
+        mean = np.einsum('rt,rtn->rn', share.astype(np.float32), misfit)
+        return np.log(np.maximum(1 - length, 1e-6)) - self.num_microphones * mean
+
+
+class DirectionBins:
+    """Sound of all microphones in, one block of whitened bins every 40 ms out.
+
+    A jump in `first_sample` or a stamp that runs backward starts afresh. `counters` tells what was
+    wrong with the sound. Raises UserError for a chunk with other channels or another rate.
+    """
+
+    def __init__(
+        self, config: DirectionBinsConfig, likelihood: DirectionLikelihood, sample_rate: int
+    ):
+        """sample_rate: of the chunks to come [Hz]; likelihood: for `config.frequencies`."""
+        if len(likelihood.frequencies) != len(config.used):
+            raise ValueError('the likelihood was made for other frequencies than the bins have')
+        self.config = config
+        self.counters: Counter[str] = Counter()
+        self._num_channels = likelihood.num_microphones
+        self._likelihood, self._used = likelihood, config.used
+        self._input = InputStream(
+            self._num_channels, sample_rate, config.stft.sample_rate, self.counters
+        )
+        self._voice = VoiceActivity() if config.voice_activity else None
+        self._restart()
+
+    def push(self, chunk: AudioChunk) -> list[BinBlock]:
+        """Blocks that the chunk completes, oldest first."""
+        samples, restarted = self._input.push(chunk)
+        if restarted:
+            self._restart()
+        step = self.config.frames_per_block * self.config.stft.hop  # long chunks in pieces
+        blocks: list[BinBlock] = []
+        for start in range(0, len(samples), step):
+            blocks += self._advance(samples[start : start + step])
+        return blocks
+
+    def _restart(self) -> None:
+        config = self.config
+        self._stft = StreamingStft(config.stft, self._num_channels)
+        num_blocks = max(1, round(config.noise_window_s / config.block_s))
+        window_energy = 0.375 * config.stft.window  # of a squared Hann window
+        self._floor = NoiseFloor(len(self._used), num_blocks, window_energy)
+        self._before = np.zeros(len(self._used))
+        self._frames = np.zeros((0, len(self._used), self._num_channels), np.complex64)
+        self._block_start = 0
+        if self._voice:
+            self._voice.reset()
+
+    def _advance(self, samples: np.ndarray) -> list[BinBlock]:
+        if self._voice:
+            self._voice.push(samples.mean(axis=1))
+        spectra = self._stft.push(samples)[:, self._used]
+        self._frames = np.concatenate([self._frames, spectra.astype(np.complex64)])
+        size = self.config.frames_per_block
+        blocks = []
+        while len(self._frames) >= size:
+            blocks.append(self._block(self._frames[:size]))
+            self._frames = self._frames[size:]
+            self._block_start += size * self.config.stft.hop
+        return blocks
+
+    def _block(self, frames: np.ndarray) -> BinBlock:
+        """frames: (T, F, M)."""
+        live = self._live(frames)
+        power = np.mean(frames.real**2 + frames.imag**2, axis=2)  # (T, F)
+        floor = self._floor.update(power.mean(axis=0))
+        kept = (power > 10 ** (0.1 * self.config.min_snr_db) * floor) & self._rising(power)
+        if live.sum() < 2:
+            kept[:] = False
+            live[:] = True
+        rows = np.flatnonzero(kept.any(axis=0))
+        kept = kept[:, rows].T
+        whitening = self._likelihood.heard_by(tuple(live.tolist())).whitening[rows]
+        white = frames[:, rows][..., live].transpose(1, 0, 2) @ whitening.swapaxes(1, 2)
+        length = np.linalg.norm(white, axis=2, keepdims=True)
+        unit = white / np.maximum(length, np.finfo(np.float32).tiny)
+        mean_power = (power[:, rows].T * kept).sum(axis=1) / np.maximum(kept.sum(axis=1), 1)
+        return BinBlock(
+            self._stamp_ns(),
+            self._voice_probability(),
+            rows,
+            unit,
+            kept,
+            mean_power,
+            tuple(live.tolist()),
+        )
+
+    def _rising(self, power: np.ndarray) -> np.ndarray:
+        """(T, F) where the energy does not decay."""
+        config = self.config
+        rising = np.empty(power.shape, bool)
+        for frame, now in enumerate(power):
+            rising[frame] = now > config.onset_ratio * self._before
+            self._before = np.maximum(now, config.onset_fade * self._before)
+        return rising
+
+    def _live(self, frames: np.ndarray) -> np.ndarray:
+        """(M,) bool; counts the blocks in which a microphone is silent while others are not."""
+        power = np.mean(frames.real**2 + frames.imag**2, axis=(0, 1))
+        live = power > 10 ** (-0.1 * self.config.dead_channel_db) * power.max()
+        if live.any() and not live.all():
+            self.counters['blocks with a dead microphone'] += 1
+        return live
+
+    @property
+    def _length(self) -> int:
+        """Samples that a block spans."""
+        return (self.config.frames_per_block - 1) * self.config.stft.hop + self.config.stft.window
+
+    def _stamp_ns(self) -> int:
+        return self._input.stamp_ns(self._block_start + self._length / 2)
+
+    def _voice_probability(self) -> float | None:
+        if self._voice is None:
+            return None
+        return self._voice.probability(self._block_start, self._block_start + self._length)

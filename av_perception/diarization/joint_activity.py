@@ -1,0 +1,292 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Who speaks, jointly: a hidden Markov model over the subsets of the tracked people.
+
+State e_t: the set of those who speak. Each person starts and stops by a chain of their own; a
+block's evidence for the set is that of `subset_evidence`. As sets compete, two who speak at once
+explain a block better than each alone, and a silent one who stands beside a talker explains
+nothing more.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
+from av_perception.diarization.subset_evidence import subset_evidence, subset_table
+
+NOMINAL_STEP_S = 0.04
+_START_ANEW_S = 1.0  # a stamp so far back begins another stream
+
+
+@dataclass(frozen=True)
+class JointActivityConfig:
+    """The chain, how evidence counts, and the decision."""
+
+    # probabilities per 40 ms
+    start: float = 0.01
+    stop: float = 0.02
+    # evidence of neighboring bins is not independent: counts by this factor
+    evidence_weight: float = 0.5
+    # cost of every speaker more [nat per block]
+    speaker_cost: float = 1.0
+    # the voice detector's log odds that nobody speaks count up to this [nat]; those that somebody
+    # does count for nothing: it may be somebody whom no track stands for
+    silence_limit: float = 3.0
+    # a block with fewer kept bins than this is quiet ...
+    quiet_bins: int = 10
+    # ... and costs whatever subset speaks up to so much, when it is empty [nat]
+    quiet_cost: float = 1.5
+    # differences between subsets count up to this in one block [nat]
+    evidence_limit: float = 8.0
+    # hysteresis of the probability
+    on: float = 0.6
+    off: float = 0.3
+    # sound of so much later is heard before the decision [s]
+    look_ahead_s: float = 0.0
+    # people who can speak in one block; beyond that the likeliest
+    max_people: int = 5
+
+    def __post_init__(self):
+        if not (0 < self.start < 0.5 and 0 < self.stop < 0.5):
+            raise ValueError('start and stop must lie in (0, 0.5)')
+        if not 0 < self.off <= self.on < 1:
+            raise ValueError('thresholds must satisfy 0 < off <= on < 1')
+        if min(self.evidence_weight, self.evidence_limit) <= 0:
+            raise ValueError('evidence_weight and evidence_limit must be positive')
+        if min(self.speaker_cost, self.silence_limit, self.look_ahead_s) < 0:
+            raise ValueError('speaker_cost, silence_limit and look_ahead_s must not be negative')
+        if min(self.quiet_bins, self.quiet_cost) < 0:
+            raise ValueError('quiet_bins and quiet_cost must not be negative')
+        if not 1 <= self.max_people <= 10:
+            raise ValueError(f'max_people must lie in 1..10, not {self.max_people}')
+
+    @property
+    def resting(self) -> float:
+        """Probability of speaking of whom nothing is known."""
+        return self.start / (self.start + self.stop)
+
+
+@dataclass(frozen=True)
+class Activity:
+    """One person: `speaking` with hysteresis, since since_ns; probability in [0, 1]."""
+
+    id: int
+    speaking: bool
+    probability: float
+    since_ns: int
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One block of the recursion: people, (2^J,) filtered and predicted, log evidence."""
+
+    stamp_ns: int
+    ids: tuple[int, ...]
+    filtered: np.ndarray
+    log_evidence: np.ndarray
+    everybody: tuple[int, ...]
+
+
+@dataclass
+class _Decision:
+    speaking: bool
+    since_ns: int
+
+
+@dataclass
+class JointActivity:
+    """Recursive; `config` may be replaced at any time."""
+
+    likelihood: DirectionLikelihood
+    config: JointActivityConfig = field(default_factory=JointActivityConfig)
+
+    def __post_init__(self):
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everybody."""
+        self._ids: tuple[int, ...] = ()
+        self._joint = np.ones(1)
+        self._outside: dict[int, float] = {}  # probability of whom the subsets leave out
+        self._decisions: dict[int, _Decision] = {}
+        self._steps: deque[_Step] = deque()
+        self._stamp_ns: int | None = None
+
+    def update(self, block: BinBlock, directions: Mapping[int, np.ndarray]) -> list[Activity]:
+        """Take a block.
+
+        Parameters
+        ----------
+        block: the bins of 40 ms.
+        directions: unit vector (3,) in the array frame by id, of everybody who is tracked now.
+
+        Returns
+        -------
+        Everybody's status, at the block `look_ahead_s` earlier where that is not 0. A block whose
+        stamp does not advance changes nothing.
+        """
+        ids = tuple(directions)
+        towards = np.array([directions[i] for i in ids], float).reshape(-1, 3)
+        likelihood = self.likelihood.heard_by(block.live)
+        ratios = likelihood.ratios(block, likelihood.whitened_steering(towards))
+        return self.update_ratios(block.stamp_ns, ratios, ids, block.voice_activity)
+
+    def update_ratios(
+        self, stamp_ns: int, ratios: np.ndarray, ids: tuple[int, ...], voice_activity: float | None
+    ) -> list[Activity]:
+        """The same with log ratios (R, J) of everybody already at hand."""
+        elapsed_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) * 1e-9
+        if elapsed_s < -_START_ANEW_S:
+            self.reset()
+        if elapsed_s <= 0 and self._stamp_ns is not None:
+            return self._statuses(self._probabilities(ids), ids, stamp_ns, decide=False)
+        elapsed_s = 0.0 if self._stamp_ns is None else elapsed_s
+        chosen = self._choose(ratios, ids)
+        self._follow(tuple(ids[n] for n in chosen), ids, elapsed_s)
+        log_evidence = self._log_evidence(ratios[:, chosen], voice_activity)
+        joint = self._predicted(self._joint, elapsed_s) * np.exp(log_evidence)
+        self._joint, self._stamp_ns = joint / joint.sum(), stamp_ns
+        self._steps.append(_Step(stamp_ns, self._ids, self._joint, log_evidence, ids))
+        return self._publish()
+
+    def _choose(self, ratios: np.ndarray, ids: tuple[int, ...]) -> list[int]:
+        """Indices of those whom the subsets are made of: who spoke, and who explains the block."""
+        if len(ids) <= self.config.max_people:
+            return list(range(len(ids)))
+        _, share = subset_evidence(ratios, np.ones((1, len(ids)), bool))
+        before = self._probabilities(ids)
+        score = np.array([before[i] for i in ids]) + share[0]
+        return sorted(np.argsort(-score, kind='stable')[: self.config.max_people].tolist())
+
+    def _follow(self, ids: tuple[int, ...], everybody: tuple[int, ...], elapsed_s: float) -> None:
+        """Bring the joint distribution to other people: sum over who left, add who came."""
+        marginal = self._probabilities(everybody)
+        staying = [n for n, i in enumerate(self._ids) if i in ids]
+        joint = _marginal(self._joint, len(self._ids), staying)
+        order = [self._ids[n] for n in staying]
+        for newcomer in (i for i in ids if i not in order):
+            speaks = marginal[newcomer]
+            joint = np.concatenate([joint * (1 - speaks), joint * speaks])
+            order.append(newcomer)
+        self._ids, self._joint = tuple(order), joint
+        # Whom the subsets leave out is taken for silent, and forgotten to have spoken.
+        keep = (1 - self.config.start - self.config.stop) ** (elapsed_s / NOMINAL_STEP_S)
+        self._outside = {
+            i: marginal[i] * keep * (1 - self.config.stop) for i in everybody if i not in order
+        }
+        self._sort(ids)
+
+    def _sort(self, ids: tuple[int, ...]) -> None:
+        """Reorder the joint distribution like `ids`."""
+        count = len(ids)
+        # axis 0 of the tensor is the last person, since bit n of a subset's number is person n
+        tensor = self._joint.reshape((2,) * count)
+        axes = [count - 1 - self._ids.index(i) for i in ids][::-1]
+        self._joint, self._ids = tensor.transpose(axes).reshape(-1), ids
+
+    def _log_evidence(self, ratios: np.ndarray, voice_activity: float | None) -> np.ndarray:
+        """(2^J,) of the subsets, at least -evidence_limit below the best."""
+        config = self.config
+        members = subset_table(ratios.shape[1])
+        evidence, _ = subset_evidence(ratios, members)
+        voice = 0.0
+        if voice_activity is not None:
+            odds = np.log(max(voice_activity, 1e-9) / max(1 - voice_activity, 1e-9))
+            voice = np.clip(odds, -config.silence_limit, 0.0)
+        number = members.sum(axis=1)
+        quiet = config.quiet_cost * max(0.0, 1 - len(ratios) / max(config.quiet_bins, 1))
+        total = config.evidence_weight * evidence - config.speaker_cost * number
+        total = total + (voice - quiet) * (number > 0)
+        return np.maximum(total - total.max(), -config.evidence_limit)
+
+    def _transition(self, elapsed_s: float) -> np.ndarray:
+        """(2, 2) of one person: column the state before, row the state after."""
+        rest = self.config.resting
+        # A two-state chain forgets geometrically towards its resting probability.
+        keep = (1 - self.config.start - self.config.stop) ** (elapsed_s / NOMINAL_STEP_S)
+        wake, stay = rest * (1 - keep), rest + (1 - rest) * keep
+        return np.array([[1 - wake, 1 - stay], [wake, stay]])
+
+    def _predicted(
+        self, joint: np.ndarray, elapsed_s: float, backward: bool = False
+    ) -> np.ndarray:
+        """The joint after a time; backward: the transposed chain, for smoothing."""
+        count = len(joint).bit_length() - 1
+        matrix = self._transition(elapsed_s)
+        matrix = matrix.T if backward else matrix
+        tensor = joint.reshape((2,) * count)
+        for axis in range(count):
+            tensor = np.moveaxis(np.tensordot(matrix, tensor, axes=(1, axis)), 0, axis)
+        return tensor.reshape(-1)
+
+    def _probabilities(self, ids: tuple[int, ...]) -> dict[int, float]:
+        """P(speaking) now by id."""
+        known = dict(zip(self._ids, _speaking(self._joint, len(self._ids)), strict=True))
+        known.update(self._outside)
+        return {i: float(known.get(i, self.config.resting)) for i in ids}
+
+    def _publish(self) -> list[Activity]:
+        """Statuses at the newest step that lies look_ahead_s back; before that, at the oldest."""
+        newest, lag_ns = self._steps[-1], self.config.look_ahead_s * 1e9 - 1e3
+        while len(self._steps) > 1 and newest.stamp_ns - self._steps[1].stamp_ns >= lag_ns:
+            self._steps.popleft()
+        step = self._steps[0]
+        ripe = newest.stamp_ns - step.stamp_ns >= lag_ns
+        smoothed = dict(zip(step.ids, self._smoothed(), strict=True))
+        probability = {
+            i: smoothed.get(i, self._outside.get(i, self.config.resting)) for i in newest.everybody
+        }
+        return self._statuses(probability, newest.everybody, step.stamp_ns, decide=ripe)
+
+    def _smoothed(self) -> np.ndarray:
+        """(J,) P(speaking) at the oldest step given all later ones.
+
+        Backward messages pass on while the people stay the same; who comes or goes ends them.
+        """
+        steps = list(self._steps)
+        message = None
+        for before, after in zip(steps[-2::-1], steps[:0:-1], strict=True):
+            if before.ids != after.ids:
+                message = None
+                continue
+            later = np.exp(after.log_evidence) * (1.0 if message is None else message)
+            elapsed_s = (after.stamp_ns - before.stamp_ns) * 1e-9
+            message = self._predicted(later, elapsed_s, backward=True)
+            message = message / message.max()
+        joint = steps[0].filtered * (1.0 if message is None else message)
+        return _speaking(joint / joint.sum(), len(steps[0].ids))
+
+    def _statuses(
+        self, probability: Mapping[int, float], ids: tuple[int, ...], stamp_ns: int, decide: bool
+    ) -> list[Activity]:
+        """Hysteresis: the decision changes where the opposite threshold is crossed."""
+        if decide:
+            self._decisions = {
+                i: self._decisions.get(i) or _Decision(False, stamp_ns) for i in ids
+            }
+        result = []
+        for i in ids:
+            decision = self._decisions.get(i) or _Decision(False, stamp_ns)
+            threshold = self.config.off if decision.speaking else self.config.on
+            if decide and (probability[i] > threshold) != decision.speaking:
+                decision.speaking = not decision.speaking
+                decision.since_ns = stamp_ns
+            result.append(Activity(i, decision.speaking, float(probability[i]), decision.since_ns))
+        return result
+
+
+def _marginal(joint: np.ndarray, count: int, kept: list[int]) -> np.ndarray:
+    """The joint distribution of some of `count` people, in their order."""
+    tensor = joint.reshape((2,) * count)
+    gone = tuple(count - 1 - n for n in range(count) if n not in kept)
+    return tensor.sum(axis=gone).reshape(-1)
+
+
+def _speaking(joint: np.ndarray, count: int) -> np.ndarray:
+    """(J,) probability that each of the people is in the subset."""
+    return joint @ subset_table(count)

@@ -1,0 +1,281 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Who speaks, jointly: against enumeration, and as stories."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from av_perception.audio.direction_bins import (
+    DirectionBins,
+    DirectionBinsConfig,
+    DirectionLikelihood,
+)
+from av_perception.audio.propagation import SPEED_OF_SOUND
+from av_perception.audio.steering import GeometricSteering
+from av_perception.diarization.joint_activity import JointActivity, JointActivityConfig
+from av_perception.diarization.subset_evidence import subset_evidence, subset_table
+from av_perception.geometry.rigid_transform import direction_from_angles
+from av_perception.interfaces import AudioChunk
+from av_perception.robot_head.profile import MicrophoneArray
+
+RATE, STEP_NS = 16000, 40_000_000
+SQUARE = MicrophoneArray(
+    ((0.023, 0.023, 0.0), (-0.023, 0.023, 0.0), (-0.023, -0.023, 0.0), (0.023, -0.023, 0.0))
+)
+LIKELIHOOD = DirectionLikelihood(GeometricSteering(SQUARE), DirectionBinsConfig().frequencies)
+
+
+def activity(**changes):
+    return JointActivity(LIKELIHOOD, JointActivityConfig(**changes))
+
+
+def stamp(index):
+    return 10**9 + index * STEP_NS
+
+
+def random_ratios(rng, rows, people):
+    """What blocks give: one person or nobody explains each row."""
+    ratios = rng.normal(-1.0, 1.0, (rows, people))
+    ratios[np.arange(rows), rng.integers(0, people, rows)] += rng.uniform(0, 4, rows)
+    return ratios
+
+
+def log_evidence(ratios, voice, config):
+    """(2^J,) as the model states it, written out."""
+    subsets = subset_table(ratios.shape[1])
+    odds = np.clip(logit(voice), -config.silence_limit, 0.0)
+    quiet = config.quiet_cost * max(0, 1 - len(ratios) / config.quiet_bins)
+    plain = [
+        config.evidence_weight * s - config.speaker_cost * e.sum() + (odds - quiet) * e.any()
+        for s, e in zip(subset_evidence(ratios, subsets)[0], subsets)
+    ]
+    return np.maximum(np.array(plain) - max(plain), -config.evidence_limit)
+
+
+def enumerated(blocks, config, people, at=-1):
+    """P(person speaks at block `at`) by the sum over all sequences of subsets."""
+    subsets = subset_table(people)
+    flip = np.array([[1 - config.start, config.start], [config.stop, 1 - config.stop]])
+    evidence = [log_evidence(ratios, voice, config) for ratios, voice in blocks]
+    total = np.zeros(2**people)
+    for sequence in itertools.product(range(2**people), repeat=len(blocks)):
+        states = subsets[list(sequence)].astype(int)
+        weight = np.prod(np.where(states[0], config.resting, 1 - config.resting))
+        for before, after in zip(states, states[1:]):
+            weight *= np.prod(flip[before, after])
+        weight *= np.exp(sum(e[s] for e, s in zip(evidence, sequence)))
+        total[sequence[at]] += weight
+    return total @ subsets / total.sum()
+
+
+def test_four_blocks_of_two_people_equal_the_sum_over_all_sequences():
+    rng, config = np.random.default_rng(0), JointActivityConfig()
+    blocks = [(random_ratios(rng, 6, 2), rng.uniform(0.1, 0.9)) for _ in range(4)]
+    filtered = activity()
+    for index, (ratios, voice) in enumerate(blocks):
+        statuses = filtered.update_ratios(stamp(index), ratios, (7, 3), voice)
+    np.testing.assert_allclose(
+        [s.probability for s in statuses], enumerated(blocks, config, 2), atol=1e-12
+    )
+    assert [s.id for s in statuses] == [7, 3]
+
+
+def test_look_ahead_equals_the_sum_over_all_sequences_at_the_earlier_block():
+    rng, config = np.random.default_rng(1), JointActivityConfig(look_ahead_s=0.08)
+    blocks = [(random_ratios(rng, 6, 2), rng.uniform(0.1, 0.9)) for _ in range(4)]
+    smoothed = JointActivity(LIKELIHOOD, config)
+    for index, (ratios, voice) in enumerate(blocks):
+        statuses = smoothed.update_ratios(stamp(index), ratios, (0, 1), voice)
+    np.testing.assert_allclose(
+        [s.probability for s in statuses], enumerated(blocks, config, 2, at=1), atol=1e-12
+    )
+
+
+def test_one_person_equals_the_two_state_filter():
+    rng, config = np.random.default_rng(2), JointActivityConfig()
+    filtered, p = activity(), config.resting
+    for index in range(30):
+        ratios, voice = rng.normal(0.2, 2, (8, 1)), rng.uniform(0.01, 0.99)
+        (status,) = filtered.update_ratios(stamp(index), ratios, (5,), voice)
+        prior = p if index == 0 else p * (1 - config.stop) + (1 - p) * config.start
+        silent, speaking = log_evidence(ratios, voice, config)
+        p = float(expit(logit(prior) + speaking - silent))
+        assert status.probability == pytest.approx(p, abs=1e-12)
+
+
+def test_the_evidence_reaches_the_maximum_over_the_weights():
+    """Enough EM iterations against a general optimizer over the simplex."""
+    ratios = random_ratios(np.random.default_rng(3), 40, 3)
+    found, weights = subset_evidence(ratios, subset_table(3), iterations=500)
+    density = np.concatenate([np.ones((40, 1)), np.exp(ratios)], axis=1)
+
+    def loss(z):
+        w = np.exp(z - z.max())
+        return -np.log(density @ (w / w.sum())).sum()
+
+    best = -min(minimize(loss, start, method='BFGS').fun for start in (np.zeros(4), [0, 1, -1, 0]))
+    assert found[-1] == pytest.approx(best, abs=1e-3)
+    assert found[0] == pytest.approx(0, abs=1e-9) and (weights[0] == 0).all()
+    assert (weights.sum(axis=1) <= 1 + 1e-9).all() and (found <= found[-1] + 1e-6).all()
+
+
+def test_evidence_beyond_the_range_of_floats_stays_finite():
+    """Sixteen microphones give ratios of hundreds of nats a row."""
+    ratios = np.array([[900.0, -900.0], [-900.0, 800.0], [-900.0, -900.0]])
+    found, _ = subset_evidence(ratios, subset_table(2))
+    assert np.isfinite(found).all() and found.argmax() == 3
+
+
+def test_half_steps_without_evidence_equal_one_whole_step():
+    halves, whole = activity(), activity()
+    nothing = np.zeros((0, 1))
+    for other in (halves, whole):
+        other.update_ratios(stamp(0), np.full((20, 1), 3.0), (1,), 0.9)
+    # voice odds of 0 and the cost of a speaker is all the evidence that an empty block holds
+    for other in (halves, whole):
+        other.config = JointActivityConfig(speaker_cost=0.0, quiet_cost=0.0)
+    (half,) = [
+        halves.update_ratios(stamp(0) + n * STEP_NS // 2, nothing, (1,), 0.5) for n in (1, 2)
+    ][-1]
+    (one,) = whole.update_ratios(stamp(1), nothing, (1,), 0.5)
+    assert (
+        half.probability == pytest.approx(one.probability, abs=1e-12) and 0.5 < one.probability < 1
+    )
+
+
+def test_people_come_and_go_by_id():
+    filtered, loud = activity(), np.full((20, 1), 3.0)
+    for index in range(10):
+        (first,) = filtered.update_ratios(stamp(index), loud, (4,), 0.9)
+    both = filtered.update_ratios(stamp(10), np.column_stack([loud, -loud]), (4, 9), 0.9)
+    assert [s.id for s in both] == [4, 9] and both[0].speaking and not both[1].speaking
+    assert both[0].since_ns == first.since_ns
+    swapped = filtered.update_ratios(stamp(11), np.column_stack([-loud, loud]), (9, 4), 0.9)
+    assert [s.id for s in swapped] == [9, 4] and swapped[1].speaking
+    (alone,) = filtered.update_ratios(stamp(12), -loud, (9,), 0.9)
+    assert alone.id == 9 and not alone.speaking
+    (again,) = filtered.update_ratios(stamp(13), np.zeros((0, 1)), (4,), 0.5)
+    assert not again.speaking and again.since_ns == stamp(13)
+
+
+def test_the_order_of_people_does_not_matter():
+    rng = np.random.default_rng(5)
+    one, other = activity(), activity()
+    for index in range(12):
+        ratios = random_ratios(rng, 10, 3)
+        straight = one.update_ratios(stamp(index), ratios, (1, 2, 3), 0.7)
+        order = rng.permutation(3)
+        mixed = other.update_ratios(stamp(index), ratios[:, order], tuple(order + 1), 0.7)
+        assert {s.id: pytest.approx(s.probability, abs=1e-9) for s in mixed} == {
+            s.id: s.probability for s in straight
+        }
+
+
+def test_of_eight_people_those_are_told_apart_who_speak():
+    """Three of eight speak in turn; at most five are in the subsets at once."""
+    rng, filtered = np.random.default_rng(6), activity()
+    for talker in (7, 2, 5):
+        for index in range(30):
+            ratios = rng.normal(-2, 0.5, (25, 8))
+            ratios[:, talker] += 4
+            statuses = filtered.update_ratios(
+                stamp(30 * talker + index + (240 if talker != 7 else 0)),
+                ratios,
+                tuple(range(8)),
+                0.9,
+            )
+            if talker == 7:
+                filtered_stamp = stamp(30 * talker + index)
+        assert [s.id for s in statuses if s.speaking] == [talker]
+    assert filtered_stamp < stamp(500) and filtered._joint.size == 32
+
+
+def test_a_stamp_that_does_not_advance_changes_nothing_and_one_far_back_starts_anew():
+    filtered, loud = activity(), np.full((20, 1), 3.0)
+    for index in range(5):
+        (before,) = filtered.update_ratios(stamp(100 + index), loud, (1,), 0.9)
+    (same,) = filtered.update_ratios(stamp(104), -loud, (1,), 0.1)
+    assert same == before
+    (anew,) = filtered.update_ratios(stamp(0), -loud, (1,), 0.1)
+    assert not anew.speaking and anew.since_ns == stamp(0)
+
+
+def test_hysteresis_and_since():
+    filtered = activity(on=0.9, off=0.1)
+    seen = []
+    for index in range(60):
+        ratio = 3.0 if 10 <= index < 30 else -3.0
+        seen += filtered.update_ratios(
+            stamp(index), np.full((6, 1), ratio), (1,), 0.8 if ratio > 0 else 0.2
+        )
+    changes = [s for before, s in zip(seen, seen[1:]) if s.speaking != before.speaking]
+    assert [c.speaking for c in changes] == [True, False]
+    assert changes[0].probability > 0.9 and changes[1].probability < 0.1
+    assert stamp(10) <= changes[0].since_ns <= stamp(14) and stamp(30) <= changes[
+        1
+    ].since_ns <= stamp(36)
+    assert seen[-1].since_ns == changes[1].since_ns
+
+
+def heard(azimuths_deg, active, seconds=2.0, seed=0):
+    """Blocks of independent voices. active: [start, end] s each."""
+    rng, count = np.random.default_rng(seed), int(seconds * RATE)
+    frequency = np.fft.rfftfreq(count, 1 / RATE)
+    sound = 1e-4 * rng.normal(size=(count, 4))
+    for azimuth, (start, end) in zip(azimuths_deg, active):
+        advance = (
+            SQUARE.positions @ direction_from_angles(np.radians(azimuth), 0.0) / SPEED_OF_SOUND
+        )
+        dry = np.fft.irfft(voice_spectrum(rng, count, start, end), count)
+        sound += np.fft.irfft(
+            np.fft.rfft(dry)[:, None] * np.exp(2j * np.pi * frequency[:, None] * advance),
+            count,
+            axis=0,
+        )
+    config = DirectionBinsConfig(voice_activity=False)
+    return DirectionBins(config, LIKELIHOOD, RATE).push(
+        AudioChunk(10**9, RATE, 0, sound.astype(np.float32))
+    )
+
+
+def voice_spectrum(rng, count, start, end):
+    """Harmonics of a gliding pitch under syllables: sparse, as voices are."""
+    time = np.arange(count) / RATE
+    pitch = rng.uniform(110, 240) * (1 + 0.1 * np.sin(2 * np.pi * rng.uniform(1, 3) * time))
+    phase = 2 * np.pi * np.cumsum(pitch) / RATE
+    tone = sum(np.sin(k * phase + rng.uniform(0, 6)) / np.sqrt(k) for k in range(1, 25))
+    syllables = 0.55 + 0.45 * np.sin(2 * np.pi * rng.uniform(2.5, 4) * time + rng.uniform(0, 6))
+    return np.fft.rfft(0.05 * tone * syllables * ((time >= start) & (time < end)))
+
+
+def probabilities(blocks, azimuths_deg, **changes):
+    """(blocks, people)."""
+    filtered = activity(**changes)
+    directions = {n: direction_from_angles(np.radians(a), 0.0) for n, a in enumerate(azimuths_deg)}
+    return np.array(
+        [[s.probability for s in filtered.update(block, directions)] for block in blocks]
+    )
+
+
+def test_two_voices_40_degrees_apart_are_both_heard_within_300_ms():
+    blocks = heard((-20, 20), ((0.5, 2.0), (0.5, 2.0)))
+    found = probabilities(blocks, (-20, 20))
+    time = np.array([block.stamp_ns for block in blocks]) * 1e-9 - 1
+    first = [time[np.flatnonzero(found[:, n] > 0.9)[0]] for n in range(2)]
+    assert max(first) < 0.8
+    assert (found[time > 1.0] > 0.9).mean() > 0.9
+
+
+def test_a_silent_bystander_elsewhere_changes_no_probability():
+    blocks = heard((-20, 30), ((0.5, 1.5), (1.2, 2.0)))
+    pair = probabilities(blocks, (-20, 30))
+    trio = probabilities(blocks, (-20, 30, 120))
+    assert np.abs(pair - trio[:, :2]).max() < 0.05
+    assert trio[:, 2].max() < 0.5
+    assert pair.max() > 0.9

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Channels that are dead, clipped, offset, copied, exchanged or turned are named: planted faults, simulated arrays, real recordings."""
+"""Channels that are dead, clipped, offset, copied, exchanged or turned are named.
+
+Planted faults, simulated arrays, real recordings.
+"""
 
 import itertools
 import json
@@ -10,14 +13,8 @@ import pytest
 import soundfile
 from known_sounds import RATE, heard
 
-from av_perception.audio.channel_check import (
-    ChannelCheckConfig,
-    ChannelFault,
-    KnownSound,
-    channel_faults,
-    check_order,
-    telling_azimuth,
-)
+from av_perception.audio.channel_check import KnownSound, check_order, telling_azimuth
+from av_perception.audio.channel_faults import ChannelCheckConfig, ChannelFault, channel_faults
 from av_perception.cli import sound_check
 from av_perception.cli.main import main
 from av_perception.errors import UserError

@@ -9,8 +9,8 @@ import pytest
 import scipy.signal
 
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
-from av_perception.audio.map_learning import geometric_features
 from av_perception.audio.sub_bands import NoiseFloor, SubbandConfig, subband_flags, subband_vectors
+from av_perception.audio.training_examples import geometric_features
 from av_perception.audio.voice_activity import VoiceActivity
 from av_perception.errors import UserError
 from av_perception.geometry.rigid_transform import direction_from_angles
@@ -76,7 +76,7 @@ def test_subband_vectors_keep_bins_and_microphones_apart():
 
 def test_noise_floor_follows_stationary_noise_and_not_bursts():
     rng = np.random.default_rng(1)
-    floor = NoiseFloor(2000, 50, 96.0)
+    floor = NoiseFloor(2000, 50, 256)
     for block in range(150):
         power = rng.exponential(1.0, (5, 2000)).mean(axis=0) * (1 if block % 10 < 5 else 100)
         level = floor.update(power)

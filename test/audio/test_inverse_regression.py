@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from acoustic_maps import random_map
 from scipy.stats import multivariate_normal
-
-from av_perception.audio.inverse_regression import InverseRegression
+from streaming_regression import InverseRegression
 
 
 def test_one_complete_vector_equals_the_full_covariance_formula():

@@ -11,11 +11,12 @@ import pytest
 import soundfile
 from acoustic_maps import RATE, random_map
 from scipy.signal import resample_poly
+from streaming_regression import InverseRegression
 
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig, extract_features
-from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.audio.localization import LocalizationConfig, analysis_of, localize
-from av_perception.audio.map_learning import AcousticMapConfig, head_map
+from av_perception.audio.map_learning import head_map
+from av_perception.audio.training_examples import AcousticMapConfig
 from av_perception.cli.main import main
 from av_perception.errors import UserError
 from av_perception.geometry.rigid_transform import direction_from_angles, wrap_angle

@@ -15,12 +15,7 @@ from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.dp_rtf import relative_transfer
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig, extract_features
 from av_perception.audio.localization import LocalizationConfig, localize
-from av_perception.audio.map_learning import (
-    AcousticMapConfig,
-    geometric_features,
-    learn_map,
-    measured_examples,
-)
+from av_perception.audio.map_learning import learn_map
 from av_perception.audio.propagation import array_response
 from av_perception.audio.responses import (
     MeasuredTransfer,
@@ -29,9 +24,14 @@ from av_perception.audio.responses import (
     fit_to_geometry,
     measure_session,
     read_schedule,
-    read_sofa,
 )
+from av_perception.audio.sofa import read_sofa
 from av_perception.audio.sub_bands import subband_vectors
+from av_perception.audio.training_examples import (
+    AcousticMapConfig,
+    geometric_features,
+    measured_examples,
+)
 from av_perception.cli.main import main
 from av_perception.errors import UserError
 from av_perception.geometry.rigid_transform import direction_from_angles, wrap_angle

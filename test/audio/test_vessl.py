@@ -5,8 +5,8 @@
 import numpy as np
 import pytest
 from acoustic_maps import random_map
+from streaming_regression import InverseRegression
 
-from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.audio.vessl import Observations, Vessl, VesslConfig
 from av_perception.interfaces import AudioFeatures
 

@@ -250,7 +250,8 @@ def densified(
     directions = np.concatenate([measured.directions, between])
     interpolated = _blend(remainder, first, second, fraction[:, None, None])
     remainder = np.concatenate([remainder, interpolated])
-    return MeasuredTransfer(directions, remainder * _phasors(array, directions, frequencies))
+    phase = _phasors(array, directions, frequencies)
+    return MeasuredTransfer(directions, remainder * phase)
 
 
 def _phasors(

@@ -12,7 +12,7 @@ import numpy as np
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import LifeState, TrackEstimate, TrackFrame, VisualFeatures
-from av_perception.tracking.input_validation import usable_faces
+from av_perception.synchronization.detected_faces import usable_faces
 from av_perception.two_microphones.av_events import (
     EventConfig,
     SupervisedFit,

@@ -18,7 +18,7 @@ from av_perception.geometry.time import seconds
 from av_perception.interfaces import TrackFrame, VisualFeatures
 from av_perception.numerics.gaussian import propagate_covariance
 from av_perception.robot_head.profile import CameraGeometry
-from av_perception.tracking.input_validation import usable_faces
+from av_perception.synchronization.detected_faces import usable_faces
 from av_perception.two_microphones.face_list import FaceList, FaceListConfig
 from av_perception.two_microphones.itd_mixture import ItdMixture
 from av_perception.two_microphones.microphone_pair import MicrophonePair

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras, videos, sound cards and sound files: opened, released, stamped at capture, missed when they go. Devices are stand-ins."""
+"""Cameras, videos, sound cards and sound files.
+
+Opened, released, stamped at capture, missed when they go. Devices are stand-ins.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ def camera():
 
 
 class FakeCamera:
-    """A device that, like a real one, one program opens at a time; `busy` holds the open ones, `calls` what was done to any."""
+    """A device that, like a real one, one program opens at a time.
+
+    `busy` holds the open ones, `calls` what was done to any.
+    """
 
     busy: set = set()
     calls: list = []
@@ -211,13 +217,12 @@ def camera_node(ros_context, fake_camera):
 def test_the_camera_node_deactivates_and_activates_again(camera_node, fake_camera):
     """Regression: the devices were never released."""
     for _ in range(2):
-        assert (
-            camera_node.trigger_activate() == SUCCESS
-            if camera_node.published
-            else camera_node.start()
-        )
-        already = len(camera_node.published)
-        assert wait_for(lambda: len(camera_node.published) > already + 2)
+        if camera_node.published:
+            assert camera_node.trigger_activate() == SUCCESS
+        else:
+            assert camera_node.start()
+        wanted = len(camera_node.published) + 3
+        assert wait_for(lambda wanted=wanted: len(camera_node.published) >= wanted)
         assert fake_camera.busy == {0, 1}
         assert camera_node.trigger_deactivate() == SUCCESS
         assert not fake_camera.busy and camera_node.failure is None
@@ -248,7 +253,7 @@ def test_a_camera_gone_while_inactive_fails_the_activation(camera_node, fake_cam
 
 
 class FakePortAudio:
-    """sounddevice with one card; the test plays the driver: `streams[-1].deliver()` and `.unplug()`."""
+    """Stands in for sounddevice with one card; `deliver` and `unplug` play the driver."""
 
     class PortAudioError(Exception):
         """PortAudio's own."""
@@ -366,7 +371,10 @@ def test_a_sound_card_that_does_not_start_is_one_line(portaudio):
     errors = []
     with pytest.raises(
         UserError,
-        match=r'cannot start the sound card: Device unavailable \[PaErrorCode -9985\]; inputs at hand: 0: fake',
+        match=(
+            r'cannot start the sound card: Device unavailable \[PaErrorCode -9985\]; '
+            'inputs at hand: 0: fake'
+        ),
     ):
         start(SoundCard('', 4, 16000), [], errors)
     assert errors == []

@@ -164,7 +164,10 @@ def test_bad_configuration_is_refused(bad):
 
 @pytest.mark.parametrize('distance', ['50cm', '150cm', '250cm'])
 def test_real_recordings_with_exchanged_channels(distance, data_directory):
-    """From straight behind the square tells its front pair from its rear pair: 4 of 24 orders are alike, the other 20 are wrong."""
+    """From straight behind the square tells its front pair from its rear pair.
+
+    4 of 24 orders are alike, the other 20 are wrong.
+    """
     array = load_head('respeaker').microphones
     samples, rate = soundfile.read(
         next((data_directory / 'array_respeaker4' / 'a180e20' / distance).glob('*.flac'))

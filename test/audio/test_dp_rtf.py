@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Recursive least squares on the cross-relations against batch least squares, planted transfer functions and closed forms."""
+"""Recursive least squares on the cross-relations.
+
+Against batch least squares, planted transfer functions and closed forms.
+"""
 
 import itertools
 

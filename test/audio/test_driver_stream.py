@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Sound of other drivers: bytes to samples, stamps to capture times, gaps to jumps of the index."""
+"""Sound of other drivers: bytes to samples, stamps to times, gaps to jumps of the index."""
 
 from __future__ import annotations
 
@@ -65,7 +65,10 @@ def test_unsigned_and_wide_integers_have_the_same_scale():
 
 
 def stream(jitter_s=0.0, stamps='first', lost=(), seed=0, chunks=400, size=1024):
-    """Chunks of one stream whose first sample was captured at second 1, delivered with exponential delays; the true times of their first samples."""
+    """Chunks of one stream whose first sample was captured at second 1, and their true times.
+
+    They are delivered with exponential delays.
+    """
     random, made, truth = np.random.default_rng(seed), [], []
     driver = DriverStream(DriverStreamConfig(stamps))
     for k in range(chunks):

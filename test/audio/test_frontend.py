@@ -27,12 +27,12 @@ HALF_BLOCK_S = (4 * 128 + 256) / 2 / RATE
 
 
 def bursts(rng, num_samples, rate=RATE):
-    """White noise that pauses for 0.2 s in every 0.6 s, so that it stands above the noise floor."""
+    """White noise that pauses 0.2 s in every 0.6 s, so that it stands above the noise floor."""
     return rng.standard_normal(num_samples) * 0.1 * ((np.arange(num_samples) / rate) % 0.6 < 0.4)
 
 
 def plane_wave(signal, azimuth, rate=RATE):
-    """(samples, 4) sound of a far source at an azimuth [rad], delayed exactly in the frequency domain."""
+    """(samples, 4) sound of a far source at an azimuth [rad], delayed exactly by its spectrum."""
     delays = -ARRAY.positions @ direction_from_angles(azimuth, 0.0) / 343.0
     spectrum = np.fft.rfft(signal)[:, None] * np.exp(
         -2j * np.pi * np.fft.rfftfreq(len(signal), 1 / rate)[:, None] * delays
@@ -238,7 +238,10 @@ def test_sixteen_microphones_work():
 
 
 def gated_voice(num_samples):
-    """A sound that the voice detector takes for speech on and off: a gliding pulse train through two formants, in syllables."""
+    """A sound that the voice detector takes for speech on and off.
+
+    A gliding pulse train through two formants, in syllables.
+    """
     time = np.arange(num_samples) / RATE
     pulses = np.sign(
         np.diff(np.floor(np.cumsum(120 + 30 * np.sin(2 * np.pi * 1.3 * time)) / RATE), prepend=0.0)
@@ -250,6 +253,7 @@ def gated_voice(num_samples):
     return (0.3 * pulses / np.abs(pulses).max() * (time % 0.7 < 0.45)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('sizes', [[100], [256], [512], [640], [6400], 'random'])
 def test_voice_activity_depends_on_sample_positions_and_not_on_chunks(sizes):
     samples = plane_wave(gated_voice(2 * RATE), 0.3)
@@ -272,7 +276,10 @@ def test_voice_activity_depends_on_sample_positions_and_not_on_chunks(sizes):
 
 
 def test_voice_activity_of_a_block_is_that_of_the_windows_that_end_in_it():
-    """Block b covers the samples 640 b .. 640 b + 768; the detector alone, run over windows of 512 samples, is the reference."""
+    """Block b covers the samples 640 b .. 640 b + 768.
+
+    The detector alone, run over windows of 512 samples, is the reference.
+    """
     samples = gated_voice(2 * RATE)
     detector, levels = VoiceActivity(), {}
     for end in range(512, len(samples) + 1, 512):

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The posterior over directions: against full covariances, a dense grid, and a source that moves."""
+"""The posterior over directions: full covariances, a dense grid, and a source that moves."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,10 @@ from streaming_regression import InverseRegression
 
 
 def test_one_complete_vector_equals_the_full_covariance_formula():
-    """GLLiM's inverse map: weights N(y; A c + b, Sig + A Gam A^T), and each piece's Gaussian conditional."""
+    """GLLiM's inverse map: each piece's evidence and Gaussian conditional.
+
+    The weights are N(y; A c + b, Sig + A Gam A^T).
+    """
     rng = np.random.default_rng(0)
     model = random_map(rng, 4)
     values = rng.standard_normal((2, 6))
@@ -39,7 +42,10 @@ def test_one_complete_vector_equals_the_full_covariance_formula():
 
 
 def test_the_mixture_is_the_posterior_on_a_dense_grid():
-    """Total variation below 1e-3 between the mixture and prior times likelihood along one axis, others held; moments agree too."""
+    """Total variation below 1e-3 between the mixture and prior times likelihood.
+
+    Along one axis, others held; moments agree too.
+    """
     rng = np.random.default_rng(1)
     model = random_map(rng, 3, subbands=1, size=3)
     for field in (model.slope, model.center):

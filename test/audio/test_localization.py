@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Inverse regression against closed forms and integration; sources in simulated rooms and real recordings; the command's manners."""
+"""Inverse regression against closed forms and integration; localization of sources.
+
+In simulated rooms and real recordings; the command's manners.
+"""
 
 import json
 import os
@@ -101,7 +104,10 @@ def test_pieces_that_are_not_shared_are_refused():
 
 
 def speech_like(rng, seconds):
-    """Noise with the spectrum and the syllables of speech, roughly: 4 Hz bursts that fall off above 500 Hz."""
+    """Noise with roughly the spectrum and the syllables of speech.
+
+    4 Hz bursts that fall off above 500 Hz.
+    """
     from scipy.signal import butter, lfilter
 
     noise = lfilter(*butter(1, 800 / (RATE / 2)), rng.standard_normal(round(seconds * RATE)))
@@ -134,8 +140,12 @@ def features_of(sound):
     )
 
 
+@pytest.mark.slow
 def test_turns_in_a_room_are_given_to_the_true_talker(acoustic_map):
-    """Two talkers 35 degrees apart take turns of 1.5 s: the sub-bands of nearly every frame prefer the one who speaks."""
+    """Two talkers 35 degrees apart take turns of 1.5 s.
+
+    The sub-bands of nearly every frame prefer the one who speaks.
+    """
     rng = np.random.default_rng(4)
     azimuths, turn = np.array([40.0, 75.0]), round(1.5 * RATE)
     first, second = speech_like(rng, 6), speech_like(rng, 6)
@@ -197,6 +207,7 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp('command_cache')
 
 
+@pytest.mark.slow
 @needs_recordings
 @pytest.mark.parametrize('distance', ['50cm', '150cm', '250cm'])
 def test_real_recordings_of_one_source(distance, tmp_path, monkeypatch, cache, capsys):
@@ -222,6 +233,7 @@ def test_real_recordings_of_one_source(distance, tmp_path, monkeypatch, cache, c
     assert 'azimuth' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @needs_recordings
 @pytest.mark.parametrize('distance', ['50cm', '150cm', '250cm'])
 @pytest.mark.parametrize(
@@ -287,8 +299,10 @@ def spoilt(samples, how):
     ],
 )
 def test_what_is_wrong_with_the_sound_is_named(how, word, told, tmp_path, monkeypatch, cache):
-    """Two real sources at 180 and 225 degrees: the fault is named, and no source is confidently wrong; where the rest suffices (`told`),
-    one is right."""
+    """Of two real sources at 180 and 225 degrees the fault is named.
+
+    No source is confidently wrong; where the rest suffices (`told`), one is right.
+    """
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     (recording,) = (RESPEAKER / 'a180e20_a225e35' / '150cm').iterdir()
     sound = written(tmp_path / 'a.wav', spoilt(soundfile.read(recording)[0], how))
@@ -316,9 +330,13 @@ def test_what_is_wrong_with_the_sound_is_named(how, word, told, tmp_path, monkey
     assert not told or status == 0 and min(error) < 10
 
 
+@pytest.mark.slow
 @needs_recordings
 def test_a_turned_array_tells_directions_of_the_head(tmp_path, monkeypatch, cache):
-    """The array upright and turned by 90 degrees, the sound that of a source at its own 180 degrees: upward on the head."""
+    """The array upright and turned by 90 degrees.
+
+    The sound is that of a source at its own 180 degrees: upward on the head.
+    """
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     profile = (Path(__file__).resolve().parents[2] / 'config/heads/respeaker.yaml').read_text()
     turned = tmp_path / 'turned.yaml'
@@ -347,7 +365,7 @@ def test_a_turned_array_tells_directions_of_the_head(tmp_path, monkeypatch, cach
 
 
 def test_noise_from_everywhere_has_no_direction(tmp_path, monkeypatch, cache):
-    """Independent noise that comes and goes at all microphones: no source is claimed with confidence."""
+    """Of independent noise that comes and goes no source is claimed with confidence."""
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     rng = np.random.default_rng(7)
     noise = (

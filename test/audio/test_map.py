@@ -137,6 +137,7 @@ def test_no_component_present_says_nothing(small_map):
     assert (small_map.clutter_log_density(np.zeros((16, 48), bool)) == 0).all()
 
 
+@pytest.mark.slow
 def test_noiseless_features_point_home():
     acoustic_map = learn_geometric_map(ARRAY, AcousticMapConfig(iterations=5), FRONT_END)
     candidates = direction_from_angles(np.radians(np.arange(0, 360, 2)), np.radians(5.0))

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Sound around a rigid sphere: the wave equation, the boundary, and the limits of long and short waves."""
+"""Sound around a rigid sphere: wave equation, boundary, limits of long and short waves."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Maps from measured responses: planted SOFA files and sessions, hostile files, and a dummy head in a measured room."""
+"""Maps from measured responses.
+
+Planted SOFA files and sessions, hostile files, and a dummy head in a measured room.
+"""
 
 import json
 
@@ -154,7 +157,10 @@ def test_phases_of_another_head_are_refused():
 
 
 def test_directions_between_measurements_are_interpolated_with_the_geometry():
-    """Every 15 degrees of a head 8 % larger than the profile's: between them the features are right where phases turn by half a circle."""
+    """Every 15 degrees of a head 8 % larger than the profile's.
+
+    Between them the features are right where phases turn by half a circle.
+    """
     from dataclasses import replace
 
     larger = replace(
@@ -245,6 +251,7 @@ def test_unusable_schedules_are_one_clear_line(text, word, tmp_path):
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_command_learns_from_all_sources(tmp_path, capsys):
     samples, schedule = session(
         KEMAR, [(azimuth, 0.0) for azimuth in range(-90, 91, 15)], np.random.default_rng(3), 0.8
@@ -369,6 +376,7 @@ def test_kemar_follows_sofa(data_directory):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('azimuth_deg', range(-60, 61, 20))
 def test_speech_in_a_measured_room_is_found_within_5_degrees(
     azimuth_deg, dummy_head_map, data_directory

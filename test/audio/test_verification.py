@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The front end against planted transfer functions and the textbook recursion: 2 to 16 microphones, three sample rates, gaps."""
+"""The front end against planted transfer functions and the textbook recursion.
+
+2 to 16 microphones, three sample rates, gaps.
+"""
 
 import itertools
 
@@ -20,7 +23,10 @@ HOP_S = 0.008
 
 
 def planted(rng, channels, taps, num_frames, snr_db):
-    """First taps (bins, channels) and frames (frames, bins, channels) of white sound through decaying convolutive transfer functions."""
+    """White sound through decaying convolutive transfer functions.
+
+    Returns first taps (bins, channels) and frames (frames, bins, channels).
+    """
     filters = (
         rng.standard_normal((3, channels, taps)) + 1j * rng.standard_normal((3, channels, taps))
     ) * 0.5 ** np.arange(taps)

@@ -14,7 +14,10 @@ SUBBANDS, SIZE = 6, 2
 
 
 def planted(seed, num_sources=2, num_frames=8, noise=0.05):
-    """Observations of sources at random places of a random map of four pieces, each sub-band of each frame of one of them."""
+    """Observations of sources at random places of a random map of four pieces.
+
+    Each sub-band of each frame belongs to one of them.
+    """
     rng = np.random.default_rng(seed)
     model = random_map(rng, 4, SUBBANDS, SIZE)
     model.variance[:] = noise**2
@@ -109,7 +112,10 @@ def test_expected_error_equals_the_average_over_the_posterior():
 
 
 def test_planted_sources_and_masks_are_recovered():
-    """The best of 20 random starts finds both places and nearly all of the mask, in at least 9 of 10 worlds."""
+    """The best of 20 random starts finds both places and nearly all of the mask.
+
+    In at least 9 of 10 worlds.
+    """
     recovered = 0
     for seed in range(10):
         model, seen, places, owner = planted(100 + seed, noise=0.15)

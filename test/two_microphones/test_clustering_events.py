@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Audio-visual events: the geometry of a pair, both EMs, the number of events, the sliding window, degenerate input."""
+"""Audio-visual events.
+
+The geometry of a pair, both EMs, the number of events, the sliding window, degenerate input.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The two-microphone mode: weights of fixed places, faces with ids, shared sound, sounds of nobody, who speaks."""
+"""The two-microphone mode.
+
+Weights of fixed places, faces with ids, shared sound, sound of no face, who speaks.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ RNG = np.random.default_rng
 
 
 def drawn(rng, means, weights, count, sd=30e-6):
-    """(count,) ITDs of components at the means in exact proportion to the weights, the last of which is uniform."""
+    """(count,) ITDs of components at the means in exact proportion to the weights.
+
+    The last weight is that of the uniform class.
+    """
     which = np.repeat(np.arange(len(weights)), np.round(count * np.array(weights)).astype(int))
     values = np.append(means, 0.0)[which] + rng.normal(0, sd, count)
     return np.where(which == len(means), rng.uniform(-LIMIT, LIMIT, count), values)

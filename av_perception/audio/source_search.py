@@ -22,7 +22,7 @@ from av_perception.geometry.rigid_transform import (
 
 _PROMISE_ITERATIONS = 3  # of VESSL to rank the candidates for a component
 _TRIALS = 2  # how many of them are then followed up
-_NOBODY = -1
+_NO_SOURCE = -1
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class LocalizationConfig:
     A source more is believed when it raises the evidence by min_gain per observed component and by
     the Bayesian information criterion for its three parameters, is away from the others in azimuth
     and owns its share of the observations. What lies above or below a source is its reflection in
-    ceiling or floor, what lies higher than highest_deg is a reflection or sound from everywhere
-    and nobody's.
+    ceiling or floor; what lies higher than highest_deg is a reflection or sound from everywhere
+    and belongs to no source.
     """
 
     #: At most so many sources.
@@ -44,9 +44,9 @@ class LocalizationConfig:
     min_share: float = 0.05
     #: Evidence that a source gains per observed component [nat].
     min_gain: float = 0.007
-    #: Components beyond this elevation are nobody's [deg], in (0, 90].
+    #: Components beyond this elevation belong to no source [deg], in (0, 90].
     highest_deg: float = 62.0
-    #: How many reflections and components of nobody are told from the sources.
+    #: How many reflections and components of no source are told from the sources.
     max_reflections: int = 3
     #: Evidence that one of these gains per observed component [nat].
     min_gain_reflection: float = 0.0017
@@ -97,7 +97,7 @@ class FoundSources:
 
     #: M components.
     separation: Separation
-    #: (M,) index of the source that a component is, or is a reflection of; -1: of nobody.
+    #: (M,) index of the source that a component is, or is a reflection of; -1: none.
     owner: tuple[int, ...]
 
 
@@ -136,7 +136,7 @@ def find_sources(
     weight = _grid_weights(scores, clutter, config.iterations)
     first = next(_best(vessl, scores, _candidates(weight, grid, [], config)))
     is_high = _too_high(base_from_array.rotate(source_directions(first)), config)[0]
-    found = FoundSources(first, (_NOBODY,) if is_high else (0,))
+    found = FoundSources(first, (_NO_SOURCE,) if is_high else (0,))
     # Bayesian information criterion: three parameters of a component
     cost = 1.5 * np.log(1 + config.vessl.novelty * len(seen))
     size = float(seen.present.sum())
@@ -209,7 +209,7 @@ def _owners(
     if cosine.max() > np.cos(separation_rad):
         return ()
     if _too_high(directions, config)[-1]:
-        return (*found.owner, _NOBODY)
+        return (*found.owner, _NO_SOURCE)
     azimuth = angles_from_direction(directions)[0]
     is_beneath = np.abs(wrap_angle(azimuth[:-1] - azimuth[-1])) < separation_rad
     near = np.flatnonzero(is_beneath & (np.array(found.owner) >= 0))

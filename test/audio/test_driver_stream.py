@@ -25,16 +25,12 @@ def packed(sample_format: str) -> bytes:
     """WANTED by Python's own integers and struct, one sample at a time."""
     import struct
 
-    kind, bits, order = (
-        sample_format[0],
-        int(''.join(c for c in sample_format if c.isdigit())),
-        'big' if sample_format.endswith('BE') else 'little',
-    )
+    kind = sample_format[0]
+    bits = int(''.join(c for c in sample_format if c.isdigit()))
+    order = 'big' if sample_format.endswith('BE') else 'little'
     if kind == 'F':
-        return b''.join(
-            struct.pack(('>' if order == 'big' else '<') + ('f' if bits == 32 else 'd'), value)
-            for value in WANTED
-        )
+        code = ('>' if order == 'big' else '<') + ('f' if bits == 32 else 'd')
+        return b''.join(struct.pack(code, value) for value in WANTED)
     integers = [
         int(value * 2 ** (bits - 1)) + (2 ** (bits - 1) if kind == 'U' else 0) for value in WANTED
     ]

@@ -46,11 +46,9 @@ def random_start(seen, num_sources, rng):
 
 def test_observations_are_the_valid_subbands_in_order():
     rng = np.random.default_rng(0)
-    vectors, present, valid = (
-        rng.standard_normal((5, SUBBANDS, SIZE)),
-        rng.random((5, SUBBANDS, SIZE)) < 0.5,
-        rng.random((5, SUBBANDS)) < 0.5,
-    )
+    vectors = rng.standard_normal((5, SUBBANDS, SIZE))
+    present = rng.random((5, SUBBANDS, SIZE)) < 0.5
+    valid = rng.random((5, SUBBANDS)) < 0.5
     seen = Observations.of(
         [
             AudioFeatures(0, 1.0, v, p, np.ones(SUBBANDS), u)
@@ -84,11 +82,8 @@ def test_one_source_without_clutter_is_inverse_regression(novelty):
 def test_the_bound_never_falls(seed):
     model, seen, _, _ = planted(seed, num_sources=3, noise=0.3)
     rng = np.random.default_rng(seed)
-    bound = (
-        Vessl(model, seen, VesslConfig(tolerance=0.0, novelty=rng.uniform(0.1, 1)))
-        .separate(random_start(seen, 3, rng))
-        .bound
-    )
+    vessl = Vessl(model, seen, VesslConfig(tolerance=0.0, novelty=rng.uniform(0.1, 1)))
+    bound = vessl.separate(random_start(seen, 3, rng)).bound
     assert len(bound) > 2 and (np.diff(bound) > -1e-8 * np.abs(bound[1:])).all()
 
 

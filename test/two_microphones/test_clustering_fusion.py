@@ -125,11 +125,9 @@ def run(fusion, images, heard=lambda k: (), start=10**9):
     frames = []
     for k, people in enumerate(images):
         stamp = start + 40 * MS * k
-        visual = (
-            None
-            if people is None
-            else VisualFeatures(stamp, tuple(face_at(p, RNG(k)) for p in people))
-        )
+        visual = None
+        if people is not None:
+            visual = VisualFeatures(stamp, tuple(face_at(place, RNG(k)) for place in people))
         frames.append(fusion.step(stamp, visual, sound(stamp, *heard(k), rng=RNG(k + 1000))))
     return frames
 

@@ -12,6 +12,7 @@ import numpy as np
 from av_perception.benchmarks.peers import Peer, PeerConfig, PeerModel, Sort, run_peer
 from av_perception.errors import UserError
 from av_perception.evaluation.mot import MotScores, score_boxes, score_positions
+from av_perception.geometry.boxes import box_overlap
 from av_perception.pipelines.mot_tracking import (
     MotTrackingConfig,
     Tracked,
@@ -29,7 +30,7 @@ from av_perception.simulation.box_scenes import (
     BoxSceneConfig,
     position_covariance,
 )
-from av_perception.tracking.input_validation import DetectedFaces, box_overlap
+from av_perception.synchronization.detected_faces import DetectedFaces
 from av_perception.tracking.state_space.cartesian_head import CartesianHeadConfig
 from av_perception.tracking.state_space.image_plane import ImagePlane
 

@@ -16,8 +16,10 @@ from scipy.signal import fftconvolve
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.localization import ANALYSIS, map_config
-from av_perception.audio.map_learning import learn_map, measured_examples
-from av_perception.audio.responses import aligned, read_sofa
+from av_perception.audio.map_learning import learn_map
+from av_perception.audio.responses import aligned
+from av_perception.audio.sofa import read_sofa
+from av_perception.audio.training_examples import measured_examples
 from av_perception.geometry.rigid_transform import direction_from_angles
 from av_perception.robot_head import HeadProfile, MicrophoneArray, load_head
 from av_perception.simulation.assets import VOICES, asset_path, ensure_assets, resample

@@ -13,10 +13,10 @@ from av_perception.audio.capture import AudioFile, SoundCard
 from av_perception.audio.channel_check import (
     KnownSound,
     OrderCheck,
-    channel_faults,
     check_order,
     telling_azimuth,
 )
+from av_perception.audio.channel_faults import channel_faults
 from av_perception.cli.doctor import Finding
 from av_perception.errors import UserError
 from av_perception.robot_head import load_head

@@ -136,7 +136,7 @@ class TrackerNode(PerceptionNode):
                 return True
         if self._poses.moves and poses.reference_from_array is not None:
             self._motion.note_pose(stamp_ns, poses.reference_from_array)
-        if audio is not None and self._motion.drowns(stamp_ns):
+        if audio is not None and self._motion.is_ego_noise(stamp_ns):
             self.diagnostics.count('sounds left out: the head turns')
             audio = None
         frame = self._tracker.step(stamp_ns, visual, audio, poses)

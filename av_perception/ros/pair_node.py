@@ -93,7 +93,7 @@ class MicrophonePairNode(PerceptionNode):
 
     def _step(self) -> None:
         for stamp_ns, visual, sound in self._assembler.poll(self._now_ns()):
-            if sound is not None and self._motion.drowns(stamp_ns):
+            if sound is not None and self._motion.is_ego_noise(stamp_ns):
                 self.diagnostics.count('sounds left out: the head turns')
                 sound = None
             self.process(stamp_ns, visual, sound)

@@ -70,7 +70,7 @@ class EgoMotion:
         if rate is not None:
             self.note_rate(stamp_ns, rate)
 
-    def drowns(self, stamp_ns: int) -> bool:
+    def is_ego_noise(self, stamp_ns: int) -> bool:
         """Whether sound of this moment is not to be used."""
         return any(self._is_about(stamp_ns, turn) for turn in self._turns)
 

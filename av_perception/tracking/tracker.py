@@ -19,6 +19,7 @@ from av_perception.interfaces import (
 from av_perception.numerics.gaussian import matvec
 from av_perception.robot_head.profile import HeadProfile
 from av_perception.robot_head.sensor_poses import SensorPoses
+from av_perception.synchronization.detected_faces import DetectedFaces, usable_faces
 from av_perception.tracking.association.audio_association import AudioConfig
 from av_perception.tracking.association.noise_model import NoiseConfig
 from av_perception.tracking.association.visual_association import (
@@ -34,7 +35,7 @@ from av_perception.tracking.inference.variational_frame import (
     InferenceConfig,
     VariationalFrame,
 )
-from av_perception.tracking.input_validation import DetectedFaces, usable_faces, usable_poses
+from av_perception.tracking.input_validation import usable_poses
 from av_perception.tracking.state_space.cartesian_head import CartesianHead, CartesianHeadConfig
 from av_perception.tracking.state_space.interface import (
     LinearMap,

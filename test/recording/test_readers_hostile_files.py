@@ -17,8 +17,9 @@ from bag_scenes import write_bag
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.capture import AudioFile
-from av_perception.audio.channel_check import channel_faults
-from av_perception.audio.responses import read_schedule, read_sofa
+from av_perception.audio.channel_faults import channel_faults
+from av_perception.audio.responses import read_schedule
+from av_perception.audio.sofa import read_sofa
 from av_perception.calibration.calibration_places import read_places
 from av_perception.cli.main import main
 from av_perception.config import read_yaml
@@ -100,7 +101,8 @@ def write_bag_file(path: Path) -> None:
 
 def write_map(path: Path) -> None:
     from av_perception.audio.localization import ANALYSIS
-    from av_perception.audio.map_learning import AcousticMapConfig, learn_geometric_map
+    from av_perception.audio.map_learning import learn_geometric_map
+    from av_perception.audio.training_examples import AcousticMapConfig
 
     array = load_head('simulated').microphones
     config = AcousticMapConfig(num_pieces=2, num_azimuths=20, num_elevations=2, iterations=1)

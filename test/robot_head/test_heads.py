@@ -7,15 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 import yaml
+from streaming_regression import InverseRegression
 
 from av_perception.audio.front_end import AudioFrontEndConfig
-from av_perception.audio.inverse_regression import InverseRegression
-from av_perception.audio.map_learning import (
-    AcousticMapConfig,
-    geometric_features,
-    head_map,
-    learn_geometric_map,
-)
+from av_perception.audio.map_learning import head_map, learn_geometric_map
+from av_perception.audio.training_examples import AcousticMapConfig, geometric_features
 from av_perception.errors import UserError
 from av_perception.geometry.rigid_transform import (
     angles_from_direction,

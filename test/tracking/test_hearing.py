@@ -8,6 +8,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from streaming_regression import InverseRegression
 from tracking_scenes import (
     HEAD,
     START_NS,
@@ -19,7 +20,6 @@ from tracking_scenes import (
     stamp,
 )
 
-from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.interfaces import AudioFeatures, LifeState
 from av_perception.robot_head.sensor_poses import SensorPoses

@@ -14,8 +14,8 @@ from tracking_scenes import HEAD, direction_to, sound_from, sound_map, stamp
 from av_perception.interfaces import Face, LifeState, VisualFeatures
 from av_perception.robot_head.profile import CameraGeometry, HeadProfile
 from av_perception.robot_head.sensor_poses import SensorPoses
+from av_perception.synchronization.detected_faces import DetectedFaces
 from av_perception.tracking.association.visual_association import VisualAssociation
-from av_perception.tracking.input_validation import DetectedFaces
 from av_perception.tracking.state_space.image_plane import ImagePlane, ImagePlaneConfig
 from av_perception.tracking.track_management.life_cycle import LifeConfig
 from av_perception.tracking.track_management.visual_birth import BirthConfig, VisualBirth

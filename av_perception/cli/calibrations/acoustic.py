@@ -151,7 +151,7 @@ def _config(options: argparse.Namespace, array):
     """What is learnt, and for which analysis."""
     from av_perception.audio.front_end import AudioFrontEndConfig
     from av_perception.audio.localization import ANALYSIS, map_config
-    from av_perception.audio.map_learning import AcousticMapConfig
+    from av_perception.audio.training_examples import AcousticMapConfig
 
     fine = options.purpose == 'localize'
     chosen = {
@@ -170,8 +170,8 @@ def _config(options: argparse.Namespace, array):
 
 def _examples(options: argparse.Namespace, array, config, front_end):
     """Directions, features, kind and source of the chosen way."""
-    from av_perception.audio.map_learning import geometric_examples, measured_examples
     from av_perception.audio.propagation import geometric_model
+    from av_perception.audio.training_examples import geometric_examples, measured_examples
 
     ways = [options.sofa is not None, options.recording is not None, bool(options.model)]
     if sum(ways) > 1:
@@ -201,7 +201,8 @@ def _examples(options: argparse.Namespace, array, config, front_end):
 
 
 def _sofa(options: argparse.Namespace, array, front_end):
-    from av_perception.audio.responses import aligned, read_sofa
+    from av_perception.audio.responses import aligned
+    from av_perception.audio.sofa import read_sofa
 
     measured = read_sofa(options.sofa, array, front_end.stft.frequencies)
     if options.sofa_azimuth != 'auto':

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from av_perception.geometry.boxes import box_overlap
 from av_perception.numerics.gaussian import (
     LOG_2PI,
     inverse_and_log_det,
@@ -16,7 +17,7 @@ from av_perception.numerics.gaussian import (
     quadratic,
     softmax,
 )
-from av_perception.tracking.input_validation import DetectedFaces, box_overlap
+from av_perception.synchronization.detected_faces import DetectedFaces
 from av_perception.tracking.state_space.interface import LinearMap, Measurements
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from av_perception.robot_head.sensor_poses import SensorPoses
 
 if TYPE_CHECKING:
-    from av_perception.tracking.input_validation import DetectedFaces
+    from av_perception.synchronization.detected_faces import DetectedFaces
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import chdtri  # the chi-square quantile; scipy.stats is slow to import
 
+from av_perception.geometry.boxes import box_overlap
 from av_perception.geometry.rigid_transform import angles_from_direction, wrap_angle
 from av_perception.numerics.gaussian import inverse_and_log_det, propagate_covariance, quadratic
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.tracking.input_validation import box_overlap
 from av_perception.tracking.state_space.interface import StateSpace
 from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.track_management.visual_birth import Birth

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from av_perception.geometry.boxes import box_overlap
 from av_perception.numerics.gaussian import (
     LOG_2PI,
     inverse_and_log_det,
@@ -17,7 +18,7 @@ from av_perception.numerics.gaussian import (
     symmetrize,
 )
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.tracking.input_validation import DetectedFaces, box_overlap
+from av_perception.synchronization.detected_faces import DetectedFaces
 from av_perception.tracking.state_space.interface import Measurements, StateSpace
 
 

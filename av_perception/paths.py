@@ -119,7 +119,7 @@ def cache_directory() -> Path:
     Returns
     -------
     Path
-        `AV_PERCEPTION_CACHE`, else `av_perception` in the user's cache folder.
+        The folder of `cache_location`, else a temporary one.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def cache_directory() -> Path:
         When no temporary folder can be written either.
     """
     try:
-        path = _wanted_cache()
+        path = cache_location()
         path.mkdir(mode=0o700, parents=True, exist_ok=True)  # a learned map tells of the room
         with tempfile.TemporaryFile(dir=path):  # whether it can be written shows only this way
             return path
@@ -135,12 +135,24 @@ def cache_directory() -> Path:
         return _cache_of_this_process(getattr(error, 'strerror', None) or str(error))
 
 
-def _wanted_cache() -> Path:
+def cache_location() -> Path:
+    """Name the folder of the cache, whether it is there or not.
+
+    Returns
+    -------
+    Path
+        `AV_PERCEPTION_CACHE`, else `av_perception` in the user's cache folder.
+
+    Raises
+    ------
+    RuntimeError
+        When the user has no home.
+    """
     given = os.environ.get('AV_PERCEPTION_CACHE')
     if given:
         return Path(given).expanduser()
-    base = os.environ.get('XDG_CACHE_HOME')
-    return (Path(base) if base else Path.home() / '.cache') / 'av_perception'
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(base) / 'av_perception'
 
 
 _own_caches: list[Path] = []

@@ -177,7 +177,7 @@ CALIBRATION = yaml.safe_dump(
 TRACKS = (
     ','.join(TrackTable.header()) + '\n' + '0.04,1,1,0,0,0,0,0,1,0,0,1,0,1,active,1,1,0.5,1\n' * 2
 )
-SCENE = Path(__file__).parent.parent / 'config' / 'scenes' / 'short.yaml'
+SCENE = share_directory() / 'config' / 'scenes' / 'short.yaml'
 
 # name of a reader: (the file it reads, how to make a whole one, how to read it)
 READERS = {

@@ -113,7 +113,7 @@ def test_rotations_written_with_few_digits_are_accepted(tmp_path):
         ({'projection': np.column_stack([2 * K, np.zeros(3)])}, 'last row of P'),
         (
             {'matrix': K * [[0.008, 1, 1], [1, 0.008, 1], [1, 1, 1]]},
-            'millimetres instead of pixels',
+            'millimeters instead of pixels',
         ),
         ({'matrix': K.T}, 'another order'),
         ({'matrix': K * [[2, 1, 2], [1, 2, 2], [1, 1, 1]]}, 'another size'),
@@ -146,8 +146,8 @@ def test_row_1_a_calibration_that_leaves_little_of_the_images_is_told():
 @pytest.mark.parametrize(
     'shift, words',
     [
-        (-500 * 83.6, 'a baseline of 83.6 m: is the translation in millimetres?'),
-        (-500 * 8.36, 'a baseline of 8.36 m: is the translation in centimetres?'),
+        (-500 * 83.6, 'a baseline of 83.6 m: is the translation in millimeters?'),
+        (-500 * 8.36, 'a baseline of 8.36 m: is the translation in centimeters?'),
         (-500 * 1400.0, '0.01 to 1 m'),
         (
             -BASELINE,
@@ -235,8 +235,8 @@ def test_camera_info_messages_are_completed_and_refused_alike():
 @pytest.mark.parametrize(
     'factor, words',
     [
-        (1000, 'microphones: 64.63 m apart: millimetres instead of metres?'),
-        (100, 'microphones: 6.463 m apart: centimetres instead of metres?'),
+        (1000, 'microphones: 64.63 m apart: millimeters instead of meters?'),
+        (100, 'microphones: 6.463 m apart: centimeters instead of meters?'),
         (0.01, '0.0006463 m apart, 0.005 to 3 m are possible'),
         (1e6, '0.005 to 3 m are possible'),
     ],
@@ -252,15 +252,15 @@ def test_microphones_of_heads_and_robots_are_accepted(extent):
 
 
 def test_a_profile_in_millimeters_is_refused():
-    with pytest.raises(ValueError, match='a baseline of 70 m: millimetres instead of metres?'):
+    with pytest.raises(ValueError, match='a baseline of 70 m: millimeters instead of meters?'):
         CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5), 70.0)
     with pytest.raises(
-        ValueError, match='left camera lies 1300 m from the base frame: millimetres'
+        ValueError, match='left camera lies 1300 m from the base frame: millimeters'
     ):
         CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5), position=(0.0, 0.0, 1300.0))
-    with pytest.raises(ValueError, match='array of microphones lies 310 m .* millimetres'):
+    with pytest.raises(ValueError, match='array of microphones lies 310 m .* millimeters'):
         MicrophoneArray(tuple(map(tuple, SQUARE)), position=(0.0, 0.0, 310.0))
-    with pytest.raises(ValueError, match='4.2 pixels .* millimetres instead of pixels'):
+    with pytest.raises(ValueError, match='4.2 pixels .* millimeters instead of pixels'):
         CameraGeometry(640, 480, (4.2, 4.2), (319.5, 239.5))
     with pytest.raises(ValueError, match='are left and right swapped'):
         CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5), -0.07)

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Every reader of files is fed what is no such file: one line that says so comes out, never a traceback."""
+"""Every reader of files is fed what is no such file: one line says so, never a traceback."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from av_perception.cli.main import main
 from av_perception.config import read_yaml
 from av_perception.errors import UserError
 from av_perception.interfaces import AudioChunk
+from av_perception.paths import share_directory
 from av_perception.recording import Recording, TrackTable, TruthTable
 from av_perception.recording.images import find_images
 from av_perception.recording.mot_text import MotTable, SequenceInfo

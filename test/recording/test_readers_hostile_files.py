@@ -39,7 +39,8 @@ HEAD = {
     'microphones': {'coordinates': [[0, 0.1, 0], [0, -0.1, 0]]},
     'camera': {'width': 64, 'height': 48, 'focal': [60.0, 60.0], 'center': [32.0, 24.0]},
 }
-RATE, NUM_IMAGES = 16000, 10
+RATE = 16000
+NUM_IMAGES = 10
 RANDOM = np.random.default_rng(7)
 
 
@@ -66,13 +67,11 @@ def write_recording(folder: Path) -> None:
     write_sound(folder / 'audio.flac')
     write_video(folder / 'left.mp4')
     (folder / 'head.yaml').write_text(yaml.safe_dump(HEAD))
-    info = dict(
-        head='head.yaml', sample_rate=RATE, audio_start=0.0, frame_rate=25.0, video_start=0.0
-    )
+    start = {'audio_start': 0.0, 'video_start': 0.0}
+    info = {'head': 'head.yaml', 'sample_rate': RATE, 'frame_rate': 25.0, **start}
     (folder / 'recording.yaml').write_text(yaml.safe_dump(info))
-    (folder / 'truth.csv').write_text(
-        'time,id,x,y,z,speaking,visible\n' + '0.0,1,1.0,0.0,0.0,1,1\n' * 3
-    )
+    rows = '0.0,1,1.0,0.0,0.0,1,1\n' * 3
+    (folder / 'truth.csv').write_text(f'time,id,x,y,z,speaking,visible\n{rows}')
 
 
 def write_sofa(path: Path) -> None:
@@ -175,9 +174,8 @@ CALIBRATION = yaml.safe_dump(
         },
     }
 )
-TRACKS = (
-    ','.join(TrackTable.header()) + '\n' + '0.04,1,1,0,0,0,0,0,1,0,0,1,0,1,active,1,1,0.5,1\n' * 2
-)
+TRACK = '0.04,1,1,0,0,0,0,0,1,0,0,1,0,1,active,1,1,0.5,1\n'
+TRACKS = ','.join(TrackTable.header()) + '\n' + TRACK * 2
 SCENE = share_directory() / 'config' / 'scenes' / 'short.yaml'
 
 # name of a reader: (the file it reads, how to make a whole one, how to read it)
@@ -272,7 +270,7 @@ def make_folder(path: Path) -> None:
 
 
 def make_unreadable(path: Path) -> None:
-    """Reading fails though the file is there; of permissions the superuser would take no notice."""
+    """Reading fails though the file is there; permissions would not stop the superuser."""
     path.unlink()
     path.symlink_to('/proc/self/mem')
 
@@ -364,27 +362,16 @@ def test_a_hostile_part_of_a_recording_is_one_line(part, damage, tmp_path):
 @pytest.mark.parametrize(
     'arguments',
     [
-        ['localize', 'odas.raw', '--head', 'respeaker'],
-        ['doctor', '--head', 'respeaker', '--sound', 'odas.raw', '--azimuth', '0'],
-        [
-            'calibrate',
-            'acoustic',
-            '--head',
-            'respeaker',
-            '--recording',
-            'odas.raw',
-            '--directions',
-            's.csv',
-            '-o',
-            'm.npz',
-        ],
+        'localize odas.raw --head respeaker',
+        'doctor --head respeaker --sound odas.raw --azimuth 0',
+        'calibrate acoustic --head respeaker --recording odas.raw --directions s.csv -o m.npz',
     ],
 )
 def test_headerless_sound_is_told_how_to_become_a_wav(arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'odas.raw').write_bytes(RANDOM.bytes(6400))
     (tmp_path / 's.csv').write_text('start,end,azimuth_deg,elevation_deg\n0,1,30,0\n')
-    assert main(arguments) == 2
+    assert main(arguments.split()) == 2
     error = capsys.readouterr().err.strip()
     assert '\n' not in error and 'no header' in error and 'sox' in error and 'odas.wav' in error
 

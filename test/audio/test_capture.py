@@ -140,7 +140,7 @@ def test_a_pair_is_stamped_after_the_grabs_and_before_decoding(fake_camera, came
 def test_a_camera_that_ends_is_an_error_and_a_closed_one_is_not(fake_camera, camera):
     fake_camera.images = 4  # one is read at opening
     source = CameraDevices('0', '', camera)
-    with pytest.raises(UserError, match='stopped to deliver'):
+    with pytest.raises(UserError, match='stopped delivering images'):
         list(source.images(lambda: 0))
     source.close()
     source.open()

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure speed and accuracy.
 
-example:
+For example:
   av-perception benchmark tracker --json tracker.json
 """
 

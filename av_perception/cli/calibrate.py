@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learn what a head's profile does not say.
 
-example:
+For example:
   av-perception calibrate acoustic --head my_head.yaml -o my_head_map.npz
   av-perception calibrate stereo --left shots/left --right shots/right --board 9x6 --square 0.025 -o my_head
   av-perception calibrate microphones my_recording -o my_head.yaml

@@ -5,7 +5,7 @@
 TRACKS is the tracks.csv that `av-perception track` writes. TRUTH is a truth.csv or a recording folder that holds one.
 Each figure comes for everybody, for people the camera saw, and for people who could only be heard. `evaluate mot` is for boxes in images.
 
-example:
+For example:
   av-perception evaluate tracks.csv recordings/living_room --timeline timeline.png --json metrics.json
 """
 

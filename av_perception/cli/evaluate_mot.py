@@ -8,7 +8,7 @@ tells the frame rate and the size of the image; without it say --frame-rate. Det
 after the other. MOTA, IDF1, id switches and HOTA are TrackEval's, at an overlap of one half as in the challenge, with its rules for boxes not to be
 scored; OSPA is the distance of the boxes' centres, in pixels.
 
-examples:
+For example:
   av-perception evaluate mot --detections MOT17-09-FRCNN/det/det.txt --truth MOT17-09-FRCNN/gt/gt.txt --json scores.json
   av-perception evaluate mot --detections det.txt --truth gt.txt --frame-rate 25 --boxes heads --tracks tracks.txt
   av-perception benchmark tracking --scenes DIR        writes such files, and compares trackers on them

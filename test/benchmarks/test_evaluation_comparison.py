@@ -16,11 +16,11 @@ from av_perception.benchmarks.comparison import (
     OURS,
     SORT,
     TRACKERS,
-    box_space,
-    position_space,
+    BoxSpace,
+    PositionSpace,
 )
 from av_perception.benchmarks.peers import PeerConfig, PeerModel, Sort, run_peer
-from av_perception.cli.benchmarks import tracking as benchmark
+from av_perception.benchmarks.tracking import SCENES
 from av_perception.cli.main import main
 from av_perception.robot_head.profile import load_head
 from av_perception.simulation.box_scenes import BoxSceneConfig, box_scene
@@ -117,7 +117,7 @@ def test_sort_assigns_within_the_gate_only():
     assert [track_id for track_id, _ in sort.step(np.array([[2.0, 0.6, 0]]), noise)] == [1, 2]
 
 
-@pytest.mark.parametrize('build', [box_space, position_space])
+@pytest.mark.parametrize('build', [BoxSpace, PositionSpace])
 @pytest.mark.parametrize('name', TRACKERS)
 def test_everybody_finds_the_people_of_an_easy_scene(stone_soup, build, name):
     config = BoxSceneConfig(
@@ -132,7 +132,7 @@ def test_everybody_finds_the_people_of_an_easy_scene(stone_soup, build, name):
     )
 
 
-@pytest.mark.parametrize('build', [box_space, position_space])
+@pytest.mark.parametrize('build', [BoxSpace, PositionSpace])
 def test_this_tracker_is_ahead_of_gnn_and_sort_where_people_cross_and_return(stone_soup, build):
     """JPDA behaves as GNN here and takes longest; the benchmark has it too."""
     config = BoxSceneConfig(people=5, duration_s=15.0)
@@ -180,7 +180,7 @@ def test_command_writes_figures_pictures_and_scenes(stone_soup, tmp_path, capsys
         and OURS in text
     )
     assert all((tmp_path / name).stat().st_size > 10000 for name in ('a.png', 'b.png'))
-    for kind in benchmark.SCENES:
+    for kind in SCENES:
         scene = tmp_path / 'scenes' / f'{kind}_0'
         assert (
             main(

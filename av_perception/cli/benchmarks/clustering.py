@@ -6,7 +6,7 @@ Every method gets the same points in the same run. Adjusted Rand index (1: the t
 are over the points that are no outliers, means over the seeds; the time is that of one fit. The first methods are told the number of clusters,
 the others find it.
 
-example:
+For example:
   OMP_NUM_THREADS=1 av-perception benchmark clustering --json clustering.json --plot clustering.png
 """
 

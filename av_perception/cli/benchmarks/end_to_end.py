@@ -6,7 +6,7 @@ The scene plays in real time; the observer is a process of its own. Cores are pr
 among them) over the time of the scene. The ways take turns, so that a machine that others use as well treats both alike; figures
 are those of all rounds together.
 
-example:
+For example:
   av-perception benchmark end-to-end --json end_to_end.json
   av-perception benchmark end-to-end --rounds 3 --ways processes
 """

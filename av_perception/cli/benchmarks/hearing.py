@@ -6,7 +6,7 @@ Simulated rooms of three reverberation times and noise levels with one to three 
 recordings of a real array and speech through the measured responses of dummy heads, one in a room. The others (of pyroomacoustics) are told how many
 sources there are; this project's method is not. A source counts as found when an azimuth lies within 10 degrees of it; every other azimuth is a ghost.
 
-example:
+For example:
   OMP_NUM_THREADS=1 av-perception benchmark hearing --plot docs/hearing.png --json hearing.json
 """
 

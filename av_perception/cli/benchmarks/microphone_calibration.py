@@ -6,7 +6,7 @@ Microphones are planted, the profile is 2 cm off as a whole, time differences ha
 over seeds and microphones); the bound is the least any unbiased use of the same data could reach (Cramer-Rao, with the priors). The last column
 is what localisation feels: the error of predicted time differences 1 to 3 m ahead.
 
-example:
+For example:
   av-perception benchmark microphone-calibration --json calibration.json
 """
 

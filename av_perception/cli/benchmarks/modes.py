@@ -6,7 +6,7 @@ Every mode gets the same images' faces and the same sound. Accuracy is against t
 everything after the faces were found (sound, tracking, who speaks). The live figures are those of the nodes' processes over DDS while a scene
 plays, faces not counted. The last line is the minimal mode with four faces at 30 Hz.
 
-example:
+For example:
   OMP_NUM_THREADS=1 av-perception benchmark modes --scenes short three_talkers --json modes.json
 """
 

@@ -11,7 +11,7 @@ model. A burst in the first second of a new sound cannot be told from a voice.
 Then real voices speak at random places, in quiet and 10 dB above such a noise that has been on for a while: how much speech until the person
 is found, and how far off in azimuth.
 
-example:
+For example:
   av-perception benchmark noise --minutes 60 --json noise.json
   av-perception benchmark noise --data ../shared/data --minutes 5
 """

@@ -6,7 +6,7 @@ Each scene is rendered once (and kept in the cache), goes through the whole suit
 turns of speech and other noise on the same paths. An id switch counts when a person found in the direction of the truth has another id than
 before, whether seen or heard; at most one a minute is to happen.
 
-example:
+For example:
   av-perception benchmark scenes --json scenes.json
   av-perception benchmark scenes --scenes crossing --seeds 1 2 3 --timelines pictures
 """

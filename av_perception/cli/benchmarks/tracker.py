@@ -6,7 +6,7 @@ People stand in front of a stereo head; some faces are false; one person speaks.
 48 components, 32 pieces, 4 iterations; the step is to take 2 ms in the median and 5 ms at the 99th percentile on one core.
 Set OMP_NUM_THREADS=1 to measure one core.
 
-example:
+For example:
   OMP_NUM_THREADS=1 av-perception benchmark tracker --steps 500 --json tracker.json --plot tracker.png
 """
 

@@ -9,7 +9,7 @@ normalised error squared (NEES): 3 when the covariances are right, and the band 
 
 Then every network for embeddings at hand tells the people of talking-face clips apart, at several sizes of the face.
 
-examples:
+For example:
   OMP_NUM_THREADS=1 av-perception benchmark vision --json vision.json --plot vision.png
   OMP_NUM_THREADS=1 av-perception benchmark vision --sizes 320x256 416x320 640x480 --detector centerface
   OMP_NUM_THREADS=1 av-perception benchmark vision --clips data/av_grid --embedding-model MobileFaceNet.onnx

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The acoustic map of a head: from direction to what its microphones hear.
 
-examples:
+For example:
   av-perception calibrate acoustic --head my_head.yaml -o map.npz                     from the geometry, a few seconds
   av-perception calibrate acoustic --head kemar --sofa kemar.sofa -o map.npz          from measured responses
   av-perception calibrate acoustic --head my_head.yaml --recording noise.wav --directions places.csv -o map.npz

@@ -6,7 +6,7 @@ Play white noise from a small loudspeaker with a printed face on it, hold it sti
 and images (or write down the places yourself and give them with --positions). What comes out is the head profile with the measured
 coordinates, and how well they are known.
 
-example:
+For example:
   av-perception calibrate microphones my_recording -o my_head.yaml
   av-perception calibrate microphones my_recording --positions places.csv -o my_head.yaml
 

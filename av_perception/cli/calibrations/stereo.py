@@ -9,7 +9,7 @@ files as ROS knows them) and rectified.png: the same things must lie on the same
   camera:
     calibration: [left.yaml, right.yaml]      in place of width, height, focal, center and baseline
 
-examples:
+For example:
   av-perception calibrate stereo --left 'shots/left*.jpg' --right 'shots/right*.jpg' --board 9x6 --square 0.025 -o my_head
   av-perception calibrate stereo --left shots/left --right shots/right --charuco --board 11x8 --square 0.03 --marker 0.022 -o my_head
 """

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import numpy as np
-from stonesoup.dataassociator.neighbor import GNNWith2DAssignment
+from stonesoup.dataassociator.neighbour import GNNWith2DAssignment
 from stonesoup.dataassociator.probability import JPDAwithEHM
 from stonesoup.deleter.time import UpdateTimeStepsDeleter
 from stonesoup.hypothesiser.probability import PDAHypothesiser

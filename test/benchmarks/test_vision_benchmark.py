@@ -44,7 +44,7 @@ def test_planted_errors_give_their_figures():
             [*faces, face_at(np.array([0.6, 0.5, 2.0]))] if index == 0 else faces, CENTERS, CAMERA
         )
     accuracy = errors.accuracy(2.0)
-    assert np.mean(errors.found) == 0.75 and errors.false == 1
+    assert np.mean(errors.is_found) == 0.75 and errors.false == 1
     assert accuracy.nees_band[0] < accuracy.nees < accuracy.nees_band[1]
     assert accuracy.depth_rmse_m == pytest.approx(
         0.01, rel=0.1
@@ -54,7 +54,7 @@ def test_planted_errors_give_their_figures():
 def test_two_faces_of_one_person_are_one_and_a_false_one():
     errors = _Errors()
     errors.add([face_at(CENTERS[0]), face_at(CENTERS[0])], CENTERS, CAMERA)
-    assert errors.false == 1 and np.mean(errors.found) == 0.5
+    assert errors.false == 1 and np.mean(errors.is_found) == 0.5
     assert np.isnan(_Errors().accuracy(2.0).nees)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""How well face embeddings tell people apart, on clips of talking faces shrunk to several sizes."""
+"""How well face embeddings tell people apart, on clips of talking faces of several sizes."""
 
 from __future__ import annotations
 

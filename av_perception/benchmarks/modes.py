@@ -124,7 +124,7 @@ def measure(
 
 
 class _Stopwatch:
-    """Processor time of what hears, tracks and tells who speaks, in a pipeline with known faces."""
+    """Processor time of what follows the faces in a pipeline, whose faces are known."""
 
     def __init__(self, pipeline: OfflinePipeline, features: FacesByStamp):
         self.tracking_s: list[float] = []

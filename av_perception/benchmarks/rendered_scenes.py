@@ -24,7 +24,8 @@ Report = Callable[[float, str], None]  # fraction in [0, 1], what is going on
 class SceneResult:
     """Figures of one scene and seed, as `evaluate` defines them.
 
-    Places are compared by position where people were seen, by direction where they were only heard.
+    Places are compared by position where people were seen, by direction where they were only
+    heard.
     """
 
     #: name of the scene

@@ -4,8 +4,8 @@
 
 The data are overlapping clusters, clusters with outliers, and audio-visual points. Every method
 gets the same points in the same run. Adjusted Rand index (1: the true clusters) and Davies-Bouldin
-index (small: compact and apart) are over the points that are no outliers, means over the seeds; the
-time is that of one fit. The first methods are told the number of clusters, the others find it.
+index (small: compact and apart) are over the points that are no outliers, means over the seeds;
+the time is that of one fit. The first methods are told the number of clusters, the others find it.
 
 For example:
   OMP_NUM_THREADS=1 av-perception benchmark clustering --json c.json --plot c.png

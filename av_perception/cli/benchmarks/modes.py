@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which mode for which robot: accuracy and processor time of every mode on the same scenes.
 
-The modes are the variational tracker, the two-microphone face fusion and audio-visual events. Every
-mode gets the same images' faces and the same sound. Accuracy is against the truth of the scene;
-time is processor time per image of everything after the faces were found (sound, tracking, who
-speaks). The live figures are those of the nodes' processes over DDS while a scene plays, faces not
-counted. The last line is the minimal mode with four faces at 30 Hz.
+The modes are the variational tracker, the two-microphone face fusion and audio-visual events.
+Every mode gets the same images' faces and the same sound. Accuracy is against the truth of the
+scene; time is processor time per image of everything after the faces were found (sound, tracking,
+who speaks). The live figures are those of the nodes' processes over DDS while a scene plays, faces
+not counted. The last line is the minimal mode with four faces at 30 Hz.
 
 For example:
   OMP_NUM_THREADS=1 av-perception benchmark modes --scenes short three_talkers --json modes.json

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time of one tracker step, and how it grows with people, faces and sub-bands.
 
-People stand in front of a stereo head; some faces are false; one person speaks. The nominal size is
-8 people, 10 faces, 16 sub-bands of 48 components, 32 pieces, 4 iterations; the step is to take 2 ms
-in the median and 5 ms at the 99th percentile on one core. Set OMP_NUM_THREADS=1 to measure one
-core.
+People stand in front of a stereo head; some faces are false; one person speaks. The nominal size
+is 8 people, 10 faces, 16 sub-bands of 48 components, 32 pieces, 4 iterations; the step is to take
+2 ms in the median and 5 ms at the 99th percentile on one core. Set OMP_NUM_THREADS=1 to measure
+one core.
 
 For example:
   OMP_NUM_THREADS=1 av-perception benchmark tracker --steps 500 --json t.json --plot t.png

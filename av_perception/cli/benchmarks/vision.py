@@ -4,10 +4,10 @@
 
 Photographs of four people stand at random places of the given distances before the head's cameras;
 every pair goes through detection, stereo matching, triangulation and, where a model is installed,
-the description of one face, on one thread. A pair of 640x480 images is to take 30 ms in the median.
-Detections are compared with the truth: recall, false faces, error of the depth with two cameras and
-with one, and the mean normalized error squared (NEES): 3 when the covariances are right, and the
-band in which 95 % of such means lie.
+the description of one face, on one thread. A pair of 640x480 images is to take 30 ms in the
+median. Detections are compared with the truth: recall, false faces, error of the depth with two
+cameras and with one, and the mean normalized error squared (NEES): 3 when the covariances are
+right, and the band in which 95 % of such means lie.
 
 Then every network for embeddings at hand tells the people of talking-face clips apart, at several
 sizes of the face.

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of merit of tracks against the truth: where everybody was, under which id, and who spoke.
 
-TRACKS is the tracks.csv that `av-perception track` writes. TRUTH is a truth.csv or a recording folder that holds one.
-Each figure comes for everybody, for people the camera saw, and for people who could only be heard. `evaluate mot` is for boxes in images.
+TRACKS is the tracks.csv that `av-perception track` writes. TRUTH is a truth.csv or a recording
+folder that holds one. Each figure comes for everybody, for people the camera saw, and for people
+who could only be heard. `evaluate mot` is for boxes in images.
 
 For example:
   av-perception evaluate tracks.csv recordings/living_room --timeline timeline.png --json metrics.json

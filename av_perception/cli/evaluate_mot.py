@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Track the detections of a MOT-challenge file in the image plane and score the tracks against its truth.
 
-DET and GT are text with a line per box: frame,id,left,top,width,height,confidence and, as each challenge has them, class and visibility or a
-position; det.txt and gt.txt of MOT15, 16, 17 and 20 are read as they are. Frames count from 1. A seqinfo.ini beside DET or in the folder above
-tells the frame rate and the size of the image; without it say --frame-rate. Detections need no embedding. The tracker sees one frame
-after the other. MOTA, IDF1, id switches and HOTA are TrackEval's, at an overlap of one half as in the challenge, with its rules for boxes not to be
+DET and GT are text with a line per box: frame,id,left,top,width,height,confidence and, as each
+challenge has them, class and visibility or a position; det.txt and gt.txt of MOT15, 16, 17 and 20
+are read as they are. Frames count from 1. A seqinfo.ini beside DET or in the folder above tells
+the frame rate and the size of the image; without it say --frame-rate. Detections need no
+embedding. The tracker sees one frame after the other. MOTA, IDF1, id switches and HOTA are
+TrackEval's, at an overlap of one half as in the challenge, with its rules for boxes not to be
 scored; OSPA is the distance of the boxes' centres, in pixels.
 
 For example:

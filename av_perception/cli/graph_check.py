@@ -103,7 +103,7 @@ def _nobody(observer: GraphObserver, here: str) -> Finding:
 
 
 def _node(observer: GraphObserver, name: str, count: int) -> Finding:
-    """Check one node: is it there once, active, and content?"""
+    """Check that one node is there once, active, and content."""
     from diagnostic_msgs.msg import DiagnosticStatus
     from lifecycle_msgs.msg import State
 

@@ -8,9 +8,9 @@
   av-perception up my_head.yaml --mode minimal         faces and two microphones only, for small robots
 
 Nothing listens on the network and no other user of this machine can read along: the nodes speak
-through shared memory. The first line printed says so, or what your own settings (ROS_LOCALHOST_ONLY,
-ROS_AUTOMATIC_DISCOVERY_RANGE, a Fast DDS profile, RMW_IMPLEMENTATION) change about it; and what
-ros2, rviz and drivers in another shell need to find the graph:
+through shared memory. The first line printed says so, or what your own settings
+(ROS_LOCALHOST_ONLY, ROS_AUTOMATIC_DISCOVERY_RANGE, a Fast DDS profile, RMW_IMPLEMENTATION) change
+about it; and what ros2, rviz and drivers in another shell need to find the graph:
 
   export FASTRTPS_DEFAULT_PROFILES_FILE=.../config/fastdds_shared_memory.xml
   export ROS_AUTOMATIC_DISCOVERY_RANGE=SYSTEM_DEFAULT

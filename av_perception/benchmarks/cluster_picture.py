@@ -82,8 +82,10 @@ def _draw_weights(axes: Axes, data: ClusterData) -> None:
         (outlier, '0.6', 'outliers'),
         (~outlier, 'C0', 'points of clusters'),
     ):
+        x, y = data.points[chosen].T
         axes.scatter(
-            *data.points[chosen].T,
+            x,
+            y,
             s=14 * robust.sample_weight_[chosen],
             color=color,
             label=label,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -152,6 +153,6 @@ class _Stopwatch:
         _replace(method, call)
 
 
-def _replace(method: Callable, substitute: Callable) -> None:
+def _replace(method: Any, substitute: Callable) -> None:
     """Put something else in the place of a bound method, on its object alone."""
     setattr(method.__self__, method.__name__, substitute)

@@ -18,7 +18,6 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
         results = [result for scene in args.scenes for result in _measure_offline(scene, report)]
         live = _play(simulated_recording(args.live), report) if args.live else []
-        nominal = nominal_load(partial(report, text='four faces at 30 Hz'))
+        nominal = nominal_load(_described(report, 'four faces at 30 Hz'))
     console.print(_table(results))
     if live:
         console.print(_live_table(live))
@@ -110,9 +109,9 @@ def _measure_offline(scene: str, report: Report) -> list[ModeResult]:
     recording = simulated_recording(
         scene, None, lambda fraction, text: report(fraction, f'{scene}: {text}')
     )
-    features = find_faces(recording, partial(report, text=f'{scene}: finding the faces'))
+    features = find_faces(recording, _described(report, f'{scene}: finding the faces'))
     return [
-        measure(recording, scene, mode, features, partial(report, text=f'{scene}: {mode}'))
+        measure(recording, scene, mode, features, _described(report, f'{scene}: {mode}'))
         for mode in MODES
     ]
 
@@ -135,6 +134,10 @@ def _play(recording: Recording, report: Report) -> list[Live]:
             live.append(_live(mode, session.usage, recording.duration_s, latency))
             live += [_live(name, session.usage, recording.duration_s, None) for name in others]
     return live
+
+
+def _described(report: Report, text: str) -> Callable[[float], None]:
+    return lambda fraction: report(fraction, text)
 
 
 def _prefixed(report: Report, prefix: str) -> Report:

@@ -149,7 +149,9 @@ def _read_pairs(left: str, right: str) -> list[ImagePair]:
             if image is None:
                 raise UserError(f'{name} is not a readable image')
             images.append(image)
-        if np.array_equal(*images) and np.ptp(images[0]):  # two covered lenses are alike too
+        if np.array_equal(images[0], images[1]) and np.ptp(
+            images[0]
+        ):  # two covered lenses are alike too
             raise UserError(
                 f'{names[0]} and {names[1]} are the same image: --left and --right '
                 'must name those of two cameras'

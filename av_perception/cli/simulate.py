@@ -12,8 +12,8 @@
       then: run the tracker on it
 
 Scenes that ship: three_talkers, short, crossing, partial_view, grid (needs AV_PERCEPTION_DATA).
-The folder then holds recording.yaml, audio.flac, left.mp4, right.mp4 and truth.csv (time, id, x, y,
-z, speaking, visible).
+The folder then holds recording.yaml, audio.flac, left.mp4, right.mp4 and truth.csv (time, id, x,
+y, z, speaking, visible).
 """
 
 from __future__ import annotations

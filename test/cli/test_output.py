@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""--json of every verb: refused before the work when it cannot be written, one line when writing fails, never NaN."""
+"""--json of every verb: refused before the work, one line when writing fails, never NaN."""
 
 from __future__ import annotations
 

@@ -121,14 +121,18 @@ def separation(
     for person, clip in enumerate(clips):
         for image in clip.images:
             shrunk = _shrunk(image, face_px / clip.face_px)
-            detections = detector.detect(shrunk)
-            if not len(detections):
-                continue
-            started = time.perf_counter()
-            vectors.append(embedder.embed(shrunk, detections.landmarks[:1])[0])
-            times.append(1e3 * (time.perf_counter() - started))
-            people.append(person)
-    cosines = np.array(vectors) @ np.array(vectors).T
+            for vector, milliseconds in _embed_first(shrunk, detector, embedder):
+                vectors.append(vector)
+                times.append(milliseconds)
+                people.append(person)
+    return _separation(face_px, np.array(vectors), people, times)
+
+
+def _separation(
+    face_px: float, vectors: np.ndarray, people: list[int], times: list[float]
+) -> Separation:
+    """Compare (N, D) embeddings, of N people's numbers, with times [ms]."""
+    cosines = vectors @ vectors.T
     same = np.equal.outer(people, people)
     own = cosines[same & ~np.eye(len(people), dtype=bool)]
     others = cosines[~same]
@@ -141,6 +145,18 @@ def separation(
         other_highest=float(others.max()),
         median_ms=float(np.median(times)),
     )
+
+
+def _embed_first(
+    image: np.ndarray, detector: FaceDetector, embedder: FaceEmbedder
+) -> list[tuple[np.ndarray, float]]:
+    """Embed the first face that is found; the vector and the time [ms], nothing without a face."""
+    detections = detector.detect(image)
+    if not len(detections):
+        return []
+    started = time.perf_counter()
+    vector = embedder.embed(image, detections.landmarks[:1])[0]
+    return [(vector, 1e3 * (time.perf_counter() - started))]
 
 
 def _shrunk(image: np.ndarray, scale: float) -> np.ndarray:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -26,10 +27,14 @@ from av_perception.geometry.rigid_transform import direction_from_angles
 from av_perception.robot_head import HeadProfile, MicrophoneArray, load_head
 from av_perception.simulation.assets import VOICES, asset_path, ensure_assets, resample
 
+if TYPE_CHECKING:
+    import pyroomacoustics
+
 RATE = 16000
 ROOM_M = (6.5, 5.5, 2.9)
 SEPARATION_DEG = 30.0  # least distance in azimuth between two talkers of a simulated room
 _WALL_M = 1.3  # least distance between the array and a wall
+_HEIGHT_M = 1.2  # of the array over the floor
 _DISTANCE_M = (1.0, 2.2)  # of a talker from the array
 _RISE_M = (-0.1, 0.5)  # of a talker's mouth over the array
 _MARGIN_M = 0.3  # least distance between a talker and a wall
@@ -117,13 +122,8 @@ def simulated_room(
     Trial
         One per signal-to-noise ratio.
     """
-    import pyroomacoustics
-
-    absorption, order = pyroomacoustics.inverse_sabine(reverberation_s, ROOM_M)
-    room = pyroomacoustics.ShoeBox(
-        ROOM_M, fs=RATE, materials=pyroomacoustics.Material(absorption), max_order=order
-    )
-    center = np.append(random.uniform(_WALL_M, np.array(ROOM_M[:2]) - _WALL_M), 1.2)
+    room = _make_room(reverberation_s)
+    center = np.append(random.uniform(_WALL_M, np.array(ROOM_M[:2]) - _WALL_M), _HEIGHT_M)
     azimuths = _separate_angles(num_sources, random)
     for azimuth, voice in zip(azimuths, random.permutation(len(talkers))):
         room.add_source(
@@ -133,13 +133,20 @@ def simulated_room(
     room.simulate()
     clean = room.mic_array.signals.T[: round(duration_s * RATE)]
     level = np.sqrt(np.mean(clean**2))
+    talking = f'{num_sources} talker' + ('s' if num_sources > 1 else '')
     for snr_db in snrs_db:
         noisy = clean + level * 10 ** (-snr_db / 20) * random.standard_normal(clean.shape)
-        plural = 's' if num_sources > 1 else ''
-        condition = (
-            f'{head.name}, {num_sources} talker{plural}, T60 {reverberation_s} s, {snr_db:.0f} dB'
-        )
+        condition = f'{head.name}, {talking}, T60 {reverberation_s} s, {snr_db:.0f} dB'
         yield Trial(condition, head, _scaled(noisy), np.degrees(azimuths))
+
+
+def _make_room(reverberation_s: float) -> pyroomacoustics.ShoeBox:
+    """Make a room; its image sources reach as far as the reverberation time."""
+    import pyroomacoustics
+
+    absorption, order = pyroomacoustics.inverse_sabine(reverberation_s, ROOM_M)
+    walls = pyroomacoustics.Material(absorption)
+    return pyroomacoustics.ShoeBox(ROOM_M, fs=RATE, materials=walls, max_order=order)
 
 
 def real_recordings(data: Path) -> Iterator[Trial]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from av_perception.benchmarks.rendered_scenes import truth_of
 from av_perception.benchmarks.sensors import camera_of
-from av_perception.evaluation.metrics import evaluate
+from av_perception.evaluation.metrics import Metrics, evaluate
 from av_perception.interfaces import VisualFeatures
 from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.pipelines.two_microphones import TwoMicrophonePipeline
@@ -105,12 +105,16 @@ def measure(
     ModeResult
         Figures against the truth, and processor time.
     """
-    pipeline = (
-        OfflinePipeline(recording) if mode == 'full' else TwoMicrophonePipeline(recording, mode)
-    )
+    pipeline = _make_pipeline(recording, mode)
     stopwatch = _Stopwatch(pipeline, features)
     frames = pipeline.run(progress)
     metrics = evaluate(collect_tracks(frames, START_NS), truth_of(recording))
+    return _result(scene, mode, metrics, stopwatch, len(features))
+
+
+def _result(
+    scene: str, mode: str, metrics: Metrics, stopwatch: _Stopwatch, num_images: int
+) -> ModeResult:
     return ModeResult(
         scene=scene,
         mode=mode,
@@ -119,9 +123,15 @@ def measure(
         position_rmse_m=metrics.position_rmse_m,
         azimuth_error_deg=metrics.azimuth_error_deg,
         der=metrics.der,
-        cpu_ms=1e3 * stopwatch.total_s / len(features),
+        cpu_ms=1e3 * stopwatch.total_s / num_images,
         tracking_p99_ms=1e3 * float(np.percentile(stopwatch.tracking_s, 99)),
     )
+
+
+def _make_pipeline(recording: Recording, mode: str) -> OfflinePipeline:
+    if mode == 'full':
+        return OfflinePipeline(recording)
+    return TwoMicrophonePipeline(recording, mode)
 
 
 class _Stopwatch:

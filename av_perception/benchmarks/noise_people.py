@@ -19,6 +19,7 @@ from av_perception.benchmarks.noise_sounds import (
     LEVEL,
     RATE,
     START_NS,
+    PlayedNoise,
     features_of,
     noise_features,
     play_from,
@@ -98,15 +99,7 @@ def noise_births(
     voiced
         Share of the frames with (detected) voice activity.
     """
-    acoustic_map = _map(head)
-    deaf = dataclasses.replace(TrackerConfig(), noise=NoiseConfig(sources=0))
-    trackers = {
-        AS_DETECTED: Tracker(TrackerConfig(), head, acoustic_map),
-        WITH_ALARMS: Tracker(TrackerConfig(), head, acoustic_map),
-        WITHOUT_MODEL: Tracker(deaf, head, acoustic_map),
-    }
-    births: dict[str, list[Birth]] = {name: [] for name in trackers}
-    known: dict[str, set[int]] = {name: set() for name in trackers}
+    registers = _registers(head)
     num_frames = 0
     num_voiced = 0
     random = np.random.default_rng(seed)
@@ -116,14 +109,38 @@ def noise_births(
         alarmed = dataclasses.replace(features, voice_activity=activity)
         num_frames += 1
         num_voiced += _is_voiced(features)
-        for name, tracker in trackers.items():
-            heard = features if name == AS_DETECTED else alarmed
-            frame = tracker.step(features.stamp_ns, None, heard)
-            for new in {track.id for track in frame.tracks} - known[name]:
-                known[name].add(new)
-                when_s = seconds(features.stamp_ns)
-                births[name].append(Birth(when_s, played.noise, played.played))
+        for name, register in registers.items():
+            register.hear(features if name == AS_DETECTED else alarmed, played)
+    births = {name: register.births for name, register in registers.items()}
     return births, num_voiced / max(num_frames, 1)
+
+
+def _registers(head: HeadProfile) -> dict[str, _BirthRegister]:
+    """Make a tracker for each condition."""
+    plain = TrackerConfig()
+    without_model = dataclasses.replace(plain, noise=NoiseConfig(sources=0))
+    return {
+        AS_DETECTED: _BirthRegister(head, plain),
+        WITH_ALARMS: _BirthRegister(head, plain),
+        WITHOUT_MODEL: _BirthRegister(head, without_model),
+    }
+
+
+class _BirthRegister:
+    """A tracker without camera, and the births of people in it."""
+
+    def __init__(self, head: HeadProfile, config: TrackerConfig):
+        self.births: list[Birth] = []
+        self._tracker = Tracker(config, head, _map(head))
+        self._known: set[int] = set()
+
+    def hear(self, features: AudioFeatures, played: PlayedNoise) -> None:
+        """Make a step of the tracker and note who is new."""
+        frame = self._tracker.step(features.stamp_ns, None, features)
+        for new in {track.id for track in frame.tracks} - self._known:
+            self._known.add(new)
+            when_s = seconds(features.stamp_ns)
+            self.births.append(Birth(when_s, played.noise, played.played))
 
 
 def false_alarms(random: np.random.Generator) -> Iterator[float]:

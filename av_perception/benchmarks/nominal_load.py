@@ -21,6 +21,7 @@ from av_perception.two_microphones.microphone_pair import MicrophonePair, fronta
 from av_perception.two_microphones.time_differences import (
     TimeDifferenceConfig,
     TimeDifferenceExtractor,
+    TimeDifferences,
 )
 
 RATE_HZ = 30.0  # images
@@ -66,41 +67,59 @@ def nominal_load(
     """
     head = load_head('simulated')
     rng = np.random.default_rng(0)
-    channels = frontal_pair(microphones_of(head))
-    pair = MicrophonePair.of_array(microphones_of(head), channels)
-    extractor = TimeDifferenceExtractor(
-        TimeDifferenceConfig(), channels, pair.max_itd, _CHANNELS, _SAMPLE_RATE
-    )
-    fusion = FaceItdFusion(FusionConfig(), camera_of(head), pair)
-    speaking = SpeakingFilter()
-    itd = pair.itd(_PEOPLE_M[:1])[0]
-    sound = None
+    mode = _MinimalMode(head, rng)
     spent_s = 0.0
-    num_images = 0
-    num_tracks = 0
     total = int(seconds * _SAMPLE_RATE)
     for start in range(0, total, _CHUNK):
         chunk = _chunk(start, rng)
         faces = _four_faces(head, rng)
         started = time.thread_time()
-        for block in extractor.push(chunk):
-            stamps = np.linspace(block.stamp_ns - _BLOCK_NS, block.stamp_ns, _VALUES)
-            values = itd + rng.normal(0, _ITD_SD_S, _VALUES)
-            sound = type(block)(block.stamp_ns, values, stamps.astype(np.int64))
-        while num_images / RATE_HZ < (start + _CHUNK) / _SAMPLE_RATE:
-            stamp_ns = START_NS + nanoseconds(num_images / RATE_HZ)
-            frame = fusion.step(stamp_ns, VisualFeatures(stamp_ns, faces), sound)
-            speaking.step(frame)
-            num_images += 1
-            num_tracks += len(frame.tracks)
+        mode.hear(chunk)
+        mode.see((start + _CHUNK) / _SAMPLE_RATE, faces)
         spent_s += time.thread_time() - started
         progress(start / total)
     return NominalLoad(
         core_share=spent_s / seconds,
-        cpu_ms_per_image=1e3 * spent_s / num_images,
-        highest_rate_hz=num_images / spent_s,
-        faces=num_tracks / num_images,
+        cpu_ms_per_image=1e3 * spent_s / mode.num_images,
+        highest_rate_hz=mode.num_images / spent_s,
+        faces=mode.num_tracks / mode.num_images,
     )
+
+
+class _MinimalMode:
+    """The stages of the minimal mode; the first of the people talks."""
+
+    def __init__(self, head: HeadProfile, rng: np.random.Generator):
+        self.num_images = 0
+        self.num_tracks = 0
+        array = microphones_of(head)
+        channels = frontal_pair(array)
+        pair = MicrophonePair.of_array(array, channels)
+        self._extractor = TimeDifferenceExtractor(
+            TimeDifferenceConfig(), channels, pair.max_itd, _CHANNELS, _SAMPLE_RATE
+        )
+        self._fusion = FaceItdFusion(FusionConfig(), camera_of(head), pair)
+        self._speaking = SpeakingFilter()
+        self._itd = pair.itd(_PEOPLE_M[:1])[0]
+        self._rng = rng
+        self._sound: TimeDifferences | None = None
+
+    def hear(self, chunk: AudioChunk) -> None:
+        """Take sound; what is found in noise is replaced by as many values as a voice gives."""
+        for block in self._extractor.push(chunk):
+            stamps = np.linspace(block.stamp_ns - _BLOCK_NS, block.stamp_ns, _VALUES)
+            values = self._itd + self._rng.normal(0, _ITD_SD_S, _VALUES)
+            self._sound = type(block)(block.stamp_ns, values, stamps.astype(np.int64))
+
+    def see(self, until_s: float, faces: tuple[Face, ...]) -> None:
+        """Take all images up to a time [s]."""
+        while self.num_images / RATE_HZ < until_s:
+            stamp_ns = START_NS + nanoseconds(self.num_images / RATE_HZ)
+            visual = VisualFeatures(stamp_ns, faces)
+            frame = self._fusion.step(stamp_ns, visual, self._sound)
+            self._speaking.step(frame)
+            self.num_images += 1
+            self.num_tracks += len(frame.tracks)
 
 
 def _chunk(start: int, rng: np.random.Generator) -> AudioChunk:

@@ -76,7 +76,7 @@ class PeopleBeforeCamera:
     """PEOPLE people at about one distance, side by side over the width that both images show."""
 
     def __init__(self, camera: CameraGeometry):
-        self._camera = camera
+        self.camera = camera
         self._renderer = StereoRenderer(camera, _WALL_M, _EYE_HEIGHT_M, 0)
         sizes = 1 + HEAD_SIZE_SPREAD * norm.ppf((np.arange(_SIZES) + 0.5) / _SIZES)
         self._people = [
@@ -104,7 +104,7 @@ class PeopleBeforeCamera:
         centers
             (PEOPLE, 3) head centers [m] in the left optical frame.
         """
-        camera = self._camera
+        camera = self.camera
         share = (random.permutation(PEOPLE) + 0.5) / PEOPLE
         left = camera.disparity(0.95 * distance_m) + _MARGIN_PX
         width = camera.width - left - _MARGIN_PX
@@ -122,7 +122,6 @@ class PeopleBeforeCamera:
 def measure(
     front_end: VisualFrontEnd,
     one_eyed: VisualFrontEnd,
-    camera: CameraGeometry,
     scene: PeopleBeforeCamera,
     distance_m: float,
     pairs: int,
@@ -132,12 +131,8 @@ def measure(
 
     Parameters
     ----------
-    front_end
-        Gets pairs, and its time is taken.
-    one_eyed
-        Gets the left images alone.
-    camera
-        Of the head.
+    front_end, one_eyed
+        The first gets pairs, and its time is taken; the second gets the left images alone.
     scene
         Draws the pairs.
     distance_m
@@ -159,11 +154,18 @@ def measure(
     for index in range(WARM_UP + pairs):
         pair, centers = scene.draw(index, distance_m, random)
         faces = front_end.process(index, pair.left, pair.right).faces
-        stereo.add(faces, centers, camera)
+        stereo.add(faces, centers, scene.camera)
         if index >= WARM_UP:
             stages.append(front_end.times_ms)
-        mono.add(one_eyed.process(index, pair.left, None).faces, centers, camera)
+        mono.add(one_eyed.process(index, pair.left, None).faces, centers, scene.camera)
         progress()
+    return _summarize(distance_m, stages, stereo, mono)
+
+
+def _summarize(
+    distance_m: float, stages: list[dict[str, float]], stereo: _Errors, mono: _Errors
+) -> Measurement:
+    """Make the figures from the times [ms] of the stages of timed pairs, and all errors."""
     times = [sum(stage.values()) for stage in stages]
     return Measurement(
         distance_m=distance_m,
@@ -171,7 +173,7 @@ def measure(
         p99_ms=float(np.percentile(times, 99)),
         stages_ms={name: float(np.mean([s[name] for s in stages])) for name in stages[0]},
         recall=float(np.mean(stereo.is_found)),
-        false_faces=stereo.false / (WARM_UP + pairs),
+        false_faces=stereo.false / len(stereo.is_found),
         stereo=stereo.accuracy(distance_m),
         mono=mono.accuracy(distance_m),
     )

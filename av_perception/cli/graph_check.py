@@ -63,12 +63,7 @@ def check_graph(
         findings = [_node(observer, name, names[name]) for name in sorted(names)]
         for name in sorted(names):
             findings += _clocks(observer.diagnostics.get(name, {}), name)
-        findings += [
-            _result(observer, topic, who)
-            for topic, who in RESULTS.items()
-            if not observer.node.count_publishers(topic)
-        ]
-        return [*findings, *_simulated_time(observer, names)]
+        return [*findings, *_results(observer), *_simulated_time(observer, names)]
 
 
 def _nobody(observer: GraphObserver, here: str) -> Finding:
@@ -155,9 +150,15 @@ def _clocks(said: dict[str, str], name: str) -> list[Finding]:
     return findings
 
 
-def _result(observer: GraphObserver, topic: str, who: str) -> Finding:
-    full_name = observer.node.resolve_topic_name(topic)
-    return Finding(topic, False, f'nobody publishes {full_name}: start {who}')
+def _results(observer: GraphObserver) -> list[Finding]:
+    """Find topics of results that nobody publishes."""
+    findings = []
+    for topic, who in RESULTS.items():
+        if not observer.node.count_publishers(topic):
+            full_name = observer.node.resolve_topic_name(topic)
+            text = f'nobody publishes {full_name}: start {who}'
+            findings.append(Finding(topic, False, text))
+    return findings
 
 
 def _simulated_time(observer: GraphObserver, names: Iterable[str]) -> list[Finding]:

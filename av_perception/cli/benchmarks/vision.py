@@ -185,7 +185,7 @@ def _measure_front_end(args: argparse.Namespace, console: Console) -> dict[str, 
             no_embedder = dataclasses.replace(config, embedder=FaceEmbedderConfig('none'))
             one_eyed = VisualFrontEnd(no_embedder, camera)
             measured[size] = [
-                measure(front_end, one_eyed, camera, scene, distance, pairs, advance)
+                measure(front_end, one_eyed, scene, distance, pairs, advance)
                 for distance in args.distances
             ]
     return measured

@@ -186,9 +186,11 @@ def _config(
     from av_perception.audio.localization import ANALYSIS, map_config
     from av_perception.audio.map_learning import AcousticMapConfig
 
-    default, front_end = AcousticMapConfig(), AudioFrontEndConfig()
+    default = AcousticMapConfig()
+    front_end = AudioFrontEndConfig()
     if options.purpose == 'localize':
-        default, front_end = map_config(array), ANALYSIS
+        default = map_config(array)
+        front_end = ANALYSIS
     chosen = {
         'num_pieces': options.pieces,
         'azimuth_range_deg': options.azimuths and tuple(options.azimuths),

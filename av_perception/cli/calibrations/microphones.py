@@ -150,12 +150,7 @@ def _measure(recording: Recording, options: argparse.Namespace) -> Measurements:
             places = read_places(options.positions)
         else:
             places = _places_in_images(recording, report)
-        if len(places) < _LEAST_PLACES:
-            raise UserError(
-                f'the loudspeaker was still at {len(places)} places, at least {_LEAST_PLACES} '
-                'are needed (30 are good): hold it still for more than a second at each, '
-                'or give --positions'
-            )
+        _require_places(places)
         progress.update(task, description='listening', completed=0.0)
         measurements = measure(
             places,
@@ -173,6 +168,15 @@ def _measure(recording: Recording, options: argparse.Namespace) -> Measurements:
         )
     sources = camera.base_from_optical.apply(measurements.sources)
     return replace(measurements, sources=sources)
+
+
+def _require_places(places: list) -> None:
+    if len(places) < _LEAST_PLACES:
+        raise UserError(
+            f'the loudspeaker was still at {len(places)} places, at least {_LEAST_PLACES} '
+            'are needed (30 are good): hold it still for more than a second at each, '
+            'or give --positions'
+        )
 
 
 def _places_in_images(recording: Recording, report: Callable[[float], None]) -> list:

@@ -184,9 +184,14 @@ class AudioBranch:
         )
 
     def shares(
-        self, observation: AudioObservation, association: AudioAssociation, beta: np.ndarray
+        self, observation: AudioObservation, association: AudioAssociation | None, beta: np.ndarray
     ) -> SoundShares:
-        """Sum up the responsibilities (K, 1 + N P) of one frame over the pieces (T16)."""
+        """Sum up the responsibilities (K, 1 + N P) of one frame over the pieces (T16).
+
+        association None: there are no tracks.
+        """
+        if association is None:
+            return SoundShares.of_nobody(0, self.num_subbands)
         energy = association.energy_share(beta)
         subbands = np.zeros((len(energy), self.num_subbands))
         by_track = association.track_responsibilities(beta)

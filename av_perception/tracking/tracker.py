@@ -9,7 +9,6 @@ docs/tracker_equations.md, which also maps words to symbols.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,35 +17,24 @@ from av_perception.interfaces import AudioFeatures, TrackFrame, VisualFeatures
 from av_perception.robot_head.profile import HeadProfile
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.association.audio_association import AudioAssociation
-from av_perception.tracking.audio_branch import AudioBranch, AudioObservation, SoundShares
-from av_perception.tracking.frame_assignment import FrameAssignment, track_estimates
+from av_perception.tracking.audio_branch import AudioBranch, SoundShares
+from av_perception.tracking.frame_data import FrameAssignment, FrameObservations, track_estimates
 from av_perception.tracking.inference.dynamics_update import ProcessNoise
 from av_perception.tracking.inference.variational_frame import FramePosterior, VariationalFrame
 from av_perception.tracking.input_validation import usable_poses
 from av_perception.tracking.state_space.cartesian_head import CartesianHead
 from av_perception.tracking.state_space.interface import Prediction, StateSpace
-from av_perception.tracking.track_management.life_cycle import LifeCycle
+from av_perception.tracking.track_management.life_cycle import SEEN_MASS, LifeCycle
 from av_perception.tracking.track_management.re_identification import ReIdentification
 from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.tracker_config import TrackerConfig
-from av_perception.tracking.visual_branch import VisualBranch, VisualObservation
+from av_perception.tracking.visual_branch import VisualBranch
 
 # Per frame of silence: after half a second nothing speaks for the last talker any more.
 _SHARE_DECAY = 0.9
 _MAX_LINEARIZATIONS = 3
 _STEP_RANGE_S = (1e-6, 3600.0)  # shorter and longer steps are taken for these
 _IN_VIEW = 0.5  # probability from which somebody counts as in view
-_ASSIGNED_MASS = 0.5  # a track with more of the faces' responsibility has a face
-
-
-@dataclass(frozen=True)
-class _Observations:
-    """What a frame offers after the input check. vision None: no image; audio None: no voice."""
-
-    stamp_ns: int
-    poses: SensorPoses
-    vision: VisualObservation | None
-    audio: AudioObservation | None
 
 
 class Tracker:
@@ -176,7 +164,7 @@ class Tracker:
         bounded = self._model.bound_covariance(moved.propagated)
         return Prediction(moved.mean, bounded, moved.base_noise)
 
-    def _observe(self, stamp_ns, visual, audio, prediction, poses) -> _Observations:
+    def _observe(self, stamp_ns, visual, audio, prediction, poses) -> FrameObservations:
         """Check the input; without voice (activity below the threshold) no sub-band is left."""
         faces = voice = None
         if visual is not None and self._vision is not None:
@@ -184,10 +172,10 @@ class Tracker:
         if audio is not None and self._audio is not None:
             directions = self._model.direction_map(prediction.mean, poses)
             voice = self._audio.observe(stamp_ns, audio, directions, poses, self.counters)
-        return _Observations(stamp_ns, poses, faces, voice)
+        return FrameObservations(stamp_ns, poses, faces, voice)
 
     def _infer(
-        self, prediction: Prediction, observed: _Observations
+        self, prediction: Prediction, observed: FrameObservations
     ) -> tuple[FramePosterior, SoundShares]:
         """Variational posterior of the frame: new states, and whose the sound is."""
         tracks = self._tracks
@@ -195,25 +183,23 @@ class Tracker:
         if self._audio is not None and observed.audio is not None and len(tracks):
             audio = self._audio.associate(observed.audio, tracks.audio_share)
         posterior = self._iterate(prediction, audio, observed)
-        self._update_states(prediction.mean + posterior.mean_shift, posterior, observed.poses)
+        self._update_states(posterior, observed.poses)
         if self._audio is None or observed.audio is None:
             tracks.audio_share = _SHARE_DECAY * tracks.audio_share
             return posterior, SoundShares.of_nobody(len(tracks))
-        if audio is None:
-            return posterior, SoundShares.of_nobody(0, self._audio.num_subbands)
         shares = self._audio.shares(observed.audio, audio, posterior.beta)
         tracks.audio_share = shares.energy
         return posterior, shares
 
     def _iterate(
-        self, prediction: Prediction, audio: AudioAssociation | None, observed: _Observations
+        self, prediction: Prediction, audio: AudioAssociation | None, observed: FrameObservations
     ) -> FramePosterior:
         """E-Z, E-S and M steps (T5 to T13), with the camera linearized at the predicted mean.
 
         For the first sight of a person after an absence it is linearized again where the faces put
         the person (an iterated extended Kalman filter).
         """
-        tracks = self._tracks
+        tracks, ratio = self._tracks, self._tracks.noise_ratio
         noise = ProcessNoise(self._config.dynamics, prediction.base_noise)
         point, log_prior = prediction.mean, None
         for _ in range(_MAX_LINEARIZATIONS):
@@ -222,47 +208,40 @@ class Tracker:
                 vision = self._vision.associate(
                     observed.vision, tracks, prediction.mean, point, observed.poses
                 )
-            frame = VariationalFrame(
-                prediction, noise, tracks.noise_ratio, vision, audio, log_prior
-            )
+            frame = VariationalFrame(prediction, noise, ratio, vision, audio, log_prior)
             posterior = frame.run(self._config.inference)
-            point, log_prior = prediction.mean + posterior.mean_shift, posterior.log_prior
-            assigned = posterior.alpha[:, 1:].sum(0) > _ASSIGNED_MASS
+            point, log_prior = posterior.mean, posterior.log_prior
+            assigned = posterior.visual_mass > SEEN_MASS
             if not (tracks.visibility[assigned] < _IN_VIEW).any():
                 break
         return posterior
 
-    def _update_states(
-        self, mean: np.ndarray, posterior: FramePosterior, poses: SensorPoses
-    ) -> None:
+    def _update_states(self, posterior: FramePosterior, poses: SensorPoses) -> None:
         """Take the posterior over; sound does not tell the range of bearing-only tracks."""
         tracks = self._tracks
-        tracks.mean = mean
+        tracks.mean = posterior.mean
         tracks.covariance = self._model.bound_covariance(posterior.covariance)
         tracks.noise_ratio = posterior.noise_ratio
-        bearing_only = tracks.never_seen
-        if bearing_only.any():
-            settled, spread = self._model.reset_range(
-                tracks.mean[bearing_only], tracks.covariance[bearing_only], poses
+        only_heard = tracks.never_seen
+        if only_heard.any():
+            tracks.mean[only_heard], tracks.covariance[only_heard] = self._model.reset_range(
+                tracks.mean[only_heard], tracks.covariance[only_heard], poses
             )
-            tracks.mean[bearing_only] = settled
-            tracks.covariance[bearing_only] = spread
 
     def _assign(
-        self, posterior: FramePosterior, shares: SoundShares, observed: _Observations
+        self, posterior: FramePosterior, shares: SoundShares, observed: FrameObservations
     ) -> FrameAssignment:
         """Update visibility, appearance and who is heard."""
-        tracks, alpha = self._tracks, posterior.alpha
+        tracks = self._tracks
         seen = np.zeros(len(tracks), bool)
         if self._vision is not None and observed.vision is not None:
-            visual_mass = alpha[:, 1:].sum(0)
-            seen = self._life.update_visibility(tracks, visual_mass, observed.stamp_ns)
-            self._vision.update_appearance(tracks, observed.vision, alpha, seen)
+            seen = self._life.update_visibility(tracks, posterior.visual_mass, observed.stamp_ns)
+            self._vision.update_appearance(tracks, observed.vision, posterior.alpha, seen)
         heard = self._life.update_heard(tracks, shares.energy, observed.stamp_ns)
         return FrameAssignment(seen, heard, shares.energy, shares.subbands)
 
     def _add_seen_people(
-        self, posterior: FramePosterior, observed: _Observations, assigned: FrameAssignment
+        self, posterior: FramePosterior, observed: FrameObservations, assigned: FrameAssignment
     ) -> FrameAssignment:
         """Births from faces that belong to no track; who fits an absent person is that person."""
         if self._vision is None or observed.vision is None:
@@ -287,7 +266,7 @@ class Tracker:
         return known.with_births(len(strangers), seen=True, heard=False)
 
     def _add_heard_people(
-        self, observed: _Observations, assigned: FrameAssignment
+        self, observed: FrameObservations, assigned: FrameAssignment
     ) -> FrameAssignment:
         """Births from voices that belong to no track."""
         if self._audio is None or observed.audio is None:
@@ -308,11 +287,8 @@ class Tracker:
         self._next_id += count
         return range(self._next_id - count, self._next_id)
 
-    def _delete_tracks(self, observed: _Observations, assigned: FrameAssignment) -> np.ndarray:
-        """Delete the dead, those who left unheard, and duplicates.
-
-        Returns the indices of the living among all tracks of this frame.
-        """
+    def _delete_tracks(self, observed: FrameObservations, assigned: FrameAssignment) -> np.ndarray:
+        """Delete the dead, who left unheard, and duplicates; returns the indices of the living."""
         tracks, poses = self._tracks, observed.poses
         dead = self._life.advance(tracks, observed.stamp_ns)
         dead |= self._model.implausible(tracks.mean, tracks.covariance, poses) & ~assigned.heard

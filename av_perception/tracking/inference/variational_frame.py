@@ -42,8 +42,9 @@ class FramePosterior:
     """q of one frame, refined in place by `VariationalFrame`.
 
     mean_shift: (N, D) `mu - m`; covariance: (N, D, D) `Gam`; noise_ratio: (N, D, D) whitened
-    process noise; predicted_covariance: (N, D, D) `S`. alpha: (M, N + 1) and beta: (K, 1 + N P),
-    column 0 is clutter; empty (no rows) without image and without voice.
+    process noise; predicted_mean: (N, D) `m`; predicted_covariance: (N, D, D) `S`. alpha:
+    (M, N + 1) and beta: (K, 1 + N P), column 0 is clutter; empty (no rows) without image and
+    without voice.
 
     log_prior: (1 + N,) `log rho` of the sub-bands, empty without voice; audio_information: what
     the last E-S step used and the next E-Z step of sound needs.
@@ -52,11 +53,22 @@ class FramePosterior:
     mean_shift: np.ndarray
     covariance: np.ndarray
     noise_ratio: np.ndarray
+    predicted_mean: np.ndarray
     predicted_covariance: np.ndarray
     alpha: np.ndarray
     beta: np.ndarray
     log_prior: np.ndarray
     audio_information: AudioInformation
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(N, D) `mu`."""
+        return self.predicted_mean + self.mean_shift
+
+    @property
+    def visual_mass(self) -> np.ndarray:
+        """(N,) `nu_n = sum_m alpha_mn`, how much of the faces belongs to each track."""
+        return self.alpha[:, 1:].sum(0)
 
 
 class VariationalFrame:
@@ -104,6 +116,7 @@ class VariationalFrame:
             mean_shift=np.zeros_like(prediction.mean),
             covariance=predicted,
             noise_ratio=ratio,
+            predicted_mean=prediction.mean,
             predicted_covariance=predicted,
             alpha=nothing,
             beta=nothing,

@@ -14,7 +14,7 @@ from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.track_management.visual_birth import Birth
 
 _LEAST_LIKELIHOOD = 0.05  # of an image without a face while the person is in view
-_SEEN_MASS = 0.5  # a track with more of the faces' responsibility is seen
+SEEN_MASS = 0.5  # a track with more of the faces' responsibility is seen
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class LifeCycle:
         if_visible = -np.expm1(-self._config.visible_rate * visual_mass) + _LEAST_LIKELIHOOD
         if_hidden = np.exp(-self._config.visible_rate * visual_mass)
         tracks.visibility = prior * if_visible / (prior * if_visible + (1 - prior) * if_hidden)
-        seen = visual_mass > _SEEN_MASS
+        seen = visual_mass > SEEN_MASS
         tracks.last_seen[seen] = stamp_ns
         tracks.age += 1
         tracks.hits += seen

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""What of one frame belongs to which track, and how that is told."""
+"""What one frame offers, what of it belongs to which track, and how that is told."""
 
 from __future__ import annotations
 
@@ -9,8 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.interfaces import LifeState, TrackEstimate
-from av_perception.tracking.audio_branch import SoundShares
+from av_perception.robot_head.sensor_poses import SensorPoses
+from av_perception.tracking.audio_branch import AudioObservation, SoundShares
 from av_perception.tracking.track_management.track_set import TrackSet
+from av_perception.tracking.visual_branch import VisualObservation
+
+
+@dataclass(frozen=True)
+class FrameObservations:
+    """What a frame offers after the input check. vision None: no image; audio None: no voice."""
+
+    stamp_ns: int
+    poses: SensorPoses
+    vision: VisualObservation | None
+    audio: AudioObservation | None
 
 
 @dataclass(frozen=True)

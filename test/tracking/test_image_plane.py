@@ -172,7 +172,7 @@ def test_two_boxes_of_one_new_person_have_like_sizes():
         start(head_at(100, 100, 50)),
         start(head_at(103, 100, 55), head_at(103, 100, 90), head_at(400, 100, 50)),
     )
-    assert model.reachable(*a, *b, 0.04).tolist() == [[True, False, False]]
+    assert model.gate(*a, *b, 0.04).tolist() == [[True, False, False]]
 
 
 def test_people_cross_behind_each_other_and_keep_their_ids():

@@ -28,9 +28,13 @@ class SpeakingConfig:
     silent_beta: tuple[float, float] = (1.0, 8.0)
     evidence_limit: float = 5.0
     silence_evidence: float = -2.5
+    #: Probability above which a person counts as speaking.
     on: float = 0.6
+    #: Probability below which a person counts as silent; not above on_threshold.
     off: float = 0.4
+    #: How long on_threshold must stay exceeded, in seconds: drops short bursts.
     on_delay_s: float = 0.0
+    #: How long the probability must stay below off_threshold, in seconds: bridges short pauses.
     off_delay_s: float = 0.0
 
     def __post_init__(self):

@@ -23,7 +23,9 @@ class FrameAssemblerConfig:
 
     video_period_s: float = 0.04
     audio_period_s: float = 0.04
+    #: How long an image waits for its sound, in seconds.
     audio_wait_s: float = 0.06
+    #: Without images for this long, the tracker goes on with sound alone, in seconds.
     visual_timeout_s: float = 0.2
     reset_after_s: float = 1.0
 

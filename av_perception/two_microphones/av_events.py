@@ -25,10 +25,12 @@ class EventConfig:
     An event sounds from min_count ITDs and from the share min_share of them on.
     """
 
+    #: Largest number of events.
     max_events: int = 5
     min_sd: float = 20e-6
     iterations: int = 20
     tolerance: float = 1e-4
+    #: How much the visual points count against the sound, however many they are.
     visual_balance: float = 1.0
     min_count: float = 3.0
     min_share: float = 0.1

@@ -37,14 +37,17 @@ class FusionConfig:
     """
 
     window_s: float = 0.4
+    #: How far back sound counts for a face's share, in seconds; at most the window.
     recent_s: float = 0.08
     concentration: float = 1.5
+    #: Standard deviation of the time differences of one talker, in seconds.
     typical_sd: float = 30e-6
     prior_count: float = 5.0
     sd_range: tuple[float, float] = (15e-6, 120e-6)
     iterations: int = 10
     min_count: float = 3.0
     min_weight: float = 0.2
+    #: Faces whose time differences are nearer than this share their sound, in seconds.
     ambiguous_s: float = 20e-6
     unseen_sd: float = 60e-6
     reset_after_s: float = 1.0

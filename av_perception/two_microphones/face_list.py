@@ -20,7 +20,9 @@ class FaceListConfig:
     a person; speed_sd [m/s]: standard deviation of the velocity, which is not estimated.
     """
 
+    #: Farthest a face moves between two images, in meters.
     gate_m: float = 0.3
+    #: How long a face that is not found stays, in seconds.
     keep_s: float = 1.0
     confirm_hits: int = 3
     speed_sd: float = 0.5

@@ -39,11 +39,15 @@ class TimeDifferenceConfig:
     steps_per_sample: int = 8
     min_snr_db: float = 6.0
     min_bins: float = 0.1
+    #: Height of the correlation below which a frame of sound is not used: it has no dominant
+    #: source.
     min_peak: float = 0.3
     voice_activity: bool = True
+    #: Voice activity below which sound is ignored; 0 uses any sound.
     min_voice: float = 0.5
     noise_window_s: float = 2.0
     frames_per_block: int = 2
+    #: How far back sound counts, in seconds.
     window_s: float = 0.4
 
     def __post_init__(self):

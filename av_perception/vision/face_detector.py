@@ -60,9 +60,15 @@ class FaceDetectorConfig:
     in (0, 1) above which the weaker of two boxes goes.
     """
 
+    #: Face detector.
     kind: str = 'centerface'
+    #: Model file of the detector; empty takes the one that a package ships (CenterFace and
+    #: BlazeFace).
     model_file: str = ''
+    #: Width and height that the image is scaled to for detection, in pixels: smaller is faster and
+    #: misses small faces. BlazeFace has its own.
     input_size: tuple[int, int] = (320, 256)
+    #: Score below which a detection is dropped; 0 takes the detector's own.
     score_threshold: float = 0.0
     overlap_threshold: float = 0.3
 

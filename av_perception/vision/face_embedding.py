@@ -55,7 +55,11 @@ class FaceEmbedderConfig:
     min_face_px: narrower faces are not described (below 24 pixels one person's vectors begin to look like another's).
     """
 
+    #: How faces are described to tell people apart: auto takes what is there, the named file or
+    #: the package of dlib.
     kind: str = 'auto'
+    #: Model file for embedding onnx (112x112 pixels, aligned as ArcFace's); empty for the one that
+    #: a package ships (dlib).
     model_file: str = ''
     every: int = 2
     min_face_px: float = 24.0

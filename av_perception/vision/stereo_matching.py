@@ -43,6 +43,8 @@ class StereoMatchConfig:
     ambiguity_margin: float = 0.05
     min_contrast: float = 3.0
     consistency_px: float = 1.0
+    #: Standard deviation of the disparity without image noise, in pixels: the epipolar error that
+    #: the calibration reports.
     disparity_floor_px: float = 0.05
 
     def __post_init__(self):

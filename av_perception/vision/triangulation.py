@@ -44,6 +44,7 @@ class TriangulationConfig:
     center_spread: float = 0.027
     center_noise_px: float = 0.49
     small_face_px: float = 14.0
+    #: From the visible face to the center of the head along the ray, in meters.
     head_depth_offset_m: float = 0.08
     head_depth_spread_m: float = 0.008
 

@@ -35,7 +35,9 @@ class AudioConfig:
     fixes the uniform prior of the publication; share_memory: pseudo-count of the last frame's shares: who spoke goes on speaking.
     """
 
+    #: Voice activity below which sound is ignored.
     vad_threshold: float = 0.3
+    #: Weight of the sound: below 1 because neighboring frequencies are not independent.
     tempering: float = 0.3
     direction_error_deg: float = 1.5
     pieces_per_person: int = 8

@@ -20,6 +20,7 @@ from av_perception.tracking.state_space.interface import Prediction
 class InferenceConfig:
     """iterations: at most so many rounds of E-Z and E-S; tolerance: stop when no responsibility moves by more."""
 
+    #: Variational iterations per frame.
     iterations: int = 4
     tolerance: float = 1e-3
 

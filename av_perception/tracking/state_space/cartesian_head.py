@@ -27,6 +27,7 @@ class CartesianHeadConfig:
     is never known better (echoes and the map err alike in every frame).
     """
 
+    #: How abruptly people move: spectral density of the acceleration, in m^2/s^3.
     acceleration_density: float = 0.5
     damping_time_s: float = 1.5
     max_position_sd: float = 1.0

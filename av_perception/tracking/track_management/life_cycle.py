@@ -29,7 +29,9 @@ class LifeConfig:
     visible_rate: float = 3.0
     confirm_hits: int = 2
     confirm_images: int = 3
+    #: Neither seen nor heard for this long, a person sleeps, in seconds.
     sleep_after_s: float = 1.0
+    #: Asleep for this long, a person is forgotten, in seconds.
     dead_after_s: float = 10.0
     unseen_dead_after_s: float = 30.0
     heard_share: float = 0.3

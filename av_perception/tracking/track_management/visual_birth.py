@@ -29,6 +29,7 @@ class BirthConfig:
     """
 
     sequence_length: int = 4
+    #: Log likelihood ratio against clutter above which faces become a new person.
     log_ratio: float = 15.0
     duplicate_overlap: float = 0.5
     max_hypotheses: int = 200

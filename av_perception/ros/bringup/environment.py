@@ -60,11 +60,6 @@ def prepare_environment(environment=os.environ, network: bool = False):
     return environment
 
 
-def prepared(name: str, network: str) -> str:
-    """One variable of the prepared environment, for launch files; network: 'true' or 'false'."""
-    return prepare_environment(dict(os.environ), network.lower() == 'true')[name]
-
-
 def reach_with(profile: str) -> str:
     """What `reach` says of nodes that are started with this Fast DDS profile, for launch files."""
     return reach(prepare_environment({**os.environ, **dict.fromkeys(PROFILE_VARIABLES, profile)}))

@@ -7,7 +7,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from av_perception.errors import UserError
-from av_perception.robot_head import load_head
 
 PACKAGE = 'av_perception'
 
@@ -255,17 +254,6 @@ NODES = (
 def nodes_for(head, selection: Selection = Selection()) -> tuple[NodeDescription, ...]:
     """The nodes that run on a head (HeadProfile) for a Selection."""
     return tuple(node for node in NODES if node.runs(head, selection))
-
-
-def runs(name: str, head: str, **words: str) -> bool:
-    """Whether a node runs on a head (name or path) for these words of launch arguments: the condition in launch files. Raises UserError."""
-    node = next(node for node in NODES if node.name == name)
-    return node.runs(load_head(head), Selection.from_words(**words))
-
-
-def base_frame(head: str) -> str:
-    """The frame of a head (name or path) in which its people are published. Raises UserError."""
-    return load_head(head).base_frame
 
 
 def source_of(source: str, head: str) -> str:

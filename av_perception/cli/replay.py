@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
     from av_perception.ros.bags.bag_file import graph_inputs
     from av_perception.ros.bags.bag_player import BagPlayer
-    from av_perception.ros.node import catch_stop_signals
+    from av_perception.ros.process import catch_stop_signals
     from av_perception.ros.privacy import private_node
 
     inputs = graph_inputs(options.bag) if options.inputs else None

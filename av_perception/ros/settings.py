@@ -8,7 +8,7 @@ and the comment above it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from av_perception.config import field_comment
 from av_perception.diarization.speaking_filter import SpeakingConfig
 from av_perception.errors import UserError
 from av_perception.robot_head import HeadProfile
-from av_perception.ros.parameters import Parameter
+from av_perception.ros.parameters import Parameter, ReadParameter
 from av_perception.synchronization.frame_assembler import FrameAssemblerConfig
 from av_perception.tracking.tracker import TrackerConfig
 from av_perception.two_microphones.event_detector import EventDetectorConfig
@@ -28,7 +28,6 @@ from av_perception.vision.face_embedding import KINDS
 from av_perception.vision.front_end import VisualFrontEndConfig
 
 Config = TypeVar('Config')
-ReadParameter = Callable[[str], Any]  # the value of a parameter by its name
 
 
 @dataclass(frozen=True)

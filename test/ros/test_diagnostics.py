@@ -16,7 +16,8 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from av_perception.nodes.speaking_status import SpeakingStatusNode
-from av_perception.ros.diagnostics import NO_CLOCK, Diagnostics, InputMonitor
+from av_perception.ros.diagnostics import NO_CLOCK, Diagnostics
+from av_perception.ros.input_monitor import InputMonitor
 
 
 @pytest.fixture()

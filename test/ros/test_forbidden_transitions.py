@@ -19,8 +19,9 @@ import pytest
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState
 
-from av_perception.ros.node import PerceptionNode, run_nodes
+from av_perception.ros.node import PerceptionNode
 from av_perception.ros.observer import GraphObserver
+from av_perception.ros.process import run_nodes
 from av_perception.ros.worker import Pacer
 
 DOMAIN = 1 + (os.getpid() + 31) % 99

@@ -214,7 +214,7 @@ def test_a_loop_longer_than_tf_remembers_starts_anew(lookup, bench):  # noqa: F8
 def test_an_image_that_waits_when_the_clock_is_set_back_holds_nothing_up(lookup, bench):  # noqa: F811
     """Regression: the last image of a round waited for its transform until the clock had caught up, and all others behind it."""
     one, clock = start(bench, tf_wait=1.0), [100 * 10**9]
-    one.node._now_ns = lambda: clock[0]
+    one.node.now_ns = lambda: clock[0]
     one.send('/tf', tf(100))
     one.send('visual_features', seen(100), seen(101))
     assert len(one.heard) == 1

@@ -26,7 +26,7 @@ from av_perception.nodes.ros4hri_bridge import Ros4HriBridgeNode
 from av_perception.robot_head import load_head
 from av_perception.ros import qos
 from av_perception.ros.conversions import image_to_msg, speaking_frame_to_msg, track_frame_to_msg
-from av_perception.ros.humans import cropped_face
+from av_perception.ros.hri_topics import cropped_face
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
-NANOSECONDS = 1_000_000_000  # in a second
+from av_perception.geometry.time import NANOSECONDS
 
 
 def time_from_ns(stamp_ns: int) -> Time:

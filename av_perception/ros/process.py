@@ -78,15 +78,7 @@ def run_nodes(
         prepare_environment()
         _init(arguments)
         check_domain(rclpy.get_default_context().get_domain_id())
-        threads = [
-            threading.Thread(target=host.run, args=item, name=item[0].NAME, daemon=True)
-            for item in node_types.items()
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            while thread.is_alive():  # without end: a signal must find the main thread at work
-                thread.join(timeout=0.2)
+        host.run_all(node_types)
         return 2 if host.ended else 0
     except UserError as error:
         names = ' '.join(node_type.NAME for node_type in node_types)
@@ -109,6 +101,18 @@ class _Host:
         self._making = threading.Lock()
         self._nodes: set[PerceptionNode] = set()
         self.ended: list[str] = []
+
+    def run_all(self, node_types: dict[type[PerceptionNode], int]) -> None:
+        """Run every node in a thread of its own, until all have ended."""
+        threads = [
+            threading.Thread(target=self.run, args=item, name=item[0].NAME, daemon=True)
+            for item in node_types.items()
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():  # without end: a signal must find the main thread at work
+                thread.join(timeout=0.2)
 
     def run(self, node_type: type[PerceptionNode], niceness: int) -> None:
         """Live the whole life of one node, in the thread that calls."""

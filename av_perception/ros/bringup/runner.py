@@ -43,6 +43,31 @@ class GraphRunner:
     Use as a context manager: leaving it stops every process, by force if need be. They end with
     this process too, however it ends; those of an earlier start that did not are named at the
     start.
+
+    Parameters
+    ----------
+    nodes : tuple of NodeDescription
+        One process for each.
+    arguments : dict
+        Values of graph.ARGUMENTS.
+    namespace : str
+        Of all nodes and topics.
+    params_file : str
+        YAML file with parameters; '' for the shipped one.
+    log_folder : Path or None
+        One file for each node goes there, and the overrides; None: the nodes write to our own
+        output.
+    overrides : dict or None
+        Further parameters by name of the node.
+    log_level : str
+        As ROS names it.
+    environment : dict or None
+        Of the processes; None takes our own.
+    composed : Selection or None
+        All nodes in one process, those of this Selection.
+    respawn : bool
+        That process makes a node again that ended by itself (a process of its own is for
+        `revive`).
     """
 
     def __init__(
@@ -58,33 +83,6 @@ class GraphRunner:
         composed: Selection | None = None,
         respawn: bool = False,
     ):
-        """Prepare to start; entering starts.
-
-        Parameters
-        ----------
-        nodes : tuple of NodeDescription
-            One process for each.
-        arguments : dict
-            Values of graph.ARGUMENTS.
-        namespace : str
-            Of all nodes and topics.
-        params_file : str
-            YAML file with parameters; '' for the shipped one.
-        log_folder : Path or None
-            One file for each node goes there, and the overrides; None: the nodes write to our own
-            output.
-        overrides : dict or None
-            Further parameters by name of the node.
-        log_level : str
-            As ROS names it.
-        environment : dict or None
-            Of the processes; None takes our own.
-        composed : Selection or None
-            All nodes in one process, those of this Selection.
-        respawn : bool
-            That process makes a node again that ended by itself (a process of its own is for
-            `revive`).
-        """
         self._nodes = nodes
         self._arguments = arguments
         self._overrides = overrides or {}

@@ -4,8 +4,14 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import functools
+import inspect
+import io
 import re
+import textwrap
+import tokenize
 import types
 import typing
 from pathlib import Path
@@ -198,3 +204,75 @@ def _convert_sequence(arguments: tuple, value: Any, where: str) -> tuple:
         _convert(kind, item, f'{where}[{index}]')
         for index, (kind, item) in enumerate(zip(arguments, value))
     )
+
+
+@functools.cache
+def field_comments(kind: type) -> dict[str, str]:
+    """Read what the source says of a dataclass's fields: the `#:` lines directly above each.
+
+    They are the only description of a field; the ROS parameters that set it take theirs from here.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass; fields that it inherits count.
+
+    Returns
+    -------
+    dict of str to str
+        Text by name of the field, its lines joined by spaces; without the fields that have none.
+
+    Raises
+    ------
+    LookupError
+        When the source of the class is not there.
+    """
+    comments: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if dataclasses.is_dataclass(base):
+            comments |= _comments_in(base)
+    return comments
+
+
+def field_comment(kind: type, name: str) -> str:
+    """Give one of `field_comments`.
+
+    Raises
+    ------
+    LookupError
+        When the field has no comment, or the source of the class is not there.
+    """
+    comments = field_comments(kind)
+    if name not in comments:
+        raise LookupError(
+            f'{kind.__qualname__}.{name} has no comment: write lines that begin with #: '
+            'directly above the field'
+        )
+    return comments[name]
+
+
+def _comments_in(kind: type) -> dict[str, str]:
+    """Read the comments in the body of one class, without those of its bases."""
+    try:
+        source = textwrap.dedent(inspect.getsource(kind))
+    except (OSError, TypeError) as error:
+        raise LookupError(
+            f'the source of {kind.__qualname__} is not there: install the package with its '
+            'source files, the comments of the fields are read from them'
+        ) from error
+    by_line = {
+        token.start[0]: token.string[2:].strip()
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT and token.line.lstrip().startswith('#:')
+    }
+    body = typing.cast(ast.ClassDef, ast.parse(source).body[0]).body
+    comments = {}
+    for statement in body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            first = statement.lineno
+            while first - 1 in by_line:
+                first -= 1
+            if first < statement.lineno:
+                lines = (by_line[line] for line in range(first, statement.lineno))
+                comments[statement.target.id] = ' '.join(lines)
+    return comments

@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> int:
     from rclpy.signals import SignalHandlerOptions
 
     from av_perception.ros.bags.bag_recorder import BagRecorder
-    from av_perception.ros.node import catch_stop_signals
     from av_perception.ros.privacy import private_node
+    from av_perception.ros.process import catch_stop_signals
 
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     stopping = catch_stop_signals()

@@ -83,8 +83,8 @@ def _replay(options: argparse.Namespace) -> dict:
 
     from av_perception.ros.bags.bag_file import graph_inputs
     from av_perception.ros.bags.bag_player import BagPlayer
-    from av_perception.ros.node import catch_stop_signals
     from av_perception.ros.privacy import private_node
+    from av_perception.ros.process import catch_stop_signals
 
     inputs = graph_inputs(options.bag) if options.inputs else None
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)

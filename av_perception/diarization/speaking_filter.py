@@ -34,13 +34,13 @@ class SpeakingConfig:
     evidence_limit: float = 5.0
     #: [nat] log ratio of a frame without voice
     silence_evidence: float = -2.5
-    #: in (0, 1), probability above which speaking starts
+    #: Probability above which a person counts as speaking.
     on: float = 0.6
-    #: in (0, 1), at most `on`, probability below which speaking ends
+    #: Probability below which a person counts as silent; not above on_threshold.
     off: float = 0.4
-    #: [s] how long `on` must stay crossed (drops short bursts)
+    #: How long on_threshold must stay exceeded, in seconds: drops short bursts.
     on_delay_s: float = 0.0
-    #: [s] how long `off` must stay crossed (bridges short pauses)
+    #: How long the probability must stay below off_threshold, in seconds: bridges short pauses.
     off_delay_s: float = 0.0
 
     def __post_init__(self):

@@ -23,10 +23,9 @@ class FrameAssemblerConfig:
     video_period_s: float = 0.04
     #: [s] nominal spacing of the features of sound
     audio_period_s: float = 0.04
-    #: [s] how long an image waits for its sound after it came in (infinite offline, then `flush`
-    #: at the end)
+    #: How long an image waits for its sound, in seconds.
     audio_wait_s: float = 0.06
-    #: [s] once this much sound came in after the last image, sound is emitted alone
+    #: Without images for this long, the tracker goes on with sound alone, in seconds.
     visual_timeout_s: float = 0.2
     #: [s] a stamp that jumps back by more starts a new session (a looped bag), by less is dropped
     reset_after_s: float = 1.0

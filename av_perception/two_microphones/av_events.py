@@ -25,7 +25,7 @@ _FIRST_OUTLIERS = 0.1  # share of the uniform class at the start
 class EventConfig:
     """The fits of a window."""
 
-    #: K_max, 1..20.
+    #: Largest number of events.
     max_events: int = 5
     #: Floor of the events' standard deviations [s].
     min_sd: float = 20e-6
@@ -33,7 +33,7 @@ class EventConfig:
     iterations: int = 20
     #: Gain of the log-likelihood per point that ends an EM [nat].
     tolerance: float = 1e-4
-    #: The visual points count as much as this many times the sound, however many they are.
+    #: How much the visual points count against the sound, however many they are.
     visual_balance: float = 1.0
     #: An event sounds from so many ITDs on.
     min_count: float = 3.0

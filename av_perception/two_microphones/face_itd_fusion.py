@@ -33,11 +33,11 @@ class FusionConfig:
 
     #: How far back ITDs count for the mixture [s].
     window_s: float = 0.4
-    #: How far back they count for the shares of the faces, so that speech ends when it ends [s].
+    #: How far back sound counts for a face's share, in seconds; at most the window.
     recent_s: float = 0.08
     #: a_0, Dirichlet prior of the weights, at least 1.
     concentration: float = 1.5
-    #: s_0, prior of the spreads [s].
+    #: Standard deviation of the time differences of one talker, in seconds.
     typical_sd: float = 30e-6
     #: nu, how many ITDs the prior of the spreads counts.
     prior_count: float = 5.0
@@ -49,7 +49,7 @@ class FusionConfig:
     min_count: float = 3.0
     #: A face is heard from this weight on, in (0, 1).
     min_weight: float = 0.2
-    #: Faces whose ITDs differ by less share their sound [s].
+    #: Faces whose time differences are nearer than this share their sound, in seconds.
     ambiguous_s: float = 20e-6
     #: Spread below which ITDs of no face are one source [s].
     unseen_sd: float = 60e-6

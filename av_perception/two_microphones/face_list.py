@@ -19,9 +19,9 @@ _EYE = np.eye(3)
 class FaceListConfig:
     """How faces are followed."""
 
-    #: Farthest that a face moves between two sightings [m].
+    #: Farthest a face moves between two images, in meters.
     gate_m: float = 0.3
-    #: How long a face that is not found stays [s].
+    #: How long a face that is not found stays, in seconds.
     keep_s: float = 1.0
     #: Sightings that make a person.
     confirm_hits: int = 3

@@ -41,17 +41,18 @@ class TimeDifferenceConfig:
     min_snr_db: float = 6.0
     #: A frame counts when this share of the band's bins does, in (0, 1].
     min_bins: float = 0.1
-    #: A frame counts when its peak exceeds this, in [0, 1); 1: one source and nothing else.
+    #: Height of the correlation below which a frame of sound is not used: it has no dominant
+    #: source.
     min_peak: float = 0.3
     #: Whether a frame needs a voice; else any sound will do.
     voice_activity: bool = True
-    #: A frame counts from this probability of a voice on, in [0, 1].
+    #: Voice activity below which sound is ignored; 0 uses any sound.
     min_voice: float = 0.5
     #: The noise floor is the least power of this time [s].
     noise_window_s: float = 2.0
     #: Frames per output.
     frames_per_block: int = 2
-    #: How far back the differences in an output reach [s].
+    #: How far back sound counts, in seconds.
     window_s: float = 0.4
 
     def __post_init__(self):

@@ -48,14 +48,15 @@ class FaceDetectorConfig:
     640x480 from 18; the time is proportional to the area.
     """
 
-    #: one of DETECTORS
+    #: Face detector.
     kind: str = 'centerface'
-    #: path of the network's file; '' finds the registered one (see `networks.weights`)
+    #: Model file of the detector; empty takes the one that a package ships (CenterFace and
+    #: BlazeFace).
     model_file: str = ''
-    #: width and height [px] to which the image is scaled before the network, 32 to 4096, rounded
-    #: up to multiples of 32: smaller is faster and misses small faces; BlazeFace has its own
+    #: Width and height that the image is scaled to for detection, in pixels: smaller is faster and
+    #: misses small faces. BlazeFace has its own.
     input_size: tuple[int, int] = (320, 256)
-    #: of a face, in [0, 1); 0 takes the detector's own (SCORE_THRESHOLDS)
+    #: Score below which a detection is dropped; 0 takes the detector's own.
     score_threshold: float = 0.0
     #: intersection over union in (0, 1) above which the weaker of two boxes goes
     overlap_threshold: float = 0.3

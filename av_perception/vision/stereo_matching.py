@@ -51,8 +51,8 @@ class StereoMatchConfig:
     min_contrast: float = 3.0
     #: [px] largest disagreement with the match searched for from right to left, above 0
     consistency_px: float = 1.0
-    #: [px] standard deviation that remains without image noise, above 0: 0.02 to 0.04 of
-    #: interpolation for flat rendered faces; give 0.2 where rectification is only that good
+    #: Standard deviation of the disparity without image noise, in pixels: the epipolar error that
+    #: the calibration reports.
     disparity_floor_px: float = 0.05
 
     def __post_init__(self):

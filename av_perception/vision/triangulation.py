@@ -54,8 +54,7 @@ class TriangulationConfig:
     #: [px of the network's input] narrower faces are few cells of the grid wide, and
     #: center_noise_px grows as they shrink; not negative
     small_face_px: float = 14.0
-    #: [m] from the visible face surface to the head center, along the ray, 0 to 0.5; 0 when the
-    #: surface itself is wanted
+    #: From the visible face to the center of the head along the ray, in meters.
     head_depth_offset_m: float = 0.08
     #: [m] standard deviation of that between people, not negative: 4 % of the length of a head
     head_depth_spread_m: float = 0.008

@@ -36,9 +36,9 @@ _INELIGIBLE_COUNT = 1e-12  # pseudo-count of a track that cannot have sounded
 class AudioConfig:
     """Which sound counts, and how much it says."""
 
-    #: voice activity in [0, 1] below which a frame has no sub-bands to assign
+    #: Voice activity below which sound is ignored.
     vad_threshold: float = 0.3
-    #: exponent of the audio likelihood and of clutter alike, in (0, 1]: sub-bands are dependent
+    #: Weight of the sound: below 1 because neighboring frequencies are not independent.
     tempering: float = 0.3
     #: [deg] 0..45, standard deviation of the direction error that all sub-bands of a track share
     #: (reverberation, map mismatch): it bounds what one frame of sound says about the position

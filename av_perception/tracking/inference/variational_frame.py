@@ -25,7 +25,7 @@ from av_perception.tracking.state_space.interface import Prediction
 class InferenceConfig:
     """When the rounds of one frame end."""
 
-    #: 1..50, at most so many rounds of E-Z and E-S
+    #: Variational iterations per frame.
     iterations: int = 4
     #: a round in which no responsibility moves by more is the last
     tolerance: float = 1e-3

@@ -26,7 +26,7 @@ _LEAST_DISTANCE_M = 1e-6
 class CartesianHeadConfig:
     """How heads move, how far the sensors reach, and what is known of somebody new."""
 
-    #: [m^2/s^3] power spectral density q of the white acceleration
+    #: How abruptly people move: spectral density of the acceleration, in m^2/s^3.
     acceleration_density: float = 0.5
     #: [s] an unseen person's velocity decays as exp(-t / damping_time_s)
     damping_time_s: float = 1.5

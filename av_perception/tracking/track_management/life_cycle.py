@@ -29,9 +29,9 @@ class LifeConfig:
     confirm_hits: int = 2
     #: how many images those are
     confirm_images: int = 3
-    #: [s] a track without face or voice for so long sleeps
+    #: Neither seen nor heard for this long, a person sleeps, in seconds.
     sleep_after_s: float = 1.0
-    #: [s] a sleeping track dies after so long
+    #: Asleep for this long, a person is forgotten, in seconds.
     dead_after_s: float = 10.0
     #: [s] the same for somebody only ever heard (nothing but silence says that they left)
     unseen_dead_after_s: float = 30.0

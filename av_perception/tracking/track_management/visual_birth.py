@@ -28,7 +28,7 @@ class BirthConfig:
 
     #: 2..20, consecutive images with the face (B + 1)
     sequence_length: int = 4
-    #: [nat] threshold theta of the log likelihood ratio to clutter
+    #: Log likelihood ratio against clutter above which faces become a new person.
     log_ratio: float = 15.0
     #: in (0, 1], a birth whose last box overlaps a seen track's box by more (intersection over
     #: union) is refused

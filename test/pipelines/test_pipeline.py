@@ -112,7 +112,9 @@ def test_sound_alone_finds_who_speaks_by_direction(foreign, tmp_path):
     """One of the two speaks in these three seconds."""
     folder = shutil.copytree(foreign, tmp_path / 'sound')
     shutil.rmtree(folder / 'left'), shutil.rmtree(folder / 'right')
-    tracks = tracked(Recording.open(folder))
+    recording = Recording.open(folder)
+    assert 'this is sound alone' in recording.problem  # for recording.yaml speaks of images
+    tracks = tracked(recording)
     assert set(tracks.id) == {1} and not tracks.seen.any() and tracks.speaking.any()
     azimuth = np.degrees(
         np.arctan2(tracks.position[tracks.heard, 1], tracks.position[tracks.heard, 0])

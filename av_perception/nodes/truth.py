@@ -7,15 +7,14 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from av_perception_msgs.msg import TruthArray, TruthPerson
-from geometry_msgs.msg import Point
+from av_perception_msgs.msg import TruthArray
 
 from av_perception.errors import UserError
 from av_perception.ros import qos
-from av_perception.ros.conversions import header
 from av_perception.ros.node import PerceptionNode, run_node
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import PLAYBACK, open_recording, start_ns
+from av_perception.ros.truth_messages import truth_to_msg
 from av_perception.ros.worker import Pacer
 
 
@@ -46,22 +45,12 @@ class TruthNode(PerceptionNode):
             self._pacer = None
 
     def _moments(self):
-        truth, origin_ns = self._recording.truth, start_ns(self)
+        truth = self._recording.truth
+        frame_id = self._recording.head.base_frame
+        origin_ns = start_ns(self)
         for time_s in np.unique(truth.time_s):
-            rows = np.flatnonzero(truth.time_s == time_s)
-            people = [
-                TruthPerson(
-                    id=int(truth.id[row]),
-                    position=Point(**dict(zip('xyz', map(float, truth.position[row])))),
-                    speaking=bool(truth.speaking[row]),
-                    visible=bool(truth.visible[row]),
-                )
-                for row in rows
-            ]
             stamp_ns = origin_ns + round(1e9 * time_s)
-            message = TruthArray(
-                header=header(stamp_ns, self._recording.head.base_frame), people=people
-            )
+            message = truth_to_msg(truth, time_s, stamp_ns, frame_id)
             yield stamp_ns, lambda message=message: self._publisher.publish(message)
 
     def _fail(self, error: Exception) -> None:

@@ -56,6 +56,20 @@ def test_sound_farther_than_half_a_period_is_not_paired():
     assert in_ms(assembler.poll(0)) == [(100, True, None)]
 
 
+@pytest.mark.parametrize('sound_first', [True, False])
+def test_sound_halfway_between_two_images_belongs_to_the_later_one(sound_first):
+    """Regression: the order decided, and the sound of all that followed was one image off."""
+    assembler = FrameAssembler(OFFLINE)
+    images = [(visual, 40), (visual, 80), (visual, 120)]
+    sounds = [(audio, 60), (audio, 100)]
+    frames = []
+    for make, stamp in sounds + images if sound_first else images + sounds:
+        push = assembler.push_audio if make is audio else assembler.push_visual
+        push(make(stamp), 0)
+        frames += assembler.poll(0)
+    assert in_ms(frames) == [(40, True, None), (80, True, 60), (120, True, 100)]
+
+
 def test_slow_video_takes_the_nearest_sound_each_once():
     assembler = FrameAssembler(FrameAssemblerConfig(video_period_s=0.1))
     emitted = []

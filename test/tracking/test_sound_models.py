@@ -8,9 +8,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from streaming_regression import InverseRegression
 from tracking_scenes import START_NS, direction_to, place, sound_from, sound_map
 
-from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.tracking.association.audio_statistics import AudioStatistics
 from av_perception.tracking.association.heard_direction import (
     HeardDirection,

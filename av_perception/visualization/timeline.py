@@ -17,9 +17,10 @@ from matplotlib.patheffects import withStroke
 from scipy.optimize import linear_sum_assignment
 
 from av_perception.errors import UserError
+from av_perception.evaluation.diarization import assigned_people
 from av_perception.evaluation.frames import Frames, align
 from av_perception.evaluation.metrics import Metrics
-from av_perception.evaluation.tracking_metrics import assigned_people, match
+from av_perception.evaluation.tracking_metrics import match
 from av_perception.geometry.rigid_transform import angles_from_direction
 from av_perception.recording.tables import TrackTable, TruthTable
 from av_perception.robot_head import HeadProfile

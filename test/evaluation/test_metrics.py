@@ -10,7 +10,7 @@ import pytest
 from table_scenes import EAST, NORTH, WEST, moved, still, track_table, truth_table, two_people
 
 from av_perception.errors import UserError
-from av_perception.evaluation.frames import align, take
+from av_perception.evaluation.frames import align, select_rows
 from av_perception.evaluation.metrics import evaluate
 from av_perception.evaluation.tracking_metrics import clear_and_identity, match, ospa, similarities
 
@@ -387,7 +387,7 @@ def test_json_is_safe_and_complete(tracks, truth):
 def test_order_of_rows_does_not_matter():
     frames = random_scene(3)
     shuffled = np.random.default_rng(1).permutation
-    tracks, truth = (take(table, shuffled(len(table))) for table in (frames.tracks, frames.truth))
+    tracks, truth = (select_rows(table, shuffled(len(table))) for table in (frames.tracks, frames.truth))
     assert evaluate(tracks, truth) == evaluate(frames.tracks, frames.truth)
 
 

@@ -12,12 +12,9 @@ from av_perception.evaluation.metrics import evaluate
 from av_perception.robot_head import load_head
 from av_perception.visualization.colors import PALETTE, bgr_of, color_of, darken, lighten, unit
 from av_perception.visualization.overlay import PersonDrawing, draw_overlay
-from av_perception.visualization.timeline import (
-    _azimuth_sigma_deg,
-    _runs,
-    _unwrapped_deg,
-    plot_timeline,
-)
+from av_perception.visualization.timeline import plot_timeline
+from av_perception.visualization.timeline_azimuth import azimuth_std_deg, unwrapped_deg
+from av_perception.visualization.timeline_scene import runs_of
 
 TRUTH = truth_table(still(1, NORTH, range(50), True) + still(2, WEST, range(50), False, False))
 TRACKS = track_table(
@@ -82,18 +79,18 @@ def test_azimuth_spread_is_that_of_samples():
     tracks.covariance[0] = covariance[np.triu_indices(3)]
     samples = np.random.default_rng(0).multivariate_normal(tracks.position[0], covariance, 20000)
     spread = np.degrees(np.arctan2(samples[:, 1], samples[:, 0]).std())
-    assert _azimuth_sigma_deg(tracks, np.array([0]))[0] == pytest.approx(spread, rel=0.03)
+    assert azimuth_std_deg(tracks, np.array([0]))[0] == pytest.approx(spread, rel=0.03)
 
 
 def test_lines_and_bars_break_at_gaps_and_changes():
-    runs = _runs(np.array([0, 1, 2, 4, 5, 6]), np.array([True, True, True, True, False, False]))
-    assert [run.tolist() for run in runs] == [[0, 1, 2], [3], [4, 5]] and _runs(
+    runs = runs_of(np.array([0, 1, 2, 4, 5, 6]), np.array([True, True, True, True, False, False]))
+    assert [run.tolist() for run in runs] == [[0, 1, 2], [3], [4, 5]] and runs_of(
         np.zeros(0, int)
     ) == []
 
 
 def test_lines_break_where_the_azimuth_wraps():
-    degrees = _unwrapped_deg(np.radians([170.0, 179.0, -179.0, -170.0]))
+    degrees = unwrapped_deg(np.radians([170.0, 179.0, -179.0, -170.0]))
     assert np.isnan(degrees[2]) and np.isfinite(degrees[[0, 1, 3]]).all()
 
 

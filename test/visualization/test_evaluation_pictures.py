@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Timeline and overlay: they are written, they depend on what they show, and they survive hostile input."""
+"""Timeline and overlay are written, depend on what they show, and survive hostile input."""
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ TRACKS = track_table(
 BLANK = np.full((120, 160, 3), 128, np.uint8)
 
 
+@pytest.mark.slow
 def test_timeline_has_its_size_and_shows_the_data(tmp_path):
     plot_timeline(
         TRACKS,
@@ -84,9 +85,8 @@ def test_azimuth_spread_is_that_of_samples():
 
 def test_lines_and_bars_break_at_gaps_and_changes():
     runs = runs_of(np.array([0, 1, 2, 4, 5, 6]), np.array([True, True, True, True, False, False]))
-    assert [run.tolist() for run in runs] == [[0, 1, 2], [3], [4, 5]] and runs_of(
-        np.zeros(0, int)
-    ) == []
+    assert [run.tolist() for run in runs] == [[0, 1, 2], [3], [4, 5]]
+    assert runs_of(np.zeros(0, int)) == []
 
 
 def test_lines_break_where_the_azimuth_wraps():
@@ -97,7 +97,9 @@ def test_lines_break_where_the_azimuth_wraps():
 def test_overlay_draws_in_the_persons_color_and_leaves_the_image_alone():
     before = BLANK.copy()
     drawn = draw_overlay(BLANK, [PersonDrawing(2, box=(40, 40, 50, 50), seen=True, range_m=1.8)])
-    assert np.array_equal(BLANK, before) and drawn.shape == BLANK.shape and drawn.dtype == np.uint8
+    assert np.array_equal(BLANK, before)
+    assert drawn.shape == BLANK.shape
+    assert drawn.dtype == np.uint8
     assert tuple(drawn[65, 40]) == bgr_of(2) and tuple(drawn[65, 65]) == (128, 128, 128)
 
 
@@ -212,12 +214,9 @@ def test_other_kinds_of_images_are_refused(image):
 
 
 def test_palette():
-    assert len({color_of(i) for i in range(1, len(PALETTE) + 1)}) == len(PALETTE) and color_of(
-        1
-    ) == color_of(1 + len(PALETTE))
-    assert (
-        bgr_of(2) == color_of(2)[::-1]
-        and lighten((10, 20, 30), 1) == (255, 255, 255)
-        and darken((10, 20, 30), 1) == (0, 0, 0)
-    )
+    assert len({color_of(i) for i in range(1, len(PALETTE) + 1)}) == len(PALETTE)
+    assert color_of(1) == color_of(1 + len(PALETTE))
+    assert bgr_of(2) == color_of(2)[::-1]
+    assert lighten((10, 20, 30), 1) == (255, 255, 255)
+    assert darken((10, 20, 30), 1) == (0, 0, 0)
     assert unit((255, 0, 51)) == (1.0, 0.0, 0.2)

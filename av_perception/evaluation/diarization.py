@@ -41,8 +41,9 @@ class DiarizationScores:
 def assigned_people(frames: Frames, pairs: Pairs) -> np.ndarray:
     """Tell whom each track row stands for.
 
-    That is the person matched in the frame; an unmatched row keeps the last person its id was
-    matched to, before the first match the first one.
+    That is the person matched in the frame. An unmatched row keeps the last person its id was
+    matched to, before the first match the first one, unless that person is matched to another id
+    in between: then the track is a ghost, which stands for nobody.
 
     Parameters
     ----------
@@ -60,13 +61,34 @@ def assigned_people(frames: Frames, pairs: Pairs) -> np.ndarray:
     matched = np.zeros(len(frames.tracks), bool)
     matched[pairs.track_row] = True
     people[pairs.track_row] = frames.truth.id[pairs.truth_row]
+    found_in = _frames_of_matches(frames, pairs)
     for track_id in np.unique(frames.tracks.id):
         rows = np.flatnonzero(frames.tracks.id == track_id)
-        known = np.flatnonzero(matched[rows])
-        if known.size:
-            last = np.searchsorted(known, np.arange(len(rows)), side='right') - 1
-            people[rows] = people[rows[known[np.maximum(last, 0)]]]
+        known = rows[matched[rows]]
+        lost = rows[~matched[rows]]
+        if not known.size:
+            continue
+        last = np.maximum(np.searchsorted(known, lost, side='right') - 1, 0)
+        for row, match_row in zip(lost, known[last]):
+            person = int(people[match_row])
+            between = sorted((frames.track_frame[row], frames.track_frame[match_row]))
+            # This id's own match is one of them; it has no other there.
+            if _count_within(found_in[person], *between) == 1:
+                people[row] = person
     return people
+
+
+def _frames_of_matches(frames: Frames, pairs: Pairs) -> dict[int, np.ndarray]:
+    """Person -> the frames, growing, in which a track was matched to them."""
+    ids = frames.truth.id[pairs.truth_row]
+    frame = frames.truth_frame[pairs.truth_row]
+    return {int(person): frame[ids == person] for person in np.unique(ids)}
+
+
+def _count_within(growing: np.ndarray, first: int, last: int) -> int:
+    """How many of the values lie in first..last."""
+    low = np.searchsorted(growing, first, side='left')
+    return int(np.searchsorted(growing, last, side='right') - low)
 
 
 def diarization_scores(

@@ -23,7 +23,7 @@ from av_perception.paths import resolve_resource
 from av_perception.robot_head import HeadProfile, load_head
 from av_perception.simulation.assets import PHOTOGRAPHS, VOICES
 
-WALL_MARGIN = 0.2  # a head centre keeps this distance [m] from the walls
+WALL_MARGIN = 0.2  # a head center keeps this distance [m] from the walls
 HEAD_MARGIN = 0.4  # and this one from the robot's head
 
 

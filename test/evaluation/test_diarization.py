@@ -4,7 +4,7 @@
 
 import numpy as np
 import pytest
-from table_scenes import NORTH, WEST, track_table, truth_table
+from table_scenes import EAST, NORTH, WEST, track_table, truth_table
 
 from av_perception.evaluation.metrics import evaluate
 
@@ -99,6 +99,40 @@ def test_two_tracks_of_one_person_do_not_speak_for_each_other():
     truth = speech(1, NORTH, 10, (0, 10))
     tracks = truth + [(f, 2, (2.1, 0.0, 0.0), f >= 125) for f in range(250)]
     assert scored(tracks, truth).diarization.false_alarm_s == pytest.approx(5)
+
+
+def test_a_ghost_that_steals_its_former_owners_voice_speaks_for_nobody():
+    """Regression: an id left behind elsewhere spoke for its former person, and that was right."""
+    truth = speech(1, NORTH, 10, (0, 10))
+    left_behind = [(f, 1, NORTH if f < 100 else EAST, True) for f in range(250)]
+    new_and_silent = [(f, 2, NORTH, False) for f in range(100, 250)]
+    scores = scored(left_behind + new_and_silent, truth)
+    assert scores.diarization.confusion_s == pytest.approx(6)
+    assert scores.diarization.missed_s == pytest.approx(0)
+    assert scores.der == pytest.approx(0.6)
+
+
+def test_a_ghost_stays_nobodys_while_its_former_owner_is_not_found():
+    """The person's new track is there for 2 s, then nothing is but the ghost."""
+    truth = speech(1, NORTH, 10, (0, 10))
+    left_behind = [(f, 1, NORTH if f < 100 else EAST, True) for f in range(250)]
+    new_and_silent = [(f, 2, NORTH, False) for f in range(100, 150)]
+    assert scored(left_behind + new_and_silent, truth).der == pytest.approx(0.6)
+
+
+def test_a_ghost_that_finds_its_person_again_speaks_for_them_again():
+    truth = speech(1, NORTH, 10, (0, 10))
+    back = [(f, 1, EAST if 100 <= f < 200 else NORTH, True) for f in range(250)]
+    new_and_silent = [(f, 2, NORTH, False) for f in range(100, 200)]
+    assert scored(back + new_and_silent, truth).der == pytest.approx(0.4)
+
+
+def test_a_track_that_came_too_early_speaks_for_its_first_person_unless_another_does():
+    truth = speech(1, NORTH, 10, (0, 10))
+    early = [(f, 2, EAST if f < 100 else NORTH, True) for f in range(250)]
+    assert scored(early, truth).der == 0
+    other = [(f, 1, NORTH, False) for f in range(100)]
+    assert scored(early + other, truth).der == pytest.approx(0.4)
 
 
 def test_nobody_speaks():

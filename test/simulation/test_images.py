@@ -33,7 +33,7 @@ def blurred_noise(height, width, sigma, seed):
 
 
 def card(width_m=0.4, height_m=0.4, seed=0, color=None):
-    """An opaque textured card with the head centre in its middle."""
+    """An opaque textured card with the head center in its middle."""
     height, width = int(height_m * PIXELS_PER_METER), int(width_m * PIXELS_PER_METER)
     texture = np.dstack(
         [blurred_noise(height, width, 5, seed), np.full((height, width), 255, np.uint8)]
@@ -109,7 +109,7 @@ def test_visible_ends_when_half_the_face_is_hidden():
         )  # the card covers everything right of it
         x = (edge - CAMERA.center[0]) / CAMERA.focal[
             0
-        ] + 0.15  # its centre at 1 m, half width 0.15
+        ] + 0.15  # its center at 1 m, half width 0.15
         pair = renderer().render(
             0, [card(), card(0.3, 0.6)], np.array([[0.0, 0.0, 2.0], [x, 0.0, 1.0]])
         )

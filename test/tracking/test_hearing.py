@@ -8,7 +8,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from streaming_regression import InverseRegression
 from tracking_scenes import (
     HEAD,
     direction_to,

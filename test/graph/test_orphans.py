@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not PROCESSES.is_dir(), reason='finds processes 
 
 
 class Command:
-    """An av-perception command as a process, and what it starts; all of it is gone after the test."""
+    """An av-perception command as a process; it and what it starts are gone after the test."""
 
     def __init__(self, *words: str, prefix: tuple[str, ...] = ()):
         environment = {**os.environ, 'ROS_DOMAIN_ID': str(1 + (os.getpid() + 53) % 99)}

@@ -49,7 +49,9 @@ def faces_at(stamp_ns: int) -> VisualFeatures:
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory):
-    """The graph behind the features, which a timer publishes 25 times a second; the observer that hears it."""
+    """The graph behind the features, which a timer publishes 25 times a second; the observer that
+    hears it.
+    """
     selection = Selection(
         microphones='others', camera='others', given=frozenset({'visual_features'})
     )
@@ -106,7 +108,9 @@ def test_who_is_killed_comes_back_and_the_others_go_on(graph, name):
 
 
 def test_up_in_one_process_makes_again_the_node_that_ended(tmp_path):
-    """Regression: up --composed --respawn did not hand respawn on, and the other nodes went on without it."""
+    """Regression: up --composed --respawn did not hand respawn on, and the other nodes went on
+    without it.
+    """
     command = [
         sys.executable,
         '-m',

@@ -127,8 +127,7 @@ class PerceptionNode(TunableNode):
             Silence for so long [s] is an error in the diagnostics, which also tell rate and
             latency; None watches nothing.
         backlog_s : float or None
-            Those waiting more than this behind the newest [s] are left out and counted; None keeps
-            all.
+            What waits more than this behind the newest [s] is left out and counted; None: nothing.
         """
         full_name = self.resolve_topic_name(topic)
         receive = self._receiver(callback, full_name, timeout_s, qos)

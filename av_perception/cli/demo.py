@@ -114,7 +114,7 @@ def _report(recording, result, output: Path, json_file: Path | None) -> int:
 
     from av_perception.cli.evaluate import figures_table, summary
     from av_perception.evaluation.metrics import evaluate
-    from av_perception.recording.collect import collect_tracks
+    from av_perception.recording.collect import answered_times, collect_tracks
     from av_perception.visualization.timeline import plot_timeline
 
     tracks = collect_tracks(result.frames, result.origin_ns)
@@ -126,7 +126,8 @@ def _report(recording, result, output: Path, json_file: Path | None) -> int:
         console.print('The recording has no truth: nothing to compare with.')
         return 0 if len(tracks) else 1
     recording.truth.write(output / 'truth.csv')
-    metrics = evaluate(tracks, recording.truth)
+    answered_s = answered_times(result.frames, result.origin_ns)
+    metrics = evaluate(tracks, recording.truth, answered_s=answered_s)
     figures = metrics.to_dict() | {
         'latency_median_ms': float(np.median(result.latency_ms)) if result.latency_ms else None,
         'latency_p99_ms': float(np.percentile(result.latency_ms, 99))

@@ -148,7 +148,17 @@ def figures_table(metrics: Metrics) -> Table:
 
 
 def summary(metrics: Metrics) -> str:
-    """One line in plain words."""
+    """One line in plain words, and another if images were lost."""
+    words = _summary_of_people(metrics)
+    if metrics.held_images or metrics.lost_images:
+        words += (
+            f'\nWithout an answer: {metrics.held_images} images held the last status, '
+            f'{metrics.lost_images} were lost.'
+        )
+    return words
+
+
+def _summary_of_people(metrics: Metrics) -> str:
     kept, people = sum(metrics.ids_kept.values()), len(metrics.ids_kept)
     found = metrics.matches / max(metrics.truth_rows, 1)
     words = (

@@ -38,6 +38,13 @@ def collect_tracks(
     )
 
 
+def answered_times(
+    frames: list[tuple[TrackFrame, SpeakingFrame]], origin_ns: int = 0
+) -> np.ndarray:
+    """Times [s] since origin_ns of all frames, of those too that hold nobody and so no row."""
+    return np.array([1e-9 * (frame.stamp_ns - origin_ns) for frame, _ in frames], float)
+
+
 def _with_status(frame: TrackFrame, speaking: SpeakingFrame):
     """(track, (probability, speaking)) of every track; a track without status does not speak."""
     statuses = {s.id: (s.probability, s.speaking) for s in speaking.statuses}

@@ -78,6 +78,13 @@ def test_errors_are_one_line(files, arguments, message, monkeypatch, capsys):
     assert message in error and error.count('\n') == 1
 
 
+def test_lost_images_are_said(files, capsys):
+    track_table(still(1, NORTH, [0, 1, 9], True)).write(files / 'tracks.csv')
+    assert main(['evaluate', str(files / 'tracks.csv'), str(files / 'truth.csv')]) == 0
+    text = capsys.readouterr().out
+    assert 'Without an answer: 5 images held the last status, 2 were lost.' in text
+
+
 def test_the_palette_does_not_load_the_metric_libraries():
     """Nodes that draw import the palette and the overlay: these must stay light."""
     code = (

@@ -242,6 +242,31 @@ def test_the_nearest_of_several_rows_of_a_frame_counts():
     assert scores.mota == 1 and scores.unscored_rows == 5
 
 
+def test_images_without_a_track_row_are_held_for_a_fifth_of_a_second_and_then_lost():
+    truth = truth_table(still(1, NORTH, range(25)))
+    scores = evaluate(track_table(still(1, NORTH, [*range(10), 20, 21])), truth)
+    assert scores.held_images == 5 + 3
+    assert scores.lost_images == 5
+    assert scores.misses == 13, 'a place that was not said is missed, held or not'
+
+
+def test_images_in_which_nobody_was_found_are_not_lost():
+    """A frame without anybody writes no row: its time alone says that there was one."""
+    truth = truth_table(still(1, NORTH, range(25)))
+    tracks = track_table(still(1, NORTH, range(5, 10)))
+    times = np.arange(25) * 0.04
+    assert evaluate(tracks, truth, answered_s=times).lost_images == 0
+    assert evaluate(tracks, truth, answered_s=times[:20]).held_images == 5
+    assert evaluate(tracks, truth, answered_s=times[2:15]).lost_images == 2 + 5
+    assert evaluate(tracks, truth).lost_images == 10, 'before the first row nobody was found yet'
+
+
+def test_images_whose_tracks_all_sleep_are_not_lost():
+    truth = truth_table(still(1, NORTH, range(25)))
+    scores = evaluate(track_table(still(1, NORTH, range(25)), status='sleeping'), truth)
+    assert scores.lost_images == scores.held_images == 0
+
+
 def test_ghosts_while_nobody_is_there_are_counted():
     truth = truth_table(still(1, NORTH, range(5)) + still(1, NORTH, range(15, 20)))
     scores = evaluate(track_table(still(1, NORTH, range(20))), truth)

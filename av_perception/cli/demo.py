@@ -179,7 +179,10 @@ def count_images(recording, frames: list, origin_ns: int) -> int:
 def _problems(figures: dict) -> list[str]:
     """What keeps the demo from having worked, in words."""
     problems = []
-    if figures['mota'] is None or figures['mota'] < MINIMUM_MOTA:
+    if not figures['truth_rows']:
+        if figures['false_positives']:
+            problems.append(f'{figures["false_positives"]} rows of ghosts in an empty room')
+    elif figures['mota'] is None or figures['mota'] < MINIMUM_MOTA:
         problems.append(f'MOTA {figures["mota"]} is below {MINIMUM_MOTA}')
     if figures['der'] is not None and figures['der'] > MAXIMUM_DER:
         problems.append(f'DER {figures["der"]:.3f} is above {MAXIMUM_DER}')

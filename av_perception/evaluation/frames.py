@@ -6,7 +6,8 @@ What counts as output: rows of status `active` with a finite position. A tentati
 a claim that somebody is there, a sleeping one no longer is. A track row belongs to the truth frame
 nearest in time, at most half a frame period away; of several rows of one id in a frame the nearest
 counts. Holes in the truth (nobody in the room) are frames too, so that ghosts in them are counted;
-rows before the first or after the last frame of truth are not scored.
+rows before the first or after the last frame of truth are not scored. A truth without rows is an
+empty room: its frames are those of the tracks, and whatever they claim is a ghost.
 
 An image may have been lost on its way, so that nothing was said of it. Who listens then goes on
 with the last status, for HOLD_S at most, and so does the score of speech. Images later than that
@@ -155,9 +156,9 @@ def align(tracks: TrackTable, truth: TruthTable, answered_s: np.ndarray | None =
         raise UserError('the truth holds times or positions that are not finite numbers')
     said_s = tracks.time_s if answered_s is None else np.asarray(answered_s, float)
     said_s = said_s[np.isfinite(said_s)]
-    scored = select_rows(tracks, np.flatnonzero(_is_output(tracks)))
-    times, period = _frame_times(truth.time_s if len(truth) else scored.time_s)
+    times, period = _frame_times(truth.time_s if len(truth) else said_s)
     truth, truth_frame = _truth_rows(truth, times)
+    scored = select_rows(tracks, np.flatnonzero(_is_output(tracks)))
     rows, track_frame = _track_rows(scored, times, period)
     answered = _frames_at(said_s, times, period)
     if answered_s is None:

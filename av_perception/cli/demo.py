@@ -144,6 +144,7 @@ def _report(recording, result, output: Path, json_file: Path | None) -> int:
         title=recording.origin.get('scene', recording.folder.name),
         metrics=metrics,
         head=recording.head,
+        answered_s=answered_s,
     )
     for path in filter(None, (output / 'metrics.json', json_file)):
         write_json(path, figures)

@@ -99,10 +99,8 @@ def diarization_scores(
 
     Parameters
     ----------
-    frames
-        Truth and M scored rows of tracks.
-    people
-        (M,) truth id that every track row stands for, -1 for nobody.
+    frames, people
+        Truth and M scored rows of tracks; (M,) truth ids they stand for, -1 for nobody.
     collar_s
         [s] unscored time around each boundary of the true segments, in all.
 
@@ -120,7 +118,8 @@ def diarization_scores(
     identification, diarization = _error_rates(collar_s)
     if not frames.truth.speaking.any():
         return _without_speech(frames), _without_speech(frames)
-    truth, tracks = frames.truth, frames.tracks
+    truth = frames.truth
+    tracks = frames.tracks
     rows, frame = frames.shown_rows
     names = [f'person {i}' for i in truth.id]
     reference = _annotation(frames, frames.truth_frame, truth.id, truth.speaking, names)

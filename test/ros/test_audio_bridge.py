@@ -218,7 +218,7 @@ def run_bridge(kind, environment=None):
         '-p',
         f'microphones:={kind}',
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,6 @@ def test_the_other_audio_package_in_a_process_of_its_own():
         [sys.executable, __file__],
         capture_output=True,
         text=True,
-        timeout=120,
         cwd=Path(__file__).parent,
         env=build_overlay('audio_common_msgs (the other)').environment(),
     )

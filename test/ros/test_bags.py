@@ -42,7 +42,7 @@ def background(ros_context):
     executor.shutdown()
 
 
-def wait_for(condition, timeout_s=10.0):
+def wait_for(condition, timeout_s=120.0):
     deadline = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -112,7 +112,7 @@ class Listener:
         )
         assert self.node.start()
 
-    def says(self, condition, timeout_s=15.0):
+    def says(self, condition, timeout_s=120.0):
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             self.executor.spin_once(timeout_sec=0.05)

@@ -74,6 +74,7 @@ def heard(one):
     return audio_chunk_from_msg(one.heard[-1])
 
 
+@pytest.mark.slow
 def test_stamped_bytes_become_chunks(drivers, bench):  # noqa: F811
     from audio_common_msgs.msg import AudioDataStamped
 
@@ -93,6 +94,7 @@ def test_stamped_bytes_become_chunks(drivers, bench):  # noqa: F811
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'changes, message',
     [
@@ -115,6 +117,7 @@ def test_what_does_not_fit_is_refused_and_named(drivers, bench, capfd, changes, 
     assert message in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_bytes_without_stamps_are_dated_back_from_their_receipt(drivers, bench):  # noqa: F811
     from audio_common_msgs.msg import AudioData
 
@@ -143,6 +146,7 @@ def nao(**changes):
     )
 
 
+@pytest.mark.slow
 def test_naos_buffers_are_dated_back_and_brought_to_the_profiles_order(drivers, bench):  # noqa: F811
     from naoqi_bridge_msgs.msg import AudioBuffer
 
@@ -156,6 +160,7 @@ def test_naos_buffers_are_dated_back_and_brought_to_the_profiles_order(drivers, 
     np.testing.assert_allclose(heard(one).samples, WAVE[:, ::-1] / 32768)
 
 
+@pytest.mark.slow
 def test_another_robots_channels_are_refused_by_name(drivers, bench, capfd):  # noqa: F811
     from naoqi_bridge_msgs.msg import AudioBuffer
 
@@ -165,6 +170,7 @@ def test_another_robots_channels_are_refused_by_name(drivers, bench, capfd):  # 
     assert 'rear_left, rear_right, front_left, front_right' in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_lost_buffers_are_a_gap_that_is_counted(drivers, bench):  # noqa: F811
     from naoqi_bridge_msgs.msg import AudioBuffer
 
@@ -175,6 +181,7 @@ def test_lost_buffers_are_a_gap_that_is_counted(drivers, bench):  # noqa: F811
     assert one.heard[2].first_sample == 960 + 48000 and one.counted('driver: gaps') == 1
 
 
+@pytest.mark.slow
 def test_a_device_with_more_channels_is_picked_from(drivers, bench, tmp_path):  # noqa: F811
     from audio_common_msgs.msg import AudioData
 
@@ -194,6 +201,7 @@ def test_a_device_with_more_channels_is_picked_from(drivers, bench, tmp_path):  
     np.testing.assert_allclose(heard(one).samples, WAVE / 32768)
 
 
+@pytest.mark.slow
 def test_the_driver_must_not_use_our_own_topic(drivers, ros_context):
     from rclpy.parameter import Parameter
 
@@ -221,6 +229,7 @@ def run_bridge(kind, environment=None):
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'kind, advice',
     [
@@ -235,6 +244,7 @@ def test_a_missing_package_is_named_with_what_to_install(kind, advice):
     assert result.returncode == 2 and len(lines) == 1 and 'Traceback' not in result.stderr
 
 
+@pytest.mark.slow
 def test_the_other_package_of_that_name_is_told_apart():
     result = run_bridge(
         'audio_stamped',
@@ -246,6 +256,7 @@ def test_the_other_package_of_that_name_is_told_apart():
     )
 
 
+@pytest.mark.slow
 def test_the_other_audio_package_in_a_process_of_its_own():
     """Both packages have one name: no process can hold both."""
     result = subprocess.run(

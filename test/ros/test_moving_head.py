@@ -85,6 +85,7 @@ def start(bench, **parameters):  # noqa: F811
     return one
 
 
+@pytest.mark.slow
 def test_a_person_stands_still_in_odom_while_head_and_base_move(lookup, bench):  # noqa: F811
     one = start(bench)
     for f in range(40):

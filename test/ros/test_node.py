@@ -250,6 +250,7 @@ def test_a_player_that_starts_late_joins_in_progress():
     assert 38 <= played[0] <= 42 and played == list(range(played[0], 52))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'module, parameters, message',
     [

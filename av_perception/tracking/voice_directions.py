@@ -21,6 +21,7 @@ from av_perception.audio.direction_mixture import (
     DirectionMixtureConfig,
     HeardVoice,
 )
+from av_perception.geometry.rigid_transform import wrap_angle
 from av_perception.numerics.softmax import softmax
 from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.tracking.state_space.interface import LinearMap
@@ -35,13 +36,13 @@ class VoiceDirectionsConfig:
     #: voices that no known person explains
     mixture: DirectionMixtureConfig = field(default_factory=DirectionMixtureConfig)
     #: in (0, 1], weight of a bin: neighboring bins are not independent
-    tempering: float = 0.2
+    tempering: float = 0.1
     #: a person's bins of a frame tell the direction when there are so many
     min_bins: float = 4.0
     #: [deg] standard deviation of the direction error that all bins of a person share
-    direction_error_deg: float = 4.0
+    direction_error_deg: float = 8.0
     #: [deg] azimuth, so far from where a person was predicted is the person sought
-    search_deg: float = 20.0
+    search_deg: float = 12.0
     #: [deg] what is remembered of sound is of no use once the head has turned so far
     max_turn_deg: float = 5.0
 
@@ -152,8 +153,21 @@ class VoiceDirections:
             all_bins += newest.voiced * len(newest.ratios)
         observed, precision = self._directions(score, own_bins, directions)
         return VoicesOfFrame(
-            self._strangers, observed, precision, own_bins / max(all_bins, 1.0)
+            self._apart(known), observed, precision, own_bins / max(all_bins, 1.0)
         )
+
+    def _apart(self, known: dict[int, np.ndarray]) -> tuple[HeardVoice, ...]:
+        """Voices as far from all tracks as two voices are from each other.
+
+        What is heard between two people who speak at once is mostly both of them.
+        """
+        if not self._strangers or not known:
+            return self._strangers
+        heard = self._grid.azimuth_of(np.array([v.direction for v in self._strangers]))
+        tracked = self._grid.azimuth_of(np.array(list(known.values())))
+        distance = np.abs(wrap_angle(heard[:, None] - tracked)).min(axis=1)
+        limit = np.radians(self._config.mixture.separation_deg)
+        return tuple(v for v, d in zip(self._strangers, distance, strict=True) if d >= limit)
 
     def _turn(self, rotation: np.ndarray) -> None:
         """Forget what was heard in axes that are no longer those of the array."""

@@ -70,17 +70,14 @@ def track_estimates(tracks: TrackSet, assignment: FrameAssignment) -> tuple[Trac
 
     Parameters
     ----------
-    tracks
-        After the frame.
-    assignment
-        Of the same N tracks.
+    tracks, assignment
+        Of the same N tracks, after the frame.
 
     Returns
     -------
     tuple of TrackEstimate
-        In the order of the tracks; they do not change when the tracks do.
+        In the order of the tracks; native numbers and copies, unchanged when the tracks change.
     """
-    # Native numbers of a whole column at once, and copies.
     ids = tracks.id.tolist()
     states = tracks.state.tolist()
     last_seen = tracks.last_seen.tolist()

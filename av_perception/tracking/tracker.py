@@ -135,6 +135,17 @@ class Tracker:
         poses = poses or self._still
         if not self._accepts(stamp_ns, poses):
             return self._last
+        self._last = self._advance(stamp_ns, visual, audio, poses)
+        return self._last
+
+    def _advance(
+        self,
+        stamp_ns: int,
+        visual: VisualFeatures | None,
+        audio: AudioFeatures | None,
+        poses: SensorPoses,
+    ) -> TrackFrame:
+        """Take a frame whose stamp and poses are accepted."""
         # Predictive density p(s_t | o_1..t-1) (T1).
         prediction = self._predict(stamp_ns)
         # Observations o_t: faces and sub-bands that can be used.
@@ -150,8 +161,7 @@ class Tracker:
         # Sleep, death and duplicates.
         alive = self._delete_tracks(observed, assigned)
         estimates = track_estimates(self._tracks, assigned.select(alive))
-        self._last = TrackFrame(int(stamp_ns), estimates, observed.audio is not None)
-        return self._last
+        return TrackFrame(int(stamp_ns), estimates, observed.audio is not None)
 
     def _accepts(self, stamp_ns: int, poses: SensorPoses) -> bool:
         """Whether the frame can be used; a stamp far back starts a new session."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from av_perception.audio.acoustic_map import AcousticMap
+from av_perception.audio.bin_stream import BinStream, direction_likelihood
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.map_learning import AcousticMapConfig, head_map
 from av_perception.diarization.speaking_filter import SpeakingConfig, SpeakingFilter
@@ -28,6 +29,7 @@ from av_perception.interfaces import (
 )
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns, sample_stamp_ns
+from av_perception.synchronization.block_queue import BlockQueue
 from av_perception.synchronization.frame_assembler import (
     Frame,
     FrameAssembler,
@@ -88,6 +90,11 @@ class OfflinePipeline:
         if head.camera is not None and recording.num_frames:
             self._vision = VisualFrontEnd(config.vision, head.camera)
         self._audio, self._tracker = self._make_stages(config, acoustic_map)
+        self._bins: BinStream | None = None
+        if self._audio is not None and head.microphones is not None:
+            likelihood = direction_likelihood(head.microphones)
+            self._bins = BinStream(likelihood, recording.sample_rate)
+        self._blocks = BlockQueue()
         assembler_config = FrameAssemblerConfig(
             video_period_s=1.0 / recording.frame_rate,
             audio_wait_s=math.inf if self._hears else 0.0,
@@ -158,6 +165,8 @@ class OfflinePipeline:
         """Take sound; a pipeline that does not hear drops it."""
         if self._audio is None:
             return
+        if self._bins is not None:
+            self._blocks.push(self._bins.push(chunk))
         for features in self._audio.push(chunk):
             self.take_audio(features)
 
@@ -212,6 +221,7 @@ class OfflinePipeline:
     def _step(self, frames: list[Frame]) -> list[Result]:
         results = []
         for stamp_ns, visual, audio in frames:
-            frame = self._tracker.step(stamp_ns, visual, audio)
+            blocks = self._blocks.take(stamp_ns)
+            frame = self._tracker.step(stamp_ns, visual, audio, blocks=blocks)
             results.append((frame, self._speaking.step(frame)))
         return results

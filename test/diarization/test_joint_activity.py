@@ -24,7 +24,8 @@ from av_perception.geometry.rigid_transform import direction_from_angles
 from av_perception.interfaces import AudioChunk
 from av_perception.robot_head.profile import MicrophoneArray
 
-RATE, STEP_NS = 16000, 40_000_000
+RATE = 16000
+STEP_NS = 40_000_000
 SQUARE = MicrophoneArray(
     ((0.023, 0.023, 0.0), (-0.023, 0.023, 0.0), (-0.023, -0.023, 0.0), (0.023, -0.023, 0.0))
 )
@@ -75,7 +76,8 @@ def enumerated(blocks, config, people, at=-1):
 
 
 def test_four_blocks_of_two_people_equal_the_sum_over_all_sequences():
-    rng, config = np.random.default_rng(0), JointActivityConfig()
+    rng = np.random.default_rng(0)
+    config = JointActivityConfig()
     blocks = [(random_ratios(rng, 6, 2), rng.uniform(0.1, 0.9)) for _ in range(4)]
     filtered = activity()
     for index, (ratios, voice) in enumerate(blocks):
@@ -87,7 +89,8 @@ def test_four_blocks_of_two_people_equal_the_sum_over_all_sequences():
 
 
 def test_look_ahead_equals_the_sum_over_all_sequences_at_the_earlier_block():
-    rng, config = np.random.default_rng(1), JointActivityConfig(look_ahead_s=0.08)
+    rng = np.random.default_rng(1)
+    config = JointActivityConfig(look_ahead_s=0.08)
     blocks = [(random_ratios(rng, 6, 2), rng.uniform(0.1, 0.9)) for _ in range(4)]
     smoothed = JointActivity(LIKELIHOOD, config)
     for index, (ratios, voice) in enumerate(blocks):
@@ -98,10 +101,13 @@ def test_look_ahead_equals_the_sum_over_all_sequences_at_the_earlier_block():
 
 
 def test_one_person_equals_the_two_state_filter():
-    rng, config = np.random.default_rng(2), JointActivityConfig()
-    filtered, p = activity(), config.resting
+    rng = np.random.default_rng(2)
+    config = JointActivityConfig()
+    filtered = activity()
+    p = config.resting
     for index in range(30):
-        ratios, voice = rng.normal(0.2, 2, (8, 1)), rng.uniform(0.01, 0.99)
+        ratios = rng.normal(0.2, 2, (8, 1))
+        voice = rng.uniform(0.01, 0.99)
         (status,) = filtered.update_ratios(stamp(index), ratios, (5,), voice)
         prior = p if index == 0 else p * (1 - config.stop) + (1 - p) * config.start
         silent, speaking = log_evidence(ratios, voice, config)
@@ -133,7 +139,8 @@ def test_evidence_beyond_the_range_of_floats_stays_finite():
 
 
 def test_half_steps_without_evidence_equal_one_whole_step():
-    halves, whole = activity(), activity()
+    halves = activity()
+    whole = activity()
     nothing = np.zeros((0, 1))
     for other in (halves, whole):
         other.update_ratios(stamp(0), np.full((20, 1), 3.0), (1,), 0.9)
@@ -150,7 +157,8 @@ def test_half_steps_without_evidence_equal_one_whole_step():
 
 
 def test_people_come_and_go_by_id():
-    filtered, loud = activity(), np.full((20, 1), 3.0)
+    filtered = activity()
+    loud = np.full((20, 1), 3.0)
     for index in range(10):
         (first,) = filtered.update_ratios(stamp(index), loud, (4,), 0.9)
     both = filtered.update_ratios(stamp(10), np.column_stack([loud, -loud]), (4, 9), 0.9)
@@ -166,7 +174,8 @@ def test_people_come_and_go_by_id():
 
 def test_the_order_of_people_does_not_matter():
     rng = np.random.default_rng(5)
-    one, other = activity(), activity()
+    one = activity()
+    other = activity()
     for index in range(12):
         ratios = random_ratios(rng, 10, 3)
         straight = one.update_ratios(stamp(index), ratios, (1, 2, 3), 0.7)
@@ -179,7 +188,8 @@ def test_the_order_of_people_does_not_matter():
 
 def test_of_eight_people_those_are_told_apart_who_speak():
     """Three of eight speak in turn; at most five are in the subsets at once."""
-    rng, filtered = np.random.default_rng(6), activity()
+    rng = np.random.default_rng(6)
+    filtered = activity()
     for talker in (7, 2, 5):
         for index in range(30):
             ratios = rng.normal(-2, 0.5, (25, 8))
@@ -197,7 +207,8 @@ def test_of_eight_people_those_are_told_apart_who_speak():
 
 
 def test_a_stamp_that_does_not_advance_changes_nothing_and_one_far_back_starts_anew():
-    filtered, loud = activity(), np.full((20, 1), 3.0)
+    filtered = activity()
+    loud = np.full((20, 1), 3.0)
     for index in range(5):
         (before,) = filtered.update_ratios(stamp(100 + index), loud, (1,), 0.9)
     (same,) = filtered.update_ratios(stamp(104), -loud, (1,), 0.1)
@@ -225,7 +236,8 @@ def test_hysteresis_and_since():
 
 def heard(azimuths_deg, active, seconds=2.0, seed=0):
     """Blocks of independent voices. active: [start, end] s each."""
-    rng, count = np.random.default_rng(seed), int(seconds * RATE)
+    rng = np.random.default_rng(seed)
+    count = int(seconds * RATE)
     frequency = np.fft.rfftfreq(count, 1 / RATE)
     sound = 1e-4 * rng.normal(size=(count, 4))
     for azimuth, (start, end) in zip(azimuths_deg, active):

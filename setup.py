@@ -32,7 +32,7 @@ def version() -> str:
 
 
 def shared_files(folder: str) -> list:
-    """Return data_files entries for all files of a folder, in its layout below share/av_perception."""
+    """Return data_files entries for the files of a folder, below share/av_perception."""
     files = sorted(
         p for p in Path(folder).rglob('*') if p.is_file() and '__pycache__' not in p.parts
     )

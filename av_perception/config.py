@@ -4,28 +4,41 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import functools
+import inspect
+import io
 import re
+import textwrap
+import tokenize
 import types
 import typing
 from pathlib import Path
+from typing import Any, TypeVar
 
 import yaml
 
 from av_perception.errors import UserError
 
+_Config = TypeVar('_Config')
+
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people write it: a key given twice is an error, 1e-3 is a number (PyYAML is of YAML 1.1)."""
+    """YAML as people write it.
 
-    def construct_mapping(self, node, deep=False):
-        """The mapping of a node. Raises yaml.constructor.ConstructorError."""
+    A key that is given twice is an error, and 1e-3 is a number (PyYAML knows YAML 1.1, for which
+    it is text).
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Build the mapping of a node. Raises yaml.constructor.ConstructorError."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         keys = [key for key in keys if key != '<<']  # several merges are allowed
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
+        repeated = next((key for key in keys if keys.count(key) > 1), None)
+        if repeated is not None:
             raise yaml.constructor.ConstructorError(
-                None, None, f'the key {twice!r} is there twice', node.start_mark
+                None, None, f'the key {repeated!r} is there twice', node.start_mark
             )
         return super().construct_mapping(node, deep)
 
@@ -37,8 +50,8 @@ _Loader.add_implicit_resolver(
 )
 
 
-def load_yaml(text: str):
-    """What the text holds. Raises yaml.YAMLError for whatever cannot be understood."""
+def load_yaml(text: str) -> Any:
+    """Parse YAML text. Raises yaml.YAMLError for whatever cannot be understood."""
     try:
         return yaml.load(text, Loader=_Loader)
     except RecursionError as error:
@@ -47,37 +60,69 @@ def load_yaml(text: str):
         raise yaml.YAMLError(str(error)) from error
 
 
-def read_yaml(path: Path) -> dict:
-    """The mapping in a YAML file. Raises UserError for an absent, unreadable or malformed file."""
+def read_yaml(path: str | Path) -> dict:
+    """Read a YAML file that holds a mapping.
+
+    Parameters
+    ----------
+    path
+        The file, in UTF-8.
+
+    Returns
+    -------
+    dict
+        The mapping, its values as YAML types them.
+
+    Raises
+    ------
+    UserError
+        When the file is absent or unreadable, is no valid YAML or holds no mapping.
+    """
     try:
         content = load_yaml(Path(path).read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f'cannot read {path}: {getattr(error, "strerror", None) or error}'
-        ) from error
+        reason = getattr(error, 'strerror', None) or error
+        raise UserError(f'cannot read {path}: {reason}') from error
     except yaml.YAMLError as error:
         raise UserError(f'{path} is not valid YAML: {" ".join(str(error).split())}') from error
     if not isinstance(content, dict):
-        raise UserError(
-            f'{path} must hold a mapping (key: value lines), not {type(content).__name__}'
-        )
+        kind = type(content).__name__
+        raise UserError(f'{path} must hold a mapping (key: value lines), not {kind}')
     return content
 
 
-def config_from_mapping(kind: type, mapping: dict, where: str):
-    """Build the frozen dataclass `kind` from a mapping, strictly.
+def config_from_mapping(kind: type[_Config], mapping: dict, where: str) -> _Config:
+    """Build a frozen dataclass from a mapping, strictly.
 
-    Unknown keys, missing keys (all at once) and wrong types raise UserError naming `where` (a file
-    or node) and the key. Handles nested dataclasses, `tuple[X, ...]`, optional values, numbers,
-    strings and booleans; the dataclass's own __post_init__ may raise ValueError for ranges.
+    Handles nested dataclasses, `tuple[X, ...]`, optional values, numbers, strings and booleans.
+
+    Parameters
+    ----------
+    kind
+        The dataclass. Its own `__post_init__` may raise ValueError for values out of range.
+    mapping
+        Its fields by name.
+    where
+        The file or node that the mapping comes from, for error messages.
+
+    Returns
+    -------
+    kind
+        The dataclass.
+
+    Raises
+    ------
+    UserError
+        For an unknown key, missing keys (all of them at once), a value of the wrong type or out
+        of range; it names `where` and the key.
     """
     if not isinstance(mapping, dict):
         raise UserError(
             f'{where}: expected a mapping with the keys {_names(kind)}, got {mapping!r}'
         )
     hints = typing.get_type_hints(kind)
-    fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
-    unknown = [str(k) for k in mapping if k not in fields]
+    fields = _init_fields(kind)
+    unknown = [str(key) for key in mapping if key not in fields]
     if unknown:
         raise UserError(f'{where}: unknown key {unknown[0]!r}; known: {_names(kind)}')
     missing = _missing(kind, mapping)
@@ -95,39 +140,47 @@ def config_from_mapping(kind: type, mapping: dict, where: str):
 
 
 def are_missing(keys: list[str]) -> str:
-    """The words that so many keys (one or more) are missing."""
+    """Tell in words that these keys (one or more) are missing."""
     if len(keys) == 1:
         return f'the key {keys[0]!r} is missing'
     return f'the keys {", ".join(map(repr, keys))} are missing'
 
 
-def _missing(kind: type, mapping: dict) -> list[str]:
+def _init_fields(kind: Any) -> dict[str, dataclasses.Field]:
+    """List the fields that the constructor of a dataclass takes, by name."""
+    return {field.name: field for field in dataclasses.fields(kind) if field.init}
+
+
+def _missing(kind: Any, mapping: dict) -> list[str]:
     """Keys that `kind` needs and the mapping lacks; of nested dataclasses as 'camera.width'."""
     hints = typing.get_type_hints(kind)
-    found = []
-    for field in dataclasses.fields(kind):
+    missing = []
+    for name, field in _init_fields(kind).items():
         required = field.default is field.default_factory is dataclasses.MISSING
-        if field.init and required and field.name not in mapping:
-            found.append(field.name)
-        candidates = (hints[field.name], *typing.get_args(hints[field.name]))
+        if required and name not in mapping:
+            missing.append(name)
+        candidates = (hints[name], *typing.get_args(hints[name]))
         nested = [candidate for candidate in candidates if dataclasses.is_dataclass(candidate)]
-        if nested and isinstance(mapping.get(field.name), dict):
-            found += [f'{field.name}.{name}' for name in _missing(nested[0], mapping[field.name])]
-    return found
+        if nested and isinstance(mapping.get(name), dict):
+            missing += [f'{name}.{inner}' for inner in _missing(nested[0], mapping[name])]
+    return missing
 
 
 def _names(kind: type) -> str:
-    return ', '.join(f.name for f in dataclasses.fields(kind) if f.init)
+    return ', '.join(_init_fields(kind))
 
 
-def _convert(hint, value, where: str):
-    if dataclasses.is_dataclass(hint):
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """Convert the value to the type that `hint` names. Raises UserError."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return config_from_mapping(hint, value, where)
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    origin = typing.get_origin(hint)
+    arguments = typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        return _convert(next(a for a in arguments if a is not type(None)), value, where)
+        inner = next(argument for argument in arguments if argument is not type(None))
+        return _convert(inner, value, where)
     if origin is tuple:
         return _convert_sequence(arguments, value, where)
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -139,14 +192,87 @@ def _convert(hint, value, where: str):
     raise UserError(f'{where} must be {getattr(hint, "__name__", hint)}, not {value!r}')
 
 
-def _convert_sequence(arguments, value, where: str) -> tuple:
+def _convert_sequence(arguments: tuple, value: Any, where: str) -> tuple:
+    """Convert a list to a tuple of the types in `arguments`; (X, ...) takes any number of X."""
     if not isinstance(value, (list, tuple)):
         raise UserError(f'{where} must be a list, not {value!r}')
     if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return tuple(_convert(arguments[0], item, f'{where}[{i}]') for i, item in enumerate(value))
+        arguments = (arguments[0],) * len(value)
     if len(value) != len(arguments):
         raise UserError(f'{where} must have {len(arguments)} values, not {len(value)}')
     return tuple(
-        _convert(kind, item, f'{where}[{i}]')
-        for i, (kind, item) in enumerate(zip(arguments, value))
+        _convert(kind, item, f'{where}[{index}]')
+        for index, (kind, item) in enumerate(zip(arguments, value))
     )
+
+
+@functools.cache
+def field_comments(kind: type) -> dict[str, str]:
+    """Read what the source says of a dataclass's fields: the `#:` lines directly above each.
+
+    They are the only description of a field; the ROS parameters that set it take theirs from here.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass; fields that it inherits count.
+
+    Returns
+    -------
+    dict of str to str
+        Text by name of the field, its lines joined by spaces; without the fields that have none.
+
+    Raises
+    ------
+    LookupError
+        When the source of the class is not there.
+    """
+    comments: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if dataclasses.is_dataclass(base):
+            comments |= _comments_in(base)
+    return comments
+
+
+def field_comment(kind: type, name: str) -> str:
+    """Give one of `field_comments`.
+
+    Raises
+    ------
+    LookupError
+        When the field has no comment, or the source of the class is not there.
+    """
+    comments = field_comments(kind)
+    if name not in comments:
+        raise LookupError(
+            f'{kind.__qualname__}.{name} has no comment: write lines that begin with #: '
+            'directly above the field'
+        )
+    return comments[name]
+
+
+def _comments_in(kind: type) -> dict[str, str]:
+    """Read the comments in the body of one class, without those of its bases."""
+    try:
+        source = textwrap.dedent(inspect.getsource(kind))
+    except (OSError, TypeError) as error:
+        raise LookupError(
+            f'the source of {kind.__qualname__} is not there: install the package with its '
+            'source files, the comments of the fields are read from them'
+        ) from error
+    by_line = {
+        token.start[0]: token.string[2:].strip()
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT and token.line.lstrip().startswith('#:')
+    }
+    body = typing.cast(ast.ClassDef, ast.parse(source).body[0]).body
+    comments = {}
+    for statement in body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            first = statement.lineno
+            while first - 1 in by_line:
+                first -= 1
+            if first < statement.lineno:
+                lines = (by_line[line] for line in range(first, statement.lineno))
+                comments[statement.target.id] = ' '.join(lines)
+    return comments

@@ -11,17 +11,30 @@ from pathlib import Path
 class UserError(Exception):
     """Something the user can mend: a file, a device, a parameter, a command line.
 
-    The message is one line and says what is wrong and what to do. Commands and nodes print it without a
-    traceback and exit with status 2.
+    The message is one line and says what is wrong and what to do. Commands and nodes print it
+    without a traceback and exit with status 2.
     """
 
 
 def describe(error: BaseException) -> str:
-    """One line: a UserError as it is, any other exception with its kind and its place."""
+    """Describe an exception in one line.
+
+    Parameters
+    ----------
+    error
+        A UserError or any other exception, raised or not.
+
+    Returns
+    -------
+    str
+        The message of a UserError; of any other exception its kind, message and place.
+    """
     text = ' '.join(str(error).split())
     if isinstance(error, UserError):
         return text
-    line = f'ended by itself: {type(error).__name__}' + (f': {text}' if text else '')
+    line = f'ended by itself: {type(error).__name__}'
+    if text:
+        line += f': {text}'
     steps = traceback.extract_tb(error.__traceback__)
     if not steps:
         return line

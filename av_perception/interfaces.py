@@ -1,8 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""What flows between the stages of the suite, free of ROS: nodes convert messages to and from these.
+"""What flows between the stages of the suite, free of ROS.
 
-Stamps are integer nanoseconds on one clock (`stamp_ns`), so that an output carries exactly its input's stamp.
+Nodes convert messages to and from these. Stamps are integer nanoseconds on one clock
+(`stamp_ns`), so that an output carries exactly its input's stamp.
 """
 
 from __future__ import annotations
@@ -15,57 +16,62 @@ import numpy as np
 
 @dataclass(frozen=True)
 class AudioChunk:
-    """Consecutive samples of all microphones.
+    """Consecutive samples of all microphones."""
 
-    stamp_ns: capture time of the first sample; first_sample: running index of the first sample (a jump is a gap);
-    samples: (samples, channels) float32 in [-1, 1].
-    """
-
+    #: [ns] capture time of the first sample
     stamp_ns: int
+    #: [Hz]
     sample_rate: int
+    #: running index of the first sample; a jump is a gap
     first_sample: int
+    #: (samples, channels) float32 in [-1, 1]
     samples: np.ndarray
 
 
 @dataclass(frozen=True)
 class AudioFeatures:
-    """Inter-channel features of one analysis window, per sub-band.
+    """Inter-channel features of one analysis window, for each of K sub-bands."""
 
-    stamp_ns: centre of the window; voice_activity: probability in [0, 1]; vectors: (K, G) feature vectors (finite
-    everywhere); present: (K, G) bool, which components carry information; energy: (K,) mean power of the sub-band;
-    valid: (K,) bool, whether the sub-band may be used at all.
-    """
-
+    #: [ns] center of the window
     stamp_ns: int
+    #: probability that somebody speaks, in [0, 1]
     voice_activity: float
+    #: (K, G) feature vectors, finite everywhere
     vectors: np.ndarray
+    #: (K, G) bool, which components carry information
     present: np.ndarray
+    #: (K,) mean power of the sub-band
     energy: np.ndarray
+    #: (K,) bool, whether the sub-band may be used at all
     valid: np.ndarray
 
 
 @dataclass(frozen=True)
 class Face:
-    """One detected face.
+    """One detected face."""
 
-    box: (4,) x, y (top left corner), width, height in pixels of the left image; score in [0, 1]; landmarks: (5, 2) pixels
-    (right eye, left eye, nose, right and left mouth corner, from the person's own side); position: (3,) metres and covariance: (3, 3) m^2 of the
-    head centre in the left camera's optical frame, NaN where only the box is known; embedding: (E,) unit norm, or (0,) when there is none.
-    """
-
+    #: (4,) left, top, width and height [px] in the left image
     box: np.ndarray
+    #: in [0, 1]
     score: float
+    #: (5, 2) x, y [px] of right eye, left eye, nose, right and left mouth corner, from the
+    #: person's own side
     landmarks: np.ndarray
+    #: (3,) [m] head center in the left camera's optical frame, NaN where only the box is known
     position: np.ndarray
+    #: (3, 3) [m^2] of `position`, NaN where only the box is known
     covariance: np.ndarray
+    #: (E,) of unit norm, or (0,) when there is none
     embedding: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True)
 class VisualFeatures:
-    """All faces of one image pair; stamp_ns: the left image's."""
+    """All faces of one image or image pair."""
 
+    #: [ns] of the left image
     stamp_ns: int
+    #: () when the image shows none
     faces: tuple[Face, ...] = ()
 
 
@@ -79,55 +85,72 @@ class LifeState(IntEnum):
 
 @dataclass(frozen=True)
 class TrackEstimate:
-    """One person.
+    """What is known of one tracked person.
 
-    mean: (6,) position [m] and velocity [m/s] of the head centre in the reference frame (with another state space, its state);
-    covariance: (6, 6);
-    seen / heard: an observation of this frame was assigned to the track; predicted: neither, so the estimate only coasts;
-    last_seen_ns / last_heard_ns: stamps, 0 for never; audio_responsibility: share of the frame's sub-bands (weighted by energy) that belong
-    to the person, in [0, 1]; box: (4,) pixels of the assigned face, None when not seen; subband_responsibility: (K,) how far each
-    sub-band is the person's, in [0, 1], empty without voice; visibility: posterior probability that the person is in view, in [0, 1].
-
-    Of a person who was never seen (last_seen_ns 0) only the direction is known: the covariance is long along the ray.
+    Of a person who was never seen (`last_seen_ns` 0) only the direction is known: the covariance
+    is long along the ray.
     """
 
+    #: number of the track
     id: int
+    #: where the track stands in its life
     state: LifeState
+    #: (6,) position [m] and velocity [m/s] of the head center in the reference frame; with another
+    #: state space, its state
     mean: np.ndarray
+    #: (6, 6) of `mean`
     covariance: np.ndarray
+    #: a face of this frame was assigned to the track
     seen: bool
+    #: sound of this frame was assigned to the track
     heard: bool
+    #: neither seen nor heard, so that the estimate only coasts
     predicted: bool
+    #: [ns] stamp, 0 for never
     last_seen_ns: int
+    #: [ns] stamp, 0 for never
     last_heard_ns: int
+    #: share of the frame's sub-bands, weighted by their energy, that is the person's, in [0, 1]
     audio_responsibility: float
+    #: (4,) left, top, width and height [px] of the assigned face, None when not seen
     box: np.ndarray | None = None
+    #: (K,) how far each sub-band is the person's, in [0, 1]; (0,) without voice
     subband_responsibility: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    #: posterior probability that the person is in view, in [0, 1]
     visibility: float = 0.0
 
 
 @dataclass(frozen=True)
 class TrackFrame:
-    """All live people at one stamp. voice_active: the frame had sub-bands to assign (voice detected)."""
+    """All live tracks at one moment."""
 
+    #: [ns]
     stamp_ns: int
+    #: () when nobody is tracked
     tracks: tuple[TrackEstimate, ...]
+    #: the frame had sub-bands to assign: voice was detected
     voice_active: bool
 
 
 @dataclass(frozen=True)
 class SpeakingStatus:
-    """Whether one person speaks. speaking: with hysteresis; probability in [0, 1]; since_ns: stamp of the last change of `speaking`."""
+    """Whether one tracked person speaks."""
 
+    #: of the track
     id: int
+    #: decided with hysteresis
     speaking: bool
+    #: that the person speaks, in [0, 1]
     probability: float
+    #: [ns] stamp of the last change of `speaking`
     since_ns: int
 
 
 @dataclass(frozen=True)
 class SpeakingFrame:
-    """The speaking status of every live person at one stamp."""
+    """The speaking status of every live track at one moment."""
 
+    #: [ns]
     stamp_ns: int
+    #: one for each track
     statuses: tuple[SpeakingStatus, ...]

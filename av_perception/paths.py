@@ -5,36 +5,96 @@
 from __future__ import annotations
 
 import atexit
+import importlib.metadata
 import os
 import shutil
+import site
 import sys
+import sysconfig
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from av_perception.errors import UserError
 
+_SHARE = Path('share') / 'av_perception'  # below an installation's prefix, as ament wants it
+
 
 def share_directory() -> Path:
-    """The folder that holds `config/` and `launch/`: the source tree if we run from it, else `<prefix>/share/av_perception`."""
+    """Find the folder that holds `config/` and `launch/`.
+
+    Returns
+    -------
+    Path
+        The source tree if we run from it, else `share/av_perception` of the installation this
+        module belongs to, or else of the colcon workspace or the Python environment.
+
+    Raises
+    ------
+    UserError
+        When there is none.
+    """
     source_tree = Path(__file__).resolve().parent.parent
     if (source_tree / 'package.xml').is_file() and (source_tree / 'config').is_dir():
         return source_tree
-    prefixes = [
-        Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p
-    ] + [Path(sys.prefix)]
-    for prefix in prefixes:
-        share = prefix / 'share' / 'av_perception'
+    for share in _installed_shares():
         if (share / 'config').is_dir():
             return share
     raise UserError(
-        'the config folder of av_perception was not found: source the workspace (. install/setup.bash) or reinstall the package'
+        'the config folder of av_perception was not found: source the workspace '
+        '(. install/setup.bash) or reinstall the package'
     )
 
 
-def resolve_resource(name_or_path: str, folder: str, suffix: str = '.yaml') -> Path:
-    """A file named on its own (`nao`) from `config/<folder>/`, or any path as given.
+def _installed_shares() -> Iterator[Path]:
+    """Every path at which an installation may keep the folder, the surest first.
 
-    Raises UserError that lists the names that exist.
+    `pip install` puts data files below the prefix that it installs into: the environment's, the
+    user's with --user, the one given with --prefix, or the very target folder with --target.
+    """
+    yield from _recorded_shares()
+    # The prefix is some folders above this file: <prefix>/lib/python3.x/site-packages.
+    for folder in Path(__file__).resolve().parents:
+        yield folder / _SHARE
+    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    prefixes += [sysconfig.get_path('data'), sys.prefix, site.getuserbase()]
+    for prefix in filter(None, prefixes):
+        yield Path(prefix) / _SHARE
+
+
+def _recorded_shares() -> Iterator[Path]:
+    """Look into the installer's own list of the files of this installation."""
+    package = Path(__file__).resolve().parent
+    for distribution in importlib.metadata.distributions(
+        name='av_perception', path=[str(package.parent)]
+    ):
+        for file in distribution.files or ():
+            path = Path(str(distribution.locate_file(file))).resolve()
+            if file.name == 'package.xml' and path.parent.parts[-2:] == _SHARE.parts:
+                yield path.parent
+
+
+def resolve_resource(name_or_path: str, folder: str, suffix: str = '.yaml') -> Path:
+    """Find a file by the name of one that is shipped (`nao`) or by its path.
+
+    Parameters
+    ----------
+    name_or_path
+        Name without suffix of a file in `config/<folder>/`, or the path of a file.
+    folder
+        Folder below `config/`, in the plural (`heads`).
+    suffix
+        Of the file, also of one that is given by its path.
+
+    Returns
+    -------
+    Path
+        The file, which exists; absolute.
+
+    Raises
+    ------
+    UserError
+        When there is none; it lists the names that exist.
     """
     path = Path(name_or_path).expanduser()
     if path.suffix == suffix and path.is_file():
@@ -45,38 +105,61 @@ def resolve_resource(name_or_path: str, folder: str, suffix: str = '.yaml') -> P
         return candidate
     names = ', '.join(sorted(p.stem for p in shipped.glob(f'*{suffix}')))
     raise UserError(
-        f"no file '{name_or_path}' and no {folder[:-1]} of that name; known: {names}; or give the path of a {suffix} file"
+        f"no file '{name_or_path}' and no {folder[:-1]} of that name; known: {names}; "
+        f'or give the path of a {suffix} file'
     )
 
 
 def cache_directory() -> Path:
-    """Where downloaded assets and learnt maps are kept between runs.
+    """Make the folder in which downloaded assets and learned maps are kept between runs.
 
-    `AV_PERCEPTION_CACHE`, else the user's cache folder. It is a convenience: where it cannot be
-    written this process goes on with a folder of its own, says so once and removes it at its end.
+    It is a convenience: where it cannot be written this process goes on with a folder of its own,
+    says so once and removes it at its end.
+
+    Returns
+    -------
+    Path
+        The folder of `cache_location`, else a temporary one.
+
+    Raises
+    ------
+    UserError
+        When no temporary folder can be written either.
     """
     try:
-        path = _wanted_cache()
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)  # a learnt map tells of the room
+        path = cache_location()
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)  # a learned map tells of the room
         with tempfile.TemporaryFile(dir=path):  # whether it can be written shows only this way
             return path
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         return _cache_of_this_process(getattr(error, 'strerror', None) or str(error))
 
 
-def _wanted_cache() -> Path:
+def cache_location() -> Path:
+    """Name the folder of the cache, whether it is there or not.
+
+    Returns
+    -------
+    Path
+        `AV_PERCEPTION_CACHE`, else `av_perception` in the user's cache folder.
+
+    Raises
+    ------
+    RuntimeError
+        When the user has no home.
+    """
     given = os.environ.get('AV_PERCEPTION_CACHE')
     if given:
         return Path(given).expanduser()
-    base = os.environ.get('XDG_CACHE_HOME')
-    return (Path(base) if base else Path.home() / '.cache') / 'av_perception'
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(base) / 'av_perception'
 
 
 _own_caches: list[Path] = []
 
 
 def _cache_of_this_process(reason: str) -> Path:
-    """A temporary folder, made and told at the first call. Raises UserError without any."""
+    """Make a temporary folder, and tell so, at the first call. Raises UserError without any."""
     if not _own_caches:
         try:
             folder = Path(tempfile.mkdtemp(prefix='av_perception_cache_'))
@@ -88,8 +171,8 @@ def _cache_of_this_process(reason: str) -> Path:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         _own_caches.append(folder)
         print(
-            f'av-perception: warning: the cache cannot be written ({reason}), nothing is kept between '
-            'runs: set AV_PERCEPTION_CACHE to a folder that can be written',
+            f'av-perception: warning: the cache cannot be written ({reason}), nothing is kept '
+            'between runs: set AV_PERCEPTION_CACHE to a folder that can be written',
             file=sys.stderr,
         )
     return _own_caches[0]

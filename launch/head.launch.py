@@ -1,45 +1,46 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the suite on a head: ros2 launch av_perception head.launch.py head:=nao microphones:=naoqi camera:=others
+"""Starts the suite on a head.
 
-One process per node, or one for all with use_composition:=true. Which nodes run is decided in av_perception/ros/graph.py.
+ros2 launch av_perception head.launch.py head:=nao microphones:=naoqi camera:=others
+
+One process per node, or one for all with use_composition:=true. Which nodes run is decided in
+av_perception/ros/bringup/graph.py.
 """
 
+import os
 import time
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, LogInfo, SetEnvironmentVariable
-from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PythonExpression
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from av_perception.ros.bringup.environment import PROFILE_VARIABLES, THREAD_VARIABLES
+from av_perception.errors import UserError
+from av_perception.robot_head import load_head
+from av_perception.ros.bringup.environment import (
+    PROFILE_VARIABLES,
+    THREAD_VARIABLES,
+    prepare_environment,
+    reach_with,
+)
 from av_perception.ros.bringup.graph import (
     ARGUMENTS,
-    NODES,
     RESPAWN_DELAY_S,
     SELECTION,
     START_DELAY_S,
     TOPICS,
+    Selection,
+    nodes_for,
+    source_of,
 )
 from launch import LaunchDescription
 
 SHARE = get_package_share_directory('av_perception')
-KNOWN = {**ARGUMENTS, **SELECTION}
-
-
-def configured(name):
-    """A launch configuration as a string in a Python expression."""
-    return ["'", LaunchConfiguration(name), "'"]
-
-
-def environment(call, *arguments):
-    """A Python expression that asks av_perception.ros.bringup.environment."""
-    module = "__import__('av_perception.ros.bringup.environment', fromlist=['environment'])."
-    return PythonExpression([module, call, '(', *arguments, ')'])
-
-
+AUTO = 'auto'
+AUTOMATIC = ('source', 'start_time', 'truth')  # their default: this file finds out
+GRAPH = {**ARGUMENTS, **SELECTION}
 PROCESSES = {
     'namespace': ('', 'Namespace of all nodes and topics.'),
     'params_file': (SHARE + '/config/params.yaml', 'YAML file with the parameters of the nodes.'),
@@ -57,67 +58,27 @@ PROCESSES = {
     'use_rviz': ('false', 'Start rviz2 too.'),
     'rviz_config_file': (SHARE + '/config/rviz/av_perception.rviz', 'What rviz shows.'),
     'dds_profile': (
-        environment('prepared', f"'{PROFILE_VARIABLES[0]}', ", *configured('network')),
-        'Fast DDS profile; by default that of your environment, else ours for `network`.',
+        AUTO,
+        'Fast DDS profile; auto: that of your environment, else ours for `network`.',
     ),
 }
+RENAMED = {f'{name}_topic': topic for name, topic in TOPICS.items()}
 
 
-def graph(call, *arguments):
-    """A Python expression that asks av_perception.ros.bringup.graph."""
-    return PythonExpression(
-        [
-            "__import__('av_perception.ros.bringup.graph', fromlist=['graph']).",
-            call,
-            '(',
-            *arguments,
-            ')',
-        ]
-    )
-
-
-START = f'{time.time() + START_DELAY_S}'
-SOURCE = graph('source_of', *configured('source'), ', ', *configured('head'))
-AUTOMATIC = {  # what `auto` means, which is their default
-    'source': SOURCE,
-    'start_time': PythonExpression(
-        [
-            *configured('start_time'),
-            ' if ',
-            *configured('start_time'),
-            " != 'auto' else '0.0' if '",
-            SOURCE,
-            f"' == 'device' else '{START}'",
-        ]
-    ),
-    'truth': PythonExpression(
-        [
-            *configured('truth'),
-            ' if ',
-            *configured('truth'),
-            " != 'auto' else '",
-            SOURCE,
-            "' == 'simulated'",
-        ]
-    ),
-}
-
-
-def value(name):
-    """The value of a launch argument."""
-    return AUTOMATIC.get(name) or LaunchConfiguration(name)
+def generate_launch_description():
+    """Declare every argument; `start` acts on their values."""
+    return LaunchDescription([*declarations(), OpaqueFunction(function=start)])
 
 
 def declarations():
-    """Every argument with its default and description."""
-    found = {**KNOWN, **{f'{name}_topic': topic for name, topic in TOPICS.items()}}
+    """Make the declaration of every argument, with its default and description."""
     ours = [
         DeclareLaunchArgument(
             name,
-            default_value='auto' if name in AUTOMATIC else argument.text,
+            default_value=AUTO if name in AUTOMATIC else argument.text,
             description=argument.description,
         )
-        for name, argument in found.items()
+        for name, argument in {**GRAPH, **RENAMED}.items()
     ]
     return ours + [
         DeclareLaunchArgument(name, default_value=default, description=text)
@@ -125,103 +86,134 @@ def declarations():
     ]
 
 
-def parameters(names):
-    """The parameter file, and over it the launch arguments of these names."""
-    values = {
-        name: ParameterValue(value(name), value_type=type(KNOWN[name].default)) for name in names
+def start(context):
+    """Start what the arguments ask for."""
+    words = {
+        name: LaunchConfiguration(name).perform(context) for name in (*GRAPH, *RENAMED, *PROCESSES)
     }
-    return [
-        LaunchConfiguration('params_file'),
-        {
-            'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool),
-            **values,
-        },
-    ]
+    resolve_automatic(words)
+    head = load_head(words['head'])
+    selection = Selection.from_words(**{name: words[name] for name in SELECTION})
+    actions = environment(words)
+    if is_true(words, 'use_composition'):
+        actions.append(one_process(words))
+    else:
+        actions += [process(node, words) for node in nodes_for(head, selection)]
+    if is_true(words, 'use_rviz'):
+        actions.append(rviz(words, head.base_frame))
+    return actions
 
 
-def remappings():
-    """Every topic of TOPICS to the name it was given, also where its images are compressed."""
-    plain = [
-        (topic.default, LaunchConfiguration(f'{name}_topic')) for name, topic in TOPICS.items()
-    ]
-    return plain + [
-        (
-            TOPICS[name].default + '/compressed',
-            [LaunchConfiguration(f'{name}_topic'), '/compressed'],
-        )
-        for name in ('left_image', 'right_image')
-    ]
+def resolve_automatic(words):
+    """Put what `auto` means in its place."""
+    words['source'] = source_of(words['source'], words['head'])
+    if words['start_time'] == AUTO:
+        starts_at_once = words['source'] == 'device'
+        words['start_time'] = '0.0' if starts_at_once else str(time.time() + START_DELAY_S)
+    if words['truth'] == AUTO:
+        words['truth'] = str(words['source'] == 'simulated').lower()
+    if words['dds_profile'] == AUTO:
+        prepared = prepare_environment(dict(os.environ), is_true(words, 'network'))
+        words['dds_profile'] = prepared[PROFILE_VARIABLES[0]]
 
 
-COMMON = dict(
-    package='av_perception',
-    namespace=LaunchConfiguration('namespace'),
-    output='screen',
-    remappings=remappings(),
-    respawn=LaunchConfiguration('use_respawn'),
-    respawn_delay=RESPAWN_DELAY_S,
-)
-ROS_ARGUMENTS = ['--ros-args', '--log-level', LaunchConfiguration('log_level')]
+def is_true(words, name):
+    """Whether a switch is on. Raises UserError for a word that says neither."""
+    word = words[name].lower()
+    if word not in ('true', '1', 'false', '0'):
+        raise UserError(f"{name} must be one of true, false, not '{words[name]}'")
+    return word in ('true', '1')
 
 
-def process(node):
-    """A process of its own for one node of the graph."""
-    words = [part for name in SELECTION for part in (f", {name}='", value(name), "'")]
-    alone = [" and '", LaunchConfiguration('use_composition'), "'.lower() != 'true'"]
-    runs = graph('runs', f"'{node.name}', ", *configured('head'), *words)
+def environment(words):
+    """Make the actions that set the environment of all processes, and say who can reach them."""
+    profile = words['dds_profile']
+    variables = {
+        **dict.fromkeys(PROFILE_VARIABLES, profile),
+        **dict.fromkeys(THREAD_VARIABLES, '1'),
+    }
+    actions = [SetEnvironmentVariable(name, value) for name, value in variables.items()]
+    return [*actions, LogInfo(msg=reach_with(profile))]
+
+
+def process(node, words):
+    """Make a process of its own for one node of the graph."""
     return Node(
         executable=node.name,
         exec_name=node.name,
         name=node.name,
-        condition=IfCondition(PythonExpression([runs, *alone])),
         prefix=f'nice -n {node.niceness}' if node.niceness else None,
-        arguments=ROS_ARGUMENTS,
-        parameters=parameters((*node.arguments, 'autostart')),
-        **COMMON,
+        arguments=ros_arguments(words),
+        parameters=parameters(words, (*node.arguments, 'autostart')),
+        **common(words),
     )
 
 
-def one_process():
-    """All of them in one process."""
-    words = [part for name in ('head', *SELECTION) for part in (f'--{name}', value(name))]
-    words += ['--respawn', LaunchConfiguration('use_respawn')]
+def one_process(words):
+    """Make the process that hosts all of them."""
+    choices = [part for name in ('head', *SELECTION) for part in (f'--{name}', words[name])]
+    respawn = ['--respawn', words['use_respawn']]
     return Node(
         executable='composed',
-        condition=IfCondition(LaunchConfiguration('use_composition')),
-        arguments=[*words, *ROS_ARGUMENTS],
-        parameters=parameters((*ARGUMENTS, 'microphones')),
-        **COMMON,
+        arguments=[*choices, *respawn, *ros_arguments(words)],
+        parameters=parameters(words, (*ARGUMENTS, 'microphones')),
+        **common(words),
     )
 
 
-def rviz():
-    """rviz2 in the namespace, with the head's frame as the fixed one."""
+def rviz(words, base_frame):
+    """Make rviz2 in the namespace, with the head's frame as the fixed one."""
     return Node(
         package='rviz2',
         executable='rviz2',
         name='rviz2',
-        namespace=LaunchConfiguration('namespace'),
+        namespace=words['namespace'],
         output='screen',
-        condition=IfCondition(LaunchConfiguration('use_rviz')),
-        arguments=[
-            '-d',
-            LaunchConfiguration('rviz_config_file'),
-            '-f',
-            graph('base_frame', *configured('head')),
-        ],
-        parameters=[
-            {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)}
-        ],
+        arguments=['-d', words['rviz_config_file'], '-f', base_frame],
+        parameters=[{'use_sim_time': is_true(words, 'use_sim_time')}],
     )
 
 
-def generate_launch_description():
-    """The graph of av_perception/ros/graph.py."""
-    variables = [
-        SetEnvironmentVariable(name, LaunchConfiguration('dds_profile'))
-        for name in PROFILE_VARIABLES
+def common(words):
+    """Give what all processes of the suite share."""
+    return {
+        'package': 'av_perception',
+        'namespace': words['namespace'],
+        'output': 'screen',
+        'remappings': remappings(words),
+        'respawn': is_true(words, 'use_respawn'),
+        'respawn_delay': RESPAWN_DELAY_S,
+    }
+
+
+def ros_arguments(words):
+    """Give the command line's part for rclpy."""
+    return ['--ros-args', '--log-level', words['log_level']]
+
+
+def parameters(words, names):
+    """Give the parameter file, and over it the launch arguments of these names."""
+    values = {name: parameter(words, name) for name in names}
+    return [words['params_file'], {'use_sim_time': is_true(words, 'use_sim_time'), **values}]
+
+
+def parameter(words, name):
+    """Convert an argument to its parameter's type. Raises UserError for what is none."""
+    kind = type(GRAPH[name].default)
+    if kind is bool:
+        return is_true(words, name)
+    if kind is str:
+        return ParameterValue(words[name], value_type=str)  # or launch makes a number of '5'
+    try:
+        return kind(words[name])
+    except ValueError as error:
+        raise UserError(f"{name} must be of type {kind.__name__}, not '{words[name]}'") from error
+
+
+def remappings(words):
+    """Give every topic of TOPICS the name it was given, also where its images are compressed."""
+    plain = [(topic.default, words[f'{name}_topic']) for name, topic in TOPICS.items()]
+    return plain + [
+        (f'{TOPICS[name].default}/compressed', f'{words[f"{name}_topic"]}/compressed')
+        for name in ('left_image', 'right_image')
     ]
-    variables += [SetEnvironmentVariable(name, '1') for name in THREAD_VARIABLES]
-    notice = LogInfo(msg=environment('reach_with', *configured('dds_profile')))
-    nodes = [process(node) for node in NODES]
-    return LaunchDescription([*declarations(), *variables, notice, *nodes, one_process(), rviz()])

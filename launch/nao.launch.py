@@ -1,6 +1,10 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the suite on NAO beside its driver: ros2 launch naoqi_driver naoqi_driver.launch.py; ros2 launch av_perception nao.launch.py"""
+"""Starts the suite on NAO beside its driver.
+
+ros2 launch naoqi_driver naoqi_driver.launch.py
+ros2 launch av_perception nao.launch.py
+"""
 
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
@@ -25,7 +29,7 @@ DEFAULTS = {
 
 
 def generate_launch_description():
-    """head.launch.py with other defaults."""
+    """Include head.launch.py with other defaults."""
     arguments = [
         DeclareLaunchArgument(name, default_value=value, description=text)
         for name, (value, text) in DEFAULTS.items()

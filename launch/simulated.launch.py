@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Plays a simulated room to the whole suite: ros2 launch av_perception simulated.launch.py scene:=three_talkers"""
+"""Plays a simulated room to the whole suite.
+
+ros2 launch av_perception simulated.launch.py scene:=three_talkers
+"""
 
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
@@ -12,7 +15,10 @@ HEAD = get_package_share_directory('av_perception') + '/launch/head.launch.py'
 
 
 def generate_launch_description():
-    """head.launch.py with other defaults: the simulator takes the place of sound card and cameras, and the truth is published."""
+    """Include head.launch.py with other defaults.
+
+    The simulator takes the place of sound card and cameras, and the truth is published.
+    """
     return LaunchDescription(
         [
             DeclareLaunchArgument(

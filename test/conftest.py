@@ -13,7 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure(config):
-    """Keep the tests off any running robot's graph, off the network and out of the user's log folder."""
+    """Keep the tests off any running robot's graph, off the network and out of the user's log
+    folder.
+    """
     os.environ.setdefault('ROS_DOMAIN_ID', str(100 + os.getpid() % 100))
     os.environ.setdefault('ROS_LOG_DIR', str(config.rootpath / '.pytest_cache' / 'ros_log'))
     from av_perception.ros.bringup.environment import prepare_environment

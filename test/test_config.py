@@ -1,14 +1,15 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers in YAML files."""
+"""Numbers in YAML files, and the comments of a configuration's fields."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, make_dataclass
 
 import pytest
 
-from av_perception.config import read_yaml
+from av_perception.config import field_comment, field_comments, read_yaml
 from av_perception.robot_head import load_head
 
 
@@ -47,3 +48,53 @@ def test_what_reads_as_a_number_is_one_and_text_stays_text(text, value, tmp_path
     (tmp_path / 'a.yaml').write_text(f'a: {text}\n')
     found = read_yaml(tmp_path / 'a.yaml')['a']
     assert found == value and type(found) is type(value)
+
+
+@dataclass(frozen=True)
+class Commented:
+    """Fields of all kinds; the comment that stands #: here describes none."""
+
+    #: How loud, in dB.
+    level: float = 0.0
+    # Not for users.
+    hidden: int = 1
+    #: Two lines
+    #: make one text.
+    pair: tuple[int, int] = (1, 2)
+    plain: str = '#: no comment'
+
+    #: A blank line parts a comment from its field.
+
+    far: bool = True
+
+
+@dataclass(frozen=True)
+class CommentedToo(Commented):
+    #: Said anew.
+    level: float = 1.0
+
+
+def test_the_comments_directly_above_fields_describe_them():
+    assert field_comments(Commented) == {
+        'level': 'How loud, in dB.',
+        'pair': 'Two lines make one text.',
+    }
+
+
+def test_inherited_fields_keep_their_comments():
+    assert field_comments(CommentedToo) == {
+        'level': 'Said anew.',
+        'pair': 'Two lines make one text.',
+    }
+
+
+def test_a_field_without_a_comment_is_named():
+    with pytest.raises(LookupError, match=r'Commented\.plain has no comment: write .* #:'):
+        field_comment(Commented, 'plain')
+
+
+def test_a_class_without_source_is_named():
+    made = make_dataclass('Sourceless', ['level'])
+    made.__module__ = 'builtins'
+    with pytest.raises(LookupError, match='source of Sourceless is not there'):
+        field_comments(made)

@@ -1,10 +1,11 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Builds a ROS 2 interface package as a wheel against the ROS wheels of the running environment.
+"""Build a ROS 2 interface package as a wheel against the ROS wheels of the running environment.
 
-Only g++ is needed, no CMake. The generators, headers and libraries are those the wheels lay into the environment
-(`<prefix>/share`, `<prefix>/include`, `<prefix>/lib`). The libraries must land in `<prefix>/lib`, where the type-support
-dispatcher looks for them by name; hence an ordinary install, never an editable one.
+Only g++ is needed, no CMake. The generators, headers and libraries are those the wheels lay into
+the environment (`<prefix>/share`, `<prefix>/include`, `<prefix>/lib`). The libraries must land in
+`<prefix>/lib`, where the type-support dispatcher looks for them by name; hence an ordinary
+install, never an editable one.
 """
 
 from __future__ import annotations
@@ -20,17 +21,32 @@ from concurrent.futures import ThreadPoolExecutor
 from setuptools import Distribution, setup
 
 PREFIX = pathlib.Path(sys.prefix)
+RUNTIME = ('rosidl_runtime_c', 'rcutils')
 
 
 class BinaryDistribution(Distribution):
     """A distribution that is bound to the platform."""
 
     def has_ext_modules(self):
+        """Tell that the wheel holds libraries."""
         return True
 
 
 def run_in_environment(code: str, folder: pathlib.Path) -> str:
-    """Run Python code with the environment's own modules, also when pip builds in isolation; returns its output."""
+    """Run Python code with the environment's own modules, also when pip builds in isolation.
+
+    Parameters
+    ----------
+    code
+        What to run.
+    folder
+        Where to run it.
+
+    Returns
+    -------
+    str
+        What it printed.
+    """
     env = {k: v for k, v in os.environ.items() if k not in ('PYTHONPATH', 'PYTHONNOUSERSITE')}
     env['AMENT_PREFIX_PATH'] = str(PREFIX)
     command = [sys.executable, '-c', code]
@@ -61,19 +77,23 @@ class InterfaceBuild:
         ]
 
     def generate(self):
-        """Run the rosidl generators. They find their plugins through the environment, not through pip's build path."""
+        """Run the rosidl generators.
+
+        They find their plugins through the environment, not through pip's build path.
+        """
         share = PREFIX / 'share'
         includes = [
             word for package in self.known_packages for word in ('-I', str(share / package))
         ]
         arguments = ['generate', '-o', str(self.generated), *includes, self.name, *self.interfaces]
-        run_in_environment(
-            f'import sys; sys.argv[1:] = {arguments!r}; from rosidl_cli.cli import main; sys.exit(main())',
-            self.folder,
+        code = (
+            f'import sys; sys.argv[1:] = {arguments!r}; '
+            'from rosidl_cli.cli import main; sys.exit(main())'
         )
+        run_in_environment(code, self.folder)
 
     def include_flags(self) -> list[str]:
-        """Where the compiler finds the headers: generated ones are included as <package>/msg/..."""
+        """List where the headers are; generated ones are included as <package>/msg/..."""
         flags = [
             f'-I{sysconfig.get_paths()["include"]}',
             f'-I{run_in_environment("import numpy; print(numpy.get_include())", self.folder)}',
@@ -91,44 +111,26 @@ class InterfaceBuild:
         ]
 
     def compile(self, source: pathlib.Path, flags: list[str]) -> str:
-        """One object file."""
+        """Compile one object file; return its name."""
         compiler = ['g++', '-std=c++17'] if source.suffix == '.cpp' else ['gcc', '-std=gnu11']
         target = f'{source}.o'
-        subprocess.run(
-            [
-                *compiler,
-                '-O1',
-                '-fPIC',
-                f'-DROS_PACKAGE_NAME="{self.name}"',
-                *flags,
-                '-c',
-                str(source),
-                '-o',
-                target,
-            ],
-            check=True,
-        )
+        package = f'-DROS_PACKAGE_NAME="{self.name}"'
+        options = ['-O1', '-fPIC', package, *flags]
+        subprocess.run([*compiler, *options, '-c', str(source), '-o', target], check=True)
         return target
 
     def link(self, target: pathlib.Path, sources, libraries: list[str], flags: list[str]):
-        """One shared library out of the sources."""
+        """Compile the sources and link one shared library."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(lambda source: self.compile(source, flags), sorted(sources)))
-        subprocess.run(
-            [
-                'g++',
-                '-shared',
-                '-o',
-                str(target),
-                f'-Wl,-soname,{target.name}',
-                *objects,
-                f'-L{self.libraries}',
-                f'-L{PREFIX / "lib"}',
-                f'-Wl,-rpath-link,{PREFIX / "lib"}',
-                *(f'-l{name}' for name in libraries),
-            ],
-            check=True,
-        )
+        output = ['-shared', '-o', str(target), f'-Wl,-soname,{target.name}']
+        folders = [
+            f'-L{self.libraries}',
+            f'-L{PREFIX / "lib"}',
+            f'-Wl,-rpath-link,{PREFIX / "lib"}',
+        ]
+        names = [f'-l{name}' for name in libraries]
+        subprocess.run(['g++', *output, *objects, *folders, *names], check=True)
 
     def build(self):
         """Generate, compile and link everything, in the order the libraries need each other."""
@@ -136,72 +138,65 @@ class InterfaceBuild:
         self.libraries.mkdir(parents=True, exist_ok=True)
         flags = self.include_flags()
         own = f'{self.name}__rosidl_generator_c'
-        base = [
-            'rosidl_runtime_c',
-            'rcutils',
-            *(f'{d}__rosidl_generator_c' for d in self.dependencies),
+        base = [*RUNTIME, *(f'{d}__rosidl_generator_c' for d in self.dependencies)]
+        for kind, pattern, libraries in self._plan():
+            peers = [f'{d}__{kind}' for d in self.dependencies]
+            needed = [*libraries, *base, *peers]
+            target = self.libraries / f'lib{self.name}__{kind}.so'
+            self.link(target, self.generated.glob(pattern), needed, flags)
+        python = self.generated / 'py'
+        suffix = sysconfig.get_config_var('EXT_SUFFIX')
+        needed = [
+            f'{self.name}__rosidl_generator_py',
+            f'{self.name}__rosidl_typesupport_c',
+            own,
+            'rosidl_typesupport_c',
+            *base,
         ]
-        plan = [
-            ('rosidl_generator_c', 'c/*/detail/*.c', base),
+        source = python / f'_{self.name}_s.ep.rosidl_typesupport_c.c'
+        target = python / f'{self.name}_s__rosidl_typesupport_c{suffix}'
+        self.link(target, [source], needed, flags)
+        self.write_index()
+
+    def _plan(self) -> list[tuple[str, str, list[str]]]:
+        """List kind, pattern of the sources and libraries of every shared library, in order."""
+        own = f'{self.name}__rosidl_generator_c'
+        fastrtps = [
+            'rosidl_typesupport_fastrtps_c',
+            'rosidl_typesupport_fastrtps_cpp',
+            'fastcdr',
+            'rmw',
+        ]
+        introspection = 'rosidl_typesupport_introspection_c'
+        typesupport = f'{self.name}__rosidl_typesupport_c'
+        return [
+            ('rosidl_generator_c', 'c/*/detail/*.c', []),
             (
                 'rosidl_typesupport_fastrtps_c',
                 'fastrtps_c/*/detail/*.cpp',
-                [
-                    own,
-                    'rosidl_typesupport_fastrtps_c',
-                    'rosidl_typesupport_fastrtps_cpp',
-                    'fastcdr',
-                    'rmw',
-                    *base,
-                ],
+                [own, *fastrtps],
             ),
-            (
-                'rosidl_typesupport_introspection_c',
-                'introspection_c/*/detail/*.c',
-                [own, 'rosidl_typesupport_introspection_c', *base],
-            ),
-            ('rosidl_typesupport_c', 'c/*/*.cpp', [own, 'rosidl_typesupport_c', *base]),
-            (
-                'rosidl_generator_py',
-                'py/*/*.c',
-                [own, f'{self.name}__rosidl_typesupport_c', *base],
-            ),
+            (introspection, 'introspection_c/*/detail/*.c', [own, introspection]),
+            ('rosidl_typesupport_c', 'c/*/*.cpp', [own, 'rosidl_typesupport_c']),
+            ('rosidl_generator_py', 'py/*/*.c', [own, typesupport]),
         ]
-        for kind, pattern, libraries in plan:
-            peers = [f'{d}__{kind}' for d in self.dependencies]
-            self.link(
-                self.libraries / f'lib{self.name}__{kind}.so',
-                self.generated.glob(pattern),
-                [*libraries, *peers],
-                flags,
-            )
-        extension = f'{self.name}_s__rosidl_typesupport_c{sysconfig.get_config_var("EXT_SUFFIX")}'
-        self.link(
-            self.generated / 'py' / extension,
-            [self.generated / 'py' / f'_{self.name}_s.ep.rosidl_typesupport_c.c'],
-            [
-                f'{self.name}__rosidl_generator_py',
-                f'{self.name}__rosidl_typesupport_c',
-                own,
-                'rosidl_typesupport_c',
-                *base,
-            ],
-            flags,
-        )
-        self.write_index()
 
     def write_index(self):
-        """The markers by which the ament index knows the package."""
+        """Write the markers by which the ament index knows the package."""
         for kind, text in (('packages', ''), ('rosidl_interfaces', '\n'.join(self.interfaces))):
             folder = self.generated / 'index' / kind
             folder.mkdir(parents=True, exist_ok=True)
             (folder / self.name).write_text(text)
 
     def data_files(self) -> list[tuple[str, list[str]]]:
-        """What goes where under the prefix."""
+        """List what goes where under the prefix."""
 
         def relative(paths):
             return sorted(str(p.relative_to(self.folder)) for p in paths)
+
+        def marker(kind):
+            target = f'share/ament_index/resource_index/{kind}'
+            return target, relative([self.generated / 'index' / kind / self.name])
 
         definitions = [
             *self.folder.glob('msg/*.msg'),
@@ -212,18 +207,12 @@ class InterfaceBuild:
             ('lib', relative(self.libraries.glob('*.so'))),
             (f'share/{self.name}', ['package.xml']),
             (f'share/{self.name}/msg', relative(definitions)),
-            *(
-                (
-                    f'share/ament_index/resource_index/{kind}',
-                    relative([self.generated / 'index' / kind / self.name]),
-                )
-                for kind in ('packages', 'rosidl_interfaces')
-            ),
+            *(marker(kind) for kind in ('packages', 'rosidl_interfaces')),
         ]
 
 
 def setup_interface_package(folder: pathlib.Path):
-    """The whole of an interface package's setup.py."""
+    """Do the whole of an interface package's setup.py."""
     package = InterfaceBuild(folder)
     (package.generated / 'py' / 'msg').mkdir(parents=True, exist_ok=True)
     (package.generated / 'py' / '__init__.py').touch()

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 
 from av_perception.errors import UserError
+from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import AudioChunk
 from av_perception.recording.sound_file import open_sound, read_samples
 from av_perception.robot_head.profile import MicrophoneArray
@@ -27,89 +29,125 @@ class AudioFile:
     def __init__(self, path: str, microphones: MicrophoneArray | None = None):
         """microphones: whose channels are read (see `pick_recorded`); None: all of them."""
         self._file = open_sound(path)
-        self.sample_rate, self.num_channels, self.num_samples = (
-            self._file.samplerate,
-            self._file.channels,
-            self._file.frames,
-        )
+        self.sample_rate = self._file.samplerate
+        self.num_channels = self._file.channels
+        self.num_samples = self._file.frames
         self._microphones = microphones
         if microphones is not None:
             microphones.require_recorded(self._file.channels, path)
             self.num_channels = len(microphones.coordinates)
 
     def read_audio(self, start: int, count: int) -> np.ndarray:
-        """(count, channels) float32 samples from index `start`; fewer at the end of the file.
+        """Read a piece of the file.
 
-        Raises UserError where the file is damaged.
+        Parameters
+        ----------
+        start
+            Index of the first sample.
+        count
+            Number of samples.
+
+        Returns
+        -------
+        np.ndarray
+            (count, channels) float32, fewer at the end of the file.
+
+        Raises
+        ------
+        UserError
+            When the file is damaged there.
         """
         samples = read_samples(self._file, start, count)
         return samples if self._microphones is None else self._microphones.pick_recorded(samples)
 
 
 class SoundCard:
-    """All microphones of a sound card through PortAudio. Raises UserError that lists the cards when the wanted one cannot be opened."""
+    """All microphones of a sound card through PortAudio.
+
+    Raises UserError that lists the cards when the wanted one cannot be opened.
+    """
 
     def __init__(self, device: str, num_channels: int, sample_rate: int):
         self._portaudio = _import_sounddevice()
-        self.num_channels, self.sample_rate = num_channels, sample_rate
+        self.num_channels = num_channels
+        self.sample_rate = sample_rate
         self._device = int(device) if device.isdigit() else device or None
-        self._stream = self._watchdog = None
+        self._stream = None
+        self._watchdog: _Watchdog | None = None
         try:
             self._portaudio.check_input_settings(
                 self._device, num_channels, 'float32', samplerate=sample_rate
             )
         except (ValueError, self._portaudio.PortAudioError) as error:
             raise UserError(
-                f"cannot open sound card '{device or 'default'}' with {num_channels} channels at {sample_rate} Hz: "
-                f'{" ".join(str(error).split())}; inputs at hand: {self._inputs()}'
+                f"cannot open sound card '{device or 'default'}' with {num_channels} channels "
+                f'at {sample_rate} Hz: {_one_line(error)}; inputs at hand: {self._inputs()}'
             ) from error
 
     def start(
-        self, chunk_size: int, now_ns, on_chunk, on_event, on_error, latency_s: float
+        self,
+        chunk_size: int,
+        now_ns: Callable[[], int],
+        on_chunk: Callable[[AudioChunk], None],
+        on_event: Callable[[str], None],
+        on_error: Callable[[UserError], None],
+        latency_s: float,
     ) -> None:
-        """Capture until `stop`. on_chunk(AudioChunk) comes from PortAudio's thread; on_event(text) counts overflows; on_error(UserError)
-        comes once, from another thread, when the card ends by itself or is silent for two seconds: it was unplugged.
+        """Capture until `stop`.
 
-        now_ns: reads the clock of the stamps; latency_s: delay of the card that its driver does not report. Raises UserError.
+        Parameters
+        ----------
+        chunk_size
+            Samples of a chunk.
+        now_ns
+            Reads the clock of the stamps [ns].
+        on_chunk
+            Called with every chunk, from PortAudio's thread.
+        on_event
+            Called with the name of what is to be counted: overflows.
+        on_error
+            Called once, from another thread, when the card ends by itself or is silent for two
+            seconds: it was unplugged.
+        latency_s
+            Delay of the card that its driver does not report [s].
+
+        Raises
+        ------
+        UserError
+            When the card cannot be started.
         """
+        chunks = _ChunkMaker(self.sample_rate, now_ns, latency_s, on_event)
         lost = UserError(
-            'the sound card stopped to deliver samples: check its cable and whether another program uses it'
+            'the sound card stopped to deliver samples: check its cable and whether another '
+            'program uses it'
         )
-        state = {'next': 0, 'origin_s': None}
+        watchdog = self._watchdog = _Watchdog(SILENCE_S, lambda: on_error(lost))
 
         def callback(samples, frames, time, status):
             watchdog.feed()
-            if state['origin_s'] is None:
-                state['origin_s'] = time.inputBufferAdcTime
-            if status.input_overflow:  # the card lost samples: its own clock says how many
-                on_event('sound card overflows')
-                state['next'] = max(
-                    state['next'],
-                    round((time.inputBufferAdcTime - state['origin_s']) * self.sample_rate),
-                )
-            age_ns = round(1e9 * (time.currentTime - time.inputBufferAdcTime + latency_s))
-            on_chunk(
-                AudioChunk(now_ns() - age_ns, self.sample_rate, state['next'], samples.copy())
-            )
-            state['next'] += frames
+            on_chunk(chunks.make(samples, time, status))
 
-        watchdog = self._watchdog = _Watchdog(SILENCE_S, lambda: on_error(lost))
         try:
-            self._stream = self._portaudio.InputStream(
-                device=self._device,
-                channels=self.num_channels,
-                samplerate=self.sample_rate,
-                blocksize=chunk_size,
-                dtype='float32',
-                callback=callback,
-                finished_callback=watchdog.trip,
-            )
-            self._stream.start()
+            self._open(chunk_size, callback, watchdog.trip)
         except (ValueError, self._portaudio.PortAudioError) as error:
             self.stop()
             raise UserError(
-                f'cannot start the sound card: {" ".join(str(error).split())}; inputs at hand: {self._inputs()}'
+                f'cannot start the sound card: {_one_line(error)}; '
+                f'inputs at hand: {self._inputs()}'
             ) from error
+
+    def _open(self, chunk_size: int, callback: Callable, on_end: Callable[[], None]) -> None:
+        stream = self._portaudio.InputStream(
+            device=self._device,
+            channels=self.num_channels,
+            samplerate=self.sample_rate,
+            blocksize=chunk_size,
+            dtype='float32',
+            callback=callback,
+            finished_callback=on_end,
+        )
+        self._stream = stream
+        stream.start()
 
     def stop(self) -> None:
         """End the capture."""
@@ -129,27 +167,65 @@ class SoundCard:
         return '; '.join(names) or 'none'
 
 
+class _ChunkMaker:
+    """Gives what PortAudio delivers an index and the time of its capture."""
+
+    def __init__(
+        self,
+        sample_rate: int,
+        now_ns: Callable[[], int],
+        latency_s: float,
+        on_event: Callable[[str], None],
+    ):
+        self._sample_rate = sample_rate
+        self._now_ns = now_ns
+        self._latency_s = latency_s
+        self._on_event = on_event
+        self._next_sample = 0
+        self._origin_s: float | None = None  # on the card's own clock
+
+    def make(self, samples: np.ndarray, time, status) -> AudioChunk:
+        """One chunk from a buffer (samples, channels) and PortAudio's times and flags."""
+        if self._origin_s is None:
+            self._origin_s = time.inputBufferAdcTime
+        if status.input_overflow:  # the card lost samples: its own clock says how many
+            self._on_event('sound card overflows')
+            elapsed_s = time.inputBufferAdcTime - self._origin_s
+            self._next_sample = max(self._next_sample, round(elapsed_s * self._sample_rate))
+        age_s = time.currentTime - time.inputBufferAdcTime + self._latency_s
+        chunk = AudioChunk(
+            self._now_ns() - nanoseconds(age_s),
+            self._sample_rate,
+            self._next_sample,
+            samples.copy(),
+        )
+        self._next_sample += len(samples)
+        return chunk
+
+
 class _Watchdog:
-    """Calls on_loss() once: when `trip` is called, or when nobody calls `feed` for timeout_s; never after `stop`."""
+    """Calls on_loss() once when the card is lost.
+
+    That is when `trip` is called, or `feed` is not called for timeout_s; never after `stop`.
+    """
 
     PERIODS = 4
 
-    def __init__(self, timeout_s: float, on_loss):
-        self._period_s, self._on_loss = timeout_s / self.PERIODS, on_loss
-        self._fed, self._ended, self._right_to_end = (
-            threading.Event(),
-            threading.Event(),
-            threading.Lock(),
-        )
+    def __init__(self, timeout_s: float, on_loss: Callable[[], None]):
+        self._period_s = timeout_s / self.PERIODS
+        self._on_loss = on_loss
+        self._fed = threading.Event()
+        self._ended = threading.Event()
+        self._right_to_end = threading.Lock()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def feed(self) -> None:
-        """All is well."""
+        """Note that samples came."""
         self._fed.set()
 
     def trip(self) -> None:
-        """All is lost."""
+        """Report the loss, unless it was reported or the watch has ended."""
         if self._right_to_end.acquire(blocking=False):
             self._ended.set()
             self._on_loss()
@@ -162,9 +238,8 @@ class _Watchdog:
             self._thread.join(timeout=5.0)
 
     def _watch(self) -> None:
-        missed = (
-            0  # periods, not seconds: a process that was halted for a while has not lost its card
-        )
+        # Periods are counted, not seconds: a process that was halted has not lost its card.
+        missed = 0
         while not self._ended.wait(self._period_s):
             missed = 0 if self._fed.is_set() else missed + 1
             self._fed.clear()
@@ -172,12 +247,17 @@ class _Watchdog:
                 self.trip()
 
 
+def _one_line(error: Exception) -> str:
+    return ' '.join(str(error).split())
+
+
 def _import_sounddevice():
     try:
         import sounddevice
     except OSError as error:  # the module is there, the PortAudio library is not
         raise UserError(
-            'the PortAudio library is missing: install it (Debian, Ubuntu: apt-get install libportaudio2)'
+            'the PortAudio library is missing: install it '
+            '(Debian, Ubuntu: apt-get install libportaudio2)'
         ) from error
     except ImportError as error:
         raise UserError(

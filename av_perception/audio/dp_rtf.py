@@ -1,10 +1,14 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Direct-path relative transfer functions (DP-RTF) of 2 to 16 microphones by recursive least squares on cross-relations.
+"""Direct-path relative transfer functions (DP-RTF) by recursive least squares on cross-relations.
 
-Convolutive transfer function model (Li, Girin, Horaud and Gannot 2016, 2019): in one frequency bin microphone i hears
-x_i(p) = sum_q a_i(q) s(p - q), so that every pair satisfies x_i^T a_j - x_j^T a_i = 0 with x_i = [x_i(p) .. x_i(p - Q + 1)].
-The first taps a_i(0) carry the direct path; their ratios are the DP-RTF. Everything is batched over the bins.
+Convolutive transfer function model (Li, Girin, Horaud and Gannot 2016, 2019): in one frequency bin
+microphone i hears x_i(p) = sum_q a_i(q) s(p - q), so that every pair satisfies
+
+    x_i^T a_j - x_j^T a_i = 0,    x_i = [x_i(p) .. x_i(p - Q + 1)].
+
+The first taps a_i(0) carry the direct path; their ratios are the DP-RTF. Everything is batched
+over the bins, for 2 to 16 microphones.
 """
 
 from __future__ import annotations
@@ -16,14 +20,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class DpRtfConfig:
-    """num_taps: Q, length of the transfer functions in frames; memory_s: length of the exponential memory, hop / (1 - lambda).
+    """The least squares.
 
-    loading: diagonal regulariser relative to the mean power. Short memory and 6 taps served best for talkers that take turns in rooms of
-    0.3 to 0.5 s reverberation: one tap doubles the error in azimuth, 0.3 s of memory smears one talker into the next.
+    Short memory and 6 taps served best for talkers that take turns in rooms of 0.3 to 0.5 s
+    reverberation: one tap doubles the error in azimuth, 0.3 s of memory smears one talker into the
+    next.
     """
 
+    #: Q, length of the transfer functions [frames], 1..32.
     num_taps: int = 6
+    #: Length of the exponential memory, hop / (1 - lambda) [s], positive.
     memory_s: float = 0.1
+    #: Diagonal regularizer relative to the mean power, not negative.
     loading: float = 1e-3
 
     def __post_init__(self):
@@ -36,11 +44,13 @@ class DpRtfConfig:
 
 
 class CrossRelationRls:
-    """Exponentially weighted least squares on the cross-relations of all pairs, in information form.
+    """Exponentially weighted least squares on the cross-relations of all pairs.
 
-    The recursion keeps, per bin, the weighted correlation C_ij = sum_p' lambda^(p - p') conj(x_i) x_j^T (Q x Q blocks) of the stacked
-    microphone signals. The cost sum_{i<j} |x_i^T a_j - x_j^T a_i|^2 is the form a^H R a with R_jj = sum_{i != j} C_ii and
-    R_ji = -C_ij: the normal matrix that covariance-form recursive least squares inverts step by step.
+    In information form: the recursion keeps, per bin, the weighted correlation
+    C_ij = sum_p' lambda^(p - p') conj(x_i) x_j^T (Q x Q blocks) of the stacked microphone signals.
+    The cost sum_{i<j} |x_i^T a_j - x_j^T a_i|^2 is the form a^H R a with R_jj = sum_{i != j} C_ii
+    and R_ji = -C_ij: the normal matrix that covariance-form recursive least squares inverts step
+    by step.
     """
 
     def __init__(self, config: DpRtfConfig, num_bins: int, num_channels: int, hop_s: float):
@@ -52,23 +62,34 @@ class CrossRelationRls:
         self._correlation = np.zeros((num_bins, size, size), complex)
 
     def update(self, frames: np.ndarray) -> None:
-        """Take (frames, bins, channels) consecutive spectra into the recursion."""
-        num_frames, taps = len(frames), self._config.num_taps
+        """Take consecutive spectra (frames, bins, channels) into the recursion."""
+        num_frames = len(frames)
+        taps = self._config.num_taps
         series = np.concatenate([self._history, frames.transpose(1, 2, 0)], axis=-1)
         self._history = series[..., series.shape[-1] - taps + 1 :]
-        windows = np.lib.stride_tricks.sliding_window_view(series, taps, axis=-1)[
-            ..., ::-1
-        ]  # (bins, channels, frames, taps)
-        stacked = np.ascontiguousarray(windows.transpose(0, 1, 3, 2)).reshape(
-            len(series), -1, num_frames
-        )
+        # Newest sample first: (bins, channels, frames, taps) -> (bins, channels taps, frames)
+        windows = np.lib.stride_tricks.sliding_window_view(series, taps, axis=-1)[..., ::-1]
+        stacked = np.ascontiguousarray(windows.transpose(0, 1, 3, 2))
+        stacked = stacked.reshape(len(series), -1, num_frames)
         weight = self._forgetting ** np.arange(num_frames - 1, -1, -1)
         self._correlation *= self._forgetting**num_frames
         self._correlation += (stacked.conj() * weight) @ stacked.transpose(0, 2, 1)
 
     def normal_matrix(self, bins) -> np.ndarray:
-        """(bins, I Q, I Q) cross-relation normal matrices R, rows and columns ordered microphone, tap."""
-        taps, channels = self._config.num_taps, self._num_channels
+        """Build the normal matrices R of the cross-relations.
+
+        Parameters
+        ----------
+        bins
+            Which bins: a mask, indices or a slice.
+
+        Returns
+        -------
+        np.ndarray
+            (bins, I Q, I Q), rows and columns ordered microphone, tap.
+        """
+        taps = self._config.num_taps
+        channels = self._num_channels
         blocks = self._correlation[bins].reshape(-1, channels, taps, channels, taps)
         normal = -blocks.transpose(0, 3, 2, 1, 4)
         total = np.einsum('fiqip->fqp', blocks)
@@ -77,12 +98,23 @@ class CrossRelationRls:
         return normal.reshape(-1, channels * taps, channels * taps)
 
     def solve(self, bins) -> tuple[np.ndarray, np.ndarray]:
-        """First taps and normalised residual of the least-squares filters of the chosen bins (a mask or indices).
+        """First taps and normalized residual of the least-squares filters.
 
-        Eliminating all but the first taps alpha leaves the cost alpha^H M^-1 alpha with M the first-tap block of R^-1. The
-        minimum under |alpha| = 1 (eigenvector of M's largest eigenvalue) favours no microphone, so a weak reference does no harm.
+        Eliminating all but the first taps alpha leaves the cost alpha^H M^-1 alpha with M the
+        first-tap block of R^-1. The minimum under |alpha| = 1 (eigenvector of M's largest
+        eigenvalue) favors no microphone, so a weak reference does no harm.
 
-        Returns taps (bins, channels), unit norm, and residual (bins,) in [0, 1]: remaining share of the cost of unrelated signals.
+        Parameters
+        ----------
+        bins
+            Which bins: a mask or indices.
+
+        Returns
+        -------
+        taps
+            (bins, channels), of unit norm.
+        residual
+            (bins,) in [0, 1]: remaining share of the cost of unrelated signals.
         """
         reduced, baseline = self._first_tap_inverse(bins)
         values, vectors = np.linalg.eigh(reduced)
@@ -90,31 +122,36 @@ class CrossRelationRls:
         residual = 1 / np.maximum(largest * baseline, 1.0)
         return vectors[:, :, -1], residual
 
-    def solve_reference(self, bins) -> np.ndarray:
-        """(bins, channels) first taps of the classical solution, constrained to a_1(0) = 1."""
-        reduced, _ = self._first_tap_inverse(bins)
-        return reduced[:, :, 0] / reduced[:, :1, 0]
-
     def _first_tap_inverse(self, bins) -> tuple[np.ndarray, np.ndarray]:
-        """M (bins, I, I) and the cost (bins,) per unit of tap energy if the microphones were unrelated."""
-        taps, channels = self._config.num_taps, self._num_channels
+        """M (bins, I, I) and the cost (bins,) per unit of tap energy of unrelated microphones."""
+        taps = self._config.num_taps
         normal = self.normal_matrix(bins)
-        diagonal = np.einsum('fkk->fk', normal)
+        diagonal = np.einsum('fkk->fk', normal)  # a view
         baseline = diagonal[:, ::taps].real.mean(axis=1)
         diagonal += (self._config.loading * baseline + np.finfo(float).tiny)[:, None]
-        first = np.eye(channels * taps)[:, ::taps]
-        inverse = np.linalg.solve(normal, np.broadcast_to(first, (len(normal), *first.shape)))[
-            :, ::taps
-        ]
+        first = np.eye(self._num_channels * taps)[:, ::taps]
+        columns = np.linalg.solve(normal, np.broadcast_to(first, (len(normal), *first.shape)))
+        inverse = columns[:, ::taps]
         return 0.5 * (inverse + inverse.conj().transpose(0, 2, 1)), baseline
 
 
 def relative_transfer(first_taps: np.ndarray) -> np.ndarray:
-    """Bounded DP-RTF of the non-reference microphones: ct_i = c_i / sqrt(1 + |c_i|^2) with c_i = a_i(0) / a_1(0).
+    """Bounded DP-RTF of the microphones other than the reference, which is the first one.
 
-    first_taps: (..., channels), any scale. Returns (..., channels - 1) complex, |ct| <= 1; 0 where the reference's tap vanishes.
+        ct_i = c_i / sqrt(1 + |c_i|^2),    c_i = a_i(0) / a_1(0)
+
+    Parameters
+    ----------
+    first_taps
+        (..., channels) complex, of any scale.
+
+    Returns
+    -------
+    np.ndarray
+        (..., channels - 1) complex, |ct| <= 1; 0 where the reference's tap vanishes.
     """
-    reference, others = first_taps[..., :1], first_taps[..., 1:]
+    reference = first_taps[..., :1]
+    others = first_taps[..., 1:]
     magnitude = np.abs(reference)
     phase = np.divide(reference, magnitude, out=np.zeros_like(reference), where=magnitude > 0)
     norm = np.hypot(magnitude, np.abs(others))

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The audio front end: sound of all microphones in, DP-RTF feature vectors per sub-band every 40 ms out (Ban et al. 2021, section 6)."""
+"""The audio front end: sound of all microphones in, DP-RTF features per sub-band every 40 ms out.
+
+Source: Ban et al. 2021, section 6.
+"""
 
 from __future__ import annotations
 
@@ -21,22 +24,26 @@ from av_perception.audio.sub_bands import (
 )
 from av_perception.audio.voice_activity import SAMPLE_RATE, VoiceActivity
 from av_perception.errors import UserError
+from av_perception.geometry.time import NANOSECONDS
 from av_perception.interfaces import AudioChunk, AudioFeatures
 from av_perception.spectral.stft import StftConfig, StreamingStft
 
 
 @dataclass(frozen=True)
 class AudioFrontEndConfig:
-    """frames_per_block: STFT frames per output (5 frames of 8 ms make 40 ms); voice_activity: run the detector, else report 1.
+    """The analysis of the sound."""
 
-    dead_channel_db: a microphone this far below the loudest one counts as dead.
-    """
-
+    #: Windows of the short-time Fourier transform.
     stft: StftConfig = field(default_factory=StftConfig)
+    #: Relative transfer functions.
     transfer: DpRtfConfig = field(default_factory=DpRtfConfig)
+    #: Sub-bands and their gate.
     subbands: SubbandConfig = field(default_factory=SubbandConfig)
+    #: Frames of the STFT per output: 5 of 8 ms make 40 ms.
     frames_per_block: int = 5
+    #: Whether the voice detector runs; else 1 is reported.
     voice_activity: bool = True
+    #: A microphone this far below the loudest one counts as dead [dB].
     dead_channel_db: float = 50.0
 
     def __post_init__(self):
@@ -44,7 +51,8 @@ class AudioFrontEndConfig:
             raise ValueError(f'frames_per_block must be at least 1, not {self.frames_per_block}')
         if self.subbands.count * self.subbands.width > self.stft.num_bins:
             raise ValueError(
-                f'{self.subbands.count} sub-bands of {self.subbands.width} bins do not fit into {self.stft.num_bins} bins'
+                f'{self.subbands.count} sub-bands of {self.subbands.width} bins do not fit into '
+                f'{self.stft.num_bins} bins'
             )
         if self.voice_activity and self.stft.sample_rate != SAMPLE_RATE:
             raise ValueError(f'voice activity needs a sample_rate of {SAMPLE_RATE} Hz')
@@ -58,26 +66,26 @@ class AudioFrontEndConfig:
 
 
 class AudioFrontEnd:
-    """Streaming; one AudioFeatures per block, stamped with the centre of the block's samples.
+    """Features of a stream; one AudioFeatures per block, stamped with the center of its samples.
 
     A short gap is passed over, a long one or a stamp that runs backward starts the recursion
     afresh; the voice detector's network is kept. `counters` tells what was wrong with the sound.
-    Raises UserError when built for fewer than 2 or more than 16 microphones and when a chunk has other channels or another rate.
+    Raises UserError when built for fewer than 2 or more than 16 microphones and when a chunk has
+    other channels or another rate.
     """
 
     def __init__(self, config: AudioFrontEndConfig, num_channels: int, sample_rate: int):
         if not 2 <= num_channels <= 16:
             raise UserError(
-                f'direction hearing needs 2 to 16 microphones, the sound has {num_channels}: use another device or recording'
+                f'direction hearing needs 2 to 16 microphones, the sound has {num_channels}: '
+                'use another device or recording'
             )
         self.config = config
         self.num_subbands = config.subbands.count
         self.feature_size = 2 * config.subbands.width * (num_channels - 1)
         self.counters: Counter[str] = Counter()
         self._num_channels = num_channels
-        self._input = InputStream(
-            num_channels, sample_rate, config.stft.sample_rate, self.counters
-        )
+        self._input = self._new_input(sample_rate)
         self._voice = VoiceActivity() if config.voice_activity else None
         self._restart()
 
@@ -88,87 +96,110 @@ class AudioFrontEnd:
 
     def change_rate(self, sample_rate: int) -> None:
         """Start afresh with sound of another rate (another device); the detector is kept."""
-        self._input = InputStream(
-            self._num_channels, sample_rate, self.config.stft.sample_rate, self.counters
-        )
+        self._input = self._new_input(sample_rate)
         self._restart()
+
+    def _new_input(self, sample_rate: int) -> InputStream:
+        output_rate = self.config.stft.sample_rate
+        return InputStream(self._num_channels, sample_rate, output_rate, self.counters)
 
     def _restart(self) -> None:
         config = self.config
+        num_bins = config.stft.num_bins
         hop_s = config.stft.hop / config.stft.sample_rate
-        self._stft = StreamingStft(config.stft, self._num_channels)
-        self._rls = CrossRelationRls(
-            config.transfer, config.stft.num_bins, self._num_channels, hop_s
-        )
         num_blocks = max(1, round(config.subbands.noise_window_s / config.block_s))
-        self._floor = NoiseFloor(
-            config.stft.num_bins, num_blocks, 0.375 * config.stft.window
-        )  # sum of the squared Hann window
-        self._frames = np.zeros((0, config.stft.num_bins, self._num_channels), complex)
-        self._block_start = 0
+        self._stft = StreamingStft(config.stft, self._num_channels)
+        self._rls = CrossRelationRls(config.transfer, num_bins, self._num_channels, hop_s)
+        self._floor = NoiseFloor(num_bins, num_blocks, config.stft.window)
+        self._spectra = np.zeros((0, num_bins, self._num_channels), complex)
+        self._block_start = 0  # [samples] since the restart
         if self._voice:
             self._voice.reset()
 
     def push(self, chunk: AudioChunk) -> list[AudioFeatures]:
-        """Features of the blocks that `chunk` completes, oldest first."""
+        """Take the next chunk.
+
+        Parameters
+        ----------
+        chunk
+            As captured.
+
+        Returns
+        -------
+        list
+            Features of the blocks that it completes, oldest first.
+
+        Raises
+        ------
+        UserError
+            When the chunk has other channels or another rate.
+        """
         samples, restarted = self._input.push(chunk)
         if restarted:
             self._restart()
-        step = (
-            self.config.frames_per_block * self.config.stft.hop
-        )  # a long chunk in pieces, to spare memory
-        return [
-            features
-            for start in range(0, len(samples), step)
-            for features in self._advance(samples[start : start + step])
-        ]
+        # A long chunk is taken in pieces, to spare memory.
+        step = self.config.frames_per_block * self.config.stft.hop
+        features = []
+        for start in range(0, len(samples), step):
+            features += self._advance(samples[start : start + step])
+        return features
 
     def _advance(self, samples: np.ndarray) -> list[AudioFeatures]:
         if self._voice:
             self._voice.push(samples.mean(axis=1))
-        self._frames = np.concatenate([self._frames, self._stft.push(samples)])
-        features, size = [], self.config.frames_per_block
-        while len(self._frames) >= size:
-            features.append(self._block(self._frames[:size]))
-            self._frames = self._frames[size:]
+        self._spectra = np.concatenate([self._spectra, self._stft.push(samples)])
+        size = self.config.frames_per_block
+        features = []
+        while len(self._spectra) >= size:
+            features.append(self._block_features(self._spectra[:size]))
+            self._spectra = self._spectra[size:]
             self._block_start += size * self.config.stft.hop
         return features
 
-    def _block(self, frames: np.ndarray) -> AudioFeatures:
-        subbands, stft = self.config.subbands, self.config.stft
-        live = self._live_channels(frames)
-        power = (
-            np.mean(np.abs(frames[:, :, live]) ** 2, axis=(0, 2))
-            if live.any()
-            else np.zeros(stft.num_bins)
+    def _block_features(self, spectra: np.ndarray) -> AudioFeatures:
+        subbands = self.config.subbands
+        stft = self.config.stft
+        live = self._live_channels(spectra)
+        power = np.zeros(stft.num_bins)
+        if live.any():
+            power = np.mean(np.abs(spectra[:, :, live]) ** 2, axis=(0, 2))
+        transfer, usable = self._transfer(spectra, power)
+        present = usable[:, None] & live[None, 1:] & live[0]
+        num_usable = subband_mean(usable & live[0], subbands) * subbands.width
+        length = (self.config.frames_per_block - 1) * stft.hop + stft.window
+        return AudioFeatures(
+            stamp_ns=self._input.stamp_ns(self._block_start + length / 2),
+            voice_activity=self._voice_probability(length),
+            vectors=subband_vectors(transfer, subbands),
+            present=subband_flags(present, subbands),
+            energy=subband_mean(power, subbands),
+            valid=(num_usable >= subbands.min_bins) & (live.sum() >= 2),
         )
-        self._rls.update(frames)
+
+    def _transfer(self, spectra: np.ndarray, power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(bins, channels - 1) DP-RTF of the usable bins, else 0, and (bins,) which those are.
+
+        power: (bins,) of the block.
+        """
+        subbands = self.config.subbands
+        self._rls.update(spectra)
         usable = power > 10 ** (0.1 * subbands.min_snr_db) * self._floor.update(power)
-        transfer = np.zeros((stft.num_bins, self._num_channels - 1), complex)
+        transfer = np.zeros((len(power), self._num_channels - 1), complex)
         if usable.any():
             first_taps, residual = self._rls.solve(usable)
             transfer[usable] = relative_transfer(first_taps)
             usable[usable] = residual < subbands.max_residual
-        present = usable[:, None] & live[None, 1:] & live[0]
-        enough = subband_mean(usable & live[0], subbands) * subbands.width >= subbands.min_bins
-        length = (self.config.frames_per_block - 1) * stft.hop + stft.window
-        voice = (
-            self._voice.probability(self._block_start, self._block_start + length)
-            if self._voice
-            else 1.0
-        )
-        return AudioFeatures(
-            stamp_ns=self._input.stamp_ns(self._block_start + length / 2),
-            voice_activity=voice,
-            vectors=subband_vectors(transfer, subbands),
-            present=subband_flags(present, subbands),
-            energy=subband_mean(power, subbands),
-            valid=enough & (live.sum() >= 2),
-        )
+        return transfer, usable
 
-    def _live_channels(self, frames: np.ndarray) -> np.ndarray:
-        """(channels,) bool; counts the blocks in which a microphone is silent while others are not."""
-        power = np.mean(np.abs(frames) ** 2, axis=(0, 1))
+    def _voice_probability(self, length: int) -> float:
+        """Of the block, `length` samples long."""
+        if self._voice is None:
+            return 1.0
+        return self._voice.probability(self._block_start, self._block_start + length)
+
+    def _live_channels(self, spectra: np.ndarray) -> np.ndarray:
+        """(channels,) bool; counts the blocks in which some microphones alone are silent."""
+        power = np.mean(np.abs(spectra) ** 2, axis=(0, 1))
         live = power > 10 ** (-0.1 * self.config.dead_channel_db) * power.max()
         if live.any() and not live.all():
             self.counters['blocks with a dead microphone'] += 1
@@ -182,10 +213,28 @@ def extract_features(
     sample_rate: int,
     chunk_s: float = 0.1,
 ) -> Iterable[AudioFeatures]:
-    """Features of a whole recording; read(start, count) gives (count, channels) samples. Time starts at 0 ns."""
+    """Features of a whole recording.
+
+    Parameters
+    ----------
+    front_end
+        Fresh.
+    read
+        read(start, count) gives (count, channels) samples.
+    num_samples
+        Of the recording.
+    sample_rate
+        Of the recording [Hz].
+    chunk_s
+        How much is read at once [s].
+
+    Yields
+    ------
+    AudioFeatures
+        One per block; time starts at 0 ns.
+    """
     count = max(1, round(chunk_s * sample_rate))
     for start in range(0, num_samples, count):
         samples = read(start, min(count, num_samples - start))
-        yield from front_end.push(
-            AudioChunk(round(start * 1e9 / sample_rate), sample_rate, start, samples)
-        )
+        stamp_ns = round(start * NANOSECONDS / sample_rate)
+        yield from front_end.push(AudioChunk(stamp_ns, sample_rate, start, samples))

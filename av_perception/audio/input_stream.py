@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Checks a stream of sound chunks, keeps its time and brings it to the sample rate of the analysis."""
+"""Checks a stream of sound chunks, keeps its time and brings it to the analysis' sample rate."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections import Counter, deque
 import numpy as np
 
 from av_perception.errors import UserError
+from av_perception.geometry.time import NANOSECONDS, seconds
 from av_perception.interfaces import AudioChunk
 
 _CLIPPED = 0.999
 _LONGEST_SPLICE_S = 0.5  # what is known of room and voice holds over a gap of this length
 _CLOCK_JITTER_S = 0.15  # index and stamps that differ by more contradict each other
 _STAMP_JITTER_S = 0.02  # by stamps alone: less is no gap, nor is less than half a chunk
+_REMEMBERED = 256  # chunks whose stamps are kept
 WRONG_INDEX = 'first_sample does not count samples'
 
 
@@ -32,25 +34,38 @@ class InputStream:
 
     def __init__(self, num_channels: int, input_rate: int, output_rate: int, counters: Counter):
         self.input_rate = input_rate
-        self._num_channels, self._output_rate = num_channels, output_rate
+        self._num_channels = num_channels
+        self._output_rate = output_rate
         self._counters = counters
-        self._resampler = (
-            _make_resampler(input_rate, output_rate, num_channels)
-            if input_rate != output_rate
-            else None
-        )
-        self._anchors: deque[tuple[int, int]] = deque(
-            maxlen=256
-        )  # (samples since the last restart, stamp_ns) of the recent chunks
+        self._resampler = None
+        if input_rate != output_rate:
+            self._resampler = _make_resampler(input_rate, output_rate, num_channels)
+        # (samples since the last restart, stamp_ns) of the recent chunks
+        self._anchors: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._received = 0
         self._next_sample: int | None = None
         self._last_stamp = 0
         self._last_end = 0
 
     def push(self, chunk: AudioChunk) -> tuple[np.ndarray, bool]:
-        """((samples, channels) at the output rate, whether the stream started afresh before them).
+        """Take the next chunk.
 
-        Raises UserError on a wrong shape or rate.
+        Parameters
+        ----------
+        chunk
+            As captured.
+
+        Returns
+        -------
+        samples
+            (N, channels) at the output rate.
+        restarted
+            Whether the stream started afresh before them.
+
+        Raises
+        ------
+        UserError
+            When the chunk has other channels or another rate.
         """
         samples = self._checked(chunk)
         if not np.isfinite(samples).all():
@@ -62,24 +77,41 @@ class InputStream:
         self._received += len(samples)
         self._next_sample = chunk.first_sample + len(samples)
         self._last_stamp = chunk.stamp_ns
-        self._last_end = chunk.stamp_ns + round(1e9 * len(samples) / self.input_rate)
+        self._last_end = chunk.stamp_ns + self._duration_ns(len(samples))
         if self._resampler is not None and len(samples):
             samples = self._resampler.resample_chunk(samples)
         return samples, restarted
 
     def stamp_ns(self, output_sample: float) -> int:
-        """Capture time of a sample, counted at the output rate since the last restart (the resampler's output is free of delay)."""
+        """Capture time of a sample; the resampler's output is free of delay.
+
+        Parameters
+        ----------
+        output_sample
+            Counted at the output rate since the last restart.
+
+        Returns
+        -------
+        int
+            [ns].
+        """
         position = output_sample * self.input_rate / self._output_rate
         start, stamp = next(
-            (a for a in reversed(self._anchors) if a[0] <= position), self._anchors[0]
+            (anchor for anchor in reversed(self._anchors) if anchor[0] <= position),
+            self._anchors[0],
         )
-        return stamp + round((position - start) * 1e9 / self.input_rate)
+        return stamp + self._duration_ns(position - start)
+
+    def _duration_ns(self, num_samples: float) -> int:
+        """[ns] of samples at the input rate."""
+        return round(num_samples * NANOSECONDS / self.input_rate)
 
     def _checked(self, chunk: AudioChunk) -> np.ndarray:
         samples = np.asarray(chunk.samples)
         if samples.ndim != 2 or samples.shape[1] != self._num_channels:
             raise UserError(
-                f'the sound has the shape {samples.shape}, expected (samples, {self._num_channels}): check the channel count'
+                f'the sound has the shape {samples.shape}, expected (samples, '
+                f'{self._num_channels}): check the channel count'
             )
         if chunk.sample_rate != self.input_rate:
             raise UserError(
@@ -90,11 +122,11 @@ class InputStream:
     def _restart_if_broken(self, chunk: AudioChunk) -> bool:
         if self._next_sample is None:
             return False
-        backward = chunk.stamp_ns < self._last_stamp
-        gap_s = self._gap_s(chunk)
+        is_backward = chunk.stamp_ns < self._last_stamp
+        gap_s = self._gap_s(chunk, chunk.first_sample - self._next_sample)
         self._counters['gaps in the sound'] += int(gap_s > 0)
-        self._counters['backward audio stamps'] += int(backward)
-        if gap_s <= _LONGEST_SPLICE_S and not backward:
+        self._counters['backward audio stamps'] += int(is_backward)
+        if gap_s <= _LONGEST_SPLICE_S and not is_backward:
             return False
         self._anchors.clear()
         self._received = 0
@@ -102,13 +134,15 @@ class InputStream:
             self._resampler.clear()
         return True
 
-    def _gap_s(self, chunk: AudioChunk) -> float:
-        """How much sound is missing before a chunk [s], 0 where it follows the last one."""
-        jump = chunk.first_sample - self._next_sample
+    def _gap_s(self, chunk: AudioChunk, jump: int) -> float:
+        """How much sound is missing before a chunk [s], 0 where it follows the last one.
+
+        jump: of the index, in samples.
+        """
         if jump == 0:
             return 0.0
         jump_s = jump / self.input_rate
-        late_s = 1e-9 * (chunk.stamp_ns - self._last_end)
+        late_s = seconds(chunk.stamp_ns - self._last_end)
         is_stamped = chunk.stamp_ns != self._last_stamp
         if jump > 0 and (not is_stamped or abs(jump_s - late_s) <= _CLOCK_JITTER_S):
             return jump_s

@@ -1,155 +1,32 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Learns the acoustic map of an array: from its geometry, or from transfer functions measured at known places."""
+"""Learns the acoustic map of an array: from its geometry, or from measured transfer functions."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
+from pathlib import Path
 
 import numpy as np
 
 from av_perception.audio.acoustic_map import AcousticMap
-from av_perception.audio.dp_rtf import relative_transfer
 from av_perception.audio.front_end import AudioFrontEndConfig
-from av_perception.audio.propagation import array_response, geometric_model
-from av_perception.audio.responses import MeasuredTransfer, densified
-from av_perception.audio.sub_bands import subband_mean, subband_vectors
+from av_perception.audio.propagation import geometric_model
+from av_perception.audio.sub_bands import subband_mean
+from av_perception.audio.training_examples import AcousticMapConfig, geometric_examples
 from av_perception.errors import UserError
-from av_perception.geometry.rigid_transform import angles_from_direction, direction_from_angles
 from av_perception.numerics.gaussian_mixture import Pieces
-from av_perception.numerics.gllim import Gllim, GllimConfig, fit_gllim
+from av_perception.numerics.gllim import Gllim, fit_gllim
 from av_perception.paths import cache_directory
 from av_perception.robot_head.profile import MicrophoneArray
 
-_MIXTURE_ITERATIONS = 30
-_FLAT = 1e-3  # of the array's extent
-_EDGE_DEG = 0.1  # measured directions are rounded
-_UNKNOWN = 1.0  # deviation of a feature that was never heard: larger than any feature
-
-
-@dataclass(frozen=True)
-class AcousticMapConfig:
-    """num_pieces: R. Training directions: num_azimuths around the circle at num_elevations quantiles of a normal distribution
-    (elevation_mean_deg, elevation_std_deg) cut to elevation_range_deg and azimuth_range_deg, in the head's base frame; None: see `ranges_deg`.
-
-    feature_noise: standard deviation that reverberation and noise add to a feature, at 0 Hz, and its growth per kHz.
-    thickness: standard deviation added to the pieces' extent, since unit vectors fill only a surface.
-    ridge: pseudo-counts that hold slopes at 0. variance, equal_volume, latent_size: see `GllimConfig`.
-    """
-
-    num_pieces: int = 32
-    num_azimuths: int = 120
-    num_elevations: int = 15
-    elevation_mean_deg: float = 5.0
-    elevation_std_deg: float = 20.0
-    elevation_range_deg: tuple[float, float] | None = None
-    azimuth_range_deg: tuple[float, float] | None = None
-    feature_noise: float = 0.25
-    feature_noise_per_khz: float = 0.03
-    thickness: float = 0.03
-    ridge: float = 0.01
-    iterations: int = 12
-    variance: str = 'diagonal'
-    equal_volume: bool = False
-    latent_size: int = 0
-
-    def __post_init__(self):
-        most = self.num_azimuths * self.num_elevations // 10
-        if not 1 <= self.num_pieces <= most:
-            raise ValueError(
-                f'num_pieces must lie in 1..{most}: every piece needs 10 training directions'
-            )
-        if (
-            self.elevation_range_deg
-            and not -90 <= self.elevation_range_deg[0] < self.elevation_range_deg[1] <= 90
-        ):
-            raise ValueError('elevation_range_deg must be increasing within -90..90')
-        if (
-            self.azimuth_range_deg
-            and not -180 <= self.azimuth_range_deg[0] < self.azimuth_range_deg[1] <= 180
-        ):
-            raise ValueError('azimuth_range_deg must be increasing within -180..180')
-        if (
-            min(self.elevation_std_deg, self.feature_noise, self.thickness, self.ridge) <= 0
-            or self.feature_noise_per_khz < 0
-        ):
-            raise ValueError(
-                'elevation_std_deg, feature_noise, thickness and ridge must be positive'
-            )
-        _ = self.regression  # checks what it passes on
-
-    @property
-    def mixture(self) -> GllimConfig:
-        """How the pieces are learnt."""
-        return GllimConfig(
-            self.num_pieces,
-            equal_volume=self.equal_volume,
-            input_noise=self.thickness,
-            iterations=_MIXTURE_ITERATIONS,
-            tolerance=0.0,
-        )
-
-    @property
-    def regression(self) -> GllimConfig:
-        """How a sub-band is learnt on the pieces."""
-        return GllimConfig(
-            self.num_pieces,
-            self.variance,
-            latent_size=self.latent_size,
-            ridge=self.ridge,
-            iterations=self.iterations,
-            tolerance=0.0,
-        )
-
-    def ranges_deg(
-        self, array: MicrophoneArray
-    ) -> tuple[tuple[float, float], tuple[float, float]]:
-        """The ranges of azimuth and elevation. By default all around and -30..60; the front for microphones that hear front and back alike
-        (on a line from left to right, or in an upright plane), and on a line -15..15, since it hardly tells high from low."""
-        _, extent, axes = np.linalg.svd(array.positions - array.positions.mean(axis=0))
-        line = extent[1] < _FLAT * extent[0]
-        flat = not line and extent[2] < _FLAT * extent[0] and not array.sphere
-        ahead = np.abs(array.base_from_array.rotate(axes))[:, 0]  # of the main axes
-        front_only = ahead[0] < 0.7 if line else flat and ahead[2] > 0.7
-        azimuth, elevation = (
-            (-90.0, 90.0) if front_only else (-180.0, 180.0),
-            (-15.0, 15.0) if line else (-30.0, 60.0),
-        )
-        return self.azimuth_range_deg or azimuth, self.elevation_range_deg or elevation
-
-
-def training_directions(config: AcousticMapConfig, array: MicrophoneArray) -> np.ndarray:
-    """(N, 3) unit vectors in the head's base frame: rings of elevation, each turned against its neighbour by the golden section."""
-    from scipy.stats import truncnorm
-
-    azimuth_range, elevation_range = config.ranges_deg(array)
-    low, high = (
-        (bound - config.elevation_mean_deg) / config.elevation_std_deg for bound in elevation_range
-    )
-    quantiles = (np.arange(config.num_elevations) + 0.5) / config.num_elevations
-    elevation = np.radians(
-        config.elevation_mean_deg + config.elevation_std_deg * truncnorm.ppf(quantiles, low, high)
-    )
-    turn = 0.6180339887 * np.arange(config.num_elevations)[:, None]
-    share = (
-        (np.arange(config.num_azimuths) + turn) / config.num_azimuths + 0.5
-    ) % 1.0  # from straight ahead
-    azimuth = np.radians(azimuth_range[0] + np.ptp(azimuth_range) * share)
-    return direction_from_angles(azimuth, elevation[:, None]).reshape(-1, 3)
-
-
-def geometric_features(
-    array: MicrophoneArray, directions: np.ndarray, front_end: AudioFrontEndConfig, model: str = ''
-) -> np.ndarray:
-    """(N, K, G) noiseless features of plane waves from (N, 3) directions in the array frame."""
-    response = array_response(array, directions, front_end.stft.frequencies, model)
-    return subband_vectors(relative_transfer(response), front_end.subbands)
+_UNKNOWN = 1.0  # standard deviation of a feature that was never heard: larger than any feature
 
 
 def learn_pieces(directions: np.ndarray, config: AcousticMapConfig) -> Pieces:
-    """The mixture over the (N, 3) directions that all sub-bands share."""
+    """Fit the mixture over the (N, 3) directions that all sub-bands share."""
     return fit_gllim(directions, np.zeros((len(directions), 0)), config.mixture).pieces
 
 
@@ -162,9 +39,27 @@ def learn_map(
     kind: str,
     source: str,
 ) -> AcousticMap:
-    """The map through features (N, K, G) at unit vectors (N, 3) in the array frame; NaN: a feature that was nowhere heard. Deterministic.
+    """Learn a map through features of known directions; deterministic.
 
-    kind, source: what the map was learnt from, for its file.
+    Parameters
+    ----------
+    array
+        The microphones.
+    directions
+        (N, 3) unit vectors in the array frame.
+    features
+        (N, K, G); NaN: a feature that was nowhere heard.
+    config
+        How it is learnt.
+    front_end
+        The analysis.
+    kind, source
+        What the map was learnt from, for its file.
+
+    Returns
+    -------
+    AcousticMap
+        All sub-bands share their pieces.
     """
     pieces = learn_pieces(directions, config)
     frequency_khz = 1e-3 * subband_mean(front_end.stft.frequencies, front_end.subbands)
@@ -185,21 +80,34 @@ def assemble_map(
     kind: str,
     source: str,
 ) -> AcousticMap:
-    """One regression per sub-band over shared pieces, as a map."""
-    shared = {
-        'log_weight': pieces.log_weight,
-        'center': pieces.center,
-        'center_precision': pieces.precision,
-        'center_log_det_precision': pieces.log_det_precision,
-    }
-    affine = {
-        'slope': [f.slope for f in fitted],
-        'offset': [f.offset for f in fitted],
-        'variance': [f.marginal_variance for f in fitted],
-    }
+    """Put regressions over shared pieces together to a map.
+
+    Parameters
+    ----------
+    pieces
+        R of them.
+    fitted
+        One regression per sub-band.
+    array, front_end, kind, source
+        As of `learn_map`.
+
+    Returns
+    -------
+    AcousticMap
+        The map.
+    """
+
+    def shared(value: np.ndarray) -> np.ndarray:
+        return np.repeat(value[None], len(fitted), axis=0)
+
     return AcousticMap(
-        **{name: np.repeat(value[None], len(fitted), axis=0) for name, value in shared.items()},
-        **{name: np.stack(values) for name, values in affine.items()},
+        log_weight=shared(pieces.log_weight),
+        center=shared(pieces.center),
+        center_precision=shared(pieces.precision),
+        center_log_det_precision=shared(pieces.log_det_precision),
+        slope=np.stack([f.slope for f in fitted]),
+        offset=np.stack([f.offset for f in fitted]),
+        variance=np.stack([f.marginal_variance for f in fitted]),
         log_range=np.full(fitted[0].offset.shape[1], np.log(2.0)),
         sample_rate=front_end.stft.sample_rate,
         window=front_end.stft.window,
@@ -213,85 +121,51 @@ def assemble_map(
     )
 
 
-def geometric_examples(
-    array: MicrophoneArray,
-    config: AcousticMapConfig,
-    front_end: AudioFrontEndConfig,
-    model: str = '',
-) -> tuple[np.ndarray, np.ndarray]:
-    """Directions (N, 3) in the array frame and features (N, K, G) from the geometry. model: see `array_response`.
-
-    Raises UserError for one microphone.
-    """
-    if len(array.coordinates) < 2:
-        raise UserError('an acoustic map needs at least 2 microphones: this head has one')
-    directions = array.base_from_array.inverse().rotate(training_directions(config, array))
-    return directions, geometric_features(array, directions, front_end, model)
-
-
-def measured_examples(
-    array: MicrophoneArray,
-    measured: MeasuredTransfer,
-    config: AcousticMapConfig,
-    front_end: AudioFrontEndConfig,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same from measured transfer functions, for directions between them: the map's `covers` knows no others. Raises UserError."""
-    angles = np.degrees(angles_from_direction(array.base_from_array.rotate(measured.directions)))
-    ranges = config.ranges_deg(array)
-    inside = np.logical_and.reduce(
-        [
-            (low - _EDGE_DEG < angle) & (angle < high + _EDGE_DEG)
-            for angle, (low, high) in zip(angles, ranges)
-        ]
-    )
-    count = int(inside.sum())
-    if count < 4:
-        raise UserError(
-            f'{count} of {len(inside)} measured directions lie within azimuth {ranges[0]} and elevation {ranges[1]}: 4 are needed'
-        )
-    inside = MeasuredTransfer(measured.directions[inside], measured.transfer[inside])
-    dense = densified(
-        inside, array, front_end.stft.frequencies, config.num_azimuths * config.num_elevations
-    )
-    if len(dense.directions) < 10 * config.num_pieces:
-        raise UserError(
-            f'{count} measured directions are too few or too far apart for {config.num_pieces} pieces'
-        )
-    return dense.directions, subband_vectors(dense.transfer, front_end.subbands)
-
-
 def learn_geometric_map(
     array: MicrophoneArray,
     config: AcousticMapConfig,
     front_end: AudioFrontEndConfig,
     model: str = '',
 ) -> AcousticMap:
-    """The map of an array from its geometry alone, a few seconds. Raises UserError for one microphone."""
+    """Learn the map of an array from its geometry alone, in a few seconds.
+
+    Parameters and Raises as of `geometric_examples`.
+    """
     examples = geometric_examples(array, config, front_end, model)
-    return learn_map(
-        array, *examples, config, front_end, model or geometric_model(array), 'geometry'
-    )
+    kind = model or geometric_model(array)
+    return learn_map(array, *examples, config, front_end, kind, 'geometry')
 
 
 def head_map(
     array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig
 ) -> AcousticMap:
-    """The map of a head: the file that its profile names, else learnt from the geometry and kept in the cache folder.
+    """Find the map of a head.
 
-    Raises UserError for a file that is absent, spoilt or another head's; a spoilt file of the cache is learnt anew.
+    It is the file that the profile names, else learnt from the geometry and kept in the cache
+    folder; a spoilt file of the cache is learnt anew.
+
+    Parameters
+    ----------
+    array
+        The microphones of the head.
+    config
+        How a map is learnt.
+    front_end
+        The analysis.
+
+    Returns
+    -------
+    AcousticMap
+        One that fits array and analysis.
+
+    Raises
+    ------
+    UserError
+        When the profile's file is absent, spoilt or another head's.
     """
     if array.acoustic_map:
         return checked_map(array.acoustic_map, array, front_end)
-    key = repr(
-        (
-            replace(array, frame='', sample_rate=16000, position=(0.0, 0.0, 0.0)),
-            astuple(config),
-            astuple(front_end.stft),
-            astuple(front_end.transfer),
-            astuple(front_end.subbands),
-        )
-    )
-    path = cache_directory() / f'acoustic_map_{hashlib.sha256(key.encode()).hexdigest()[:20]}.npz'
+    path = _cached_path(array, config, front_end)
     if path.is_file():
         try:
             return checked_map(path, array, front_end)
@@ -304,8 +178,32 @@ def head_map(
     return acoustic_map
 
 
-def checked_map(path, array: MicrophoneArray, front_end: AudioFrontEndConfig) -> AcousticMap:
-    """A map from a file that belongs to this array and front end. Raises UserError."""
-    acoustic_map = AcousticMap.load(path)
+def _cached_path(
+    array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig
+) -> Path:
+    """File of the cache for all that a map depends on."""
+    key = repr(
+        (
+            replace(array, frame='', sample_rate=16000, position=(0.0, 0.0, 0.0)),
+            astuple(config),
+            astuple(front_end.stft),
+            astuple(front_end.transfer),
+            astuple(front_end.subbands),
+        )
+    )
+    return cache_directory() / f'acoustic_map_{hashlib.sha256(key.encode()).hexdigest()[:20]}.npz'
+
+
+def checked_map(
+    path: Path | str, array: MicrophoneArray, front_end: AudioFrontEndConfig
+) -> AcousticMap:
+    """Read a map that must belong to this array and front end.
+
+    Raises
+    ------
+    UserError
+        When it cannot be read or does not belong to them.
+    """
+    acoustic_map = AcousticMap.load(Path(path))
     acoustic_map.check(array, front_end)
     return acoustic_map

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Transfer functions measured at known directions: from a SOFA file (AES69) or from a recorded session of white noise."""
+"""Transfer functions measured at known directions, as from a recorded session of white noise."""
 
 from __future__ import annotations
 
@@ -15,134 +15,53 @@ from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig, ex
 from av_perception.audio.propagation import array_response
 from av_perception.errors import UserError
 from av_perception.geometry.rigid_transform import direction_from_angles
+from av_perception.geometry.time import seconds
 from av_perception.recording.csv_text import read_columns
 from av_perception.robot_head.profile import MicrophoneArray
 
-_ONSET_SHARE = 0.1  # of the peak: where a response begins
-_BEFORE_S, _AFTER_S = (
-    0.001,
-    0.008,
-)  # what is kept around the onset: the direct sound and the head, not the room
-_SETTLE_S = 0.3  # after a place of a session begins: the front end's memory of the one before
-_LEAST_FIT = 0.5  # correlation of measured and expected phases that says which way azimuth grows
-_REACH, _WIDEST = 2.2, 1.0  # neighbours: of the distance to the nearest, chord
+# After a place of a session begins: the front end's memory of the one before.
+_SETTLE_S = 0.3
+# Correlation of measured and expected phases that says which way azimuth grows.
+_LEAST_FIT = 0.5
+_REACH = 2.2  # of the distance to the nearest direction: neighbors
+_WIDEST = 1.0  # chord between neighbors
 _COLUMNS = ('start', 'end', 'azimuth_deg', 'elevation_deg')
 
 
 @dataclass(frozen=True)
 class MeasuredTransfer:
-    """directions (M, 3): unit vectors in the array frame; transfer (M, F, I - 1): bounded DP-RTF as `relative_transfer` gives it, NaN where
-    nothing was heard."""
+    """Relative transfer functions at M directions."""
 
+    #: (M, 3) unit vectors in the array frame.
     directions: np.ndarray
+    #: (M, F, I - 1) bounded DP-RTF as `relative_transfer` gives it, NaN where nothing was heard.
     transfer: np.ndarray
 
     def mirrored(self, array: MicrophoneArray) -> MeasuredTransfer:
-        """The same with azimuths of the base frame counted the other way round."""
+        """Count the azimuths of the base frame the other way round."""
         pose = array.base_from_array
-        return replace(
-            self, directions=pose.inverse().rotate(pose.rotate(self.directions) * [1, -1, 1])
-        )
-
-
-def read_sofa(path: Path, array: MicrophoneArray, frequencies: np.ndarray) -> MeasuredTransfer:
-    """Responses of a SOFA file of type FIR, receivers in the order of the head's channels; room reflections later than 8 ms are cut off.
-
-    Raises UserError for a file that is no SOFA file, has other channels or numbers that are not finite.
-    """
-    content = _read_hdf5(path)
-    responses, rate, directions = (
-        content['Data.IR'],
-        float(content['Data.SamplingRate'].ravel()[0]),
-        _sofa_directions(content),
-    )
-    if responses.shape[1] != len(array.coordinates):
-        raise UserError(
-            f'{path} has {responses.shape[1]} receivers, the head has {len(array.coordinates)} microphones'
-        )
-    if not (
-        np.isfinite(responses).all()
-        and np.isfinite(directions).all()
-        and rate > 0
-        and responses.any(axis=(1, 2)).all()
-    ):
-        raise UserError(
-            f'{path} is not a sound SOFA file: a response is silent or a number is not finite'
-        )
-    spectra = _direct_spectra(responses, rate, frequencies)
-    spectra = spectra * np.exp(
-        -2j * np.pi * frequencies[:, None] * content['Data.Delay'][:, None] / rate
-    )
-    transfer = relative_transfer(spectra)
-    transfer[:, frequencies > 0.5 * rate] = np.nan
-    return MeasuredTransfer(array.base_from_array.inverse().rotate(directions), transfer)
-
-
-def _read_hdf5(path: Path) -> dict:
-    """Data.IR (M, I, N), Data.Delay (M, I) [samples], Data.SamplingRate, SourcePosition (M, 3) and its 'type' of a SOFA file. Raises UserError."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise UserError('SOFA files need the Python package h5py: pip install h5py') from error
-    try:
-        with h5py.File(path) as file:
-            content = {
-                name: np.array(file[name], float)
-                for name in ('Data.IR', 'Data.SamplingRate', 'SourcePosition')
-            }
-            delay = (
-                np.array(file['Data.Delay'], float) if 'Data.Delay' in file else np.zeros((1, 1))
-            )
-            kind = file['SourcePosition'].attrs.get('Type', 'spherical')
-        shape = content['Data.IR'].shape
-        if (
-            len(shape) != 3
-            or 0 in shape
-            or content['SourcePosition'].shape != (shape[0], 3)
-            or not content['Data.SamplingRate'].size
-        ):
-            raise ValueError(
-                f'Data.IR has the shape {shape}, SourcePosition {content["SourcePosition"].shape}'
-            )
-        content['Data.Delay'] = np.broadcast_to(delay, shape[:2])
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f'cannot read {path} as a SOFA file of impulse responses: {" ".join(str(error).split())}'
-        ) from error
-    return {
-        **content,
-        'type': kind.decode(errors='replace') if isinstance(kind, bytes) else str(kind),
-    }
-
-
-def _sofa_directions(content: dict) -> np.ndarray:
-    """(M, 3) unit vectors: x ahead, y to the left, z up, as SOFA's listener looks."""
-    position = content['SourcePosition']
-    if content['type'] == 'cartesian':
-        return position / np.linalg.norm(position, axis=1, keepdims=True)
-    return direction_from_angles(np.radians(position[:, 0]), np.radians(position[:, 1]))
-
-
-def _direct_spectra(responses: np.ndarray, rate: float, frequencies: np.ndarray) -> np.ndarray:
-    """(M, F, I) spectra of the first milliseconds of (M, I, N) responses, faded out."""
-    peak = np.abs(responses).max(axis=(1, 2), keepdims=True)
-    onset = np.argmax((np.abs(responses) >= _ONSET_SHARE * peak).any(axis=1), axis=1)
-    time = (np.arange(responses.shape[2]) - onset[:, None]) / rate
-    fade = np.clip((_AFTER_S - time) / 0.002, 0, 1) * (time >= -_BEFORE_S)
-    start, end = (
-        max(0, int(onset.min() - _BEFORE_S * rate)),
-        int(onset.max() + _AFTER_S * rate) + 1,
-    )
-    kernel = np.exp(
-        -2j * np.pi * np.arange(start, min(end, responses.shape[2]))[:, None] * frequencies / rate
-    )
-    return np.einsum(
-        'min,nf->mfi', (responses * fade[:, None])[..., start:end], kernel, optimize=True
-    )
+        in_base = pose.rotate(self.directions) * [1, -1, 1]
+        return replace(self, directions=pose.inverse().rotate(in_base))
 
 
 def read_schedule(path: Path) -> np.ndarray:
-    """(M, 4) start and end [s], azimuth and elevation [deg, head's base frame] of a session's places, from a CSV file. Raises UserError."""
+    """Read the places of a session.
+
+    Parameters
+    ----------
+    path
+        Of a CSV file with the columns start, end, azimuth_deg and elevation_deg.
+
+    Returns
+    -------
+    np.ndarray
+        (M, 4) start and end [s], azimuth and elevation [deg, head's base frame].
+
+    Raises
+    ------
+    UserError
+        When it cannot be read, or a place is too short.
+    """
     schedule = np.array([values for _, values in read_columns(path, _COLUMNS, 'place')])
     if (schedule[:, 1] - schedule[:, 0] < 2 * _SETTLE_S).any():
         raise UserError(
@@ -158,15 +77,38 @@ def measure_session(
     read: Callable[[int, int], np.ndarray],
     num_samples: int,
     sample_rate: int,
-    progress: Callable[[float], None] = lambda fraction: None,
+    progress: Callable[[float], None] | None = None,
 ) -> MeasuredTransfer:
-    """Mean DP-RTF of every place of a session of white noise, as the front end hears it (its floor is off: noise is the signal here).
+    """Mean DP-RTF of every place of a session of white noise, as the front end hears it.
 
-    read(start, count) gives samples, see `extract_features`. Raises UserError for a place at which nothing was heard.
+    Parameters
+    ----------
+    schedule
+        As `read_schedule` gives it.
+    array
+        The microphones.
+    front_end
+        The analysis; its noise floor is off: noise is the signal here.
+    read, num_samples, sample_rate
+        The sound, see `extract_features`.
+    progress
+        Told the share of the sound that is done.
+
+    Returns
+    -------
+    MeasuredTransfer
+        One direction per place.
+
+    Raises
+    ------
+    UserError
+        When the sound ends before the schedule, or nothing was heard at a place.
     """
-    if schedule[:, 1].max() > num_samples / sample_rate + 0.1:
+    duration_s = num_samples / sample_rate
+    if schedule[:, 1].max() > duration_s + 0.1:
         raise UserError(
-            f'the directions end at {schedule[:, 1].max():.1f} s, the sound after {num_samples / sample_rate:.1f} s'
+            f'the directions end at {schedule[:, 1].max():.1f} s, '
+            f'the sound after {duration_s:.1f} s'
         )
     settings = replace(
         front_end, voice_activity=False, subbands=replace(front_end.subbands, min_snr_db=-100.0)
@@ -174,97 +116,157 @@ def measure_session(
     stream = AudioFrontEnd(settings, len(array.coordinates), sample_rate)
     total, count = np.zeros((2, len(schedule), front_end.subbands.count, stream.feature_size))
     for features in extract_features(stream, read, num_samples, sample_rate):
-        time = 1e-9 * features.stamp_ns
-        progress(time * sample_rate / num_samples)
-        for place in np.flatnonzero(
-            (schedule[:, 0] + _SETTLE_S < time) & (time < schedule[:, 1] - front_end.block_s)
-        ):
+        time_s = seconds(features.stamp_ns)
+        if progress is not None:
+            progress(time_s * sample_rate / num_samples)
+        has_settled = schedule[:, 0] + _SETTLE_S < time_s
+        is_before_end = time_s < schedule[:, 1] - front_end.block_s
+        for place in np.flatnonzero(has_settled & is_before_end):
             total[place] += np.where(features.present, features.vectors, 0.0)
             count[place] += features.present
-    for place in np.flatnonzero(count.max(axis=(1, 2)) == 0):
-        raise UserError(
-            f'nothing was heard from {schedule[place, 0]:.1f} to {schedule[place, 1]:.1f} s: is the noise that quiet?'
-        )
+    _require_sound(schedule, count)
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     directions = direction_from_angles(*np.radians(schedule[:, 2:].T))
-    return MeasuredTransfer(
-        array.base_from_array.inverse().rotate(directions), _per_bin(mean, front_end)
-    )
+    directions = array.base_from_array.inverse().rotate(directions)
+    return MeasuredTransfer(directions, _per_bin(mean, front_end))
+
+
+def _require_sound(schedule: np.ndarray, count: np.ndarray) -> None:
+    """Raise UserError for a place whose features (M, K, G) were counted nowhere."""
+    for place in np.flatnonzero(count.max(axis=(1, 2)) == 0):
+        raise UserError(
+            f'nothing was heard from {schedule[place, 0]:.1f} to {schedule[place, 1]:.1f} s: '
+            'is the noise that quiet?'
+        )
 
 
 def _per_bin(vectors: np.ndarray, front_end: AudioFrontEndConfig) -> np.ndarray:
-    """(M, bins, I - 1) complex features, NaN in the bins that no sub-band has: undoes `subband_vectors`."""
+    """(M, bins, I - 1) complex features, NaN in the bins that no sub-band has.
+
+    Undoes `subband_vectors`.
+    """
     real, imaginary = np.split(vectors, 2, axis=-1)
-    used = (real + 1j * imaginary).reshape(
-        len(vectors), front_end.subbands.count * front_end.subbands.width, -1
-    )
-    missing = front_end.stft.num_bins - used.shape[1]
+    num_used = front_end.subbands.count * front_end.subbands.width
+    used = (real + 1j * imaginary).reshape(len(vectors), num_used, -1)
+    missing = front_end.stft.num_bins - num_used
     return np.pad(used, ((0, 0), (0, missing), (0, 0)), constant_values=np.nan)
 
 
 def fit_to_geometry(
     measured: MeasuredTransfer, array: MicrophoneArray, frequencies: np.ndarray
 ) -> float:
-    """Correlation in -1..1 of the measured phases with those of the head's geometry, below spatial aliasing: 1 fits, -1 is mirrored."""
+    """Compare measured phases with those of the head's geometry, below spatial aliasing.
+
+    Parameters
+    ----------
+    measured
+        At known directions.
+    array
+        The microphones.
+    frequencies
+        (F,) [Hz] of the measurement.
+
+    Returns
+    -------
+    float
+        Correlation in -1..1: 1 fits, -1 is mirrored.
+    """
     aperture = np.linalg.norm(array.positions[:, None] - array.positions, axis=2).max()
     low = frequencies < max(100.0 / aperture, frequencies[2])
     expected = relative_transfer(array_response(array, measured.directions, frequencies[low]))
-    phase, measured_phase = np.angle(expected), np.angle(measured.transfer[:, low])
+    expected_phase = np.angle(expected)
+    measured_phase = np.angle(measured.transfer[:, low])
     known = np.isfinite(measured_phase)
-    return float(
-        np.sum((phase * measured_phase)[known])
-        / np.sqrt(np.sum(phase[known] ** 2) * np.sum(measured_phase[known] ** 2) + 1e-12)
-    )
+    expected_phase = expected_phase[known]
+    measured_phase = measured_phase[known]
+    power = np.sum(expected_phase**2) * np.sum(measured_phase**2)
+    return float(np.sum(expected_phase * measured_phase) / np.sqrt(power + 1e-12))
 
 
 def aligned(
     measured: MeasuredTransfer, array: MicrophoneArray, frequencies: np.ndarray
 ) -> tuple[MeasuredTransfer, bool]:
-    """The measurement with azimuths that grow to the left, as the head's geometry has them, and whether they had to be mirrored.
+    """Turn azimuths so that they grow to the left, as the head's geometry has them.
 
-    Raises UserError when the geometry fits neither way: wrong head or wrong channel order.
+    Parameters
+    ----------
+    measured, array, frequencies
+        As of `fit_to_geometry`.
+
+    Returns
+    -------
+    measured
+        The measurement, mirrored or not.
+    is_mirrored
+        Whether it had to be.
+
+    Raises
+    ------
+    UserError
+        When the geometry fits neither way: wrong head or wrong channel order.
     """
-    choices = {
-        mirror: candidate
-        for mirror, candidate in ((False, measured), (True, measured.mirrored(array)))
-    }
-    fits = {
-        mirror: fit_to_geometry(candidate, array, frequencies)
-        for mirror, candidate in choices.items()
-    }
-    best = max(fits, key=fits.get)
-    if fits[best] < _LEAST_FIT:
+    mirrored = measured.mirrored(array)
+    fit = fit_to_geometry(measured, array, frequencies)
+    mirrored_fit = fit_to_geometry(mirrored, array, frequencies)
+    is_mirrored = mirrored_fit > fit
+    best = max(fit, mirrored_fit)
+    if best < _LEAST_FIT:
         raise UserError(
-            f'the measured phases do not fit the microphones of the head (correlation {fits[best]:.2f}): check head and channel order'
+            f'the measured phases do not fit the microphones of the head (correlation {best:.2f})'
+            ': check head and channel order'
         )
-    return choices[best], best
+    return (mirrored if is_mirrored else measured), is_mirrored
 
 
 def densified(
     measured: MeasuredTransfer, array: MicrophoneArray, frequencies: np.ndarray, count: int
 ) -> MeasuredTransfer:
-    """The measurement with about `count` directions: interpolated between neighbours, relative to what the head's geometry makes of the
-    phases, since phases turn fast with direction where the geometry's remainder hardly does."""
-    phase = np.exp(
-        1j * np.angle(relative_transfer(array_response(array, measured.directions, frequencies)))
-    )
+    """Interpolate a measurement between neighboring directions.
+
+    The values are taken relative to what the head's geometry makes of the phases, since phases
+    turn fast with direction where the geometry's remainder hardly does.
+
+    Parameters
+    ----------
+    measured, array, frequencies
+        As of `fit_to_geometry`.
+    count
+        About how many directions are wanted.
+
+    Returns
+    -------
+    MeasuredTransfer
+        Those measured and those between.
+    """
+    phase = _phasors(array, measured.directions, frequencies)
     remainder = _filled(measured.transfer * phase.conj(), measured.directions)
     first, second = _neighbors(measured.directions)
     steps = max(1, round((count - len(remainder)) / max(1, len(first))))
-    fraction = (np.arange(1, steps + 1) / (steps + 1)).repeat(len(first))[:, None]
-    first, second = np.tile(first, steps), np.tile(second, steps)
-    between = (1 - fraction) * measured.directions[first] + fraction * measured.directions[second]
-    directions = np.concatenate(
-        [measured.directions, between / np.linalg.norm(between, axis=1, keepdims=True)]
-    )
-    fraction = fraction[..., None]
-    remainder = np.concatenate(
-        [remainder, (1 - fraction) * remainder[first] + fraction * remainder[second]]
-    )
-    phase = np.exp(
-        1j * np.angle(relative_transfer(array_response(array, directions, frequencies)))
-    )
+    fraction = (np.arange(1, steps + 1) / (steps + 1)).repeat(len(first))
+    first = np.tile(first, steps)
+    second = np.tile(second, steps)
+    between = _blend(measured.directions, first, second, fraction[:, None])
+    between = between / np.linalg.norm(between, axis=1, keepdims=True)
+    directions = np.concatenate([measured.directions, between])
+    interpolated = _blend(remainder, first, second, fraction[:, None, None])
+    remainder = np.concatenate([remainder, interpolated])
+    phase = _phasors(array, directions, frequencies)
     return MeasuredTransfer(directions, remainder * phase)
+
+
+def _phasors(
+    array: MicrophoneArray, directions: np.ndarray, frequencies: np.ndarray
+) -> np.ndarray:
+    """(M, F, I - 1) unit complex numbers with the phases that the geometry expects."""
+    expected = relative_transfer(array_response(array, directions, frequencies))
+    return np.exp(1j * np.angle(expected))
+
+
+def _blend(
+    values: np.ndarray, first: np.ndarray, second: np.ndarray, fraction: np.ndarray
+) -> np.ndarray:
+    """Between values[first] and values[second]; fraction: 0 is the first."""
+    return (1 - fraction) * values[first] + fraction * values[second]
 
 
 def _filled(values: np.ndarray, directions: np.ndarray) -> np.ndarray:
@@ -283,7 +285,8 @@ def _neighbors(directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     tree = cKDTree(directions)
     nearest = tree.query(directions, k=2)[0][:, 1]
     pairs = tree.query_pairs(_REACH * nearest.max(), output_type='ndarray').reshape(-1, 2)
-    first, second = pairs[:, 0], pairs[:, 1]
+    first = pairs[:, 0]
+    second = pairs[:, 1]
     apart = np.linalg.norm(directions[first] - directions[second], axis=1)
     keep = apart < np.minimum(_REACH * np.maximum(nearest[first], nearest[second]), _WIDEST)
     return first[keep], second[keep]

@@ -1,25 +1,45 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""What in a recording makes directions doubtful, in words: faults of channels, sound without high frequencies, sound that fits no direction."""
+"""What in a recording makes directions doubtful, in words.
+
+Faults of channels, sound without high frequencies, sound that fits no direction.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.signal import welch
 
-from av_perception.audio.channel_check import channel_faults
+from av_perception.audio.channel_faults import channel_faults
 from av_perception.audio.localization import Localization
 from av_perception.robot_head.profile import MicrophoneArray
 
-LEAST_FIT = 0.65  # recordings of one to three sources in rooms reach 0.9, channels in another order 0.63 at most
+# Recordings of one to three sources in rooms reach 0.9, channels in another order 0.63 at most.
+LEAST_FIT = 0.65
 _QUIETEST = 1e-4  # peak; below it there is nothing but the converter's noise
-_BAND_DB, _FULL_BAND_HZ = 50.0, 5000.0
+_BAND_DB = 50.0
+_FULL_BAND_HZ = 5000.0
 
 
 def sound_problems(
     samples: np.ndarray, sample_rate: int, microphones: MicrophoneArray
 ) -> list[str]:
-    """Problems of (N, microphones) sound in [-1, 1], one line each."""
+    """Find what is wrong with a recording by itself.
+
+    Parameters
+    ----------
+    samples
+        (N, microphones) in [-1, 1].
+    sample_rate
+        [Hz].
+    microphones
+        Of the head; they name the channels.
+
+    Returns
+    -------
+    list
+        Problems, one line each.
+    """
     finite = np.nan_to_num(np.asarray(samples, float), posinf=0.0, neginf=0.0)
     if not finite.size or np.abs(finite).max() < _QUIETEST:
         return [
@@ -29,25 +49,25 @@ def sound_problems(
         f'{microphones.channel_name(channel)} {fault.text}'
         for channel, fault in sorted(channel_faults(samples).items())
     ]
-    highest = _highest_frequency(finite, sample_rate)
-    if highest < _FULL_BAND_HZ:
+    highest_hz = _highest_frequency(finite, sample_rate)
+    if highest_hz < _FULL_BAND_HZ:
         problems.append(
-            f'there is no sound above {highest / 1000:.1f} kHz, as from a telephone or an 8 kHz device: directions are coarser'
+            f'there is no sound above {highest_hz / 1000:.1f} kHz, as from a telephone or an '
+            '8 kHz device: directions are coarser'
         )
     return problems
 
 
 def doubtful_fit(found: Localization) -> list[str]:
-    """A problem when little of the sound comes from the directions that were found, or none was."""
+    """One problem when little of the sound comes from the directions found, or none was."""
     if found.fit >= LEAST_FIT:
         return []
-    what = (
-        f'only {found.fit:.0%} of the sound fits the directions'
-        if found.sources
-        else 'no direction stands out'
-    )
+    what = 'no direction stands out'
+    if found.sources:
+        what = f'only {found.fit:.0%} of the sound fits the directions'
     return [
-        f'{what}: strong reverberation, noise from everywhere, or the channels are not in the order of the head profile; check with '
+        f'{what}: strong reverberation, noise from everywhere, or the channels are not in the '
+        'order of the head profile; check with '
         'av-perception doctor --head HEAD --sound FILE --azimuth DEG'
     ]
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Sub-bands of neighbouring frequency bins, their feature vectors, and the gate that says which bins carry information."""
+"""Sub-bands of neighboring bins, their feature vectors, and which bins carry information."""
 
 from __future__ import annotations
 
@@ -9,21 +9,28 @@ from dataclasses import dataclass
 import numpy as np
 
 _QUANTIZATION_POWER = 1 / (12 * 32768.0**2)  # of 16-bit sound: nothing below it is a signal
+_HANN_ENERGY = 0.375  # sum of the squared Hann window, per sample
 
 
 @dataclass(frozen=True)
 class SubbandConfig:
-    """count: K sub-bands of `width` bins; min_bins: usable bins that make a sub-band valid.
+    """The sub-bands, and which of their bins are usable.
 
-    A bin is usable when its power exceeds the noise floor by min_snr_db and when at most max_residual of the cross-relations' power
-    stays unexplained (one dominant source). noise_window_s: the floor is the least power of that time.
+    A bin is usable when its power exceeds the noise floor and when the cross-relations explain
+    most of it (one dominant source).
     """
 
+    #: Number K of sub-bands.
     count: int = 16
+    #: Bins of a sub-band.
     width: int = 8
+    #: How far the power of a usable bin exceeds the noise floor [dB].
     min_snr_db: float = 6.0
+    #: Largest share of the cross-relations' power that stays unexplained in a usable bin, (0, 1].
     max_residual: float = 0.4
+    #: The noise floor is the least power of this time [s].
     noise_window_s: float = 2.0
+    #: Usable bins that make a sub-band valid, 1..width.
     min_bins: int = 4
 
     def __post_init__(self):
@@ -38,35 +45,56 @@ class SubbandConfig:
 
 
 def subband_vectors(values: np.ndarray, config: SubbandConfig) -> np.ndarray:
-    """Stack per-bin complex features (..., bins, channels) to vectors (..., K, G): all real parts, then all imaginary parts."""
-    used = values[..., : config.count * config.width, :]
-    grouped = used.reshape(*used.shape[:-2], config.count, config.width * used.shape[-1])
+    """Stack features per bin to vectors per sub-band.
+
+    Parameters
+    ----------
+    values
+        (..., bins, channels) complex.
+    config
+        The sub-bands.
+
+    Returns
+    -------
+    np.ndarray
+        (..., K, G): all real parts of a sub-band, then all imaginary parts.
+    """
+    grouped = _grouped(values, config)
     return np.concatenate([grouped.real, grouped.imag], axis=-1)
 
 
 def subband_flags(flags: np.ndarray, config: SubbandConfig) -> np.ndarray:
-    """Stack per-bin flags (..., bins, channels) to (..., K, G), in the order of `subband_vectors`."""
-    used = flags[..., : config.count * config.width, :]
-    grouped = used.reshape(*used.shape[:-2], config.count, config.width * used.shape[-1])
+    """Stack flags (..., bins, channels) to (..., K, G), in the order of `subband_vectors`."""
+    grouped = _grouped(flags, config)
     return np.concatenate([grouped, grouped], axis=-1)
 
 
 def subband_mean(values: np.ndarray, config: SubbandConfig) -> np.ndarray:
-    """Mean over the bins of each sub-band: (bins,) -> (K,)."""
+    """Mean over the bins of each sub-band, (bins,) -> (K,)."""
     return values[: config.count * config.width].reshape(config.count, config.width).mean(axis=1)
 
 
+def _grouped(values: np.ndarray, config: SubbandConfig) -> np.ndarray:
+    """(..., bins, channels) -> (..., K, width channels)."""
+    used = values[..., : config.count * config.width, :]
+    return used.reshape(*used.shape[:-2], config.count, config.width * used.shape[-1])
+
+
 class NoiseFloor:
-    """Tracks each bin's noise power as the minimum of its smoothed power over a sliding time (Martin 2001)."""
+    """Each bin's noise power: the minimum of its smoothed power over a sliding time.
+
+    Source: Martin, "Noise power spectral density estimation based on optimal smoothing and minimum
+    statistics", IEEE Trans. Speech and Audio Processing 9(5), 2001. window: length of the Hann
+    window of the spectra [samples].
+    """
 
     _SMOOTHING = 0.3  # little: the pauses within speech last a few blocks
-    _MINIMUM_BIAS = (
-        2.3  # the least of 50 lightly smoothed powers lies about 3.6 dB below their mean
-    )
+    # The least of 50 lightly smoothed powers lies about 3.6 dB below their mean.
+    _MINIMUM_BIAS = 2.3
 
-    def __init__(self, num_bins: int, num_blocks: int, window_energy: float):
-        self._least = _QUANTIZATION_POWER * window_energy
-        self._smoothed = None
+    def __init__(self, num_bins: int, num_blocks: int, window: int):
+        self._least = _QUANTIZATION_POWER * (_HANN_ENERGY * window)
+        self._smoothed: np.ndarray | None = None
         self._recent = np.full((num_blocks, num_bins), np.inf)
         self._next = 0
 

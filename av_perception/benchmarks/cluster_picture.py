@@ -1,13 +1,18 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The picture of the clustering comparison: agreement against the share of outliers, and what the weights do."""
+"""The picture of the clustering comparison: agreement by share of outliers, and the weights."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from av_perception.benchmarks.cluster_data import OUTLIER, ClusterData
 from av_perception.clustering.estimator import WeightedDataGaussianMixture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _SHOWN = (
     'WD-EM',
@@ -23,7 +28,17 @@ _SHOWN = (
 
 
 def plot_comparison(scores: list[dict], example: ClusterData, path: str) -> None:
-    """scores: rows with data, method and adjusted_rand, of the data sets `easy N %` and `mixed N %`; example: points for the right panel."""
+    """Draw the agreement of the methods, and the weights of an example.
+
+    Parameters
+    ----------
+    scores
+        Rows with data, method and adjusted_rand, of the data sets `easy N %` and `mixed N %`.
+    example
+        Points for the right panel.
+    path
+        File to write (png, svg, pdf).
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 4.2), layout='constrained')
@@ -36,14 +51,14 @@ def plot_comparison(scores: list[dict], example: ClusterData, path: str) -> None
     figure.savefig(path, dpi=110)
 
 
-def _draw_lines(axes, scores: list[dict], kind: str) -> None:
+def _draw_lines(axes: Axes, scores: list[dict], kind: str) -> None:
+    """Draw a line per method over the data sets of one kind."""
     for number, method in enumerate(_SHOWN):
-        rows = [(s['data'], s['adjusted_rand']) for s in scores if s['method'] == method]
-        points = [
-            (float(name.split()[1]) if ' ' in name else 0.0, value)
-            for name, value in rows
-            if name.split()[0] == kind
-        ]
+        points = []
+        for score in scores:
+            name, _, share = score['data'].partition(' ')
+            if score['method'] == method and name == kind:
+                points.append((float(share.rstrip(' %') or 0), score['adjusted_rand']))
         ours = method.startswith('WD-EM')
         axes.plot(
             *zip(*sorted(points)),
@@ -57,19 +72,20 @@ def _draw_lines(axes, scores: list[dict], kind: str) -> None:
     axes.grid(alpha=0.3)
 
 
-def _draw_weights(axes, data: ClusterData) -> None:
-    """The expected weights as sizes, and the two-sigma ellipses of WD-EM and of an ordinary mixture."""
+def _draw_weights(axes: Axes, data: ClusterData) -> None:
+    """Draw the expected weights as sizes, and ellipses of WD-EM and of an ordinary mixture."""
     robust = WeightedDataGaussianMixture(data.clusters, random_state=0).fit(data.points)
-    plain = WeightedDataGaussianMixture(data.clusters, weighting='fixed', random_state=0).fit(
-        data.points, sample_weight=np.ones(len(data.points))
-    )
+    plain = WeightedDataGaussianMixture(data.clusters, weighting='fixed', random_state=0)
+    plain.fit(data.points, sample_weight=np.ones(len(data.points)))
     outlier = data.labels == OUTLIER
     for chosen, color, label in (
         (outlier, '0.6', 'outliers'),
         (~outlier, 'C0', 'points of clusters'),
     ):
+        x, y = data.points[chosen].T
         axes.scatter(
-            *data.points[chosen].T,
+            x,
+            y,
             s=14 * robust.sample_weight_[chosen],
             color=color,
             label=label,
@@ -80,13 +96,10 @@ def _draw_weights(axes, data: ClusterData) -> None:
         (plain, 'C3--', 'ordinary mixture'),
     ):
         for k in range(model.n_components_):
-            values, vectors = np.linalg.eigh(model.covariances_[k])
-            angle = np.linspace(0, 2 * np.pi, 80)
-            ring = model.means_[k][:, None] + 2 * (vectors * np.sqrt(values)) @ np.stack(
-                [np.cos(angle), np.sin(angle)]
-            )
+            ring = _two_sigma(model.means_[k], model.covariances_[k])
             axes.plot(*ring, style, linewidth=1.3, label=label if k == 0 else None)
-    low, high = data.points[~outlier].min(0), data.points[~outlier].max(0)
+    low = data.points[~outlier].min(0)
+    high = data.points[~outlier].max(0)
     margin = 0.35 * (high - low)
     axes.set(
         title='area of a point: its expected weight',
@@ -94,3 +107,11 @@ def _draw_weights(axes, data: ClusterData) -> None:
         ylim=(low[1] - margin[1], high[1] + margin[1]),
     )
     axes.legend(fontsize=7, loc='lower right')
+
+
+def _two_sigma(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """(2, 80) points of the ellipse at two standard deviations."""
+    angle = np.linspace(0, 2 * np.pi, 80)
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    values, vectors = np.linalg.eigh(covariance)
+    return mean[:, None] + 2 * (vectors * np.sqrt(values)) @ circle

@@ -1,13 +1,14 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Stone Soup's trackers as peers. The import needs the package stonesoup (extra `comparison`)."""
+"""Stone Soup's trackers as peers; the import needs the package stonesoup (extra `comparison`)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import numpy as np
-from stonesoup.dataassociator.neighbor import GNNWith2DAssignment
+from stonesoup.dataassociator.neighbour import GNNWith2DAssignment
 from stonesoup.dataassociator.probability import JPDAwithEHM
 from stonesoup.deleter.time import UpdateTimeStepsDeleter
 from stonesoup.hypothesiser.probability import PDAHypothesiser
@@ -20,19 +21,30 @@ from stonesoup.types.detection import Detection
 from stonesoup.types.state import GaussianState
 from stonesoup.updater.kalman import KalmanUpdater
 
-from av_perception.benchmarks.peers import TENTATIVE_STEPS, PeerConfig, PeerModel
+from av_perception.benchmarks.peers import TENTATIVE_STEPS, Located, PeerConfig, PeerModel
 
 _EPOCH = datetime(2000, 1, 1)  # Stone Soup counts in datetimes
 
 
 class StoneSoup:
-    """Stone Soup's MultiTargetTracker with GNNWith2DAssignment, or its MultiTargetMixtureTracker with JPDA by efficient hypothesis
-    management. Tentative tracks are kept by its MultiMeasurementInitiator, with GNN.
+    """Stone Soup's trackers of several targets.
+
+    GNN is MultiTargetTracker with GNNWith2DAssignment, JPDA is MultiTargetMixtureTracker with
+    efficient hypothesis management. MultiMeasurementInitiator keeps tentative tracks, with GNN.
+
+    Parameters
+    ----------
+    model, config
+        The shared model, and the rules of output and deletion.
+    joint
+        JPDA instead of GNN.
     """
 
     def __init__(self, model: PeerModel, config: PeerConfig, joint: bool):
-        """joint: JPDA instead of GNN."""
-        self._model, self._frame = model, 0
+        self._model = model
+        self._frame = 0
+        self._source = _Frames()
+        self._ids: dict[str, int] = {}
         motion = LinearGaussianTimeInvariantTransitionModel(
             transition_matrix=model.transition, covariance_matrix=model.process_noise
         )
@@ -44,10 +56,7 @@ class StoneSoup:
             prob_detect=model.detection_probability,
             prob_gate=config.gate_probability,
         )
-        gnn, deleter = (
-            GNNWith2DAssignment(hypothesiser),
-            UpdateTimeStepsDeleter(config.forget_steps),
-        )
+        gnn = GNNWith2DAssignment(hypothesiser)
         prior = GaussianState(*model.newborn(np.zeros(model.size), np.eye(model.size)))
         initiator = MultiMeasurementInitiator(
             prior_state=prior,
@@ -56,51 +65,42 @@ class StoneSoup:
             updater=updater,
             min_points=config.confirm_hits,
         )
-        self._source, self._ids = _Frames(), {}
-        tracker = MultiTargetMixtureTracker if joint else MultiTargetTracker
-        self._tracker = iter(
-            tracker(
-                initiator=initiator,
-                deleter=deleter,
-                detector=self._source,
-                updater=updater,
-                data_associator=JPDAwithEHM(hypothesiser) if joint else gnn,
-            )
+        make_tracker = MultiTargetMixtureTracker if joint else MultiTargetTracker
+        tracker = make_tracker(
+            initiator=initiator,
+            deleter=UpdateTimeStepsDeleter(config.forget_steps),
+            detector=self._source,
+            updater=updater,
+            data_associator=JPDAwithEHM(hypothesiser) if joint else gnn,
         )
+        self._tracker = iter(tracker)
 
-    def step(self, values, noises):
-        """One frame."""
+    def step(self, values: np.ndarray, noises: np.ndarray) -> Located:
+        """Take the detections of the next frame; see `peers.Peer.step`."""
         stamp = _EPOCH + timedelta(seconds=self._frame * self._model.period_s)
         self._frame += 1
-        size = self._model.size
-        self._source.now = (
-            stamp,
-            {
-                Detection(
-                    value,
-                    timestamp=stamp,
-                    measurement_model=LinearGaussian(
-                        size + self._model.moving, tuple(range(size)), noise_covar=noise
-                    ),
-                )
-                for value, noise in zip(values, noises)
-            },
-        )
+        detections = {self._detection(stamp, value, noise) for value, noise in zip(values, noises)}
+        self._source.now = (stamp, detections)
         _, tracks = next(self._tracker)
-        return [
-            (
-                self._ids.setdefault(track.id, len(self._ids) + 1),
-                np.asarray(track.state_vector, float)[:size, 0],
-            )
-            for track in tracks
-        ]
+        return [(self._id_of(track), self._place_of(track)) for track in tracks]
+
+    def _detection(self, stamp: datetime, value: np.ndarray, noise: np.ndarray) -> Detection:
+        size = self._model.size
+        model = LinearGaussian(size + self._model.moving, tuple(range(size)), noise_covar=noise)
+        return Detection(value, timestamp=stamp, measurement_model=model)
+
+    def _id_of(self, track) -> int:
+        return self._ids.setdefault(track.id, len(self._ids) + 1)
+
+    def _place_of(self, track) -> np.ndarray:
+        return np.asarray(track.state_vector, float)[: self._model.size, 0]
 
 
 class _Frames:
     """What Stone Soup's trackers iterate over: the frame of `now`, again and again."""
 
-    now = None
+    now: tuple[datetime, set[Detection]] | None = None
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator:
         while True:
             yield self.now

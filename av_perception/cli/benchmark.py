@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure speed and accuracy.
 
-example:
+For example:
   av-perception benchmark tracker --json tracker.json
 """
 
@@ -15,10 +15,10 @@ from av_perception.cli.subcommands import add_subcommands
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One sub-command per benchmark."""
+    """Declare one sub-command per benchmark."""
     add_subcommands(parser, benchmarks, 'NAME')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the chosen benchmark."""
+    """Run the chosen benchmark."""
     return args.run_subcommand(args)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learn what a head's profile does not say.
 
-example:
+For example:
   av-perception calibrate acoustic --head my_head.yaml -o my_head_map.npz
-  av-perception calibrate stereo --left shots/left --right shots/right --board 9x6 --square 0.025 -o my_head
+  av-perception calibrate stereo --left left --right right --board 9x6 --square 0.025 -o my_head
   av-perception calibrate microphones my_recording -o my_head.yaml
 """
 
@@ -17,10 +17,10 @@ from av_perception.cli.subcommands import add_subcommands
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One sub-command per calibration."""
+    """Declare one sub-command per calibration."""
     add_subcommands(parser, calibrations, 'WHAT')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the chosen calibration."""
+    """Run the chosen calibration."""
     return args.run_subcommand(args)

@@ -1,15 +1,20 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Three talkers in a simulated room with real voices and real photographs, all nodes over real DDS, nothing on a screen.
+"""Three talkers in a simulated room with real voices and photographs, all nodes over real DDS.
 
-  av-perception demo                          30 s; the first run fetches voices and photographs and renders the scene
-  av-perception demo --seed 7                 other turns of speech, the same again with the same seed
-  av-perception demo --scene grid             talking faces filmed on video (needs AV_PERCEPTION_DATA)
-  av-perception demo --recording FOLDER       your own recording instead of a scene
+  av-perception demo
+      30 s; the first run fetches voices and photographs and renders the scene
+  av-perception demo --seed 7
+      other turns of speech, the same again with the same seed
+  av-perception demo --scene grid
+      talking faces filmed on video (needs AV_PERCEPTION_DATA)
+  av-perception demo --recording FOLDER
+      your own recording instead of a scene
 
-Writes timeline.png (who was where and who spoke, against the truth), overlay.mp4, metrics.json, tracks.csv, an MCAP bag and the logs.
-They can be read by their user only, and the nodes open no network socket.
-The exit status is 0 when the people were tracked as they should be: every id kept, MOTA at least 85 %, DER at most 25 %.
+Nothing is shown on a screen. Writes timeline.png (who was where and who spoke, against the truth),
+overlay.mp4, metrics.json, tracks.csv, an MCAP bag and the logs. They can be read by their user
+only, and the nodes open no network socket. The exit status is 0 when the people were tracked as
+they should be: every id kept, MOTA at least 85 %, DER at most 25 %.
 """
 
 from __future__ import annotations
@@ -17,14 +22,25 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from av_perception.cli.output import check_writable, write_json
 
-MINIMUM_MOTA, MAXIMUM_DER = 0.85, 0.25
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from av_perception.evaluation.metrics import Metrics
+    from av_perception.recording import Recording
+
+MINIMUM_MOTA = 0.85
+MAXIMUM_DER = 0.25
+_FOLDERS = ('bag', 'logs')
+_FILES = ('timeline.png', 'overlay.mp4', 'metrics.json', 'tracks.csv', 'truth.csv')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
+    """Declare the arguments of the verb."""
     parser.add_argument(
         '--scene',
         default='three_talkers',
@@ -82,7 +98,8 @@ def run(options: argparse.Namespace) -> int:
     return _report(recording, result, output, options.json)
 
 
-def _prepare(options: argparse.Namespace, progress):
+def _prepare(options: argparse.Namespace, progress: Progress) -> Recording:
+    """Open the recording, or render the scene where the cache lacks it."""
     from av_perception.recording import Recording
     from av_perception.simulation.cache import simulated_recording
 
@@ -99,20 +116,19 @@ def _prepare(options: argparse.Namespace, progress):
 
 
 def _fresh_output(folder: Path) -> Path:
-    """An empty output folder; only what an earlier demo wrote is removed."""
+    """Make an empty output folder; only what an earlier demo wrote is removed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ('bag', 'logs'):
+    for name in _FOLDERS:
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in ('timeline.png', 'overlay.mp4', 'metrics.json', 'tracks.csv', 'truth.csv'):
+    for name in _FILES:
         (folder / name).unlink(missing_ok=True)
     return folder
 
 
-def _report(recording, result, output: Path, json_file: Path | None) -> int:
-    import numpy as np
+def _report(recording: Recording, result, output: Path, json_file: Path | None) -> int:
+    """Write tracks, figures and the picture, say how it went; the exit status."""
     from rich.console import Console
 
-    from av_perception.cli.evaluate import figures_table, summary
     from av_perception.evaluation.metrics import evaluate
     from av_perception.recording.collect import collect_tracks
     from av_perception.visualization.timeline import plot_timeline
@@ -127,11 +143,9 @@ def _report(recording, result, output: Path, json_file: Path | None) -> int:
         return 0 if len(tracks) else 1
     recording.truth.write(output / 'truth.csv')
     metrics = evaluate(tracks, recording.truth)
-    figures = metrics.to_dict() | {
-        'latency_median_ms': float(np.median(result.latency_ms)) if result.latency_ms else None,
-        'latency_p99_ms': float(np.percentile(result.latency_ms, 99))
-        if result.latency_ms
-        else None,
+    figures = {
+        **metrics.to_dict(),
+        **_latency(result.latency_ms),
         'images': recording.num_frames,
         'images_tracked': images_tracked,
         'exit_statuses': result.exit_statuses,
@@ -146,26 +160,59 @@ def _report(recording, result, output: Path, json_file: Path | None) -> int:
     )
     for path in filter(None, (output / 'metrics.json', json_file)):
         write_json(path, figures)
+    return _verdict(console, metrics, figures)
+
+
+def _latency(latency_ms: list[float]) -> dict:
+    """Median and 99th percentile, None without any."""
+    import numpy as np
+
+    if not latency_ms:
+        return {'latency_median_ms': None, 'latency_p99_ms': None}
+    median, p99 = np.percentile(latency_ms, (50, 99))
+    return {'latency_median_ms': float(median), 'latency_p99_ms': float(p99)}
+
+
+def _verdict(console: Console, metrics: Metrics, figures: dict) -> int:
+    """Print the figures and whether it worked; the exit status."""
+    from av_perception.cli.evaluate import figures_table, summary
+
     console.print(figures_table(metrics))
     console.print(summary(metrics), soft_wrap=True)
-    if result.latency_ms:
+    if figures['latency_median_ms'] is not None:
         console.print(
-            f'From image to speaking status in another process: median {figures["latency_median_ms"]:.0f} ms, '
+            'From image to speaking status in another process: '
+            f'median {figures["latency_median_ms"]:.0f} ms, '
             f'99 % within {figures["latency_p99_ms"]:.0f} ms.',
             soft_wrap=True,
         )
     problems = _problems(figures)
-    console.print(
-        '[bold green]It worked.[/]'
-        if not problems
-        else f'[bold red]It did not work:[/] {"; ".join(problems)}.',
-        soft_wrap=True,
-    )
+    if problems:
+        text = f'[bold red]It did not work:[/] {"; ".join(problems)}.'
+    else:
+        text = '[bold green]It worked.[/]'
+    console.print(text, soft_wrap=True)
     return 1 if problems else 0
 
 
-def count_images(recording, frames: list, origin_ns: int) -> int:
-    """How many images there is a track frame for; once the images have ended, sound alone makes frames too."""
+def count_images(recording: Recording, frames: list, origin_ns: int) -> int:
+    """Count the images that there is a track frame for.
+
+    Parameters
+    ----------
+    recording
+        What was played.
+    frames
+        Pairs of track frame and speaking frame; once the images have ended, sound alone makes
+        frames too.
+    origin_ns
+        Stamp [ns] of the recording's start.
+
+    Returns
+    -------
+    int
+        How many images were tracked.
+    """
     from av_perception.recording.timing import image_stamp_ns
 
     stamps = {frame.stamp_ns for frame, _ in frames}
@@ -176,7 +223,7 @@ def count_images(recording, frames: list, origin_ns: int) -> int:
 
 
 def _problems(figures: dict) -> list[str]:
-    """What keeps the demo from having worked, in words."""
+    """Say what keeps the demo from having worked."""
     problems = []
     if figures['mota'] is None or figures['mota'] < MINIMUM_MOTA:
         problems.append(f'MOTA {figures["mota"]} is below {MINIMUM_MOTA}')

@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check what the suite needs on this machine or, with --graph, what goes on in a running graph.
 
-  av-perception doctor                 packages, messages, sound card, cameras, models
+  av-perception doctor                    packages, messages, sound card, cameras, models
   av-perception doctor --head respeaker   does the sound card have the channels of this head?
-  av-perception doctor --graph         look at a running graph: nodes, inputs, rates, clocks; --namespace av
-  av-perception doctor --head nao --azimuth 45                   record a clap or a voice from there: are the channels in order?
-  av-perception doctor --head nao --sound clap.wav --azimuth 45 --sound voice.wav --azimuth -100    the same from files
+  av-perception doctor --graph            look at a running graph: nodes, inputs, rates, clocks
+  av-perception doctor --graph --namespace av
+  av-perception doctor --head nao --azimuth 45
+      record a clap or a voice from there: are the channels in order?
+  av-perception doctor --head nao --sound clap.wav --azimuth 45 --sound voice.wav --azimuth -100
+      the same from files
 
-Every line that is not well says what to do. The exit status is 0 when nothing is broken, 1 otherwise.
+Every line that is not well says what to do. The exit status is 0 when nothing is broken, 1
+otherwise.
 """
 
 from __future__ import annotations
@@ -19,10 +23,11 @@ import importlib.metadata
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from av_perception.cli.finding import Finding
 from av_perception.cli.network import add_network_argument
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
@@ -46,17 +51,8 @@ DISTRIBUTION = Path('/usr/lib/python3/dist-packages')
 SHADOWED = {'numpy': 'numpy', 'cv2': 'opencv'}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at: well is True, False (broken) or None (absent and not needed everywhere, or worth a look)."""
-
-    what: str
-    well: bool | None
-    text: str
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
+    """Declare the arguments of the verb."""
     parser.add_argument('--head', default='', help='check the sensors against this head profile')
     parser.add_argument(
         '--sound',
@@ -72,7 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='DEG',
-        help='where it comes from, in the base frame, to the left of straight ahead; without --sound it is recorded now',
+        help='where it comes from, in the base frame, to the left of straight ahead; '
+        'without --sound it is recorded now',
     )
     parser.add_argument(
         '--elevation',
@@ -98,22 +95,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.table import Table
 
     check_writable(options.json)
-    if options.graph:
-        from av_perception.cli.graph_check import check_graph
-
-        findings = check_graph(options.namespace, network=options.network)
-    elif options.sound or options.azimuth:
-        from av_perception.cli.sound_check import check_sounds
-
-        findings = check_sounds(options.head, options.sound, options.azimuth, options.elevation)
-    else:
-        findings = [
-            *check_packages(),
-            *check_shadows(),
-            *check_ros(),
-            *check_models(),
-            *check_sensors(options.head),
-        ]
+    findings = _look(options)
     table = Table('', 'what', 'finding')
     marks = {True: '[green]well[/]', False: '[red]broken[/]', None: '[yellow]note[/]'}
     for finding in findings:
@@ -124,8 +106,27 @@ def run(options: argparse.Namespace) -> int:
     return 1 if any(f.well is False for f in findings) else 0
 
 
+def _look(options: argparse.Namespace) -> list[Finding]:
+    """Look at what was asked for."""
+    if options.graph:
+        from av_perception.cli.graph_check import check_graph
+
+        return check_graph(options.namespace, network=options.network)
+    if options.sound or options.azimuth:
+        from av_perception.cli.sound_check import check_sounds
+
+        return check_sounds(options.head, options.sound, options.azimuth, options.elevation)
+    return [
+        *check_packages(),
+        *check_shadows(),
+        *check_ros(),
+        *check_models(),
+        *check_sensors(options.head),
+    ]
+
+
 def check_packages() -> list[Finding]:
-    """Python packages that some part imports."""
+    """Check the Python packages that some part imports."""
     findings = []
     for module, package in PACKAGES.items():
         try:
@@ -193,7 +194,7 @@ def _versions(folder: Path, prefix: str) -> dict[str, str]:
 
 
 def check_ros() -> list[Finding]:
-    """rclpy and our messages."""
+    """Check rclpy and the messages of the suite."""
     from av_perception.ros.bringup.environment import prepare_environment
 
     prepare_environment()
@@ -211,7 +212,7 @@ def check_ros() -> list[Finding]:
 
 
 def check_models() -> list[Finding]:
-    """The models of the face detectors and of the face embedding."""
+    """Check the models of the face detectors and of the face embedding."""
     from av_perception.vision.face_detector import FaceDetectorConfig, make_face_detector
     from av_perception.vision.face_embedding import FaceEmbedderConfig, make_face_embedder
 
@@ -234,29 +235,27 @@ def check_models() -> list[Finding]:
 
 
 def check_sensors(head_name: str) -> list[Finding]:
-    """Sound card and cameras, against a head when one is named."""
+    """Check sound card and cameras, against a head when one is named."""
     from av_perception.audio.capture import SoundCard
     from av_perception.robot_head import load_head
     from av_perception.vision.capture import CameraDevices
 
     head = load_head(head_name or 'simulated')
+    absent = False if head_name else None
     findings = []
-    if head.microphones is not None:
+    array = head.microphones
+    if array is not None:
         try:
-            SoundCard('', head.microphones.num_device_channels, head.microphones.sample_rate)
-            findings.append(
-                Finding(
-                    'sound card',
-                    True,
-                    f'opens with {head.microphones.num_device_channels} channels at {head.microphones.sample_rate} Hz',
-                )
-            )
+            SoundCard('', array.num_device_channels, array.sample_rate)
+            text = f'opens with {array.num_device_channels} channels at {array.sample_rate} Hz'
+            findings.append(Finding('sound card', True, text))
         except UserError as error:
-            findings.append(Finding('sound card', False if head_name else None, str(error)))
-    if head.camera is not None:
+            findings.append(Finding('sound card', absent, str(error)))
+    camera = head.camera
+    if camera is not None:
         try:
-            CameraDevices('0', '1' if head.camera.baseline else '', head.camera).close()
-            findings.append(Finding('cameras', True, f'{head.camera.width}x{head.camera.height}'))
+            CameraDevices('0', '1' if camera.baseline else '', camera).close()
+            findings.append(Finding('cameras', True, f'{camera.width}x{camera.height}'))
         except UserError as error:
-            findings.append(Finding('cameras', False if head_name else None, str(error)))
+            findings.append(Finding('cameras', absent, str(error)))
     return findings

@@ -1,12 +1,13 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of merit of tracks against the truth: where everybody was, under which id, and who spoke.
+"""Figures of merit of tracks against the truth: where everybody was, under which id, who spoke.
 
-TRACKS is the tracks.csv that `av-perception track` writes. TRUTH is a truth.csv or a recording folder that holds one.
-Each figure comes for everybody, for people the camera saw, and for people who could only be heard. `evaluate mot` is for boxes in images.
+TRACKS is the tracks.csv that `av-perception track` writes. TRUTH is a truth.csv or a recording
+folder that holds one. Each figure comes for everybody, for people the camera saw, and for people
+who could only be heard. `evaluate mot` is for boxes in images.
 
-example:
-  av-perception evaluate tracks.csv recordings/living_room --timeline timeline.png --json metrics.json
+For example:
+  av-perception evaluate tracks.csv my_recording --timeline timeline.png --json metrics.json
 """
 
 from __future__ import annotations
@@ -23,60 +24,62 @@ from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 from av_perception.evaluation.metrics import Metrics, Scores, evaluate
 from av_perception.recording import Recording, TrackTable, TruthTable
+from av_perception.robot_head import HeadProfile
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table. Good: at least / at most `good`, by `higher_is_better`; bad: beyond `bad`; neither: fair."""
+    """One row of the table; a value between `good` and `bad` is fair."""
 
+    #: field of Scores
     name: str
+    #: what the table calls it
     label: str
+    #: format of a value
     form: str
+    #: values at least (higher_is_better) or at most so large are good
     good: float
+    #: values beyond are bad
     bad: float
+    #: the table shows values times this
     factor: float = 1.0
+    #: whether large values are good
     higher_is_better: bool = False
 
     def verdict(self, value: float) -> tuple[str, str]:
-        """Colour and mark of a value."""
+        """Choose color and mark of a value."""
         sign = -1 if self.higher_is_better else 1
         if sign * value <= sign * self.good:
             return 'green', '✓'
         return ('red', '✗') if sign * value > sign * self.bad else ('yellow', '~')
 
     def wanted(self) -> str:
-        """What is good, in the figure's unit."""
-        return ('≥ ' if self.higher_is_better else '≤ ') + self.form.format(
-            self.good * self.factor
-        )
+        """Say what is good, in the figure's unit."""
+        comparison = '≥' if self.higher_is_better else '≤'
+        return f'{comparison} {self.form.format(self.good * self.factor)}'
 
 
+def _share(name: str, label: str, good: float, bad: float, higher_is_better: bool) -> Figure:
+    """Make a figure that is a fraction and shown in percent."""
+    return Figure(name, label, '{:.1f} %', good, bad, 100, higher_is_better)
+
+
+_AZIMUTH = Figure('azimuth_error_deg', 'azimuth error (mean)', '{:.1f}°', 5, 10)
 FIGURES = (
-    Figure(
-        'mota',
-        'MOTA: 1 - (missed + false + id switches) / true',
-        '{:.1f} %',
-        0.95,
-        0.75,
-        100,
-        True,
-    ),
-    Figure(
-        'idf1', 'IDF1: share of the time under the right id', '{:.1f} %', 0.95, 0.75, 100, True
-    ),
+    _share('mota', 'MOTA: 1 - (missed + false + id switches) / true', 0.95, 0.75, True),
+    _share('idf1', 'IDF1: share of the time under the right id', 0.95, 0.75, True),
     Figure('id_switches', 'id switches', '{:.0f}', 0, 3),
     Figure('motp_m', 'MOTP: mean distance of matches', '{:.3f} m', 0.15, 0.3),
     Figure('position_rmse_m', 'position error (RMS)', '{:.3f} m', 0.15, 0.3),
-    Figure('azimuth_error_deg', 'azimuth error (mean)', '{:.1f}°', 5, 10),
+    _AZIMUTH,
     Figure('ospa_m', 'OSPA: places and number of people', '{:.3f} m', 0.25, 0.5),
-    Figure(
-        'der', 'DER: speech missed, false or given to the wrong one', '{:.1f} %', 0.12, 0.3, 100
-    ),
+    _share('der', 'DER: speech missed, false or given to the wrong one', 0.12, 0.3, False),
 )
+_NUMBERS = 'no one two three four five six seven eight nine ten'.split()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the arguments of the verb."""
     parser.add_argument('tracks', metavar='TRACKS', help='tracks.csv')
     parser.add_argument('truth', metavar='TRUTH', help='truth.csv, or a recording folder with one')
     parser.add_argument(
@@ -91,13 +94,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate and report; 0."""
+    """Evaluate and report."""
     if not (math.isfinite(args.match_distance) and args.match_distance > 0):
         raise UserError(
-            f'--match-distance must be a positive number of metres, not {args.match_distance}'
+            f'--match-distance must be a positive number of meters, not {args.match_distance}'
         )
     check_writable(args.json)
-    tracks, (truth, head) = TrackTable.read(args.tracks), _read_truth(Path(args.truth))
+    tracks = TrackTable.read(args.tracks)
+    truth, head = _read_truth(Path(args.truth))
     if not len(truth):
         raise UserError(f'the truth in {args.truth} has no rows: there is nothing to compare with')
     metrics = evaluate(tracks, truth, args.match_distance)
@@ -125,10 +129,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def figures_table(metrics: Metrics) -> Table:
-    """The figures of everybody, of people seen and of people only heard; ✓ good, ~ fair, ✗ bad."""
+    """Lay out the figures of everybody, of people seen and of people only heard.
+
+    Parameters
+    ----------
+    metrics
+        Of tracks against the truth.
+
+    Returns
+    -------
+    Table
+        A row per figure with marks: ✓ good, ~ fair, ✗ bad.
+    """
     table = Table(
-        title=f'{metrics.num_frames} frames, {metrics.duration_s:.1f} s, {len(metrics.people)} people; '
-        f'matched within {metrics.match_distance_m:g} m',
+        title=f'{metrics.num_frames} frames, {metrics.duration_s:.1f} s, '
+        f'{len(metrics.people)} people; matched within {metrics.match_distance_m:g} m',
         caption='✓ good  ~ fair  ✗ bad',
     )
     table.add_column('figure', overflow='fold')
@@ -138,37 +153,48 @@ def figures_table(metrics: Metrics) -> Table:
         cells = [_cell(figure, scores) for scores in (metrics, metrics.seen, metrics.heard_only)]
         table.add_row(figure.label, *cells, f'[dim]{figure.wanted()}[/dim]')
     by_direction = metrics.by_direction
-    azimuth = next(figure for figure in FIGURES if figure.name == 'azimuth_error_deg')
     table.add_row(
         f'azimuth error, matched within {metrics.match_angle_deg:g}° at any distance',
-        *(_cell(azimuth, by_direction[name]) for name in ('all', 'seen', 'heard_only')),
-        f'[dim]{azimuth.wanted()}[/dim]',
+        *(_cell(_AZIMUTH, by_direction[name]) for name in ('all', 'seen', 'heard_only')),
+        f'[dim]{_AZIMUTH.wanted()}[/dim]',
     )
     return table
 
 
 def summary(metrics: Metrics) -> str:
-    """One line in plain words."""
-    kept, people = sum(metrics.ids_kept.values()), len(metrics.ids_kept)
-    found = metrics.matches / max(metrics.truth_rows, 1)
+    """Sum up the figures in one line of plain words.
+
+    Parameters
+    ----------
+    metrics
+        Of tracks against the truth.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    kept = sum(metrics.ids_kept.values())
+    people = len(metrics.ids_kept)
+    noun = 'person' if people == 1 else 'people'
+    found_percent = 100 * metrics.matches / max(metrics.truth_rows, 1)
     words = (
-        f'{_number(kept)} of {_number(people)} {"person" if people == 1 else "people"} kept one id throughout; '
-        f'people were found {100 * found:.0f} % of the time'
+        f'{_number(kept)} of {_number(people)} {noun} kept one id throughout; '
+        f'people were found {found_percent:.0f} % of the time'
     )
     if metrics.position_rmse_m is not None:
-        words += (
-            f', {100 * metrics.position_rmse_m:.0f} cm and {metrics.azimuth_error_deg:.1f}° off'
-        )
+        error_cm = 100 * metrics.position_rmse_m
+        words += f', {error_cm:.0f} cm and {metrics.azimuth_error_deg:.1f}° off'
     if metrics.der is None:
-        return words + '; nobody spoke.'
+        return f'{words}; nobody spoke.'
     return (
-        words
-        + f'; {100 * metrics.der:.0f} s of 100 s of speech were missed, invented or given to the wrong person.'
+        f'{words}; {100 * metrics.der:.0f} s of 100 s of speech were missed, invented '
+        'or given to the wrong person.'
     )
 
 
-def _read_truth(path: Path):
-    """The truth table and, from a recording, its head."""
+def _read_truth(path: Path) -> tuple[TruthTable, HeadProfile | None]:
+    """Read the truth table and, from a recording, its head."""
     if not path.is_dir():
         return TruthTable.read(path), None
     recording = Recording.open(path)
@@ -195,10 +221,4 @@ def _cell(figure: Figure, scores: Scores) -> str:
 
 
 def _number(count: int) -> str:
-    return (
-        ('no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten')[
-            count
-        ]
-        if count <= 10
-        else str(count)
-    )
+    return _NUMBERS[count] if count < len(_NUMBERS) else str(count)

@@ -1,17 +1,20 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Track the detections of a MOT-challenge file in the image plane and score the tracks against its truth.
+"""Track the detections of a MOT-challenge file in the image plane and score the tracks.
 
-DET and GT are text with a line per box: frame,id,left,top,width,height,confidence and, as each challenge has them, class and visibility or a
-position; det.txt and gt.txt of MOT15, 16, 17 and 20 are read as they are. Frames count from 1. A seqinfo.ini beside DET or in the folder above
-tells the frame rate and the size of the image; without it say --frame-rate. Detections need no embedding. The tracker sees one frame
-after the other. MOTA, IDF1, id switches and HOTA are TrackEval's, at an overlap of one half as in the challenge, with its rules for boxes not to be
-scored; OSPA is the distance of the boxes' centres, in pixels.
+DET and GT are text with a line per box: frame,id,left,top,width,height,confidence and, as each
+challenge has them, class and visibility or a position; det.txt and gt.txt of MOT15, 16, 17 and 20
+are read as they are. Frames count from 1. A seqinfo.ini beside DET or in the folder above tells
+the frame rate and the size of the image; without it say --frame-rate. Detections need no
+embedding. The tracker sees one frame after the other. MOTA, IDF1, id switches and HOTA are
+TrackEval's, at an overlap of one half as in the challenge, with its rules for boxes not to be
+scored; OSPA is the distance of the boxes' centers, in pixels.
 
-examples:
-  av-perception evaluate mot --detections MOT17-09-FRCNN/det/det.txt --truth MOT17-09-FRCNN/gt/gt.txt --json scores.json
-  av-perception evaluate mot --detections det.txt --truth gt.txt --frame-rate 25 --boxes heads --tracks tracks.txt
-  av-perception benchmark tracking --scenes DIR        writes such files, and compares trackers on them
+For example:
+  av-perception evaluate mot --detections det.txt --truth gt.txt --json scores.json
+  av-perception evaluate mot --detections det.txt --truth gt.txt --frame-rate 25 --boxes heads
+  av-perception benchmark tracking --scenes DIR
+      writes such files, and compares trackers on them
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import argparse
 import math
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -29,11 +33,16 @@ from rich.table import Table
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
+if TYPE_CHECKING:
+    from av_perception.pipelines.mot_tracking import Tracked
+    from av_perception.recording.mot_text import MotTable
+    from av_perception.robot_head import CameraGeometry
+
 _BOXES = ('auto', 'heads', 'people')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the arguments of the verb."""
     parser.add_argument(
         '--detections',
         metavar='DET',
@@ -48,6 +57,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help='MOT-challenge text with the true boxes and ids',
     )
+    _add_tracking_arguments(parser)
+    parser.add_argument(
+        '--ospa-cutoff',
+        metavar='PX',
+        type=float,
+        default=50.0,
+        help='cutoff of OSPA in pixels (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--tracks', metavar='FILE', type=Path, help='write the tracks as MOT-challenge text'
+    )
+    parser.add_argument('--json', metavar='FILE', type=Path, help='write all figures to FILE')
+
+
+def _add_tracking_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--frame-rate',
         metavar='HZ',
@@ -65,23 +89,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--boxes',
         choices=_BOXES,
         default='auto',
-        help='what they enclose; it sets how fast they may move for their size (auto: people when they are slender)',
+        help='what they enclose; it sets how fast they may move for their size '
+        '(auto: people when they are slender)',
     )
-    parser.add_argument(
-        '--ospa-cutoff',
-        metavar='PX',
-        type=float,
-        default=50.0,
-        help='cutoff of OSPA in pixels (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--tracks', metavar='FILE', type=Path, help='write the tracks as MOT-challenge text'
-    )
-    parser.add_argument('--json', metavar='FILE', type=Path, help='write all figures to FILE')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Track, score, report; 0."""
+    """Track, score, report."""
     from av_perception.evaluation.mot import score_boxes
 
     _check(args)
@@ -96,12 +110,8 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     console.print(_table(figures))
     if dropped:
-        console.print(
-            '[yellow]dropped: '
-            + ', '.join(f'{reason}: {count}' for reason, count in dropped.items())
-            + '[/]',
-            soft_wrap=True,
-        )
+        counts = ', '.join(f'{reason}: {count}' for reason, count in dropped.items())
+        console.print(f'[yellow]dropped: {counts}[/]', soft_wrap=True)
     for line in _doubts(tracked.tracks, truth, scores):
         console.print(f'[yellow]{line}[/]', soft_wrap=True)
     if args.tracks:
@@ -112,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _doubts(tracks, truth, scores) -> list[str]:
-    """What makes the scores doubtful, one line each."""
+    """Say what makes the scores doubtful, one line each."""
     from av_perception.evaluation.mot import left_out, longest_gap
 
     doubts = []
@@ -143,63 +153,76 @@ def _check(args: argparse.Namespace) -> None:
         check_writable(path)
 
 
-def _track(args: argparse.Namespace):
-    """The tracked boxes, the truth, the last frame to score, and what was dropped, by reason."""
+def _read(args: argparse.Namespace) -> tuple[MotTable, MotTable]:
+    """Read detections and truth; raise UserError where they cannot be used."""
     from av_perception.evaluation.mot import check_boxes, check_truth
-    from av_perception.pipelines.mot_tracking import (
-        HEAD_M,
-        PERSON_M,
-        MotTrackingConfig,
-        guess_object_size,
-        image_of,
-        track_boxes,
-        with_object_size,
-    )
-    from av_perception.recording.mot_text import MotTable, SequenceInfo
+    from av_perception.recording.mot_text import MotTable
 
-    detections, truth, info = (
-        MotTable.read(args.detections),
-        MotTable.read(args.truth),
-        SequenceInfo.beside(args.detections),
-    )
+    detections = MotTable.read(args.detections)
+    truth = MotTable.read(args.truth)
     if not len(truth):
         raise UserError(f'the truth in {args.truth} has no rows: there is nothing to compare with')
     for table, path in ((truth, args.truth), (detections, args.detections)):
         check_boxes(table, path)
     check_truth(truth)
+    return detections, truth
+
+
+def _track(
+    args: argparse.Namespace,
+) -> tuple[Tracked, MotTable, int, dict[str, int]]:
+    """Track; the boxes, the truth, the last frame to score, and what was dropped, by reason."""
+    from av_perception.pipelines.mot_tracking import image_of
+    from av_perception.recording.mot_text import SequenceInfo
+
+    detections, truth = _read(args)
+    info = SequenceInfo.beside(args.detections)
     last_frame = int(max(info.length or 0, truth.frame[-1]))
-    kept = detections.take(
-        (detections.confidence >= args.min_confidence) & (detections.frame <= last_frame)
-    )
-    late = int((detections.frame > last_frame).sum())
-    size_m = {'auto': guess_object_size(kept), 'heads': HEAD_M, 'people': PERSON_M}[args.boxes]
+    is_late = detections.frame > last_frame
+    kept = detections.take((detections.confidence >= args.min_confidence) & ~is_late)
+    late = int(is_late.sum())
     camera = image_of(info, kept, args.frame_rate)
-    with Progress(transient=True) as progress:
-        task = progress.add_task('track', total=1.0)
-        tracked = track_boxes(
-            kept,
-            camera,
-            last_frame,
-            with_object_size(MotTrackingConfig(), size_m),
-            lambda fraction: progress.update(task, completed=fraction),
-        )
+    tracked = _run_tracker(kept, camera, last_frame, args.boxes)
     dropped = {
         'detections after the last frame of the truth': late,
         'detections without area': tracked.dropped['bad_faces'],
         'detections of too little confidence': len(detections) - late - len(kept),
     }
-    return (
-        tracked,
-        truth,
-        last_frame,
-        {reason: count for reason, count in dropped.items() if count},
+    return tracked, truth, last_frame, {reason: n for reason, n in dropped.items() if n}
+
+
+def _run_tracker(
+    detections: MotTable, camera: CameraGeometry, last_frame: int, boxes: str
+) -> Tracked:
+    """Track boxes that enclose one of _BOXES, with a progress bar."""
+    from av_perception.pipelines.mot_tracking import (
+        HEAD_M,
+        PERSON_M,
+        MotTrackingConfig,
+        guess_object_size,
+        track_boxes,
+        with_object_size,
     )
+
+    sizes_m = {'auto': guess_object_size(detections), 'heads': HEAD_M, 'people': PERSON_M}
+    config = with_object_size(MotTrackingConfig(), sizes_m[boxes])
+    with Progress(transient=True) as progress:
+        task = progress.add_task('track', total=1.0)
+        return track_boxes(
+            detections,
+            camera,
+            last_frame,
+            config,
+            lambda fraction: progress.update(task, completed=fraction),
+        )
 
 
 def _table(figures: dict) -> Table:
     table = Table(
-        title=f'{figures["frames"]} frames, {figures["people"]} people, {figures["truth_rows"]} true boxes'
+        title=f'{figures["frames"]} frames, {figures["people"]} people, '
+        f'{figures["truth_rows"]} true boxes'
     )
+    ospa = f'OSPA: places and number of people, cutoff {figures["ospa_cutoff"]:g} px'
     table.add_column('figure')
     table.add_column('value', justify='right')
     for name, key, form in (
@@ -207,11 +230,7 @@ def _table(figures: dict) -> Table:
         ('IDF1: share of the time under the right id', 'idf1', '{:.1%}'),
         ('HOTA: detection and association alike', 'hota', '{:.1%}'),
         ('id switches', 'id_switches', '{}'),
-        (
-            f'OSPA: places and number of people, cutoff {figures["ospa_cutoff"]:g} px',
-            'ospa',
-            '{:.1f} px',
-        ),
+        (ospa, 'ospa', '{:.1f} px'),
         ('overlap of matches (mean)', 'mean_similarity', '{:.1%}'),
         ('missed boxes', 'misses', '{}'),
         ('false boxes', 'false_positives', '{}'),

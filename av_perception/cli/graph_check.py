@@ -1,19 +1,26 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The part of `doctor` that looks at a running graph: who is there, what is missing, whose clock is wrong."""
+"""The part of `doctor` that looks at a running graph: nodes, what is missing, wrong clocks."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from av_perception.cli.doctor import Finding
+from av_perception.cli.finding import Finding
 from av_perception.ros.bringup.environment import RANGE_VARIABLE, is_closed, prepare_environment
 from av_perception.ros.bringup.graph import NODES
 
+if TYPE_CHECKING:
+    from av_perception.ros.observer import GraphObserver
+
 LISTEN_S = 3.0  # diagnostics come once a second
-AHEAD_MS, BEHIND_MS = -50.0, 2000.0
+AHEAD_MS = -50.0  # latencies below: the stamps lie in the future
+BEHIND_MS = 2000.0  # latencies above: the stamps are old
+_LATENCY = 'latency of '
 RESULTS = {
     'tracks': 'tracker or face_itd_fusion',
     'speaking_status': 'speaking_status or face_itd_fusion',
@@ -24,7 +31,22 @@ SUITE = {node.name for node in NODES}
 def check_graph(
     namespace: str = '', listen_s: float = LISTEN_S, network: bool = False
 ) -> list[Finding]:
-    """Findings of the suite's nodes in a namespace; network: of a graph that is open to it."""
+    """Look at the suite's nodes in a namespace.
+
+    Parameters
+    ----------
+    namespace
+        Of the nodes.
+    listen_s
+        How long to wait for diagnostics [s].
+    network
+        Look at a graph that is open to the network.
+
+    Returns
+    -------
+    list of Finding
+        Of nodes, inputs, rates and clocks.
+    """
     prepare_environment(network=network)
     from av_perception.ros.observer import GraphObserver
 
@@ -39,28 +61,22 @@ def check_graph(
         if not names:
             return [_nobody(observer, here)]
         findings = [_node(observer, name, names[name]) for name in sorted(names)]
-        findings += [
-            f for name in sorted(names) for f in _clocks(observer.diagnostics.get(name, {}), name)
-        ]
-        findings += [
-            _result(observer, topic, who)
-            for topic, who in RESULTS.items()
-            if not observer.node.count_publishers(topic)
-        ]
-        return [*findings, *_simulated_time(observer, names)]
+        for name in sorted(names):
+            findings += _clocks(observer.diagnostics.get(name, {}), name)
+        return [*findings, *_results(observer), *_simulated_time(observer, names)]
 
 
-def _nobody(observer, here: str) -> Finding:
-    """Why nothing is found, as far as one can guess."""
+def _nobody(observer: GraphObserver, here: str) -> Finding:
+    """Say why nothing is found, as far as one can guess."""
     others = sorted(
         {space for name, space in observer.node.get_node_names_and_namespaces() if name in SUITE}
     )
     if others:
-        return Finding(
-            'graph',
-            False,
-            f'no node of the suite in the namespace {here}, but in {", ".join(others)}: add --namespace {others[0].strip("/")}',
+        text = (
+            f'no node of the suite in the namespace {here}, but in {", ".join(others)}: '
+            f'add --namespace {others[0].strip("/")}'
         )
+        return Finding('graph', False, text)
     domain = os.environ.get('ROS_DOMAIN_ID', '0')
     if is_closed():
         sought = (
@@ -81,8 +97,8 @@ def _nobody(observer, here: str) -> Finding:
     )
 
 
-def _node(observer, name: str, count: int) -> Finding:
-    """One node: is it there once, active, and content?"""
+def _node(observer: GraphObserver, name: str, count: int) -> Finding:
+    """Check that one node is there once, active, and content."""
     from diagnostic_msgs.msg import DiagnosticStatus
     from lifecycle_msgs.msg import State
 
@@ -96,75 +112,68 @@ def _node(observer, name: str, count: int) -> Finding:
             name, False, 'does not answer: it hangs or is just starting; look at its log'
         )
     if state != State.PRIMARY_STATE_ACTIVE:
-        return Finding(
-            name,
-            None,
-            f'is not active: ros2 lifecycle set {name} activate (after configure), or start it with autostart:=true',
+        text = (
+            f'is not active: ros2 lifecycle set {name} activate (after configure), '
+            'or start it with autostart:=true'
         )
+        return Finding(name, None, text)
     said = observer.diagnostics.get(name)
     if said is None:
         return Finding(name, False, 'says nothing on /diagnostics: is that topic remapped?')
     figures = '; '.join(f'{key}: {value}' for key, value in said.items() if key != 'message')
-    well = {DiagnosticStatus.OK: True, DiagnosticStatus.WARN: None}.get(
-        observer.levels[name], False
-    )
+    levels = {DiagnosticStatus.OK: True, DiagnosticStatus.WARN: None}
+    well = levels.get(observer.levels[name], False)
     return Finding(name, well, said['message'] + (f' ({figures})' if figures else ''))
 
 
 def _clocks(said: dict[str, str], name: str) -> list[Finding]:
-    """Inputs whose stamps lie in the future or far back."""
+    """Find inputs whose stamps lie in the future or far back."""
     findings = []
     for key, value in said.items():
-        if not key.startswith('latency of '):
+        if not key.startswith(_LATENCY):
             continue
-        topic, latency_ms = key.removeprefix('latency of ').removesuffix(' [ms]'), float(value)
-        if latency_ms < AHEAD_MS:
-            findings.append(
-                Finding(
-                    f'{topic} at {name}',
-                    False,
-                    f'its stamps lie {-1e-3 * latency_ms:.1f} s in the future: set the clocks of both machines by '
-                    "chrony, or correct the driver's stamps",
-                )
+        topic = key.removeprefix(_LATENCY).removesuffix(' [ms]')
+        latency_s = 1e-3 * float(value)
+        if latency_s < 1e-3 * AHEAD_MS:
+            text = (
+                f'its stamps lie {-latency_s:.1f} s in the future: '
+                "set the clocks of both machines by chrony, or correct the driver's stamps"
             )
-        elif latency_ms > BEHIND_MS:
-            findings.append(
-                Finding(
-                    f'{topic} at {name}',
-                    False,
-                    f'its stamps are {1e-3 * latency_ms:.1f} s old on arrival: set the clocks of both machines by '
-                    'chrony, or look for what delays it',
-                )
+        elif latency_s > 1e-3 * BEHIND_MS:
+            text = (
+                f'its stamps are {latency_s:.1f} s old on arrival: '
+                'set the clocks of both machines by chrony, or look for what delays it'
             )
+        else:
+            continue
+        findings.append(Finding(f'{topic} at {name}', False, text))
     return findings
 
 
-def _result(observer, topic: str, who: str) -> Finding:
-    return Finding(
-        topic, False, f'nobody publishes {observer.node.resolve_topic_name(topic)}: start {who}'
-    )
+def _results(observer: GraphObserver) -> list[Finding]:
+    """Find topics of results that nobody publishes."""
+    findings = []
+    for topic, who in RESULTS.items():
+        if not observer.node.count_publishers(topic):
+            full_name = observer.node.resolve_topic_name(topic)
+            text = f'nobody publishes {full_name}: start {who}'
+            findings.append(Finding(topic, False, text))
+    return findings
 
 
-def _simulated_time(observer, names) -> list[Finding]:
-    """/clock and use_sim_time belong together."""
-    clock, simulated = (
-        observer.node.count_publishers('/clock') > 0,
-        {name: observer.uses_sim_time(name) for name in sorted(names)},
+def _simulated_time(observer: GraphObserver, names: Iterable[str]) -> list[Finding]:
+    """Check that /clock and use_sim_time go together."""
+    uses = {name: observer.uses_sim_time(name) for name in sorted(names)}
+    if observer.node.count_publishers('/clock') > 0:
+        real = [name for name, used in uses.items() if used is False]
+        text = (
+            f'is published, but {", ".join(real)} take the time of this machine: '
+            'start them with use_sim_time:=true'
+        )
+        return [Finding('/clock', False, text)] if real else []
+    waiting = [name for name, used in uses.items() if used]
+    text = (
+        f'nobody publishes it, and {", ".join(waiting)} wait for it: '
+        'play a bag with --clock, or use_sim_time:=false'
     )
-    if clock and (real := [name for name, used in simulated.items() if used is False]):
-        return [
-            Finding(
-                '/clock',
-                False,
-                f'is published, but {", ".join(real)} take the time of this machine: start them with use_sim_time:=true',
-            )
-        ]
-    if not clock and (waiting := [name for name, used in simulated.items() if used]):
-        return [
-            Finding(
-                '/clock',
-                False,
-                f'nobody publishes it, and {", ".join(waiting)} wait for it: play a bag with --clock, or use_sim_time:=false',
-            )
-        ]
-    return []
+    return [Finding('/clock', False, text)] if waiting else []

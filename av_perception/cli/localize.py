@@ -10,8 +10,9 @@ or with all channels of a device, of which the profile names the microphones' (d
 a recording folder, which names its head. Azimuth counts counter-clockwise (to the left) from
 straight ahead, elevation upward, both in degrees and in the head's base frame.
 
-A source's confidence is the share of its sound that comes from its direction as closely as it should. What is wrong with the sound (a dead or
-clipped channel, sound that fits no direction, ...) is printed and, with --json, listed under `problems`.
+A source's confidence is the share of its sound that comes from its direction as closely as it
+should. What is wrong with the sound (a dead or clipped channel, sound that fits no direction, ...)
+is printed and, with --json, listed under `problems`.
 """
 
 from __future__ import annotations
@@ -19,17 +20,22 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
+from av_perception.geometry.time import seconds
+
+if TYPE_CHECKING:
+    from av_perception.robot_head import HeadProfile, MicrophoneArray
 
 _CHECKED_S = 60.0  # of sound for the check of the channels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
+    """Declare the arguments of the verb."""
     parser.add_argument(
         'recording',
         type=Path,
@@ -50,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--map',
         type=Path,
         metavar='FILE',
-        help="acoustic map (default: the profile's, else learnt from the geometry)",
+        help="acoustic map (default: the profile's, else learned from the geometry)",
     )
     parser.add_argument(
         '--json',
@@ -67,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Localise, print a table, write the files that were asked for."""
+    """Localize, print a table, write the files that were asked for."""
     if options.max_sources < 1:
         raise UserError(f'--max-sources must be at least 1, not {options.max_sources}')
     check_writable(options.json)
@@ -76,9 +82,8 @@ def run(options: argparse.Namespace) -> int:
         result = _localize(sound, array, options)
     except UserError as error:
         if options.json:
-            write_json(
-                options.json, {'sources': [], 'frames': [], 'fit': None, 'problems': [str(error)]}
-            )
+            empty = {'sources': [], 'frames': [], 'fit': None, 'problems': [str(error)]}
+            write_json(options.json, empty)
         raise
     _print_table(result['sources'])
     for problem in result['problems']:
@@ -91,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _localize(sound, array, options: argparse.Namespace) -> dict:
-    """The result as written to JSON."""
+    """Localize; the result as written to JSON."""
     from av_perception.audio.front_end import AudioFrontEnd, extract_features
     from av_perception.audio.localization import LocalizationConfig, analysis_of, localize
     from av_perception.audio.sound_problems import doubtful_fit, sound_problems
@@ -129,7 +134,10 @@ def _acoustic_map(array, path: Path | None):
 
 
 def _open(path: Path, head_name: str | None):
-    """The sound (a Recording or an AudioFile) and the microphone array that made it. Raises UserError when they do not belong together."""
+    """Open the sound (a Recording or an AudioFile) and the microphone array that made it.
+
+    Raise UserError when they do not belong together.
+    """
     from av_perception.audio.capture import AudioFile
     from av_perception.recording import Recording
     from av_perception.robot_head import load_head
@@ -138,20 +146,25 @@ def _open(path: Path, head_name: str | None):
         raise UserError(
             f'there is no recording {path}: give a WAV or FLAC file or a recording folder'
         )
-    if not path.is_dir() and head_name is None:
-        raise UserError('a sound file does not say where its microphones are: add --head NAME')
-    recording = Recording.open(path) if path.is_dir() else None
-    head = load_head(head_name) if head_name else recording.head
+    if not path.is_dir():
+        if head_name is None:
+            raise UserError('a sound file does not say where its microphones are: add --head NAME')
+        array = _microphones(load_head(head_name))
+        return AudioFile(str(path), array), array
+    recording = Recording.open(path)
+    array = _microphones(load_head(head_name) if head_name else recording.head)
+    array.require_recorded(recording.num_channels, path)
+    return recording, array
+
+
+def _microphones(head: HeadProfile) -> MicrophoneArray:
     if head.microphones is None:
         raise UserError(f"head '{head.name}' has no microphones: choose another --head")
-    if recording is None:
-        return AudioFile(str(path), head.microphones), head.microphones
-    head.microphones.require_recorded(recording.num_channels, path)
-    return recording, head.microphones
+    return head.microphones
 
 
 def _result(found, start_s: float, problems: list[str]) -> dict:
-    """The figures as written to JSON: degrees, in the head's base frame."""
+    """Lay out the figures as written to JSON: degrees, in the head's base frame."""
 
     def angles(entry) -> dict:
         return {
@@ -168,7 +181,7 @@ def _result(found, start_s: float, problems: list[str]) -> dict:
         for s in found.sources
     ]
     frames = [
-        {'time': round(start_s + 1e-9 * f.stamp_ns, 3), **angles(f), 'source': f.source}
+        {'time': round(start_s + seconds(f.stamp_ns), 3), **angles(f), 'source': f.source}
         for f in found.frames
     ]
     return {'sources': sources, 'frames': frames, 'fit': round(found.fit, 3), 'problems': problems}
@@ -191,11 +204,11 @@ def _print_table(sources: list[dict]) -> None:
 
 
 def _draw(result: dict, path: Path) -> None:
-    """Frames as a histogram, sources as spokes; ahead is up, left is left."""
+    """Draw frames as a histogram, sources as spokes; ahead is up, left is left."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 5), layout='constrained')
-    axes = figure.add_subplot(projection='polar')
+    axes: Any = figure.add_subplot(projection='polar')  # its stubs lack the polar methods
     axes.set_theta_zero_location('N')
     azimuths = np.radians([frame['azimuth_deg'] for frame in result['frames']])
     counts, edges = np.histogram(azimuths, bins=72, range=(-np.pi, np.pi))
@@ -208,12 +221,9 @@ def _draw(result: dict, path: Path) -> None:
         label='frames',
     )
     for index, source in enumerate(result['sources']):
-        axes.plot(
-            [np.radians(source['azimuth_deg'])] * 2,
-            [0, 1.05],
-            color=f'C{index + 1}',
-            label=f'{source["azimuth_deg"]:.0f}°',
-        )
+        azimuth = np.radians(source['azimuth_deg'])
+        label = f'{source["azimuth_deg"]:.0f}°'
+        axes.plot([azimuth, azimuth], [0, 1.05], color=f'C{index + 1}', label=label)
     axes.set_yticks([])
     axes.legend(loc='lower left')
     figure.savefig(path)
@@ -223,6 +233,5 @@ def _plot(result: dict, path: Path) -> None:
     try:
         _draw(result, path)
     except (OSError, ValueError) as error:
-        raise UserError(
-            f'cannot write {path}: {getattr(error, "strerror", None) or error}'
-        ) from error
+        reason = getattr(error, 'strerror', None) or error
+        raise UserError(f'cannot write {path}: {reason}') from error

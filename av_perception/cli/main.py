@@ -20,7 +20,8 @@ from av_perception.ros.privacy import keep_private
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
 VERBS = {
-    'demo': 'three talkers in a simulated room, all nodes, headless: pictures and figures in demo_output/',
+    'demo': 'three talkers in a simulated room, all nodes, headless: '
+    'pictures and figures in demo_output/',
     'up': 'start the suite for a head and keep it running',
     'record': 'record the topics of a running graph to an MCAP bag',
     'replay': 'play a bag into the graph',
@@ -28,15 +29,28 @@ VERBS = {
     'localize': 'directions of the sources in a multichannel recording, without ROS',
     'track': 'run the tracker offline on a recording folder, without ROS',
     'evaluate': 'figures of merit of tracks against the truth',
-    'evaluate mot': 'track the detections of a MOT-challenge file and score them against its truth',
-    'calibrate': 'learn what a head profile does not say: acoustic map, cameras, microphone positions',
+    'evaluate mot': 'track the detections of a MOT-challenge file and score them '
+    'against its truth',
+    'calibrate': 'learn what a head profile does not say: '
+    'acoustic map, cameras, microphone positions',
     'benchmark': 'measure speed and accuracy',
     'doctor': 'check sound card, cameras, models and the running graph; says what to do',
 }
 
 
 def build_parser(verb: str | None) -> argparse.ArgumentParser:
-    """The parser; only the chosen verb's module is imported, so that --help answers at once."""
+    """Make the parser.
+
+    Parameters
+    ----------
+    verb
+        The chosen one; only its module is imported, so that --help answers at once.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+        Of the command.
+    """
     parser = argparse.ArgumentParser(
         prog='av-perception',
         description='Who is around the robot, where they are and who is speaking.',
@@ -61,14 +75,14 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
 
 
 def _join_verb(words: list[str]) -> list[str]:
-    """The words with a verb of two words made one."""
+    """Make a verb of two words one word."""
     start = next((i for i, word in enumerate(words) if word in VERBS), len(words))
     two = ' '.join(words[start : start + 2])
     return [*words[:start], two, *words[start + 2 :]] if two in VERBS else list(words)
 
 
 def _end_like_ctrl_c() -> None:
-    """Whatever asks us to end, those who started processes stop them."""
+    """Let all signals that ask to end do what Ctrl-C does: who started processes stops them."""
     # SIGINT too: a shell has it ignored in what a script starts with &.
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # else nohup asked for that
@@ -78,7 +92,19 @@ def _end_like_ctrl_c() -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point. Returns the exit status: 0 well, 1 it ran and did not succeed, 2 something for the user to mend, 130 interrupted."""
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments
+        Words after the command's name; by default those it was called with.
+
+    Returns
+    -------
+    int
+        Exit status: 0 well, 1 it ran and did not succeed, 2 something for the user to mend,
+        130 interrupted.
+    """
     _end_like_ctrl_c()
     limit_threads()
     keep_private()
@@ -104,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _told(error: OSError) -> str:
-    """What the system refused, in one line that says what to do."""
+    """Say in one line what the system refused and what to do."""
     reason = ' '.join((error.strerror or str(error)).split())
     where = f' {error.filename}' if error.filename else ''
     if error.errno in _FULL:
@@ -113,15 +139,14 @@ def _told(error: OSError) -> str:
 
 
 def _drop_output() -> None:
-    """Nobody takes what is still to be printed: the interpreter must not fail on it at its end."""
+    """Drop what is still to be printed, so that the interpreter does not fail on it at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str]) -> int:
     words = _join_verb(arguments)
-    words = (
-        words[: words.index('--ros-args')] if '--ros-args' in words else words
-    )  # what follows is for rclpy, which reads it itself
+    if '--ros-args' in words:  # what follows is for rclpy, which reads it itself
+        words = words[: words.index('--ros-args')]
     verb = next((word for word in words if word in VERBS), None)
     options = build_parser(verb).parse_args(words)
     return options.run(options)

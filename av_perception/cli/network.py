@@ -8,7 +8,7 @@ import argparse
 
 
 def add_network_argument(parser: argparse.ArgumentParser) -> None:
-    """The argument --network."""
+    """Declare the argument --network."""
     parser.add_argument(
         '--network',
         action='store_true',

@@ -8,14 +8,29 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from av_perception.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 WIDE = 120  # columns of a benchmark's table
 
 
-def wide_console(columns: int = WIDE):
-    """A console for wide tables; where nobody watches (a file, a pipe) it has room for them."""
+def wide_console(columns: int = WIDE) -> Console:
+    """Make a console for wide tables.
+
+    Parameters
+    ----------
+    columns
+        Where nobody watches (a file, a pipe) it is at least so wide.
+
+    Returns
+    -------
+    Console
+        As wide as the terminal, where there is one.
+    """
     from rich.console import Console
 
     console = Console()
@@ -23,19 +38,26 @@ def wide_console(columns: int = WIDE):
 
 
 def check_writable(path: str | Path | None, made_folder: str | Path | None = None) -> None:
-    """Raises UserError when `path` can hold no file; touches nothing. None passes.
+    """Check that a file can be written; touch nothing.
 
-    made_folder: a folder that the verb makes itself before it writes; a file right in it passes.
+    Parameters
+    ----------
+    path
+        Of the file; None passes.
+    made_folder
+        A folder that the verb makes itself before it writes; a file right in it passes.
+
+    Raises
+    ------
+    UserError
+        `path` can hold no file.
     """
     if path is None:
         return
     path = Path(path)
     folder = path.absolute().parent
-    if (
-        made_folder is not None
-        and Path(made_folder).resolve() == folder.resolve()
-        and not path.is_dir()
-    ):
+    is_made = made_folder is not None and Path(made_folder).resolve() == folder.resolve()
+    if is_made and not path.is_dir():
         return
     if not folder.is_dir():
         raise UserError(f'cannot write {path}: there is no folder {folder}, make it first')
@@ -46,7 +68,20 @@ def check_writable(path: str | Path | None, made_folder: str | Path | None = Non
 
 
 def write_json(path: str | Path, figures) -> None:
-    """Write figures (dicts, lists, numbers, words); NaN and infinities, which JSON has not, become null. Raises UserError."""
+    """Write figures.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    figures
+        Dicts, lists, numbers, words; NaN and infinities, which JSON has not, become null.
+
+    Raises
+    ------
+    UserError
+        The file cannot be written.
+    """
     text = json.dumps(_finite(figures), indent=2, allow_nan=False) + '\n'
     try:
         Path(path).write_text(text, encoding='utf-8')

@@ -14,17 +14,27 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from av_perception.cli.network import add_network_argument
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
+if TYPE_CHECKING:
+    from threading import Event
+
+    from rclpy.executors import Executor
+
+    from av_perception.ros.bags.bag_recorder import BagRecorder
+
 EMPTY_CALLS = 3
-DRAIN_PERIOD_S = 0.1  # messages wait in their queues meanwhile: waking up for each costs three times the work of writing it
+# Messages wait in their queues meanwhile: waking up for each costs three times the work of writing
+# it.
+DRAIN_PERIOD_S = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
+    """Declare the arguments of the verb."""
     parser.add_argument('-o', '--output', type=Path, required=True, help='folder of the new bag')
     parser.add_argument(
         '--topics', nargs='+', default=[], help='only these topics, with full names'
@@ -52,8 +62,8 @@ def run(options: argparse.Namespace) -> int:
     from rclpy.signals import SignalHandlerOptions
 
     from av_perception.ros.bags.bag_recorder import BagRecorder
-    from av_perception.ros.node import catch_stop_signals
     from av_perception.ros.privacy import private_node
+    from av_perception.ros.process import catch_stop_signals
 
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     stopping = catch_stop_signals()
@@ -79,8 +89,8 @@ def run(options: argparse.Namespace) -> int:
     return 0 if recorder.total else 1
 
 
-def _record(executor, recorder, stopping) -> None:
-    """Until asked to stop or the file cannot grow; on a terminal with a line that says how much there is."""
+def _record(executor: Executor, recorder: BagRecorder, stopping: Event) -> None:
+    """Record until asked to stop or the file cannot grow; a terminal shows how much there is."""
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
     with Progress(
@@ -89,19 +99,22 @@ def _record(executor, recorder, stopping) -> None:
         task = progress.add_task('recording', total=None)
         while not stopping.wait(DRAIN_PERIOD_S):
             _drain(executor, recorder)
-            progress.update(
-                task,
-                description=f'{recorder.total} messages of {len(recorder.counts)} topics, {1e-6 * recorder.size:.0f} MB; Ctrl-C ends',
+            text = (
+                f'{recorder.total} messages of {len(recorder.counts)} topics, '
+                f'{1e-6 * recorder.size:.0f} MB; Ctrl-C ends'
             )
+            progress.update(task, description=text)
             if recorder.failure:
                 raise UserError(recorder.failure)
         _drain(executor, recorder)
 
 
-def _drain(executor, recorder) -> None:
-    """Handle everything that waits; the stamps in the bag are those of the senders, so nothing is lost by coming late.
+def _drain(executor: Executor, recorder: BagRecorder) -> None:
+    """Handle everything that waits.
 
-    The executor hands out one message a topic and then says that time is up, so only several empty calls in a row mean that nothing is left.
+    The stamps in the bag are those of the senders, so nothing is lost by coming late. The executor
+    hands out one message a topic and then says that time is up, so only several empty calls in a
+    row mean that nothing is left.
     """
     idle = 0
     while idle < EMPTY_CALLS:

@@ -3,7 +3,8 @@
 """Play a bag into the graph, at its own pace or faster.
 
   av-perception replay my_bag                      all of it, results too
-  av-perception replay my_bag --inputs --clock     only what the suite computes from, for nodes that use_sim_time
+  av-perception replay my_bag --inputs --clock
+      only what the suite computes from, for nodes that use_sim_time
   av-perception replay my_bag --rate 4 --loop
   av-perception replay my_bag --topics /visual_features /audio_features
 
@@ -15,17 +16,22 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from av_perception.cli.network import add_network_argument
 from av_perception.cli.output import check_writable, write_json
 
-DISCOVERY_S = (
-    1.0  # subscribers need this long to find the publishers, or the first messages are lost
-)
+if TYPE_CHECKING:
+    from threading import Event
+
+    from av_perception.ros.bags.bag_player import BagPlayer
+
+# Subscribers need this long to find the publishers, or the first messages are lost.
+DISCOVERY_S = 1.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
+    """Declare the arguments of the verb."""
     parser.add_argument(
         'bag', type=Path, metavar='BAG', help='bag folder, or a single .mcap or .db3 file'
     )
@@ -36,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--inputs',
         action='store_true',
-        help='play only what the suite computes from: sound and images, or the features of those that '
-        'the bag lacks, transforms, imu; in the namespace of this node',
+        help='play only what the suite computes from: sound and images, or the features of those '
+        'that the bag lacks, transforms, imu; in the namespace of this node',
     )
     parser.add_argument(
         '--wait',
@@ -64,13 +70,21 @@ def run(options: argparse.Namespace) -> int:
     from av_perception.ros.bringup.environment import prepare_environment
 
     prepare_environment(network=options.network)
+    figures = _replay(options)
+    if options.json:
+        write_json(options.json, figures)
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> dict:
+    """Play and say what could not be played; return the figures."""
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
     from av_perception.ros.bags.bag_file import graph_inputs
     from av_perception.ros.bags.bag_player import BagPlayer
-    from av_perception.ros.node import catch_stop_signals
     from av_perception.ros.privacy import private_node
+    from av_perception.ros.process import catch_stop_signals
 
     inputs = graph_inputs(options.bag) if options.inputs else None
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -84,7 +98,8 @@ def run(options: argparse.Namespace) -> int:
             lonely = player.wait_for_listeners(inputs.given, options.wait, stopping)
             if lonely and not stopping.is_set():
                 print(
-                    f'nobody listens to {", ".join(lonely)}: are the nodes running, in the same namespace?'
+                    f'nobody listens to {", ".join(lonely)}: '
+                    'are the nodes running, in the same namespace?'
                 )
         stopping.wait(DISCOVERY_S)
         _play(player, options, stopping)
@@ -93,14 +108,11 @@ def run(options: argparse.Namespace) -> int:
             print(f'not played: {count} message(s) of {event}')
     finally:
         rclpy.try_shutdown()
-    if options.json:
-        write_json(
-            options.json, {'messages': player.message_count, 'duration_s': player.duration_s}
-        )
-    return 0
+    return {'messages': player.message_count, 'duration_s': player.duration_s}
 
 
-def _play(player, options: argparse.Namespace, stopping) -> None:
+def _play(player: BagPlayer, options: argparse.Namespace, stopping: Event) -> None:
+    """Play once, or again and again, with a progress bar."""
     from rich.progress import Progress
 
     with Progress() as progress:

@@ -1,11 +1,13 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Run the tracker offline on a recording folder or a bag, as fast as the machine can, without any node.
+"""Run the tracker offline on a recording folder or a bag, as fast as it can, without any node.
 
-av-perception track my_recording                         writes my_recording/tracks.csv
-av-perception track my_recording -o tracks.csv --plot timeline.png
-av-perception track my_bag --head nao -o tracks.csv      a bag does not know its head; the same bag gives the same tracks, bit for bit
-av-perception evaluate tracks.csv my_recording           the figures against the recording's truth
+  av-perception track my_recording                      writes my_recording/tracks.csv
+  av-perception track my_recording -o tracks.csv --plot timeline.png
+  av-perception track my_bag --head nao -o tracks.csv   a bag does not know its head
+  av-perception evaluate tracks.csv my_recording        the figures against the recording's truth
+
+The same bag gives the same tracks, bit for bit.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from av_perception.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
+    """Declare the arguments of the verb."""
     parser.add_argument(
         'recording',
         type=Path,
@@ -39,14 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='CSV to write (default: tracks.csv in the recording folder)',
     )
     parser.add_argument(
-        '--map', type=Path, help='acoustic map (default: learnt from the geometry of the head)'
+        '--map', type=Path, help='acoustic map (default: learned from the geometry of the head)'
     )
     parser.add_argument(
         '--mode',
         choices=('full', 'minimal', 'events'),
         default='full',
-        help='full: the variational tracker; minimal: faces and two microphones (face_itd_fusion); events: clusters on the ITD line '
-        '(av_events)',
+        help='full: the variational tracker; minimal: faces and two microphones '
+        '(face_itd_fusion); events: clusters on the ITD line (av_events)',
     )
     parser.add_argument('--plot', type=Path, help='write a picture of who was where and who spoke')
     parser.add_argument('--json', type=Path, help='write the figures of the run to this file')
@@ -55,8 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Track, write, say what came out."""
     import cv2
-    from rich.console import Console
-    from rich.progress import Progress
 
     from av_perception.recording.collect import collect_tracks
 
@@ -69,17 +69,9 @@ def run(options: argparse.Namespace) -> int:
             f'--plot compares with the truth, and {options.recording} has no truth.csv'
         )
     pipeline = _make_pipeline(options, recording)
-    started = time.monotonic()
-    with Progress() as progress:
-        task = progress.add_task('track', total=1.0)
-        frames = pipeline.run(lambda fraction: progress.update(task, completed=fraction))
-    elapsed_s = time.monotonic() - started
+    frames, elapsed_s = _run(pipeline)
     tracks = collect_tracks(frames, origin_ns)
-    output = (
-        options.output
-        or (options.recording if options.recording.is_dir() else options.recording.parent)
-        / 'tracks.csv'
-    )
+    output = _output_file(options)
     tracks.write(output)
     figures = {
         'frames': len(frames),
@@ -89,17 +81,7 @@ def run(options: argparse.Namespace) -> int:
         'dropped': dict(pipeline.counters),
         'problems': pipeline.problems,
     }
-    Console().print(
-        f'{figures["frames"]} frames, people {figures["people"]}, {elapsed_s:.1f} s for {recording.duration_s:.1f} s; wrote {output}'
-    )
-    if pipeline.counters:
-        Console().print(
-            'dropped or repaired: '
-            + ', '.join(f'{k}: {v}' for k, v in sorted(pipeline.counters.items())),
-            soft_wrap=True,
-        )
-    for problem in pipeline.problems:
-        print(f'problem: {problem}', file=sys.stderr)
+    _print(figures, recording.duration_s, output)
     if options.plot:
         from av_perception.visualization.timeline import plot_timeline
 
@@ -109,8 +91,42 @@ def run(options: argparse.Namespace) -> int:
     return 0 if len(tracks) else 1
 
 
+def _run(pipeline) -> tuple[list, float]:
+    """Run with a progress bar; the frames and the seconds it took."""
+    from rich.progress import Progress
+
+    started = time.monotonic()
+    with Progress() as progress:
+        task = progress.add_task('track', total=1.0)
+        frames = pipeline.run(lambda fraction: progress.update(task, completed=fraction))
+    return frames, time.monotonic() - started
+
+
+def _output_file(options: argparse.Namespace) -> Path:
+    """Choose the CSV to write: tracks.csv in the folder unless said otherwise."""
+    if options.output:
+        return options.output
+    folder = options.recording if options.recording.is_dir() else options.recording.parent
+    return folder / 'tracks.csv'
+
+
+def _print(figures: dict, duration_s: float, output: Path) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(
+        f'{figures["frames"]} frames, people {figures["people"]}, '
+        f'{figures["elapsed_s"]:.1f} s for {duration_s:.1f} s; wrote {output}'
+    )
+    if figures['dropped']:
+        counts = ', '.join(f'{k}: {v}' for k, v in sorted(figures['dropped'].items()))
+        console.print(f'dropped or repaired: {counts}', soft_wrap=True)
+    for problem in figures['problems']:
+        print(f'problem: {problem}', file=sys.stderr)
+
+
 def _open(options: argparse.Namespace):
-    """A recording or a bag, and the stamp [ns] from which its tracks count."""
+    """Open a recording or a bag; also the stamp [ns] from which its tracks count."""
     from av_perception.pipelines.full import START_NS
     from av_perception.recording import Recording
 
@@ -132,7 +148,7 @@ def _open(options: argparse.Namespace):
 
 
 def _is_bag(path: Path) -> bool:
-    """Whether this is a bag's file, or its folder, be it without metadata.yaml."""
+    """Tell whether this is a bag's file, or its folder, be it without metadata.yaml."""
     suffixes = ('.mcap', '.db3')
     if path.suffix in suffixes or (path / 'metadata.yaml').is_file():
         return True
@@ -143,7 +159,7 @@ def _is_bag(path: Path) -> bool:
 
 
 def _make_pipeline(options: argparse.Namespace, recording):
-    """The chosen mode's stages, fed from a recording folder or a bag."""
+    """Make the chosen mode's stages, fed from a recording folder or a bag."""
     stages = _make_stages(options, recording)
     if not hasattr(recording, 'inputs'):
         return stages
@@ -153,7 +169,7 @@ def _make_pipeline(options: argparse.Namespace, recording):
 
 
 def _make_stages(options: argparse.Namespace, recording):
-    """The stages of the chosen mode."""
+    """Make the stages of the chosen mode."""
     from av_perception.audio.acoustic_map import AcousticMap
     from av_perception.pipelines.full import OfflinePipeline, PipelineConfig
     from av_perception.pipelines.two_microphones import TwoMicrophonePipeline

@@ -5,30 +5,38 @@
   av-perception up my_head.yaml                        the sensors of your own head
   av-perception up simulated                           a simulated room, played once
   av-perception up my_head.yaml --source file --recording FOLDER
-  av-perception up my_head.yaml --mode minimal         faces and two microphones only, for small robots
+  av-perception up my_head.yaml --mode minimal         faces and two microphones, small robots
 
 Nothing listens on the network and no other user of this machine can read along: the nodes speak
-through shared memory. The first line printed says so, or what your own settings (ROS_LOCALHOST_ONLY,
-ROS_AUTOMATIC_DISCOVERY_RANGE, a Fast DDS profile, RMW_IMPLEMENTATION) change about it; and what
-ros2, rviz and drivers in another shell need to find the graph:
+through shared memory. The first line printed says so, or what your own settings
+(ROS_LOCALHOST_ONLY, ROS_AUTOMATIC_DISCOVERY_RANGE, a Fast DDS profile, RMW_IMPLEMENTATION) change
+about it; and what ros2, rviz and drivers in another shell need to find the graph:
 
   export FASTRTPS_DEFAULT_PROFILES_FILE=.../config/fastdds_shared_memory.xml
   export ROS_AUTOMATIC_DISCOVERY_RANGE=SYSTEM_DEFAULT
 
---network opens the graph to every host that reaches this one. Files are readable by their user only.
+--network opens the graph to every host that reaches this one. Files are readable by their user
+only.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from av_perception.cli.network import add_network_argument
 
+if TYPE_CHECKING:
+    from av_perception.ros.bringup.runner import GraphRunner
+
+_WATCH_PERIOD_S = 0.3
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
+    """Declare the arguments of the verb."""
     from av_perception.ros.bringup.graph import ARGUMENTS, CHOICES, SELECTION
 
     parser.add_argument('head', metavar='HEAD', help=ARGUMENTS['head'].description)
@@ -58,41 +66,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--params-file', default='', help='YAML of node parameters instead of config/params.yaml'
     )
     add_network_argument(parser)
-    parser.add_argument('--log-level', default='info', choices=('debug', 'info', 'warn', 'error'))
+    parser.add_argument(
+        '--log-level',
+        default='info',
+        choices=('debug', 'info', 'warn', 'error'),
+        help='what the nodes log (default: info)',
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Start all nodes, wait, stop all nodes. 2 when one ended by itself: it has said why."""
-    import os
-
+    """Start all nodes, wait, stop all nodes; 2 when one ended by itself: it has said why."""
     from av_perception.errors import UserError
     from av_perception.robot_head import load_head
     from av_perception.ros.bringup.environment import prepare_environment, reach
-    from av_perception.ros.bringup.graph import (
-        CHOICES,
-        START_DELAY_S,
-        Selection,
-        nodes_for,
-        source_of,
-    )
+    from av_perception.ros.bringup.graph import CHOICES, Selection, nodes_for, source_of
     from av_perception.ros.bringup.runner import GraphRunner
 
     head = load_head(options.head)
     if options.params_file and not Path(options.params_file).is_file():
         raise UserError(f'there is no parameter file {options.params_file}')
     source = source_of(options.source, options.head)
-    arguments = {
-        'head': options.head,
-        'source': source,
-        'recording': options.recording,
-        'scene': options.scene,
-        'seed': options.seed,
-        'microphones': options.microphones,
-    }
     if source == 'simulated':
         _render(options.scene, options.seed)
-    if source != 'device':
-        arguments['start_time'] = time.time() + START_DELAY_S
+    arguments = _node_arguments(options, source)
     environment = prepare_environment(dict(os.environ), network=options.network)
     print(f'av-perception: {reach(environment)}', flush=True)
     selection = Selection(
@@ -110,20 +106,47 @@ def run(options: argparse.Namespace) -> int:
         respawn=options.respawn,
     ) as graph:
         try:
-            while not (ended := graph.failed()) or options.respawn:
-                for name in graph.revive() if options.respawn else ():
-                    print(f'av-perception: {name} ended and was started again.', flush=True)
-                time.sleep(0.3)
+            ended = _watch(graph, options.respawn)
         except KeyboardInterrupt:
             return 0
         print(
-            f'av-perception: {", ".join(ended)} ended; its last lines above say why. Stopping the others.'
+            f'av-perception: {", ".join(ended)} ended; its last lines above say why. '
+            'Stopping the others.'
         )
         return 2
 
 
+def _node_arguments(options: argparse.Namespace, source: str) -> dict:
+    """Collect the launch arguments of the nodes."""
+    from av_perception.ros.bringup.graph import START_DELAY_S
+
+    arguments = {
+        'head': options.head,
+        'source': source,
+        'recording': options.recording,
+        'scene': options.scene,
+        'seed': options.seed,
+        'microphones': options.microphones,
+    }
+    if source != 'device':
+        arguments['start_time'] = time.time() + START_DELAY_S
+    return arguments
+
+
+def _watch(graph: GraphRunner, respawn: bool) -> dict[str, int]:
+    """Wait until nodes end by themselves, and return names and exit statuses; or revive them."""
+    while True:
+        ended = graph.failed()
+        if ended and not respawn:
+            return ended
+        if respawn:
+            for name in graph.revive():
+                print(f'av-perception: {name} ended and was started again.', flush=True)
+        time.sleep(_WATCH_PERIOD_S)
+
+
 def _render(scene: str, seed: int) -> None:
-    """Render a scene that is not in the cache yet, with a progress bar, before the nodes look for it."""
+    """Render a scene that the cache lacks, with a progress bar, before the nodes look for it."""
     from rich.progress import Progress
 
     from av_perception.simulation.cache import simulated_recording

@@ -9,28 +9,38 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaln
 
+from av_perception.geometry.time import seconds
 from av_perception.interfaces import SpeakingFrame, SpeakingStatus, TrackFrame
 
 _NOMINAL_STEP_S = 0.04
+_RESET_S = 1.0  # a stamp further back than this starts anew
+_DELAY_TOLERANCE_S = 1e-6  # stamps are rounded
+_LEAST_SHARE = 1e-3  # shares of 0 and 1 have no density
 
 
 @dataclass(frozen=True)
 class SpeakingConfig:
-    """stay_speaking, stay_silent: transition probabilities per 40 ms; speaking_beta, silent_beta: (a, b) of the Beta densities of the
-    audio share when the person speaks / is silent; evidence_limit: largest |log ratio| of one frame; silence_evidence: log ratio of a
-    frame without voice; on / off: hysteresis thresholds of the probability; on_delay_s, off_delay_s: how long a threshold must stay
-    crossed (drops short bursts, bridges short pauses).
-    """
+    """The hidden Markov model of a person who speaks or not, and the hysteresis."""
 
+    #: in (0.5, 1), probability per 40 ms of going on speaking
     stay_speaking: float = 0.95
+    #: in (0.5, 1), probability per 40 ms of staying silent
     stay_silent: float = 0.95
+    #: (a, b) of the Beta density of the audio share of somebody who speaks
     speaking_beta: tuple[float, float] = (3.0, 1.5)
+    #: (a, b) of the Beta density of the audio share of somebody silent
     silent_beta: tuple[float, float] = (1.0, 8.0)
+    #: [nat] largest absolute log ratio of one frame
     evidence_limit: float = 5.0
+    #: [nat] log ratio of a frame without voice
     silence_evidence: float = -2.5
+    #: Probability above which a person counts as speaking.
     on: float = 0.6
+    #: Probability below which a person counts as silent; not above on_threshold.
     off: float = 0.4
+    #: How long on_threshold must stay exceeded, in seconds: drops short bursts.
     on_delay_s: float = 0.0
+    #: How long the probability must stay below off_threshold, in seconds: bridges short pauses.
     off_delay_s: float = 0.0
 
     def __post_init__(self):
@@ -44,10 +54,15 @@ class SpeakingConfig:
             raise ValueError('delays must not be negative')
 
 
+_DEFAULT = SpeakingConfig()
+
+
 @dataclass
 class _Voice:
-    """probability of speaking; the published decision with the stamp of its last change; when the opposite threshold was crossed (None:
-    it is not).
+    """What is known of one person's speech.
+
+    probability: of speaking; since_ns: stamp of the last change of the published decision;
+    crossed_ns: when the opposite threshold was crossed, None while it is not.
     """
 
     probability: float
@@ -57,91 +72,123 @@ class _Voice:
 
 
 class SpeakingFilter:
-    """Forward recursion of the speaking HMM of every track (structure after Gebru, Ba, Li, Horaud, "Audio-visual speaker diarization
-    based on spatiotemporal Bayesian fusion", IEEE TPAMI 40(5), 2018; people are independent, so the joint MAP over {0,1}^N factorises).
+    """Forward recursion of the speaking HMM of every track.
 
-    `prior = p11 P + p01 (1 - P)`, `logit P <- logit(prior) + lr`, `lr = log Beta(a; speaking) - log Beta(a; silent)` of the audio share a.
+    Structure after Gebru, Ba, Li, Horaud, "Audio-visual speaker diarization based on
+    spatiotemporal Bayesian fusion", IEEE TPAMI 40(5), 2018; people are independent, so the joint
+    MAP over {0,1}^N factorizes. With the audio share a (T16 of docs/tracker_equations.md):
+
+        prior = p11 P + p01 (1 - P),   logit P <- logit(prior) + lr,
+        lr = log Beta(a; speaking) - log Beta(a; silent).
+
     `config` may be replaced at any time.
     """
 
-    def __init__(self, config: SpeakingConfig = SpeakingConfig()):
+    def __init__(self, config: SpeakingConfig = _DEFAULT):
         self.config = config
         self._voices: dict[int, _Voice] = {}
         self._stamp_ns: int | None = None
 
     def step(self, frame: TrackFrame) -> SpeakingFrame:
-        """The status of every track of the frame. A frame whose stamp does not advance changes nothing, one more than 1 s back starts
-        anew.
+        """Take one frame of tracks.
+
+        Parameters
+        ----------
+        frame
+            A frame whose stamp does not advance changes nothing, one more than 1 s back starts
+            anew.
+
+        Returns
+        -------
+        SpeakingFrame
+            The status of every track of the frame.
         """
-        dt_s = 0.0 if self._stamp_ns is None else (frame.stamp_ns - self._stamp_ns) * 1e-9
-        if dt_s < -1.0:
+        is_first = self._stamp_ns is None
+        dt_s = 0.0 if self._stamp_ns is None else seconds(frame.stamp_ns - self._stamp_ns)
+        is_reset = dt_s < -_RESET_S
+        if is_reset:
             self._voices.clear()
-        old = {
+        voices = {
             track.id: self._voices.get(track.id) or _Voice(self._stationary(), frame.stamp_ns)
             for track in frame.tracks
         }
-        if dt_s > 0 or dt_s < -1.0 or self._stamp_ns is None:
+        if dt_s > 0 or is_reset or is_first:
             self._stamp_ns = frame.stamp_ns
             for track in frame.tracks:
-                self._update(
-                    old[track.id],
-                    self.evidence(track.audio_responsibility, frame.voice_active),
-                    abs(dt_s),
-                    frame.stamp_ns,
-                )
-        self._voices = old
-        return SpeakingFrame(
-            frame.stamp_ns,
-            tuple(
-                SpeakingStatus(i, v.speaking, v.probability, v.since_ns) for i, v in old.items()
-            ),
+                evidence = self.evidence(track.audio_responsibility, frame.voice_active)
+                self._update(voices[track.id], evidence, abs(dt_s), frame.stamp_ns)
+        self._voices = voices
+        statuses = (
+            SpeakingStatus(track_id, voice.speaking, voice.probability, voice.since_ns)
+            for track_id, voice in voices.items()
         )
+        return SpeakingFrame(frame.stamp_ns, tuple(statuses))
 
     def evidence(self, share: float, voice_active: bool) -> float:
-        """Log likelihood ratio lr of one frame's audio share in [0, 1]."""
+        """Weigh one frame: the log likelihood ratio lr.
+
+        Parameters
+        ----------
+        share
+            The person's share of the sound, in [0, 1].
+        voice_active
+            Whether there was voice at all.
+
+        Returns
+        -------
+        float
+            [nat]
+        """
         config = self.config
         if not voice_active:
             return config.silence_evidence
-        share = min(max(share, 1e-3), 1 - 1e-3)
-        ratio = _beta_log_density(share, *config.speaking_beta) - _beta_log_density(
-            share, *config.silent_beta
-        )
-        return float(np.clip(ratio, -config.evidence_limit, config.evidence_limit))
+        share = min(max(share, _LEAST_SHARE), 1 - _LEAST_SHARE)
+        speaking = _beta_log_density(share, *config.speaking_beta)
+        silent = _beta_log_density(share, *config.silent_beta)
+        return float(np.clip(speaking - silent, -config.evidence_limit, config.evidence_limit))
 
     def _stationary(self) -> float:
+        """Probability of speaking when nothing is known."""
         start, stop = 1 - self.config.stay_silent, 1 - self.config.stay_speaking
         return start / (start + stop)
 
-    def _update(self, voice: _Voice, evidence: float, dt_s: float, stamp_ns: int):
-        # A two-state chain forgets geometrically towards its stationary probability, whatever the step.
-        rest = self._stationary()
-        memory = (self.config.stay_speaking + self.config.stay_silent - 1) ** (
-            dt_s / _NOMINAL_STEP_S
-        )
-        prior = rest + (voice.probability - rest) * memory
+    def _update(self, voice: _Voice, evidence: float, dt_s: float, stamp_ns: int) -> None:
+        """One step of the forward recursion.
+
+        A two-state chain forgets geometrically towards its stationary probability, whatever the
+        length of the step.
+        """
+        stationary = self._stationary()
+        memory_of_step = self.config.stay_speaking + self.config.stay_silent - 1
+        memory = memory_of_step ** (dt_s / _NOMINAL_STEP_S)
+        prior = stationary + (voice.probability - stationary) * memory
         odds = prior / (1 - prior) * np.exp(evidence)
         voice.probability = float(odds / (1 + odds))
         self._decide(voice, stamp_ns)
 
-    def _decide(self, voice: _Voice, stamp_ns: int):
-        """Hysteresis: the decision changes once the threshold has been crossed for the delay; `since` is then the crossing."""
+    def _decide(self, voice: _Voice, stamp_ns: int) -> None:
+        """Hysteresis: change the decision once the threshold has been crossed for the delay.
+
+        `since_ns` is then the crossing.
+        """
         config = self.config
-        crossed = (
-            voice.probability < config.off if voice.speaking else voice.probability > config.on
-        )
-        if not crossed:
+        if voice.speaking:
+            is_crossed = voice.probability < config.off
+            delay_s = config.off_delay_s
+        else:
+            is_crossed = voice.probability > config.on
+            delay_s = config.on_delay_s
+        if not is_crossed:
             voice.crossed_ns = None
             return
-        voice.crossed_ns = stamp_ns if voice.crossed_ns is None else voice.crossed_ns
-        delay_s = config.off_delay_s if voice.speaking else config.on_delay_s
-        if (stamp_ns - voice.crossed_ns) * 1e-9 >= delay_s - 1e-6:
-            voice.speaking, voice.since_ns, voice.crossed_ns = (
-                not voice.speaking,
-                voice.crossed_ns,
-                None,
-            )
+        if voice.crossed_ns is None:
+            voice.crossed_ns = stamp_ns
+        if seconds(stamp_ns - voice.crossed_ns) >= delay_s - _DELAY_TOLERANCE_S:
+            voice.speaking = not voice.speaking
+            voice.since_ns = voice.crossed_ns
+            voice.crossed_ns = None
 
 
 def _beta_log_density(share: float, a: float, b: float) -> float:
-    """log Beta(share; a, b)."""
+    """Log density of Beta(a, b) at a share."""
     return (a - 1) * np.log(share) + (b - 1) * np.log1p(-share) - betaln(a, b)

@@ -17,8 +17,8 @@ from av_perception.evaluation.tracking_metrics import (
     mean_ospa,
     similarity,
 )
+from av_perception.geometry.boxes import box_overlap
 from av_perception.recording.mot_text import PERSON, MotTable
-from av_perception.tracking.input_validation import box_overlap
 
 OSPA_CUTOFF_PX = 50.0
 # People on vehicles, static people, distractors, reflections: a track on one of them is neither right nor wrong (MOT16, section 4.1).

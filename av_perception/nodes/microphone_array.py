@@ -1,11 +1,16 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Node `microphone_array`: samples of all microphones, from a sound card, a file or a simulated scene, on `audio`."""
+"""Node `microphone_array`: samples of all microphones on `audio`.
+
+They come from a sound card, a file or a simulated scene.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +19,19 @@ from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
 from av_perception.audio.capture import AudioFile, SoundCard
 from av_perception.errors import UserError
 from av_perception.interfaces import AudioChunk
+from av_perception.recording import Recording
 from av_perception.recording.timing import sample_stamp_ns
 from av_perception.robot_head import load_head
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
 from av_perception.ros.conversions import audio_chunk_to_msg, transform_to_msg
-from av_perception.ros.node import PerceptionNode, run_node
+from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import PUBLISH_TF, Parameter
 from av_perception.ros.playback import HEAD, PLAYBACK, open_recording, start_ns
+from av_perception.ros.process import run_node
 from av_perception.ros.worker import Pacer, Worker
+
+SampledFile = AudioFile | Recording
 
 
 class MicrophoneArrayNode(PerceptionNode):
@@ -67,107 +76,99 @@ class MicrophoneArrayNode(PerceptionNode):
         *PLAYBACK,
     )
 
+    _source: SoundCard | SampledFile | None = None
+    _running: Worker | Pacer | None = None
+
     def configure(self) -> None:
-        self._head = load_head(self.value('head'))
-        if self._head.microphones is None:
+        """Open the source, and refuse one whose channels do not fit the head."""
+        head = load_head(self.value('head'))
+        if head.microphones is None:
             raise UserError(
-                f"head '{self._head.name}' has no microphones: choose another head or leave microphone_array out"
+                f"head '{head.name}' has no microphones: choose another head or leave "
+                'microphone_array out'
             )
+        self._base_frame = head.base_frame
+        self._array = head.microphones
         self._source = self._open_source()
         try:
             self._pick(np.zeros((1, self._source.num_channels), np.float32))
         except UserError as error:
             raise UserError(f'{self._describe()} has {error}') from error
-        self._chunk_size = max(1, round(1e-3 * self.value('chunk_ms') * self._source.sample_rate))
-        self._publisher = self.publisher(
-            AudioChunkMsg, 'audio', qos.audio(1e-3 * self.value('chunk_ms'))
-        )
+        chunk_s = 1e-3 * self.value('chunk_ms')
+        self._chunk_size = max(1, round(chunk_s * self._source.sample_rate))
+        self._publisher = self.publisher(AudioChunkMsg, 'audio', qos.audio(chunk_s))
         self._static = (
             TransformBroadcaster(self, static=True) if self.value('publish_tf') else None
         )
-        self._running = None
 
     def activate(self) -> None:
-        array = self._head.microphones
-        now = self.get_clock().now().nanoseconds
+        """Start to capture, or to play."""
         if self._static is not None:
-            self._static.send(
-                [transform_to_msg(array.base_from_array, self._head.base_frame, array.frame, now)]
+            array = self._array
+            pose = transform_to_msg(
+                array.base_from_array, self._base_frame, array.frame, self.now_ns()
             )
-        if self.value('source') == 'device':
-            self._running = Worker(
+            self._static.send([pose])
+        if isinstance(self._source, SoundCard):
+            worker = Worker(
                 self._publish, lambda: self.diagnostics.count('chunks dropped'), self._fail
             )
+            self._running = worker
             self._source.start(
                 self._chunk_size,
-                lambda: self.get_clock().now().nanoseconds,
-                self._running.put,
-                lambda event: self.diagnostics.count(event),
+                self.now_ns,
+                worker.put,
+                self.diagnostics.count,
                 self._fail,
                 1e-3 * self.value('latency_ms'),
             )
-        else:
-            self._running = Pacer(
-                self._chunks(),
-                lambda: self.get_clock().now().nanoseconds,
-                self._finish,
-                self._fail,
-            )
+        elif self._source is not None:
+            chunks = self._chunks(self._source)
+            self._running = Pacer(chunks, self.now_ns, self._finish, self._fail)
 
     def deactivate(self) -> None:
-        if self.value('source') == 'device' and getattr(self, '_source', None) is not None:
+        """Stop to capture or to play."""
+        if isinstance(self._source, SoundCard):
             self._source.stop()
-        if getattr(self, '_running', None) is not None:
+        if self._running is not None:
             self._running.stop()
             self._running = None
 
-    def _open_source(self):
+    def _open_source(self) -> SoundCard | SampledFile:
         if self.value('source') == 'device':
-            return SoundCard(
-                self.value('device'),
-                self._head.microphones.num_device_channels,
-                self.value('sample_rate') or self._head.microphones.sample_rate,
-            )
+            rate = self.value('sample_rate') or self._array.sample_rate
+            return SoundCard(self.value('device'), self._array.num_device_channels, rate)
         if self.value('source') == 'file' and Path(self.value('recording')).is_file():
             return AudioFile(self.value('recording'))
         return open_recording(self)
 
     def _describe(self) -> str:
-        return {
+        names = {
             'device': 'the sound card',
             'file': self.value('recording'),
             'simulated': 'the scene',
-        }[self.value('source')]
+        }
+        return names[self.value('source')]
 
-    def _chunks(self):
-        """(due_ns, publish) for each chunk: a chunk is due when its last sample was captured."""
-        source, size = self._source, self._chunk_size
+    def _chunks(self, source: SampledFile) -> Iterator[tuple[int, Callable[[], None]]]:
+        """Yield (due [ns], publish) of each chunk: it is due when its last sample was captured."""
+        size = self._chunk_size
         origin_ns = start_ns(self)
-        for first, samples in self._pieces(size):
+        for first, samples in _pieces(source, size):
             stamp_ns = origin_ns + sample_stamp_ns(source, first)
+            due_ns = origin_ns + sample_stamp_ns(source, first + size)
             chunk = AudioChunk(stamp_ns, source.sample_rate, first, samples)
-            yield (
-                origin_ns + sample_stamp_ns(source, first + size),
-                lambda chunk=chunk: self._publish(chunk),
-            )
-
-    def _pieces(self, size: int):
-        """(first sample, samples) of every whole chunk; the file is read a second at a time."""
-        block = size * max(1, self._source.sample_rate // size)
-        for start in range(0, self._source.num_samples, block):
-            samples = np.asarray(self._source.read_audio(start, block), np.float32)
-            for offset in range(0, len(samples) - size + 1, size):
-                yield start + offset, samples[offset : offset + size]
+            yield due_ns, partial(self._publish, chunk)
 
     def _pick(self, samples: np.ndarray) -> np.ndarray:
-        """The microphones' channels."""
-        array = self._head.microphones
-        is_device = self.value('source') == 'device'
-        return array.pick(samples) if is_device else array.pick_recorded(samples)
+        """Keep the microphones' channels."""
+        if self.value('source') == 'device':
+            return self._array.pick(samples)
+        return self._array.pick_recorded(samples)
 
     def _publish(self, chunk: AudioChunk) -> None:
         chunk = replace(chunk, samples=self._pick(chunk.samples))
-        self._publisher.publish(audio_chunk_to_msg(chunk, self._head.microphones.frame))
+        self._publisher.publish(audio_chunk_to_msg(chunk, self._array.frame))
 
     def _finish(self) -> None:
         self.get_logger().info('the recording has ended')
@@ -177,8 +178,17 @@ class MicrophoneArrayNode(PerceptionNode):
         self.failure = str(error)
 
 
+def _pieces(source: SampledFile, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (first sample, samples) of every whole chunk; the file is read a second at a time."""
+    block = size * max(1, source.sample_rate // size)
+    for start in range(0, source.num_samples, block):
+        samples = np.asarray(source.read_audio(start, block), np.float32)
+        for offset in range(0, len(samples) - size + 1, size):
+            yield start + offset, samples[offset : offset + size]
+
+
 def main() -> None:
-    """Entry point of the process."""
+    """Run the process."""
     sys.exit(run_node(MicrophoneArrayNode))
 
 

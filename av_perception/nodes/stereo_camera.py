@@ -1,18 +1,23 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Node `stereo_camera`: image pairs of one or two devices, video files or a simulated scene, as they come, with their calibration, on
-`left/...` and `right/...`."""
+"""Node `stereo_camera`: image pairs, with their calibration, on `left/...` and `right/...`.
+
+They come as they are from one or two devices, video files or a simulated scene.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from rclpy.lifecycle import State, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo, Image
 
 from av_perception.errors import UserError
+from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns
-from av_perception.robot_head import load_head
+from av_perception.robot_head import CameraGeometry, load_head
 from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
@@ -22,15 +27,16 @@ from av_perception.ros.conversions import (
     time_from_ns,
     transform_to_msg,
 )
-from av_perception.ros.node import PerceptionNode, run_node
+from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import PUBLISH_TF, Parameter
 from av_perception.ros.playback import HEAD, PLAYBACK, open_recording, start_ns
+from av_perception.ros.process import run_node
 from av_perception.ros.worker import Pacer
 from av_perception.vision.capture import CameraDevices, VideoCaptures, VideoFiles
 
 
 class StereoCameraNode(PerceptionNode):
-    """Publishes left and right image with one stamp, and their CameraInfo, at the camera's rate."""
+    """Publishes left and right image with one stamp, and CameraInfo, at the camera's rate."""
 
     NAME = 'stereo_camera'
     PARAMETERS = (
@@ -44,7 +50,8 @@ class StereoCameraNode(PerceptionNode):
         Parameter(
             'left',
             '',
-            'Left camera or only one: a device number or path with source device, a video file with source file.',
+            'Left camera or only one: a device number or path with source device, a video file '
+            'with source file.',
         ),
         Parameter('right', '', 'Right camera, likewise; empty with one camera.'),
         Parameter(
@@ -63,13 +70,19 @@ class StereoCameraNode(PerceptionNode):
         *PLAYBACK,
     )
 
+    _source: CameraDevices | VideoFiles | Recording | None = None
+    _pacer: Pacer | None = None
+
     def configure(self) -> None:
-        self._head = load_head(self.value('head'))
-        if self._head.camera is None:
+        """Open the source."""
+        head = load_head(self.value('head'))
+        if head.camera is None:
             raise UserError(
-                f"head '{self._head.name}' has no camera: choose another head or leave stereo_camera out"
+                f"head '{head.name}' has no camera: choose another head or leave stereo_camera out"
             )
-        self._source = self._open_source()
+        self._base_frame = head.base_frame
+        self._camera = head.camera
+        self._source = self._open_source(head.camera)
         sides = ('left', 'right') if self._source.has_right else ('left',)
         self._images = [
             self.publisher(Image, f'{side}/image_raw', qos.IMAGES_OUT) for side in sides
@@ -78,64 +91,49 @@ class StereoCameraNode(PerceptionNode):
             self.publisher(CameraInfo, f'{side}/camera_info', qos.IMAGES_OUT) for side in sides
         ]
         self._info_messages = [
-            camera_info_to_msg(self._calibration(side), 0, self._head.camera.frame)
+            camera_info_to_msg(_calibration(head.camera, side), 0, head.camera.frame)
             for side in sides
         ]
         self._static = (
             TransformBroadcaster(self, static=True) if self.value('publish_tf') else None
         )
-        self._pacer = None
 
     def activate(self) -> None:
+        """Start to deliver, or to play."""
         if isinstance(self._source, VideoCaptures):
             self._source.open()
-        camera = self._head.camera
-        now = self.get_clock().now().nanoseconds
         if self._static is not None:
-            self._static.send(
-                [
-                    transform_to_msg(
-                        camera.base_from_optical, self._head.base_frame, camera.frame, now
-                    )
-                ]
+            camera = self._camera
+            pose = transform_to_msg(
+                camera.base_from_optical, self._base_frame, camera.frame, self.now_ns()
             )
-        self._pacer = Pacer(
-            self._pairs(), lambda: self.get_clock().now().nanoseconds, self._finish, self._fail
-        )
+            self._static.send([pose])
+        self._pacer = Pacer(self._pairs(), self.now_ns, self._finish, self._fail)
 
     def deactivate(self) -> None:
-        if getattr(self, '_pacer', None) is not None:
+        """Stop to deliver; close the devices."""
+        if self._pacer is not None:
             self._pacer.stop()
             self._pacer = None
         self._release()
 
     def on_cleanup(self, state: State) -> TransitionCallbackReturn:
-        """Life-cycle transition: a node that was never active holds its devices until here."""
+        """Clean up: a node that was never active holds its devices until here."""
         self._release()
         return super().on_cleanup(state)
 
     def _release(self) -> None:
-        if isinstance(getattr(self, '_source', None), VideoCaptures):
+        if isinstance(self._source, VideoCaptures):
             self._source.close()
 
-    def _calibration(self, side: str) -> CameraCalibration:
-        """The raw camera's, from the head profile's files; without files the images come rectified."""
-        camera, right = self._head.camera, side == 'right'
-        files = camera.calibration[right : right + 1]
-        if not files:
-            return CameraCalibration.rectified(camera, right)
-        return CameraCalibration.read(files[0], alone=len(camera.calibration) == 1)
-
-    def _open_source(self):
-        source, camera = self.value('source'), self._head.camera
+    def _open_source(self, camera: CameraGeometry) -> CameraDevices | VideoFiles | Recording:
+        source = self.value('source')
+        left = self.value('left')
+        right = self.value('right')
         if source == 'device':
-            return CameraDevices(
-                self.value('left') or '0', self.value('right'), camera, self.value('side_by_side')
-            )
-        if source == 'file' and self.value('left'):
-            return VideoFiles(
-                self.value('left'), self.value('right'), camera, self.value('side_by_side')
-            )
+            return CameraDevices(left or '0', right, camera, self.value('side_by_side'))
+        if source == 'file' and left:
+            return VideoFiles(left, right, camera, self.value('side_by_side'))
         recording = open_recording(self)
         if recording.num_frames == 0:
             raise UserError(
@@ -143,34 +141,27 @@ class StereoCameraNode(PerceptionNode):
             )
         return recording
 
-    def _pairs(self):
-        """(due_ns, publish) for each pair; a device delivers a pair when it is there."""
-        origin_ns = start_ns(self)
-        if self.value('source') == 'device':
+    def _pairs(self) -> Iterator[tuple[int, Callable[[], None]]]:
+        """Yield (due [ns], publish) for each pair; a device delivers a pair when it is there."""
+        if isinstance(self._source, CameraDevices):
             latency_ns = round(1e6 * self.value('latency_ms'))
-            for _, grabbed_ns, left, right in self._source.images(
-                lambda: self.get_clock().now().nanoseconds
-            ):
-                yield (
-                    grabbed_ns,
-                    lambda pair=(grabbed_ns - latency_ns, left, right): self._publish(*pair),
-                )
-            return
-        for index, _, left, right in self._source.images():
-            stamp_ns = origin_ns + image_stamp_ns(self._source, index)
-            yield stamp_ns, lambda pair=(stamp_ns, left, right): self._publish(*pair)
+            for _, grabbed_ns, left, right in self._source.images(self.now_ns):
+                yield grabbed_ns, partial(self._publish, grabbed_ns - latency_ns, left, right)
+        elif isinstance(self._source, (VideoFiles, Recording)):
+            origin_ns = start_ns(self)
+            for index, _, left, right in self._source.images():
+                stamp_ns = origin_ns + image_stamp_ns(self._source, index)
+                yield stamp_ns, partial(self._publish, stamp_ns, left, right)
 
     def _publish(self, stamp_ns: int, left, right) -> None:
-        for side, image in enumerate([left, right][: len(self._images)]):
-            self._images[side].publish(image_to_msg(image, stamp_ns, self._head.camera.frame))
-        for info, message in zip(self._infos, self._info_messages):
+        for publisher, image in zip(self._images, (left, right)):
+            publisher.publish(image_to_msg(image, stamp_ns, self._camera.frame))
+        for publisher, message in zip(self._infos, self._info_messages):
             message.header.stamp = time_from_ns(stamp_ns)
-            info.publish(message)
+            publisher.publish(message)
         if isinstance(self._source, VideoCaptures):
-            self.diagnostics.absorb(
-                'camera',
-                {f'images {name}': number for name, number in self._source.counters.items()},
-            )
+            counters = self._source.counters.items()
+            self.diagnostics.absorb('camera', {f'images {name}': n for name, n in counters})
 
     def _finish(self) -> None:
         self.get_logger().info('the recording has ended')
@@ -180,8 +171,17 @@ class StereoCameraNode(PerceptionNode):
         self.failure = str(error)
 
 
+def _calibration(camera: CameraGeometry, side: str) -> CameraCalibration:
+    """Read the raw camera's from the head profile's files; without, images come rectified."""
+    is_right = side == 'right'
+    files = camera.calibration[is_right : is_right + 1]
+    if not files:
+        return CameraCalibration.rectified(camera, is_right)
+    return CameraCalibration.read(files[0], alone=len(camera.calibration) == 1)
+
+
 def main() -> None:
-    """Entry point of the process."""
+    """Run the process."""
     sys.exit(run_node(StereoCameraNode))
 
 

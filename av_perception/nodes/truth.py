@@ -5,22 +5,30 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from av_perception_msgs.msg import TruthArray, TruthPerson
 from geometry_msgs.msg import Point
 
 from av_perception.errors import UserError
+from av_perception.geometry.time import nanoseconds
 from av_perception.ros import qos
 from av_perception.ros.conversions import header
-from av_perception.ros.node import PerceptionNode, run_node
+from av_perception.ros.conversions.arrays import xyz
+from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import PLAYBACK, open_recording, start_ns
+from av_perception.ros.process import run_node
 from av_perception.ros.worker import Pacer
 
 
 class TruthNode(PerceptionNode):
-    """Publishes one TruthArray per moment of the recording's truth file, in step with the sound and the images."""
+    """Publishes one TruthArray for each moment of the recording's truth file.
+
+    It keeps in step with the sound and the images.
+    """
 
     NAME = 'truth'
     PARAMETERS = (
@@ -28,41 +36,45 @@ class TruthNode(PerceptionNode):
         *PLAYBACK,
     )
 
+    _pacer: Pacer | None = None
+
     def configure(self) -> None:
-        self._recording = open_recording(self)
-        if self._recording.truth is None:
+        """Open the recording."""
+        recording = open_recording(self)
+        if recording.truth is None:
             raise UserError('the recording has no truth.csv: leave the truth node out')
+        self._truth = recording.truth
+        self._frame = recording.head.base_frame
         self._publisher = self.publisher(TruthArray, 'truth', qos.FEATURES)
-        self._pacer = None
 
     def activate(self) -> None:
-        self._pacer = Pacer(
-            self._moments(), lambda: self.get_clock().now().nanoseconds, lambda: None, self._fail
-        )
+        """Start to play."""
+        self._pacer = Pacer(self._moments(), self.now_ns, lambda: None, self._fail)
 
     def deactivate(self) -> None:
-        if getattr(self, '_pacer', None) is not None:
+        """Stop to play."""
+        if self._pacer is not None:
             self._pacer.stop()
             self._pacer = None
 
-    def _moments(self):
-        truth, origin_ns = self._recording.truth, start_ns(self)
-        for time_s in np.unique(truth.time_s):
-            rows = np.flatnonzero(truth.time_s == time_s)
-            people = [
-                TruthPerson(
-                    id=int(truth.id[row]),
-                    position=Point(**dict(zip('xyz', map(float, truth.position[row])))),
-                    speaking=bool(truth.speaking[row]),
-                    visible=bool(truth.visible[row]),
-                )
-                for row in rows
-            ]
-            stamp_ns = origin_ns + round(1e9 * time_s)
-            message = TruthArray(
-                header=header(stamp_ns, self._recording.head.base_frame), people=people
-            )
-            yield stamp_ns, lambda message=message: self._publisher.publish(message)
+    def _moments(self) -> Iterator[tuple[int, Callable[[], None]]]:
+        """Yield (stamp [ns], publish) for each moment of the truth."""
+        origin_ns = start_ns(self)
+        for time_s in np.unique(self._truth.time_s):
+            stamp_ns = origin_ns + nanoseconds(time_s)
+            rows = np.flatnonzero(self._truth.time_s == time_s)
+            people = [self._person(row) for row in rows]
+            message = TruthArray(header=header(stamp_ns, self._frame), people=people)
+            yield stamp_ns, partial(self._publisher.publish, message)
+
+    def _person(self, row: np.intp) -> TruthPerson:
+        truth = self._truth
+        return TruthPerson(
+            id=int(truth.id[row]),
+            position=Point(**xyz(truth.position[row])),
+            speaking=bool(truth.speaking[row]),
+            visible=bool(truth.visible[row]),
+        )
 
     def _fail(self, error: Exception) -> None:
         self.get_logger().error(f'truth stopped: {error}')
@@ -70,7 +82,7 @@ class TruthNode(PerceptionNode):
 
 
 def main() -> None:
-    """Entry point of the process."""
+    """Run the process."""
     sys.exit(run_node(TruthNode))
 
 

@@ -13,6 +13,7 @@ from av_perception_msgs.msg import VisualFeatures
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from av_perception.errors import UserError
+from av_perception.geometry.time import seconds
 from av_perception.robot_head import CameraGeometry, load_head
 from av_perception.robot_head.camera_calibration import CameraCalibration, rectified_geometry
 from av_perception.ros import qos
@@ -24,19 +25,24 @@ from av_perception.ros.conversions import (
     image_stamp_ns,
     visual_features_to_msg,
 )
-from av_perception.ros.node import PerceptionNode, run_node
-from av_perception.ros.parameters import Parameter
+from av_perception.ros.node import PerceptionNode
+from av_perception.ros.parameters import RELIABLE_IMAGES, Parameter
 from av_perception.ros.playback import HEAD
+from av_perception.ros.process import run_node
 from av_perception.ros.settings import VISION_PARAMETERS, vision_config
 from av_perception.ros.worker import Worker
 from av_perception.vision.front_end import VisualFrontEnd
 
 COUNTED = {
-    'without_disparity': 'faces without disparity: hidden from one camera, or the pair is not rectified',
+    'without_disparity': 'faces without disparity: hidden from one camera, or the pair is not '
+    'rectified',
     'over_exposed': 'images over-exposed: lower the exposure',
     'upside_down': 'faces upside down: is the camera mounted the right way up?',
 }
-SIMILAR = 0.03  # relative difference between a camera's own calibration and the head profile's that is not worth a word
+# Relative difference between a camera's own calibration and the head profile's that is not worth
+# a word.
+SIMILAR = 0.03
+NEW_START_S = 1.0  # a stamp that jumps back further is a new start: a looped bag
 
 
 class VisualFeaturesNode(PerceptionNode):
@@ -45,11 +51,7 @@ class VisualFeaturesNode(PerceptionNode):
     NAME = 'visual_features'
     PARAMETERS = (
         HEAD,
-        Parameter(
-            'reliable_images',
-            True,
-            'Subscribe to images reliably; false for camera drivers that publish best effort.',
-        ),
+        RELIABLE_IMAGES,
         Parameter(
             'compressed',
             False,
@@ -58,14 +60,16 @@ class VisualFeaturesNode(PerceptionNode):
         Parameter(
             'sync_tolerance',
             0.0,
-            'How far the stamps of left and right may be apart, in seconds; 0 for cameras that share a stamp.',
+            'How far the stamps of left and right may be apart, in seconds; 0 for cameras that '
+            'share a stamp.',
             0.0,
             0.1,
         ),
         Parameter(
             'calibration',
             'head',
-            "Whose calibration holds: the head profile's, or that of left/camera_info and right/camera_info.",
+            "Whose calibration holds: the head profile's, or that of left/camera_info and "
+            'right/camera_info.',
             choices=('head', 'topic'),
         ),
         Parameter('mono', False, 'Use the left image only, even when the head has two cameras.'),
@@ -73,60 +77,65 @@ class VisualFeaturesNode(PerceptionNode):
         *VISION_PARAMETERS,
     )
 
+    _worker: Worker | None = None
+
     def configure(self) -> None:
+        """Build the front end, unless its calibration is still to come."""
         cv2.setNumThreads(self.value('opencv_threads'))
-        self._camera = load_head(self.value('head')).camera
-        if self._camera is None:
+        camera = load_head(self.value('head')).camera
+        if camera is None:
             raise UserError(
                 f"head '{self.value('head')}' has no camera: leave visual_features out"
             )
-        self._stereo = self._camera.baseline > 0 and not self.value('mono')
+        self._camera = camera
+        self._stereo = camera.baseline > 0 and not self.value('mono')
         self._decode = image_from_compressed_msg if self.value('compressed') else image_from_msg
         self._calibrations: dict[str, CameraCalibration] = {}
-        self._front_end = None
+        self._front_end: VisualFrontEnd | None = None
         if self.value('calibration') == 'head':
-            self._make_front_end(self._camera)
+            self._make_front_end(camera)
         self._last_stamp_ns = 0
         self._publisher = self.publisher(VisualFeatures, 'visual_features', qos.FEATURES)
 
     def activate(self) -> None:
-        self._worker = Worker(
+        """Listen to the images, and to their calibration where it is asked for."""
+        worker = Worker(
             self._process,
             lambda: self.diagnostics.count('image pairs dropped: too slow for the camera'),
             self._refuse,
         )
-        kind, suffix = (
-            (CompressedImage, '/compressed') if self.value('compressed') else (Image, '')
-        )
-        image_qos = qos.images_in(self.value('reliable_images'))
-        if self._stereo:
-            pairs = make_stamp_pairs(
-                lambda left, right: self._worker.put((left, right)),
-                lambda: self.diagnostics.count('images dropped: no partner with the same stamp'),
-                self.value('sync_tolerance'),
-            )
-            self.subscribe(kind, f'left/image_raw{suffix}', pairs.first, image_qos)
-            self.subscribe(kind, f'right/image_raw{suffix}', pairs.second, image_qos)
-        else:
-            self.subscribe(
-                kind,
-                f'left/image_raw{suffix}',
-                lambda left: self._worker.put((left, None)),
-                image_qos,
-            )
+        self._worker = worker
+        self._listen_to_images(worker)
         if self.value('calibration') == 'topic':
+            image_qos = qos.images_in(self.value('reliable_images'))
             for side in ('left', 'right') if self._stereo else ('left',):
-                self.subscribe(
-                    CameraInfo,
-                    f'{side}/camera_info',
-                    lambda message, side=side: self._calibrate(side, message),
-                    image_qos,
-                )
+
+                def calibrate(message: CameraInfo, side: str = side) -> None:
+                    self._calibrate(side, message)
+
+                self.subscribe(CameraInfo, f'{side}/camera_info', calibrate, image_qos)
 
     def deactivate(self) -> None:
-        if getattr(self, '_worker', None) is not None:
+        """End the worker."""
+        if self._worker is not None:
             self._worker.stop()
             self._worker = None
+
+    def _listen_to_images(self, worker: Worker) -> None:
+        kind = CompressedImage if self.value('compressed') else Image
+        suffix = '/compressed' if self.value('compressed') else ''
+        image_qos = qos.images_in(self.value('reliable_images'))
+        left_topic = f'left/image_raw{suffix}'
+        if not self._stereo:
+            self.subscribe(kind, left_topic, lambda left: worker.put((left, None)), image_qos)
+            return
+        pairs = make_stamp_pairs(
+            lambda left, right: worker.put((left, right)),
+            lambda: self.diagnostics.count('images dropped: no partner with the same stamp'),
+            self.value('sync_tolerance'),
+        )
+        self.subscribe(kind, left_topic, pairs.first, image_qos)
+        self.subscribe(kind, f'right/image_raw{suffix}', pairs.second, image_qos)
 
     def _make_front_end(
         self, camera: CameraGeometry, calibrations: tuple[CameraCalibration, ...] = ()
@@ -135,15 +144,21 @@ class VisualFeaturesNode(PerceptionNode):
         for problem in front_end.calibration_problems:
             self.diagnostics.count('calibrations in doubt', problem)
         front_end.warm_up()
-        self.get_logger().info(
-            f'faces are described by {front_end.embedding_size} numbers'
-            if front_end.embedding_size
-            else 'faces are not described: pip install "av_perception[appearance]" to tell people apart by their looks'
-        )
+        if front_end.embedding_size:
+            notice = f'faces are described by {front_end.embedding_size} numbers'
+        else:
+            notice = (
+                'faces are not described: pip install "av_perception[appearance]" to tell people '
+                'apart by their looks'
+            )
+        self.get_logger().info(notice)
         self._front_end = front_end
 
     def _calibrate(self, side: str, message: CameraInfo) -> None:
-        """Take over the camera's own calibration when it is new. Raises ValueError for one that cannot be used."""
+        """Take over the camera's own calibration when it is new.
+
+        Raises ValueError for one that cannot be used.
+        """
         calibration = calibration_from_msg(message, alone=not self._stereo)
         if calibration == self._calibrations.get(side) and self._front_end is not None:
             return
@@ -152,46 +167,51 @@ class VisualFeaturesNode(PerceptionNode):
             return
         calibrations = tuple(self._calibrations[name] for name in sorted(self._calibrations))
         geometry = rectified_geometry(calibrations)
+        self._compare_with_profile(geometry)
+        self._make_front_end(replace(self._camera, calibration=(), **geometry), calibrations)
+
+    def _compare_with_profile(self, geometry: dict) -> None:
         for name in ('focal', 'center', 'baseline') if self._stereo else ('focal', 'center'):
-            measured, expected = (
-                np.atleast_1d(geometry[name]),
-                np.atleast_1d(getattr(self._camera, name)),
-            )
+            measured = np.atleast_1d(geometry[name])
+            expected = np.atleast_1d(getattr(self._camera, name))
             if not np.allclose(measured, expected, rtol=SIMILAR):
                 self.diagnostics.count(
                     'calibrations that differ from the head profile',
-                    f'{name} is {measured.round(4).tolist()}, the profile says {expected.tolist()}: correct the profile',
+                    f'{name} is {measured.round(4).tolist()}, the profile says '
+                    f'{expected.tolist()}: correct the profile',
                 )
-        self._make_front_end(replace(self._camera, calibration=(), **geometry), calibrations)
 
     def _process(self, pair: tuple[Image, Image | None]) -> None:
         left, right = pair
-        if self._front_end is None:
+        front_end = self._front_end
+        if front_end is None:
             raise ValueError('no calibration has come on camera_info')
         stamp_ns = image_stamp_ns(left)
-        jump_s = 1e-9 * (stamp_ns - self._last_stamp_ns)
+        self._check_order(stamp_ns)
+        left_image = self._decode(left)
+        right_image = None if right is None else self._decode(right)
+        features = front_end.process(stamp_ns, left_image, right_image)
+        self._publisher.publish(visual_features_to_msg(features, self._camera.frame))
+        counters = {text: front_end.counters[name] for name, text in COUNTED.items()}
+        self.diagnostics.absorb('vision', counters)
+
+    def _check_order(self, stamp_ns: int) -> None:
+        """Refuse an image whose stamp is not newer than the last one's."""
+        jump_s = seconds(stamp_ns - self._last_stamp_ns)
         if jump_s == 0.0:
             raise ValueError(
                 'its stamp is that of the image before: the driver does not stamp each image'
             )
-        if -1.0 < jump_s < 0.0:  # further back is a new start: a looped bag
+        if -NEW_START_S < jump_s < 0.0:
             raise ValueError(f'late, its stamp jumps back by {-jump_s:.3f} s')
         self._last_stamp_ns = stamp_ns
-        front_end = self._front_end
-        features = front_end.process(
-            stamp_ns, self._decode(left), None if right is None else self._decode(right)
-        )
-        self._publisher.publish(visual_features_to_msg(features, self._camera.frame))
-        self.diagnostics.absorb(
-            'vision', {text: front_end.counters[name] for name, text in COUNTED.items()}
-        )
 
     def _refuse(self, error: Exception) -> None:
         self.diagnostics.count('image pairs refused', str(error))
 
 
 def main() -> None:
-    """Entry point of the process."""
+    """Run the process."""
     sys.exit(run_node(VisualFeaturesNode))
 
 

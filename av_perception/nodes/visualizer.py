@@ -1,17 +1,24 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Node `visualizer`: `tracks` and `speaking_status` as rviz `markers` and drawn over the left image on `overlay/image_raw`."""
+"""Node `visualizer`: `tracks` and `speaking_status` for people to look at.
+
+As rviz `markers`, and drawn over the left image on `overlay/image_raw`.
+"""
 
 from __future__ import annotations
 
 import sys
 
+import numpy as np
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
 from av_perception.geometry.transform_tree import TransformUnavailable
-from av_perception.robot_head import load_head
+from av_perception.interfaces import SpeakingFrame, TrackFrame
+from av_perception.robot_head import CameraGeometry, load_head
+from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.ros import qos
 from av_perception.ros.compat import make_stamp_pairs
 from av_perception.ros.conversions import (
@@ -22,9 +29,10 @@ from av_perception.ros.conversions import (
 )
 from av_perception.ros.image_memory import ImageMemory
 from av_perception.ros.markers import people_markers
-from av_perception.ros.node import PerceptionNode, run_node
-from av_perception.ros.parameters import Parameter
+from av_perception.ros.node import PerceptionNode
+from av_perception.ros.parameters import RELIABLE_IMAGES, Parameter
 from av_perception.ros.playback import HEAD
+from av_perception.ros.process import run_node
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
 from av_perception.vision.rectification import rectifiers_of
 from av_perception.visualization.overlay import draw_overlay
@@ -34,80 +42,99 @@ WATCH_PERIOD_S = 0.5
 
 
 class VisualizerNode(PerceptionNode):
-    """Joins tracks and speaking status by stamp, and lays them over the very image they come from."""
+    """Joins tracks and speaking status by stamp, and lays them over the image they come from."""
 
     NAME = 'visualizer'
     PARAMETERS = (
         HEAD,
         REFERENCE_FRAME,
         Parameter('overlay', True, 'Publish the left image with the people drawn on it.'),
-        Parameter(
-            'reliable_images',
-            True,
-            'Subscribe to images reliably; false for camera drivers that publish best effort.',
-        ),
+        RELIABLE_IMAGES,
     )
 
     def configure(self) -> None:
+        """Make the outputs: markers, and the overlay where there is a camera."""
         self._head = load_head(self.value('head'))
-        self._camera = self._head.camera
         self._markers = self.publisher(MarkerArray, 'markers', qos.FEATURES)
-        self._draws = self.value('overlay') and self._camera is not None
-        self._overlay = (
-            self.publisher(Image, 'overlay/image_raw', qos.IMAGES_OUT) if self._draws else None
-        )
-        self._images = ImageMemory(rectifiers_of(self._camera)[0].rectify) if self._draws else None
+        self._overlay: _Overlay | None = None
+        if self.value('overlay') and self._head.camera is not None:
+            publisher = self.publisher(Image, 'overlay/image_raw', qos.IMAGES_OUT)
+            self._overlay = _Overlay(self._head.camera, publisher)
         self._listens = False
 
     def activate(self) -> None:
+        """Listen to the people; to images when somebody looks."""
         self._poses = HeadPoses(self, self._head, self.value('reference_frame'))
         pairs = make_stamp_pairs(
             self._show, lambda: self.diagnostics.count('tracks without speaking status')
         )
         self.subscribe(TrackArray, 'tracks', pairs.first, qos.FEATURES)
         self.subscribe(SpeakingStatusArray, 'speaking_status', pairs.second, qos.FEATURES)
-        if self._draws:
-            self.every(WATCH_PERIOD_S, self._watch_demand)
-
-    def _watch_demand(self) -> None:
-        """Listen to the images, 23 MB a second, only from when somebody looks at the overlay."""
-        if not self._listens and self._overlay.get_subscription_count():
-            self._listens = True
-            self.subscribe(
-                Image,
-                'left/image_raw',
-                self._images.keep,
-                qos.images_in(self.value('reliable_images')),
-            )
+        overlay = self._overlay
+        if overlay is not None:
+            self.every(WATCH_PERIOD_S, lambda: self._watch_demand(overlay))
 
     def deactivate(self) -> None:
+        """Forget that images are listened to."""
         self._listens = False
+
+    def _watch_demand(self, overlay: _Overlay) -> None:
+        """Listen to the images, 23 MB a second, only from when somebody looks at the overlay."""
+        if not self._listens and overlay.is_watched():
+            self._listens = True
+            image_qos = qos.images_in(self.value('reliable_images'))
+            self.subscribe(Image, 'left/image_raw', overlay.images.keep, image_qos)
 
     def _show(self, tracks: TrackArray, statuses: SpeakingStatusArray) -> None:
         watched = self._markers.get_subscription_count()
-        image = self._images.take(ns_from_time(tracks.header.stamp)) if self._listens else None
+        image = None
+        if self._overlay is not None and self._listens:
+            image = self._overlay.images.take_image(ns_from_time(tracks.header.stamp))
         if not watched and image is None:  # most of the time nobody looks
             return
-        frame, speaking = track_frame_from_msg(tracks), speaking_frame_from_msg(statuses)
+        frame = track_frame_from_msg(tracks)
+        speaking = speaking_frame_from_msg(statuses)
+        frame_id = tracks.header.frame_id
         try:
-            poses = self._poses.near(frame.stamp_ns, tracks.header.frame_id)
+            poses = self._poses.near(frame.stamp_ns, frame_id)
         except TransformUnavailable as missing:
-            return self.diagnostics.count('frames not shown: no transform', str(missing))
+            self.diagnostics.count('frames not shown: no transform', str(missing))
+            return
         if watched:
             ears = poses.reference_from_array or poses.reference_from_base
-            self._markers.publish(
-                people_markers(frame, speaking, tracks.header.frame_id, origin=ears.translation)
-            )
-        if image is not None:
-            drawn = draw_overlay(
-                image[0],
-                people_to_draw(frame, speaking, self._camera, poses.reference_from_optical),
-            )
-            self._overlay.publish(image_to_msg(drawn, frame.stamp_ns, image[1]))
+            markers = people_markers(frame, speaking, frame_id, origin=ears.translation)
+            self._markers.publish(markers)
+        if self._overlay is not None and image is not None:
+            self._overlay.publish(image, frame, speaking, poses)
+
+
+class _Overlay:
+    """The left images and where they go with the people drawn on them."""
+
+    def __init__(self, camera: CameraGeometry, publisher: Publisher):
+        self._camera = camera
+        self._publisher = publisher
+        self.images = ImageMemory(rectifiers_of(camera)[0].rectify)
+
+    def is_watched(self) -> bool:
+        return bool(self._publisher.get_subscription_count())
+
+    def publish(
+        self,
+        image: tuple[np.ndarray, str],
+        frame: TrackFrame,
+        speaking: SpeakingFrame,
+        poses: SensorPoses,
+    ) -> None:
+        """Draw on an image and its frame; see `ImageMemory.take_image`."""
+        pixels, frame_id = image
+        people = people_to_draw(frame, speaking, self._camera, poses.reference_from_optical)
+        drawn = draw_overlay(pixels, people)
+        self._publisher.publish(image_to_msg(drawn, frame.stamp_ns, frame_id))
 
 
 def main() -> None:
-    """Entry point of the process."""
+    """Run the process."""
     sys.exit(run_node(VisualizerNode))
 
 

@@ -1,21 +1,38 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The whole suite offline: a recording in, people and their speech out, with the same stages and pairing as the nodes."""
+"""The whole suite offline: a recording in, people and their speech out.
+
+The stages and the pairing are those of the nodes.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.map_learning import AcousticMapConfig, head_map
 from av_perception.diarization.speaking_filter import SpeakingConfig, SpeakingFilter
-from av_perception.interfaces import AudioChunk, SpeakingFrame, TrackFrame, VisualFeatures
+from av_perception.geometry.time import nanoseconds
+from av_perception.interfaces import (
+    AudioChunk,
+    AudioFeatures,
+    SpeakingFrame,
+    TrackFrame,
+    VisualFeatures,
+)
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns, sample_stamp_ns
-from av_perception.synchronization.frame_assembler import FrameAssembler, FrameAssemblerConfig
+from av_perception.synchronization.frame_assembler import (
+    Frame,
+    FrameAssembler,
+    FrameAssemblerConfig,
+)
 from av_perception.tracking.tracker import Tracker, TrackerConfig
 from av_perception.vision.front_end import VisualFrontEnd, VisualFrontEndConfig
 from av_perception.vision.image_check import BadImage
@@ -23,66 +40,79 @@ from av_perception.vision.image_check import BadImage
 CHUNK_S = 0.016
 START_NS = 1_000_000_000  # stamp of second 0: a stamp of 0 would mean 'never'
 
+Result = tuple[TrackFrame, SpeakingFrame]
+
 
 @dataclass(frozen=True)
 class PipelineConfig:
     """One entry per stage."""
 
+    #: from images to faces
     vision: VisualFrontEndConfig = field(default_factory=VisualFrontEndConfig)
+    #: from sound to features of sub-bands
     audio: AudioFrontEndConfig = field(default_factory=AudioFrontEndConfig)
+    #: from faces and features to people
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    #: who speaks
     speaking: SpeakingConfig = field(default_factory=SpeakingConfig)
 
 
+_DEFAULT = PipelineConfig()
+
+
 class OfflinePipeline:
-    """Runs a recording through features, tracker and speaking status. `counters`: what was dropped, by stage and reason."""
+    """Runs a recording through features, tracker and speaking status.
+
+    `counters` counts what was dropped, by stage and reason.
+
+    Parameters
+    ----------
+    recording
+        Its head tells which stages there are.
+    config
+        See `PipelineConfig`.
+    acoustic_map
+        None takes that of the recording's head.
+    """
 
     def __init__(
         self,
         recording: Recording,
-        config: PipelineConfig = PipelineConfig(),
+        config: PipelineConfig = _DEFAULT,
         acoustic_map: AcousticMap | None = None,
     ):
-        """acoustic_map: None takes that of the recording's head."""
         head = recording.head
         self._recording = recording
         self._hears = head.can_hear_directions
-        self._vision = (
-            VisualFrontEnd(config.vision, head.camera)
-            if head.camera and recording.num_frames
-            else None
-        )
+        self._vision: VisualFrontEnd | None = None
+        if head.camera is not None and recording.num_frames:
+            self._vision = VisualFrontEnd(config.vision, head.camera)
         self._audio, self._tracker = self._make_stages(config, acoustic_map)
-        period_s = 1.0 / recording.frame_rate
-        self._assembler = FrameAssembler(
-            FrameAssemblerConfig(
-                video_period_s=period_s, audio_wait_s=math.inf if self._hears else 0.0
-            )
+        assembler_config = FrameAssemblerConfig(
+            video_period_s=1.0 / recording.frame_rate,
+            audio_wait_s=math.inf if self._hears else 0.0,
         )
+        self._assembler = FrameAssembler(assembler_config)
         self._speaking = SpeakingFilter(config.speaking)
         self._counters: Counter = Counter()
         self._next_sample = 0
 
-    def _make_stages(self, config: PipelineConfig, acoustic_map: AcousticMap | None):
-        """What hears (None: nothing does) and what tracks."""
+    def _make_stages(self, config: PipelineConfig, acoustic_map: AcousticMap | None) -> tuple:
+        """Make what hears (None: nothing does) and what tracks."""
         recording, head = self._recording, self._recording.head
-        if not self._hears:
+        if not self._hears or head.microphones is None:
             return None, Tracker(config.tracker, head, None)
         if acoustic_map is None:
             acoustic_map = head_map(head.microphones, AcousticMapConfig(), config.audio)
-        return AudioFrontEnd(config.audio, recording.num_channels, recording.sample_rate), Tracker(
-            config.tracker, head, acoustic_map
-        )
+        hearing = AudioFrontEnd(config.audio, recording.num_channels, recording.sample_rate)
+        return hearing, Tracker(config.tracker, head, acoustic_map)
 
     @property
     def counters(self) -> Counter:
         """Everything dropped or repaired so far."""
-        stages = (
-            self._counters,
-            self._assembler.counters,
-            self._tracker.counters,
-            self._audio.counters if self._audio else {},
-        )
+        stages = [self._counters, self._assembler.counters, self._tracker.counters]
+        if self._audio is not None:
+            stages.append(self._audio.counters)
         return sum((Counter(stage) for stage in stages), Counter())
 
     @property
@@ -90,12 +120,24 @@ class OfflinePipeline:
         """Sentences on what the images say against the head profile."""
         if self._vision is None:
             return []
-        found = [*self._vision.calibration_problems, self._vision.disparity_problem]
-        return [problem for problem in found if problem]
+        problems = [*self._vision.calibration_problems, self._vision.disparity_problem]
+        return [problem for problem in problems if problem]
 
-    def run(self, progress=lambda fraction: None) -> list[tuple[TrackFrame, SpeakingFrame]]:
-        """All frames in order; stamps count from START_NS. progress(fraction)."""
-        recording, results = self._recording, []
+    def run(self, progress: Callable[[float], None] = lambda fraction: None) -> list[Result]:
+        """Run the recording.
+
+        Parameters
+        ----------
+        progress
+            Called with the fraction done.
+
+        Returns
+        -------
+        list of (TrackFrame, SpeakingFrame)
+            All frames in order; stamps count from START_NS.
+        """
+        recording = self._recording
+        results: list[Result] = []
         if self._vision is not None:
             for index, _, left, right in recording.images():
                 stamp_ns = START_NS + image_stamp_ns(recording, index)
@@ -103,28 +145,39 @@ class OfflinePipeline:
                 self.see(stamp_ns, left, right)
                 results += self.poll(stamp_ns)
                 progress((index + 1) / recording.num_frames)
-        while (
-            self._hears and self._next_sample < recording.num_samples
-        ):  # the sound after the last image, or all of it without images
-            stamp_ns = (
-                START_NS + sample_stamp_ns(recording, self._next_sample) + round(1e9 * CHUNK_S)
-            )
+        # The sound after the last image, or all of it without images.
+        while self._hears and self._next_sample < recording.num_samples:
+            stamp_ns = START_NS + sample_stamp_ns(recording, self._next_sample)
+            stamp_ns += nanoseconds(CHUNK_S)
             self._hear_until(stamp_ns)
             results += self.poll(stamp_ns)
             progress(min(1.0, self._next_sample / recording.num_samples))
         return results + self.flush()
 
     def hear(self, chunk: AudioChunk) -> None:
-        """Take sound."""
-        for features in self._audio.push(chunk) if self._audio is not None else ():
+        """Take sound; a pipeline that does not hear drops it."""
+        if self._audio is None:
+            return
+        for features in self._audio.push(chunk):
             self.take_audio(features)
 
-    def take_audio(self, features) -> None:
+    def take_audio(self, features: AudioFeatures) -> None:
         """Take features of sound that were computed already."""
         self._assembler.push_audio(features, features.stamp_ns)
 
-    def see(self, stamp_ns: int, left, right) -> None:
-        """Take an image (H, W, 3) or a pair; right None with one camera. An image that cannot be used is counted."""
+    def see(self, stamp_ns: int, left: np.ndarray, right: np.ndarray | None) -> None:
+        """Take an image or a pair; one that cannot be used is counted.
+
+        Parameters
+        ----------
+        stamp_ns
+            Of the image.
+        left, right
+            (H, W, 3) each; right None with one camera.
+        """
+        if self._vision is None:
+            self._counters['images without a camera in the head profile'] += 1
+            return
         try:
             self.take_visual(self._vision.process(stamp_ns, left, right))
         except BadImage as error:
@@ -134,32 +187,29 @@ class OfflinePipeline:
         """Take faces that were found already."""
         self._assembler.push_visual(features, features.stamp_ns)
 
-    def poll(self, stamp_ns: int) -> list[tuple[TrackFrame, SpeakingFrame]]:
-        """The frames that are complete."""
+    def poll(self, stamp_ns: int) -> list[Result]:
+        """Track the frames that are complete at a moment."""
         return self._step(self._assembler.poll(stamp_ns))
 
-    def flush(self) -> list[tuple[TrackFrame, SpeakingFrame]]:
-        """What is left at the end."""
+    def flush(self) -> list[Result]:
+        """Track what is left at the end."""
         return self._step(self._assembler.flush())
 
     def _hear_until(self, stamp_ns: int) -> None:
         """Feed the chunks that were complete at a moment."""
         recording = self._recording
-        size = max(1, round(CHUNK_S * recording.sample_rate))
+        chunk_size = max(1, round(CHUNK_S * recording.sample_rate))
         while self._audio is not None and self._next_sample < recording.num_samples:
-            if START_NS + sample_stamp_ns(recording, self._next_sample + size) > stamp_ns:
+            end_ns = sample_stamp_ns(recording, self._next_sample + chunk_size)
+            if START_NS + end_ns > stamp_ns:
                 return
-            samples = recording.read_audio(self._next_sample, size)
-            chunk = AudioChunk(
-                START_NS + sample_stamp_ns(recording, self._next_sample),
-                recording.sample_rate,
-                self._next_sample,
-                samples,
-            )
+            first = self._next_sample
+            samples = recording.read_audio(first, chunk_size)
+            start_ns = START_NS + sample_stamp_ns(recording, first)
             self._next_sample += len(samples)
-            self.hear(chunk)
+            self.hear(AudioChunk(start_ns, recording.sample_rate, first, samples))
 
-    def _step(self, frames) -> list[tuple[TrackFrame, SpeakingFrame]]:
+    def _step(self, frames: list[Frame]) -> list[Result]:
         results = []
         for stamp_ns, visual, audio in frames:
             frame = self._tracker.step(stamp_ns, visual, audio)

@@ -1,11 +1,15 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The two-microphone modes offline: a recording in, people or events and their speech out, with the same stages as the nodes."""
+"""The two-microphone modes offline: a recording in, people or events and their speech out.
+
+The stages are those of the nodes.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.errors import UserError
 from av_perception.pipelines.full import OfflinePipeline, PipelineConfig
 from av_perception.recording import Recording
@@ -20,41 +24,67 @@ from av_perception.two_microphones.time_differences import (
 
 @dataclass(frozen=True)
 class TwoMicrophoneConfig(PipelineConfig):
-    """What the modes add to the pipeline's stages. channels: the pair, None for the one that hears best ahead."""
+    """What the modes add to the pipeline's stages."""
 
+    #: from sound to time differences
     differences: TimeDifferenceConfig = field(default_factory=TimeDifferenceConfig)
+    #: faces that speak (mode 'minimal')
     fusion: FusionConfig = field(default_factory=FusionConfig)
+    #: audio-visual events (mode 'events')
     events: EventDetectorConfig = field(default_factory=EventDetectorConfig)
+    #: the pair of channels, None for the one that hears best ahead
     channels: tuple[int, int] | None = None
 
 
-class TwoMicrophonePipeline(OfflinePipeline):
-    """OfflinePipeline with time differences for the audio front end and, by mode, face fusion ('minimal') or events ('events') for the tracker."""
+_DEFAULT = TwoMicrophoneConfig()
 
-    def __init__(
-        self, recording: Recording, mode: str, config: TwoMicrophoneConfig = TwoMicrophoneConfig()
-    ):
-        """Raises UserError for a head without a camera or with one microphone."""
+
+class TwoMicrophonePipeline(OfflinePipeline):
+    """OfflinePipeline with other stages.
+
+    Time differences stand for the audio front end and, by mode, face fusion ('minimal') or events
+    ('events') for the tracker.
+
+    Parameters
+    ----------
+    recording
+        Of a head with a camera and at least two microphones.
+    mode
+        'minimal' or 'events'.
+    config
+        See `TwoMicrophoneConfig`.
+
+    Raises
+    ------
+    ValueError
+        For another mode.
+    UserError
+        For a head without a camera or with one microphone.
+    """
+
+    def __init__(self, recording: Recording, mode: str, config: TwoMicrophoneConfig = _DEFAULT):
         if mode not in ('minimal', 'events'):
             raise ValueError(f"the mode must be 'minimal' or 'events', not {mode!r}")
-        if not recording.head.can_hear_directions or recording.head.camera is None:
+        head = recording.head
+        if head.camera is None or head.microphones is None or not head.can_hear_directions:
             raise UserError(
-                f"mode {mode} needs a camera and two microphones, the head '{recording.head_name}' has not both"
+                f'mode {mode} needs a camera and two microphones, '
+                f"the head '{recording.head_name}' has not both"
             )
-        self._mode = mode
+        self._mode, self._config = mode, config
+        self._camera, self._microphones = head.camera, head.microphones
         super().__init__(recording, config)
 
-    def _make_stages(self, config: TwoMicrophoneConfig, acoustic_map):
-        recording, head = self._recording, self._recording.head
-        channels = config.channels or frontal_pair(head.microphones)
-        pair = MicrophonePair.of_array(head.microphones, channels)
+    def _make_stages(self, config: PipelineConfig, acoustic_map: AcousticMap | None) -> tuple:
+        channels = self._config.channels or frontal_pair(self._microphones)
+        pair = MicrophonePair.of_array(self._microphones, channels)
         hearing = TimeDifferenceExtractor(
-            config.differences,
+            self._config.differences,
             channels,
             pair.max_itd,
-            recording.num_channels,
-            recording.sample_rate,
+            self._recording.num_channels,
+            self._recording.sample_rate,
         )
         if self._mode == 'minimal':
-            return hearing, FaceItdFusion(config.fusion, head.camera, pair)
-        return hearing, EventDetector(config.events, pair, head.camera.base_from_optical)
+            return hearing, FaceItdFusion(self._config.fusion, self._camera, pair)
+        return hearing, EventDetector(self._config.events, pair, self._camera.base_from_optical)

@@ -6,26 +6,44 @@ from __future__ import annotations
 
 import numpy as np
 
-from av_perception.interfaces import SpeakingFrame, TrackFrame
+from av_perception.geometry.time import seconds
+from av_perception.interfaces import SpeakingFrame, SpeakingStatus, TrackFrame
 from av_perception.recording.tables import TrackTable
 
 UPPER_TRIANGLE = np.triu_indices(3)  # xx, xy, xz, yy, yz, zz
+_SILENT = SpeakingStatus(id=0, speaking=False, probability=0.0, since_ns=0)
 
 
 def collect_tracks(
     frames: list[tuple[TrackFrame, SpeakingFrame]], origin_ns: int = 0
 ) -> TrackTable:
-    """One row per live person and frame; times in seconds since origin_ns. Each TrackFrame comes with the SpeakingFrame of its stamp."""
-    rows = [
-        (1e-9 * (frame.stamp_ns - origin_ns), track, status)
-        for frame, speaking in frames
-        for track, status in _with_status(frame, speaking)
-    ]
-    tracks = [track for _, track, _ in rows]
+    """Make one row of each track of each frame.
+
+    Parameters
+    ----------
+    frames
+        Each TrackFrame with the SpeakingFrame of its stamp.
+    origin_ns
+        Stamp that becomes second 0.
+
+    Returns
+    -------
+    TrackTable
+        In the order of the frames and of their tracks. A track without a status does not speak.
+    """
+    times_s = []
+    tracks = []
+    statuses = []
+    for frame, speaking in frames:
+        known = {status.id: status for status in speaking.statuses}
+        for track in frame.tracks:
+            times_s.append(seconds(frame.stamp_ns - origin_ns))
+            tracks.append(track)
+            statuses.append(known.get(track.id, _SILENT))
     means = np.array([t.mean for t in tracks]).reshape(-1, 6)
     covariances = np.array([t.covariance[:3, :3][UPPER_TRIANGLE] for t in tracks]).reshape(-1, 6)
     return TrackTable(
-        time_s=np.array([time for time, _, _ in rows], float),
+        time_s=np.array(times_s, float),
         id=np.array([t.id for t in tracks], int),
         position=means[:, :3],
         velocity=means[:, 3:],
@@ -33,12 +51,6 @@ def collect_tracks(
         status=np.array([t.state.name.lower() for t in tracks], dtype=str),
         seen=np.array([t.seen for t in tracks], bool),
         heard=np.array([t.heard for t in tracks], bool),
-        speaking_probability=np.array([p for _, _, (p, _) in rows], float),
-        speaking=np.array([s for _, _, (_, s) in rows], bool),
+        speaking_probability=np.array([s.probability for s in statuses], float),
+        speaking=np.array([s.speaking for s in statuses], bool),
     )
-
-
-def _with_status(frame: TrackFrame, speaking: SpeakingFrame):
-    """(track, (probability, speaking)) of every track; a track without status does not speak."""
-    statuses = {s.id: (s.probability, s.speaking) for s in speaking.statuses}
-    return [(track, statuses.get(track.id, (0.0, False))) for track in frame.tracks]

@@ -15,13 +15,23 @@ _DECIMAL_COMMA = re.compile(r'\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*')
 
 
 def read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header of a CSV file, and the number and the cells of each line below that is not blank.
+    """Read a CSV file.
 
-    An empty file has neither.
+    A byte order mark, blanks around cells, empty lines and any line ends are fine. Cells are
+    divided by commas; by semicolons or tabs where the header has those and no comma, and then a
+    comma in a number is a decimal one, as a spreadsheet in a language that writes 0,5 saves it.
 
-    A byte order mark, blanks around cells, empty lines and any line ends are fine. Cells are divided
-    by commas; by semicolons or tabs where the header has those and no comma, and then a comma in a
-    number is a decimal one, as a spreadsheet in a language that writes 0,5 saves it.
+    Parameters
+    ----------
+    path
+        The file, in UTF-8.
+
+    Returns
+    -------
+    header : list of str
+        Of the first line that is not blank; [] of an empty file.
+    lines : list of (int, list of str)
+        Number and cells of each line below that is not blank.
 
     Raises
     ------
@@ -45,9 +55,9 @@ def read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     if not lines:
         return [], []
     header = lines[0][1]
-    twice = next((name for name in header if name and header.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f'{path}, line {lines[0][0]}: the column {twice!r} is there twice')
+    repeated = next((name for name in header if name and header.count(name) > 1), None)
+    if repeated is not None:
+        raise UserError(f'{path}, line {lines[0][0]}: the column {repeated!r} is there twice')
     if divider != ',':
         lines = [(number, [_with_point(cell) for cell in cells]) for number, cells in lines]
     return header, lines[1:]
@@ -56,9 +66,27 @@ def read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 def read_columns(
     path: str | Path, columns: tuple[str, ...], row: str = 'row'
 ) -> list[tuple[int, list[float]]]:
-    """The number of each line and its (finite) numbers in these columns; others do not matter.
+    """Read numbers from some columns of a CSV file; others do not matter.
 
-    row: the word for what a line describes. Raises UserError that names the line.
+    Parameters
+    ----------
+    path
+        The file, see `read_csv`.
+    columns
+        Names in the header.
+    row
+        The word for what a line describes, in messages.
+
+    Returns
+    -------
+    list of (int, list of float)
+        The number of each line and its numbers, all finite.
+
+    Raises
+    ------
+    UserError
+        When a column is missing, there is no line, or a cell is no finite number; it names the
+        line.
     """
     header, lines = read_csv(path)
     missing = [name for name in columns if name not in header]
@@ -83,7 +111,7 @@ def read_columns(
 
 
 def _divider(text: str) -> str:
-    """What divides cells, by the first line that is not blank."""
+    """Tell what divides cells, by the first line that is not blank."""
     header = next((line for line in text.splitlines() if line.strip()), '')
     if ',' in header:
         return ','

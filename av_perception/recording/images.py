@@ -1,10 +1,13 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The images of a recording: one video file or a folder of `000000.png`, `000001.png`, ... for each camera."""
+"""The images of a recording.
+
+For each camera one video file, or a folder of `000000.png`, `000001.png`, ...
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -13,82 +16,148 @@ import numpy as np
 from av_perception.errors import UserError
 
 VIDEOS = ('.mp4', '.mkv', '.avi', '.mov', '.m4v', '.webm', '.mpg')
-MISCOUNTED = 5  # images that a video may end earlier than its header says: the number there is often an estimate
+# Images that a video may end earlier than its header says: the number there is often an estimate.
+MISCOUNTED = 5
+_MP4V = int.from_bytes(b'mp4v', 'little')  # the four characters of the codec
 
 
 class ImageSequence:
-    """Images of one camera in order. `length` images of `size` (width, height) pixels; claimed_length: what a video's header says."""
+    """Images of one camera in order.
+
+    Parameters
+    ----------
+    path
+        A video, or a folder of numbered PNG files.
+
+    Attributes
+    ----------
+    length
+        Number of images.
+    claimed_length
+        What a video's header says of it.
+    size
+        (width, height) [px].
+    is_video
+        Whether `path` is one.
+
+    Raises
+    ------
+    UserError
+        When it is neither, or not readable.
+    """
 
     def __init__(self, path: Path):
         self.path = path
-        if path.is_dir():
+        self.is_video = not path.is_dir()
+        self._files: list[Path] = []  # of a folder
+        if self.is_video:
+            self.length, width, height = _probe_video(path)
+        else:
             self._files = _numbered_images(path)
             self.length = len(self._files)
             height, width = _read_image(self._files[0]).shape[:2]
-        else:
-            self._files = None
-            self.length, width, height = _probe_video(path)
-        self.is_video = self._files is None
         self.claimed_length = self.length
         self.size = (width, height)
 
     def count_decodable(self) -> None:
-        """Set `length` to the images that can be decoded, whatever the video's header claims: takes about as long as reading them."""
+        """Set `length` to the images that can be decoded, whatever the video's header claims.
+
+        It takes about as long as reading them.
+        """
         if self.is_video:
             self.length = _count_frames(self.path)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """(height, width, 3) uint8 BGR images. Raises UserError at an image that cannot be decoded or has another size."""
-        decoded = (
-            map(_read_image, self._files)
-            if self._files is not None
-            else _decode_video(self.path, self.length)
-        )
+        """Decode (height, width, 3) uint8 BGR images one by one.
+
+        Raises UserError at an image that cannot be decoded or has another size.
+        """
+        decoded: Iterable[np.ndarray] = map(_read_image, self._files)
+        if self.is_video:
+            decoded = _decode_video(self.path, self.length)
         for index, image in enumerate(decoded):
-            if image.shape[1::-1] != self.size:
+            size = image.shape[1::-1]
+            if size != self.size:
                 raise UserError(
-                    f'{self.path}: image {index} is {_size(image.shape[1::-1])}, the first one {_size(self.size)}'
+                    f'{self.path}: image {index} is {_size_text(size)}, the first one '
+                    f'{_size_text(self.size)}'
                 )
             yield image
 
 
 def find_images(folder: Path, side: str) -> ImageSequence | None:
-    """The images of the camera `side` (left, right) of a recording folder, None without any. Raises UserError for two kinds of them."""
+    """Find the images of one camera.
+
+    Parameters
+    ----------
+    folder
+        Of the recording.
+    side
+        'left' or 'right'.
+
+    Returns
+    -------
+    ImageSequence or None
+        None when there are no images of that camera.
+
+    Raises
+    ------
+    UserError
+        When there are two kinds of them, or only something that is not read.
+    """
     entries = [entry for entry in folder.iterdir() if entry.stem.lower() == side]
     entries.sort(key=lambda entry: (entry.is_dir(), entry.name))
-    found = [entry for entry in entries if entry.is_dir() or entry.suffix.lower() in VIDEOS]
-    if len(found) > 1:
-        names = ' and '.join(entry.name + '/' * entry.is_dir() for entry in found)
+    readable = [entry for entry in entries if entry.is_dir() or entry.suffix.lower() in VIDEOS]
+    if len(readable) > 1:
+        names = ' and '.join(entry.name + '/' * entry.is_dir() for entry in readable)
         raise UserError(f'{folder} holds both {names}: remove one of them')
-    if entries and not found:
+    if entries and not readable:
         raise UserError(
-            f'{entries[0]} is not used: images are read from a video ({", ".join(VIDEOS)}) named {side}, '
-            f'or a folder {side}/ of 000000.png, ...; convert it, or rename it if it is something else'
+            f'{entries[0]} is not used: images are read from a video ({", ".join(VIDEOS)}) named '
+            f'{side}, or a folder {side}/ of 000000.png, ...; convert it, or rename it if it is '
+            'something else'
         )
-    return ImageSequence(found[0]) if found else None
+    return ImageSequence(readable[0]) if readable else None
 
 
 class ImageWriter:
-    """Writes one camera's images: `path` ending in .mp4 gives a video, any other path a folder of lossless PNG."""
+    """Writes one camera's images.
+
+    Parameters
+    ----------
+    path
+        Ending in .mp4 for a video; any other path for a folder of lossless PNG.
+    size
+        (width, height) [px].
+    frame_rate
+        [Hz] of a video.
+
+    Raises
+    ------
+    UserError
+        When the video cannot be written.
+    """
 
     def __init__(self, path: Path, size: tuple[int, int], frame_rate: float):
-        self._path, self._size, self._count, self._video = path, size, 0, None
-        if path.suffix == '.mp4':
-            self._video = cv2.VideoWriter(
-                str(path), cv2.VideoWriter_fourcc(*'mp4v'), frame_rate, size
-            )
-            if not self._video.isOpened():
-                raise UserError(
-                    f'cannot write the video {path}: OpenCV has no mp4v encoder here, or the folder is not writable'
-                )
-        else:
+        self._path = path
+        self._size = size
+        self._count = 0
+        self._video: cv2.VideoWriter | None = None
+        if path.suffix != '.mp4':
             path.mkdir(parents=True, exist_ok=True)
+            return
+        self._video = cv2.VideoWriter(str(path), _MP4V, frame_rate, size)
+        if not self._video.isOpened():
+            raise UserError(
+                f'cannot write the video {path}: OpenCV has no mp4v encoder here, or the folder '
+                'is not writable'
+            )
 
     def write(self, image: np.ndarray) -> None:
         """Append one (height, width, 3) uint8 BGR image."""
         if image.shape != (self._size[1], self._size[0], 3):
             raise ValueError(
-                f'an image of shape {image.shape} in a sequence of {_size(self._size)}'
+                f'an image of shape {image.shape} in a sequence of {_size_text(self._size)}'
             )
         if self._video is not None:
             self._video.write(image)
@@ -111,7 +180,8 @@ def _numbered_images(folder: Path) -> list[Path]:
     for index, file in enumerate(files):
         if file.name != f'{index:06d}.png':
             raise UserError(
-                f'{folder}: expected {index:06d}.png, found {file.name}; number the images from 000000.png without a gap'
+                f'{folder}: expected {index:06d}.png, found {file.name}; number the images from '
+                '000000.png without a gap'
             )
     return files
 
@@ -127,20 +197,22 @@ def _read_image(path: Path) -> np.ndarray:
 
 
 def _probe_video(path: Path) -> tuple[int, int, int]:
-    """(number of frames, width, height) by the file's own header."""
+    """Read number of images, width and height [px] from the file's own header."""
     capture = cv2.VideoCapture(str(path))
     length = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
     readable, image = capture.read()
     capture.release()
-    if length <= 0 or not readable:
+    if length <= 0 or not readable or image is None:
         raise UserError(
-            f'{path} is not a readable video (cut short, or of an unknown format): make it again or give a folder of images'
+            f'{path} is not a readable video (cut short, or of an unknown format): make it again '
+            'or give a folder of images'
         )
     return length, image.shape[1], image.shape[0]
 
 
 def _count_frames(path: Path) -> int:
-    capture, count = cv2.VideoCapture(str(path)), 0
+    capture = cv2.VideoCapture(str(path))
+    count = 0
     while capture.grab():
         count += 1
     capture.release()
@@ -163,5 +235,5 @@ def _decode_video(path: Path, length: int) -> Iterator[np.ndarray]:
         capture.release()
 
 
-def _size(size: tuple[int, int]) -> str:
+def _size_text(size: tuple[int, ...]) -> str:
     return f'{size[0]}x{size[1]}'

@@ -5,8 +5,9 @@
     frame, id, left, top, width, height, confidence [, class, visibility]          MOT16, 17, 20
     frame, id, left, top, width, height, confidence, x, y, z                       MOT15
 
-Detections have the id -1. In a truth the confidence is a flag (0: not to be scored) and class 1 is a pedestrian. x, y, z is a position in
-metres, here in the head's base frame; -1, -1, -1 says that there is none.
+Detections have the id -1. In a truth the confidence is a flag (0: not to be scored) and class 1 is
+a pedestrian. x, y, z is a position in meters, here in the head's base frame; -1, -1, -1 says that
+there is none.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from av_perception.errors import UserError
 
@@ -28,39 +30,75 @@ _NAMES = ('frame', 'id', 'left', 'top', 'width', 'height', 'confidence')
 
 @dataclass(frozen=True, eq=False)
 class MotTable:
-    """B boxes, sorted by frame. frame, id, kind (class; 1 where the file has none): (B,) int; box: (B, 4) left, top, width, height [px];
-    confidence: (B,), 1 where the file has none; position: (B, 3) [m], NaN where the file has none.
-    """
+    """B boxes, sorted by frame."""
 
+    #: (B,) int, counted from 1
     frame: np.ndarray
+    #: (B,) int
     id: np.ndarray
+    #: (B, 4) left, top, width, height [px]
     box: np.ndarray
+    #: (B,), 1 where the file has none
     confidence: np.ndarray
+    #: (B,) int, class; 1 where the file has none
     kind: np.ndarray
+    #: (B, 3) [m] in the head's base frame, NaN where the file has none
     position: np.ndarray
 
     def __len__(self) -> int:
         return len(self.frame)
 
     @classmethod
-    def of(cls, frame, id, box, confidence=None, position=None) -> MotTable:
-        """The table of people in (B,) frames with (B,) ids and (B, 4) boxes."""
+    def of(
+        cls,
+        frame: ArrayLike,
+        id: ArrayLike,
+        box: ArrayLike,
+        confidence: ArrayLike | None = None,
+        position: ArrayLike | None = None,
+    ) -> MotTable:
+        """Make a table of people.
+
+        Parameters
+        ----------
+        frame, id
+            (B,) integers.
+        box
+            (B, 4) [px].
+        confidence
+            (B,), None: 1.
+        position
+            (B, 3) [m], None: there are none.
+        """
+        frame = np.asarray(frame, np.int64)
         count = len(frame)
+        confidence = np.ones(count) if confidence is None else confidence
+        position = np.full((count, 3), np.nan) if position is None else position
         return cls(
-            np.asarray(frame, np.int64),
+            frame,
             np.asarray(id, np.int64),
             np.asarray(box, float).reshape(count, 4),
-            np.ones(count) if confidence is None else np.asarray(confidence, float),
+            np.asarray(confidence, float),
             np.full(count, PERSON),
-            np.full((count, 3), np.nan)
-            if position is None
-            else np.asarray(position, float).reshape(count, 3),
+            np.asarray(position, float).reshape(count, 3),
         )
 
     @classmethod
-    def read(cls, path) -> MotTable:
-        """The table in the file `path`; an empty file is an empty table. Raises UserError that names file and line."""
-        path, lines = Path(path), []
+    def read(cls, path: str | Path) -> MotTable:
+        """Read a file.
+
+        Parameters
+        ----------
+        path
+            The file; an empty one is an empty table.
+
+        Raises
+        ------
+        UserError
+            When it cannot be read or is no such text; it names file and line.
+        """
+        path = Path(path)
+        lines = []
         try:
             with open(path, encoding='utf-8-sig') as stream:
                 for number, line in enumerate(stream, 1):
@@ -92,51 +130,44 @@ class MotTable:
         )
         return table.take(np.argsort(table.frame, kind='stable'))
 
-    def take(self, rows) -> MotTable:
-        """The table of the rows (indices or mask), in the given order."""
-        return replace(
-            self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)}
-        )
+    def take(self, rows: ArrayLike) -> MotTable:
+        """Select rows (indices or mask), in the given order."""
+        columns = {field.name: getattr(self, field.name)[rows] for field in fields(self)}
+        return replace(self, **columns)
 
     def frames(self, last: int) -> list[slice]:
-        """The rows of each of the frames 1..last."""
+        """Find the rows of each of the frames 1..last."""
         return self.rows_of(np.arange(1, last + 1))
 
     def rows_of(self, frames: np.ndarray) -> list[slice]:
-        """The rows of each of these (F,) frames."""
+        """Find the rows of each of these (F,) frames."""
         first = np.searchsorted(self.frame, frames, 'left').tolist()
         last = np.searchsorted(self.frame, frames, 'right').tolist()
         return [slice(low, high) for low, high in zip(first, last)]
 
-    def write(self, path) -> None:
+    def write(self, path: str | Path) -> None:
         """Write ten columns (0.01 px, 0.1 mm). Raises UserError."""
-        spatial = np.where(np.isnan(self.position), -1.0, self.position)
-        rows = zip(
-            self.frame.tolist(),
-            self.id.tolist(),
-            self.box.tolist(),
-            self.confidence.tolist(),
-            spatial.tolist(),
-        )
-        lines = [
-            f'{frame},{id},'
-            + ','.join(f'{value:.2f}' for value in box)
-            + f',{confidence:.3g},'
-            + ','.join(f'{value:.5g}' for value in place)
-            for frame, id, box, confidence, place in rows
-        ]
+        places = np.where(np.isnan(self.position), -1.0, self.position)
+        lines = []
+        for row in range(len(self)):
+            box = ','.join(f'{value:.2f}' for value in self.box[row].tolist())
+            place = ','.join(f'{value:.5g}' for value in places[row].tolist())
+            lines.append(
+                f'{self.frame[row]},{self.id[row]},{box},{self.confidence[row]:.3g},{place}\n'
+            )
         try:
-            Path(path).write_text('\n'.join(lines) + '\n' if lines else '', encoding='utf-8')
+            Path(path).write_text(''.join(lines), encoding='utf-8')
         except OSError as error:
             raise UserError(f'cannot write {path}: {error.strerror or error}') from error
 
 
 def _numbers(line: str, where: str) -> list[float]:
-    """The numbers of one line, checked. Raises UserError."""
+    """Read the numbers of one line and check them. Raises UserError."""
     cells = [cell.strip() for cell in line.strip().rstrip(',').split(',')]
     if len(cells) not in _WIDTHS:
         raise UserError(
-            f'{where}: {len(cells)} values, but MOT-challenge text has 6 to 10, comma separated ({",".join(_NAMES)},...)'
+            f'{where}: {len(cells)} values, but MOT-challenge text has 6 to 10, comma separated '
+            f'({",".join(_NAMES)},...)'
         )
     values = []
     for name, cell in zip((*_NAMES, 'value 8', 'value 9', 'value 10'), cells):
@@ -160,23 +191,37 @@ def _numbers(line: str, where: str) -> list[float]:
 class SequenceInfo:
     """What the seqinfo.ini of a sequence says; None where it says nothing."""
 
+    #: [Hz]
     frame_rate: float | None = None
+    #: [px] of the images
     width: int | None = None
+    #: [px] of the images
     height: int | None = None
+    #: number of images
     length: int | None = None
 
     @classmethod
-    def beside(cls, path) -> SequenceInfo:
-        """Of the seqinfo.ini in the folder of the file `path` or the folder above, as MOT sequences have it. Raises UserError."""
+    def beside(cls, path: str | Path) -> SequenceInfo:
+        """Read the seqinfo.ini that belongs to a file.
+
+        Parameters
+        ----------
+        path
+            The file; its folder or the folder above holds the seqinfo.ini, as in MOT sequences.
+
+        Returns
+        -------
+        SequenceInfo
+            All None when there is none.
+
+        Raises
+        ------
+        UserError
+            When it is malformed, or a number in it is not positive.
+        """
         folder = Path(path).absolute().parent
-        found = next(
-            (
-                place
-                for place in (folder / 'seqinfo.ini', folder.parent / 'seqinfo.ini')
-                if place.is_file()
-            ),
-            None,
-        )
+        places = (folder / 'seqinfo.ini', folder.parent / 'seqinfo.ini')
+        found = next((place for place in places if place.is_file()), None)
         if found is None:
             return cls()
         parser = configparser.ConfigParser()
@@ -201,18 +246,14 @@ class SequenceInfo:
             )
         return info
 
-    def write(self, path, name: str) -> None:
-        """Write a seqinfo.ini with everything that is known."""
+    def write(self, path: str | Path, name: str) -> None:
+        """Write a seqinfo.ini of the sequence `name` with everything that is known."""
         entries = {
-            'name': name,
             'frameRate': self.frame_rate,
             'seqLength': self.length,
             'imWidth': self.width,
             'imHeight': self.height,
         }
-        lines = ['[Sequence]'] + [
-            f'{key}={value:g}' if isinstance(value, (int, float)) else f'{key}={value}'
-            for key, value in entries.items()
-            if value is not None
-        ]
+        lines = ['[Sequence]', f'name={name}']
+        lines += [f'{key}={value:g}' for key, value in entries.items() if value is not None]
         Path(path).write_text('\n'.join(lines) + '\n', encoding='utf-8')

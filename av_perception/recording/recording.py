@@ -1,67 +1,70 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""A recording on disk: one folder with the sound of all microphones, the images of one or two cameras, and maybe the truth.
+"""A recording on disk.
+
+One folder with the sound of all microphones, the images of one or two cameras, and maybe the
+truth:
 
     recording.yaml    head, sample_rate, audio_start; with images also frame_rate and video_start
     audio.flac|.wav   one channel per microphone in the head profile's order, or all channels of
                       the device, of which the profile names the microphones' (device_channels)
-    left.mp4, right.mp4 (or .mkv, .avi, ...), or left/000000.png ..., right/000000.png ...; no `right` with one camera, neither for sound alone
+    left.mp4, right.mp4 (or .mkv, .avi, ...), or left/000000.png ..., right/000000.png ...
+                      no `right` with one camera, neither for sound alone
     truth.csv         optional, see `tables.TruthTable`
 
-`head` is a profile's name, an absolute path, or a path relative to the folder. Sample n is at `audio_start + n / sample_rate`, image k
-at `video_start + k / frame_rate`, in seconds on one clock.
+`head` is a profile's name, an absolute path, or a path relative to the folder. Sample n is at
+`audio_start + n / sample_rate`, image k at `video_start + k / frame_rate`, in seconds on one
+clock.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import yaml
 
-from av_perception.config import are_missing, config_from_mapping, read_yaml
+from av_perception.config import config_from_mapping, read_yaml
 from av_perception.errors import UserError
-from av_perception.recording.images import (
-    MISCOUNTED,
-    VIDEOS,
-    ImageSequence,
-    ImageWriter,
-    find_images,
+from av_perception.recording.consistency import (
+    SOUND_FILES,
+    check_audio,
+    check_images,
+    find_audio,
 )
+from av_perception.recording.images import VIDEOS, ImageSequence, ImageWriter, find_images
+from av_perception.recording.recording_info import RecordingInfo
 from av_perception.recording.sound_file import open_sound, read_samples
 from av_perception.recording.tables import TruthTable
-from av_perception.robot_head import HeadProfile, load_head
+from av_perception.robot_head import HeadProfile, MicrophoneArray, load_head
 
-DEFAULT_FRAME_RATE = 25.0
-
-
-@dataclass(frozen=True)
-class RecordingInfo:
-    """The content of `recording.yaml`. `origin` is free: whatever its maker wants to remember."""
-
-    head: str
-    sample_rate: int
-    audio_start: float
-    frame_rate: float | None = None
-    video_start: float | None = None
-    origin: dict | None = None
-
-    def __post_init__(self):
-        if not 8000 <= self.sample_rate <= 192000:
-            raise ValueError(f'sample_rate must lie in 8000..192000 Hz, not {self.sample_rate}')
-        if self.frame_rate is not None and not 0 < self.frame_rate <= 1000:
-            raise ValueError(f'frame_rate must lie in 0..1000 Hz, not {self.frame_rate}')
-        for name in ('audio_start', 'video_start'):
-            if not np.isfinite(getattr(self, name) or 0.0):
-                raise ValueError(f'{name} must be finite, in seconds')
+DEFAULT_FRAME_RATE = 25.0  # [Hz]
 
 
 class Recording:
-    """A recording folder opened and checked. Sound is read on demand, images are decoded one pair at a time."""
+    """A recording's folder, opened and checked; see `open`.
+
+    Sound is read on demand, images are decoded one pair at a time.
+
+    Attributes
+    ----------
+    folder
+        Of the recording.
+    head, head_name
+        The head profile, and the name or path to load it by.
+    origin
+        What the maker of the recording wanted to remember.
+    sample_rate, num_channels, num_samples, audio_start_s
+        Of the sound: [Hz], number of microphones, length, time [s] of sample 0.
+    frame_rate, num_frames, video_start_s
+        Of the images: [Hz], number of images or pairs, time [s] of image 0.
+    truth
+        A TruthTable, None without one.
+    """
 
     def __init__(
         self,
@@ -69,46 +72,59 @@ class Recording:
         info: RecordingInfo,
         head_name: str,
         head: HeadProfile,
+        microphones: MicrophoneArray,
         audio: Path,
         left: ImageSequence | None,
         right: ImageSequence | None,
     ):
-        self.folder, self.head_name, self.head, self.origin = (
-            folder,
-            head_name,
-            head,
-            info.origin or {},
-        )
-        self._audio, self._left, self._right = audio, left, right
-        self.sample_rate, self.audio_start_s = info.sample_rate, info.audio_start
-        self.num_channels = len(head.microphones.coordinates)
+        self.folder = folder
+        self.head_name = head_name
+        self.head = head
+        self.origin = info.origin or {}
+        self._audio = audio
+        self._left = left
+        self._right = right
+        self._microphones = microphones
+        self.sample_rate = info.sample_rate
+        self.audio_start_s = info.audio_start
+        self.num_channels = len(self._microphones.coordinates)
         with open_sound(audio) as sound:
             self.num_samples = sound.frames
-        self.frame_rate = info.frame_rate or (
-            head.camera.frame_rate if head.camera else DEFAULT_FRAME_RATE
-        )
+        self.frame_rate = info.frame_rate or _camera_rate(head)
         self.video_start_s = info.audio_start if info.video_start is None else info.video_start
-        self.num_frames = min(images.length for images in (left, right) if images) if left else 0
-        self.truth = (
-            TruthTable.read(folder / 'truth.csv') if (folder / 'truth.csv').exists() else None
-        )
+        self.num_frames = min((images.length for images in (left, right) if images), default=0)
+        self.truth: TruthTable | None = None
+        if (folder / 'truth.csv').exists():
+            self.truth = TruthTable.read(folder / 'truth.csv')
 
     @classmethod
-    def open(cls, folder) -> Recording:
-        """Open and check the recording in `folder`. Raises UserError for whatever is missing or does not fit together."""
+    def open(cls, folder: str | Path) -> Recording:
+        """Open and check a recording.
+
+        Parameters
+        ----------
+        folder
+            That holds the recording.yaml.
+
+        Raises
+        ------
+        UserError
+            For whatever is missing or does not fit together.
+        """
         folder = Path(folder)
-        if not (folder / 'recording.yaml').is_file():
+        path = folder / 'recording.yaml'
+        if not path.is_file():
             raise UserError(f'{folder} is not a recording: it holds no recording.yaml')
-        where = str(folder / 'recording.yaml')
-        info = config_from_mapping(RecordingInfo, read_yaml(folder / 'recording.yaml'), where)
+        info = config_from_mapping(RecordingInfo, read_yaml(path), str(path))
         own_head = folder / info.head
         head_name = str(own_head.resolve()) if own_head.is_file() else info.head
         head = load_head(head_name)
-        audio = _find_audio(folder)
-        _check_audio(audio, info, head)
-        left, right = find_images(folder, 'left'), find_images(folder, 'right')
-        _check_images(folder, info, head, left, right)
-        return cls(folder, info, head_name, head, audio, left, right)
+        audio = find_audio(folder)
+        microphones = check_audio(audio, info, head)
+        left = find_images(folder, 'left')
+        right = find_images(folder, 'right')
+        check_images(folder, info, head, left, right)
+        return cls(folder, info, head_name, head, microphones, audio, left, right)
 
     @property
     def name(self) -> str:
@@ -122,49 +138,96 @@ class Recording:
 
     @property
     def duration_s(self) -> float:
-        """Length of the sound in seconds."""
+        """Length of the sound [s]."""
         return self.num_samples / self.sample_rate
 
     def read_audio(self, start: int, count: int) -> np.ndarray:
-        """(count, microphones) float32 samples from `start` on; fewer at the end, none beyond."""
+        """Read sound.
+
+        Parameters
+        ----------
+        start
+            First sample.
+        count
+            How many.
+
+        Returns
+        -------
+        np.ndarray
+            (count, microphones) float32 in [-1, 1]; fewer at the end, none beyond.
+        """
         if start < 0 or count < 0:
             raise ValueError(f'start and count must not be negative: {start}, {count}')
         if start >= self.num_samples or count == 0:
             return np.zeros((0, self.num_channels), np.float32)
         with open_sound(self._audio) as sound:
-            return self.head.microphones.pick_recorded(read_samples(sound, start, count))
+            return self._microphones.pick_recorded(read_samples(sound, start, count))
 
     def images(self) -> Iterator[tuple[int, float, np.ndarray, np.ndarray | None]]:
-        """(index, time [s], left, right or None) of every image pair; images are (height, width, 3) uint8 BGR."""
+        """Decode the images or pairs one by one.
+
+        Yields
+        ------
+        index, time_s, left, right
+            Number of the image, its time [s], and (height, width, 3) uint8 BGR images; right:
+            None with one camera.
+        """
         if self._left is None:
             return
-        rights = iter(self._right) if self._right is not None else None
+        rights = None if self._right is None else iter(self._right)
         for index, left in enumerate(self._left):
-            right = None if rights is None else next(rights, None)
-            if (
-                rights is not None and right is None
-            ):  # the right video ends a few images earlier than its header said
-                return
+            right = None
+            if rights is not None:
+                right = next(rights, None)
+                if right is None:  # its video ends a few images earlier than its header said
+                    return
             yield index, self.video_start_s + index / self.frame_rate, left, right
 
 
-class RecordingWriter:
-    """Writes a recording folder; a context manager. Sound and images may come in any order and in pieces.
+def _camera_rate(head: HeadProfile) -> float:
+    return head.camera.frame_rate if head.camera else DEFAULT_FRAME_RATE
 
-    head_file, when given, is copied into the folder as `head.yaml`, so that the recording explains itself (`info.head` must then say so).
-    image_format: 'mp4' (small, lossy) or 'png' (folders, lossless).
+
+class RecordingWriter:
+    """Writes a recording's folder; a context manager.
+
+    Sound and images may come in any order and in pieces.
+
+    Parameters
+    ----------
+    folder
+        Is made, or emptied of an older recording.
+    info
+        Becomes recording.yaml.
+    head_file
+        Is copied into the folder as `head.yaml`, so that the recording explains itself
+        (`info.head` must then say so).
+    image_format
+        'mp4' (small, lossy) or 'png' (folders, lossless).
+
+    Raises
+    ------
+    UserError
+        When the folder cannot be written, or holds something else.
     """
 
-    def __init__(self, folder, info: RecordingInfo, head_file=None, image_format: str = 'mp4'):
-        self.folder, self._info, self._format = Path(folder), info, image_format
+    def __init__(
+        self,
+        folder: str | Path,
+        info: RecordingInfo,
+        head_file: str | Path | None = None,
+        image_format: str = 'mp4',
+    ):
+        self.folder = Path(folder)
+        self._info = info
+        self._format = image_format
         self._sound: soundfile.SoundFile | None = None
         self._images: dict[str, ImageWriter] = {}
+        content = {key: value for key, value in asdict(info).items() if value is not None}
+        text = yaml.safe_dump(content, sort_keys=False)
         try:
             _clear(self.folder)
-            content = {key: value for key, value in asdict(info).items() if value is not None}
-            (self.folder / 'recording.yaml').write_text(
-                yaml.safe_dump(content, sort_keys=False), encoding='utf-8'
-            )
+            (self.folder / 'recording.yaml').write_text(text, encoding='utf-8')
             if head_file is not None:
                 shutil.copyfile(head_file, self.folder / 'head.yaml')
         except OSError as error:
@@ -181,24 +244,26 @@ class RecordingWriter:
     def write_audio(self, samples: np.ndarray) -> None:
         """Append (samples, channels) sound in [-1, 1]; stored with 16 bits."""
         if self._sound is None:
+            path = str(self.folder / 'audio.flac')
+            channels = samples.shape[1]
             self._sound = soundfile.SoundFile(
-                str(self.folder / 'audio.flac'),
-                'w',
-                self._info.sample_rate,
-                samples.shape[1],
-                'PCM_16',
+                path, 'w', self._info.sample_rate, channels, 'PCM_16'
             )
         self._sound.write(samples)
 
     def write_images(self, left: np.ndarray, right: np.ndarray | None = None) -> None:
         """Append one image, or one pair, (height, width, 3) uint8 BGR."""
-        for side, image in (('left', left), ('right', right)):
-            if image is None:
-                continue
-            if side not in self._images:
-                path = self.folder / (f'{side}.mp4' if self._format == 'mp4' else side)
-                self._images[side] = ImageWriter(path, image.shape[1::-1], self._info.frame_rate)
-            self._images[side].write(image)
+        self._write_image('left', left)
+        if right is not None:
+            self._write_image('right', right)
+
+    def _write_image(self, side: str, image: np.ndarray) -> None:
+        if side not in self._images:
+            path = self.folder / (f'{side}.mp4' if self._format == 'mp4' else side)
+            height, width = image.shape[:2]
+            rate = self._info.frame_rate or DEFAULT_FRAME_RATE
+            self._images[side] = ImageWriter(path, (width, height), rate)
+        self._images[side].write(image)
 
     def write_truth(self, truth: TruthTable) -> None:
         """Write (replace) `truth.csv`."""
@@ -206,7 +271,9 @@ class RecordingWriter:
 
     def close(self) -> None:
         """Finish all files."""
-        for writer in ([self._sound] if self._sound else []) + list(self._images.values()):
+        if self._sound is not None:
+            self._sound.close()
+        for writer in self._images.values():
             writer.close()
 
 
@@ -216,91 +283,10 @@ def _clear(folder: Path) -> None:
     if any(folder.iterdir()) and not (folder / 'recording.yaml').is_file():
         raise UserError(f'{folder} is not empty and not a recording: name another folder')
     videos = [f'{side}{suffix}' for side in ('left', 'right') for suffix in VIDEOS]
-    for name in ('audio.flac', 'audio.wav', *videos, 'truth.csv', 'head.yaml'):
+    for name in (*SOUND_FILES, *videos, 'truth.csv', 'head.yaml'):
         (folder / name).unlink(missing_ok=True)
     for side in ('left', 'right'):
         for image in (folder / side).glob('[0-9]*.png'):
             image.unlink()
         if (folder / side).is_dir():
             (folder / side).rmdir()
-
-
-def _find_audio(folder: Path) -> Path:
-    found = [folder / name for name in ('audio.flac', 'audio.wav') if (folder / name).is_file()]
-    if len(found) != 1:
-        raise UserError(
-            f'{folder} holds {"both audio.flac and audio.wav: remove one" if found else "neither audio.flac nor audio.wav"}'
-        )
-    return found[0]
-
-
-def _check_audio(audio: Path, info: RecordingInfo, head: HeadProfile) -> None:
-    with open_sound(audio) as sound:
-        rate, channels = sound.samplerate, sound.channels
-    if rate != info.sample_rate:
-        raise UserError(
-            f'{audio} has {rate} Hz, recording.yaml says sample_rate: {info.sample_rate}'
-        )
-    if head.microphones is None:
-        raise UserError(
-            f'the head profile {head.name} has no microphones, {audio} has {channels} channels: name the right head'
-        )
-    head.microphones.require_recorded(channels, audio)
-
-
-def _check_images(
-    folder: Path,
-    info: RecordingInfo,
-    head: HeadProfile,
-    left: ImageSequence | None,
-    right: ImageSequence | None,
-) -> None:
-    if left is None and right is None:
-        if info.frame_rate is not None and info.video_start is not None:
-            raise UserError(
-                f'{folder} holds no images, recording.yaml speaks of them (frame_rate, video_start): '
-                'put left.mp4 or left/000000.png, ... there, or delete these two keys for sound alone'
-            )
-        return
-    if left is None:
-        raise UserError(f'{folder} holds images of the right camera but none of the left')
-    if info.frame_rate is None or info.video_start is None:
-        missing = [key for key in ('frame_rate', 'video_start') if getattr(info, key) is None]
-        raise UserError(
-            f'{folder / "recording.yaml"}: {are_missing(missing)} (the recording has images)'
-        )
-    if head.camera is None:
-        raise UserError(
-            f'{folder} holds images, the head profile {head.name} has no camera: name the right head'
-        )
-    if right is not None and head.camera.baseline == 0:
-        raise UserError(
-            f'{folder} holds images of two cameras, the head profile {head.name} has one (baseline 0)'
-        )
-    for images in filter(None, (left, right)):
-        if images.size != (head.camera.width, head.camera.height):
-            raise UserError(
-                f'{images.path} has {images.size[0]}x{images.size[1]} images, the head profile {head.name} says '
-                f'{head.camera.width}x{head.camera.height}'
-            )
-    if right is not None:
-        _check_pair(folder, left, right)
-
-
-def _check_pair(folder: Path, left: ImageSequence, right: ImageSequence) -> None:
-    """Refuse sides of different length. The counts in the headers of videos are often estimates: where they disagree, decoding decides."""
-    allowed = MISCOUNTED if left.is_video and right.is_video else 0
-    if abs(right.length - left.length) <= allowed:
-        return
-    for images in (left, right):
-        images.count_decodable()
-    if abs(right.length - left.length) > allowed:
-        shorter = min((left, right), key=lambda images: images.length)
-        reason = (
-            f'; {shorter.path.name} is cut short, its header says {shorter.claimed_length}'
-            if shorter.claimed_length - shorter.length > MISCOUNTED
-            else ''
-        )
-        raise UserError(
-            f'{folder}: {left.length} left images but {right.length} right ones{reason}'
-        )

@@ -16,7 +16,17 @@ _EMPTY = 'it has 0 samples: choose another file, or record it again'
 
 
 def open_sound(path: str | Path) -> soundfile.SoundFile:
-    """A WAV or FLAC file (or what else libsndfile reads), opened; it holds at least one sample.
+    """Open a WAV or FLAC file, or what else libsndfile reads.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    soundfile.SoundFile
+        Open; it holds at least one sample.
 
     Raises
     ------
@@ -44,9 +54,26 @@ def open_sound(path: str | Path) -> soundfile.SoundFile:
 
 
 def read_samples(sound: soundfile.SoundFile, start: int, count: int) -> np.ndarray:
-    """(count, channels) float32 samples from sample `start` on, fewer at the end of the file.
+    """Read samples of an open file.
 
-    Raises UserError where the file cannot be decoded, or ends before its header says.
+    Parameters
+    ----------
+    sound
+        See `open_sound`.
+    start
+        First sample.
+    count
+        How many.
+
+    Returns
+    -------
+    np.ndarray
+        (count, channels) float32, fewer at the end of the file.
+
+    Raises
+    ------
+    UserError
+        Where the file cannot be decoded, or ends before its header says.
     """
     wanted = max(0, min(count, sound.frames - start))
     try:
@@ -66,12 +93,15 @@ def read_samples(sound: soundfile.SoundFile, start: int, count: int) -> np.ndarr
 
 
 def _reason(error: Exception) -> str:
+    """Tell what libsndfile says, without the path that our message has already."""
     text = ' '.join(str(error).split())
-    return text.partition(': ')[2] if text.startswith('Error opening') and ': ' in text else text
+    if text.startswith('Error opening') and ': ' in text:
+        return text.partition(': ')[2]
+    return text
 
 
 def _how_to_make_a_wav(path: Path) -> str:
-    """Only its maker knows rate, bits and channels of a headerless file; ODAS writes 16 bits."""
+    """Advise on a file whose rate, bits and channels only its maker knows (ODAS: 16 bits)."""
     return (
         f'{path} has no header that tells rate, bits and channels: make a WAV of it, with the '
         f'values it was recorded with, as in `sox -t raw -r 16000 -e signed -b 16 -c 4 {path} '

@@ -1,9 +1,11 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The two tables of a recording: the truth (who was where, who spoke) and the tracks (what the tracker said), as CSV.
+"""The two tables of a recording as CSV.
 
-Times in seconds on the recording's clock; positions in metres of the head centre, in the head's base frame; flags 0 or 1.
-A table is frozen columns of equal length, ordered as in the file. `read` raises UserError naming the file, the line and the column.
+The truth (who was where, who spoke) and the tracks (what the tracker said). Times in seconds on
+the recording's clock; positions in meters of the head center, in the head's base frame; flags 0 or
+1. A table is frozen columns of equal length, ordered as in the file. `read` raises UserError
+naming the file, the line and the column.
 """
 
 from __future__ import annotations
@@ -11,29 +13,37 @@ from __future__ import annotations
 import csv
 import dataclasses
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from av_perception.errors import UserError
 from av_perception.recording.csv_text import read_csv
 
+if TYPE_CHECKING:
+    from typing_extensions import Self  # of typing from Python 3.11 on
+
 # kind of a CSV cell -> the column's dtype
 _DTYPES = {'float': float, 'int': np.int64, 'flag': bool, 'text': str}
 
 
 class _Table:
-    """What both tables share. `_layout` maps field name -> (kind of cell, CSV column names); several names make an (N, d) field."""
+    """What both tables share.
 
+    `_layout` maps each field's name to (kind of cell, CSV column names); several names make an
+    (N, d) field.
+    """
+
+    #: (N,) [s]
+    time_s: np.ndarray
     _layout: ClassVar[dict[str, tuple[str, tuple[str, ...]]]]
 
     def __post_init__(self):
+        count = len(self.time_s)
         for name, (kind, columns) in self._layout.items():
             array = np.asarray(getattr(self, name), _DTYPES[kind])
-            expected = (
-                (len(self.time_s),) if len(columns) == 1 else (len(self.time_s), len(columns))
-            )
-            if array.size == 0 and not len(self.time_s):
+            expected = (count,) if len(columns) == 1 else (count, len(columns))
+            if array.size == 0 and not count:
                 array = array.reshape(expected)
             if array.shape != expected:
                 raise ValueError(f'{name} has shape {array.shape}, expected {expected}')
@@ -44,40 +54,54 @@ class _Table:
 
     @classmethod
     def header(cls) -> list[str]:
-        """The CSV column names in order."""
+        """List the CSV column names in order."""
         return [column for _, columns in cls._layout.values() for column in columns]
 
     @classmethod
-    def read(cls, path):
-        """The table in the CSV file `path`. Raises UserError."""
+    def read(cls, path: str | Path) -> Self:
+        """Read a CSV file. Raises UserError."""
         return cls._from_rows(_read_rows(Path(path), cls.header()), Path(path))
 
     @classmethod
-    def _from_rows(cls, rows: list[tuple[int, list[str]]], path: Path):
-        values, first = {}, 0
+    def _from_rows(cls, rows: list[tuple[int, list[str]]], path: Path) -> Self:
+        """Make a table of (line number, cells) of the file `path`."""
+        values = {}
+        first = 0  # of the columns of a field
         for name, (kind, columns) in cls._layout.items():
             last = first + len(columns)
             cells = [
                 [
-                    _parse(kind, row[c], f'{path}, line {line}, column {columns[c - first]!r}')
-                    for c in range(first, last)
+                    _parse(kind, cell, f'{path}, line {line}, column {column!r}')
+                    for column, cell in zip(columns, row[first:last])
                 ]
                 for line, row in rows
             ]
-            column = np.array(cells, _DTYPES[kind]).reshape(len(rows), len(columns))
-            values[name] = column[:, 0] if len(columns) == 1 else column
+            array = np.array(cells, _DTYPES[kind]).reshape(len(rows), len(columns))
+            values[name] = array[:, 0] if len(columns) == 1 else array
             first = last
         return cls(**values)
 
-    def write(self, path) -> None:
-        """Write the CSV file `path` (replacing it). Numbers keep 1e-6 of a second, 0.01 mm, and 8 digits of a covariance."""
+    def write(self, path: str | Path) -> None:
+        """Write (replace) a CSV file.
+
+        Numbers keep 1e-6 of a second, 1e-6 m, and 8 digits of a covariance.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Raises
+        ------
+        UserError
+            When it cannot be written.
+        """
         formatted = []
         for name, (kind, columns) in self._layout.items():
             array = getattr(self, name).reshape(len(self), len(columns))
             style = '.8g' if name == 'covariance' else '.6f'
-            formatted += [
-                [_format(kind, value, style) for value in array[:, c]] for c in range(len(columns))
-            ]
+            for values in array.T:
+                formatted.append([_format(kind, value, style) for value in values])
         try:
             with open(path, 'w', newline='', encoding='utf-8') as stream:
                 writer = csv.writer(stream, lineterminator='\n')
@@ -89,15 +113,17 @@ class _Table:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TruthTable(_Table):
-    """Where every person was and whether they spoke.
+    """Where every person was and whether they spoke: N rows, one per person and video frame."""
 
-    time_s: (N,); id: (N,) int; position: (N, 3) [m]; speaking, visible: (N,) bool. One row per person and video frame.
-    """
-
+    #: (N,) [s]
     time_s: np.ndarray
+    #: (N,) int, of the person
     id: np.ndarray
+    #: (N, 3) [m]
     position: np.ndarray
+    #: (N,) bool
     speaking: np.ndarray
+    #: (N,) bool, in the camera's image
     visible: np.ndarray
 
     _layout: ClassVar = {
@@ -111,21 +137,27 @@ class TruthTable(_Table):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrackTable(_Table):
-    """What the tracker said of every live person at every frame.
+    """What the tracker said: N rows, one per live track and frame."""
 
-    time_s: (N,); id: (N,) int; position: (N, 3) [m]; velocity: (N, 3) [m/s]; covariance: (N, 6) [m^2], the position's xx, xy, xz, yy, yz,
-    zz; status: (N,) str (tentative, active, sleeping); seen, heard: (N,) bool; speaking_probability: (N,); speaking: (N,) bool.
-    """
-
+    #: (N,) [s]
     time_s: np.ndarray
+    #: (N,) int, of the track
     id: np.ndarray
+    #: (N, 3) [m]
     position: np.ndarray
+    #: (N, 3) [m/s]
     velocity: np.ndarray
+    #: (N, 6) [m^2] the position's xx, xy, xz, yy, yz, zz
     covariance: np.ndarray
+    #: (N,) str: tentative, active or sleeping
     status: np.ndarray
+    #: (N,) bool, a face was assigned
     seen: np.ndarray
+    #: (N,) bool, sound was assigned
     heard: np.ndarray
+    #: (N,) in [0, 1]
     speaking_probability: np.ndarray
+    #: (N,) bool
     speaking: np.ndarray
 
     _layout: ClassVar = {
@@ -144,31 +176,35 @@ class TrackTable(_Table):
 
 def _read_rows(path: Path, header: list[str]) -> list[tuple[int, list[str]]]:
     """(line number, cells) of every data row; the header must be exactly `header`."""
-    found, rows = read_csv(path)
-    if found != header:
+    names, rows = read_csv(path)
+    if names != header:
         raise UserError(
-            f'{path}, line 1: {_header_fault(found, header)}; the header must be {",".join(header)}'
+            f'{path}, line 1: {_header_fault(names, header)}; the header must be '
+            f'{",".join(header)}'
         )
     for line, row in rows:
         if len(row) != len(header):
-            at = header[len(row)] if len(row) < len(header) else header[-1]
+            column = header[min(len(row), len(header) - 1)]
             raise UserError(
-                f'{path}, line {line}, column {at!r}: the row has {len(row)} cells, the header {len(header)}'
+                f'{path}, line {line}, column {column!r}: the row has {len(row)} cells, the '
+                f'header {len(header)}'
             )
     return rows
 
 
-def _header_fault(found: list[str], header: list[str]) -> str:
-    missing = [name for name in header if name not in found]
-    unknown = [name for name in found if name not in header]
+def _header_fault(names: list[str], header: list[str]) -> str:
+    """Tell what is wrong with the column names of a file."""
+    missing = [name for name in header if name not in names]
     if missing:
         return f'column {missing[0]!r} is missing'
-    return (
-        f'unknown column {unknown[0]!r}' if unknown else 'columns repeat or are in another order'
-    )
+    unknown = [name for name in names if name not in header]
+    if unknown:
+        return f'unknown column {unknown[0]!r}'
+    return 'columns repeat or are in another order'
 
 
-def _parse(kind: str, cell: str, where: str):
+def _parse(kind: str, cell: str, where: str) -> float | int | bool | str:
+    """Read a cell of a kind. Raises UserError that names the place."""
     cell = cell.strip()
     if kind == 'text':
         return cell
@@ -179,9 +215,8 @@ def _parse(kind: str, cell: str, where: str):
     try:
         value = int(cell) if kind == 'int' else float(cell)
     except ValueError:
-        raise UserError(
-            f'{where}: {cell!r} is not {"a whole number" if kind == "int" else "a number"}'
-        ) from None
+        expected = 'a whole number' if kind == 'int' else 'a number'
+        raise UserError(f'{where}: {cell!r} is not {expected}') from None
     if not abs(value) < 2**63:  # also true of NaN
         raise UserError(f'{where}: {cell!r} is not a finite number')
     return value

@@ -1,15 +1,37 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""When a sample or an image of a source (recording, file) was captured: the one rule for live and offline runs."""
+"""When a sample or an image of a source was captured: the one rule for live and offline runs."""
 
 from __future__ import annotations
 
+from typing import Protocol
 
-def sample_stamp_ns(source, index: int) -> int:
-    """Nanoseconds from the source's second 0 to sample `index` (source.audio_start_s, source.sample_rate)."""
-    return round(1e9 * source.audio_start_s) + index * 1_000_000_000 // source.sample_rate
+from av_perception.geometry.time import NANOSECONDS, nanoseconds
 
 
-def image_stamp_ns(source, index: int) -> int:
-    """Nanoseconds from the source's second 0 to image `index` (source.video_start_s, source.frame_rate)."""
-    return round(1e9 * source.video_start_s) + round(1e9 * index / source.frame_rate)
+class SoundSource(Protocol):
+    """What has samples: a recording or a file."""
+
+    #: [s] time of sample 0
+    audio_start_s: float
+    #: [Hz]
+    sample_rate: int
+
+
+class ImageSource(Protocol):
+    """What has images: a recording or a file."""
+
+    #: [s] time of image 0
+    video_start_s: float
+    #: [Hz]
+    frame_rate: float
+
+
+def sample_stamp_ns(source: SoundSource, index: int) -> int:
+    """Compute the time [ns] from the source's second 0 to sample `index`, rounded down."""
+    return nanoseconds(source.audio_start_s) + index * NANOSECONDS // source.sample_rate
+
+
+def image_stamp_ns(source: ImageSource, index: int) -> int:
+    """Compute the time [ns] from the source's second 0 to image `index`."""
+    return nanoseconds(source.video_start_s) + nanoseconds(index / source.frame_rate)

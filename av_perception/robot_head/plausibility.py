@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What sizes, distances, focal lengths, rotations and distortions a head can have.
 
-Numbers that are finite may still be impossible: millimetres in place of metres, a translation that
+Numbers that are finite may still be impossible: millimeters in place of meters, a translation that
 lacks the focal length, a matrix that is no rotation. One function per physical quantity, used
 wherever a head profile, a calibration file or a camera_info message is read. Each raises
 ValueError with one sentence that names the quantity, its value and the likely unit or cause.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -31,13 +33,27 @@ DISTORTION_MODELS = {
     'rational_polynomial': (8, 12, 14),
     'equidistant': (4,),
 }
-# Other units, as parts of a metre, from the most to the least frequent mistake.
-_UNITS = (('millimetres', 1e-3), ('centimetres', 1e-2), ('inches', 0.0254))
-_USUAL_SIZE_M = (0.02, 0.5)  # of arrays and baselines, to tell millimetres from centimetres
+# Other units, as parts of a meter, from the most to the least frequent mistake.
+_UNITS = (('millimeters', 1e-3), ('centimeters', 1e-2), ('inches', 0.0254))
+_USUAL_SIZE_M = (0.02, 0.5)  # of arrays and baselines, to tell millimeters from centimeters
+_USUAL_DISTANCE_M = (0.02, 2.0)  # of a sensor from the base frame
 
 
 def likely_unit(value: float, usual: tuple[float, float] = _USUAL_SIZE_M) -> str:
-    """The unit in which a length of so many metres would be a usual one, or ''."""
+    """Guess the unit of a length that is no usual one in meters.
+
+    Parameters
+    ----------
+    value
+        The length, taken as meters.
+    usual
+        Shortest and longest usual length [m].
+
+    Returns
+    -------
+    str
+        Plural of the unit in which it would be a usual one, or ''.
+    """
     for unit, meters in _UNITS:
         if usual[0] <= value * meters <= usual[1]:
             return unit
@@ -45,12 +61,12 @@ def likely_unit(value: float, usual: tuple[float, float] = _USUAL_SIZE_M) -> str
 
 
 def check_microphones(positions: np.ndarray) -> None:
-    """The extent of an array.
+    """Check the extent of an array.
 
     Parameters
     ----------
-    positions : (M, 3) array
-        Of the microphones [m].
+    positions
+        (M, 3) of the microphones [m].
 
     Raises
     ------
@@ -65,22 +81,35 @@ def check_microphones(positions: np.ndarray) -> None:
         raise ValueError(f'microphones: {extent:.4g} m apart{_cause(extent, least, most)}')
 
 
-def check_position(position, what: str) -> None:
-    """The place [m] (3,) of a sensor in the head's base frame. Raises ValueError."""
+def check_position(position: Sequence[float], what: str) -> None:
+    """Check the place of a sensor.
+
+    Parameters
+    ----------
+    position
+        (3,) [m] in the head's base frame.
+    what
+        The sensor, in the message.
+
+    Raises
+    ------
+    ValueError
+        When it lies farther away than on any robot.
+    """
     distance = float(np.linalg.norm(position))
     if distance > FARTHEST_SENSOR_M:
-        cause = _cause(distance, 0.0, FARTHEST_SENSOR_M, (0.02, 2.0))
+        cause = _cause(distance, 0.0, FARTHEST_SENSOR_M, _USUAL_DISTANCE_M)
         raise ValueError(f'position: the {what} lies {distance:.4g} m from the base frame{cause}')
 
 
 def check_baseline(baseline: float, shift: float | None = None) -> None:
-    """The distance of two cameras.
+    """Check the distance of two cameras.
 
     Parameters
     ----------
-    baseline : float
+    baseline
         From the left to the right camera [m], positive.
-    shift : float, optional
+    shift
         P[3] of the right camera (Tx) that it was computed from [px m].
 
     Raises
@@ -107,7 +136,7 @@ def check_baseline(baseline: float, shift: float | None = None) -> None:
 
 
 def check_image_size(width: int, height: int) -> None:
-    """Of an image [px]. Raises ValueError."""
+    """Check the size of an image [px]. Raises ValueError."""
     least, most = IMAGE_SIZE_PX
     if min(width, height) <= 0:
         raise ValueError(f'the image size is {width}x{height}: the driver or file leaves it out')
@@ -117,16 +146,21 @@ def check_image_size(width: int, height: int) -> None:
         raise ValueError(f'an image of {width}x{height} is too large: is the size in pixels?')
 
 
-def check_lens(focal, center, size: tuple[int, int], what: str = 'focal') -> None:
-    """Focal lengths and principal point of a camera.
+def check_lens(
+    focal: Sequence[float] | np.ndarray,
+    center: Sequence[float] | np.ndarray,
+    size: tuple[int, int],
+    what: str = 'focal',
+) -> None:
+    """Check focal lengths and principal point of a camera.
 
     Parameters
     ----------
-    focal, center : (2,) sequences
-        [px]
-    size : (width, height)
-        Of the image [px].
-    what : str
+    focal, center
+        (2,) [px].
+    size
+        (width, height) of the image [px].
+    what
         Name of the numbers in the message.
 
     Raises
@@ -136,34 +170,51 @@ def check_lens(focal, center, size: tuple[int, int], what: str = 'focal') -> Non
     """
     fx, fy = (float(value) for value in focal)
     for value in (fx, fy):
-        if value <= 0:
-            raise ValueError(
-                f'{what}: the focal length is {value:g}, it must be positive, in pixels'
-            )
-        narrow, wide = (limit * size[0] for limit in FOCAL_PER_WIDTH)
-        if value < narrow:
-            raise ValueError(
-                f'{what}: a focal length of {value:.4g} pixels for images {size[0]} '
-                'pixels wide: millimetres instead of pixels?'
-            )
-        if value > wide:
-            raise ValueError(
-                f'{what}: a focal length of {value:.4g} pixels for images {size[0]} '
-                'pixels wide: calibrated for images of another size?'
-            )
+        _check_focal_length(value, size[0], what)
     if not 1 / FOCAL_RATIO <= fx / fy <= FOCAL_RATIO:
         raise ValueError(
             f'{what}: focal lengths of {fx:.4g} and {fy:.4g} pixels belong to no camera'
         )
-    if not all(0 < at < extent for at, extent in zip(center, size)):
+    if not all(0 < place < extent for place, extent in zip(center, size)):
         raise ValueError(
             f'{what}: the center {center[0]:.4g}, {center[1]:.4g} does not lie in an '
             f'image of {size[0]}x{size[1]}: calibrated for images of another size?'
         )
 
 
+def _check_focal_length(value: float, width: int, what: str) -> None:
+    """Compare a focal length [px] with the width of the image [px]."""
+    if value <= 0:
+        raise ValueError(f'{what}: the focal length is {value:g}, it must be positive, in pixels')
+    narrow, wide = (limit * width for limit in FOCAL_PER_WIDTH)
+    cause = ''
+    if value < narrow:
+        cause = 'millimeters instead of pixels?'
+    if value > wide:
+        cause = 'calibrated for images of another size?'
+    if cause:
+        raise ValueError(
+            f'{what}: a focal length of {value:.4g} pixels for images {width} pixels wide: {cause}'
+        )
+
+
 def check_camera_matrix(matrix: np.ndarray, size: tuple[int, int], name: str) -> None:
-    """K (3, 3), or P (3, 4) of a rectified camera, called `name`. Raises ValueError."""
+    """Check a camera matrix.
+
+    Parameters
+    ----------
+    matrix
+        K (3, 3), or P (3, 4) of a rectified camera [px].
+    size
+        (width, height) of the image [px].
+    name
+        Of the matrix, in the message.
+
+    Raises
+    ------
+    ValueError
+        For a last row that is not 0 0 1, and for what no lens has.
+    """
     last = np.zeros(matrix.shape[1])
     last[2] = 1.0
     if np.abs(matrix[2] - last).max() > FRACTION_DIGITS:
@@ -175,14 +226,14 @@ def check_camera_matrix(matrix: np.ndarray, size: tuple[int, int], name: str) ->
 
 
 def check_rotation(rotation: np.ndarray) -> None:
-    """R (3, 3) of a camera. Raises ValueError for a matrix that does not rotate."""
-    deviation = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+    """Check R (3, 3) of a camera. Raises ValueError for a matrix that does not rotate."""
     if not rotation.any():
         raise ValueError('the rectification matrix R is all zeros')
-    if deviation > ROTATION_WITHIN:
+    difference = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+    if difference > ROTATION_WITHIN:
         raise ValueError(
             f'the rectification matrix R is no rotation, R R^T differs from the '
-            f'identity by {deviation:.3g}: calibrate again'
+            f'identity by {difference:.3g}: calibrate again'
         )
     if np.linalg.det(rotation) < 0:
         raise ValueError(
@@ -192,7 +243,20 @@ def check_rotation(rotation: np.ndarray) -> None:
 
 
 def check_distortion(model: str, coefficients: np.ndarray) -> None:
-    """D (N,) of a distortion model. Raises ValueError."""
+    """Check the distortion of a lens.
+
+    Parameters
+    ----------
+    model
+        Name of ROS's distortion model.
+    coefficients
+        (N,) D of that model.
+
+    Raises
+    ------
+    ValueError
+        For an unknown model, another number of coefficients, or some that no lens has.
+    """
     count = len(coefficients)
     if model not in DISTORTION_MODELS:
         raise ValueError(
@@ -212,9 +276,12 @@ def check_distortion(model: str, coefficients: np.ndarray) -> None:
         )
 
 
-def _cause(value: float, least: float, most: float, usual=_USUAL_SIZE_M) -> str:
+def _cause(
+    value: float, least: float, most: float, usual: tuple[float, float] = _USUAL_SIZE_M
+) -> str:
+    """Tell the likely unit of a length, or else which lengths [m] are possible."""
     unit = likely_unit(value, usual)
-    return f': {unit} instead of metres?' if unit else f', {least:g} to {most:g} m are possible'
+    return f': {unit} instead of meters?' if unit else f', {least:g} to {most:g} m are possible'
 
 
 def _alternatives(counts: tuple[int, ...]) -> str:

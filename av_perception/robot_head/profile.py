@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""A head profile: where the microphones and cameras of a robot's head are (a YAML file of `config/heads/`)."""
+"""A head profile: where the microphones and cameras of a robot's head are.
+
+Profiles are YAML files, those that are shipped in `config/heads/`.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +28,19 @@ from av_perception.robot_head.plausibility import (
 )
 
 Vector3 = tuple[float, float, float]
-CLOSEST_MICROPHONES = (
-    1e-4  # [m]; what is nearer has the same place in `geometry_hash` and hears no direction
-)
+# [m]; what is nearer has the same place in `geometry_hash` and hears no direction.
+CLOSEST_MICROPHONES = 1e-4
+MAX_MICROPHONES = 16
+DEEPEST = 0.2  # that a microphone may lie in the sphere, as part of its radius
 
 
 @dataclass(frozen=True)
 class RigidSphere:
-    """A sphere that stands for the head in the sound field: radius and center [m], in the array frame."""
+    """A sphere that stands for the head in the sound field."""
 
+    #: [m] 0.01 to 0.5
     radius: float
+    #: (3,) [m] in the array frame
     center: Vector3 = (0.0, 0.0, 0.0)
 
     def __post_init__(self):
@@ -45,60 +51,71 @@ class RigidSphere:
 
 @dataclass(frozen=True)
 class MicrophoneArray:
-    """The array: `coordinates` [m] in the array's own frame, one row per channel and in channel order.
+    """The microphones of a head, one channel each."""
 
-    position [m] and orientation_rpy_deg place the array frame in the head's base frame. sphere: the head that shadows the microphones (none:
-    free field). delivery_s: how late the robot delivers sound, beyond what a sound card does; images wait that much longer for it.
-    device_channels: which channels of the device are the microphones, in the order of
-    `coordinates` (none: all of them), see `pick_recorded` for recorded sound. channel_map: where
-    each microphone sits, in the words of NAOqi (front_left, rear_center...), for drivers that say so of their channels. acoustic_map: a
-    file made by `av-perception calibrate acoustic`, beside the profile; it takes the place of the geometry.
-    """
-
+    #: (x, y, z) [m] of each microphone in the array frame, in channel order; 1 to 16
     coordinates: tuple[Vector3, ...]
+    #: name of the array frame
     frame: str = 'microphone_array'
+    #: (3,) [m] of the array frame in the head's base frame
     position: Vector3 = (0.0, 0.0, 0.0)
+    #: roll, pitch, yaw [deg] of the array frame in the head's base frame
     orientation_rpy_deg: Vector3 = (0.0, 0.0, 0.0)
+    #: [Hz] 8000 to 192000
     sample_rate: int = 16000
+    #: the head that shadows the microphones; none: free field
     sphere: RigidSphere | None = None
+    #: [s] how late the robot delivers sound, beyond what a sound card does, 0 to 2; images wait
+    #: that much longer for it
     delivery_s: float = 0.0
+    #: which channels of the device, counted from 0, are the microphones, in the order of
+    #: `coordinates`; none: all of them (see `pick_recorded` for recorded sound)
     device_channels: tuple[int, ...] = ()
+    #: where each microphone sits, in the words of NAOqi (front_left, rear_center...), for drivers
+    #: that say so of their channels
     channel_map: tuple[str, ...] = ()
+    #: a file made by `av-perception calibrate acoustic`, beside the profile; it takes the place of
+    #: the geometry
     acoustic_map: str = ''
 
     def __post_init__(self):
-        if not 1 <= len(self.coordinates) <= 16:
-            raise ValueError(f'an array has 1 to 16 microphones, not {len(self.coordinates)}')
+        count = len(self.coordinates)
+        if not 1 <= count <= MAX_MICROPHONES:
+            raise ValueError(f'an array has 1 to 16 microphones, not {count}')
         if not 8000 <= self.sample_rate <= 192000:
             raise ValueError(f'sample_rate must lie in 8000..192000 Hz, not {self.sample_rate}')
         _require_finite(self, 'coordinates', 'position', 'orientation_rpy_deg')
         for name in ('device_channels', 'channel_map'):
             entries = getattr(self, name)
-            if entries and (
-                len(entries) != len(self.coordinates) or len(set(entries)) != len(entries)
-            ):
+            if entries and not len(set(entries)) == len(entries) == count:
                 raise ValueError(
-                    f'{name} must name one channel for each of the {len(self.coordinates)} microphones'
+                    f'{name} must name one channel for each of the {count} microphones'
                 )
         if not 0 <= self.delivery_s <= 2:
             raise ValueError(f'delivery_s must lie in 0..2 s, not {self.delivery_s}')
         if any(channel < 0 for channel in self.device_channels):
             raise ValueError('device_channels count from 0')
+        self._check_places()
+
+    def _check_places(self) -> None:
+        """Raise ValueError for microphones that no head has there."""
         distances = np.linalg.norm(self.positions[:, None] - self.positions, axis=2)
         for first, second in np.argwhere(np.triu(distances < CLOSEST_MICROPHONES, 1)):
             raise ValueError(
-                f'coordinates: the microphones of channels {first} and {second} are at the same place'
+                f'coordinates: the microphones of channels {first} and {second} are at the same '
+                'place'
             )
         check_microphones(self.positions)
         check_position(self.position, 'array of microphones')
-        if self.sphere:
-            depth = self.sphere.radius - np.linalg.norm(
-                self.positions - np.array(self.sphere.center), axis=1
+        if self.sphere is None:
+            return
+        from_center = np.linalg.norm(self.positions - np.array(self.sphere.center), axis=1)
+        depth = self.sphere.radius - from_center
+        for channel in np.flatnonzero(depth > DEEPEST * self.sphere.radius):
+            raise ValueError(
+                f'the microphone of channel {channel} lies {depth[channel]:.3f} m inside the '
+                'sphere'
             )
-            for channel in np.flatnonzero(depth > 0.2 * self.sphere.radius):
-                raise ValueError(
-                    f'the microphone of channel {channel} lies {depth[channel]:.3f} m inside the sphere'
-                )
 
     @cached_property
     def positions(self) -> np.ndarray:
@@ -111,34 +128,35 @@ class MicrophoneArray:
         return max(self.device_channels) + 1 if self.device_channels else len(self.coordinates)
 
     def channel_name(self, index: int) -> str:
-        """How a person finds the channel of microphone `index` of `coordinates`."""
+        """Tell how a person finds the channel of microphone `index` of `coordinates`."""
         if index >= len(self.device_channels):
             return f'channel {index}'
         return f'microphone {index} (channel {self.device_channels[index]} of the device)'
 
     def pick(self, samples: np.ndarray) -> np.ndarray:
-        """The microphones of what a device delivers.
+        """Pick the microphones of what a device delivers.
 
         Parameters
         ----------
-        samples : (N, channels of the device) array
+        samples
+            (N, channels of the device).
 
         Returns
         -------
-        (N, M) array
-            One column per microphone, in the order of `coordinates`.
+        np.ndarray
+            (N, M), one column per microphone, in the order of `coordinates`.
 
         Raises
         ------
         UserError
             When the device cannot be this head's.
         """
-        channels, wanted = samples.shape[1], len(self.coordinates)
+        channels = samples.shape[1]
+        wanted = len(self.coordinates)
         if self.device_channels and channels < self.num_device_channels:
             raise UserError(
-                f'{channels} channels, but device_channels of the head profile go up '
-                f'to {max(self.device_channels)}, counted from 0: choose the right '
-                'head or device'
+                f'{channels} channels, but device_channels of the head profile go up to '
+                f'{max(self.device_channels)}, counted from 0: choose the right head or device'
             )
         if self.device_channels:
             return samples[:, list(self.device_channels)]
@@ -152,7 +170,7 @@ class MicrophoneArray:
         return samples
 
     def pick_recorded(self, samples: np.ndarray) -> np.ndarray:
-        """The microphones of a file, a recording, a bag or the audio topic.
+        """Pick the microphones of a file, a recording, a bag or the audio topic.
 
         Such sound holds the microphones alone, in the profile's order, as the suite itself writes
         it, and is then taken as it is; or all channels of the device, of which the profile names
@@ -160,8 +178,14 @@ class MicrophoneArray:
         """
         return samples if samples.shape[1] == len(self.coordinates) else self.pick(samples)
 
-    def require_recorded(self, channels: int, path) -> None:
-        """Raises UserError for a file of so many channels that `pick_recorded` would refuse."""
+    def require_recorded(self, channels: int, path: str | Path) -> None:
+        """Refuse a file of so many channels that `pick_recorded` would refuse.
+
+        Raises
+        ------
+        UserError
+            It names the file.
+        """
         try:
             self.pick_recorded(np.zeros((0, channels), np.float32))
         except UserError as error:
@@ -174,30 +198,39 @@ class MicrophoneArray:
 
     @property
     def geometry_hash(self) -> str:
-        """Names the geometry (positions to 0.1 mm, channel order): a map learnt for another one is refused."""
-        return hashlib.sha256(np.round(self.positions * 1e4).astype('<i4').tobytes()).hexdigest()[
-            :16
-        ]
+        """Name of the geometry (positions to 0.1 mm, channel order).
+
+        A map learned for another geometry is refused.
+        """
+        tenths_mm = np.round(self.positions * 1e4).astype('<i4')
+        return hashlib.sha256(tenths_mm.tobytes()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class CameraGeometry:
-    """A rectified camera or stereo pair. focal, center [px]; baseline [m] to the right camera, 0 with one camera.
+    """A rectified camera or stereo pair."""
 
-    calibration: the camera_info YAML files of the camera, or of left and right; the images are then raw and rectified by them. In a head
-    profile they stand in place of width, height, focal, center and baseline, with paths relative to the profile's folder.
-    position [m] and orientation_rpy_deg place the left camera's body frame (x forward, y left, z up) in the head's base frame.
-    """
-
+    #: [px] of the images
     width: int
+    #: [px] of the images
     height: int
+    #: (fx, fy) [px]
     focal: tuple[float, float]
+    #: (cx, cy) [px] principal point
     center: tuple[float, float]
+    #: [m] from the left to the right camera, 0 with one camera
     baseline: float = 0.0
+    #: name of the left camera's optical frame
     frame: str = 'left_camera_optical'
+    #: (3,) [m] of the left camera's body frame (x forward, y left, z up) in the head's base frame
     position: Vector3 = (0.0, 0.0, 0.0)
+    #: roll, pitch, yaw [deg] of that body frame in the head's base frame
     orientation_rpy_deg: Vector3 = (0.0, 0.0, 0.0)
+    #: [Hz] above 0
     frame_rate: float = 25.0
+    #: camera_info YAML files of the camera, or of left and right; the images are then raw and
+    #: rectified by them. In a head profile they stand in place of width, height, focal, center and
+    #: baseline, with paths relative to the profile's folder
     calibration: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -209,8 +242,8 @@ class CameraGeometry:
         check_position(self.position, 'left camera')
         if self.baseline < 0:
             raise ValueError(
-                'baseline must be 0 (one camera) or positive, in metres: are left '
-                'and right swapped?'
+                'baseline must be 0 (one camera) or positive, in meters: are left and right '
+                'swapped?'
             )
         if self.baseline:
             check_baseline(self.baseline)
@@ -224,27 +257,43 @@ class CameraGeometry:
         return body @ RigidTransform(BODY_FROM_OPTICAL)
 
     def project(self, points_optical: np.ndarray) -> np.ndarray:
-        """(..., 3) points [m] in the left optical frame -> (..., 2) pixels of the left image (z must be positive)."""
+        """Project points into the left image.
+
+        Parameters
+        ----------
+        points_optical
+            (..., 3) [m] in the left optical frame; z must be positive.
+
+        Returns
+        -------
+        np.ndarray
+            (..., 2) [px].
+        """
         points = np.asarray(points_optical, float)
         return points[..., :2] / points[..., 2:] * np.array(self.focal) + np.array(self.center)
 
-    def disparity(self, depth_m):
-        """Horizontal shift [px] between left and right image of a point at depth z [m]: x_left - x_right."""
+    def disparity(self, depth_m: float) -> float:
+        """Compute x_left - x_right [px] of a point at depth z [m]."""
         return self.focal[0] * self.baseline / depth_m
 
 
 @dataclass(frozen=True)
 class HeadProfile:
-    """Everything the suite needs to know of a head. head_joints: joints that turn it, in joint_states; approximate: some number has no source,
-    see `notes`.
-    """
+    """Everything the suite needs to know of a robot's head."""
 
+    #: of the head
     name: str
+    #: none: the head is deaf
     microphones: MicrophoneArray | None = None
+    #: none: the head is blind
     camera: CameraGeometry | None = None
+    #: name of the frame in which positions and orientations are given
     base_frame: str = 'base_link'
+    #: joints that turn the head, as in joint_states
     head_joints: tuple[str, ...] = ()
+    #: some number has no source, see `notes`
     approximate: bool = False
+    #: where the numbers come from
     notes: str = ''
 
     def __post_init__(self):
@@ -258,50 +307,59 @@ class HeadProfile:
 
 
 def load_head(name_or_path: str) -> HeadProfile:
-    """A shipped profile by name (`simulated`) or a YAML file by path; its acoustic map's path becomes absolute. Raises UserError."""
+    """Load a head profile.
+
+    Parameters
+    ----------
+    name_or_path
+        Name of a shipped profile (`simulated`), or the path of a YAML file.
+
+    Returns
+    -------
+    HeadProfile
+        The path of its acoustic map made absolute.
+
+    Raises
+    ------
+    UserError
+        When there is no such profile, or it does not describe a head.
+    """
     path = resolve_resource(name_or_path, 'heads')
     where = f'head profile {path}'
-    head = config_from_mapping(
-        HeadProfile, _with_calibration(read_yaml(path), path.parent, where), where
-    )
+    mapping = _with_calibration(read_yaml(path), path.parent, where)
+    head = config_from_mapping(HeadProfile, mapping, where)
     if head.microphones is None or not head.microphones.acoustic_map:
         return head
-    return replace(
-        head,
-        microphones=replace(
-            head.microphones, acoustic_map=str(path.parent / head.microphones.acoustic_map)
-        ),
-    )
+    acoustic_map = str(path.parent / head.microphones.acoustic_map)
+    return replace(head, microphones=replace(head.microphones, acoustic_map=acoustic_map))
 
 
 def _with_calibration(mapping: dict, folder: Path, where: str) -> dict:
-    """The profile with what its camera's calibration files say of the rectified images filled in."""
+    """Fill in what the camera's calibration files say of the rectified images."""
     camera = mapping.get('camera')
     if not isinstance(camera, dict) or not camera.get('calibration'):
         return mapping
     names = camera['calibration']
-    if (
-        not isinstance(names, list)
-        or not 1 <= len(names) <= 2
-        or not all(isinstance(name, str) for name in names)
-    ):
+    are_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not are_names or not 1 <= len(names) <= 2:
         raise UserError(
-            f'{where}: camera.calibration must list the camera_info files of the left and, with two cameras, of the right one'
+            f'{where}: camera.calibration must list the camera_info files of the left and, with '
+            'two cameras, of the right one'
         )
     files = [str((folder / name).resolve()) for name in names]
     try:
         known = rectified_geometry(read_calibrations(files))
     except ValueError as error:
         raise UserError(f'{where}: {error}') from error
-    twice = [name for name in known if name in camera]
-    if twice:
-        raise UserError(
-            f'{where}: camera.{twice[0]} and camera.calibration both say it: remove camera.{twice[0]}'
-        )
+    for name in known:
+        if name in camera:
+            raise UserError(
+                f'{where}: camera.{name} and camera.calibration both say it: remove camera.{name}'
+            )
     return {**mapping, 'camera': {**camera, **known, 'calibration': files}}
 
 
-def _require_finite(config, *names: str) -> None:
+def _require_finite(config: object, *names: str) -> None:
     for name in names:
         if not np.isfinite(np.array(getattr(config, name), float)).all():
             raise ValueError(f'{name} must be finite, not {getattr(config, name)}')

@@ -12,35 +12,39 @@ from av_perception.robot_head.profile import HeadProfile
 
 @dataclass(frozen=True)
 class SensorPoses:
-    """Poses of the head's base, of its left camera's optical frame and of its array (None: the head has none) in the reference frame.
+    """Poses of a head and its sensors in the reference frame, in which people are tracked.
 
-    On a head whose camera moves against its microphones (a neck between chest and face) the three are independent.
+    On a head whose camera moves against its microphones (a neck between chest and face) the three
+    are independent.
     """
 
+    #: of the head's base frame
     reference_from_base: RigidTransform
+    #: of the left camera's optical frame; None: the head has no camera
     reference_from_optical: RigidTransform | None
+    #: of the array's frame; None: the head has no microphones
     reference_from_array: RigidTransform | None
 
     @classmethod
     def of_head(
-        cls, head: HeadProfile, reference_from_base: RigidTransform = RigidTransform()
+        cls, head: HeadProfile, reference_from_base: RigidTransform | None = None
     ) -> SensorPoses:
-        """Of a head whose sensors do not move against its base: as the profile says."""
-        return cls(
-            reference_from_base,
-            reference_from_base @ head.camera.base_from_optical if head.camera else None,
-            reference_from_base @ head.microphones.base_from_array if head.microphones else None,
-        )
+        """Place the sensors of a head where the profile says.
+
+        Parameters
+        ----------
+        head
+            Whose sensors do not move against its base.
+        reference_from_base
+            Pose of the base frame in the reference frame; None: they are the same.
+        """
+        base = reference_from_base or RigidTransform()
+        optical = base @ head.camera.base_from_optical if head.camera else None
+        array = base @ head.microphones.base_from_array if head.microphones else None
+        return cls(base, optical, array)
 
     @property
     def all(self) -> tuple[RigidTransform, ...]:
-        """Those that there are."""
-        return tuple(
-            p
-            for p in (
-                self.reference_from_base,
-                self.reference_from_optical,
-                self.reference_from_array,
-            )
-            if p is not None
-        )
+        """The poses that there are."""
+        poses = (self.reference_from_base, self.reference_from_optical, self.reference_from_array)
+        return tuple(pose for pose in poses if pose is not None)

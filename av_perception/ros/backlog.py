@@ -6,18 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rclpy.subscription import Subscription
 
-def take_waiting(subscription) -> list[tuple[object, int]]:
+from av_perception.geometry.time import nanoseconds
+
+
+def take_waiting(subscription: Subscription) -> list[tuple[object, int]]:
     """Take what waits behind the message that the executor has just handed over.
 
     Parameters
     ----------
-    subscription
-        One of rclpy's; at most the depth of its queue is taken.
+    subscription : rclpy.subscription.Subscription
+        At most the depth of its queue is taken.
 
     Returns
     -------
-    list
+    list of tuple
         (message, when it was sent [ns of the sender's clock]), oldest first.
     """
     waiting = []
@@ -31,7 +35,7 @@ def take_waiting(subscription) -> list[tuple[object, int]]:
 
 
 def num_outdated(stamps_ns: Sequence[int], sent_ns: Sequence[int], limit_s: float) -> int:
-    """How many messages at the head of a queue lie too far behind the newest.
+    """Count the messages at the head of a queue that lie too far behind the newest.
 
     Both must say so: the stamps, or a bag played at a tenth of its pace would lose sound to a
     pause that is nothing in its own time; and the times of sending, or one played ten times as
@@ -40,12 +44,17 @@ def num_outdated(stamps_ns: Sequence[int], sent_ns: Sequence[int], limit_s: floa
 
     Parameters
     ----------
-    stamps_ns, sent_ns
-        Of the messages, oldest first.
-    limit_s
+    stamps_ns, sent_ns : sequence of int
+        Of the messages, oldest first [ns].
+    limit_s : float
         How far behind a message may be [s].
+
+    Returns
+    -------
+    int
+        So many of the oldest are of no use.
     """
-    limit_ns = round(1e9 * limit_s)
+    limit_ns = nanoseconds(limit_s)
     count = 0
     for stamp, sent in zip(stamps_ns, sent_ns):
         if min(stamps_ns[-1] - stamp, sent_ns[-1] - sent) <= limit_ns:

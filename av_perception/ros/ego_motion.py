@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sensor_msgs.msg import Imu, JointState
 
@@ -13,11 +15,15 @@ from av_perception.ros.conversions import ns_from_time
 from av_perception.ros.parameters import Parameter
 from av_perception.synchronization.ego_motion import EgoMotion
 
+if TYPE_CHECKING:
+    from av_perception.ros.node import PerceptionNode
+
 MAX_TURN_RATE = Parameter(
     'max_turn_rate',
     0.3,
-    "Turn rate in rad/s above which the head's own motors drown the sound: by imu, by the head profile's head_joints in "
-    'joint_states, or by the transforms of reference_frame; 0 listens always.',
+    "Turn rate in rad/s above which the head's own motors drown the sound: by imu, by the head "
+    "profile's head_joints in joint_states, or by the transforms of reference_frame; 0 listens "
+    'always.',
     0.0,
     10.0,
 )
@@ -25,8 +31,22 @@ MAX_TURN_RATE = Parameter(
 LOOK_PERIOD_S = 1.0  # at who publishes
 
 
-def listen_to_motion(node, motion: EgoMotion, head_joints: tuple[str, ...]) -> None:
-    """Subscribe an active node to what tells of its head's motion. Not every head has an IMU or joints: their absence is no fault."""
+def listen_to_motion(
+    node: PerceptionNode, motion: EgoMotion, head_joints: tuple[str, ...]
+) -> None:
+    """Subscribe an active node to what tells of its head's motion.
+
+    Not every head has an IMU or joints: their absence is no fault.
+
+    Parameters
+    ----------
+    node : PerceptionNode
+        It has the parameter MAX_TURN_RATE.
+    motion : EgoMotion
+        What it hears goes there.
+    head_joints : tuple of str
+        Those of joint_states that turn the head; () does not listen to them.
+    """
     if node.value('max_turn_rate') <= 0:
         return
 
@@ -36,9 +56,9 @@ def listen_to_motion(node, motion: EgoMotion, head_joints: tuple[str, ...]) -> N
 
     def on_joints(message: JointState) -> None:
         # A driver that does not stamp: its message tells of the moment at which it came.
-        stamp_ns = ns_from_time(message.header.stamp) or node.get_clock().now().nanoseconds
-        angles = _values(message.position, message)
-        velocities = _values(message.velocity, message)
+        stamp_ns = ns_from_time(message.header.stamp) or node.now_ns()
+        angles = _one_for_each_name(message.position, message)
+        velocities = _one_for_each_name(message.velocity, message)
         for name, angle, velocity in zip(message.name, angles, velocities):
             if name in head_joints:
                 motion.note_joint(stamp_ns, name, angle, velocity)
@@ -50,7 +70,7 @@ def listen_to_motion(node, motion: EgoMotion, head_joints: tuple[str, ...]) -> N
         node.every(LOOK_PERIOD_S, lambda: _count_rivals(node, topic))
 
 
-def _count_rivals(node, topic: str) -> None:
+def _count_rivals(node: PerceptionNode, topic: str) -> None:
     """Name in the diagnostics who else publishes a topic that only one node should."""
     publishers = node.get_publishers_info_by_topic(topic)
     if len(publishers) > 1:
@@ -59,6 +79,6 @@ def _count_rivals(node, topic: str) -> None:
         node.diagnostics.count(f'{number} nodes publish {topic}: {names}')
 
 
-def _values(field, message: JointState):
-    """A field of the message, one value for each name; NaN when it is not filled in."""
+def _one_for_each_name(field: Sequence[float], message: JointState) -> Sequence[float]:
+    """Give a field of the message, one value for each name; NaN when it is not filled in."""
     return field if len(field) == len(message.name) else [math.nan] * len(message.name)

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Processes that end with the one that started them, however that one ends, and those that did not."""
+"""Processes that end with the one that started them, however that one ends."""
 
 from __future__ import annotations
 

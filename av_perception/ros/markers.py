@@ -1,24 +1,37 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""People as rviz markers: a sphere where the head is, an ellipsoid of what is not known, a label, a halo while speaking, a ray when only heard."""
+"""People as rviz markers.
+
+A sphere where the head is, an ellipsoid of what is not known, a label, a halo while speaking, a
+ray when only heard.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, Vector3
-from std_msgs.msg import ColorRGBA
+from geometry_msgs.msg import Point, Quaternion, Vector3
+from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from av_perception.geometry.rigid_transform import RigidTransform
-from av_perception.interfaces import LifeState, SpeakingFrame, TrackEstimate, TrackFrame
+from av_perception.interfaces import (
+    LifeState,
+    SpeakingFrame,
+    SpeakingStatus,
+    TrackEstimate,
+    TrackFrame,
+)
 from av_perception.ros.conversions import header
+from av_perception.ros.conversions.arrays import xyz
 from av_perception.visualization.colors import color_of, unit
 
-LIFETIME = Duration(
-    sec=0, nanosec=400_000_000
-)  # whoever is no longer published disappears by himself
+# Who is no longer published disappears without a word.
+LIFETIME = Duration(sec=0, nanosec=400_000_000)
 HEAD_DIAMETER_M = 0.2
+SPEAKING_GROWTH = 1.4  # of the head of who speaks
 SIGMAS = 2.0
 HALO_RADIUS_M = 0.22
 _CIRCLE = np.linspace(0.0, 2 * np.pi, 33)
@@ -31,81 +44,105 @@ def people_markers(
     speaking: SpeakingFrame,
     frame_id: str,
     word: str = 'person',
-    origin=(0.0, 0.0, 0.0),
+    origin: Sequence[float] | np.ndarray = (0.0, 0.0, 0.0),
 ) -> MarkerArray:
-    """Markers of everybody who is alive; sleeping people are pale. word: what the labels call them; origin: of the rays to who is only heard [m]."""
-    statuses = {s.id: s for s in speaking.statuses}
+    """Make the markers of everybody who is alive; sleeping people are pale.
+
+    Parameters
+    ----------
+    frame : TrackFrame
+        Where they are.
+    speaking : SpeakingFrame
+        Who of them speaks.
+    frame_id : str
+        The frame in which they are tracked.
+    word : str
+        What the labels call them.
+    origin : array_like
+        (3,) where the rays to who is only heard begin [m].
+    """
+    statuses = {status.id: status for status in speaking.statuses}
     stamp = header(frame.stamp_ns, frame_id)
-    return MarkerArray(
-        markers=[
-            marker
-            for track in frame.tracks
-            for marker in _markers(track, statuses.get(track.id), stamp, word, origin)
-        ]
-    )
+    markers = []
+    for track in frame.tracks:
+        markers += _TrackMarkers(track, statuses.get(track.id), stamp).all(word, origin)
+    return MarkerArray(markers=markers)
 
 
-def _markers(track: TrackEstimate, status, stamp, word: str, origin) -> list[Marker]:
-    red, green, blue = unit(color_of(track.id))
-    opacity = 0.3 if track.state == LifeState.SLEEPING else 0.9
-    speaks = bool(status and status.speaking)
+class _TrackMarkers:
+    """The markers of one track."""
 
-    def marker(kind: int, namespace: str, alpha: float = opacity) -> Marker:
-        made = Marker(
-            header=stamp,
+    def __init__(self, track: TrackEstimate, status: SpeakingStatus | None, stamp: Header):
+        self._track = track
+        self._stamp = stamp
+        self._color = unit(color_of(track.id))
+        self._opacity = 0.3 if track.state == LifeState.SLEEPING else 0.9
+        self._speaks = bool(status and status.speaking)
+
+    def all(self, word: str, origin: Sequence[float] | np.ndarray) -> list[Marker]:
+        """Make all of them; see `people_markers`."""
+        markers = [self._head(), self._ellipsoid(), self._label(word)]
+        if self._speaks:
+            markers.append(self._halo())
+        if self._track.heard and not self._track.seen:
+            markers.append(self._ray(origin))
+        return markers
+
+    def _marker(self, kind: int, namespace: str, alpha: float) -> Marker:
+        marker = Marker(
+            header=self._stamp,
             ns=namespace,
-            id=track.id,
+            id=self._track.id,
             type=kind,
             action=Marker.ADD,
             lifetime=LIFETIME,
             frame_locked=False,
         )
-        made.color = ColorRGBA(r=red, g=green, b=blue, a=alpha)
-        made.pose.position = _point(track.mean[:3])
-        made.pose.orientation.w = 1.0
-        return made
+        red, green, blue = self._color
+        marker.color = ColorRGBA(r=red, g=green, b=blue, a=alpha)
+        marker.pose.position = _point(self._track.mean[:3])
+        marker.pose.orientation.w = 1.0
+        return marker
 
-    head = marker(Marker.SPHERE, 'head')
-    head.scale = _scale(HEAD_DIAMETER_M * (1.4 if speaks else 1.0))
-    label = marker(Marker.TEXT_VIEW_FACING, 'label')
-    label.text = f'{word} {track.id}' + (' speaks' if speaks else '')
-    label.pose.position.z += 0.25
-    label.scale.z = 0.12
-    markers = [
-        head,
-        _ellipsoid(marker(Marker.SPHERE, 'covariance', 0.25), track.covariance[:3, :3]),
-        label,
-    ]
-    if speaks:
-        halo = marker(Marker.LINE_STRIP, 'speaking', 1.0)
+    def _head(self) -> Marker:
+        head = self._marker(Marker.SPHERE, 'head', self._opacity)
+        diameter = HEAD_DIAMETER_M * (SPEAKING_GROWTH if self._speaks else 1.0)
+        head.scale = Vector3(x=diameter, y=diameter, z=diameter)
+        return head
+
+    def _label(self, word: str) -> Marker:
+        label = self._marker(Marker.TEXT_VIEW_FACING, 'label', self._opacity)
+        label.text = f'{word} {self._track.id}' + (' speaks' if self._speaks else '')
+        label.pose.position.z += 0.25
+        label.scale.z = 0.12
+        return label
+
+    def _ellipsoid(self) -> Marker:
+        """Make the SIGMAS ellipsoid.
+
+        The eigenvectors make its rotation, the square roots of the eigenvalues its half axes.
+        """
+        marker = self._marker(Marker.SPHERE, 'covariance', 0.25)
+        values, vectors = np.linalg.eigh(self._track.covariance[:3, :3])
+        vectors[:, 0] *= np.sign(np.linalg.det(vectors)) or 1.0
+        x, y, z, w = map(float, RigidTransform(vectors).quaternion_xyzw)
+        marker.pose.orientation = Quaternion(x=x, y=y, z=z, w=w)
+        marker.scale = Vector3(**xyz(2 * SIGMAS * np.sqrt(np.maximum(values, 1e-6))))
+        return marker
+
+    def _halo(self) -> Marker:
+        halo = self._marker(Marker.LINE_STRIP, 'speaking', 1.0)
         halo.points = [_point(row) for row in _HALO]
         halo.scale.x = 0.03
-        markers.append(halo)
-    if track.heard and not track.seen:
-        ray = marker(Marker.ARROW, 'heard')
+        return halo
+
+    def _ray(self, origin: Sequence[float] | np.ndarray) -> Marker:
+        ray = self._marker(Marker.ARROW, 'heard', self._opacity)
         ray.pose.position = Point()
-        ray.points = [_point(origin), _point(track.mean[:3])]
+        ray.points = [_point(origin), _point(self._track.mean[:3])]
         ray.scale = Vector3(x=0.02, y=0.05, z=0.1)
-        markers.append(ray)
-    return markers
+        return ray
 
 
-def _ellipsoid(marker: Marker, covariance: np.ndarray) -> Marker:
-    """The SIGMAS ellipsoid: eigenvectors made a rotation, square roots of the eigenvalues the half axes."""
-    values, vectors = np.linalg.eigh(covariance)
-    vectors[:, 0] *= np.sign(np.linalg.det(vectors)) or 1.0
-    rotation = marker.pose.orientation
-    rotation.x, rotation.y, rotation.z, rotation.w = (
-        float(v) for v in RigidTransform(vectors).quaternion_xyzw
-    )
-    axes = 2 * SIGMAS * np.sqrt(np.maximum(values, 1e-6))
-    marker.scale = Vector3(x=float(axes[0]), y=float(axes[1]), z=float(axes[2]))
-    return marker
-
-
-def _point(position) -> Point:
+def _point(position: Sequence[float] | np.ndarray) -> Point:
     return Point(x=float(position[0]), y=float(position[1]), z=float(position[2]))
-
-
-def _scale(diameter: float) -> Vector3:
-    return Vector3(x=diameter, y=diameter, z=diameter)

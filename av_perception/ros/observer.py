@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import rclpy
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray, TruthArray
@@ -17,6 +18,7 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from av_perception.errors import UserError
+from av_perception.geometry.time import nanoseconds, seconds
 from av_perception.interfaces import SpeakingFrame, TrackFrame
 from av_perception.ros import qos
 from av_perception.ros.conversions import (
@@ -30,14 +32,24 @@ CALL_TIMEOUT_S = 10.0
 
 
 class GraphObserver:
-    """Spins in a thread of its own. Use as a context manager.
+    """Listens to all that the graph says, in a thread of its own. Use as a context manager.
 
-    tracks and speaking: frames by stamp_ns; latency_ns: per stamp, from the image's stamp to the arrival of its speaking status;
-    truth_stamps; diagnostics: last counters and message per node; levels: their levels (diagnostic_msgs/DiagnosticStatus).
+    Attributes
+    ----------
+    tracks, speaking : dict
+        Frames by stamp [ns].
+    latency_ns : dict
+        Of each stamp: from the image's stamp to the arrival of its speaking status [ns].
+    truth_stamps : list of int
+        Of the truth that came [ns].
+    diagnostics : dict
+        Last counters and message of each node.
+    levels : dict
+        Their levels (diagnostic_msgs/DiagnosticStatus).
     """
 
     def __init__(self, namespace: str = '', domain_id: int | None = None):
-        """domain_id: None takes that of the environment."""
+        """namespace: of the graph; domain_id: None takes that of the environment."""
         self._context = rclpy.context.Context()
         rclpy.init(
             context=self._context,
@@ -65,11 +77,11 @@ class GraphObserver:
         self._thread.join(timeout=5.0)
 
     def now_ns(self) -> int:
-        """The ROS time."""
+        """Read the ROS clock [ns]."""
         return self.node.get_clock().now().nanoseconds
 
     def state(self, name: str) -> int | None:
-        """Life-cycle state id of a node (lifecycle_msgs/State), None while it does not answer."""
+        """Ask a node for its life-cycle state (lifecycle_msgs/State); None without an answer."""
         client = self.node.create_client(GetState, f'{name}/get_state')
         try:
             return self._call(client, GetState.Request(), 1.0).current_state.id
@@ -79,21 +91,41 @@ class GraphObserver:
             self.node.destroy_client(client)
 
     def uses_sim_time(self, name: str) -> bool | None:
-        """Whether a node takes its time from /clock, None while it does not answer."""
+        """Ask a node whether it takes its time from /clock; None without an answer."""
         client = self.node.create_client(GetParameters, f'{name}/get_parameters')
         try:
-            return (
-                self._call(client, GetParameters.Request(names=['use_sim_time']), 1.0)
-                .values[0]
-                .bool_value
-            )
+            answer = self._call(client, GetParameters.Request(names=['use_sim_time']), 1.0)
+            return answer.values[0].bool_value
         except TimeoutError:
             return None
         finally:
             self.node.destroy_client(client)
 
-    def wait_for_state(self, name: str, state: int, deadline: float, alive=lambda: True) -> bool:
-        """Wait until a node reaches a life-cycle state; False at the deadline (time.monotonic) or when `alive` says no."""
+    def wait_for_state(
+        self,
+        name: str,
+        state: int,
+        deadline: float,
+        alive: Callable[[], bool] = lambda: True,
+    ) -> bool:
+        """Wait until a node reaches a life-cycle state.
+
+        Parameters
+        ----------
+        name : str
+            The node.
+        state : int
+            Of lifecycle_msgs/State.
+        deadline : float
+            When to give up, by time.monotonic [s].
+        alive : callable
+            Asked now and then whether it may still come.
+
+        Returns
+        -------
+        bool
+            False at the deadline, or when `alive` says no.
+        """
         while time.monotonic() < deadline and alive():
             if self.state(name) == state:
                 return True
@@ -107,33 +139,50 @@ class GraphObserver:
         return self._call_or_fail(name, client, request).success
 
     def set_start_time(self, name: str, seconds: float) -> None:
-        """Set the parameter start_time of a node that plays a recording."""
+        """Set the parameter start_time of a node that plays a recording. Raises UserError."""
         client = self.node.create_client(SetParameters, f'{name}/set_parameters')
         value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=seconds)
-        result = self._call_or_fail(
-            name,
-            client,
-            SetParameters.Request(parameters=[Parameter(name='start_time', value=value)]),
-        )
-        if not result.results[0].successful:
-            raise UserError(f'{name} refused its start time: {result.results[0].reason}')
+        request = SetParameters.Request(parameters=[Parameter(name='start_time', value=value)])
+        result = self._call_or_fail(name, client, request).results[0]
+        if not result.successful:
+            raise UserError(f'{name} refused its start time: {result.reason}')
 
     def start_together(self, names: list[str], lead_s: float = 1.5) -> int:
-        """Configure the playing nodes, give all of them one start time `lead_s` from now, activate them. Returns that time [ns]."""
+        """Start the nodes that play a recording, all at one time.
+
+        Parameters
+        ----------
+        names : list of str
+            The nodes, not yet configured.
+        lead_s : float
+            From now to the start [s].
+
+        Returns
+        -------
+        int
+            When they start [ns].
+
+        Raises
+        ------
+        UserError
+            When one of them cannot.
+        """
         for name in names:
             if not self.transition(name, Transition.TRANSITION_CONFIGURE):
                 raise UserError(f'{name} could not be configured; its log says why')
-        start_time_s = 1e-9 * self.now_ns() + lead_s
+        start_time_s = seconds(self.now_ns()) + lead_s
         for name in names:
             self.set_start_time(name, start_time_s)
             if not self.transition(name, Transition.TRANSITION_ACTIVATE):
                 raise UserError(f'{name} could not be activated; its log says why')
-        return round(
-            1e9 * start_time_s
-        )  # as the players compute it: a double holds seconds of this century to 0.2 microseconds
+        # As the players compute it: a double holds seconds of this century to 0.2 microseconds.
+        return nanoseconds(start_time_s)
 
     def frames(self) -> list[tuple[TrackFrame, SpeakingFrame]]:
-        """All track frames in order of their stamps, each with its speaking frame (an empty one if that never came)."""
+        """Give all track frames in order of their stamps, each with its speaking frame.
+
+        That is an empty one if it never came.
+        """
         return [
             (frame, self.speaking.get(stamp, SpeakingFrame(stamp, ())))
             for stamp, frame in sorted(self.tracks.items())
@@ -145,12 +194,7 @@ class GraphObserver:
         node.create_subscription(
             SpeakingStatusArray, 'speaking_status', self._on_speaking, qos.FEATURES
         )
-        node.create_subscription(
-            TruthArray,
-            'truth',
-            lambda m: self.truth_stamps.append(ns_from_time(m.header.stamp)),
-            qos.FEATURES,
-        )
+        node.create_subscription(TruthArray, 'truth', self._on_truth, qos.FEATURES)
         node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 20)
 
     def _on_tracks(self, message: TrackArray) -> None:
@@ -161,6 +205,9 @@ class GraphObserver:
         frame = speaking_frame_from_msg(message)
         self.speaking[frame.stamp_ns] = frame
         self.latency_ns[frame.stamp_ns] = self.now_ns() - frame.stamp_ns
+
+    def _on_truth(self, message: TruthArray) -> None:
+        self.truth_stamps.append(ns_from_time(message.header.stamp))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -176,7 +223,8 @@ class GraphObserver:
             return self._call(client, request, CALL_TIMEOUT_S)
         except TimeoutError as error:
             raise UserError(
-                f'the node {name} did not answer within {CALL_TIMEOUT_S:.0f} s; its log may say why'
+                f'the node {name} did not answer within {CALL_TIMEOUT_S:.0f} s; '
+                'its log may say why'
             ) from error
         finally:
             self.node.destroy_client(client)

@@ -1,10 +1,15 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Node parameters: declared once per node with description, default and range, validated on every change."""
+"""Node parameters: declared once per node with description, default and range.
+
+They are validated on every change.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -15,77 +20,109 @@ from rcl_interfaces.msg import (
 
 from av_perception.errors import UserError
 
+if TYPE_CHECKING:
+    from av_perception.ros.node import PerceptionNode
+
+ReadParameter = Callable[[str], Any]  # the value of a parameter by its name
+
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a node. minimum and maximum bound numbers; choices lists the words a string may be; live: may change while active."""
+    """One parameter of a node."""
 
+    #: Its ROS name.
     name: str
-    default: object
+    #: Default, of the parameter's type.
+    default: Any
+    #: What it means, with the unit.
     description: str
+    #: Bounds of a number, both or none.
     minimum: float | None = None
     maximum: float | None = None
+    #: Words that a string may be; () for any.
     choices: tuple[str, ...] = ()
+    #: Whether it may change while the node is active.
     live: bool = False
 
     def descriptor(self) -> ParameterDescriptor:
-        """The ROS descriptor, so that `ros2 param describe` teaches."""
-        text = self.description + (f' One of: {", ".join(self.choices)}.' if self.choices else '')
+        """Make the ROS descriptor, so that `ros2 param describe` teaches."""
+        text = self.description
+        if self.choices:
+            text += f' One of: {", ".join(self.choices)}.'
         descriptor = ParameterDescriptor(name=self.name, description=text)
-        if self.minimum is not None and self.maximum is not None:
-            if isinstance(self.default, int):
-                descriptor.integer_range = [
-                    IntegerRange(from_value=int(self.minimum), to_value=int(self.maximum), step=1)
-                ]
-            else:
-                descriptor.floating_point_range = [
-                    FloatingPointRange(
-                        from_value=float(self.minimum), to_value=float(self.maximum), step=0.0
-                    )
-                ]
+        if self.minimum is None or self.maximum is None:
+            return descriptor
+        if isinstance(self.default, int):
+            descriptor.integer_range = [
+                IntegerRange(from_value=int(self.minimum), to_value=int(self.maximum), step=1)
+            ]
+        else:
+            descriptor.floating_point_range = [
+                FloatingPointRange(
+                    from_value=float(self.minimum), to_value=float(self.maximum), step=0.0
+                )
+            ]
         return descriptor
+
+    def refusal(self, value: Any) -> str:
+        """Say why a word is none of the choices, '' when it is one."""
+        if not self.choices or value in self.choices:
+            return ''
+        return f"{self.name} must be one of {', '.join(self.choices)}, not '{value}'"
+
+    def expectation(self) -> str:
+        """Say what values it takes."""
+        if self.choices:
+            return f'one of {", ".join(self.choices)}'
+        kind = type(self.default).__name__
+        hint = ' (write 1.0, not 1)' if kind == 'float' else ''
+        if self.minimum is None:
+            return kind + hint
+        return f'{kind} in {self.minimum}..{self.maximum}{hint}'
 
 
 PUBLISH_TF = Parameter(
     'publish_tf',
     True,
-    "Publish the sensor's pose of the head profile on /tf_static; false where the robot's own description has its frame.",
+    "Publish the sensor's pose of the head profile on /tf_static; false where the robot's own "
+    'description has its frame.',
+)
+RELIABLE_IMAGES = Parameter(
+    'reliable_images',
+    True,
+    'Subscribe to images reliably; false for camera drivers that publish best effort.',
 )
 
 
-def declare(node, parameters: tuple[Parameter, ...]) -> None:
-    """Declare all parameters on a node, and watch changes: what fits is handed to the node's `tune`. Raises UserError for a value out of type, range or choice."""
+def declare(node: PerceptionNode, parameters: tuple[Parameter, ...]) -> None:
+    """Declare all parameters on a node, and watch changes.
+
+    Changes that fit are handed to the node's `tune`.
+
+    Raises
+    ------
+    UserError
+        For a value out of type, range or choice.
+    """
     for parameter in parameters:
         try:
             node.declare_parameter(parameter.name, parameter.default, parameter.descriptor())
-        except (
-            Exception
-        ) as error:  # rclpy raises several unrelated types for a wrong type or range
+        except Exception as error:  # rclpy raises several unrelated types for a wrong one
+            reason = ' '.join(str(error).split())
             raise UserError(
-                f'parameter {parameter.name}: {" ".join(str(error).split())}; expected {_expectation(parameter)}'
+                f'parameter {parameter.name}: {reason}; expected {parameter.expectation()}'
             ) from error
-        if parameter.choices and node.get_parameter(parameter.name).value not in parameter.choices:
-            raise UserError(
-                f'parameter {parameter.name} must be one of {", ".join(parameter.choices)}, '
-                f"not '{node.get_parameter(parameter.name).value}'"
-            )
-    by_name = {p.name: p for p in parameters}
+        refusal = parameter.refusal(node.value(parameter.name))
+        if refusal:
+            raise UserError(f'parameter {refusal}')
+    by_name = {parameter.name: parameter for parameter in parameters}
 
     def validate(changes) -> SetParametersResult:
         for change in changes:
             parameter = by_name.get(change.name)
-            if parameter is None:
-                continue
-            if parameter.choices and change.value not in parameter.choices:
-                return SetParametersResult(
-                    successful=False,
-                    reason=f'{change.name} must be one of {", ".join(parameter.choices)}',
-                )
-            if not parameter.live and node.is_active:
-                return SetParametersResult(
-                    successful=False,
-                    reason=f'{change.name} takes effect at configure: deactivate and clean up the node first',
-                )
+            reason = parameter and _refusal(node, parameter, change.value)
+            if reason:
+                return SetParametersResult(successful=False, reason=reason)
         proposed = {change.name: change.value for change in changes}
         try:
             node.tune(lambda name: proposed[name] if name in proposed else node.value(name))
@@ -96,13 +133,9 @@ def declare(node, parameters: tuple[Parameter, ...]) -> None:
     node.add_on_set_parameters_callback(validate)
 
 
-def _expectation(parameter: Parameter) -> str:
-    kind = type(parameter.default).__name__
-    if parameter.choices:
-        return f'one of {", ".join(parameter.choices)}'
-    hint = ' (write 1.0, not 1)' if kind == 'float' else ''
-    return (
-        kind + hint
-        if parameter.minimum is None
-        else f'{kind} in {parameter.minimum}..{parameter.maximum}{hint}'
-    )
+def _refusal(node: PerceptionNode, parameter: Parameter, value: Any) -> str:
+    """Say why a change cannot be, '' when it can."""
+    refusal = parameter.refusal(value)
+    if refusal or parameter.live or not node.is_active:
+        return refusal
+    return f'{parameter.name} takes effect at configure: deactivate and clean up the node first'

@@ -1,12 +1,21 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters and time base of the nodes that play a recording: microphones, cameras and the truth share one start."""
+"""Parameters and time base of the nodes that play a recording.
+
+Microphones, cameras and the truth share one start.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from av_perception.errors import UserError
+from av_perception.geometry.time import nanoseconds
 from av_perception.recording import Recording
 from av_perception.ros.parameters import Parameter
+
+if TYPE_CHECKING:
+    from av_perception.ros.node import PerceptionNode
 
 HEAD = Parameter(
     'head', 'simulated', 'Head profile: a name of config/heads or the path of a YAML file.'
@@ -16,7 +25,8 @@ PLAYBACK = (
     Parameter(
         'scene',
         'three_talkers',
-        'With source simulated: a name of config/scenes or the path of a YAML file; rendered once, then played.',
+        'With source simulated: a name of config/scenes or the path of a YAML file; rendered '
+        'once, then played.',
     ),
     Parameter(
         'seed',
@@ -36,12 +46,19 @@ PLAYBACK = (
 )
 
 
-def open_recording(node) -> Recording:
-    """The recording that a node's parameters name; a simulated scene is rendered first if it is not in the cache. Raises UserError."""
+def open_recording(node: PerceptionNode) -> Recording:
+    """Open the recording that a node's parameters name.
+
+    A simulated scene is rendered first if it is not in the cache.
+
+    Raises
+    ------
+    UserError
+        When there is none, or it cannot be read.
+    """
     if node.value('source') == 'simulated':
-        from av_perception.simulation.cache import (
-            simulated_recording,
-        )  # heavy, and needed by this source only
+        # Heavy, and needed by this source only.
+        from av_perception.simulation.cache import simulated_recording
 
         seed = node.value('seed')
         return simulated_recording(node.value('scene'), None if seed < 0 else seed)
@@ -52,7 +69,7 @@ def open_recording(node) -> Recording:
     return Recording.open(node.value('recording'))
 
 
-def start_ns(node) -> int:
-    """The ROS time at which second 0 of the recording plays."""
+def start_ns(node: PerceptionNode) -> int:
+    """Tell the ROS time at which second 0 of the recording plays [ns]."""
     start_time = node.value('start_time')
-    return round(start_time * 1e9) if start_time > 0 else node.get_clock().now().nanoseconds
+    return nanoseconds(start_time) if start_time > 0 else node.now_ns()

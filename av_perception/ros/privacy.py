@@ -40,7 +40,7 @@ def protect_shared_memory() -> None:
 
 
 def private_node(name: str, context=None, **options):
-    """A node by rclpy.create_node with these options, its shared memory protected.
+    """Make a node by rclpy.create_node with these options, its shared memory protected.
 
     Raises
     ------

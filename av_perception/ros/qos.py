@@ -6,20 +6,20 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 FEATURES = QoSProfile(depth=50)  # two seconds of features at 25 Hz, reliable
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-MOTION = QoSProfile(
-    depth=10, reliability=ReliabilityPolicy.BEST_EFFORT
-)  # drivers of inertial sensors are best effort by custom
+# Drivers of inertial sensors are best effort by custom.
+MOTION = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 IMAGES_OUT = QoSProfile(depth=5)  # reliable: best-effort subscribers match too
 
 
 def audio(chunk_s: float) -> QoSProfile:
-    """Reliable, deep enough for two seconds of chunks of `chunk_s` seconds."""
+    """Make a reliable profile, deep enough for two seconds of chunks of `chunk_s` seconds."""
     return QoSProfile(depth=max(2, round(2.0 / chunk_s)))
 
 
 def images_in(reliable: bool) -> QoSProfile:
-    """For subscribers of images: camera drivers differ, so the reliability is a parameter of the node."""
-    return QoSProfile(
-        depth=5,
-        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-    )
+    """Make the profile for subscribers of images.
+
+    Camera drivers differ, so the reliability is a parameter of the node.
+    """
+    reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    return QoSProfile(depth=5, reliability=reliability)

@@ -1,15 +1,22 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters by which users tune the core, and how they become its configurations: defaults live in the core alone."""
+"""The parameters by which users tune the core, and how they become its configurations.
+
+Default and description of each stand in the core alone: the default of a configuration's field,
+and the comment above it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
+from av_perception.config import field_comment
 from av_perception.diarization.speaking_filter import SpeakingConfig
 from av_perception.errors import UserError
 from av_perception.robot_head import HeadProfile
-from av_perception.ros.parameters import Parameter
+from av_perception.ros.parameters import Parameter, ReadParameter
 from av_perception.synchronization.frame_assembler import FrameAssemblerConfig
 from av_perception.tracking.tracker import TrackerConfig
 from av_perception.two_microphones.event_detector import EventDetectorConfig
@@ -20,117 +27,88 @@ from av_perception.vision.face_detector import DETECTORS
 from av_perception.vision.face_embedding import KINDS
 from av_perception.vision.front_end import VisualFrontEndConfig
 
-_SPEAKING, _TRACKER, _ASSEMBLER, _VISION = (
-    SpeakingConfig(),
-    TrackerConfig(),
-    FrameAssemblerConfig(),
-    VisualFrontEndConfig(),
-)
-_DIFFERENCES, _FUSION, _EVENTS = TimeDifferenceConfig(), FusionConfig(), EventDetectorConfig()
+Config = TypeVar('Config')
+
+
+@dataclass(frozen=True)
+class TunedParameter(Parameter):
+    """A parameter that sets a field of a configuration of the core."""
+
+    #: Path of the field in the configuration, as in audio.tempering.
+    path: str = ''
+
+
+def tuned(
+    name: str,
+    kind: type,
+    path: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    live: bool = False,
+) -> TunedParameter:
+    """Make the parameter of a configuration's field.
+
+    Parameters
+    ----------
+    name : str
+        The ROS parameter.
+    kind : type
+        Configuration, a dataclass with a default for every field.
+    path : str
+        The field in it: names of nested configurations and positions in tuples, with dots.
+    minimum, maximum, choices, live
+        See `Parameter`.
+
+    Returns
+    -------
+    TunedParameter
+        With the field's default, described by the field's comment.
+
+    Raises
+    ------
+    LookupError
+        When the field has no comment.
+    """
+    default: Any = kind()
+    for step in path.split('.'):
+        if not step.isdecimal():
+            owner, field = type(default), step
+        default = _member(default, step)
+    description = field_comment(owner, field)
+    return TunedParameter(name, default, description, minimum, maximum, choices, live, path)
+
+
+def _member(config: Any, step: str) -> Any:
+    return config[int(step)] if isinstance(config, tuple) else getattr(config, step)
+
 
 SPEAKING_PARAMETERS = (
-    Parameter(
-        'on_threshold',
-        _SPEAKING.on,
-        'Probability above which a person counts as speaking.',
-        0.0,
-        1.0,
-        live=True,
-    ),
-    Parameter(
-        'off_threshold',
-        _SPEAKING.off,
-        'Probability below which a person counts as silent; not above on_threshold.',
-        0.0,
-        1.0,
-        live=True,
-    ),
-    Parameter(
-        'on_delay',
-        _SPEAKING.on_delay_s,
-        'How long on_threshold must stay exceeded, in seconds: drops short bursts.',
-        0.0,
-        2.0,
-        live=True,
-    ),
-    Parameter(
-        'off_delay',
-        _SPEAKING.off_delay_s,
-        'How long the probability must stay below off_threshold, in seconds: bridges short pauses.',
-        0.0,
-        2.0,
-        live=True,
-    ),
+    tuned('on_threshold', SpeakingConfig, 'on', 0.0, 1.0, live=True),
+    tuned('off_threshold', SpeakingConfig, 'off', 0.0, 1.0, live=True),
+    tuned('on_delay', SpeakingConfig, 'on_delay_s', 0.0, 2.0, live=True),
+    tuned('off_delay', SpeakingConfig, 'off_delay_s', 0.0, 2.0, live=True),
 )
 PAIRING_PARAMETERS = (
-    Parameter(
-        'audio_wait',
-        _ASSEMBLER.audio_wait_s,
-        'How long an image waits for its sound, in seconds.',
-        0.0,
-        1.0,
-    ),
-    Parameter(
-        'visual_timeout',
-        _ASSEMBLER.visual_timeout_s,
-        'Without images for this long, the tracker goes on with sound alone, in seconds.',
-        0.05,
-        10.0,
-    ),
+    tuned('audio_wait', FrameAssemblerConfig, 'audio_wait_s', 0.0, 1.0),
+    tuned('visual_timeout', FrameAssemblerConfig, 'visual_timeout_s', 0.05, 10.0),
 )
-TRACKER_PARAMETERS = (
-    Parameter(
-        'iterations', _TRACKER.inference.iterations, 'Variational iterations per frame.', 1, 20
-    ),
-    Parameter(
-        'acceleration_density',
-        _TRACKER.motion.acceleration_density,
-        'How abruptly people move: spectral density of the acceleration, in m^2/s^3.',
-        0.001,
-        50.0,
-    ),
-    Parameter(
-        'vad_threshold',
-        _TRACKER.audio.vad_threshold,
-        'Voice activity below which sound is ignored.',
-        0.0,
-        1.0,
-    ),
-    Parameter(
-        'audio_tempering',
-        _TRACKER.audio.tempering,
-        'Weight of the sound: below 1 because neighbouring frequencies are not independent.',
-        0.001,
-        1.0,
-    ),
-    Parameter(
-        'birth_log_ratio',
-        _TRACKER.birth.log_ratio,
-        'Log likelihood ratio against clutter above which faces become a new person.',
-        0.0,
-        100.0,
-    ),
-    Parameter(
-        'sleep_after',
-        _TRACKER.life.sleep_after_s,
-        'Neither seen nor heard for this long, a person sleeps, in seconds.',
-        0.1,
-        60.0,
-    ),
-    Parameter(
-        'dead_after',
-        _TRACKER.life.dead_after_s,
-        'Asleep for this long, a person is forgotten, in seconds.',
-        0.1,
-        3600.0,
-    ),
-    *PAIRING_PARAMETERS,
+INFERENCE_PARAMETERS = (
+    tuned('iterations', TrackerConfig, 'inference.iterations', 1, 20),
+    tuned('acceleration_density', TrackerConfig, 'motion.acceleration_density', 0.001, 50.0),
+    tuned('vad_threshold', TrackerConfig, 'audio.vad_threshold', 0.0, 1.0),
+    tuned('audio_tempering', TrackerConfig, 'audio.tempering', 0.001, 1.0),
+    tuned('birth_log_ratio', TrackerConfig, 'birth.log_ratio', 0.0, 100.0),
+    tuned('sleep_after', TrackerConfig, 'life.sleep_after_s', 0.1, 60.0),
+    tuned('dead_after', TrackerConfig, 'life.dead_after_s', 0.1, 3600.0),
 )
-TIME_DIFFERENCE_PARAMETERS = (
+TRACKER_PARAMETERS = (*INFERENCE_PARAMETERS, *PAIRING_PARAMETERS)
+PAIR_PARAMETERS = (
     Parameter(
         'first_microphone',
         -1,
-        'Channel of the first microphone of the pair; -1 chooses the pair that tells best between directions ahead.',
+        'Channel of the first microphone of the pair; -1 chooses the pair that tells best between '
+        'directions ahead.',
         -1,
         15,
     ),
@@ -141,242 +119,148 @@ TIME_DIFFERENCE_PARAMETERS = (
         -1,
         15,
     ),
-    Parameter(
-        'min_peak',
-        _DIFFERENCES.min_peak,
-        'Height of the correlation below which a frame of sound is not used: it has no dominant source.',
-        0.0,
-        0.99,
-    ),
-    Parameter(
-        'vad_threshold',
-        _DIFFERENCES.min_voice,
-        'Voice activity below which sound is ignored; 0 uses any sound.',
-        0.0,
-        1.0,
-    ),
-    Parameter('window', _DIFFERENCES.window_s, 'How far back sound counts, in seconds.', 0.1, 2.0),
+)
+TIME_DIFFERENCE_PARAMETERS = (
+    *PAIR_PARAMETERS,
+    tuned('min_peak', TimeDifferenceConfig, 'min_peak', 0.0, 0.99),
+    tuned('vad_threshold', TimeDifferenceConfig, 'min_voice', 0.0, 1.0),
+    tuned('window', TimeDifferenceConfig, 'window_s', 0.1, 2.0),
 )
 FUSION_PARAMETERS = (
-    Parameter(
-        'recent',
-        _FUSION.recent_s,
-        "How far back sound counts for a face's share, in seconds; at most the window.",
-        0.04,
-        2.0,
-    ),
-    Parameter(
-        'typical_spread',
-        _FUSION.typical_sd,
-        'Standard deviation of the time differences of one talker, in seconds.',
-        15e-6,
-        120e-6,
-    ),
-    Parameter(
-        'ambiguous_below',
-        _FUSION.ambiguous_s,
-        'Faces whose time differences are nearer than this share their sound, in seconds.',
-        1e-6,
-        1e-3,
-    ),
-    Parameter(
-        'face_gate',
-        _FUSION.faces.gate_m,
-        'Farthest a face moves between two images, in metres.',
-        0.05,
-        2.0,
-    ),
-    Parameter(
-        'keep_face',
-        _FUSION.faces.keep_s,
-        'How long a face that is not found stays, in seconds.',
-        0.05,
-        10.0,
-    ),
+    tuned('recent', FusionConfig, 'recent_s', 0.04, 2.0),
+    tuned('typical_spread', FusionConfig, 'typical_sd', 15e-6, 120e-6),
+    tuned('ambiguous_below', FusionConfig, 'ambiguous_s', 1e-6, 1e-3),
+    tuned('face_gate', FusionConfig, 'faces.gate_m', 0.05, 2.0),
+    tuned('keep_face', FusionConfig, 'faces.keep_s', 0.05, 10.0),
 )
 EVENT_PARAMETERS = (
-    Parameter('max_events', _EVENTS.events.max_events, 'Largest number of events.', 1, 20),
-    Parameter(
-        'visual_balance',
-        _EVENTS.events.visual_balance,
-        'How much the visual points count against the sound, however many they are.',
-        0.01,
-        100.0,
-    ),
+    tuned('max_events', EventDetectorConfig, 'events.max_events', 1, 20),
+    tuned('visual_balance', EventDetectorConfig, 'events.visual_balance', 0.01, 100.0),
 )
 VISION_PARAMETERS = (
-    Parameter('detector', _VISION.detector.kind, 'Face detector.', choices=DETECTORS),
-    Parameter(
-        'detector_model',
-        _VISION.detector.model_file,
-        'Model file of the detector; empty takes the one that a package ships (CenterFace and BlazeFace).',
-    ),
-    Parameter(
-        'detector_width',
-        _VISION.detector.input_size[0],
-        'Width the image is scaled to for detection: smaller is faster and misses small faces. BlazeFace has its own.',
-        96,
-        1920,
-    ),
-    Parameter(
-        'detector_height',
-        _VISION.detector.input_size[1],
-        'Height the image is scaled to for detection.',
-        96,
-        1088,
-    ),
-    Parameter(
-        'detector_score',
-        _VISION.detector.score_threshold,
-        "Score below which a detection is dropped; 0 takes the detector's own.",
-        0.0,
-        0.99,
-    ),
-    Parameter(
-        'embedding',
-        _VISION.embedder.kind,
-        'How faces are described to tell people apart: auto takes what is there, the named file or the package of dlib.',
-        choices=KINDS,
-    ),
-    Parameter(
-        'embedding_model',
-        _VISION.embedder.model_file,
-        "Model file for embedding onnx (112x112 pixels, aligned as ArcFace's); empty for the one that a package ships (dlib).",
-    ),
-    Parameter(
-        'disparity_floor',
-        _VISION.matching.disparity_floor_px,
-        'Standard deviation of the disparity without image noise, in pixels: the epipolar error that the calibration reports.',
-        0.01,
-        2.0,
-    ),
-    Parameter(
-        'head_depth_offset',
-        _VISION.triangulation.head_depth_offset_m,
-        'From the visible face to the centre of the head along the ray, in metres.',
-        0.0,
-        0.2,
+    tuned('detector', VisualFrontEndConfig, 'detector.kind', choices=DETECTORS),
+    tuned('detector_model', VisualFrontEndConfig, 'detector.model_file'),
+    tuned('detector_width', VisualFrontEndConfig, 'detector.input_size.0', 96, 1920),
+    tuned('detector_height', VisualFrontEndConfig, 'detector.input_size.1', 96, 1088),
+    tuned('detector_score', VisualFrontEndConfig, 'detector.score_threshold', 0.0, 0.99),
+    tuned('embedding', VisualFrontEndConfig, 'embedder.kind', choices=KINDS),
+    tuned('embedding_model', VisualFrontEndConfig, 'embedder.model_file'),
+    tuned('disparity_floor', VisualFrontEndConfig, 'matching.disparity_floor_px', 0.01, 2.0),
+    tuned(
+        'head_depth_offset', VisualFrontEndConfig, 'triangulation.head_depth_offset_m', 0.0, 0.2
     ),
 )
 
 
-def speaking_config(value) -> SpeakingConfig:
+def speaking_config(value: ReadParameter) -> SpeakingConfig:
     """SpeakingConfig from a function that reads parameters. Raises UserError."""
-    return _checked(
-        lambda: replace(
-            _SPEAKING,
-            on=value('on_threshold'),
-            off=value('off_threshold'),
-            on_delay_s=value('on_delay'),
-            off_delay_s=value('off_delay'),
-        )
-    )
+    return _configured(SpeakingConfig(), _changes(SPEAKING_PARAMETERS, value))
 
 
-def tracker_config(value) -> TrackerConfig:
+def tracker_config(value: ReadParameter) -> TrackerConfig:
     """TrackerConfig from a function that reads parameters. Raises UserError."""
-    return _checked(
-        lambda: replace(
-            _TRACKER,
-            inference=replace(_TRACKER.inference, iterations=value('iterations')),
-            motion=replace(_TRACKER.motion, acceleration_density=value('acceleration_density')),
-            audio=replace(
-                _TRACKER.audio,
-                vad_threshold=value('vad_threshold'),
-                tempering=value('audio_tempering'),
-            ),
-            birth=replace(_TRACKER.birth, log_ratio=value('birth_log_ratio')),
-            life=replace(
-                _TRACKER.life, sleep_after_s=value('sleep_after'), dead_after_s=value('dead_after')
-            ),
-        )
-    )
+    return _configured(TrackerConfig(), _changes(INFERENCE_PARAMETERS, value))
 
 
-def assembler_config(value, head: HeadProfile) -> FrameAssemblerConfig:
-    """FrameAssemblerConfig for a head's frame rate, from a function that reads parameters. Raises UserError."""
-    period_s = 1.0 / head.camera.frame_rate if head.camera else _ASSEMBLER.video_period_s
-    audio_wait_s = (
-        value('audio_wait') + head.microphones.delivery_s if head.can_hear_directions else 0.0
-    )
-    return _checked(
-        lambda: replace(
-            _ASSEMBLER,
-            video_period_s=period_s,
-            audio_wait_s=audio_wait_s,
-            visual_timeout_s=value('visual_timeout'),
-        )
-    )
+def assembler_config(value: ReadParameter, head: HeadProfile) -> FrameAssemblerConfig:
+    """FrameAssemblerConfig for the rates of a head.
+
+    Parameters
+    ----------
+    value : callable
+        Reads a parameter.
+    head : HeadProfile
+        Its camera gives the spacing of the images; how long its microphones deliver late is
+        waited for beyond `audio_wait`. Nothing is waited for where it hears no directions.
+
+    Raises
+    ------
+    UserError
+        When the parameters do not fit together.
+    """
+    changes = _changes(PAIRING_PARAMETERS, value)
+    if head.camera is not None:
+        changes['video_period_s'] = 1.0 / head.camera.frame_rate
+    if head.microphones is not None and head.can_hear_directions:
+        changes['audio_wait_s'] += head.microphones.delivery_s
+    else:
+        changes['audio_wait_s'] = 0.0
+    return _configured(FrameAssemblerConfig(), changes)
 
 
-def microphone_pair(value, head: HeadProfile) -> tuple[int, int]:
-    """The channels of the pair, from a function that reads parameters. Raises UserError."""
+def microphone_pair(value: ReadParameter, head: HeadProfile) -> tuple[int, int]:
+    """Choose the channels of the pair, by parameters or by the geometry of the microphones.
+
+    Raises
+    ------
+    UserError
+        When the head does not have the two microphones.
+    """
+    if head.microphones is None or not head.can_hear_directions:
+        raise UserError(f"head '{head.name}' has not two microphones")
     pair = value('first_microphone'), value('second_microphone')
-    return frontal_pair(head.microphones) if pair == (-1, -1) else pair
+    if pair == (-1, -1):
+        return frontal_pair(head.microphones)
+    last = len(head.microphones.coordinates) - 1
+    if not all(0 <= channel <= last for channel in pair) or pair[0] == pair[1]:
+        raise UserError(
+            f'first_microphone and second_microphone must be two of the channels 0..{last}, '
+            f'not {pair[0]} and {pair[1]}'
+        )
+    return pair
 
 
-def time_difference_config(value) -> TimeDifferenceConfig:
+def time_difference_config(value: ReadParameter) -> TimeDifferenceConfig:
     """TimeDifferenceConfig from a function that reads parameters. Raises UserError."""
-    return _checked(
-        lambda: replace(
-            _DIFFERENCES,
-            min_peak=value('min_peak'),
-            voice_activity=value('vad_threshold') > 0,
-            min_voice=value('vad_threshold'),
-            window_s=value('window'),
-        )
-    )
+    changes = _changes(TIME_DIFFERENCE_PARAMETERS, value)
+    changes['voice_activity'] = changes['min_voice'] > 0
+    return _configured(TimeDifferenceConfig(), changes)
 
 
-def fusion_config(value) -> FusionConfig:
+def fusion_config(value: ReadParameter) -> FusionConfig:
     """FusionConfig from a function that reads parameters. Raises UserError."""
-    return _checked(
-        lambda: replace(
-            _FUSION,
-            window_s=value('window'),
-            recent_s=value('recent'),
-            typical_sd=value('typical_spread'),
-            ambiguous_s=value('ambiguous_below'),
-            faces=replace(_FUSION.faces, gate_m=value('face_gate'), keep_s=value('keep_face')),
-        )
-    )
+    changes = _changes(FUSION_PARAMETERS, value)
+    changes['window_s'] = value('window')
+    return _configured(FusionConfig(), changes)
 
 
-def event_config(value) -> EventDetectorConfig:
+def event_config(value: ReadParameter) -> EventDetectorConfig:
     """EventDetectorConfig from a function that reads parameters. Raises UserError."""
-    events = _checked(
-        lambda: replace(
-            _EVENTS.events, max_events=value('max_events'), visual_balance=value('visual_balance')
-        )
-    )
-    return _checked(lambda: replace(_EVENTS, window_s=value('window'), events=events))
+    changes = _changes(EVENT_PARAMETERS, value)
+    changes['window_s'] = value('window')
+    return _configured(EventDetectorConfig(), changes)
 
 
-def vision_config(value) -> VisualFrontEndConfig:
+def vision_config(value: ReadParameter) -> VisualFrontEndConfig:
     """VisualFrontEndConfig from a function that reads parameters. Raises UserError."""
-    return _checked(
-        lambda: replace(
-            _VISION,
-            detector=replace(
-                _VISION.detector,
-                kind=value('detector'),
-                model_file=value('detector_model'),
-                score_threshold=value('detector_score'),
-                input_size=(value('detector_width'), value('detector_height')),
-            ),
-            embedder=replace(
-                _VISION.embedder, kind=value('embedding'), model_file=value('embedding_model')
-            ),
-            matching=replace(_VISION.matching, disparity_floor_px=value('disparity_floor')),
-            triangulation=replace(
-                _VISION.triangulation, head_depth_offset_m=value('head_depth_offset')
-            ),
-        )
-    )
+    return _configured(VisualFrontEndConfig(), _changes(VISION_PARAMETERS, value))
 
 
-def _checked(make):
+def _changes(parameters: Iterable[Parameter], value: ReadParameter) -> dict[str, Any]:
+    """Value by path of the parameters that set a field."""
+    return {p.path: value(p.name) for p in parameters if isinstance(p, TunedParameter)}
+
+
+def _configured(config: Config, changes: dict[str, Any]) -> Config:
+    """Put values at paths of a configuration. Raises UserError when they contradict each other."""
     try:
-        return make()
+        return _replaced(config, changes)
     except ValueError as error:
         raise UserError(f'parameters do not fit together: {error}') from error
+
+
+def _replaced(config: Any, changes: dict[str, Any]) -> Any:
+    """Copy a nested configuration or tuple; each is made once, with all of its values."""
+    values: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    for path, value in changes.items():
+        step, _, rest = path.partition('.')
+        if rest:
+            nested.setdefault(step, {})[rest] = value
+        else:
+            values[step] = value
+    for step, inner in nested.items():
+        values[step] = _replaced(_member(config, step), inner)
+    if isinstance(config, tuple):
+        return tuple(values.get(str(position), item) for position, item in enumerate(config))
+    return replace(config, **values)

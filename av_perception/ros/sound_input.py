@@ -4,17 +4,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
-from av_perception_msgs.msg import AudioChunk
+from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
 
 from av_perception.audio.input_stream import WRONG_INDEX
+from av_perception.interfaces import AudioChunk
 from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.ros import qos
 from av_perception.ros.conversions import audio_chunk_from_msg, microphones_of
-from av_perception.ros.diagnostics import publisher_names
+from av_perception.ros.input_monitor import publisher_names
+from av_perception.ros.parameters import Parameter
+
+if TYPE_CHECKING:
+    from av_perception.ros.node import PerceptionNode
 
 BACKLOG_S = 0.5  # older sound is of no use to who decides now, and makes all that follows late
+CHUNK_MS = Parameter(
+    'chunk_ms',
+    32.0,
+    'Expected length of a chunk of sound in milliseconds; sizes the queue.',
+    1.0,
+    100.0,
+)
+
+
+class FrontEnd(Protocol):
+    """AudioFrontEnd or TimeDifferenceExtractor."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the stream [Hz]."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What was repaired."""
+
+    def change_rate(self, sample_rate: int) -> None:
+        """Start afresh with another device."""
+
+    def push(self, chunk: AudioChunk) -> list:
+        """Take a chunk; gives what it completed."""
 
 
 class SoundInput:
@@ -24,32 +55,40 @@ class SoundInput:
     waits in the queue and is more than BACKLOG_S behind the newest is left out.
     """
 
-    def __init__(self, node, array: MicrophoneArray, front_end):
+    def __init__(self, node: PerceptionNode, array: MicrophoneArray, front_end: FrontEnd):
         """Take over what the node has built.
 
         Parameters
         ----------
-        node
-            The PerceptionNode that listens.
-        array
+        node : PerceptionNode
+            It listens.
+        array : MicrophoneArray
             Its microphones.
-        front_end
-            AudioFrontEnd or TimeDifferenceExtractor: `push`, `change_rate`, `sample_rate` and
-            `counters`.
+        front_end : AudioFrontEnd or TimeDifferenceExtractor
+            Where the chunks go.
         """
         self._node = node
         self._array = array
         self._front_end = front_end
         self._index_fault = ''
+        self._take_blocks: Callable[[list[Any]], None] = lambda blocks: None
 
-    def listen(self, chunk_s: float, take: Callable[[list], None]) -> None:
-        """Subscribe, while the node is active; take(list) gets what each chunk completed."""
-        self._take = take
+    def listen(self, chunk_s: float, take_blocks: Callable[[list[Any]], None]) -> None:
+        """Subscribe, while the node is active.
+
+        Parameters
+        ----------
+        chunk_s : float
+            Expected length of a chunk [s].
+        take_blocks : callable
+            Gets the list of what each chunk completed.
+        """
+        self._take_blocks = take_blocks
         self._node.subscribe(
-            AudioChunk, 'audio', self._receive, qos.audio(chunk_s), backlog_s=BACKLOG_S
+            AudioChunkMsg, 'audio', self._receive, qos.audio(chunk_s), backlog_s=BACKLOG_S
         )
 
-    def _receive(self, message: AudioChunk) -> None:
+    def _receive(self, message: AudioChunkMsg) -> None:
         chunk = microphones_of(audio_chunk_from_msg(message), self._array, 'the audio topic')
         known_rate = self._front_end.sample_rate
         if chunk.sample_rate != known_rate:
@@ -57,11 +96,11 @@ class SoundInput:
             self._node.diagnostics.count(
                 'changes of sample rate', f'{known_rate} Hz to {chunk.sample_rate} Hz'
             )
-        self._take(self._front_end.push(chunk))
+        self._take_blocks(self._front_end.push(chunk))
         self._node.diagnostics.absorb('sound', self._front_end.counters, self._reason)
 
     def _reason(self, counter: str) -> str:
-        """Why a counter of the front end grew, and who can mend it."""
+        """Say why a counter of the front end grew, and who can mend it."""
         if counter != WRONG_INDEX:
             return ''
         if not self._index_fault:  # once: the graph is slow to ask

@@ -9,19 +9,27 @@ from rclpy.lifecycle import LifecycleNode
 
 
 def refuse_forbidden_transitions(node: LifecycleNode) -> None:
-    """Answer a transition that the state does not allow; in rclpy an RCLError ends the node."""
+    """Answer a transition that the state does not allow.
+
+    rclpy lets it end the node by an RCLError.
+    """
     service = next(s for s in node.services if s.srv_type is ChangeState)
     change_state = service.callback
+    machine = node._state_machine
 
-    def answer(request, response):
+    def answer(request: ChangeState.Request, response: ChangeState.Response):
         wanted = request.transition
-        labels = {t[0]: t[1] for t in node._state_machine.available_transitions}  # by id
-        if wanted.label in labels.values() or not wanted.label and wanted.id in labels:
+        possible = {(id_, label) for id_, label, *_ in machine.available_transitions}
+        if wanted.label:
+            is_possible = any(wanted.label == label for _, label in possible)
+        else:
+            is_possible = any(wanted.id == id_ for id_, _ in possible)
+        if is_possible:
             return change_state(request, response)
-        state = node._state_machine.current_state[1]
+        names = ', '.join(sorted(label for _, label in possible))
         node.get_logger().warning(
-            f"refused the transition '{wanted.label or wanted.id}': this "
-            f'node is {state} and allows {", ".join(labels.values()) or "none"}'
+            f"refused the transition '{wanted.label or wanted.id}': this node is "
+            f'{machine.current_state[1]} and allows {names or "none"}'
         )
         response.success = False
         return response

@@ -1,54 +1,79 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Threads of a node: a worker with a short queue for heavy work, and a pacer that plays timed items."""
+"""Threads of a node: a worker with a short queue, and a pacer that plays timed items."""
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable, Iterable
+from typing import Any
 
-JOIN_LATENESS_NS = 1_000_000_000
+from av_perception.geometry.time import NANOSECONDS, seconds
+
+JOIN_LATENESS_NS = NANOSECONDS
+LONGEST_WAIT_S = 0.2  # the clock may be simulated: it is read again and again
+JOIN_TIMEOUT_S = 5.0
 
 
 class Worker:
-    """Runs `work(item)` in a thread of its own. When it falls behind, the oldest waiting item is dropped and `on_drop()` called.
+    """Runs heavy work in a thread of its own.
 
-    An exception in the work goes to `on_error(exception)`, and the next item is taken.
+    When it falls behind, the oldest waiting item is dropped. An exception in the work is handed
+    on, and the next item is taken.
     """
 
-    def __init__(self, work, on_drop, on_error, depth: int = 4):
-        self._work, self._on_drop, self._on_error = work, on_drop, on_error
+    def __init__(
+        self,
+        work: Callable[[Any], None],
+        on_drop: Callable[[], None],
+        on_error: Callable[[Exception], None],
+        depth: int = 4,
+    ):
+        """Start the thread.
+
+        Parameters
+        ----------
+        work : callable
+            Called with each item.
+        on_drop : callable
+            Called for each item that is dropped.
+        on_error : callable
+            Called with the exception of an item.
+        depth : int
+            So many items wait.
+        """
+        self._work = work
+        self._on_drop = on_drop
+        self._on_error = on_error
         self._queue: queue.Queue = queue.Queue(depth)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def put(self, item) -> None:
+    def put(self, item: Any) -> None:
         """Hand over an item without ever blocking the caller."""
         while True:
             try:
                 return self._queue.put_nowait(item)
             except queue.Full:
-                self._drop_oldest()
+                if self._discard_oldest():
+                    self._on_drop()
 
     def stop(self) -> None:
         """Finish the item in work, forget the waiting ones, end the thread."""
         while not self._queue.empty():
-            self._take_silently()
+            self._discard_oldest()
         self._queue.put(None)
-        self._thread.join(timeout=5.0)
+        self._thread.join(timeout=JOIN_TIMEOUT_S)
 
-    def _drop_oldest(self):
-        if self._take_silently():
-            self._on_drop()
-
-    def _take_silently(self) -> bool:
+    def _discard_oldest(self) -> bool:
         try:
             self._queue.get_nowait()
         except queue.Empty:
             return False
         return True
 
-    def _run(self):
+    def _run(self) -> None:
         while (item := self._queue.get()) is not None:
             try:
                 self._work(item)
@@ -57,14 +82,36 @@ class Worker:
 
 
 class Pacer:
-    """Publishes timed items: `items` yields (due_ns, action) in order; each action runs when the clock reads due_ns. A player that
-    starts after its time joins in progress: it leaves out what is more than a second past, so that several players stay together.
+    """Runs timed actions in a thread of its own, each when the clock reads its time.
 
-    now_ns: function that reads the clock. on_end() is called after the last item, on_error(exception) when reading an item fails.
+    A player that starts after its time joins in progress: it leaves out what is more than a
+    second past, so that several players stay together.
     """
 
-    def __init__(self, items, now_ns, on_end, on_error):
-        self._items, self._now_ns, self._on_end, self._on_error = items, now_ns, on_end, on_error
+    def __init__(
+        self,
+        items: Iterable[tuple[int, Callable[[], None]]],
+        now_ns: Callable[[], int],
+        on_end: Callable[[], None],
+        on_error: Callable[[Exception], None],
+    ):
+        """Start the thread.
+
+        Parameters
+        ----------
+        items : iterable of (int, callable)
+            When an action is due [ns] and the action, in order.
+        now_ns : callable
+            Reads the clock [ns].
+        on_end : callable
+            Called after the last item.
+        on_error : callable
+            Called with the exception when an item cannot be read or its action fails.
+        """
+        self._items = items
+        self._now_ns = now_ns
+        self._on_end = on_end
+        self._on_error = on_error
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -73,26 +120,29 @@ class Pacer:
         """End the thread."""
         self._stopping.set()
         if threading.current_thread() is not self._thread:
-            self._thread.join(timeout=5.0)
+            self._thread.join(timeout=JOIN_TIMEOUT_S)
 
-    def _run(self):
+    def _run(self) -> None:
         try:
-            joined = False
-            for due_ns, action in self._items:
-                if not joined and self._now_ns() - due_ns > JOIN_LATENESS_NS:
-                    continue
-                joined = True
-                while (wait_s := 1e-9 * (due_ns - self._now_ns())) > 0:
-                    if self._stopping.wait(
-                        min(wait_s, 0.2)
-                    ):  # short waits: the clock may be simulated
-                        return
-                if self._stopping.is_set():
-                    return
-                action()
-            self._on_end()
-        except (
-            Exception
-        ) as error:  # a cut file ends the stream with a word, not with a dead thread
+            self._play()
+        except Exception as error:  # a cut file ends the stream with a word, not a dead thread
             if not self._stopping.is_set():
                 self._on_error(error)
+
+    def _play(self) -> None:
+        joined = False
+        for due_ns, action in self._items:
+            if not joined and self._now_ns() - due_ns > JOIN_LATENESS_NS:
+                continue
+            joined = True
+            if not self._wait_for(due_ns):
+                return
+            action()
+        self._on_end()
+
+    def _wait_for(self, due_ns: int) -> bool:
+        """Wait until the clock reads a time; False when stopped."""
+        while (wait_s := seconds(due_ns - self._now_ns())) > 0:
+            if self._stopping.wait(min(wait_s, LONGEST_WAIT_S)):
+                return False
+        return not self._stopping.is_set()

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""While the head turns, its own motors drown the sound."""
+"""Ego noise: while the head turns, its own motors drown the sound."""
 
 from __future__ import annotations
 
@@ -8,29 +8,38 @@ import math
 from collections import deque
 
 from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.geometry.time import nanoseconds, seconds
 from av_perception.geometry.transform_tree import RESET_NS, turn_rate
 
-_NANO = 1e-9
-# Over less than 50 ms the last bit of an encoder is a rate. Up to 150 ms, a second publisher of ten
-# messages a second has said its own angle twice.
+# Over less than 50 ms the last bit of an encoder is a rate. Up to 150 ms, a second publisher of
+# ten messages a second has said its own angle twice.
 _SHORTEST_NS = 50_000_000
 _LONGEST_NS = 150_000_000
+_MAX_TURNS = 100  # remembered ones; frames may come long after them
 
 
 class EgoMotion:
-    """Says for every moment whether the head turned about then. max_rate [rad/s], 0: it never does; window_s: how long before and after."""
+    """Says for every moment whether the head turned about then.
+
+    Parameters
+    ----------
+    max_rate
+        [rad/s] turn rate from which the motors drown the sound; 0: they never do.
+    window_s
+        [s] how long before and after a turn the sound is not to be used.
+    """
 
     def __init__(self, max_rate: float, window_s: float):
-        self._max_rate, self._window_ns = max_rate, round(1e9 * window_s)
-        self._turns: deque[tuple[int, int]] = deque(
-            maxlen=100
-        )  # first and last moment of each; frames may come long after them
+        self._max_rate = max_rate
+        self._window_ns = nanoseconds(window_s)
+        # First and last moment of each.
+        self._turns: deque[tuple[int, int]] = deque(maxlen=_MAX_TURNS)
         self._newest_ns = 0
         self._poses: dict[str, tuple[int, RigidTransform]] = {}
         self._joints: dict[str, _Joint] = {}
 
     def note_rate(self, stamp_ns: int, rate: float) -> None:
-        """A turn rate [rad/s] at a moment, from a gyroscope or a joint."""
+        """Note a turn rate [rad/s] at a moment, from a gyroscope or a joint."""
         if self._newest_ns - stamp_ns > RESET_NS:
             self._turns.clear()
         self._newest_ns = stamp_ns
@@ -43,11 +52,21 @@ class EgoMotion:
             self._turns.append((stamp_ns, stamp_ns))
 
     def note_pose(self, stamp_ns: int, pose: RigidTransform, name: str = '') -> None:
-        """An orientation at a moment: the rate is that since the last one of the same name."""
+        """Note an orientation at a moment.
+
+        Parameters
+        ----------
+        stamp_ns
+            The moment [ns].
+        pose
+            Where the sensor is in a frame that does not turn.
+        name
+            Of the sensor: the turn rate is that since its last pose.
+        """
         before = self._poses.get(name)
         self._poses[name] = stamp_ns, pose
         if before is not None and stamp_ns > before[0]:
-            self.note_rate(stamp_ns, turn_rate(before[1], pose, (stamp_ns - before[0]) * _NANO))
+            self.note_rate(stamp_ns, turn_rate(before[1], pose, seconds(stamp_ns - before[0])))
 
     def note_joint(
         self, stamp_ns: int, name: str, angle: float, velocity: float = math.nan
@@ -70,7 +89,7 @@ class EgoMotion:
         if rate is not None:
             self.note_rate(stamp_ns, rate)
 
-    def drowns(self, stamp_ns: int) -> bool:
+    def is_ego_noise(self, stamp_ns: int) -> bool:
         """Whether sound of this moment is not to be used."""
         return any(self._is_about(stamp_ns, turn) for turn in self._turns)
 
@@ -81,12 +100,12 @@ class EgoMotion:
 class _Joint:
     """What one joint said of late, and how fast it turns by that."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._angles: deque[tuple[int, float]] = deque()
         self._velocities: deque[tuple[int, float]] = deque()
 
     def rate(self, stamp_ns: int, angle: float, velocity: float) -> float | None:
-        """The turn rate [rad/s] after one more message; None while nothing tells it."""
+        """Take one more message; the turn rate [rad/s] by all of them, None while none tells."""
         by_velocity = self._mean_velocity(stamp_ns, velocity)
         by_angle = self._slowest_change(stamp_ns, angle)
         # Many drivers fill in 0 for a velocity that they do not measure: then the angles tell.
@@ -97,7 +116,7 @@ class _Joint:
         if not math.isfinite(velocity):
             return None
         _remember(self._velocities, stamp_ns, velocity, _SHORTEST_NS)
-        recent = [v for at, v in self._velocities if stamp_ns - at < _SHORTEST_NS]
+        recent = [v for then_ns, v in self._velocities if stamp_ns - then_ns < _SHORTEST_NS]
         return sum(recent) / len(recent)
 
     def _slowest_change(self, stamp_ns: int, angle: float) -> float | None:
@@ -109,10 +128,10 @@ class _Joint:
         if not math.isfinite(angle):
             return None
         _remember(self._angles, stamp_ns, angle, _LONGEST_NS)
-        ages = [(stamp_ns - at, before) for at, before in self._angles]
+        ages = [(stamp_ns - then_ns, before) for then_ns, before in self._angles]
         window = [a for a in ages if _SHORTEST_NS <= a[0] <= _LONGEST_NS]
         rarer = [a for a in ages if a[0] > _LONGEST_NS][-1:]
-        rates = [(angle - before) / (age * _NANO) for age, before in window or rarer]
+        rates = [(angle - before) / seconds(age_ns) for age_ns, before in window or rarer]
         return min(rates, key=abs, default=None)
 
 

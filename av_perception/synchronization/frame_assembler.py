@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import AudioFeatures, VisualFeatures
 
 Frame = tuple[int, 'VisualFeatures | None', 'AudioFeatures | None']
@@ -15,16 +17,17 @@ Frame = tuple[int, 'VisualFeatures | None', 'AudioFeatures | None']
 
 @dataclass(frozen=True)
 class FrameAssemblerConfig:
-    """video_period_s, audio_period_s: nominal spacing of the features; audio_wait_s: how long an image waits for its sound after it
-    came in (infinite offline, then `flush` at the end); visual_timeout_s: once this much sound came
-    in after the last image, sound is emitted alone;
-    reset_after_s: a stamp that jumps back by more starts a new session (a looped bag), by less is dropped.
-    """
+    """How far images and sound may lie apart, and how long one waits for the other."""
 
+    #: [s] nominal spacing of the images
     video_period_s: float = 0.04
+    #: [s] nominal spacing of the features of sound
     audio_period_s: float = 0.04
+    #: How long an image waits for its sound, in seconds.
     audio_wait_s: float = 0.06
+    #: Without images for this long, the tracker goes on with sound alone, in seconds.
     visual_timeout_s: float = 0.2
+    #: [s] a stamp that jumps back by more starts a new session (a looped bag), by less is dropped
     reset_after_s: float = 1.0
 
     def __post_init__(self):
@@ -34,29 +37,33 @@ class FrameAssemblerConfig:
             raise ValueError('audio_wait_s and reset_after_s must not be negative')
 
 
-class FrameAssembler:
-    """Emits one frame per image, in stamp order; the pairing depends on stamps only, time only decides how long to wait.
+_DEFAULT = FrameAssemblerConfig()
 
-    Sound near the image means within half a video period. Once a sound at or after `image - half` (half the shorter period) is there, no
-    later one of a regular stream can be nearer: the nearer of it and its predecessor is taken, each at most once. When visual_timeout_s of
-    sound came in after the last image, all sound since then is emitted alone. `counters`: late_visual, late_audio, resets,
+
+class FrameAssembler:
+    """Emits one frame per image, in stamp order.
+
+    The pairing depends on stamps only, time only decides how long to wait. Sound near the image
+    means within half a video period. Once a sound at or after `image - half` (half the shorter
+    period) is there, no later one of a regular stream can be nearer: the nearer of it and its
+    predecessor is taken, each at most once. When visual_timeout_s of sound came in after the last
+    image, all sound since then is emitted alone. `counters`: late_visual, late_audio, resets,
     stragglers, without_audio, unused_audio.
     """
 
-    def __init__(self, config: FrameAssemblerConfig = FrameAssemblerConfig()):
-        self._config = config
+    def __init__(self, config: FrameAssemblerConfig = _DEFAULT):
         self.counters: Counter = Counter()
-        self._half_video_ns = round(config.video_period_s * 5e8)
-        self._half_ns = min(self._half_video_ns, round(config.audio_period_s * 5e8))
-        self._timeout_ns, self._reset_ns = (
-            round(config.visual_timeout_s * 1e9),
-            round(config.reset_after_s * 1e9),
-        )
-        self._wait_ns = config.audio_wait_s * 1e9
+        self._half_video_ns = nanoseconds(config.video_period_s / 2)
+        self._half_ns = min(self._half_video_ns, nanoseconds(config.audio_period_s / 2))
+        self._timeout_ns = nanoseconds(config.visual_timeout_s)
+        self._reset_ns = nanoseconds(config.reset_after_s)
+        self._wait_ns = math.inf
+        if math.isfinite(config.audio_wait_s):
+            self._wait_ns = nanoseconds(config.audio_wait_s)
         self._ended: int | None = None  # the newest stamp of the session before this one
         self._clear()
 
-    def _clear(self):
+    def _clear(self) -> None:
         self._visual: deque[tuple[VisualFeatures, int]] = deque()
         self._audio: deque[AudioFeatures] = deque()
         self._newest_visual: int | None = None
@@ -64,11 +71,20 @@ class FrameAssembler:
         self._gap_start: int | None = None
         self._emitted: int | None = None
 
-    def push_visual(self, visual: VisualFeatures, now_ns: int):
-        """Takes the features of one image; now_ns: time of arrival on any monotonic clock that `poll` shares."""
+    def push_visual(self, visual: VisualFeatures, now_ns: int) -> None:
+        """Take the features of one image.
+
+        Parameters
+        ----------
+        visual
+            The features.
+        now_ns
+            Time of arrival on any monotonic clock that `poll` shares.
+        """
         if not self._is_new(visual.stamp_ns, self._newest_visual, 'late_visual'):
             return
-        # Sight is alive: sound waits for it again from here on, however far the images lag behind the sound.
+        # Sight is alive: sound waits for it again from here on, however far the images lag behind
+        # the sound.
         self._gap_start = max(visual.stamp_ns, self._newest_audio or visual.stamp_ns)
         if self._emitted is not None and visual.stamp_ns <= self._emitted:
             self.counters['late_visual'] += 1
@@ -76,27 +92,28 @@ class FrameAssembler:
         self._newest_visual = visual.stamp_ns
         self._visual.append((visual, now_ns))
 
-    def push_audio(self, audio: AudioFeatures, now_ns: int):
-        """Takes the features of one analysis window."""
+    def push_audio(self, audio: AudioFeatures, now_ns: int) -> None:
+        """Take the features of one analysis window; arguments as of `push_visual`."""
         del now_ns  # Sound never waits: the argument keeps both calls alike.
         if not self._is_new(audio.stamp_ns, self._newest_audio, 'late_audio'):
             return
         self._newest_audio = audio.stamp_ns
-        self._gap_start = audio.stamp_ns if self._gap_start is None else self._gap_start
+        if self._gap_start is None:
+            self._gap_start = audio.stamp_ns
         self._audio.append(audio)
 
     def _is_new(self, stamp_ns: int, newest: int | None, counter: str) -> bool:
-        """Whether the stamp advances its stream; a large jump back clears everything first, and the other stream's last words of the
-        old session are dropped.
+        """Whether the stamp advances its stream.
+
+        A large jump back clears everything first, and the other stream's last words of the old
+        session are dropped.
         """
-        if (
-            newest is None
-            and self._ended is not None
-            and abs(stamp_ns - self._ended) <= self._reset_ns
-        ):
-            self.counters['stragglers'] += 1
-            return False
-        if newest is None or stamp_ns > newest:
+        if newest is None:
+            if self._ended is not None and abs(stamp_ns - self._ended) <= self._reset_ns:
+                self.counters['stragglers'] += 1
+                return False
+            return True
+        if stamp_ns > newest:
             return True
         if newest - stamp_ns > self._reset_ns:
             self.counters['resets'] += 1
@@ -107,8 +124,8 @@ class FrameAssembler:
         return False
 
     def poll(self, now_ns: int) -> list[Frame]:
-        """The frames that are complete at now_ns, in stamp order."""
-        return self._emit_ready(lambda visual, arrived: now_ns - arrived >= self._wait_ns)
+        """Emit the frames that are complete at now_ns, in stamp order."""
+        return self._emit_ready(lambda arrived_ns: now_ns - arrived_ns >= self._wait_ns)
 
     @property
     def is_waiting(self) -> bool:
@@ -116,57 +133,56 @@ class FrameAssembler:
         return bool(self._visual)
 
     def flush(self) -> list[Frame]:
-        """Everything that is left, at the end of a recording."""
-        return self._emit_ready(lambda visual, arrived: True)
+        """Emit everything that is left, at the end of a recording."""
+        return self._emit_ready(lambda arrived_ns: True)
 
-    def _emit_ready(self, waited_enough) -> list[Frame]:
+    def _emit_ready(self, has_waited: Callable[[int], bool]) -> list[Frame]:
+        """Frames whose sound is decided or that have waited enough since their arrival."""
         frames: list[Frame] = []
         while self._visual:
-            visual, arrived = self._visual[0]
-            if not self._sound_is_decided(visual.stamp_ns) and not waited_enough(visual, arrived):
+            visual, arrived_ns = self._visual[0]
+            if not self._is_sound_decided(visual.stamp_ns) and not has_waited(arrived_ns):
                 break
             self._visual.popleft()
-            frames.append((visual.stamp_ns, visual, self._take_nearest(visual.stamp_ns)))
+            frames.append((visual.stamp_ns, visual, self._take_nearest_audio(visual.stamp_ns)))
         if not self._visual:
-            frames.extend(self._emit_alone())
+            frames.extend(self._emit_sound_alone())
         if frames:
             self._emitted = frames[-1][0]
         return frames
 
-    def _sound_is_decided(self, stamp_ns: int) -> bool:
+    def _is_sound_decided(self, stamp_ns: int) -> bool:
         return self._newest_audio is not None and self._newest_audio >= stamp_ns - self._half_ns
 
-    def _take_nearest(self, stamp_ns: int) -> AudioFeatures | None:
-        """Removes and returns the sound of an image; older sound that no image can use any more goes too."""
+    def _take_nearest_audio(self, stamp_ns: int) -> AudioFeatures | None:
+        """Remove and return the sound of an image; older sound that no image can use goes too."""
         before = None
         while self._audio and self._audio[0].stamp_ns < stamp_ns - self._half_ns:
             self.counters['unused_audio'] += before is not None
             before = self._audio.popleft()
         after = self._audio[0] if self._audio else None
         candidates = [
-            a
-            for a in (before, after)
-            if a is not None and abs(a.stamp_ns - stamp_ns) <= self._half_video_ns
+            audio
+            for audio in (before, after)
+            if audio is not None and abs(audio.stamp_ns - stamp_ns) <= self._half_video_ns
         ]
-        nearest = min(candidates, key=lambda a: abs(a.stamp_ns - stamp_ns), default=None)
+        nearest = min(candidates, key=lambda audio: abs(audio.stamp_ns - stamp_ns), default=None)
         if nearest is after and after is not None:
             self._audio.popleft()
         self.counters['unused_audio'] += before is not None and nearest is not before
         self.counters['without_audio'] += nearest is None
         return nearest
 
-    def _emit_alone(self) -> list[Frame]:
+    def _emit_sound_alone(self) -> list[Frame]:
         """All sound since the last image, once it is further ahead of it than the timeout."""
-        if (
-            not self._audio
-            or self._gap_start is None
-            or self._audio[-1].stamp_ns - self._gap_start <= self._timeout_ns
-        ):
+        if not self._audio or self._gap_start is None:
             return []
-        alone = [
-            audio
+        if self._audio[-1].stamp_ns - self._gap_start <= self._timeout_ns:
+            return []
+        frames: list[Frame] = [
+            (audio.stamp_ns, None, audio)
             for audio in self._audio
             if self._emitted is None or audio.stamp_ns > self._emitted
         ]
         self._audio.clear()
-        return [(audio.stamp_ns, None, audio) for audio in alone]
+        return frames

@@ -1,131 +1,64 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""VAVIT: online variational tracking of several people from faces and sound."""
+"""VAVIT: online variational tracking of several people from faces and sound.
+
+`Tracker.step` is the algorithm of one frame. T1, T2, ... are the equations in
+docs/tracker_equations.md, which also maps words to symbols.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from av_perception.interfaces import (
-    AudioFeatures,
-    LifeState,
-    TrackEstimate,
-    TrackFrame,
-    VisualFeatures,
-)
-from av_perception.numerics.gaussian import matvec
+from av_perception.geometry.time import seconds
+from av_perception.interfaces import AudioFeatures, TrackFrame, VisualFeatures
 from av_perception.robot_head.profile import HeadProfile
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.tracking.association.audio_association import AudioConfig
-from av_perception.tracking.association.noise_model import NoiseConfig
-from av_perception.tracking.association.visual_association import (
-    AppearanceConfig,
-    VisualAssociation,
-    appearance_log_ratio,
-    updated_looks,
-)
-from av_perception.tracking.audio_branch import AudioBranch, AudioObservation
-from av_perception.tracking.inference.dynamics_update import DynamicsConfig, ProcessNoise
-from av_perception.tracking.inference.variational_frame import (
-    FramePosterior,
-    InferenceConfig,
-    VariationalFrame,
-)
-from av_perception.tracking.input_validation import DetectedFaces, usable_faces, usable_poses
-from av_perception.tracking.state_space.cartesian_head import CartesianHead, CartesianHeadConfig
-from av_perception.tracking.state_space.interface import (
-    LinearMap,
-    Measurements,
-    Prediction,
-    StateSpace,
-)
-from av_perception.tracking.track_management.audio_birth import AudioBirthConfig
-from av_perception.tracking.track_management.life_cycle import LifeConfig, LifeCycle
-from av_perception.tracking.track_management.re_identification import (
-    ReIdentification,
-    ReIdentificationConfig,
-)
+from av_perception.tracking.association.audio_association import AudioAssociation
+from av_perception.tracking.audio_branch import AudioBranch, SoundShares
+from av_perception.tracking.frame_data import FrameAssignment, FrameObservations, track_estimates
+from av_perception.tracking.inference.dynamics_update import ProcessNoise
+from av_perception.tracking.inference.variational_frame import FramePosterior, VariationalFrame
+from av_perception.tracking.input_validation import usable_poses
+from av_perception.tracking.state_space.cartesian_head import CartesianHead
+from av_perception.tracking.state_space.interface import Prediction, StateSpace
+from av_perception.tracking.track_management.life_cycle import SEEN_MASS, LifeCycle
+from av_perception.tracking.track_management.re_identification import ReIdentification
 from av_perception.tracking.track_management.track_set import TrackSet
-from av_perception.tracking.track_management.visual_birth import BirthConfig, VisualBirth
+from av_perception.tracking.tracker_config import TrackerConfig
+from av_perception.tracking.visual_branch import VisualBranch
 
-_NANO = 1e-9
-SHARE_DECAY = (
-    0.9  # per frame of silence: after half a second nothing speaks for the last talker any more
-)
+# Per frame of silence: after half a second nothing speaks for the last talker any more.
+_SHARE_DECAY = 0.9
 _MAX_LINEARIZATIONS = 3
-
-
-@dataclass(frozen=True)
-class TrackerConfig:
-    """One entry per stage; reset_after_s: a stamp that jumps back by more starts a new session (a looped bag), by less is dropped;
-    long_step_s: after a longer step everybody counts as unseen.
-    """
-
-    motion: CartesianHeadConfig = field(default_factory=CartesianHeadConfig)
-    inference: InferenceConfig = field(default_factory=InferenceConfig)
-    appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
-    audio: AudioConfig = field(default_factory=AudioConfig)
-    noise: NoiseConfig = field(default_factory=NoiseConfig)
-    dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
-    birth: BirthConfig = field(default_factory=BirthConfig)
-    sound_birth: AudioBirthConfig = field(default_factory=AudioBirthConfig)
-    life: LifeConfig = field(default_factory=LifeConfig)
-    identity: ReIdentificationConfig = field(default_factory=ReIdentificationConfig)
-    reset_after_s: float = 1.0
-    long_step_s: float = 0.5
-
-    def __post_init__(self):
-        if self.reset_after_s < 0 or self.long_step_s <= 0:
-            raise ValueError('reset_after_s must not be negative and long_step_s must be positive')
-
-
-@dataclass(frozen=True)
-class _Observations:
-    """What a frame offers after the input check; faces, measurements None: no image; sound None: no voice. directions: where the array
-    hears everybody who is predicted, None without sound.
-    """
-
-    faces: DetectedFaces | None
-    measurements: Measurements | None
-    directions: LinearMap | None
-    sound: AudioObservation | None
-    poses: SensorPoses
-
-
-@dataclass(frozen=True)
-class _Assigned:
-    """What of the frame is whose. seen: (N,) bool; heard: (N,) bool; shares: (N,) of the sound; subbands: (N, K), K = 0 without voice."""
-
-    seen: np.ndarray
-    heard: np.ndarray
-    shares: np.ndarray
-    subbands: np.ndarray
-
-    def take(self, index: np.ndarray) -> _Assigned:
-        return _Assigned(
-            self.seen[index], self.heard[index], self.shares[index], self.subbands[index]
-        )
-
-    def with_newborn(self, count: int, seen: bool, heard: bool) -> _Assigned:
-        if not count:
-            return self
-        return _Assigned(
-            np.append(self.seen, np.full(count, seen)),
-            np.append(self.heard, np.full(count, heard)),
-            np.append(self.shares, np.zeros(count)),
-            np.pad(self.subbands, ((0, count), (0, 0))),
-        )
+_STEP_RANGE_S = (1e-6, 3600.0)  # shorter and longer steps are taken for these
+_IN_VIEW = 0.5  # probability from which somebody counts as in view
 
 
 class Tracker:
     """Tracks people frame by frame.
 
-    Source: Ban, Alameda-Pineda, Girin, Horaud, "Variational Bayesian inference for audio-visual tracking of multiple speakers", IEEE
-    TPAMI 43(5), 2021. acoustic_map: an AcousticMap, None to track by sight alone. model: another state space than CartesianHead.
-    `counters` counts dropped input by reason: late_frames, resets, bad_poses, bad_faces, bad_embeddings, bad_audio, bad_subbands.
+    Source: Ban, Alameda-Pineda, Girin, Horaud, "Variational Bayesian inference for audio-visual
+    tracking of multiple speakers", IEEE TPAMI 43(5), 2021. `counters` counts dropped input by
+    reason: late_frames, resets, bad_poses, bad_faces, bad_embeddings, bad_audio, bad_subbands.
+
+    Parameters
+    ----------
+    config
+        See `TrackerConfig`.
+    head
+        The sensors.
+    acoustic_map
+        An AcousticMap of the head, None to track by sight alone.
+    model
+        Another state space than CartesianHead.
+
+    Raises
+    ------
+    ValueError
+        When the sub-bands of the acoustic map do not share their pieces.
     """
 
     def __init__(
@@ -136,35 +69,28 @@ class Tracker:
         model: StateSpace | None = None,
     ):
         self._config = config
-        self._model = model or CartesianHead(config.motion, head)
+        self._model: StateSpace = model or CartesianHead(config.motion, head)
         self._still = SensorPoses.of_head(head)
-        self._sees, hears = (
-            head.camera is not None,
-            acoustic_map is not None and head.microphones is not None,
-        )
-        self._hearing = (
-            AudioBranch(
-                acoustic_map, head.microphones, config.audio, config.noise, config.sound_birth
-            )
-            if hears
-            else None
-        )
-        self._birth = VisualBirth(config.birth, self._model)
-        self._life, self._identity = (
-            LifeCycle(config.life),
-            ReIdentification(config.identity, self._model),
-        )
+        self._vision: VisualBranch | None = None
+        if head.camera is not None:
+            self._vision = VisualBranch(self._model, config.appearance, config.birth)
+        self._audio: AudioBranch | None = None
+        if acoustic_map is not None and head.microphones is not None:
+            self._audio = AudioBranch(acoustic_map, config.audio, config.noise, config.sound_birth)
+        self._life = LifeCycle(config.life)
+        self._identity = ReIdentification(config.identity, self._model)
         self.counters: Counter = Counter()
         self._next_id = 1
         self._forget()
 
-    def _forget(self):
-        self._people = TrackSet.empty(self._model.state_size)
-        self._birth.reset()
-        if self._hearing:
-            self._hearing.reset()
+    def _forget(self) -> None:
+        """Start a new session; ids go on."""
+        self._tracks = TrackSet.empty(self._model.state_size)
+        if self._vision is not None:
+            self._vision.reset()
+        if self._audio is not None:
+            self._audio.reset()
         self._last = TrackFrame(0, (), False)
-        self._embedding_size = 0
 
     def step(
         self,
@@ -173,270 +99,201 @@ class Tracker:
         audio: AudioFeatures | None,
         poses: SensorPoses | None = None,
     ) -> TrackFrame:
-        """One frame. visual None: no image (no faces: an image without faces); audio None: no sound yet.
+        """Take one frame.
 
-        poses: of the head's sensors in the frame in which people are tracked, None for a head that stays where its base is. A stamp that
-        does not advance or an unusable pose drops the frame: the previous result is returned again.
+        Parameters
+        ----------
+        stamp_ns
+            Of the frame [ns].
+        visual
+            None: no image (no faces: an image without faces).
+        audio
+            None: no sound yet.
+        poses
+            Of the head's sensors in the frame in which people are tracked, None for a head that
+            stays where its base is.
+
+        Returns
+        -------
+        TrackFrame
+            All live tracks. A stamp that does not advance or an unusable pose drops the frame: the
+            previous result is returned again.
         """
         poses = poses or self._still
         if not self._accepts(stamp_ns, poses):
             return self._last
+        # Predictive density p(s_t | o_1..t-1) (T1).
         prediction = self._predict(stamp_ns)
+        # Observations o_t: faces and sub-bands that can be used.
         observed = self._observe(stamp_ns, visual, audio, prediction, poses)
-        posterior, shares, subbands = self._infer(prediction, observed)
-        seen = self._note_vision(posterior, observed, stamp_ns)
-        heard = self._life.note_sound(self._people, shares, stamp_ns)
-        assigned = _Assigned(seen, heard, shares, subbands)
-        assigned = self._find_faces(posterior, observed, assigned, stamp_ns)
-        assigned = self._find_voices(observed, assigned, stamp_ns)
-        estimates = self._report(assigned.take(self._bury(stamp_ns, assigned, poses)))
-        self._last = TrackFrame(int(stamp_ns), estimates, observed.sound is not None)
+        # Variational posterior: E-Z, E-S and M steps (T5 to T13).
+        posterior, shares = self._infer(prediction, observed)
+        # Absence: visibility (T15), and who is heard (T16).
+        assigned = self._assign(posterior, shares, observed)
+        # Births and re-identification (T14).
+        assigned = self._add_seen_people(posterior, observed, assigned)
+        assigned = self._add_heard_people(observed, assigned)
+        # Sleep, death and duplicates.
+        alive = self._delete_tracks(observed, assigned)
+        estimates = track_estimates(self._tracks, assigned.select(alive))
+        self._last = TrackFrame(int(stamp_ns), estimates, observed.audio is not None)
         return self._last
 
     def _accepts(self, stamp_ns: int, poses: SensorPoses) -> bool:
+        """Whether the frame can be used; a stamp far back starts a new session."""
         if not usable_poses(poses):
             self.counters['bad_poses'] += 1
             return False
-        if self._last.stamp_ns and stamp_ns <= self._last.stamp_ns:
-            if (self._last.stamp_ns - stamp_ns) * _NANO <= self._config.reset_after_s:
+        last_ns = self._last.stamp_ns
+        if last_ns and stamp_ns <= last_ns:
+            if seconds(last_ns - stamp_ns) <= self._config.reset_after_s:
                 self.counters['late_frames'] += 1
                 return False
             self.counters['resets'] += 1
             self._forget()
         return True
 
-    def _observe(self, stamp_ns, visual, audio, prediction, poses) -> _Observations:
-        """Input check; silence (voice activity below the threshold) leaves no sub-bands."""
-        faces = measurements = directions = sound = None
-        if visual is not None and self._sees:
-            faces = usable_faces(
-                visual, self._embedding_size, self.counters, self._model.needs_positions
-            )
-            self._embedding_size = self._embedding_size or faces.embeddings.shape[1]
-            measurements = self._model.measure(faces)
-        if audio is not None and self._hearing:
-            directions = self._model.direction_map(prediction.mean, poses)
-            sound = self._hearing.take(stamp_ns, audio, directions, poses, self.counters)
-        return _Observations(faces, measurements, directions, sound, poses)
-
     def _predict(self, stamp_ns: int) -> Prediction:
-        people = self._people
-        dt_s = max((stamp_ns - self._last.stamp_ns) * _NANO, 1e-6)
-        unseen = (
-            people.visible < 0.5
-            if dt_s <= self._config.long_step_s
-            else np.ones(len(people), bool)
-        )
-        prediction = self._model.predict(people.mean, people.covariance, min(dt_s, 3600.0), unseen)
-        return Prediction(
-            prediction.mean, self._model.bound(prediction.propagated), prediction.base_noise
-        )
+        """T1: `m = D mu` and `D Gam D'`; the process noise comes with the inference."""
+        tracks = self._tracks
+        shortest_s, longest_s = _STEP_RANGE_S
+        dt_s = max(seconds(stamp_ns - self._last.stamp_ns), shortest_s)
+        unseen = (tracks.visibility < _IN_VIEW) | (dt_s > self._config.long_step_s)
+        dt_s = min(dt_s, longest_s)
+        moved = self._model.predict(tracks.mean, tracks.covariance, dt_s, unseen)
+        bounded = self._model.bound_covariance(moved.propagated)
+        return Prediction(moved.mean, bounded, moved.base_noise)
+
+    def _observe(self, stamp_ns, visual, audio, prediction, poses) -> FrameObservations:
+        """Check the input; without voice (activity below the threshold) no sub-band is left."""
+        faces = voice = None
+        if visual is not None and self._vision is not None:
+            faces = self._vision.observe(visual, self.counters)
+        if audio is not None and self._audio is not None:
+            directions = self._model.direction_map(prediction.mean, poses)
+            voice = self._audio.observe(stamp_ns, audio, directions, poses, self.counters)
+        return FrameObservations(stamp_ns, poses, faces, voice)
 
     def _infer(
-        self, prediction: Prediction, observed: _Observations
-    ) -> tuple[FramePosterior, np.ndarray, np.ndarray]:
-        """The variational loop; returns the posterior, everybody's share (N,) of the sound and of every sub-band (N, K)."""
-        people, sound = self._people, observed.sound
-        noise = ProcessNoise(self._config.dynamics, prediction.base_noise)
-        audio = (
-            self._hearing.associate(sound, observed.directions, people.share)
-            if sound and len(people)
-            else None
-        )
-        point = prediction.mean
-        for _ in range(_MAX_LINEARIZATIONS):
-            vision = self._visual_evidence(prediction, point, observed)
-            posterior = VariationalFrame(prediction, noise, people.noise_ratio, vision, audio).run(
-                self._config.inference
-            )
-            point = prediction.mean + posterior.deviation
-            if (
-                vision is None
-                or not (people.visible[posterior.alpha[:, 1:].sum(0) > 0.5] < 0.5).any()
-            ):
-                break
-        people.mean = point
-        people.covariance, people.noise_ratio = (
-            self._model.bound(posterior.covariance),
-            posterior.noise_ratio,
-        )
-        self._settle_rays(observed.poses)
-        shares = np.zeros(len(people)) if audio is None else audio.shares(posterior.beta)
-        people.share = SHARE_DECAY * people.share if sound is None else shares
-        return posterior, shares, self._subband_shares(audio, posterior, sound)
+        self, prediction: Prediction, observed: FrameObservations
+    ) -> tuple[FramePosterior, SoundShares]:
+        """Variational posterior of the frame: new states, and whose the sound is."""
+        tracks = self._tracks
+        audio = None
+        if self._audio is not None and observed.audio is not None and len(tracks):
+            audio = self._audio.associate(observed.audio, tracks.audio_share)
+        posterior = self._iterate(prediction, audio, observed)
+        self._update_states(posterior, observed.poses)
+        if self._audio is None or observed.audio is None:
+            tracks.audio_share = _SHARE_DECAY * tracks.audio_share
+            return posterior, SoundShares.of_nobody(len(tracks))
+        shares = self._audio.shares(observed.audio, audio, posterior.beta)
+        tracks.audio_share = shares.energy
+        return posterior, shares
 
-    def _settle_rays(self, poses: SensorPoses):
-        """Sound does not tell the range of those who were never seen."""
-        people, rays = self._people, self._people.never_seen
-        if rays.any():
-            people.mean[rays], people.covariance[rays] = self._model.settle_rays(
-                people.mean[rays], people.covariance[rays], poses
-            )
+    def _iterate(
+        self, prediction: Prediction, audio: AudioAssociation | None, observed: FrameObservations
+    ) -> FramePosterior:
+        """E-Z, E-S and M steps (T5 to T13), with the camera linearized at the predicted mean.
 
-    def _subband_shares(
-        self, audio, posterior: FramePosterior, sound: AudioObservation | None
-    ) -> np.ndarray:
-        """(N, K) responsibilities of everybody for every sub-band, 0 for the unused; K = 0 without voice."""
-        if sound is None:
-            return np.zeros((len(self._people), 0))
-        subbands = np.zeros((len(self._people), self._hearing.num_subbands))
-        if audio is not None:
-            subbands[:, sound.features.valid] = audio.owners(posterior.beta)[:, 1:].T
-        return subbands
-
-    def _visual_evidence(
-        self, prediction: Prediction, point: np.ndarray, observed: _Observations
-    ) -> VisualAssociation | None:
-        """The faces against the camera model linearised at point (N, D): the predicted mean; for the first sight of a person after an
-        absence the model is linearised again where the faces put the person (an iterated extended Kalman filter).
+        For the first sight of a person after an absence it is linearized again where the faces put
+        the person (an iterated extended Kalman filter).
         """
-        people, faces = self._people, observed.faces
-        if faces is None or not len(faces):
-            return None
-        seen = self._model.visual_map(point, observed.poses)
-        about_mean = LinearMap(
-            seen.value + matvec(seen.matrix, prediction.mean - point), seen.matrix, seen.usable
-        )
-        embeddings = (
-            people.embedding
-            if people.embedding.shape[1]
-            else np.zeros((len(people), faces.embeddings.shape[1]))
-        )
-        appearance = appearance_log_ratio(self._config.appearance, faces.embeddings, embeddings)
-        return VisualAssociation(
-            observed.measurements,
-            about_mean,
-            appearance,
-            self._model.log_visual_volume,
-            ~people.asleep & ~people.never_seen,
-            people.visible,
-        )
-
-    def _note_vision(
-        self, posterior: FramePosterior, observed: _Observations, stamp_ns: int
-    ) -> np.ndarray:
-        """Visibility, box and appearance of everybody; returns who is seen, (N,) bool."""
-        people = self._people
-        if observed.faces is None:
-            return np.zeros(len(people), bool)
-        alpha = np.zeros((0, len(people) + 1)) if posterior.alpha is None else posterior.alpha
-        seen = self._life.note_image(people, alpha[:, 1:].sum(0), stamp_ns)
-        if seen.any():
-            people.box[seen] = observed.faces.boxes[alpha[:, 1:].argmax(0)[seen]]
-            people.embedding = updated_looks(
-                self._config.appearance, people.embedding, alpha[:, 1:], observed.faces
-            )
-        return seen
-
-    def _find_faces(
-        self,
-        posterior: FramePosterior,
-        observed: _Observations,
-        assigned: _Assigned,
-        stamp_ns: int,
-    ) -> _Assigned:
-        """Births from faces of nobody; one close to an absent person brings that person back."""
-        if observed.faces is None:
-            return assigned
-        people, seen = self._people, assigned.seen
-        unassigned = (
-            np.ones(len(observed.faces), bool)
-            if posterior.alpha is None
-            else posterior.alpha.argmax(1) == 0
-        )
-        births = self._birth.step(
-            stamp_ns,
-            observed.faces,
-            observed.measurements,
-            unassigned,
-            people.box[seen],
-            observed.poses,
-        )
-        owners = self._identity.recognize(people, births, ~seen, observed.poses, stamp_ns)
-        for birth, person in zip(births, owners):
-            if person >= 0:
-                self._life.reinstate(people, person, birth, stamp_ns)
-                seen[person] = True
-        strangers = [birth for birth, person in zip(births, owners) if person < 0]
-        if strangers:
-            people.join(
-                TrackSet.newborn(
-                    self._new_ids(len(strangers)),
-                    *(
-                        np.stack([getattr(birth, name) for birth in strangers])
-                        for name in ('mean', 'covariance', 'embedding', 'box')
-                    ),
-                    stamp_ns,
+        tracks, ratio = self._tracks, self._tracks.noise_ratio
+        noise = ProcessNoise(self._config.dynamics, prediction.base_noise)
+        point, log_prior = prediction.mean, None
+        for _ in range(_MAX_LINEARIZATIONS):
+            vision = None
+            if self._vision is not None and observed.vision is not None and len(observed.vision):
+                vision = self._vision.associate(
+                    observed.vision, tracks, prediction.mean, point, observed.poses
                 )
-            )
-        return assigned.with_newborn(len(strangers), seen=True, heard=False)
+            frame = VariationalFrame(prediction, noise, ratio, vision, audio, log_prior)
+            posterior = frame.run(self._config.inference)
+            point, log_prior = posterior.mean, posterior.log_prior
+            assigned = posterior.visual_mass > SEEN_MASS
+            if not (tracks.visibility[assigned] < _IN_VIEW).any():
+                break
+        return posterior
 
-    def _find_voices(
-        self, observed: _Observations, assigned: _Assigned, stamp_ns: int
-    ) -> _Assigned:
-        """A birth from voices of nobody."""
-        sound = observed.sound
-        if sound is None:
-            return assigned
-        clutter = 1 - assigned.subbands.sum(0)[sound.features.valid]
-        stranger = self._hearing.find_stranger(
-            stamp_ns, sound, clutter, observed.directions, observed.poses
-        )
-        if stranger is None:
-            return assigned
-        mean, covariance = self._model.rays(
-            stranger.mean[None], stranger.covariance[None], observed.poses
-        )
-        if len(mean):
-            self._people.join(
-                TrackSet.overheard(self._new_ids(len(mean)), mean, covariance, stamp_ns)
+    def _update_states(self, posterior: FramePosterior, poses: SensorPoses) -> None:
+        """Take the posterior over; sound does not tell the range of bearing-only tracks."""
+        tracks = self._tracks
+        tracks.mean = posterior.mean
+        tracks.covariance = self._model.bound_covariance(posterior.covariance)
+        tracks.noise_ratio = posterior.noise_ratio
+        only_heard = tracks.never_seen
+        if only_heard.any():
+            tracks.mean[only_heard], tracks.covariance[only_heard] = self._model.reset_range(
+                tracks.mean[only_heard], tracks.covariance[only_heard], poses
             )
-        return assigned.with_newborn(len(mean), seen=False, heard=True)
+
+    def _assign(
+        self, posterior: FramePosterior, shares: SoundShares, observed: FrameObservations
+    ) -> FrameAssignment:
+        """Update visibility, appearance and who is heard."""
+        tracks = self._tracks
+        seen = np.zeros(len(tracks), bool)
+        if self._vision is not None and observed.vision is not None:
+            seen = self._life.update_visibility(tracks, posterior.visual_mass, observed.stamp_ns)
+            self._vision.update_appearance(tracks, observed.vision, posterior.alpha, seen)
+        heard = self._life.update_heard(tracks, shares.energy, observed.stamp_ns)
+        return FrameAssignment(seen, heard, shares.energy, shares.subbands)
+
+    def _add_seen_people(
+        self, posterior: FramePosterior, observed: FrameObservations, assigned: FrameAssignment
+    ) -> FrameAssignment:
+        """Births from faces that belong to no track; who fits an absent person is that person."""
+        if self._vision is None or observed.vision is None:
+            return assigned
+        tracks, stamp_ns, poses = self._tracks, observed.stamp_ns, observed.poses
+        seen = assigned.seen.copy()
+        births = self._vision.find_births(
+            stamp_ns, observed.vision, posterior.alpha, tracks.box[seen], poses
+        )
+        matches = self._identity.match(tracks, births, ~seen, poses, stamp_ns)
+        strangers = []
+        for birth, index in zip(births, matches):
+            if index < 0:
+                strangers.append(birth)
+            else:
+                self._life.reinstate(tracks, index, birth, stamp_ns)
+                seen[index] = True
+        if strangers:
+            ids = self._new_ids(len(strangers))
+            tracks.append(TrackSet.from_births(ids, strangers, stamp_ns))
+        known = FrameAssignment(seen, assigned.heard, assigned.energy, assigned.subbands)
+        return known.with_births(len(strangers), seen=True, heard=False)
+
+    def _add_heard_people(
+        self, observed: FrameObservations, assigned: FrameAssignment
+    ) -> FrameAssignment:
+        """Births from voices that belong to no track."""
+        if self._audio is None or observed.audio is None:
+            return assigned
+        clutter = 1 - assigned.subbands.sum(0)[observed.audio.features.valid]
+        heard = self._audio.find_birth(observed.stamp_ns, observed.audio, clutter, observed.poses)
+        if heard is None:
+            return assigned
+        means, covariances = self._model.bearing_only_states(
+            heard.mean[None], heard.covariance[None], observed.poses
+        )
+        if len(means):
+            ids = self._new_ids(len(means))
+            self._tracks.append(TrackSet.from_voices(ids, means, covariances, observed.stamp_ns))
+        return assigned.with_births(len(means), seen=False, heard=True)
 
     def _new_ids(self, count: int) -> range:
         self._next_id += count
         return range(self._next_id - count, self._next_id)
 
-    def _bury(self, stamp_ns: int, assigned: _Assigned, poses: SensorPoses) -> np.ndarray:
-        """Forgets the dead, those who left unheard and doubles; returns the indices of the living among all people of this frame."""
-        people = self._people
-        dead = self._life.advance(people, stamp_ns)
-        dead |= self._model.implausible(people.mean, people.covariance, poses) & ~assigned.heard
-        dead |= self._identity.duplicates(people, assigned.seen, poses)
+    def _delete_tracks(self, observed: FrameObservations, assigned: FrameAssignment) -> np.ndarray:
+        """Delete the dead, who left unheard, and duplicates; returns the indices of the living."""
+        tracks, poses = self._tracks, observed.poses
+        dead = self._life.advance(tracks, observed.stamp_ns)
+        dead |= self._model.implausible(tracks.mean, tracks.covariance, poses) & ~assigned.heard
+        dead |= self._identity.duplicates(tracks, assigned.seen, poses)
         alive = np.flatnonzero(~dead)
-        if len(alive) < len(people):
-            people.keep(alive)
+        if len(alive) < len(tracks):
+            tracks.keep(alive)
         return alive
-
-    def _report(self, assigned: _Assigned) -> tuple[TrackEstimate, ...]:
-        """The living, with what of this frame is theirs."""
-        people = self._people
-        # Native numbers of a whole column at once, and copies: the estimates must outlive the next step.
-        ids, states, last_seen, last_heard = (
-            a.tolist() for a in (people.id, people.state, people.last_seen, people.last_heard)
-        )
-        seen, heard, shares = (
-            assigned.seen.tolist(),
-            assigned.heard.tolist(),
-            np.minimum(assigned.shares, 1.0).tolist(),
-        )
-        visibility = people.visible.tolist()
-        means, covariances, boxes = people.mean.copy(), people.covariance.copy(), people.box.copy()
-        return tuple(
-            TrackEstimate(
-                id=ids[i],
-                state=LifeState(states[i]),
-                mean=means[i],
-                covariance=covariances[i],
-                seen=seen[i],
-                heard=heard[i],
-                predicted=not (seen[i] or heard[i]),
-                last_seen_ns=last_seen[i],
-                last_heard_ns=last_heard[i],
-                audio_responsibility=shares[i],
-                box=boxes[i] if seen[i] else None,
-                subband_responsibility=assigned.subbands[i],
-                visibility=visibility[i],
-            )
-            for i in range(len(people))
-        )

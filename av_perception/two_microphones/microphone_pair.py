@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Two microphones as an instrument: every point in space has one interaural time difference (ITD)."""
+"""Two microphones as an instrument: every point in space has one interaural time difference."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from av_perception.robot_head.profile import MicrophoneArray
 
-_FORWARD, _UP = np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0])
+_FORWARD = np.array([1.0, 0.0, 0.0])
+_UP = np.array([0.0, 0.0, 1.0])
 
 
 def speed_of_sound(celsius: float = 20.0) -> float:
@@ -21,27 +22,27 @@ def speed_of_sound(celsius: float = 20.0) -> float:
 
 @dataclass(frozen=True)
 class MicrophonePair:
-    """positions: (2, 3) [m] in the frame of the points it is asked about; sound_speed [m/s].
+    """Two microphones in the frame of the points that they are asked about.
 
-    `itd(f) = (|f - m_1| - |f - m_2|) / c`: positive when sound reaches the second microphone first.
+    `itd(f) = (|f - m_1| - |f - m_2|) / c`: positive when sound reaches the second microphone
+    first.
     """
 
+    #: (2, 3) m_1 and m_2 [m].
     positions: np.ndarray
+    #: c [m/s].
     sound_speed: float = speed_of_sound()
 
     def __post_init__(self):
-        if (
-            np.shape(self.positions) != (2, 3)
-            or not np.isfinite(self.positions).all()
-            or not self.distance > 0
-        ):
+        is_finite = np.shape(self.positions) == (2, 3) and np.isfinite(self.positions).all()
+        if not is_finite or not self.distance > 0:
             raise ValueError('a pair has two different, finite positions')
         if not self.sound_speed > 0:
             raise ValueError(f'sound_speed must be positive, not {self.sound_speed}')
 
     @classmethod
     def of_array(cls, array: MicrophoneArray, channels: tuple[int, int]) -> MicrophonePair:
-        """The pair of two channels, in the head's base frame."""
+        """Take two channels of an array, in the head's base frame."""
         return cls(array.base_from_array.apply(array.positions[list(channels)]))
 
     @cached_property
@@ -55,26 +56,52 @@ class MicrophonePair:
         return self.distance / self.sound_speed
 
     def itd(self, points: np.ndarray) -> np.ndarray:
-        """(..., 3) points [m] -> (...,) differences [s]."""
+        """Differences (...,) [s] of points (..., 3) [m]."""
         first, second = (np.linalg.norm(points - m, axis=-1) for m in self.positions)
         return (first - second) / self.sound_speed
 
     def gradient(self, points: np.ndarray) -> np.ndarray:
-        """(..., 3) points -> (..., 3) derivative of the difference [s/m]; zero towards a microphone that the point coincides with."""
-        towards = [
-            (points - m) / np.maximum(np.linalg.norm(points - m, axis=-1, keepdims=True), 1e-12)
-            for m in self.positions
-        ]
-        return (towards[0] - towards[1]) / self.sound_speed
+        """Differentiate the difference at points (..., 3) [m]: (..., 3) [s/m].
+
+        The part of a microphone that the point coincides with is zero.
+        """
+        first, second = (_unit(points - m) for m in self.positions)
+        return (first - second) / self.sound_speed
 
     def variance(self, points: np.ndarray, covariances: np.ndarray) -> np.ndarray:
-        """(...,) variance [s^2] of the difference of points with (..., 3, 3) covariances, to first order."""
+        """Variance of the differences of uncertain points, to first order.
+
+        Parameters
+        ----------
+        points
+            (..., 3) [m].
+        covariances
+            (..., 3, 3) [m^2].
+
+        Returns
+        -------
+        np.ndarray
+            (...,) [s^2].
+        """
         gradient = self.gradient(points)
         return np.einsum('...i,...ij,...j->...', gradient, covariances, gradient)
 
     def bearing(self, itd: float) -> np.ndarray:
-        """(3,) unit vector of a distant source, `sin(theta) = c itd / d`: of all the directions that give the difference, the one in the
-        plane of the microphones and of straight ahead (x)."""
+        """Direction of a distant source, `sin(theta) = c itd / d`.
+
+        Of all the directions that give the difference it is the one in the plane of the
+        microphones and of straight ahead (x).
+
+        Parameters
+        ----------
+        itd
+            [s].
+
+        Returns
+        -------
+        np.ndarray
+            (3,) unit vector.
+        """
         axis = np.subtract(*self.positions) / self.distance
         ahead = _FORWARD - (_FORWARD @ axis) * axis
         if np.linalg.norm(ahead) < 1e-6:  # the microphones stand one behind the other
@@ -84,9 +111,22 @@ class MicrophonePair:
 
 
 def frontal_pair(array: MicrophoneArray) -> tuple[int, int]:
-    """The two channels that tell best between directions ahead: farthest apart from left to right, of equals the most alike otherwise.
+    """Choose the two channels that tell best between directions ahead.
 
-    Raises ValueError for an array of one microphone.
+    Parameters
+    ----------
+    array
+        At least two microphones.
+
+    Returns
+    -------
+    tuple
+        The channels farthest apart from left to right, of equals the most alike otherwise.
+
+    Raises
+    ------
+    ValueError
+        When there is but one microphone.
     """
     if len(array.coordinates) < 2:
         raise ValueError('a pair needs two microphones')
@@ -95,3 +135,8 @@ def frontal_pair(array: MicrophoneArray) -> tuple[int, int]:
     extent = np.round(np.abs(positions[first] - positions[second]), 4)
     best = np.lexsort((extent[:, 0] + extent[:, 2], -extent[:, 1]))[0]
     return int(first[best]), int(second[best])
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """(..., 3) of length one; zero stays zero."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from av_perception.geometry.boxes import centers
 from av_perception.interfaces import Face, VisualFeatures
 from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.robot_head.profile import CameraGeometry
@@ -27,7 +28,7 @@ from av_perception.vision.face_embedding import (
 )
 from av_perception.vision.image_check import checked_image, is_over_exposed
 from av_perception.vision.rectification import rectifiers_of
-from av_perception.vision.stereo_matching import StereoMatchConfig, StereoMatcher
+from av_perception.vision.stereo_matching import DisparityMatch, StereoMatchConfig, StereoMatcher
 from av_perception.vision.triangulation import TriangulationConfig, is_cut_off, locate_head
 
 MIN_FACE_PX = 8.0  # a smaller box has neither a range nor a texture
@@ -38,12 +39,17 @@ TURNED_SCORE = 0.6  # that a face in it needs: it is no proof of anything else
 
 @dataclass(frozen=True)
 class VisualFrontEndConfig:
-    """The configurations of the stages; max_faces: only the best are kept, which bounds the time per image."""
+    """The configurations of the stages."""
 
+    #: how faces are found
     detector: FaceDetectorConfig = field(default_factory=FaceDetectorConfig)
+    #: how they are found again in the right image
     matching: StereoMatchConfig = field(default_factory=StereoMatchConfig)
+    #: how heads are located
     triangulation: TriangulationConfig = field(default_factory=TriangulationConfig)
+    #: how faces are described
     embedder: FaceEmbedderConfig = field(default_factory=FaceEmbedderConfig)
+    #: only so many of the best are kept, at least 1, which bounds the time per image
     max_faces: int = 20
 
     def __post_init__(self):
@@ -52,14 +58,37 @@ class VisualFrontEndConfig:
 
 
 class VisualFrontEnd:
-    """Finds the faces of rectified image pairs, or of single images.
+    """Finds the faces of image pairs, or of single images.
 
-    counters: 'images'; 'faces'; 'without_disparity', faces of pairs whose range had to come from their size; 'over_exposed', images that
-    were looked at although most of them is white; 'upside_down', faces and images that stand on their heads: they are left out.
-    calibration_problems: sentences about calibrations that leave little of the images.
-    embedding_size: 0 when faces are not described. times_ms: how long each stage of the last image took.
-    calibrations: of the left or of both cameras, for raw images; else by the files of the head profile, and without those the images are
-    taken as rectified. Raises UserError when a file is missing. detector, embedder: given by tests, else made from the configuration.
+    Parameters
+    ----------
+    config
+        Of the stages.
+    camera
+        Geometry of the rectified camera or pair.
+    detector, embedder
+        Given by tests, else made from the configuration.
+    calibrations
+        Of the left or of both cameras, for raw images; else by the files of the head profile, and
+        without those the images are taken as rectified.
+
+    Attributes
+    ----------
+    counters
+        'images'; 'faces'; 'without_disparity': faces of pairs whose range had to come from their
+        size; 'over_exposed': images that were looked at although most of them is white;
+        'upside_down': faces and images that stand on their heads, which are left out.
+    calibration_problems
+        Sentences about calibrations that leave little of the images.
+    embedding_size
+        E, 0 when faces are not described.
+    times_ms
+        How long each stage of the last image took.
+
+    Raises
+    ------
+    UserError
+        When a file is missing or unfit.
     """
 
     def __init__(
@@ -74,30 +103,24 @@ class VisualFrontEnd:
         self._camera = camera
         self._detector = detector or make_face_detector(config.detector)
         self._embedder = embedder or make_face_embedder(config.embedder)
+        self.embedding_size = self._embedder.size
         self._rectifiers = rectifiers_of(camera, calibrations)
         self.calibration_problems = tuple(
             f'{side} camera: {rectifier.problem}'
             for side, rectifier in zip(('left', 'right'), self._rectifiers)
             if rectifier.problem
         )
-        self.embedding_size = self._embedder.size
-        self._turn, self._without_faces = 0, 0
+        self._matcher: StereoMatcher | None = None
+        if camera.baseline > 0:
+            face_width_m = config.triangulation.face_width_m
+            self._matcher = StereoMatcher(config.matching, camera, face_width_m)
+        self._turn = 0  # of the face that is described next
+        self._without_faces = 0  # images in a row
         self._pairs = 0  # left images that came with a right one
         self._disparities = 0  # faces that were matched in the right image
         self.times_ms: dict[str, float] = {}
-        stereo = camera.baseline > 0
-        self._matcher = (
-            StereoMatcher(config.matching, camera, config.triangulation.face_width_m)
-            if stereo
-            else None
-        )
-        self.counters = {
-            'images': 0,
-            'faces': 0,
-            'without_disparity': 0,
-            'over_exposed': 0,
-            'upside_down': 0,
-        }
+        counted = ('images', 'faces', 'without_disparity', 'over_exposed', 'upside_down')
+        self.counters = dict.fromkeys(counted, 0)
 
     @property
     def disparity_problem(self) -> str:
@@ -114,7 +137,7 @@ class VisualFrontEnd:
         )
 
     def warm_up(self) -> None:
-        """Look at an empty pattern: the first image through a network takes ten times as long as the others."""
+        """Look at an empty pattern: a network's first image takes ten times as long as others."""
         pattern = np.zeros((self._camera.height, self._camera.width, 3), np.uint8)
         pattern[::2] = 128
         self._detector.detect(pattern)
@@ -123,127 +146,156 @@ class VisualFrontEnd:
     def process(
         self, stamp_ns: int, left_bgr: np.ndarray, right_bgr: np.ndarray | None
     ) -> VisualFeatures:
-        """Faces of a (height, width, 3) uint8 BGR pair; grey images are accepted; right_bgr: None with one camera.
+        """Find, locate and describe the faces of an image pair.
 
-        Raises BadImage for images that are empty, of another size than the camera's, not 8-bit, not finite, constant or white all over.
+        Parameters
+        ----------
+        stamp_ns
+            [ns] of the left image.
+        left_bgr, right_bgr
+            (height, width, 3) uint8 BGR; gray images are accepted; right_bgr: None with one
+            camera.
+
+        Returns
+        -------
+        VisualFeatures
+            With the stamp of the images.
+
+        Raises
+        ------
+        BadImage
+            For images that are empty, of another size than the camera's, not 8-bit, not finite,
+            constant or white all over.
         """
         clock = _StageClock()
-        left = self._prepared(left_bgr, 'left')
-        right = (
-            None
-            if right_bgr is None or self._matcher is None
-            else self._prepared(right_bgr, 'right')
-        )
+        left = self._prepare(left_bgr, 'left')
+        right = None
+        if right_bgr is not None and self._matcher is not None:
+            right = self._prepare(right_bgr, 'right')
         clock.lap('preparation')
-        found = self._usable(self._detector.detect(left))
-        self._watch_orientation(left, len(found))
+        detections = self._usable(self._detector.detect(left))
+        self._watch_orientation(left, len(detections))
         clock.lap('detection')
-        matches = self._match(left, right, found.boxes)
+        matches = self._match(left, right, detections.boxes)
         clock.lap('matching')
-        embeddings = self._describe(left, found)
+        embeddings = self._describe(left, detections)
         clock.lap('description')
         faces = tuple(
-            self._face(found, index, matches[index], embeddings[index])
-            for index in range(len(found))
+            self._face(detections, index, matches[index], embeddings[index])
+            for index in range(len(detections))
         )
+        self._count(left, right, matches)
+        clock.lap('positions')
+        self.times_ms = clock.times_ms
+        return VisualFeatures(stamp_ns, faces)
+
+    def _prepare(self, image: np.ndarray, side: str) -> np.ndarray:
+        """Check and rectify an image."""
+        return self._rectifiers[side == 'right'].rectify(checked_image(image, self._camera, side))
+
+    def _usable(self, detections: FaceDetections) -> FaceDetections:
+        """Keep the best that are finite, large enough, centered in the image and upright."""
+        boxes = detections.boxes
+        landmarks = detections.landmarks
+        center = centers(boxes)
+        image_size = np.array([self._camera.width, self._camera.height])
+        inside = np.all((center >= 0) & (center < image_size), axis=1)
+        sizes = boxes[:, 2:]
+        large = np.all((sizes >= MIN_FACE_PX) & (sizes <= 2 * image_size), axis=1)
+        good = inside & large & np.isfinite(landmarks).all(axis=(1, 2))
+        mouth_row = landmarks[:, 3:, 1].mean(axis=1)
+        eyes_row = landmarks[:, :2, 1].mean(axis=1)
+        upright = mouth_row > eyes_row
+        self.counters['upside_down'] += int((good & ~upright).sum())
+        keep = np.nonzero(good & upright)[0][: self._config.max_faces]
+        return FaceDetections(
+            boxes[keep], detections.scores[keep], landmarks[keep], detections.input_scale
+        )
+
+    def _watch_orientation(self, image: np.ndarray, num_faces: int) -> None:
+        """While there are no faces, look now and then whether a turned image would show some."""
+        self._without_faces = 0 if num_faces else self._without_faces + 1
+        if self._without_faces % TURNED_EVERY == 1:
+            turned = self._detector.detect(cv2.rotate(image, cv2.ROTATE_180))
+            if len(turned) and turned.scores.max() >= TURNED_SCORE:
+                self.counters['upside_down'] += 1
+
+    def _describe(self, image: np.ndarray, detections: FaceDetections) -> list[np.ndarray]:
+        """Give each face an embedding or (0,).
+
+        The faces that are large and whole enough take turns, from left to right.
+        """
+        config = self._config.embedder
+        embeddings = [np.zeros(0)] * len(detections)
+        if not self.embedding_size or self.counters['images'] % config.every:
+            return embeddings
+        boxes = detections.boxes
+        fit = [
+            k
+            for k in np.argsort(boxes[:, 0], kind='stable')
+            if boxes[k, 2] >= config.min_face_px and not is_cut_off(boxes[k], self._camera)
+        ]
+        if fit:
+            chosen = fit[self._turn % len(fit)]
+            landmarks = detections.landmarks[chosen : chosen + 1]
+            embeddings[chosen] = self._embedder.embed(image, landmarks)[0]
+            self._turn += 1
+        return embeddings
+
+    def _match(
+        self, left: np.ndarray, right: np.ndarray | None, boxes: np.ndarray
+    ) -> list[DisparityMatch | None]:
+        """Measure the disparity of each box, None where it has none."""
+        if self._matcher is None or right is None or len(boxes) == 0:
+            return [None] * len(boxes)
+        left_gray = cv2.cvtColor(left, cv2.COLOR_BGR2GRAY)
+        right_gray = cv2.cvtColor(right, cv2.COLOR_BGR2GRAY)
+        return [self._matcher.match(left_gray, right_gray, box) for box in boxes]
+
+    def _face(
+        self,
+        detections: FaceDetections,
+        index: int,
+        match: DisparityMatch | None,
+        embedding: np.ndarray,
+    ) -> Face:
+        box = detections.boxes[index]
+        landmarks = detections.landmarks[index]
+        position, covariance = locate_head(
+            box,
+            landmarks,
+            match,
+            self._camera,
+            self._config.triangulation,
+            detections.input_scale,
+            self._detector.noise_factor,
+        )
+        score = float(detections.scores[index])
+        return Face(box, score, landmarks, position, covariance, embedding)
+
+    def _count(
+        self, left: np.ndarray, right: np.ndarray | None, matches: list[DisparityMatch | None]
+    ) -> None:
+        """Count an image and its faces, each of which has a match or None."""
         self.counters['images'] += 1
         self.counters['over_exposed'] += is_over_exposed(left)
-        self.counters['faces'] += len(faces)
+        self.counters['faces'] += len(matches)
         without = sum(match is None for match in matches)
         self._disparities += len(matches) - without
         if right is not None:
             self._pairs += 1
             self.counters['without_disparity'] += without
-        clock.lap('positions')
-        self.times_ms = clock.times_ms
-        return VisualFeatures(stamp_ns, faces)
-
-    def _prepared(self, image: np.ndarray, side: str) -> np.ndarray:
-        """The image checked and rectified."""
-        return self._rectifiers[side == 'right'].rectify(checked_image(image, self._camera, side))
-
-    def _usable(self, found: FaceDetections) -> FaceDetections:
-        """The best detections that are finite, large enough, centred in the image and not upside down."""
-        center = found.boxes[:, :2] + found.boxes[:, 2:] / 2
-        size = np.array([self._camera.width, self._camera.height])
-        inside = np.all((center >= 0) & (center < size), axis=1)
-        large = np.all(
-            (found.boxes[:, 2:] >= MIN_FACE_PX) & (found.boxes[:, 2:] <= 2 * size), axis=1
-        )
-        upright = found.landmarks[:, 3:, 1].mean(axis=1) > found.landmarks[:, :2, 1].mean(
-            axis=1
-        )  # mouth below eyes
-        good = inside & large & np.isfinite(found.landmarks).all(axis=(1, 2))
-        self.counters['upside_down'] += int((good & ~upright).sum())
-        keep = np.nonzero(good & upright)[0][: self._config.max_faces]
-        return FaceDetections(
-            found.boxes[keep], found.scores[keep], found.landmarks[keep], found.input_scale
-        )
-
-    def _watch_orientation(self, image: np.ndarray, num_faces: int) -> None:
-        """Now and then, while there are no faces, look whether there would be some if the image were turned by 180 degrees."""
-        self._without_faces = 0 if num_faces else self._without_faces + 1
-        if self._without_faces % TURNED_EVERY == 1:
-            turned = self._detector.detect(cv2.rotate(image, cv2.ROTATE_180))
-            self.counters['upside_down'] += bool(
-                len(turned) and turned.scores.max() >= TURNED_SCORE
-            )
-
-    def _describe(self, image: np.ndarray, found: FaceDetections) -> list[np.ndarray]:
-        """An embedding or (0,) for each face: those that are large and whole enough take turns, from left to right."""
-        config, embeddings = self._config.embedder, [np.zeros(0)] * len(found)
-        fit = [
-            k
-            for k in np.argsort(found.boxes[:, 0], kind='stable')
-            if found.boxes[k, 2] >= config.min_face_px
-            and not is_cut_off(found.boxes[k], self._camera)
-        ]
-        if fit and self.embedding_size and self.counters['images'] % config.every == 0:
-            chosen = fit[self._turn % len(fit)]
-            embeddings[chosen] = self._embedder.embed(image, found.landmarks[chosen : chosen + 1])[
-                0
-            ]
-            self._turn += 1
-        return embeddings
-
-    def _match(self, left: np.ndarray, right: np.ndarray | None, boxes: np.ndarray) -> list:
-        if right is None or len(boxes) == 0:
-            return [None] * len(boxes)
-        left_gray, right_gray = (
-            cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in (left, right)
-        )
-        return [self._matcher.match(left_gray, right_gray, box) for box in boxes]
-
-    def _face(self, found: FaceDetections, index: int, match, embedding: np.ndarray) -> Face:
-        box = found.boxes[index]
-        position, covariance = locate_head(
-            box,
-            found.landmarks[index],
-            match,
-            self._camera,
-            self._config.triangulation,
-            found.input_scale,
-            self._detector.noise_factor,
-        )
-        return Face(
-            box,
-            float(found.scores[index]),
-            found.landmarks[index],
-            position,
-            covariance,
-            embedding,
-        )
 
 
 class _StageClock:
     """Times between laps, in milliseconds by stage."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.times_ms: dict[str, float] = {}
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
-        """The stage ends now."""
+        """End a stage now."""
         now = time.perf_counter()
         self.times_ms[stage] = 1e3 * (now - self._last)
         self._last = now

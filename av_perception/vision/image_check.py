@@ -9,49 +9,74 @@ import numpy as np
 
 from av_perception.robot_head.profile import CameraGeometry
 
-WHITE = 250  # grey level from which a pixel is over-exposed
-OVER_EXPOSED, WHITE_ALL_OVER = 0.5, 0.97  # shares of white pixels: worth a warning; nothing to see
+WHITE = 250  # gray level from which a pixel is over-exposed
+OVER_EXPOSED = 0.5  # share of white pixels that is worth a warning
+WHITE_ALL_OVER = 0.97  # share of white pixels at which there is nothing to see
 _SAMPLED = 8  # every eighth row and column tells the share
 
 
 class BadImage(ValueError):
-    """An image that holds nothing to see: the message says which and why. The next image may be good."""
+    """An image that holds nothing to see.
+
+    The message says which one and why. The next image may be good.
+    """
 
 
 def checked_image(image: np.ndarray, camera: CameraGeometry, side: str) -> np.ndarray:
-    """The image as (height, width, 3) uint8 BGR; grey ones, (height, width) or (height, width, 1), are converted. Raises BadImage."""
-    if not isinstance(image, np.ndarray) or image.size == 0:
-        raise BadImage(f'the {side} image is empty')
-    if image.dtype != np.uint8:
-        finite = not np.issubdtype(image.dtype, np.inexact) or np.isfinite(image).all()
-        raise BadImage(
-            f'the {side} image '
-            + (f'is of type {image.dtype}, not uint8' if finite else 'is not finite')
-        )
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)):
-        raise BadImage(f'the {side} image has the shape {image.shape}, not (height, width, 3)')
+    """Check an image and make it a color image.
+
+    Parameters
+    ----------
+    image
+        (height, width, 3) BGR, or gray: (height, width) or (height, width, 1); uint8.
+    camera
+        Whose image size it must have.
+    side
+        'left' or 'right', for messages.
+
+    Returns
+    -------
+    np.ndarray
+        (height, width, 3) uint8 BGR; a color image itself.
+
+    Raises
+    ------
+    BadImage
+        When it is empty, of another size, not 8-bit, not finite, constant or white all over.
+    """
+    _check_layout(image, side)
     if image.shape[:2] != (camera.height, camera.width):
-        size = f'{image.shape[1]}x{image.shape[0]}'
         raise BadImage(
-            f"the {side} image has {size} pixels, the head profile's camera {camera.width}x{camera.height}"
+            f'the {side} image has {image.shape[1]}x{image.shape[0]} pixels, the head '
+            f"profile's camera {camera.width}x{camera.height}"
         )
     if image.min() == image.max():
         raise BadImage(f'the {side} image is constant: is the lens covered?')
     if white_share(image) > WHITE_ALL_OVER:
         raise BadImage(f'the {side} image is over-exposed, white all over: lower the exposure')
-    return (
-        image
-        if image.ndim == 3 and image.shape[2] == 3
-        else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    )
+    if image.ndim == 3 and image.shape[2] == 3:
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+
+
+def _check_layout(image: np.ndarray, side: str) -> None:
+    """Check type and number of channels. Raises BadImage."""
+    if not isinstance(image, np.ndarray) or image.size == 0:
+        raise BadImage(f'the {side} image is empty')
+    if image.dtype != np.uint8:
+        if np.issubdtype(image.dtype, np.inexact) and not np.isfinite(image).all():
+            raise BadImage(f'the {side} image is not finite')
+        raise BadImage(f'the {side} image is of type {image.dtype}, not uint8')
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)):
+        raise BadImage(f'the {side} image has the shape {image.shape}, not (height, width, 3)')
 
 
 def white_share(image: np.ndarray) -> float:
     """Share of the pixels of a (height, width[, channels]) uint8 image that are white."""
     sampled = image[::_SAMPLED, ::_SAMPLED].reshape(-1, *image.shape[2:])
-    return float(
-        np.mean(sampled >= WHITE if sampled.ndim == 1 else (sampled >= WHITE).all(axis=1))
-    )
+    if sampled.ndim == 2:  # of a color image: white is what is white in all channels
+        sampled = sampled.min(axis=1)
+    return float(np.mean(sampled >= WHITE))
 
 
 def is_over_exposed(image: np.ndarray) -> bool:

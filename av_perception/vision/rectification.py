@@ -14,19 +14,28 @@ from av_perception.robot_head.profile import CameraGeometry
 # Share of a rectified image that shows something. Rectified with alpha = 1 lenses keep 0.65,
 # fisheyes 0.25; distortion that no lens has leaves 0.3 to 0.5, matrices that do not belong
 # together next to nothing.
-LEAST_USABLE, DOUBTFUL_USABLE = 0.2, 0.5
+LEAST_USABLE = 0.2
+DOUBTFUL_USABLE = 0.5
 _EVERY_PX = 8  # grid on which the share is measured
 
 
 class Rectifier:
-    """Takes distortion and the rotation against the other camera out of the images of one camera.
+    """Takes distortion and the rotation against the other camera out of a camera's images.
 
-    problem: a sentence when little is left of the images, else ''. Raises ValueError when hardly
-    anything is: K, D, R and P do not belong together.
+    Attributes
+    ----------
+    problem
+        A sentence when little is left of the images, else ''.
+
+    Raises
+    ------
+    ValueError
+        When hardly anything is: K, D, R and P do not belong together.
     """
 
     def __init__(self, calibration: CameraCalibration):
-        self.problem, self._maps = '', None
+        self.problem = ''
+        self._maps: tuple[np.ndarray, np.ndarray] | None = None
         if calibration.is_rectified:
             return
         across, down = _maps(calibration)
@@ -42,28 +51,56 @@ class Rectifier:
         self._maps = cv2.convertMaps(across, down, cv2.CV_16SC2)  # fixed-point: faster
 
     def rectify(self, image: np.ndarray) -> np.ndarray:
-        """(height, width[, channels]) uint8 raw to rectified; black where the raw image does not reach. The very image when it is rectified."""
+        """Rectify an image.
+
+        Parameters
+        ----------
+        image
+            (height, width[, channels]) uint8, raw.
+
+        Returns
+        -------
+        np.ndarray
+            Of the same shape; black where the raw image does not reach. The very image when it is
+            rectified already.
+        """
         return image if self._maps is None else cv2.remap(image, *self._maps, cv2.INTER_LINEAR)
 
 
 def rectifiers_of(
     camera: CameraGeometry, calibrations: tuple[CameraCalibration, ...] = ()
 ) -> tuple[Rectifier, Rectifier]:
-    """For left and right; by the head profile's files when no calibrations are given.
+    """Make the rectifiers of the left and the right camera.
 
-    Without any, images are taken as rectified. Raises UserError that names the file, or ValueError
-    that names the side, for a calibration that leaves nothing of the images.
+    Parameters
+    ----------
+    camera
+        Of the head profile; its files are read when no calibrations are given. Without any,
+        images are taken as rectified.
+    calibrations
+        Of the left or of both cameras.
+
+    Returns
+    -------
+    left, right
+        The latter also where there is one camera.
+
+    Raises
+    ------
+    UserError
+        For a file whose calibration leaves nothing of the images; it names the file.
+    ValueError
+        For such a calibration that was given; it names the side.
     """
     files = () if calibrations else camera.calibration
     calibrations = calibrations or read_calibrations(files)
-    known = [
-        *calibrations,
-        *(
-            CameraCalibration.rectified(camera, right)
-            for right in (False, True)[len(calibrations) :]
-        ),
-    ]
-    return tuple(_rectifier(calibration, side, files) for side, calibration in enumerate(known))
+    left, right = (
+        calibrations[side]
+        if side < len(calibrations)
+        else CameraCalibration.rectified(camera, right=side == 1)
+        for side in (0, 1)
+    )
+    return _rectifier(left, 0, files), _rectifier(right, 1, files)
 
 
 def _rectifier(calibration: CameraCalibration, side: int, files: tuple[str, ...]) -> Rectifier:
@@ -77,32 +114,28 @@ def _rectifier(calibration: CameraCalibration, side: int, files: tuple[str, ...]
 
 def _maps(calibration: CameraCalibration) -> tuple[np.ndarray, np.ndarray]:
     """(height, width) column and row of the raw image that each rectified pixel comes from."""
-    size = (calibration.width, calibration.height)
     arguments = (
         calibration.matrix,
         calibration.distortion,
         calibration.rectification,
         calibration.projection[:, :3],
-        size,
+        (calibration.width, calibration.height),
         cv2.CV_32FC1,
     )
-    make = (
-        cv2.fisheye.initUndistortRectifyMap
-        if calibration.distortion_model == 'equidistant'
-        else cv2.initUndistortRectifyMap
-    )
-    return make(*arguments)
+    if calibration.distortion_model == 'equidistant':
+        return cv2.fisheye.initUndistortRectifyMap(*arguments)
+    return cv2.initUndistortRectifyMap(*arguments)
 
 
 def usable_share(across: np.ndarray, down: np.ndarray, size: tuple[int, int]) -> float:
-    """How much of a rectified image shows something.
+    """Measure how much of a rectified image shows something.
 
     Parameters
     ----------
-    across, down : (height, width) arrays
-        Column and row of the raw image that each rectified pixel comes from.
-    size : (width, height)
-        Of the raw image.
+    across, down
+        (height, width) column and row of the raw image that each rectified pixel comes from.
+    size
+        (width, height) of the raw image [px].
 
     Returns
     -------
@@ -110,9 +143,10 @@ def usable_share(across: np.ndarray, down: np.ndarray, size: tuple[int, int]) ->
         Share of the pixels that come from within the raw image, where the map neither mirrors nor
         folds nor stands still (its Jacobian determinant is positive).
     """
-    u, v = (values[::_EVERY_PX, ::_EVERY_PX].astype(float) for values in (across, down))
+    u = across[::_EVERY_PX, ::_EVERY_PX].astype(float)
+    v = down[::_EVERY_PX, ::_EVERY_PX].astype(float)
     inside = (u >= 0) & (u < size[0]) & (v >= 0) & (v < size[1])
-    u, v = np.where(inside, u, 0.0), np.where(inside, v, 0.0)
-    u_down, u_across = np.gradient(u)
-    v_down, v_across = np.gradient(v)
-    return float(np.mean(inside & (u_across * v_down - u_down * v_across > 0)))
+    u_down, u_across = np.gradient(np.where(inside, u, 0.0))
+    v_down, v_across = np.gradient(np.where(inside, v, 0.0))
+    determinant = u_across * v_down - u_down * v_across
+    return float(np.mean(inside & (determinant > 0)))

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The disparity of a face in a rectified stereo pair.
 
-Each face's central part is searched for along its rows in the right image by normalised cross-correlation (NCC) over the disparities that
-its size allows. A parabola through the peak gives the sub-pixel disparity d, and peak height and curvature its variance:
+Each face's central part is searched for along its rows in the right image by normalized
+cross-correlation (NCC) over the disparities that its size allows. A parabola through the peak
+gives the sub-pixel disparity d, and peak height and curvature its variance:
 
     var(d) = (2 e / c + e^2 / (2 c^2)) / N + floor^2,   e = 1 - peak, c = curvature, N pixels.
 
-A texture of variance S^2 and mean squared gradient G^2, seen twice with independent noise of variance s^2, has e = s^2 / (S^2 + s^2) and
-c = G^2 / (S^2 + s^2). The first term is then the Cramer-Rao bound of the shift, 2 s^2 / (N G^2); the second is what noise against noise
-adds to the difference of the two neighbours of the peak.
+A texture of variance S^2 and mean squared gradient G^2, seen twice with independent noise of
+variance s^2, has e = s^2 / (S^2 + s^2) and c = G^2 / (S^2 + s^2). The first term is then the
+Cramer-Rao bound of the shift, 2 s^2 / (N G^2); the second is what noise against noise adds to the
+difference of the two neighbors of the peak.
 """
 
 from __future__ import annotations
@@ -22,27 +24,35 @@ import numpy as np
 from av_perception.robot_head.profile import CameraGeometry
 
 MIN_PATCH_PX = 6  # a narrower or lower patch holds too little texture for a correlation
+_LEAST_CURVATURE = 1e-6  # of the correlation at its peak: less is flat
+_PEAK_ROUNDING = 1e-3  # by which a correlation may exceed 1
 
 
 @dataclass(frozen=True)
 class StereoMatchConfig:
-    """min_range_m, max_range_m: of the faces searched for; size_tolerance: factor by which the range may differ from what the width of
-    the box says; patch_fraction: width and height of the correlated patch, as fractions of the box (less than 1 keeps the background
-    out); vertical_search_px: rectification error that is tolerated; min_correlation: peak below which a match is refused;
-    ambiguity_margin: how far any other peak must lie below; min_contrast: standard deviation of the patch, in grey levels;
-    consistency_px: largest disagreement of the match searched for from right to left; disparity_floor_px: standard deviation that
-    remains without image noise: 0.02 to 0.04 of interpolation for flat rendered faces; give 0.2 where rectification is only that good.
-    """
+    """How faces are searched for in the right image, and which matches can be trusted."""
 
+    #: [m] nearest faces that are searched for, above 0
     min_range_m: float = 0.3
+    #: [m] farthest faces that are searched for, above min_range_m
     max_range_m: float = 8.0
+    #: factor above 1 by which the range may differ from what the width of the box says
     size_tolerance: float = 1.8
+    #: width and height of the correlated patch, as fractions of the box, in (0, 1]: less than 1
+    #: keeps the background out
     patch_fraction: tuple[float, float] = (0.7, 0.7)
+    #: [px] rectification error that is tolerated, 0 to 10
     vertical_search_px: int = 1
+    #: height of the peak, in (0, 1), below which a match is refused
     min_correlation: float = 0.7
+    #: how far any other peak must lie below, in [0, 1)
     ambiguity_margin: float = 0.05
+    #: [gray levels] least standard deviation of the patch, above 0
     min_contrast: float = 3.0
+    #: [px] largest disagreement with the match searched for from right to left, above 0
     consistency_px: float = 1.0
+    #: Standard deviation of the disparity without image noise, in pixels: the epipolar error that
+    #: the calibration reports.
     disparity_floor_px: float = 0.05
 
     def __post_init__(self):
@@ -64,16 +74,19 @@ class StereoMatchConfig:
 
 @dataclass(frozen=True)
 class DisparityMatch:
-    """disparity: x_left - x_right [px]; variance [px^2]; correlation: height of the peak, at most 1."""
+    """Where the right image shows a face."""
 
+    #: [px] x_left - x_right
     disparity: float
+    #: [px^2] of the disparity
     variance: float
+    #: height of the peak, at most 1
     correlation: float
 
 
 @dataclass(frozen=True)
 class _Patch:
-    """A rectangle of the left image and the disparities to search: integers lowest..highest."""
+    """A rectangle of the left image and the disparities to search for it [px]."""
 
     x: int
     y: int
@@ -84,7 +97,17 @@ class _Patch:
 
 
 class StereoMatcher:
-    """Finds faces of the left image again in the right one. Units: pixels; images: (height, width) uint8, rectified."""
+    """Finds faces of the left image again in the right one.
+
+    Parameters
+    ----------
+    config
+        Of the search.
+    camera
+        Geometry of the rectified pair; its baseline must not be 0.
+    face_width_m
+        [m] what the width of the detector's box measures on people.
+    """
 
     def __init__(self, config: StereoMatchConfig, camera: CameraGeometry, face_width_m: float):
         if camera.baseline <= 0:
@@ -94,104 +117,130 @@ class StereoMatcher:
         self._face_width_m = face_width_m
 
     def match(self, left: np.ndarray, right: np.ndarray, box: np.ndarray) -> DisparityMatch | None:
-        """Disparity of the face in `box` (x, y, width, height; may cross the border); None when no match can be trusted."""
+        """Measure the disparity of a face.
+
+        Parameters
+        ----------
+        left, right
+            (height, width) uint8, rectified.
+        box
+            (4,) left, top, width and height [px] in the left image; it may cross the border.
+
+        Returns
+        -------
+        DisparityMatch or None
+            None when no match can be trusted.
+        """
         patch = self._choose_patch(box)
         if patch is None:
             return None
         template = left[patch.y : patch.y + patch.height, patch.x : patch.x + patch.width]
         if cv2.meanStdDev(template)[1].item() < self._config.min_contrast:
             return None
-        correlation = self._correlate(
-            right, template, patch.y, patch.x - patch.highest, patch.x - patch.lowest
-        )
-        row, column = np.unravel_index(np.argmax(correlation), correlation.shape)
-        peak = correlation[row, column]
+        # Correlate at all disparities that the size of the face allows.
+        first, last = patch.x - patch.highest, patch.x - patch.lowest
+        correlation = self._correlate(right, template, patch.y, first, last)
+        row, column = (int(i) for i in np.unravel_index(np.argmax(correlation), correlation.shape))
         if not self._is_trustworthy(correlation[row], column, patch.width):
             return None
-        # The template's own rows need not be the rows of the best match: a rectification error of a row or so is tolerated.
+        # The template's own rows need not be the rows of the best match: a rectification error of
+        # a row or so is tolerated.
         shift = row - min(self._config.vertical_search_px, patch.y)
-        found = right[patch.y + shift : patch.y + shift + patch.height, :]
-        found = found[:, patch.x - patch.highest + column :][:, : patch.width]
-        if not self._is_consistent(left, found, patch, shift):
+        matched = right[patch.y + shift : patch.y + shift + patch.height, :]
+        matched = matched[:, first + column :][:, : patch.width]
+        if not self._is_consistent(left, matched, patch, shift):
             return None
-        before, after = correlation[row, column - 1], correlation[row, column + 1]
+        offset, variance = self._refine(correlation[row, column - 1 : column + 2], template.size)
+        disparity = patch.highest - column - offset
+        return DisparityMatch(disparity, variance, float(correlation[row, column]))
+
+    def _refine(self, values: np.ndarray, num_pixels: int) -> tuple[float, float]:
+        """Fit a parabola through the peak.
+
+        Parameters
+        ----------
+        values
+            (3,) correlation before, at and behind the peak.
+        num_pixels
+            N of the patch.
+
+        Returns
+        -------
+        offset, variance
+            [px] of the parabola's peak against the sample's, and [px^2] of the disparity by the
+            module's equation.
+        """
+        before, peak, after = values
         curvature = 2 * peak - before - after
         offset = (after - before) / (2 * curvature)
         # The height between the samples: the loss at the nearest whole pixel is no noise.
-        ratio = max(1 - peak - (after - before) * offset / 4, 0.0) / curvature
-        variance = (2 * ratio + ratio**2 / 2) / template.size + self._config.disparity_floor_px**2
-        return DisparityMatch(float(patch.highest - column - offset), float(variance), float(peak))
+        loss = max(1 - peak - (after - before) * offset / 4, 0.0)
+        ratio = loss / curvature
+        variance = (2 * ratio + ratio**2 / 2) / num_pixels + self._config.disparity_floor_px**2
+        return float(offset), float(variance)
 
     def _choose_patch(self, box: np.ndarray) -> _Patch | None:
-        """The central part of the box that both images can show, and the disparities its size allows."""
-        config, camera = self._config, self._camera
-        center, size = box[:2] + box[2:] / 2, box[2:] * config.patch_fraction
+        """Cut the central part out of the box that both images can show; None without any."""
+        camera = self._camera
+        center = box[:2] + box[2:] / 2
+        size = box[2:] * self._config.patch_fraction
         x, y = np.maximum(np.round(center - size / 2), 0).astype(int)
-        x_end, y_end = np.minimum(
-            np.round(center + size / 2), [camera.width, camera.height]
-        ).astype(int)
-        expected = camera.baseline * box[2] / self._face_width_m
-        lowest = (
-            int(
-                np.floor(
-                    max(camera.disparity(config.max_range_m), expected / config.size_tolerance)
-                )
-            )
-            - 1
-        )
-        highest = (
-            int(
-                np.ceil(
-                    min(camera.disparity(config.min_range_m), expected * config.size_tolerance)
-                )
-            )
-            + 1
-        )
-        # The right image cuts off what lies left of x = disparity: give up to half of the patch's width for it, then disparities.
+        far_corner = np.minimum(np.round(center + size / 2), [camera.width, camera.height])
+        x_end, y_end = far_corner.astype(int)
+        lowest, highest = self._disparity_range(box[2])
+        # The right image cuts off what lies left of x = disparity: give up to half of the patch's
+        # width for it, then disparities.
         x = max(x, min(highest, x + (x_end - x) // 2))
         highest = min(highest, x)
         if x_end - x < MIN_PATCH_PX or y_end - y < MIN_PATCH_PX or highest - lowest < 2:
             return None
-        return _Patch(int(x), int(y), int(x_end - x), int(y_end - y), max(lowest, 0), highest)
+        return _Patch(int(x), int(y), int(x_end - x), int(y_end - y), max(lowest, 0), int(highest))
+
+    def _disparity_range(self, width_px: float) -> tuple[int, int]:
+        """Lowest and highest disparity [px] of a face whose box is so wide, and one more each."""
+        config, camera = self._config, self._camera
+        expected = camera.baseline * width_px / self._face_width_m
+        lowest = max(camera.disparity(config.max_range_m), expected / config.size_tolerance)
+        highest = min(camera.disparity(config.min_range_m), expected * config.size_tolerance)
+        return int(np.floor(lowest)) - 1, int(np.ceil(highest)) + 1
 
     def _correlate(
         self, image: np.ndarray, template: np.ndarray, y: int, first: int, last: int
     ) -> np.ndarray:
-        """NCC of the template at columns first..last and rows y - v..y + v that lie inside the image: (rows, last - first + 1)."""
+        """NCC of the template at columns first..last and rows y - v..y + v inside the image.
+
+        Returns (rows, last - first + 1).
+        """
         margin = self._config.vertical_search_px
-        band = image[
-            max(y - margin, 0) : y + template.shape[0] + margin, first : last + template.shape[1]
-        ]
-        # A flat stretch has no correlation: OpenCV gives 0, 1 or not a number there, depending on its release.
-        return np.nan_to_num(
-            cv2.matchTemplate(band, template, cv2.TM_CCOEFF_NORMED),
-            nan=0.0,
-            posinf=0.0,
-            neginf=0.0,
-        )
+        rows = image[max(y - margin, 0) : y + template.shape[0] + margin]
+        band = rows[:, first : last + template.shape[1]]
+        correlation = cv2.matchTemplate(band, template, cv2.TM_CCOEFF_NORMED)
+        # A flat stretch has no correlation: OpenCV gives 0, 1 or not a number there, depending on
+        # its release.
+        return np.nan_to_num(correlation, nan=0.0, posinf=0.0, neginf=0.0)
 
     def _is_trustworthy(self, correlation: np.ndarray, column: int, patch_width: int) -> bool:
         """Whether the peak is high enough, inside the searched range, and alone."""
         peak = correlation[column]
-        if (
-            not 0 < column < len(correlation) - 1
-            or not self._config.min_correlation <= peak <= 1 + 1e-3
-        ):
+        if not 0 < column < len(correlation) - 1:
             return False
-        if 2 * peak - correlation[column - 1] - correlation[column + 1] <= 1e-6:
+        if not self._config.min_correlation <= peak <= 1 + _PEAK_ROUNDING:
+            return False
+        if 2 * peak - correlation[column - 1] - correlation[column + 1] <= _LEAST_CURVATURE:
             return False
         reach = max(2, patch_width // 4)
-        others = np.concatenate(
-            [correlation[: max(column - reach, 0)], correlation[column + reach + 1 :]]
-        )
+        before = correlation[: max(column - reach, 0)]
+        behind = correlation[column + reach + 1 :]
+        others = np.concatenate([before, behind])
         return others.size == 0 or others.max() < peak - self._config.ambiguity_margin
 
     def _is_consistent(
-        self, left: np.ndarray, found: np.ndarray, patch: _Patch, shift: int
+        self, left: np.ndarray, matched: np.ndarray, patch: _Patch, shift: int
     ) -> bool:
-        """Whether the part found in the right image, searched for in the left, leads back to where it came from."""
+        """Whether the part of the right image, searched for in the left, leads to the patch."""
         reach = max(3, (patch.highest - patch.lowest) // 2)
-        first, last = max(patch.x - reach, 0), min(patch.x + reach, left.shape[1] - patch.width)
-        correlation = self._correlate(left, found, patch.y + shift, first, last)
+        first = max(patch.x - reach, 0)
+        last = min(patch.x + reach, left.shape[1] - patch.width)
+        correlation = self._correlate(left, matched, patch.y + shift, first, last)
         column = int(np.argmax(correlation.max(axis=0)))
         return abs(first + column - patch.x) <= self._config.consistency_px

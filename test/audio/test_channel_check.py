@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Channels that are dead, clipped, offset, copied, exchanged or turned are named: planted faults, simulated arrays, real recordings."""
+"""Channels that are dead, clipped, offset, copied, exchanged or turned are named.
+
+Planted faults, simulated arrays, real recordings.
+"""
 
 import itertools
 import json
@@ -10,14 +13,8 @@ import pytest
 import soundfile
 from known_sounds import RATE, heard
 
-from av_perception.audio.channel_check import (
-    ChannelCheckConfig,
-    ChannelFault,
-    KnownSound,
-    channel_faults,
-    check_order,
-    telling_azimuth,
-)
+from av_perception.audio.channel_check import KnownSound, check_order, telling_azimuth
+from av_perception.audio.channel_faults import ChannelCheckConfig, ChannelFault, channel_faults
 from av_perception.cli import sound_check
 from av_perception.cli.main import main
 from av_perception.errors import UserError
@@ -167,7 +164,10 @@ def test_bad_configuration_is_refused(bad):
 
 @pytest.mark.parametrize('distance', ['50cm', '150cm', '250cm'])
 def test_real_recordings_with_exchanged_channels(distance, data_directory):
-    """From straight behind the square tells its front pair from its rear pair: 4 of 24 orders are alike, the other 20 are wrong."""
+    """From straight behind the square tells its front pair from its rear pair.
+
+    4 of 24 orders are alike, the other 20 are wrong.
+    """
     array = load_head('respeaker').microphones
     samples, rate = soundfile.read(
         next((data_directory / 'array_respeaker4' / 'a180e20' / distance).glob('*.flac'))

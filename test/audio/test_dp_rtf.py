@@ -1,11 +1,15 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Recursive least squares on the cross-relations against batch least squares, planted transfer functions and closed forms."""
+"""Recursive least squares on the cross-relations.
+
+Against batch least squares, planted transfer functions and closed forms.
+"""
 
 import itertools
 
 import numpy as np
 import pytest
+from cross_relations import reference_taps
 
 from av_perception.audio.dp_rtf import CrossRelationRls, DpRtfConfig, relative_transfer
 
@@ -28,9 +32,10 @@ def batch_first_taps(signals, taps, forgetting):
     """Explicit weighted rows of one bin, (frames, channels), solved by lstsq under a_1(0) = 1."""
     num_frames, channels = signals.shape
     padded = np.concatenate([np.zeros((taps - 1, channels)), signals])
+    # (frames, channels, taps)
     windows = np.stack(
         [padded[taps - 1 - q : taps - 1 - q + num_frames] for q in range(taps)], axis=-1
-    )  # (frames, channels, taps)
+    )
     rows = []
     for p, (i, j) in itertools.product(
         range(num_frames), itertools.combinations(range(channels), 2)
@@ -44,7 +49,7 @@ def batch_first_taps(signals, taps, forgetting):
 
 
 def planted(rng, channels=3, taps=3, num_frames=400, snr_db=None):
-    """(true first taps (bins, channels), frames) of white sources through random convolutive transfer functions."""
+    """White sources through random transfer functions: first taps (bins, channels), frames."""
     bins = 4
     filters = complex_noise(rng, bins, channels, taps) * np.array([1.0, 0.5, 0.25, 0.12])[:taps]
     source = complex_noise(rng, num_frames + taps - 1, bins)
@@ -63,7 +68,7 @@ def planted(rng, channels=3, taps=3, num_frames=400, snr_db=None):
 def test_recursion_equals_batch_weighted_least_squares(taps, channels):
     frames = complex_noise(np.random.default_rng(1), 43, 2, channels)
     config = DpRtfConfig(num_taps=taps, memory_s=0.2, loading=0.0)
-    recursive = run(frames, config).solve_reference(slice(None))
+    recursive = reference_taps(run(frames, config), slice(None), taps)
     for k in range(2):
         expected = batch_first_taps(frames[:, k], taps, np.exp(-HOP_S / 0.2))
         np.testing.assert_allclose(recursive[k], expected, rtol=1e-8, atol=1e-8)
@@ -91,9 +96,8 @@ def test_planted_transfer_functions_are_found_at_30_db():
 def test_one_tap_reduces_to_the_relative_transfer_function():
     rng = np.random.default_rng(4)
     frames = complex_noise(rng, 25, 1, 2)
-    found = run(frames, DpRtfConfig(num_taps=1, memory_s=1e9, loading=0.0)).solve_reference([0])[
-        0, 1
-    ]
+    estimator = run(frames, DpRtfConfig(num_taps=1, memory_s=1e9, loading=0.0))
+    found = reference_taps(estimator, [0], 1)[0, 1]
     reference, other = frames[:, 0].T
     assert found == pytest.approx(
         np.vdot(reference, other) / np.vdot(reference, reference), rel=1e-8
@@ -124,9 +128,8 @@ def test_two_sources_at_once_leave_a_larger_residual_than_one():
     _, first = planted(rng, channels=4, taps=2)
     _, second = planted(rng, channels=4, taps=2)
     config = DpRtfConfig(num_taps=3, memory_s=0.2)
-    single, double = (
-        run(frames, config).solve(slice(None))[1] for frames in (first, first + second)
-    )
+    _, single = run(first, config).solve(slice(None))
+    _, double = run(first + second, config).solve(slice(None))
     assert (double > 5 * single).all()
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Sound of other drivers: bytes to samples, stamps to capture times, gaps to jumps of the index."""
+"""Sound of other drivers: bytes to samples, stamps to times, gaps to jumps of the index."""
 
 from __future__ import annotations
 
@@ -25,16 +25,12 @@ def packed(sample_format: str) -> bytes:
     """WANTED by Python's own integers and struct, one sample at a time."""
     import struct
 
-    kind, bits, order = (
-        sample_format[0],
-        int(''.join(c for c in sample_format if c.isdigit())),
-        'big' if sample_format.endswith('BE') else 'little',
-    )
+    kind = sample_format[0]
+    bits = int(''.join(c for c in sample_format if c.isdigit()))
+    order = 'big' if sample_format.endswith('BE') else 'little'
     if kind == 'F':
-        return b''.join(
-            struct.pack(('>' if order == 'big' else '<') + ('f' if bits == 32 else 'd'), value)
-            for value in WANTED
-        )
+        code = ('>' if order == 'big' else '<') + ('f' if bits == 32 else 'd')
+        return b''.join(struct.pack(code, value) for value in WANTED)
     integers = [
         int(value * 2 ** (bits - 1)) + (2 ** (bits - 1) if kind == 'U' else 0) for value in WANTED
     ]
@@ -65,7 +61,10 @@ def test_unsigned_and_wide_integers_have_the_same_scale():
 
 
 def stream(jitter_s=0.0, stamps='first', lost=(), seed=0, chunks=400, size=1024):
-    """Chunks of one stream whose first sample was captured at second 1, delivered with exponential delays; the true times of their first samples."""
+    """Chunks of one stream whose first sample was captured at second 1, and their true times.
+
+    They are delivered with exponential delays.
+    """
     random, made, truth = np.random.default_rng(seed), [], []
     driver = DriverStream(DriverStreamConfig(stamps))
     for k in range(chunks):

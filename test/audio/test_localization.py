@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Inverse regression against closed forms and integration; sources in simulated rooms and real recordings; the command's manners."""
+"""Localization of sources in simulated rooms and real recordings; the command's manners."""
 
 import json
 import os
@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from acoustic_maps import RATE, random_map
+from acoustic_maps import RATE
 from scipy.signal import resample_poly
 
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig, extract_features
-from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.audio.localization import LocalizationConfig, analysis_of, localize
-from av_perception.audio.map_learning import AcousticMapConfig, head_map
+from av_perception.audio.map_learning import head_map
+from av_perception.audio.training_examples import AcousticMapConfig
 from av_perception.cli.main import main
 from av_perception.errors import UserError
 from av_perception.geometry.rigid_transform import direction_from_angles, wrap_angle
@@ -39,68 +39,11 @@ def acoustic_map(tmp_path_factory):
         return head_map(load_head('simulated').microphones, AcousticMapConfig(), QUIET)
 
 
-def test_one_piece_is_bayesian_linear_regression():
-    rng = np.random.default_rng(0)
-    model = random_map(rng, 1)
-    regression = InverseRegression(model)
-    frames = [(rng.standard_normal((2, 6)), rng.random((2, 6)) < 0.7) for _ in range(3)]
-    information = model.center_precision[0, 0].copy()
-    vector = information @ model.center[0, 0]
-    for values, present in frames:
-        regression.add(np.where(present, values, np.nan), present, np.ones(2))
-        for k, g in zip(*np.nonzero(present)):
-            row, variance = model.slope[k, 0, g], model.variance[k, 0, g]
-            information += np.outer(row, row) / variance
-            vector += row * (values[k, g] - model.offset[k, 0, g]) / variance
-    posterior = regression.posterior()
-    np.testing.assert_allclose(posterior.mean[0], np.linalg.solve(information, vector))
-    np.testing.assert_allclose(posterior.covariance[0], np.linalg.inv(information))
-
-
-def test_posterior_mean_equals_numeric_integration():
-    rng = np.random.default_rng(1)
-    model = random_map(rng, 3, subbands=1, size=3)
-    values, present = rng.standard_normal((1, 3)), np.array([[True, False, True]])
-    regression = InverseRegression(model)
-    regression.add(values, present, np.ones(1))
-    axis = np.linspace(-5, 5, 81)
-    points = np.stack(np.meshgrid(axis, axis, axis, indexing='ij'), axis=-1).reshape(-1, 3)
-    density = np.zeros(len(points))
-    for r in range(3):
-        difference = points - model.center[0, r]
-        exponent = model.log_weight[0, r] + 0.5 * model.center_log_det_precision[0, r]
-        exponent = exponent - 0.5 * np.einsum(
-            'ni,ij,nj->n', difference, model.center_precision[0, r], difference
-        )
-        for g in (0, 2):
-            error = values[0, g] - points @ model.slope[0, r, g] - model.offset[0, r, g]
-            exponent = exponent - 0.5 * (
-                error**2 / model.variance[0, r, g] + np.log(model.variance[0, r, g])
-            )
-        density += np.exp(exponent)
-    np.testing.assert_allclose(
-        regression.posterior().expectation, density @ points / density.sum(), atol=1e-3
-    )
-
-
-def test_nothing_observed_returns_the_prior():
-    model = random_map(np.random.default_rng(2), 4)
-    regression = InverseRegression(model)
-    regression.add(np.full((2, 6), np.nan), np.zeros((2, 6), bool), np.ones(2))
-    posterior = regression.posterior()
-    np.testing.assert_allclose(posterior.log_weight, model.log_weight[0], atol=1e-12)
-    np.testing.assert_allclose(posterior.mean, model.center[0], atol=1e-12)
-
-
-def test_pieces_that_are_not_shared_are_refused():
-    model = random_map(np.random.default_rng(3), 2)
-    model.center[1] += 1
-    with pytest.raises(ValueError, match='share'):
-        InverseRegression(model)
-
-
 def speech_like(rng, seconds):
-    """Noise with the spectrum and the syllables of speech, roughly: 4 Hz bursts that fall off above 500 Hz."""
+    """Noise with roughly the spectrum and the syllables of speech.
+
+    4 Hz bursts that fall off above 500 Hz.
+    """
     from scipy.signal import butter, lfilter
 
     noise = lfilter(*butter(1, 800 / (RATE / 2)), rng.standard_normal(round(seconds * RATE)))
@@ -133,8 +76,12 @@ def features_of(sound):
     )
 
 
+@pytest.mark.slow
 def test_turns_in_a_room_are_given_to_the_true_talker(acoustic_map):
-    """Two talkers 35 degrees apart take turns of 1.5 s: the sub-bands of nearly every frame prefer the one who speaks."""
+    """Two talkers 35 degrees apart take turns of 1.5 s.
+
+    The sub-bands of nearly every frame prefer the one who speaks.
+    """
     rng = np.random.default_rng(4)
     azimuths, turn = np.array([40.0, 75.0]), round(1.5 * RATE)
     first, second = speech_like(rng, 6), speech_like(rng, 6)
@@ -196,6 +143,7 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp('command_cache')
 
 
+@pytest.mark.slow
 @needs_recordings
 @pytest.mark.parametrize('distance', ['50cm', '150cm', '250cm'])
 def test_real_recordings_of_one_source(distance, tmp_path, monkeypatch, cache, capsys):
@@ -221,6 +169,7 @@ def test_real_recordings_of_one_source(distance, tmp_path, monkeypatch, cache, c
     assert 'azimuth' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @needs_recordings
 @pytest.mark.parametrize('distance', ['50cm', '150cm', '250cm'])
 @pytest.mark.parametrize(
@@ -286,8 +235,10 @@ def spoilt(samples, how):
     ],
 )
 def test_what_is_wrong_with_the_sound_is_named(how, word, told, tmp_path, monkeypatch, cache):
-    """Two real sources at 180 and 225 degrees: the fault is named, and no source is confidently wrong; where the rest suffices (`told`),
-    one is right."""
+    """Of two real sources at 180 and 225 degrees the fault is named.
+
+    No source is confidently wrong; where the rest suffices (`told`), one is right.
+    """
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     (recording,) = (RESPEAKER / 'a180e20_a225e35' / '150cm').iterdir()
     sound = written(tmp_path / 'a.wav', spoilt(soundfile.read(recording)[0], how))
@@ -315,9 +266,13 @@ def test_what_is_wrong_with_the_sound_is_named(how, word, told, tmp_path, monkey
     assert not told or status == 0 and min(error) < 10
 
 
+@pytest.mark.slow
 @needs_recordings
 def test_a_turned_array_tells_directions_of_the_head(tmp_path, monkeypatch, cache):
-    """The array upright and turned by 90 degrees, the sound that of a source at its own 180 degrees: upward on the head."""
+    """The array upright and turned by 90 degrees.
+
+    The sound is that of a source at its own 180 degrees: upward on the head.
+    """
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     profile = (Path(__file__).resolve().parents[2] / 'config/heads/respeaker.yaml').read_text()
     turned = tmp_path / 'turned.yaml'
@@ -346,7 +301,7 @@ def test_a_turned_array_tells_directions_of_the_head(tmp_path, monkeypatch, cach
 
 
 def test_noise_from_everywhere_has_no_direction(tmp_path, monkeypatch, cache):
-    """Independent noise that comes and goes at all microphones: no source is claimed with confidence."""
+    """Of independent noise that comes and goes no source is claimed with confidence."""
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     rng = np.random.default_rng(7)
     noise = (

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Sound around a rigid sphere: the wave equation, the boundary, and the limits of long and short waves."""
+"""Sound around a rigid sphere: wave equation, boundary, limits of long and short waves."""
 
 import numpy as np
 import pytest
@@ -37,18 +37,16 @@ def test_nothing_flows_through_the_surface(frequency):
 @pytest.mark.parametrize('frequency', [500, 2000, 6000])
 def test_the_field_obeys_the_wave_equation(frequency):
     rng = np.random.default_rng(0)
-    points = (
-        direction_from_angles(rng.uniform(-3, 3, 20), rng.uniform(-1, 1, 20))
-        * rng.uniform(1.2, 2.0, (20, 1))
-        * RADIUS
-    )
-    step, wavenumber = 1e-3, 2 * np.pi * frequency / SPEED_OF_SOUND
-    laplacian = sum(
-        at(points + step * axis, frequency) + at(points - step * axis, frequency)
-        for axis in np.eye(3)
-    ) - 6 * at(points, frequency)
+    directions = direction_from_angles(rng.uniform(-3, 3, 20), rng.uniform(-1, 1, 20))
+    points = directions * rng.uniform(1.2, 2.0, (20, 1)) * RADIUS
+    field = at(points, frequency)
+    step = 1e-3
+    laplacian = -6 * field
+    for axis in step * np.eye(3):
+        laplacian = laplacian + at(points + axis, frequency) + at(points - axis, frequency)
+    wavenumber = 2 * np.pi * frequency / SPEED_OF_SOUND
     np.testing.assert_allclose(
-        laplacian / step**2, -(wavenumber**2) * at(points, frequency), atol=0.02 * wavenumber**2
+        laplacian / step**2, -(wavenumber**2) * field, atol=0.02 * wavenumber**2
     )
 
 
@@ -58,9 +56,8 @@ def test_the_scattered_wave_runs_outward_and_fades():
     wavenumber = 2 * np.pi * frequency / SPEED_OF_SOUND
     distance = np.array([30.0, 30.01, 60.0])
     points = distance[:, None] * direction
-    scattered = (
-        at(points, frequency) - free_field_response(points, AHEAD, np.array([frequency]))[0, 0]
-    )
+    incident = free_field_response(points, AHEAD, np.array([frequency]))[0, 0]
+    scattered = at(points, frequency) - incident
     assert np.angle(scattered[1] / scattered[0]) == pytest.approx(-0.01 * wavenumber, rel=1e-2)
     assert np.abs(scattered[0] / scattered[2]) == pytest.approx(2.0, rel=1e-2)
 
@@ -75,10 +72,8 @@ def test_long_waves_gain_half_their_phase_again():
 
 def test_short_waves_arrive_as_woodworth_says():
     """a / c (angle + sin angle) between two ears, and twice the pressure where the wave hits."""
-    ears, azimuth = (
-        np.array([[0.0, RADIUS, 0.0], [0.0, -RADIUS, 0.0]]),
-        np.radians([20.0, 45.0, 60.0]),
-    )
+    ears = np.array([[0.0, RADIUS, 0.0], [0.0, -RADIUS, 0.0]])
+    azimuth = np.radians([20.0, 45.0, 60.0])
     frequencies = np.arange(6000.0, 8000.0, 10.0)
     pressure = rigid_sphere_response(
         ears, RADIUS, direction_from_angles(azimuth, 0.0), frequencies

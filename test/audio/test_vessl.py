@@ -5,8 +5,8 @@
 import numpy as np
 import pytest
 from acoustic_maps import random_map
+from streaming_regression import InverseRegression
 
-from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.audio.vessl import Observations, Vessl, VesslConfig
 from av_perception.interfaces import AudioFeatures
 
@@ -14,7 +14,10 @@ SUBBANDS, SIZE = 6, 2
 
 
 def planted(seed, num_sources=2, num_frames=8, noise=0.05):
-    """Observations of sources at random places of a random map of four pieces, each sub-band of each frame of one of them."""
+    """Observations of sources at random places of a random map of four pieces.
+
+    Each sub-band of each frame belongs to one of them.
+    """
     rng = np.random.default_rng(seed)
     model = random_map(rng, 4, SUBBANDS, SIZE)
     model.variance[:] = noise**2
@@ -43,11 +46,9 @@ def random_start(seen, num_sources, rng):
 
 def test_observations_are_the_valid_subbands_in_order():
     rng = np.random.default_rng(0)
-    vectors, present, valid = (
-        rng.standard_normal((5, SUBBANDS, SIZE)),
-        rng.random((5, SUBBANDS, SIZE)) < 0.5,
-        rng.random((5, SUBBANDS)) < 0.5,
-    )
+    vectors = rng.standard_normal((5, SUBBANDS, SIZE))
+    present = rng.random((5, SUBBANDS, SIZE)) < 0.5
+    valid = rng.random((5, SUBBANDS)) < 0.5
     seen = Observations.of(
         [
             AudioFeatures(0, 1.0, v, p, np.ones(SUBBANDS), u)
@@ -81,11 +82,8 @@ def test_one_source_without_clutter_is_inverse_regression(novelty):
 def test_the_bound_never_falls(seed):
     model, seen, _, _ = planted(seed, num_sources=3, noise=0.3)
     rng = np.random.default_rng(seed)
-    bound = (
-        Vessl(model, seen, VesslConfig(tolerance=0.0, novelty=rng.uniform(0.1, 1)))
-        .separate(random_start(seen, 3, rng))
-        .bound
-    )
+    vessl = Vessl(model, seen, VesslConfig(tolerance=0.0, novelty=rng.uniform(0.1, 1)))
+    bound = vessl.separate(random_start(seen, 3, rng)).bound
     assert len(bound) > 2 and (np.diff(bound) > -1e-8 * np.abs(bound[1:])).all()
 
 
@@ -109,7 +107,10 @@ def test_expected_error_equals_the_average_over_the_posterior():
 
 
 def test_planted_sources_and_masks_are_recovered():
-    """The best of 20 random starts finds both places and nearly all of the mask, in at least 9 of 10 worlds."""
+    """The best of 20 random starts finds both places and nearly all of the mask.
+
+    In at least 9 of 10 worlds.
+    """
     recovered = 0
     for seed in range(10):
         model, seen, places, owner = planted(100 + seed, noise=0.15)

@@ -5,18 +5,21 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
+from av_perception.benchmarks import calibration_accuracy, cluster_data, cluster_methods, modes
 from av_perception.benchmarks.cluster_data import (
     GROUPS,
     OUTLIER,
     audio_visual_clusters,
     gaussian_clusters,
 )
-from av_perception.cli.benchmarks import clustering, microphone_calibration, modes
+from av_perception.benchmarks.nominal_load import nominal_load
 from av_perception.cli.main import main
 from av_perception.errors import UserError
 from av_perception.interfaces import Face, VisualFeatures
@@ -34,13 +37,8 @@ def test_outliers_have_their_share(share):
 
 def test_the_audio_visual_data_lacks_a_modality_of_two_people():
     data = audio_visual_clusters(np.random.default_rng(0))
-    assert data.points.shape == (340, 2) and np.bincount(data.labels + 1).tolist() == [
-        40,
-        60,
-        100,
-        100,
-        40,
-    ]
+    assert data.points.shape == (340, 2)
+    assert np.bincount(data.labels + 1).tolist() == [40, 60, 100, 100, 40]
 
 
 def test_the_clustering_command_compares_all_methods(tmp_path, monkeypatch, capsys):
@@ -50,96 +48,66 @@ def test_the_clustering_command_compares_all_methods(tmp_path, monkeypatch, caps
     )
     groups = replace(GROUPS['easy'], counts=(40,) * 4)
     small = {
-        name: (lambda random, s=share: gaussian_clusters(groups, s, random))
+        name: partial(gaussian_clusters, groups, share)
         for name, share in (('easy', 0.0), ('easy 30 %', 0.3), ('mixed', 0.0))
     }
-    monkeypatch.setattr(clustering, 'data_sets', lambda: small)
-    monkeypatch.setattr(clustering, '_MOST', 5)
-    assert (
-        main(
-            [
-                'benchmark',
-                'clustering',
-                '--seeds',
-                '1',
-                '--json',
-                str(tmp_path / 'a.json'),
-                '--plot',
-                str(tmp_path / 'a.png'),
-            ]
-        )
-        == 0
-    )
-    scores = {
-        (s['data'], s['method']): s
-        for s in json.loads((tmp_path / 'a.json').read_text())['scores']
-    }
-    assert (
-        len(scores) == 33
-        and scores['easy 30 %', 'WD-EM']['adjusted_rand']
-        > 0.97
-        > scores['easy 30 %', 'GaussianMixture']['adjusted_rand']
-    )
-    assert (
-        tmp_path / 'a.png'
-    ).stat().st_size > 10000 and 'adjusted Rand index' in capsys.readouterr().out
+    monkeypatch.setattr(cluster_data, 'data_sets', lambda: small)
+    monkeypatch.setattr(cluster_methods, 'MOST_CLUSTERS', 5)
+    files = ['--json', str(tmp_path / 'a.json'), '--plot', str(tmp_path / 'a.png')]
+    assert main(['benchmark', 'clustering', '--seeds', '1', *files]) == 0
+    rows = json.loads((tmp_path / 'a.json').read_text())['scores']
+    rand = {(row['data'], row['method']): row['adjusted_rand'] for row in rows}
+    assert len(rand) == 33
+    assert rand['easy 30 %', 'WD-EM'] > 0.97 > rand['easy 30 %', 'GaussianMixture']
+    assert (tmp_path / 'a.png').stat().st_size > 10000
+    assert 'adjusted Rand index' in capsys.readouterr().out
 
 
 def test_an_absent_package_is_named(monkeypatch):
-    monkeypatch.setitem(__import__('sys').modules, 'studenttmixture', None)
+    monkeypatch.setitem(sys.modules, 'studenttmixture', None)
     with pytest.raises(UserError, match='evaluation'):
-        clustering._methods()
+        cluster_methods.all_methods()
 
 
 def test_the_calibration_benchmark_attains_its_bound():
-    result = microphone_calibration.measure(
-        'square, 7 cm', microphone_calibration.Protocol((0.2, 0.6), 60, 1.0), 12
-    )
-    assert (
-        result.error_mm == pytest.approx(result.bound_mm, rel=0.35)
-        and result.error_mm < 5
-        and result.weakest_share > 0.8
-    )
+    protocol = calibration_accuracy.Protocol((0.2, 0.6), 60, 1.0)
+    result = calibration_accuracy.measure('square, 7 cm', protocol, 12)
+    assert result.error_mm == pytest.approx(result.bound_mm, rel=0.35)
+    assert result.error_mm < 5 and result.weakest_share > 0.8
+
+
+def true_faces(recording) -> dict:
+    """The faces of the truth by stamp: finding them is not the matter here."""
+    truth = recording.truth
+    camera = recording.head.camera
+    features = {}
+    for index, time_s in enumerate(np.unique(truth.time_s)):
+        seen = truth.position[(truth.time_s == time_s) & truth.visible]
+        faces = tuple(
+            Face(
+                np.array([*camera.project(position) - 20, 40.0, 40.0]),
+                0.9,
+                np.zeros((5, 2)),
+                position,
+                1e-4 * np.eye(3),
+            )
+            for position in camera.base_from_optical.inverse().apply(seen)
+        )
+        stamp_ns = START_NS + image_stamp_ns(recording, index)
+        features[stamp_ns] = VisualFeatures(stamp_ns, faces)
+    return features
 
 
 def test_every_mode_is_measured_on_the_same_faces():
     recording = simulated_recording('short')
-    truth, camera = recording.truth, recording.head.camera
-    features = {}
-    for k, time_s in enumerate(
-        np.unique(truth.time_s)
-    ):  # the true faces: finding them is not the matter here
-        optical = camera.base_from_optical.inverse().apply(
-            truth.position[(truth.time_s == time_s) & truth.visible]
-        )
-        stamp_ns = START_NS + image_stamp_ns(recording, k)
-        features[stamp_ns] = VisualFeatures(
-            stamp_ns,
-            tuple(
-                Face(
-                    np.array([*camera.project(p) - 20, 40.0, 40.0]),
-                    0.9,
-                    np.zeros((5, 2)),
-                    p,
-                    1e-4 * np.eye(3),
-                )
-                for p in optical
-            ),
-        )
+    features = true_faces(recording)
     for mode in modes.MODES:
         result = modes.measure(recording, 'short', mode, features)
-        assert (
-            result.mota > 0.9
-            and result.der < 0.35
-            and 0 < result.cpu_ms < 100
-            and 0 < result.tracking_p99_ms
-        )
+        assert result.mota > 0.9 and result.der < 0.35
+        assert 0 < result.cpu_ms < 100 and 0 < result.tracking_p99_ms
 
 
 def test_the_nominal_load_has_four_faces():
-    nominal = modes.nominal_load(seconds=2.0)
-    assert (
-        nominal['faces'] == pytest.approx(4.0)
-        and 0 < nominal['core_share'] < 1
-        and nominal['highest_rate_hz'] > 0
-    )
+    nominal = nominal_load(seconds=2.0)
+    assert nominal.faces == pytest.approx(4.0)
+    assert 0 < nominal.core_share < 1 and nominal.highest_rate_hz > 0

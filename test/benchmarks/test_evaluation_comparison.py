@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The peers of the comparison: against each other and the models they stand for, and `av-perception benchmark tracking`."""
+"""The peers of the comparison against each other and the models they stand for; the command."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from av_perception.benchmarks.comparison import (
     OURS,
     SORT,
     TRACKERS,
-    box_space,
-    position_space,
+    BoxSpace,
+    PositionSpace,
 )
 from av_perception.benchmarks.peers import PeerConfig, PeerModel, Sort, run_peer
-from av_perception.cli.benchmarks import tracking as benchmark
+from av_perception.benchmarks.tracking import SCENES
 from av_perception.cli.main import main
 from av_perception.robot_head.profile import load_head
 from av_perception.simulation.box_scenes import BoxSceneConfig, box_scene
@@ -80,9 +80,9 @@ def test_one_person_alone_is_the_same_kalman_filter_for_sort_and_gnn(stone_soup)
     config = PeerConfig(confirm_hits=3, forget_steps=10)
     ours, _ = run_peer(Sort(MODEL, config, distance, 0.5), walk())
     theirs, step_s = run_peer(stone_soup(MODEL, config, joint=False), walk())
-    assert [len(frame) for frame in ours] == [len(frame) for frame in theirs] == [0, 0] + [
-        1
-    ] * 58 and (step_s > 0).all()
+    assert [len(frame) for frame in ours] == [0, 0] + [1] * 58
+    assert [len(frame) for frame in theirs] == [0, 0] + [1] * 58
+    assert (step_s > 0).all()
     for (a, place_a), (b, place_b) in ((x[0], y[0]) for x, y in zip(ours[2:], theirs[2:])):
         assert a == b == 1
         np.testing.assert_allclose(place_a, place_b, atol=1e-9)
@@ -95,9 +95,9 @@ def test_stone_soup_keeps_two_people_apart(stone_soup, joint):
         for f, ((a, noise), (b, _)) in enumerate(zip(walk(), walk(seed=1)))
     ]
     found, _ = run_peer(stone_soup(MODEL, PeerConfig(), joint), frames)
-    assert {track_id for track_id, _ in found[-1]} == {
-        track_id for track_id, _ in found[5]
-    } and len(found[-1]) == 2
+    first = {track_id for track_id, _ in found[5]}
+    last = {track_id for track_id, _ in found[-1]}
+    assert first == last and len(last) == 2
 
 
 def test_sort_believes_after_hits_coasts_and_forgets():
@@ -117,7 +117,7 @@ def test_sort_assigns_within_the_gate_only():
     assert [track_id for track_id, _ in sort.step(np.array([[2.0, 0.6, 0]]), noise)] == [1, 2]
 
 
-@pytest.mark.parametrize('build', [box_space, position_space])
+@pytest.mark.parametrize('build', [BoxSpace, PositionSpace])
 @pytest.mark.parametrize('name', TRACKERS)
 def test_everybody_finds_the_people_of_an_easy_scene(stone_soup, build, name):
     config = BoxSceneConfig(
@@ -127,20 +127,18 @@ def test_everybody_finds_the_people_of_an_easy_scene(stone_soup, build, name):
     space = build(config, HEAD)
     tracks, step_s = space.run(name, scene)
     scores = space.score(tracks, scene)
-    assert (
-        scores.mota > 0.75 and scores.id_switches == 0 and len(step_s) == 75 and (step_s > 0).all()
-    )
+    assert scores.mota > 0.75 and scores.id_switches == 0
+    assert len(step_s) == 75 and (step_s > 0).all()
 
 
-@pytest.mark.parametrize('build', [box_space, position_space])
+@pytest.mark.parametrize('build', [BoxSpace, PositionSpace])
 def test_this_tracker_is_ahead_of_gnn_and_sort_where_people_cross_and_return(stone_soup, build):
     """JPDA behaves as GNN here and takes longest; the benchmark has it too."""
     config = BoxSceneConfig(people=5, duration_s=15.0)
-    scenes, space = (
-        [box_scene(config, HEAD.camera, seed) for seed in (100, 101)],
-        build(config, HEAD),
-    )
-    switches, ospa = ({name: 0.0 for name in (OURS, GNN, SORT)} for _ in range(2))
+    scenes = [box_scene(config, HEAD.camera, seed) for seed in (100, 101)]
+    space = build(config, HEAD)
+    switches = dict.fromkeys((OURS, GNN, SORT), 0)
+    ospa = dict.fromkeys((OURS, GNN, SORT), 0.0)
     for name in switches:
         for scene in scenes:
             scores = space.score(space.run(name, scene)[0], scene)
@@ -152,49 +150,19 @@ def test_this_tracker_is_ahead_of_gnn_and_sort_where_people_cross_and_return(sto
 
 def test_command_writes_figures_pictures_and_scenes(stone_soup, tmp_path, capsys):
     files = {name: str(tmp_path / name) for name in ('a.json', 'a.png', 'b.png', 'scenes')}
-    assert (
-        main(
-            [
-                'benchmark',
-                'tracking',
-                '--seeds',
-                '1',
-                '--seconds',
-                '1.5',
-                '--json',
-                files['a.json'],
-                '--plot',
-                files['a.png'],
-                '--picture',
-                files['b.png'],
-                '--scenes',
-                files['scenes'],
-            ]
-        )
-        == 0
-    )
-    figures, text = json.loads((tmp_path / 'a.json').read_text()), capsys.readouterr().out
-    assert (
-        len(figures['summary']) == 16
-        and {row['tracker'] for row in figures['summary']} == {OURS, GNN, JPDA, SORT}
-        and OURS in text
-    )
+    small = ['--seeds', '1', '--seconds', '1.5', '--json', files['a.json']]
+    pictures = ['--plot', files['a.png'], '--picture', files['b.png']]
+    arguments = [*small, *pictures, '--scenes', files['scenes']]
+    assert main(['benchmark', 'tracking', *arguments]) == 0
+    summary = json.loads((tmp_path / 'a.json').read_text())['summary']
+    assert len(summary) == 16
+    assert {row['tracker'] for row in summary} == {OURS, GNN, JPDA, SORT}
+    assert OURS in capsys.readouterr().out
     assert all((tmp_path / name).stat().st_size > 10000 for name in ('a.png', 'b.png'))
-    for kind in benchmark.SCENES:
+    for kind in SCENES:
         scene = tmp_path / 'scenes' / f'{kind}_0'
-        assert (
-            main(
-                [
-                    'evaluate',
-                    'mot',
-                    '--detections',
-                    str(scene / 'det.txt'),
-                    '--truth',
-                    str(scene / 'gt.txt'),
-                ]
-            )
-            == 0
-        )
+        inputs = ['--detections', str(scene / 'det.txt'), '--truth', str(scene / 'gt.txt')]
+        assert main(['evaluate', 'mot', *inputs]) == 0
 
 
 @pytest.mark.parametrize(

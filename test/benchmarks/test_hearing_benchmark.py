@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison of localisation methods: trials that are what they say, scores, and a small run of the command."""
+"""The comparison of localization methods: trials, scores, and a small run of the command."""
 
 import json
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from av_perception.benchmarks.hearing_methods import by_map, by_peer, free_field
+from av_perception.benchmarks.hearing_scores import compare
 from av_perception.benchmarks.hearing_trials import (
     RATE,
     SEPARATION_DEG,
@@ -15,7 +16,6 @@ from av_perception.benchmarks.hearing_trials import (
     real_recordings,
     simulated_room,
 )
-from av_perception.cli.benchmarks.hearing import compare
 from av_perception.cli.main import main
 from av_perception.geometry.rigid_transform import wrap_angle
 from av_perception.robot_head import load_head
@@ -93,49 +93,20 @@ def test_two_ears_hear_within_five_degrees(data_directory):
 def test_the_command_writes_its_figures_and_picture(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv('AV_PERCEPTION_DATA', raising=False)
     monkeypatch.setattr(
-        'av_perception.cli.benchmarks.hearing.voices',
+        'av_perception.benchmarks.hearing_scores.voices',
         lambda data: [bursts(np.random.default_rng(3), 2)],
     )
-    arguments = [
-        '--heads',
-        'respeaker',
-        '--reverberation',
-        '0.2',
-        '--snr',
-        '20',
-        '--talkers',
-        '1',
-        '--trials',
-        '1',
-        '--duration',
-        '2',
-    ]
-    assert (
-        main(
-            [
-                'benchmark',
-                'hearing',
-                *arguments,
-                '--json',
-                str(tmp_path / 'h.json'),
-                '--plot',
-                str(tmp_path / 'h.png'),
-            ]
-        )
-        == 0
-    )
+    small = '--heads respeaker --reverberation 0.2 --snr 20 --talkers 1 --trials 1 --duration 2'
+    files = ['--json', str(tmp_path / 'h.json'), '--plot', str(tmp_path / 'h.png')]
+    assert main(['benchmark', 'hearing', *small.split(), *files]) == 0
     figures = json.loads((tmp_path / 'h.json').read_text())
     rows = figures['rows']
     assert 0 < figures['front_end_share'] < 1
-    assert [r['method'] for r in rows] == [
-        'DP-RTF + map',
-        'SRP-PHAT',
-        'MUSIC',
-        'NormMUSIC',
-    ] and rows[0]['recall'] == 1
-    assert (tmp_path / 'h.png').read_bytes()[
-        :4
-    ] == b'\x89PNG' and 'real time' in capsys.readouterr().out
+    methods = [row['method'] for row in rows]
+    assert methods == ['DP-RTF + map', 'SRP-PHAT', 'MUSIC', 'NormMUSIC']
+    assert rows[0]['recall'] == 1
+    assert (tmp_path / 'h.png').read_bytes()[:4] == b'\x89PNG'
+    assert 'real time' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('method', ['SRP-PHAT', 'NormMUSIC'])

@@ -9,71 +9,56 @@ import json
 import numpy as np
 import pytest
 
-from av_perception.cli.benchmarks import noise as benchmark
+from av_perception.benchmarks import noise_people, noise_sounds
+from av_perception.cli.benchmarks import noise as verb
 from av_perception.cli.main import main
 from av_perception.robot_head import load_head
 from av_perception.simulation.noise import fan, from_all_around, from_place, servo
 from av_perception.simulation.scene import RoomConfig
 
-RATE = benchmark.RATE
+RATE = noise_sounds.RATE
 
 
 def test_recorded_noise_and_motors_give_no_person(data_directory, monkeypatch):
     """Dishes from a place, a clock from all around, a fan and servos at the head, 4 s each."""
-    monkeypatch.setattr(benchmark, 'STRETCH_S', 4.0)
+    monkeypatch.setattr(noise_sounds, 'STRETCH_S', 4.0)
     folder = data_directory / 'noise'
     noises = [folder / 'doing_the_dishes.flac', folder / 'esc10' / 'Clock_tick_1-21935-A.ogg']
-    births, voiced = benchmark.noise_births(load_head('simulated'), noises, 0, [0, 5, 2, 3])
+    births, voiced = noise_people.noise_births(load_head('simulated'), noises, 0, [0, 5, 2, 3])
     assert births['as detected'] == [] and voiced < 0.05
 
 
 def test_a_real_voice_is_found_in_the_noise_of_dishes(data_directory, monkeypatch):
-    monkeypatch.setattr(benchmark, 'LEAD_S', 3.0)
-    monkeypatch.setattr(benchmark, 'VOICE_S', 3.0)
+    monkeypatch.setattr(noise_people, 'LEAD_S', 3.0)
+    monkeypatch.setattr(noise_people, 'VOICE_S', 3.0)
     voice = data_directory / 'speech' / 'cmu_arctic' / 'cmu_arctic_us_aew_a0001.wav'
     for noise, most_s in ((None, 0.5), (data_directory / 'noise' / 'doing_the_dishes.flac', 2.5)):
-        result = benchmark.find_voice(load_head('simulated'), voice, noise, 0)
+        result = noise_people.find_voice(load_head('simulated'), voice, noise, 0)
         assert result.speech_s is not None and result.speech_s <= most_s
         assert result.azimuth_error_deg <= 5.0 and result.people == 1
 
 
 def test_false_alarms_fill_a_fifth_of_the_time_in_bursts():
-    alarm = benchmark._false_alarms(np.random.default_rng(0))
+    alarm = noise_people.false_alarms(np.random.default_rng(0))
     on = np.array([next(alarm) > 0 for _ in range(50000)])
     bursts = np.count_nonzero(np.diff(on.astype(int)) == 1)
     assert abs(on.mean() - 0.2) < 0.02 and abs(on.sum() * 0.04 / bursts - 0.6) < 0.06
 
 
 def test_no_recordings_is_said_in_one_line(tmp_path, capsys):
-    assert (
-        main(['benchmark', 'noise', '--data', str(tmp_path), '--json', str(tmp_path / 'out.json')])
-        == 2
-    )
+    arguments = ['--data', str(tmp_path), '--json', str(tmp_path / 'out.json')]
+    assert main(['benchmark', 'noise', *arguments]) == 2
     assert 'no recordings in' in capsys.readouterr().err
 
 
 def test_the_json_holds_all_figures(data_directory, tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark, 'STRETCH_S', 1.0)
-    monkeypatch.setattr(benchmark, 'LEAD_S', 0.5)
-    monkeypatch.setattr(benchmark, 'VOICE_S', 1.0)
+    monkeypatch.setattr(noise_sounds, 'STRETCH_S', 1.0)
+    monkeypatch.setattr(verb, 'STRETCH_S', 1.0)
+    monkeypatch.setattr(noise_people, 'LEAD_S', 0.5)
+    monkeypatch.setattr(noise_people, 'VOICE_S', 1.0)
     path = tmp_path / 'noise.json'
-    assert (
-        main(
-            [
-                'benchmark',
-                'noise',
-                '--data',
-                str(data_directory),
-                '--minutes',
-                '0.03',
-                '--voices',
-                '1',
-                '--json',
-                str(path),
-            ]
-        )
-        == 0
-    )
+    small = ['--data', str(data_directory), '--minutes', '0.03', '--voices', '1']
+    assert main(['benchmark', 'noise', *small, '--json', str(path)]) == 0
     figures = json.loads(path.read_text())
     assert set(figures['false_people']) == {
         'as detected',

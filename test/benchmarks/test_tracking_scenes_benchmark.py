@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from av_perception.cli.benchmarks.scenes import Result, _switches_per_minute
+from av_perception.benchmarks.rendered_scenes import SceneResult, switches_per_minute
 from av_perception.cli.main import main
 
 SCENE = """
@@ -25,42 +25,23 @@ talkers:
 
 def test_a_scene_is_rendered_tracked_and_compared(tmp_path, monkeypatch):
     monkeypatch.setenv('COLUMNS', '150')
-    scene, figures = tmp_path / 'one.yaml', tmp_path / 'scenes.json'
+    scene = tmp_path / 'one.yaml'
+    figures = tmp_path / 'scenes.json'
     scene.write_text(SCENE)
-    assert (
-        main(
-            [
-                'benchmark',
-                'scenes',
-                '--scenes',
-                str(scene),
-                '--seeds',
-                '5',
-                '--json',
-                str(figures),
-                '--timelines',
-                str(tmp_path / 'pictures'),
-            ]
-        )
-        == 0
-    )
+    arguments = ['--scenes', str(scene), '--seeds', '5', '--json', str(figures)]
+    pictures = ['--timelines', str(tmp_path / 'pictures')]
+    assert main(['benchmark', 'scenes', *arguments, *pictures]) == 0
     (result,) = json.loads(figures.read_text())['results']
-    assert (
-        result['people'] == result['ids'] == 1
-        and result['id_switches'] == 0
-        and result['seed'] == 5
-    )
-    assert (
-        result['mota_seen'] > 0.8
-        and result['position_rmse_seen_m'] < 0.1
-        and result['azimuth_error_heard_deg'] is None
-    )
+    assert result['people'] == result['ids'] == 1
+    assert result['id_switches'] == 0 and result['seed'] == 5
+    assert result['mota_seen'] > 0.8 and result['position_rmse_seen_m'] < 0.1
+    assert result['azimuth_error_heard_deg'] is None
     assert (tmp_path / 'pictures' / 'one_5.png').stat().st_size > 10000
 
 
 def test_switches_are_counted_per_minute_over_all_scenes():
     results = [
-        Result('a', None, 0.5, 3, 3, 1, 1.0, 0.1, None, None),
-        Result('b', None, 1.5, 3, 4, 2, 1.0, 0.1, None, None),
+        SceneResult('a', None, 0.5, 3, 3, 1, 1.0, 0.1, None, None),
+        SceneResult('b', None, 1.5, 3, 4, 2, 1.0, 0.1, None, None),
     ]
-    assert _switches_per_minute(results) == pytest.approx(1.5)
+    assert switches_per_minute(results) == pytest.approx(1.5)

@@ -20,10 +20,10 @@ from av_perception.vision.face_detector import FaceDetections
 CENTERS = np.array([[-0.4, 0.0, 2.0], [0.3, 0.1, 2.1]])
 
 
-def face_at(position, covariance=np.diag([1e-4, 1e-4, 1e-4])):
+def face_at(position):
     width = CAMERA.focal[0] * 0.135 / position[2]
     box = np.array([*CAMERA.project(position) - width / 2, width, width])
-    return Face(box, 0.9, np.zeros((5, 2)), position, covariance)
+    return Face(box, 0.9, np.zeros((5, 2)), position, 1e-4 * np.eye(3))
 
 
 def test_the_band_holds_95_of_100_means():
@@ -34,32 +34,34 @@ def test_the_band_holds_95_of_100_means():
 
 
 def test_planted_errors_give_their_figures():
-    """2000 faces whose errors are drawn from what they state, one person missed half of the time, one face that is nobody's."""
-    random, errors = np.random.default_rng(2), _Errors()
+    """The errors of 1500 faces are drawn from what they state.
+
+    One person is missed half of the time, and one face belongs to nobody.
+    """
+    random = np.random.default_rng(2)
+    errors = _Errors()
     for index in range(1000):
-        faces = [
-            face_at(center + random.normal(0, 0.01, 3)) for center in CENTERS[: 1 + index % 2]
-        ]
-        errors.add(
-            [*faces, face_at(np.array([0.6, 0.5, 2.0]))] if index == 0 else faces, CENTERS, CAMERA
-        )
+        seen = CENTERS[: 1 + index % 2]
+        faces = [face_at(center + random.normal(0, 0.01, 3)) for center in seen]
+        if index == 0:
+            faces.append(face_at(np.array([0.6, 0.5, 2.0])))
+        errors.add(faces, CENTERS, CAMERA)
     accuracy = errors.accuracy(2.0)
-    assert np.mean(errors.found) == 0.75 and errors.false == 1
+    assert np.mean(errors.is_found) == 0.75 and errors.false == 1
     assert accuracy.nees_band[0] < accuracy.nees < accuracy.nees_band[1]
-    assert accuracy.depth_rmse_m == pytest.approx(
-        0.01, rel=0.1
-    ) and accuracy.depth_error == pytest.approx(0.005, rel=0.1)
+    assert accuracy.depth_rmse_m == pytest.approx(0.01, rel=0.1)
+    assert accuracy.depth_error == pytest.approx(0.005, rel=0.1)
 
 
 def test_two_faces_of_one_person_are_one_and_a_false_one():
     errors = _Errors()
     errors.add([face_at(CENTERS[0]), face_at(CENTERS[0])], CENTERS, CAMERA)
-    assert errors.false == 1 and np.mean(errors.found) == 0.5
+    assert errors.false == 1 and np.mean(errors.is_found) == 0.5
     assert np.isnan(_Errors().accuracy(2.0).nees)
 
 
 class BrightnessEmbedder:
-    """Describes a face by the brightness of the image's first pixel: two orthogonal people and a shade."""
+    """Describes a face by the brightness of the image's first pixel."""
 
     size = 2
 
@@ -82,12 +84,9 @@ def test_separation_of_planted_people():
     clips = [ClipFaces([image, image + 20], 50.0), ClipFaces([image + 100], 50.0)]
     found = separation(clips, OneFace(), BrightnessEmbedder(), 50.0)
     assert (found.faces, found.face_px) == (3, 50.0)
-    expected = [
-        np.cos(0.1 * np.pi),
-        np.cos(0.1 * np.pi),
-        (0 + np.cos(0.4 * np.pi)) / 2,
-        np.cos(0.4 * np.pi),
-    ]
+    shade = np.cos(0.1 * np.pi)
+    other = np.cos(0.4 * np.pi)
+    expected = [shade, shade, (0 + other) / 2, other]
     np.testing.assert_allclose(
         [found.same_lowest, found.same_mean, found.other_mean, found.other_highest],
         expected,
@@ -104,36 +103,14 @@ def test_folders_without_clips_are_named(tmp_path):
 def test_the_command_writes_figures_and_a_picture(data_directory, tmp_path):
     """Small, from end to end: photographs of the simulation, clips of the data."""
     model = data_directory / 'models' / 'MobileFaceNet.onnx'
-    assert (
-        main(
-            [
-                'benchmark',
-                'vision',
-                '--pairs',
-                '5',
-                '--distances',
-                '2',
-                '--face-sizes',
-                '60',
-                '--clips',
-                str(data_directory / 'av_grid'),
-                '--embedding-model',
-                str(model),
-                '--json',
-                str(tmp_path / 'v.json'),
-                '--plot',
-                str(tmp_path / 'v.png'),
-            ]
-        )
-        == 0
-    )
+    small = ['--pairs', '5', '--distances', '2', '--face-sizes', '60']
+    inputs = ['--clips', str(data_directory / 'av_grid'), '--embedding-model', str(model)]
+    files = ['--json', str(tmp_path / 'v.json'), '--plot', str(tmp_path / 'v.png')]
+    assert main(['benchmark', 'vision', *small, *inputs, *files]) == 0
     figures = json.loads((tmp_path / 'v.json').read_text())
     (measured,) = figures['front_end']['320x256']
-    assert (
-        measured['recall'] > 0.9
-        and measured['stereo']['depth_error'] < 0.05
-        and measured['false_faces'] == 0
-    )
+    assert measured['recall'] > 0.9 and measured['false_faces'] == 0
+    assert measured['stereo']['depth_error'] < 0.05
     for accuracy in (measured['stereo'], measured['mono']):
         assert accuracy['nees_band'][0] < accuracy['nees'] < accuracy['nees_band'][1]
     assert measured['mono']['depth_error'] < 0.2

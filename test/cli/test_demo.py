@@ -38,15 +38,7 @@ def test_what_keeps_the_demo_from_having_worked(change, word):
 def test_images_are_counted_not_frames_of_sound_alone():
     """Regression: 751 of 750 images were tracked when sound went on after the last image."""
     recording = SimpleNamespace(num_frames=3, video_start_s=0.1, frame_rate=25.0)
-    stamps = [
-        5_100_000_000,
-        5_140_000_000,
-        5_220_000_000,
-        5_400_000_000,
-    ]  # image 2 is at 5.18 s: missed; the last two are sound alone
-    assert (
-        count_images(
-            recording, [(SimpleNamespace(stamp_ns=stamp), None) for stamp in stamps], 5_000_000_000
-        )
-        == 2
-    )
+    # Image 2 is at 5.18 s: missed; the last two are sound alone.
+    stamps = [5_100_000_000, 5_140_000_000, 5_220_000_000, 5_400_000_000]
+    frames = [(SimpleNamespace(stamp_ns=stamp), None) for stamp in stamps]
+    assert count_images(recording, frames, 5_000_000_000) == 2

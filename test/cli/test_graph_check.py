@@ -28,14 +28,13 @@ COUNT = itertools.count()
 
 @pytest.fixture()
 def graph(monkeypatch):
-    """A graph in a domain of its own, spun in the background; returns `start(node class, **parameters)`."""
-    domain = (
-        1 + (os.getpid() + 61 + 11 * next(COUNT)) % 99
-    )  # discovery remembers the nodes of the test before for a while
+    """A graph in a domain of its own, spun in the background: `start(class, **parameters)`."""
+    # Discovery remembers the nodes of the test before for a while.
+    domain = 1 + (os.getpid() + 61 + 11 * next(COUNT)) % 99
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     context = rclpy.context.Context()
     rclpy.init(context=context, domain_id=domain)
-    executor, nodes = SingleThreadedExecutor(context=context), []
+    executor = SingleThreadedExecutor(context=context)
     threading.Thread(target=executor.spin, daemon=True).start()
 
     def start(kind, activate=True, namespace='', **parameters):
@@ -45,7 +44,6 @@ def graph(monkeypatch):
             parameter_overrides=[Parameter(n, value=v) for n, v in parameters.items()],
         )
         assert not activate or node.start()
-        nodes.append(node)
         executor.add_node(node)
         return node
 
@@ -77,19 +75,12 @@ def test_a_node_that_hears_is_well_and_one_that_misses_its_input_is_named(graph)
     graph.publish(TrackArray, 'tracks', tracks())
     time.sleep(2.5)
     findings = check_graph()
-    assert (
-        found(findings, 'speaking_status').well is True
-        and 'rate of /tracks [Hz]: 20' in found(findings, 'speaking_status').text
-    )
-    assert (
-        found(findings, 'tracker').well is False
-        and 'no message on /audio_features' in found(findings, 'tracker').text
-    )
-    assert not [
-        f
-        for f in findings
-        if f.what in ('tracks', 'speaking_status') and 'nobody publishes' in f.text
-    ]
+    speaking = found(findings, 'speaking_status')
+    assert speaking.well is True and 'rate of /tracks [Hz]: 20' in speaking.text
+    tracker = found(findings, 'tracker')
+    assert tracker.well is False and 'no message on /audio_features' in tracker.text
+    results = [f for f in findings if f.what in ('tracks', 'speaking_status')]
+    assert not any('nobody publishes' in finding.text for finding in results)
 
 
 @pytest.mark.parametrize('shift_s, words', [(12.3, '12.3 s in the future'), (-30.0, '30.0 s old')])
@@ -106,9 +97,8 @@ def test_two_nodes_of_one_name_and_one_that_is_not_active(graph):
     graph(TrackerNode, activate=False, head='respeaker')
     findings = check_graph()
     assert '2 nodes have this name' in found(findings, 'speaking_status').text
-    assert (
-        found(findings, 'tracker').well is None and 'lifecycle' in found(findings, 'tracker').text
-    )
+    tracker = found(findings, 'tracker')
+    assert tracker.well is None and 'lifecycle' in tracker.text
     assert 'nobody publishes /tracks: start tracker' in found(findings, 'tracks').text
 
 
@@ -118,10 +108,8 @@ def test_simulated_time_and_clock_must_go_together(graph):
     graph(TrackerNode, head='respeaker')
     graph.publish(Clock, '/clock', lambda now: Clock())
     finding = found(check_graph(), '/clock')
-    assert (
-        'tracker take the time of this machine' in finding.text
-        and 'speaking_status' not in finding.text
-    )
+    assert 'tracker take the time of this machine' in finding.text
+    assert 'speaking_status' not in finding.text
 
 
 def test_nothing_is_found_with_the_reason(graph, capsys):

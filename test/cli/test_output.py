@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""--json of every verb: refused before the work when it cannot be written, one line when writing fails, never NaN."""
+"""--json of every verb: refused before the work, one line when writing fails, never NaN."""
 
 from __future__ import annotations
 
@@ -78,9 +78,8 @@ def test_a_json_file_that_cannot_be_written_is_refused_before_the_work(
     before = sorted(tmp_path.rglob('*'))
     assert main([*command, '--json', target]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith(
-        f'av-perception: error: cannot write {target}: '
-    )
+    assert len(lines) == 1
+    assert lines[0].startswith(f'av-perception: error: cannot write {target}: ')
     assert sorted(tmp_path.rglob('*')) == before, 'nothing was written'
 
 
@@ -114,9 +113,8 @@ def test_the_check_touches_nothing_and_knows_folders_still_to_be_made(tmp_path):
 
 
 def test_a_place_without_permission_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        os, 'access', lambda path, mode: False
-    )  # the superuser may write everywhere
+    # The superuser may write everywhere.
+    monkeypatch.setattr(os, 'access', lambda path, mode: False)
     with pytest.raises(UserError, match='no permission'):
         check_writable(tmp_path / 'figures.json')
 
@@ -173,9 +171,8 @@ def sound(tmp_path):
     # Bursts of noise from straight above, which reaches all microphones alike.
     random = np.random.default_rng(2)
     bursts = np.repeat([0.001, 0.2] * 4, 4000)
-    samples = (bursts * random.standard_normal(32000))[:, None] + 1e-4 * random.standard_normal(
-        (32000, 4)
-    )
+    heard = (bursts * random.standard_normal(32000))[:, None]
+    samples = heard + 1e-4 * random.standard_normal((32000, 4))
     soundfile.write(str(tmp_path / 'four.wav'), samples.clip(-1, 1), 16000)
     return tmp_path / 'four.wav'
 
@@ -201,11 +198,8 @@ def test_without_a_cache_the_command_goes_on_with_one_warning(sound, tmp_path):
         'localize', sound, '--head', 'respeaker', TMPDIR=str(temporary), **environment
     )
     warnings = [line for line in done.stderr.splitlines() if 'warning' in line]
-    assert (
-        'Traceback' not in done.stderr
-        and len(warnings) == 1
-        and 'the cache cannot be written' in warnings[0]
-    )
+    assert 'Traceback' not in done.stderr and len(warnings) == 1
+    assert 'the cache cannot be written' in warnings[0]
     assert not list(temporary.iterdir()), 'what it kept meanwhile is gone'
 
 
@@ -215,9 +209,8 @@ def test_a_cache_that_is_a_file_is_told_once(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(tmp_path / 'file'))
     folder = cache_directory()
     assert folder.is_dir() and cache_directory() == folder
-    assert (
-        capsys.readouterr().err.count('warning') == 1 and (tmp_path / 'file').read_text() == 'mine'
-    )
+    assert capsys.readouterr().err.count('warning') == 1
+    assert (tmp_path / 'file').read_text() == 'mine'
     folder.rmdir()
 
 

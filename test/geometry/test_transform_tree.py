@@ -205,15 +205,15 @@ def test_sound_drowns_while_the_head_turns_and_a_little_after():
         for k in range(10):
             feed(motion, k)
         assert (
-            motion.drowns(9 * SECOND // 10)
-            and motion.drowns(SECOND + SECOND // 10)
-            and not motion.drowns(SECOND + SECOND // 5)
+            motion.is_ego_noise(9 * SECOND // 10)
+            and motion.is_ego_noise(SECOND + SECOND // 10)
+            and not motion.is_ego_noise(SECOND + SECOND // 5)
         )
     still, deaf = EgoMotion(0.6, 0.2), EgoMotion(0.0, 0.2)
     for k in range(10):
         still.note_joint(k * SECOND // 10, 'HeadYaw', 0.05 * k)
         deaf.note_rate(k * SECOND // 10, 99.0)
-    assert not still.drowns(9 * SECOND // 10) and not deaf.drowns(9 * SECOND // 10)
+    assert not still.is_ego_noise(9 * SECOND // 10) and not deaf.is_ego_noise(9 * SECOND // 10)
 
 
 def test_a_turn_drowns_sound_that_comes_long_after_it():
@@ -223,7 +223,7 @@ def test_a_turn_drowns_sound_that_comes_long_after_it():
     motion = EgoMotion(0.3, 0.2)
     for k in range(400):
         motion.note_rate(k * SECOND // 100, 1.0 if 100 <= k <= 200 or k >= 300 else 0.0)
-    assert [motion.drowns(round(s * SECOND)) for s in (0.7, 0.9, 1.5, 2.1, 2.5, 3.5)] == [
+    assert [motion.is_ego_noise(round(s * SECOND)) for s in (0.7, 0.9, 1.5, 2.1, 2.5, 3.5)] == [
         False,
         True,
         True,
@@ -232,4 +232,4 @@ def test_a_turn_drowns_sound_that_comes_long_after_it():
         True,
     ]
     motion.note_rate(SECOND // 2, 0.0)
-    assert not motion.drowns(3 * SECOND // 2), 'the clock was set back'
+    assert not motion.is_ego_noise(3 * SECOND // 2), 'the clock was set back'

@@ -89,14 +89,24 @@ def test_a_package_that_is_not_installed(places):
         find_weights(entry(package='no_such_package_at_all', member='toy.bin'))
 
 
-def test_no_data_folder_and_no_home_that_can_be_written(places, monkeypatch):
+def test_no_data_folder_and_no_home(places, monkeypatch):
     def fail():
-        raise PermissionError('read-only')
+        raise RuntimeError('Could not determine home directory.')
 
-    monkeypatch.setattr(module, 'cache_directory', fail)
+    monkeypatch.setattr(module, 'cache_location', fail)
     monkeypatch.delenv('AV_PERCEPTION_DATA')
     with pytest.raises(UserError, match='missing'):
         find_weights(TOY)
+
+
+def test_looking_for_weights_makes_no_folder_and_tells_of_none(tmp_path, monkeypatch, capsys):
+    """Regression: a cache that cannot be written was a warning before anything was to be kept."""
+    monkeypatch.setenv('AV_PERCEPTION_CACHE', str(tmp_path / 'cache'))
+    assert not has_weights(TOY)
+    monkeypatch.setenv('AV_PERCEPTION_CACHE', '/dev/null/cache')
+    with pytest.raises(UserError, match='missing'):
+        find_weights(TOY)
+    assert not (tmp_path / 'cache').exists() and capsys.readouterr().err == ''
 
 
 def test_arrays_of_a_file_of_the_right_content(places):

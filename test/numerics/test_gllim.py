@@ -9,9 +9,9 @@ import dataclasses
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
+from streaming_regression import InverseRegression
 
 from av_perception.audio.front_end import AudioFrontEndConfig
-from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.audio.map_learning import assemble_map
 from av_perception.numerics.gaussian_mixture import Pieces, fit_pieces
 from av_perception.numerics.gllim import Gllim, GllimConfig, fit_gllim

@@ -30,11 +30,11 @@ ALLOWED = {
     'audio': (*FOUNDATIONS, 'robot_head', 'recording'),
     'vision': (*FOUNDATIONS, 'networks', 'robot_head', 'recording'),
     'synchronization': ('interfaces', 'geometry'),
-    'tracking': (*FOUNDATIONS, 'robot_head', 'audio'),
+    'tracking': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),
     'diarization': (*FOUNDATIONS, 'robot_head', 'audio'),
     'hri': ('interfaces', 'geometry'),
     'clustering': FOUNDATIONS,
-    'two_microphones': (*FOUNDATIONS, 'robot_head', 'audio'),
+    'two_microphones': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),
     'calibration': (*FOUNDATIONS, 'robot_head', 'recording', 'audio', 'two_microphones'),
     'simulation': (*FOUNDATIONS, 'robot_head', 'recording', 'audio'),
     'evaluation': (*FOUNDATIONS, 'recording'),
@@ -49,7 +49,14 @@ ALLOWED = {
         'diarization',
         'two_microphones',
     ),
-    'visualization': (*FOUNDATIONS, 'robot_head', 'recording', 'vision', 'evaluation'),
+    'visualization': (
+        *FOUNDATIONS,
+        'robot_head',
+        'recording',
+        'audio',
+        'vision',
+        'evaluation',
+    ),
 }
 ANYTHING_OF_THE_CORE = ('benchmarks',)
 MAX_FUNCTION_LINES = 40

@@ -1,6 +1,8 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The repository built by colcon, and the nodes of every launch file started from install/, as `ros2 launch` starts them."""
+"""The repository built by colcon, and the nodes of every launch file started from install/, as
+`ros2 launch` starts them.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,12 @@ def test_the_installed_package_is_the_one_that_was_built(workspace):
         text=True,
     )
     assert found.returncode == 0 and found.stdout.startswith('av-perception ')
+    code = (
+        'import av_perception, av_perception_msgs; '
+        'print(av_perception.__file__, av_perception_msgs.__file__)'
+    )
     where = subprocess.run(
-        [
-            'python',
-            '-c',
-            'import av_perception, av_perception_msgs; print(av_perception.__file__, av_perception_msgs.__file__)',
-        ],
+        ['python', '-c', code],
         env=workspace.environment,
         capture_output=True,
         text=True,

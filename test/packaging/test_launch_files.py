@@ -13,7 +13,7 @@ from launch_standin import resolve
 from av_perception.errors import UserError
 from av_perception.robot_head import load_head
 from av_perception.ros.bringup.composed import node_class
-from av_perception.ros.bringup.graph import ARGUMENTS, NODES, SELECTION, Selection, nodes_for, runs
+from av_perception.ros.bringup.graph import ARGUMENTS, NODES, SELECTION, Selection, nodes_for
 from av_perception.ros.node import AUTOSTART
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,7 +199,7 @@ def test_the_graph_knows_its_arguments():
 )
 def test_a_wrong_word_is_named_with_the_choices(words):
     with pytest.raises(UserError, match='must be one of'):
-        runs('tracker', 'simulated', **words)
+        started(words)
 
 
 def test_a_selection_survives_its_words():

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The recording folder: what is written is read back, a folder made by hand works, and every fault is one clear line."""
+"""The recording folder: what is written is read back, and every fault is one clear line."""
 
 import cv2
 import numpy as np
@@ -73,16 +73,11 @@ def test_folder_made_by_hand_with_its_own_head_file(tmp_path):
     recording = Recording.open(tmp_path / 'r')
     assert recording.head.name == 'mine' and recording.has_right and recording.truth is None
     assert (recording.sample_rate, recording.num_channels, recording.num_samples) == (RATE, 2, 800)
-    assert (
-        recording.audio_start_s,
-        recording.video_start_s,
-        recording.frame_rate,
-        recording.num_frames,
-    ) == (0.25, 0.5, 10.0, 5)
+    assert (recording.audio_start_s, recording.video_start_s) == (0.25, 0.5)
+    assert (recording.frame_rate, recording.num_frames) == (10.0, 5)
     np.testing.assert_allclose(recording.read_audio(100, 50), samples[100:150], atol=1e-7)
-    assert recording.read_audio(790, 50).shape == (10, 2) and recording.read_audio(
-        900, 5
-    ).shape == (0, 2)
+    assert recording.read_audio(790, 50).shape == (10, 2)
+    assert recording.read_audio(900, 5).shape == (0, 2)
     assert recording.read_audio(0, 10).dtype == np.float32
     seen = list(recording.images())
     assert [s[0] for s in seen] == list(range(5))
@@ -108,10 +103,8 @@ def test_written_recording_reads_back(image_format, tmp_path):
     assert recording.origin == {'scene': 'test', 'seed': 3} and recording.num_frames == 6
     np.testing.assert_allclose(recording.read_audio(0, 1000), samples, atol=1 / 32768)
     for index, _, left, right in recording.images():
-        assert (
-            abs(float(left.mean()) - image(index).mean()) < 4
-            and abs(float(right.mean()) - image(index).mean()) < 4
-        )
+        assert abs(float(left.mean()) - image(index).mean()) < 4
+        assert abs(float(right.mean()) - image(index).mean()) < 4
     assert recording.truth.speaking.tolist() == [True, False]
 
 
@@ -152,9 +145,8 @@ def test_malformed_description_is_named(change, words, tmp_path):
 
 def test_files_that_do_not_fit_together(tmp_path):
     make_by_hand(tmp_path / 'channels', channels=3)
-    assert '3 channels' in fault_of(tmp_path / 'channels') and '2 microphones' in fault_of(
-        tmp_path / 'channels'
-    )
+    fault = fault_of(tmp_path / 'channels')
+    assert '3 channels' in fault and '2 microphones' in fault
     make_by_hand(tmp_path / 'lengths')
     (tmp_path / 'lengths' / 'right' / '000004.png').unlink()
     assert '5 left images but 4 right' in fault_of(tmp_path / 'lengths')
@@ -165,9 +157,8 @@ def test_files_that_do_not_fit_together(tmp_path):
     assert 'none of the left' in fault_of(tmp_path / 'only_right')
     make_by_hand(tmp_path / 'no_camera', head={k: v for k, v in HEAD.items() if k != 'camera'})
     assert 'no camera' in fault_of(tmp_path / 'no_camera')
-    make_by_hand(
-        tmp_path / 'one_camera', head={**HEAD, 'camera': {**HEAD['camera'], 'baseline': 0.0}}
-    )
+    one_camera = {**HEAD, 'camera': {**HEAD['camera'], 'baseline': 0.0}}
+    make_by_hand(tmp_path / 'one_camera', head=one_camera)
     assert 'two cameras' in fault_of(tmp_path / 'one_camera')
     make_by_hand(tmp_path / 'size', head={**HEAD, 'camera': {**HEAD['camera'], 'width': 80}})
     assert '64x48' in fault_of(tmp_path / 'size') and '80x48' in fault_of(tmp_path / 'size')
@@ -221,7 +212,10 @@ def test_sound_without_samples_is_refused(tmp_path):
 def test_a_video_whose_header_counts_too_many_images_ends_early(
     tmp_path, monkeypatch, missing, whole
 ):
-    """Regression: one image fewer than the header says, as foreign encoders write it, lost all results at the end."""
+    """Regression: one image fewer than the header says lost all results at the end.
+
+    Foreign encoders write such headers.
+    """
     path = tmp_path / 'left.mp4'
     writer = ImageWriter(path, (64, 48), 25.0)
     for k in range(20):
@@ -240,14 +234,16 @@ def stereo_videos(folder, monkeypatch, lengths, claims):
     """A recording of two videos with so many images, whose headers claim other numbers."""
     from av_perception.recording import images
 
-    probe, claims = images._probe_video, iter(claims)
+    probe = images._probe_video
+    claims = iter(claims)
     for side, length in zip(('left', 'right'), lengths):
         writer = ImageWriter(folder / f'{side}.mp4', (640, 480), 25.0)
         for k in range(length):
             writer.write(np.full((480, 640, 3), 10 * k, np.uint8))
         writer.close()
     (folder / 'recording.yaml').write_text(
-        '{head: simulated, sample_rate: 16000, audio_start: 0.0, frame_rate: 25.0, video_start: 0.0}'
+        '{head: simulated, sample_rate: 16000, audio_start: 0.0, frame_rate: 25.0, '
+        'video_start: 0.0}'
     )
     soundfile.write(folder / 'audio.wav', np.zeros((1600, 4)), 16000)
     monkeypatch.setattr(images, '_probe_video', lambda path: (next(claims), *probe(path)[1:]))
@@ -255,7 +251,10 @@ def stereo_videos(folder, monkeypatch, lengths, claims):
 
 @pytest.mark.parametrize('claims', [(20, 22), (20, 40), (33, 20), (60, 30)])
 def test_videos_whose_headers_disagree_are_one_pair(tmp_path, monkeypatch, claims):
-    """Regression: estimated counts that differ between left and right refused the whole recording, first by any number, then by more than 5."""
+    """Regression: estimated counts that differ between left and right refused the recording.
+
+    First by any number, then by more than 5.
+    """
     stereo_videos(tmp_path, monkeypatch, (20, 20), claims)
     recording = Recording.open(tmp_path)
     assert recording.num_frames == 20 and len(list(recording.images())) == 20

@@ -18,20 +18,19 @@ def read(tmp_path, text) -> MotTable:
 
 
 def test_lines_of_every_width_are_read(tmp_path):
-    table = read(
-        tmp_path,
-        '\ufeff3,-1,1.5,2,3,4\n1,7,1,2,3,4,0.5\n\n1,8,1,2,3,4,1,3\n2, 9, 1, 2, 3, 4, 0, 1, 0.25\r\n2,-1,1,2,3,4,0.9,-1,-1\n'
-        '4,-1,1,2,3,4,0.9,-1,-1,-1\n4,1,1,2,3,4,0.9,2.5,-0.5,0.1,\n',
+    lines = (
+        '\ufeff3,-1,1.5,2,3,4\n',
+        '1,7,1,2,3,4,0.5\n',
+        '\n',
+        '1,8,1,2,3,4,1,3\n',
+        '2, 9, 1, 2, 3, 4, 0, 1, 0.25\r\n',
+        '2,-1,1,2,3,4,0.9,-1,-1\n',
+        '4,-1,1,2,3,4,0.9,-1,-1,-1\n',
+        '4,1,1,2,3,4,0.9,2.5,-0.5,0.1,\n',
     )
-    assert table.frame.tolist() == [1, 1, 2, 2, 3, 4, 4] and table.id.tolist() == [
-        7,
-        8,
-        9,
-        -1,
-        -1,
-        -1,
-        1,
-    ]
+    table = read(tmp_path, ''.join(lines))
+    assert table.frame.tolist() == [1, 1, 2, 2, 3, 4, 4]
+    assert table.id.tolist() == [7, 8, 9, -1, -1, -1, 1]
     assert table.kind.tolist() == [1, 3, 1, 1, 1, 1, 1]
     np.testing.assert_allclose(table.confidence, [0.5, 1, 0, 0.9, 1, 0.9, 0.9])
     np.testing.assert_allclose(table.box[4], [1.5, 2, 3, 4])
@@ -63,14 +62,8 @@ def test_what_is_written_is_read(tmp_path):
 
 def test_rows_of_frames_are_found_with_holes_between_them():
     table = MotTable.of([2, 2, 5], [1, 2, 1], np.ones((3, 4)))
-    assert [(rows.start, rows.stop) for rows in table.frames(6)] == [
-        (0, 0),
-        (0, 2),
-        (2, 2),
-        (2, 2),
-        (2, 3),
-        (3, 3),
-    ]
+    limits = [(rows.start, rows.stop) for rows in table.frames(6)]
+    assert limits == [(0, 0), (0, 2), (2, 2), (2, 2), (2, 3), (3, 3)]
 
 
 @pytest.mark.parametrize(
@@ -92,11 +85,8 @@ def test_rows_of_frames_are_found_with_holes_between_them():
 def test_malformed_lines_are_named(tmp_path, line, message):
     with pytest.raises(UserError) as error:
         read(tmp_path, f'1,-1,1,2,3,4,1\n{line}\n')
-    assert (
-        'boxes.txt, line 2: ' in str(error.value)
-        and message in str(error.value)
-        and '\n' not in str(error.value)
-    )
+    told = str(error.value)
+    assert 'boxes.txt, line 2: ' in told and message in told and '\n' not in told
 
 
 def test_files_that_are_no_text_are_refused(tmp_path):

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Tables of truth and tracks: what is written is read back, and what is malformed is named by file, line and column."""
+"""Tables of truth and tracks: what is written is read back, and what is malformed is named."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,10 @@ from av_perception.errors import UserError
 from av_perception.recording import TrackTable, TruthTable
 
 TRUTH_HEADER = 'time,id,x,y,z,speaking,visible'
-TRACK_HEADER = 'time,id,x,y,z,vx,vy,vz,cov_xx,cov_xy,cov_xz,cov_yy,cov_yz,cov_zz,status,seen,heard,speaking_probability,speaking'
+TRACK_HEADER = (
+    'time,id,x,y,z,vx,vy,vz,cov_xx,cov_xy,cov_xz,cov_yy,cov_yz,cov_zz,status,seen,heard,'
+    'speaking_probability,speaking'
+)
 
 
 def some_truth(rows=7):
@@ -49,12 +52,12 @@ def test_written_table_reads_back(table, tmp_path):
     again = type(table).read(tmp_path / 't.csv')
     assert len(again) == len(table)
     for name in table._layout:
-        before, after = getattr(table, name), getattr(again, name)
+        before = getattr(table, name)
+        after = getattr(again, name)
         assert after.shape == before.shape and after.dtype.kind == before.dtype.kind
         if before.dtype.kind == 'f':
-            np.testing.assert_allclose(
-                after, before, rtol=1e-7, atol=1e-6 if name != 'covariance' else 0
-            )
+            atol = 0 if name == 'covariance' else 1e-6
+            np.testing.assert_allclose(after, before, rtol=1e-7, atol=atol)
         else:
             assert np.array_equal(after, before)
 
@@ -109,12 +112,8 @@ def test_columns_of_different_length_are_refused():
 
 
 def test_spreadsheet_byte_order_mark_and_windows_lines_are_read(tmp_path):
-    (tmp_path / 't.csv').write_bytes(
-        ('\ufeff' + TRUTH_HEADER + '\r\n0.5, 2, 1, 2, 3, 1, 0\r\n').encode()
-    )
+    text = f'\ufeff{TRUTH_HEADER}\r\n0.5, 2, 1, 2, 3, 1, 0\r\n'
+    (tmp_path / 't.csv').write_bytes(text.encode())
     table = TruthTable.read(tmp_path / 't.csv')
-    assert (
-        table.id.tolist() == [2]
-        and table.speaking.tolist() == [True]
-        and table.visible.tolist() == [False]
-    )
+    assert table.id.tolist() == [2]
+    assert table.speaking.tolist() == [True] and table.visible.tolist() == [False]

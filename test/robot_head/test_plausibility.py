@@ -37,16 +37,14 @@ def write_info(path, numbers):
         'image_width': numbers['width'],
         'image_height': numbers['height'],
         'distortion_model': numbers['distortion_model'],
-        **{
-            key: {'data': np.ravel(numbers[name]).tolist()}
-            for key, name in (
-                ('camera_matrix', 'matrix'),
-                ('distortion_coefficients', 'distortion'),
-                ('rectification_matrix', 'rectification'),
-                ('projection_matrix', 'projection'),
-            )
-        },
     }
+    for key, name in (
+        ('camera_matrix', 'matrix'),
+        ('distortion_coefficients', 'distortion'),
+        ('rectification_matrix', 'rectification'),
+        ('projection_matrix', 'projection'),
+    ):
+        content[key] = {'data': np.ravel(numbers[name]).tolist()}
     path.write_text(yaml.safe_dump(content))
 
 
@@ -55,30 +53,29 @@ def head(folder, *infos):
     names = ['left.yaml', 'right.yaml'][: len(infos)]
     for name, numbers in zip(names, infos):
         write_info(folder / name, numbers)
-    (folder / 'head.yaml').write_text(
-        yaml.safe_dump({'name': 'x', 'camera': {'calibration': names}})
-    )
+    profile = {'name': 'x', 'camera': {'calibration': names}}
+    (folder / 'head.yaml').write_text(yaml.safe_dump(profile))
     return str(folder / 'head.yaml')
 
 
 def refusal(folder, *infos):
-    """The one line that refuses such a head, when it is loaded or when its images are rectified."""
+    """The one line that refuses such a head, as it is loaded or its images are rectified."""
     with pytest.raises(UserError) as caught:
         rectifiers_of(load_head(head(folder, *infos)).camera)
     assert '\n' not in str(caught.value) and str(folder) in str(caught.value)
     return str(caught.value)
 
 
-# ---- row 1: R of zeros, and other matrices that do not rotate
+# ---- R of zeros, and other matrices that do not rotate
 
 
-def test_row_1_a_rectification_of_zeros_is_the_identity_for_one_camera(tmp_path):
+def test_a_rectification_of_zeros_is_the_identity_for_one_camera(tmp_path):
     camera = load_head(head(tmp_path, info(rectification=np.zeros((3, 3))))).camera
     image = np.random.default_rng(0).integers(0, 255, (480, 640), dtype=np.uint8)
     np.testing.assert_array_equal(rectifiers_of(camera)[0].rectify(image), image)
 
 
-def test_row_1_a_rectification_of_zeros_is_refused_by_name_for_a_pair(tmp_path):
+def test_a_rectification_of_zeros_is_refused_by_name_for_a_pair(tmp_path):
     wrong = info(-500 * BASELINE, rectification=np.zeros((3, 3)))
     text = refusal(tmp_path, info(), wrong)
     assert 'right.yaml' in text and 'R is all zeros' in text
@@ -92,7 +89,7 @@ def test_row_1_a_rectification_of_zeros_is_refused_by_name_for_a_pair(tmp_path):
         (np.eye(3) + np.eye(3, k=1), 'no rotation'),
     ],
 )
-def test_row_1_a_matrix_that_does_not_rotate_is_refused(tmp_path, rotation, words):
+def test_a_matrix_that_does_not_rotate_is_refused(tmp_path, rotation, words):
     assert words in refusal(tmp_path, info(rectification=rotation))
 
 
@@ -113,7 +110,7 @@ def test_rotations_written_with_few_digits_are_accepted(tmp_path):
         ({'projection': np.column_stack([2 * K, np.zeros(3)])}, 'last row of P'),
         (
             {'matrix': K * [[0.008, 1, 1], [1, 0.008, 1], [1, 1, 1]]},
-            'millimetres instead of pixels',
+            'millimeters instead of pixels',
         ),
         ({'matrix': K.T}, 'another order'),
         ({'matrix': K * [[2, 1, 2], [1, 2, 2], [1, 1, 1]]}, 'another size'),
@@ -127,11 +124,11 @@ def test_rotations_written_with_few_digits_are_accepted(tmp_path):
         ({'rectification': np.diag([-1.0, 1.0, -1.0])}, 'black or folded'),
     ],
 )
-def test_row_1_numbers_of_no_camera_are_refused_with_their_likely_cause(tmp_path, changes, words):
+def test_numbers_of_no_camera_are_refused_with_their_likely_cause(tmp_path, changes, words):
     assert words in refusal(tmp_path, info(**changes))
 
 
-def test_row_1_a_calibration_that_leaves_little_of_the_images_is_told():
+def test_a_calibration_that_leaves_little_of_the_images_is_told():
     assert (
         Rectifier(CameraCalibration(**info(distortion=np.array([-0.3, 0.1, 0, 0, 0])))).problem
         == ''
@@ -140,14 +137,14 @@ def test_row_1_a_calibration_that_leaves_little_of_the_images_is_told():
     assert 'of the rectified image are black or folded' in strange.problem
 
 
-# ---- row 2: baselines in another unit
+# ---- baselines in another unit
 
 
 @pytest.mark.parametrize(
     'shift, words',
     [
-        (-500 * 83.6, 'a baseline of 83.6 m: is the translation in millimetres?'),
-        (-500 * 8.36, 'a baseline of 8.36 m: is the translation in centimetres?'),
+        (-500 * 83.6, 'a baseline of 83.6 m: is the translation in millimeters?'),
+        (-500 * 8.36, 'a baseline of 8.36 m: is the translation in centimeters?'),
         (-500 * 1400.0, '0.01 to 1 m'),
         (
             -BASELINE,
@@ -157,26 +154,26 @@ def test_row_1_a_calibration_that_leaves_little_of_the_images_is_told():
         (+500 * BASELINE, 'do not swap left and right'),
     ],
 )
-def test_row_2_a_baseline_of_another_unit_is_refused(tmp_path, shift, words):
+def test_a_baseline_of_another_unit_is_refused(tmp_path, shift, words):
     assert words in refusal(tmp_path, info(), info(shift))
 
 
 @pytest.mark.parametrize('baseline', [0.01, BASELINE, 1.0])
-def test_row_2_baselines_of_heads_are_accepted(tmp_path, baseline):
+def test_baselines_of_heads_are_accepted(tmp_path, baseline):
     camera = load_head(head(tmp_path, info(), info(-500 * baseline))).camera
     assert camera.baseline == pytest.approx(baseline)
 
 
-# ---- row 19, row 20
+# ---- projections of zeros and numbers of coefficients
 
 
-def test_row_19_a_projection_of_zeros_is_the_camera_matrix_for_one_camera(tmp_path):
+def test_a_projection_of_zeros_is_the_camera_matrix_for_one_camera(tmp_path):
     camera = load_head(head(tmp_path, info(projection=np.zeros((3, 4))))).camera
     assert camera.focal == (500.0, 500.0) and camera.center == (320.0, 240.0)
     assert not rectifiers_of(camera)[0].problem
 
 
-def test_row_19_a_projection_of_zeros_is_refused_by_name_for_a_pair(tmp_path):
+def test_a_projection_of_zeros_is_refused_by_name_for_a_pair(tmp_path):
     text = refusal(tmp_path, info(), info(projection=np.zeros((3, 4))))
     assert 'right.yaml' in text and 'P is all zeros' in text
 
@@ -195,7 +192,7 @@ def test_row_19_a_projection_of_zeros_is_refused_by_name_for_a_pair(tmp_path):
         ('fisheye', 4, "'fisheye' is not one of"),
     ],
 )
-def test_row_20_the_numbers_of_coefficients_of_a_model_are_told(tmp_path, model, count, words):
+def test_the_numbers_of_coefficients_of_a_model_are_told(tmp_path, model, count, words):
     wrong = info(distortion_model=model, distortion=np.full(count, 0.01))
     assert words in refusal(tmp_path, wrong)
 
@@ -235,8 +232,8 @@ def test_camera_info_messages_are_completed_and_refused_alike():
 @pytest.mark.parametrize(
     'factor, words',
     [
-        (1000, 'microphones: 64.63 m apart: millimetres instead of metres?'),
-        (100, 'microphones: 6.463 m apart: centimetres instead of metres?'),
+        (1000, 'microphones: 64.63 m apart: millimeters instead of meters?'),
+        (100, 'microphones: 6.463 m apart: centimeters instead of meters?'),
         (0.01, '0.0006463 m apart, 0.005 to 3 m are possible'),
         (1e6, '0.005 to 3 m are possible'),
     ],
@@ -252,26 +249,22 @@ def test_microphones_of_heads_and_robots_are_accepted(extent):
 
 
 def test_a_profile_in_millimeters_is_refused():
-    with pytest.raises(ValueError, match='a baseline of 70 m: millimetres instead of metres?'):
+    with pytest.raises(ValueError, match='a baseline of 70 m: millimeters instead of meters?'):
         CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5), 70.0)
-    with pytest.raises(
-        ValueError, match='left camera lies 1300 m from the base frame: millimetres'
-    ):
+    words = 'left camera lies 1300 m from the base frame: millimeters'
+    with pytest.raises(ValueError, match=words):
         CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5), position=(0.0, 0.0, 1300.0))
-    with pytest.raises(ValueError, match='array of microphones lies 310 m .* millimetres'):
+    with pytest.raises(ValueError, match='array of microphones lies 310 m .* millimeters'):
         MicrophoneArray(tuple(map(tuple, SQUARE)), position=(0.0, 0.0, 310.0))
-    with pytest.raises(ValueError, match='4.2 pixels .* millimetres instead of pixels'):
+    with pytest.raises(ValueError, match='4.2 pixels .* millimeters instead of pixels'):
         CameraGeometry(640, 480, (4.2, 4.2), (319.5, 239.5))
     with pytest.raises(ValueError, match='are left and right swapped'):
         CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5), -0.07)
 
 
 def test_all_missing_keys_are_told_at_once(tmp_path):
-    (tmp_path / 'mine.yaml').write_text(
-        yaml.safe_dump(
-            {'microphones': {'sample_rate': 16000}, 'camera': {'width': 640, 'baseline': 0.1}}
-        )
-    )
+    profile = {'microphones': {'sample_rate': 16000}, 'camera': {'width': 640, 'baseline': 0.1}}
+    (tmp_path / 'mine.yaml').write_text(yaml.safe_dump(profile))
     with pytest.raises(UserError) as caught:
         load_head(str(tmp_path / 'mine.yaml'))
     assert (
@@ -282,9 +275,9 @@ def test_all_missing_keys_are_told_at_once(tmp_path):
 
 def test_all_missing_keys_of_a_calibration_file_are_told_at_once(tmp_path):
     (tmp_path / 'left.yaml').write_text(yaml.safe_dump({'image_width': 640, 'image_height': 480}))
-    with pytest.raises(
-        UserError,
-        match="'distortion_model', 'distortion_coefficients', "
-        "'camera_matrix', 'rectification_matrix', 'projection_matrix' are",
-    ):
+    words = (
+        "'distortion_model', 'distortion_coefficients', 'camera_matrix', 'rectification_matrix', "
+        "'projection_matrix' are"
+    )
+    with pytest.raises(UserError, match=words):
         CameraCalibration.read(tmp_path / 'left.yaml')

@@ -5,16 +5,16 @@
 from __future__ import annotations
 
 import array
+import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from av_perception_msgs.msg import AudioChunk
 from interface_packages import build_overlay
-from ros_bench import bench  # noqa: F401  (a fixture)
+from ros_bench import FIXTURES, Bench
 
 from av_perception.nodes.audio_bridge import AudioBridgeNode
 from av_perception.paths import share_directory
@@ -30,18 +30,13 @@ def drivers():
     build_overlay('audio_common_msgs (ros-drivers)', 'naoqi_bridge_msgs').load()
 
 
-def connect(bench, kind, message, **parameters):  # noqa: F811
+def connect(bench, kind, message, **parameters):
     """A bridge for one kind of driver, on the simulated head."""
     from audio_common_msgs.msg import AudioInfo
 
-    inputs = {
-        'driver_audio': message,
-        **(
-            {'driver_audio_info': AudioInfo}
-            if kind.startswith('audio_data') and 'sample_format' not in parameters
-            else {}
-        ),
-    }
+    inputs = {'driver_audio': message}
+    if kind.startswith('audio_data') and 'sample_format' not in parameters:
+        inputs['driver_audio_info'] = AudioInfo
     return bench(
         AudioBridgeNode,
         inputs,
@@ -74,7 +69,7 @@ def heard(one):
     return audio_chunk_from_msg(one.heard[-1])
 
 
-def test_stamped_bytes_become_chunks(drivers, bench):  # noqa: F811
+def test_stamped_bytes_become_chunks(drivers, bench):
     from audio_common_msgs.msg import AudioDataStamped
 
     one = connect(bench, 'audio_data_stamped', AudioDataStamped, latency_ms=20.0)
@@ -102,7 +97,7 @@ def test_stamped_bytes_become_chunks(drivers, bench):  # noqa: F811
         ({'channels': 2}, 'choose the right head'),
     ],
 )
-def test_what_does_not_fit_is_refused_and_named(drivers, bench, capfd, changes, message):  # noqa: F811
+def test_what_does_not_fit_is_refused_and_named(drivers, bench, capfd, changes, message):
     from audio_common_msgs.msg import AudioDataStamped
 
     one = connect(bench, 'audio_data_stamped', AudioDataStamped)
@@ -115,7 +110,7 @@ def test_what_does_not_fit_is_refused_and_named(drivers, bench, capfd, changes, 
     assert message in capfd.readouterr().err
 
 
-def test_bytes_without_stamps_are_dated_back_from_their_receipt(drivers, bench):  # noqa: F811
+def test_bytes_without_stamps_are_dated_back_from_their_receipt(drivers, bench):
     from audio_common_msgs.msg import AudioData
 
     one = connect(bench, 'audio_data', AudioData, sample_format='S16LE')
@@ -143,7 +138,7 @@ def nao(**changes):
     )
 
 
-def test_naos_buffers_are_dated_back_and_brought_to_the_profiles_order(drivers, bench):  # noqa: F811
+def test_naos_buffers_are_dated_back_and_brought_to_the_profiles_order(drivers, bench):
     from naoqi_bridge_msgs.msg import AudioBuffer
 
     one = connect(bench, 'naoqi', AudioBuffer, head='nao')
@@ -156,7 +151,7 @@ def test_naos_buffers_are_dated_back_and_brought_to_the_profiles_order(drivers, 
     np.testing.assert_allclose(heard(one).samples, WAVE[:, ::-1] / 32768)
 
 
-def test_another_robots_channels_are_refused_by_name(drivers, bench, capfd):  # noqa: F811
+def test_another_robots_channels_are_refused_by_name(drivers, bench, capfd):
     from naoqi_bridge_msgs.msg import AudioBuffer
 
     one = connect(bench, 'naoqi', AudioBuffer, head='nao')
@@ -165,7 +160,7 @@ def test_another_robots_channels_are_refused_by_name(drivers, bench, capfd):  # 
     assert 'rear_left, rear_right, front_left, front_right' in capfd.readouterr().err
 
 
-def test_lost_buffers_are_a_gap_that_is_counted(drivers, bench):  # noqa: F811
+def test_lost_buffers_are_a_gap_that_is_counted(drivers, bench):
     from naoqi_bridge_msgs.msg import AudioBuffer
 
     one = connect(bench, 'naoqi', AudioBuffer, head='nao')
@@ -175,7 +170,7 @@ def test_lost_buffers_are_a_gap_that_is_counted(drivers, bench):  # noqa: F811
     assert one.heard[2].first_sample == 960 + 48000 and one.counted('driver: gaps') == 1
 
 
-def test_a_device_with_more_channels_is_picked_from(drivers, bench, tmp_path):  # noqa: F811
+def test_a_device_with_more_channels_is_picked_from(drivers, bench, tmp_path):
     from audio_common_msgs.msg import AudioData
 
     profile = yaml.safe_load(
@@ -186,9 +181,8 @@ def test_a_device_with_more_channels_is_picked_from(drivers, bench, tmp_path):  
     one = connect(
         bench, 'audio_data', AudioData, sample_format='S16LE', head=str(tmp_path / 'six.yaml')
     )
-    six = np.column_stack(
-        [np.zeros(480, np.int16), WAVE]
-    )  # five channels will do: the last is never asked for
+    # Five channels will do: the last is never asked for.
+    six = np.column_stack([np.zeros(480, np.int16), WAVE])
     one.send('driver_audio', raw(six))
     assert one.until(lambda: one.heard)
     np.testing.assert_allclose(heard(one).samples, WAVE / 32768)
@@ -218,7 +212,7 @@ def run_bridge(kind, environment=None):
         '-p',
         f'microphones:={kind}',
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
 
 
 @pytest.mark.parametrize(
@@ -248,13 +242,15 @@ def test_the_other_package_of_that_name_is_told_apart():
 
 def test_the_other_audio_package_in_a_process_of_its_own():
     """Both packages have one name: no process can hold both."""
+    environment = build_overlay('audio_common_msgs (the other)').environment()
+    paths = (str(FIXTURES), environment.get('PYTHONPATH', ''))
+    environment = {**environment, 'PYTHONPATH': os.pathsep.join(filter(None, paths))}
     result = subprocess.run(
         [sys.executable, __file__],
         capture_output=True,
         text=True,
         timeout=120,
-        cwd=Path(__file__).parent,
-        env=build_overlay('audio_common_msgs (the other)').environment(),
+        env=environment,
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -263,7 +259,6 @@ def _check_audio_stamped() -> None:
     import rclpy
     from audio_common_msgs.msg import Audio, AudioData, AudioInfo, AudioStamped
     from rclpy.qos import qos_profile_sensor_data
-    from ros_bench import Bench
 
     rclpy.init()
     one = Bench(
@@ -279,34 +274,22 @@ def _check_audio_stamped() -> None:
     )
     one.publishers['driver_audio'] = best_effort
     assert one.until(lambda: best_effort.get_subscription_count())
-    for number, (kind, field, scale) in enumerate(
-        ((8, 'int16_data', 32768), (1, 'float32_data', 1))
+    stamp = STAMP
+    for kind, field, code, scale in (
+        (8, 'int16_data', 'h', 32768),
+        (1, 'float32_data', 'f', 1),
     ):
-        data = AudioData(
-            **{
-                field: array.array(
-                    'h' if scale > 1 else 'f',
-                    WAVE.ravel().astype(np.int16 if scale > 1 else np.float32).tobytes(),
-                )
-            }
-        )
-        stamp = STAMP + number * 30_000_000
-        one.send(
-            'driver_audio',
-            AudioStamped(
-                header=header(stamp, ''),
-                audio=Audio(
-                    audio_data=data, info=AudioInfo(format=kind, channels=4, rate=16000, chunk=480)
-                ),
-            ),
-        )
-        assert one.until(lambda: len(one.heard) == number + 1), one.node.diagnostics.counters
+        data = AudioData(**{field: array.array(code, WAVE.ravel().astype(code).tobytes())})
+        info = AudioInfo(format=kind, channels=4, rate=16000, chunk=480)
+        message = AudioStamped(header=header(stamp, ''), audio=Audio(audio_data=data, info=info))
+        one.heard.clear()
+        one.send('driver_audio', message)
+        assert one.until(lambda: one.heard), one.node.diagnostics.counters
         np.testing.assert_allclose(heard(one).samples, WAVE / scale)
         assert heard(one).stamp_ns == stamp
-    one.send(
-        'driver_audio',
-        AudioStamped(audio=Audio(info=AudioInfo(format=99, channels=4, rate=16000))),
-    )
+        stamp += 30_000_000
+    unknown = Audio(info=AudioInfo(format=99, channels=4, rate=16000))
+    one.send('driver_audio', AudioStamped(audio=unknown))
     assert one.until(lambda: one.counted('messages dropped') == 1)
     one.close()
     rclpy.shutdown()

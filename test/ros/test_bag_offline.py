@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Bags through the suite offline: the same tracks as from the recording itself, and the same again bit for bit."""
+"""Bags through the suite offline.
+
+The same tracks as from the recording itself, and the same again bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ pytest.importorskip('rosbags')
 
 @pytest.fixture(scope='module')
 def features_bag(tmp_path_factory):
-    """Sound and faces, as the demo records them, in a namespace and with results that are not to be believed."""
+    """Sound and faces, as the demo records them, in a namespace and with false results."""
     messages = [*short_messages(images=False), (ORIGIN_NS + 8 * 10**9, 'tracks', TrackArray())]
     return write_bag(tmp_path_factory.mktemp('bags') / 'features', messages, '/robot/')
 
@@ -150,7 +153,7 @@ def test_a_bag_of_results_alone_says_what_to_record(tmp_path):
 
 
 def silent_chunks(count=40):
-    """(time, topic, message) of a second of silence and a bit of hiss for the four channels of respeaker."""
+    """(time, topic, message) of silence and a bit of hiss for respeaker's four channels."""
     random, messages = np.random.default_rng(3), []
     for number in range(count):
         samples = 0.01 * random.standard_normal((400, 4)).astype(np.float32)
@@ -217,7 +220,8 @@ def test_random_messages_are_counted(tmp_path):
             'without channels, first_sample',
         ),
         (
-            'std_msgs/Header header\nuint32 sample_rate\nuint16 channels\nuint64 first_sample\nfloat64[] samples\n',
+            'std_msgs/Header header\nuint32 sample_rate\nuint16 channels\nuint64 first_sample\n'
+            'float64[] samples\n',
             'another type of samples',
         ),
     ],

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Bags against the running graph: nodes on the bag's time, at any rate, in a loop; a recorder that loses nothing."""
+"""Bags against the running graph.
+
+Nodes on the bag's time, at any rate, in a loop; a recorder that loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from launch_standin import resolve
 from lifecycle_msgs.msg import State
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import serialize_message
+from ros_bench import PATIENCE_S, Rig, wait_for
 from tf2_msgs.msg import TFMessage
 
 from av_perception.geometry.rigid_transform import RigidTransform
@@ -84,7 +88,7 @@ class Replay:
             )
             for node in nodes:
                 assert observer.wait_for_state(
-                    node.name, State.PRIMARY_STATE_ACTIVE, time.monotonic() + 60
+                    node.name, State.PRIMARY_STATE_ACTIVE, time.monotonic() + PATIENCE_S
                 ), node.name
             self.play(command, '--loop' in words)
             time.sleep(0.5)
@@ -96,11 +100,9 @@ class Replay:
             command, env=self.domain, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         if loops:
-            deadline = time.monotonic() + 90
-            while self.rounds() < 2.6 and time.monotonic() < deadline:
-                time.sleep(0.1)
+            assert wait_for(lambda: self.rounds() >= 2.6, 2 * PATIENCE_S)
             player.send_signal(signal.SIGINT)
-        output, _ = player.communicate(timeout=90)
+        output, _ = player.communicate(timeout=2 * PATIENCE_S)
         assert player.returncode == 0, output
 
     def rounds(self) -> float:
@@ -180,26 +182,12 @@ def record(folder, storage, messages, static):
     context = rclpy.context.Context()
     rclpy.init(context=context, domain_id=domain)
     node = rclpy.create_node('talker', context=context)
-    publisher, latched = (
-        node.create_publisher(TrackArray, 'tracks', 200),
-        node.create_publisher(TFMessage, '/tf_static', qos.LATCHED),
-    )
+    publisher = node.create_publisher(TrackArray, 'tracks', 200)
+    latched = node.create_publisher(TFMessage, '/tf_static', qos.LATCHED)
     latched.publish(static)
-    command = [
-        sys.executable,
-        '-m',
-        'av_perception.cli.main',
-        'record',
-        '-o',
-        str(folder / 'bag'),
-        '--storage',
-        storage,
-        '--json',
-        str(folder / 'counts'),
-        '--topics',
-        '/tracks',
-        '/tf_static',
-    ]
+    command = [sys.executable, '-m', 'av_perception.cli.main', 'record']
+    command += ['-o', str(folder / 'bag'), '--storage', storage]
+    command += ['--json', str(folder / 'counts'), '--topics', '/tracks', '/tf_static']
     recorder = subprocess.Popen(
         command,
         env={**os.environ, 'ROS_DOMAIN_ID': str(domain)},
@@ -207,16 +195,16 @@ def record(folder, storage, messages, static):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    deadline = time.monotonic() + 30
-    while not publisher.get_subscription_count() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    # Both topics: what is latched comes with its subscription.
+    assert wait_for(publisher.get_subscription_count)
+    assert wait_for(latched.get_subscription_count)
     time.sleep(0.3)
     for number in range(messages):
         publisher.publish(TrackArray(header=header(number, 'base')))
         time.sleep(0.002)
     time.sleep(0.3)
     recorder.send_signal(signal.SIGINT)
-    output, _ = recorder.communicate(timeout=30)
+    output, _ = recorder.communicate(timeout=PATIENCE_S)
     rclpy.try_shutdown(context=context)
     assert recorder.returncode == 0, output
     return json.loads((folder / 'counts').read_text())
@@ -224,7 +212,7 @@ def record(folder, storage, messages, static):
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_the_recorder_loses_nothing_and_keeps_what_players_need(storage, tmp_path):
-    """Regression: the recorder took one message a topic every 0.1 s and left the rest in its queue."""
+    """Regression: the recorder took one message a topic every 0.1 s and left the rest."""
     static = TFMessage(transforms=[transform_to_msg(RigidTransform(), 'base', 'camera', 0)])
     assert record(tmp_path, storage, 150, static) == {'/tracks': 150, '/tf_static': 1}
     metadata = yaml.safe_load((tmp_path / 'bag' / 'metadata.yaml').read_text())[
@@ -247,11 +235,11 @@ def test_the_recorder_loses_nothing_and_keeps_what_players_need(storage, tmp_pat
         assert file.read_bytes()[:8] == b'\x89MCAP0\r\n' == file.read_bytes()[-8:]
     else:
         with sqlite3.connect(file) as database:
-            assert dict(
-                database.execute(
-                    'select t.name, count(*) from messages m join topics t on t.id = m.topic_id group by t.name'
-                )
-            ) == {'/tracks': 150, '/tf_static': 1}
+            counts = database.execute(
+                'select t.name, count(*) from messages m '
+                'join topics t on t.id = m.topic_id group by t.name'
+            )
+            assert dict(counts) == {'/tracks': 150, '/tf_static': 1}
     from rosbags.highlevel import AnyReader
 
     with AnyReader([tmp_path / 'bag']) as reader:
@@ -281,14 +269,13 @@ def test_only_foreign_transforms_are_played_as_inputs(ros_context, tmp_path):
         writer.write(sound, 1, serialize_message(messages[0][2]))
         writer.write(connection, 2, serialize_message(TFMessage(transforms=transforms)))
         writer.write(connection, 3, serialize_message(TFMessage(transforms=transforms[1:3])))
-    heard, node = [], rclpy.create_node('player', context=ros_context)
+    heard = []
+    node = rclpy.create_node('player', context=ros_context)
     node.create_subscription(
         TFMessage, '/tf', heard.append, QoSProfile(depth=10, durability=DurabilityPolicy.VOLATILE)
     )
     BagPlayer(node, tmp_path / 'both', inputs=graph_inputs(tmp_path / 'both')).play(1000.0)
-    executor = rclpy.executors.SingleThreadedExecutor(context=ros_context)
-    executor.add_node(node)
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
-        executor.spin_once(timeout_sec=0.1)
+    rig = Rig(node)
+    assert rig.until(lambda: heard)
+    rig.spin(0.5)  # for more, which must not come
     assert [[t.child_frame_id for t in m.transforms] for m in heard] == [['camera', 'odom']]

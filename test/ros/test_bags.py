@@ -12,6 +12,7 @@ import pytest
 import rclpy
 from av_perception_msgs.msg import AudioFeatures, TrackArray
 from rclpy.executors import SingleThreadedExecutor
+from ros_bench import wait_for
 from sensor_msgs.msg import Image
 
 from av_perception.errors import UserError
@@ -40,13 +41,6 @@ def background(ros_context):
 
     yield make
     executor.shutdown()
-
-
-def wait_for(condition, timeout_s=10.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
 
 
 def features(number):

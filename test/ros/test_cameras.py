@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras of others and our own: stamps that differ, compressed and torn images, calibrations by topic, two images side by side."""
+"""Cameras of others and our own.
+
+Stamps that differ, compressed and torn images, calibrations by topic, two images side by side.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import pytest
 import yaml
 from av_perception_msgs.msg import TrackArray, VisualFeatures
 from rclpy.parameter import Parameter
-from ros_bench import Bench, send_pair
+from ros_bench import send_pair
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_scenes import CAMERA
 
@@ -135,25 +138,12 @@ def test_of_several_partners_the_nearest_is_taken_and_older_ones_are_late():
 
 
 @pytest.fixture()
-def bench(ros_context):
-    made = []
-
-    def make(inputs, **parameters):
-        made.append(
-            Bench(
-                ros_context,
-                VisualFeaturesNode,
-                inputs,
-                ('visual_features', VisualFeatures),
-                embedding='none',
-                **parameters,
-            )
-        )
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+def bench(bench):
+    """The bench of visual_features: its inputs and parameters."""
+    output = ('visual_features', VisualFeatures)
+    return lambda inputs, **parameters: bench(
+        VisualFeaturesNode, inputs, output, embedding='none', **parameters
+    )
 
 
 def jpeg(image, stamp_ns):
@@ -310,13 +300,11 @@ class WideCamera:
 
 def test_a_side_by_side_device_gives_both_images_and_counts_what_is_lost(monkeypatch):
     monkeypatch.setattr(cv2, 'VideoCapture', WideCamera)
-    camera, times = (
-        CameraDevices('0', '', CAMERA, side_by_side=True),
-        iter(np.array([0, 40, 80, 200, 240, 280, 320]) * MS),
-    )
+    camera = CameraDevices('0', '', CAMERA, side_by_side=True)
+    times = iter(np.array([0, 40, 80, 200, 240, 280, 320]) * MS)
     seen = []
     with pytest.raises(UserError, match='stopped'):
-        for _, stamp_ns, left, right in camera.images(lambda: next(times)):
+        for _, _, left, right in camera.images(lambda: next(times)):
             seen.append((left.shape, right.shape, int(left.max()), int(right.min())))
     assert seen == [((480, 640, 3), (480, 640, 3), 0, 200)] * 6 and camera.has_right
     assert camera.counters == {'undecodable': 1, 'missed': 2}, 'one did not decode, two never came'

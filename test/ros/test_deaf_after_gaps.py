@@ -13,7 +13,7 @@ import pytest
 from av_perception_msgs.msg import AudioChunk, AudioFeatures
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State
-from ros_bench import bench  # noqa: F401 (a fixture)
+from ros_bench import PATIENCE_S, wait_for
 
 from av_perception.interfaces import AudioChunk as Chunk
 from av_perception.nodes.audio_features import AudioFeaturesNode
@@ -98,18 +98,11 @@ def live(tmp_path_factory):
         ) as runner,
     ):
         assert observer.wait_for_state(
-            'audio_features', State.PRIMARY_STATE_ACTIVE, time.monotonic() + 60
+            'audio_features', State.PRIMARY_STATE_ACTIVE, time.monotonic() + PATIENCE_S
         )
         driver = Driver(observer)
-        assert until(lambda: len(driver.stamps) > 25)
+        assert wait_for(lambda: len(driver.stamps) > 25)
         yield driver, observer, runner.processes['audio_features'].pid
-
-
-def until(condition, timeout_s: float = 30.0) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return bool(condition())
 
 
 def counted(observer, part: str) -> int:
@@ -132,12 +125,13 @@ def test_audio_features_stopped_for_three_seconds_hears_again(live, index_of):
     num_said = len(driver.statuses)
     cont_ns = observer.now_ns()
     os.kill(pid, signal.SIGCONT)
-    assert until(lambda: len(driver.after(cont_ns + SECOND_NS)) > 50)
-    assert min(driver.after(cont_ns)) - cont_ns < 2 * SECOND_NS  # on a quiet machine 0.04 s
+    assert wait_for(lambda: len(driver.after(cont_ns + SECOND_NS)) > 50)
+    # On a quiet machine 0.04 s.
+    assert min(driver.after(cont_ns)) - cont_ns < 10 * SECOND_NS
     stale = [s for s in driver.after(stop_ns + SECOND_NS // 2) if s < cont_ns - SECOND_NS]
     assert len(stale) < 20, 'of the 37 blocks that could have been made of old sound'
-    assert until(lambda: counted(observer, 'left out') > left_out + 20)
-    assert until(lambda: counted(observer, 'held up') > held_up)
+    assert wait_for(lambda: counted(observer, 'left out') > left_out + 20)
+    assert wait_for(lambda: counted(observer, 'held up') > held_up)
     reasons = observer.diagnostics['audio_features']
     assert 'this node was stopped' in reasons['last reason of messages left out from /audio']
     assert not any('silent' in status.message for status in driver.statuses[num_said:])
@@ -150,28 +144,25 @@ def test_features_keep_coming_while_the_network_loses_chunks(live, one_in):
     gaps = counted(observer, 'gaps in the sound')
     start_ns = observer.now_ns()
     driver.is_lost = lambda number: number % one_in == 0
-    assert until(lambda: len(driver.after(start_ns + 3 * SECOND_NS)) > 10)
+    assert wait_for(lambda: len(driver.after(start_ns + 3 * SECOND_NS)) > 10)
     driver.is_lost = lambda number: False
     during = [s for s in driver.after(start_ns) if s < start_ns + 3 * SECOND_NS]
     assert len(during) > 0.8 * (1 - 1 / one_in) * 75
-    assert until(lambda: counted(observer, 'gaps in the sound') > gaps + 5)
+    assert wait_for(lambda: counted(observer, 'gaps in the sound') > gaps + 5)
 
 
 def test_an_index_left_at_zero_is_named_in_the_diagnostics(live):
     driver, observer, _ = live
     driver.index_of = lambda number: 0
-    assert until(lambda: counted(observer, 'sound: first sample does not count samples') > 10)
+    assert wait_for(lambda: counted(observer, 'sound: first sample does not count samples') > 10)
 
 
 @pytest.mark.parametrize('node_type', [AudioFeaturesNode, FaceItdFusionNode, AvEventsNode])
-def test_who_publishes_a_wrong_index_is_said(bench, node_type):  # noqa: F811
+def test_who_publishes_a_wrong_index_is_said(bench, node_type):
     listener = bench(
         node_type, {'audio': AudioChunk}, ('audio_features', AudioFeatures), head='simulated'
     )
-    said = []
-    listener.client.create_subscription(
-        DiagnosticArray, '/diagnostics', lambda m: said.extend(m.status), 20
-    )
+    said = listener.listen_to_diagnostics()
     start_ns = listener.node.get_clock().now().nanoseconds
     listener.send('audio', *(message(number, start_ns, 0) for number in range(5)))
     assert listener.until(lambda: listener.counted('does not count samples') == 4)
@@ -186,7 +177,7 @@ def test_who_publishes_a_wrong_index_is_said(bench, node_type):  # noqa: F811
 
 
 @pytest.mark.parametrize('node_type', [AudioFeaturesNode, FaceItdFusionNode, AvEventsNode])
-def test_a_bag_played_fast_loses_no_sound(bench, node_type):  # noqa: F811
+def test_a_bag_played_fast_loses_no_sound(bench, node_type):
     """1.9 s of sound wait in the queue, all of it sent at one moment."""
     listener = bench(
         node_type, {'audio': AudioChunk}, ('audio_features', AudioFeatures), head='simulated'

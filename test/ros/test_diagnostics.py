@@ -8,15 +8,13 @@ import time
 from types import SimpleNamespace
 
 import pytest
-import rclpy
 from av_perception_msgs.msg import TrackArray
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.parameter import Parameter
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from av_perception.nodes.speaking_status import SpeakingStatusNode
-from av_perception.ros.diagnostics import NO_CLOCK, Diagnostics, InputMonitor
+from av_perception.ros.diagnostics import NO_CLOCK, Diagnostics
+from av_perception.ros.input_monitor import InputMonitor
 
 
 @pytest.fixture()
@@ -75,63 +73,38 @@ def test_equal_names_of_two_stages_stay_apart(diagnostics):
 
 
 def test_a_stage_made_anew_goes_on_counting(diagnostics):
-    """Regression: after a change of sample rate nothing was counted until the old number was passed."""
+    """Regression: after a change of sample rate nothing was counted until the old number."""
     for number in (40, 40, 1, 2):
         diagnostics.absorb('sound', {'clipped': number})
     assert diagnostics.counters['sound: clipped'] == 42
 
 
-def test_the_longest_gap_is_that_of_the_last_second():
+def test_the_longest_gap_is_that_of_the_last_second(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(time, 'monotonic', lambda: clock[0])
     monitor = InputMonitor('/tracks', 1.0)
     for pause in (0.0, 0.12, 0.01):
-        time.sleep(pause)
+        clock[0] += pause
         monitor.tick(0.005)
     first = {v.key: float(v.value) for v in monitor.values(1.0)}
     monitor.tick(0.005)
     second = {v.key: float(v.value) for v in monitor.values(1.0)}
-    assert first['longest gap of /tracks [ms]'] >= 120 > second['longest gap of /tracks [ms]']
+    assert first['longest gap of /tracks [ms]'] == 120.0
+    assert second['longest gap of /tracks [ms]'] == 0.0
     assert first['rate of /tracks [Hz]'] == 3.0 and second['rate of /tracks [Hz]'] == 1.0
 
 
-class Listener:
+@pytest.fixture()
+def listen(bench):
     """A speaking_status node, and what it says on /diagnostics."""
 
-    def __init__(self, context, **parameters):
-        self.node = SpeakingStatusNode(
-            context=context,
-            parameter_overrides=[
-                Parameter(name, value=value) for name, value in parameters.items()
-            ],
-        )
-        self.client = rclpy.create_node('client', context=context)
-        self.executor, self.said = SingleThreadedExecutor(context=context), []
-        for node in (self.node, self.client):
-            self.executor.add_node(node)
-        self.client.create_subscription(
-            DiagnosticArray, '/diagnostics', lambda m: self.said.extend(m.status), 10
-        )
-        assert self.node.start()
+    def make(**parameters):
+        one = bench(SpeakingStatusNode, {}, **parameters)
+        one.said = one.listen_to_diagnostics()
+        one.says = lambda condition: one.until(lambda: any(map(condition, one.said)))
+        return one
 
-    def says(self, condition, timeout_s=15.0):
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            self.executor.spin_once(timeout_sec=0.05)
-            if any(condition(s) for s in self.said):
-                return True
-        return False
-
-    def close(self):
-        self.node.trigger_deactivate()
-        self.node.destroy_node()
-        self.client.destroy_node()
-
-
-@pytest.fixture()
-def listen(ros_context):
-    made = []
-    yield lambda **parameters: made.append(Listener(ros_context, **parameters)) or made[-1]
-    for one in made:
-        one.close()
+    return make
 
 
 def test_an_input_that_nobody_publishes_is_told_from_one_that_does_not_match(listen):
@@ -143,14 +116,14 @@ def test_an_input_that_nobody_publishes_is_told_from_one_that_does_not_match(lis
         TrackArray, 'tracks', QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
     )
     assert listener.says(
-        lambda s: 'client publishes it with a quality of service that does not fit' in s.message
+        lambda s: 'bench publishes it with a quality of service that does not fit' in s.message
     )
 
 
 def test_a_publisher_that_is_silent_is_named(listen):
     listener = listen()
     listener.client.create_publisher(TrackArray, 'tracks', 5)
-    assert listener.says(lambda s: 'client publishes it but is silent' in s.message)
+    assert listener.says(lambda s: 'bench publishes it but is silent' in s.message)
 
 
 def test_what_was_dropped_is_a_warning_for_a_second(listen):
@@ -187,7 +160,7 @@ def test_sound_that_no_image_needed_is_no_fault(listen):
 
 
 def test_simulated_time_without_a_clock_is_named(listen):
-    """Regression: the timer of the diagnostics waited for /clock itself, so the node was silent."""
+    """Regression: the timer of the diagnostics waited for /clock, so the node was silent."""
     assert listen(use_sim_time=True).says(
         lambda s: s.level == DiagnosticStatus.ERROR and s.message == NO_CLOCK
     )

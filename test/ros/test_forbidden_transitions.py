@@ -18,9 +18,11 @@ import time
 import pytest
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState
+from ros_bench import wait_for as come_true
 
-from av_perception.ros.node import PerceptionNode, run_nodes
+from av_perception.ros.node import PerceptionNode
 from av_perception.ros.observer import GraphObserver
+from av_perception.ros.process import run_nodes
 from av_perception.ros.worker import Pacer
 
 DOMAIN = 1 + (os.getpid() + 31) % 99
@@ -121,7 +123,7 @@ def wait_for(observer, name: str, state: int) -> bool:
 
 
 def test_a_transition_that_is_not_allowed_is_refused_and_the_node_goes_on(observer):
-    """Regression: activate while active raised RCLError out of the executor, and the node was dead."""
+    """Regression: activate while active raised RCLError, and the node was dead."""
     forbidden = (
         Transition.TRANSITION_ACTIVATE,
         Transition.TRANSITION_CONFIGURE,
@@ -175,7 +177,7 @@ def test_an_exception_ends_a_node_with_one_line_and_status_2_and_the_other_goes_
     with host(place) as process:
         assert wait_for(observer, 'sound', ACTIVE)
         if place != 'deactivate':
-            assert _until(lambda: observer.state('fragile') is None)
+            assert come_true(lambda: observer.state('fragile') is None)
         status, output = process.end()
     errors = [line for line in output.splitlines() if '[ERROR]' in line]
     assert status == 2 and 'Traceback' not in output, output
@@ -203,20 +205,13 @@ def test_the_traceback_is_in_the_log_at_level_debug(observer):
 def test_a_node_that_an_exception_ended_comes_back_in_one_process(observer, place):
     """Regression: respawn in one process saw a UserError only."""
     with host(place, respawn=True) as process:
-        assert _until(lambda: 'ended by itself' in process.output)
+        assert come_true(lambda: 'ended by itself' in process.output)
         assert wait_for(observer, 'fragile', ACTIVE) and wait_for(observer, 'sound', ACTIVE)
         names = observer.node.get_node_names()
         status, output = process.end()
     assert status == 0, output
     assert names.count('fragile') == 1 and names.count('sound') == 1
     assert output.count('[fragile]: ended by itself') == 1, output
-
-
-def _until(condition) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return time.monotonic() < deadline
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ from av_perception_msgs.msg import (
     TrackArray,
     VisualFeatures,
 )
-from ros_bench import bench, send_pair  # noqa: F401 (bench is a fixture)
+from ros_bench import send_pair
 from sensor_msgs.msg import Image
 
 from av_perception.interfaces import AudioChunk as Chunk

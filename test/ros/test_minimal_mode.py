@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The nodes that hear with two microphones, against real rclpy and DDS: the tracker's topics, unseen sounds, events, bad input."""
+"""The nodes that hear with two microphones, against real rclpy and DDS.
+
+The tracker's topics, unseen sounds, events, bad input.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from av_perception_msgs.msg import AudioChunk, SpeakingStatusArray, TrackArray, 
 from clustering_scenes import sound_at
 from geometry_msgs.msg import Vector3Stamped
 from rclpy.parameter import Parameter as RosParameter
-from ros_bench import bench  # noqa: F401 (a fixture)
 from sensor_msgs.msg import Imu, PointCloud2, PointField
 
 from av_perception.interfaces import AudioChunk as Chunk
@@ -52,7 +54,10 @@ def publish(b, topic, message):
 
 
 def play(b, frames, source, *people, start=0):
-    """Noise from `source` in bursts (the noise floor needs pauses), images of `people` at the beginning of every block."""
+    """Noise from `source` in bursts, images of `people` at the beginning of every block.
+
+    The noise floor needs pauses.
+    """
     sound = (
         sound_at(source, BLOCK * frames, np.random.default_rng(1), HEAD)
         * np.repeat(np.arange(frames) % 25 > 2, BLOCK)[:, None]
@@ -76,7 +81,7 @@ def play(b, frames, source, *people, start=0):
         )
 
 
-def test_the_fusion_speaks_the_trackers_topics(bench):  # noqa: F811
+def test_the_fusion_speaks_the_trackers_topics(bench):
     b = bench(FaceItdFusionNode, SIGHT_AND_SOUND, ('tracks', TrackArray), **ANY_SOUND)
     statuses = []
     b.client.create_subscription(
@@ -100,7 +105,7 @@ def test_the_fusion_speaks_the_trackers_topics(bench):  # noqa: F811
     assert speaking == {1: True, 2: False}
 
 
-def test_a_sound_of_nobody_gives_its_bearing(bench):  # noqa: F811
+def test_a_sound_of_nobody_gives_its_bearing(bench):
     b = bench(FaceItdFusionNode, SIGHT_AND_SOUND, ('unseen_sound', Vector3Stamped), **ANY_SOUND)
     play(b, 30, TALKER, LISTENER)
     assert b.until(lambda: b.heard)
@@ -108,7 +113,7 @@ def test_a_sound_of_nobody_gives_its_bearing(bench):  # noqa: F811
     assert azimuth == pytest.approx(np.degrees(np.arctan2(TALKER[1], TALKER[0])), abs=3.0)
 
 
-def test_the_fusion_survives_lies(bench):  # noqa: F811
+def test_the_fusion_survives_lies(bench):
     b = bench(FaceItdFusionNode, SIGHT_AND_SOUND, ('tracks', TrackArray), **ANY_SOUND)
     play(b, 12, TALKER, TALKER)
     broken = face(TALKER)
@@ -142,7 +147,7 @@ def test_the_fusion_survives_lies(bench):  # noqa: F811
     )
 
 
-def test_a_head_that_turns_does_not_listen(bench):  # noqa: F811
+def test_a_head_that_turns_does_not_listen(bench):
     b = bench(
         FaceItdFusionNode, {**SIGHT_AND_SOUND, 'imu': Imu}, ('tracks', TrackArray), **ANY_SOUND
     )
@@ -161,7 +166,7 @@ def test_a_head_that_turns_does_not_listen(bench):  # noqa: F811
     assert b.counted('the head turns') >= 10
 
 
-def test_events_from_faces(bench):  # noqa: F811
+def test_events_from_faces(bench):
     b = bench(AvEventsNode, SIGHT_AND_SOUND, ('av_events', TrackArray), **ANY_SOUND)
     play(b, 30, TALKER, TALKER, LISTENER)
     assert b.until(lambda: len(b.heard) >= 28)
@@ -188,7 +193,7 @@ def cloud(points, frame, step=16):
     )
 
 
-def test_events_from_a_cloud(bench):  # noqa: F811
+def test_events_from_a_cloud(bench):
     b = bench(
         AvEventsNode,
         {'points': PointCloud2, 'audio': AudioChunk},

@@ -142,7 +142,7 @@ def test_a_tool_in_another_shell_finds_the_graph_with_the_line_that_is_printed(c
     words = tools_line().split()
     assert words[0] == 'export' and tools_line() in reach()
     told = {**a_users_shell(), **dict(word.split('=', 1) for word in words[1:])}
-    tool = subprocess.run([sys.executable, '-c', FIND, '60'], env=told, timeout=120, check=False)
+    tool = subprocess.run([sys.executable, '-c', FIND, '60'], env=told, timeout=180, check=False)
     assert tool.returncode == 0
     untold = subprocess.run(
         [sys.executable, '-c', FIND, '2'], env=a_users_shell(), timeout=120, check=False
@@ -247,7 +247,8 @@ def test_a_domain_that_another_user_holds_is_named(tmp_path, monkeypatch):
     prepare_environment()
     (tmp_path / 'fastrtps_port7650').write_bytes(b'')
     privacy.check_domain(1, tmp_path)
-    monkeypatch.setattr(privacy.os, 'geteuid', lambda user=os.geteuid(): user + 1)
+    another = os.geteuid() + 1
+    monkeypatch.setattr(privacy.os, 'geteuid', lambda: another)
     with pytest.raises(UserError, match='ROS_DOMAIN_ID 1 is in use by .*take another'):
         privacy.check_domain(1, tmp_path)
     privacy.check_domain(2, tmp_path)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -14,9 +13,9 @@ import rclpy
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
 from human_frames import BOX, frames, person
 from interface_packages import build_overlay
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from ros_bench import Rig
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, Float32, String
 from tf2_msgs.msg import TFMessage
@@ -26,7 +25,7 @@ from av_perception.nodes.ros4hri_bridge import Ros4HriBridgeNode
 from av_perception.robot_head import load_head
 from av_perception.ros import qos
 from av_perception.ros.conversions import image_to_msg, speaking_frame_to_msg, track_frame_to_msg
-from av_perception.ros.humans import cropped_face
+from av_perception.ros.hri_topics import cropped_face
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -37,30 +36,40 @@ def messages():
     build_overlay('hri_msgs', 'vision_msgs', 'people_msgs').load()
 
 
-class Robot:
+class Robot(Rig):
     """The bridge, what publishes to it, and a client that listens to any topic."""
 
     def __init__(self, context, **parameters):
-        self.node = Ros4HriBridgeNode(
+        values = {'head': 'simulated', **parameters}
+        bridge = Ros4HriBridgeNode(
             context=context,
-            parameter_overrides=[
-                Parameter(n, value=v) for n, v in {'head': 'simulated', **parameters}.items()
-            ],
+            parameter_overrides=[Parameter(n, value=v) for n, v in values.items()],
         )
         self.client = rclpy.create_node('client', context=context)
-        self.executor = SingleThreadedExecutor(context=context)
-        for node in (self.node, self.client):
-            self.executor.add_node(node)
+        super().__init__(bridge, self.client)
         self.tracks = self.client.create_publisher(TrackArray, 'tracks', qos.FEATURES)
         self.statuses = self.client.create_publisher(
             SpeakingStatusArray, 'speaking_status', qos.FEATURES
         )
         self.images = self.client.create_publisher(Image, 'left/image_raw', qos.IMAGES_OUT)
         self.heard = {}
+        self._told = self._count_frames()
         assert self.node.start()
         assert self.until(
             lambda: self.tracks.get_subscription_count() and self.statuses.get_subscription_count()
         )
+
+    def _count_frames(self):
+        """How many frames the bridge has told of, in a list that is kept up to date."""
+        told = [0]
+        tell = self.node._tell
+
+        def counting(*messages):
+            tell(*messages)
+            told[0] += 1
+
+        self.node._tell = counting
+        return told
 
     def listen(self, kind, topic, profile=10):
         self.heard[topic] = []
@@ -68,29 +77,20 @@ class Robot:
         assert self.until(lambda: self.client.count_publishers(topic) > 0), topic
         self.spin(0.2)
 
-    def spin(self, seconds):
-        self.until(lambda: False, seconds)
-
-    def until(self, condition, timeout_s=10.0):
-        deadline = time.monotonic() + timeout_s
-        while not condition() and time.monotonic() < deadline:
-            self.executor.spin_once(timeout_sec=0.02)
-        return condition()
+    def _num_told(self):
+        return self._told[0]
 
     def tell(self, ms, *people):
+        before = self._num_told()
         frame, speaking = frames(ms, *people)
         self.tracks.publish(track_frame_to_msg(frame, 'base_link'))
         self.statuses.publish(speaking_frame_to_msg(speaking, 'base_link'))
+        assert self.until(lambda: self._num_told() > before)
         self.spin(0.1)
 
     def latest(self, topic):
         assert self.until(lambda: self.heard[topic]), topic
         return self.heard[topic][-1]
-
-    def close(self):
-        self.node.trigger_deactivate()
-        self.node.destroy_node()
-        self.client.destroy_node()
 
 
 @pytest.fixture()
@@ -278,7 +278,7 @@ def run_bridge(*parameters):
         '--ros-args',
         *(w for p in parameters for w in ('-p', p)),
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
 def test_what_cannot_be_published_is_said_with_what_to_install():
@@ -286,8 +286,10 @@ def test_what_cannot_be_published_is_said_with_what_to_install():
     output = result.stdout + result.stderr
     assert result.returncode == 2 and 'Traceback' not in output
     for line in (
-        'humans are not published: hri_msgs is not installed: apt-get install ros-$ROS_DISTRO-hri-msgs',
-        'detections are not published: vision_msgs is not installed: apt-get install ros-$ROS_DISTRO-vision-msgs',
+        'humans are not published: hri_msgs is not installed: '
+        'apt-get install ros-$ROS_DISTRO-hri-msgs',
+        'detections are not published: vision_msgs is not installed: '
+        'apt-get install ros-$ROS_DISTRO-vision-msgs',
         'nothing is left to publish',
     ):
         assert output.count(line) == 1

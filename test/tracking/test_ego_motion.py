@@ -21,12 +21,12 @@ def motion():
 
 
 def first_drowned_ms(angle_at, period_ms, until_ms=1000, name='HeadYaw'):
-    """The time [ms] of the first message after which the sound drowns; None: never."""
+    """The time [ms] of the first message after which the sound is ego noise; None: never."""
     made = motion()
     for ms in np.arange(0, until_ms, period_ms):
         stamp = START + round(ms * MS)
         made.note_joint(stamp, name, angle_at(ms))
-        if made.drowns(stamp):
+        if made.is_ego_noise(stamp):
             return ms
     return None
 
@@ -60,7 +60,7 @@ def test_two_publishers_that_contradict_each_other_are_no_turn(periods_ms):
     says = sorted([(ms, 0.5) for ms in first] + [(ms + 7, 0.0) for ms in second])
     for ms, angle in says:
         made.note_joint(START + round(ms * MS), 'HeadYaw', angle)
-    assert not any(made.drowns(START + ms * MS) for ms in range(0, 3000, 10))
+    assert not any(made.is_ego_noise(START + ms * MS) for ms in range(0, 3000, 10))
 
 
 def test_two_publishers_of_different_joints_do_not_mix():
@@ -68,7 +68,7 @@ def test_two_publishers_of_different_joints_do_not_mix():
     for ms in range(0, 1000, 10):
         made.note_joint(START + ms * MS, 'HeadYaw', 0.0)
         made.note_joint(START + (ms + 5) * MS, 'HeadPitch', 0.4)
-    assert not made.drowns(START + 900 * MS)
+    assert not made.is_ego_noise(START + 900 * MS)
 
 
 def test_a_turn_is_noticed_beside_a_second_publisher_that_stands_still():
@@ -76,20 +76,20 @@ def test_a_turn_is_noticed_beside_a_second_publisher_that_stands_still():
     for ms in range(0, 1000, 20):
         made.note_joint(START + ms * MS, 'HeadYaw', 0.2 + ms / 1000)
         made.note_joint(START + (ms + 7) * MS, 'HeadYaw', 0.0)
-    assert made.drowns(START + 900 * MS)
+    assert made.is_ego_noise(START + 900 * MS)
 
 
 def test_a_velocity_that_the_driver_measures_tells_at_once():
     made = motion()
     made.note_joint(START, 'HeadYaw', math.nan, 1.0)
-    assert made.drowns(START)
+    assert made.is_ego_noise(START)
 
 
 def test_a_velocity_below_the_limit_is_no_turn_whatever_the_encoder_flips():
     made = motion()
     for ms in range(0, 1000, 2):
         made.note_joint(START + ms * MS, 'HeadYaw', LAST_BIT * (ms // 2 % 2), 0.01)
-    assert not any(made.drowns(START + ms * MS) for ms in range(0, 1000, 50))
+    assert not any(made.is_ego_noise(START + ms * MS) for ms in range(0, 1000, 50))
 
 
 def test_a_velocity_that_the_driver_takes_from_single_steps_is_no_turn():
@@ -98,7 +98,7 @@ def test_a_velocity_that_the_driver_takes_from_single_steps_is_no_turn():
     angles = LAST_BIT * (np.arange(500) % 2)
     for k, velocity in enumerate(np.diff(angles) / 0.002):
         made.note_joint(START + 2 * k * MS, 'HeadYaw', angles[k + 1], velocity)
-    assert not any(made.drowns(START + ms * MS) for ms in range(300, 1000, 50))
+    assert not any(made.is_ego_noise(START + ms * MS) for ms in range(300, 1000, 50))
 
 
 def test_a_velocity_that_is_always_0_does_not_hide_a_turn():
@@ -106,7 +106,7 @@ def test_a_velocity_that_is_always_0_does_not_hide_a_turn():
     made = motion()
     for ms in range(0, 500, 10):
         made.note_joint(START + ms * MS, 'HeadYaw', ms / 1000, 0.0)
-    assert made.drowns(START + 490 * MS)
+    assert made.is_ego_noise(START + 490 * MS)
 
 
 def test_values_that_are_no_numbers_neither_drown_nor_stay():
@@ -116,20 +116,20 @@ def test_values_that_are_no_numbers_neither_drown_nor_stay():
         angle = math.nan if broken else 0.0
         velocity = math.inf if broken else math.nan
         made.note_joint(START + ms * MS, 'HeadYaw', angle, velocity)
-    assert not made.drowns(START + 900 * MS)
+    assert not made.is_ego_noise(START + 900 * MS)
     for ms in range(1000, 1200, 10):
         made.note_joint(START + ms * MS, 'HeadYaw', (ms - 1000) / 1000)
-    assert made.drowns(START + 1190 * MS)
+    assert made.is_ego_noise(START + 1190 * MS)
 
 
 def test_stamps_that_stand_still_or_go_back_are_no_turn():
     made = motion()
     for angle in (0.0, 1.0, 0.5):
         made.note_joint(0, 'HeadYaw', angle)
-    assert not made.drowns(0)
+    assert not made.is_ego_noise(0)
     for ms, angle in ((5000, 0.0), (4990, 0.3), (4980, 0.0), (5000, 0.3)):
         made.note_joint(ms * MS, 'HeadYaw', angle)
-    assert not made.drowns(5000 * MS)
+    assert not made.is_ego_noise(5000 * MS)
 
 
 def test_a_clock_set_back_starts_anew_and_a_turn_after_it_is_noticed():
@@ -138,4 +138,4 @@ def test_a_clock_set_back_starts_anew_and_a_turn_after_it_is_noticed():
         made.note_joint(ms * MS, 'HeadYaw', 0.0)
     for ms in range(0, 300, 10):
         made.note_joint(ms * MS, 'HeadYaw', 0.7 + ms / 1000)
-    assert made.drowns(290 * MS) and not made.drowns(9900 * MS)
+    assert made.is_ego_noise(290 * MS) and not made.is_ego_noise(9900 * MS)

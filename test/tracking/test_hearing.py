@@ -8,6 +8,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from streaming_regression import InverseRegression
 from tracking_scenes import (
     HEAD,
     START_NS,
@@ -19,14 +20,13 @@ from tracking_scenes import (
     stamp,
 )
 
-from av_perception.audio.inverse_regression import InverseRegression
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.interfaces import AudioFeatures, LifeState
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.association.audio_statistics import AudioStatistics
 from av_perception.tracking.association.heard_direction import (
     HeardDirection,
-    azimuth_deviation,
+    azimuth_std,
     direction_posterior,
     locate,
 )
@@ -152,7 +152,7 @@ def test_scaling_a_ray_keeps_direction_and_angular_rate():
     origin = HEAD.microphones.base_from_array.translation
     mean = np.concatenate([origin + rng.normal(size=(5, 3)), rng.normal(size=(5, 3))], axis=1)
     root = rng.normal(size=(5, 6, 6))
-    settled, spread = model.settle_rays(
+    settled, spread = model.reset_range(
         mean, root @ root.swapaxes(1, 2), SensorPoses.of_head(HEAD)
     )
     before, after = mean[:, :3] - origin, settled[:, :3] - origin
@@ -161,7 +161,7 @@ def test_scaling_a_ray_keeps_direction_and_angular_rate():
     turn = lambda p, v: np.cross(p, v) / (p**2).sum(1, keepdims=True)
     np.testing.assert_allclose(turn(after, settled[:, 3:]), turn(before, mean[:, 3:]))
     assert (np.linalg.eigvalsh(spread)[:, 0] > -1e-9).all()
-    again = model.settle_rays(settled, spread, SensorPoses.of_head(HEAD))
+    again = model.reset_range(settled, spread, SensorPoses.of_head(HEAD))
     np.testing.assert_allclose(again[0], settled, atol=1e-12)
 
 
@@ -393,10 +393,10 @@ def test_the_log_ratio_to_clutter_is_that_of_the_integral_over_directions():
     assert np.isclose(heard.log_ratio, (integral + 3 * 6 * np.log(2)) / 3, atol=1e-3)
 
 
-def test_azimuth_deviation_of_a_planted_covariance():
+def test_azimuth_std_of_a_planted_covariance():
     direction = np.array([0.0, 0.8, 0.6])
-    assert np.isclose(azimuth_deviation(direction, np.diag([0.01, 0.5, 0.5])), 0.1 / 0.8)
-    assert azimuth_deviation(np.array([0.0, 0.0, 1.0]), np.eye(3)) == np.inf
+    assert np.isclose(azimuth_std(direction, np.diag([0.01, 0.5, 0.5])), 0.1 / 0.8)
+    assert azimuth_std(np.array([0.0, 0.0, 1.0]), np.eye(3)) == np.inf
 
 
 def test_every_sub_band_is_shared_among_the_people():

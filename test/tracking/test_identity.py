@@ -171,7 +171,7 @@ def population(*means, ids=None, never_seen=()):
     """Active people at (x, y, z) with 5 cm of uncertainty; never_seen: indices of rays."""
     mean = np.zeros((len(means), 6))
     mean[:, :3] = means
-    people = TrackSet.newborn(
+    people = TrackSet.from_faces(
         ids or range(1, len(means) + 1),
         mean,
         np.tile(0.0025 * np.eye(6), (len(means), 1, 1)),
@@ -246,50 +246,48 @@ def birth_at(position, embedding=()):
     return Birth(mean, covariance, np.asarray(embedding, float), np.zeros(4), 20.0)
 
 
-class TestRecognition:
+class TestMatch:
     """Which absent person a newly found face is."""
 
-    def recognize(self, people, births, candidates=None, absent_s=1.0):
+    def match(self, people, births, candidates=None, absent_s=1.0):
         identity = ReIdentification(
             ReIdentificationConfig(), CartesianHead(CartesianHeadConfig(), HEAD)
         )
         now = stamp(0) + round(absent_s * 1e9)
         chosen = np.ones(len(people), bool) if candidates is None else np.array(candidates)
-        return identity.recognize(people, births, chosen, SensorPoses.of_head(HEAD), now).tolist()
+        return identity.match(people, births, chosen, SensorPoses.of_head(HEAD), now).tolist()
 
     def test_the_nearest_within_reach(self):
         people = population([2, 0, 0], [2, 1.0, 0])
-        assert self.recognize(people, [birth_at([2, 0.8, 0])]) == [1]
-        assert self.recognize(people, [birth_at([2, -4.0, 0])]) == [-1]
-        assert self.recognize(people, [birth_at([2, 0.8, 0])], candidates=[True, False]) == [0]
-        assert self.recognize(people, []) == [] and self.recognize(
+        assert self.match(people, [birth_at([2, 0.8, 0])]) == [1]
+        assert self.match(people, [birth_at([2, -4.0, 0])]) == [-1]
+        assert self.match(people, [birth_at([2, 0.8, 0])], candidates=[True, False]) == [0]
+        assert self.match(people, []) == [] and self.match(
             population([2, 0, 0]), [birth_at([2, 0, 0])], [False]
         ) == [-1]
 
     def test_jointly_for_several_faces(self):
         people = population([2, -0.3, 0], [2, 0.3, 0])
-        assert self.recognize(people, [birth_at([2, 0.65, 0]), birth_at([2, 0.05, 0])]) == [1, 0]
+        assert self.match(people, [birth_at([2, 0.65, 0]), birth_at([2, 0.05, 0])]) == [1, 0]
 
     def test_a_ray_at_any_distance(self):
         people = population([2, 0.4, 0.1], never_seen=[0])
         for distance in (0.8, 2.0, 5.0):
-            assert self.recognize(people, [birth_at(np.array([2, 0.4, 0.1]) * distance / 2)]) == [
-                0
-            ]
-        assert self.recognize(people, [birth_at([2, -0.6, 0.1])]) == [-1]
+            assert self.match(people, [birth_at(np.array([2, 0.4, 0.1]) * distance / 2)]) == [0]
+        assert self.match(people, [birth_at([2, -0.6, 0.1])]) == [-1]
 
     def test_a_ray_that_points_to_the_floor(self):
         """Regression: a flat array heard the talker 19 degrees too low, and the face in that azimuth was taken for a stranger's."""
         people = population([1.8, 0.6, -0.6], never_seen=[0])
-        assert self.recognize(people, [birth_at([1.8, 0.6, 0.15])]) == [0]
+        assert self.match(people, [birth_at([1.8, 0.6, 0.15])]) == [0]
 
     def test_looks_decide_where_both_are_known(self):
         people = population([2, 0, 0], [2, 0.2, 0])
         people.embedding = np.eye(2)
-        assert self.recognize(people, [birth_at([2, 0.2, 0], [1.0, 0.0])]) == [0]
-        assert self.recognize(people, [birth_at([2, 0.2, 0], [-0.7, -0.7])]) == [-1]
-        assert self.recognize(people, [birth_at([2, 5.0, 0], [1.0, 0.0])], absent_s=4.0) == [0]
-        assert self.recognize(people, [birth_at([2, 5.0, 0])], absent_s=4.0) == [-1]
+        assert self.match(people, [birth_at([2, 0.2, 0], [1.0, 0.0])]) == [0]
+        assert self.match(people, [birth_at([2, 0.2, 0], [-0.7, -0.7])]) == [-1]
+        assert self.match(people, [birth_at([2, 5.0, 0], [1.0, 0.0])], absent_s=4.0) == [0]
+        assert self.match(people, [birth_at([2, 5.0, 0])], absent_s=4.0) == [-1]
 
 
 def test_a_ghost_beside_its_person_goes_and_the_person_stays():

@@ -14,8 +14,8 @@ from tracking_scenes import HEAD, direction_to, sound_from, sound_map, stamp
 from av_perception.interfaces import Face, LifeState, VisualFeatures
 from av_perception.robot_head.profile import CameraGeometry, HeadProfile
 from av_perception.robot_head.sensor_poses import SensorPoses
+from av_perception.synchronization.detected_faces import DetectedFaces
 from av_perception.tracking.association.visual_association import VisualAssociation
-from av_perception.tracking.input_validation import DetectedFaces
 from av_perception.tracking.state_space.image_plane import ImagePlane, ImagePlaneConfig
 from av_perception.tracking.track_management.life_cycle import LifeConfig
 from av_perception.tracking.track_management.visual_birth import BirthConfig, VisualBirth
@@ -172,7 +172,7 @@ def test_two_boxes_of_one_new_person_have_like_sizes():
         start(head_at(100, 100, 50)),
         start(head_at(103, 100, 55), head_at(103, 100, 90), head_at(400, 100, 50)),
     )
-    assert model.reachable(*a, *b, 0.04).tolist() == [[True, False, False]]
+    assert model.gate(*a, *b, 0.04).tolist() == [[True, False, False]]
 
 
 def test_people_cross_behind_each_other_and_keep_their_ids():

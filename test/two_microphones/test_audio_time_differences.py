@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Interaural time differences: sign, sub-sample accuracy, what counts as a difference, streams that break."""
+"""Interaural time differences.
+
+Sign, sub-sample accuracy, what counts as a difference, streams that break.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def extract(sound, config=ANY_SOUND, pair=(0, 1), sample_rate=16000, chunk=500):
 
 
 def noise(delay_s, seconds=1.5, seed=0, sample_rate=16000):
-    """Noise that reaches the first microphone delay_s later, after half a second of near silence."""
+    """Noise, delay_s later at the first microphone, after half a second of near silence."""
     rng = np.random.default_rng(seed)
     sound = delayed_noise(round(seconds * sample_rate), (delay_s, 0.0), rng, sample_rate)
     sound[: sample_rate // 2] = 0

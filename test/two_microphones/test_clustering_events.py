@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Audio-visual events: the geometry of a pair, both EMs, the number of events, the sliding window, degenerate input."""
+"""Audio-visual events.
+
+The geometry of a pair, both EMs, the number of events, the sliding window, degenerate input.
+"""
 
 from __future__ import annotations
 
@@ -118,10 +121,8 @@ def planted(seed, means=(-100e-6, 0.0, 110e-6), count=120, sd=20e-6, outliers=0.
 
 def test_both_likelihoods_never_fall():
     for seed in range(5):
-        visual, audio = (
-            planted(seed, outliers=0.2),
-            planted(seed + 50, count=40, sd=40e-6, outliers=0.3),
-        )
+        visual = planted(seed, outliers=0.2)
+        audio = planted(seed + 50, count=40, sd=40e-6, outliers=0.3)
         for start in starts(visual, LIMIT, CONFIG):
             mixture, history = fit_visual(
                 visual, start, replace(CONFIG, tolerance=0.0, iterations=40)
@@ -199,11 +200,10 @@ def run(detector, images, heard=lambda k: ()):
     frames = []
     for k, people in enumerate(images):
         stamp = 10**9 + 40 * MS * k
-        visual = (
-            None
-            if people is None
-            else VisualFeatures(stamp, tuple(face_at(p, np.random.default_rng(k)) for p in people))
-        )
+        visual = None
+        if people is not None:
+            faces = tuple(face_at(place, np.random.default_rng(k)) for place in people)
+            visual = VisualFeatures(stamp, faces)
         frames.append(detector.step(stamp, visual, sound(stamp, *heard(k))))
     return frames
 

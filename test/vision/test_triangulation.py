@@ -1,11 +1,13 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Positions and covariances of heads against closed forms, numerical derivatives and random draws."""
+"""Positions and covariances of heads: closed forms, numerical derivatives, random draws."""
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 from vision_scenes import CAMERA, landmarks_of
 
+from av_perception.geometry.boxes import centers, from_center_and_size
 from av_perception.robot_head.profile import CameraGeometry
 from av_perception.vision.stereo_matching import DisparityMatch
 from av_perception.vision.triangulation import TriangulationConfig, locate_head
@@ -44,54 +46,50 @@ def test_without_a_match_the_size_gives_the_point_back():
 @pytest.mark.parametrize('offset', [0.0, 0.08])
 def test_the_offset_lies_along_the_ray(offset):
     match = DisparityMatch(CAMERA.disparity(HEAD[2]), 0.01, 0.99)
-    position, _ = locate(
-        box_of(HEAD), match, CAMERA, TriangulationConfig(head_depth_offset_m=offset)
-    )
+    config = TriangulationConfig(head_depth_offset_m=offset)
+    position, _ = locate(box_of(HEAD), match, CAMERA, config)
     np.testing.assert_allclose(position, HEAD * (1 + offset / np.linalg.norm(HEAD)), atol=1e-12)
 
 
 def test_the_covariance_is_that_of_numerical_derivatives():
-    config, box, variance = (
-        TriangulationConfig(head_depth_offset_m=0.08, head_depth_spread_m=0.01),
-        box_of(HEAD),
-        0.04,
-    )
+    config = TriangulationConfig(head_depth_offset_m=0.08, head_depth_spread_m=0.01)
+    box = box_of(HEAD)
+    variance = 0.04
 
     def position(parameters):
         moved = box + [*parameters[:2], 0, 0]
         return locate(moved, DisparityMatch(parameters[2], variance, 0.99), CAMERA, config)[0]
 
-    at = np.array([0.0, 0.0, CAMERA.disparity(HEAD[2])])
-    jacobian = np.column_stack(
-        [(position(at + step) - position(at - step)) / 2e-4 for step in np.eye(3) * 1e-4]
-    )
+    middle = np.array([0.0, 0.0, CAMERA.disparity(HEAD[2])])
+    steps = np.eye(3) * 1e-4
+    slopes = [(position(middle + step) - position(middle - step)) / 2e-4 for step in steps]
+    jacobian = np.column_stack(slopes)
     center = config.center_std_px(box[2], 1.0) ** 2
     ray = HEAD / np.linalg.norm(HEAD)
-    expected = jacobian @ np.diag([center, center, variance]) @ jacobian.T + 0.01**2 * np.outer(
-        ray, ray
-    )
-    _, covariance = locate(box, DisparityMatch(at[2], variance, 0.99), CAMERA, config)
+    expected = jacobian @ np.diag([center, center, variance]) @ jacobian.T
+    expected += 0.01**2 * np.outer(ray, ray)
+    _, covariance = locate(box, DisparityMatch(middle[2], variance, 0.99), CAMERA, config)
     # The offset's direction is taken as fixed in the analytic Jacobian: worth some 0.1 %.
     np.testing.assert_allclose(covariance, expected, rtol=5e-3, atol=1e-3 * expected.max())
 
 
 def test_the_center_of_small_faces_is_less_certain():
     config = TriangulationConfig(center_spread=0.02, center_noise_px=1.0, small_face_px=30.0)
-    assert config.center_std_px(30.0, 1.0) == pytest.approx(
-        np.hypot(0.6, 1.0)
-    ) and config.center_std_px(15.0, 1.0) == pytest.approx(np.hypot(0.3, 2.0))
-    assert config.center_std_px(60.0, 2.0) == pytest.approx(2 * config.center_std_px(30.0, 1.0)), (
-        'an image scaled down by 2'
-    )
+    assert config.center_std_px(30.0, 1.0) == pytest.approx(np.hypot(0.6, 1.0))
+    assert config.center_std_px(15.0, 1.0) == pytest.approx(np.hypot(0.3, 2.0))
+    scaled_down_by_2 = config.center_std_px(60.0, 2.0)
+    assert scaled_down_by_2 == pytest.approx(2 * config.center_std_px(30.0, 1.0))
 
 
 def draws(count, seed, with_match):
-    """Normalised estimation errors squared of heads whose box and disparity err as the configuration says."""
-    random, result = np.random.default_rng(seed), []
+    """Normalized estimation errors squared of heads.
+
+    Their box and disparity err as the configuration says.
+    """
+    random = np.random.default_rng(seed)
+    result = []
     for _ in range(count):
-        head = np.array(
-            [random.uniform(-0.5, 0.5), random.uniform(-0.3, 0.3), random.uniform(1, 3)]
-        )
+        head = random.uniform([-0.5, -0.3, 1], [0.5, 0.3, 3])
         box = box_of(head)
         spread = CONFIG.center_std_px(box[2], 1.0)
         box[:2] += random.normal(0, spread, 2)
@@ -100,9 +98,7 @@ def draws(count, seed, with_match):
             match = DisparityMatch(CAMERA.disparity(head[2]) + random.normal(0, 0.3), 0.09, 0.95)
         else:
             width = box[2] * (1 + random.normal(0, CONFIG.size_spread))
-            box = np.array(
-                [*(box[:2] + box[2:] / 2 - width / 2 * np.array([1, 1.33])), width, 1.33 * width]
-            )
+            box = from_center_and_size(np.array([*centers(box), width, 1.33 * width]))
         position, covariance = locate(box, match, CAMERA, CONFIG)
         error = position - head
         result.append(error @ np.linalg.solve(covariance, error))
@@ -115,14 +111,14 @@ def test_stereo_positions_are_as_good_as_they_say():
 
 
 def test_mono_positions_are_as_good_as_they_say():
-    # Relative errors of 12 % are not quite linear any more: the band is wider than that of exact chi-square draws.
+    # Relative errors of 12 % are not quite linear any more: the band is wider than that of exact
+    # chi-square draws.
     assert 2.5 < draws(1000, 2, False).mean() < 3.5
 
 
 def test_one_camera_is_honest_along_the_ray():
-    _, stereo = locate(
-        box_of(HEAD), DisparityMatch(CAMERA.disparity(HEAD[2]), 0.01, 0.99), CAMERA, CONFIG
-    )
+    match = DisparityMatch(CAMERA.disparity(HEAD[2]), 0.01, 0.99)
+    _, stereo = locate(box_of(HEAD), match, CAMERA, CONFIG)
     _, mono = locate(box_of(HEAD), None, CAMERA, CONFIG)
     assert np.sqrt(mono[2, 2]) == pytest.approx(CONFIG.size_spread * HEAD[2], rel=1e-6)
     assert np.sqrt(mono[2, 2]) > 10 * np.sqrt(stereo[2, 2])
@@ -130,48 +126,37 @@ def test_one_camera_is_honest_along_the_ray():
     assert abs(largest @ HEAD) / np.linalg.norm(HEAD) > 0.999
 
 
-FACE = (
-    np.array(
-        [
-            [-0.5, -0.15, 0.02],
-            [0.5, -0.15, 0.02],
-            [0, 0.35, -0.15],
-            [-0.4, 0.85, 0.05],
-            [0.4, 0.85, 0.05],
-        ]
-    )
-    * CONFIG.landmark_span_m
+# Landmarks [m] of a face that looks at the camera, around the head center.
+FACE = CONFIG.landmark_span_m * np.array(
+    [
+        [-0.5, -0.15, 0.02],
+        [0.5, -0.15, 0.02],
+        [0, 0.35, -0.15],
+        [-0.4, 0.85, 0.05],
+        [0.4, 0.85, 0.05],
+    ]
 )
 
 
 def turned_face(head, size, yaw, pitch):
-    """(5, 2) pixels of the landmarks of a head of relative size, turned; the first two columns of FACE face the camera."""
-    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
-    rotation = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]) @ np.array(
-        [[1, 0, 0], [0, cp, -sp], [0, sp, cp]]
-    )
+    """(5, 2) pixels of the landmarks of a head of relative size, turned by angles [rad]."""
+    rotation = Rotation.from_euler('YX', [yaw, pitch]).as_matrix()
     return CAMERA.project(head + size * FACE @ rotation.T)
 
 
 @pytest.mark.parametrize('yaw_deg, pitch_deg', [(0, 0), (30, 0), (50, 0), (0, 30), (-45, 10)])
 def test_the_range_from_the_size_is_honest_for_turned_heads(yaw_deg, pitch_deg):
-    """People of all sizes; a box whose width shrinks with the yaw half as fast as the face does."""
-    random, errors, stated = np.random.default_rng(4), [], []
+    """People of all sizes; a box whose width shrinks with the yaw half as fast as the face."""
+    random = np.random.default_rng(4)
+    errors = []
+    stated = []
+    yaw, pitch = np.radians([yaw_deg, pitch_deg])
     for _ in range(300):
-        head, size = (
-            np.array([random.uniform(-0.5, 0.5), 0.0, random.uniform(1, 3)]),
-            1 + random.normal(0, 0.08),
-        )
-        landmarks = turned_face(head, size, np.radians(yaw_deg), np.radians(pitch_deg))
-        width = (
-            size
-            * CAMERA.focal[0]
-            * CONFIG.face_width_m
-            / head[2]
-            * (1 + np.cos(np.radians(yaw_deg)))
-            / 2
-            * (1 + random.normal(0, 0.05))
-        )
+        head = np.array([random.uniform(-0.5, 0.5), 0.0, random.uniform(1, 3)])
+        size = 1 + random.normal(0, 0.08)
+        landmarks = turned_face(head, size, yaw, pitch)
+        frontal_width = size * CAMERA.focal[0] * CONFIG.face_width_m / head[2]
+        width = frontal_width * (1 + np.cos(yaw)) / 2 * (1 + random.normal(0, 0.05))
         landmarks = landmarks + random.normal(0, 0.03 * width, (5, 2))
         box = np.array([*CAMERA.project(head) - width / 2, width, width])
         position, covariance = locate_head(box, landmarks, None, CAMERA, CONFIG)
@@ -183,10 +168,8 @@ def test_the_range_from_the_size_is_honest_for_turned_heads(yaw_deg, pitch_deg):
 
 def test_sizes_that_contradict_each_other_are_less_certain():
     box = box_of(HEAD)
-    agreeing, small = (
-        landmarks_of(box)[0],
-        CAMERA.project(HEAD) + 0.4 * (landmarks_of(box)[0] - CAMERA.project(HEAD)),
-    )
+    agreeing = landmarks_of(box)[0]
+    small = CAMERA.project(HEAD) + 0.4 * (agreeing - CAMERA.project(HEAD))
     spreads = [
         np.sqrt(locate_head(box, landmarks, None, CAMERA, CONFIG)[1][2, 2])
         for landmarks in (agreeing, small)
@@ -200,13 +183,13 @@ def test_a_coarse_detector_is_less_certain():
         locate(box_of(HEAD), match, CAMERA, CONFIG, noise_factor=factor)[1]
         for factor in (1.0, 2.0)
     )
-    np.testing.assert_allclose(
-        [coarse[1, 1], coarse[2, 2]], [4 * fine[1, 1], fine[2, 2]], rtol=0.05
-    )  # the range's part stays
+    assert coarse[1, 1] == pytest.approx(4 * fine[1, 1], rel=0.05)
+    assert coarse[2, 2] == pytest.approx(fine[2, 2], rel=0.05), 'the part of the range stays'
 
 
 def test_a_face_that_is_cut_off_is_less_certain():
-    whole, cut = np.array([100.0, 100, 40, 50]), np.array([0.5, 100, 40, 50])
+    whole = np.array([100.0, 100, 40, 50])
+    cut = np.array([0.5, 100, 40, 50])
     variances = [locate(box, None, CAMERA, CONFIG)[1][2, 2] for box in (whole, cut)]
     assert variances[1] == pytest.approx(4 * variances[0])
 
@@ -215,9 +198,8 @@ def test_covariances_are_symmetric_and_positive_definite():
     camera = CameraGeometry(320, 240, (200.0, 210.0), (150.0, 125.0), 0.06)
     for x, y, width in ((0, 0, 12), (290, 200, 30), (100, 90, 140)):
         for match in (None, DisparityMatch(4.0, 0.02, 0.9)):
-            _, covariance = locate(
-                np.array([x, y, width, 1.3 * width], float), match, camera, CONFIG
-            )
+            box = np.array([x, y, width, 1.3 * width], float)
+            _, covariance = locate(box, match, camera, CONFIG)
             np.testing.assert_allclose(covariance, covariance.T, rtol=1e-12)
             assert np.linalg.eigvalsh(covariance).min() > 0
 

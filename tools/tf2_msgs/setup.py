@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""A stand-in for machines whose ROS comes from wheels, which lack tf2_msgs; same definition, same type hash."""
+"""A stand-in for machines whose ROS comes from wheels, which lack tf2_msgs.
+
+It has the same definition and the same type hash.
+"""
 
 import pathlib
 import sys

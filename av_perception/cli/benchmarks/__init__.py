@@ -1,3 +1,7 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""One module per benchmark: docstring (its first line is the help text), `add_arguments(parser)` and `run(args) -> int`."""
+"""One module per benchmark: its help as docstring, `add_arguments(parser)` and `run(args)`.
+
+The first line of the docstring is the help text; `run` returns the exit status. What is measured
+is in `av_perception.benchmarks`.
+"""

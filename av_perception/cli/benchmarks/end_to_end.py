@@ -1,12 +1,13 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""From an image's stamp to the arrival of its speaking status in another process, all nodes over DDS: one process each against all in one.
+"""From an image's stamp to its speaking status in another process, all nodes over DDS.
 
-The scene plays in real time; the observer is a process of its own. Cores are processor time of all nodes (the players of sound and images
-among them) over the time of the scene. The ways take turns, so that a machine that others use as well treats both alike; figures
-are those of all rounds together.
+One process for each node is compared with all nodes in one process. The scene plays in real time;
+the observer is a process of its own. Cores are processor time of all nodes (the players of sound
+and images among them) over the time of the scene. The ways take turns, so that a machine that
+others use as well treats both alike; figures are those of all rounds together.
 
-example:
+For example:
   av-perception benchmark end-to-end --json end_to_end.json
   av-perception benchmark end-to-end --rounds 3 --ways processes
 """
@@ -15,10 +16,12 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -27,19 +30,28 @@ from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns
 
 WAYS = ('processes', 'composed')
-MEDIAN_MS, TAIL_MS, CORES = 50.0, 100.0, 1.3
+MEDIAN_MS = 50.0
+TAIL_MS = 100.0
+CORES = 1.3
 
 
 @dataclass
 class Result:
-    """One way, all rounds: latency from image to status [ms]; images without a status; cores per node or process; memory [MiB] as sum of peaks."""
+    """One way, all rounds."""
 
+    #: one of WAYS
     way: str
+    #: from image to status, of every image with a status [ms]
     latency_ms: list[float] = field(default_factory=list)
+    #: how many images there were
     images: int = 0
+    #: images without a status
     images_lost: int = 0
+    #: length of what was played [s]
     seconds: float = 0.0
+    #: processor time by node or process [s]
     cpu_s: dict[str, float] = field(default_factory=dict)
+    #: peak memory by node or process [MiB]
     peak_mib: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -60,7 +72,7 @@ class Result:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Command line of the benchmark."""
+    """Declare the arguments of the benchmark."""
     parser.add_argument(
         '--scene', default='three_talkers', help='name or file of a scene (default: three_talkers)'
     )
@@ -78,27 +90,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plays, prints the table, writes the file; 1 when the nodes as processes are slower than they are to be."""
-    from av_perception.simulation.cache import simulated_recording
-
+    """Play, print the table, write the file; 1 when nodes as processes are too slow."""
     check_writable(args.json)
     console = wide_console()
-    results = {way: Result(way) for way in args.ways}
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task('render', total=1.0)
-        recording = simulated_recording(
-            args.scene, None, lambda fraction, text: progress.update(task, completed=fraction)
-        )
-        for number in range(args.rounds):
-            for way in args.ways:
-                play(
-                    recording,
-                    results[way],
-                    lambda fraction, text, title=f'{way}, round {number + 1}: ': progress.update(
-                        task, completed=fraction, description=title + text
-                    ),
-                )
-    figures = [result.figures for result in results.values()]
+    figures = [result.figures for result in _play_all(args, console)]
     console.print(_table(figures))
     console.print(_cores_table(figures))
     if args.json:
@@ -106,8 +101,38 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(is_fast_enough(f) for f in figures if f['way'] == 'processes') else 1
 
 
-def play(recording: Recording, result: Result, progress) -> None:
-    """One round of one way."""
+def _play_all(args: argparse.Namespace, console: Console) -> list[Result]:
+    """Play all rounds of all ways, in turns, with a progress bar."""
+    from av_perception.simulation.cache import simulated_recording
+
+    results = [Result(way) for way in args.ways]
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task('render', total=1.0)
+
+        def report(prefix: str) -> Callable[[float, str], None]:
+            return lambda fraction, text: progress.update(
+                task, completed=fraction, description=prefix + text
+            )
+
+        recording = simulated_recording(args.scene, None, report('render '))
+        for number in range(args.rounds):
+            for result in results:
+                play(recording, result, report(f'{result.way}, round {number + 1}: '))
+    return results
+
+
+def play(recording: Recording, result: Result, progress: Callable[[float, str], None]) -> None:
+    """Play one round of one way.
+
+    Parameters
+    ----------
+    recording
+        What is played.
+    result
+        The round is added to it.
+    progress
+        Told the fraction in [0, 1] that is done, and what is going on.
+    """
     from av_perception.ros.bringup.session import play_through_graph
 
     with tempfile.TemporaryDirectory() as folder:
@@ -155,9 +180,8 @@ def _table(figures: list[dict]) -> Table:
             f'{f["cores"]:.2f}',
             f'{f["peak_mib"]:.0f} MiB',
         )
-    table.add_row(
-        'to reach', f'{MEDIAN_MS:.0f} ms', f'{TAIL_MS:.0f} ms', '0', f'{CORES}', '', style='dim'
-    )
+    targets = (f'{MEDIAN_MS:.0f} ms', f'{TAIL_MS:.0f} ms', '0', f'{CORES}', '')
+    table.add_row('to reach', *targets, style='dim')
     return table
 
 

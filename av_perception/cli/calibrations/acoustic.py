@@ -1,19 +1,26 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The acoustic map of a head: from direction to what its microphones hear.
+r"""The acoustic map of a head: from direction to what its microphones hear.
 
-examples:
-  av-perception calibrate acoustic --head my_head.yaml -o map.npz                     from the geometry, a few seconds
-  av-perception calibrate acoustic --head kemar --sofa kemar.sofa -o map.npz          from measured responses
-  av-perception calibrate acoustic --head my_head.yaml --recording noise.wav --directions places.csv -o map.npz
-  av-perception calibrate acoustic --head kemar --sofa kemar.sofa --for localize -o fine.npz      for av-perception localize --map fine.npz
+For example:
+  av-perception calibrate acoustic --head my_head.yaml -o map.npz
+      from the geometry, a few seconds
+  av-perception calibrate acoustic --head kemar --sofa kemar.sofa -o map.npz
+      from measured responses
+  av-perception calibrate acoustic --head my_head.yaml \
+      --recording noise.wav --directions places.csv -o map.npz
+      from a recorded session
+  av-perception calibrate acoustic --head kemar --sofa kemar.sofa --for localize -o fine.npz
+      for av-perception localize --map fine.npz
 
-For a recorded session play white noise from known places, one after the other, at least a second each, in a room that is rather dry; the robot
-stands still. places.csv has the columns start,end,azimuth_deg,elevation_deg: seconds in the recording, degrees in the head's base frame
-(azimuth to the left, elevation upward). Ten to thirty places around the head do.
+For a recorded session play white noise from known places, one after the other, at least a second
+each, in a room that is rather dry; the robot stands still. places.csv has the columns
+start,end,azimuth_deg,elevation_deg: seconds in the recording, degrees in the head's base frame
+(azimuth to the left, elevation upward). Ten to thirty places around the head are enough.
 
-Name the file in the head's profile (microphones: acoustic_map: map.npz) or give it to the tracker (parameter acoustic_map). It names the
-geometry and the STFT it was learnt for, and another head refuses it.
+Name the file in the head's profile (microphones: acoustic_map: map.npz) or give it to the tracker
+(parameter acoustic_map). It names the geometry and the STFT it was learned for, and another head
+refuses it.
 """
 
 from __future__ import annotations
@@ -22,23 +29,46 @@ import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
+if TYPE_CHECKING:
+    from av_perception.audio.acoustic_map import AcousticMap
+    from av_perception.audio.front_end import AudioFrontEndConfig
+    from av_perception.audio.map_learning import AcousticMapConfig
+    from av_perception.audio.responses import MeasuredTransfer
+    from av_perception.robot_head import MicrophoneArray
+
 _CHECKED = 200  # directions of the self-check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the calibration."""
+    """Declare the arguments of the calibration."""
     parser.add_argument(
         '--head',
         required=True,
         help='head profile: a name of config/heads or the path of a YAML file',
     )
     parser.add_argument('-o', '--output', type=Path, required=True, help='file to write (.npz)')
+    _add_source_arguments(parser)
+    _add_map_arguments(parser)
+    parser.add_argument(
+        '--plot',
+        type=Path,
+        metavar='FILE',
+        help='draw what the map learned and how well it points home (png, svg, pdf)',
+    )
+    parser.add_argument(
+        '--json', type=Path, metavar='FILE', help='write what was learned to this file'
+    )
+
+
+def _add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what is learned from."""
     parser.add_argument(
         '--model',
         choices=('free-field', 'rigid-sphere'),
@@ -55,7 +85,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--sofa-azimuth',
         choices=('auto', 'left', 'right'),
         default='auto',
-        help="which way the file's azimuth grows; SOFA says left, some files have right (default: what fits the geometry)",
+        help="which way the file's azimuth grows; SOFA says left, some files have right "
+        '(default: what fits the geometry)',
     )
     parser.add_argument(
         '--recording',
@@ -69,6 +100,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='CSV',
         help='where the noise was when: start,end,azimuth_deg,elevation_deg',
     )
+
+
+def _add_map_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the map is like."""
     parser.add_argument(
         '--azimuths',
         type=float,
@@ -92,16 +127,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest='purpose',
         choices=('tracker', 'localize'),
         default='tracker',
-        help='whose analysis: sub-bands for the nodes (default), or single bins for av-perception localize --map',
-    )
-    parser.add_argument(
-        '--plot',
-        type=Path,
-        metavar='FILE',
-        help='draw what the map learnt and how well it points home (png, svg, pdf)',
-    )
-    parser.add_argument(
-        '--json', type=Path, metavar='FILE', help='write what was learnt to this file'
+        help='whose analysis: sub-bands for the nodes (default), or single bins for '
+        'av-perception localize --map',
     )
 
 
@@ -134,44 +161,57 @@ def run(options: argparse.Namespace) -> int:
         'worst_azimuth_error_deg': float(error.max()),
         'seconds': time.monotonic() - started,
     }
-    print(
-        ', '.join(
-            f'{k}: {v:.1f}' if isinstance(v, float) else f'{k}: {v}' for k, v in figures.items()
-        )
-        + f'; wrote {options.output}'
-    )
+    print(f'{_in_words(figures)}; wrote {options.output}')
     if options.json:
         write_json(options.json, figures)
     if options.plot:
-        _plot(acoustic_map, array, front_end, (true, found), options.plot)
+        from av_perception.visualization.acoustic_picture import draw_map
+
+        draw_map(acoustic_map, array, front_end.stft.frequencies, (true, found), options.plot)
     return 0
 
 
-def _config(options: argparse.Namespace, array):
-    """What is learnt, and for which analysis."""
+def _in_words(figures: dict) -> str:
+    words = []
+    for name, value in figures.items():
+        words.append(f'{name}: {value:.1f}' if isinstance(value, float) else f'{name}: {value}')
+    return ', '.join(words)
+
+
+def _config(
+    options: argparse.Namespace, array: MicrophoneArray
+) -> tuple[AcousticMapConfig, AudioFrontEndConfig]:
+    """Choose what is learned, and for which analysis."""
     from av_perception.audio.front_end import AudioFrontEndConfig
     from av_perception.audio.localization import ANALYSIS, map_config
-    from av_perception.audio.map_learning import AcousticMapConfig
+    from av_perception.audio.training_examples import AcousticMapConfig
 
-    fine = options.purpose == 'localize'
+    default = AcousticMapConfig()
+    front_end = AudioFrontEndConfig()
+    if options.purpose == 'localize':
+        default = map_config(array)
+        front_end = ANALYSIS
     chosen = {
         'num_pieces': options.pieces,
         'azimuth_range_deg': options.azimuths and tuple(options.azimuths),
         'elevation_range_deg': options.elevations and tuple(options.elevations),
     }
+    changes = {name: value for name, value in chosen.items() if value is not None}
     try:
-        return replace(
-            map_config(array) if fine else AcousticMapConfig(),
-            **{k: v for k, v in chosen.items() if v is not None},
-        ), ANALYSIS if fine else AudioFrontEndConfig()
+        return replace(default, **changes), front_end
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
-def _examples(options: argparse.Namespace, array, config, front_end):
-    """Directions, features, kind and source of the chosen way."""
-    from av_perception.audio.map_learning import geometric_examples, measured_examples
+def _examples(
+    options: argparse.Namespace,
+    array: MicrophoneArray,
+    config: AcousticMapConfig,
+    front_end: AudioFrontEndConfig,
+) -> tuple[np.ndarray, np.ndarray, str, str]:
+    """Make directions, features, kind and source of the chosen way."""
     from av_perception.audio.propagation import geometric_model
+    from av_perception.audio.training_examples import geometric_examples, measured_examples
 
     ways = [options.sofa is not None, options.recording is not None, bool(options.model)]
     if sum(ways) > 1:
@@ -179,29 +219,26 @@ def _examples(options: argparse.Namespace, array, config, front_end):
     if (options.recording is None) != (options.directions is None):
         raise UserError('--recording and --directions belong together')
     if options.sofa:
-        return (
-            *measured_examples(array, _sofa(options, array, front_end), config, front_end),
-            'sofa',
-            options.sofa.name,
-        )
+        measured = _sofa(options, array, front_end)
+        directions, features = measured_examples(array, measured, config, front_end)
+        return directions, features, 'sofa', options.sofa.name
     if options.recording:
-        return (
-            *measured_examples(array, _session(options, array, front_end), config, front_end),
-            'recording',
-            options.recording.name,
-        )
+        measured = _session(options, array, front_end)
+        directions, features = measured_examples(array, measured, config, front_end)
+        return directions, features, 'recording', options.recording.name
     try:
-        return (
-            *geometric_examples(array, config, front_end, options.model),
-            options.model or geometric_model(array),
-            options.head,
-        )
+        directions, features = geometric_examples(array, config, front_end, options.model)
+        return directions, features, options.model or geometric_model(array), options.head
     except ValueError as error:
         raise UserError(f'{options.head}: {error}') from error
 
 
-def _sofa(options: argparse.Namespace, array, front_end):
-    from av_perception.audio.responses import aligned, read_sofa
+def _sofa(
+    options: argparse.Namespace, array: MicrophoneArray, front_end: AudioFrontEndConfig
+) -> MeasuredTransfer:
+    """Read measured responses, mirrored where their azimuth grows to the right."""
+    from av_perception.audio.responses import aligned
+    from av_perception.audio.sofa import read_sofa
 
     measured = read_sofa(options.sofa, array, front_end.stft.frequencies)
     if options.sofa_azimuth != 'auto':
@@ -209,12 +246,16 @@ def _sofa(options: argparse.Namespace, array, front_end):
     measured, mirrored = aligned(measured, array, front_end.stft.frequencies)
     if mirrored:
         print(
-            f'{options.sofa.name}: azimuth grows to the right, or the receivers are swapped; taken as to the right'
+            f'{options.sofa.name}: azimuth grows to the right, or the receivers are swapped; '
+            'taken as to the right'
         )
     return measured
 
 
-def _session(options: argparse.Namespace, array, front_end):
+def _session(
+    options: argparse.Namespace, array: MicrophoneArray, front_end: AudioFrontEndConfig
+) -> MeasuredTransfer:
+    """Measure the responses of a recorded session, with a progress bar."""
     from rich.progress import Progress
 
     from av_perception.audio.capture import AudioFile
@@ -235,74 +276,26 @@ def _session(options: argparse.Namespace, array, front_end):
 
 
 def _self_check(
-    acoustic_map, array, directions: np.ndarray, features: np.ndarray
+    acoustic_map: AcousticMap,
+    array: MicrophoneArray,
+    directions: np.ndarray,
+    features: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """True azimuths and those that the map gives back for the features it was taught with [deg, base frame]."""
+    """Compare true azimuths with those that the map gives back for what it was taught with.
+
+    Both are [deg] in the base frame.
+    """
     from av_perception.audio.inverse_regression import posterior_tables, posteriors
     from av_perception.geometry.rigid_transform import angles_from_direction
 
     chosen = np.linspace(0, len(directions) - 1, min(_CHECKED, len(directions))).astype(int)
-    heard, values = np.isfinite(features[chosen]).astype(float), np.nan_to_num(features[chosen])
-    found = [
-        p.direction()
-        for p in posteriors(acoustic_map, posterior_tables(acoustic_map), heard, values, values**2)
-    ]
-    return tuple(
+    heard = np.isfinite(features[chosen]).astype(float)
+    values = np.nan_to_num(features[chosen])
+    tables = posterior_tables(acoustic_map)
+    mixtures = posteriors(acoustic_map, tables, heard, values, values**2)
+    located = np.array([mixture.direction() for mixture in mixtures])
+    true, estimated = (
         np.degrees(angles_from_direction(array.base_from_array.rotate(d))[0])
-        for d in (directions[chosen], np.array(found))
+        for d in (directions[chosen], located)
     )
-
-
-def _plot(
-    acoustic_map, array, front_end, check: tuple[np.ndarray, np.ndarray], path: Path
-) -> None:
-    """Phase and level of the second microphone over azimuth and frequency as learnt, and the self-check."""
-    from matplotlib.figure import Figure
-
-    from av_perception.geometry.rigid_transform import direction_from_angles
-
-    azimuth = np.arange(-180.0, 181.0, 2.0)
-    directions = array.base_from_array.inverse().rotate(
-        direction_from_angles(np.radians(azimuth), 0.0)
-    )
-    covered = acoustic_map.covers(directions)
-    azimuth, directions = azimuth[covered], directions[covered]
-    real, imaginary = np.split(acoustic_map.expected_features(directions), 2, axis=-1)
-    transfer = (real + 1j * imaginary).reshape(len(azimuth), -1, len(array.coordinates) - 1)[
-        ..., 0
-    ]
-    frequencies = 1e-3 * front_end.stft.frequencies[: transfer.shape[1]]
-    figure = Figure(figsize=(13, 4), layout='constrained')
-    figure.suptitle(f'{acoustic_map.kind}: {acoustic_map.source}')
-    left, middle, right = figure.subplots(1, 3)
-    drawings = (
-        (left, np.degrees(np.angle(transfer)), 'phase [deg]', 'twilight', (-180, 180)),
-        (middle, np.abs(transfer), 'level', 'viridis', (0, 1)),
-    )
-    for axes, values, title, colors, limits in drawings:
-        mesh = axes.pcolormesh(
-            azimuth,
-            frequencies,
-            values.T,
-            cmap=colors,
-            vmin=limits[0],
-            vmax=limits[1],
-            shading='nearest',
-        )
-        figure.colorbar(mesh, ax=axes)
-        axes.set(
-            title=f'channel 1 against 0, {title}',
-            xlabel='azimuth [deg], left is left',
-            ylabel='frequency [kHz]',
-        )
-        axes.invert_xaxis()
-    ends = [min(check[0]), max(check[0])]
-    right.plot(ends, ends, color='0.8')
-    right.plot(*check, '.', markersize=4)
-    right.set(title='self-check', xlabel='true azimuth [deg]', ylabel='found [deg]')
-    try:
-        figure.savefig(path)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f'cannot write {path}: {getattr(error, "strerror", None) or error}'
-        ) from error
+    return true, estimated

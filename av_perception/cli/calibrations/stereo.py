@@ -1,17 +1,21 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""A stereo pair, from images of a chessboard or ChArUco board.
+r"""A stereo pair, from images of a chessboard or ChArUco board.
 
-Take 15 to 30 pairs with the board near and far, tilted, and in all corners of the images; nothing may move while a pair is taken. Both sides
-are sorted by name: the k-th left image belongs to the k-th right one. The output folder holds left.yaml and right.yaml (camera_info
-files as ROS knows them) and rectified.png: the same things must lie on the same lines in both halves. Put the files into the head profile:
+Take 15 to 30 pairs with the board near and far, tilted, and in all corners of the images; nothing
+may move while a pair is taken. Both sides are sorted by name: the k-th left image belongs to the
+k-th right one. The output folder holds left.yaml and right.yaml (camera_info files as ROS knows
+them) and rectified.png: the same things must lie on the same lines in both halves. Put the files
+into the head profile:
 
   camera:
     calibration: [left.yaml, right.yaml]      in place of width, height, focal, center and baseline
 
-examples:
-  av-perception calibrate stereo --left 'shots/left*.jpg' --right 'shots/right*.jpg' --board 9x6 --square 0.025 -o my_head
-  av-perception calibrate stereo --left shots/left --right shots/right --charuco --board 11x8 --square 0.03 --marker 0.022 -o my_head
+For example:
+  av-perception calibrate stereo --left 'shots/left*.jpg' --right 'shots/right*.jpg' \
+      --board 9x6 --square 0.025 -o my_head
+  av-perception calibrate stereo --left shots/left --right shots/right \
+      --charuco --board 11x8 --square 0.03 --marker 0.022 -o my_head
 """
 
 from __future__ import annotations
@@ -19,16 +23,26 @@ from __future__ import annotations
 import argparse
 import glob
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
 
-GOOD_EPIPOLAR_PX, GOOD_COVERAGE = 0.5, 0.5
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.table import Table
+
+    from av_perception.calibration.stereo_calibration import BoardConfig, StereoCalibration
+
+ImagePair: TypeAlias = 'tuple[str, np.ndarray, np.ndarray]'  # name, left and right BGR
+
+GOOD_EPIPOLAR_PX = 0.5
+GOOD_COVERAGE = 0.5  # share of the image
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.pgm', '.tif', '.tiff')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the calibration."""
+    """Declare the arguments of the calibration."""
     parser.add_argument(
         '--left', required=True, help="folder or pattern ('left*.jpg') of the left images"
     )
@@ -40,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='inner corners of a chessboard, squares of a ChArUco board, such as 9x6',
     )
     parser.add_argument(
-        '--square', required=True, type=float, metavar='M', help='side of a square in metres'
+        '--square', required=True, type=float, metavar='M', help='side of a square in meters'
     )
     parser.add_argument('--charuco', action='store_true', help='it is a ChArUco board')
     parser.add_argument(
@@ -48,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar='M',
-        help='with --charuco: side of a marker in metres',
+        help='with --charuco: side of a marker in meters',
     )
     parser.add_argument(
         '--dictionary',
@@ -74,7 +88,9 @@ def run(options: argparse.Namespace) -> int:
     from av_perception.robot_head.camera_calibration import rectified_geometry
 
     check_writable(options.json, made_folder=options.output)
-    board, pairs, console = _board(options), _read_pairs(options.left, options.right), Console()
+    board = _board(options)
+    pairs = _read_pairs(options.left, options.right)
+    console = Console()
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task('looking for the board', total=1.0)
         result = calibrate_stereo(
@@ -85,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         geometry = rectified_geometry((result.left, result.right))
     except ValueError as error:
-        raise UserError(f'{error}; is --square in metres?') from error
+        raise UserError(f'{error}; is --square in meters?') from error
     figures = {**_write(options.output, result, pairs), **geometry}
     console.print(_table(result))
     console.print(_summary(figures, options.output))
@@ -94,7 +110,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _board(options: argparse.Namespace):
+def _board(options: argparse.Namespace) -> BoardConfig:
+    """Read the board from the options."""
     from av_perception.calibration.stereo_calibration import BoardConfig
 
     columns, _, rows = options.board.partition('x')
@@ -113,28 +130,34 @@ def _board(options: argparse.Namespace):
         raise UserError(str(error)) from error
 
 
-def _read_pairs(left: str, right: str) -> list:
-    """[(name, left, right) BGR images]."""
+def _read_pairs(left: str, right: str) -> list[ImagePair]:
+    """Read the images of both sides; raise UserError where they do not belong together."""
     import cv2
     import numpy as np
 
     files = [_files(place) for place in (left, right)]
     if len(files[0]) != len(files[1]):
         raise UserError(
-            f'{len(files[0])} left images but {len(files[1])} right ones: every left image needs its right one'
+            f'{len(files[0])} left images but {len(files[1])} right ones: '
+            'every left image needs its right one'
         )
     pairs = []
     for names in zip(*files):
-        images = [cv2.imread(name) for name in names]
-        for name, image in zip(names, images):
+        images = []
+        for name in names:
+            image = cv2.imread(name)
             if image is None:
                 raise UserError(f'{name} is not a readable image')
-        if np.array_equal(*images) and np.ptp(images[0]):  # two covered lenses are alike too
+            images.append(image)
+        if np.array_equal(images[0], images[1]) and np.ptp(
+            images[0]
+        ):  # two covered lenses are alike too
             raise UserError(
                 f'{names[0]} and {names[1]} are the same image: --left and --right '
                 'must name those of two cameras'
             )
-        pairs.append((f'{Path(names[0]).name} {Path(names[1]).name}', *images))
+        label = f'{Path(names[0]).name} {Path(names[1]).name}'
+        pairs.append((label, images[0], images[1]))
     return pairs
 
 
@@ -143,19 +166,20 @@ def _files(place: str) -> list[str]:
     images = sorted(name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES)
     if not images:
         raise UserError(
-            f"no image at '{place}': name a folder or, in quotes, a pattern such as 'shots/left*.jpg'"
+            f"no image at '{place}': "
+            "name a folder or, in quotes, a pattern such as 'shots/left*.jpg'"
         )
     return images
 
 
-def _gray(image):
+def _gray(image: np.ndarray) -> np.ndarray:
     import cv2
 
     return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
 
 
-def _write(folder: Path, result, pairs: list) -> dict:
-    """Write the three files; returns the report's figures."""
+def _write(folder: Path, result: StereoCalibration, pairs: list[ImagePair]) -> dict:
+    """Write the three files; return the report's figures."""
     import cv2
     import numpy as np
 
@@ -167,13 +191,12 @@ def _write(folder: Path, result, pairs: list) -> dict:
         raise UserError(f'cannot make the folder {folder}: {error.strerror}') from error
     result.left.write(folder / 'left.yaml', 'left')
     result.right.write(folder / 'right.yaml', 'right')
-    best = result.names[
-        int(np.argmin(np.abs(result.epipolar_error_px - np.median(result.epipolar_error_px))))
-    ]  # a typical pair
-    left, right = next((left, right) for name, left, right in pairs if name == best)
-    if not cv2.imwrite(
-        str(folder / 'rectified.png'), epipolar_picture(left, right, result.left, result.right)
-    ):
+    # The picture shows a typical pair, of median error.
+    off_median = np.abs(result.epipolar_error_px - np.median(result.epipolar_error_px))
+    typical = result.names[int(np.argmin(off_median))]
+    left, right = next((left, right) for name, left, right in pairs if name == typical)
+    picture = epipolar_picture(left, right, result.left, result.right)
+    if not cv2.imwrite(str(folder / 'rectified.png'), picture):
         raise UserError(f'cannot write {folder / "rectified.png"}')
     rms = {
         name: float(np.sqrt(np.mean(getattr(result, name) ** 2)))
@@ -189,7 +212,7 @@ def _write(folder: Path, result, pairs: list) -> dict:
     }
 
 
-def _table(result):
+def _table(result: StereoCalibration) -> Table:
     from rich.table import Table
 
     table = Table('pair', title='RMS errors in pixels')
@@ -208,20 +231,26 @@ def _table(result):
 
 def _summary(figures: dict, folder: Path) -> str:
     lines = [
-        f'reprojection error {figures["left_error_px"]:.3f} px left, {figures["right_error_px"]:.3f} px right; '
+        f'reprojection error {figures["left_error_px"]:.3f} px left, '
+        f'{figures["right_error_px"]:.3f} px right; '
         f'off the row after rectification {figures["epipolar_error_px"]:.3f} px (RMS)',
-        f'focal {figures["focal"][0]:.1f} px, baseline {figures["baseline"]:.4f} m, corners in {100 * figures["coverage"]:.0f} % of the image',
+        f'focal {figures["focal"][0]:.1f} px, baseline {figures["baseline"]:.4f} m, '
+        f'corners in {100 * figures["coverage"]:.0f} % of the image',
     ]
     if figures['epipolar_error_px'] > GOOD_EPIPOLAR_PX:
         lines.append(
-            f'[yellow]more than {GOOD_EPIPOLAR_PX} px off the row: did something move, is the board flat?[/]'
+            f'[yellow]more than {GOOD_EPIPOLAR_PX} px off the row: '
+            'did something move, is the board flat?[/]'
         )
     if figures['coverage'] < GOOD_COVERAGE:
         lines.append(
-            '[yellow]much of the image shows no corner: take more pairs, with the board in the corners[/]'
+            '[yellow]much of the image shows no corner: '
+            'take more pairs, with the board in the corners[/]'
         )
+    floor = max(0.05, figures['epipolar_error_px'])
     lines.append(
-        f'wrote left.yaml, right.yaml and rectified.png in {folder}; in the head profile, camera: calibration: \\[left.yaml, right.yaml], '
-        f'and disparity_floor: {max(0.05, figures["epipolar_error_px"]):.2f} for visual_features'
+        f'wrote left.yaml, right.yaml and rectified.png in {folder}; in the head profile, '
+        'camera: calibration: \\[left.yaml, right.yaml], '
+        f'and disparity_floor: {floor:.2f} for visual_features'
     )
     return '\n'.join(lines)

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""What bags hold, without playing them: message definitions, topics, and what of them the suite computes from."""
+"""What bags hold, without playing them.
+
+Message definitions, topics, and what of them the suite computes from.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,13 @@ _REPAIR = '`mcap recover` mends a .mcap file that was cut, `ros2 bag reindex` a 
 
 
 def rosbags():
-    """The modules rosbags.rosbag2 and rosbags.typesys. Raises UserError where rosbags is not installed."""
+    """Import the modules rosbags.rosbag2 and rosbags.typesys.
+
+    Raises
+    ------
+    UserError
+        Where rosbags is not installed.
+    """
     try:
         import rosbags.rosbag2
         import rosbags.typesys
@@ -43,7 +52,10 @@ def rosbags():
 
 
 class TypeStore:
-    """The message definitions of Jazzy, and those of every package that is installed, read when asked for: a bag describes itself."""
+    """The message definitions of Jazzy, and those of every package that is installed.
+
+    They are read when asked for: a bag describes itself.
+    """
 
     def __init__(self):
         typesys = rosbags()[1]
@@ -55,31 +67,23 @@ class TypeStore:
         if type_name in self.types.fielddefs:
             return
         package = type_name.split('/')[0]
+        name = type_name.rsplit('/', 1)[-1]
         try:
-            path = (
-                Path(get_package_share_directory(package))
-                / 'msg'
-                / f'{type_name.rsplit("/", 1)[-1]}.msg'
-            )
-            found = self.parse(path.read_text(), type_name)
+            path = Path(get_package_share_directory(package)) / 'msg' / f'{name}.msg'
+            definitions = self.parse(path.read_text(), type_name)
         except (PackageNotFoundError, OSError) as error:
             raise UserError(
                 f'the definition of {type_name} is not installed: install the package {package}'
             ) from error
-        self.types.register(
-            {name: fields for name, fields in found.items() if name not in self.types.fielddefs}
-        )
-        for name in {
-            name
-            for _, fields in found.values()
-            for _, field in fields
-            for name in _messages_in(field)
-        }:
-            self.require(name)
+        known = self.types.fielddefs
+        self.types.register({name: d for name, d in definitions.items() if name not in known})
+        fields = [field for _, named in definitions.values() for _, field in named]
+        for part in {part for field in fields for part in _messages_in(field)}:
+            self.require(part)
 
 
 def _messages_in(field):
-    """Names of the message types in a field's description of rosbags: (kind, what), arrays nested."""
+    """Yield the message types in a field's description of rosbags: (kind, what), nested."""
     for part in field:
         if isinstance(part, tuple):
             yield from _messages_in(part)
@@ -88,9 +92,19 @@ def _messages_in(field):
 
 
 def open_bag(path: Path):
-    """A rosbags Reader of a bag folder or a single .mcap or .db3 file, opened.
+    """Open a rosbags Reader of a bag.
 
-    A folder that has lost its metadata.yaml is read through the one file in it. Raises UserError.
+    A folder that has lost its metadata.yaml is read through the one file in it.
+
+    Parameters
+    ----------
+    path : Path
+        Bag folder, or a single .mcap or .db3 file.
+
+    Raises
+    ------
+    UserError
+        When there is none, or it cannot be read.
     """
     rosbag2 = rosbags()[0]
     if not path.exists():
@@ -124,9 +138,12 @@ class UnreadableRest(UserError):
 
 
 def read_messages(reader, connections):
-    """Yields (connection, time of recording [ns], bytes) of an open Reader, in order.
+    """Yield (connection, time of recording [ns], bytes) of an open Reader, in order.
 
-    Raises UnreadableRest at the place from which the file cannot be read any further.
+    Raises
+    ------
+    UnreadableRest
+        At the place from which the file cannot be read any further.
     """
     if not connections:  # which the library takes for all of them
         return
@@ -143,10 +160,17 @@ def _one_line(error: Exception) -> str:
 
 
 def foreign_definition(connection, store: TypeStore) -> str:
-    """How a topic's message is defined otherwise in the bag than in what is installed, in words.
+    """Say how a topic's message is defined otherwise in the bag than in what is installed.
 
-    Empty when both are alike, or when the bag keeps no definitions (ROS before Iron, SQLite).
-    Raises UserError when the type is not installed.
+    Returns
+    -------
+    str
+        '' when both are alike, or when the bag keeps no definitions (ROS before Iron, SQLite).
+
+    Raises
+    ------
+    UserError
+        When the type is not installed.
     """
     definition = connection.msgdef
     if definition.format.name != 'MSG' or not definition.data:
@@ -159,13 +183,15 @@ def foreign_definition(connection, store: TypeStore) -> str:
         store.require(name)
         installed = store.types.fielddefs[name][1]
         if list(fields) != list(installed):
-            return f'it was recorded with another definition of {name} ({_difference(fields, installed)})'
+            difference = _difference(fields, installed)
+            return f'it was recorded with another definition of {name} ({difference})'
     return ''
 
 
 def _difference(recorded, installed) -> str:
-    """What sets the recorded fields, (name, type) in order, apart from the installed ones."""
-    old, new = dict(recorded), dict(installed)
+    """Say what sets the recorded fields, (name, type) in order, apart from the installed ones."""
+    old = dict(recorded)
+    new = dict(installed)
     lacking = [name for name in new if name not in old]
     extra = [name for name in old if name not in new]
     changed = [name for name in new if name in old and new[name] != old[name]]
@@ -176,62 +202,67 @@ def _difference(recorded, installed) -> str:
 
 @dataclass(frozen=True)
 class GraphInputs:
-    """What of a bag the suite computes from. topics: recorded name -> name to play it under, relative ones for the namespace of today;
-    given: those of the names that stand for a node of the graph (graph.Selection.given).
-    """
+    """What of a bag the suite computes from."""
 
+    #: Name to play it under by recorded name; relative ones for the namespace of today.
     topics: dict[str, str]
+    #: Those of the names that stand for a node of the graph (graph.Selection.given).
     given: frozenset[str]
 
 
 def graph_inputs(path: Path) -> GraphInputs:
-    """Sound and images of a bag, or the features in their place where it lacks them, with what belongs to them. Raises UserError."""
+    """Find sound and images of a bag, with what belongs to them.
+
+    Where it lacks them, the features take their place.
+
+    Raises
+    ------
+    UserError
+        When there is nothing of use.
+    """
     reader = open_bag(path)
-    types = {c.topic: c.msgtype for c in reader.connections}
+    types = {connection.topic: connection.msgtype for connection in reader.connections}
     reader.close()
     prefix = _namespace(types, path)
+    # Full name and type of each topic in the suite's namespace, by its relative name.
     here = {topic[len(prefix) :]: topic for topic in types if topic.startswith(prefix)}
-    sound = [name for name, kind in SOUND.items() if name in here and types[here[name]] == kind][
-        :1
-    ]
-    images = [name for name in IMAGE_TOPICS if name in here and types[here[name]] in PICTURES]
+    type_of = {name: types[topic] for name, topic in here.items()}
+    sound = [name for name, kind in SOUND.items() if type_of.get(name) == kind][:1]
+    images = [name for name in IMAGE_TOPICS if type_of.get(name) in PICTURES]
     faces = [] if images else [name for name in FACES if name in here]
-    names = [*sound, *images, *faces, *(name for name in BESIDE if name in here)]
-    given = frozenset([*sound, *faces, *(['left/image_raw'] if images else [])])
-    return GraphInputs(
-        {here[name]: name for name in names}
-        | {topic: topic for topic in ABSOLUTE if topic in types},
-        given,
-    )
+    beside = [name for name in BESIDE if name in here]
+    topics = {here[name]: name for name in (*sound, *images, *faces, *beside)}
+    topics |= {topic: topic for topic in ABSOLUTE if topic in types}
+    given = {*sound, *faces}
+    if images:
+        given.add('left/image_raw')
+    return GraphInputs(topics, frozenset(given))
 
 
 def given_by(path: str) -> str:
-    """The names that a bag gives, with commas between them, for launch files. Raises UserError."""
+    """Name what a bag gives, with commas between, for launch files. Raises UserError."""
     return ','.join(sorted(graph_inputs(Path(os.path.expanduser(path))).given))
 
 
 def _namespace(types: dict[str, str], path: Path) -> str:
-    """The namespace that the suite's topics were recorded in, '/' or '/robot/'."""
-    wanted = {**SOUND, **FACES}
-    found = {
+    """Find the namespace that the suite's topics were recorded in, '/' or '/robot/'."""
+    kinds_of: dict[str, tuple[str, ...]] = {
+        name: (kind,) for name, kind in {**SOUND, **FACES}.items()
+    }
+    for name in IMAGE_TOPICS[:2]:
+        kinds_of[name] = PICTURES
+    namespaces = {
         topic[: -len(name)]
         for topic, kind in types.items()
-        for name, of_kind in wanted.items()
-        if kind == of_kind and topic.endswith('/' + name)
+        for name, kinds in kinds_of.items()
+        if kind in kinds and topic.endswith('/' + name)
     }
-    found |= {
-        topic[: -len(name)]
-        for topic, kind in types.items()
-        for name in IMAGE_TOPICS[:2]
-        if kind in PICTURES and topic.endswith('/' + name)
-    }
-    if not found:
+    if not namespaces:
         raise UserError(
-            f'the bag {path} holds neither sound nor images nor features of the suite: record audio and left/image_raw, or '
-            'audio_features and visual_features'
+            f'the bag {path} holds neither sound nor images nor features of the suite: record '
+            'audio and left/image_raw, or audio_features and visual_features'
         )
-    if len(found) > 1:
-        raise UserError(
-            f'the bag {path} holds several robots, {", ".join(sorted(found))}: record one of them'
-        )
-    return found.pop()
+    if len(namespaces) > 1:
+        robots = ', '.join(sorted(namespaces))
+        raise UserError(f'the bag {path} holds several robots, {robots}: record one of them')
+    return namespaces.pop()

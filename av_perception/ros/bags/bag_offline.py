@@ -1,13 +1,22 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""A bag through the suite offline, without DDS and as fast as the machine can: the same bag gives the same tracks, bit for bit."""
+"""A bag through the suite offline, without DDS and as fast as the machine can.
+
+The same bag gives the same tracks, bit for bit.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
 
 from av_perception.errors import UserError
+from av_perception.geometry.time import seconds
 from av_perception.pipelines.full import OfflinePipeline
 from av_perception.robot_head import load_head
 from av_perception.ros.bags.bag_file import (
@@ -33,30 +42,61 @@ from av_perception.ros.conversions import (
     visual_features_from_msg,
 )
 
+DEFAULT_FRAME_RATE = 25.0  # [Hz], of a head without a camera
+SHORTEST_S = 1e-9  # of a bag with one message
 # Names of the inputs that the offline path computes from.
 TAKEN = (*SOUND, *FACES, *IMAGE_TOPICS)
 
 
 class BagRecording:
-    """What a pipeline wants to know of a recording, of a bag: its head and what it holds. Bags do not know their head."""
+    """What a pipeline wants to know of a recording, of a bag: its head and what it holds.
+
+    Attributes
+    ----------
+    num_frames : int
+        1 when there are images, else 0: how many is not known.
+    start_ns : int
+        Time of its first message [ns].
+    duration_s : float
+        From its first to its last message [s].
+    """
 
     truth = None
 
     def __init__(self, path: Path, head: str):
-        """Raises UserError for a bag without inputs, or an unknown head."""
-        self.path, self.head_name, self.head = path, head, load_head(head)
+        """Look into the bag.
+
+        Parameters
+        ----------
+        path : Path
+            Bag folder, or a single .mcap or .db3 file.
+        head : str
+            Name or path of a head profile: bags do not know their head.
+
+        Raises
+        ------
+        UserError
+            For a bag without inputs, or an unknown head.
+        """
+        self.path = path
+        self.head_name = head
+        self.head = load_head(head)
         self.inputs = graph_inputs(path)
         self.num_frames = int('left/image_raw' in self.inputs.given)
-        self.frame_rate = self.head.camera.frame_rate if self.head.camera else 25.0
-        self.num_channels = len(self.head.microphones.coordinates) if self.head.microphones else 0
-        self.sample_rate = self.head.microphones.sample_rate if self.head.microphones else 0
-        if self.num_frames and self.head.camera is None:
+        camera = self.head.camera
+        microphones = self.head.microphones
+        self.frame_rate = camera.frame_rate if camera else DEFAULT_FRAME_RATE
+        self.num_channels = len(microphones.coordinates) if microphones else 0
+        self.sample_rate = microphones.sample_rate if microphones else 0
+        if self.num_frames and camera is None:
             raise UserError(
-                f"the bag {path} holds images, the head '{head}' has no camera: name the head it was recorded with"
+                f"the bag {path} holds images, the head '{head}' has no camera: name the head it "
+                'was recorded with'
             )
         reader = open_bag(path)
         try:
-            self.start_ns, self.duration_s = reader.start_time, 1e-9 * reader.duration
+            self.start_ns = reader.start_time
+            self.duration_s = seconds(reader.duration)
             self._check_definitions(reader.connections)
         finally:
             reader.close()
@@ -75,10 +115,17 @@ class BagRecording:
                 )
 
     def messages(self):
-        """The inputs of the suite in the order of the bag.
+        """Read the inputs of the suite in the order of the bag.
 
-        Yields (time of recording [ns], name relative to the suite's namespace, type, bytes).
-        Raises UnreadableRest where the bag cannot be read any further.
+        Yields
+        ------
+        tuple
+            (time of recording [ns], name relative to the suite's namespace, type, bytes).
+
+        Raises
+        ------
+        UnreadableRest
+            Where the bag cannot be read any further.
         """
         reader = open_bag(self.path)
         try:
@@ -90,52 +137,65 @@ class BagRecording:
 
 
 class BagRunner:
-    """Feeds a bag to a pipeline. `counters`: what was dropped."""
+    """Feeds a bag to a pipeline."""
 
     def __init__(self, recording: BagRecording, pipeline: OfflinePipeline):
-        self._recording, self._pipeline, self._messages_counters = recording, pipeline, Counter()
-        self._pairs = StampPairs(
-            self._see_pair, lambda: self._count('images without a partner of the same stamp')
-        )
-        right = any(name.startswith('right/image') for name in recording.inputs.topics.values())
-        stereo = bool(recording.num_frames and recording.head.camera.baseline and right)
-        self._take = {
+        """Prepare to feed a recording to a pipeline that is made for it."""
+        self._recording = recording
+        self._pipeline = pipeline
+        self._message_counters: Counter[str] = Counter()
+        # What takes the messages of a name; those of other names are left out.
+        self._takers: dict[str, Callable[[Any], None]] = {
             'audio': self._hear,
             'audio_features': lambda m: pipeline.take_audio(audio_features_from_msg(m)),
             'visual_features': lambda m: pipeline.take_visual(visual_features_from_msg(m)),
         }
-        for name in IMAGE_TOPICS:
-            left = name.startswith('left')
-            self._take[name] = (
-                (self._pairs.first if left else self._pairs.second)
-                if stereo
-                else self._see_alone
-                if left
-                else self._ignore
-            )
+        pairs = StampPairs(
+            self._see_pair, lambda: self._count('images without a partner of the same stamp')
+        )
+        left = [name for name in IMAGE_TOPICS if name.startswith('left')]
+        right = [name for name in IMAGE_TOPICS if name.startswith('right')]
+        if self._is_stereo(right):
+            self._takers |= dict.fromkeys(left, pairs.first)
+            self._takers |= dict.fromkeys(right, pairs.second)
+        else:
+            self._takers |= dict.fromkeys(left, self._see_alone)
+
+    def _is_stereo(self, right_topics: list[str]) -> bool:
+        camera = self._recording.head.camera
+        has_right = not set(right_topics).isdisjoint(self._recording.inputs.topics.values())
+        return bool(self._recording.num_frames and camera and camera.baseline and has_right)
 
     @property
     def counters(self) -> Counter:
         """Everything dropped or repaired, here and in the pipeline."""
-        return self._messages_counters + self._pipeline.counters
+        return self._message_counters + self._pipeline.counters
 
     @property
     def problems(self) -> list[str]:
         """See `OfflinePipeline.problems`."""
         return self._pipeline.problems
 
-    def run(self, progress=lambda fraction: None) -> list:
-        """All frames in order, with the stamps of the bag. progress(fraction)."""
-        results = []
+    def run(self, progress: Callable[[float], None] = lambda fraction: None) -> list:
+        """Feed the whole bag.
+
+        Parameters
+        ----------
+        progress : callable
+            Called with the fraction that is done.
+
+        Returns
+        -------
+        list
+            All frames in order, with the stamps of the bag.
+        """
+        results: list = []
+        duration_s = max(self._recording.duration_s, SHORTEST_S)
         try:
             for stamp_ns, name, kind, data in self._recording.messages():
                 self._feed(name, kind, data)
                 results += self._pipeline.poll(stamp_ns)
-                progress(
-                    1e-9
-                    * (stamp_ns - self._recording.start_ns)
-                    / max(self._recording.duration_s, 1e-9)
-                )
+                progress(seconds(stamp_ns - self._recording.start_ns) / duration_s)
         except UnreadableRest as error:  # what came before it is good
             self._count(str(error))
         progress(1.0)
@@ -143,7 +203,7 @@ class BagRunner:
 
     def _feed(self, name: str, kind: str, data: bytes) -> None:
         """Hand one serialized message on; what is none, or holds nothing of use, is counted."""
-        take = self._take.get(name)
+        take = self._takers.get(name)
         if take is None:
             return
         try:
@@ -166,16 +226,11 @@ class BagRunner:
     def _see_pair(self, left, right) -> None:
         self._pipeline.see(image_stamp_ns(left), _decoded(left), _decoded(right))
 
-    def _ignore(self, message) -> None:
-        """Not for the offline path."""
-
     def _count(self, event: str) -> None:
-        self._messages_counters[event] += 1
+        self._message_counters[event] += 1
 
 
-def _decoded(message):
-    return (
-        image_from_msg(message)
-        if hasattr(message, 'encoding')
-        else image_from_compressed_msg(message)
-    )
+def _decoded(message: Image | CompressedImage) -> np.ndarray:
+    if isinstance(message, Image):
+        return image_from_msg(message)
+    return image_from_compressed_msg(message)

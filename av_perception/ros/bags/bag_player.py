@@ -8,13 +8,16 @@ import importlib
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 from rosgraph_msgs.msg import Clock
 
 from av_perception.errors import UserError
+from av_perception.geometry.time import nanoseconds, seconds
 from av_perception.ros.bags.bag_file import (
     GraphInputs,
     TypeStore,
@@ -31,7 +34,13 @@ DEPTH = 50
 
 
 def message_class(type_name: str):
-    """The Python class of 'package/msg/Name'. Raises UserError when its package is not installed."""
+    """Import the Python class of 'package/msg/Name'.
+
+    Raises
+    ------
+    UserError
+        When its package is not installed.
+    """
     package, _, name = type_name.partition('/msg/')
     try:
         return getattr(importlib.import_module(f'{package}.msg'), name)
@@ -42,7 +51,13 @@ def message_class(type_name: str):
 
 
 def deserialized(data: bytes, type_name: str):
-    """The message of a type in its serialized form. Raises ValueError when the bytes hold none."""
+    """Read the message of a type from its serialized form.
+
+    Raises
+    ------
+    ValueError
+        When the bytes hold none.
+    """
     if not data:
         raise ValueError('empty')
     kind = message_class(type_name)
@@ -53,10 +68,37 @@ def deserialized(data: bytes, type_name: str):
 
 
 class BagPlayer:
-    """Publishes a bag's messages in their order at `rate` times their pace, with /clock when asked.
+    """Publishes a bag's messages in their order, with /clock when asked.
 
-    inputs: play only these, under the names they say, and of /tf nothing that the suite publishes itself; None plays everything.
-    skipped: why a topic is not played. dropped: messages that are none, by topic and reason.
+    Parameters
+    ----------
+    node : rclpy.node.Node
+        It publishes.
+    path : Path
+        Bag folder, or a single .mcap or .db3 file.
+    topics : tuple of str
+        Play only these; () for all.
+    clock : bool
+        Publish the bag's time on /clock.
+    inputs : GraphInputs or None
+        Play only these, under the names they say, and of /tf nothing that the suite publishes
+        itself; None plays everything.
+
+    Raises
+    ------
+    UserError
+        When the bag cannot be read.
+
+    Attributes
+    ----------
+    skipped : dict of str to str
+        Why a topic is not played.
+    dropped : Counter
+        Messages that are none, by topic and reason.
+    duration_s : float
+        Of the bag [s].
+    message_count : int
+        Of the topics that are played.
     """
 
     def __init__(
@@ -67,38 +109,56 @@ class BagPlayer:
         clock: bool = False,
         inputs: GraphInputs | None = None,
     ):
-        self._node, self._reader = node, open_bag(path)
+        self._node = node
+        self._reader = open_bag(path)
         self._filters_transforms = inputs is not None
-        wanted = inputs.topics if inputs else {c.topic: c.topic for c in self._reader.connections}
-        self._connections = [
-            c
-            for c in self._reader.connections
-            if c.topic in wanted and (not topics or c.topic in topics) and c.topic != '/clock'
-        ]
-        self._publishers, self.skipped = {}, {}
-        self.dropped: Counter = Counter()
+        played = {c.topic: c.topic for c in self._reader.connections}
+        if inputs is not None:
+            played = inputs.topics
+        self._publishers: dict[str, Publisher] = {}
+        self.skipped: dict[str, str] = {}
+        self.dropped: Counter[str] = Counter()
         store = TypeStore()
-        for connection in self._connections:
+        for connection in self._reader.connections:
+            topic = connection.topic
+            if topic not in played or topic == '/clock' or (topics and topic not in topics):
+                continue
             try:
-                foreign = foreign_definition(connection, store)
-                if foreign:
-                    raise UserError(f'{foreign}: play it with the version that recorded it')
-                self._publishers[connection.topic] = node.create_publisher(
-                    message_class(connection.msgtype),
-                    wanted[connection.topic],
-                    _profile(connection),
-                )
+                self._publishers[topic] = self._publisher(connection, played[topic], store)
             except UserError as error:
-                self.skipped[connection.topic] = str(error)
-        self._connections = [c for c in self._connections if c.topic in self._publishers]
+                self.skipped[topic] = str(error)
+        self._connections = [c for c in self._reader.connections if c.topic in self._publishers]
         self._clock = node.create_publisher(Clock, '/clock', 10) if clock else None
-        self.duration_s = 1e-9 * self._reader.duration
+        self.duration_s = seconds(self._reader.duration)
         self.message_count = sum(c.msgcount for c in self._connections)
+
+    def _publisher(self, connection, topic: str, store: TypeStore) -> Publisher:
+        """Make the publisher of a recorded topic. Raises UserError."""
+        foreign = foreign_definition(connection, store)
+        if foreign:
+            raise UserError(f'{foreign}: play it with the version that recorded it')
+        kind = message_class(connection.msgtype)
+        return self._node.create_publisher(kind, topic, _profile(connection))
 
     def wait_for_listeners(
         self, names: frozenset[str], timeout_s: float, stopping: threading.Event
     ) -> list[str]:
-        """Wait until somebody subscribes to each of these topics; returns those to which nobody does."""
+        """Wait until somebody subscribes to each of these topics.
+
+        Parameters
+        ----------
+        names : frozenset of str
+            The topics.
+        timeout_s : float
+            So long at most [s].
+        stopping : threading.Event
+            Ends the waiting.
+
+        Returns
+        -------
+        list of str
+            Those to which nobody does.
+        """
         deadline = time.monotonic() + timeout_s
         while True:
             lonely = sorted(name for name in names if not self._node.count_subscribers(name))
@@ -106,9 +166,22 @@ class BagPlayer:
                 return lonely
 
     def play(
-        self, rate: float, progress=lambda seconds: None, stopping: threading.Event | None = None
+        self,
+        rate: float,
+        progress: Callable[[float], None] = lambda played_s: None,
+        stopping: threading.Event | None = None,
     ) -> None:
-        """Blocks until the end or until `stopping` is set. progress(seconds of the bag played)."""
+        """Play, and return at the end.
+
+        Parameters
+        ----------
+        rate : float
+            Times the bag's pace.
+        progress : callable
+            Called with how much of the bag is played [s].
+        stopping : threading.Event or None
+            Ends the playing.
+        """
         pace = _Pace(self._reader.start_time, rate, self._clock, stopping or threading.Event())
         for connection, stamp_ns, data in read_messages(self._reader, self._connections):
             if not pace.wait_for(stamp_ns):
@@ -116,10 +189,10 @@ class BagPlayer:
             data = self._filtered(connection, bytes(data))
             if data is not None:
                 self._publishers[connection.topic].publish(data)
-            progress(1e-9 * (stamp_ns - self._reader.start_time))
+            progress(seconds(stamp_ns - self._reader.start_time))
 
     def _filtered(self, connection, data: bytes) -> bytes | None:
-        """Transforms without those of the suite's own frames; None when nothing is left.
+        """Leave the suite's own frames out of transforms; None when nothing is left.
 
         What is no message is dropped: a listener that cannot read it would end.
         """
@@ -145,38 +218,45 @@ class _Pace:
     """Maps the bag's time to now, and tells it on /clock while waiting."""
 
     def __init__(self, first_ns: int, rate: float, clock, stopping: threading.Event):
-        self._first_ns, self._rate, self._clock, self._stopping = first_ns, rate, clock, stopping
-        self._started, self._told_s = time.monotonic(), 0.0
+        self._first_ns = first_ns
+        self._rate = rate
+        self._clock = clock
+        self._stopping = stopping
+        self._started_s = time.monotonic()
+        self._told_s = 0.0
 
     def wait_for(self, stamp_ns: int) -> bool:
-        """Until the moment of a stamp; False when stopped."""
-        due_s = self._started + 1e-9 * (stamp_ns - self._first_ns) / self._rate
+        """Wait until the moment of a stamp; False when stopped."""
+        due_s = self._started_s + seconds(stamp_ns - self._first_ns) / self._rate
         while not self._stopping.is_set():
             now_s = time.monotonic()
-            if self._clock is not None and now_s - self._told_s >= CLOCK_PERIOD_S:
+            if now_s - self._told_s >= CLOCK_PERIOD_S:
                 self._told_s = now_s
-                self._clock.publish(
-                    Clock(
-                        clock=time_from_ns(
-                            self._first_ns
-                            + round(1e9 * (min(now_s, due_s) - self._started) * self._rate)
-                        )
-                    )
-                )
+                self._tell(min(now_s, due_s))
             if now_s >= due_s:
                 return True
             self._stopping.wait(min(due_s - now_s, CLOCK_PERIOD_S))
         return False
 
+    def _tell(self, now_s: float) -> None:
+        """Publish the bag's time at a moment of ours."""
+        if self._clock is not None:
+            played_ns = nanoseconds((now_s - self._started_s) * self._rate)
+            self._clock.publish(Clock(clock=time_from_ns(self._first_ns + played_ns)))
+
 
 def _profile(connection) -> QoSProfile:
-    """What the publishers of a recorded topic offered, as far as the bag knows; our queue is deep."""
+    """Offer what the publishers of a recorded topic offered, as far as the bag knows.
+
+    Our queue is deep.
+    """
     offered = getattr(connection.ext, 'offered_qos_profiles', ())
+    durabilities = {offer.durability.value for offer in offered}
+    reliabilities = {offer.reliability.value for offer in offered}
     profile = QoSProfile(depth=DEPTH)
-    if connection.topic in LATCHED_TOPICS or (
-        offered and all(o.durability.value == DurabilityPolicy.TRANSIENT_LOCAL for o in offered)
-    ):
+    is_latched = connection.topic in LATCHED_TOPICS
+    if is_latched or durabilities == {DurabilityPolicy.TRANSIENT_LOCAL.value}:
         profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
-    if offered and all(o.reliability.value == ReliabilityPolicy.BEST_EFFORT for o in offered):
+    if reliabilities == {ReliabilityPolicy.BEST_EFFORT.value}:
         profile.reliability = ReliabilityPolicy.BEST_EFFORT
     return profile

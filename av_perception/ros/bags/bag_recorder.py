@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Records topics to a bag as the bytes that travelled, so that it plays back exactly; rosbag2 and rosbags read it."""
+"""Records topics to a bag as the bytes that traveled, so that it plays back exactly.
+
+rosbag2 and rosbags read it.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,34 @@ QUEUE_DEPTH = 200
 
 
 class BagRecorder:
-    """Records all topics that appear, or those named, until closed. Images are left out unless asked for: 46 MB a second.
+    """Records all topics that appear, or those named, until closed.
 
-    counts: messages per topic; size: bytes of all messages; failure: why it cannot go on (the disk is full, say), else None.
+    Parameters
+    ----------
+    node : rclpy.node.Node
+        It listens.
+    folder : Path
+        Of the bag, new.
+    topics : tuple of str
+        Full names; () for all.
+    images : bool
+        Record images too, 46 MB a second, where all topics are recorded.
+    storage : str
+        One of STORAGES.
+
+    Raises
+    ------
+    UserError
+        When the bag cannot be written.
+
+    Attributes
+    ----------
+    counts : dict of str to int
+        Messages of each topic.
+    size : int
+        Of all messages [bytes].
+    failure : str or None
+        Why it cannot go on (the disk is full, say).
     """
 
     def __init__(
@@ -33,7 +61,10 @@ class BagRecorder:
         rosbag2 = rosbags()[0]
         if folder.exists():
             raise UserError(f'{folder} exists already: choose another name for the bag')
-        self._node, self._topics, self._images, self._store = node, topics, images, TypeStore()
+        self._node = node
+        self._topics = topics
+        self._images = images
+        self._store = TypeStore()
         try:
             self._writer = rosbag2.Writer(
                 folder, version=9, storage_plugin=rosbag2.StoragePlugin[storage.upper()]
@@ -43,7 +74,8 @@ class BagRecorder:
             raise UserError(f'cannot write the bag {folder}: {error.strerror or error}') from error
         self._seen: set[str] = set()
         self.counts: dict[str, int] = {}
-        self.size, self.failure = 0, None
+        self.size = 0
+        self.failure: str | None = None
         node.create_timer(1.0, self.discover)
         self.discover()
 
@@ -55,11 +87,9 @@ class BagRecorder:
     def discover(self) -> None:
         """Subscribe to what has newly appeared."""
         for topic, types in self._node.get_topic_names_and_types():
-            if (
-                not self._node.count_publishers(topic)
-                or topic in self._seen
-                or not self._wanted(topic, types[0])
-            ):
+            if topic in self._seen or not self._is_wanted(topic, types[0]):
+                continue
+            if not self._node.count_publishers(topic):
                 continue
             self._seen.add(topic)
             try:
@@ -74,7 +104,7 @@ class BagRecorder:
         except OSError as error:
             raise UserError(f'the bag could not be finished: {error.strerror or error}') from error
 
-    def _wanted(self, topic: str, type_name: str) -> bool:
+    def _is_wanted(self, topic: str, type_name: str) -> bool:
         if self._topics:
             return topic in self._topics
         return self._images or type_name != 'sensor_msgs/msg/Image'
@@ -105,7 +135,10 @@ class BagRecorder:
 
 
 def recorded_qos(profile: QoSProfile):
-    """A QoSProfile as rosbags writes it into a bag; the player offers it again. Its depth is not told by discovery."""
+    """Convert a QoSProfile to what rosbags writes into a bag; the player offers it again.
+
+    Discovery does not tell its depth.
+    """
     from rosbags.interfaces import (
         Qos,
         QosDurability,

@@ -1,6 +1,8 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""All nodes of the graph in one process, each with its own executor and thread: what a launch file starts with use_composition:=true.
+"""All nodes of the graph in one process, each with its own executor and thread.
+
+It is what a launch file starts with use_composition:=true.
 
 ros2 run av_perception composed --head nao --microphones naoqi --ros-args --params-file params.yaml
 """
@@ -24,18 +26,32 @@ from av_perception.ros.bringup.graph import (
 
 
 def node_class(description: NodeDescription) -> type:
-    """The class of a node, a PerceptionNode."""
+    """Import the class of a node, a PerceptionNode."""
     module = importlib.import_module(description.module)
-    return next(
-        v
-        for v in vars(module).values()
-        if isinstance(v, type) and getattr(v, 'NAME', '') == description.name
-    )
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    return next(kind for kind in classes if getattr(kind, 'NAME', '') == description.name)
 
 
 def main(words: list[str] | None = None) -> int:
-    """Entry point of the process; what follows --ros-args is for all nodes."""
+    """Run the process; what follows --ros-args is for all nodes."""
     limit_threads()  # before NumPy
+    words = sys.argv[1:] if words is None else words
+    end = words.index('--ros-args') if '--ros-args' in words else len(words)
+    options = vars(_parser().parse_args(words[:end]))
+    respawn = options.pop('respawn').lower() == 'true'
+    try:
+        head = load_head(options.pop('head'))
+        nodes = nodes_for(head, Selection.from_words(**options))
+        node_types = {node_class(node): node.niceness for node in nodes}
+    except Exception as error:  # a UserError, or what importing a node may raise
+        print(f'composed: error: {describe(error)}', file=sys.stderr)
+        return 2
+    from av_perception.ros.process import run_nodes
+
+    return run_nodes(node_types, words[end:], respawn)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='composed', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -49,21 +65,7 @@ def main(words: list[str] | None = None) -> int:
         parser.add_argument(
             f'--{name}', default=argument.text, help=argument.description.replace('%', '%%')
         )
-    words = sys.argv[1:] if words is None else words
-    end = words.index('--ros-args') if '--ros-args' in words else len(words)
-    options = vars(parser.parse_args(words[:end]))
-    try:
-        head, respawn = load_head(options.pop('head')), options.pop('respawn').lower() == 'true'
-        node_types = {
-            node_class(node): node.niceness
-            for node in nodes_for(head, Selection.from_words(**options))
-        }
-    except Exception as error:  # a UserError, or what importing a node may raise
-        print(f'composed: error: {describe(error)}', file=sys.stderr)
-        return 2
-    from av_perception.ros.node import run_nodes
-
-    return run_nodes(node_types, words[end:], respawn)
+    return parser
 
 
 if __name__ == '__main__':

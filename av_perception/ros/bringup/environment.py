@@ -24,11 +24,11 @@ RANGE_VARIABLE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 
 
 def prepare_environment(environment=os.environ, network: bool = False):
-    """Fill in what is missing and touch nothing that the user has set, but a log
-    folder that cannot be written.
+    """Fill in what is missing and touch nothing that the user has set.
 
-    AMENT_PREFIX_PATH lets the wheels' packages be found; the Fast DDS profile decides whether
-    there are network sockets and keeps images whole (Fast DDS's defaults lose most of them).
+    But for a log folder that cannot be written. AMENT_PREFIX_PATH lets the wheels' packages be
+    found; the Fast DDS profile decides whether there are network sockets and keeps images whole
+    (Fast DDS's defaults lose most of them).
 
     Parameters
     ----------
@@ -60,13 +60,8 @@ def prepare_environment(environment=os.environ, network: bool = False):
     return environment
 
 
-def prepared(name: str, network: str) -> str:
-    """One variable of the prepared environment, for launch files; network: 'true' or 'false'."""
-    return prepare_environment(dict(os.environ), network.lower() == 'true')[name]
-
-
 def reach_with(profile: str) -> str:
-    """What `reach` says of nodes that are started with this Fast DDS profile, for launch files."""
+    """Say what `reach` says of nodes that are started with this Fast DDS profile."""
     return reach(prepare_environment({**os.environ, **dict.fromkeys(PROFILE_VARIABLES, profile)}))
 
 
@@ -103,13 +98,16 @@ def is_closed(environment=os.environ) -> bool:
 
 
 def tools_line(environment=os.environ) -> str:
-    """What makes ros2, rviz and drivers in another shell find a graph that is closed."""
+    """Give what makes ros2, rviz and drivers in another shell find a graph that is closed."""
     variable = PROFILE_VARIABLES[environment.get('ROS_DISTRO', 'jazzy') >= 'kilted']
     return f'export {variable}={_shipped_profile("shared_memory")} {RANGE_VARIABLE}=SYSTEM_DEFAULT'
 
 
 def _let_logs_be_written(environment) -> None:
-    """Logs go to the temporary folder where ROS's own cannot be written: no node would start."""
+    """Send logs to the temporary folder where ROS's own cannot be written.
+
+    No node would start.
+    """
     home = environment.get('ROS_HOME') or os.path.join(environment.get('HOME') or '~', '.ros')
     logs = Path(environment.get('ROS_LOG_DIR') or os.path.join(home, 'log')).expanduser()
     existing = next(folder for folder in (logs, *logs.absolute().parents) if folder.exists())
@@ -117,7 +115,8 @@ def _let_logs_be_written(environment) -> None:
         return
     environment['ROS_LOG_DIR'] = os.path.join(tempfile.gettempdir(), f'ros_log_{os.getuid()}')
     print(
-        f'av-perception: warning: cannot write to {logs}, logs are in {environment["ROS_LOG_DIR"]}',
+        f'av-perception: warning: cannot write to {logs}, '
+        f'logs are in {environment["ROS_LOG_DIR"]}',
         file=sys.stderr,
     )
 
@@ -133,7 +132,7 @@ def _shipped_profile(name: str) -> str:
 
 
 def _chosen_profile(environment) -> str:
-    """The profile that the environment names, '' if none; one of ours by its present path."""
+    """Give the profile that the environment names, '' if none; ours by its present path."""
     named = next((environment[name] for name in PROFILE_VARIABLES if environment.get(name)), '')
     for name in ('shared_memory', 'network'):
         if named and os.path.realpath(named) == os.path.realpath(_shipped_profile(name)):
@@ -154,12 +153,10 @@ def _is_local_only(environment) -> bool:
 
 
 def _local_setting(environment) -> str:
-    """The setting that asks for this machine alone, as the user wrote it."""
-    return (
-        'ROS_LOCALHOST_ONLY=1'
-        if environment.get('ROS_LOCALHOST_ONLY') == '1'
-        else f'{RANGE_VARIABLE}=LOCALHOST'
-    )
+    """Name the setting that asks for this machine alone, as the user wrote it."""
+    if environment.get('ROS_LOCALHOST_ONLY') == '1':
+        return 'ROS_LOCALHOST_ONLY=1'
+    return f'{RANGE_VARIABLE}=LOCALHOST'
 
 
 def _open_reach(environment, chosen_range: str) -> str:

@@ -1,39 +1,43 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The one description of the suite's graph: launch files, `av-perception up` and the demo start what stands here."""
+"""The one description of the suite's graph.
+
+Launch files, `av-perception up` and the demo start what stands here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from av_perception.errors import UserError
-from av_perception.robot_head import load_head
+
+if TYPE_CHECKING:
+    from av_perception.robot_head import HeadProfile
 
 PACKAGE = 'av_perception'
 
 
 @dataclass(frozen=True)
 class Argument:
-    """A launch argument; the default's type is that of its value."""
+    """A launch argument."""
 
+    #: Its default, of the type of its value.
     default: str | int | float | bool
+    #: What it means.
     description: str
 
     @property
     def text(self) -> str:
         """The default as a launch file writes it."""
-        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
+        text = str(self.default)
+        return text.lower() if isinstance(self.default, bool) else text
 
 
-OWN_FRAMES = (
-    'person_',
-    'face_',
-    'voice_',
-)  # how the frames on /tf begin that the suite itself publishes
+OWN_FRAMES = ('person_', 'face_', 'voice_')  # how the frames on /tf begin that we publish
 RESPAWN_DELAY_S = 2.0  # a node that ended by itself waits this long before it is started again
-START_DELAY_S = (
-    10.0  # all processes must be up before sound and images of a recording or scene start together
-)
+# All processes must be up before sound and images of a recording or scene start together.
+START_DELAY_S = 10.0
 
 # Arguments that become parameters of the nodes that name them.
 ARGUMENTS = {
@@ -42,7 +46,8 @@ ARGUMENTS = {
     ),
     'source': Argument(
         'auto',
-        'Where sound and images come from: device, file or simulated; auto: simulated for the head of that name, else device.',
+        'Where sound and images come from: device, file or simulated; auto: simulated for the '
+        'head of that name, else device.',
     ),
     'recording': Argument('', 'With source file: the recording folder to play.'),
     'scene': Argument(
@@ -52,18 +57,22 @@ ARGUMENTS = {
     'seed': Argument(-1, "With source simulated: seed of the scene, -1 for the scene's own."),
     'start_time': Argument(
         0.0,
-        'When a recording or scene starts to play, seconds of the ROS clock; 0 starts at once; auto: when all nodes are up.',
+        'When a recording or scene starts to play, seconds of the ROS clock; 0 starts at once; '
+        'auto: when all nodes are up.',
     ),
     'reference_frame': Argument(
         '',
-        "Frame in which people are tracked, by the robot's transforms: odom or map for a robot that moves; empty: the head's base, by its profile.",
+        "Frame in which people are tracked, by the robot's transforms: odom or map for a robot "
+        "that moves; empty: the head's base, by its profile.",
     ),
     'autostart': Argument(
         True,
-        'The nodes configure and activate themselves; false leaves the transitions to a life-cycle manager.',
+        'The nodes configure and activate themselves; false leaves the transitions to a '
+        'life-cycle manager.',
     ),
 }
-# Arguments that rename topics: `<name>_topic`. Where images are compressed, /compressed is added to the name of the images.
+# Arguments that rename topics: `<name>_topic`. Where images are compressed, /compressed is added
+# to the name of the images.
 TOPICS = {
     'left_image': Argument('left/image_raw', 'Images of the left, or the only, camera.'),
     'right_image': Argument('right/image_raw', 'Images of the right camera.'),
@@ -84,7 +93,8 @@ TOPICS = {
 }
 MODES = {
     'full': 'the variational tracker, with all microphones',
-    'minimal': 'faces and two microphones only, for small robots: face_itd_fusion in place of audio_features, tracker and speaking_status',
+    'minimal': 'faces and two microphones only, for small robots: face_itd_fusion in place of '
+    'audio_features, tracker and speaking_status',
 }
 DRIVER_AUDIO = {
     'audio_data_stamped': 'audio_common_msgs/AudioDataStamped with AudioInfo (ros-drivers)',
@@ -102,7 +112,7 @@ _PLAYBACK = ('source', 'recording', 'scene', 'seed', 'start_time')
 
 @dataclass(frozen=True)
 class Selection:
-    """Which nodes run: one field per argument that is no node's parameter; SELECTION describes them."""
+    """Which nodes run: a field for each argument of SELECTION, which describes them."""
 
     mode: str = 'full'
     microphones: str = 'ours'
@@ -115,44 +125,57 @@ class Selection:
 
     @classmethod
     def from_words(cls, **words: str) -> Selection:
-        """From the values of launch arguments. Raises UserError for a word that is none of the choices."""
-        values = {}
+        """Make it from the values of launch arguments.
+
+        Raises
+        ------
+        UserError
+            For a word that is none of the choices.
+        """
+        values: dict[str, Any] = {}
         for name, word in words.items():
-            choices = CHOICES.get(
-                name, ('true', 'false') if isinstance(getattr(cls, name), bool) else ()
-            )
-            word = word.lower() if choices == ('true', 'false') else word
-            if choices and word not in choices:
-                raise UserError(f"{name} must be one of {', '.join(choices)}, not '{word}'")
-            values[name] = (
-                word
-                if name in CHOICES
-                else frozenset(word.split(',')) - {''}
-                if name == 'given'
-                else word == 'true'
-            )
+            if name == 'given':
+                values[name] = frozenset(word.split(',')) - {''}
+            elif name in CHOICES:
+                values[name] = _chosen(name, word, CHOICES[name])
+            else:
+                values[name] = _chosen(name, word.lower(), ('true', 'false')) == 'true'
         return cls(**values)
 
     def words(self) -> dict[str, str]:
-        """The inverse of `from_words`."""
-        return {
-            name: ','.join(sorted(value)) if name == 'given' else Argument(value, '').text
+        """Give the inverse of `from_words`."""
+        words = {
+            name: Argument(value, '').text
             for name, value in asdict(self).items()
+            if name != 'given'
         }
+        return {**words, 'given': ','.join(sorted(self.given))}
 
 
+def _chosen(name: str, word: str, choices: tuple[str, ...]) -> str:
+    if word not in choices:
+        raise UserError(f"{name} must be one of {', '.join(choices)}, not '{word}'")
+    return word
+
+
+def _glossary(meanings: dict[str, str]) -> str:
+    return '; '.join(f'{word}: {meaning}' for word, meaning in meanings.items())
+
+
+DEFAULT_SELECTION = Selection()
 SELECTION = {
-    'mode': Argument('full', '; '.join(f'{name}: {text}' for name, text in MODES.items()) + '.'),
+    'mode': Argument('full', _glossary(MODES) + '.'),
     'microphones': Argument(
         'ours',
-        'ours: microphone_array, if the head has microphones; others: another driver publishes AudioChunk on `audio`; none; '
-        "or what the robot's own driver publishes, for audio_bridge: "
-        + '; '.join(f'{n}: {t}' for n, t in DRIVER_AUDIO.items())
+        'ours: microphone_array, if the head has microphones; others: another driver publishes '
+        "AudioChunk on `audio`; none; or what the robot's own driver publishes, for audio_bridge: "
+        + _glossary(DRIVER_AUDIO)
         + '.',
     ),
     'camera': Argument(
         'ours',
-        'ours: stereo_camera, if the head has a camera; others: another driver publishes the images; none.',
+        'ours: stereo_camera, if the head has a camera; others: another driver publishes the '
+        'images; none.',
     ),
     'events': Argument(
         False, 'Also start av_events: clusters of visual points and sound, on the topic av_events.'
@@ -163,36 +186,41 @@ SELECTION = {
     ),
     'visualizer': Argument(
         True,
-        'Start visualizer: markers and overlay image for rviz; it costs little while nobody looks.',
+        'Start visualizer: markers and overlay image for rviz; it costs little while nobody '
+        'looks.',
     ),
     'truth': Argument(
         False,
-        'Also start truth: where the people of a recording or scene really are; auto: with source simulated.',
+        'Also start truth: where the people of a recording or scene really are; auto: with source '
+        'simulated.',
     ),
     'given': Argument(
         '',
-        'Topics that others publish, with commas between them: the nodes that would publish them stay away.',
+        'Topics that others publish, with commas between them: the nodes that would publish them '
+        'stay away.',
     ),
 }
 
 
 @dataclass(frozen=True)
 class NodeDescription:
-    """One node: `name` is also its executable and its module av_perception.nodes.<name>.
+    """One node."""
 
-    arguments: which of ARGUMENTS it takes as parameters; needs: 'microphones' or 'camera' when the node makes sense only with them;
-    when: a field of Selection and the values for which the node runs, () for always; sensor: it is a source of data, which real drivers can
-    replace; gives: the topic for which it runs, '' for several; niceness: how far it steps back when the processors are busy; mode: the one
-    of MODES it belongs to, '' for all.
-    """
-
+    #: Its name, also that of its executable and its module av_perception.nodes.<name>.
     name: str
+    #: Which of ARGUMENTS it takes as parameters.
     arguments: tuple[str, ...] = ()
+    #: 'microphones' or 'camera' when the node makes sense only with them.
     needs: str = ''
-    when: tuple = ()
+    #: A field of Selection and the values for which the node runs; () for always.
+    when: tuple[str, tuple] | tuple[()] = ()
+    #: Whether it is a source of data, which real drivers can replace.
     sensor: bool = False
+    #: The topic for which it runs; '' for several.
     gives: str = ''
+    #: How far it steps back when the processors are busy.
     niceness: int = 0
+    #: The one of MODES it belongs to; '' for all.
     mode: str = ''
 
     @property
@@ -200,14 +228,16 @@ class NodeDescription:
         """For `python -m`."""
         return f'{PACKAGE}.nodes.{self.name}'
 
-    def runs(self, head, selection: Selection) -> bool:
-        """Whether the node runs on a head (HeadProfile)."""
-        if self.needs and (
-            getattr(head, self.needs) is None or getattr(selection, self.needs) == 'none'
-        ):
-            return False
-        if self.when and getattr(selection, self.when[0]) not in self.when[1]:
-            return False
+    def runs(self, head: HeadProfile, selection: Selection) -> bool:
+        """Tell whether the node runs on a head."""
+        if self.needs:
+            is_lacking = getattr(head, self.needs) is None
+            if is_lacking or getattr(selection, self.needs) == 'none':
+                return False
+        if self.when:
+            field, values = self.when
+            if getattr(selection, field) not in values:
+                return False
         return self.mode in ('', selection.mode) and self.gives not in selection.given
 
 
@@ -252,22 +282,15 @@ NODES = (
 )
 
 
-def nodes_for(head, selection: Selection = Selection()) -> tuple[NodeDescription, ...]:
-    """The nodes that run on a head (HeadProfile) for a Selection."""
+def nodes_for(
+    head: HeadProfile, selection: Selection = DEFAULT_SELECTION
+) -> tuple[NodeDescription, ...]:
+    """Choose the nodes that run on a head for a Selection."""
     return tuple(node for node in NODES if node.runs(head, selection))
 
 
-def runs(name: str, head: str, **words: str) -> bool:
-    """Whether a node runs on a head (name or path) for these words of launch arguments: the condition in launch files. Raises UserError."""
-    node = next(node for node in NODES if node.name == name)
-    return node.runs(load_head(head), Selection.from_words(**words))
-
-
-def base_frame(head: str) -> str:
-    """The frame of a head (name or path) in which its people are published. Raises UserError."""
-    return load_head(head).base_frame
-
-
 def source_of(source: str, head: str) -> str:
-    """What source `auto` means for a head (name or path)."""
-    return source if source != 'auto' else 'simulated' if head == 'simulated' else 'device'
+    """Tell what source `auto` means for a head (name or path)."""
+    if source != 'auto':
+        return source
+    return 'simulated' if head == 'simulated' else 'device'

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the graph's nodes as processes, watches them and stops them: what `ros2 launch` does, where there is no launch."""
+"""Starts the graph's nodes as processes, watches them and stops them.
+
+It is what `ros2 launch` does, where there is no launch.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,49 @@ from av_perception.ros.lifeline import STOP_GRACE_S, Lifeline, name_leftovers
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process has cost: processor time [s], of user and system; peak resident memory [MiB]."""
+    """What a process has cost."""
 
+    #: Processor time of user and system [s].
     cpu_s: float
+    #: Peak resident memory [MiB].
     peak_mib: float
+
+    def since(self, earlier: Usage) -> Usage:
+        """Give what it cost since an earlier moment."""
+        return Usage(self.cpu_s - earlier.cpu_s, self.peak_mib)
 
 
 class GraphRunner:
-    """The processes of one graph. Use as a context manager: leaving it stops every process, by force if need be.
+    """The processes of one graph.
 
-    They end with this process too, however it ends; those of an earlier start that did not are named at the start.
+    Use as a context manager: leaving it stops every process, by force if need be. They end with
+    this process too, however it ends; those of an earlier start that did not are named at the
+    start.
+
+    Parameters
+    ----------
+    nodes : tuple of NodeDescription
+        One process for each.
+    arguments : dict
+        Values of graph.ARGUMENTS.
+    namespace : str
+        Of all nodes and topics.
+    params_file : str
+        YAML file with parameters; '' for the shipped one.
+    log_folder : Path or None
+        One file for each node goes there, and the overrides; None: the nodes write to our own
+        output.
+    overrides : dict or None
+        Further parameters by name of the node.
+    log_level : str
+        As ROS names it.
+    environment : dict or None
+        Of the processes; None takes our own.
+    composed : Selection or None
+        All nodes in one process, those of this Selection.
+    respawn : bool
+        That process makes a node again that ended by itself (a process of its own is for
+        `revive`).
     """
 
     def __init__(
@@ -47,15 +83,10 @@ class GraphRunner:
         composed: Selection | None = None,
         respawn: bool = False,
     ):
-        """arguments: values of graph.ARGUMENTS; overrides: further parameters per node name; log_folder: one file per node there (and the overrides), else the
-        nodes write to our own output; composed: all nodes in one process, those of this Selection; respawn: that process makes a node again that ended by
-        itself (a process of its own is for `revive`)."""
-        self._nodes, self._arguments, self._overrides, self._composed = (
-            nodes,
-            arguments,
-            overrides or {},
-            composed,
-        )
+        self._nodes = nodes
+        self._arguments = arguments
+        self._overrides = overrides or {}
+        self._composed = composed
         self._respawn = respawn
         self._lifeline = Lifeline()
         self._ros_arguments = [
@@ -70,9 +101,8 @@ class GraphRunner:
         self._environment = prepare_environment(dict(environment or os.environ))
         self.processes: dict[str, subprocess.Popen] = {}
         self._commands: dict[str, list[str]] = {}
-        self._ended: dict[
-            str, float
-        ] = {}  # when a process was first found ended, until it is revived
+        # When a process was first found ended [s], until it is revived.
+        self._ended: dict[str, float] = {}
 
     def __enter__(self) -> GraphRunner:
         name_leftovers()
@@ -92,60 +122,41 @@ class GraphRunner:
 
     def start(self, node: NodeDescription) -> None:
         """Start one node's process."""
-        values = {
-            k: self._arguments[k] for k in node.arguments if k in self._arguments
-        } | self._overrides.get(node.name, {})
-        self.start_module(
-            node.name,
-            node.module,
-            ['--ros-args', *self._ros_arguments, *_parameter_words(values)],
-            node.niceness,
-        )
+        values = {k: self._arguments[k] for k in node.arguments if k in self._arguments}
+        values |= self._overrides.get(node.name, {})
+        words = ['--ros-args', *self._ros_arguments, *_parameter_words(values)]
+        self.start_module(node.name, node.module, words, node.niceness)
 
     def _start_composed(self, selection: Selection) -> None:
-        words = [
-            word for name, value in selection.words().items() for word in (f'--{name}', value)
-        ]
-        words += ['--respawn', str(self._respawn).lower()]
-        file = []
+        options = {
+            'head': self._arguments['head'],
+            **selection.words(),
+            'respawn': str(self._respawn).lower(),
+        }
+        words = [word for name, value in options.items() for word in (f'--{name}', value)]
+        words += ['--ros-args', *self._ros_arguments, *_parameter_words(self._arguments)]
         if self._overrides:
-            path = self.log_file('composed').with_suffix('.yaml')
-            path.write_text(
-                yaml.safe_dump(
-                    {
-                        f'/**/{name}': {'ros__parameters': values}
-                        for name, values in self._overrides.items()
-                    }
-                )
-            )
-            file = ['--params-file', str(path)]
-        self.start_module(
-            'composed',
-            'av_perception.ros.bringup.composed',
-            [
-                '--head',
-                self._arguments['head'],
-                *words,
-                '--ros-args',
-                *self._ros_arguments,
-                *_parameter_words(self._arguments),
-                *file,
-            ],
-        )
+            words += ['--params-file', str(self._write_overrides())]
+        self.start_module('composed', 'av_perception.ros.bringup.composed', words)
+
+    def _write_overrides(self) -> Path:
+        """Write the parameters of single nodes to a file: on a command line they are for all."""
+        path = self.log_file('composed').with_suffix('.yaml')
+        sections = {
+            f'/**/{name}': {'ros__parameters': values} for name, values in self._overrides.items()
+        }
+        path.write_text(yaml.safe_dump(sections))
+        return path
 
     def start_module(
         self, name: str, module: str, arguments: list[str], niceness: int = 0
     ) -> None:
-        """Start a Python module as one more process, in a group of its own, so that Ctrl-C reaches it through us only."""
-        self._commands[name] = [
-            'nice',
-            '-n',
-            str(niceness),
-            sys.executable,
-            '-m',
-            module,
-            *arguments,
-        ]
+        """Start a Python module as one more process.
+
+        It has a group of its own, so that Ctrl-C reaches it through us only.
+        """
+        nice = ['nice', '-n', str(niceness)]
+        self._commands[name] = [*nice, sys.executable, '-m', module, *arguments]
         self._spawn(name)
 
     def _spawn(self, name: str) -> None:
@@ -165,12 +176,14 @@ class GraphRunner:
                 output.close()
 
     def log_file(self, name: str) -> Path:
-        """Where a node's output goes."""
+        """Tell where a node's output goes."""
+        if self._log_folder is None:
+            raise ValueError('there is no folder for logs: give log_folder')
         self._log_folder.mkdir(parents=True, exist_ok=True)
         return self._log_folder / f'{name}.log'
 
     def failed(self) -> dict[str, int]:
-        """Name and exit status of the nodes that have ended, for whatever reason."""
+        """Give name and exit status of the nodes that have ended, for whatever reason."""
         return {
             name: code
             for name, process in self.processes.items()
@@ -178,8 +191,15 @@ class GraphRunner:
         }
 
     def revive(self, delay_s: float = RESPAWN_DELAY_S) -> list[str]:
-        """Start again what ended `delay_s` ago or earlier; call it now and then. Returns the names."""
-        now, revived = time.monotonic(), []
+        """Start again what ended `delay_s` ago or earlier; call it now and then.
+
+        Returns
+        -------
+        list of str
+            The names.
+        """
+        now = time.monotonic()
+        revived = []
         for name in self.failed():
             if now - self._ended.setdefault(name, now) >= delay_s:
                 del self._ended[name]
@@ -188,7 +208,7 @@ class GraphRunner:
         return revived
 
     def usage(self) -> dict[str, Usage]:
-        """Of every process that runs, where the system tells (/proc)."""
+        """Measure every process that runs, where the system tells (/proc)."""
         return {
             name: found
             for name, process in self.processes.items()
@@ -196,17 +216,21 @@ class GraphRunner:
         }
 
     def last_words(self, name: str) -> str:
-        """The last error line of a node's log, for a message to the user."""
-        lines = (
-            self.log_file(name).read_text(errors='replace').splitlines()
-            if self._log_folder
-            else []
-        )
+        """Find the last error line of a node's log, for a message to the user."""
+        lines = []
+        if self._log_folder:
+            lines = self.log_file(name).read_text(errors='replace').splitlines()
         errors = [line for line in lines if '[ERROR]' in line or 'error:' in line.lower()]
         return (errors or lines or ['no output'])[-1].strip()
 
     def stop(self) -> dict[str, int]:
-        """SIGINT to all, wait, then SIGKILL to who does not listen. Returns the exit statuses."""
+        """Send SIGINT to all, wait, then SIGKILL to who does not listen.
+
+        Returns
+        -------
+        dict of str to int
+            The exit statuses.
+        """
         for process in self.processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
@@ -223,14 +247,12 @@ class GraphRunner:
 
 def _usage(pid: int) -> Usage | None:
     try:
-        fields = (
-            Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
-        )  # what follows the name: state is field 3
-        status = dict(
-            line.split(':', 1) for line in Path(f'/proc/{pid}/status').read_text().splitlines()
-        )
+        stat = Path(f'/proc/{pid}/stat').read_text()
+        status_lines = Path(f'/proc/{pid}/status').read_text().splitlines()
     except OSError:
         return None
+    fields = stat.rpartition(')')[2].split()  # what follows the name: state is field 3
+    status = dict(line.split(':', 1) for line in status_lines)
     ticks = int(fields[11]) + int(fields[12])  # utime, stime
     return Usage(ticks / os.sysconf('SC_CLK_TCK'), int(status['VmHWM'].split()[0]) / 1024)
 
@@ -240,7 +262,10 @@ def _parameter_words(values: dict) -> list[str]:
 
 
 def _yaml(value) -> str:
-    """A parameter value as --ros-args reads it; strings quoted so that '5' stays a string and '' is one."""
+    """Write a parameter value as --ros-args reads it.
+
+    Strings are quoted so that '5' stays a string and '' is one.
+    """
     if isinstance(value, bool):
         return str(value).lower()
     return f"'{value}'" if isinstance(value, str) else repr(value)

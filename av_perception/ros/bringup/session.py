@@ -1,23 +1,30 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Plays one recording through the whole graph, all nodes as processes over DDS, and gathers what comes out."""
+"""Plays one recording through the whole graph and gathers what comes out.
+
+All nodes are processes, over DDS.
+"""
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lifecycle_msgs.msg import State
 
 from av_perception.errors import UserError
+from av_perception.geometry.time import seconds
 from av_perception.interfaces import SpeakingFrame, TrackFrame
 from av_perception.recording import Recording
 from av_perception.ros.bringup.environment import prepare_environment
-from av_perception.ros.bringup.graph import Selection, nodes_for
+from av_perception.ros.bringup.graph import DEFAULT_SELECTION, Selection, nodes_for
 from av_perception.ros.bringup.runner import GraphRunner, Usage
 from av_perception.ros.observer import GraphObserver
+
+Progress = Callable[[float, str], None]  # takes a fraction and a text
 
 START_TIMEOUT_S = 90.0
 TAIL_S = 1.0  # the last image needs a moment to travel through the graph
@@ -25,21 +32,26 @@ TAIL_S = 1.0  # the last image needs a moment to travel through the graph
 
 @dataclass(frozen=True)
 class SessionResult:
-    """What the graph said. frames: tracks and speaking status per stamp; origin_ns: the ROS time of second 0 of the recording;
-    latency_ms_by_stamp: by stamp [ns], from it to the arrival of its speaking status; exit_statuses: of the nodes and the bag's recorder, after SIGINT;
-    usage: of each node while the recording played."""
+    """What the graph said."""
 
+    #: Tracks and speaking status of each stamp.
     frames: list[tuple[TrackFrame, SpeakingFrame]]
+    #: The ROS time of second 0 of the recording [ns].
     origin_ns: int
+    #: By stamp [ns]: from it to the arrival of its speaking status [ms].
     latency_ms_by_stamp: dict[int, float]
+    #: How many messages of the truth came.
     truth_messages: int
+    #: Of the nodes and the bag's recorder, after SIGINT.
     exit_statuses: dict[str, int]
+    #: Last counters and message of each node.
     diagnostics: dict[str, dict[str, str]]
+    #: Of each node while the recording played.
     usage: dict[str, Usage]
 
     @property
     def latency_ms(self) -> list[float]:
-        """Of all frames."""
+        """The latencies of all frames [ms]."""
         return list(self.latency_ms_by_stamp.values())
 
 
@@ -47,20 +59,38 @@ def play_through_graph(
     recording: Recording,
     log_folder: Path,
     bag: Path | None = None,
-    progress=lambda fraction, text: None,
-    selection: Selection = Selection(),
+    progress: Progress = lambda fraction, text: None,
+    selection: Selection = DEFAULT_SELECTION,
     composed: bool = False,
     truth: bool = True,
 ) -> SessionResult:
-    """Start the graph on a DDS domain of its own, play the recording once in real time, stop the graph.
+    """Start the graph on a DDS domain of its own, play the recording once, stop the graph.
 
-    bag: folder of an MCAP bag to record; progress(fraction, text); selection: of nodes; truth: publish it too, where there is one;
-    composed: all nodes in one process. Raises UserError when a node fails.
+    It plays in real time.
+
+    Parameters
+    ----------
+    recording : Recording
+        What to play.
+    log_folder : Path
+        One file for each node goes there.
+    bag : Path or None
+        Folder of an MCAP bag to record.
+    progress : callable
+        Called with a fraction and a text.
+    selection : Selection
+        Of the nodes.
+    composed : bool
+        All nodes in one process.
+    truth : bool
+        Publish it too, where there is one.
+
+    Raises
+    ------
+    UserError
+        When a node fails.
     """
-    domain_id = random.randrange(
-        1, 100
-    )  # whatever is set: a demo must not talk to a robot's graph
-    environment = {**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)}
+    domain_id = random.randrange(1, 100)  # whatever is set: a demo must not talk to a robot
     selection = replace(
         selection,
         truth=truth and recording.truth is not None,
@@ -72,8 +102,8 @@ def play_through_graph(
         'source': 'file',
         'recording': str(recording.folder.resolve()),
     }
-    sensors = [n.name for n in nodes if n.sensor]
-    overrides = {name: {'autostart': False} for name in sensors}
+    # The nodes that play wait for their common start.
+    overrides = {node.name: {'autostart': False} for node in nodes if node.sensor}
     progress(0.0, 'starting the nodes')
     with (
         GraphObserver(domain_id=domain_id) as observer,
@@ -82,56 +112,71 @@ def play_through_graph(
             arguments,
             overrides=overrides,
             log_folder=log_folder,
-            environment=environment,
+            environment={**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)},
             composed=selection if composed else None,
         ) as graph,
     ):
         if bag is not None:
-            graph.start_module(
-                'bag_recorder', 'av_perception.cli.main', ['record', '-o', str(bag)], niceness=10
-            )
-        _wait_until_up(observer, graph, [n.name for n in nodes], sensors, progress)
-        before = graph.usage()  # starting up is not playing
-        origin_ns = observer.start_together(sensors)
-        _wait_until_played(observer, graph, origin_ns, recording.duration_s, progress)
-        usage = {
-            name: Usage(after.cpu_s - before[name].cpu_s, after.peak_mib)
-            for name, after in graph.usage().items()
-            if name in before
-        }
-        exit_statuses = graph.stop()
-        latency_ms = {stamp: 1e-6 * latency for stamp, latency in observer.latency_ns.items()}
-        return SessionResult(
-            observer.frames(),
-            origin_ns,
-            latency_ms,
-            len(observer.truth_stamps),
-            exit_statuses,
-            observer.diagnostics,
-            usage,
-        )
+            words = ['record', '-o', str(bag)]
+            graph.start_module('bag_recorder', 'av_perception.cli.main', words, niceness=10)
+        _wait_until_up(observer, graph, [n.name for n in nodes], list(overrides), progress)
+        return _play(observer, graph, list(overrides), recording.duration_s, progress)
+
+
+def _play(
+    observer: GraphObserver,
+    graph: GraphRunner,
+    sensors: list[str],
+    duration_s: float,
+    progress: Progress,
+) -> SessionResult:
+    before = graph.usage()  # starting up is not playing
+    origin_ns = observer.start_together(sensors)
+    _wait_until_played(observer, graph, origin_ns, duration_s, progress)
+    usage = {
+        name: after.since(before[name]) for name, after in graph.usage().items() if name in before
+    }
+    exit_statuses = graph.stop()
+    return SessionResult(
+        frames=observer.frames(),
+        origin_ns=origin_ns,
+        latency_ms_by_stamp={s: 1e-6 * latency for s, latency in observer.latency_ns.items()},
+        truth_messages=len(observer.truth_stamps),
+        exit_statuses=exit_statuses,
+        diagnostics=observer.diagnostics,
+        usage=usage,
+    )
 
 
 def _wait_until_up(
-    observer: GraphObserver, graph: GraphRunner, names: list[str], sensors: list[str], progress
+    observer: GraphObserver,
+    graph: GraphRunner,
+    names: list[str],
+    sensors: list[str],
+    progress: Progress,
 ) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     for number, name in enumerate(names):
-        wanted = (
-            State.PRIMARY_STATE_UNCONFIGURED if name in sensors else State.PRIMARY_STATE_ACTIVE
-        )
+        wanted = State.PRIMARY_STATE_ACTIVE
+        if name in sensors:
+            wanted = State.PRIMARY_STATE_UNCONFIGURED
         if not observer.wait_for_state(name, wanted, deadline, alive=lambda: not graph.failed()):
             _raise_failed(graph)
             raise UserError(
-                f'the node {name} did not start within {START_TIMEOUT_S:.0f} s; see {graph.log_file(name)}'
+                f'the node {name} did not start within {START_TIMEOUT_S:.0f} s; '
+                f'see {graph.log_file(name)}'
             )
         progress(0.0, f'{number + 1} of {len(names)} nodes are up')
 
 
 def _wait_until_played(
-    observer: GraphObserver, graph: GraphRunner, origin_ns: int, duration_s: float, progress
+    observer: GraphObserver,
+    graph: GraphRunner,
+    origin_ns: int,
+    duration_s: float,
+    progress: Progress,
 ) -> None:
-    while (elapsed_s := 1e-9 * (observer.now_ns() - origin_ns)) < duration_s + TAIL_S:
+    while (elapsed_s := seconds(observer.now_ns() - origin_ns)) < duration_s + TAIL_S:
         _raise_failed(graph)
         progress(min(1.0, max(0.0, elapsed_s / duration_s)), _summary(observer))
         time.sleep(0.1)
@@ -140,7 +185,8 @@ def _wait_until_played(
 def _raise_failed(graph: GraphRunner) -> None:
     for name, status in graph.failed().items():
         raise UserError(
-            f'the node {name} ended with status {status}: {graph.last_words(name)} (log: {graph.log_file(name)})'
+            f'the node {name} ended with status {status}: {graph.last_words(name)} '
+            f'(log: {graph.log_file(name)})'
         )
 
 
@@ -148,7 +194,6 @@ def _summary(observer: GraphObserver) -> str:
     if not observer.speaking:
         return 'waiting for the first people'
     latest = observer.speaking[max(observer.speaking)]
-    speaking = [str(s.id) for s in latest.statuses if s.speaking]
-    return f'{len(latest.statuses)} people, ' + (
-        f'speaking: {", ".join(speaking)}' if speaking else 'nobody speaks'
-    )
+    speaking = [str(status.id) for status in latest.statuses if status.speaking]
+    speech = f'speaking: {", ".join(speaking)}' if speaking else 'nobody speaks'
+    return f'{len(latest.statuses)} people, {speech}'

@@ -1,11 +1,15 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The acoustic map, arranged so that one matrix product per frame scores every sub-band, piece and person.
+"""The acoustic map, arranged so that one matrix product per frame scores all sub-bands.
 
-A sub-band's feature vector given the direction u and the piece r is `g = L_r u + l_r + e`, e ~ N(0, Sigma_r) with diagonal Sigma_r. Only
-components that are present count. Everything the inference needs is quadratic in u:
+A sub-band's feature vector given the direction u and the piece r is `g = L_r u + l_r + e`,
+e ~ N(0, Sigma_r) with diagonal Sigma_r (T3 of docs/tracker_equations.md). Only components that are
+present count. Everything the inference needs is quadratic in u:
 
-    sum_g w (g - L u - l)^2 = c - 2 u'h + u'Q u,   w = present / variance,   Q = L' w L,   h = L' w (g - l),   c = (g - l)' w (g - l).
+    sum_g w (g - L u - l)^2 = c - 2 u'h + u'Q u,   w = present / variance,
+    Q = L' w L,   h = L' w (g - l),   c = (g - l)' w (g - l).
+
+Sizes: K sub-bands, R pieces, G components, N tracks.
 """
 
 from __future__ import annotations
@@ -18,21 +22,29 @@ from av_perception.audio.inverse_regression import prior_columns
 from av_perception.interfaces import AudioFeatures
 from av_perception.numerics.gaussian import LOG_2PI
 
-# Columns of the statistics of one (sub-band, piece): c plus the log determinant, h, upper triangle of Q row by row.
+_LEAST_ENERGY = 1e-12
+_LOUDNESS_EXPONENT = 0.3  # of the power, by Stevens' law
+
+# Columns of the statistics of one (sub-band, piece): c plus the log determinant, h, upper triangle
+# of Q row by row.
 NUM_COLUMNS = 10
 VECTOR, MATRIX = slice(1, 4), slice(4, NUM_COLUMNS)
 _ROWS, _COLUMNS = np.triu_indices(3)
-# (9, 6): a flattened symmetric matrix is `_FOLD @ triangle`, and `trace(A Q) = A.ravel() @ _FOLD @ triangle of Q`.
+# (9, 6): a flattened symmetric matrix is `_FOLD @ triangle`, and
+# `trace(A Q) = A.ravel() @ _FOLD @ triangle of Q`.
 _FOLD = np.zeros((9, 6))
-_FOLD[3 * _ROWS + _COLUMNS, np.arange(6)] = _FOLD[3 * _COLUMNS + _ROWS, np.arange(6)] = 1.0
+_FOLD[3 * _ROWS + _COLUMNS, np.arange(6)] = 1.0
+_FOLD[3 * _COLUMNS + _ROWS, np.arange(6)] = 1.0
 
 
 @dataclass(frozen=True)
 class AudioEvidence:
-    """Statistics of the usable sub-bands of one frame, already tempered.
+    """Statistics of the K usable sub-bands of one frame, already tempered.
 
-    statistics: (K, R, 10), columns as above with the Gaussian's normaliser added to c; piece_prior: (K, R, 10) columns of the quadratic
-    form of `-2 log(pi_kr N(u; center_kr, Omega_kr))`; log_clutter: (K,) log density of sound of nobody; loudness: (K,) shares, sum one.
+    statistics: (K, R, 10), columns as above with the Gaussian's normalizer added to c;
+    piece_prior: (K, R, 10) columns of the quadratic form of
+    `-2 log(pi_kr N(u; center_kr, Omega_kr))`; log_clutter: (K,) log density of clutter;
+    loudness: (K,) shares of the loudness, sum one.
     """
 
     statistics: np.ndarray
@@ -42,24 +54,33 @@ class AudioEvidence:
 
 
 class AudioStatistics:
-    """Per-map constants. acoustic_map: an AcousticMap (K sub-bands, R pieces, G components); tempering: 0 < s <= 1, multiplies the
-    audio log likelihood and the clutter term alike, because neighbouring components are not independent.
+    """The constants of an acoustic map.
+
+    Parameters
+    ----------
+    acoustic_map
+        An AcousticMap.
+    tempering
+        0 < s <= 1, multiplies the audio log likelihood and the clutter term alike, because
+        neighboring components are not independent.
     """
 
     def __init__(self, acoustic_map, tempering: float):
         self.num_subbands, self._num_pieces, self.feature_size = acoustic_map.offset.shape
         self._tempering = tempering
         self._log_range = np.asarray(acoustic_map.log_range, float)
-        self._coefficients = self._likelihood_coefficients(acoustic_map)
-        self._complete = self._coefficients[0].sum(axis=1)
+        # Factors of present, present * g and present * g^2: (K, G, 10 R), (K, G, 4 R), (K, G, R).
+        alone, with_feature, with_square = self._likelihood_columns(acoustic_map)
+        self._of_present = self._by_component(alone)
+        self._of_feature = self._by_component(with_feature)
+        self._of_square = self._by_component(with_square)
+        self._complete = self._of_present.sum(axis=1)
         self._piece_prior = prior_columns(acoustic_map)
 
-    def _likelihood_coefficients(self, acoustic_map) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Factors of present, present * g and present * g^2: (K, G, 10 R), (K, G, 4 R), (K, G, R)."""
-        slope, offset = (
-            np.asarray(acoustic_map.slope, float),
-            np.asarray(acoustic_map.offset, float),
-        )
+    def _likelihood_columns(self, acoustic_map) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(K, R, G, columns) what a component adds: alone, times g, times g^2."""
+        slope = np.asarray(acoustic_map.slope, float)
+        offset = np.asarray(acoustic_map.offset, float)
         weight = self._tempering / np.asarray(acoustic_map.variance, float)
         constant = (
             weight * offset**2
@@ -70,53 +91,70 @@ class AudioStatistics:
         matrix = vector[..., _ROWS] * slope[..., _COLUMNS]
         alone = np.concatenate([constant[..., None], -vector * offset[..., None], matrix], axis=-1)
         with_feature = np.concatenate([-2 * (weight * offset)[..., None], vector], axis=-1)
-        return tuple(
-            self._by_component(columns) for columns in (alone, with_feature, weight[..., None])
-        )
+        return alone, with_feature, weight[..., None]
 
     def _by_component(self, columns: np.ndarray) -> np.ndarray:
         """(K, R, G, columns) -> contiguous (K, G, R * columns)."""
-        return np.ascontiguousarray(columns.swapaxes(1, 2)).reshape(
-            self.num_subbands, self.feature_size, -1
-        )
+        by_component = np.ascontiguousarray(columns.swapaxes(1, 2))
+        return by_component.reshape(self.num_subbands, self.feature_size, -1)
 
-    def _of_presence(self, present: np.ndarray) -> np.ndarray:
-        """(K, R, 10) what depends on the presence (K, G) of the components only; prepared for sub-bands in which all are present."""
-        statistics, partial = self._complete.copy(), np.flatnonzero(~present.all(axis=1))
+    def _sum_of_present(self, present: np.ndarray) -> np.ndarray:
+        """(K, R, 10) what depends on the presence (K, G) of the components only.
+
+        Prepared for sub-bands in which all are present.
+        """
+        statistics = self._complete.copy()
+        partial = np.flatnonzero(~present.all(axis=1))
         if len(partial):
-            statistics[partial] = (present[partial, None, :] @ self._coefficients[0][partial])[
-                :, 0
-            ]
+            sums = present[partial, None, :] @ self._of_present[partial]
+            statistics[partial] = sums[:, 0]
         return statistics.reshape(self.num_subbands, self._num_pieces, -1)
 
     def evidence(self, features: AudioFeatures) -> AudioEvidence:
-        """The statistics of the valid sub-bands (at least one must be valid)."""
+        """Sum up the valid sub-bands of one frame.
+
+        Parameters
+        ----------
+        features
+            Of one analysis window; at least one sub-band must be valid.
+
+        Returns
+        -------
+        AudioEvidence
+            Of the valid sub-bands, in their order.
+        """
         present = (features.present & features.valid[:, None]).astype(float)
         vectors = np.where(present > 0, features.vectors, 0.0)
-        statistics = self._of_presence(present)
-        linear, square = (
-            (factor[:, None, :] @ table).reshape(self.num_subbands, self._num_pieces, -1)
-            for factor, table in zip((vectors, vectors * vectors), self._coefficients[1:])
-        )
-        statistics[..., :4] += linear
-        statistics[..., :1] += square
+        shape = (self.num_subbands, self._num_pieces, -1)
+        statistics = self._sum_of_present(present)
+        statistics[..., :4] += (vectors[:, None, :] @ self._of_feature).reshape(shape)
+        squares = vectors * vectors
+        statistics[..., :1] += (squares[:, None, :] @ self._of_square).reshape(shape)
+        piece_prior = self._piece_prior
         used = np.flatnonzero(features.valid & present.any(axis=1))
-        all_used = len(used) == self.num_subbands
-        columns, prior = (
-            (statistics, self._piece_prior)
-            if all_used
-            else (statistics[used], self._piece_prior[used])
-        )
-        # Loudness (Stevens' power law), not power: otherwise the lowest sub-band alone would decide who speaks.
-        loudness = np.maximum(features.energy[used], 1e-12) ** 0.3
+        if len(used) < self.num_subbands:
+            statistics = statistics[used]
+            piece_prior = piece_prior[used]
+        # Loudness, not power: otherwise the lowest sub-band alone would decide who speaks.
+        loudness = np.maximum(features.energy[used], _LEAST_ENERGY) ** _LOUDNESS_EXPONENT
         log_clutter = -self._tempering * (present[used] @ self._log_range)
-        return AudioEvidence(columns, prior, log_clutter, loudness / loudness.sum())
+        return AudioEvidence(statistics, piece_prior, log_clutter, loudness / loudness.sum())
 
 
 def quadratic_factors(direction: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
-    """(N, 10) factors that turn statistics into the expected quadratic form: `[1, -2 E[u], E[u u']]`.
+    """Turn directions into factors of the statistics, `[1, -2 E[u], E[u u']]`.
 
-    direction: (N, 3) means of u; spread: (N, 3, 3) covariances (None: u is exact).
+    Parameters
+    ----------
+    direction
+        (N, 3) means of u.
+    spread
+        (N, 3, 3) covariances; None: u is exact.
+
+    Returns
+    -------
+    np.ndarray
+        (N, 10): statistics times factors is the expected quadratic form.
     """
     second = direction[:, :, None] * direction[:, None, :]
     if spread is not None:
@@ -129,9 +167,18 @@ def quadratic_factors(direction: np.ndarray, spread: np.ndarray | None = None) -
 
 
 def bilinear_factors(vectors: np.ndarray) -> np.ndarray:
-    """(N, V, V, 10) factors that turn statistics into the forms `v_i' [Q -h; -h' c] v_j`: (N, V, 4) homogeneous vectors v.
+    """Turn homogeneous vectors into factors of the statistics.
 
-    The form of (u, 1) with itself is the quadratic form in u.
+    Parameters
+    ----------
+    vectors
+        (N, V, 4) homogeneous vectors v.
+
+    Returns
+    -------
+    np.ndarray
+        (N, V, V, 10): statistics times factors are the forms `v_i' [Q -h; -h' c] v_j`. That of
+        (u, 1) with itself is the quadratic form in u.
     """
     products = vectors[:, :, None, :, None] * vectors[:, None, :, None, :]
     factors = np.empty((*products.shape[:3], NUM_COLUMNS))

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""M step: the process noise of every person, re-estimated from frame to frame within bounds."""
+"""M step: the process noise of every track, estimated again from frame to frame within bounds."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from av_perception.numerics.gaussian import propagate_covariance, symmetrize
 
 @dataclass(frozen=True)
 class DynamicsConfig:
-    """prior_weight: weight nu0 of the nominal noise Lam0, infinity fixes the noise; lowest, highest: bounds relative to Lam0.
+    """How far the process noise of a track may leave the nominal one.
 
-    The published maximum `Lam = Gam + d d' - D Gam_past D'` need not be positive definite and collapses when a detection falls on the
-    prediction; hence the prior and the bounds.
+    The published maximum `Lam = Gam + d d' - D Gam_past D'` need not be positive definite and
+    collapses when a detection falls on the prediction; hence the prior and the bounds.
     """
 
+    #: weight nu0 of the nominal noise Lam0, in frames; infinite fixes the noise
     prior_weight: float = 10.0
+    #: lower bound of the noise relative to Lam0, in (0, 1]
     lowest: float = 0.25
+    #: upper bound of the noise relative to Lam0, at least 1
     highest: float = 25.0
 
     def __post_init__(self):
@@ -31,8 +34,17 @@ class DynamicsConfig:
 
 
 class ProcessNoise:
-    """Process noise `Lam_n = W_n ratio_n W_n'`, W_n the Cholesky factor of the nominal noise of this step (so ratios survive a change of
-    dt).
+    """Process noise `Lam_n = W_n ratio_n W_n'`.
+
+    `W_n` is the Cholesky factor of the nominal noise of this step, so that ratios survive a change
+    of the step's length.
+
+    Parameters
+    ----------
+    config
+        See `DynamicsConfig`.
+    base_noise
+        (N, D, D) `Lam0` of this step.
     """
 
     def __init__(self, config: DynamicsConfig, base_noise: np.ndarray):
@@ -43,38 +55,52 @@ class ProcessNoise:
             self._whitener = np.linalg.inv(self._factor)
 
     def covariance(self, ratio: np.ndarray) -> np.ndarray:
-        """(N, D, D) `Lam` of (N, D, D) whitened ratios; exactly the nominal noise when the noise is fixed."""
+        """(N, D, D) `Lam` of (N, D, D) whitened ratios; exactly the nominal noise when fixed."""
         return self._base if self._fixed else propagate_covariance(self._factor, ratio)
 
     def update(
         self,
         ratio: np.ndarray,
         propagated: np.ndarray,
-        deviation: np.ndarray,
+        mean_shift: np.ndarray,
         covariance: np.ndarray,
     ) -> np.ndarray:
-        """New ratios: `proj((nu0 Lam0 + T) / (nu0 + 1))`, `T = Gam + d d' - D Gam_past D'`, eigenvalues clipped in the whitened space.
+        """Estimate the noise again (T13): equation (28) of VAVIT with a prior and bounds.
 
-        propagated: `D Gam_past D'`; deviation: d (N, D); covariance: Gam (N, D, D).
+        `proj((nu0 Lam0 + T) / (nu0 + 1))`, `T = Gam + d d' - D Gam_past D'`; the projection clips
+        the eigenvalues in the whitened space.
+
+        Parameters
+        ----------
+        ratio
+            (N, D, D) whitened noise so far.
+        propagated
+            (N, D, D) `D Gam_past D'`.
+        mean_shift, covariance
+            (N, D) `d = mu - m` and (N, D, D) `Gam` after the E steps.
+
+        Returns
+        -------
+        np.ndarray
+            (N, D, D) new whitened noise.
         """
         if self._fixed:
             return ratio
-        target = propagate_covariance(
-            self._whitener, covariance + deviation[:, :, None] * deviation[:, None, :] - propagated
-        )
+        outer = mean_shift[:, :, None] * mean_shift[:, None, :]
+        target = propagate_covariance(self._whitener, covariance + outer - propagated)
         weight = self._config.prior_weight
         maximum = symmetrize(weight * np.eye(ratio.shape[-1]) + target) / (weight + 1)
-        suspect = np.flatnonzero(~self._surely_within_bounds(maximum))
+        suspect = np.flatnonzero(~self._is_surely_within_bounds(maximum))
         if len(suspect):
             values, vectors = np.linalg.eigh(maximum[suspect])
             clipped = np.clip(values, self._config.lowest, self._config.highest)
             maximum[suspect] = symmetrize((vectors * clipped[:, None, :]) @ vectors.swapaxes(1, 2))
         return maximum
 
-    def _surely_within_bounds(self, ratio: np.ndarray) -> np.ndarray:
-        """(N,) bool by Gershgorin's discs of (N, D, D) matrices; spares the eigenvectors of most people."""
+    def _is_surely_within_bounds(self, ratio: np.ndarray) -> np.ndarray:
+        """(N,) bool by Gershgorin's discs of (N, D, D); spares most tracks the eigenvectors."""
         center = ratio.diagonal(axis1=1, axis2=2)
         radius = np.abs(ratio).sum(2) - np.abs(center)
-        return (
-            (center - radius >= self._config.lowest) & (center + radius <= self._config.highest)
-        ).all(1)
+        above = center - radius >= self._config.lowest
+        below = center + radius <= self._config.highest
+        return (above & below).all(1)

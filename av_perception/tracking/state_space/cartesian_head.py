@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The default state space on a robot: head centre and velocity in metres, camera and array observe it non-linearly."""
+"""The default state space on a robot: head center and velocity in metric space.
+
+Camera and array observe it through non-linear functions.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +18,32 @@ from av_perception.tracking.state_space.motion import axis_motion
 
 _STATE = 6
 _EYE = np.eye(3)
+_INSIDE_HEAD_M = 0.05  # nobody is nearer to the array
+_LEAST_DISTANCE_M = 1e-6
 
 
 @dataclass(frozen=True)
 class CartesianHeadConfig:
-    """acceleration_density: power spectral density q of the white acceleration [m^2/s^3]; damping_time_s: an unseen person's
-    velocity decays as exp(-t / damping_time_s); max_position_sd [m]: bound on the position uncertainty along any axis;
-    birth_speed_sd [m/s]: velocity prior of a new person; max_speed [m/s]: gate between detections of one new person;
-    depth_range [m]: nearest and farthest depth at which faces are detected; max_range [m]: people farther away have left;
-    heard_range [m]: mean and standard deviation of the distance of people who were never seen; heard_direction_sd_deg: their direction
-    is never known better (echoes and the map err alike in every frame).
-    """
+    """How heads move, how far the sensors reach, and what is known of somebody new."""
 
+    #: How abruptly people move: spectral density of the acceleration, in m^2/s^3.
     acceleration_density: float = 0.5
+    #: [s] an unseen person's velocity decays as exp(-t / damping_time_s)
     damping_time_s: float = 1.5
+    #: [m] bound on the standard deviation of the position along any axis
     max_position_sd: float = 1.0
+    #: [m/s] standard deviation of a new person's velocity
     birth_speed_sd: float = 0.7
+    #: [m/s] gate between detections of one new person
     max_speed: float = 3.0
+    #: [m] nearest and farthest depth at which faces are detected
     depth_range: tuple[float, float] = (0.25, 10.0)
+    #: [m] people farther away have left
     max_range: float = 12.0
+    #: [m] mean and standard deviation of the distance of people who were never seen
     heard_range: tuple[float, float] = (2.0, 1.2)
+    #: [deg] in (0, 45), their direction is never known better (echoes and the map err alike in
+    #: every frame)
     heard_direction_sd_deg: float = 2.5
 
     def __post_init__(self):
@@ -48,22 +57,32 @@ class CartesianHeadConfig:
         )
         if not all(np.isfinite(value) and value > 0 for value in positive):
             raise ValueError(
-                'acceleration_density, damping_time_s, max_position_sd, speeds and max_range must be positive'
+                'acceleration_density, damping_time_s, max_position_sd, speeds and max_range '
+                'must be positive'
             )
         if not 0 < self.depth_range[0] < self.depth_range[1]:
             raise ValueError('depth_range must be two increasing positive depths in metres')
         if min(self.heard_range) <= 0 or not 0 < self.heard_direction_sd_deg < 45:
             raise ValueError(
-                'heard_range must be a positive mean and deviation, heard_direction_sd_deg lie in 0..45'
+                'heard_range must be a positive mean and deviation, heard_direction_sd_deg lie '
+                'in 0..45'
             )
 
 
 class CartesianHead:
-    """State `s = (p, v)`: position [m] and velocity [m/s] of the head centre in the reference frame.
+    """State `s = (p, v)`: position [m] and velocity [m/s] of the head in the reference frame.
 
-    Dynamics: `dv = -v / tau dt + sqrt(q) dW` with tau infinite for people in view (white acceleration), integrated exactly over dt.
-    Vision: `h(s) = (x/z, y/z, 1/z)` of p in the left optical frame (normalised image coordinates and inverse depth, in which stereo errors
-    are nearly Gaussian). Sound: `u(s) = (p - a) / |p - a|`, a the array's origin, in the array frame.
+    Dynamics: `dv = -v / tau dt + sqrt(q) dW` with tau infinite for people in view (white
+    acceleration), integrated exactly over dt. Vision: `h(s) = (x/z, y/z, 1/z)` of p in the left
+    optical frame (normalized image coordinates and inverse depth, in which stereo errors are
+    nearly Gaussian). Sound: `u(s) = (p - a) / |p - a|`, a the array's origin, in the array frame.
+
+    Parameters
+    ----------
+    config
+        See `CartesianHeadConfig`.
+    head
+        Its camera tells the volume of the visual observations.
     """
 
     state_size = _STATE
@@ -72,149 +91,136 @@ class CartesianHead:
 
     def __init__(self, config: CartesianHeadConfig, head: HeadProfile):
         self._config = config
-        self._camera, self._array = head.camera, head.microphones
-        self.log_visual_volume = self._visual_volume()
+        self._camera = head.camera
+        self.log_visual_volume = self._log_visual_volume()
 
-    def _visual_volume(self) -> float:
+    def _log_visual_volume(self) -> float:
+        """Log volume of image coordinates and inverse depth; 0 without a camera."""
         if self._camera is None:
             return 0.0
         near, far = self._config.depth_range
-        image = (
-            self._camera.width
-            / self._camera.focal[0]
-            * self._camera.height
-            / self._camera.focal[1]
-        )
+        width = self._camera.width / self._camera.focal[0]
+        image = width * self._camera.height / self._camera.focal[1]
         return float(np.log(image * (1 / near - 1 / far)))
 
     def predict(self, mean, covariance, dt_s, unseen):
-        """Exact discretisation of the dynamics; see the class."""
+        """T1: exact discretization of the dynamics; see the class."""
         steps = axis_motion(self._config.acceleration_density, self._config.damping_time_s, dt_s)
         transition, noise = (_per_axis(blocks)[np.asarray(unseen, int)] for blocks in steps)
-        return Prediction(
-            (transition @ mean[..., None])[..., 0],
-            propagate_covariance(transition, covariance),
-            noise,
-        )
+        moved = (transition @ mean[..., None])[..., 0]
+        return Prediction(moved, propagate_covariance(transition, covariance), noise)
 
     def measure(self, faces):
-        """Noise by the Jacobian of (x/z, y/z, 1/z) at the detection."""
-        return Measurements(
-            _image_coordinates(faces.positions),
-            propagate_covariance(_image_jacobian(faces.positions), faces.covariances),
-        )
+        """T2: noise by the Jacobian of (x/z, y/z, 1/z) at the detection."""
+        noise = propagate_covariance(_image_jacobian(faces.positions), faces.covariances)
+        return Measurements(_image_coordinates(faces.positions), noise)
 
     def initial_states(self, measurements, poses):
         """Position from the detection, zero velocity with the birth prior."""
         inverse_depth = measurements.value[:, 2:]
-        optical = (
-            np.concatenate([measurements.value[:, :2], np.ones_like(inverse_depth)], axis=1)
-            / inverse_depth
-        )
+        ray = np.concatenate([measurements.value[:, :2], np.ones_like(inverse_depth)], axis=1)
+        optical = ray / inverse_depth
         reference_from_optical = poses.reference_from_optical
         to_position = reference_from_optical.rotation @ _point_jacobian(optical)
-        mean, covariance = (
-            np.zeros((len(optical), _STATE)),
-            np.zeros((len(optical), _STATE, _STATE)),
-        )
+        mean = np.zeros((len(optical), _STATE))
+        covariance = np.zeros((len(optical), _STATE, _STATE))
         mean[:, :3] = reference_from_optical.apply(optical)
         covariance[:, :3, :3] = propagate_covariance(to_position, measurements.noise)
         covariance[:, 3:, 3:] = self._config.birth_speed_sd**2 * _EYE
         return mean, covariance
 
     def visual_map(self, mean, poses):
-        """Usable where the depth is positive and not absurdly small."""
-        reference_from_optical = poses.reference_from_optical
-        optical = (
-            mean[:, :3] - reference_from_optical.translation
-        ) @ reference_from_optical.rotation
+        """T2: usable where the depth is positive and not absurdly small."""
+        pose = poses.reference_from_optical
+        optical = (mean[:, :3] - pose.translation) @ pose.rotation
         usable = optical[:, 2] > 0.5 * self._config.depth_range[0]
         optical[~usable] = (0.0, 0.0, 1.0)
         matrix = np.zeros((len(mean), 3, _STATE))
-        matrix[:, :, :3] = _image_jacobian(optical) @ reference_from_optical.rotation.T
+        matrix[:, :, :3] = _image_jacobian(optical) @ pose.rotation.T
         return LinearMap(_image_coordinates(optical), matrix, usable)
 
     def direction_map(self, mean, poses):
-        """`J = (I - u u') R / |p - a|`; usable outside the head (5 cm)."""
-        reference_from_array = poses.reference_from_array
-        relative = (mean[:, :3] - reference_from_array.translation) @ reference_from_array.rotation
+        """T3: `J = (I - u u') R / |p - a|`; usable outside the head."""
+        pose = poses.reference_from_array
+        relative = (mean[:, :3] - pose.translation) @ pose.rotation
         distance = np.sqrt((relative * relative).sum(-1))
-        usable = distance > 0.05
+        usable = distance > _INSIDE_HEAD_M
         distance = np.where(usable, distance, 1.0)
         direction = relative / distance[:, None]
         tangent = (_EYE - direction[:, :, None] * direction[:, None, :]) / distance[:, None, None]
         matrix = np.zeros((len(mean), 3, _STATE))
-        matrix[:, :, :3] = tangent @ reference_from_array.rotation.T
+        matrix[:, :, :3] = tangent @ pose.rotation.T
         return LinearMap(direction, matrix, usable)
 
-    def rays(self, directions, covariances, poses):
-        """A point at the prior range, its position as uncertain as the direction; velocity with the birth prior."""
-        mean, covariance = (
-            np.zeros((len(directions), _STATE)),
-            np.zeros((len(directions), _STATE, _STATE)),
-        )
-        mean[:, :3] = (
-            poses.reference_from_array.translation + self._config.heard_range[0] * directions
-        )
-        covariance[:, :3, :3] = self._config.heard_range[0] ** 2 * covariances
+    def bearing_only_states(self, directions, covariances, poses):
+        """Take points at the prior range, as uncertain as the directions; velocity as at birth."""
+        typical_range = self._config.heard_range[0]
+        mean = np.zeros((len(directions), _STATE))
+        covariance = np.zeros((len(directions), _STATE, _STATE))
+        mean[:, :3] = poses.reference_from_array.translation + typical_range * directions
+        covariance[:, :3, :3] = typical_range**2 * covariances
         covariance[:, 3:, 3:] = self._config.birth_speed_sd**2 * _EYE
-        return self.settle_rays(mean, covariance, poses)
+        return self.reset_range(mean, covariance, poses)
 
-    def settle_rays(self, mean, covariance, poses):
-        """Scales people along their rays to the prior range: directions and their rates stay. Otherwise every turn of a ray would be taken
-        for news about the range (the filter linearises at a range it does not know).
+    def reset_range(self, mean, covariance, poses):
+        """Scale states along their bearings to the prior range: directions and rates stay.
+
+        Otherwise every turn of a bearing would be taken for news about the range (the filter
+        linearizes at a range it does not know).
         """
         origin = poses.reference_from_array.translation
-        typical, range_sd = self._config.heard_range
+        typical, range_std = self._config.heard_range
         relative = mean[:, :3] - origin
-        distance = np.maximum(np.sqrt((relative * relative).sum(-1, keepdims=True)), 1e-6)
+        distance = np.sqrt((relative * relative).sum(-1, keepdims=True))
+        distance = np.maximum(distance, _LEAST_DISTANCE_M)
         direction = relative / distance
+        # What lies across the bearing scales with the range.
         along = direction[:, :, None] * direction[:, None, :]
         across = (typical / distance)[..., None] * (_EYE - along)
-        settled = np.concatenate(
-            [origin + typical * direction, matvec(across, mean[:, 3:])], axis=1
-        )
-        turn = np.zeros_like(covariance)
-        turn[:, :3, :3] = turn[:, 3:, 3:] = across
-        spread = propagate_covariance(turn, covariance)
+        position = origin + typical * direction
+        settled = np.concatenate([position, matvec(across, mean[:, 3:])], axis=1)
+        scaling = np.zeros_like(covariance)
+        scaling[:, :3, :3] = scaling[:, 3:, 3:] = across
+        spread = propagate_covariance(scaling, covariance)
+        # Across, the direction is never known better than its floor; along, the prior is put back.
         values, vectors = np.linalg.eigh(spread[:, :3, :3])
-        least = (typical * np.radians(self._config.heard_direction_sd_deg)) ** 2
-        spread[:, :3, :3] = (vectors * np.maximum(values, least)[:, None, :]) @ vectors.swapaxes(
-            1, 2
-        ) + (range_sd**2 - least) * along
+        floor = (typical * np.radians(self._config.heard_direction_sd_deg)) ** 2
+        raised = vectors * np.maximum(values, floor)[:, None, :]
+        spread[:, :3, :3] = raised @ vectors.swapaxes(1, 2) + (range_std**2 - floor) * along
         spread[:, 3:, 3:] += self._config.birth_speed_sd**2 * along
         return settled, symmetrize(spread)
 
-    def reachable(self, mean_a, covariance_a, mean_b, covariance_b, dt_s):
+    def gate(self, mean_a, covariance_a, mean_b, covariance_b, dt_s):
         """Within max_speed * dt plus three standard deviations of the difference."""
         difference = mean_a[:, None, :3] - mean_b[None, :, :3]
-        spread = np.trace(covariance_a[:, :3, :3], axis1=1, axis2=2)[:, None] + np.trace(
-            covariance_b[:, :3, :3], axis1=1, axis2=2
-        )
-        return np.sqrt(
-            (difference * difference).sum(-1)
-        ) < self._config.max_speed * dt_s + 3 * np.sqrt(spread)
+        variance_a = np.trace(covariance_a[:, :3, :3], axis1=1, axis2=2)
+        variance_b = np.trace(covariance_b[:, :3, :3], axis1=1, axis2=2)
+        distance = np.sqrt((difference * difference).sum(-1))
+        std = np.sqrt(variance_a[:, None] + variance_b)
+        return distance < self._config.max_speed * dt_s + 3 * std
 
-    def bound(self, covariance):
+    def bound_covariance(self, covariance):
         """No position is less certain than max_position_sd along any axis."""
         return limit_leading(covariance, 3, self._config.max_position_sd)
 
-    def wander(self, mean, distance_m):
-        """The same along every axis."""
+    def random_walk_covariance(self, mean, distance_m):
+        """Walk alike along every axis."""
         return (distance_m**2)[:, None, None] * _EYE
 
     def implausible(self, mean, covariance, poses):
-        """Farther than max_range by two standard deviations."""
+        """Whether tracks are farther than max_range by two standard deviations."""
         distance = np.linalg.norm(mean[:, :3] - poses.reference_from_base.translation, axis=-1)
-        deviation = np.sqrt(np.trace(covariance[:, :3, :3], axis1=1, axis2=2))
-        return distance - 2 * deviation > self._config.max_range
+        std = np.sqrt(np.trace(covariance[:, :3, :3], axis1=1, axis2=2))
+        return distance - 2 * std > self._config.max_range
 
 
 def _per_axis(blocks: np.ndarray) -> np.ndarray:
-    """(..., 2, 2) coefficients -> (..., 6, 6): the same for x, y and z (a Kronecker product with the identity)."""
-    return (blocks[..., :, None, :, None] * _EYE[:, None, :]).reshape(
-        *blocks.shape[:-2], _STATE, _STATE
-    )
+    """(..., 2, 2) coefficients -> (..., 6, 6): the same for x, y and z.
+
+    That is a Kronecker product with the identity.
+    """
+    product = blocks[..., :, None, :, None] * _EYE[:, None, :]
+    return product.reshape(*blocks.shape[:-2], _STATE, _STATE)
 
 
 def _image_coordinates(optical: np.ndarray) -> np.ndarray:
@@ -234,7 +240,7 @@ def _image_jacobian(optical: np.ndarray) -> np.ndarray:
 
 
 def _point_jacobian(optical: np.ndarray) -> np.ndarray:
-    """(M, 3, 3) derivative of the points with respect to their image coordinates, the inverse of `_image_jacobian`."""
+    """(M, 3, 3) derivative of points by image coordinates, the inverse of `_image_jacobian`."""
     depth = optical[:, 2]
     jacobian = np.zeros((len(optical), 3, 3))
     jacobian[:, 0, 0] = jacobian[:, 1, 1] = depth

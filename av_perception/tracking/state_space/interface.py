@@ -1,9 +1,11 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the inference needs to know of a state-space model; the rest of the tracker is the same for every model.
+"""What the inference needs to know of a state space; the rest of the tracker is the same for all.
 
-The variational inference is that of VAVIT: Ban, Alameda-Pineda, Girin, Horaud, "Variational Bayesian inference for
-audio-visual tracking of multiple speakers", IEEE TPAMI 43(5), 2021. Sizes: N people, M faces, D state, O visual observation, 3 direction.
+The variational inference is that of VAVIT: Ban, Alameda-Pineda, Girin, Horaud, "Variational
+Bayesian inference for audio-visual tracking of multiple speakers", IEEE TPAMI 43(5), 2021. Sizes:
+N tracks, M faces, B births, D state, O visual observation, L location. The equations T1.. are
+listed in docs/tracker_equations.md.
 """
 
 from __future__ import annotations
@@ -16,15 +18,17 @@ import numpy as np
 from av_perception.robot_head.sensor_poses import SensorPoses
 
 if TYPE_CHECKING:
-    from av_perception.tracking.input_validation import DetectedFaces
+    from av_perception.synchronization.detected_faces import DetectedFaces
+
+Gaussians = tuple[np.ndarray, np.ndarray]  # means (N, D) and covariances (N, D, D)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """State dynamics over one step, before the process noise.
+    """State dynamics over one step, before the process noise (T1).
 
-    mean: (N, D) predicted means `m = D mu`; propagated: (N, D, D) covariances `D Gam D'`; base_noise: (N, D, D) nominal process noise
-    `Lam0` of this step, positive definite.
+    mean: (N, D) predicted means `m = D mu`; propagated: (N, D, D) covariances `D Gam D'`;
+    base_noise: (N, D, D) nominal process noise `Lam0` of this step, positive definite.
     """
 
     mean: np.ndarray
@@ -34,7 +38,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Measurements:
-    """Detections in the model's observation space. value: (M, O) `v`; noise: (M, O, O) `Phi`."""
+    """Detections in the observation space (T2). value: (M, O) `v`; noise: (M, O, O) `Phi`."""
 
     value: np.ndarray
     noise: np.ndarray
@@ -42,9 +46,10 @@ class Measurements:
 
 @dataclass(frozen=True)
 class LinearMap:
-    """An observation function linearised at the predicted means: `f(s) ~ value + matrix (s - m)`.
+    """An observation function, linearized at the predicted means: `f(s) ~ value + matrix (s - m)`.
 
-    value: (N, O); matrix: (N, O, D); usable: (N,) bool, False where the function has no meaning (a person behind the camera).
+    value: (N, O); matrix: (N, O, D); usable: (N,) bool, False where the function has no meaning (a
+    person behind the camera).
     """
 
     value: np.ndarray
@@ -55,9 +60,10 @@ class LinearMap:
 class StateSpace(Protocol):
     """A model of people's motion and of what camera and microphones observe of it.
 
-    state_size: D; location: which components of the state say where a person is (L of them); needs_positions: whether faces without a
-    position in space are of no use; log_visual_volume: log of the volume of the visual observation space, so that clutter has the log
-    density `-log_visual_volume` (`U(V)` of the paper).
+    state_size: D; location: which components of the state say where a person is (L of them);
+    needs_positions: whether faces without a position in space are of no use; log_visual_volume:
+    log of the volume of the visual observation space, so that clutter has the log density
+    `-log_visual_volume` (`U(V)` of the paper).
     """
 
     state_size: int
@@ -68,35 +74,50 @@ class StateSpace(Protocol):
     def predict(
         self, mean: np.ndarray, covariance: np.ndarray, dt_s: float, unseen: np.ndarray
     ) -> Prediction:
-        """Dynamics over dt_s seconds of (N, D) means and (N, D, D) covariances; unseen: (N,) bool."""
+        """Move (N, D) means and (N, D, D) covariances by dt_s (T1). unseen: (N,) bool."""
 
     def measure(self, faces: DetectedFaces) -> Measurements:
-        """M faces as observations."""
+        """Turn M faces into observations (T2)."""
 
-    def initial_states(
-        self, measurements: Measurements, poses: SensorPoses
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(M, D) means and (M, D, D) covariances of people who were just detected for the first time."""
+    def initial_states(self, measurements: Measurements, poses: SensorPoses) -> Gaussians:
+        """(M, D) means and (M, D, D) covariances of people who are detected for the first time."""
 
     def visual_map(self, mean: np.ndarray, poses: SensorPoses) -> LinearMap:
-        """What the camera observes of (N, D) states, linearised."""
+        """Linearize what the camera observes of (N, D) states, `h(s)` (T2)."""
 
     def direction_map(self, mean: np.ndarray, poses: SensorPoses) -> LinearMap:
-        """The unit direction from the array to people in (N, D) states, in the array frame, linearised (O = 3)."""
+        """Linearize the unit directions from the array to (N, D) states, `u(s)` (T3).
 
-    def rays(
-        self, directions: np.ndarray, covariances: np.ndarray, poses: SensorPoses
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(B, D) means and (B, D, D) covariances of people who were just heard for the first time, in the unit directions (B, 3) from the
-        array with covariances (B, 3, 3), axes of the reference frame. Directions that the state space cannot hold are left out.
+        They are in the array frame, O = 3.
         """
 
-    def settle_rays(
-        self, mean: np.ndarray, covariance: np.ndarray, poses: SensorPoses
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The states (B, D), (B, D, D) of people who were never seen with what sound cannot tell, the range, put back to its prior."""
+    def bearing_only_states(
+        self, directions: np.ndarray, covariances: np.ndarray, poses: SensorPoses
+    ) -> Gaussians:
+        """Place people who are heard for the first time and were never seen.
 
-    def reachable(
+        Parameters
+        ----------
+        directions, covariances
+            (B, 3) unit vectors from the array and (B, 3, 3), axes of the reference frame.
+        poses
+            Of the sensors.
+
+        Returns
+        -------
+        Gaussians
+            Of at most B people: directions that the state space cannot hold are left out.
+        """
+
+    def reset_range(
+        self, mean: np.ndarray, covariance: np.ndarray, poses: SensorPoses
+    ) -> Gaussians:
+        """(B, D), (B, D, D) bearing-only states with their range put back to its prior.
+
+        Sound cannot tell the range.
+        """
+
+    def gate(
         self,
         mean_a: np.ndarray,
         covariance_a: np.ndarray,
@@ -104,15 +125,18 @@ class StateSpace(Protocol):
         covariance_b: np.ndarray,
         dt_s: float,
     ) -> np.ndarray:
-        """(A, B) bool: whether one person can be at initial states a and, dt_s later, b."""
+        """Whether one person can be at initial states a and, dt_s later, b: (A, B) bool."""
 
-    def bound(self, covariance: np.ndarray) -> np.ndarray:
+    def bound_covariance(self, covariance: np.ndarray) -> np.ndarray:
         """(N, D, D) covariances limited to what is known of anybody in the scene."""
 
-    def wander(self, mean: np.ndarray, distance_m: np.ndarray) -> np.ndarray:
-        """(N, L, L) covariances of the location of people in (N, D) states after walking (N,) distances [m, standard deviation] anywhere."""
+    def random_walk_covariance(self, mean: np.ndarray, distance_m: np.ndarray) -> np.ndarray:
+        """(N, L, L) covariance of the location of (N, D) states after a walk in any direction.
+
+        distance_m: (N,) standard deviation of the distance walked [m].
+        """
 
     def implausible(
         self, mean: np.ndarray, covariance: np.ndarray, poses: SensorPoses
     ) -> np.ndarray:
-        """(N,) bool: people that have certainly left the region the sensors cover."""
+        """(N,) bool: states that have certainly left the region the sensors cover."""

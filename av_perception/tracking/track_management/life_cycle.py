@@ -8,31 +8,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import LifeState
 from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.track_management.visual_birth import Birth
 
-_NANO = 1e-9
+_LEAST_LIKELIHOOD = 0.05  # of an image without a face while the person is in view
+SEEN_MASS = 0.5  # a track with more of the faces' responsibility is seen
 
 
 @dataclass(frozen=True)
 class LifeConfig:
-    """Visibility HMM: visible_persistence p_v, visible_rate lam_v (evidence `1 - exp(-lam_v nu)` of visual mass nu).
+    """When tracks are confirmed, sleep, wake and die."""
 
-    confirm_hits of the first confirm_images images confirm a tentative track, else it dies; sleep_after_s without face or voice sends a
-    track to sleep; dead_after_s of sleep kill it, unseen_dead_after_s that of somebody who was only ever heard (nothing but silence says
-    that they left); heard_share: share of the sub-bands from which a person counts as heard; wake_heard_frames: so many heard frames in a
-    row wake a sleeper.
-    """
-
+    #: p_v in [0.5, 1), probability per image that somebody stays in view, or out of it
     visible_persistence: float = 0.9
+    #: lam_v, the evidence of a visual mass nu is `1 - exp(-lam_v nu)`
     visible_rate: float = 3.0
+    #: so many images with a face among the first ones confirm a tentative track, else it dies
     confirm_hits: int = 2
+    #: how many images those are
     confirm_images: int = 3
+    #: Neither seen nor heard for this long, a person sleeps, in seconds.
     sleep_after_s: float = 1.0
+    #: Asleep for this long, a person is forgotten, in seconds.
     dead_after_s: float = 10.0
+    #: [s] the same for somebody only ever heard (nothing but silence says that they left)
     unseen_dead_after_s: float = 30.0
+    #: in (0, 1], share of the sub-bands from which a person counts as heard
     heard_share: float = 0.3
+    #: so many heard frames in a row wake a sleeper
     wake_heard_frames: int = 3
 
     def __post_init__(self):
@@ -42,69 +47,124 @@ class LifeConfig:
             )
         if not 1 <= self.confirm_hits <= self.confirm_images:
             raise ValueError('confirm_hits must lie in 1..confirm_images')
-        if (
-            min(self.sleep_after_s, self.dead_after_s, self.unseen_dead_after_s) <= 0
-            or self.wake_heard_frames < 1
-        ):
+        durations = (self.sleep_after_s, self.dead_after_s, self.unseen_dead_after_s)
+        if min(durations) <= 0 or self.wake_heard_frames < 1:
             raise ValueError(
-                'sleep_after_s, dead_after_s, unseen_dead_after_s and wake_heard_frames must be positive'
+                'sleep_after_s, dead_after_s, unseen_dead_after_s and wake_heard_frames '
+                'must be positive'
             )
         if not 0 < self.heard_share <= 1:
             raise ValueError('heard_share must lie in 0..1')
 
 
 class LifeCycle:
-    """Applies the rules of `LifeConfig` to a population."""
+    """Applies the rules of `LifeConfig` to a set of tracks.
+
+    The visibility is the binary hidden Markov model of OVBT: Ba, Alameda-Pineda, Xompero, Horaud,
+    "An on-line variational Bayesian model for multi-person tracking from cluttered scenes",
+    Computer Vision and Image Understanding 153, 2016.
+    """
 
     def __init__(self, config: LifeConfig):
         self._config = config
+        self._sleep_after_ns = _duration_ns(config.sleep_after_s)
+        self._dead_after_ns = _duration_ns(config.dead_after_s)
+        self._unseen_dead_after_ns = _duration_ns(config.unseen_dead_after_s)
 
-    def note_image(self, people: TrackSet, visual_mass: np.ndarray, stamp_ns: int) -> np.ndarray:
-        """One image: visual_mass (N,) `nu_n = sum_m alpha_mn`. Filters the visibility; returns who is seen, (N,) bool."""
-        config = self._config
-        prior = config.visible_persistence * people.visible + (1 - config.visible_persistence) * (
-            1 - people.visible
-        )
-        present = -np.expm1(-config.visible_rate * visual_mass) + 0.05
-        absent = np.exp(-config.visible_rate * visual_mass)
-        people.visible = prior * present / (prior * present + (1 - prior) * absent)
-        seen = visual_mass > 0.5
-        people.last_seen[seen] = stamp_ns
-        people.age += 1
-        people.hits += seen
+    def update_visibility(
+        self, tracks: TrackSet, visual_mass: np.ndarray, stamp_ns: int
+    ) -> np.ndarray:
+        """Filter the visibility with one image (T15).
+
+        Parameters
+        ----------
+        tracks
+            Changed in place.
+        visual_mass
+            (N,) `nu_n = sum_m alpha_mn`.
+        stamp_ns
+            Of the image.
+
+        Returns
+        -------
+        np.ndarray
+            (N,) bool, who is seen.
+        """
+        persistence = self._config.visible_persistence
+        prior = persistence * tracks.visibility + (1 - persistence) * (1 - tracks.visibility)
+        if_visible = -np.expm1(-self._config.visible_rate * visual_mass) + _LEAST_LIKELIHOOD
+        if_hidden = np.exp(-self._config.visible_rate * visual_mass)
+        tracks.visibility = prior * if_visible / (prior * if_visible + (1 - prior) * if_hidden)
+        seen = visual_mass > SEEN_MASS
+        tracks.last_seen[seen] = stamp_ns
+        tracks.age += 1
+        tracks.hits += seen
         return seen
 
-    def note_sound(self, people: TrackSet, shares: np.ndarray, stamp_ns: int) -> np.ndarray:
-        """One frame of sound: shares (N,) of the sub-bands, zeros in silence. Returns who is heard, (N,) bool."""
-        heard = shares >= self._config.heard_share
-        people.last_heard[heard] = stamp_ns
-        people.heard_run = np.where(heard, people.heard_run + 1, 0)
+    def update_heard(self, tracks: TrackSet, audio_share: np.ndarray, stamp_ns: int) -> np.ndarray:
+        """Note who is heard in one frame.
+
+        Parameters
+        ----------
+        tracks
+            Changed in place.
+        audio_share
+            (N,) share of the sub-bands, zeros in silence.
+        stamp_ns
+            Of the frame.
+
+        Returns
+        -------
+        np.ndarray
+            (N,) bool, who is heard.
+        """
+        heard = audio_share >= self._config.heard_share
+        tracks.last_heard[heard] = stamp_ns
+        tracks.heard_run = np.where(heard, tracks.heard_run + 1, 0)
         return heard
 
-    def advance(self, people: TrackSet, stamp_ns: int) -> np.ndarray:
-        """Changes of state at the end of a frame; returns who is dead, (N,) bool."""
-        config = self._config
-        tentative = people.state == LifeState.TENTATIVE
-        confirmed = tentative & (people.hits >= config.confirm_hits)
-        people.state[confirmed] = LifeState.ACTIVE
-        dead = tentative & ~confirmed & (people.age >= config.confirm_images)
-        woken = people.asleep & (people.heard_run >= config.wake_heard_frames)
-        people.state[woken] = LifeState.ACTIVE
-        silent_s = (stamp_ns - np.maximum(people.last_seen, people.last_heard)) * _NANO
-        drowsy = (people.state == LifeState.ACTIVE) & (silent_s > config.sleep_after_s)
-        people.state[drowsy] = LifeState.SLEEPING
-        people.asleep_since[drowsy] = stamp_ns
-        dead |= tentative & ~confirmed & (silent_s > config.sleep_after_s)
-        patience_s = np.where(people.never_seen, config.unseen_dead_after_s, config.dead_after_s)
-        return dead | (people.asleep & ((stamp_ns - people.asleep_since) * _NANO > patience_s))
+    def advance(self, tracks: TrackSet, stamp_ns: int) -> np.ndarray:
+        """Change the states at the end of a frame.
 
-    def reinstate(self, people: TrackSet, person: int, birth: Birth, stamp_ns: int):
-        """The absent person is back: new state, old id."""
-        people.mean[person], people.covariance[person] = birth.mean, birth.covariance
-        people.noise_ratio[person] = np.eye(len(birth.mean))
-        people.box[person], people.visible[person], people.last_seen[person] = (
-            birth.box,
-            1.0,
-            stamp_ns,
-        )
-        people.state[person] = LifeState.ACTIVE
+        Parameters
+        ----------
+        tracks
+            Changed in place.
+        stamp_ns
+            Of the frame.
+
+        Returns
+        -------
+        np.ndarray
+            (N,) bool, who is dead.
+        """
+        config = self._config
+        tentative = tracks.state == LifeState.TENTATIVE
+        confirmed = tentative & (tracks.hits >= config.confirm_hits)
+        tracks.state[confirmed] = LifeState.ACTIVE
+        refuted = tracks.age >= config.confirm_images
+        woken = tracks.asleep & (tracks.heard_run >= config.wake_heard_frames)
+        tracks.state[woken] = LifeState.ACTIVE
+        silent_ns = stamp_ns - np.maximum(tracks.last_seen, tracks.last_heard)
+        is_silent = silent_ns > self._sleep_after_ns
+        drowsy = (tracks.state == LifeState.ACTIVE) & is_silent
+        tracks.state[drowsy] = LifeState.SLEEPING
+        tracks.asleep_since[drowsy] = stamp_ns
+        patience_ns = np.where(tracks.never_seen, self._unseen_dead_after_ns, self._dead_after_ns)
+        overslept = tracks.asleep & (stamp_ns - tracks.asleep_since > patience_ns)
+        return (tentative & ~confirmed & (refuted | is_silent)) | overslept
+
+    def reinstate(self, tracks: TrackSet, index: int, birth: Birth, stamp_ns: int) -> None:
+        """Bring an absent person back: the state of the birth, the old id."""
+        tracks.mean[index] = birth.mean
+        tracks.covariance[index] = birth.covariance
+        tracks.noise_ratio[index] = np.eye(len(birth.mean))
+        tracks.box[index] = birth.box
+        tracks.visibility[index] = 1.0
+        tracks.last_seen[index] = stamp_ns
+        tracks.state[index] = LifeState.ACTIVE
+
+
+def _duration_ns(duration_s: float) -> float:
+    """Convert to nanoseconds a duration that may be infinite."""
+    return nanoseconds(duration_s) if np.isfinite(duration_s) else duration_s

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Who is who: newly found faces that are absent people come back, and tracks that follow one person twice."""
+"""Who is who: births that are absent people, and tracks that follow one person twice."""
 
 from __future__ import annotations
 
@@ -10,164 +10,204 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import chdtri  # the chi-square quantile; scipy.stats is slow to import
 
+from av_perception.geometry.boxes import box_overlap
 from av_perception.geometry.rigid_transform import angles_from_direction, wrap_angle
+from av_perception.geometry.time import seconds
 from av_perception.numerics.gaussian import inverse_and_log_det, propagate_covariance, quadratic
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.tracking.input_validation import box_overlap
+from av_perception.tracking.association.visual_association import has_embedding
 from av_perception.tracking.state_space.interface import StateSpace
 from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.track_management.visual_birth import Birth
 
-_NANO = 1e-9
 _FAR = 1e9  # instead of infinity, which the assignment problem does not take
+_ONE_FACE_OVERLAP = 0.5  # boxes that overlap by less are two faces
 
 
 @dataclass(frozen=True)
 class ReIdentificationConfig:
-    """A newly found face is an absent person when they are closer than the chi-square quantile of wake_probability. wake_speed [m/s]:
-    standard deviation of an absent person's unpredicted movement per second of absence (people turn and stop at once), for wake_memory_s
-    at most; where the faces are alike twice that, for as long as the absence lasts; wake_similarity: cosine of two embeddings that are alike.
-    bearing_error_deg, elevation_error_deg: standard deviations of a heard direction's constant error against the face (a flat array cannot
-    tell above from below).
+    """When a newly found face is an absent person, and when two tracks follow one person."""
 
-    Two tracks follow one person when they are closer than same_place_m (heads do not share a place), or in azimuth closer than
-    same_bearing_deg where one of them was never seen, for duplicate_frames in a row.
-    """
-
+    #: in (0, 1), a face is an absent person closer than the chi-square quantile of this
     wake_probability: float = 0.999
+    #: [m/s] standard deviation of an absent person's unpredicted movement per second of absence
+    #: (people turn and stop at once); twice that where the faces are alike
     wake_speed: float = 0.7
+    #: [s] that movement lasts so long at most; for as long as the absence where faces are alike
     wake_memory_s: float = 1.0
+    #: -1..1, cosine from which two embeddings are alike
     wake_similarity: float = 0.4
+    #: [deg] standard deviation of a heard azimuth's constant error against the face
     bearing_error_deg: float = 4.0
+    #: [deg] the same of the elevation (a flat array cannot tell above from below)
     elevation_error_deg: float = 25.0
+    #: [m] tracks that are closer follow one person (heads do not share a place)
     same_place_m: float = 0.15
+    #: [deg] the same in azimuth where one of the two was never seen
     same_bearing_deg: float = 8.0
+    #: so many frames in a row must they be that close
     duplicate_frames: int = 20
 
     def __post_init__(self):
         if not (0 < self.wake_probability < 1 and -1 <= self.wake_similarity <= 1):
             raise ValueError('wake_probability must lie in 0..1 and wake_similarity in -1..1')
-        if (
-            min(
-                self.wake_speed,
-                self.wake_memory_s,
-                self.bearing_error_deg,
-                self.elevation_error_deg,
-                self.same_bearing_deg,
-            )
-            < 0
-        ):
+        not_negative = (
+            self.wake_speed,
+            self.wake_memory_s,
+            self.bearing_error_deg,
+            self.elevation_error_deg,
+            self.same_bearing_deg,
+        )
+        if min(not_negative) < 0:
             raise ValueError('speeds, times and angles must not be negative')
         if self.same_place_m <= 0 or self.duplicate_frames < 1:
             raise ValueError('same_place_m must be positive and duplicate_frames at least 1')
 
 
 class ReIdentification:
-    """Applies the rules of `IdentityConfig` to a population."""
+    """Applies the rules of `ReIdentificationConfig` to a set of tracks."""
 
     def __init__(self, config: ReIdentificationConfig, model: StateSpace):
         self._config, self._model = config, model
 
-    def recognize(
+    def match(
         self,
-        people: TrackSet,
+        tracks: TrackSet,
         births: list[Birth],
         candidates: np.ndarray,
         poses: SensorPoses,
         stamp_ns: int,
     ) -> np.ndarray:
-        """(B,) index of the absent person each birth is, -1 for a stranger: the cheapest one-to-one assignment. candidates: (N,) bool.
+        """Find the absent person that each birth is: the cheapest one-to-one assignment.
 
-        The cost is the squared Mahalanobis distance with both covariances, of positions for people who were seen before and of directions
-        for those who were only heard. Embeddings, where both have one, must be alike.
+        The cost is the squared Mahalanobis distance with both covariances, of positions for people
+        who were seen before and of directions for those who were only heard. Embeddings, where
+        both have one, must be alike.
+
+        Parameters
+        ----------
+        tracks
+            Everybody.
+        births
+            B faces that belong to no track.
+        candidates
+            (N,) bool, who is absent.
+        poses
+            Of the sensors.
+        stamp_ns
+            Of the image.
+
+        Returns
+        -------
+        np.ndarray
+            (B,) indices of tracks, -1 for a stranger.
         """
-        owner = np.full(len(births), -1)
+        matches = np.full(len(births), -1)
         index = np.flatnonzero(candidates)
         if not len(index) or not births:
-            return owner
-        cost = np.stack(
-            [self._distances(people, index, birth, poses, stamp_ns) for birth in births]
-        )
-        size = people.mean[:, self._model.location].shape[1]
-        cost = np.where(cost <= chdtri(size, 1.0 - self._config.wake_probability), cost, _FAR)
-        for birth, person in zip(*linear_sum_assignment(cost)):
-            if cost[birth, person] < _FAR:
-                owner[birth] = index[person]
-        return owner
+            return matches
+        costs = [self._distances(tracks, index, birth, poses, stamp_ns) for birth in births]
+        cost = np.stack(costs)
+        size = tracks.mean[:, self._model.location].shape[1]
+        limit = chdtri(size, 1.0 - self._config.wake_probability)
+        cost = np.where(cost <= limit, cost, _FAR)
+        for row, column in zip(*linear_sum_assignment(cost)):
+            if cost[row, column] < _FAR:
+                matches[row] = index[column]
+        return matches
 
     def _distances(
-        self, people: TrackSet, index: np.ndarray, birth: Birth, poses: SensorPoses, stamp_ns: int
+        self, tracks: TrackSet, index: np.ndarray, birth: Birth, poses: SensorPoses, stamp_ns: int
     ) -> np.ndarray:
-        known, alike = self._compare_looks(people.embedding[index], birth.embedding)
-        absent_s = (stamp_ns - people.last_seen[index]) * _NANO
-        absent_s = np.where(
-            known & alike, 2 * absent_s, np.minimum(absent_s, self._config.wake_memory_s)
-        )
+        """Squared distances of the tracks `index` to a birth, infinite for other faces."""
+        known, alike = self._compare_appearance(tracks.embedding[index], birth.embedding)
+        absent_s = seconds(stamp_ns - tracks.last_seen[index])
+        walked_s = np.minimum(absent_s, self._config.wake_memory_s)
+        walked_s = np.where(known & alike, 2 * absent_s, walked_s)
         where = self._model.location
-        covariance = people.covariance[index, where, where] + birth.covariance[where, where]
-        covariance = covariance + self._model.wander(
-            people.mean[index], self._config.wake_speed * absent_s
+        covariance = tracks.covariance[index, where, where] + birth.covariance[where, where]
+        covariance = covariance + self._model.random_walk_covariance(
+            tracks.mean[index], self._config.wake_speed * walked_s
         )
-        distance = quadratic(
-            people.mean[index, where] - birth.mean[where], inverse_and_log_det(covariance)[0]
-        )
-        only_heard = people.never_seen[index]
+        difference = tracks.mean[index, where] - birth.mean[where]
+        distance = quadratic(difference, inverse_and_log_det(covariance)[0])
+        only_heard = tracks.never_seen[index]
         if only_heard.any():
-            distance[only_heard] = self._bearing_distances(people, index[only_heard], birth, poses)
+            distance[only_heard] = self._bearing_distances(tracks, index[only_heard], birth, poses)
         return np.where(known & ~alike, np.inf, distance)
 
-    def _compare_looks(
+    def _compare_appearance(
         self, embeddings: np.ndarray, embedding: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) bool: both looks are known; they are alike."""
+        """(N,) bool each: both embeddings are known; they are alike."""
         if not embedding.any() or embeddings.shape[1] != len(embedding):
-            return np.zeros(len(embeddings), bool), np.zeros(len(embeddings), bool)
-        return embeddings.any(1), embeddings @ embedding >= self._config.wake_similarity
+            unknown = np.zeros(len(embeddings), bool)
+            return unknown, unknown
+        return has_embedding(embeddings), embeddings @ embedding >= self._config.wake_similarity
 
     def _bearing_distances(
-        self, people: TrackSet, index: np.ndarray, birth: Birth, poses: SensorPoses
+        self, tracks: TrackSet, index: np.ndarray, birth: Birth, poses: SensorPoses
     ) -> np.ndarray:
-        heard = self._model.direction_map(people.mean[index], poses)
+        """Squared distances of heard directions to that of a face."""
+        heard = self._model.direction_map(tracks.mean[index], poses)
         face = self._model.direction_map(birth.mean[None], poses)
-        flat, upright = (
-            np.radians([self._config.bearing_error_deg, self._config.elevation_error_deg]) ** 2
-        )
-        error = np.diag([flat, flat, upright])
+        errors_deg = [self._config.bearing_error_deg, self._config.elevation_error_deg]
+        flat, upright = np.radians(errors_deg) ** 2
         covariance = (
-            propagate_covariance(heard.matrix, people.covariance[index])
+            propagate_covariance(heard.matrix, tracks.covariance[index])
             + propagate_covariance(face.matrix, birth.covariance)
-            + error
+            + np.diag([flat, flat, upright])
         )
         return quadratic(heard.value - face.value, inverse_and_log_det(covariance)[0])
 
-    def duplicates(self, people: TrackSet, seen: np.ndarray, poses: SensorPoses) -> np.ndarray:
-        """(N,) bool: whose person another track follows better. Of two, the one lives that is seen, else that was seen, else the older."""
-        close = self._close(people, poses)
-        if not close.any():
-            people.doubled[:] = 0
-            return np.zeros(len(people), bool)
-        two_faces = seen[:, None] & seen & (box_overlap(people.box, people.box) < 0.5)
-        alike = people.embedding @ people.embedding.T >= self._config.wake_similarity
-        looks = people.embedding.any(1)
-        close &= ~two_faces & (alike | ~(looks[:, None] & looks))
-        rank = np.lexsort((people.id, people.never_seen, ~seen)).argsort()
-        doubled = (close & (rank[None] < rank[:, None])).any(1)
-        people.doubled = np.where(doubled, people.doubled + 1, 0)
-        return people.doubled >= self._config.duplicate_frames
+    def duplicates(self, tracks: TrackSet, seen: np.ndarray, poses: SensorPoses) -> np.ndarray:
+        """Find tracks whose person another track follows better.
 
-    def _close(self, people: TrackSet, poses: SensorPoses) -> np.ndarray:
-        """(N, N) bool: at the same place, or in the same direction where one of the two was never seen; False on the diagonal."""
-        where = people.mean[:, self._model.location]
-        reach = np.linalg.inv(
-            self._model.wander(people.mean, np.full(len(people), self._config.same_place_m))
-        )
+        Of two, the one lives that is seen, else that was ever seen, else the older.
+
+        Parameters
+        ----------
+        tracks
+            Everybody; the count of frames alike is changed in place.
+        seen
+            (N,) bool, in this frame.
+        poses
+            Of the sensors.
+
+        Returns
+        -------
+        np.ndarray
+            (N,) bool.
+        """
+        close = self._is_close(tracks, poses)
+        if not close.any():
+            tracks.doubled[:] = 0
+            return np.zeros(len(tracks), bool)
+        overlap = box_overlap(tracks.box, tracks.box)
+        two_faces = seen[:, None] & seen & (overlap < _ONE_FACE_OVERLAP)
+        alike = tracks.embedding @ tracks.embedding.T >= self._config.wake_similarity
+        known = has_embedding(tracks.embedding)
+        close &= ~two_faces & (alike | ~(known[:, None] & known))
+        rank = np.lexsort((tracks.id, tracks.never_seen, ~seen)).argsort()
+        doubled = (close & (rank[None] < rank[:, None])).any(1)
+        tracks.doubled = np.where(doubled, tracks.doubled + 1, 0)
+        return tracks.doubled >= self._config.duplicate_frames
+
+    def _is_close(self, tracks: TrackSet, poses: SensorPoses) -> np.ndarray:
+        """(N, N) bool: at the same place, or in the same direction where one was never seen.
+
+        False on the diagonal.
+        """
+        where = tracks.mean[:, self._model.location]
+        distance_m = np.full(len(tracks), self._config.same_place_m)
+        reach = np.linalg.inv(self._model.random_walk_covariance(tracks.mean, distance_m))
         close = quadratic(where[:, None] - where, reach) < 1.0
-        ray = people.never_seen
-        if ray.any():
-            azimuth = angles_from_direction(self._model.direction_map(people.mean, poses).value)[0]
-            aligned = np.abs(wrap_angle(azimuth[:, None] - azimuth)) < np.radians(
-                self._config.same_bearing_deg
-            )
-            close = np.where(ray[:, None] | ray, aligned, close)
+        bearing_only = tracks.never_seen
+        if bearing_only.any():
+            direction = self._model.direction_map(tracks.mean, poses).value
+            azimuth = angles_from_direction(direction)[0]
+            difference = np.abs(wrap_angle(azimuth[:, None] - azimuth))
+            aligned = difference < np.radians(self._config.same_bearing_deg)
+            close = np.where(bearing_only[:, None] | bearing_only, aligned, close)
         np.fill_diagonal(close, False)
         return close

@@ -1,24 +1,30 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Everything the tracker remembers of the people it knows, one array per quantity."""
+"""Everything the tracker remembers of its tracks, one array per quantity."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from av_perception.interfaces import LifeState
+from av_perception.tracking.track_management.visual_birth import Birth
 
 
 @dataclass
 class TrackSet:
-    """N people. id: (N,); mean: (N, D); covariance, noise_ratio: (N, D, D); state: (N,) LifeState values; visible: (N,) probability;
-    last_seen, last_heard, asleep_since: (N,) stamps [ns], 0 for never; age, hits: (N,) images since birth and images with a face among
-    them; heard_run: (N,) consecutive frames in which the person was heard; share: (N,) of the last frame's sound;
-    doubled: (N,) consecutive frames in which another track followed the same person;
-    embedding: (N, E), zero rows for none; box: (N, 4) last assigned face [px].
+    """N tracks.
+
+    id: (N,); mean: (N, D) `mu`; covariance: (N, D, D) `Gam`; noise_ratio: (N, D, D) whitened
+    process noise; state: (N,) LifeState values; visibility: (N,) probability of being in view;
+    last_seen, last_heard, asleep_since: (N,) stamps [ns], 0 for never; age, hits: (N,) images
+    since birth and images with a face among them; heard_run: (N,) consecutive frames in which the
+    person was heard; audio_share: (N,) of the last frame's sound; doubled: (N,) consecutive frames
+    in which another track followed the same person; embedding: (N, E), zero rows for none; box:
+    (N, 4) last assigned face [px].
     """
 
     id: np.ndarray
@@ -26,21 +32,48 @@ class TrackSet:
     covariance: np.ndarray
     noise_ratio: np.ndarray
     state: np.ndarray
-    visible: np.ndarray
+    visibility: np.ndarray
     last_seen: np.ndarray
     last_heard: np.ndarray
     asleep_since: np.ndarray
     age: np.ndarray
     hits: np.ndarray
     heard_run: np.ndarray
-    share: np.ndarray
+    audio_share: np.ndarray
     doubled: np.ndarray
     embedding: np.ndarray
     box: np.ndarray
 
     @classmethod
-    def newborn(cls, ids, means, covariances, embeddings, boxes, stamp_ns: int) -> TrackSet:
-        """Tentative people born at stamp_ns: (N,) ids, (N, D) means, (N, D, D) covariances, (N, E) embeddings, (N, 4) boxes."""
+    def from_faces(
+        cls,
+        ids: Sequence[int],
+        means: np.ndarray,
+        covariances: np.ndarray,
+        embeddings: np.ndarray,
+        boxes: np.ndarray,
+        stamp_ns: int,
+    ) -> TrackSet:
+        """Tentative tracks of people who were just seen for the first time.
+
+        Parameters
+        ----------
+        ids
+            (N,).
+        means, covariances
+            (N, D) and (N, D, D) states.
+        embeddings
+            (N, E), zero rows for none.
+        boxes
+            (N, 4) last face of each [px].
+        stamp_ns
+            Of the image.
+
+        Returns
+        -------
+        TrackSet
+            N tracks with the nominal process noise.
+        """
         count, size = means.shape
         return cls(
             id=np.asarray(ids, np.int64),
@@ -48,47 +81,60 @@ class TrackSet:
             covariance=covariances,
             noise_ratio=np.tile(np.eye(size), (count, 1, 1)),
             state=np.full(count, int(LifeState.TENTATIVE)),
-            visible=np.ones(count),
+            visibility=np.ones(count),
             last_seen=np.full(count, stamp_ns, np.int64),
             last_heard=np.zeros(count, np.int64),
             asleep_since=np.zeros(count, np.int64),
             age=np.zeros(count, int),
             hits=np.zeros(count, int),
             heard_run=np.zeros(count, int),
-            share=np.zeros(count),
+            audio_share=np.zeros(count),
             doubled=np.zeros(count, int),
             embedding=embeddings,
             box=boxes,
         )
 
     @classmethod
-    def overheard(cls, ids, means, covariances, stamp_ns: int) -> TrackSet:
-        """People who were heard at stamp_ns and never seen, (N,) ids, (N, D) means, (N, D, D) covariances: a sequence of voice has confirmed
-        them.
+    def from_births(cls, ids: Sequence[int], births: Sequence[Birth], stamp_ns: int) -> TrackSet:
+        """Tentative tracks of N births (at least one) at stamp_ns."""
+        means, covariances, embeddings, boxes = (
+            np.stack([getattr(birth, name) for birth in births])
+            for name in ('mean', 'covariance', 'embedding', 'box')
+        )
+        return cls.from_faces(ids, means, covariances, embeddings, boxes, stamp_ns)
+
+    @classmethod
+    def from_voices(
+        cls, ids: Sequence[int], means: np.ndarray, covariances: np.ndarray, stamp_ns: int
+    ) -> TrackSet:
+        """Active tracks of people who were heard and never seen.
+
+        A sequence of voice has confirmed them.
+
+        Parameters
+        ----------
+        ids, means, covariances, stamp_ns
+            As of `from_faces`.
+
+        Returns
+        -------
+        TrackSet
+            N tracks.
         """
         count = len(means)
-        people = cls.newborn(
-            ids, means, covariances, np.zeros((count, 0)), np.zeros((count, 4)), stamp_ns
-        )
-        people.state[:], people.visible[:], people.last_seen[:], people.last_heard[:] = (
-            int(LifeState.ACTIVE),
-            0.0,
-            0,
-            stamp_ns,
-        )
-        return people
+        no_embeddings, no_boxes = np.zeros((count, 0)), np.zeros((count, 4))
+        tracks = cls.from_faces(ids, means, covariances, no_embeddings, no_boxes, stamp_ns)
+        tracks.state[:] = int(LifeState.ACTIVE)
+        tracks.visibility[:] = 0.0
+        tracks.last_seen[:] = 0
+        tracks.last_heard[:] = stamp_ns
+        return tracks
 
     @classmethod
     def empty(cls, state_size: int) -> TrackSet:
-        """Nobody."""
-        return cls.newborn(
-            [],
-            np.zeros((0, state_size)),
-            np.zeros((0, state_size, state_size)),
-            np.zeros((0, 0)),
-            np.zeros((0, 4)),
-            0,
-        )
+        """No track, of a state space with D = state_size."""
+        covariances = np.zeros((0, state_size, state_size))
+        return cls.from_voices([], np.zeros((0, state_size)), covariances, 0)
 
     def __len__(self) -> int:
         return len(self.id)
@@ -103,25 +149,21 @@ class TrackSet:
         """(N,) bool: only ever heard."""
         return self.last_seen == 0
 
-    def keep(self, index: np.ndarray):
-        """Keeps or reorders people by indices."""
+    def keep(self, index: np.ndarray) -> None:
+        """Keep or reorder tracks by indices."""
         for field in dataclasses.fields(self):
             setattr(self, field.name, getattr(self, field.name)[index])
 
-    def join(self, others: TrackSet):
-        """Appends other people."""
+    def append(self, others: TrackSet) -> None:
+        """Add other tracks at the end."""
         size = max(self.embedding.shape[1], others.embedding.shape[1])
-        self.embedding, others.embedding = (
-            _widen(self.embedding, size),
-            _widen(others.embedding, size),
-        )
+        self.embedding = _widen(self.embedding, size)
+        others.embedding = _widen(others.embedding, size)
         for field in dataclasses.fields(self):
-            setattr(
-                self,
-                field.name,
-                np.concatenate([getattr(self, field.name), getattr(others, field.name)]),
-            )
+            both = [getattr(self, field.name), getattr(others, field.name)]
+            setattr(self, field.name, np.concatenate(both))
 
 
 def _widen(rows: np.ndarray, size: int) -> np.ndarray:
+    """(N, E) embeddings with `size` columns; it changes once, when the first one ever comes."""
     return rows if rows.shape[1] == size else np.zeros((len(rows), size))

@@ -1,6 +1,10 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Birth of tracks from faces that belong to nobody (VAVIT's birth test: the marginal likelihood of a short sequence)."""
+"""Birth of tracks from faces that belong to no track.
+
+This is VAVIT's birth test, the marginal likelihood of a short sequence (T14 of
+docs/tracker_equations.md). Sizes: M faces, S sequences of at most L faces, D state, E embedding.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +12,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.numerics.gaussian import (
-    LOG_2PI,
-    inverse_and_log_det,
-    matvec,
-    propagate_covariance,
-    quadratic,
-    symmetrize,
-)
+from av_perception.geometry.boxes import box_overlap
+from av_perception.geometry.time import seconds
+from av_perception.numerics import kalman_steps
 from av_perception.robot_head.sensor_poses import SensorPoses
-from av_perception.tracking.input_validation import DetectedFaces, box_overlap
+from av_perception.synchronization.detected_faces import DetectedFaces
 from av_perception.tracking.state_space.interface import Measurements, StateSpace
+
+_LEAST_NORM = 1e-6  # of an embedding that has a direction
 
 
 @dataclass(frozen=True)
 class BirthConfig:
-    """sequence_length: consecutive images with the face (B + 1); log_ratio: threshold theta of the log likelihood ratio to clutter [nat];
-    duplicate_overlap: a birth whose last box overlaps a seen person's box by more (intersection over union) is refused;
-    max_hypotheses: best candidates kept per sequence length; max_gap_s: sequences end when images are farther apart.
-    """
+    """Which sequences of faces are a person."""
 
+    #: 2..20, consecutive images with the face (B + 1)
     sequence_length: int = 4
+    #: Log likelihood ratio against clutter above which faces become a new person.
     log_ratio: float = 15.0
+    #: in (0, 1], a birth whose last box overlaps a seen track's box by more (intersection over
+    #: union) is refused
     duplicate_overlap: float = 0.5
+    #: best candidates kept per sequence length
     max_hypotheses: int = 200
+    #: [s] sequences end when images are farther apart
     max_gap_s: float = 0.5
 
     def __post_init__(self):
@@ -45,7 +49,11 @@ class BirthConfig:
 
 @dataclass(frozen=True)
 class Birth:
-    """A person who was just found. mean: (D,); covariance: (D, D); embedding: (E,) unit norm or zeros; box: (4,) of the last face."""
+    """A person who was just found.
+
+    mean: (D,); covariance: (D, D); embedding: (E,) unit norm or zeros; box: (4,) of the last face
+    [px]; log_ratio: to clutter [nat].
+    """
 
     mean: np.ndarray
     covariance: np.ndarray
@@ -56,8 +64,11 @@ class Birth:
 
 @dataclass
 class _Hypotheses:
-    """Sequences that end at the newest image. mean: (S, D), covariance: (S, D, D) filtered states; log_ratio: (S,);
-    members: (S, L) running numbers of the faces, -1 before the first; embedding: (S, E) sums; face: (S,) index of the last face.
+    """Sequences that end at the newest image.
+
+    mean: (S, D), covariance: (S, D, D) filtered states; log_ratio: (S,); members: (S, L) running
+    numbers of the faces, -1 before the first; embedding: (S, E) sums; face: (S,) index of the last
+    face.
     """
 
     mean: np.ndarray
@@ -70,36 +81,46 @@ class _Hypotheses:
     def __len__(self) -> int:
         return len(self.log_ratio)
 
-    def take(self, index: np.ndarray) -> _Hypotheses:
+    def select(self, index: np.ndarray) -> _Hypotheses:
+        """Those of the given indices."""
         return _Hypotheses(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
-    @staticmethod
-    def concatenate(parts: list[_Hypotheses]) -> _Hypotheses:
-        return _Hypotheses(
-            *(
-                np.concatenate([getattr(p, name) for p in parts])
-                for name in _Hypotheses.__dataclass_fields__
-            )
-        )
+    def append(self, other: _Hypotheses) -> _Hypotheses:
+        """Both together, the others last."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
+        return _Hypotheses(*(np.concatenate(pair) for pair in pairs))
+
+
+@dataclass(frozen=True)
+class _Image:
+    """What one image offers to births. faces: M; measurements: of them; poses: of the sensors."""
+
+    faces: DetectedFaces
+    measurements: Measurements
+    poses: SensorPoses
 
 
 class VisualBirth:
-    """Keeps, image by image, every gated sequence of unassigned faces with its Kalman filter and log likelihood ratio
+    """Keeps, image by image, every gated sequence of unassigned faces.
+
+    Each has a Kalman filter and a log likelihood ratio to clutter,
 
         LLR = sum_{j >= 1} [ log N(v_j ; h(m_j), H S_j H' + Phi_j) + log vol(V) ],
 
-    which does not depend on units. The first face only places the prior (uniform over V, as clutter is). Sequences of full length above the
-    threshold are accepted greedily; their faces are used up.
+    which does not depend on units. The first face only places the prior (uniform over V, as
+    clutter is). Sequences of full length above the threshold are accepted greedily; their faces
+    are used up.
     """
 
     def __init__(self, config: BirthConfig, model: StateSpace):
         self._config, self._model = config, model
         self.reset()
 
-    def reset(self):
-        """Forgets all sequences."""
+    def reset(self) -> None:
+        """Forget all sequences."""
         self._open: _Hypotheses | None = None
-        self._stamp_ns, self._next_member = 0, 0
+        self._stamp_ns = 0
+        self._next_member = 0
 
     def step(
         self,
@@ -110,114 +131,122 @@ class VisualBirth:
         taken_boxes: np.ndarray,
         poses: SensorPoses,
     ) -> list[Birth]:
-        """One image. unassigned: (M,) bool, faces whose most probable owner is clutter; taken_boxes: (P, 4) boxes of people seen in this
-        image.
+        """Take one image.
+
+        Parameters
+        ----------
+        stamp_ns
+            Of the image.
+        faces, measurements
+            M faces, and the same in the observation space.
+        unassigned
+            (M,) bool, faces that are most probably clutter.
+        taken_boxes
+            (P, 4) boxes of the tracks seen in this image [px].
+        poses
+            Of the sensors.
+
+        Returns
+        -------
+        list of Birth
+            Who was found, the most certain first.
         """
-        dt_s = (stamp_ns - self._stamp_ns) * 1e-9
+        dt_s = seconds(stamp_ns - self._stamp_ns)
         self._stamp_ns = stamp_ns
         index = np.flatnonzero(unassigned)
         if not len(index):
             self._open = None
             return []
-        fresh = self._start(faces, measurements, index, poses)
-        continued = []
-        if self._open is not None and len(self._open) and dt_s <= self._config.max_gap_s:
-            reachable = self._model.reachable(
+        image = _Image(faces, measurements, poses)
+        hypotheses = fresh = self._start(image, index)
+        if self._open is not None and dt_s <= self._config.max_gap_s:
+            gate = self._model.gate(
                 self._open.mean, self._open.covariance, fresh.mean, fresh.covariance, dt_s
             )
-            if reachable.any():
-                continued = [
-                    self._extend(
-                        self._open, fresh, np.nonzero(reachable), measurements, faces, dt_s, poses
-                    )
-                ]
-        hypotheses = self._prune(_Hypotheses.concatenate([fresh, *continued]))
-        births, self._open = self._accept(hypotheses, faces, taken_boxes)
+            if gate.any():
+                hypotheses = fresh.append(self._extend(self._open, fresh, gate, image, dt_s))
+        births, self._open = self._accept(self._prune(hypotheses), faces, taken_boxes)
         return births
 
-    def _start(self, faces, measurements, index, poses) -> _Hypotheses:
+    def _start(self, image: _Image, index: np.ndarray) -> _Hypotheses:
+        """Start a sequence with each of the faces `index`."""
+        measurements = image.measurements
         chosen = Measurements(measurements.value[index], measurements.noise[index])
-        mean, covariance = self._model.initial_states(chosen, poses)
+        mean, covariance = self._model.initial_states(chosen, image.poses)
         members = np.full((len(index), self._config.sequence_length), -1)
         members[:, -1] = self._next_member + np.arange(len(index))
         self._next_member += len(index)
-        return _Hypotheses(
-            mean, covariance, np.zeros(len(index)), members, faces.embeddings[index], index
-        )
+        embeddings = image.faces.embeddings[index]
+        return _Hypotheses(mean, covariance, np.zeros(len(index)), members, embeddings, index)
 
     def _extend(
-        self, old: _Hypotheses, fresh: _Hypotheses, pairs, measurements, faces, dt_s, poses
+        self, old: _Hypotheses, fresh: _Hypotheses, gate: np.ndarray, image: _Image, dt_s: float
     ) -> _Hypotheses:
-        """Every gated (sequence, new face) pair: one Kalman step each, all at once."""
-        sequence, face = pairs
+        """Every gated (sequence, new face) pair: one Kalman step each, all at once (T14)."""
         prediction = self._model.predict(old.mean, old.covariance, dt_s, np.zeros(len(old), bool))
+        visual_map = self._model.visual_map(prediction.mean, image.poses)
+        sequence, face = np.nonzero(gate & visual_map.usable[:, None])
+        detection = fresh.face[face]
         predicted = prediction.propagated + prediction.base_noise
-        seen = self._model.visual_map(prediction.mean, poses)
-        visible = seen.usable[sequence]
-        sequence, face = sequence[visible], face[visible]
-        matrix, detection = seen.matrix[sequence], fresh.face[face]
-        innovation = measurements.value[detection] - seen.value[sequence]
-        precision, log_det = inverse_and_log_det(
-            propagate_covariance(matrix, predicted[sequence]) + measurements.noise[detection]
+        # The observation function about the prediction: v - h(m) is observed of s - m.
+        innovation = image.measurements.value[detection] - visual_map.value[sequence]
+        shift, covariance, log_density = kalman_steps.update(
+            np.zeros((len(sequence), old.mean.shape[1])),
+            predicted[sequence],
+            visual_map.matrix[sequence],
+            innovation,
+            image.measurements.noise[detection],
         )
-        log_density = -0.5 * (
-            innovation.shape[1] * LOG_2PI + log_det + quadratic(innovation, precision)
-        )
-        gain = predicted[sequence] @ matrix.swapaxes(1, 2) @ precision
+        log_ratio = old.log_ratio[sequence] + log_density + self._model.log_visual_volume
         members = np.concatenate([old.members[sequence, 1:], fresh.members[face, -1:]], axis=1)
-        embedding = _sum_embeddings(old.embedding[sequence], faces.embeddings[detection])
-        covariance = symmetrize(predicted[sequence] - gain @ matrix @ predicted[sequence])
-        return _Hypotheses(
-            prediction.mean[sequence] + matvec(gain, innovation),
-            covariance,
-            old.log_ratio[sequence] + log_density + self._model.log_visual_volume,
-            members,
-            embedding,
-            detection,
-        )
+        embedding = _sum_embeddings(old.embedding[sequence], image.faces.embeddings[detection])
+        mean = prediction.mean[sequence] + shift
+        return _Hypotheses(mean, covariance, log_ratio, members, embedding, detection)
 
     def _prune(self, hypotheses: _Hypotheses) -> _Hypotheses:
-        """The best of every length (ratios of different lengths do not compare)."""
+        """Keep the best of every length (ratios of different lengths do not compare)."""
         if len(hypotheses) <= self._config.max_hypotheses:
             return hypotheses
         length = (hypotheses.members >= 0).sum(1)
         order = np.lexsort((-hypotheses.log_ratio, length))
         first = np.searchsorted(length[order], length[order])
-        return hypotheses.take(order[np.arange(len(order)) - first < self._config.max_hypotheses])
+        place = np.arange(len(order)) - first
+        return hypotheses.select(order[place < self._config.max_hypotheses])
 
     def _accept(
-        self, hypotheses: _Hypotheses, faces, taken_boxes
+        self, hypotheses: _Hypotheses, faces: DetectedFaces, taken_boxes: np.ndarray
     ) -> tuple[list[Birth], _Hypotheses]:
+        """Births among the complete sequences, and the sequences that go on."""
         complete = hypotheses.members[:, 0] >= 0
         if not complete.any():
             return [], hypotheses
         overlap = box_overlap(faces.boxes[hypotheses.face], taken_boxes).max(axis=1, initial=0.0)
-        likely, alone = (
-            hypotheses.log_ratio > self._config.log_ratio,
-            overlap <= self._config.duplicate_overlap,
-        )
+        likely = hypotheses.log_ratio > self._config.log_ratio
+        alone = overlap <= self._config.duplicate_overlap
         candidates = np.flatnonzero(complete & likely & alone)
-        births, used = [], np.zeros(len(hypotheses), bool)
-        for i in candidates[np.argsort(-hypotheses.log_ratio[candidates], kind='stable')]:
+        order = np.argsort(-hypotheses.log_ratio[candidates], kind='stable')
+        births = []
+        used = np.zeros(len(hypotheses), bool)
+        for i in candidates[order]:
             if not used[i]:
-                births.append(
-                    Birth(
-                        hypotheses.mean[i],
-                        hypotheses.covariance[i],
-                        _unit(hypotheses.embedding[i]),
-                        faces.boxes[hypotheses.face[i]],
-                        float(hypotheses.log_ratio[i]),
-                    )
-                )
+                births.append(_birth(hypotheses, i, faces))
                 used |= np.isin(hypotheses.members, hypotheses.members[i]).any(1)
-        return births, hypotheses.take(np.flatnonzero(~complete & ~used))
+        return births, hypotheses.select(np.flatnonzero(~complete & ~used))
+
+
+def _birth(hypotheses: _Hypotheses, index: int, faces: DetectedFaces) -> Birth:
+    embedding = hypotheses.embedding[index]
+    norm = float(np.sqrt(embedding @ embedding))
+    unit = embedding / norm if norm > _LEAST_NORM else np.zeros_like(embedding)
+    return Birth(
+        hypotheses.mean[index],
+        hypotheses.covariance[index],
+        unit,
+        faces.boxes[hypotheses.face[index]],
+        float(hypotheses.log_ratio[index]),
+    )
 
 
 def _sum_embeddings(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     # The size changes once, when the first embedding ever arrives.
     return old + new if old.shape == new.shape else new
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    norm = float(np.sqrt(vector @ vector))
-    return vector / norm if norm > 1e-6 else np.zeros_like(vector)

@@ -1,0 +1,112 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the parts of a recording are there and fit together. All checks raise UserError."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from av_perception.config import are_missing
+from av_perception.errors import UserError
+from av_perception.recording.images import MISCOUNTED, ImageSequence
+from av_perception.recording.recording_info import RecordingInfo
+from av_perception.recording.sound_file import open_sound
+from av_perception.robot_head import CameraGeometry, HeadProfile, MicrophoneArray
+
+SOUND_FILES = ('audio.flac', 'audio.wav')
+
+
+def find_audio(folder: Path) -> Path:
+    """Find the one sound file of a recording's folder."""
+    found = [folder / name for name in SOUND_FILES if (folder / name).is_file()]
+    if len(found) > 1:
+        raise UserError(f'{folder} holds both audio.flac and audio.wav: remove one')
+    if not found:
+        raise UserError(f'{folder} holds neither audio.flac nor audio.wav')
+    return found[0]
+
+
+def check_audio(audio: Path, info: RecordingInfo, head: HeadProfile) -> MicrophoneArray:
+    """Compare a sound file with recording.yaml and the head; returns the head's microphones."""
+    with open_sound(audio) as sound:
+        rate = sound.samplerate
+        channels = sound.channels
+    if rate != info.sample_rate:
+        raise UserError(
+            f'{audio} has {rate} Hz, recording.yaml says sample_rate: {info.sample_rate}'
+        )
+    if head.microphones is None:
+        raise UserError(
+            f'the head profile {head.name} has no microphones, {audio} has {channels} channels: '
+            'name the right head'
+        )
+    head.microphones.require_recorded(channels, audio)
+    return head.microphones
+
+
+def check_images(
+    folder: Path,
+    info: RecordingInfo,
+    head: HeadProfile,
+    left: ImageSequence | None,
+    right: ImageSequence | None,
+) -> None:
+    """Compare the images of a recording with recording.yaml, the head and each other."""
+    if left is None and right is None:
+        if info.frame_rate is not None and info.video_start is not None:
+            raise UserError(
+                f'{folder} holds no images, recording.yaml speaks of them (frame_rate, '
+                'video_start): put left.mp4 or left/000000.png, ... there, or delete these two '
+                'keys for sound alone'
+            )
+        return
+    if left is None:
+        raise UserError(f'{folder} holds images of the right camera but none of the left')
+    missing = [key for key in ('frame_rate', 'video_start') if getattr(info, key) is None]
+    if missing:
+        raise UserError(
+            f'{folder / "recording.yaml"}: {are_missing(missing)} (the recording has images)'
+        )
+    if head.camera is None:
+        raise UserError(
+            f'{folder} holds images, the head profile {head.name} has no camera: name the right '
+            'head'
+        )
+    if right is not None and head.camera.baseline == 0:
+        raise UserError(
+            f'{folder} holds images of two cameras, the head profile {head.name} has one '
+            '(baseline 0)'
+        )
+    _check_size(left, head.camera, head.name)
+    if right is not None:
+        _check_size(right, head.camera, head.name)
+        _check_pair(folder, left, right)
+
+
+def _check_size(images: ImageSequence, camera: CameraGeometry, name: str) -> None:
+    """Compare the size of images with that of the camera of the head profile `name`."""
+    if images.size != (camera.width, camera.height):
+        raise UserError(
+            f'{images.path} has {images.size[0]}x{images.size[1]} images, the head profile '
+            f'{name} says {camera.width}x{camera.height}'
+        )
+
+
+def _check_pair(folder: Path, left: ImageSequence, right: ImageSequence) -> None:
+    """Refuse sides of different length.
+
+    The counts in the headers of videos are often estimates: where they disagree, decoding decides.
+    """
+    allowed = MISCOUNTED if left.is_video and right.is_video else 0
+    if abs(right.length - left.length) <= allowed:
+        return
+    for images in (left, right):
+        images.count_decodable()
+    if abs(right.length - left.length) <= allowed:
+        return
+    shorter = min((left, right), key=lambda images: images.length)
+    reason = ''
+    if shorter.claimed_length - shorter.length > MISCOUNTED:
+        claim = shorter.claimed_length
+        reason = f'; {shorter.path.name} is cut short, its header says {claim}'
+    raise UserError(f'{folder}: {left.length} left images but {right.length} right ones{reason}')

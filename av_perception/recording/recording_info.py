@@ -1,0 +1,36 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""The content of `recording.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class RecordingInfo:
+    """The content of `recording.yaml`; times are in seconds on one clock."""
+
+    #: name of a head profile, an absolute path, or a path relative to the recording's folder
+    head: str
+    #: [Hz] of the sound, 8000 to 192000
+    sample_rate: int
+    #: [s] time of sample 0
+    audio_start: float
+    #: [Hz] of the images, above 0 and up to 1000; none: there are no images
+    frame_rate: float | None = None
+    #: [s] time of image 0; none: there are no images
+    video_start: float | None = None
+    #: whatever the maker of the recording wants to remember
+    origin: dict | None = None
+
+    def __post_init__(self):
+        if not 8000 <= self.sample_rate <= 192000:
+            raise ValueError(f'sample_rate must lie in 8000..192000 Hz, not {self.sample_rate}')
+        if self.frame_rate is not None and not 0 < self.frame_rate <= 1000:
+            raise ValueError(f'frame_rate must lie in 0..1000 Hz, not {self.frame_rate}')
+        for name in ('audio_start', 'video_start'):
+            if not np.isfinite(getattr(self, name) or 0.0):
+                raise ValueError(f'{name} must be finite, in seconds')

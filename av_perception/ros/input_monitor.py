@@ -1,0 +1,117 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""How an input topic is doing: silence, rate, longest gap and latency."""
+
+from __future__ import annotations
+
+import time
+
+from diagnostic_msgs.msg import KeyValue
+from rclpy.node import Node
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+
+LATENCY_GAIN = 0.1  # of the running mean
+
+
+class InputMonitor:
+    """Watches one input topic.
+
+    Attributes
+    ----------
+    topic : str
+        Its full name.
+    last : float
+        When it last spoke [s of the monotonic clock].
+    count : int
+        Messages so far.
+    latency_s : float
+        How old messages are on arrival, a running mean [s].
+    gap_s : float
+        The longest time between messages since the last report [s].
+    """
+
+    def __init__(self, topic: str, timeout_s: float, qos: QoSProfile | None = None):
+        """Start to watch.
+
+        Parameters
+        ----------
+        topic : str
+            Full name.
+        timeout_s : float
+            Silent for longer, the topic is missing [s].
+        qos : QoSProfile or None
+            Of our subscription, to tell a publisher that does not match.
+        """
+        self.topic = topic
+        self.timeout_s = timeout_s
+        self.qos = qos
+        self.last = time.monotonic()
+        self._listening_since = self.last
+        self.count = 0
+        self._num_reported = 0
+        self.latency_s = 0.0
+        self.gap_s = 0.0
+
+    def tick(self, latency_s: float) -> None:
+        """Note that a message arrived, `latency_s` after its stamp."""
+        now = time.monotonic()
+        if self.count:
+            self.gap_s = max(self.gap_s, now - self.last)
+            self.latency_s += LATENCY_GAIN * (latency_s - self.latency_s)
+        else:
+            self.gap_s = 0.0
+            self.latency_s += latency_s
+        self.last = now
+        self.count += 1
+
+    def silence_s(self) -> float:
+        """Tell the seconds since the last message."""
+        return time.monotonic() - self.last
+
+    def listen_again(self) -> None:
+        """Note that our own node was held up: nobody else is to blame for the silence so far."""
+        self._listening_since = time.monotonic()
+
+    def values(self, elapsed_s: float) -> list[KeyValue]:
+        """Report rate, latency and longest gap since the last call, `elapsed_s` ago."""
+        rate = (self.count - self._num_reported) / max(elapsed_s, 1e-6)
+        gap_s = max(self.gap_s, self.silence_s())
+        self._num_reported = self.count
+        self.gap_s = 0.0
+        return [
+            KeyValue(key=f'rate of {self.topic} [Hz]', value=f'{rate:.1f}'),
+            KeyValue(key=f'latency of {self.topic} [ms]', value=f'{1e3 * self.latency_s:.1f}'),
+            KeyValue(key=f'longest gap of {self.topic} [ms]', value=f'{1e3 * gap_s:.0f}'),
+        ]
+
+    def missing(self, node: Node) -> str | None:
+        """Say in one sentence, with advice, that the input is missing; None when it is not."""
+        silence_s = time.monotonic() - max(self.last, self._listening_since)
+        if silence_s < self.timeout_s:
+            return None
+        return f'no message on {self.topic} for {silence_s:.1f} s; {self._advice(node)}'
+
+    def _advice(self, node: Node) -> str:
+        publishers = node.get_publishers_info_by_topic(self.topic)
+        if not publishers and self.count:
+            return 'its publisher is gone'
+        if not publishers:
+            return 'nobody publishes it: is its publisher running and its name remapped?'
+        names = publisher_names(node, self.topic)
+        for publisher in publishers:
+            if self.qos is None:
+                break
+            compatibility, reason = qos_check_compatible(publisher.qos_profile, self.qos)
+            if compatibility == QoSCompatibility.ERROR:
+                hint = '; set reliable_images to false' if 'image' in self.topic else ''
+                return (
+                    f'{names} publishes it with a quality of service that does not fit: '
+                    f'{reason.strip()}{hint}'
+                )
+        return f'{names} publishes it but is silent'
+
+
+def publisher_names(node: Node, topic: str) -> str:
+    """Name the nodes that publish a topic (its full name), for a message to the user."""
+    publishers = node.get_publishers_info_by_topic(topic)
+    return ', '.join(sorted({p.node_name for p in publishers})) or 'nobody any more'

@@ -1,0 +1,33 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""A frame person_<id> on /tf for everybody who is active."""
+
+from __future__ import annotations
+
+from geometry_msgs.msg import TransformStamped
+
+from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.interfaces import LifeState, TrackFrame
+from av_perception.ros.conversions import transform_to_msg
+
+
+def person_transforms(frame: TrackFrame, frame_id: str) -> list[TransformStamped]:
+    """Make the frames of the active tracks.
+
+    Parameters
+    ----------
+    frame : TrackFrame
+        Where they are.
+    frame_id : str
+        The frame in which they are tracked; theirs are parallel to it.
+    """
+    return [
+        transform_to_msg(
+            RigidTransform(translation=track.mean[:3]),
+            frame_id,
+            f'person_{track.id}',
+            frame.stamp_ns,
+        )
+        for track in frame.tracks
+        if track.state == LifeState.ACTIVE
+    ]

@@ -1,0 +1,183 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""The process that hosts nodes: how it starts, fails and stops."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from functools import partial
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.logging import get_logger
+
+from av_perception.errors import UserError, describe
+from av_perception.ros.bringup.environment import prepare_environment
+from av_perception.ros.bringup.graph import RESPAWN_DELAY_S
+from av_perception.ros.lifeline import watch_starter
+from av_perception.ros.node import PerceptionNode
+from av_perception.ros.privacy import check_domain, keep_private
+
+# A worker thread asks for the interpreter a hundred times per image: 5 ms each time, Python's
+# default, is too long.
+THREAD_SWITCH_S = 0.0005
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def catch_stop_signals() -> threading.Event:
+    """Make an event that SIGINT, SIGTERM and the end of this process's starter set.
+
+    The context stays valid until the work in hand is done, so nothing fails halfway.
+    """
+    stopping = threading.Event()
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: stopping.set())
+    watch_starter(stopping.set)
+    return stopping
+
+
+def run_node(node_type: type[PerceptionNode], arguments: list[str] | None = None) -> int:
+    """Run one node, the whole main() of its process; see `run_nodes`."""
+    return run_nodes({node_type: 0}, arguments)
+
+
+def run_nodes(
+    node_types: dict[type[PerceptionNode], int],
+    arguments: list[str] | None = None,
+    respawn: bool = False,
+) -> int:
+    """Run nodes, each in a thread of its own with an executor of its own: the whole main().
+
+    A node that cannot start or go on ends alone; the process ends with the last.
+
+    Parameters
+    ----------
+    node_types : dict
+        How far each steps back when the processors are busy (niceness, 0 not at all).
+    arguments : list of str or None
+        The command line; None takes that of the process.
+    respawn : bool
+        Make a node again that ended by itself.
+
+    Returns
+    -------
+    int
+        The exit status: 0 after a signal, 2 when some node ended by itself, or when the user has
+        something to mend.
+    """
+    keep_private()
+    sys.setswitchinterval(THREAD_SWITCH_S)
+    host = _Host(catch_stop_signals(), time.monotonic(), respawn)
+    threading.excepthook = host.lose_thread
+    try:
+        prepare_environment()
+        _init(arguments)
+        check_domain(rclpy.get_default_context().get_domain_id())
+        host.run_all(node_types)
+        return 2 if host.ended else 0
+    except UserError as error:
+        names = ' '.join(node_type.NAME for node_type in node_types)
+        print(f'{names}: error: {error}', file=sys.stderr)
+        return 2
+    finally:
+        rclpy.try_shutdown()
+
+
+class _Host:
+    """Keeps nodes going until the process is asked to stop.
+
+    `ended` names those that ended by themselves.
+    """
+
+    def __init__(self, stopping: threading.Event, started: float, respawn: bool):
+        self._stopping = stopping
+        self._started = started
+        self._respawn = respawn
+        self._making = threading.Lock()
+        self._nodes: set[PerceptionNode] = set()
+        self.ended: list[str] = []
+
+    def run_all(self, node_types: dict[type[PerceptionNode], int]) -> None:
+        """Run every node in a thread of its own, until all have ended."""
+        threads = [
+            threading.Thread(target=self.run, args=item, name=item[0].NAME, daemon=True)
+            for item in node_types.items()
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():  # without end: a signal must find the main thread at work
+                thread.join(timeout=0.2)
+
+    def run(self, node_type: type[PerceptionNode], niceness: int) -> None:
+        """Live the whole life of one node, in the thread that calls."""
+        if niceness:  # of this thread and those it starts
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        started = self._started
+        while not self._stopping.is_set() and not self._live(node_type, started):
+            # A node whose constructor failed is on the graph until Python forgets it.
+            gc.collect()
+            if not self._respawn or self._stopping.wait(RESPAWN_DELAY_S):
+                self.ended.append(node_type.NAME)
+                return
+            started = time.monotonic()
+
+    def lose_thread(self, lost: threading.ExceptHookArgs) -> None:
+        """End the nodes for a thread that died of an exception.
+
+        Nobody knows whose it was, and half a node must not go on.
+        """
+        error = lost.exc_value or lost.exc_type()
+        for node in set(self._nodes):
+            node.fail(error)
+
+    def _live(self, node_type: type[PerceptionNode], started: float) -> bool:
+        """Make, start and spin a node; False when it ended by itself."""
+        try:
+            with self._making:
+                node = node_type()
+        except BaseException as error:  # SystemExit too, which ends a thread without a word
+            get_logger(node_type.NAME).error(describe(error))
+            get_logger(node_type.NAME).debug(traceback.format_exc())
+            return False
+        self._nodes.add(node)
+        executor = SingleThreadedExecutor()
+        work = partial(self._spin, node, executor, started)
+        for step in (work, executor.shutdown, node._take_down, node.destroy_node):
+            try:
+                step()
+            except BaseException as error:
+                node.fail(error)
+        self._nodes.remove(node)
+        return node.failure is None
+
+    def _spin(
+        self, node: PerceptionNode, executor: SingleThreadedExecutor, started: float
+    ) -> None:
+        """Let a node work until the process is asked to stop or the node cannot go on."""
+        if node.value('autostart') and not node.start():
+            node.failure = node.failure or node.refusal
+            return
+        node.get_logger().info(f'ready after {time.monotonic() - started:.1f} s')
+        executor.add_node(node)
+        while not self._stopping.is_set() and node.failure is None:
+            # No longer than a second: the diagnostics wake it; a timeout would cost a timer each
+            # time.
+            executor.spin_once()
+
+
+def _init(arguments: list[str] | None) -> None:
+    """Call rclpy.init; what is wrong with the command line becomes one line.
+
+    Such as an absent parameter file.
+    """
+    try:
+        rclpy.init(args=arguments, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+    except Exception as error:  # rclpy hands on errors of the C layer under several names
+        raise UserError(' '.join(str(error).split(', at ')[0].split())) from error

@@ -1,0 +1,164 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""What the tracker does with faces: who they are, how people look, and who is new."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from av_perception.interfaces import VisualFeatures
+from av_perception.numerics.gaussian import matvec
+from av_perception.robot_head.sensor_poses import SensorPoses
+from av_perception.synchronization.detected_faces import DetectedFaces, usable_faces
+from av_perception.tracking.association.visual_association import (
+    AppearanceConfig,
+    VisualAssociation,
+    appearance_log_ratio,
+    updated_appearance,
+)
+from av_perception.tracking.state_space.interface import LinearMap, Measurements, StateSpace
+from av_perception.tracking.track_management.track_set import TrackSet
+from av_perception.tracking.track_management.visual_birth import Birth, BirthConfig, VisualBirth
+
+
+@dataclass(frozen=True)
+class VisualObservation:
+    """The usable faces of one image, M of them. measurements: in the observation space."""
+
+    faces: DetectedFaces
+    measurements: Measurements
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+
+class VisualBranch:
+    """One per tracker of a head that sees.
+
+    Parameters
+    ----------
+    model
+        The state space.
+    appearance, birth
+        See the configurations.
+    """
+
+    def __init__(self, model: StateSpace, appearance: AppearanceConfig, birth: BirthConfig):
+        self._model, self._appearance = model, appearance
+        self._birth = VisualBirth(birth, model)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget faces that are no person yet, and the size of embeddings."""
+        self._birth.reset()
+        self._embedding_size = 0
+
+    def observe(self, visual: VisualFeatures, counters: Counter) -> VisualObservation:
+        """Check the faces of one image; what is dropped is counted."""
+        size = self._embedding_size
+        faces = usable_faces(visual, size, counters, self._model.needs_positions)
+        self._embedding_size = size or faces.embeddings.shape[1]
+        return VisualObservation(faces, self._model.measure(faces))
+
+    def associate(
+        self,
+        observation: VisualObservation,
+        tracks: TrackSet,
+        predicted_mean: np.ndarray,
+        point: np.ndarray,
+        poses: SensorPoses,
+    ) -> VisualAssociation:
+        """Set up the E-Z step of vision (T2, T5, T11).
+
+        Sleepers and people who were never seen are no candidates: they come back by birth and
+        re-identification.
+
+        Parameters
+        ----------
+        observation
+            Of this image.
+        tracks
+            Everybody.
+        predicted_mean
+            (N, D) `m`.
+        point
+            (N, D) about which the camera model is linearized.
+        poses
+            Of the sensors.
+
+        Returns
+        -------
+        VisualAssociation
+            About the predicted mean, wherever it is linearized.
+        """
+        camera = self._model.visual_map(point, poses)
+        value = camera.value + matvec(camera.matrix, predicted_mean - point)
+        faces = observation.faces
+        known = tracks.embedding
+        if not known.shape[1]:
+            known = np.zeros((len(tracks), faces.embeddings.shape[1]))
+        return VisualAssociation(
+            observation.measurements,
+            LinearMap(value, camera.matrix, camera.usable),
+            appearance_log_ratio(self._appearance, faces.embeddings, known),
+            self._model.log_visual_volume,
+            ~tracks.asleep & ~tracks.never_seen,
+            tracks.visibility,
+        )
+
+    def update_appearance(
+        self, tracks: TrackSet, observation: VisualObservation, alpha: np.ndarray, seen: np.ndarray
+    ) -> None:
+        """Take over boxes and embeddings of assigned faces (T11).
+
+        Parameters
+        ----------
+        tracks
+            Changed in place.
+        observation
+            Of this image.
+        alpha
+            (M, N + 1) responsibilities.
+        seen
+            (N,) bool.
+        """
+        if not seen.any():
+            return
+        faces, of_tracks = observation.faces, alpha[:, 1:]
+        tracks.box[seen] = faces.boxes[of_tracks.argmax(0)[seen]]
+        tracks.embedding = updated_appearance(self._appearance, tracks.embedding, of_tracks, faces)
+
+    def find_births(
+        self,
+        stamp_ns: int,
+        observation: VisualObservation,
+        alpha: np.ndarray,
+        taken_boxes: np.ndarray,
+        poses: SensorPoses,
+    ) -> list[Birth]:
+        """Test sequences of faces that belong to no track (T14).
+
+        Parameters
+        ----------
+        stamp_ns
+            Of the image.
+        observation
+            Of this image.
+        alpha
+            (M, N + 1) responsibilities.
+        taken_boxes
+            (P, 4) boxes of the tracks seen in this image [px].
+        poses
+            Of the sensors.
+
+        Returns
+        -------
+        list of Birth
+            Who was found; it may be somebody known who comes back.
+        """
+        unassigned = alpha.argmax(1) == 0
+        faces, measurements = observation.faces, observation.measurements
+        return self._birth.step(stamp_ns, faces, measurements, unassigned, taken_boxes, poses)

@@ -17,7 +17,7 @@ reverberation.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -105,6 +105,17 @@ class BinBlock:
 
     def __len__(self) -> int:
         return len(self.bins)
+
+    def emptied(self) -> BinBlock:
+        """Return the block without bins and voice, where its sound is of no use."""
+        return replace(
+            self,
+            voice_activity=None,
+            bins=self.bins[:0],
+            unit=self.unit[:0],
+            kept=self.kept[:0],
+            power=self.power[:0],
+        )
 
 
 class DirectionLikelihood:
@@ -217,6 +228,18 @@ class DirectionBins:
             self._num_channels, sample_rate, config.stft.sample_rate, self.counters
         )
         self._voice = VoiceActivity() if config.voice_activity else None
+        self._restart()
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the sound that comes in [Hz]."""
+        return self._input.input_rate
+
+    def change_rate(self, sample_rate: int) -> None:
+        """Start afresh with sound of another rate (another device); the detector is kept."""
+        self._input = InputStream(
+            self._num_channels, sample_rate, self.config.stft.sample_rate, self.counters
+        )
         self._restart()
 
     def push(self, chunk: AudioChunk) -> list[BinBlock]:

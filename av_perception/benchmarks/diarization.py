@@ -9,6 +9,7 @@ behind the image, with look-ahead so much more).
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ import numpy as np
 
 from av_perception.audio.propagation import SPEED_OF_SOUND
 from av_perception.audio.voice_activity import VoiceActivity
+from av_perception.benchmarks.rendered_scenes import truth_of
+from av_perception.benchmarks.sensors import microphones_of
 from av_perception.diarization.joint_activity import JointActivityConfig
 from av_perception.diarization.speaking_estimator import (
     JOINT,
@@ -81,8 +84,8 @@ class Figures:
 
     scene: str
     method: str
-    der_collar: float
-    der: float
+    der_collar: float | None
+    der: float | None
     missed: float
     false_alarm: float
     confusion: float
@@ -111,7 +114,7 @@ def measure(name: str, scene: Scene, method: str) -> Figures:
     answers = METHODS[method](scene)
     cpu = (time.process_time() - began) / scene.recording.duration_s
     tracks = collect_tracks(answers, scene.start_ns)
-    aligned = align(tracks, scene.recording.truth)
+    aligned = align(tracks, truth_of(scene.recording))
     people = assigned_people(aligned, match(aligned, aligned.distances_m, MATCH_M))
     with_collar, _ = diarization_scores(aligned, people, COLLAR_S)
     plain, _ = diarization_scores(aligned, people, 0.0)
@@ -132,10 +135,12 @@ def measure(name: str, scene: Scene, method: str) -> Figures:
 def by_joint(scene: Scene, look_ahead_s: float = 0.0) -> Answers:
     """Bins of the sound and joint activity."""
     config = SpeakingEstimatorConfig(
-        method=JOINT, joint=JointActivityConfig(look_ahead_s=look_ahead_s)
+        method=JOINT,
+        joint=JointActivityConfig(look_ahead_s=look_ahead_s),
+        audio_wait_s=math.inf,
     )
     recording = scene.recording
-    microphones = recording.head.microphones
+    microphones = microphones_of(recording.head)
     estimator = SpeakingEstimator(config, microphones, recording.sample_rate)
     chunks = sound_chunks(recording, scene.start_ns)
     answers: Answers = []
@@ -177,7 +182,8 @@ def by_srp_phat(scene: Scene) -> Answers:
     recording = scene.recording
     rate = recording.sample_rate
     sound = recording.read_audio(0, recording.num_samples)
-    power = srp_power(sound, rate, recording.head.microphones.positions)
+    microphones = microphones_of(recording.head)
+    power = srp_power(sound, rate, microphones.positions)
     grid = _srp_grid()
     voice = VoiceActivity()
     mono = sound.mean(axis=1)
@@ -197,8 +203,7 @@ def by_srp_phat(scene: Scene) -> Answers:
         speaker = None
         if probability >= _VOICE_THRESHOLD and len(recent):
             direction = grid[int(recent.sum(axis=0).argmax())]
-            in_base = recording.head.microphones.base_from_array.rotate(direction)
-            speaker = _nearest(frame, in_base)
+            speaker = _nearest(frame, microphones.base_from_array.rotate(direction))
         answers.append((frame, _one_speaks(frame, speaker)))
     return answers
 

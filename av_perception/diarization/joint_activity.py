@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
+from av_perception.diarization.hysteresis import Decision
 from av_perception.diarization.subset_evidence import subset_evidence, subset_table
 from av_perception.geometry.time import seconds
 
@@ -47,9 +48,13 @@ class JointActivityConfig:
     evidence_limit: float = 8.0
     #: Probability above which a person counts as speaking, in (0, 1).
     on: float = 0.6
-    #: Probability from which on downward a person counts as silent, at most `on`.
-    off: float = 0.3
-    #: Sound of so much later is heard before the decision [s].
+    #: Probability below which a person counts as silent, at most `on`.
+    off: float = 0.4
+    #: How long `on` must stay exceeded [s].
+    on_delay_s: float = 0.0
+    #: How long the probability must stay below `off` [s].
+    off_delay_s: float = 0.0
+    #: Sound of so much later is heard before the decision, in seconds: surer, and so much later.
     look_ahead_s: float = 0.0
     #: People who can speak in one block, 1..10; of more the likeliest count.
     max_people: int = 5
@@ -63,6 +68,8 @@ class JointActivityConfig:
             raise ValueError('evidence_weight and evidence_limit must be positive')
         if min(self.speaker_cost, self.silence_limit, self.look_ahead_s) < 0:
             raise ValueError('speaker_cost, silence_limit and look_ahead_s must not be negative')
+        if min(self.on_delay_s, self.off_delay_s) < 0:
+            raise ValueError('delays must not be negative')
         if min(self.quiet_bins, self.quiet_cost) < 0:
             raise ValueError('quiet_bins and quiet_cost must not be negative')
         if not 1 <= self.max_people <= 10:
@@ -96,14 +103,6 @@ class _Step:
 
 
 @dataclass
-class _Decision:
-    """Whether a person counts as speaking, and the stamp of the last change."""
-
-    speaking: bool
-    since_ns: int
-
-
-@dataclass
 class JointActivity:
     """Recursive; `config` may be replaced at any time."""
 
@@ -118,7 +117,7 @@ class JointActivity:
         self._ids: tuple[int, ...] = ()
         self._joint = np.ones(1)
         self._outside: dict[int, float] = {}  # probability of whom the subsets leave out
-        self._decisions: dict[int, _Decision] = {}
+        self._decisions: dict[int, Decision] = {}
         self._steps: deque[_Step] = deque()
         self._stamp_ns: int | None = None
 
@@ -281,18 +280,14 @@ class JointActivity:
     def _statuses(
         self, probability: Mapping[int, float], ids: tuple[int, ...], stamp_ns: int, decide: bool
     ) -> list[Activity]:
-        """Hysteresis: the decision changes where the opposite threshold is crossed."""
+        """Give the statuses, and decide anew where the probabilities are those of a new block."""
+        decisions = {i: self._decisions.get(i) or Decision(stamp_ns) for i in ids}
         if decide:
-            self._decisions = {
-                i: self._decisions.get(i) or _Decision(False, stamp_ns) for i in ids
-            }
+            self._decisions = decisions
         result = []
-        for i in ids:
-            decision = self._decisions.get(i) or _Decision(False, stamp_ns)
-            threshold = self.config.off if decision.speaking else self.config.on
-            if decide and (probability[i] > threshold) != decision.speaking:
-                decision.speaking = not decision.speaking
-                decision.since_ns = stamp_ns
+        for i, decision in decisions.items():
+            if decide:
+                decision.update(probability[i], stamp_ns, self.config)
             result.append(Activity(i, decision.speaking, float(probability[i]), decision.since_ns))
         return result
 

@@ -47,7 +47,9 @@ _MIN_DISTANCE_M = 1e-6  # nearer to the array a track has no direction
 class SpeakingEstimatorConfig:
     """The method, the configuration of both, and the waiting for sound."""
 
-    #: `joint`, or `vavit`; a head that hears no directions always gets `vavit`.
+    #: How it is found out who speaks: joint hears for itself, by the directions of single
+    #: time-frequency bins; vavit judges the share of the sound that the tracker gave each person.
+    #: vavit also serves where there is no sound, or a head that hears no directions.
     method: str = JOINT
     #: Of the method `joint`.
     joint: JointActivityConfig = field(default_factory=JointActivityConfig)
@@ -55,8 +57,8 @@ class SpeakingEstimatorConfig:
     bins: DirectionBinsConfig = field(default_factory=DirectionBinsConfig)
     #: Of the method `vavit`.
     vavit: SpeakingConfig = field(default_factory=SpeakingConfig)
-    #: How long tracks wait for the sound at their stamp [s]; infinite offline.
-    audio_wait_s: float = math.inf
+    #: How long tracks wait for the sound at their stamp, in seconds.
+    audio_wait_s: float = 0.1
     #: Tracks whose newest sound is older than this get the status of `vavit` [s].
     deaf_after_s: float = 0.5
 
@@ -81,7 +83,8 @@ class _Pending:
 class SpeakingEstimator:
     """Statuses of all tracks, in the order of the tracks.
 
-    `counters` tells what was wrong with the sound, and how often it was missing.
+    `counters` tells how often sound or tracks were missing, those of `bins` what was wrong with
+    the sound.
     """
 
     def __init__(
@@ -107,9 +110,14 @@ class SpeakingEstimator:
             likelihood = DirectionLikelihood(GeometricSteering(array), config.bins.frequencies)
             self.bins = DirectionBins(config.bins, likelihood, sample_rate)
             self._joint = JointActivity(likelihood, config.joint)
-        self._counters: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter()
         self._waiting: deque[_Pending] = deque()
-        self._restart()
+        self._blocks: deque[BinBlock] = deque()
+        self._directions: deque[tuple[int, dict[int, np.ndarray]]] = deque(maxlen=_MAX_PENDING)
+        self._activities: deque[tuple[int, dict[int, Activity]]] = deque(maxlen=_MAX_PENDING)
+        self._newest_block_ns: int | None = None
+        self._newest_track_ns: int | None = None
+        self._first_track_ns: int | None = None
 
     @property
     def method(self) -> str:
@@ -120,11 +128,6 @@ class SpeakingEstimator:
     def is_waiting(self) -> bool:
         """Whether tracks wait for their sound."""
         return bool(self._waiting)
-
-    @property
-    def counters(self) -> Counter[str]:
-        """What was wrong so far, by reason."""
-        return self._counters + (self.bins.counters if self.bins else Counter())
 
     def reconfigure(self, config: SpeakingEstimatorConfig) -> None:
         """Go on with other thresholds; method and bins stay."""
@@ -146,7 +149,7 @@ class SpeakingEstimator:
             self._newest_block_ns = block.stamp_ns
             if len(self._blocks) == _MAX_PENDING:
                 self._blocks.popleft()
-                self._counters['sounds without tracks'] += 1
+                self.counters['sounds without tracks'] += 1
             self._blocks.append(block)
         self._judge_blocks()
 
@@ -165,9 +168,10 @@ class SpeakingEstimator:
         now_ns
             Time of arrival on the clock that `poll` gets [ns].
         """
-        elapsed_s = seconds(frame.stamp_ns - (self._newest_track_ns or 0))
-        if elapsed_s < -_START_ANEW_S:
+        if seconds(frame.stamp_ns - (self._newest_track_ns or 0)) < -_START_ANEW_S:
             self._restart()
+        if self._first_track_ns is None:
+            self._first_track_ns = frame.stamp_ns
         self._waiting.append(_Pending(frame, self._filter.step(frame), now_ns))
         if self.bins is None:
             return
@@ -193,11 +197,12 @@ class SpeakingEstimator:
 
     def _restart(self) -> None:
         """Forget sound and tracks of a stream that began anew; who waits is still answered."""
-        self._blocks: deque[BinBlock] = deque()
-        self._directions: deque[tuple[int, dict[int, np.ndarray]]] = deque(maxlen=_MAX_PENDING)
-        self._activities: deque[tuple[int, dict[int, Activity]]] = deque(maxlen=_MAX_PENDING)
-        self._newest_block_ns: int | None = None
-        self._newest_track_ns: int | None = None
+        self._blocks.clear()
+        self._directions.clear()
+        self._activities.clear()
+        self._newest_block_ns = None
+        self._newest_track_ns = None
+        self._first_track_ns = None
 
     def _judge_blocks(self) -> None:
         """Give each block to `joint` once the tracks at its center are known."""
@@ -225,13 +230,19 @@ class SpeakingEstimator:
         if now_ns < pending.arrived_ns:  # the clock was set back
             return True
         if self._newest_block_ns is None:
-            return False
+            return not math.isinf(self._config.audio_wait_s)  # nothing was ever heard
         # The next block lies one step behind the newest one.
         step_s = self._config.bins.block_s - _STAMP_JITTER_S
         last_ns = pending.frame.stamp_ns + nanoseconds(self._config.joint.look_ahead_s)
         if self._newest_block_ns + nanoseconds(step_s) < last_ns:
-            return False
+            return self._is_silent_stream(pending.frame.stamp_ns)
         return not self._blocks or self._blocks[0].stamp_ns > last_ns
+
+    def _is_silent_stream(self, stamp_ns: int) -> bool:
+        """Tell whether the sound ended long before a stamp: live, nobody waits for it."""
+        if self._newest_block_ns is None or math.isinf(self._config.audio_wait_s):
+            return False
+        return seconds(stamp_ns - self._newest_block_ns) > self._config.deaf_after_s
 
     def _answer(self, pending: _Pending) -> tuple[TrackFrame, SpeakingFrame]:
         """Return the tracks with the newest activity at or before their stamp."""
@@ -240,7 +251,9 @@ class SpeakingEstimator:
             return frame, pending.vavit
         known = _newest_at(self._activities, frame.stamp_ns)
         if known is None or self._is_deaf(frame.stamp_ns):
-            self._counters[WITHOUT_SOUND] += 1
+            age_s = seconds(frame.stamp_ns - (self._first_track_ns or frame.stamp_ns))
+            # The first tracks may well be older than the first sound.
+            self.counters[WITHOUT_SOUND] += int(age_s > self._config.deaf_after_s)
             return frame, pending.vavit
         resting = self._config.joint.resting
         statuses = []

@@ -118,7 +118,7 @@ def _table(results: list[Figures]) -> Table:
         table.add_row(
             r.scene if is_new else '',
             r.method,
-            f'{100 * r.der_collar:.1f} / {100 * r.der:.1f} %',
+            f'{_percent(r.der_collar)} / {_percent(r.der)} %',
             f'{100 * r.missed:.1f} %',
             f'{100 * r.false_alarm:.1f} %',
             f'{100 * r.confusion:.1f} %',
@@ -126,3 +126,7 @@ def _table(results: list[Figures]) -> Table:
             f'{r.cpu:.3f}',
         )
     return table
+
+
+def _percent(share: float | None) -> str:
+    return '-' if share is None else f'{100 * share:.1f}'

@@ -122,10 +122,10 @@ class OfflinePipeline:
 
     @property
     def problems(self) -> list[str]:
-        """Sentences on what the images say against the head profile."""
-        if self._vision is None:
-            return []
-        problems = [*self._vision.calibration_problems, self._vision.disparity_problem]
+        """Sentences on what is doubtful about the recording, the images and the head profile."""
+        problems = [self._recording.problem]
+        if self._vision is not None:
+            problems += [*self._vision.calibration_problems, self._vision.disparity_problem]
         return [problem for problem in problems if problem]
 
     def run(self, progress: Callable[[float], None] = lambda fraction: None) -> list[Result]:

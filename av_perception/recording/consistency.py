@@ -53,13 +53,7 @@ def check_images(
 ) -> None:
     """Compare the images of a recording with recording.yaml, the head and each other."""
     if left is None and right is None:
-        if info.frame_rate is not None and info.video_start is not None:
-            raise UserError(
-                f'{folder} holds no images, recording.yaml speaks of them (frame_rate, '
-                'video_start): put left.mp4 or left/000000.png, ... there, or delete these two '
-                'keys for sound alone'
-            )
-        return
+        return  # sound alone
     if left is None:
         raise UserError(f'{folder} holds images of the right camera but none of the left')
     missing = [key for key in ('frame_rate', 'video_start') if getattr(info, key) is None]

@@ -62,6 +62,8 @@ class Recording:
         Of the sound: [Hz], number of microphones, length, time [s] of sample 0.
     frame_rate, num_frames, video_start_s
         Of the images: [Hz], number of images or pairs, time [s] of image 0.
+    problem
+        What is doubtful though it can be read, as one sentence; '' for nothing.
     truth
         A TruthTable, None without one.
     """
@@ -93,6 +95,12 @@ class Recording:
         self.frame_rate = info.frame_rate or _camera_rate(head)
         self.video_start_s = info.audio_start if info.video_start is None else info.video_start
         self.num_frames = min((images.length for images in (left, right) if images), default=0)
+        self.problem = ''
+        if not self.num_frames and info.frame_rate is not None and info.video_start is not None:
+            self.problem = (
+                f'{folder} holds no images, recording.yaml speaks of them (frame_rate, '
+                'video_start): put left.mp4 or left/000000.png, ... there; this is sound alone'
+            )
         self.truth: TruthTable | None = None
         if (folder / 'truth.csv').exists():
             self.truth = TruthTable.read(folder / 'truth.csv')

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""All stages offline: on a rendered scene, on a folder made by other hands, with one camera, with sound alone."""
+"""All stages offline.
+
+On a rendered scene, on a folder made by other hands, with one camera, with sound alone.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ def rendered():
 
 @pytest.fixture(scope='module')
 def foreign(rendered, tmp_path_factory):
-    """The first three seconds as somebody else would store them: WAV, numbered PNG, an own head file, clocks that start late."""
+    """The first three seconds as somebody else would store them.
+
+    WAV, numbered PNG, an own head file, clocks that start late.
+    """
     folder = tmp_path_factory.mktemp('foreign')
     head = yaml.safe_load((share_directory() / 'config' / 'heads' / 'simulated.yaml').read_text())
     (folder / 'bench.yaml').write_text(
@@ -112,7 +118,9 @@ def test_sound_alone_finds_who_speaks_by_direction(foreign, tmp_path):
     """One of the two speaks in these three seconds."""
     folder = shutil.copytree(foreign, tmp_path / 'sound')
     shutil.rmtree(folder / 'left'), shutil.rmtree(folder / 'right')
-    tracks = tracked(Recording.open(folder))
+    recording = Recording.open(folder)
+    assert 'this is sound alone' in recording.problem  # for recording.yaml speaks of images
+    tracks = tracked(recording)
     assert set(tracks.id) == {1} and not tracks.seen.any() and tracks.speaking.any()
     azimuth = np.degrees(
         np.arctan2(tracks.position[tracks.heard, 1], tracks.position[tracks.heard, 0])
@@ -144,7 +152,7 @@ def test_the_verbs_work_together(foreign, tmp_path, capsys):
 
 
 def test_track_tells_when_no_face_had_a_disparity(foreign, tmp_path, capsys):
-    """A stranger's recording whose right images are missing, or were swapped with the left ones."""
+    """A stranger's recording without right images, or with the images swapped."""
     missing, swapped = (
         shutil.copytree(foreign, tmp_path / name) for name in ('missing', 'swapped')
     )
@@ -214,6 +222,6 @@ def test_the_profiles_that_ship_are_valid():
     [(['--plot', 'x.png'], 'no truth.csv'), (['-o', '/nowhere/tracks.csv'], '/nowhere')],
 )
 def test_track_says_before_the_work_what_it_cannot_write(foreign, capsys, arguments, message):
-    """Regression: a plot without truth, or a folder that is not there, was a failure after all the work."""
+    """Regression: a plot without truth, or into no folder, failed after all the work."""
     assert main(['track', str(foreign), *arguments]) == 2
     assert message in capsys.readouterr().err

@@ -125,19 +125,21 @@ class Replay:
         return {person: np.median(rows, axis=0) for person, rows in places.items()}
 
 
+@pytest.mark.slow
 def test_a_bag_gives_the_same_people_at_any_rate(bag, tmp_path):
     slow, fast = (
         Replay(bag, tmp_path / rate, 1 + (os.getpid() + 13) % 99, '--rate', rate)
-        for rate in ('1', '4')
+        for rate in ('0.5', '2')
     )
     assert set(slow.people()) == set(fast.people()) == {1, 2}
     for person, place in slow.people().items():
         np.testing.assert_allclose(fast.people()[person], place, atol=0.05)
     assert len(slow.heard) > 160, 'of 175 images'
-    assert len(fast.heard) > 120, 'a slow machine may drop some at four times the pace'
+    assert len(fast.heard) > 120, 'a slow machine may drop some at four times the other pace'
     assert set(slow.statuses.values()) == set(fast.statuses.values()) == {0}
 
 
+@pytest.mark.slow
 def test_a_loop_starts_everything_afresh(bag, tmp_path):
     replay = Replay(bag, tmp_path, 1 + (os.getpid() + 29) % 99, '--rate', '2', '--loop')
     stamps = np.array([ns_from_time(m.header.stamp) for m in replay.heard])
@@ -202,7 +204,8 @@ def record(folder, storage, messages, static):
     for number in range(messages):
         publisher.publish(TrackArray(header=header(number, 'base')))
         time.sleep(0.002)
-    time.sleep(0.3)
+    publisher.wait_for_all_acked()
+    time.sleep(1.0)
     recorder.send_signal(signal.SIGINT)
     output, _ = recorder.communicate(timeout=PATIENCE_S)
     rclpy.try_shutdown(context=context)
@@ -210,6 +213,7 @@ def record(folder, storage, messages, static):
     return json.loads((folder / 'counts').read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_the_recorder_loses_nothing_and_keeps_what_players_need(storage, tmp_path):
     """Regression: the recorder took one message a topic every 0.1 s and left the rest."""

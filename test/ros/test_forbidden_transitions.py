@@ -19,12 +19,14 @@ import pytest
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState
 from ros_bench import wait_for as come_true
+from ros_bench import with_fixtures
 
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.observer import GraphObserver
 from av_perception.ros.process import run_nodes
 from av_perception.ros.worker import Pacer
 
+pytestmark = pytest.mark.slow
 DOMAIN = 1 + (os.getpid() + 31) % 99
 PATIENCE_S = 60.0
 ACTIVE = State.PRIMARY_STATE_ACTIVE
@@ -53,7 +55,7 @@ class Fragile(PerceptionNode):
             self._pacer = Pacer([], time.monotonic_ns, lambda: self._break('worker'), self.fail)
 
     def _break_beside_the_other(self) -> None:
-        AudioObservation.is_up.wait()
+        Steady.is_up.wait()
         self._break('thread')
 
     def deactivate(self) -> None:
@@ -65,8 +67,8 @@ class Fragile(PerceptionNode):
             raise SystemExit('broken') if place == 'exit' else KeyError('broken')
 
 
-class AudioObservation(PerceptionNode):
-    """Its neighbour."""
+class Steady(PerceptionNode):
+    """Its neighbor."""
 
     NAME = 'sound'
     is_up = threading.Event()
@@ -86,7 +88,7 @@ class Process:
     """A process and its output; killed when the test is over."""
 
     def __init__(self, *command: str):
-        environment = {**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN)}
+        environment = with_fixtures({**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN)})
         self._file = tempfile.TemporaryFile('w+')
         self._process = subprocess.Popen(
             [sys.executable, *command],
@@ -216,6 +218,4 @@ def test_a_node_that_an_exception_ended_comes_back_in_one_process(observer, plac
 
 if __name__ == '__main__':
     Fragile.place = sys.argv[1]
-    sys.exit(
-        run_nodes({Fragile: 0, AudioObservation: 0}, sys.argv[3:], respawn=sys.argv[2] == 'true')
-    )
+    sys.exit(run_nodes({Fragile: 0, Steady: 0}, sys.argv[3:], respawn=sys.argv[2] == 'true'))

@@ -61,6 +61,7 @@ class BagRecording:
         From its first to its last message [s].
     """
 
+    problem = ''
     truth = None
 
     def __init__(self, path: Path, head: str):

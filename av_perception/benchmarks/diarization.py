@@ -27,9 +27,9 @@ from av_perception.diarization.speaking_estimator import (
     SpeakingEstimator,
     SpeakingEstimatorConfig,
 )
-from av_perception.evaluation.diarization import diarization_scores
+from av_perception.evaluation.diarization import assigned_people, diarization_scores
 from av_perception.evaluation.frames import Frames, align
-from av_perception.evaluation.tracking_metrics import assigned_people, match
+from av_perception.evaluation.tracking_metrics import match
 from av_perception.geometry.rigid_transform import direction_from_angles, wrap_angle
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import (

@@ -118,6 +118,8 @@ class SpeakingEstimator:
         self._newest_block_ns: int | None = None
         self._newest_track_ns: int | None = None
         self._first_track_ns: int | None = None
+        # Tracks have waited in vain: those after them do not wait, until there is sound again.
+        self._has_given_up = False
 
     @property
     def method(self) -> str:
@@ -147,6 +149,7 @@ class SpeakingEstimator:
             if seconds(block.stamp_ns - (self._newest_block_ns or 0)) < -_START_ANEW_S:
                 self._blocks.clear()
             self._newest_block_ns = block.stamp_ns
+            self._has_given_up = False
             if len(self._blocks) == _MAX_PENDING:
                 self._blocks.popleft()
                 self.counters['sounds without tracks'] += 1
@@ -225,24 +228,24 @@ class SpeakingEstimator:
 
     def _is_decided(self, pending: _Pending, now_ns: int) -> bool:
         """Whether no later sound can change the status, or the waiting is over."""
-        if self.bins is None or now_ns - pending.arrived_ns >= 1e9 * self._config.audio_wait_s:
+        if self.bins is None or self._has_all_sound(pending.frame.stamp_ns):
             return True
-        if now_ns < pending.arrived_ns:  # the clock was set back
-            return True
+        waited_s = seconds(now_ns - pending.arrived_ns)  # below 0 the clock was set back
+        is_over = not 0 <= waited_s < self._config.audio_wait_s
+        if is_over:
+            self._has_given_up = True
+        return is_over or self._has_given_up
+
+    def _has_all_sound(self, stamp_ns: int) -> bool:
+        """Tell whether all blocks that count for a stamp were judged."""
         if self._newest_block_ns is None:
-            return not math.isinf(self._config.audio_wait_s)  # nothing was ever heard
+            return False
         # The next block lies one step behind the newest one.
         step_s = self._config.bins.block_s - _STAMP_JITTER_S
-        last_ns = pending.frame.stamp_ns + nanoseconds(self._config.joint.look_ahead_s)
+        last_ns = stamp_ns + nanoseconds(self._config.joint.look_ahead_s)
         if self._newest_block_ns + nanoseconds(step_s) < last_ns:
-            return self._is_silent_stream(pending.frame.stamp_ns)
-        return not self._blocks or self._blocks[0].stamp_ns > last_ns
-
-    def _is_silent_stream(self, stamp_ns: int) -> bool:
-        """Tell whether the sound ended long before a stamp: live, nobody waits for it."""
-        if self._newest_block_ns is None or math.isinf(self._config.audio_wait_s):
             return False
-        return seconds(stamp_ns - self._newest_block_ns) > self._config.deaf_after_s
+        return not self._blocks or self._blocks[0].stamp_ns > last_ns
 
     def _answer(self, pending: _Pending) -> tuple[TrackFrame, SpeakingFrame]:
         """Return the tracks with the newest activity at or before their stamp."""
@@ -253,7 +256,8 @@ class SpeakingEstimator:
         if known is None or self._is_deaf(frame.stamp_ns):
             age_s = seconds(frame.stamp_ns - (self._first_track_ns or frame.stamp_ns))
             # The first tracks may well be older than the first sound.
-            self.counters[WITHOUT_SOUND] += int(age_s > self._config.deaf_after_s)
+            if age_s > self._config.deaf_after_s:
+                self.counters[WITHOUT_SOUND] += 1
             return frame, pending.vavit
         resting = self._config.joint.resting
         statuses = []
@@ -285,14 +289,14 @@ def track_directions(
     dict of int to (3,) array
         Unit vector in the array frame by id.
     """
-    places = np.array([track.mean[:3] for track in frame.tracks], float).reshape(-1, 3)
-    offsets = reference_from_array.inverse().apply(places)
+    ids = [track.id for track in frame.tracks if np.isfinite(track.mean[:3]).all()]
+    places = [track.mean[:3] for track in frame.tracks if np.isfinite(track.mean[:3]).all()]
+    offsets = reference_from_array.inverse().apply(np.reshape(places, (-1, 3)))
     distance = np.linalg.norm(offsets, axis=1)
-    usable = np.isfinite(distance) & (distance > _MIN_DISTANCE_M)
     return {
-        track.id: offset / length
-        for track, offset, length, use in zip(frame.tracks, offsets, distance, usable, strict=True)
-        if use
+        i: offset / length
+        for i, offset, length in zip(ids, offsets, distance, strict=True)
+        if length > _MIN_DISTANCE_M
     }
 
 

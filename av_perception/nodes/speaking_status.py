@@ -18,7 +18,7 @@ from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.time import nanoseconds
 from av_perception.geometry.transform_tree import TransformUnavailable
 from av_perception.interfaces import TrackFrame
-from av_perception.robot_head import load_head
+from av_perception.robot_head import HeadProfile, load_head
 from av_perception.ros import qos
 from av_perception.ros.conversions import speaking_frame_to_msg, track_frame_from_msg
 from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
@@ -57,31 +57,32 @@ class SpeakingStatusNode(PerceptionNode):
     )
 
     _estimator: SpeakingEstimator | None = None
+    _head: HeadProfile | None = None
 
     def configure(self) -> None:
         """Build the estimator."""
-        self._head = load_head(self.value('head'))
-        microphones = self._head.microphones
-        config = speaking_estimator_config(self.value, self._head)
+        head = load_head(self.value('head'))
+        microphones = head.microphones
+        config = speaking_estimator_config(self.value, head)
         rate = microphones.sample_rate if microphones is not None else 0
+        self._head = head
         self._estimator = SpeakingEstimator(config, microphones, rate)
         self._motion = EgoMotion(self.value('max_turn_rate'), MOTION_WINDOW_S)
         self._publisher = self.publisher(SpeakingStatusArray, 'speaking_status', qos.FEATURES)
         if self._estimator.method != config.method:
             self.get_logger().info(
-                f"head '{self._head.name}' hears no directions: method {self._estimator.method}"
+                f"head '{head.name}' hears no directions: method {self._estimator.method}"
             )
 
     def tune(self, value: ReadParameter) -> None:
         """Take over thresholds, delays and look-ahead."""
-        head = self._head if self._estimator is not None else load_head(value('head'))
-        config = speaking_estimator_config(value, head)
+        config = speaking_estimator_config(value, self._head)
         if self._estimator is not None:
             self._estimator.reconfigure(config)
 
     def activate(self) -> None:
         """Listen to the tracks, and to sound and motion where they count."""
-        assert self._estimator is not None  # since configure
+        assert self._estimator is not None and self._head is not None  # since configure
         self._frame_id = ''
         # Tracks with the time of their arrival [ns], waiting for their transforms.
         self._waiting: deque[tuple[int, TrackFrame]] = deque()

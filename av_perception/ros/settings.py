@@ -163,7 +163,9 @@ def speaking_config(value: ReadParameter) -> SpeakingConfig:
     return _configured(SpeakingConfig(), _changes(SPEAKING_PARAMETERS, value))
 
 
-def speaking_estimator_config(value: ReadParameter, head: HeadProfile) -> SpeakingEstimatorConfig:
+def speaking_estimator_config(
+    value: ReadParameter, head: HeadProfile | None
+) -> SpeakingEstimatorConfig:
     """SpeakingEstimatorConfig for a head.
 
     Parameters
@@ -172,7 +174,7 @@ def speaking_estimator_config(value: ReadParameter, head: HeadProfile) -> Speaki
         Reads a parameter; thresholds and delays serve both methods.
     head : HeadProfile
         How long its microphones deliver late is waited for beyond `audio_wait`, as is the
-        look-ahead.
+        look-ahead. None: only to see whether the parameters fit together.
 
     Raises
     ------
@@ -184,7 +186,7 @@ def speaking_estimator_config(value: ReadParameter, head: HeadProfile) -> Speaki
         changes[f'joint.{path}'] = setting
         changes[f'vavit.{path}'] = setting
     changes['audio_wait_s'] += changes['joint.look_ahead_s']
-    if head.microphones is not None:
+    if head is not None and head.microphones is not None:
         changes['audio_wait_s'] += head.microphones.delivery_s
     return _configured(SpeakingEstimatorConfig(), changes)
 

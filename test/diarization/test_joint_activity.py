@@ -8,6 +8,7 @@ import itertools
 
 import numpy as np
 import pytest
+from planted_voices import RATE, SQUARE, planted_voices
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
@@ -16,19 +17,13 @@ from av_perception.audio.direction_bins import (
     DirectionBinsConfig,
     DirectionLikelihood,
 )
-from av_perception.audio.propagation import SPEED_OF_SOUND
 from av_perception.audio.steering import GeometricSteering
 from av_perception.diarization.joint_activity import JointActivity, JointActivityConfig
 from av_perception.diarization.subset_evidence import subset_evidence, subset_table
 from av_perception.geometry.rigid_transform import direction_from_angles
 from av_perception.interfaces import AudioChunk
-from av_perception.robot_head.profile import MicrophoneArray
 
-RATE = 16000
 STEP_NS = 40_000_000
-SQUARE = MicrophoneArray(
-    ((0.023, 0.023, 0.0), (-0.023, 0.023, 0.0), (-0.023, -0.023, 0.0), (0.023, -0.023, 0.0))
-)
 LIKELIHOOD = DirectionLikelihood(GeometricSteering(SQUARE), DirectionBinsConfig().frequencies)
 
 
@@ -234,36 +229,11 @@ def test_hysteresis_and_since():
     assert seen[-1].since_ns == changes[1].since_ns
 
 
-def heard(azimuths_deg, active, seconds=2.0, seed=0):
+def heard(azimuths_deg, active):
     """Blocks of independent voices. active: [start, end] s each."""
-    rng = np.random.default_rng(seed)
-    count = int(seconds * RATE)
-    frequency = np.fft.rfftfreq(count, 1 / RATE)
-    sound = 1e-4 * rng.normal(size=(count, 4))
-    for azimuth, (start, end) in zip(azimuths_deg, active):
-        advance = (
-            SQUARE.positions @ direction_from_angles(np.radians(azimuth), 0.0) / SPEED_OF_SOUND
-        )
-        dry = np.fft.irfft(voice_spectrum(rng, count, start, end), count)
-        sound += np.fft.irfft(
-            np.fft.rfft(dry)[:, None] * np.exp(2j * np.pi * frequency[:, None] * advance),
-            count,
-            axis=0,
-        )
     config = DirectionBinsConfig(voice_activity=False)
-    return DirectionBins(config, LIKELIHOOD, RATE).push(
-        AudioChunk(10**9, RATE, 0, sound.astype(np.float32))
-    )
-
-
-def voice_spectrum(rng, count, start, end):
-    """Harmonics of a gliding pitch under syllables: sparse, as voices are."""
-    time = np.arange(count) / RATE
-    pitch = rng.uniform(110, 240) * (1 + 0.1 * np.sin(2 * np.pi * rng.uniform(1, 3) * time))
-    phase = 2 * np.pi * np.cumsum(pitch) / RATE
-    tone = sum(np.sin(k * phase + rng.uniform(0, 6)) / np.sqrt(k) for k in range(1, 25))
-    syllables = 0.55 + 0.45 * np.sin(2 * np.pi * rng.uniform(2.5, 4) * time + rng.uniform(0, 6))
-    return np.fft.rfft(0.05 * tone * syllables * ((time >= start) & (time < end)))
+    sound = planted_voices(azimuths_deg, active)
+    return DirectionBins(config, LIKELIHOOD, RATE).push(AudioChunk(10**9, RATE, 0, sound))
 
 
 def probabilities(blocks, azimuths_deg, **changes):

@@ -83,6 +83,7 @@ class SpeakingStatusNode(PerceptionNode):
     def activate(self) -> None:
         """Listen to the tracks, and to sound and motion where they count."""
         assert self._estimator is not None and self._head is not None  # since configure
+        self._estimator.flush()  # what waited when the node was deactivated
         self._frame_id = ''
         # Tracks with the time of their arrival [ns], waiting for their transforms.
         self._waiting: deque[tuple[int, TrackFrame]] = deque()

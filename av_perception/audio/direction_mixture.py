@@ -27,30 +27,33 @@ _LARGER_PART = 0.5  # of a block's bins: whoever owns it dominates the block
 class DirectionMixtureConfig:
     """Memory, EM, and what counts as a voice."""
 
-    # the bins of this time are explained together [s] ...
+    #: The bins of this time are explained together [s].
     window_s: float = 3.0
-    # ... at most so many, the newest
+    #: At most so many of them, the newest; at least 256.
     max_bins: int = 3072
-    # log ratios count by this factor
+    #: Log ratios count by this positive factor.
     temper: float = 1.5
-    # EM iterations per block
+    #: EM iterations per block, at least 1.
     iterations: int = 1
-    # of the weights so much is spread again over the grid before each block: new voices can rise
+    #: Share of the weights spread over the grid before each block, in (0, 1): new voices rise.
     refresh: float = 0.02
-    # a known person explains what comes from so near [deg azimuth]
+    #: A known person explains what comes from so near [deg azimuth].
     known_radius_deg: float = 20.0
-    # weights so near to a peak are the peak's [deg azimuth]
+    #: Weights so near to a peak are the peak's [deg azimuth].
     peak_radius_deg: float = 12.0
-    # two peaks are so far apart [deg azimuth]
+    #: Two peaks are at least so far apart [deg azimuth].
     separation_deg: float = 25.0
-    # a voice owns this share of the voiced bins, and so many of them
+    #: A voice owns this share of the voiced bins, in (0, 1).
     min_share: float = 0.1
+    #: A voice owns so many of the voiced bins.
     min_bins: float = 60.0
-    # and stayed so long [s]
+    #: A voice stayed so long [s].
     min_age_s: float = 0.2
-    # once it owned most of blocks with this share of its bins: a reflection never does
+    #: Share of a voice's bins in blocks that it owned for the most part, at one time, in 0..1: a
+    #: reflection never does.
     min_dominance: float = 0.15
-    # of all bins from there so many are voiced: what sounds between the words as well is no voice
+    #: Of all bins from there this share is voiced, in 0..1: what sounds between the words as well
+    #: is no voice.
     min_voice: float = 0.6
 
     def __post_init__(self):
@@ -90,6 +93,19 @@ class HeardVoice:
 
 
 @dataclass(frozen=True)
+class BlockDensities:
+    """What the newest block says, R bins, D directions of the grid, N known people.
+
+    ratios: (R, D) tempered log ratio of every direction to diffuse sound; owned: (R, N) how far a
+    bin is each known person's, by the weights so far; voiced: voice activity of the block.
+    """
+
+    ratios: np.ndarray
+    owned: np.ndarray
+    voiced: float
+
+
+@dataclass(frozen=True)
 class _Peak:
     direction: np.ndarray
     covariance: np.ndarray
@@ -118,7 +134,8 @@ class DirectionMixture:
         config: DirectionMixtureConfig | None = None,
     ):
         self.config = config or DirectionMixtureConfig()
-        self._likelihood, self._grid = likelihood, grid
+        self._likelihood = likelihood
+        self._grid = grid
         self._scaled: dict[tuple[bool, ...], np.ndarray] = {}  # of the grid, by live microphones
         self._near = grid.near(grid.directions, self.config.peak_radius_deg)  # (D, D)
         self._apart = ~grid.near(grid.directions, self.config.separation_deg)
@@ -126,7 +143,8 @@ class DirectionMixture:
 
     def reset(self) -> None:
         """Forget all sound."""
-        size, count = self.config.max_bins, len(self._grid)
+        size = self.config.max_bins
+        count = len(self._grid)
         self._density = np.zeros(
             (size, count), np.float32
         )  # of every bin under every direction ...
@@ -136,6 +154,7 @@ class DirectionMixture:
         self._known: dict[int, np.ndarray] = {}  # (size,) density under each known person
         self._next = self._filled = 0
         self._weight = np.full(count, 0.5 / count)
+        self.newest = BlockDensities(np.zeros((0, count)), np.zeros((0, 0)), 0.0)
         self.shares: dict[int, float] = {}
         self.diffuse = 0.5
         self._peaks: list[_Peak] = []
@@ -145,17 +164,21 @@ class DirectionMixture:
 
         Parameters
         ----------
-        block: the bins of 40 ms.
-        known: unit vector (3,) in the array frame by id, of everybody who is tracked.
+        block
+            The bins of 40 ms.
+        known
+            Unit vector (3,) in the array frame by id, of everybody who is tracked.
 
         Returns
         -------
-        The voices that none of them explains, the largest share first.
+        list of HeardVoice
+            The voices that none of them explains, the largest share first.
         """
         towards = np.array(list(known.values()), float).reshape(-1, 3)
         self._meet(known, towards)
         self._remember(block, tuple(known), towards)
-        allowed = ~self._grid.near(towards, self.config.known_radius_deg).any(axis=0)
+        taken = np.any(self._grid.near(towards, self.config.known_radius_deg), axis=0)
+        allowed = np.logical_not(taken)
         since_ns = block.stamp_ns - round(self.config.window_s * 1e9)
         recent = (self._stamp[: self._filled] >= since_ns).astype(np.float32)
         self._refresh(allowed)
@@ -175,14 +198,18 @@ class DirectionMixture:
         """Keep the columns of who is known; a newcomer's past is that of the nearest direction."""
         columns = {}
         for i, direction in zip(known, towards, strict=True):
+            if i in self._known:
+                columns[i] = self._known[i]
+                continue
             nearest = int(np.argmax(self._grid.directions @ direction))
-            columns[i] = self._known[i] if i in self._known else self._density[:, nearest].copy()
+            columns[i] = self._density[:, nearest].copy()
         self._known = columns
         self.shares = {i: self.shares.get(i, 0.0) for i in known}
 
     def _remember(self, block: BinBlock, ids: tuple[int, ...], towards: np.ndarray) -> None:
         """Write the block's bins over the oldest ones."""
         count = len(block)
+        self.newest = BlockDensities(np.zeros((0, len(self._grid))), np.zeros((0, len(ids))), 0.0)
         if not count:
             return
         rows = (self._next + np.arange(count)) % self.config.max_bins
@@ -203,13 +230,25 @@ class DirectionMixture:
             self._known[i][rows] = density[:, column]
         self._diffuse_density[rows] = np.exp(np.maximum(-peak[:, 0], -_MAX_RATIO))
         # Without a voice detector everything is taken for voice.
-        self._voiced[rows] = 1.0 if block.voice_activity is None else block.voice_activity
+        voiced = 1.0 if block.voice_activity is None else block.voice_activity
+        self._voiced[rows] = voiced
+        self.newest = BlockDensities(
+            ratios[:, : len(self._grid)], self._owned(rows, density), voiced
+        )
         self._stamp[rows] = block.stamp_ns
+
+    def _owned(self, rows: np.ndarray, density: np.ndarray) -> np.ndarray:
+        """(R, N) how far the bins (R, D + N) are each known person's, by the weights so far."""
+        of_grid = density[:, : len(self._grid)] @ self._weight
+        owned = density[:, len(self._grid) :] * np.array(list(self.shares.values()))
+        mixture = of_grid + owned.sum(axis=1) + self.diffuse * self._diffuse_density[rows]
+        return owned / np.maximum(mixture, 1e-30)[:, None]
 
     def _iterate(self, recent: np.ndarray) -> _Ownership:
         """EM of the weights. recent: (R,) 1 for the bins of the window, 0 for older ones."""
         filled = self._filled
-        density, diffuse_density = self._density[:filled], self._diffuse_density[:filled]
+        density = self._density[:filled]
+        diffuse_density = self._diffuse_density[:filled]
         known = np.array([column[:filled] for column in self._known.values()], np.float32)
         known = known.reshape(len(self._known), filled)
         voiced = self._voiced[:filled] * recent
@@ -240,13 +279,16 @@ class DirectionMixture:
         shares = {i: max(value, share) for i, value in self.shares.items()}
         diffuse = max(self.diffuse, share)
         total = weight.sum() + sum(shares.values()) + diffuse
-        self._weight, self.diffuse = weight / total, diffuse / total
+        self._weight = weight / total
+        self.diffuse = diffuse / total
         self.shares = {i: value / total for i, value in shares.items()}
 
     def _find_peaks(self, stamp_ns: int, recent: np.ndarray, own: _Ownership) -> list[_Peak]:
-        """The largest sums of neighboring weights, one after another, apart from each other."""
+        """Take the largest sums of neighboring weights, one after another and well apart."""
         config = self.config
-        open_weight, weights, near = self._weight.copy(), [], []
+        open_weight = self._weight.copy()
+        weights = []
+        near = []
         total = float(own.voiced_mass.sum() / max(self._weight.sum(), 1e-9))
         while True:
             sums = self._near @ open_weight

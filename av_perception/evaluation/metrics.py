@@ -1,21 +1,27 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""All figures of merit of a tracker's output: where (MOTA, MOTP, IDF1, OSPA, RMSE, azimuth) and who spoke (DER).
+"""All figures of merit of a tracker's output.
 
-Fractions lie in 0..1 (MOTA may be negative), metres, degrees; None where a figure is undefined (no truth, no match, no speech).
+Where people were (MOTA, MOTP, IDF1, OSPA, RMSE, azimuth) and who spoke (DER). Fractions lie in
+0..1 (MOTA may be negative), meters, degrees; None where a figure is undefined (no truth, no match,
+no speech).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from av_perception.evaluation.diarization import DiarizationScores, diarization_scores
+from av_perception.evaluation.diarization import (
+    DiarizationScores,
+    assigned_people,
+    diarization_scores,
+)
 from av_perception.evaluation.frames import Frames, align
 from av_perception.evaluation.tracking_metrics import (
     Pairs,
-    assigned_people,
     clear_and_identity,
     match,
     mean_ospa,
@@ -24,15 +30,33 @@ from av_perception.evaluation.tracking_metrics import (
 from av_perception.geometry.rigid_transform import angles_from_direction, wrap_angle
 from av_perception.recording.tables import TrackTable, TruthTable
 
-KEPT_SHARE = 0.8
+KEPT_SHARE = 0.8  # of a person's frames that one id has to cover
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The figures of one group of people. motp_m: mean distance of matches, None where they are matched by direction.
+    """Figures of one group of people.
 
-    position_rmse_m and the azimuth errors are over matched pairs; azimuth_error_deg is their mean, *_speaking_deg over the
-    frames in which the person speaks. der: speech attributed by position; diarization_optimal: by the best mapping of ids.
+    Attributes
+    ----------
+    mota, idf1
+        CLEAR MOT and identity figures, fractions.
+    motp_m
+        [m] mean distance of matches, None where they are matched by direction.
+    id_switches, fragments, misses, false_positives, matches, truth_rows
+        Counts.
+    ospa_m
+        [m] mean over the frames that hold anybody.
+    position_rmse_m, azimuth_error_deg, azimuth_error_median_deg
+        [m], [deg] over matched pairs.
+    azimuth_error_speaking_deg
+        [deg] mean over matched pairs in whose frame the person speaks.
+    der
+        That of `diarization`.
+    diarization
+        Speech attributed by position.
+    diarization_optimal
+        Speech attributed by the best mapping of ids to people.
     """
 
     mota: float | None
@@ -56,7 +80,19 @@ class Scores:
 
 @dataclass(frozen=True)
 class PersonCoverage:
-    """How one person of the truth was covered. share: of their visible frames (of all, if never visible) under their commonest track id."""
+    """How one person of the truth was covered.
+
+    Attributes
+    ----------
+    track_id
+        The commonest id over them, None without any.
+    share
+        Of their visible frames (of all, if never visible), under that id.
+    id_switches
+        How often their id changed.
+    kept
+        Whether one id covered at least KEPT_SHARE of the frames and never changed.
+    """
 
     track_id: int | None
     share: float
@@ -68,9 +104,27 @@ class PersonCoverage:
 class Metrics(Scores):
     """Scores of everybody, with those of seen and only-heard people apart.
 
-    by_direction: the sections `all`, `seen`, `heard_only` matched by direction instead of position: sound alone tells no range.
-    ids_kept: person -> whether one id covered at least 0.8 of their visible frames and never changed.
-    unscored_rows: tracks tentative, sleeping, or off in time.
+    Attributes
+    ----------
+    seen, heard_only
+        Scores of the people that the camera sees, and of the others.
+    by_direction
+        Sections `all`, `seen`, `heard_only` matched by direction instead of position: sound alone
+        tells no range.
+    ids_kept
+        Person -> whether they kept one id.
+    people
+        Person -> how they were covered.
+    num_frames, duration_s
+        Of the truth.
+    unscored_rows
+        Rows of tracks tentative, sleeping, or off in time.
+    held_images
+        Images of the truth without a row of tracks, in whose place the last status was held.
+    lost_images
+        Images of the truth without a row of tracks for longer than that.
+    match_distance_m, match_angle_deg, ospa_cutoff_m, collar_s
+        What the figures were computed with.
     """
 
     seen: Scores
@@ -81,6 +135,8 @@ class Metrics(Scores):
     num_frames: int
     duration_s: float
     unscored_rows: int
+    held_images: int
+    lost_images: int
     match_distance_m: float
     match_angle_deg: float
     ospa_cutoff_m: float
@@ -91,6 +147,24 @@ class Metrics(Scores):
         return _json_safe(asdict(self))
 
 
+@dataclass(frozen=True)
+class _Options:
+    """What the figures depend on: the options of `evaluate`. Raises ValueError."""
+
+    match_distance_m: float
+    match_angle_deg: float
+    ospa_cutoff_m: float
+    collar_s: float
+
+    def __post_init__(self):
+        for name in ('match_distance_m', 'match_angle_deg', 'ospa_cutoff_m'):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0):
+                raise ValueError(f'{name} must be positive, not {value}')
+        if not (np.isfinite(self.collar_s) and self.collar_s >= 0):
+            raise ValueError(f'collar_s must not be negative: {self.collar_s}')
+
+
 def evaluate(
     tracks: TrackTable,
     truth: TruthTable,
@@ -98,53 +172,69 @@ def evaluate(
     match_angle_deg: float = 15.0,
     ospa_cutoff_m: float = 1.0,
     collar_s: float = 0.25,
+    answered_s: np.ndarray | None = None,
 ) -> Metrics:
-    """Compare tracks with the truth; see `frames` for what is scored. Raises ValueError for a bad option, UserError for a bad truth."""
-    positive = {
-        'match_distance_m': match_distance_m,
-        'match_angle_deg': match_angle_deg,
-        'ospa_cutoff_m': ospa_cutoff_m,
+    """Compare tracks with the truth; `frames` says what is scored.
+
+    Parameters
+    ----------
+    tracks, truth
+        What was said, and what was so.
+    match_distance_m
+        [m] farther than this an estimate is not of that person.
+    match_angle_deg
+        [deg] the same where matching is by direction.
+    ospa_cutoff_m
+        [m] what one person too few or too many costs.
+    collar_s
+        [s] unscored time around each boundary of true speech, in all.
+    answered_s
+        [s] times of the images of which something was said, see `align`.
+
+    Raises
+    ------
+    ValueError
+        For an option that is not positive, or a negative collar.
+    UserError
+        For a truth that cannot be scored, or a scoring package that is missing.
+    """
+    options = _Options(match_distance_m, match_angle_deg, ospa_cutoff_m, collar_s)
+    return _evaluate_frames(align(tracks, truth, answered_s), options)
+
+
+def _evaluate_frames(frames: Frames, options: _Options) -> Metrics:
+    pairs = match(frames, frames.distances_m, options.match_distance_m)
+    by_place = {
+        name: _score_by_place(group, options)
+        for name, group in {'all': frames, **_split(frames, pairs)}.items()
     }
-    for name, value in positive.items():
-        if not (np.isfinite(value) and value > 0):
-            raise ValueError(f'{name} must be positive, not {value}')
-    if not (np.isfinite(collar_s) and collar_s >= 0):
-        raise ValueError(f'collar_s must not be negative: {collar_s}')
-    frames = align(tracks, truth)
-    pairs = match(frames, frames.distances_m, match_distance_m)
-    groups = {'all': frames, **_split(frames, pairs)}
-    scores = {
-        name: _score(group, match_distance_m, False, ospa_cutoff_m, collar_s)
-        for name, group in groups.items()
-    }
-    angular = match(frames, frames.angles_deg, match_angle_deg)
+    angular = match(frames, frames.angles_deg, options.match_angle_deg)
     by_direction = {
-        name: _score(group, match_angle_deg, True, ospa_cutoff_m, collar_s)
+        name: _score_by_direction(group, options)
         for name, group in {'all': frames, **_split(frames, angular)}.items()
     }
     people = _coverage(frames, pairs)
     return Metrics(
-        **vars(scores['all']),
-        seen=scores['seen'],
-        heard_only=scores['heard_only'],
+        **vars(by_place['all']),
+        seen=by_place['seen'],
+        heard_only=by_place['heard_only'],
         by_direction=by_direction,
         ids_kept={person: coverage.kept for person, coverage in people.items()},
         people=people,
         num_frames=len(frames.time_s),
         duration_s=len(frames.time_s) * frames.period_s,
         unscored_rows=frames.unscored,
-        match_distance_m=match_distance_m,
-        match_angle_deg=match_angle_deg,
-        ospa_cutoff_m=ospa_cutoff_m,
-        collar_s=collar_s,
+        held_images=int(frames.held.sum()),
+        lost_images=int(frames.lost.sum()),
+        **vars(options),
     )
 
 
 def _split(frames: Frames, pairs: Pairs) -> dict[str, Frames]:
     """Seen and only-heard people apart, each with the track rows that are theirs.
 
-    A matched row goes with its person, an unmatched one (a false positive) with the person nearest in direction at the time; with
-    nobody there, with what the track itself claims.
+    A matched row goes with its person, an unmatched one (a false positive) with the person nearest
+    in direction at the time; with nobody there, with what the track itself claims.
     """
     belongs_to_seen = frames.tracks.seen.copy()
     for (truth, tracks), angles in zip(frames.rows, frames.angles_deg):
@@ -158,40 +248,48 @@ def _split(frames: Frames, pairs: Pairs) -> dict[str, Frames]:
     }
 
 
-def _score(
-    frames: Frames, gate: float, by_direction: bool, ospa_cutoff_m: float, collar_s: float
-) -> Scores:
-    distances = frames.angles_deg if by_direction else frames.distances_m
-    pairs = match(frames, distances, gate)
-    counts = clear_and_identity(similarities(frames, distances, gate))
+def _score_by_place(frames: Frames, options: _Options) -> Scores:
+    gate = options.match_distance_m
+    counts = clear_and_identity(similarities(frames, frames.distances_m, gate))
     closeness = counts.pop('mean_similarity')
-    motp = None if by_direction or closeness is None else 2 * gate * (1 - closeness)
-    truth, estimate = (
-        frames.truth.position[pairs.truth_row],
-        frames.tracks.position[pairs.track_row],
-    )
-    azimuth_error = np.degrees(
-        np.abs(wrap_angle(angles_from_direction(truth)[0] - angles_from_direction(estimate)[0]))
-    )
-    diarization, optimal = diarization_scores(frames, assigned_people(frames, pairs), collar_s)
+    # similarity = 1 - distance / (2 gate), see `similarity`
+    motp_m = None if closeness is None else 2 * gate * (1 - closeness)
+    pairs = match(frames, frames.distances_m, gate)
+    return Scores(**counts, motp_m=motp_m, **_errors_of(frames, pairs, options))
+
+
+def _score_by_direction(frames: Frames, options: _Options) -> Scores:
+    gate = options.match_angle_deg
+    counts = clear_and_identity(similarities(frames, frames.angles_deg, gate))
+    counts.pop('mean_similarity')
+    pairs = match(frames, frames.angles_deg, gate)
+    return Scores(**counts, motp_m=None, **_errors_of(frames, pairs, options))
+
+
+def _errors_of(frames: Frames, pairs: Pairs, options: _Options) -> dict:
+    """Fields of `Scores` that are no counts of matches: errors in place, and diarization."""
+    truth = frames.truth.position[pairs.truth_row]
+    estimate = frames.tracks.position[pairs.track_row]
     squared_error = ((truth - estimate) ** 2).sum(axis=1)
-    return Scores(
-        **counts,
-        motp_m=motp,
-        ospa_m=mean_ospa(frames.distances_m, ospa_cutoff_m),
-        position_rmse_m=_of(lambda values: np.sqrt(np.mean(values)), squared_error),
-        azimuth_error_deg=_of(np.mean, azimuth_error),
-        azimuth_error_median_deg=_of(np.median, azimuth_error),
-        azimuth_error_speaking_deg=_of(
-            np.mean, azimuth_error[frames.truth.speaking[pairs.truth_row]]
-        ),
-        der=diarization.der,
-        diarization=diarization,
-        diarization_optimal=optimal,
-    )
+    turned = angles_from_direction(truth)[0] - angles_from_direction(estimate)[0]
+    azimuth_error = np.degrees(np.abs(wrap_angle(turned)))
+    speaking = frames.truth.speaking[pairs.truth_row]
+    people = assigned_people(frames, pairs)
+    diarization, optimal = diarization_scores(frames, people, options.collar_s)
+    return {
+        'ospa_m': mean_ospa(frames.distances_m, options.ospa_cutoff_m),
+        'position_rmse_m': _of(lambda values: np.sqrt(np.mean(values)), squared_error),
+        'azimuth_error_deg': _of(np.mean, azimuth_error),
+        'azimuth_error_median_deg': _of(np.median, azimuth_error),
+        'azimuth_error_speaking_deg': _of(np.mean, azimuth_error[speaking]),
+        'der': diarization.der,
+        'diarization': diarization,
+        'diarization_optimal': optimal,
+    }
 
 
 def _coverage(frames: Frames, pairs: Pairs) -> dict[int, PersonCoverage]:
+    """How every person of the truth was covered, by id."""
     track_of = np.full(len(frames.truth), -1, np.int64)
     matched = np.zeros(len(frames.truth), bool)
     matched[pairs.truth_row] = True
@@ -199,23 +297,24 @@ def _coverage(frames: Frames, pairs: Pairs) -> dict[int, PersonCoverage]:
     people = {}
     for person in np.unique(frames.truth.id):
         own = frames.truth.id == person
-        counted = own & frames.truth.visible if (own & frames.truth.visible).any() else own
-        in_time = track_of[own & matched]
-        switches = int(np.count_nonzero(np.diff(in_time)))
+        visible = own & frames.truth.visible
+        counted = visible if visible.any() else own
+        switches = int(np.count_nonzero(np.diff(track_of[own & matched])))
         ids, counts = np.unique(track_of[counted & matched], return_counts=True)
         share = float(counts.max() / counted.sum()) if ids.size else 0.0
-        dominant = int(ids[counts.argmax()]) if ids.size else None
-        people[int(person)] = PersonCoverage(
-            dominant, share, switches, share >= KEPT_SHARE and switches == 0
-        )
+        commonest = int(ids[counts.argmax()]) if ids.size else None
+        kept = share >= KEPT_SHARE and switches == 0
+        people[int(person)] = PersonCoverage(commonest, share, switches, kept)
     return people
 
 
-def _of(reduce, values: np.ndarray) -> float | None:
+def _of(reduce: Callable, values: np.ndarray) -> float | None:
+    """Reduce the values to one, None if there are none."""
     return float(reduce(values)) if values.size else None
 
 
 def _json_safe(value):
+    """Nested plain types as JSON has them: text keys, None for what is not finite."""
     if isinstance(value, dict):
         return {str(key): _json_safe(item) for key, item in value.items()}
     if isinstance(value, float):

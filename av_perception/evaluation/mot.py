@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Tracks against the truth as the MOT challenge scores them: boxes by overlap, or positions, with TrackEval's metrics, and OSPA."""
+"""Tracks against the truth as the MOT challenge scores them.
+
+Boxes are compared by overlap, or positions by distance, with TrackEval's metrics, and OSPA.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,12 @@ from av_perception.evaluation.tracking_metrics import (
     mean_ospa,
     similarity,
 )
-from av_perception.geometry.boxes import box_overlap
+from av_perception.geometry.boxes import box_overlap, centers
 from av_perception.recording.mot_text import PERSON, MotTable
 
 OSPA_CUTOFF_PX = 50.0
-# People on vehicles, static people, distractors, reflections: a track on one of them is neither right nor wrong (MOT16, section 4.1).
+# People on vehicles, static people, distractors, reflections: a track on one of them is neither
+# right nor wrong (MOT16, section 4.1).
 NEUTRAL_KINDS = (2, 7, 8, 12)
 _LEAST_OVERLAP = 0.5
 _FRACTION = 1.5  # boxes that reach no further are no pixels; those of people who leave exceed 1
@@ -30,9 +34,24 @@ _ODD_GAP = 1000  # frames, forty seconds
 
 @dataclass(frozen=True)
 class MotScores:
-    """mota, idf1, hota: fractions, at a similarity of at least one half (of boxes: intersection over union), HOTA over all thresholds;
-    mean_similarity: of the matches; ospa: with order 2 and ospa_cutoff, of the boxes' centres [px] or of positions [m]. None: undefined (no
-    truth, no match). neutral: rows of tracks that were not scored, as they lay on a truth that is nobody to be tracked.
+    """Figures of a sequence; None where one is undefined (no truth, no match).
+
+    Attributes
+    ----------
+    mota, idf1
+        Fractions, at a similarity of at least one half (of boxes: intersection over union).
+    hota
+        Fraction, mean over all thresholds.
+    mean_similarity
+        Of the matches.
+    id_switches, fragments, misses, false_positives, matches, truth_rows
+        Counts.
+    ospa, ospa_cutoff
+        [px] of the boxes' centers or [m] of positions, with order 2.
+    people, frames
+        Numbers of them in the truth.
+    neutral
+        Rows of tracks that were not scored, as they lay on a truth that is nobody to be tracked.
     """
 
     mota: float | None
@@ -55,20 +74,38 @@ class MotScores:
 def score_boxes(
     tracks: MotTable, truth: MotTable, last_frame: int, ospa_cutoff_px: float = OSPA_CUTOFF_PX
 ) -> MotScores:
-    """Scores of frames 1..last_frame by overlap. The truth must pass `check_truth`."""
+    """Score boxes by overlap.
+
+    Parameters
+    ----------
+    tracks, truth
+        Boxes under their ids; the truth must pass `check_truth`.
+    last_frame
+        Frames 1..last_frame are scored.
+    ospa_cutoff_px
+        [px] what one box too few or too many costs.
+
+    Raises
+    ------
+    UserError
+        When trackeval is missing.
+    """
     scored = _is_scored(truth)
     neutral = _on_neutral(tracks, truth, scored, last_frame)
-    tracks, people = tracks.take(~neutral), truth.take(scored)
+    tracks = tracks.take(~neutral)
+    people = truth.take(scored)
     rows = _occupied(people, tracks, last_frame)
-    distances = [_distances(_centers(people.box[g]), _centers(tracks.box[h])) for g, h in rows]
-    return _scores(
-        tracks,
-        people,
-        last_frame,
-        [box_overlap(people.box[g], tracks.box[h]) for g, h in rows],
-        distances,
-        ospa_cutoff_px,
-        int(neutral.sum()),
+    overlaps = [box_overlap(people.box[g], tracks.box[h]) for g, h in rows]
+    distances = [_distances(centers(people.box[g]), centers(tracks.box[h])) for g, h in rows]
+    ids = Similarities([people.id[g] for g, _ in rows], [tracks.id[h] for _, h in rows], overlaps)
+    return MotScores(
+        hota=hota(ids),
+        ospa=mean_ospa(distances, ospa_cutoff_px),
+        people=len(np.unique(people.id)),
+        frames=last_frame,
+        neutral=int(neutral.sum()),
+        ospa_cutoff=ospa_cutoff_px,
+        **clear_and_identity(ids),
     )
 
 
@@ -79,40 +116,41 @@ def score_positions(
     match_distance_m: float = 0.5,
     ospa_cutoff_m: float = 1.0,
 ) -> MotScores:
-    """Scores of frames 1..last_frame by distance in space: as `score_boxes` with the similarity of `evaluate`, and OSPA in metres."""
+    """Score positions by distance in space, with the similarity of `metrics.evaluate`.
+
+    Parameters
+    ----------
+    tracks, truth
+        Positions under their ids.
+    last_frame
+        Frames 1..last_frame are scored.
+    match_distance_m
+        [m] largest distance of a match.
+    ospa_cutoff_m
+        [m] what one person too few or too many costs.
+
+    Raises
+    ------
+    UserError
+        When trackeval is missing.
+    """
     rows = _occupied(truth, tracks, last_frame)
     distances = [_distances(truth.position[g], tracks.position[h]) for g, h in rows]
-    return _scores(
-        tracks,
-        truth,
-        last_frame,
-        [similarity(distance, match_distance_m) for distance in distances],
-        distances,
-        ospa_cutoff_m,
-    )
-
-
-def _scores(
-    tracks, people, last_frame, similarities, distances, ospa_cutoff, neutral=0
-) -> MotScores:
-    rows = _occupied(people, tracks, last_frame)
-    scored = Similarities(
-        [people.id[g] for g, _ in rows], [tracks.id[h] for _, h in rows], similarities
-    )
-    counts = clear_and_identity(scored)
+    closeness = [similarity(distance, match_distance_m) for distance in distances]
+    ids = Similarities([truth.id[g] for g, _ in rows], [tracks.id[h] for _, h in rows], closeness)
     return MotScores(
-        hota=hota(scored),
-        ospa=mean_ospa(distances, ospa_cutoff),
-        people=len(np.unique(people.id)),
+        hota=hota(ids),
+        ospa=mean_ospa(distances, ospa_cutoff_m),
+        people=len(np.unique(truth.id)),
         frames=last_frame,
-        neutral=neutral,
-        ospa_cutoff=ospa_cutoff,
-        **counts,
+        neutral=0,
+        ospa_cutoff=ospa_cutoff_m,
+        **clear_and_identity(ids),
     )
 
 
 def _occupied(truth: MotTable, tracks: MotTable, last_frame: int) -> list[tuple[slice, slice]]:
-    """The rows of truth and tracks in each of the frames 1..last_frame in which there are any.
+    """Rows of truth and tracks in each of the frames 1..last_frame in which there are any.
 
     Frames in which nothing is count in no score, and a stray frame number makes very many of them.
     """
@@ -127,18 +165,18 @@ def _is_scored(truth: MotTable) -> np.ndarray:
 
 
 def left_out(truth: MotTable) -> dict[str, int]:
-    """The rows of a truth that are not scored, counted by reason."""
+    """Count the rows of a truth that are not scored, by reason."""
     flagged = truth.confidence == 0
     counts = {'flag 0 (column 7)': int(flagged.sum())}
     kinds, numbers = np.unique(truth.kind[~flagged], return_counts=True)
-    counts.update(
-        {f'class {kind} (column 8)': int(n) for kind, n in zip(kinds, numbers) if kind != PERSON}
-    )
+    for kind, number in zip(kinds, numbers):
+        if kind != PERSON:
+            counts[f'class {kind} (column 8)'] = int(number)
     return {reason: count for reason, count in counts.items() if count}
 
 
 def longest_gap(truth: MotTable) -> tuple[int, int] | None:
-    """The frames before and after the longest pause of a truth; None for one of a usual length.
+    """Find the frames before and after the longest pause of a truth; None if its length is usual.
 
     Unusual is a pause that is longer than all else, and than _ODD_GAP.
     """
@@ -146,12 +184,26 @@ def longest_gap(truth: MotTable) -> tuple[int, int] | None:
     if len(frames) < 2:
         return None
     widest = int(np.argmax(np.diff(frames)))
-    first, second = int(frames[widest]), int(frames[widest + 1])
+    first = int(frames[widest])
+    second = int(frames[widest + 1])
     return (first, second) if second - first > max(_ODD_GAP, len(frames)) else None
 
 
 def check_boxes(table: MotTable, name) -> None:
-    """Raises UserError for boxes that are fractions of the image; `name` is whose they are."""
+    """Refuse boxes that are fractions of the image.
+
+    Parameters
+    ----------
+    table
+        Boxes, which ought to be in pixels.
+    name
+        Whose they are, for the message.
+
+    Raises
+    ------
+    UserError
+        When no box reaches beyond a pixel and a half.
+    """
     farthest = np.abs(table.box).max(initial=0.0)
     if farthest <= _FRACTION and (table.box % 1 != 0).any():
         raise UserError(
@@ -161,37 +213,42 @@ def check_boxes(table: MotTable, name) -> None:
 
 
 def check_truth(truth: MotTable) -> None:
-    """Raises UserError for a truth that cannot be scored.
+    """Refuse a truth that cannot be scored.
 
-    It has nobody to score, does not say who is who, has somebody twice in a frame, or boxes without
-    area.
+    Raises
+    ------
+    UserError
+        When it has nobody to score, does not say who is who, has somebody twice in a frame, or
+        boxes without area.
     """
     if len(truth) and not _is_scored(truth).any():
         reasons = ', '.join(f'{count} with {reason}' for reason, count in left_out(truth).items())
         raise UserError(
-            f'no row of the truth is to be scored: of {len(truth)} rows {reasons}; a person to score '
-            f'has flag 1 in column 7 and class {PERSON} in column 8, or no such columns'
+            f'no row of the truth is to be scored: of {len(truth)} rows {reasons}; a person '
+            f'to score has flag 1 in column 7 and class {PERSON} in column 8, or no such columns'
         )
-    if (truth.id < 0).any():
-        frame = truth.frame[np.argmax(truth.id < 0)]
+    nameless = np.flatnonzero(truth.id < 0)
+    if nameless.size:
+        first = nameless[0]
         raise UserError(
-            f'the truth has the id {truth.id[truth.id < 0][0]} in frame {frame}: it must say who is who (is this a file of detections?)'
+            f'the truth has the id {truth.id[first]} in frame {truth.frame[first]}: '
+            'it must say who is who (is this a file of detections?)'
         )
-    if (truth.box[:, 2:] <= 0).any():
-        frame = truth.frame[np.argmax((truth.box[:, 2:] <= 0).any(1))]
-        raise UserError(f'the truth has a box without area in frame {frame}')
+    flat = np.flatnonzero((truth.box[:, 2:] <= 0).any(axis=1))
+    if flat.size:
+        raise UserError(f'the truth has a box without area in frame {truth.frame[flat[0]]}')
     order = np.lexsort((truth.id, truth.frame))
-    twice = np.flatnonzero((np.diff(truth.frame[order]) == 0) & (np.diff(truth.id[order]) == 0))
+    ids = truth.id[order]
+    frames = truth.frame[order]
+    twice = np.flatnonzero((np.diff(frames) == 0) & (np.diff(ids) == 0))
     if twice.size:
-        raise UserError(
-            f'the truth has the id {truth.id[order][twice[0]]} twice in frame {truth.frame[order][twice[0]]}'
-        )
+        raise UserError(f'the truth has the id {ids[twice[0]]} twice in frame {frames[twice[0]]}')
 
 
 def _on_neutral(
     tracks: MotTable, truth: MotTable, scored: np.ndarray, last_frame: int
 ) -> np.ndarray:
-    """(T,) bool: track rows whose match in the truth, with everything in it, is of a neutral kind."""
+    """(T,) bool: track rows whose match in the whole truth is of a neutral kind."""
     neutral = np.zeros(len(tracks), bool)
     kinds = np.isin(truth.kind, NEUTRAL_KINDS) & ~scored
     if not kinds.any():
@@ -205,10 +262,6 @@ def _on_neutral(
     return neutral
 
 
-def _centers(boxes: np.ndarray) -> np.ndarray:
-    return boxes[:, :2] + boxes[:, 2:] / 2
-
-
 def _distances(points_a: np.ndarray, points_b: np.ndarray) -> np.ndarray:
-    """(A, B) distances between (A, d) and (B, d) points."""
+    """Distances (A, B) between (A, d) and (B, d) points."""
     return np.linalg.norm(points_a[:, None] - points_b, axis=-1)

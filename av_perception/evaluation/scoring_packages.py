@@ -8,7 +8,7 @@ from av_perception.errors import UserError
 
 
 def missing_package(package: str) -> UserError:
-    """The error that says what to install.
+    """Make the error that says what to install.
 
     trackeval and pyannote.metrics bring a NumPy 2, which must not get in front of a robot's own.
     """

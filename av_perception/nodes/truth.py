@@ -9,18 +9,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
-from av_perception_msgs.msg import TruthArray, TruthPerson
-from geometry_msgs.msg import Point
+from av_perception_msgs.msg import TruthArray
 
 from av_perception.errors import UserError
 from av_perception.geometry.time import nanoseconds
 from av_perception.ros import qos
-from av_perception.ros.conversions import header
-from av_perception.ros.conversions.arrays import xyz
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import PLAYBACK, open_recording, start_ns
 from av_perception.ros.process import run_node
+from av_perception.ros.truth_messages import truth_to_msg
 from av_perception.ros.worker import Pacer
 
 
@@ -62,19 +60,8 @@ class TruthNode(PerceptionNode):
         origin_ns = start_ns(self)
         for time_s in np.unique(self._truth.time_s):
             stamp_ns = origin_ns + nanoseconds(time_s)
-            rows = np.flatnonzero(self._truth.time_s == time_s)
-            people = [self._person(row) for row in rows]
-            message = TruthArray(header=header(stamp_ns, self._frame), people=people)
+            message = truth_to_msg(self._truth, time_s, stamp_ns, self._frame)
             yield stamp_ns, partial(self._publisher.publish, message)
-
-    def _person(self, row: np.intp) -> TruthPerson:
-        truth = self._truth
-        return TruthPerson(
-            id=int(truth.id[row]),
-            position=Point(**xyz(truth.position[row])),
-            speaking=bool(truth.speaking[row]),
-            visible=bool(truth.visible[row]),
-        )
 
     def _fail(self, error: Exception) -> None:
         self.get_logger().error(f'truth stopped: {error}')

@@ -7,14 +7,30 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_closing, binary_opening, uniform_filter1d
 
-HOP_S = 0.01
+HOP_S = 0.01  # between values of the power, which is that of twice as long
 FLOOR_DB = -25.0  # below the loud parts of the voice
 SHORTEST_SOUND = 4  # hops; what is shorter is a click
 BRIDGED_GAP_S = 0.3
 
 
 def voice_activity(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """(N,) bool: the voice sounds. Short-time power against the loud parts' (95 % quantile), clicks dropped, gaps < 0.3 s bridged."""
+    """Tell when a voice sounds.
+
+    Its short-time power is compared with that of its loud parts (95 % quantile); clicks are
+    dropped and gaps below 0.3 s bridged.
+
+    Parameters
+    ----------
+    samples
+        (N,) of a dry voice.
+    sample_rate
+        [Hz]
+
+    Returns
+    -------
+    np.ndarray
+        (N,) bool.
+    """
     hop = int(round(HOP_S * sample_rate))
     power = uniform_filter1d(np.square(samples), 2 * hop, mode='constant')[::hop]
     heard = power[power > 1e-12]

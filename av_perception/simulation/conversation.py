@@ -1,9 +1,10 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Who speaks when, and the dry sound of every talker: turns, voices, and the voice's own activity."""
+"""Who speaks when, and the dry sound of every talker: turns, voices, the voice's own activity."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +20,25 @@ from av_perception.simulation.clips import read_clip_audio
 from av_perception.simulation.scene import ConversationConfig, Scene, TalkerConfig
 
 LONGEST_PAUSE_S = 0.35  # pauses of the source recordings are cut to this
-FADE_S = 0.02
+FADE_S = 0.02  # at the begin and end of a turn
+_RUMBLE_HZ = 70.0
 
 Turn = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class DrySpeech:
-    """What one talker utters. samples: (N,) of unit power while active; active: (N,) bool; turns: [start, end) in seconds."""
+    """What one talker utters.
+
+    Attributes
+    ----------
+    samples
+        (N,) of unit power while active.
+    active
+        (N,) bool: the voice sounds.
+    turns
+        [start, end) [s].
+    """
 
     samples: np.ndarray
     active: np.ndarray
@@ -34,9 +46,23 @@ class DrySpeech:
 
 
 def plan_turns(scene: Scene, seed: int, lengths: dict[int, float]) -> dict[int, tuple[Turn, ...]]:
-    """Turns [s] of every talker by id: those the scene gives, else drawn from the seed.
+    """Give every talker turns: those of the scene, else drawn from the seed.
 
-    lengths: talkers whose turn has one length (a clip). Talkers who have no turns of their own take turns among themselves.
+    Talkers who have no turns of their own take turns among themselves.
+
+    Parameters
+    ----------
+    scene
+        With its talkers.
+    seed
+        Of what is drawn.
+    lengths
+        [s] of turns, by id, of talkers whose turns have one length (a clip).
+
+    Returns
+    -------
+    dict
+        Turns (start, end) [s] by id.
     """
     drawn = [talker.id for talker in scene.talkers if talker.turns is None]
     turns = draw_turns(
@@ -58,39 +84,87 @@ def draw_turns(
     random: np.random.Generator,
     lengths: dict[int, float],
 ) -> dict[int, tuple[Turn, ...]]:
-    """Turn taking: nobody speaks twice in a row, everybody equally often; some turns begin before the last one ended."""
+    """Let talkers take turns, some of which begin before the last one ended.
+
+    Parameters
+    ----------
+    config
+        Lengths of turns and pauses, share of overlap.
+    duration
+        [s] turns begin before it.
+    ids, random
+        Of the talkers; source of what is drawn.
+    lengths
+        [s] of turns, by id, of talkers whose turns have one length.
+
+    Returns
+    -------
+    dict
+        Turns (start, end) [s] by id.
+    """
     turns: dict[int, list[Turn]] = {key: [] for key in ids}
-    if not ids:
-        return {}
-    longest_overlap = min(1.2, 0.6 * config.turn[0])
-    mean_overlap, mean_turn = 0.75 * longest_overlap, sum(config.turn) / 2
-    share = (
-        min(1.0, config.overlap * mean_turn / (mean_overlap * (1 + config.overlap)))
-        if len(ids) > 1
-        else 0.0
-    )
-    last, end, order = None, 0.0, []
-    while end < duration:
-        if not order:
-            order = list(random.permutation(ids))
-            if order[-1] == last and len(order) > 1:
-                order.reverse()
-        speaker = int(order.pop())
-        overlaps = last is not None and random.random() < share
-        gap = (
-            -longest_overlap * random.uniform(0.5, 1.0)
-            if overlaps
-            else config.pause * random.uniform(0.4, 1.6) + 0.1
-        )
+    longest_overlap, share = _overlap(config, len(ids))
+    end = 0.0
+    for speaker in _speakers(ids, random):
+        if end >= duration:
+            break
+        if end > 0.0 and random.random() < share:
+            gap = -longest_overlap * random.uniform(0.5, 1.0)
+        else:
+            gap = config.pause * random.uniform(0.4, 1.6) + 0.1
         own_end = turns[speaker][-1][1] + 0.2 if turns[speaker] else 0.0
         start = max(end + gap, own_end)
-        turns[speaker].append((start, start + lengths.get(speaker, random.uniform(*config.turn))))
-        last, end = speaker, turns[speaker][-1][1]
+        end = start + lengths.get(speaker, random.uniform(*config.turn))
+        turns[speaker].append((start, end))
     return {key: tuple(value) for key, value in turns.items()}
 
 
+def _speakers(ids: list[int], random: np.random.Generator) -> Iterator[int]:
+    """Name who speaks next, without end: nobody twice in a row, everybody equally often."""
+    last: int | None = None
+    while ids:
+        order = random.permutation(ids).tolist()
+        if order[-1] == last and len(order) > 1:
+            order.reverse()
+        while order:
+            last = order.pop()
+            yield last
+
+
+def _overlap(config: ConversationConfig, num_talkers: int) -> tuple[float, float]:
+    """Longest overlap of two turns [s], and the share of turns that begin before the last ended.
+
+    The share is such that `config.overlap` of the time belongs to two at once.
+    """
+    longest = min(1.2, 0.6 * config.turn[0])
+    if num_talkers < 2:
+        return longest, 0.0
+    mean_overlap = 0.75 * longest
+    mean_turn = sum(config.turn) / 2
+    share = config.overlap * mean_turn / (mean_overlap * (1 + config.overlap))
+    return longest, min(1.0, share)
+
+
 def load_voice(talker: TalkerConfig, sample_rate: int) -> np.ndarray:
-    """(samples,) of the talker's voice, whole, without rumble. Raises UserError."""
+    """Load the talker's whole voice, without rumble.
+
+    Parameters
+    ----------
+    talker
+        With a voice or a clip.
+    sample_rate
+        [Hz] wanted.
+
+    Returns
+    -------
+    np.ndarray
+        (samples,)
+
+    Raises
+    ------
+    UserError
+        When it cannot be read, is too short, silent or not finite.
+    """
     if talker.clip:
         samples, rate = read_clip_audio(Path(talker.clip))
     else:
@@ -105,57 +179,84 @@ def load_voice(talker: TalkerConfig, sample_rate: int) -> np.ndarray:
             f'the voice {talker.voice or talker.clip} is shorter than 0.2 s, silent or not finite'
         )
     samples = resample(samples, rate, sample_rate)
-    return sosfilt(butter(2, 70.0, 'highpass', fs=sample_rate, output='sos'), samples)
+    highpass = butter(2, _RUMBLE_HZ, 'highpass', fs=sample_rate, output='sos')
+    return sosfilt(highpass, samples)
 
 
 def utter(
     voice: np.ndarray, turns: tuple[Turn, ...], duration: float, sample_rate: int, restart: bool
 ) -> DrySpeech:
-    """The voice laid into the turns, silent elsewhere.
+    """Lay a voice into turns; it is silent elsewhere and repeats when it ends.
 
-    restart: every turn begins the voice anew (a clip, in step with its images); else a turn goes on, at the next sound, where the last one
-    ended, and long pauses of the source are cut. The voice repeats when it ends.
+    Parameters
+    ----------
+    voice
+        (samples,)
+    turns
+        (start, end) [s].
+    duration
+        [s] of the speech.
+    sample_rate
+        [Hz]
+    restart
+        Whether every turn begins the voice anew (a clip, in step with its images); else a turn
+        goes on, at the next sound, where the last one ended, and long pauses of the source are
+        cut.
     """
     if not restart:
         voice = _cut_pauses(voice, voice_activity(voice, sample_rate), sample_rate)
     sounding = voice_activity(voice, sample_rate)
-    voice = voice / np.sqrt(np.mean(voice[sounding] ** 2)) if sounding.any() else voice
-    onsets = np.flatnonzero(sounding)
-    samples, position = np.zeros(int(round(duration * sample_rate))), 0
-    for start, end in turns:
-        first, last = (
-            int(round(start * sample_rate)),
-            min(int(round(end * sample_rate)), len(samples)),
-        )
-        if not restart and len(onsets):
-            position = onsets[np.searchsorted(onsets, position) % len(onsets)]
-        taken = np.take(voice, np.arange(position, position + last - first), mode='wrap')
-        samples[first:last] = taken * _fades(last - first, int(FADE_S * sample_rate))
-        position = 0 if restart else (position + last - first) % len(voice)
+    if sounding.any():
+        voice = voice / np.sqrt(np.mean(voice[sounding] ** 2))
+    samples = np.zeros(int(round(duration * sample_rate)))
+    _lay(samples, voice, np.flatnonzero(sounding), turns, sample_rate, restart)
     active = voice_activity(samples, sample_rate)
     return DrySpeech(samples * _smooth_gate(active, sample_rate), active, turns)
 
 
+def _lay(
+    samples: np.ndarray,
+    voice: np.ndarray,
+    onsets: np.ndarray,
+    turns: tuple[Turn, ...],
+    sample_rate: int,
+    restart: bool,
+) -> None:
+    """Write the voice into the turns of `samples`. onsets: where in the voice a turn may begin."""
+    position = 0
+    for start, end in turns:
+        first = int(round(start * sample_rate))
+        last = min(int(round(end * sample_rate)), len(samples))
+        if not restart and len(onsets):
+            position = onsets[np.searchsorted(onsets, position) % len(onsets)]
+        part = np.take(voice, np.arange(position, position + last - first), mode='wrap')
+        samples[first:last] = part * _fades(last - first, int(FADE_S * sample_rate))
+        position = 0 if restart else (position + last - first) % len(voice)
+
+
 def _cut_pauses(voice: np.ndarray, active: np.ndarray, sample_rate: int) -> np.ndarray:
-    """The voice without what lies deeper than half of LONGEST_PAUSE_S inside a pause."""
-    margin = int(LONGEST_PAUSE_S / 2 * sample_rate)
-    near = uniform_filter1d(active.astype(float), 2 * margin + 1, mode='constant') > 0.5 / (
-        2 * margin + 1
-    )
+    """Drop of the voice what lies deeper than half of LONGEST_PAUSE_S inside a pause."""
+    near = _widened(active, int(LONGEST_PAUSE_S / 2 * sample_rate))
     return voice[near] if near.any() else voice
 
 
 def _smooth_gate(active: np.ndarray, sample_rate: int) -> np.ndarray:
-    """(N,) in [0, 1]: 1 from 30 ms before to 30 ms after activity, with soft edges: the source's own noise does not sound in pauses."""
+    """(N,) in [0, 1]: 1 from 30 ms before to 30 ms after activity, with soft edges.
+
+    So the source's own noise does not sound in pauses.
+    """
     width = int(0.03 * sample_rate)
-    widened = uniform_filter1d(active.astype(float), 4 * width + 1, mode='constant') > 0.5 / (
-        4 * width + 1
-    )
-    return np.clip(
-        uniform_filter1d(widened.astype(float), 2 * width + 1, mode='constant'), 0.0, 1.0
-    )
+    widened = _widened(active, 2 * width).astype(float)
+    return np.clip(uniform_filter1d(widened, 2 * width + 1, mode='constant'), 0.0, 1.0)
+
+
+def _widened(active: np.ndarray, margin: int) -> np.ndarray:
+    """(N,) bool: active within `margin` samples."""
+    width = 2 * margin + 1
+    return uniform_filter1d(active.astype(float), width, mode='constant') > 0.5 / width
 
 
 def _fades(length: int, fade: int) -> np.ndarray:
+    """(length,) in [0, 1]: rises and falls over `fade` samples."""
     ramp = np.minimum(np.arange(length), np.arange(length)[::-1]) / max(fade, 1)
     return np.clip(ramp, 0.0, 1.0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Noise at the microphones of a head in a room: a sound played from one place or from all around, and generated motors."""
+"""Noise at the microphones of a head in a room: played from one place or all around; motors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,26 @@ def from_place(
     position: np.ndarray,
     sample_rate: int,
 ) -> np.ndarray:
-    """(N, channels) sound of (N,) samples played at position (3,) [m] in the room; microphones (channels, 3) [m] in the room."""
+    """Play a sound at one place of a room.
+
+    Parameters
+    ----------
+    room
+        Where it echoes.
+    microphones
+        (channels, 3) [m] in the room.
+    samples
+        (N,) of the sound.
+    position
+        (3,) [m] in the room.
+    sample_rate
+        [Hz]
+
+    Returns
+    -------
+    np.ndarray
+        (N, channels) sound at the microphones.
+    """
     return render_room(room, microphones, [_standing(samples, position, sample_rate)], sample_rate)
 
 
@@ -30,12 +49,31 @@ def from_all_around(
     sample_rate: int,
     random: np.random.Generator,
 ) -> np.ndarray:
-    """(N, channels) diffuse sound: the samples, each time shifted by another random time, from places all around near the walls."""
-    center, half = np.array(room.size) / 2, np.array(room.size) / 2 - WALL_MARGIN
+    """Play a sound from places all around near the walls, each time shifted by a random time.
+
+    Parameters
+    ----------
+    room
+        Where it echoes.
+    microphones
+        (channels, 3) [m] in the room.
+    samples
+        (N,) of the sound.
+    sample_rate
+        [Hz]
+    random
+        Source of places and shifts.
+
+    Returns
+    -------
+    np.ndarray
+        (N, channels) diffuse sound at the microphones.
+    """
+    center = np.array(room.size) / 2
+    half = center - WALL_MARGIN
     azimuth = 2 * np.pi * (np.arange(DIFFUSE_SOURCES) + random.uniform()) / DIFFUSE_SOURCES
-    ring = np.stack(
-        [np.cos(azimuth), np.sin(azimuth), random.uniform(-0.8, 0.8, DIFFUSE_SOURCES)], axis=1
-    )
+    height = random.uniform(-0.8, 0.8, DIFFUSE_SOURCES)
+    ring = np.stack([np.cos(azimuth), np.sin(azimuth), height], axis=1)
     sources = [
         _standing(np.roll(samples, random.integers(len(samples))), place, sample_rate)
         for place in center + ring * half
@@ -44,12 +82,28 @@ def from_all_around(
 
 
 def _standing(samples: np.ndarray, position: np.ndarray, sample_rate: int) -> MovingSource:
+    """Make a source that does not move. position: (3,) [m] in the room."""
     blocks = len(block_times(len(samples), sample_rate))
     return MovingSource(samples, np.tile(np.asarray(position, float), (blocks, 1)))
 
 
 def fan(num_samples: int, sample_rate: int, random: np.random.Generator) -> np.ndarray:
-    """(N,) a ventilator, generated: air noise that falls with frequency and the steady tone of the blades."""
+    """Generate a ventilator: air noise that falls with frequency, the steady tone of its blades.
+
+    Parameters
+    ----------
+    num_samples
+        N.
+    sample_rate
+        [Hz]
+    random
+        Source of noise and tone.
+
+    Returns
+    -------
+    np.ndarray
+        (N,)
+    """
     spectrum = np.fft.rfft(random.normal(size=num_samples))
     frequency = np.fft.rfftfreq(num_samples, 1 / sample_rate)
     air = np.fft.irfft(spectrum / (1 + frequency / 400.0), num_samples)
@@ -58,8 +112,26 @@ def fan(num_samples: int, sample_rate: int, random: np.random.Generator) -> np.n
 
 
 def servo(num_samples: int, sample_rate: int, random: np.random.Generator) -> np.ndarray:
-    """(N,) a joint of a robot, generated: it whines for 0.3 to 1.5 s, a gliding tone with harmonics and gear noise, and rests as long."""
-    sound, start = np.zeros(num_samples), 0
+    """Generate a joint of a robot that whines for 0.3 to 1.5 s and rests as long.
+
+    The whine is a gliding tone with harmonics and gear noise.
+
+    Parameters
+    ----------
+    num_samples
+        N.
+    sample_rate
+        [Hz]
+    random
+        Source of times, tones and noise.
+
+    Returns
+    -------
+    np.ndarray
+        (N,)
+    """
+    sound = np.zeros(num_samples)
+    start = 0
     while start < num_samples:
         length = int(sample_rate * random.uniform(0.3, 1.5))
         ramp = np.sin(np.pi * np.arange(length) / length)

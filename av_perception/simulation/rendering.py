@@ -1,9 +1,10 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Images of the room: people on planes that face the camera, far ones first, a textured wall behind; true sub-pixel disparity.
+"""Images of the room, with true sub-pixel disparity.
 
-A person whose head centre is at optical (X, Y, Z) is drawn at u = f X / Z + c with f / Z pixels per metre in the left image and
-d = f B / Z pixels further left in the right one.
+People on planes that face the camera are drawn, far ones first, before a textured wall. A person
+whose head center is at optical (X, Y, Z) is drawn at u = f X / Z + c with f / Z pixels per meter
+in the left image and d = f B / Z pixels further left in the right one.
 """
 
 from __future__ import annotations
@@ -18,14 +19,23 @@ from av_perception.simulation.background import paint_wall
 from av_perception.simulation.cutout import PIXELS_PER_METER, Cutout
 
 NEAREST_M = 0.2
-NOISE_LEVEL = 0.7  # standard deviation of the sensor noise in grey values
-VISIBLE_SHARE = 0.5
+NOISE_LEVEL = 0.7  # standard deviation of the sensor noise in gray values
+VISIBLE_SHARE = 0.5  # of a face that makes a person visible
 _NOBODY = 255
+_NOISE_MARGIN = 32  # pixels that a stored noise image is larger than an image
 
 
 @dataclass(frozen=True)
 class StereoPair:
-    """left, right (None with one camera): (height, width, 3) uint8 BGR; visible: (people,) bool, by the left image."""
+    """Images of one moment.
+
+    Attributes
+    ----------
+    left, right
+        (height, width, 3) uint8 BGR; right is None with one camera.
+    visible
+        (people,) bool, by the left image.
+    """
 
     left: np.ndarray
     right: np.ndarray | None
@@ -33,14 +43,27 @@ class StereoPair:
 
 
 class StereoRenderer:
-    """Draws people before the far wall, wall_depth_m away from the camera, whose height above the floor is eye_height_m."""
+    """Draws people before the far wall.
+
+    Parameters
+    ----------
+    camera
+        One or a stereo pair.
+    wall_depth_m
+        [m] distance of the wall from the camera.
+    eye_height_m
+        [m] height of the camera above the floor.
+    seed
+        Of the sensor noise.
+    """
 
     def __init__(
         self, camera: CameraGeometry, wall_depth_m: float, eye_height_m: float, seed: int
     ):
-        self._camera, self._seed = camera, seed
-        self._shift = camera.disparity(wall_depth_m)
-        margin = int(np.ceil(self._shift)) + 2
+        self._camera = camera
+        self._seed = seed
+        wall_shift = camera.disparity(wall_depth_m)
+        margin = int(np.ceil(wall_shift)) + 2
         wall = paint_wall(
             camera.width + margin,
             camera.height,
@@ -48,25 +71,29 @@ class StereoRenderer:
             camera.center[1],
             eye_height_m,
         )
-        self._walls = [_shifted(wall, shift, camera.width) for shift in (0.0, self._shift)]
+        self._walls = [_shifted(wall, shift, camera.width) for shift in (0.0, wall_shift)]
         random = np.random.default_rng([seed, 2])
-        noise_shape = (camera.height + 32, camera.width + 32, 3)
+        noise_shape = (camera.height + _NOISE_MARGIN, camera.width + _NOISE_MARGIN, 3)
         self._noise = [
             random.normal(0, NOISE_LEVEL, noise_shape).round().astype(np.int16) for _ in range(2)
         ]
 
     def render(self, index: int, people: list[Cutout], positions: np.ndarray) -> StereoPair:
-        """The image pair `index` (which seeds its noise) of people at positions (people, 3) [m] in the left optical frame."""
+        """Draw an image pair.
+
+        Parameters
+        ----------
+        index
+            Of the pair, which seeds its noise.
+        people
+            Views to draw.
+        positions
+            (people, 3) [m] of their head centers in the left optical frame.
+        """
         random = np.random.default_rng([self._seed, 3, index])
-        order = (
-            [k for k in np.argsort(-positions[:, 2], kind='stable') if positions[k, 2] > NEAREST_M]
-            if len(people)
-            else []
-        )
-        left, right = (
-            self._walls[0].copy(),
-            self._walls[1].copy() if self._camera.baseline else None,
-        )
+        order = _far_to_near(positions) if len(people) else []
+        left = self._walls[0].copy()
+        right = self._walls[1].copy() if self._camera.baseline else None
         owner = np.full(left.shape[:2], _NOBODY, np.uint8)
         for k in order:
             pixel = self._camera.project(positions[k])
@@ -74,24 +101,21 @@ class StereoRenderer:
             alpha, corner = _draw(left, people[k], pixel, scale)
             _claim(owner, k, alpha, corner, pixel, people[k].face_radii_m * scale)
             if right is not None:
-                _draw(
-                    right, people[k], pixel - [self._camera.disparity(positions[k, 2]), 0.0], scale
-                )
-        visible = np.array(
-            [
-                k in order and self._is_visible(owner, k, people[k], positions[k])
-                for k in range(len(people))
-            ],
-            bool,
-        )
-        return StereoPair(
-            self._with_noise(left, random),
-            None if right is None else self._with_noise(right, random),
-            visible,
-        )
+                shift = self._camera.disparity(positions[k, 2])
+                _draw(right, people[k], pixel - [shift, 0.0], scale)
+        visible = np.zeros(len(people), bool)
+        for k in order:
+            visible[k] = self._is_visible(owner, k, people[k], positions[k])
+        left = self._with_noise(left, random)
+        if right is not None:
+            right = self._with_noise(right, random)
+        return StereoPair(left, right, visible)
 
     def _is_visible(self, owner: np.ndarray, k: int, person: Cutout, position: np.ndarray) -> bool:
-        """The head centre lies in the image and at least VISIBLE_SHARE of the face's ellipse is neither hidden nor outside."""
+        """Whether person k's head center lies in the image and enough of their face shows.
+
+        That is VISIBLE_SHARE of the face's ellipse. owner: (height, width), see `_claim`.
+        """
         pixel = self._camera.project(position)
         inside = (
             (pixel >= -0.5).all()
@@ -102,17 +126,21 @@ class StereoRenderer:
         return bool(inside and np.count_nonzero(owner == k) >= VISIBLE_SHARE * area)
 
     def _with_noise(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        row, column, which = (
-            random.integers(0, 32),
-            random.integers(0, 32),
-            random.integers(0, len(self._noise)),
-        )
+        row = random.integers(0, _NOISE_MARGIN)
+        column = random.integers(0, _NOISE_MARGIN)
+        which = random.integers(0, len(self._noise))
         noise = self._noise[which][row : row + image.shape[0], column : column + image.shape[1]]
         return cv2.add(image, noise, dtype=cv2.CV_8U)
 
 
+def _far_to_near(positions: np.ndarray) -> list[int]:
+    """Sort indices of positions (people, 3) [m] before the camera, the farthest first."""
+    order = np.argsort(-positions[:, 2], kind='stable').tolist()
+    return [k for k in order if positions[k, 2] > NEAREST_M]
+
+
 def _shifted(wall: np.ndarray, shift: float, width: int) -> np.ndarray:
-    """The wall moved to the left by a fraction of pixels, cut to the image's width."""
+    """Move the wall to the left by a fraction of pixels and cut it to the image's width."""
     return cv2.warpAffine(
         wall,
         np.array([[1.0, 0.0, -shift], [0.0, 1.0, 0.0]]),
@@ -125,11 +153,16 @@ def _shifted(wall: np.ndarray, shift: float, width: int) -> np.ndarray:
 def _draw(
     image: np.ndarray, person: Cutout, pixel: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Blend the person, head centre at `pixel`, `scale` [px/m], into the image; (alpha (h, w) uint8, its top left corner (x, y))."""
+    """Blend the person into the image.
+
+    pixel: (2,) of the head center; scale: (2,) [px/m]. Returned are the person's alpha (h, w)
+    uint8 and the pixel (x, y) of its top left corner.
+    """
     shrink = scale / PIXELS_PER_METER
     texture = person.level(float(shrink.max()))
     ratio = np.array(texture.shape[1::-1]) / np.array(person.texture.shape[1::-1])
-    # texture pixel t shows (t + 0.5) / ratio - 0.5 of the full texture, whose pixel `center` belongs at `pixel`
+    # Texture pixel t shows (t + 0.5) / ratio - 0.5 of the full texture, whose pixel `center`
+    # belongs at `pixel`.
     zoom = shrink / ratio
     offset = pixel + shrink * (0.5 / ratio - 0.5 - person.center)
     size = np.array(image.shape[1::-1])
@@ -138,9 +171,8 @@ def _draw(
     if (last <= first).any():
         return np.zeros((0, 0), np.uint8), first
     matrix = np.array([[zoom[0], 0.0, offset[0] - first[0]], [0.0, zoom[1], offset[1] - first[1]]])
-    layer = cv2.warpAffine(
-        texture, matrix, tuple(int(n) for n in last - first), flags=cv2.INTER_LINEAR
-    )
+    layer_size = (last - first).tolist()
+    layer = cv2.warpAffine(texture, matrix, layer_size, flags=cv2.INTER_LINEAR)
     area = image[first[1] : last[1], first[0] : last[0]]
     kept = 255 - layer[..., 3:].astype(np.uint16)
     area[:] = layer[..., :3] + ((area * kept + 127) // 255).astype(np.uint8)
@@ -155,12 +187,15 @@ def _claim(
     pixel: np.ndarray,
     radii: np.ndarray,
 ) -> None:
-    """Note whose face each pixel shows: what this person covers shows no other face, its own ellipse shows `k`."""
+    """Note whose face each pixel shows.
+
+    What person k covers shows no other face; their own face's ellipse, of these radii (2,) [px]
+    around `pixel`, shows `k`.
+    """
     area = owner[corner[1] : corner[1] + alpha.shape[0], corner[0] : corner[0] + alpha.shape[1]]
     covered = alpha > 127
     area[covered] = _NOBODY
     rows, columns = np.ogrid[: alpha.shape[0], : alpha.shape[1]]
-    ellipse = ((columns + corner[0] - pixel[0]) / radii[0]) ** 2 + (
-        (rows + corner[1] - pixel[1]) / radii[1]
-    ) ** 2 <= 1
-    area[covered & ellipse] = k
+    right = (columns + corner[0] - pixel[0]) / radii[0]
+    down = (rows + corner[1] - pixel[1]) / radii[1]
+    area[covered & (right**2 + down**2 <= 1)] = k

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sound of moving talkers at the microphones: image source method, block by block.
 
-The dry sound is cut into Hann blocks of 80 ms every 40 ms (they add up to one); each is convolved with the room's response from where the
-talker is in the middle of the block (Allen and Berkley 1979, by pyroomacoustics). A response serves until the talker has moved 15 mm.
+The dry sound is cut into Hann blocks of 80 ms every 40 ms (they add up to one); each is convolved
+with the room's response from where the talker is in the middle of the block (Allen and Berkley
+1979, by pyroomacoustics). A response serves until the talker has moved 15 mm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,21 +20,31 @@ from av_perception.simulation.scene import RoomConfig
 
 BLOCK_S = 0.08
 RESPONSE_STEP_M = 0.015
-HIGHEST_ORDER = 15  # later images of a room of T60 0.3 s are 30 dB and more below the direct sound
+# Later images of a room of T60 0.3 s are 30 dB and more below the direct sound.
+HIGHEST_ORDER = 15
+_ORDERS_PER_S = 50.0  # of T60: those that count
 SPEECH_LEVEL = 0.06  # root mean square of the sound at the microphones while somebody speaks
 PEAK_LEVEL = 0.9
 
 
 @dataclass(frozen=True)
 class MovingSource:
-    """samples: (N,) dry sound; positions: (B, 3) [m] in the room, in the middle of block b (at b * 40 ms)."""
+    """A sound and where it comes from.
+
+    Attributes
+    ----------
+    samples
+        (N,) dry sound.
+    positions
+        (B, 3) [m] in the room, in the middle of block b (at b * 40 ms).
+    """
 
     samples: np.ndarray
     positions: np.ndarray
 
 
 def block_times(num_samples: int, sample_rate: int) -> np.ndarray:
-    """(B,) seconds of the middles of the blocks that cover the sound."""
+    """Compute the middles (B,) [s] of the blocks that cover the sound."""
     hop = _hop(sample_rate)
     return np.arange(-(-num_samples // hop) + 1) * hop / sample_rate
 
@@ -45,24 +56,65 @@ def render_room(
     sample_rate: int,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> np.ndarray:
-    """(N, channels) noise-free sound of all sources at microphones (channels, 3) [m] in the room; the direct sound is dry / r."""
+    """Render the noise-free sound of all sources; the direct sound is dry / distance.
+
+    Parameters
+    ----------
+    room
+        Where it echoes.
+    microphones
+        (channels, 3) [m] in the room.
+    sources
+        With sounds of one length N.
+    sample_rate
+        [Hz]
+    progress
+        Called with the fraction that is done.
+
+    Returns
+    -------
+    np.ndarray
+        (N, channels)
+    """
     simulator = _RoomSimulator(room, microphones, sample_rate)
     mixture = np.zeros((len(microphones), len(sources[0].samples)))
     for index, source in enumerate(sources):
-        _add_source(
-            mixture, source, simulator, lambda f, i=index: progress((i + f) / len(sources))
-        )
+        for done in _add_source(mixture, source, simulator):
+            progress((index + done) / len(sources))
     return mixture.T
 
 
 def finish_sound(
     clean: np.ndarray, active: np.ndarray, snr_db: float, random: np.random.Generator
 ) -> np.ndarray:
-    """(N, channels) float32: at SPEECH_LEVEL while somebody is active (N,) bool, with white sensor noise, never clipped."""
+    """Bring sound to SPEECH_LEVEL while somebody is active, with white sensor noise, not clipped.
+
+    Parameters
+    ----------
+    clean
+        (N, channels)
+    active
+        (N,) bool: somebody speaks.
+    snr_db
+        [dB] speech over noise.
+    random
+        Source of the noise.
+
+    Returns
+    -------
+    np.ndarray
+        (N, channels) float32
+    """
     power = np.mean(clean[active] ** 2) if active.any() else np.mean(clean**2)
-    clean = clean * (SPEECH_LEVEL / np.sqrt(power) if power > 0 else 1.0)
+    if power > 0:
+        clean = clean * (SPEECH_LEVEL / np.sqrt(power))
     noisy = clean + random.normal(0.0, SPEECH_LEVEL * 10 ** (-snr_db / 20), clean.shape)
     return (noisy * min(1.0, PEAK_LEVEL / np.abs(noisy).max())).astype(np.float32)
+
+
+def highest_order(t60: float) -> int:
+    """Return the order of the last image that is heard in a room, which rings for t60 [s]."""
+    return max(HIGHEST_ORDER, round(_ORDERS_PER_S * t60))
 
 
 class _RoomSimulator:
@@ -75,16 +127,15 @@ class _RoomSimulator:
             room.size,
             fs=sample_rate,
             materials=pyroomacoustics.Material(min(absorption, 1.0)),
-            max_order=min(order, HIGHEST_ORDER),
+            max_order=min(order, highest_order(room.t60)),
         )
         self._room.add_source(np.array(room.size) / 2)
         self._room.add_microphone_array(np.asarray(microphones, float).T)
-        self.delay = (
-            pyroomacoustics.constants.get('frac_delay_length') // 2
-        )  # of the library's interpolation filter
+        # Of the library's interpolation filter.
+        self.delay = pyroomacoustics.constants.get('frac_delay_length') // 2
 
     def response(self, position: np.ndarray) -> np.ndarray:
-        """(channels, taps); tap `delay` is time zero."""
+        """Compute (channels, taps) from position (3,) [m]; tap `delay` is time zero."""
         self._room.sources[0].position[:] = position
         self._room.image_source_model()
         self._room.compute_rir()
@@ -96,6 +147,7 @@ class _RoomSimulator:
 
 
 def _hop(sample_rate: int) -> int:
+    """Count the samples from one block to the next."""
     return int(round(BLOCK_S / 2 * sample_rate))
 
 
@@ -103,23 +155,26 @@ def _add_source(
     mixture: np.ndarray,
     source: MovingSource,
     simulator: _RoomSimulator,
-    progress: Callable[[float], None],
-) -> None:
+) -> Iterator[float]:
+    """Add the sound of a source to the mixture (channels, N); yields the fraction that is done."""
     hop = _hop(simulator.sample_rate)
     dry = np.concatenate([np.zeros(hop), source.samples, np.zeros(2 * hop)])
     rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(hop) + 0.5) / hop)
     runs = _runs(source.positions, _sounding_blocks(dry, hop, len(source.positions)))
-    for done, (first, last) in enumerate(runs):
+    for done, (first, last) in enumerate(runs, 1):
         window = np.concatenate([rise, np.ones((last - first) * hop), rise[::-1]])
-        start = first * hop - hop  # in the sound; block b is centred on sample b * hop
+        start = first * hop - hop  # in the sound; block b is centered on sample b * hop
         segment = dry[start + hop : start + hop + len(window)] * window
         wet = fftconvolve(segment[None], simulator.response(source.positions[first]), axes=1)
         _add_at(mixture, wet, start - simulator.delay)
-        progress((done + 1) / len(runs))
+        yield done / len(runs)
 
 
 def _sounding_blocks(dry: np.ndarray, hop: int, num_blocks: int) -> np.ndarray:
-    """(B,) bool: the block holds sound. Block b covers two hops of the padded sound from b * hop on."""
+    """(B,) bool: the block holds sound.
+
+    Block b covers two hops of the padded sound from b * hop on.
+    """
     filled = np.zeros((num_blocks + 1) * hop)
     filled[: min(len(dry), len(filled))] = dry[: len(filled)]
     loud = np.abs(filled).reshape(-1, hop).max(axis=1) > 0
@@ -127,17 +182,18 @@ def _sounding_blocks(dry: np.ndarray, hop: int, num_blocks: int) -> np.ndarray:
 
 
 def _runs(positions: np.ndarray, sounding: np.ndarray) -> list[tuple[int, int]]:
-    """First and last block of every run of sounding blocks that may share the response of its first block."""
+    """First and last block of every run of sounding blocks that may share a response.
+
+    It is that of the run's first block.
+    """
     runs: list[tuple[int, int]] = []
-    for block in np.flatnonzero(sounding):
-        if (
-            runs
-            and runs[-1][1] == block - 1
-            and np.linalg.norm(positions[block] - positions[runs[-1][0]]) < RESPONSE_STEP_M
-        ):
-            runs[-1] = (runs[-1][0], int(block))
+    for block in np.flatnonzero(sounding).tolist():
+        first, last = runs[-1] if runs else (block, -2)
+        moved_m = np.linalg.norm(positions[block] - positions[first])
+        if last == block - 1 and moved_m < RESPONSE_STEP_M:
+            runs[-1] = (first, block)
         else:
-            runs.append((int(block), int(block)))
+            runs.append((block, block))
     return runs
 
 

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""A scene: a room, a head in it, and talkers who move and speak. Read from a YAML file (`config/scenes/`)."""
+"""A scene: a room, a head in it, and talkers who move and speak.
+
+It is read from a YAML file (`config/scenes/`).
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,21 @@ from av_perception.paths import resolve_resource
 from av_perception.robot_head import HeadProfile, load_head
 from av_perception.simulation.assets import PHOTOGRAPHS, VOICES
 
-WALL_MARGIN = 0.2  # a head centre keeps this distance [m] from the walls
+WALL_MARGIN = 0.2  # a head center keeps this distance [m] from the walls
 HEAD_MARGIN = 0.4  # and this one from the robot's head
 
 
 @dataclass(frozen=True)
 class RoomConfig:
-    """A box. size: length (x), width (y), height (z) [m]; t60 [s], 0 for no echo; head_position: the head's base frame in the room [m],
-    its axes parallel to the room's; snr_db: mean speech at the microphones over their own white noise."""
+    """A room with the shape of a box, and the head in it. Raises ValueError."""
 
+    #: [m] length (x), width (y), height (z), 1..50 each
     size: tuple[float, float, float] = (6.0, 5.0, 2.8)
+    #: [s] time in which echoes fall by 60 dB, 0..1.5; 0 for no echo
     t60: float = 0.3
+    #: [m] the head's base frame in the room; its axes are parallel to the room's
     head_position: tuple[float, float, float] = (1.0, 2.5, 1.4)
+    #: [dB] mean speech at the microphones over their own white noise, -20..100
     snr_db: float = 30.0
 
     def __post_init__(self):
@@ -49,27 +55,38 @@ class RoomConfig:
             self.absorption()
 
     def absorption(self) -> tuple[float, int]:
-        """(energy absorption of the walls, image order that reaches t60), by Sabine's formula."""
+        """Invert Sabine's formula.
+
+        Returns
+        -------
+        tuple
+            Energy absorption of the walls, and the image order that reaches t60.
+
+        Raises
+        ------
+        ValueError
+            When t60 is too short for the room.
+        """
         if self.t60 == 0:
             return 1.0, 0
         try:
             return pyroomacoustics.inverse_sabine(self.t60, self.size)
         except ValueError as error:
             raise ValueError(
-                f't60 of {self.t60} s is too short for a room of {self.size} m: 0 gives no echo at all'
+                f't60 of {self.t60} s is too short for a room of {self.size} m: '
+                '0 gives no echo at all'
             ) from error
 
 
 @dataclass(frozen=True)
 class ConversationConfig:
-    """How turns are drawn for talkers without `turns` of their own.
+    """How turns are drawn for talkers without `turns` of their own. Raises ValueError."""
 
-    turn: shortest and longest turn [s]; overlap: share of the turns' time that belongs to two at once; pause: mean silence [s] between
-    turns that do not overlap.
-    """
-
+    #: [s] shortest and longest turn, from 0.3
     turn: tuple[float, float] = (1.5, 4.0)
+    #: share of the turns' time that belongs to two at once, 0..0.25
     overlap: float = 0.15
+    #: [s] mean silence between turns that do not overlap, 0..30
     pause: float = 0.5
 
     def __post_init__(self):
@@ -85,24 +102,36 @@ class ConversationConfig:
 
 @dataclass(frozen=True)
 class TalkerConfig:
-    """One talker.
+    """One talker. Raises ValueError."""
 
-    waypoints: rows of time [s], x, y, z [m] of the head centre in the head's base frame, joined smoothly, held before the first and after
-    the last; voice: an asset's name or a sound file; photo: an asset's name or an image file; clip: a video file of a talking face
-    instead of both; face: x, y, width, height [px] of the face in `photo` or `clip` (assets know theirs); turns: [start, end] pairs [s].
-    """
-
+    #: number of the person in the truth, not negative
     id: int
+    #: rows of time [s], x, y, z [m] of the head center in the head's base frame, joined smoothly,
+    #: held before the first and after the last
     waypoints: tuple[tuple[float, float, float, float], ...]
+    #: name of an asset, or a sound file
     voice: str = ''
+    #: name of an asset, or an image file
     photo: str = ''
+    #: video file of a talking face, in place of voice and photo
     clip: str = ''
+    #: [px] x, y, width, height of the face in `photo` or `clip`, from 8 on; assets know theirs
     face: tuple[float, float, float, float] | None = None
+    #: [s] (start, end) of turns in order, none: drawn
     turns: tuple[tuple[float, float], ...] | None = None
 
     def __post_init__(self):
         if self.id < 0:
             raise ValueError(f'id must not be negative: {self.id}')
+        self._check_waypoints()
+        self._check_files()
+        ends = np.ravel(self.turns if self.turns is not None else ())
+        if (np.diff(ends) < 0).any() or (ends < 0).any() or (ends[::2] == ends[1::2]).any():
+            raise ValueError(
+                f'turns must be [start, end] pairs in order, without overlap: {self.turns}'
+            )
+
+    def _check_waypoints(self) -> None:
         table = np.array(self.waypoints, float)
         if not len(table) or not np.isfinite(table).all():
             raise ValueError(
@@ -110,6 +139,8 @@ class TalkerConfig:
             )
         if (np.diff(table[:, 0]) <= 0).any():
             raise ValueError(f'the times of the waypoints must grow: {table[:, 0].tolist()}')
+
+    def _check_files(self) -> None:
         if bool(self.clip) == bool(self.voice):
             raise ValueError('a talker needs either a voice or a clip')
         if self.clip and self.photo:
@@ -120,14 +151,20 @@ class TalkerConfig:
             )
         if self.face is not None and min(self.face[2:]) < 8:
             raise ValueError(f'face must be at least 8 pixels wide and high: {self.face}')
-        ends = np.ravel(self.turns if self.turns is not None else ())
-        if (np.diff(ends) < 0).any() or (ends < 0).any() or (ends[::2] == ends[1::2]).any():
-            raise ValueError(
-                f'turns must be [start, end] pairs in order, without overlap: {self.turns}'
-            )
 
     def positions(self, time_s) -> np.ndarray:
-        """(..., 3) head centre [m] in the head's base frame: monotone cubic between waypoints, so that a stop is a stop."""
+        """Interpolate the waypoints by monotone cubics, so that a stop is a stop.
+
+        Parameters
+        ----------
+        time_s
+            (...) [s]
+
+        Returns
+        -------
+        np.ndarray
+            (..., 3) [m] head center in the head's base frame.
+        """
         table = np.array(self.waypoints, float)
         time_s = np.clip(np.asarray(time_s, float), table[0, 0], table[-1, 0])
         if len(table) == 1:
@@ -137,14 +174,21 @@ class TalkerConfig:
 
 @dataclass(frozen=True)
 class Scene:
-    """A scene. duration [s]; seed: of turns and noise; head: a head profile's name or file."""
+    """A scene. Raises ValueError."""
 
+    #: [s] 0.2..7200
     duration: float
+    #: at least one, with different ids
     talkers: tuple[TalkerConfig, ...]
+    #: how the recording is called
     name: str = 'scene'
+    #: of turns and noise, not negative
     seed: int = 0
+    #: name or file of a head profile
     head: str = 'simulated'
+    #: the room around the head
     room: RoomConfig = RoomConfig()
+    #: how turns are drawn
     conversation: ConversationConfig = ConversationConfig()
 
     def __post_init__(self):
@@ -164,80 +208,112 @@ class Scene:
         time = np.arange(0.0, self.duration, 0.05)
         path = talker.positions(time)
         in_room = path + np.array(self.room.head_position)
-        outside = (
-            (in_room < WALL_MARGIN) | (in_room > np.array(self.room.size) - WALL_MARGIN)
-        ).any(axis=1)
+        before = in_room < WALL_MARGIN
+        behind = in_room > np.array(self.room.size) - WALL_MARGIN
+        outside = (before | behind).any(axis=1)
         if outside.any():
             raise ValueError(
-                f'talker {talker.id} is outside the room (or nearer than {WALL_MARGIN} m to a wall) '
-                f'at {time[outside.argmax()]:.1f} s'
+                f'talker {talker.id} is outside the room (or nearer than {WALL_MARGIN} m '
+                f'to a wall) at {time[outside.argmax()]:.1f} s'
             )
         close = np.linalg.norm(path, axis=1) < HEAD_MARGIN
         if close.any():
             raise ValueError(
-                f'talker {talker.id} is nearer than {HEAD_MARGIN} m to the head at {time[close.argmax()]:.1f} s'
+                f'talker {talker.id} is nearer than {HEAD_MARGIN} m to the head '
+                f'at {time[close.argmax()]:.1f} s'
             )
 
     def with_duration(self, duration: float) -> Scene:
-        """The same scene made longer or shorter. Raises UserError for a senseless duration."""
+        """Make the same scene longer or shorter.
+
+        Parameters
+        ----------
+        duration
+            [s]
+
+        Raises
+        ------
+        UserError
+            For a senseless duration.
+        """
         try:
             return dataclasses.replace(self, duration=duration)
         except ValueError as error:
             raise UserError(str(error)) from error
 
     def load_head(self) -> HeadProfile:
-        """The head profile. Raises UserError when it lacks microphones, its camera's images are raw, which are not drawn, or a talker lacks
-        the photograph that the camera needs."""
+        """Load the head profile.
+
+        Raises
+        ------
+        UserError
+            When it lacks microphones, its camera's images are raw, which are not drawn, or a
+            talker lacks the photograph that the camera needs.
+        """
         head = load_head(self.head)
         if head.microphones is None:
             raise UserError(f'the head profile {head.name} has no microphones: a scene needs them')
         if head.camera is not None and head.camera.calibration:
             raise UserError(
-                f'the head profile {head.name} has raw cameras: for a scene, give focal, center and baseline in place of calibration'
+                f'the head profile {head.name} has raw cameras: for a scene, give focal, center '
+                'and baseline in place of calibration'
             )
         for talker in self.talkers:
             if head.camera is not None and not (talker.photo or talker.clip):
                 raise UserError(
-                    f'talker {talker.id} needs a photo or a clip: the head {head.name} has a camera'
+                    f'talker {talker.id} needs a photo or a clip: '
+                    f'the head {head.name} has a camera'
                 )
         return head
 
 
 def load_scene(name_or_path) -> Scene:
-    """A shipped scene by name (`three_talkers`) or a YAML file by path. Raises UserError.
+    """Load a scene.
 
-    Files named in it may be relative to it and may use environment variables (`$AV_PERCEPTION_DATA/...`).
+    Files named in it may be relative to it and may use environment variables
+    (`$AV_PERCEPTION_DATA/...`).
+
+    Parameters
+    ----------
+    name_or_path
+        A shipped scene (`three_talkers`), or a YAML file.
+
+    Raises
+    ------
+    UserError
+        When it is malformed, or a file is missing.
     """
     path = resolve_resource(str(name_or_path), 'scenes')
     where = f'scene {path}'
     scene = config_from_mapping(Scene, {'name': path.stem, **read_yaml(path)}, where)
-    own_head = path.parent / scene.head
+    head_beside = path.parent / scene.head
     talkers = tuple(
         _with_files(talker, path.parent, f'{where}: talker {talker.id}')
         for talker in scene.talkers
     )
-    return dataclasses.replace(
-        scene, talkers=talkers, head=str(own_head) if own_head.is_file() else scene.head
-    )
+    head = str(head_beside) if head_beside.is_file() else scene.head
+    return dataclasses.replace(scene, talkers=talkers, head=head)
 
 
 def _with_files(talker: TalkerConfig, folder: Path, where: str) -> TalkerConfig:
-    """The talker with every file resolved to an absolute path; names of assets stay."""
-    found = {
-        key: _find(getattr(talker, key), folder, known, f'{where}: {key}')
-        for key, known in (('voice', VOICES), ('photo', PHOTOGRAPHS), ('clip', {}))
-    }
-    return dataclasses.replace(talker, **found)
+    """Resolve every file of a talker to an absolute path; names of assets stay."""
+    return dataclasses.replace(
+        talker,
+        voice=_resolve(talker.voice, folder, tuple(VOICES), f'{where}: voice'),
+        photo=_resolve(talker.photo, folder, tuple(PHOTOGRAPHS), f'{where}: photo'),
+        clip=_resolve(talker.clip, folder, (), f'{where}: clip'),
+    )
 
 
-def _find(name: str, folder: Path, known: dict, where: str) -> str:
+def _resolve(name: str, folder: Path, known: tuple[str, ...], where: str) -> str:
+    """Absolute path of a file named relative to the folder, or a known asset's name itself."""
     if not name or name in known:
         return name
     for variable in re.findall(r'\$\{?(\w+)', name):
         if variable not in os.environ:
             raise UserError(
-                f'{where} needs the environment variable {variable}: set it to the folder that holds '
-                f'{name.split("/", 1)[-1]}'
+                f'{where} needs the environment variable {variable}: '
+                f'set it to the folder that holds {name.split("/", 1)[-1]}'
             )
     path = folder / Path(os.path.expandvars(name)).expanduser()
     if path.is_file():

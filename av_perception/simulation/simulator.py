@@ -13,11 +13,11 @@ import numpy as np
 
 from av_perception.recording import Recording, RecordingInfo, RecordingWriter, TruthTable
 from av_perception.recording.recording import DEFAULT_FRAME_RATE
-from av_perception.robot_head import HeadProfile
+from av_perception.robot_head import CameraGeometry, HeadProfile, MicrophoneArray
 from av_perception.simulation.assets import PHOTOGRAPHS, VOICES, ensure_assets
 from av_perception.simulation.conversation import DrySpeech, load_voice, plan_turns, utter
 from av_perception.simulation.cutout import load_appearance
-from av_perception.simulation.rendering import StereoRenderer
+from av_perception.simulation.rendering import StereoPair, StereoRenderer
 from av_perception.simulation.room_audio import (
     MovingSource,
     block_times,
@@ -27,61 +27,120 @@ from av_perception.simulation.room_audio import (
 from av_perception.simulation.scene import Scene
 
 LOWEST_VIDEO_PSNR_DB = 35.0
-FACE_DEPTH_M = 0.08  # of the face's surface before the head centre, as with people: the vision's default allows for it
+# Of the face's surface before the head center, as with people: the vision's default allows for it.
+FACE_DEPTH_M = 0.08
 CHECKED_EVERY = 20  # images between two whose coding is checked
 
 Progress = Callable[[float, str], None]
 
 
+@dataclass(frozen=True)
+class _Performance:
+    """What a scene is made of before it is written.
+
+    info, head_file: of the recording; sound: (N, channels) at the microphones; speech: per talker;
+    images: None without a camera; time_s: (frames,) of the images or, without, of the truth;
+    sample_rate [Hz].
+    """
+
+    scene: Scene
+    info: RecordingInfo
+    head_file: str | None
+    sound: np.ndarray
+    speech: list[DrySpeech]
+    images: _Images | None
+    time_s: np.ndarray
+    sample_rate: int
+
+
 def simulate(
     scene: Scene, folder, seed: int | None = None, progress: Progress | None = None
 ) -> Recording:
-    """Render a scene into the recording folder `folder` (an older recording there is replaced).
+    """Render a scene into a recording folder; an older recording there is replaced.
 
-    seed: replaces the scene's; the same scene and seed give the same samples and images. progress(fraction, text): called as work proceeds.
-    Images go into mp4 files unless decoding them gives less than 35 dB PSNR; then they are stored as PNG. Raises UserError.
+    The same scene and seed give the same samples and images. Images go into mp4 files unless
+    decoding them gives less than LOWEST_VIDEO_PSNR_DB; then they are stored as PNG.
+
+    Parameters
+    ----------
+    scene
+        What is rendered.
+    folder
+        Where to.
+    seed
+        In place of the scene's.
+    progress
+        Called with the fraction that is done and a text.
+
+    Raises
+    ------
+    UserError
+        For a head or assets that a scene cannot have.
     """
     report = progress or (lambda fraction, text: None)
-    seed = scene.seed if seed is None else seed
     head = scene.load_head()
     ensure_assets(lambda f, text: report(0.05 * f, text), _assets_of(scene))
-    speech = _speak(scene, head.microphones.sample_rate, seed)
-    sound = _render_sound(
-        scene, head, speech, seed, lambda f: report(0.05 + 0.45 * f, 'rendering the sound')
+    seed = scene.seed if seed is None else seed
+    performance = _perform(
+        scene, head, seed, lambda f: report(0.05 + 0.45 * f, 'rendering the sound')
     )
-    images = _Images(scene, head, speech, seed) if head.camera else None
-    frame_rate = head.camera.frame_rate if images else DEFAULT_FRAME_RATE
-    time_s = np.arange(int(np.floor(scene.duration * frame_rate))) / frame_rate
-    for image_format in ('mp4', 'png'):
-        with RecordingWriter(
-            folder, *_description(scene, head, seed), image_format=image_format
-        ) as writer:
-            writer.write_audio(sound)
-            text = (
-                'drawing the images'
-                if image_format == 'mp4'
-                else 'drawing the images again, without loss'
-            )
-            visible, kept = _write_images(
-                writer, images, time_s, lambda f, text=text: report(0.5 + 0.49 * f, text)
-            )
-            writer.write_truth(
-                _truth(scene, speech, time_s, visible, head.microphones.sample_rate)
-            )
-        recording = Recording.open(folder)
-        if image_format == 'png' or _coding_quality(recording, kept) >= LOWEST_VIDEO_PSNR_DB:
-            break
+    recording, quality_db = _write(
+        performance, folder, 'mp4', lambda f: report(0.5 + 0.49 * f, 'drawing the images')
+    )
+    if quality_db < LOWEST_VIDEO_PSNR_DB:
+        text = 'drawing the images again, without loss'
+        recording, _ = _write(performance, folder, 'png', lambda f: report(0.5 + 0.49 * f, text))
     report(1.0, 'done')
     return recording
 
 
 def _assets_of(scene: Scene) -> tuple[str, ...]:
+    """Names of the assets that the talkers use, each once."""
     named = [name for talker in scene.talkers for name in (talker.voice, talker.photo)]
     return tuple(dict.fromkeys(name for name in named if name in PHOTOGRAPHS or name in VOICES))
 
 
+def _perform(
+    scene: Scene, head: HeadProfile, seed: int, progress: Callable[[float], None]
+) -> _Performance:
+    """Let the talkers speak, render the sound, and prepare the drawing."""
+    microphones = _microphones_of(head)
+    rate = microphones.sample_rate
+    speech = _speak(scene, rate, seed)
+    sound = _render_sound(scene, microphones, speech, seed, progress)
+    images = None
+    frame_rate = DEFAULT_FRAME_RATE
+    if head.camera is not None:
+        images = _Images(scene, head.camera, speech, seed)
+        frame_rate = head.camera.frame_rate
+    time_s = np.arange(int(np.floor(scene.duration * frame_rate))) / frame_rate
+    info, head_file = _description(scene, head, seed)
+    return _Performance(scene, info, head_file, sound, speech, images, time_s, rate)
+
+
+def _write(
+    performance: _Performance,
+    folder,
+    image_format: str,
+    progress: Callable[[float], None],
+) -> tuple[Recording, float]:
+    """Draw and write everything; the recording, and the lowest PSNR of its images [dB]."""
+    info = performance.info
+    with RecordingWriter(folder, info, performance.head_file, image_format=image_format) as writer:
+        writer.write_audio(performance.sound)
+        visible, kept = _write_images(writer, performance.images, performance.time_s, progress)
+        writer.write_truth(_truth(performance, visible))
+    recording = Recording.open(folder)
+    return recording, np.inf if image_format == 'png' else _coding_quality(recording, kept)
+
+
+def _microphones_of(head: HeadProfile) -> MicrophoneArray:
+    assert head.microphones is not None, 'Scene.load_head refuses a head without microphones'
+    return head.microphones
+
+
 def _speak(scene: Scene, sample_rate: int, seed: int) -> list[DrySpeech]:
-    """What every talker utters, in the order of the scene."""
+    """Let every talker utter their turns, in the order of the scene."""
     voices = [load_voice(talker, sample_rate) for talker in scene.talkers]
     lengths = {
         talker.id: len(voice) / sample_rate
@@ -97,21 +156,22 @@ def _speak(scene: Scene, sample_rate: int, seed: int) -> list[DrySpeech]:
 
 def _render_sound(
     scene: Scene,
-    head: HeadProfile,
+    microphones: MicrophoneArray,
     speech: list[DrySpeech],
     seed: int,
     progress: Callable[[float], None],
 ) -> np.ndarray:
-    sample_rate = head.microphones.sample_rate
+    """(N, channels) float32 sound at the microphones."""
+    rate = microphones.sample_rate
     base = np.array(scene.room.head_position)
-    microphones = head.microphones.base_from_array.apply(head.microphones.positions) + base
-    times = block_times(len(speech[0].samples), sample_rate)
+    places = microphones.base_from_array.apply(microphones.positions) + base
+    times = block_times(len(speech[0].samples), rate)
     sources = [
-        MovingSource(s.samples, talker.positions(times) + base)
-        for talker, s in zip(scene.talkers, speech)
+        MovingSource(said.samples, talker.positions(times) + base)
+        for talker, said in zip(scene.talkers, speech)
     ]
-    clean = render_room(scene.room, microphones, sources, sample_rate, progress)
-    active = np.any([s.active for s in speech], axis=0)
+    clean = render_room(scene.room, places, sources, rate, progress)
+    active = np.any([said.active for said in speech], axis=0)
     return finish_sound(clean, active, scene.room.snr_db, np.random.default_rng([seed, 4]))
 
 
@@ -121,7 +181,7 @@ def _description(scene: Scene, head: HeadProfile, seed: int) -> tuple[RecordingI
     video = {'frame_rate': head.camera.frame_rate, 'video_start': 0.0} if head.camera else {}
     info = RecordingInfo(
         'head.yaml' if own_file else scene.head,
-        head.microphones.sample_rate,
+        _microphones_of(head).sample_rate,
         0.0,
         origin={'scene': scene.name, 'seed': seed, 'duration': scene.duration},
         **video,
@@ -130,8 +190,8 @@ def _description(scene: Scene, head: HeadProfile, seed: int) -> tuple[RecordingI
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """One image pair as drawn, kept to check how the video codes it."""
+class _DrawnImage:
+    """A left image as drawn, kept to check how the video codes it."""
 
     index: int
     left: np.ndarray
@@ -140,31 +200,41 @@ class _Pair:
 class _Images:
     """Draws the scene's image pairs."""
 
-    def __init__(self, scene: Scene, head: HeadProfile, speech: list[DrySpeech], seed: int):
-        self._talkers, self._turns = scene.talkers, [s.turns for s in speech]
+    def __init__(self, scene: Scene, camera: CameraGeometry, speech: list[DrySpeech], seed: int):
+        self._talkers = scene.talkers
+        self._turns = [said.turns for said in speech]
         self._appearances = [load_appearance(talker) for talker in scene.talkers]
-        self._optical_from_base = head.camera.base_from_optical.inverse()
-        camera = np.array(scene.room.head_position) + head.camera.base_from_optical.translation
-        wall = _distance_to_wall(
-            camera, head.camera.base_from_optical.rotation[:, 2], np.array(scene.room.size)
-        )
-        self._renderer = StereoRenderer(head.camera, wall, camera[2], seed)
+        self._optical_from_base = camera.base_from_optical.inverse()
+        place = np.array(scene.room.head_position) + camera.base_from_optical.translation
+        axis = camera.base_from_optical.rotation[:, 2]
+        wall_m = _distance_to_wall(place, axis, np.array(scene.room.size))
+        self._renderer = StereoRenderer(camera, wall_m, place[2], seed)
 
-    def draw(self, index: int, time_s: float):
-        """The stereo pair at a time."""
+    def draw(self, index: int, time_s: float) -> StereoPair:
+        """Draw the stereo pair of a time."""
         positions = np.array([talker.positions(time_s) for talker in self._talkers])
         people = [a.at(time_s, turns) for a, turns in zip(self._appearances, self._turns)]
-        return self._renderer.render(
-            index, people, face_surfaces(self._optical_from_base.apply(positions))
-        )
+        faces = face_surfaces(self._optical_from_base.apply(positions))
+        return self._renderer.render(index, people, faces)
 
 
 def face_surfaces(centers: np.ndarray, depth_m: float | np.ndarray = FACE_DEPTH_M) -> np.ndarray:
-    """(people, 3) points [m] where the camera's rays to the head centres meet the faces, depth_m, one for all or (people,), before the
-    centres: that is what a camera can see of a head."""
-    return centers * (
-        1.0 - np.expand_dims(depth_m, -1) / np.linalg.norm(centers, axis=-1, keepdims=True)
-    )
+    """Intersect the camera's rays to head centers with the faces, which are what it can see.
+
+    Parameters
+    ----------
+    centers
+        (people, 3) [m] in the optical frame.
+    depth_m
+        [m] of the faces before the centers, one for all or (people,).
+
+    Returns
+    -------
+    np.ndarray
+        (people, 3) [m] in the optical frame.
+    """
+    distance = np.linalg.norm(centers, axis=-1, keepdims=True)
+    return centers * (1.0 - np.expand_dims(depth_m, -1) / distance)
 
 
 def _distance_to_wall(camera: np.ndarray, axis: np.ndarray, size: np.ndarray) -> float:
@@ -179,43 +249,44 @@ def _write_images(
     images: _Images | None,
     time_s: np.ndarray,
     progress: Callable[[float], None],
-) -> tuple[np.ndarray, list[_Pair]]:
-    """((frames, talkers) bool visible, kept pairs); nothing is visible to a head without a camera."""
-    visible, kept = [], []
-    for index, time in enumerate(time_s if images else ()):
-        pair = images.draw(index, time)
-        writer.write_images(pair.left, pair.right)
-        visible.append(pair.visible)
-        if index % CHECKED_EVERY == 0:
-            kept.append(_Pair(index, pair.left))
-        progress((index + 1) / len(time_s))
+) -> tuple[np.ndarray, list[_DrawnImage]]:
+    """((frames, talkers) bool visible, kept images); both empty for a head without a camera."""
+    visible = []
+    kept = []
+    if images is not None:
+        for index, time in enumerate(time_s):
+            pair = images.draw(index, time)
+            writer.write_images(pair.left, pair.right)
+            visible.append(pair.visible)
+            if index % CHECKED_EVERY == 0:
+                kept.append(_DrawnImage(index, pair.left))
+            progress((index + 1) / len(time_s))
     return np.array(visible, bool), kept
 
 
-def _truth(
-    scene: Scene,
-    speech: list[DrySpeech],
-    time_s: np.ndarray,
-    visible: np.ndarray,
-    sample_rate: int,
-) -> TruthTable:
-    frames, people = len(time_s), len(scene.talkers)
-    positions = np.stack([talker.positions(time_s) for talker in scene.talkers], axis=1)
-    sample = np.minimum((time_s * sample_rate).round().astype(int), len(speech[0].active) - 1)
-    speaking = np.stack([s.active[sample] for s in speech], axis=1)
-    visible = visible if visible.size else np.zeros((frames, people), bool)
+def _truth(performance: _Performance, visible: np.ndarray) -> TruthTable:
+    """Where all talkers were and whether they spoke, at the times of the images."""
+    talkers = performance.scene.talkers
+    time_s = performance.time_s
+    positions = np.stack([talker.positions(time_s) for talker in talkers], axis=1)
+    num_samples = len(performance.speech[0].active)
+    sample = (time_s * performance.sample_rate).round().astype(int)
+    sample = np.minimum(sample, num_samples - 1)
+    speaking = np.stack([said.active[sample] for said in performance.speech], axis=1)
+    if not visible.size:
+        visible = np.zeros_like(speaking)
     return TruthTable(
-        np.repeat(time_s, people),
-        np.tile([talker.id for talker in scene.talkers], frames),
+        np.repeat(time_s, len(talkers)),
+        np.tile([talker.id for talker in talkers], len(time_s)),
         positions.reshape(-1, 3),
         speaking.ravel(),
         visible.ravel(),
     )
 
 
-def _coding_quality(recording: Recording, kept: list[_Pair]) -> float:
-    """Lowest PSNR [dB] of the stored left images against the kept ones; infinite when there are none."""
-    drawn = {pair.index: pair.left for pair in kept}
+def _coding_quality(recording: Recording, kept: list[_DrawnImage]) -> float:
+    """Lowest PSNR [dB] of the stored left images against the kept ones; infinite without any."""
+    drawn = {image.index: image.left for image in kept}
     quality = [
         cv2.PSNR(left, drawn[index]) for index, _, left, _ in recording.images() if index in drawn
     ]

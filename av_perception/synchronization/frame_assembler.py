@@ -44,7 +44,8 @@ class FrameAssembler:
     """Emits one frame per image, in stamp order.
 
     The pairing depends on stamps only, time only decides how long to wait. Sound near the image
-    means within half a video period. Once a sound at or after `image - half` (half the shorter
+    means within half a video period; halfway, it is the next
+    image's. Once a sound at or after `image - half` (half the shorter
     period) is there, no later one of a regular stream can be nearer: the nearer of it and its
     predecessor is taken, each at most once. When visual_timeout_s of sound came in after the last
     image, all sound since then is emitted alone. `counters`: late_visual, late_audio, resets,
@@ -162,9 +163,7 @@ class FrameAssembler:
             before = self._audio.popleft()
         after = self._audio[0] if self._audio else None
         candidates = [
-            audio
-            for audio in (before, after)
-            if audio is not None and abs(audio.stamp_ns - stamp_ns) <= self._half_video_ns
+            a for a in (before, after) if a is not None and self._belongs(a.stamp_ns - stamp_ns)
         ]
         nearest = min(candidates, key=lambda audio: abs(audio.stamp_ns - stamp_ns), default=None)
         if nearest is after and after is not None:
@@ -172,6 +171,13 @@ class FrameAssembler:
         self.counters['unused_audio'] += before is not None and nearest is not before
         self.counters['without_audio'] += nearest is None
         return nearest
+
+    def _belongs(self, after_ns: int) -> bool:
+        """Whether sound so long after an image is its own: halfway, it is the next image's.
+
+        Were it both's, the order of arrival would decide, and all that follow would shift.
+        """
+        return -self._half_video_ns <= after_ns < self._half_video_ns
 
     def _emit_sound_alone(self) -> list[Frame]:
         """All sound since the last image, once it is further ahead of it than the timeout."""

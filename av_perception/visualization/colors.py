@@ -1,8 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The one palette: a person has the same colour in the timeline, in the overlay and in rviz.
+"""The one palette: a person has the same color in the timeline, in the overlay and in rviz.
 
-Okabe and Ito's colours, safe for the colour-blind, less the yellow that is lost on white, plus two dark hues of Paul Tol's.
+Okabe and Ito's colors, safe for the color-blind, less the yellow that is lost on white, plus two
+dark hues of Paul Tol's.
 """
 
 from __future__ import annotations
@@ -23,25 +24,29 @@ NEUTRAL: Color = (110, 110, 110)
 
 
 def color_of(person_id: int) -> Color:
-    """(red, green, blue) in 0..255 of an id; ids of the same remainder share a colour."""
+    """Look up (red, green, blue) in 0..255 of an id; ids of the same remainder share a color."""
     return PALETTE[(int(person_id) - 1) % len(PALETTE)]
 
 
 def bgr_of(person_id: int) -> Color:
-    """`color_of` in OpenCV's order."""
-    return color_of(person_id)[::-1]
+    """Look up `color_of` in OpenCV's order."""
+    red, green, blue = color_of(person_id)
+    return blue, green, red
 
 
 def lighten(color: Color, amount: float) -> Color:
-    """Mixed with white: amount 0 keeps the colour, 1 gives white."""
-    return tuple(round(c + (255 - c) * amount) for c in color)
+    """Mix with white: amount 0 keeps the color, 1 gives white."""
+    red, green, blue = (round(c + (255 - c) * amount) for c in color)
+    return red, green, blue
 
 
 def darken(color: Color, amount: float) -> Color:
-    """Mixed with black: amount 0 keeps the colour, 1 gives black."""
-    return tuple(round(c * (1 - amount)) for c in color)
+    """Mix with black: amount 0 keeps the color, 1 gives black."""
+    red, green, blue = (round(c * (1 - amount)) for c in color)
+    return red, green, blue
 
 
 def unit(color: Color) -> tuple[float, float, float]:
-    """The colour in 0..1, as matplotlib and std_msgs/ColorRGBA want it."""
-    return tuple(c / 255 for c in color)
+    """Scale the color to 0..1, as matplotlib and std_msgs/ColorRGBA want it."""
+    red, green, blue = color
+    return red / 255, green / 255, blue / 255

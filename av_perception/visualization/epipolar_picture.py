@@ -20,20 +20,28 @@ def epipolar_picture(
     left_calibration: CameraCalibration,
     right_calibration: CameraCalibration,
 ) -> np.ndarray:
-    """(height, 2 width, 3) BGR: both raw images rectified, side by side, under lines on which corresponding points lie."""
+    """Draw both raw images rectified, side by side, under lines on which corresponding points lie.
+
+    Parameters
+    ----------
+    left, right
+        (height, width, 3) uint8 BGR as the cameras took them.
+    left_calibration, right_calibration
+        Of the two cameras.
+
+    Returns
+    -------
+    np.ndarray
+        (height, 2 width, 3) uint8 BGR.
+    """
     picture = np.hstack(
         [
-            Rectifier(calibration).rectify(image)
-            for image, calibration in ((left, left_calibration), (right, right_calibration))
+            Rectifier(left_calibration).rectify(left),
+            Rectifier(right_calibration).rectify(right),
         ]
     )
-    for index, row in enumerate(np.linspace(0, picture.shape[0], LINES + 2)[1:-1]):
-        cv2.line(
-            picture,
-            (0, round(row)),
-            (picture.shape[1], round(row)),
-            _COLORS[index % 2],
-            1,
-            cv2.LINE_AA,
-        )
+    height, width = picture.shape[:2]
+    for index, row in enumerate(np.linspace(0, height, LINES + 2)[1:-1]):
+        ends = ((0, round(row)), (width, round(row)))
+        cv2.line(picture, *ends, _COLORS[index % 2], 1, cv2.LINE_AA)
     return picture

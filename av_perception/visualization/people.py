@@ -1,14 +1,22 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""From tracks and speaking status to what the overlay draws of each person, and to a video of it."""
+"""From tracks and speaking status to what the overlay draws of people, and to a video of it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from av_perception.geometry.rigid_transform import RigidTransform
-from av_perception.interfaces import LifeState, SpeakingFrame, TrackEstimate, TrackFrame
+from av_perception.interfaces import (
+    LifeState,
+    SpeakingFrame,
+    SpeakingStatus,
+    TrackEstimate,
+    TrackFrame,
+)
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns
 from av_perception.robot_head import CameraGeometry
@@ -25,12 +33,22 @@ def people_to_draw(
     camera: CameraGeometry,
     reference_from_optical: RigidTransform | None = None,
 ) -> list[PersonDrawing]:
-    """Everybody who is active: the face's box when seen, else the projected head, or a direction when out of the camera's view.
+    """Choose what to draw of everybody who is active.
 
-    reference_from_optical: pose of the camera in the frame of the tracks, None for that of the head profile.
+    That is the face's box when seen, else the projected head, or a direction when out of the
+    camera's view.
+
+    Parameters
+    ----------
+    frame, speaking
+        Tracks and speaking status of one moment.
+    camera
+        Of the image.
+    reference_from_optical
+        Pose of the camera in the frame of the tracks, None for that of the head profile.
     """
     optical_from_reference = (reference_from_optical or camera.base_from_optical).inverse()
-    statuses = {s.id: s for s in speaking.statuses}
+    statuses = {status.id: status for status in speaking.statuses}
     return [
         _drawing(track, statuses.get(track.id), camera, optical_from_reference)
         for track in frame.tracks
@@ -39,7 +57,10 @@ def people_to_draw(
 
 
 def _drawing(
-    track: TrackEstimate, status, camera: CameraGeometry, optical_from_reference: RigidTransform
+    track: TrackEstimate,
+    status: SpeakingStatus | None,
+    camera: CameraGeometry,
+    optical_from_reference: RigidTransform,
 ) -> PersonDrawing:
     position = optical_from_reference.apply(track.mean[:3])
     ellipse = direction = None
@@ -68,27 +89,36 @@ def write_overlay(
     frames: list[tuple[TrackFrame, SpeakingFrame]],
     origin_ns: int,
     path,
-    progress=lambda fraction: None,
+    progress: Callable[[float], None] = lambda fraction: None,
 ) -> None:
-    """The left camera's video with the people drawn on it. origin_ns: stamp of second 0 of the recording. Nothing without images."""
-    camera, by_stamp = (
-        recording.head.camera,
-        {frame.stamp_ns: (frame, speaking) for frame, speaking in frames},
-    )
-    if not recording.num_frames:
+    """Write the left camera's video with the people drawn on it; nothing without images.
+
+    Parameters
+    ----------
+    recording
+        Whose images are drawn on.
+    frames
+        What was said of them, in the recording's frame.
+    origin_ns
+        [ns] stamp of second 0 of the recording.
+    path
+        The mp4 file.
+    progress
+        Called with the fraction that is done.
+    """
+    camera = recording.head.camera
+    if camera is None or not recording.num_frames:
         return
+    by_stamp = {frame.stamp_ns: (frame, speaking) for frame, speaking in frames}
     rectifier, _ = rectifiers_of(camera)
-    writer = cv2.VideoWriter(
-        str(path),
-        cv2.VideoWriter_fourcc(*'mp4v'),
-        recording.frame_rate,
-        (camera.width, camera.height),
-    )
+    code = cv2.VideoWriter.fourcc(*'mp4v')
+    size = (camera.width, camera.height)
+    writer = cv2.VideoWriter(str(path), code, recording.frame_rate, size)
     for index, _, left, _ in recording.images():
         moment = by_stamp.get(origin_ns + image_stamp_ns(recording, index))
         image = rectifier.rectify(left)
-        writer.write(
-            image if moment is None else draw_overlay(image, people_to_draw(*moment, camera))
-        )
+        if moment is not None:
+            image = draw_overlay(image, people_to_draw(*moment, camera))
+        writer.write(image)
         progress((index + 1) / recording.num_frames)
     writer.release()

@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from av_perception.evaluation.metrics import Metrics
 from av_perception.visualization.colors import PALETTE, darken, lighten, unit
 
 
-def draw_key(axes) -> None:
-    """Samples of the drawing styles, in one hue, with a word each."""
+def draw_key(axes: Axes) -> None:
+    """Draw samples of the styles, in one hue, with a word each."""
     hue = PALETTE[0]
-    light, dark = unit(lighten(hue, 0.6)), unit(darken(hue, 0.25))
+    light = unit(lighten(hue, 0.6))
+    dark = unit(darken(hue, 0.25))
     axes.set(xlim=(0, 1), ylim=(0, 5))
     axes.axis('off')
     axes.set_title('How to read it', loc='left', fontsize=13, weight='bold')
@@ -29,7 +33,7 @@ def draw_key(axes) -> None:
     texts = (
         "truth, in the camera's view",
         'truth, out of view: only sound can tell',
-        'estimate, with 95 % band; colour = id',
+        'estimate, with 95 % band; color = id',
         'speaking: truth above estimate',
         'probability of speaking, 0 to 1',
     )
@@ -37,8 +41,8 @@ def draw_key(axes) -> None:
         axes.text(0.21, 4.5 - row, text, va='center', fontsize=11)
 
 
-def draw_footer(figure, metrics: Metrics | None) -> None:
-    """The figures, name small above value large, in a row at the foot of the figure."""
+def draw_footer(figure: Figure, metrics: Metrics | None) -> None:
+    """Write the figures of merit, name small above value large, in a row at the foot."""
     if metrics is None:
         return
     figure.text(0.062, 0.061, 'Score', fontsize=13, weight='bold', va='top')
@@ -50,7 +54,7 @@ def draw_footer(figure, metrics: Metrics | None) -> None:
 
 
 def footer_entries(metrics: Metrics) -> list[tuple[str, str]]:
-    """(name, value with unit) of the headline figures."""
+    """Choose (name, value with unit) of the headline figures."""
     return [
         ('MOTA', _text(metrics.mota, '{:.1f} %', 100)),
         ('IDF1', _text(metrics.idf1, '{:.1f} %', 100)),

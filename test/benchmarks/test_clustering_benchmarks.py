@@ -41,6 +41,7 @@ def test_the_audio_visual_data_lacks_a_modality_of_two_people():
     assert np.bincount(data.labels + 1).tolist() == [40, 60, 100, 100, 40]
 
 
+@pytest.mark.slow
 def test_the_clustering_command_compares_all_methods(tmp_path, monkeypatch, capsys):
     pytest.importorskip(
         'studenttmixture',
@@ -98,6 +99,7 @@ def true_faces(recording) -> dict:
     return features
 
 
+@pytest.mark.slow
 def test_every_mode_is_measured_on_the_same_faces():
     recording = simulated_recording('short')
     features = true_faces(recording)

@@ -117,6 +117,7 @@ def test_sort_assigns_within_the_gate_only():
     assert [track_id for track_id, _ in sort.step(np.array([[2.0, 0.6, 0]]), noise)] == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('build', [BoxSpace, PositionSpace])
 @pytest.mark.parametrize('name', TRACKERS)
 def test_everybody_finds_the_people_of_an_easy_scene(stone_soup, build, name):
@@ -131,6 +132,7 @@ def test_everybody_finds_the_people_of_an_easy_scene(stone_soup, build, name):
     assert len(step_s) == 75 and (step_s > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('build', [BoxSpace, PositionSpace])
 def test_this_tracker_is_ahead_of_gnn_and_sort_where_people_cross_and_return(stone_soup, build):
     """JPDA behaves as GNN here and takes longest; the benchmark has it too."""
@@ -148,6 +150,7 @@ def test_this_tracker_is_ahead_of_gnn_and_sort_where_people_cross_and_return(sto
     assert ospa[OURS] < min(ospa[GNN], ospa[SORT])
 
 
+@pytest.mark.slow
 def test_command_writes_figures_pictures_and_scenes(stone_soup, tmp_path, capsys):
     files = {name: str(tmp_path / name) for name in ('a.json', 'a.png', 'b.png', 'scenes')}
     small = ['--seeds', '1', '--seconds', '1.5', '--json', files['a.json']]

@@ -59,6 +59,7 @@ def test_the_same_room_at_every_noise_level():
     )
 
 
+@pytest.mark.slow
 def test_all_methods_find_one_talker_in_a_dry_room(tmp_path, monkeypatch):
     """A planted direction, found by everybody in the same frame and sense."""
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(tmp_path))
@@ -80,6 +81,7 @@ def test_real_recordings_say_where_their_sources_are(data_directory):
     )
 
 
+@pytest.mark.slow
 def test_two_ears_hear_within_five_degrees(data_directory):
     """A few places of both heads, seen from the map of the head itself."""
     rng = np.random.default_rng(4)
@@ -90,6 +92,7 @@ def test_two_ears_hear_within_five_degrees(data_directory):
         assert error < 5
 
 
+@pytest.mark.slow
 def test_the_command_writes_its_figures_and_picture(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv('AV_PERCEPTION_DATA', raising=False)
     monkeypatch.setattr(

@@ -19,6 +19,7 @@ def test_everybody_is_tracked_while_timed():
     assert timing.tracks == 5 and 0 < timing.median_ms <= timing.p99_ms
 
 
+@pytest.mark.slow
 def test_command_writes_figures_and_plot(tmp_path, monkeypatch, capsys):
     small = tracker_speed.ProblemSize(people=1, faces=2, subbands=2, components=4, pieces=2)
     monkeypatch.setattr(tracker_speed, 'SWEEPS', {'people': [small]})

@@ -19,6 +19,7 @@ from av_perception.simulation.scene import RoomConfig
 RATE = noise_sounds.RATE
 
 
+@pytest.mark.slow
 def test_recorded_noise_and_motors_give_no_person(data_directory, monkeypatch):
     """Dishes from a place, a clock from all around, a fan and servos at the head, 4 s each."""
     monkeypatch.setattr(noise_sounds, 'STRETCH_S', 4.0)
@@ -28,6 +29,7 @@ def test_recorded_noise_and_motors_give_no_person(data_directory, monkeypatch):
     assert births['as detected'] == [] and voiced < 0.05
 
 
+@pytest.mark.slow
 def test_a_real_voice_is_found_in_the_noise_of_dishes(data_directory, monkeypatch):
     monkeypatch.setattr(noise_people, 'LEAD_S', 3.0)
     monkeypatch.setattr(noise_people, 'VOICE_S', 3.0)
@@ -51,6 +53,7 @@ def test_no_recordings_is_said_in_one_line(tmp_path, capsys):
     assert 'no recordings in' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_json_holds_all_figures(data_directory, tmp_path, monkeypatch):
     monkeypatch.setattr(noise_sounds, 'STRETCH_S', 1.0)
     monkeypatch.setattr(verb, 'STRETCH_S', 1.0)

@@ -23,6 +23,7 @@ talkers:
 """
 
 
+@pytest.mark.slow
 def test_a_scene_is_rendered_tracked_and_compared(tmp_path, monkeypatch):
     monkeypatch.setenv('COLUMNS', '150')
     scene = tmp_path / 'one.yaml'

@@ -100,6 +100,7 @@ def test_folders_without_clips_are_named(tmp_path):
             read_clips(folder, OneFace())
 
 
+@pytest.mark.slow
 def test_the_command_writes_figures_and_a_picture(data_directory, tmp_path):
     """Small, from end to end: photographs of the simulation, clips of the data."""
     model = data_directory / 'models' / 'MobileFaceNet.onnx'

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of merit against cases small enough to work out by hand, and against the definitions by brute force."""
+"""Figures of merit against cases worked out by hand, and against their definitions."""
 
 import itertools
 import json
@@ -10,9 +10,10 @@ import pytest
 from table_scenes import EAST, NORTH, WEST, moved, still, track_table, truth_table, two_people
 
 from av_perception.errors import UserError
-from av_perception.evaluation.frames import align, take
+from av_perception.evaluation.frames import align, select_rows
 from av_perception.evaluation.metrics import evaluate
 from av_perception.evaluation.tracking_metrics import clear_and_identity, match, ospa, similarities
+from av_perception.recording import TrackTable
 
 
 def test_perfect_tracks():
@@ -55,18 +56,14 @@ def test_one_false_positive():
 def test_an_id_switch():
     tracks = still(1, NORTH, range(4)) + still(7, NORTH, range(4, 10))
     scores = evaluate(track_table(tracks), truth_table(still(1, NORTH, range(10))))
-    assert (
-        scores.id_switches == 1
-        and scores.mota == pytest.approx(0.9)
-        and scores.idf1 == pytest.approx(0.6)
-    )
+    assert scores.id_switches == 1
+    assert scores.mota == pytest.approx(0.9)
+    assert scores.idf1 == pytest.approx(0.6)
     coverage = scores.people[1]
-    assert (
-        not coverage.kept
-        and coverage.track_id == 7
-        and coverage.share == pytest.approx(0.6)
-        and coverage.id_switches == 1
-    )
+    assert not coverage.kept
+    assert coverage.track_id == 7
+    assert coverage.share == pytest.approx(0.6)
+    assert coverage.id_switches == 1
 
 
 def test_swapped_ids_count_for_both_people():
@@ -77,12 +74,11 @@ def test_swapped_ids_count_for_both_people():
         + still(1, WEST, range(5, 10))
     )
     scores = evaluate(track_table(swapped), truth_table(two_people()))
-    assert (
-        scores.id_switches == 2
-        and scores.mota == pytest.approx(1 - 2 / 20)
-        and scores.idf1 == pytest.approx(0.5)
-    )
-    assert scores.ids_kept == {1: False, 2: False} and scores.misses == scores.false_positives == 0
+    assert scores.id_switches == 2
+    assert scores.mota == pytest.approx(1 - 2 / 20)
+    assert scores.idf1 == pytest.approx(0.5)
+    assert scores.ids_kept == {1: False, 2: False}
+    assert scores.misses == scores.false_positives == 0
 
 
 def test_a_person_covered_for_less_than_four_fifths_is_not_kept():
@@ -112,23 +108,22 @@ def test_ids_are_kept_if_they_cover_the_visible_frames():
 
 def test_empty_tracks():
     scores = evaluate(track_table([]), truth_table(two_people()))
-    assert scores.mota == 0 and scores.idf1 == 0 and scores.misses == 20 and scores.ospa_m == 1
-    assert (
-        scores.motp_m is None
-        and scores.position_rmse_m is None
-        and scores.azimuth_error_deg is None
-    )
+    assert scores.mota == 0
+    assert scores.idf1 == 0
+    assert scores.misses == 20
+    assert scores.ospa_m == 1
+    assert scores.motp_m is None
+    assert scores.position_rmse_m is None
+    assert scores.azimuth_error_deg is None
     assert scores.ids_kept == {1: False, 2: False}
 
 
 def test_empty_truth():
     scores = evaluate(track_table(two_people()), truth_table([]))
-    assert (
-        scores.mota is None
-        and scores.false_positives == 20
-        and scores.der is None
-        and scores.ids_kept == {}
-    )
+    assert scores.mota is None
+    assert scores.false_positives == 20
+    assert scores.der is None
+    assert scores.ids_kept == {}
     assert evaluate(track_table([]), truth_table([])).mota is None
 
 
@@ -138,9 +133,8 @@ def test_motp_and_rmse_are_meters(distance):
     scores = evaluate(
         track_table([(f, i, moved(p, (0, 0, distance))) for f, i, p in rows]), truth_table(rows)
     )
-    assert scores.motp_m == pytest.approx(
-        distance, abs=1e-12
-    ) and scores.position_rmse_m == pytest.approx(distance)
+    assert scores.motp_m == pytest.approx(distance, abs=1e-12)
+    assert scores.position_rmse_m == pytest.approx(distance)
 
 
 def test_the_match_distance_is_the_threshold():
@@ -148,9 +142,8 @@ def test_the_match_distance_is_the_threshold():
     truth = truth_table(still(1, NORTH, range(3)))
     assert evaluate(near, truth, match_distance_m=0.4).mota == 1
     beyond = evaluate(far, truth, match_distance_m=0.4)
-    assert (
-        beyond.mota == -1 and beyond.misses == beyond.false_positives == 3
-    )  # each row both missed and false
+    assert beyond.mota == -1
+    assert beyond.misses == beyond.false_positives == 3
 
 
 def test_rmse_and_azimuth_of_unequal_errors():
@@ -181,17 +174,15 @@ def test_seen_and_only_heard_people_apart():
     tracks += still(3, moved(WEST, (0.7, 0, 0)), range(2))
     scores = evaluate(track_table(tracks), truth_table(truth))
     assert scores.seen.mota == 1 and scores.seen.position_rmse_m == pytest.approx(0.1)
-    assert (
-        scores.heard_only.truth_rows == 10
-        and scores.heard_only.misses == 4
-        and scores.heard_only.false_positives == 2
-    )
+    assert scores.heard_only.truth_rows == 10
+    assert scores.heard_only.misses == 4
+    assert scores.heard_only.false_positives == 2
     assert scores.heard_only.position_rmse_m == pytest.approx(0.3)
     assert scores.misses == 4 and scores.false_positives == 2
 
 
 def test_a_match_goes_with_its_person_though_another_is_nearer_in_direction():
-    """A seen person stands before an unseen one; the estimate of the unseen one lies on the line to the seen one."""
+    """A seen person stands before an unseen one, whose estimate is on the line to the first."""
     far = (4 * np.cos(0.1), 4 * np.sin(0.1), 0)
     truth = still(1, NORTH, range(5), False, True) + still(2, far, range(5), False, False)
     scores = evaluate(
@@ -207,9 +198,8 @@ def test_azimuth_error_while_speaking():
     scores = evaluate(
         track_table(still(1, NORTH, range(5)) + still(1, aside, range(5, 10))), truth_table(truth)
     )
-    assert scores.azimuth_error_speaking_deg == 0 and scores.azimuth_error_deg == pytest.approx(
-        np.degrees(0.05)
-    )
+    assert scores.azimuth_error_speaking_deg == 0
+    assert scores.azimuth_error_deg == pytest.approx(np.degrees(0.05))
 
 
 def test_right_direction_at_the_wrong_range_is_matched_by_direction():
@@ -219,12 +209,10 @@ def test_right_direction_at_the_wrong_range_is_matched_by_direction():
     )
     assert scores.heard_only.mota == -1 and scores.heard_only.azimuth_error_deg is None
     section = scores.by_direction['heard_only']
-    assert (
-        section.mota == 1
-        and section.azimuth_error_deg == 0
-        and section.motp_m is None
-        and section.position_rmse_m == pytest.approx(1)
-    )
+    assert section.mota == 1
+    assert section.azimuth_error_deg == 0
+    assert section.motp_m is None
+    assert section.position_rmse_m == pytest.approx(1)
 
 
 @pytest.mark.parametrize('offset', [0.0, 0.019, -0.019, 0.02])
@@ -255,6 +243,59 @@ def test_the_nearest_of_several_rows_of_a_frame_counts():
     assert scores.mota == 1 and scores.unscored_rows == 5
 
 
+def test_a_truth_without_rows_is_an_empty_room_in_which_ghosts_count():
+    """Regression: only frames with a ghost were frames of an empty room."""
+    asleep = track_table(still(1, NORTH, range(10)), status='sleeping')
+    ghost = track_table(still(2, WEST, range(4), True))
+    tracks = TrackTable(
+        **{
+            name: np.concatenate([getattr(asleep, name), getattr(ghost, name)])
+            for name in vars(asleep)
+        }
+    )
+    scores = evaluate(tracks, truth_table([]))
+    assert scores.num_frames == 10
+    assert scores.duration_s == pytest.approx(0.4)
+    assert scores.false_positives == scores.seen.false_positives == 4
+    assert scores.unscored_rows == 10
+    assert scores.ospa_m == 1
+    assert scores.diarization.false_alarm_s == pytest.approx(4 * 0.04)
+    assert scores.mota is None
+    assert scores.lost_images == 0
+
+
+def test_images_of_an_empty_room_are_those_that_were_answered():
+    ghost = track_table(still(2, WEST, range(4)))
+    scores = evaluate(ghost, truth_table([]), answered_s=np.arange(25) * 0.04)
+    assert scores.num_frames == 25
+    assert scores.false_positives == 4
+
+
+def test_images_without_a_track_row_are_held_for_a_fifth_of_a_second_and_then_lost():
+    truth = truth_table(still(1, NORTH, range(25)))
+    scores = evaluate(track_table(still(1, NORTH, [*range(10), 20, 21])), truth)
+    assert scores.held_images == 5 + 3
+    assert scores.lost_images == 5
+    assert scores.misses == 13, 'a place that was not said is missed, held or not'
+
+
+def test_images_in_which_nobody_was_found_are_not_lost():
+    """A frame without anybody writes no row: its time alone says that there was one."""
+    truth = truth_table(still(1, NORTH, range(25)))
+    tracks = track_table(still(1, NORTH, range(5, 10)))
+    times = np.arange(25) * 0.04
+    assert evaluate(tracks, truth, answered_s=times).lost_images == 0
+    assert evaluate(tracks, truth, answered_s=times[:20]).held_images == 5
+    assert evaluate(tracks, truth, answered_s=times[2:15]).lost_images == 2 + 5
+    assert evaluate(tracks, truth).lost_images == 10, 'before the first row nobody was found yet'
+
+
+def test_images_whose_tracks_all_sleep_are_not_lost():
+    truth = truth_table(still(1, NORTH, range(25)))
+    scores = evaluate(track_table(still(1, NORTH, range(25)), status='sleeping'), truth)
+    assert scores.lost_images == scores.held_images == 0
+
+
 def test_ghosts_while_nobody_is_there_are_counted():
     truth = truth_table(still(1, NORTH, range(5)) + still(1, NORTH, range(15, 20)))
     scores = evaluate(track_table(still(1, NORTH, range(20))), truth)
@@ -264,7 +305,9 @@ def test_ghosts_while_nobody_is_there_are_counted():
 @pytest.mark.parametrize('status', ['tentative', 'sleeping'])
 def test_only_active_tracks_are_output(status):
     scores = evaluate(track_table(two_people(), status=status), truth_table(two_people()))
-    assert scores.misses == 20 and scores.false_positives == 0 and scores.unscored_rows == 20
+    assert scores.misses == 20
+    assert scores.false_positives == 0
+    assert scores.unscored_rows == 20
 
 
 def test_nan_rows_of_tracks_are_not_scored():
@@ -312,15 +355,17 @@ def random_scene(seed, frames=60, people=4):
 
 @pytest.mark.parametrize('seed', range(5))
 def test_own_matching_is_trackevals(seed):
-    """The pairs behind RMSE and azimuth are those behind MOTA: same number, same mean distance, same switches."""
+    """The pairs behind RMSE and azimuth are those behind MOTA.
+
+    Their number is the same, the mean distance and the switches.
+    """
     frames = random_scene(seed)
     pairs, counts = (
         match(frames, frames.distances_m, 0.5),
         clear_and_identity(similarities(frames, frames.distances_m, 0.5)),
     )
-    assert len(pairs.distance) == counts['matches'] and pairs.distance.mean() == pytest.approx(
-        1 - counts['mean_similarity']
-    )
+    assert len(pairs.distance) == counts['matches']
+    assert pairs.distance.mean() == pytest.approx(1 - counts['mean_similarity'])
     switches = 0
     for person in np.unique(frames.truth.id):
         switches += np.count_nonzero(
@@ -387,7 +432,8 @@ def test_json_is_safe_and_complete(tracks, truth):
 def test_order_of_rows_does_not_matter():
     frames = random_scene(3)
     shuffled = np.random.default_rng(1).permutation
-    tracks, truth = (take(table, shuffled(len(table))) for table in (frames.tracks, frames.truth))
+    tracks = select_rows(frames.tracks, shuffled(len(frames.tracks)))
+    truth = select_rows(frames.truth, shuffled(len(frames.truth)))
     assert evaluate(tracks, truth) == evaluate(frames.tracks, frames.truth)
 
 

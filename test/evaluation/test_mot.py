@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of boxes against TrackEval's own data set class and Stone Soup's OSPA, and `av-perception evaluate mot`."""
+"""Scores of boxes against TrackEval and Stone Soup's OSPA, and `av-perception evaluate mot`."""
 
 from __future__ import annotations
 
@@ -78,9 +78,8 @@ def test_counts_of_planted_mistakes():
     )
     scores = score_boxes(joined.take(np.argsort(joined.frame, kind='stable')), truth, 20)
     assert (scores.misses, scores.false_positives, scores.id_switches) == (20, 10, 2)
-    assert scores.mota == pytest.approx(1 - 32 / 60) and scores.idf1 == pytest.approx(
-        2 * 20 / (60 + 50)
-    )
+    assert scores.mota == pytest.approx(1 - 32 / 60)
+    assert scores.idf1 == pytest.approx(2 * 20 / (60 + 50))
     missing_and_false, missing = np.sqrt(50**2 / 3), np.sqrt(50**2 / 3)
     assert scores.ospa == pytest.approx((missing_and_false + missing) / 2)
 
@@ -106,12 +105,16 @@ def test_positions_are_scored_by_distance():
         3,
         1,
         0,
-    ) and scores.mean_similarity == pytest.approx(0.9)
+    )
+    assert scores.mean_similarity == pytest.approx(0.9)
     assert scores.ospa == pytest.approx((0.1 + np.sqrt((0.1**2 + 1) / 2)) / 2)
 
 
 def scene_with_others(seed) -> tuple[MotTable, MotTable, int]:
-    """Tracks of a short scene, and a truth in which one is a distractor, one of another kind, and one not to be scored at times."""
+    """Tracks of a short scene, a truth for them, and its length.
+
+    In the truth one is a distractor, one of another kind, and one not to be scored at times.
+    """
     scene = box_scene(BoxSceneConfig(people=5, duration_s=6.0, clutter=2.0), CAMERA, seed)
     truth = scene.truth
     kinds, flags = (
@@ -130,7 +133,7 @@ def scene_with_others(seed) -> tuple[MotTable, MotTable, int]:
 
 @pytest.mark.parametrize('seed', range(3))
 def test_scores_are_those_of_trackevals_own_data_set(tmp_path, seed):
-    """The MOT17 rules for distractors, other kinds and boxes that do not count, by TrackEval's reader of MOT folders."""
+    """MOT17's rules for distractors, other kinds and boxes that do not count, by TrackEval."""
     from trackeval.datasets import MotChallenge2DBox
     from trackeval.metrics import CLEAR, HOTA, Identity
 
@@ -172,22 +175,25 @@ def test_scores_are_those_of_trackevals_own_data_set(tmp_path, seed):
         metric({'PRINT_CONFIG': False}).eval_sequence(data) for metric in (CLEAR, Identity)
     )
     scores = score_boxes(tracks, truth, length)
-    assert scores.neutral > 0 and (scores.id_switches, scores.misses, scores.false_positives) == (
+    assert scores.neutral > 0
+    assert (scores.id_switches, scores.misses, scores.false_positives) == (
         clear['IDSW'],
         clear['CLR_FN'],
         clear['CLR_FP'],
     )
-    assert scores.mota == pytest.approx(clear['MOTA']) and scores.idf1 == pytest.approx(
-        identity['IDF1']
-    )
-    assert scores.hota == pytest.approx(
-        np.mean(HOTA().eval_sequence(data)['HOTA'])
-    ) and scores.mean_similarity == pytest.approx(clear['MOTP'])
+    assert scores.mota == pytest.approx(clear['MOTA'])
+    assert scores.idf1 == pytest.approx(identity['IDF1'])
+    assert scores.hota == pytest.approx(np.mean(HOTA().eval_sequence(data)['HOTA']))
+    assert scores.mean_similarity == pytest.approx(clear['MOTP'])
 
 
 @pytest.mark.parametrize('order', [1.0, 2.0])
 def test_ospa_is_stone_soups(order):
-    """Of order 1. For order 2 Stone Soup 1.9 assigns by the sum of distances instead of their squares, so its value is never the smaller."""
+    """Of order 1.
+
+    For order 2 Stone Soup 1.9 assigns by the sum of distances instead of their squares, so its
+    value is never the smaller.
+    """
     pytest.importorskip(
         'stonesoup', reason="needs stonesoup: pip install 'av_perception[comparison]'"
     )
@@ -227,19 +233,17 @@ def test_a_truth_that_is_none_is_refused(change, message):
 
 def test_what_boxes_hold_and_how_large_the_image_is_comes_from_the_boxes():
     people = MotTable.of([1, 1], [-1, -1], [[10, 10, 50, 150], [900, 400, 60, 160]])
-    assert guess_object_size(people) == PERSON_M and guess_object_size(
-        walkers()
-    ) == HEAD_M == guess_object_size(MotTable.of([], [], []))
+    assert guess_object_size(people) == PERSON_M
+    assert guess_object_size(walkers()) == HEAD_M == guess_object_size(MotTable.of([], [], []))
     camera = image_of(SequenceInfo(), people)
     assert (camera.width, camera.height, camera.frame_rate) == (960, 560, 25)
     camera = image_of(SequenceInfo(30, 1920, 1080), people)
-    assert (camera.width, camera.height, camera.frame_rate) == (1920, 1080, 30) and image_of(
-        SequenceInfo(30), people, 10.0
-    ).frame_rate == 10
+    assert (camera.width, camera.height, camera.frame_rate) == (1920, 1080, 30)
+    assert image_of(SequenceInfo(30), people, 10.0).frame_rate == 10
 
 
 def test_scenes_hide_miss_and_invent_as_told():
-    """Planted rates come out again; heads mostly hidden are never detected; the same seed gives the same scene."""
+    """Planted rates come out again; heads mostly hidden are never detected; a seed is a scene."""
     config = BoxSceneConfig(people=4, duration_s=60, clutter=0.0, duplicate_probability=0.0)
     scene = box_scene(config, CAMERA, 0)
     assert np.array_equal(box_scene(config, CAMERA, 0).detections.box, scene.detections.box)
@@ -251,9 +255,8 @@ def test_scenes_hide_miss_and_invent_as_told():
     ]
     assert 0.1 < np.mean(np.concatenate(missed)) < 0.3
     everything = box_scene(BoxSceneConfig(people=0, duration_s=60, clutter=2.0), CAMERA, 1)
-    assert not len(everything.truth) and len(everything.detections) / 1500 == pytest.approx(
-        2.0, rel=0.1
-    )
+    assert not len(everything.truth)
+    assert len(everything.detections) / 1500 == pytest.approx(2.0, rel=0.1)
     alone = box_scene(
         BoxSceneConfig(people=1, duration_s=60, clutter=0, duplicate_probability=0), CAMERA, 2
     )
@@ -298,22 +301,19 @@ def test_command_prints_and_writes_figures_and_tracks(sequence, capsys):
         == 0
     )
     figures, text = json.loads((sequence / 'a.json').read_text()), capsys.readouterr().out
-    assert {'mota', 'idf1', 'hota', 'id_switches', 'ospa'} <= set(figures) and figures[
-        'frames'
-    ] == 100
-    assert (
-        figures['mota'] > 0.8
-        and figures['idf1'] > 0.8
-        and f'{figures["mota"]:.1%}' in text
-        and 'HOTA' in text
-    )
+    assert {'mota', 'idf1', 'hota', 'id_switches', 'ospa'} <= set(figures)
+    assert figures['frames'] == 100
+    assert figures['mota'] > 0.8
+    assert figures['idf1'] > 0.8
+    assert f'{figures["mota"]:.1%}' in text
+    assert 'HOTA' in text
     tracks = MotTable.read(sequence / 'tracks.txt')
     again = score_boxes(tracks, MotTable.read(sequence / 'gt.txt'), 100)
-    assert again.id_switches == figures['id_switches'] and again.mota == pytest.approx(
-        figures['mota'], abs=0.01
-    )
+    assert again.id_switches == figures['id_switches']
+    assert again.mota == pytest.approx(figures['mota'], abs=0.01)
 
 
+@pytest.mark.slow
 def test_variants_of_columns_give_the_same(sequence, capsys):
     """Nine and ten columns without positions, and a truth with class and visibility."""
     evaluate_mot(sequence, '--json', str(sequence / 'a.json'))
@@ -347,11 +347,9 @@ def test_what_is_dropped_is_said(sequence, capsys):
         stream.write('5,-1,10,10,0,20,1\n500,-1,10,10,20,20,1\n')
     assert evaluate_mot(sequence, '--min-confidence', '0.6') == 0
     text = capsys.readouterr().out
-    assert (
-        'after the last frame of the truth: 1' in text
-        and 'without area: 1' in text
-        and 'too little confidence: ' in text
-    )
+    assert 'after the last frame of the truth: 1' in text
+    assert 'without area: 1' in text
+    assert 'too little confidence: ' in text
 
 
 @pytest.mark.parametrize(
@@ -417,7 +415,8 @@ def test_boxes_as_fractions_of_the_image_are_told(sequence, capsys):
         sequence / 'det.txt'
     )
     assert evaluate_mot(sequence) == 2
-    assert 'det.txt' in (error := capsys.readouterr().err) and 'fractions of the image?' in error
+    assert 'det.txt' in (error := capsys.readouterr().err)
+    assert 'fractions of the image?' in error
 
 
 def test_boxes_given_by_their_corners_are_told(sequence, capsys):
@@ -428,6 +427,7 @@ def test_boxes_given_by_their_corners_are_told(sequence, capsys):
     assert 'x1,y1,x2,y2' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_one_stray_frame_number_is_said_and_costs_no_time(sequence, capsys):
     evaluate_mot(sequence, '--json', str(sequence / 'usual.json'))
     with open(sequence / 'gt.txt', 'a', encoding='utf-8') as stream:

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""People as REP-155 wants them: who is tracked, who is known, which face and voice is whose, and what ids may do."""
+"""People as REP-155 wants them.
+
+Who is tracked, who is known, which face and voice is whose, and what ids may do.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +123,10 @@ def test_two_people_who_swap_places_keep_who_they_are():
 
 
 def test_a_restarted_tracker_does_not_give_old_names_to_new_people():
-    """The tracker counts from 1 again; a looped bag or a crash must not make a stranger somebody known."""
+    """The tracker counts from 1 again.
+
+    A looped bag or a crash must not make a stranger somebody known.
+    """
     humans = Humans()
     before = one(humans, 60_000, person(1, speaks=True))
     restarted = humans.step(*frames(0, person(1, speaks=True)))
@@ -132,7 +138,10 @@ def test_a_restarted_tracker_does_not_give_old_names_to_new_people():
 
 
 def test_a_tracker_that_died_and_came_back_brings_new_people():
-    """Its stamps go on, its ids start at 1 again: a stranger confirmed under a known number is not that person."""
+    """Its stamps go on, its ids start at 1 again.
+
+    A stranger confirmed under a known number is not that person.
+    """
     humans = Humans()
     before = one(humans, 0, person(1, last_seen=5_000))
     assert one(humans, 40, person(1, seen=False, last_seen=5_000)).person == before.person

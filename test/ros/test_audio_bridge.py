@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import array
-import os
 import subprocess
 import sys
 
@@ -14,12 +13,13 @@ import pytest
 import yaml
 from av_perception_msgs.msg import AudioChunk
 from interface_packages import build_overlay
-from ros_bench import FIXTURES, Bench
+from ros_bench import Bench, with_fixtures
 
 from av_perception.nodes.audio_bridge import AudioBridgeNode
 from av_perception.paths import share_directory
 from av_perception.ros.conversions import audio_chunk_from_msg, header
 
+pytestmark = pytest.mark.slow
 WAVE = np.round(np.random.default_rng(3).uniform(-0.9, 0.9, (480, 4)) * 32768).astype(np.int16)
 STAMP = 7_000_000_000
 
@@ -243,14 +243,12 @@ def test_the_other_package_of_that_name_is_told_apart():
 def test_the_other_audio_package_in_a_process_of_its_own():
     """Both packages have one name: no process can hold both."""
     environment = build_overlay('audio_common_msgs (the other)').environment()
-    paths = (str(FIXTURES), environment.get('PYTHONPATH', ''))
-    environment = {**environment, 'PYTHONPATH': os.pathsep.join(filter(None, paths))}
     result = subprocess.run(
         [sys.executable, __file__],
         capture_output=True,
         text=True,
         timeout=120,
-        env=environment,
+        env=with_fixtures(environment),
     )
     assert result.returncode == 0, result.stdout + result.stderr
 

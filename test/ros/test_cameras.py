@@ -91,13 +91,13 @@ def make_pairs(request, monkeypatch):
 def fed(make, tolerance_s, arrivals):
     """Pairs of stamps [ms] and the number of drops, of arrivals (side, stamp in ms)."""
     pairs, drops = [], []
-    synchroniser = make(
+    synchronizer = make(
         lambda a, b: pairs.append((a.header.stamp.nanosec // MS, b.header.stamp.nanosec // MS)),
         lambda: drops.append(1),
         tolerance_s,
     )
     for side, stamp in arrivals:
-        (synchroniser.first if side == 'L' else synchroniser.second)(
+        (synchronizer.first if side == 'L' else synchronizer.second)(
             TrackArray(header=header(stamp * MS, 'x'))
         )
     return pairs, len(drops)

@@ -27,6 +27,7 @@ from av_perception.ros import qos
 from av_perception.ros.conversions import image_to_msg, speaking_frame_to_msg, track_frame_to_msg
 from av_perception.ros.hri_topics import cropped_face
 
+pytestmark = pytest.mark.slow
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 

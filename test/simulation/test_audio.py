@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Sound of the room against closed forms: delays and levels of the free field, decay of the echo, motion without clicks."""
+"""Sound of the room against closed forms.
+
+Delays and levels of the free field, decay of the echo, motion without clicks.
+"""
 
 import numpy as np
 import pytest
@@ -29,7 +32,10 @@ def still(samples, position):
 
 
 def delay_of(late, early):
-    """Delay [samples] of one channel against another from the phase of the cross spectrum (a straight line through 0)."""
+    """Delay [samples] of one channel against another, from the phase of the cross spectrum.
+
+    The phase is a straight line through 0.
+    """
     cross = np.fft.rfft(late * np.hanning(len(late))) * np.conj(
         np.fft.rfft(early * np.hanning(len(early)))
     )
@@ -100,7 +106,7 @@ def test_moving_talker_is_continuous_and_arrives_from_where_it_is():
 
 
 def test_blocks_add_up_to_the_whole_convolution():
-    """A talker who moves too little for a new response is rendered like one who stands; skipped silence leaves no trace."""
+    """A talker who hardly moves is rendered like one who stands; skipped silence has no trace."""
     sound = band_noise(1.5) * (np.arange(24000) // 4000 % 2)
     blocks = block_times(len(sound), RATE)
     nearly = np.array([3.0, 2.0, 1.4]) + 1e-4 * np.sin(7 * blocks)[:, None]

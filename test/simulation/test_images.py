@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Drawn images against geometry: place, size, disparity, occlusion; a person is cut out of a picture with a soft edge."""
+"""Drawn images against geometry, and people cut out of pictures with a soft edge.
+
+Geometry is place, size, disparity and occlusion.
+"""
 
 import cv2
 import numpy as np
@@ -30,7 +33,7 @@ def blurred_noise(height, width, sigma, seed):
 
 
 def card(width_m=0.4, height_m=0.4, seed=0, color=None):
-    """An opaque textured card with the head centre in its middle."""
+    """An opaque textured card with the head center in its middle."""
     height, width = int(height_m * PIXELS_PER_METER), int(width_m * PIXELS_PER_METER)
     texture = np.dstack(
         [blurred_noise(height, width, 5, seed), np.full((height, width), 255, np.uint8)]
@@ -45,7 +48,7 @@ def renderer(seed=0, camera=CAMERA):
 
 
 def disparity_of(pair, row, column, half=12):
-    """Template matching of a patch of the left image in the right one, to a fraction of a pixel by a parabola."""
+    """Match a patch of the left image in the right one, to a fraction of a pixel by a parabola."""
     patch = pair.left[row - half : row + half + 1, column - half : column + half + 1].astype(
         np.float32
     )
@@ -73,7 +76,10 @@ def test_wall_has_its_own_disparity():
 
 @pytest.mark.parametrize('position', [(0.1, 0.0, 1.0), (-0.3, 0.1, 1.77), (0.213, -0.2, 2.9)])
 def test_person_is_drawn_at_the_place_and_in_the_size_of_the_projection(position):
-    """The centroid and the area of a uniform card, to 0.1 pixel and 3 %, at scales above and below the stored texture's."""
+    """The centroid and the area of a uniform card, to 0.1 pixel and 5 %.
+
+    Its scales are above and below the stored texture's.
+    """
     pair = renderer().render(0, [card(0.3, 0.3, color=(0, 0, 255))], np.array([position]))
     left = pair.left.astype(float)
     share = np.clip((left[..., 2] - left[..., 1]) / 255, 0, 1) * (left[..., 2] - left[..., 1] > 60)
@@ -103,7 +109,7 @@ def test_visible_ends_when_half_the_face_is_hidden():
         )  # the card covers everything right of it
         x = (edge - CAMERA.center[0]) / CAMERA.focal[
             0
-        ] + 0.15  # its centre at 1 m, half width 0.15
+        ] + 0.15  # its center at 1 m, half width 0.15
         pair = renderer().render(
             0, [card(), card(0.3, 0.6)], np.array([[0.0, 0.0, 2.0], [x, 0.0, 1.0]])
         )
@@ -131,7 +137,8 @@ def test_out_of_view_and_behind_are_not_visible():
 def test_images_repeat_with_the_seed_and_one_camera_gives_no_right_image():
     positions = np.array([[0.0, 0.0, 1.5]])
     first, again = (renderer(3).render(7, [card()], positions) for _ in range(2))
-    assert np.array_equal(first.left, again.left) and np.array_equal(first.right, again.right)
+    assert np.array_equal(first.left, again.left)
+    assert np.array_equal(first.right, again.right)
     assert not np.array_equal(first.left, renderer(4).render(7, [card()], positions).left)
     assert not np.array_equal(first.left, renderer(3).render(8, [card()], positions).left)
     noise = first.left.astype(int) - renderer(3).render(8, [card()], positions).left
@@ -141,7 +148,7 @@ def test_images_repeat_with_the_seed_and_one_camera_gives_no_right_image():
 
 
 def picture_of_a_person():
-    """A head, neck and trunk of another colour than the background; the face box as a detector would draw it."""
+    """A head, neck and trunk unlike the background; the face box as a detector would draw it."""
     image = blurred_noise(500, 400, 30, 5) // 3 + 150
     cv2.ellipse(image, (200, 150), (60, 80), 0, 0, 360, (60, 90, 170), -1)
     cv2.rectangle(image, (175, 200), (225, 280), (60, 90, 170), -1)
@@ -164,9 +171,8 @@ def test_person_is_cut_out_of_a_picture_at_true_scale():
     assert 105 < head_width < 130  # 120 at the widest
     assert alpha[row, int(person.center[0])] == 255 and alpha[:20].max() < 10
     assert np.count_nonzero((alpha > 20) & (alpha < 235)) > 50  # a soft edge
-    assert (
-        alpha[-1, int(person.center[0])] == 255 and len(alpha) / PIXELS_PER_METER > 1.2
-    )  # the trunk goes on
+    assert alpha[-1, int(person.center[0])] == 255
+    assert len(alpha) / PIXELS_PER_METER > 1.2
     assert (person.texture[..., :3] <= alpha[..., None]).all()  # premultiplied
     np.testing.assert_allclose(person.face_radii_m, [FACE_WIDTH_M / 2, FACE_WIDTH_M * 0.65])
 
@@ -180,11 +186,9 @@ def test_clip_plays_from_its_start_in_every_turn():
     views = tuple(card(seed=k) for k in range(5))
     clip = Appearance(views, 25.0)
     turns = ((1.0, 2.0), (3.0, 4.0))
-    assert (
-        clip.at(0.5, turns) is views[0]
-        and clip.at(1.05, turns) is views[1]
-        and clip.at(3.13, turns) is views[3]
-    )
+    assert clip.at(0.5, turns) is views[0]
+    assert clip.at(1.05, turns) is views[1]
+    assert clip.at(3.13, turns) is views[3]
     assert clip.at(1.21, turns) is views[0] and clip.at(2.5, turns) is views[0]
     assert Appearance(views[:1]).at(1.5, turns) is views[0]
 

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""A whole small scene rendered to a recording, from generated voices and pictures: files, truth, repeatability."""
+"""A whole small scene rendered to a recording, from generated voices and pictures.
+
+Files, truth, repeatability.
+"""
 
 import dataclasses
 import json
@@ -70,6 +73,7 @@ def scene_folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_recording_holds_sound_images_and_truth(scene_folder):
     seen = []
     recording = simulate(
@@ -78,33 +82,31 @@ def test_recording_holds_sound_images_and_truth(scene_folder):
         progress=lambda f, text: seen.append(f),
     )
     assert seen == sorted(seen) and seen[-1] == 1.0
-    assert recording.head.name == 'small' and (scene_folder / 'out' / 'head.yaml').is_file()
+    assert recording.head.name == 'small'
+    assert (scene_folder / 'out' / 'head.yaml').is_file()
     assert recording.origin == {'scene': 'scene', 'seed': 3, 'duration': 2.0}
-    assert (
-        recording.num_samples == 2 * RATE
-        and recording.num_channels == 2
-        and recording.num_frames == 20
-        and recording.has_right
-    )
+    assert recording.num_samples == 2 * RATE
+    assert recording.num_channels == 2
+    assert recording.num_frames == 20
+    assert recording.has_right
     assert len(list(recording.images())) == 20
     truth = recording.truth
     assert len(truth) == 40 and truth.visible.all()
     np.testing.assert_allclose(np.unique(truth.time_s), np.arange(20) / 10, atol=1e-6)
     np.testing.assert_allclose(truth.position[truth.id == 4], np.tile([1.5, 0.4, 0.05], (20, 1)))
     still, walker = truth.speaking[truth.id == 4], truth.speaking[truth.id == 9]
-    assert (
-        still[3:10].all()
-        and not still[:2].any()
-        and not still[11:].any()
-        and walker[13:19].all()
-        and not walker[:12].any()
-    )
+    assert still[3:10].all()
+    assert not still[:2].any()
+    assert not still[11:].any()
+    assert walker[13:19].all()
+    assert not walker[:12].any()
     sound = recording.read_audio(0, 2 * RATE)
     assert 0.01 < sound[4000:15000].std() < 0.2 and sound[:2000].std() < 0.002
 
 
+@pytest.mark.slow
 def test_drawn_head_is_where_the_truth_says(scene_folder):
-    """The reddish head of talker 4 lies at the projection of its true head centre, in both images."""
+    """The reddish head of talker 4 lies where its true center is projected, in both images."""
     recording = simulate(load_scene(scene_folder / 'scene.yaml'), scene_folder / 'out')
     camera = recording.head.camera
     point = camera.base_from_optical.inverse().apply(np.array([1.5, 0.4, 0.05]))
@@ -116,6 +118,7 @@ def test_drawn_head_is_where_the_truth_says(scene_folder):
         assert abs(columns.mean() - expected) < 1.0
 
 
+@pytest.mark.slow
 def test_same_seed_same_contents_other_seed_other_noise(scene_folder):
     scene = load_scene(scene_folder / 'scene.yaml').with_duration(0.6)
     first, again, other = (
@@ -138,21 +141,19 @@ def test_head_without_camera_gives_sound_alone(scene_folder):
         yaml.safe_dump({k: v for k, v in HEAD.items() if k != 'camera'})
     )
     recording = simulate(load_scene(scene_folder / 'scene.yaml'), scene_folder / 'out')
-    assert (
-        recording.num_frames == 0
-        and not recording.truth.visible.any()
-        and len(recording.truth) == 2 * 50
-    )
+    assert recording.num_frames == 0
+    assert not recording.truth.visible.any()
+    assert len(recording.truth) == 2 * 50
 
 
+@pytest.mark.slow
 def test_picture_that_mp4_spoils_is_stored_without_loss(scene_folder, monkeypatch):
     monkeypatch.setattr('av_perception.simulation.simulator.LOWEST_VIDEO_PSNR_DB', 200.0)
     recording = simulate(
         load_scene(scene_folder / 'scene.yaml').with_duration(0.4), scene_folder / 'out'
     )
-    assert (scene_folder / 'out' / 'left' / '000003.png').is_file() and not (
-        scene_folder / 'out' / 'left.mp4'
-    ).exists()
+    assert (scene_folder / 'out' / 'left' / '000003.png').is_file()
+    assert not (scene_folder / 'out' / 'left.mp4').exists()
     assert len(list(recording.images())) == 4
 
 
@@ -172,6 +173,7 @@ def test_silent_voice_is_refused(scene_folder):
         simulate(load_scene(scene_folder / 'scene.yaml'), scene_folder / 'out')
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (DATA / 'av_grid').is_dir(), reason='AV_PERCEPTION_DATA holds no av_grid')
 def test_clip_of_a_talking_face_moves_while_its_voice_sounds(monkeypatch, tmp_path):
     monkeypatch.setenv('AV_PERCEPTION_DATA', str(DATA))
@@ -181,9 +183,9 @@ def test_clip_of_a_talking_face_moves_while_its_voice_sounds(monkeypatch, tmp_pa
     )
     recording = simulate(dataclasses.replace(scene, talkers=(still,)), tmp_path / 'out')
     speaking = recording.truth.speaking
-    assert (
-        speaking[52:70].mean() > 0.8 and not speaking[:37].any() and recording.truth.visible.all()
-    )
+    assert speaking[52:70].mean() > 0.8
+    assert not speaking[:37].any()
+    assert recording.truth.visible.all()
     camera = recording.head.camera
     u, v = camera.project(
         camera.base_from_optical.inverse().apply(recording.truth.position[0])
@@ -199,6 +201,7 @@ def test_clip_of_a_talking_face_moves_while_its_voice_sounds(monkeypatch, tmp_pa
     assert motion[52:70].mean() > 2 * motion[5:35].mean()
 
 
+@pytest.mark.slow
 def test_command_renders_and_writes_its_figures(scene_folder, capsys):
     figures_file = scene_folder / 'figures.json'
     words = ['simulate', str(scene_folder / 'scene.yaml'), '-o', str(scene_folder / 'out')]

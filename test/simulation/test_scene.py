@@ -140,10 +140,8 @@ def test_path_passes_its_waypoints_without_overshoot_and_holds_its_ends():
         path[[0, 100, 200, 400, 500, 600], 0], [1.0, 1.0, 2.0, 2.0, 1.5, 1.5], atol=1e-12
     )
     np.testing.assert_allclose(path[200:401, 0], 2.0, atol=1e-12)  # a stop is a stop
-    assert (
-        path[:, 0].max() <= 2.0 + 1e-12
-        and np.linalg.norm(np.diff(path, axis=0), axis=1).max() < 0.03
-    )
+    assert path[:, 0].max() <= 2.0 + 1e-12
+    assert np.linalg.norm(np.diff(path, axis=0), axis=1).max() < 0.03
     assert talker.positions(3.0).shape == (3,)
 
 
@@ -191,9 +189,8 @@ def test_uttered_voice_sounds_in_its_turns_only():
     time = np.arange(len(speech.samples)) / RATE
     outside = (time < 0.45) | ((time > 2.05) & (time < 2.95)) | (time > 4.55)
     assert not speech.active[outside].any() and not speech.samples[outside].any()
-    assert (
-        speech.active[int(0.6 * RATE)] and speech.active[int(3.1 * RATE)]
-    )  # a turn starts with a sound
+    assert speech.active[int(0.6 * RATE)]
+    assert speech.active[int(3.1 * RATE)]
     assert abs(np.sqrt(np.mean(speech.samples[speech.active] ** 2)) - 1) < 0.35
     again = utter(voice, ((0.0, 2.0), (2.5, 4.5)), 5.0, RATE, restart=True)
     np.testing.assert_allclose(
@@ -243,9 +240,7 @@ def test_asset_is_unpacked_once(monkeypatch, tmp_path):
     seen = []
     for _ in range(2):
         folder = assets.ensure_assets(lambda fraction, text: seen.append(text), ('astronaut',))
-    assert (
-        (folder / 'astronaut.png').read_bytes() == b'picture'
-        and len(commands) == 1
-        and len(seen) == 1
-    )
+    assert (folder / 'astronaut.png').read_bytes() == b'picture'
+    assert len(commands) == 1
+    assert len(seen) == 1
     assert list(folder.iterdir()) == [folder / 'astronaut.png']

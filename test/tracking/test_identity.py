@@ -1,12 +1,15 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Ids that survive: leaving the view and coming back, hiding behind each other, and tracks that follow one person twice."""
+"""Ids that survive.
+
+People leave the view and come back, hide behind each other, or have two tracks.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from tracking_scenes import HEAD, direction_to, face_at, image, sound_from, sound_map, stamp
+from tracking_scenes import HEAD, direction_to, face_at, image, sound_from, sound_map, stamp, watch
 
 from av_perception.interfaces import Face
 from av_perception.robot_head.sensor_poses import SensorPoses
@@ -20,13 +23,8 @@ from av_perception.tracking.track_management.visual_birth import Birth
 from av_perception.tracking.tracker import Tracker, TrackerConfig
 
 SOUND = sound_map()
+CONFIG = ReIdentificationConfig()
 HALF_VIEW = 0.55  # rad, a little less than HEAD's camera sees
-
-
-def watch(tracker, frames, faces_of):
-    for f in frames:
-        frame = tracker.step(stamp(f), image(f, *faces_of(f)), None)
-    return frame
 
 
 def nearest_id(frame, position):
@@ -47,7 +45,10 @@ def look_of(rng, size=8):
 
 
 def leaves_and_returns(seed, absent_s=5.0, elsewhere=False, looks=(None, None)):
-    """Out of view at walking pace and back after absent_s, at the same edge or at the other; whether the id is the same."""
+    """Walk out of view and come back after absent_s, at the same edge or at the other.
+
+    Returns whether the id is the same.
+    """
     rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
     depth, speed = rng.uniform(1.5, 2.5), rng.uniform(0.02, 0.04)
     side = -1 if elsewhere else 1
@@ -68,6 +69,7 @@ def leaves_and_returns(seed, absent_s=5.0, elsewhere=False, looks=(None, None)):
     return first is not None and nearest_id(last, where(edge + away + 29)) == first
 
 
+@pytest.mark.slow
 def test_who_leaves_the_view_for_five_seconds_comes_back_with_the_same_id():
     assert np.mean([leaves_and_returns(seed) for seed in range(10)]) >= 0.9
 
@@ -87,51 +89,56 @@ def test_another_look_in_the_same_place_is_somebody_else():
     )
 
 
+def two_come_back(seed):
+    """Whether both have their ids after they came back, shifted to the side."""
+    rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
+    pair = [np.array([2.0, -0.3, 0.1]), np.array([2.0, 0.3, 0.1])]
+    # Both come back shifted: the left one to where the right one was.
+    shift = np.array([0.0, 0.35, 0.0])
+    before = watch(tracker, range(20), lambda f: [face_at(p, rng) for p in pair])
+    after = watch(
+        tracker, range(120, 140), lambda f: [face_at(p + shift, rng) for p in pair[::-1]]
+    )
+    return [nearest_id(after, p + shift) for p in pair] == [nearest_id(before, p) for p in pair]
+
+
 def test_two_who_come_back_at_once_are_not_confused():
-    """One by one, the first birth of an image would take the nearest absent person, who fits the second birth better still."""
-    kept = 0
-    for seed in range(10):
-        rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
-        pair = [np.array([2.0, -0.3, 0.1]), np.array([2.0, 0.3, 0.1])]
-        shift = np.array(
-            [0.0, 0.35, 0.0]
-        )  # both come back shifted: the left one to where the right one was
-        before = watch(tracker, range(20), lambda f: [face_at(p, rng) for p in pair])
-        after = watch(
-            tracker, range(120, 140), lambda f: [face_at(p + shift, rng) for p in pair[::-1]]
-        )
-        kept += [nearest_id(after, p + shift) for p in pair] == [
-            nearest_id(before, p) for p in pair
-        ]
+    """One by one, the first birth would take the nearest person, who fits the second better."""
+    kept = sum(two_come_back(seed) for seed in range(10))
     assert kept >= 9
+
+
+def hidden_person_keeps_id(seed, rear_depth):
+    """Whether both have their ids after one was hidden behind the other."""
+    rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
+    front = np.array([1.8, 0.05, 0.1])
+
+    def rear(f):
+        return np.array([rear_depth, np.interp(f, [10, 30, 155, 180], [0.6, 0.1, 0.1, 0.6]), 0.15])
+
+    def faces(f):
+        hidden = abs(rear(f)[1] / rear_depth - front[1] / 1.8) < 0.08
+        return [face_at(front, rng)] + ([] if hidden else [face_at(rear(f), rng)])
+
+    before, after = watch(tracker, range(20), faces), watch(tracker, range(20, 200), faces)
+    return [nearest_id(after, p) for p in (front, rear(199))] == [
+        nearest_id(before, p) for p in (front, rear(19))
+    ]
 
 
 @pytest.mark.parametrize('rear_depth', [2.3, 3.0])
 def test_the_hidden_person_keeps_the_id_behind_another_for_five_seconds(rear_depth):
     """Hidden while standing, the rear person steps aside into view."""
-    kept = 0
-    for seed in range(5):
-        rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
-        front = np.array([1.8, 0.05, 0.1])
-
-        def rear(f):
-            return np.array(
-                [rear_depth, np.interp(f, [10, 30, 155, 180], [0.6, 0.1, 0.1, 0.6]), 0.15]
-            )
-
-        def faces(f):
-            hidden = abs(rear(f)[1] / rear_depth - front[1] / 1.8) < 0.08
-            return [face_at(front, rng)] + ([] if hidden else [face_at(rear(f), rng)])
-
-        before, after = watch(tracker, range(20), faces), watch(tracker, range(20, 200), faces)
-        kept += [nearest_id(after, p) for p in (front, rear(199))] == [
-            nearest_id(before, p) for p in (front, rear(19))
-        ]
+    kept = sum(hidden_person_keeps_id(seed, rear_depth) for seed in range(5))
     assert kept == 5
 
 
+@pytest.mark.slow
 def test_one_minute_of_crossing_hiding_and_leaving_has_no_id_switch():
-    """Three people without appearance: two cross every 6 s at different depths, the third leaves the view for 5 s three times."""
+    """Three people without appearance.
+
+    Two cross every 6 s at different depths, the third leaves the view for 5 s three times.
+    """
     switches = 0
     rng, tracker = np.random.default_rng(3), Tracker(TrackerConfig(), HEAD)
 
@@ -183,11 +190,9 @@ def population(*means, ids=None, never_seen=()):
     return people
 
 
-def doubles(
-    people, seen, frames=ReIdentificationConfig().duplicate_frames, config=ReIdentificationConfig()
-):
+def doubles(people, seen, frames=CONFIG.duplicate_frames):
     """Who counts as a double after so many frames alike."""
-    identity = ReIdentification(config, CartesianHead(CartesianHeadConfig(), HEAD))
+    identity = ReIdentification(CONFIG, CartesianHead(CartesianHeadConfig(), HEAD))
     for _ in range(frames):
         result = identity.duplicates(people, np.array(seen), SensorPoses.of_head(HEAD))
     return result.tolist()
@@ -277,7 +282,10 @@ class TestMatch:
         assert self.match(people, [birth_at([2, -0.6, 0.1])]) == [-1]
 
     def test_a_ray_that_points_to_the_floor(self):
-        """Regression: a flat array heard the talker 19 degrees too low, and the face in that azimuth was taken for a stranger's."""
+        """Regression: the face above a voice that was heard too low was a stranger.
+
+        A flat array heard the talker 19 degrees too low.
+        """
         people = population([1.8, 0.6, -0.6], never_seen=[0])
         assert self.match(people, [birth_at([1.8, 0.6, 0.15])]) == [0]
 
@@ -291,7 +299,10 @@ class TestMatch:
 
 
 def test_a_ghost_beside_its_person_goes_and_the_person_stays():
-    """A false second face a head away becomes a track, slides onto the true one and stays there: one of the two tracks is left."""
+    """A false second face a head away becomes a track and slides onto the true one.
+
+    It stays there: one of the two tracks is left.
+    """
     rng, tracker = np.random.default_rng(2), Tracker(TrackerConfig(), HEAD)
 
     def faces(f):
@@ -309,8 +320,12 @@ def test_a_ghost_beside_its_person_goes_and_the_person_stays():
     assert [t.id for t in frame.tracks] == [1]
 
 
+@pytest.mark.slow
 def test_partial_view_with_sound_only_and_back():
-    """S6's test of a partial field of view: seen, then in the blind strip while speaking, then seen again, with the error of sound alone."""
+    """Seen, then in the blind strip while speaking, then seen again.
+
+    In between the error is that of sound alone.
+    """
     kept = 0
     for seed in range(2):
         rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD, SOUND)

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The image-plane state space: against numerical integration and differentiation, and stories told in boxes alone."""
+"""The image-plane state space.
+
+Against numerical integration and differentiation, and in stories told in boxes alone.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ def boxes_only(*boxes) -> tuple[Face, ...]:
 
 
 def head_at(x, y, size, rng=None) -> np.ndarray:
-    """Box of a head centred at (x, y), with the model's noise when rng is given."""
+    """Box of a head centered at (x, y), with the model's noise when rng is given."""
     noise = np.zeros(4) if rng is None else rng.normal(size=4)
     width, height = size * (1 + 0.1 * noise[2:])
     return np.array(
@@ -76,7 +79,10 @@ def nearest(frame, x):
 @pytest.mark.parametrize('unseen', [False, True])
 @pytest.mark.parametrize('dt_s', [0.04, 0.7])
 def test_dynamics_are_the_integral_of_the_stochastic_equation(unseen, dt_s):
-    """Van Loan's matrix exponential of drift and diffusion, in pixels of a head 40 x 90 wide and high (60 px per 0.2 m)."""
+    """Van Loan's matrix exponential of drift and diffusion.
+
+    In pixels of a head 40 x 90 wide and high (60 px per 0.2 m).
+    """
     scale, focal = 60 / 0.2, HEAD.camera.focal[0]
     config = ImagePlaneConfig()
     drift, diffusion = np.zeros((6, 6)), np.zeros((6, 6))
@@ -101,7 +107,7 @@ def test_dynamics_are_the_integral_of_the_stochastic_equation(unseen, dt_s):
 
 
 def test_direction_jacobian_is_the_derivative():
-    """At a fixed size the depth does not change with the centre."""
+    """At a fixed size the depth does not change with the center."""
     model, mean, step = (
         plane(),
         np.array([[90.0, 400, 50, 70, 0, 0], [600.0, 30, 20, 30, 5, 5]]),
@@ -120,7 +126,10 @@ def test_direction_jacobian_is_the_derivative():
 
 
 def test_direction_points_at_the_head():
-    """A head of 0.2 m seen at 2 m: the direction from the array, below the camera here, is that of the true place."""
+    """A head of 0.2 m seen at 2 m.
+
+    The direction from the array, below the camera here, is that of the true place.
+    """
     place = np.array([2.0, 0.5, 0.1])
     optical = HEAD.camera.base_from_optical.inverse().apply(place)
     center, size = HEAD.camera.project(optical), 0.2 * HEAD.camera.focal[0] / optical[2]
@@ -130,7 +139,10 @@ def test_direction_points_at_the_head():
 
 @pytest.mark.parametrize('zoom', [0.5, 3.0])
 def test_births_do_not_depend_on_the_resolution(zoom):
-    """The log likelihood ratio of a sequence stays when image, focal length and boxes are rescaled together."""
+    """The log likelihood ratio of a sequence stays.
+
+    Image, focal length and boxes are rescaled together.
+    """
     ratios = []
     for scale in (1.0, zoom):
         head = HeadProfile(
@@ -165,9 +177,10 @@ def test_births_do_not_depend_on_the_resolution(zoom):
 
 def test_two_boxes_of_one_new_person_have_like_sizes():
     model = plane()
-    start = lambda *boxes: model.initial_states(
-        model.measure(SimpleNamespace(boxes=np.array(boxes))), STILL
-    )
+
+    def start(*boxes):
+        return model.initial_states(model.measure(SimpleNamespace(boxes=np.array(boxes))), STILL)
+
     a, b = (
         start(head_at(100, 100, 50)),
         start(head_at(103, 100, 55), head_at(103, 100, 90), head_at(400, 100, 50)),
@@ -175,24 +188,31 @@ def test_two_boxes_of_one_new_person_have_like_sizes():
     assert model.gate(*a, *b, 0.04).tolist() == [[True, False, False]]
 
 
+def cross_and_keep_ids(seed):
+    """Whether two boxes that cross, one hidden for a while, keep their ids."""
+    rng, tracker = np.random.default_rng(seed), Tracker(CONFIG, HEAD, model=plane())
+    near, far = (lambda f: 520 - 5 * f), (lambda f: 120 + 4 * f)
+
+    def seen(f):
+        hidden = abs(near(f) - far(f)) < 60
+        people = [head_at(near(f), 250, 80, rng)] + (
+            [] if hidden else [head_at(far(f), 240, 45, rng)]
+        )
+        return [box for box in people if rng.random() < 0.9 or f < 6]
+
+    before = watch(tracker, range(10), seen)
+    ids = nearest(before, near(9)).id, nearest(before, far(9)).id
+    after = watch(tracker, range(10, 75), seen)
+    return ids == (nearest(after, near(74)).id, nearest(after, far(74)).id)
+
+
+@pytest.mark.slow
 def test_people_cross_behind_each_other_and_keep_their_ids():
-    """The small one is hidden for a second and comes out on the other side; boxes alone tell them apart."""
-    kept = 0
-    for seed in range(20):
-        rng, tracker = np.random.default_rng(seed), Tracker(CONFIG, HEAD, model=plane())
-        near, far = (lambda f: 520 - 5 * f), (lambda f: 120 + 4 * f)
+    """The small one is hidden for a second and comes out on the other side.
 
-        def seen(f):
-            hidden = abs(near(f) - far(f)) < 60
-            people = [head_at(near(f), 250, 80, rng)] + (
-                [] if hidden else [head_at(far(f), 240, 45, rng)]
-            )
-            return [box for box in people if rng.random() < 0.9 or f < 6]
-
-        before = watch(tracker, range(10), seen)
-        ids = nearest(before, near(9)).id, nearest(before, far(9)).id
-        after = watch(tracker, range(10, 75), seen)
-        kept += ids == (nearest(after, near(74)).id, nearest(after, far(74)).id)
+    Boxes alone tell them apart.
+    """
+    kept = sum(cross_and_keep_ids(seed) for seed in range(20))
     assert kept >= 18
 
 
@@ -225,7 +245,10 @@ def test_clutter_of_every_size_gives_birth_to_nobody():
 
 
 def test_who_is_likely_out_of_view_claims_a_detection_with_that_likelihood():
-    """Regression: somebody just hidden claimed the false detections around, as if sure to be seen. The odds to clutter scale with visibility."""
+    """Regression: somebody just hidden claimed the false detections around.
+
+    The odds to clutter scale with visibility.
+    """
     model, mean = plane(), np.array([[300.0, 200, 50, 50, 0, 0], [330, 200, 50, 50, 0, 0]])
     observed = model.measure(
         SimpleNamespace(boxes=np.array([[300.0, 180, 50, 50], [90, 300, 50, 50]]))
@@ -256,7 +279,10 @@ def test_speech_goes_to_the_box_of_the_speaker():
         HEAD.camera.project(HEAD.camera.base_from_optical.inverse().apply(place))
         for place in places
     ]
-    boxes = lambda f: [head_at(*center, 50, rng) for center in centers]
+
+    def boxes(f):
+        return [head_at(*center, 50, rng) for center in centers]
+
     watch(tracker, range(15), boxes)
     for place, center in zip(places, centers):
         first = 15 if place[1] > 0 else 40
@@ -264,7 +290,7 @@ def test_speech_goes_to_the_box_of_the_speaker():
             tracker,
             range(first, first + 25),
             boxes,
-            lambda f: sound_from(acoustic_map, f, [direction_to(place)], rng),
+            lambda f, place=place: sound_from(acoustic_map, f, [direction_to(place)], rng),
         )
         shares = {t.id: t.audio_responsibility for t in frame.tracks}
         assert shares.pop(nearest(frame, center[0]).id) > 0.8 and max(shares.values()) < 0.2

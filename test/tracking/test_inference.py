@@ -42,6 +42,12 @@ def kalman_update(mean, covariance, observed, matrix, offset, noise):
     return updated, rest @ covariance @ rest.T + gain @ noise @ gain.T
 
 
+def one_face(value, noise, visual_map):
+    """The visual evidence of one face of one person, without clutter."""
+    measurements = Measurements(value[None], noise[None])
+    return VisualAssociation(measurements, visual_map, np.zeros((1, 1)), np.inf, np.ones(1, bool))
+
+
 @pytest.mark.parametrize(
     'seen, heard, error_deg',
     [(True, False, 0.0), (False, True, 0.0), (True, True, 0.0), (True, True, 10.0)],
@@ -67,13 +73,7 @@ def test_one_person_without_clutter_is_an_exact_kalman_filter(seen, heard, error
         oracle = model.transition @ oracle[0], moved
         vision = audio = None
         if seen:
-            vision = VisualAssociation(
-                Measurements(face[None], noise[None]),
-                model.visual_map(prediction.mean),
-                np.zeros((1, 1)),
-                np.inf,
-                np.ones(1, bool),
-            )
+            vision = one_face(face, noise, model.visual_map(prediction.mean))
             oracle = kalman_update(*oracle, face, model.visual, np.zeros(3), noise)
         if heard:
             audio = AudioAssociation(

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""What rviz and Foxglove are told to show is what the nodes publish, and markers say what they should at a glance."""
+"""What rviz and Foxglove are told to show is what the nodes publish; what markers look like."""
 
 from __future__ import annotations
 
@@ -43,26 +43,23 @@ def markers(*people, **options):
 
 def test_rviz_shows_topics_that_are_published_in_its_own_namespace():
     topics = [d['Topic']['Value'] for kind in ('MarkerArray', 'Image') for d in displays(kind)]
-    assert (
-        set(topics) <= PUBLISHED
-        and {'markers', 'overlay/image_raw'} <= set(topics)
-        and not any(t.startswith('/') for t in topics)
-    )
+    assert set(topics) <= PUBLISHED
+    assert {'markers', 'overlay/image_raw'} <= set(topics)
+    assert not any(t.startswith('/') for t in topics)
     assert displays('TF') and displays('Grid')
 
 
 def test_rviz_lets_every_kind_of_marker_be_ticked():
     people = next(d for d in displays('MarkerArray') if d['Topic']['Value'] == 'markers')
-    assert set(people['Namespaces']) == set(NAMESPACES) and all(people['Namespaces'].values())
+    assert set(people['Namespaces']) == set(NAMESPACES)
+    assert all(people['Namespaces'].values())
 
 
 def test_foxglove_shows_topics_that_are_published():
     text = json.dumps(FOXGLOVE)
     topics = {t.strip('/') for t in re.findall(r'"(/[a-z_/]+)', text)}
-    assert (
-        topics <= PUBLISHED
-        and {'markers', 'overlay/image_raw', 'speaking_status', 'tracks', 'diagnostics'} <= topics
-    )
+    assert topics <= PUBLISHED
+    assert {'markers', 'overlay/image_raw', 'speaking_status', 'tracks', 'diagnostics'} <= topics
 
 
 def test_every_panel_of_foxglove_has_its_place():
@@ -75,21 +72,18 @@ def test_every_panel_of_foxglove_has_its_place():
 def test_who_speaks_has_a_halo_and_says_so():
     shown = markers(person(1, speaks=True), person(2))
     halo = shown['speaking', 1]
-    assert (
-        halo.type == Marker.LINE_STRIP
-        and ('speaking', 2) not in shown
-        and shown['label', 1].text == 'person 1 speaks'
-    )
-    assert (
-        all(np.hypot(p.x, p.y) == pytest.approx(HALO_RADIUS_M) for p in halo.points)
-        and halo.pose.position.x == 2.0
-    )
+    assert halo.type == Marker.LINE_STRIP
+    assert ('speaking', 2) not in shown
+    assert shown['label', 1].text == 'person 1 speaks'
+    assert all(np.hypot(p.x, p.y) == pytest.approx(HALO_RADIUS_M) for p in halo.points)
+    assert halo.pose.position.x == 2.0
     assert shown['head', 1].scale.x > shown['head', 2].scale.x
 
 
 def test_who_is_only_heard_is_a_ray_from_the_microphones():
     ray = markers(person(1, seen=False, speaks=True), origin=(0.1, 0.0, 0.3))['heard', 1]
-    assert ray.type == Marker.ARROW and [(p.x, p.z) for p in ray.points] == [
+    assert ray.type == Marker.ARROW
+    assert [(p.x, p.z) for p in ray.points] == [
         (0.1, 0.3),
         (2.0, 0.1),
     ]

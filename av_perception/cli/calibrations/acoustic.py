@@ -133,7 +133,7 @@ def _add_map_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Learn, check on the directions learnt from, save."""
+    """Learn, check on the directions learned from, save."""
     from av_perception.audio.map_learning import learn_map
     from av_perception.robot_head import load_head
 

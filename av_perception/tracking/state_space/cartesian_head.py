@@ -61,7 +61,7 @@ class CartesianHeadConfig:
                 'must be positive'
             )
         if not 0 < self.depth_range[0] < self.depth_range[1]:
-            raise ValueError('depth_range must be two increasing positive depths in metres')
+            raise ValueError('depth_range must be two increasing positive depths in meters')
         if min(self.heard_range) <= 0 or not 0 < self.heard_direction_sd_deg < 45:
             raise ValueError(
                 'heard_range must be a positive mean and deviation, heard_direction_sd_deg lie '

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Rates of joints: encoders with a last bit, two publishers, velocities, stamps that are of no use."""
+"""Rates of joints.
+
+Encoders have a last bit, there are two publishers, velocities, stamps that are of no use.
+"""
 
 from __future__ import annotations
 

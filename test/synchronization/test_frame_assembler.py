@@ -56,6 +56,20 @@ def test_sound_farther_than_half_a_period_is_not_paired():
     assert in_ms(assembler.poll(0)) == [(100, True, None)]
 
 
+@pytest.mark.parametrize('sound_first', [True, False])
+def test_sound_halfway_between_two_images_belongs_to_the_later_one(sound_first):
+    """Regression: the order decided, and the sound of all that followed was one image off."""
+    assembler = FrameAssembler(OFFLINE)
+    images = [(visual, 40), (visual, 80), (visual, 120)]
+    sounds = [(audio, 60), (audio, 100)]
+    frames = []
+    for make, stamp in sounds + images if sound_first else images + sounds:
+        push = assembler.push_audio if make is audio else assembler.push_visual
+        push(make(stamp), 0)
+        frames += assembler.poll(0)
+    assert in_ms(frames) == [(40, True, None), (80, True, 60), (120, True, 100)]
+
+
 def test_slow_video_takes_the_nearest_sound_each_once():
     assembler = FrameAssembler(FrameAssemblerConfig(video_period_s=0.1))
     emitted = []
@@ -84,7 +98,10 @@ def test_fast_video_uses_each_sound_once():
 
 @pytest.mark.parametrize('seed', range(5))
 def test_the_pairing_does_not_depend_on_the_order_of_arrival(seed):
-    """Offline in stamp order, live with random delays of up to 50 ms per stream: the same frames."""
+    """Offline in stamp order, live with random delays of up to 50 ms per stream.
+
+    The frames are the same.
+    """
     rng = np.random.default_rng(seed)
     visuals = np.cumsum(rng.uniform(30, 50, 60)) + 500
     sounds = 500 + 40.0 * np.arange(65) + rng.uniform(0, 40)
@@ -159,7 +176,10 @@ def test_late_stamps_are_dropped_and_a_looped_bag_starts_anew():
 
 
 def test_the_last_words_of_a_round_do_not_end_the_next_one():
-    """Regression: at the seam of a looped bag, faces of the old round that came after the new round's sound made a reset each way."""
+    """Regression: at the seam of a looped bag there was a reset each way.
+
+    Faces of the old round came after the new round's sound.
+    """
     assembler = FrameAssembler()
     for ms in (7000, 7040):
         assembler.push_audio(audio(ms), 0)
@@ -173,7 +193,10 @@ def test_the_last_words_of_a_round_do_not_end_the_next_one():
 
 
 def test_a_camera_that_goes_on_in_the_old_time_is_heard_again():
-    """Only the sound's clock was set back: after a second beyond the old end the images count again."""
+    """Only the sound's clock was set back.
+
+    After a second beyond the old end the images count again.
+    """
     assembler = FrameAssembler()
     assembler.push_audio(audio(7000), 0)
     assembler.push_visual(visual(7000), 0)
@@ -194,7 +217,10 @@ def test_bad_settings_are_refused(changes):
 
 
 def test_images_that_lag_far_behind_the_sound_are_not_lost_for_good():
-    """Regression: vision that took longer than visual_timeout_s had every image dropped, because sound alone had gone past it."""
+    """Regression: vision slower than visual_timeout_s had every image dropped.
+
+    Sound alone had gone past it.
+    """
     assembler = FrameAssembler(FrameAssemblerConfig(visual_timeout_s=0.2))
     lag, emitted = 13, []
     for k in range(60):

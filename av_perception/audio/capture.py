@@ -16,6 +16,10 @@ from av_perception.recording.sound_file import open_sound, read_samples
 from av_perception.robot_head.profile import MicrophoneArray
 
 SILENCE_S = 2.0  # without a callback: the card is lost; drivers start within a second
+_LOST = (
+    'the sound card stopped to deliver samples: check its cable and whether another '
+    'program uses it'
+)
 
 
 class AudioFile:
@@ -117,24 +121,13 @@ class SoundCard:
             When the card cannot be started.
         """
         chunks = _ChunkMaker(self.sample_rate, now_ns, latency_s, on_event)
-        lost = UserError(
-            'the sound card stopped to deliver samples: check its cable and whether another '
-            'program uses it'
-        )
-        watchdog = self._watchdog = _Watchdog(SILENCE_S, lambda: on_error(lost))
-
-        def callback(samples, frames, time, status):
-            watchdog.feed()
-            on_chunk(chunks.make(samples, time, status))
-
+        watchdog = self._watchdog = _Watchdog(SILENCE_S, lambda: on_error(UserError(_LOST)))
         try:
-            self._open(chunk_size, callback, watchdog.trip)
+            self._open(chunk_size, _delivery(watchdog, chunks, on_chunk), watchdog.trip)
         except (ValueError, self._portaudio.PortAudioError) as error:
             self.stop()
-            raise UserError(
-                f'cannot start the sound card: {_one_line(error)}; '
-                f'inputs at hand: {self._inputs()}'
-            ) from error
+            reason = f'{_one_line(error)}; inputs at hand: {self._inputs()}'
+            raise UserError(f'cannot start the sound card: {reason}') from error
 
     def _open(self, chunk_size: int, callback: Callable, on_end: Callable[[], None]) -> None:
         stream = self._portaudio.InputStream(
@@ -165,6 +158,18 @@ class SoundCard:
             if d['max_input_channels'] > 0
         ]
         return '; '.join(names) or 'none'
+
+
+def _delivery(
+    watchdog: _Watchdog, chunks: _ChunkMaker, on_chunk: Callable[[AudioChunk], None]
+) -> Callable:
+    """Make what PortAudio calls with samples: it tells the watchdog, and hands a chunk on."""
+
+    def callback(samples, frames, time, status):
+        watchdog.feed()
+        on_chunk(chunks.make(samples, time, status))
+
+    return callback
 
 
 class _ChunkMaker:

@@ -102,25 +102,39 @@ def check_order(
         When there are fewer channels than microphones, or nothing is heard.
     """
     config = config or ChannelCheckConfig()
-    matches = [_phase_match(sound, array, config) for sound in sounds]
-    match = _PhaseMatch(
-        np.sum([m.cosine for m in matches], axis=0), np.sum([m.most for m in matches], axis=0)
-    )
+    match = _total_match(sounds, array, config)
     own = tuple(range(len(array.coordinates)))
-    orders = _orders(own, match)
-    fits = match.fits(orders)
-    best = float(fits.max())
-    alike = orders[fits > best - _ALIKE * config.order_margin]
-    exchanges = (alike != own).sum(axis=1)
-    alike = alike[np.argsort(exchanges, kind='stable')]
+    orders, best = _best_orders(own, match, config)
     result = OrderCheck(
-        orders=tuple(tuple(int(c) for c in order) for order in alike),
+        orders=tuple(tuple(int(c) for c in order) for order in orders),
         fit=best,
         profile_fit=float(match.fits(np.array([own]))[0]),
         heard_azimuths=tuple(_heard_azimuth(sound, array, config) for sound in sounds),
         problem='',
     )
     return replace(result, problem=_order_problem(result, sounds, config))
+
+
+def _total_match(
+    sounds: list[KnownSound], array: MicrophoneArray, config: ChannelCheckConfig
+) -> _PhaseMatch:
+    """How well channels fit microphones by all sounds together."""
+    matches = [_phase_match(sound, array, config) for sound in sounds]
+    return _PhaseMatch(
+        np.sum([m.cosine for m in matches], axis=0), np.sum([m.most for m in matches], axis=0)
+    )
+
+
+def _best_orders(
+    own: tuple[int, ...], match: _PhaseMatch, config: ChannelCheckConfig
+) -> tuple[np.ndarray, float]:
+    """Orders that fit best, those with the fewest exchanges first, and the fit of the best."""
+    orders = _orders(own, match)
+    fits = match.fits(orders)
+    best = float(fits.max())
+    alike = orders[fits > best - _ALIKE * config.order_margin]
+    exchanges = (alike != own).sum(axis=1)
+    return alike[np.argsort(exchanges, kind='stable')], best
 
 
 def telling_azimuth(array: MicrophoneArray) -> float:

@@ -93,6 +93,19 @@ class HeardVoice:
 
 
 @dataclass(frozen=True)
+class BlockDensities:
+    """What the newest block says, R bins, D directions of the grid, N known people.
+
+    ratios: (R, D) tempered log ratio of every direction to diffuse sound; owned: (R, N) how far a
+    bin is each known person's, by the weights so far; voiced: voice activity of the block.
+    """
+
+    ratios: np.ndarray
+    owned: np.ndarray
+    voiced: float
+
+
+@dataclass(frozen=True)
 class _Peak:
     direction: np.ndarray
     covariance: np.ndarray
@@ -141,6 +154,7 @@ class DirectionMixture:
         self._known: dict[int, np.ndarray] = {}  # (size,) density under each known person
         self._next = self._filled = 0
         self._weight = np.full(count, 0.5 / count)
+        self.newest = BlockDensities(np.zeros((0, count)), np.zeros((0, 0)), 0.0)
         self.shares: dict[int, float] = {}
         self.diffuse = 0.5
         self._peaks: list[_Peak] = []
@@ -195,6 +209,9 @@ class DirectionMixture:
     def _remember(self, block: BinBlock, ids: tuple[int, ...], towards: np.ndarray) -> None:
         """Write the block's bins over the oldest ones."""
         count = len(block)
+        self.newest = BlockDensities(
+            np.zeros((0, len(self._grid))), np.zeros((0, len(ids))), 0.0
+        )
         if not count:
             return
         rows = (self._next + np.arange(count)) % self.config.max_bins
@@ -215,8 +232,19 @@ class DirectionMixture:
             self._known[i][rows] = density[:, column]
         self._diffuse_density[rows] = np.exp(np.maximum(-peak[:, 0], -_MAX_RATIO))
         # Without a voice detector everything is taken for voice.
-        self._voiced[rows] = 1.0 if block.voice_activity is None else block.voice_activity
+        voiced = 1.0 if block.voice_activity is None else block.voice_activity
+        self._voiced[rows] = voiced
+        self.newest = BlockDensities(
+            ratios[:, : len(self._grid)], self._owned(rows, density), voiced
+        )
         self._stamp[rows] = block.stamp_ns
+
+    def _owned(self, rows: np.ndarray, density: np.ndarray) -> np.ndarray:
+        """(R, N) how far the bins (R, D + N) are each known person's, by the weights so far."""
+        of_grid = density[:, : len(self._grid)] @ self._weight
+        owned = density[:, len(self._grid) :] * np.array(list(self.shares.values()))
+        mixture = of_grid + owned.sum(axis=1) + self.diffuse * self._diffuse_density[rows]
+        return owned / np.maximum(mixture, 1e-30)[:, None]
 
     def _iterate(self, recent: np.ndarray) -> _Ownership:
         """EM of the weights. recent: (R,) 1 for the bins of the window, 0 for older ones."""

@@ -155,8 +155,7 @@ def localize(
     config
         The search.
     base_from_array
-        The array's pose on the head, None: the identity. What is high and what is beside is judged
-        in the head's base frame.
+        Of the array on the head, whose base frame says what is high and beside; None: identity.
 
     Returns
     -------
@@ -173,13 +172,12 @@ def localize(
     grid = _grid(acoustic_map, config.num_directions)
     everything = Observations.of(heard)
     scores = _grid_scores(acoustic_map, everything, grid)
-    num_used = min(len(everything), config.most_observations)
-    used = np.linspace(0, len(everything) - 1, num_used).astype(int)
+    used = _evenly_spread(len(everything), config.most_observations)
     seen = everything.take(used)
     found = find_sources(acoustic_map, seen, scores[used], grid, config, pose)
-    frame_directions = pose.rotate(_frame_directions(everything, scores, grid, len(heard)))
-    directions = pose.rotate(source_directions(found.separation))
-    return _summarize(heard, seen, found, directions, frame_directions)
+    of_frames = pose.rotate(_frame_directions(everything, scores, grid, len(heard)))
+    of_sources = pose.rotate(source_directions(found.separation))
+    return _summarize(heard, seen, found, of_sources, of_frames)
 
 
 def _heard(
@@ -233,6 +231,11 @@ def _rising(features: list[AudioFeatures], config: LocalizationConfig) -> list[n
         rising.append(frame.energy > config.onset_ratio * before)
         before = np.maximum(frame.energy, config.onset_fade * before)
     return rising
+
+
+def _evenly_spread(count: int, most: int) -> np.ndarray:
+    """Select at most so many of `count` observations, from the first to the last: indices."""
+    return np.linspace(0, count - 1, min(count, most)).astype(int)
 
 
 def _grid(acoustic_map: AcousticMap, count: int) -> np.ndarray:

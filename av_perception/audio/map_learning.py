@@ -8,6 +8,7 @@ import hashlib
 import os
 from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,6 +73,17 @@ def learn_map(
     return assemble_map(pieces, fitted, array, front_end, kind, source)
 
 
+def _shared(pieces: Pieces, num_subbands: int) -> dict[str, Any]:
+    """Fields of a map whose sub-bands all have the same pieces."""
+    fields = {
+        'log_weight': pieces.log_weight,
+        'center': pieces.center,
+        'center_precision': pieces.precision,
+        'center_log_det_precision': pieces.log_det_precision,
+    }
+    return {name: np.repeat(value[None], num_subbands, axis=0) for name, value in fields.items()}
+
+
 def assemble_map(
     pieces: Pieces,
     fitted: list[Gllim],
@@ -96,15 +108,8 @@ def assemble_map(
     AcousticMap
         The map.
     """
-
-    def shared(value: np.ndarray) -> np.ndarray:
-        return np.repeat(value[None], len(fitted), axis=0)
-
     return AcousticMap(
-        log_weight=shared(pieces.log_weight),
-        center=shared(pieces.center),
-        center_precision=shared(pieces.precision),
-        center_log_det_precision=shared(pieces.log_det_precision),
+        **_shared(pieces, len(fitted)),
         slope=np.stack([f.slope for f in fitted]),
         offset=np.stack([f.offset for f in fitted]),
         variance=np.stack([f.marginal_variance for f in fitted]),

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from av_perception.audio.propagation import array_response
 from av_perception.errors import UserError
 from av_perception.geometry.rigid_transform import direction_from_angles
 from av_perception.geometry.time import seconds
+from av_perception.interfaces import AudioFeatures
 from av_perception.recording.csv_text import read_columns
 from av_perception.robot_head.profile import MicrophoneArray
 
@@ -83,12 +84,10 @@ def measure_session(
 
     Parameters
     ----------
-    schedule
-        As `read_schedule` gives it.
-    array
-        The microphones.
+    schedule, array
+        As `read_schedule` gives it; the microphones.
     front_end
-        The analysis; its noise floor is off: noise is the signal here.
+        The analysis, without its noise floor.
     read, num_samples, sample_rate
         The sound, see `extract_features`.
     progress
@@ -104,31 +103,64 @@ def measure_session(
     UserError
         When the sound ends before the schedule, or nothing was heard at a place.
     """
-    duration_s = num_samples / sample_rate
+    _require_length(schedule, num_samples / sample_rate)
+    stream = AudioFrontEnd(_hearing_noise(front_end), len(array.coordinates), sample_rate)
+    heard = extract_features(stream, read, num_samples, sample_rate)
+    heard = _reported(heard, progress, num_samples, sample_rate)
+    mean = _place_means(schedule, heard, front_end, stream.feature_size)
+    in_base = direction_from_angles(*np.radians(schedule[:, 2:].T))
+    in_array = array.base_from_array.inverse().rotate(in_base)
+    return MeasuredTransfer(in_array, _per_bin(mean, front_end))
+
+
+def _require_length(schedule: np.ndarray, duration_s: float) -> None:
+    """Raise UserError when the sound ends before the schedule."""
     if schedule[:, 1].max() > duration_s + 0.1:
         raise UserError(
             f'the directions end at {schedule[:, 1].max():.1f} s, '
             f'the sound after {duration_s:.1f} s'
         )
-    settings = replace(
-        front_end, voice_activity=False, subbands=replace(front_end.subbands, min_snr_db=-100.0)
-    )
-    stream = AudioFrontEnd(settings, len(array.coordinates), sample_rate)
-    total, count = np.zeros((2, len(schedule), front_end.subbands.count, stream.feature_size))
-    for features in extract_features(stream, read, num_samples, sample_rate):
-        time_s = seconds(features.stamp_ns)
+
+
+def _hearing_noise(front_end: AudioFrontEndConfig) -> AudioFrontEndConfig:
+    """Switch the noise floor off: noise is the signal here."""
+    subbands = replace(front_end.subbands, min_snr_db=-100.0)
+    return replace(front_end, voice_activity=False, subbands=subbands)
+
+
+def _reported(
+    heard: Iterable[AudioFeatures],
+    progress: Callable[[float], None] | None,
+    num_samples: int,
+    sample_rate: int,
+) -> Iterator[AudioFeatures]:
+    """Hand features on, and tell the share of the sound that is done, if asked for."""
+    for features in heard:
         if progress is not None:
-            progress(time_s * sample_rate / num_samples)
+            progress(seconds(features.stamp_ns) * sample_rate / num_samples)
+        yield features
+
+
+def _place_means(
+    schedule: np.ndarray,
+    heard: Iterable[AudioFeatures],
+    front_end: AudioFrontEndConfig,
+    feature_size: int,
+) -> np.ndarray:
+    """Average the features (K, G) at each place: (M, K, G), NaN where there are none.
+
+    Raises UserError for a place where nothing was heard.
+    """
+    total, count = np.zeros((2, len(schedule), front_end.subbands.count, feature_size))
+    for features in heard:
+        time_s = seconds(features.stamp_ns)
         has_settled = schedule[:, 0] + _SETTLE_S < time_s
         is_before_end = time_s < schedule[:, 1] - front_end.block_s
         for place in np.flatnonzero(has_settled & is_before_end):
             total[place] += np.where(features.present, features.vectors, 0.0)
             count[place] += features.present
     _require_sound(schedule, count)
-    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    directions = direction_from_angles(*np.radians(schedule[:, 2:].T))
-    directions = array.base_from_array.inverse().rotate(directions)
-    return MeasuredTransfer(directions, _per_bin(mean, front_end))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _require_sound(schedule: np.ndarray, count: np.ndarray) -> None:

@@ -131,25 +131,59 @@ def find_sources(
     FoundSources
         At least one component.
     """
-    vessl = Vessl(acoustic_map, seen, config.vessl)
-    clutter = acoustic_map.clutter_log_density(seen.present).astype(np.float32)
-    weight = _grid_weights(scores, clutter, config.iterations)
-    first = next(_best(vessl, scores, _candidates(weight, grid, [], config)))
-    is_high = _too_high(base_from_array.rotate(source_directions(first)), config)[0]
-    found = FoundSources(first, (_NO_SOURCE,) if is_high else (0,))
-    # Bayesian information criterion: three parameters of a component
-    cost = 1.5 * np.log(1 + config.vessl.novelty * len(seen))
-    size = float(seen.present.sum())
+    search = _Search(acoustic_map, seen, scores, grid, config, base_from_array)
+    found = search.first()
     while len(found.owner) < config.max_sources + config.max_reflections:
-        candidates = _candidates(weight, grid, source_directions(found.separation), config)
-        for trial in _best(vessl, scores, candidates, found.separation.log_likelihood):
-            owner = _owners(trial, found, base_from_array, cost, size, config)
-            if owner:
-                found = FoundSources(trial, owner)
-                break
-        else:
+        larger = search.extended(found)
+        if larger is None:
             break
+        found = larger
     return found
+
+
+class _Search:
+    """What the steps of `find_sources` share; the arguments are its own."""
+
+    def __init__(
+        self,
+        acoustic_map: AcousticMap,
+        seen: Observations,
+        scores: np.ndarray,
+        grid: np.ndarray,
+        config: LocalizationConfig,
+        base_from_array: RigidTransform,
+    ):
+        self._scores = scores
+        self._grid = grid
+        self._config = config
+        self._base_from_array = base_from_array
+        self._vessl = Vessl(acoustic_map, seen, config.vessl)
+        clutter = acoustic_map.clutter_log_density(seen.present).astype(np.float32)
+        self._weight = _grid_weights(scores, clutter, config.iterations)
+        # Bayesian information criterion: three parameters of a component
+        self._cost = 1.5 * np.log(1 + config.vessl.novelty * len(seen))
+        self._size = float(seen.present.sum())
+
+    def first(self) -> FoundSources:
+        """Take in the most promising component, whatever the evidence."""
+        candidates = _candidates(self._weight, self._grid, [], self._config)
+        first = next(_best(self._vessl, self._scores, candidates))
+        directions = self._base_from_array.rotate(source_directions(first))
+        is_high = _too_high(directions, self._config)[0]
+        return FoundSources(first, (_NO_SOURCE,) if is_high else (0,))
+
+    def extended(self, found: FoundSources) -> FoundSources | None:
+        """Take in one more component, None when none is to be believed."""
+        known = source_directions(found.separation)
+        candidates = _candidates(self._weight, self._grid, known, self._config)
+        start = found.separation.log_likelihood
+        for trial in _best(self._vessl, self._scores, candidates, start):
+            owner = _owners(
+                trial, found, self._base_from_array, self._cost, self._size, self._config
+            )
+            if owner:
+                return FoundSources(trial, owner)
+        return None
 
 
 def source_directions(separation: Separation) -> np.ndarray:

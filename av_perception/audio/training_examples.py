@@ -262,6 +262,21 @@ def measured_examples(
     UserError
         When too few directions were measured within the ranges.
     """
+    inside = _within_ranges(array, measured, config)
+    num_wanted = config.num_azimuths * config.num_elevations
+    dense = densified(inside, array, front_end.stft.frequencies, num_wanted)
+    if len(dense.directions) < 10 * config.num_pieces:
+        raise UserError(
+            f'{len(inside.directions)} measured directions are too few or too far apart for '
+            f'{config.num_pieces} pieces'
+        )
+    return dense.directions, subband_vectors(dense.transfer, front_end.subbands)
+
+
+def _within_ranges(
+    array: MicrophoneArray, measured: MeasuredTransfer, config: AcousticMapConfig
+) -> MeasuredTransfer:
+    """Select what was measured within the map's ranges. Raises UserError when it is too little."""
     angles = np.degrees(angles_from_direction(array.base_from_array.rotate(measured.directions)))
     ranges = config.ranges_deg(array)
     is_inside = np.ones(len(measured.directions), bool)
@@ -273,12 +288,4 @@ def measured_examples(
             f'{count} of {len(is_inside)} measured directions lie within azimuth {ranges[0]} and '
             f'elevation {ranges[1]}: 4 are needed'
         )
-    inside = MeasuredTransfer(measured.directions[is_inside], measured.transfer[is_inside])
-    num_wanted = config.num_azimuths * config.num_elevations
-    dense = densified(inside, array, front_end.stft.frequencies, num_wanted)
-    if len(dense.directions) < 10 * config.num_pieces:
-        raise UserError(
-            f'{count} measured directions are too few or too far apart for '
-            f'{config.num_pieces} pieces'
-        )
-    return dense.directions, subband_vectors(dense.transfer, front_end.subbands)
+    return MeasuredTransfer(measured.directions[is_inside], measured.transfer[is_inside])

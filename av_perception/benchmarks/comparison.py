@@ -155,7 +155,7 @@ class BoxSpace(Space):
         self._camera = camera_of(head)
         self._plane = ImagePlane(self._config.plane, head)
         config = self._config.plane
-        scale = self._camera.focal[0] / np.mean(scenes.depth)  # [px/m]
+        scale = float(self._camera.focal[0] / np.mean(scenes.depth))  # [px/m]
         size = config.object_size * scale
         clutter = max(scenes.clutter, _LEAST_CLUTTER)
         self.model = PeerModel(

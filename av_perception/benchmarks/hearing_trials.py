@@ -124,6 +124,24 @@ def simulated_room(
     Trial
         One per signal-to-noise ratio.
     """
+    azimuths, clean = _talk(head, reverberation_s, num_sources, talkers, random, duration_s)
+    level = np.sqrt(np.mean(clean**2))
+    talking = f'{num_sources} talker' + ('s' if num_sources > 1 else '')
+    for snr_db in snrs_db:
+        noisy = clean + level * 10 ** (-snr_db / 20) * random.standard_normal(clean.shape)
+        condition = f'{head.name}, {talking}, T60 {reverberation_s} s, {snr_db:.0f} dB'
+        yield Trial(condition, head, _scaled(noisy), np.degrees(azimuths))
+
+
+def _talk(
+    head: HeadProfile,
+    reverberation_s: float,
+    num_sources: int,
+    talkers: list[np.ndarray],
+    random: np.random.Generator,
+    duration_s: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Let talkers talk at random places: their azimuths [rad] and the sound without noise."""
     room = _make_room(reverberation_s)
     center = np.append(random.uniform(_WALL_M, np.array(ROOM_M[:2]) - _WALL_M), _HEIGHT_M)
     azimuths = _separate_angles(num_sources, random)
@@ -133,13 +151,7 @@ def simulated_room(
         )
     room.add_microphone_array((center + microphones_of(head).positions).T)
     room.simulate()
-    clean = room.mic_array.signals.T[: round(duration_s * RATE)]
-    level = np.sqrt(np.mean(clean**2))
-    talking = f'{num_sources} talker' + ('s' if num_sources > 1 else '')
-    for snr_db in snrs_db:
-        noisy = clean + level * 10 ** (-snr_db / 20) * random.standard_normal(clean.shape)
-        condition = f'{head.name}, {talking}, T60 {reverberation_s} s, {snr_db:.0f} dB'
-        yield Trial(condition, head, _scaled(noisy), np.degrees(azimuths))
+    return azimuths, room.mic_array.signals.T[: round(duration_s * RATE)]
 
 
 def _make_room(reverberation_s: float) -> pyroomacoustics.ShoeBox:

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from av_perception.audio.acoustic_map import AcousticMap
-from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
+from av_perception.audio.direction_bins import BinBlock
+from av_perception.audio.front_end import AudioFrontEndConfig
 from av_perception.audio.map_learning import AcousticMapConfig, head_map
 from av_perception.benchmarks.noise_sounds import (
     DISTANCE_M,
     LEVEL,
     RATE,
     START_NS,
+    Listener,
     PlayedNoise,
-    features_of,
     noise_features,
     play_from,
     take_samples,
@@ -104,13 +105,18 @@ def noise_births(
     num_voiced = 0
     random = np.random.default_rng(seed)
     alarm = false_alarms(np.random.default_rng(seed + 1))
-    for played, features in noise_features(head, noises, random, stretches):
-        activity = max(features.voice_activity, next(alarm))
+    for played, features, blocks in noise_features(head, noises, random, stretches):
+        false_activity = next(alarm)
+        activity = max(features.voice_activity, false_activity)
         alarmed = dataclasses.replace(features, voice_activity=activity)
+        alarmed_blocks = _alarmed(blocks, false_activity)
         num_frames += 1
         num_voiced += _is_voiced(features)
         for name, register in registers.items():
-            register.hear(features if name == AS_DETECTED else alarmed, played)
+            if name == AS_DETECTED:
+                register.hear(features, blocks, played)
+            else:
+                register.hear(alarmed, alarmed_blocks, played)
     births = {name: register.births for name, register in registers.items()}
     return births, num_voiced / max(num_frames, 1)
 
@@ -134,13 +140,25 @@ class _BirthRegister:
         self._tracker = Tracker(config, head, _map(head))
         self._known: set[int] = set()
 
-    def hear(self, features: AudioFeatures, played: PlayedNoise) -> None:
+    def hear(
+        self, features: AudioFeatures, blocks: list[BinBlock] | None, played: PlayedNoise
+    ) -> None:
         """Make a step of the tracker and note who is new."""
-        frame = self._tracker.step(features.stamp_ns, None, features)
+        frame = self._tracker.step(features.stamp_ns, None, features, blocks=blocks)
         for new in {track.id for track in frame.tracks} - self._known:
             self._known.add(new)
             when_s = seconds(features.stamp_ns)
             self.births.append(Birth(when_s, played.noise, played.played))
+
+
+def _alarmed(blocks: list[BinBlock] | None, activity: float) -> list[BinBlock] | None:
+    """Blocks with at least this voice activity."""
+    if blocks is None:
+        return None
+    return [
+        dataclasses.replace(block, voice_activity=max(block.voice_activity or 0.0, activity))
+        for block in blocks
+    ]
 
 
 def false_alarms(random: np.random.Generator) -> Iterator[float]:
@@ -195,11 +213,10 @@ def find_voice(head: HeadProfile, voice: Path, noise: Path | None, seed: int) ->
         samples = take_samples(noise, len(speech), random)
         hum = play_from(head, samples, away, random.uniform(*DISTANCE_M))
         sound += hum * (LEVEL / hum.std() * 10 ** (-VOICE_SNR_DB / 20))
-    front_end = AudioFrontEnd(AudioFrontEndConfig(), sound.shape[1], RATE)
     tracker = Tracker(TrackerConfig(), head, _map(head))
     heard = [
-        (features, tracker.step(features.stamp_ns, None, features))
-        for features in features_of(front_end, sound, 0, random)
+        (features, tracker.step(features.stamp_ns, None, features, blocks=blocks))
+        for features, blocks in Listener(head).hear(sound, 0, random)
     ]
     return _judge(heard, azimuth, voice.stem, noise.stem if noise else QUIET)
 

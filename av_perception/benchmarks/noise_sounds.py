@@ -13,6 +13,8 @@ import numpy as np
 import soundfile
 from scipy.signal import resample_poly
 
+from av_perception.audio.bin_stream import BinStream, direction_likelihood
+from av_perception.audio.direction_bins import BinBlock
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.benchmarks.sensors import microphones_of
 from av_perception.errors import UserError
@@ -22,6 +24,7 @@ from av_perception.interfaces import AudioChunk, AudioFeatures
 from av_perception.robot_head.profile import HeadProfile
 from av_perception.simulation.noise import fan, from_all_around, from_place, servo
 from av_perception.simulation.scene import RoomConfig
+from av_perception.synchronization.block_queue import BlockQueue
 
 RATE = 16000
 STRETCH_S = 30.0  # of each noise
@@ -75,8 +78,8 @@ def find_recordings(folder: Path) -> list[Path]:
 
 def noise_features(
     head: HeadProfile, noises: list[Path], random: np.random.Generator, stretches: Iterable[int]
-) -> Iterator[tuple[PlayedNoise, AudioFeatures]]:
-    """Play one stretch of noise after the other through one front end.
+) -> Iterator[tuple[PlayedNoise, AudioFeatures, list[BinBlock] | None]]:
+    """Play one stretch of noise after the other through one pair of ears.
 
     Parameters
     ----------
@@ -95,8 +98,10 @@ def noise_features(
         What is on.
     features : AudioFeatures
         What is heard; time starts at START_NS.
+    blocks : list of BinBlock or None
+        Bins of direction with them.
     """
-    front_end = AudioFrontEnd(AudioFrontEndConfig(), len(microphones_of(head).coordinates), RATE)
+    listener = Listener(head)
     recorded: list[tuple[str, Path | Motor]] = [(path.stem, path) for path in noises]
     kinds = [*recorded, ('fan', fan), ('servo', servo)]
     num_written = 0
@@ -107,8 +112,8 @@ def noise_features(
         samples = take_samples(source, int(STRETCH_S * RATE), random)
         sound = _play(head, samples, is_diffuse, is_servo, random)
         played = PlayedNoise(name, 'all around' if is_diffuse else 'one place')
-        for features in features_of(front_end, sound, num_written, random):
-            yield played, features
+        for features, blocks in listener.hear(sound, num_written, random):
+            yield played, features, blocks
         num_written += len(sound)
 
 
@@ -187,30 +192,47 @@ def _microphones(head: HeadProfile) -> np.ndarray:
     return array.base_from_array.apply(array.positions) + np.array(ROOM.head_position)
 
 
-def features_of(
-    front_end: AudioFrontEnd, sound: np.ndarray, first: int, random: np.random.Generator
-) -> Iterator[AudioFeatures]:
-    """Add sensor noise and run the front end.
+class Listener:
+    """Ears of a head: features of sub-bands and bins of direction, as the tracker gets them.
 
     Parameters
     ----------
-    front_end
-        Of the stream so far.
-    sound
-        (N, channels) at RATE.
-    first
-        Number of its first sample in the stream.
-    random
-        Draws the sensor noise.
-
-    Yields
-    ------
-    AudioFeatures
-        As they come.
+    head
+        Its microphones listen.
     """
-    sensor_noise = random.normal(0.0, LEVEL * 10 ** (_SENSOR_NOISE_DB / 20), sound.shape)
-    noisy = np.clip(sound + sensor_noise, -1, 1).astype(np.float32)
-    for start in range(0, len(noisy), _CHUNK):
-        stamp_ns = START_NS + nanoseconds((first + start) / RATE)
-        chunk = AudioChunk(stamp_ns, RATE, first + start, noisy[start : start + _CHUNK])
-        yield from front_end.push(chunk)
+
+    def __init__(self, head: HeadProfile):
+        array = microphones_of(head)
+        self._front_end = AudioFrontEnd(AudioFrontEndConfig(), len(array.coordinates), RATE)
+        self._bins = BinStream(direction_likelihood(array), RATE)
+        self._blocks = BlockQueue()
+
+    def hear(
+        self, sound: np.ndarray, first: int, random: np.random.Generator
+    ) -> Iterator[tuple[AudioFeatures, list[BinBlock] | None]]:
+        """Add sensor noise and run both front ends.
+
+        Parameters
+        ----------
+        sound
+            (N, channels) at RATE.
+        first
+            Number of its first sample in the stream.
+        random
+            Draws the sensor noise.
+
+        Yields
+        ------
+        features : AudioFeatures
+            As they come.
+        blocks : list of BinBlock or None
+            Those that a frame at their stamp gets.
+        """
+        sensor_noise = random.normal(0.0, LEVEL * 10 ** (_SENSOR_NOISE_DB / 20), sound.shape)
+        noisy = np.clip(sound + sensor_noise, -1, 1).astype(np.float32)
+        for start in range(0, len(noisy), _CHUNK):
+            stamp_ns = START_NS + nanoseconds((first + start) / RATE)
+            chunk = AudioChunk(stamp_ns, RATE, first + start, noisy[start : start + _CHUNK])
+            self._blocks.push(self._bins.push(chunk))
+            for features in self._front_end.push(chunk):
+                yield features, self._blocks.take(features.stamp_ns)

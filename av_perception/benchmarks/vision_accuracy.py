@@ -153,8 +153,7 @@ def measure(
     mono = _Errors()
     for index in range(WARM_UP + pairs):
         pair, centers = scene.draw(index, distance_m, random)
-        faces = front_end.process(index, pair.left, pair.right).faces
-        stereo.add(faces, centers, scene.camera)
+        stereo.add(front_end.process(index, pair.left, pair.right).faces, centers, scene.camera)
         if index >= WARM_UP:
             stages.append(front_end.times_ms)
         mono.add(one_eyed.process(index, pair.left, None).faces, centers, scene.camera)

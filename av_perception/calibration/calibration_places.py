@@ -129,11 +129,7 @@ def measure(
     """
     config = _config(sample_rate)
     pairs = np.stack(np.triu_indices(len(microphones), 1), axis=1)
-    distances = np.linalg.norm(microphones[pairs[:, 0]] - microphones[pairs[:, 1]], axis=1)
-    correlations = [
-        PhaseCorrelation(config, (distance + _MARGIN_M) / speed_of_sound())
-        for distance in distances
-    ]
+    correlations = _correlations(microphones, pairs, config)
     results = []
     for number, place in enumerate(places):
         sound = np.asarray(read(place.start_s, place.end_s), np.float32)
@@ -145,6 +141,17 @@ def measure(
     measured = np.array(results, float).reshape(len(places), len(pairs), 2)
     sources = np.array([place.position for place in places]).reshape(-1, 3)
     return Measurements(sources, pairs, measured[..., 0], measured[..., 1])
+
+
+def _correlations(
+    microphones: np.ndarray, pairs: np.ndarray, config: TimeDifferenceConfig
+) -> list[PhaseCorrelation]:
+    """Make one for each pair (P, 2), as wide as the distance of its microphones (M, 3) allows."""
+    distances = np.linalg.norm(microphones[pairs[:, 0]] - microphones[pairs[:, 1]], axis=1)
+    return [
+        PhaseCorrelation(config, (distance + _MARGIN_M) / speed_of_sound())
+        for distance in distances
+    ]
 
 
 def _config(sample_rate: int) -> TimeDifferenceConfig:

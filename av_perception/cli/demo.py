@@ -130,7 +130,7 @@ def _report(recording: Recording, result, output: Path, json_file: Path | None) 
     from rich.console import Console
 
     from av_perception.evaluation.metrics import evaluate
-    from av_perception.recording.collect import collect_tracks
+    from av_perception.recording.collect import answered_times, collect_tracks
     from av_perception.visualization.timeline import plot_timeline
 
     tracks = collect_tracks(result.frames, result.origin_ns)
@@ -142,7 +142,8 @@ def _report(recording: Recording, result, output: Path, json_file: Path | None) 
         console.print('The recording has no truth: nothing to compare with.')
         return 0 if len(tracks) else 1
     recording.truth.write(output / 'truth.csv')
-    metrics = evaluate(tracks, recording.truth)
+    answered_s = answered_times(result.frames, result.origin_ns)
+    metrics = evaluate(tracks, recording.truth, answered_s=answered_s)
     figures = {
         **metrics.to_dict(),
         **_latency(result.latency_ms),
@@ -157,6 +158,7 @@ def _report(recording: Recording, result, output: Path, json_file: Path | None) 
         title=recording.origin.get('scene', recording.folder.name),
         metrics=metrics,
         head=recording.head,
+        answered_s=answered_s,
     )
     for path in filter(None, (output / 'metrics.json', json_file)):
         write_json(path, figures)
@@ -225,7 +227,10 @@ def count_images(recording: Recording, frames: list, origin_ns: int) -> int:
 def _problems(figures: dict) -> list[str]:
     """Say what keeps the demo from having worked."""
     problems = []
-    if figures['mota'] is None or figures['mota'] < MINIMUM_MOTA:
+    if not figures['truth_rows']:
+        if figures['false_positives']:
+            problems.append(f'{figures["false_positives"]} rows of ghosts in an empty room')
+    elif figures['mota'] is None or figures['mota'] < MINIMUM_MOTA:
         problems.append(f'MOTA {figures["mota"]} is below {MINIMUM_MOTA}')
     if figures['der'] is not None and figures['der'] > MAXIMUM_DER:
         problems.append(f'DER {figures["der"]:.3f} is above {MAXIMUM_DER}')

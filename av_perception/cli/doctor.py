@@ -140,7 +140,7 @@ def check_packages() -> list[Finding]:
 def check_shadows(
     path: Sequence[str] | None = None, distribution: Path = DISTRIBUTION
 ) -> list[Finding]:
-    """NumPy and OpenCV of pip that Python finds before the distribution's, for which ROS was built.
+    """Find NumPy and OpenCV of pip that hide those of the distribution, for which ROS was built.
 
     Parameters
     ----------

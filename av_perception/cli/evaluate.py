@@ -99,11 +99,10 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(
             f'--match-distance must be a positive number of meters, not {args.match_distance}'
         )
-    check_writable(args.json)
+    for path in (args.json, args.timeline):
+        check_writable(path)
     tracks = TrackTable.read(args.tracks)
     truth, head = _read_truth(Path(args.truth))
-    if not len(truth):
-        raise UserError(f'the truth in {args.truth} has no rows: there is nothing to compare with')
     metrics = evaluate(tracks, truth, args.match_distance)
     console = Console(highlight=False)
     console.print(figures_table(metrics))
@@ -162,18 +161,24 @@ def figures_table(metrics: Metrics) -> Table:
 
 
 def summary(metrics: Metrics) -> str:
-    """Sum up the figures in one line of plain words.
+    """Sum up the figures in one line of plain words, and another if images were lost."""
+    words = _summary_of_people(metrics) if metrics.truth_rows else _summary_of_ghosts(metrics)
+    if metrics.held_images or metrics.lost_images:
+        words += (
+            f'\nWithout an answer: {metrics.held_images} images held the last status, '
+            f'{metrics.lost_images} were lost.'
+        )
+    return words
 
-    Parameters
-    ----------
-    metrics
-        Of tracks against the truth.
 
-    Returns
-    -------
-    str
-        A sentence.
-    """
+def _summary_of_ghosts(metrics: Metrics) -> str:
+    return (
+        f'nobody was there; {metrics.false_positives} rows of tracks and '
+        f'{metrics.diarization.false_alarm_s:.1f} s of speech were invented.'
+    )
+
+
+def _summary_of_people(metrics: Metrics) -> str:
     kept = sum(metrics.ids_kept.values())
     people = len(metrics.ids_kept)
     noun = 'person' if people == 1 else 'people'

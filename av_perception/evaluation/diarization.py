@@ -4,7 +4,8 @@
 
 DER = (missed + false alarm + confused speech) / speech. Speech of every frame lasts one frame
 period, centered on the frame. A collar (total width, centered) around each boundary of the true
-segments is not scored; overlapped speech is.
+segments is not scored; overlapped speech is. Where an image was lost the last status holds for a
+while, see `frames`.
 """
 
 from __future__ import annotations
@@ -98,18 +99,16 @@ def diarization_scores(
 
     Parameters
     ----------
-    frames
-        Truth and M scored rows of tracks.
-    people
-        (M,) truth id that every track row stands for, -1 for nobody.
+    frames, people
+        Truth and M scored rows of tracks; (M,) truth ids they stand for, -1 for nobody.
     collar_s
         [s] unscored time around each boundary of the true segments, in all.
 
     Returns
     -------
     tuple
-        Scores with the given people, about who spoke where; and with the mapping of ids to people
-        that is best for them, which asks only whether the voices were told apart.
+        Scores with the given people: who spoke where; and with the mapping of ids to people that
+        is best for them: were the voices told apart.
 
     Raises
     ------
@@ -118,17 +117,18 @@ def diarization_scores(
     """
     identification, diarization = _error_rates(collar_s)
     if not frames.truth.speaking.any():
-        silent = _without_speech(frames)
-        return silent, silent
+        return _without_speech(frames), _without_speech(frames)
     truth = frames.truth
     tracks = frames.tracks
+    rows, frame = frames.shown_rows
     names = [f'person {i}' for i in truth.id]
     reference = _annotation(frames, frames.truth_frame, truth.id, truth.speaking, names)
     by_id = [f'id {i}' for i in tracks.id]
     by_place = [f'person {p}' if p >= 0 else name for p, name in zip(people, by_id)]
     scores = []
     for metric, labels in ((identification, by_place), (diarization, by_id)):
-        estimate = _annotation(frames, frames.track_frame, tracks.id, tracks.speaking, labels)
+        label = np.array(labels, dtype=str)[rows]
+        estimate = _annotation(frames, frame, tracks.id[rows], tracks.speaking[rows], label)
         scores.append(_scores(metric(reference, estimate, uem=_scored(frames), detailed=True)))
     return scores[0], scores[1]
 
@@ -159,7 +159,7 @@ def _annotation(
     frame: np.ndarray,
     ids: np.ndarray,
     speaking: np.ndarray,
-    labels: Sequence[str],
+    labels: Sequence[str] | np.ndarray,
 ):
     """Annotation of pyannote: consecutive frames of one id with one label become one segment.
 
@@ -194,5 +194,6 @@ def _scores(detail: dict) -> DiarizationScores:
 
 def _without_speech(frames: Frames) -> DiarizationScores:
     """Scores when nobody speaks in the truth: all speech is false alarm."""
-    false_alarm_s = float(frames.tracks.speaking.sum() * frames.period_s)
+    rows, _ = frames.shown_rows
+    false_alarm_s = float(frames.tracks.speaking[rows].sum() * frames.period_s)
     return DiarizationScores(None, 0.0, false_alarm_s, 0.0, 0.0)

@@ -6,7 +6,12 @@ What counts as output: rows of status `active` with a finite position. A tentati
 a claim that somebody is there, a sleeping one no longer is. A track row belongs to the truth frame
 nearest in time, at most half a frame period away; of several rows of one id in a frame the nearest
 counts. Holes in the truth (nobody in the room) are frames too, so that ghosts in them are counted;
-rows before the first or after the last frame of truth are not scored.
+rows before the first or after the last frame of truth are not scored. A truth without rows is an
+empty room: its frames are those of the tracks, and whatever they claim is a ghost.
+
+An image may have been lost on its way, so that nothing was said of it. Who listens then goes on
+with the last status, for HOLD_S at most, and so does the score of speech. Images later than that
+are lost.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from av_perception.recording.tables import TrackTable, TruthTable
 
 DEFAULT_PERIOD_S = 0.04
 MAX_HOLE_FRAMES = 1_000_000
+HOLD_S = 0.2
 _TICK_S = 1e-6  # stamps closer than this are the same frame: the tables keep microseconds
 
 Table = TypeVar('Table', TrackTable, TruthTable)
@@ -46,6 +52,9 @@ class Frames:
         N rows, and (N,) the index of the frame of each.
     tracks, track_frame
         M rows, and (M,) the index of the frame of each.
+    shown
+        (T,) index of the frame whose tracks each frame shows: itself if anything was said of it,
+        else the last one of which anything was, at most HOLD_S ago, else -1.
     unscored
         Number of track rows that are no output or outside of the truth's time.
     """
@@ -56,6 +65,7 @@ class Frames:
     truth_frame: np.ndarray
     tracks: TrackTable
     track_frame: np.ndarray
+    shown: np.ndarray
     unscored: int = 0
 
     @cached_property
@@ -85,6 +95,35 @@ class Frames:
             np.degrees(np.arccos(np.clip(truth[g] @ tracks[h].T, -1, 1))) for g, h in self.rows
         ]
 
+    @cached_property
+    def shown_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of tracks (K,) as they show in frames (K,), sorted by frame.
+
+        They are the rows of each frame, and those that a frame without any holds.
+        """
+        showing = np.flatnonzero(self.shown >= 0)
+        edges = np.searchsorted(self.track_frame, np.arange(len(self.time_s) + 1))
+        first = edges[self.shown[showing]]
+        count = edges[self.shown[showing] + 1] - first
+        begin = np.cumsum(count) - count
+        rows = np.arange(count.sum()) + np.repeat(first - begin, count)
+        return rows, np.repeat(showing, count)
+
+    @cached_property
+    def held(self) -> np.ndarray:
+        """(T,) bool: images of the truth that show what was said of an earlier one."""
+        return self._is_image & (self.shown >= 0) & (self.shown != np.arange(len(self.shown)))
+
+    @cached_property
+    def lost(self) -> np.ndarray:
+        """(T,) bool: images of the truth that show nothing, since nothing was said for HOLD_S."""
+        return self._is_image & (self.shown < 0)
+
+    @cached_property
+    def _is_image(self) -> np.ndarray:
+        """(T,) bool: frames with rows of truth; in a hole of it there may have been no image."""
+        return np.isin(np.arange(len(self.time_s)), self.truth_frame)
+
     def select(self, truth_rows: np.ndarray, track_rows: np.ndarray) -> Frames:
         """Keep all frames, and the rows of truth and tracks where the masks are true."""
         return replace(
@@ -96,8 +135,17 @@ class Frames:
         )
 
 
-def align(tracks: TrackTable, truth: TruthTable) -> Frames:
+def align(tracks: TrackTable, truth: TruthTable, answered_s: np.ndarray | None = None) -> Frames:
     """Put tracks and truth on the truth's frames.
+
+    Parameters
+    ----------
+    tracks, truth
+        What was said, and what was so.
+    answered_s
+        [s] times of the images of which something was said, be it that nobody is there. None: a
+        table has no row then, so that all is taken as answered before its first row, and later the
+        times of its rows.
 
     Raises
     ------
@@ -106,21 +154,54 @@ def align(tracks: TrackTable, truth: TruthTable) -> Frames:
     """
     if not (np.isfinite(truth.position).all() and np.isfinite(truth.time_s).all()):
         raise UserError('the truth holds times or positions that are not finite numbers')
+    said_s = tracks.time_s if answered_s is None else np.asarray(answered_s, float)
+    said_s = said_s[np.isfinite(said_s)]
+    times, period = _frame_times(truth.time_s if len(truth) else said_s)
+    truth, truth_frame = _truth_rows(truth, times)
     scored = select_rows(tracks, np.flatnonzero(_is_output(tracks)))
-    times, period = _frame_times(truth.time_s if len(truth) else scored.time_s)
-    truth_frame, _ = _nearest(times, truth.time_s)
-    order = np.lexsort((truth.id, truth_frame))
+    rows, track_frame = _track_rows(scored, times, period)
+    answered = _frames_at(said_s, times, period)
+    if answered_s is None:
+        answered |= ~np.logical_or.accumulate(answered)
+    return Frames(
+        time_s=times,
+        period_s=period,
+        truth=truth,
+        truth_frame=truth_frame,
+        tracks=select_rows(scored, rows),
+        track_frame=track_frame,
+        shown=_shown(answered, times),
+        unscored=len(tracks) - len(rows),
+    )
+
+
+def _truth_rows(truth: TruthTable, times: np.ndarray) -> tuple[TruthTable, np.ndarray]:
+    """Truth sorted by frame and id, and the frames. Raises UserError for a person twice in one."""
+    frame, _ = _nearest(times, truth.time_s)
+    order = np.lexsort((truth.id, frame))
     truth = select_rows(truth, order)
-    truth_frame = truth_frame[order]
-    twice = np.flatnonzero((np.diff(truth_frame) == 0) & (np.diff(truth.id) == 0))
+    frame = frame[order]
+    twice = np.flatnonzero((np.diff(frame) == 0) & (np.diff(truth.id) == 0))
     if twice.size:
         raise UserError(
             f'the truth has person {truth.id[twice[0]]} twice at {truth.time_s[twice[0]]:.3f} s'
         )
-    rows, track_frame = _track_rows(scored, times, period)
-    unscored = len(tracks) - len(rows)
-    scored = select_rows(scored, rows)
-    return Frames(times, period, truth, truth_frame, scored, track_frame, unscored)
+    return truth, frame
+
+
+def _frames_at(stamps: np.ndarray, times: np.ndarray, period: float) -> np.ndarray:
+    """(T,) bool: frames that a stamp [s] belongs to."""
+    frame, offset = _nearest(times, stamps)
+    answered = np.zeros(len(times), bool)
+    answered[frame[offset <= period / 2 + _TICK_S]] = True
+    return answered
+
+
+def _shown(answered: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """(T,) index of the last answered frame at most HOLD_S before each frame, -1 without."""
+    last = np.maximum.accumulate(np.where(answered, np.arange(len(times)), -1))
+    recent = times - times[last] <= HOLD_S + _TICK_S if len(times) else np.zeros(0, bool)
+    return np.where(recent, last, -1)
 
 
 def _is_output(tracks: TrackTable) -> np.ndarray:

@@ -119,6 +119,10 @@ class Metrics(Scores):
         Of the truth.
     unscored_rows
         Rows of tracks tentative, sleeping, or off in time.
+    held_images
+        Images of the truth without a row of tracks, in whose place the last status was held.
+    lost_images
+        Images of the truth without a row of tracks for longer than that.
     match_distance_m, match_angle_deg, ospa_cutoff_m, collar_s
         What the figures were computed with.
     """
@@ -131,6 +135,8 @@ class Metrics(Scores):
     num_frames: int
     duration_s: float
     unscored_rows: int
+    held_images: int
+    lost_images: int
     match_distance_m: float
     match_angle_deg: float
     ospa_cutoff_m: float
@@ -166,6 +172,7 @@ def evaluate(
     match_angle_deg: float = 15.0,
     ospa_cutoff_m: float = 1.0,
     collar_s: float = 0.25,
+    answered_s: np.ndarray | None = None,
 ) -> Metrics:
     """Compare tracks with the truth; `frames` says what is scored.
 
@@ -181,6 +188,8 @@ def evaluate(
         [m] what one person too few or too many costs.
     collar_s
         [s] unscored time around each boundary of true speech, in all.
+    answered_s
+        [s] times of the images of which something was said, see `align`.
 
     Raises
     ------
@@ -190,7 +199,7 @@ def evaluate(
         For a truth that cannot be scored, or a scoring package that is missing.
     """
     options = _Options(match_distance_m, match_angle_deg, ospa_cutoff_m, collar_s)
-    return _evaluate_frames(align(tracks, truth), options)
+    return _evaluate_frames(align(tracks, truth, answered_s), options)
 
 
 def _evaluate_frames(frames: Frames, options: _Options) -> Metrics:
@@ -215,6 +224,8 @@ def _evaluate_frames(frames: Frames, options: _Options) -> Metrics:
         num_frames=len(frames.time_s),
         duration_s=len(frames.time_s) * frames.period_s,
         unscored_rows=frames.unscored,
+        held_images=int(frames.held.sum()),
+        lost_images=int(frames.lost.sum()),
         **vars(options),
     )
 

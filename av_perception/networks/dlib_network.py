@@ -69,24 +69,31 @@ def read_parameters(path: str | Path) -> tuple[list[Convolution], np.ndarray]:
         for name, skipped in _LAYERS.items()
     }
     shapes = _convolution_shapes()
-    expected_sizes = {
-        b'con_4': [int(np.prod(shape)) + shape[0] for shape in shapes],
-        b'affine_': [2 * shape[0] for shape in shapes],
-        b'fc_2': [CHANNELS[-1] * EMBEDDING_SIZE],
-    }
     sizes = {name: [len(values) for values in tensors] for name, tensors in layers.items()}
-    if sizes != expected_sizes:
+    if sizes != _expected_sizes(shapes):
         raise UserError(
             f'{path} is not the face recognition network of dlib '
             '(dlib_face_recognition_resnet_model_v1.dat): name another file'
         )
-    convolutions = []
-    for shape, values, affine in zip(shapes, layers[b'con_4'], layers[b'affine_']):
-        scale, shift = affine.reshape(2, -1)
-        filters = values[: -shape[0]].reshape(shape)
-        bias = values[-shape[0] :]
-        convolutions.append((filters * scale[:, None, None, None], bias * scale + shift))
+    convolutions = [_folded(*one) for one in zip(shapes, layers[b'con_4'], layers[b'affine_'])]
     return convolutions, layers[b'fc_2'][0].reshape(CHANNELS[-1], EMBEDDING_SIZE)
+
+
+def _expected_sizes(shapes: list[tuple[int, int, int, int]]) -> dict[bytes, list[int]]:
+    """Count the values of every tensor of the file, by the kind of layer."""
+    return {
+        b'con_4': [int(np.prod(shape)) + shape[0] for shape in shapes],
+        b'affine_': [2 * shape[0] for shape in shapes],
+        b'fc_2': [CHANNELS[-1] * EMBEDDING_SIZE],
+    }
+
+
+def _folded(shape: tuple[int, ...], values: np.ndarray, affine: np.ndarray) -> Convolution:
+    """Fold the scale and shift of an affine layer into the convolution before it."""
+    scale, shift = affine.reshape(2, -1)
+    filters = values[: -shape[0]].reshape(shape)
+    bias = values[-shape[0] :]
+    return filters * scale[:, None, None, None], bias * scale + shift
 
 
 def build_model(path: str | Path) -> bytes:

@@ -7,6 +7,10 @@ that is where the loop may end: the state is then the one that the expectation b
 Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM algorithm", J. Royal
 Statistical Society B 39, 1977.
 
+An objective that is not finite ends the loop with FloatingPointError: an input is not finite, or a
+variance is zero. For tests, an objective that falls by more than a tolerance ends it with
+AssertionError.
+
 A stop rule is a function of the objectives so far, oldest first, that says whether the last one is
 enough.
 """
@@ -55,14 +59,10 @@ def run_em(
     ----------
     start
         The first parameters.
-    expect
-        E-step: the objective of a state, and whatever the M-step needs.
-    maximize
-        M-step: the next state from the expectation and the state it belongs to.
-    stop
-        Asked after every expectation; see `gain_below` and the others.
-    iterations
-        Largest number of M-steps, at least 1.
+    expect, maximize
+        E-step: objective of a state and what the M-step needs; M-step: the next state from both.
+    stop, iterations
+        Asked after every expectation, see `gain_below`; largest number of M-steps, at least 1.
     evaluate_last
         Whether a run that used up its iterations ends with the expectation of its last state.
     fall_tolerance
@@ -77,13 +77,22 @@ def run_em(
     ------
     ValueError
         When `iterations` is less than 1.
-    FloatingPointError
-        When an objective is not finite.
-    AssertionError
-        When the objective fell by more than `fall_tolerance` allows.
     """
     if iterations < 1:
         raise ValueError(f'an EM needs at least 1 iteration, not {iterations}')
+    return _alternate(start, expect, maximize, stop, iterations, evaluate_last, fall_tolerance)
+
+
+def _alternate(
+    start: State,
+    expect: Callable[[State], tuple[float, Expectation]],
+    maximize: Callable[[Expectation, State], State],
+    stop: StopRule,
+    iterations: int,
+    evaluate_last: bool,
+    fall_tolerance: float | None,
+) -> EmRun[State, Expectation]:
+    """Run the loop of `run_em`, whose arguments these are."""
     state = start
     history: list[float] = []
     for _ in range(iterations):

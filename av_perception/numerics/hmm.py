@@ -80,10 +80,25 @@ def forward_backward(log_initial, log_transition, log_likelihood) -> ChainPoster
         belief, evidence = forward_step(belief, transition, likelihood)
         beliefs.append(belief)
         evidences.append(evidence)
+    states, pairs = _smoothed(beliefs, transitions, log_likelihood)
+    shape = (len(transitions), *belief.shape, belief.shape[-1])
+    total = np.sum(evidences, axis=0)
+    possible = np.isfinite(total)[..., None]  # an excluded sequence has no posterior anywhere
+    return ChainPosterior(
+        np.array(states) * possible,
+        np.array(pairs).reshape(shape) * possible[..., None],
+        total,
+    )
 
-    # Backwards: message_t(z_t) = log p(x_t+1.. | z_t), up to a constant.
-    message = np.zeros_like(belief)
-    states, pairs = [np.exp(belief)], []
+
+def _smoothed(beliefs, transitions, log_likelihood) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Run backwards: posteriors of the states and of the pairs of neighbors, in order of time.
+
+    message_t(z_t) = log p(x_t+1.. | z_t), up to a constant.
+    """
+    message = np.zeros_like(beliefs[-1])
+    states = [np.exp(beliefs[-1])]
+    pairs = []
     for t in range(len(transitions) - 1, -1, -1):
         ahead = transitions[t] + (log_likelihood[t + 1] + message)[..., None, :]
         joint = beliefs[t][..., :, None] + ahead
@@ -92,14 +107,7 @@ def forward_backward(log_initial, log_transition, log_likelihood) -> ChainPoster
         pairs.append(pair)
         states.append(pair.sum(axis=-1))
         message, _ = _normalized(log_sum_exp(ahead))
-    shape = (len(transitions), *belief.shape, belief.shape[-1])
-    total = np.sum(evidences, axis=0)
-    possible = np.isfinite(total)[..., None]  # an excluded sequence has no posterior anywhere
-    return ChainPosterior(
-        np.array(states[::-1]) * possible,
-        np.array(pairs[::-1]).reshape(shape) * possible[..., None],
-        total,
-    )
+    return states[::-1], pairs[::-1]
 
 
 def viterbi(log_initial, log_transition, log_likelihood) -> tuple[np.ndarray, np.ndarray]:

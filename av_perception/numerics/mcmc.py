@@ -70,12 +70,7 @@ def walk_step(
     position = chains.position + deviation * random.standard_normal(chains.position.shape)
     log_density = target(position)
     accepted = _accept(log_density - chains.log_density, log_density, random)
-    return Chains(
-        np.where(accepted[..., None], position, chains.position),
-        np.where(accepted, log_density, chains.log_density),
-        None,
-        accepted,
-    )
+    return _moved(chains, Chains(position, log_density, None, chains.accepted), accepted)
 
 
 def langevin_step(
@@ -93,7 +88,7 @@ def langevin_step(
     target
         Log density and its gradient.
     step
-        Step size eta, broadcast to (..., 1), in the unit of z squared.
+        Size eta, broadcast to (..., 1), in the unit of z squared.
     random
         Source of the draws.
 
@@ -114,10 +109,18 @@ def langevin_step(
     log_density, gradient = target(position)
     proposal = Chains(position, log_density, gradient, chains.accepted)
     accepted = _accept(langevin_log_ratio(chains, proposal, step), log_density, random)
+    return _moved(chains, proposal, accepted)
+
+
+def _moved(chains: Chains, proposal: Chains, accepted: np.ndarray) -> Chains:
+    """Take over the proposals that are accepted, (...) bool."""
+    gradient = None
+    if proposal.gradient is not None and chains.gradient is not None:
+        gradient = np.where(accepted[..., None], proposal.gradient, chains.gradient)
     return Chains(
-        np.where(accepted[..., None], position, chains.position),
-        np.where(accepted, log_density, chains.log_density),
-        np.where(accepted[..., None], gradient, chains.gradient),
+        np.where(accepted[..., None], proposal.position, chains.position),
+        np.where(accepted, proposal.log_density, chains.log_density),
+        gradient,
         accepted,
     )
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from av_perception.audio.acoustic_map import AcousticMap
+from av_perception.audio.bin_stream import BinStream, direction_likelihood
+from av_perception.audio.direction_bins import DirectionLikelihood
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.map_learning import AcousticMapConfig, head_map
 from av_perception.diarization.speaking_estimator import (
@@ -31,6 +33,7 @@ from av_perception.interfaces import (
 )
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns, sample_stamp_ns
+from av_perception.synchronization.block_queue import BlockQueue
 from av_perception.synchronization.frame_assembler import (
     Frame,
     FrameAssembler,
@@ -91,13 +94,19 @@ class OfflinePipeline:
         if head.camera is not None and recording.num_frames:
             self._vision = VisualFrontEnd(config.vision, head.camera)
         self._audio, self._tracker = self._make_stages(config, acoustic_map)
+        self._bins: BinStream | None = None
+        likelihood: DirectionLikelihood | None = None
+        if self._audio is not None and head.microphones is not None:
+            likelihood = direction_likelihood(head.microphones)
+            self._bins = BinStream(likelihood, recording.sample_rate)
+        self._blocks = BlockQueue()
         assembler_config = FrameAssemblerConfig(
             video_period_s=1.0 / recording.frame_rate,
             audio_wait_s=math.inf if self._hears else 0.0,
         )
         self._assembler = FrameAssembler(assembler_config)
         speaking = replace(config.speaking, audio_wait_s=math.inf)
-        self._speaking = SpeakingEstimator(speaking, head.microphones, recording.sample_rate)
+        self._speaking = SpeakingEstimator(speaking, likelihood)
         self._counters: Counter = Counter()
         self._next_sample = 0
 
@@ -163,9 +172,12 @@ class OfflinePipeline:
         """Take sound; a pipeline that does not hear drops it."""
         if self._audio is None:
             return
+        if self._bins is not None:
+            blocks = self._bins.push(chunk)
+            self._blocks.push(blocks)
+            self._speaking.take_blocks(blocks)
         for features in self._audio.push(chunk):
             self.take_audio(features)
-        self._speaking.hear(chunk)
 
     def take_audio(self, features: AudioFeatures) -> None:
         """Take features of sound that were computed already."""
@@ -219,6 +231,7 @@ class OfflinePipeline:
         array = self._recording.head.microphones
         base_from_array = array.base_from_array if array is not None else None
         for stamp_ns, visual, audio in frames:
-            frame = self._tracker.step(stamp_ns, visual, audio)
+            blocks = self._blocks.take(stamp_ns)
+            frame = self._tracker.step(stamp_ns, visual, audio, blocks=blocks)
             self._speaking.follow(frame, base_from_array, stamp_ns)
         return self._speaking.poll(0)

@@ -54,3 +54,10 @@ def collect_tracks(
         speaking_probability=np.array([s.probability for s in statuses], float),
         speaking=np.array([s.speaking for s in statuses], bool),
     )
+
+
+def answered_times(
+    frames: list[tuple[TrackFrame, SpeakingFrame]], origin_ns: int = 0
+) -> np.ndarray:
+    """List the times [s] since origin_ns of all frames, of those too that hold nobody."""
+    return np.array([seconds(frame.stamp_ns - origin_ns) for frame, _ in frames], float)

@@ -39,19 +39,9 @@ def read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         The file cannot be read, is no text, or has a column twice.
     """
     path = Path(path)
-    try:
-        text = path.read_bytes().decode('utf-8-sig')
-    except OSError as error:
-        raise UserError(f'cannot read {path}: {error.strerror or error}') from error
-    except UnicodeDecodeError as error:
-        raise UserError(f'{path} is not a CSV text file: save it as CSV in UTF-8') from error
+    text = _read_text(path)
     divider = _divider(text)
-    reader = csv.reader(io.StringIO(text, newline=''), delimiter=divider)
-    try:
-        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except csv.Error as error:
-        raise UserError(f'{path} is not a CSV text file: {error}') from error
-    lines = [(number, cells) for number, cells in lines if any(cells)]
+    lines = _read_lines(path, text, divider)
     if not lines:
         return [], []
     header = lines[0][1]
@@ -63,6 +53,26 @@ def read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, lines[1:]
 
 
+def _read_text(path: Path) -> str:
+    """Read text in UTF-8. Raises UserError."""
+    try:
+        return path.read_bytes().decode('utf-8-sig')
+    except OSError as error:
+        raise UserError(f'cannot read {path}: {error.strerror or error}') from error
+    except UnicodeDecodeError as error:
+        raise UserError(f'{path} is not a CSV text file: save it as CSV in UTF-8') from error
+
+
+def _read_lines(path: Path, text: str, divider: str) -> list[tuple[int, list[str]]]:
+    """Divide text into the cells of each line that is not blank. Raises UserError."""
+    reader = csv.reader(io.StringIO(text, newline=''), delimiter=divider)
+    try:
+        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise UserError(f'{path} is not a CSV text file: {error}') from error
+    return [(number, cells) for number, cells in lines if any(cells)]
+
+
 def read_columns(
     path: str | Path, columns: tuple[str, ...], row: str = 'row'
 ) -> list[tuple[int, list[float]]]:
@@ -70,10 +80,8 @@ def read_columns(
 
     Parameters
     ----------
-    path
-        The file, see `read_csv`.
-    columns
-        Names in the header.
+    path, columns
+        The file, see `read_csv`; names in its header.
     row
         The word for what a line describes, in messages.
 
@@ -90,24 +98,28 @@ def read_columns(
     """
     header, lines = read_csv(path)
     missing = [name for name in columns if name not in header]
+    names = ','.join(columns)
     if missing or not lines:
         what = f'the column {missing[0]!r} is missing' if missing else 'there is none'
-        raise UserError(
-            f'{path} must have the columns {",".join(columns)} and a line for every {row}: {what}'
-        )
+        needed = f'the columns {names} and a line for every {row}'
+        raise UserError(f'{path} must have {needed}: {what}')
     places = [header.index(name) for name in columns]
     rows = []
     for number, cells in lines:
-        try:
-            values = [float(cells[place]) for place in places]
-        except (IndexError, ValueError):
-            raise UserError(
-                f'{path}, line {number}: {",".join(columns)} must be numbers'
-            ) from None
+        where = f'{path}, line {number}'
+        values = _read_numbers(cells, places, f'{where}: {names} must be numbers')
         if not all(abs(value) < float('inf') for value in values):  # false of NaN too
-            raise UserError(f'{path}, line {number}: the numbers of a {row} must be finite')
+            raise UserError(f'{where}: the numbers of a {row} must be finite')
         rows.append((number, values))
     return rows
+
+
+def _read_numbers(cells: list[str], places: list[int], problem: str) -> list[float]:
+    """Read the numbers in some cells of a line. Raises UserError with the problem."""
+    try:
+        return [float(cells[place]) for place in places]
+    except (IndexError, ValueError):
+        raise UserError(problem) from None
 
 
 def _divider(text: str) -> str:

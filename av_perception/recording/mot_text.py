@@ -151,7 +151,7 @@ class MotTable:
         lines = []
         for row in range(len(self)):
             box = ','.join(f'{value:.2f}' for value in self.box[row].tolist())
-            place = ','.join(f'{value:.5g}' for value in places[row].tolist())
+            place = ','.join(f'{value:.10g}' for value in places[row].round(4).tolist())
             lines.append(
                 f'{self.frame[row]},{self.id[row]},{box},{self.confidence[row]:.3g},{place}\n'
             )
@@ -224,11 +224,22 @@ class SequenceInfo:
         found = next((place for place in places if place.is_file()), None)
         if found is None:
             return cls()
+        info = cls._read(found)
+        given = (info.frame_rate, info.width, info.height, info.length)
+        if not all(value is None or 0 < value < math.inf for value in given):
+            raise UserError(
+                f'{found}: frameRate, imWidth, imHeight and seqLength must be positive'
+            )
+        return info
+
+    @classmethod
+    def _read(cls, path: Path) -> SequenceInfo:
+        """Read a seqinfo.ini. Raises UserError when it is malformed."""
         parser = configparser.ConfigParser()
         try:
-            parser.read(found, encoding='utf-8')
+            parser.read(path, encoding='utf-8')
             section = parser['Sequence']
-            info = cls(
+            return cls(
                 section.getfloat('frameRate'),
                 section.getint('imWidth'),
                 section.getint('imHeight'),
@@ -237,14 +248,8 @@ class SequenceInfo:
         except (configparser.Error, KeyError, ValueError, OSError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(
-                f'{found} is not the seqinfo.ini of a MOT sequence: {reason}'
+                f'{path} is not the seqinfo.ini of a MOT sequence: {reason}'
             ) from error
-        given = (info.frame_rate, info.width, info.height, info.length)
-        if not all(value is None or 0 < value < math.inf for value in given):
-            raise UserError(
-                f'{found}: frameRate, imWidth, imHeight and seqLength must be positive'
-            )
-        return info
 
     def write(self, path: str | Path, name: str) -> None:
         """Write a seqinfo.ini of the sequence `name` with everything that is known."""
@@ -255,5 +260,5 @@ class SequenceInfo:
             'imHeight': self.height,
         }
         lines = ['[Sequence]', f'name={name}']
-        lines += [f'{key}={value:g}' for key, value in entries.items() if value is not None]
+        lines += [f'{key}={value:.10g}' for key, value in entries.items() if value is not None]
         Path(path).write_text('\n'.join(lines) + '\n', encoding='utf-8')

@@ -253,7 +253,11 @@ def rectified_geometry(calibrations: tuple[CameraCalibration, ...]) -> dict[str,
     }
     if len(calibrations) == 1:
         return geometry
-    right = calibrations[1]
+    return {**geometry, 'baseline': _baseline(left, calibrations[1])}
+
+
+def _baseline(left: CameraCalibration, right: CameraCalibration) -> float:
+    """Distance [m] of a rectified pair. Raises ValueError when the two are none."""
     if (left.width, left.height) != (right.width, right.height):
         raise ValueError(
             f'the left images are {left.width}x{left.height}, the right ones '
@@ -271,7 +275,7 @@ def rectified_geometry(calibrations: tuple[CameraCalibration, ...]) -> dict[str,
             'the two as one stereo pair, and do not swap left and right'
         )
     check_baseline(baseline, float(right.projection[0, 3]))
-    return {**geometry, 'baseline': baseline}
+    return baseline
 
 
 def _numbers(content: dict, key: str) -> np.ndarray:

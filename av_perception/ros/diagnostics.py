@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
@@ -19,9 +18,7 @@ from rclpy.qos import QoSProfile
 from av_perception.ros.compat import NO_PUBLISHER_EVENTS
 from av_perception.ros.conversions import header
 from av_perception.ros.input_monitor import InputMonitor
-
-if TYPE_CHECKING:
-    from av_perception.ros.node import PerceptionNode
+from av_perception.ros.tunable_node import TunableNode
 
 PERIOD_S = 1.0
 NO_FAULT = ('pairing: unused audio',)  # sound between two images: counted, but nothing to warn of
@@ -46,7 +43,7 @@ class Diagnostics:
         What was dropped or repaired, by event.
     """
 
-    def __init__(self, node: PerceptionNode):
+    def __init__(self, node: TunableNode):
         """node: whose diagnostics these are."""
         self._node = node
         self._publisher = node.create_publisher(

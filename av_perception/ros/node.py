@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.lifecycle import State, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
@@ -23,9 +23,10 @@ from av_perception.ros.compat import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
 from av_perception.ros.conversions import ns_from_time
 from av_perception.ros.diagnostics import HELD_UP_REASON, Diagnostics
 from av_perception.ros.input_monitor import InputMonitor
-from av_perception.ros.parameters import Parameter, ReadParameter
+from av_perception.ros.parameters import Parameter
 from av_perception.ros.privacy import protect_shared_memory
 from av_perception.ros.transitions import refuse_forbidden_transitions
+from av_perception.ros.tunable_node import TunableNode
 
 AUTOSTART = Parameter(
     'autostart',
@@ -34,16 +35,14 @@ AUTOSTART = Parameter(
 )
 
 
-class PerceptionNode(LifecycleNode):
+class PerceptionNode(TunableNode):
     """A life-cycle node that configures and activates itself unless told not to.
 
     Subclasses name their PARAMETERS and implement `configure`, `activate` and, where they own
-    threads or devices, `deactivate`.
+    threads or devices, `deactivate`; those with live parameters `tune`.
 
     Attributes
     ----------
-    is_active : bool
-        Whether it is between activation and deactivation.
     failure : str or None
         Why the node cannot go on: it ends by itself.
     refusal : str or None
@@ -89,25 +88,7 @@ class PerceptionNode(LifecycleNode):
         Subscriptions, timers and publishers are taken down by the base.
         """
 
-    def tune(self, value: ReadParameter) -> None:
-        """Take over live parameters.
-
-        Parameters
-        ----------
-        value : callable
-            Reads them as they are to be.
-
-        Raises
-        ------
-        UserError
-            When they do not fit together: they are refused.
-        """
-
     # ---- for subclasses to use
-
-    def value(self, name: str) -> Any:
-        """Read a parameter."""
-        return self.get_parameter(name).value
 
     def now_ns(self) -> int:
         """Read the ROS clock [ns]."""
@@ -132,15 +113,12 @@ class PerceptionNode(LifecycleNode):
     ) -> None:
         """Make a subscription that lives while active.
 
-        A message that the callback refuses with ValueError or UserError is dropped, counted and
-        named.
+        What the callback refuses with ValueError or UserError is dropped, counted and named.
 
         Parameters
         ----------
-        message_type : type
-            Class of the messages.
-        topic : str
-            Its name, not yet resolved.
+        message_type, topic : type, str
+            Class of the messages, and the name of the topic, not yet resolved.
         callback : callable
             Called with each message.
         qos : QoSProfile
@@ -149,16 +127,10 @@ class PerceptionNode(LifecycleNode):
             Silence for so long [s] is an error in the diagnostics, which also tell rate and
             latency; None watches nothing.
         backlog_s : float or None
-            Messages that wait and are more than this behind the newest [s] are left out and
-            counted; None handles all of them.
+            What waits more than this behind the newest [s] is left out and counted; None: nothing.
         """
         full_name = self.resolve_topic_name(topic)
-        monitor = None
-        if timeout_s is not None:
-            monitor = self.diagnostics.monitor(full_name, timeout_s, qos)
-
-        def receive(message) -> None:
-            self._receive(message, callback, full_name, monitor)
+        receive = self._receiver(callback, full_name, timeout_s, qos)
 
         def receive_newest(message) -> None:
             limit_s = math.inf if backlog_s is None else backlog_s
@@ -196,6 +168,19 @@ class PerceptionNode(LifecycleNode):
         self.failure = describe(error)
         self.get_logger().error(self.failure)
         self.get_logger().debug(''.join(traceback.format_exception(error)))
+
+    def _receiver(
+        self, callback: Callable, full_name: str, timeout_s: float | None, qos: QoSProfile
+    ) -> Callable[[Any], None]:
+        """Make what handles each message; silence is watched for unless timeout_s is None."""
+        monitor = None
+        if timeout_s is not None:
+            monitor = self.diagnostics.monitor(full_name, timeout_s, qos)
+
+        def receive(message) -> None:
+            self._receive(message, callback, full_name, monitor)
+
+        return receive
 
     def _receive(
         self, message, callback: Callable, full_name: str, monitor: InputMonitor | None

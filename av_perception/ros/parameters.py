@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -19,9 +19,7 @@ from rcl_interfaces.msg import (
 )
 
 from av_perception.errors import UserError
-
-if TYPE_CHECKING:
-    from av_perception.ros.node import PerceptionNode
+from av_perception.ros.tunable_node import TunableNode
 
 ReadParameter = Callable[[str], Any]  # the value of a parameter by its name
 
@@ -65,7 +63,9 @@ class Parameter:
         return descriptor
 
     def refusal(self, value: Any) -> str:
-        """Say why a word is none of the choices, '' when it is one."""
+        """Say why a word is none of the choices, or a number none, '' when it is one."""
+        if value != value:  # NaN: no range of ROS refuses it
+            return f'{self.name} must be a number, not nan'
         if not self.choices or value in self.choices:
             return ''
         return f"{self.name} must be one of {', '.join(self.choices)}, not '{value}'"
@@ -94,7 +94,7 @@ RELIABLE_IMAGES = Parameter(
 )
 
 
-def declare(node: PerceptionNode, parameters: tuple[Parameter, ...]) -> None:
+def declare(node: TunableNode, parameters: tuple[Parameter, ...]) -> None:
     """Declare all parameters on a node, and watch changes.
 
     Changes that fit are handed to the node's `tune`.
@@ -133,7 +133,7 @@ def declare(node: PerceptionNode, parameters: tuple[Parameter, ...]) -> None:
     node.add_on_set_parameters_callback(validate)
 
 
-def _refusal(node: PerceptionNode, parameter: Parameter, value: Any) -> str:
+def _refusal(node: TunableNode, parameter: Parameter, value: Any) -> str:
     """Say why a change cannot be, '' when it can."""
     refusal = parameter.refusal(value)
     if refusal or parameter.live or not node.is_active:

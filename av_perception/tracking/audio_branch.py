@@ -22,6 +22,7 @@ from av_perception.tracking.association.noise_model import NoiseConfig, NoiseMod
 from av_perception.tracking.input_validation import usable_audio
 from av_perception.tracking.state_space.interface import LinearMap
 from av_perception.tracking.track_management.audio_birth import AudioBirth, AudioBirthConfig
+from av_perception.tracking.voice_directions import VoicesOfFrame
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,9 @@ class AudioBranch:
         evidence = dataclasses.replace(evidence, log_clutter=clutter)
         return AudioObservation(features, evidence, new_clutter, directions)
 
-    def associate(self, observation: AudioObservation, last_share: np.ndarray) -> AudioAssociation:
+    def associate(
+        self, observation: AudioObservation, last_share: np.ndarray, informs: np.ndarray
+    ) -> AudioAssociation:
         """Set up the E-Z step of sound (T3, T4, T6).
 
         Sleepers are candidates too: who is silent and out of view may speak again.
@@ -172,6 +175,8 @@ class AudioBranch:
             Of this frame.
         last_share
             (N,) share of the last frame's sound.
+        informs
+            (N,) bool, whose states the sub-bands tell.
 
         Returns
         -------
@@ -180,7 +185,12 @@ class AudioBranch:
         """
         everybody = np.ones(len(last_share), bool)
         return AudioAssociation(
-            self._config, observation.evidence, observation.directions, everybody, last_share
+            self._config,
+            observation.evidence,
+            observation.directions,
+            everybody,
+            last_share,
+            informs,
         )
 
     def shares(
@@ -232,6 +242,14 @@ class AudioBranch:
             return None
         in_reference = _rotated(heard, poses)
         return self._birth.step(stamp_ns, in_reference, observation.features.voice_activity)
+
+    def strangers(self, voices: VoicesOfFrame, poses: SensorPoses) -> list[HeardDirection]:
+        """Voices of bins that no track explains, in axes of the reference frame."""
+        found = []
+        for voice in voices.strangers:
+            heard = HeardDirection(voice.direction, voice.covariance, voice.share, np.inf)
+            found.append(_rotated(heard, poses))
+        return found
 
     def _is_clear(self, heard: HeardDirection) -> bool:
         """Whether a frame is an observation of one direction."""

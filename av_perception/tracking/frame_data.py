@@ -11,18 +11,26 @@ import numpy as np
 from av_perception.interfaces import LifeState, TrackEstimate
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.audio_branch import AudioObservation, SoundShares
+from av_perception.tracking.state_space.interface import LinearMap
 from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.visual_branch import VisualObservation
+from av_perception.tracking.voice_directions import VoicesOfFrame
 
 
 @dataclass(frozen=True)
 class FrameObservations:
-    """What a frame offers after the input check. vision None: no image; audio None: no voice."""
+    """What a frame offers after the input check. vision None: no image; audio None: no voice.
+
+    voices None: no bins of direction, or the head hears by sub-bands alone; directions: where the
+    array hears the tracks, None without an array.
+    """
 
     stamp_ns: int
     poses: SensorPoses
     vision: VisualObservation | None
     audio: AudioObservation | None
+    voices: VoicesOfFrame | None = None
+    directions: LinearMap | None = None
 
 
 @dataclass(frozen=True)
@@ -62,17 +70,14 @@ def track_estimates(tracks: TrackSet, assignment: FrameAssignment) -> tuple[Trac
 
     Parameters
     ----------
-    tracks
-        After the frame.
-    assignment
-        Of the same N tracks.
+    tracks, assignment
+        Of the same N tracks, after the frame.
 
     Returns
     -------
     tuple of TrackEstimate
-        In the order of the tracks; they do not change when the tracks do.
+        In the order of the tracks; native numbers and copies, unchanged when the tracks change.
     """
-    # Native numbers of a whole column at once, and copies.
     ids = tracks.id.tolist()
     states = tracks.state.tolist()
     last_seen = tracks.last_seen.tolist()

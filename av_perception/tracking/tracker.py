@@ -12,23 +12,27 @@ from collections import Counter
 
 import numpy as np
 
+from av_perception.audio.direction_bins import BinBlock
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import AudioFeatures, TrackFrame, VisualFeatures
 from av_perception.robot_head.profile import HeadProfile
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.association.audio_association import AudioAssociation
+from av_perception.tracking.association.heard_direction import HeardDirection
 from av_perception.tracking.audio_branch import AudioBranch, SoundShares
 from av_perception.tracking.frame_data import FrameAssignment, FrameObservations, track_estimates
 from av_perception.tracking.inference.dynamics_update import ProcessNoise
+from av_perception.tracking.inference.state_update import Information
 from av_perception.tracking.inference.variational_frame import FramePosterior, VariationalFrame
 from av_perception.tracking.input_validation import usable_poses
 from av_perception.tracking.state_space.cartesian_head import CartesianHead
-from av_perception.tracking.state_space.interface import Prediction, StateSpace
+from av_perception.tracking.state_space.interface import Gaussians, Prediction, StateSpace
 from av_perception.tracking.track_management.life_cycle import SEEN_MASS, LifeCycle
 from av_perception.tracking.track_management.re_identification import ReIdentification
 from av_perception.tracking.track_management.track_set import TrackSet
-from av_perception.tracking.tracker_config import TrackerConfig
+from av_perception.tracking.tracker_config import BINS, TrackerConfig
 from av_perception.tracking.visual_branch import VisualBranch
+from av_perception.tracking.voice_directions import VoiceDirections
 
 # Per frame of silence: after half a second nothing speaks for the last talker any more.
 _SHARE_DECAY = 0.9
@@ -77,6 +81,9 @@ class Tracker:
         self._audio: AudioBranch | None = None
         if acoustic_map is not None and head.microphones is not None:
             self._audio = AudioBranch(acoustic_map, config.audio, config.noise, config.sound_birth)
+        self._voices: VoiceDirections | None = None
+        if self._audio is not None and config.sound_births == BINS:
+            self._voices = VoiceDirections(config.voices, head.microphones)
         self._life = LifeCycle(config.life)
         self._identity = ReIdentification(config.identity, self._model)
         self.counters: Counter = Counter()
@@ -90,6 +97,8 @@ class Tracker:
             self._vision.reset()
         if self._audio is not None:
             self._audio.reset()
+        if self._voices is not None:
+            self._voices.reset()
         self._last = TrackFrame(0, (), False)
 
     def step(
@@ -98,6 +107,7 @@ class Tracker:
         visual: VisualFeatures | None,
         audio: AudioFeatures | None,
         poses: SensorPoses | None = None,
+        blocks: list[BinBlock] | None = None,
     ) -> TrackFrame:
         """Take one frame.
 
@@ -112,6 +122,9 @@ class Tracker:
         poses
             Of the head's sensors in the frame in which people are tracked, None for a head that
             stays where its base is.
+        blocks
+            Bins of direction since the last frame, oldest first; None where there are none: then
+            sub-bands tell who is only heard.
 
         Returns
         -------
@@ -122,22 +135,33 @@ class Tracker:
         poses = poses or self._still
         if not self._accepts(stamp_ns, poses):
             return self._last
+        self._last = self._advance(stamp_ns, visual, audio, poses)
+        return self._last
+
+    def _advance(
+        self,
+        stamp_ns: int,
+        visual: VisualFeatures | None,
+        audio: AudioFeatures | None,
+        poses: SensorPoses,
+    ) -> TrackFrame:
+        """Take a frame whose stamp and poses are accepted."""
         # Predictive density p(s_t | o_1..t-1) (T1).
         prediction = self._predict(stamp_ns)
         # Observations o_t: faces and sub-bands that can be used.
-        observed = self._observe(stamp_ns, visual, audio, prediction, poses)
+        observed = self._observe(stamp_ns, visual, audio, prediction, poses, blocks)
         # Variational posterior: E-Z, E-S and M steps (T5 to T13).
         posterior, shares = self._infer(prediction, observed)
         # Absence: visibility (T15), and who is heard (T16).
         assigned = self._assign(posterior, shares, observed)
         # Births and re-identification (T14).
         assigned = self._add_seen_people(posterior, observed, assigned)
-        assigned = self._add_heard_people(observed, assigned)
+        if self._audio is not None:
+            assigned = self._add_heard_people(observed, assigned)
         # Sleep, death and duplicates.
         alive = self._delete_tracks(observed, assigned)
         estimates = track_estimates(self._tracks, assigned.select(alive))
-        self._last = TrackFrame(int(stamp_ns), estimates, observed.audio is not None)
-        return self._last
+        return TrackFrame(int(stamp_ns), estimates, observed.audio is not None)
 
     def _accepts(self, stamp_ns: int, poses: SensorPoses) -> bool:
         """Whether the frame can be used; a stamp far back starts a new session."""
@@ -164,15 +188,21 @@ class Tracker:
         bounded = self._model.bound_covariance(moved.propagated)
         return Prediction(moved.mean, bounded, moved.base_noise)
 
-    def _observe(self, stamp_ns, visual, audio, prediction, poses) -> FrameObservations:
+    def _observe(self, stamp_ns, visual, audio, prediction, poses, blocks) -> FrameObservations:
         """Check the input; without voice (activity below the threshold) no sub-band is left."""
-        faces = voice = None
+        faces = voice = voices = directions = None
         if visual is not None and self._vision is not None:
             faces = self._vision.observe(visual, self.counters)
-        if audio is not None and self._audio is not None:
+        if self._audio is not None and (audio is not None or blocks is not None):
             directions = self._model.direction_map(prediction.mean, poses)
+        if audio is not None and self._audio is not None:
             voice = self._audio.observe(stamp_ns, audio, directions, poses, self.counters)
-        return FrameObservations(stamp_ns, poses, faces, voice)
+        if blocks is not None and self._voices is not None:
+            news = 1.0 if voice is None else float(voice.new_clutter.mean())
+            voices = self._voices.observe(
+                blocks, self._tracks.id, directions, poses.reference_from_array.rotation, news
+            )
+        return FrameObservations(stamp_ns, poses, faces, voice, voices, directions)
 
     def _infer(
         self, prediction: Prediction, observed: FrameObservations
@@ -181,7 +211,8 @@ class Tracker:
         tracks = self._tracks
         audio = None
         if self._audio is not None and observed.audio is not None and len(tracks):
-            audio = self._audio.associate(observed.audio, tracks.audio_share)
+            informs = ~tracks.never_seen | (observed.voices is None)
+            audio = self._audio.associate(observed.audio, tracks.audio_share, informs)
         posterior = self._iterate(prediction, audio, observed)
         self._update_states(posterior, observed.poses)
         if self._audio is None or observed.audio is None:
@@ -202,19 +233,30 @@ class Tracker:
         tracks, ratio = self._tracks, self._tracks.noise_ratio
         noise = ProcessNoise(self._config.dynamics, prediction.base_noise)
         point, log_prior = prediction.mean, None
+        heard = self._heard_information(observed)
         for _ in range(_MAX_LINEARIZATIONS):
             vision = None
             if self._vision is not None and observed.vision is not None and len(observed.vision):
                 vision = self._vision.associate(
                     observed.vision, tracks, prediction.mean, point, observed.poses
                 )
-            frame = VariationalFrame(prediction, noise, ratio, vision, audio, log_prior)
+            frame = VariationalFrame(prediction, noise, ratio, vision, audio, log_prior, heard)
             posterior = frame.run(self._config.inference)
             point, log_prior = posterior.mean, posterior.log_prior
             assigned = posterior.visual_mass > SEEN_MASS
             if not (tracks.visibility[assigned] < _IN_VIEW).any():
                 break
         return posterior
+
+    def _heard_information(self, observed: FrameObservations) -> Information | None:
+        """Where the bins heard those tracks that were never seen."""
+        if observed.voices is None or observed.directions is None:
+            return None
+        precision, vector = observed.voices.information(observed.directions)
+        seen = ~self._tracks.never_seen
+        precision[seen] = 0.0
+        vector[seen] = 0.0
+        return precision, vector
 
     def _update_states(self, posterior: FramePosterior, poses: SensorPoses) -> None:
         """Take the posterior over; sound does not tell the range of bearing-only tracks."""
@@ -269,19 +311,28 @@ class Tracker:
         self, observed: FrameObservations, assigned: FrameAssignment
     ) -> FrameAssignment:
         """Births from voices that belong to no track."""
-        if self._audio is None or observed.audio is None:
+        means, covariances = self._strangers(observed, assigned)
+        if not len(means):
             return assigned
-        clutter = 1 - assigned.subbands.sum(0)[observed.audio.features.valid]
-        heard = self._audio.find_birth(observed.stamp_ns, observed.audio, clutter, observed.poses)
-        if heard is None:
-            return assigned
-        means, covariances = self._model.bearing_only_states(
-            heard.mean[None], heard.covariance[None], observed.poses
-        )
-        if len(means):
-            ids = self._new_ids(len(means))
-            self._tracks.append(TrackSet.from_voices(ids, means, covariances, observed.stamp_ns))
+        ids = self._new_ids(len(means))
+        self._tracks.append(TrackSet.from_voices(ids, means, covariances, observed.stamp_ns))
         return assigned.with_births(len(means), seen=False, heard=True)
+
+    def _strangers(self, observed: FrameObservations, assigned: FrameAssignment) -> Gaussians:
+        """States of who is heard for the first time, by bins where there are any."""
+        assert self._audio is not None
+        heard: list[HeardDirection] = []
+        if observed.voices is not None:
+            heard = self._audio.strangers(observed.voices, observed.poses)
+        elif observed.audio is not None:
+            clutter = 1 - assigned.subbands.sum(0)[observed.audio.features.valid]
+            one = self._audio.find_birth(
+                observed.stamp_ns, observed.audio, clutter, observed.poses
+            )
+            heard = [] if one is None else [one]
+        directions = np.array([h.mean for h in heard]).reshape(-1, 3)
+        covariances = np.array([h.covariance for h in heard]).reshape(-1, 3, 3)
+        return self._model.bearing_only_states(directions, covariances, observed.poses)
 
     def _new_ids(self, count: int) -> range:
         self._next_id += count

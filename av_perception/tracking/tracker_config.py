@@ -16,7 +16,11 @@ from av_perception.tracking.track_management.audio_birth import AudioBirthConfig
 from av_perception.tracking.track_management.life_cycle import LifeConfig
 from av_perception.tracking.track_management.re_identification import ReIdentificationConfig
 from av_perception.tracking.track_management.visual_birth import BirthConfig
+from av_perception.tracking.voice_directions import VoiceDirectionsConfig
 
+BINS = 'bins'
+SUBBANDS = 'subbands'
+SOUND_BIRTHS = (BINS, SUBBANDS)
 
 @dataclass(frozen=True)
 class TrackerConfig:
@@ -36,7 +40,12 @@ class TrackerConfig:
     dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
     #: births from faces
     birth: BirthConfig = field(default_factory=BirthConfig)
-    #: births from voices
+    #: Where people come from who are only heard: the mixture of directions of single bins (bins),
+    #: or the published sub-bands (subbands), which also serve where there are no bins.
+    sound_births: str = BINS
+    #: voices by the directions of single bins
+    voices: VoiceDirectionsConfig = field(default_factory=VoiceDirectionsConfig)
+    #: births from voices in sub-bands
     sound_birth: AudioBirthConfig = field(default_factory=AudioBirthConfig)
     #: confirmation, sleep and death
     life: LifeConfig = field(default_factory=LifeConfig)
@@ -48,5 +57,8 @@ class TrackerConfig:
     long_step_s: float = 0.5
 
     def __post_init__(self):
+        if self.sound_births not in SOUND_BIRTHS:
+            choices = ', '.join(SOUND_BIRTHS)
+            raise ValueError(f"sound_births must be one of {choices}, not '{self.sound_births}'")
         if self.reset_after_s < 0 or self.long_step_s <= 0:
             raise ValueError('reset_after_s must not be negative and long_step_s must be positive')

@@ -78,16 +78,12 @@ class VisualBranch:
 
         Parameters
         ----------
-        observation
-            Of this image.
-        tracks
-            Everybody.
+        observation, tracks
+            Of this image; everybody.
         predicted_mean
             (N, D) `m`.
-        point
-            (N, D) about which the camera model is linearized.
-        poses
-            Of the sensors.
+        point, poses
+            (N, D) about which the camera model is linearized; of the sensors.
 
         Returns
         -------
@@ -97,9 +93,7 @@ class VisualBranch:
         camera = self._model.visual_map(point, poses)
         value = camera.value + matvec(camera.matrix, predicted_mean - point)
         faces = observation.faces
-        known = tracks.embedding
-        if not known.shape[1]:
-            known = np.zeros((len(tracks), faces.embeddings.shape[1]))
+        known = _embeddings(tracks, faces.embeddings.shape[1])
         return VisualAssociation(
             observation.measurements,
             LinearMap(value, camera.matrix, camera.usable),
@@ -162,3 +156,10 @@ class VisualBranch:
         unassigned = alpha.argmax(1) == 0
         faces, measurements = observation.faces, observation.measurements
         return self._birth.step(stamp_ns, faces, measurements, unassigned, taken_boxes, poses)
+
+
+def _embeddings(tracks: TrackSet, size: int) -> np.ndarray:
+    """(N, size), zeros while the tracks have none."""
+    if tracks.embedding.shape[1]:
+        return tracks.embedding
+    return np.zeros((len(tracks), size))

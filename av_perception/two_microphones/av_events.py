@@ -173,23 +173,17 @@ def fit_supervised(
         With as many events as `visual`.
     """
     labels, _ = visual.expect(visual_itds)
-    supervised = _SupervisedEm(
-        visual_itds,
-        _balance(len(visual_itds), len(audio_itds), config) * labels[:, :-1],
-        audio_itds,
-        config,
-        freeze_means,
-    )
-    even = 1.0 / (len(visual) + 1)
-    run = run_em(
-        replace(visual, weights=np.full(len(visual), even), outlier_weight=even),
-        supervised.expect,
-        supervised.maximize,
-        gain_per_point(config.tolerance, max(len(audio_itds), 1)),
-        config.iterations,
-        evaluate_last=True,
-    )
+    pull = _balance(len(visual_itds), len(audio_itds), config) * labels[:, :-1]
+    em = _SupervisedEm(visual_itds, pull, audio_itds, config, freeze_means)
+    start = _evenly_weighted(visual)
+    stop = gain_per_point(config.tolerance, max(len(audio_itds), 1))
+    run = run_em(start, em.expect, em.maximize, stop, config.iterations, evaluate_last=True)
     return SupervisedFit(run.state, labels, run.expectation, run.history)
+
+
+def _evenly_weighted(mixture: ItdMixture) -> ItdMixture:
+    even = 1.0 / (len(mixture) + 1)
+    return replace(mixture, weights=np.full(len(mixture), even), outlier_weight=even)
 
 
 def _balance(num_visual: int, num_audio: int, config: EventConfig) -> float:

@@ -118,7 +118,7 @@ def fit_fixed_means(
         The fit.
     """
     count = len(means)
-    least_variance, most_variance = config.sd_range[0] ** 2, config.sd_range[1] ** 2
+    most_variance = config.sd_range[1] ** 2
     weights = np.full(count + 1, 1.0 / (count + 1))
     typical = np.clip(config.typical_sd**2 + mean_variances, None, most_variance) * np.ones(count)
     variances = typical
@@ -126,16 +126,27 @@ def fit_fixed_means(
     for _ in range(config.iterations if count and len(itds) else 0):
         # E-step: which component each difference belongs to
         responsibilities = _responsibilities(squares, weights, variances, max_itd)
-        mass = responsibilities.sum(0)
-        # M-step of the weights under their Dirichlet prior
-        weights = mass + config.concentration - 1
-        weights = np.maximum(weights / weights.sum(), _LEAST_WEIGHT)
-        # M-step of the spreads under their prior, within limits
-        scatter = (responsibilities[:, :-1] * squares).sum(0) + config.prior_count * typical
-        variances = scatter / (mass[:-1] + config.prior_count + 1e-12)
-        variances = np.minimum(np.maximum(variances, least_variance), most_variance)
+        weights, variances = _maximize(responsibilities, squares, typical, config)
     mixture = ItdMixture(weights[:-1], means, variances, float(weights[-1]), max_itd)
     return FusionFit(mixture, _responsibilities(squares, weights, variances, max_itd))
+
+
+def _maximize(
+    responsibilities: np.ndarray, squares: np.ndarray, typical: np.ndarray, config: FusionConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """M-steps: (K + 1,) weights under their Dirichlet prior, (K,) variances under theirs.
+
+    From (M, K + 1) responsibilities, (M, K) squared distances to the means and (K,) variances of
+    the prior.
+    """
+    mass = responsibilities.sum(0)
+    weights = mass + config.concentration - 1
+    weights = np.maximum(weights / weights.sum(), _LEAST_WEIGHT)
+    scatter = (responsibilities[:, :-1] * squares).sum(0) + config.prior_count * typical
+    variances = scatter / (mass[:-1] + config.prior_count + 1e-12)
+    # within limits
+    least, most = config.sd_range
+    return weights, np.minimum(np.maximum(variances, least**2), most**2)
 
 
 def _responsibilities(

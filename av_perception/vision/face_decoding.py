@@ -93,18 +93,23 @@ def decode_centerface(
     """
     rows, columns = np.nonzero(heat_map[0, 0] > score_threshold)
     scores = heat_map[0, 0, rows, columns].astype(float)
-    # exp of what an untrained or damaged network says may overflow: a size above 2^20 pixels is
-    # no face.
-    log_size = scale[0][::-1, rows, columns].T.astype(float)
-    size = np.exp(np.minimum(log_size, LARGEST_LOG_SIZE)) * HEAT_MAP_STRIDE
+    size = _centerface_sizes(scale[0][::-1, rows, columns].T.astype(float))
     cell = np.stack([columns, rows], axis=1)
     center = (cell + offset[0][::-1, rows, columns].T + 0.5) * HEAT_MAP_STRIDE
     corner = center - size / 2
     fractions = landmarks[0][:, rows, columns].T.reshape(-1, 5, 2)[..., ::-1]
     points = corner[:, None] + fractions * size[:, None]
-    boxes = np.concatenate([corner, size], axis=1)
-    keep = suppress_overlaps(boxes, scores, score_threshold, overlap_threshold)
-    return FaceDetections(boxes[keep], scores[keep], points[keep])
+    faces = FaceDetections(np.concatenate([corner, size], axis=1), scores, points)
+    return _best_of_overlapping(faces, score_threshold, overlap_threshold)
+
+
+def _centerface_sizes(log_size: np.ndarray) -> np.ndarray:
+    """(N, 2) width and height [px] from their logarithms [cells].
+
+    exp of what an untrained or damaged network says may overflow: a size above 2^20 pixels is no
+    face.
+    """
+    return np.exp(np.minimum(log_size, LARGEST_LOG_SIZE)) * HEAT_MAP_STRIDE
 
 
 def decode_blazeface(
@@ -144,12 +149,23 @@ def decode_blazeface(
     size = np.column_stack([width, FACE_HEIGHT * width])
     center = values[:, :2] + middle
     center[:, 1] -= BLAZEFACE_DROP * width
-    boxes = np.column_stack([center - size / 2, size])
-    # The corners of the mouth lie beside its center, parallel to the eyes.
-    right_eye, left_eye, nose, mouth = (
-        values[:, 4:12].reshape(-1, 4, 2) + middle[:, None]
-    ).swapaxes(0, 1)
+    landmarks = _with_mouth_corners(values[:, 4:12].reshape(-1, 4, 2) + middle[:, None])
+    faces = FaceDetections(np.column_stack([center - size / 2, size]), scores, landmarks)
+    return _best_of_overlapping(faces, score_threshold, overlap_threshold)
+
+
+def _best_of_overlapping(
+    faces: FaceDetections, score_threshold: float, overlap_threshold: float
+) -> FaceDetections:
+    keep = suppress_overlaps(faces.boxes, faces.scores, score_threshold, overlap_threshold)
+    return FaceDetections(faces.boxes[keep], faces.scores[keep], faces.landmarks[keep])
+
+
+def _with_mouth_corners(points: np.ndarray) -> np.ndarray:
+    """(N, 5, 2) landmarks from (N, 4, 2) right and left eye, nose and mouth.
+
+    The corners of the mouth lie beside its center, parallel to the eyes.
+    """
+    right_eye, left_eye, nose, mouth = points.swapaxes(0, 1)
     aside = (left_eye - right_eye) * MOUTH_WIDTH / 2
-    landmarks = np.stack([right_eye, left_eye, nose, mouth - aside, mouth + aside], axis=1)
-    keep = suppress_overlaps(boxes, scores, score_threshold, overlap_threshold)
-    return FaceDetections(boxes[keep], scores[keep], landmarks[keep])
+    return np.stack([right_eye, left_eye, nose, mouth - aside, mouth + aside], axis=1)

@@ -169,9 +169,7 @@ class VisualFrontEnd:
         """
         clock = _StageClock()
         left = self._prepare(left_bgr, 'left')
-        right = None
-        if right_bgr is not None and self._matcher is not None:
-            right = self._prepare(right_bgr, 'right')
+        right = self._prepare_right(right_bgr)
         clock.lap('preparation')
         detections = self._usable(self._detector.detect(left))
         self._watch_orientation(left, len(detections))
@@ -180,10 +178,7 @@ class VisualFrontEnd:
         clock.lap('matching')
         embeddings = self._describe(left, detections)
         clock.lap('description')
-        faces = tuple(
-            self._face(detections, index, matches[index], embeddings[index])
-            for index in range(len(detections))
-        )
+        faces = self._faces(detections, matches, embeddings)
         self._count(left, right, matches)
         clock.lap('positions')
         self.times_ms = clock.times_ms
@@ -192,6 +187,12 @@ class VisualFrontEnd:
     def _prepare(self, image: np.ndarray, side: str) -> np.ndarray:
         """Check and rectify an image."""
         return self._rectifiers[side == 'right'].rectify(checked_image(image, self._camera, side))
+
+    def _prepare_right(self, image: np.ndarray | None) -> np.ndarray | None:
+        """Check and rectify the right image; None where there is none or one camera is used."""
+        if image is None or self._matcher is None:
+            return None
+        return self._prepare(image, 'right')
 
     def _usable(self, detections: FaceDetections) -> FaceDetections:
         """Keep the best that are finite, large enough, centered in the image and upright."""
@@ -251,6 +252,17 @@ class VisualFrontEnd:
         left_gray = cv2.cvtColor(left, cv2.COLOR_BGR2GRAY)
         right_gray = cv2.cvtColor(right, cv2.COLOR_BGR2GRAY)
         return [self._matcher.match(left_gray, right_gray, box) for box in boxes]
+
+    def _faces(
+        self,
+        detections: FaceDetections,
+        matches: list[DisparityMatch | None],
+        embeddings: list[np.ndarray],
+    ) -> tuple[Face, ...]:
+        return tuple(
+            self._face(detections, index, matches[index], embeddings[index])
+            for index in range(len(detections))
+        )
 
     def _face(
         self,

@@ -132,8 +132,7 @@ def locate_head(
     if match is None:
         inverse_depth, variance = _inverse_depth_from_size(box, landmarks, camera, config, factor)
     else:
-        inverse_depth = match.disparity / (camera.focal[0] * camera.baseline)
-        variance = match.variance / (camera.focal[0] * camera.baseline) ** 2
+        inverse_depth, variance = _inverse_depth_from_disparity(match, camera)
     center_variance = (factor * config.center_std_px(box[2], input_scale)) ** 2
     return _triangulate(centers(box), center_variance, inverse_depth, variance, camera, config)
 
@@ -141,6 +140,14 @@ def locate_head(
 def is_cut_off(box: np.ndarray, camera: CameraGeometry) -> bool:
     """Whether the left or right border of the image cuts the box (4,) [px]."""
     return bool(box[0] <= BORDER_PX or box[0] + box[2] >= camera.width - BORDER_PX)
+
+
+def _inverse_depth_from_disparity(
+    match: DisparityMatch, camera: CameraGeometry
+) -> tuple[float, float]:
+    """Mean and variance of the surface's inverse depth [1/m]."""
+    inverse_depth = match.disparity / (camera.focal[0] * camera.baseline)
+    return inverse_depth, match.variance / (camera.focal[0] * camera.baseline) ** 2
 
 
 def _inverse_depth_from_size(

@@ -16,6 +16,7 @@ from av_perception.robot_head import MicrophoneArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _STEP_DEG = 2.0
 
@@ -31,10 +32,8 @@ def draw_map(
 
     Parameters
     ----------
-    acoustic_map
-        What was learned.
-    array
-        The microphones it was learned for.
+    acoustic_map, array
+        What was learned, and the microphones it was learned for.
     frequencies
         (bins,) of the analysis [Hz].
     check
@@ -50,29 +49,18 @@ def draw_map(
     from matplotlib.figure import Figure
 
     azimuth_deg, transfer = _learned_transfer(acoustic_map, array)
-    frequencies_khz = 1e-3 * frequencies[: transfer.shape[1]]
+    grid = (azimuth_deg, 1e-3 * frequencies[: transfer.shape[1]])
+    phase_deg = np.degrees(np.angle(transfer))
     figure = Figure(figsize=(13, 4), layout='constrained')
     figure.suptitle(f'{acoustic_map.kind}: {acoustic_map.source}')
     left, middle, right = figure.subplots(1, 3)
-    drawings = (
-        (left, np.degrees(np.angle(transfer)), 'phase [deg]', 'twilight', (-180, 180)),
-        (middle, np.abs(transfer), 'level', 'viridis', (0, 1)),
-    )
-    for axes, values, title, colors, (low, high) in drawings:
-        mesh = axes.pcolormesh(
-            azimuth_deg,
-            frequencies_khz,
-            values.T,
-            cmap=colors,
-            vmin=low,
-            vmax=high,
-            shading='nearest',
-        )
-        figure.colorbar(mesh, ax=axes)
-        axes.set_title(f'channel 1 against 0, {title}')
-        axes.set(xlabel='azimuth [deg], left is left', ylabel='frequency [kHz]')
-        axes.invert_xaxis()
+    _draw_channel(left, grid, phase_deg, 'phase [deg]', 'twilight', (-180, 180))
+    _draw_channel(middle, grid, np.abs(transfer), 'level', 'viridis', (0, 1))
     _draw_check(right, check)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
     try:
         figure.savefig(path)
     except (OSError, ValueError) as error:
@@ -93,6 +81,23 @@ def _learned_transfer(
     transfer = real + 1j * imaginary
     by_channel = transfer.reshape(len(features), -1, len(array.coordinates) - 1)
     return azimuth_deg[covered], by_channel[..., 0]
+
+
+def _draw_channel(
+    axes: Axes,
+    grid: tuple[np.ndarray, np.ndarray],
+    values: np.ndarray,
+    title: str,
+    colors: str,
+    limits: tuple[float, float],
+) -> None:
+    """Draw (A, bins) values over the grid of azimuths [deg] and frequencies [kHz]."""
+    low, high = limits
+    mesh = axes.pcolormesh(*grid, values.T, cmap=colors, vmin=low, vmax=high, shading='nearest')
+    axes.figure.colorbar(mesh, ax=axes)
+    axes.set_title(f'channel 1 against 0, {title}')
+    axes.set(xlabel='azimuth [deg], left is left', ylabel='frequency [kHz]')
+    axes.invert_xaxis()
 
 
 def _draw_check(axes: Axes, check: tuple[np.ndarray, np.ndarray]) -> None:

@@ -9,6 +9,7 @@ of id shows as a change of color.
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -31,6 +32,7 @@ def plot_timeline(
     metrics: Metrics | None = None,
     head: HeadProfile | None = None,
     match_distance_m: float = 0.5,
+    answered_s: np.ndarray | None = None,
 ) -> None:
     """Write the picture, a PNG of 1600 x 1100 pixels.
 
@@ -48,13 +50,15 @@ def plot_timeline(
         Whose camera's field of view is drawn.
     match_distance_m
         [m] farther than this an estimate is not of that person.
+    answered_s
+        [s] times of the images of which something was said, see `align`; others are marked.
 
     Raises
     ------
     UserError
         When the file cannot be written, or the truth cannot be scored.
     """
-    scene = make_scene(tracks, truth, match_distance_m)
+    scene = make_scene(tracks, truth, match_distance_m, answered_s)
     figure = _draw(scene, title, metrics, head)
     try:
         figure.savefig(str(path), format='png')

@@ -16,6 +16,7 @@ from av_perception.visualization.timeline_scene import (
     STRIPES,
     TimelineScene,
     field_of_view_deg,
+    mark_lost_images,
     name_color,
     runs_of,
     tidy,
@@ -31,9 +32,10 @@ def draw_azimuth(axes: Axes, scene: TimelineScene, camera: CameraGeometry | None
     for track_id in np.unique(scene.frames.tracks.id):
         _draw_track(axes, scene, int(track_id))
     _label_people(axes, scene)
+    mark_lost_images(axes, scene.frames)
     if camera is not None:
         axes.axhspan(*field_of_view_deg(camera), color='0.955', zorder=0)
-        axes.set_title("grey: in the camera's view", loc='right', fontsize=10, color='0.45')
+        axes.set_title("gray: in the camera's view", loc='right', fontsize=10, color='0.45')
     axes.set_title('Where: azimuth of each person', loc='left', fontsize=13, weight='bold')
     axes.yaxis.set_major_formatter(lambda value, _: f'{value:+.0f}°' if value else '0°')
     axes.yaxis.set_major_locator(_degree_locator(axes))
@@ -98,8 +100,9 @@ def _draw_track(axes: Axes, scene: TimelineScene, track_id: int) -> None:
         part = rows[run]
         degrees = unwrapped_deg(angles_from_direction(tracks.position[part])[0])
         spread = 2 * azimuth_std_deg(tracks, part)
-        low = degrees - spread
-        high = degrees + spread
+        # A track that nothing has been seen of for long may be anywhere: no angle is beyond 180.
+        low = np.maximum(degrees - spread, -180.0)
+        high = np.minimum(degrees + spread, 180.0)
         axes.fill_between(times[part], low, high, color=color, alpha=0.2, lw=0, zorder=3)
         axes.plot(times[part], degrees, color=color, lw=1.6, zorder=4)
     nobody = (scene.people[rows] < 0).all()

@@ -50,7 +50,12 @@ class TimelineScene:
     colors: dict[int, Color]
 
 
-def make_scene(tracks: TrackTable, truth: TruthTable, match_distance_m: float) -> TimelineScene:
+def make_scene(
+    tracks: TrackTable,
+    truth: TruthTable,
+    match_distance_m: float,
+    answered_s: np.ndarray | None = None,
+) -> TimelineScene:
     """Align tracks with the truth and give every person the color of an id.
 
     Parameters
@@ -59,8 +64,10 @@ def make_scene(tracks: TrackTable, truth: TruthTable, match_distance_m: float) -
         What was said, and what was so.
     match_distance_m
         [m] farther than this an estimate is not of that person.
+    answered_s
+        [s] times of the images of which something was said, see `align`.
     """
-    frames = align(tracks, truth)
+    frames = align(tracks, truth, answered_s)
     pairs = match(frames, frames.distances_m, match_distance_m)
     own_id = _own_ids(frames, pairs)
     colors = {
@@ -127,6 +134,22 @@ def track_color(track_id: int) -> tuple[float, float, float]:
 def name_color(color: Color) -> tuple[float, float, float]:
     """Darken the color of a person as their name has it, in 0..1."""
     return unit(darken(color, 0.15))
+
+
+def spans_of(frames: Frames, frame: np.ndarray) -> list[tuple[float, float]]:
+    """(begin, duration) [s] of the stretches of consecutive frames (N,), growing."""
+    half = frames.period_s / 2
+    return [
+        (frames.time_s[frame[run[0]]] - half, len(run) * frames.period_s) for run in runs_of(frame)
+    ]
+
+
+def mark_lost_images(axes: Axes, frames: Frames) -> None:
+    """Hatch the times of images that nothing was said of: what is empty there is not silence."""
+    for begin, duration in spans_of(frames, np.flatnonzero(frames.lost)):
+        axes.axvspan(
+            begin, begin + duration, facecolor='none', edgecolor='0.7', hatch='///', lw=0, zorder=1
+        )
 
 
 def tidy(axes: Axes) -> None:

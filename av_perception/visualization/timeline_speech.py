@@ -7,12 +7,13 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from av_perception.evaluation.frames import Frames
 from av_perception.visualization.colors import NEUTRAL, lighten, unit
 from av_perception.visualization.timeline_scene import (
     TimelineScene,
+    mark_lost_images,
     name_color,
     runs_of,
+    spans_of,
     tidy,
     track_color,
 )
@@ -31,6 +32,9 @@ def draw_speech(axes: Axes, scene: TimelineScene) -> None:
         _draw_estimate(axes, scene, NOBODY, -len(people))
         names.append('nobody')
     _label_rows(axes, scene, names)
+    if scene.frames.lost.any():
+        mark_lost_images(axes, scene.frames)
+        axes.set_title('hatched: images lost', loc='right', fontsize=10, color='0.45')
     axes.set_title('Who spoke', loc='left', fontsize=13, weight='bold')
     axes.set_xlabel('time [s]', fontsize=11)
     tidy(axes)
@@ -63,7 +67,7 @@ def _label_rows(axes: Axes, scene: TimelineScene, names: list[str]) -> None:
 def _draw_truth(axes: Axes, scene: TimelineScene, person: int, base: float) -> None:
     frames = scene.frames
     rows = np.flatnonzero((frames.truth.id == person) & frames.truth.speaking)
-    bars = _bars(frames, frames.truth_frame[rows])
+    bars = spans_of(frames, frames.truth_frame[rows])
     color = unit(lighten(scene.colors[person], 0.55))
     axes.broken_barh(bars, (base + 0.66, 0.2), color=color, lw=0)
 
@@ -71,25 +75,19 @@ def _draw_truth(axes: Axes, scene: TimelineScene, person: int, base: float) -> N
 def _draw_estimate(axes: Axes, scene: TimelineScene, person: int, base: float) -> None:
     """Draw what the tracks that stand for the person say.
 
-    Bars are the speaking estimate; below them the probability is a filled curve.
+    Bars are the speaking estimate; below them the probability is a filled curve. Both go on while
+    a status is held.
     """
     frames = scene.frames
     tracks = frames.tracks
+    shown, shown_frame = frames.shown_rows
     for track_id in np.unique(tracks.id[scene.people == person]):
-        rows = np.flatnonzero((tracks.id == track_id) & (scene.people == person))
+        own = (tracks.id[shown] == track_id) & (scene.people[shown] == person)
+        rows = shown[own]
+        frame = shown_frame[own]
         color = track_color(track_id)
-        for run in runs_of(frames.track_frame[rows]):
-            part = rows[run]
-            times = frames.time_s[frames.track_frame[part]]
-            top = base + 0.36 * np.clip(tracks.speaking_probability[part], 0, 1)
-            axes.fill_between(times, base, top, color=color, alpha=0.35, lw=0)
-        bars = _bars(frames, frames.track_frame[rows[tracks.speaking[rows]]])
+        for run in runs_of(frame):
+            top = base + 0.36 * np.clip(tracks.speaking_probability[rows[run]], 0, 1)
+            axes.fill_between(frames.time_s[frame[run]], base, top, color=color, alpha=0.35, lw=0)
+        bars = spans_of(frames, frame[tracks.speaking[rows]])
         axes.broken_barh(bars, (base + 0.44, 0.2), color=color, lw=0)
-
-
-def _bars(frames: Frames, frame: np.ndarray) -> list[tuple[float, float]]:
-    """(begin, duration) [s] of the stretches of consecutive frames."""
-    half = frames.period_s / 2
-    return [
-        (frames.time_s[frame[run[0]]] - half, len(run) * frames.period_s) for run in runs_of(frame)
-    ]

@@ -33,7 +33,7 @@ def draw_key(axes: Axes) -> None:
     texts = (
         "truth, in the camera's view",
         'truth, out of view: only sound can tell',
-        'estimate, with 95 % band; colour = id',
+        'estimate, with 95 % band; color = id',
         'speaking: truth above estimate',
         'probability of speaking, 0 to 1',
     )

@@ -13,6 +13,8 @@ from av_perception.cli.demo import _problems, count_images
 GOOD = {
     'mota': 0.98,
     'der': 0.2,
+    'truth_rows': 2250,
+    'false_positives': 0,
     'ids_kept': {'1': True, '2': True},
     'exit_statuses': {'tracker': 0},
 }
@@ -26,6 +28,8 @@ GOOD = {
         ({'mota': None}, 'MOTA'),
         ({'der': 0.3}, 'DER'),
         ({'der': None}, None),
+        ({'mota': None, 'truth_rows': 0}, None),
+        ({'mota': None, 'truth_rows': 0, 'false_positives': 3}, '3 rows of ghosts'),
         ({'ids_kept': {'1': True, '2': False}}, 'ids of 2'),
         ({'exit_statuses': {'tracker': -9}}, 'tracker (exit status -9)'),
     ],

@@ -51,17 +51,36 @@ def test_tracks_on_another_clock_are_pointed_out(files, capsys):
         (['absent.csv', 'truth.csv'], 'cannot read'),
         (['tracks.csv', '.'], 'not a recording'),
         (['truth.csv', 'truth.csv'], 'column'),
-        (['tracks.csv', 'empty.csv'], 'no rows'),
         (['tracks.csv', 'truth.csv', '--match-distance', '-1'], 'positive'),
         (['tracks.csv', 'truth.csv', '--json', 'no/m.json'], 'cannot write'),
     ],
 )
 def test_errors_are_one_line(files, arguments, message, monkeypatch, capsys):
-    truth_table([]).write(files / 'empty.csv')
     monkeypatch.chdir(files)
     assert main(['evaluate', *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count('\n') == 1
+
+
+def test_an_empty_room_is_scored(files, capsys):
+    """Regression: a truth without rows was refused, so that ghosts in an empty room were free."""
+    truth_table([]).write(files / 'empty.csv')
+    figures_file = files / 'm.json'
+    words = ['evaluate', str(files / 'tracks.csv'), str(files / 'empty.csv')]
+    assert main([*words, '--json', str(figures_file)]) == 0
+    text = capsys.readouterr().out
+    assert 'nobody was there; 19 rows of tracks and 0.4 s of speech were invented' in text
+    figures = json.loads(figures_file.read_text())
+    assert figures['mota'] is None
+    assert figures['false_positives'] == 19
+    assert figures['diarization']['false_alarm_s'] == pytest.approx(0.4)
+
+
+def test_lost_images_are_said(files, capsys):
+    track_table(still(1, NORTH, [0, 1, 9], True)).write(files / 'tracks.csv')
+    assert main(['evaluate', str(files / 'tracks.csv'), str(files / 'truth.csv')]) == 0
+    text = capsys.readouterr().out
+    assert 'Without an answer: 5 images held the last status, 2 were lost.' in text
 
 
 def test_the_palette_does_not_load_the_metric_libraries():

@@ -135,6 +135,51 @@ def test_a_track_that_came_too_early_speaks_for_its_first_person_unless_another_
     assert scored(early + other, truth).der == pytest.approx(0.4)
 
 
+def test_a_lost_image_is_not_silence_for_a_fifth_of_a_second():
+    """Regression: an image without a track row counted as silence."""
+    truth = speech(1, NORTH, 10, (0, 10))
+    every_sixth = [row for row in truth if row[0] % 6 == 0]
+    scores = scored(every_sixth, truth)
+    assert scores.der == pytest.approx(0)
+    assert scores.diarization_optimal.der == pytest.approx(0)
+    assert (scores.held_images, scores.lost_images) == (250 - 42, 0)
+
+
+def test_a_status_is_held_for_a_fifth_of_a_second_and_no_longer():
+    truth = speech(1, NORTH, 10, (0, 10))
+    scores = scored([row for row in truth if not 100 <= row[0] < 150], truth)
+    assert scores.diarization.missed_s == pytest.approx(2.0 - 0.2)
+    assert scores.der == pytest.approx(0.18)
+    assert (scores.held_images, scores.lost_images) == (5, 45)
+
+
+def test_a_held_status_is_held_to_account():
+    """Who had fallen silent when images were lost is invented, whose turn it was is confused."""
+    truth = speech(1, NORTH, 10, (0, 4)) + speech(2, WEST, 10)
+    gap = [row for row in truth if not 100 <= row[0] < 150]
+    assert scored(gap, truth).diarization.false_alarm_s == pytest.approx(0.2)
+    truth = speech(1, NORTH, 10, (0, 4)) + speech(2, WEST, 10, (4, 10))
+    gap = [row for row in truth if not 100 <= row[0] < 150]
+    scores = scored(gap, truth)
+    assert scores.diarization.confusion_s == pytest.approx(0.2)
+    assert scores.diarization.missed_s == pytest.approx(1.8)
+
+
+def test_a_person_missing_in_an_answered_image_is_silent():
+    """A status is held where nothing was said, not where another person alone was said to be."""
+    truth = speech(1, NORTH, 10, (0, 10)) + speech(2, WEST, 10)
+    tracks = [row for row in truth if row[1] == 2 or not 100 <= row[0] < 150]
+    assert scored(tracks, truth).diarization.missed_s == pytest.approx(2)
+
+
+def test_what_was_answered_with_nobody_is_silence():
+    truth = speech(1, NORTH, 10, (0, 10))
+    tracks = [row for row in truth if row[0] < 100]
+    scores = scored(tracks, truth, answered_s=np.arange(250) / SECOND)
+    assert scores.diarization.missed_s == pytest.approx(6)
+    assert scores.lost_images == 0
+
+
 def test_nobody_speaks():
     silent = speech(1, NORTH, 4)
     quiet, noisy = scored(silent, silent), scored(speech(1, NORTH, 4, (1, 3)), silent)

@@ -13,6 +13,7 @@ from av_perception.errors import UserError
 from av_perception.evaluation.frames import align, select_rows
 from av_perception.evaluation.metrics import evaluate
 from av_perception.evaluation.tracking_metrics import clear_and_identity, match, ospa, similarities
+from av_perception.recording import TrackTable
 
 
 def test_perfect_tracks():
@@ -240,6 +241,59 @@ def test_the_nearest_of_several_rows_of_a_frame_counts():
     fine = track_table([(f, 1, NORTH) for f in range(5)] + [(f + 0.3, 1, EAST) for f in range(5)])
     scores = evaluate(fine, truth)
     assert scores.mota == 1 and scores.unscored_rows == 5
+
+
+def test_a_truth_without_rows_is_an_empty_room_in_which_ghosts_count():
+    """Regression: only frames with a ghost were frames of an empty room."""
+    asleep = track_table(still(1, NORTH, range(10)), status='sleeping')
+    ghost = track_table(still(2, WEST, range(4), True))
+    tracks = TrackTable(
+        **{
+            name: np.concatenate([getattr(asleep, name), getattr(ghost, name)])
+            for name in vars(asleep)
+        }
+    )
+    scores = evaluate(tracks, truth_table([]))
+    assert scores.num_frames == 10
+    assert scores.duration_s == pytest.approx(0.4)
+    assert scores.false_positives == scores.seen.false_positives == 4
+    assert scores.unscored_rows == 10
+    assert scores.ospa_m == 1
+    assert scores.diarization.false_alarm_s == pytest.approx(4 * 0.04)
+    assert scores.mota is None
+    assert scores.lost_images == 0
+
+
+def test_images_of_an_empty_room_are_those_that_were_answered():
+    ghost = track_table(still(2, WEST, range(4)))
+    scores = evaluate(ghost, truth_table([]), answered_s=np.arange(25) * 0.04)
+    assert scores.num_frames == 25
+    assert scores.false_positives == 4
+
+
+def test_images_without_a_track_row_are_held_for_a_fifth_of_a_second_and_then_lost():
+    truth = truth_table(still(1, NORTH, range(25)))
+    scores = evaluate(track_table(still(1, NORTH, [*range(10), 20, 21])), truth)
+    assert scores.held_images == 5 + 3
+    assert scores.lost_images == 5
+    assert scores.misses == 13, 'a place that was not said is missed, held or not'
+
+
+def test_images_in_which_nobody_was_found_are_not_lost():
+    """A frame without anybody writes no row: its time alone says that there was one."""
+    truth = truth_table(still(1, NORTH, range(25)))
+    tracks = track_table(still(1, NORTH, range(5, 10)))
+    times = np.arange(25) * 0.04
+    assert evaluate(tracks, truth, answered_s=times).lost_images == 0
+    assert evaluate(tracks, truth, answered_s=times[:20]).held_images == 5
+    assert evaluate(tracks, truth, answered_s=times[2:15]).lost_images == 2 + 5
+    assert evaluate(tracks, truth).lost_images == 10, 'before the first row nobody was found yet'
+
+
+def test_images_whose_tracks_all_sleep_are_not_lost():
+    truth = truth_table(still(1, NORTH, range(25)))
+    scores = evaluate(track_table(still(1, NORTH, range(25)), status='sleeping'), truth)
+    assert scores.lost_images == scores.held_images == 0
 
 
 def test_ghosts_while_nobody_is_there_are_counted():

@@ -7,17 +7,22 @@ from __future__ import annotations
 import pytest
 
 from av_perception.recording.timing import image_stamp_ns
+from av_perception.ros.bringup import session
 from av_perception.ros.bringup.graph import Selection
-from av_perception.ros.bringup.session import play_through_graph
+from av_perception.ros.bringup.runner import GraphRunner
 from av_perception.simulation.cache import simulated_recording
 
 pytestmark = pytest.mark.slow
 
 
-def test_all_nodes_of_a_selection_play_together_and_stop_cleanly(tmp_path):
+def test_all_nodes_of_a_selection_play_together_and_stop_cleanly(tmp_path, monkeypatch):
+    monkeypatch.setattr(session, 'START_TIMEOUT_S', 600.0)  # beside busy processes
+    monkeypatch.setattr(GraphRunner.stop, '__defaults__', (120.0,))
     recording = simulated_recording('short')
-    session = play_through_graph(recording, tmp_path, selection=Selection('minimal', events=True))
-    assert set(session.exit_statuses) == {
+    played = session.play_through_graph(
+        recording, tmp_path, selection=Selection('minimal', events=True)
+    )
+    assert set(played.exit_statuses) == {
         'microphone_array',
         'stereo_camera',
         'visual_features',
@@ -26,10 +31,10 @@ def test_all_nodes_of_a_selection_play_together_and_stop_cleanly(tmp_path):
         'truth',
         'av_events',
     }
-    assert set(session.exit_statuses.values()) == {0}
+    assert set(played.exit_statuses.values()) == {0}
     offsets = {image_stamp_ns(recording, index) for index in range(recording.num_frames)}
     last_ns = max(offsets)
-    answered = [frame.stamp_ns - session.origin_ns for frame, _ in session.frames]
+    answered = [frame.stamp_ns - played.origin_ns for frame, _ in played.frames]
     assert answered and {offset for offset in answered if offset <= last_ns} & offsets
-    assert session.truth_messages > 0
-    assert min(session.latency_ms) > 0
+    assert played.truth_messages > 0
+    assert min(played.latency_ms) > 0

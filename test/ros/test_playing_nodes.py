@@ -56,7 +56,7 @@ class Player:
         self.told_ns = 0
 
     def play(self, due_ns: list[int]) -> None:
-        """Let the clock go on once all is there that is due (times of all messages), to the end."""
+        """Let the clock go on, to the end, once all that is due is there."""
         self.until(lambda: self.node.get_clock().now().nanoseconds > 0, ORIGIN_NS - STEP_NS)
         assert self.node.start()
         self.until(lambda: all(self.listened_to(topic) for topic in self.heard), self.told_ns)

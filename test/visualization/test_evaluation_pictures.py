@@ -5,6 +5,7 @@
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from table_scenes import EAST, NORTH, WEST, still, track_table, truth_table
 
 from av_perception.errors import UserError
@@ -13,8 +14,13 @@ from av_perception.robot_head import load_head
 from av_perception.visualization.colors import PALETTE, bgr_of, color_of, darken, lighten, unit
 from av_perception.visualization.overlay import PersonDrawing, draw_overlay
 from av_perception.visualization.timeline import plot_timeline
-from av_perception.visualization.timeline_azimuth import azimuth_std_deg, unwrapped_deg
-from av_perception.visualization.timeline_scene import runs_of
+from av_perception.visualization.timeline_azimuth import (
+    azimuth_std_deg,
+    draw_azimuth,
+    unwrapped_deg,
+)
+from av_perception.visualization.timeline_scene import make_scene, runs_of
+from av_perception.visualization.timeline_speech import draw_speech
 
 TRUTH = truth_table(still(1, NORTH, range(50), True) + still(2, WEST, range(50), False, False))
 TRACKS = track_table(
@@ -92,6 +98,59 @@ def test_lines_and_bars_break_at_gaps_and_changes():
 def test_lines_break_where_the_azimuth_wraps():
     degrees = unwrapped_deg(np.radians([170.0, 179.0, -179.0, -170.0]))
     assert np.isnan(degrees[2]) and np.isfinite(degrees[[0, 1, 3]]).all()
+
+
+def drawn_axes(draw, tracks, truth, *arguments, answered_s=None):
+    """A panel of the timeline, drawn alone."""
+    axes = Figure().add_subplot()
+    draw(axes, make_scene(tracks, truth, 0.5, answered_s), *arguments)
+    return axes
+
+
+def hatched(axes):
+    """(begin, end) [s] of the hatched spans of a panel."""
+    patches = [patch for patch in axes.patches if patch.get_hatch()]
+    return [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in patches]
+
+
+def test_the_band_of_a_hidden_track_stays_within_half_a_turn():
+    """Regression: two standard deviations of a track hidden for long reached to +-540 degrees."""
+    tracks = track_table(still(1, (-2.0, 0.1, 0.0), range(10)))
+    tracks.covariance[:] = [100.0, 0, 0, 100.0, 0, 1.0]
+    assert 2 * azimuth_std_deg(tracks, np.arange(1))[0] == pytest.approx(360)
+    axes = drawn_axes(draw_azimuth, tracks, truth_table(still(1, NORTH, range(10))), None)
+    (band,) = axes.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert heights.min() == -180
+    assert heights.max() == 180
+
+
+def test_lost_images_are_hatched_and_not_drawn_as_silence():
+    truth = truth_table(still(1, NORTH, range(50), True))
+    tracks = track_table(still(1, NORTH, [*range(10), *range(30, 50)], True))
+    azimuth = drawn_axes(draw_azimuth, tracks, truth, None)
+    speech = drawn_axes(draw_speech, tracks, truth)
+    for axes in (azimuth, speech):
+        assert hatched(axes) == [pytest.approx((15 * 0.04 - 0.02, 30 * 0.04 - 0.02))]
+    assert speech.get_title(loc='right') == 'hatched: images lost'
+
+
+def test_speech_goes_on_where_the_last_status_is_held():
+    truth = truth_table(still(1, NORTH, range(50), True))
+    tracks = track_table(still(1, NORTH, [*range(10), *range(30, 50)], True))
+    estimate = drawn_axes(draw_speech, tracks, truth).collections[-1]
+    ends = [
+        (path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in estimate.get_paths()
+    ]
+    assert ends == [pytest.approx((-0.02, 15 * 0.04 - 0.02)), pytest.approx((1.18, 1.98))]
+
+
+def test_nothing_is_hatched_while_nobody_is_there():
+    truth = truth_table(still(1, NORTH, range(50)))
+    tracks = track_table(still(1, NORTH, range(10)))
+    axes = drawn_axes(draw_speech, tracks, truth, answered_s=np.arange(50) * 0.04)
+    assert hatched(axes) == []
+    assert axes.get_title(loc='right') == ''
 
 
 def test_overlay_draws_in_the_persons_color_and_leaves_the_image_alone():

@@ -27,6 +27,7 @@ from av_perception.ros.bringup.session import SessionResult
 from av_perception.ros.observer import GraphObserver
 from av_perception.ros.recorded_sensors import RecordedSensors
 
+STOP_TIMEOUT_S = 120.0  # of wall time; less than a second where nothing else runs
 RECORDER = 'bag_recorder'
 RECORDED = ('audio', 'truth', 'tracks', 'speaking_status')  # a recorder that is ready hears these
 
@@ -87,7 +88,8 @@ def _without_sensors(selection: Selection, recording: Recording) -> Selection:
 def _graph(
     recording: Recording, selection: Selection, log_folder: Path, domain_id: int
 ) -> GraphRunner:
-    nodes = nodes_for(recording.head, selection)
+    # Nobody steps back: the player waits for everyone, and a busy machine would starve them.
+    nodes = tuple(replace(node, niceness=0) for node in nodes_for(recording.head, selection))
     return GraphRunner(
         nodes,
         {'head': recording.head_name},
@@ -103,9 +105,7 @@ def _get_ready(
     """Wait until the nodes, and the recorder of a bag, have found each other."""
     names = list(graph.processes)
     if bag is not None:
-        graph.start_module(
-            RECORDER, 'av_perception.cli.main', ['record', '-o', str(bag)], niceness=10
-        )
+        graph.start_module(RECORDER, 'av_perception.cli.main', ['record', '-o', str(bag)])
     _wait_until_active(observer, graph, names)
     player.rehearse(names)
     if bag is not None:
@@ -128,7 +128,7 @@ def _played(
         origin_ns=player.origin_ns,
         latency_ms_by_stamp={},  # it means nothing where time stands still
         truth_messages=num_truth,
-        exit_statuses=graph.stop(),
+        exit_statuses=graph.stop(STOP_TIMEOUT_S),
         diagnostics=observer.diagnostics,
         usage=usage,
     )

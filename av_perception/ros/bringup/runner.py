@@ -223,7 +223,7 @@ class GraphRunner:
         errors = [line for line in lines if '[ERROR]' in line or 'error:' in line.lower()]
         return (errors or lines or ['no output'])[-1].strip()
 
-    def stop(self) -> dict[str, int]:
+    def stop(self, grace_s: float = STOP_GRACE_S) -> dict[str, int]:
         """Send SIGINT to all, wait, then SIGKILL to who does not listen.
 
         Returns
@@ -234,7 +234,7 @@ class GraphRunner:
         for process in self.processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-        deadline = time.monotonic() + STOP_GRACE_S
+        deadline = time.monotonic() + grace_s
         for process in self.processes.values():
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))

@@ -85,6 +85,8 @@ class AudioAssociation:
         (N,) bool, who may have sounded.
     last_share
         (N,) share of the last frame's sound, None for nothing known.
+    informs
+        (N,) bool, whose states the sub-bands tell; None for all. The others are located by bins.
     """
 
     def __init__(
@@ -94,12 +96,14 @@ class AudioAssociation:
         direction_map: LinearMap,
         eligible: np.ndarray,
         last_share: np.ndarray | None = None,
+        informs: np.ndarray | None = None,
     ):
         self._map, self._evidence = direction_map, evidence
         error_variance = float(np.radians(config.direction_error_deg)) ** 2
         self.direction_error = DirectionError(direction_map, error_variance)
         self._ineligible = ~(eligible & direction_map.usable)
         self._num_tracks = len(self._ineligible)
+        self._informs = np.ones(self._num_tracks, bool) if informs is None else informs
         self._pseudo_counts = self._prior_counts(config, last_share)
         self._learns_prior = bool(np.isfinite(config.share_prior))
         self._num_subbands = len(evidence.statistics)
@@ -269,6 +273,7 @@ class AudioAssociation:
             About the states and about the heard directions.
         """
         by_track = beta[:, 1:].reshape(self._num_subbands, -1, self._num_pieces).swapaxes(0, 1)
+        by_track = by_track * self._informs[:, None, None]
         weights = by_track.reshape(self._num_tracks, 1, -1)
         sums = (weights @ self._statistics)[:, 0]
         precision = matrix_of(sums)

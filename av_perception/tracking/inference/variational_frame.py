@@ -17,7 +17,7 @@ from av_perception.tracking.association.audio_association import AudioAssociatio
 from av_perception.tracking.association.direction_error import AudioInformation
 from av_perception.tracking.association.visual_association import VisualAssociation
 from av_perception.tracking.inference.dynamics_update import ProcessNoise
-from av_perception.tracking.inference.state_update import update_states
+from av_perception.tracking.inference.state_update import Information, update_states
 from av_perception.tracking.state_space.interface import Prediction
 
 
@@ -92,6 +92,8 @@ class VariationalFrame:
         The evidence of the frame, None without it.
     log_prior
         (1 + N,) `log rho` to start from, None for that of nothing assigned yet.
+    heard
+        Directions in which tracks were heard, as information about their states.
     """
 
     def __init__(
@@ -102,9 +104,11 @@ class VariationalFrame:
         vision: VisualAssociation | None,
         audio: AudioAssociation | None,
         log_prior: np.ndarray | None = None,
+        heard: Information | None = None,
     ):
         self._prediction, self._noise = prediction, noise
         self.vision, self.audio = vision, audio
+        self._heard = heard
         # T1: predicted covariance S = D Gam_past D' + Lam.
         predicted = prediction.propagated + noise.covariance(ratio)
         self._predicted_precision = np.linalg.inv(predicted)
@@ -180,6 +184,8 @@ class VariationalFrame:
         if self.audio is not None:
             q.audio_information = self.audio.information(q.beta)
             evidence.append((q.audio_information.precision, q.audio_information.vector))
+        if self._heard is not None:
+            evidence.append(self._heard)
         q.mean_shift, q.covariance = update_states(self._predicted_precision, *evidence)
 
     def estimate_noise(self) -> None:

@@ -92,10 +92,8 @@ class ReIdentification:
             B faces that belong to no track.
         candidates
             (N,) bool, who is absent.
-        poses
-            Of the sensors.
-        stamp_ns
-            Of the image.
+        poses, stamp_ns
+            Of the sensors; of the image.
 
         Returns
         -------
@@ -107,14 +105,17 @@ class ReIdentification:
         if not len(index) or not births:
             return matches
         costs = [self._distances(tracks, index, birth, poses, stamp_ns) for birth in births]
-        cost = np.stack(costs)
-        size = tracks.mean[:, self._model.location].shape[1]
-        limit = chdtri(size, 1.0 - self._config.wake_probability)
-        cost = np.where(cost <= limit, cost, _FAR)
+        cost = self._gated(np.stack(costs), tracks)
         for row, column in zip(*linear_sum_assignment(cost)):
             if cost[row, column] < _FAR:
                 matches[row] = index[column]
         return matches
+
+    def _gated(self, cost: np.ndarray, tracks: TrackSet) -> np.ndarray:
+        """Squared distances, those that are too improbable for one person far away."""
+        size = tracks.mean[:, self._model.location].shape[1]
+        limit = chdtri(size, 1.0 - self._config.wake_probability)
+        return np.where(cost <= limit, cost, _FAR)
 
     def _distances(
         self, tracks: TrackSet, index: np.ndarray, birth: Birth, poses: SensorPoses, stamp_ns: int

@@ -14,6 +14,19 @@ from av_perception.interfaces import LifeState
 from av_perception.tracking.track_management.visual_birth import Birth
 
 
+def _no_past(count: int) -> dict[str, np.ndarray]:
+    """Make the fields of N tracks that are zero at birth."""
+    return {
+        'last_heard': np.zeros(count, np.int64),
+        'asleep_since': np.zeros(count, np.int64),
+        'age': np.zeros(count, int),
+        'hits': np.zeros(count, int),
+        'heard_run': np.zeros(count, int),
+        'audio_share': np.zeros(count),
+        'doubled': np.zeros(count, int),
+    }
+
+
 @dataclass
 class TrackSet:
     """N tracks.
@@ -62,10 +75,8 @@ class TrackSet:
             (N,).
         means, covariances
             (N, D) and (N, D, D) states.
-        embeddings
-            (N, E), zero rows for none.
-        boxes
-            (N, 4) last face of each [px].
+        embeddings, boxes
+            (N, E), zero rows for none; (N, 4) last face of each [px].
         stamp_ns
             Of the image.
 
@@ -83,13 +94,7 @@ class TrackSet:
             state=np.full(count, int(LifeState.TENTATIVE)),
             visibility=np.ones(count),
             last_seen=np.full(count, stamp_ns, np.int64),
-            last_heard=np.zeros(count, np.int64),
-            asleep_since=np.zeros(count, np.int64),
-            age=np.zeros(count, int),
-            hits=np.zeros(count, int),
-            heard_run=np.zeros(count, int),
-            audio_share=np.zeros(count),
-            doubled=np.zeros(count, int),
+            **_no_past(count),
             embedding=embeddings,
             box=boxes,
         )

@@ -158,15 +158,20 @@ class VisualBirth:
             self._open = None
             return []
         image = _Image(faces, measurements, poses)
-        hypotheses = fresh = self._start(image, index)
-        if self._open is not None and dt_s <= self._config.max_gap_s:
-            gate = self._model.gate(
-                self._open.mean, self._open.covariance, fresh.mean, fresh.covariance, dt_s
-            )
-            if gate.any():
-                hypotheses = fresh.append(self._extend(self._open, fresh, gate, image, dt_s))
+        hypotheses = self._continued(self._start(image, index), image, dt_s)
         births, self._open = self._accept(self._prune(hypotheses), faces, taken_boxes)
         return births
+
+    def _continued(self, fresh: _Hypotheses, image: _Image, dt_s: float) -> _Hypotheses:
+        """Give the fresh hypotheses, and the open ones that a face of the image continues."""
+        if self._open is None or dt_s > self._config.max_gap_s:
+            return fresh
+        gate = self._model.gate(
+            self._open.mean, self._open.covariance, fresh.mean, fresh.covariance, dt_s
+        )
+        if not gate.any():
+            return fresh
+        return fresh.append(self._extend(self._open, fresh, gate, image, dt_s))
 
     def _start(self, image: _Image, index: np.ndarray) -> _Hypotheses:
         """Start a sequence with each of the faces `index`."""

@@ -1,0 +1,200 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""What the bins of direction tell the tracker: voices of nobody, and where its people speak.
+
+Several who speak at once are several directions here; the sub-bands of one frame are pulled
+toward their average.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from av_perception.audio.bin_stream import direction_likelihood
+from av_perception.audio.direction_bins import BinBlock
+from av_perception.audio.direction_grid import direction_grid
+from av_perception.audio.direction_mixture import (
+    DirectionMixture,
+    DirectionMixtureConfig,
+    HeardVoice,
+)
+from av_perception.geometry.rigid_transform import wrap_angle
+from av_perception.numerics.softmax import softmax
+from av_perception.robot_head.profile import MicrophoneArray
+from av_perception.tracking.state_space.interface import LinearMap
+
+_EYE = np.eye(3)
+
+
+@dataclass(frozen=True)
+class VoiceDirectionsConfig:
+    """How far bins of direction tell where voices are."""
+
+    #: voices that no known person explains
+    mixture: DirectionMixtureConfig = field(default_factory=DirectionMixtureConfig)
+    #: in (0, 1], weight of a bin: neighboring bins are not independent
+    tempering: float = 0.1
+    #: a person's bins of a frame tell the direction when there are so many
+    min_bins: float = 4.0
+    #: [deg] standard deviation of the direction error that all bins of a person share
+    direction_error_deg: float = 8.0
+    #: [deg] azimuth, so far from where a person was predicted is the person sought
+    search_deg: float = 12.0
+    #: [deg] what is remembered of sound is of no use once the head has turned so far
+    max_turn_deg: float = 5.0
+
+    def __post_init__(self):
+        if not 0 < self.tempering <= 1:
+            raise ValueError('tempering must lie in (0, 1]')
+        positive = (
+            self.min_bins,
+            self.direction_error_deg,
+            self.search_deg,
+            self.max_turn_deg,
+        )
+        if min(positive) <= 0:
+            raise ValueError(
+                'min_bins, direction_error_deg, search_deg and max_turn_deg must be positive'
+            )
+
+
+@dataclass(frozen=True)
+class VoicesOfFrame:
+    """What the bins of one frame say of N tracks.
+
+    strangers: voices that no track explains; observed: (N, 3) unit vectors in the array frame in
+    which the tracks were heard; precision: (N, 3, 3) of them, zero where nothing was heard; share:
+    (N,) of the voiced bins.
+    """
+
+    strangers: tuple[HeardVoice, ...]
+    observed: np.ndarray
+    precision: np.ndarray
+    share: np.ndarray
+
+    def information(self, directions: LinearMap) -> tuple[np.ndarray, np.ndarray]:
+        """Turn the observed directions into information about the states (T8).
+
+        Parameters
+        ----------
+        directions
+            `u(s) ~ u + J (s - m)` about the predicted means.
+
+        Returns
+        -------
+        precision, vector
+            (N, D, D) `J' R^-1 J` and (N, D) `J' R^-1 (z - u)`.
+        """
+        projected = directions.matrix.swapaxes(1, 2) @ self.precision
+        surprise = (self.observed - directions.value)[..., None]
+        return projected @ directions.matrix, (projected @ surprise)[..., 0]
+
+
+class VoiceDirections:
+    """Follows the mixture of directions of one array, with the tracks as its known people.
+
+    Parameters
+    ----------
+    config
+        See `VoiceDirectionsConfig`.
+    array
+        Microphones of the head.
+    """
+
+    def __init__(self, config: VoiceDirectionsConfig, array: MicrophoneArray):
+        self._config = config
+        self._grid = direction_grid(array)
+        self._mixture = DirectionMixture(direction_likelihood(array), self._grid, config.mixture)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all sound."""
+        self._mixture.reset()
+        self._strangers: tuple[HeardVoice, ...] = ()
+        self._rotation: np.ndarray | None = None
+
+    def observe(
+        self,
+        blocks: list[BinBlock],
+        ids: np.ndarray,
+        directions: LinearMap,
+        rotation: np.ndarray,
+        news: float,
+    ) -> VoicesOfFrame:
+        """Take the blocks of one frame.
+
+        Parameters
+        ----------
+        blocks
+            Oldest first.
+        ids, directions
+            (N,) of the tracks, and where the array hears them, about their predicted means.
+        rotation
+            (3, 3) of the array in the reference frame.
+        news
+            Share of the sound that no known noise explains, in [0, 1]: so far is it voice.
+        """
+        self._turn(rotation)
+        usable = np.flatnonzero(directions.usable)
+        known = {int(ids[n]): directions.value[n] for n in usable}
+        count = len(ids)
+        score = np.zeros((count, len(self._grid)))  # log likelihood of the grid's directions
+        own_bins, all_bins = np.zeros(count), 0.0
+        for block in blocks:
+            voice = news * (1.0 if block.voice_activity is None else block.voice_activity)
+            heard = dataclasses.replace(block, voice_activity=voice)
+            self._strangers = tuple(self._mixture.update(heard, known))
+            newest = self._mixture.newest
+            score[usable] += newest.voiced * (newest.owned.T @ newest.ratios)
+            own_bins[usable] += newest.voiced * newest.owned.sum(axis=0)
+            all_bins += newest.voiced * len(newest.ratios)
+        observed, precision = self._directions(score, own_bins, directions)
+        return VoicesOfFrame(
+            self._apart(known), observed, precision, own_bins / max(all_bins, 1.0)
+        )
+
+    def _apart(self, known: dict[int, np.ndarray]) -> tuple[HeardVoice, ...]:
+        """Voices as far from all tracks as two voices are from each other.
+
+        What is heard between two people who speak at once is mostly both of them.
+        """
+        if not self._strangers or not known:
+            return self._strangers
+        heard = self._grid.azimuth_of(np.array([v.direction for v in self._strangers]))
+        tracked = self._grid.azimuth_of(np.array(list(known.values())))
+        distance = np.abs(wrap_angle(heard[:, None] - tracked)).min(axis=1)
+        limit = np.radians(self._config.mixture.separation_deg)
+        return tuple(v for v, d in zip(self._strangers, distance, strict=True) if d >= limit)
+
+    def _turn(self, rotation: np.ndarray) -> None:
+        """Forget what was heard in axes that are no longer those of the array."""
+        if self._rotation is None:
+            self._rotation = rotation
+            return
+        cosine = 0.5 * (np.trace(rotation @ self._rotation.T) - 1)
+        if cosine < np.cos(np.radians(self._config.max_turn_deg)):
+            self.reset()
+            self._rotation = rotation
+
+    def _directions(
+        self, score: np.ndarray, own_bins: np.ndarray, directions: LinearMap
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (N, 3) and precision (N, 3, 3) of the posterior over directions near the tracks."""
+        config = self._config
+        observed = directions.value.copy()
+        precision = np.zeros((len(own_bins), 3, 3))
+        near = self._grid.near(directions.value, config.search_deg)
+        heard = (own_bins >= config.min_bins) & near.any(axis=1)
+        error = np.radians(config.direction_error_deg) ** 2 * _EYE
+        for n in np.flatnonzero(heard):
+            places = self._grid.directions[near[n]]
+            weight = softmax(config.tempering * score[n, near[n]])
+            mean = weight @ places
+            offset = places - mean
+            covariance = (weight[:, None] * offset).T @ offset
+            observed[n] = mean / np.linalg.norm(mean)
+            precision[n] = np.linalg.inv(covariance + error)
+        return observed, precision

@@ -172,12 +172,14 @@ class OfflinePipeline:
         """Take sound; a pipeline that does not hear drops it."""
         if self._audio is None:
             return
-        if self._bins is not None:
-            blocks = self._bins.push(chunk)
-            self._blocks.push(blocks)
-            self._speaking.take_blocks(blocks)
         for features in self._audio.push(chunk):
             self.take_audio(features)
+        if self._bins is None:
+            return
+        # The bins are computed once, for the tracker and for the speaking status.
+        blocks = self._bins.push(chunk)
+        self._blocks.push(blocks)
+        self._speaking.take_blocks(blocks)
 
     def take_audio(self, features: AudioFeatures) -> None:
         """Take features of sound that were computed already."""

@@ -217,7 +217,7 @@ def test_a_node_that_an_exception_ended_comes_back_in_one_process(observer, plac
         assert wait_for(observer, 'fragile', ACTIVE) and wait_for(observer, 'sound', ACTIVE)
         # The name of the node that ended leaves the graph once discovery has caught up.
         get_names = observer.node.get_node_names
-        assert _until(lambda: [get_names().count(n) for n in ('fragile', 'sound')] == [1, 1])
+        assert come_true(lambda: [get_names().count(n) for n in ('fragile', 'sound')] == [1, 1])
         status, output = process.end()
     assert status == 0, output
     assert output.count('[fragile]: ended by itself') == 1, output

@@ -230,18 +230,6 @@ class DirectionBins:
         self._voice = VoiceActivity() if config.voice_activity else None
         self._restart()
 
-    @property
-    def sample_rate(self) -> int:
-        """Of the sound that comes in [Hz]."""
-        return self._input.input_rate
-
-    def change_rate(self, sample_rate: int) -> None:
-        """Start afresh with sound of another rate (another device); the detector is kept."""
-        self._input = InputStream(
-            self._num_channels, sample_rate, self.config.stft.sample_rate, self.counters
-        )
-        self._restart()
-
     def push(self, chunk: AudioChunk) -> list[BinBlock]:
         """Blocks that the chunk completes, oldest first."""
         samples, restarted = self._input.push(chunk)

@@ -135,7 +135,7 @@ class Tracker:
         poses = poses or self._still
         if not self._accepts(stamp_ns, poses):
             return self._last
-        self._last = self._advance(stamp_ns, visual, audio, poses)
+        self._last = self._advance(stamp_ns, visual, audio, poses, blocks)
         return self._last
 
     def _advance(
@@ -144,6 +144,7 @@ class Tracker:
         visual: VisualFeatures | None,
         audio: AudioFeatures | None,
         poses: SensorPoses,
+        blocks: list[BinBlock] | None,
     ) -> TrackFrame:
         """Take a frame whose stamp and poses are accepted."""
         # Predictive density p(s_t | o_1..t-1) (T1).
@@ -279,7 +280,12 @@ class Tracker:
         if self._vision is not None and observed.vision is not None:
             seen = self._life.update_visibility(tracks, posterior.visual_mass, observed.stamp_ns)
             self._vision.update_appearance(tracks, observed.vision, posterior.alpha, seen)
-        heard = self._life.update_heard(tracks, shares.energy, observed.stamp_ns)
+        loudest = shares.energy
+        if observed.voices is not None:
+            # A quiet voice beside a loud one owns bins, but hardly a sub-band.
+            only_heard = tracks.never_seen
+            loudest = np.where(only_heard, np.maximum(loudest, observed.voices.share), loudest)
+        heard = self._life.update_heard(tracks, loudest, observed.stamp_ns)
         return FrameAssignment(seen, heard, shares.energy, shares.subbands)
 
     def _add_seen_people(

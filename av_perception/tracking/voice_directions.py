@@ -67,7 +67,7 @@ class VoicesOfFrame:
 
     strangers: voices that no track explains; observed: (N, 3) unit vectors in the array frame in
     which the tracks were heard; precision: (N, 3, 3) of them, zero where nothing was heard; share:
-    (N,) of the voiced bins.
+    (N,) of the voiced bins, 0 for too few of them.
     """
 
     strangers: tuple[HeardVoice, ...]
@@ -113,7 +113,6 @@ class VoiceDirections:
     def reset(self) -> None:
         """Forget all sound."""
         self._mixture.reset()
-        self._strangers: tuple[HeardVoice, ...] = ()
         self._rotation: np.ndarray | None = None
 
     def observe(
@@ -142,32 +141,36 @@ class VoiceDirections:
         known = {int(ids[n]): directions.value[n] for n in usable}
         count = len(ids)
         score = np.zeros((count, len(self._grid)))  # log likelihood of the grid's directions
-        own_bins, all_bins = np.zeros(count), 0.0
+        own_bins = np.zeros(count)
+        all_bins = 0.0
+        strangers: list[HeardVoice] = []
         for block in blocks:
             voice = news * (1.0 if block.voice_activity is None else block.voice_activity)
             heard = dataclasses.replace(block, voice_activity=voice)
-            self._strangers = tuple(self._mixture.update(heard, known))
+            strangers = self._mixture.update(heard, known)
             newest = self._mixture.newest
             score[usable] += newest.voiced * (newest.owned.T @ newest.ratios)
             own_bins[usable] += newest.voiced * newest.owned.sum(axis=0)
             all_bins += newest.voiced * len(newest.ratios)
         observed, precision = self._directions(score, own_bins, directions)
-        return VoicesOfFrame(
-            self._apart(known), observed, precision, own_bins / max(all_bins, 1.0)
-        )
+        share = np.where(precision.any(axis=(1, 2)), own_bins / max(all_bins, 1.0), 0.0)
+        apart = self._apart(strangers, known)
+        return VoicesOfFrame(apart, observed, precision, share)
 
-    def _apart(self, known: dict[int, np.ndarray]) -> tuple[HeardVoice, ...]:
+    def _apart(
+        self, strangers: list[HeardVoice], known: dict[int, np.ndarray]
+    ) -> tuple[HeardVoice, ...]:
         """Voices as far from all tracks as two voices are from each other.
 
         What is heard between two people who speak at once is mostly both of them.
         """
-        if not self._strangers or not known:
-            return self._strangers
-        heard = self._grid.azimuth_of(np.array([v.direction for v in self._strangers]))
+        if not strangers or not known:
+            return tuple(strangers)
+        heard = self._grid.azimuth_of(np.array([v.direction for v in strangers]))
         tracked = self._grid.azimuth_of(np.array(list(known.values())))
         distance = np.abs(wrap_angle(heard[:, None] - tracked)).min(axis=1)
         limit = np.radians(self._config.mixture.separation_deg)
-        return tuple(v for v, d in zip(self._strangers, distance, strict=True) if d >= limit)
+        return tuple(v for v, d in zip(strangers, distance, strict=True) if d >= limit)
 
     def _turn(self, rotation: np.ndarray) -> None:
         """Forget what was heard in axes that are no longer those of the array."""

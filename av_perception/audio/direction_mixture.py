@@ -197,9 +197,7 @@ class DirectionMixture:
     def _remember(self, block: BinBlock, ids: tuple[int, ...], towards: np.ndarray) -> None:
         """Write the block's bins over the oldest ones."""
         count = len(block)
-        self.newest = BlockDensities(
-            np.zeros((0, len(self._grid))), np.zeros((0, len(ids))), 0.0
-        )
+        self.newest = BlockDensities(np.zeros((0, len(self._grid))), np.zeros((0, len(ids))), 0.0)
         if not count:
             return
         rows = (self._next + np.arange(count)) % self.config.max_bins

@@ -15,10 +15,11 @@ import numpy as np
 from av_perception.audio.direction_bins import BinBlock
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import AudioFeatures, TrackFrame, VisualFeatures
+from av_perception.numerics.gaussian import propagate_covariance
 from av_perception.robot_head.profile import HeadProfile
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.association.audio_association import AudioAssociation
-from av_perception.tracking.association.heard_direction import HeardDirection
+from av_perception.tracking.association.heard_direction import HeardDirection, azimuth_std
 from av_perception.tracking.audio_branch import AudioBranch, SoundShares
 from av_perception.tracking.frame_data import FrameAssignment, FrameObservations, track_estimates
 from av_perception.tracking.inference.dynamics_update import ProcessNoise
@@ -26,7 +27,12 @@ from av_perception.tracking.inference.state_update import Information
 from av_perception.tracking.inference.variational_frame import FramePosterior, VariationalFrame
 from av_perception.tracking.input_validation import usable_poses
 from av_perception.tracking.state_space.cartesian_head import CartesianHead
-from av_perception.tracking.state_space.interface import Gaussians, Prediction, StateSpace
+from av_perception.tracking.state_space.interface import (
+    Gaussians,
+    LinearMap,
+    Prediction,
+    StateSpace,
+)
 from av_perception.tracking.track_management.life_cycle import SEEN_MASS, LifeCycle
 from av_perception.tracking.track_management.re_identification import ReIdentification
 from av_perception.tracking.track_management.track_set import TrackSet
@@ -82,8 +88,9 @@ class Tracker:
         if acoustic_map is not None and head.microphones is not None:
             self._audio = AudioBranch(acoustic_map, config.audio, config.noise, config.sound_birth)
         self._voices: VoiceDirections | None = None
-        if self._audio is not None and config.sound_births == BINS:
-            self._voices = VoiceDirections(config.voices, head.microphones)
+        array = head.microphones
+        if self._audio is not None and array is not None and config.sound_births == BINS:
+            self._voices = VoiceDirections(config.voices, array)
         self._life = LifeCycle(config.life)
         self._identity = ReIdentification(config.identity, self._model)
         self.counters: Counter = Counter()
@@ -201,9 +208,22 @@ class Tracker:
         if blocks is not None and self._voices is not None:
             news = 1.0 if voice is None else float(voice.new_clutter.mean())
             voices = self._voices.observe(
-                blocks, self._tracks.id, directions, poses.reference_from_array.rotation, news
+                blocks,
+                self._tracks.id,
+                directions,
+                self._sleepers_std(prediction, directions),
+                poses.reference_from_array.rotation,
+                news,
             )
         return FrameObservations(stamp_ns, poses, faces, voice, voices, directions)
+
+    def _sleepers_std(self, prediction: Prediction, directions: LinearMap) -> np.ndarray:
+        """(N,) standard deviation of the azimuth of who sleeps [rad], 0 of who does not."""
+        spread = propagate_covariance(directions.matrix, prediction.propagated)
+        std = np.zeros(len(spread))
+        for n in np.flatnonzero(self._tracks.asleep & directions.usable):
+            std[n] = azimuth_std(directions.value[n], spread[n])
+        return std
 
     def _infer(
         self, prediction: Prediction, observed: FrameObservations

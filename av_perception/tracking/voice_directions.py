@@ -43,6 +43,8 @@ class VoiceDirectionsConfig:
     direction_error_deg: float = 8.0
     #: [deg] azimuth, so far from where a person was predicted is the person sought
     search_deg: float = 12.0
+    #: a voice within so many standard deviations of a sleeper's azimuth is the sleeper's
+    wake_deviations: float = 1.5
     #: [deg] what is remembered of sound is of no use once the head has turned so far
     max_turn_deg: float = 5.0
 
@@ -53,11 +55,13 @@ class VoiceDirectionsConfig:
             self.min_bins,
             self.direction_error_deg,
             self.search_deg,
+            self.wake_deviations,
             self.max_turn_deg,
         )
         if min(positive) <= 0:
             raise ValueError(
-                'min_bins, direction_error_deg, search_deg and max_turn_deg must be positive'
+                'min_bins, direction_error_deg, search_deg, wake_deviations and max_turn_deg '
+                'must be positive'
             )
 
 
@@ -106,6 +110,7 @@ class VoiceDirections:
 
     def __init__(self, config: VoiceDirectionsConfig, array: MicrophoneArray):
         self._config = config
+        self._error = np.radians(config.direction_error_deg) ** 2 * _EYE
         self._grid = direction_grid(array)
         self._mixture = DirectionMixture(direction_likelihood(array), self._grid, config.mixture)
         self.reset()
@@ -120,6 +125,7 @@ class VoiceDirections:
         blocks: list[BinBlock],
         ids: np.ndarray,
         directions: LinearMap,
+        sleepers_std: np.ndarray,
         rotation: np.ndarray,
         news: float,
     ) -> VoicesOfFrame:
@@ -131,6 +137,9 @@ class VoiceDirections:
             Oldest first.
         ids, directions
             (N,) of the tracks, and where the array hears them, about their predicted means.
+        sleepers_std
+            (N,) standard deviation of the azimuth of who sleeps [rad], 0 of who does not: people
+            walk on in silence.
         rotation
             (3, 3) of the array in the reference frame.
         news
@@ -154,23 +163,33 @@ class VoiceDirections:
             all_bins += newest.voiced * len(newest.ratios)
         observed, precision = self._directions(score, own_bins, directions)
         share = np.where(precision.any(axis=(1, 2)), own_bins / max(all_bins, 1.0), 0.0)
-        apart = self._apart(strangers, known)
-        return VoicesOfFrame(apart, observed, precision, share)
+        new = []
+        for voice in strangers:
+            n = self._owner(voice, directions.value[usable], sleepers_std[usable])
+            if n is None:
+                new.append(voice)
+            elif n >= 0:
+                observed[usable[n]] = voice.direction
+                precision[usable[n]] = np.linalg.inv(voice.covariance + self._error)
+                share[usable[n]] = voice.share
+        return VoicesOfFrame(tuple(new), observed, precision, share)
 
-    def _apart(
-        self, strangers: list[HeardVoice], known: dict[int, np.ndarray]
-    ) -> tuple[HeardVoice, ...]:
-        """Voices as far from all tracks as two voices are from each other.
+    def _owner(
+        self, voice: HeardVoice, towards: np.ndarray, sleepers_std: np.ndarray
+    ) -> int | None:
+        """Index of the sleeper whose voice it is, -1 for a voice of people nearby, None for new.
 
-        What is heard between two people who speak at once is mostly both of them.
+        What is nearer to a track than two voices are to each other is nobody new: between two
+        people who speak at once it is mostly both of them.
         """
-        if not strangers or not known:
-            return tuple(strangers)
-        heard = self._grid.azimuth_of(np.array([v.direction for v in strangers]))
-        tracked = self._grid.azimuth_of(np.array(list(known.values())))
-        distance = np.abs(wrap_angle(heard[:, None] - tracked)).min(axis=1)
-        limit = np.radians(self._config.mixture.separation_deg)
-        return tuple(v for v, d in zip(strangers, distance, strict=True) if d >= limit)
+        if not len(towards):
+            return None
+        azimuth = self._grid.azimuth_of(towards)
+        distance = np.abs(wrap_angle(azimuth - self._grid.azimuth_of(voice.direction)))
+        if distance.min() < np.radians(self._config.mixture.separation_deg):
+            return -1
+        may_be = distance <= self._config.wake_deviations * sleepers_std
+        return int(np.where(may_be, distance, np.inf).argmin()) if may_be.any() else None
 
     def _turn(self, rotation: np.ndarray) -> None:
         """Forget what was heard in axes that are no longer those of the array."""
@@ -191,7 +210,6 @@ class VoiceDirections:
         precision = np.zeros((len(own_bins), 3, 3))
         near = self._grid.near(directions.value, config.search_deg)
         heard = (own_bins >= config.min_bins) & near.any(axis=1)
-        error = np.radians(config.direction_error_deg) ** 2 * _EYE
         for n in np.flatnonzero(heard):
             places = self._grid.directions[near[n]]
             weight = softmax(config.tempering * score[n, near[n]])
@@ -199,5 +217,5 @@ class VoiceDirections:
             offset = places - mean
             covariance = (weight[:, None] * offset).T @ offset
             observed[n] = mean / np.linalg.norm(mean)
-            precision[n] = np.linalg.inv(covariance + error)
+            precision[n] = np.linalg.inv(covariance + self._error)
         return observed, precision

@@ -113,7 +113,8 @@ def ears(*known_deg):
     """Directions of tracks as the state space gives them."""
     value = np.array([toward(a) for a in known_deg]).reshape(-1, 3)
     matrix = np.tile(np.eye(3), (len(value), 1, 1))
-    return np.arange(len(value)), LinearMap(value, matrix, np.ones(len(value), bool))
+    directions = LinearMap(value, matrix, np.ones(len(value), bool))
+    return np.arange(len(value)), directions, np.zeros(len(value))
 
 
 def test_a_voice_between_two_people_is_theirs():
@@ -131,10 +132,10 @@ def test_a_voice_between_two_people_is_theirs():
 
 def test_the_observed_direction_pulls_to_the_voice():
     voices = VoiceDirections(VoiceDirectionsConfig(), ARRAY)
-    ids, directions = ears(40, -90)
+    ids, directions, awake = ears(40, -90)
     pulls = []
     for block in planted((46,), 40, np.random.default_rng(5)):
-        heard = voices.observe([block], ids, directions, np.eye(3), 1.0)
+        heard = voices.observe([block], ids, directions, awake, np.eye(3), 1.0)
         if heard.precision[0].any():
             pulls.append(np.degrees(np.arctan2(heard.observed[0, 1], heard.observed[0, 0])))
     assert 42 < np.mean(pulls) < 48
@@ -142,6 +143,20 @@ def test_the_observed_direction_pulls_to_the_voice():
     precision, vector = heard.information(directions)
     assert (np.linalg.eigvalsh(precision[0]) > -1e-9).all() and np.isfinite(vector).all()
     assert not precision[1].any() and not vector[1].any(), 'who is silent is not moved'
+
+
+def test_a_voice_near_where_a_sleeper_may_be_is_the_sleepers():
+    """Who walked on in silence got a second id."""
+    random = np.random.default_rng(8)
+    ids, directions, awake = ears(100, -60)
+    asleep = np.radians([25.0, 0.0])
+    for std, expected in ((asleep, 0), (awake, 1)):
+        voices = VoiceDirections(VoiceDirectionsConfig(), ARRAY)
+        for block in planted((68,), 40, random):
+            heard = voices.observe([block], ids, directions, std, np.eye(3), 1.0)
+        assert len(heard.strangers) == expected
+        assert heard.precision[0].any() == (expected == 0)
+    assert not heard.precision[1].any()
 
 
 def test_known_noise_is_no_voice_however_the_detector_errs():

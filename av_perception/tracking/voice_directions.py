@@ -147,22 +147,9 @@ class VoiceDirections:
         """
         self._turn(rotation)
         usable = np.flatnonzero(directions.usable)
-        known = {int(ids[n]): directions.value[n] for n in usable}
-        count = len(ids)
-        score = np.zeros((count, len(self._grid)))  # log likelihood of the grid's directions
-        own_bins = np.zeros(count)
-        all_bins = 0.0
-        strangers: list[HeardVoice] = []
-        for block in blocks:
-            voice = news * (1.0 if block.voice_activity is None else block.voice_activity)
-            heard = dataclasses.replace(block, voice_activity=voice)
-            strangers = self._mixture.update(heard, known)
-            newest = self._mixture.newest
-            score[usable] += newest.voiced * (newest.owned.T @ newest.ratios)
-            own_bins[usable] += newest.voiced * newest.owned.sum(axis=0)
-            all_bins += newest.voiced * len(newest.ratios)
+        strangers, score, own_bins, share = self._hear(blocks, ids, directions, usable, news)
         observed, precision = self._directions(score, own_bins, directions)
-        share = np.where(precision.any(axis=(1, 2)), own_bins / max(all_bins, 1.0), 0.0)
+        share = np.where(precision.any(axis=(1, 2)), share, 0.0)
         new = []
         for voice in strangers:
             n = self._owner(voice, directions.value[usable], sleepers_std[usable])
@@ -173,6 +160,30 @@ class VoiceDirections:
                 precision[usable[n]] = np.linalg.inv(voice.covariance + self._error)
                 share[usable[n]] = voice.share
         return VoicesOfFrame(tuple(new), observed, precision, share)
+
+    def _hear(
+        self,
+        blocks: list[BinBlock],
+        ids: np.ndarray,
+        directions: LinearMap,
+        usable: np.ndarray,
+        news: float,
+    ) -> tuple[list[HeardVoice], np.ndarray, np.ndarray, np.ndarray]:
+        """Strangers of the last block; of each track log likelihood on the grid, bins, share."""
+        known = {int(ids[n]): directions.value[n] for n in usable}
+        score = np.zeros((len(ids), len(self._grid)))
+        own_bins = np.zeros(len(ids))
+        all_bins = 0.0
+        strangers: list[HeardVoice] = []
+        for block in blocks:
+            activity = news * (1.0 if block.voice_activity is None else block.voice_activity)
+            heard = dataclasses.replace(block, voice_activity=activity)
+            strangers = self._mixture.update(heard, known)
+            newest = self._mixture.newest
+            score[usable] += newest.voiced * (newest.owned.T @ newest.ratios)
+            own_bins[usable] += newest.voiced * newest.owned.sum(axis=0)
+            all_bins += newest.voiced * len(newest.ratios)
+        return strangers, score, own_bins, own_bins / max(all_bins, 1.0)
 
     def _owner(
         self, voice: HeardVoice, towards: np.ndarray, sleepers_std: np.ndarray

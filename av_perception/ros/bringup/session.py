@@ -77,9 +77,7 @@ def play_through_graph(
         UserError when a node fails.
     """
     domain_id = random.randrange(1, 100)  # whatever is set: a demo must not talk to a robot
-    has_truth = truth and recording.truth is not None
-    camera = selection.camera if recording.num_frames else 'none'
-    selection = replace(selection, truth=has_truth, camera=camera)
+    selection = _that_fits(selection, recording, truth)
     nodes = nodes_for(recording.head, selection)
     sensors = [node.name for node in nodes if node.sensor]
     progress(0.0, 'starting the nodes')
@@ -97,6 +95,12 @@ def play_through_graph(
             graph.start_module('bag_recorder', 'av_perception.cli.main', words, niceness=10)
         _wait_until_up(observer, graph, [n.name for n in nodes], sensors, progress)
         return _play(observer, graph, sensors, recording.duration_s, progress)
+
+
+def _that_fits(selection: Selection, recording: Recording, truth: bool) -> Selection:
+    """The selection without what the recording has not."""
+    camera = selection.camera if recording.num_frames else 'none'
+    return replace(selection, truth=truth and recording.truth is not None, camera=camera)
 
 
 def _playing(recording: Recording) -> dict[str, str]:

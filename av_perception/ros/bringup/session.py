@@ -98,7 +98,7 @@ def play_through_graph(
 
 
 def _that_fits(selection: Selection, recording: Recording, truth: bool) -> Selection:
-    """The selection without what the recording has not."""
+    """Leave out of the selection what the recording has not."""
     camera = selection.camera if recording.num_frames else 'none'
     return replace(selection, truth=truth and recording.truth is not None, camera=camera)
 

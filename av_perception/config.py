@@ -189,6 +189,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         return _convert_sequence(arguments, value, where)
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if value != value:  # NaN lies in no range, and passes most checks of one
+            raise UserError(f'{where} must be a number, not nan')
         return float(value)
     if hint in (int, str, bool, float) and type(value) is hint:
         return value

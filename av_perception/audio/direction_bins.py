@@ -17,7 +17,7 @@ reverberation.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -34,24 +34,25 @@ from av_perception.spectral.stft import StftConfig, StreamingStft
 class DirectionBinsConfig:
     """How bins are made and which are kept."""
 
-    # 32 ms Hann windows every 8 ms: shorter ones blur voices, longer ones delay
+    #: 32 ms Hann windows every 8 ms: shorter ones blur voices, longer ones delay.
     stft: StftConfig = field(default_factory=lambda: StftConfig(window=512, hop=128))
-    # frames per block (5 of 8 ms make 40 ms)
+    #: Frames per block, at least 1 (5 of 8 ms make 40 ms).
     frames_per_block: int = 5
-    # band [Hz] in which bins tell directions
+    #: Lower end of the band in which bins tell directions [Hz].
     lowest_hz: float = 100.0
+    #: Upper end of that band, at most half the sample rate [Hz].
     highest_hz: float = 4500.0
-    # power of a bin above the noise floor [dB]
+    #: Power above the noise floor from which a bin is kept [dB].
     min_snr_db: float = 6.0
-    # time over which the noise floor is the least power [s]
+    #: Time over which the noise floor is the least power [s].
     noise_window_s: float = 2.0
-    # a bin is kept where its power exceeds this share of what it was before ...
+    #: A bin is kept where its power exceeds this share of what it was before, at least 0.
     onset_ratio: float = 1.0
-    # ... which fades by this factor a frame (1: never again as loud as the loudest)
+    #: What it was before fades by this factor a frame, 0..1 (1: the loudest so far counts).
     onset_fade: float = 0.7
-    # run the voice detector
+    #: Whether the voice detector runs.
     voice_activity: bool = True
-    # a microphone this far below the loudest one counts as dead [dB]
+    #: A microphone this far below the mean power of the loudest one counts as dead [dB].
     dead_channel_db: float = 50.0
 
     def __post_init__(self):
@@ -105,9 +106,23 @@ class BinBlock:
     def __len__(self) -> int:
         return len(self.bins)
 
+    def emptied(self) -> BinBlock:
+        """Return the block without bins and voice, where its sound is of no use."""
+        return replace(
+            self,
+            voice_activity=None,
+            bins=self.bins[:0],
+            unit=self.unit[:0],
+            kept=self.kept[:0],
+            power=self.power[:0],
+        )
+
 
 class DirectionLikelihood:
-    """Log likelihood ratios of directions to diffuse sound, for the bins of one array."""
+    """Log likelihood ratios of directions to diffuse sound, for the bins of one array.
+
+    Raises UserError for a head with fewer than 2 or more than 16 microphones.
+    """
 
     def __init__(
         self,
@@ -116,13 +131,19 @@ class DirectionLikelihood:
         direct_to_diffuse: float = 2.0,
         own_noise: float = 0.05,
     ):
-        """
+        """Whiten by diffuse sound and the microphones' own noise.
+
         Parameters
         ----------
-        steering: how sound arrives.
-        frequencies: (F,) of the bins [Hz].
-        direct_to_diffuse: s, power of the direct sound over that of what is diffuse.
-        own_noise: power of the microphones' uncorrelated noise over that of what is diffuse.
+        steering
+            How sound arrives from a direction.
+        frequencies
+            (F,) of the bins [Hz].
+        direct_to_diffuse
+            s, power of the direct sound over that of what is diffuse.
+        own_noise
+            Power of the microphones' uncorrelated noise over that of what is diffuse.
+
         """
         if direct_to_diffuse <= 0 or own_noise <= 0:
             raise ValueError('direct_to_diffuse and own_noise must be positive')
@@ -133,15 +154,16 @@ class DirectionLikelihood:
             )
         self.frequencies = np.asarray(frequencies, float)
         self.num_microphones = steering.num_microphones
-        self._steering, self._strength, self._own_noise = steering, direct_to_diffuse, own_noise
+        self._steering = steering
+        self._strength = direct_to_diffuse
+        self._own_noise = own_noise
         self._partial: dict[tuple[bool, ...], DirectionLikelihood] = {}
-        noise = steering.diffuse_coherence(self.frequencies) + own_noise * np.eye(
-            self.num_microphones
-        )
+        coherence = steering.diffuse_coherence(self.frequencies)
+        noise = coherence + own_noise * np.eye(self.num_microphones)
         self.whitening = np.linalg.inv(np.linalg.cholesky(noise)).astype(np.complex64)
 
     def heard_by(self, live: tuple[bool, ...]) -> DirectionLikelihood:
-        """The likelihood for those microphones that are not dead."""
+        """Return the likelihood for those microphones that are not dead."""
         if all(live):
             return self
         if live not in self._partial:
@@ -164,7 +186,12 @@ class DirectionLikelihood:
     def ratios(self, block: BinBlock, scaled: np.ndarray) -> np.ndarray:
         """(R, N) log ratio of every row of a block, mean over its kept frames.
 
-        scaled: (F, M, N) from `whitened_steering`.
+        Parameters
+        ----------
+        block
+            R rows of whitened bins.
+        scaled
+            (F, M, N) from `whitened_steering`.
         """
         if not len(block) or not scaled.shape[2]:
             return np.zeros((len(block), scaled.shape[2]), np.float32)
@@ -195,7 +222,8 @@ class DirectionBins:
         self.config = config
         self.counters: Counter[str] = Counter()
         self._num_channels = likelihood.num_microphones
-        self._likelihood, self._used = likelihood, config.used
+        self._likelihood = likelihood
+        self._used = config.used
         self._input = InputStream(
             self._num_channels, sample_rate, config.stft.sample_rate, self.counters
         )
@@ -217,8 +245,7 @@ class DirectionBins:
         config = self.config
         self._stft = StreamingStft(config.stft, self._num_channels)
         num_blocks = max(1, round(config.noise_window_s / config.block_s))
-        window_energy = 0.375 * config.stft.window  # of a squared Hann window
-        self._floor = NoiseFloor(len(self._used), num_blocks, window_energy)
+        self._floor = NoiseFloor(len(self._used), num_blocks, config.stft.window)
         self._before = np.zeros(len(self._used))
         self._frames = np.zeros((0, len(self._used), self._num_channels), np.complex64)
         self._block_start = 0

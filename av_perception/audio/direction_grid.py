@@ -50,10 +50,19 @@ def direction_grid(
     step_deg: float = 5.0,
     elevations_deg: tuple[float, ...] = (-25.0, 0.0, 25.0, 50.0),
 ) -> DirectionGrid:
-    """The grid that suits an array: where it hears front and back alike, the front.
+    """Make the grid that suits an array: where it hears front and back alike, the front.
 
     A level array gets no ring below: it hears above and below alike. Microphones on a line get the
     horizon alone.
+
+    Parameters
+    ----------
+    array
+        The microphones.
+    step_deg
+        Between neighbors of a ring on the horizon, wider above and below [deg azimuth].
+    elevations_deg
+        One ring for each [deg].
     """
     (first, last), elevation_range = AcousticMapConfig().ranges_deg(array)
     heights = array.base_from_array.rotate(array.positions)[:, 2]

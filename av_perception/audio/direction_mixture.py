@@ -28,30 +28,33 @@ _LARGER_PART = 0.5  # of a block's bins: whoever owns it dominates the block
 class DirectionMixtureConfig:
     """Memory, EM, and what counts as a voice."""
 
-    # the bins of this time are explained together [s] ...
+    #: The bins of this time are explained together [s].
     window_s: float = 3.0
-    # ... at most so many, the newest
+    #: At most so many of them, the newest; at least 256.
     max_bins: int = 3072
-    # log ratios count by this factor
+    #: Log ratios count by this positive factor.
     temper: float = 1.5
-    # EM iterations per block
+    #: EM iterations per block, at least 1.
     iterations: int = 1
-    # of the weights so much is spread again over the grid before each block: new voices can rise
+    #: Share of the weights spread over the grid before each block, in (0, 1): new voices rise.
     refresh: float = 0.02
-    # a known person explains what comes from so near [deg azimuth]
+    #: A known person explains what comes from so near [deg azimuth].
     known_radius_deg: float = 20.0
-    # weights so near to a peak are the peak's [deg azimuth]
+    #: Weights so near to a peak are the peak's [deg azimuth].
     peak_radius_deg: float = 12.0
-    # two peaks are so far apart [deg azimuth]
+    #: Two peaks are at least so far apart [deg azimuth].
     separation_deg: float = 25.0
-    # a voice owns this share of the voiced bins, and so many of them
+    #: A voice owns this share of the voiced bins, in (0, 1).
     min_share: float = 0.1
+    #: A voice owns so many of the voiced bins.
     min_bins: float = 60.0
-    # and stayed so long [s]
+    #: A voice stayed so long [s].
     min_age_s: float = 0.2
-    # once it owned most of blocks with this share of its bins: a reflection never does
+    #: Share of a voice's bins in blocks that it owned for the most part, at one time, in 0..1: a
+    #: reflection never does.
     min_dominance: float = 0.15
-    # of all bins from there so many are voiced: what sounds between the words as well is no voice
+    #: Of all bins from there this share is voiced, in 0..1: what sounds between the words as well
+    #: is no voice.
     min_voice: float = 0.6
 
     def __post_init__(self):
@@ -132,7 +135,8 @@ class DirectionMixture:
         config: DirectionMixtureConfig | None = None,
     ):
         self.config = config or DirectionMixtureConfig()
-        self._likelihood, self._grid = likelihood, grid
+        self._likelihood = likelihood
+        self._grid = grid
         self._scaled: dict[tuple[bool, ...], np.ndarray] = {}  # of the grid, by live microphones
         self._near = grid.near(grid.directions, self.config.peak_radius_deg)  # (D, D)
         self._apart = ~grid.near(grid.directions, self.config.separation_deg)
@@ -140,7 +144,8 @@ class DirectionMixture:
 
     def reset(self) -> None:
         """Forget all sound."""
-        size, count = self.config.max_bins, len(self._grid)
+        size = self.config.max_bins
+        count = len(self._grid)
         self._density = np.zeros(
             (size, count), np.float32
         )  # of every bin under every direction ...
@@ -161,17 +166,21 @@ class DirectionMixture:
 
         Parameters
         ----------
-        block: the bins of 40 ms.
-        known: unit vector (3,) in the array frame by id, of everybody who is tracked.
+        block
+            The bins of 40 ms.
+        known
+            Unit vector (3,) in the array frame by id, of everybody who is tracked.
 
         Returns
         -------
-        The voices that none of them explains, the largest share first.
+        list of HeardVoice
+            The voices that none of them explains, the largest share first.
         """
         towards = np.array(list(known.values()), float).reshape(-1, 3)
         self._meet(known, towards)
         self._remember(block, tuple(known), towards)
-        allowed = ~self._grid.near(towards, self.config.known_radius_deg).any(axis=0)
+        taken = np.any(self._grid.near(towards, self.config.known_radius_deg), axis=0)
+        allowed = np.logical_not(taken)
         since_ns = block.stamp_ns - round(self.config.window_s * 1e9)
         recent = (self._stamp[: self._filled] >= since_ns).astype(np.float32)
         self._refresh(allowed)
@@ -190,13 +199,17 @@ class DirectionMixture:
     def _meet(self, known: Mapping[int, np.ndarray], towards: np.ndarray) -> None:
         """Keep the columns of who is known; a newcomer's past is that of the nearest direction.
 
-        So is that of who was taken to be somewhere else: a place that jumps was wrong before.
+        Who jumps was in either place before: walked on in silence, or was taken to be elsewhere.
         """
         columns = {}
         for i, direction in zip(known, towards, strict=True):
+            if i in self._known and self._towards[i] @ direction > _SAME_PLACE:
+                columns[i] = self._known[i]
+                continue
             nearest = int(np.argmax(self._grid.directions @ direction))
-            follows = i in self._known and self._towards[i] @ direction > _SAME_PLACE
-            columns[i] = self._known[i] if follows else self._density[:, nearest].copy()
+            columns[i] = self._density[:, nearest].copy()
+            if i in self._known:
+                np.maximum(columns[i], self._known[i], out=columns[i])
         self._known = columns
         self._towards = dict(zip(known, towards, strict=True))
         self.shares = {i: self.shares.get(i, 0.0) for i in known}
@@ -242,7 +255,8 @@ class DirectionMixture:
     def _iterate(self, recent: np.ndarray) -> _Ownership:
         """EM of the weights. recent: (R,) 1 for the bins of the window, 0 for older ones."""
         filled = self._filled
-        density, diffuse_density = self._density[:filled], self._diffuse_density[:filled]
+        density = self._density[:filled]
+        diffuse_density = self._diffuse_density[:filled]
         known = np.array([column[:filled] for column in self._known.values()], np.float32)
         known = known.reshape(len(self._known), filled)
         voiced = self._voiced[:filled] * recent
@@ -273,13 +287,16 @@ class DirectionMixture:
         shares = {i: max(value, share) for i, value in self.shares.items()}
         diffuse = max(self.diffuse, share)
         total = weight.sum() + sum(shares.values()) + diffuse
-        self._weight, self.diffuse = weight / total, diffuse / total
+        self._weight = weight / total
+        self.diffuse = diffuse / total
         self.shares = {i: value / total for i, value in shares.items()}
 
     def _find_peaks(self, stamp_ns: int, recent: np.ndarray, own: _Ownership) -> list[_Peak]:
-        """The largest sums of neighboring weights, one after another, apart from each other."""
+        """Take the largest sums of neighboring weights, one after another and well apart."""
         config = self.config
-        open_weight, weights, near = self._weight.copy(), [], []
+        open_weight = self._weight.copy()
+        weights = []
+        near = []
         total = float(own.voiced_mass.sum() / max(self._weight.sum(), 1e-9))
         while True:
             sums = self._near @ open_weight

@@ -87,7 +87,8 @@ class MeasuredSteering:
     ):
         """responses: (D, F, M) complex at directions (D, 3) and rising frequencies (F,) [Hz]."""
         self._geometry = GeometricSteering(array)
-        self._directions, self._frequencies = directions, frequencies
+        self._directions = directions
+        self._frequencies = frequencies
         expected = self._geometry.vectors(directions, frequencies)
         remainder = normalized(responses) * np.exp(-1j * np.angle(expected))
         # The common phase is arbitrary: that of the first microphone becomes the geometry's.
@@ -157,7 +158,8 @@ class PartialSteering:
     """Some of the microphones of an array: the others are dead."""
 
     def __init__(self, whole: Steering, live: tuple[bool, ...]):
-        self._whole, self._live = whole, np.flatnonzero(live)
+        self._whole = whole
+        self._live = np.flatnonzero(live)
 
     @property
     def num_microphones(self) -> int:

@@ -99,7 +99,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(
             f'--match-distance must be a positive number of meters, not {args.match_distance}'
         )
-    check_writable(args.json)
+    for path in (args.json, args.timeline):
+        check_writable(path)
     tracks = TrackTable.read(args.tracks)
     truth, head = _read_truth(Path(args.truth))
     metrics = evaluate(tracks, truth, args.match_distance)

@@ -76,7 +76,8 @@ def run(options: argparse.Namespace) -> int:
     """Localize, print a table, write the files that were asked for."""
     if options.max_sources < 1:
         raise UserError(f'--max-sources must be at least 1, not {options.max_sources}')
-    check_writable(options.json)
+    for path in (options.json, options.plot):
+        check_writable(path)
     sound, array = _open(options.recording, options.head)
     try:
         result = _localize(sound, array, options)

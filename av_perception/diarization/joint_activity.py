@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
+from av_perception.diarization.hysteresis import Decision
 from av_perception.diarization.subset_evidence import subset_evidence, subset_table
+from av_perception.geometry.time import seconds
 
 NOMINAL_STEP_S = 0.04
 _START_ANEW_S = 1.0  # a stamp so far back begins another stream
@@ -27,28 +29,34 @@ _START_ANEW_S = 1.0  # a stamp so far back begins another stream
 class JointActivityConfig:
     """The chain, how evidence counts, and the decision."""
 
-    # probabilities per 40 ms
+    #: Probability per 40 ms that a silent person starts to speak, in (0, 0.5).
     start: float = 0.01
+    #: Probability per 40 ms that a speaking person stops, in (0, 0.5).
     stop: float = 0.02
-    # evidence of neighboring bins is not independent: counts by this factor
+    #: Evidence counts by this positive factor: that of neighboring bins is not independent.
     evidence_weight: float = 0.5
-    # cost of every speaker more [nat per block]
+    #: Cost of every further speaker [nat per block].
     speaker_cost: float = 1.0
-    # the voice detector's log odds that nobody speaks count up to this [nat]; those that somebody
-    # does count for nothing: it may be somebody whom no track stands for
+    #: The voice detector's log odds that nobody speaks count up to this [nat]; those that somebody
+    #: does count for nothing: it may be somebody whom no track stands for.
     silence_limit: float = 3.0
-    # a block with fewer kept bins than this is quiet ...
+    #: A block with fewer kept bins than this is quiet.
     quiet_bins: int = 10
-    # ... and costs whatever subset speaks up to so much, when it is empty [nat]
+    #: A quiet block costs every subset that speaks up to so much, when it is empty [nat].
     quiet_cost: float = 1.5
-    # differences between subsets count up to this in one block [nat]
+    #: Differences between subsets count up to this in one block [nat].
     evidence_limit: float = 8.0
-    # hysteresis of the probability
+    #: Probability above which a person counts as speaking, in (0, 1).
     on: float = 0.6
-    off: float = 0.3
-    # sound of so much later is heard before the decision [s]
+    #: Probability below which a person counts as silent, at most `on`.
+    off: float = 0.4
+    #: How long `on` must stay exceeded [s].
+    on_delay_s: float = 0.0
+    #: How long the probability must stay below `off` [s].
+    off_delay_s: float = 0.0
+    #: Sound of so much later is heard before the decision, in seconds: surer, and so much later.
     look_ahead_s: float = 0.0
-    # people who can speak in one block; beyond that the likeliest
+    #: People who can speak in one block, 1..10; of more the likeliest count.
     max_people: int = 5
 
     def __post_init__(self):
@@ -60,6 +68,8 @@ class JointActivityConfig:
             raise ValueError('evidence_weight and evidence_limit must be positive')
         if min(self.speaker_cost, self.silence_limit, self.look_ahead_s) < 0:
             raise ValueError('speaker_cost, silence_limit and look_ahead_s must not be negative')
+        if min(self.on_delay_s, self.off_delay_s) < 0:
+            raise ValueError('delays must not be negative')
         if min(self.quiet_bins, self.quiet_cost) < 0:
             raise ValueError('quiet_bins and quiet_cost must not be negative')
         if not 1 <= self.max_people <= 10:
@@ -93,12 +103,6 @@ class _Step:
 
 
 @dataclass
-class _Decision:
-    speaking: bool
-    since_ns: int
-
-
-@dataclass
 class JointActivity:
     """Recursive; `config` may be replaced at any time."""
 
@@ -113,7 +117,7 @@ class JointActivity:
         self._ids: tuple[int, ...] = ()
         self._joint = np.ones(1)
         self._outside: dict[int, float] = {}  # probability of whom the subsets leave out
-        self._decisions: dict[int, _Decision] = {}
+        self._decisions: dict[int, Decision] = {}
         self._steps: deque[_Step] = deque()
         self._stamp_ns: int | None = None
 
@@ -122,13 +126,16 @@ class JointActivity:
 
         Parameters
         ----------
-        block: the bins of 40 ms.
-        directions: unit vector (3,) in the array frame by id, of everybody who is tracked now.
+        block
+            The bins of 40 ms.
+        directions
+            Unit vector (3,) in the array frame by id, of everybody who is tracked now.
 
         Returns
         -------
-        Everybody's status, at the block `look_ahead_s` earlier where that is not 0. A block whose
-        stamp does not advance changes nothing.
+        list of Activity
+            Everybody's status, at the block `look_ahead_s` earlier where that is not 0. A block
+            whose stamp does not advance changes nothing.
         """
         ids = tuple(directions)
         towards = np.array([directions[i] for i in ids], float).reshape(-1, 3)
@@ -139,23 +146,27 @@ class JointActivity:
     def update_ratios(
         self, stamp_ns: int, ratios: np.ndarray, ids: tuple[int, ...], voice_activity: float | None
     ) -> list[Activity]:
-        """The same with log ratios (R, J) of everybody already at hand."""
-        elapsed_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) * 1e-9
-        if elapsed_s < -_START_ANEW_S:
+        """Do the same with log ratios (R, J) of everybody already at hand."""
+        if self._elapsed_s(stamp_ns) < -_START_ANEW_S:
             self.reset()
+        elapsed_s = self._elapsed_s(stamp_ns)
         if elapsed_s <= 0 and self._stamp_ns is not None:
             return self._statuses(self._probabilities(ids), ids, stamp_ns, decide=False)
-        elapsed_s = 0.0 if self._stamp_ns is None else elapsed_s
         chosen = self._choose(ratios, ids)
         self._follow(tuple(ids[n] for n in chosen), ids, elapsed_s)
         log_evidence = self._log_evidence(ratios[:, chosen], voice_activity)
         joint = self._predicted(self._joint, elapsed_s) * np.exp(log_evidence)
-        self._joint, self._stamp_ns = joint / joint.sum(), stamp_ns
+        self._joint = joint / joint.sum()
+        self._stamp_ns = stamp_ns
         self._steps.append(_Step(stamp_ns, self._ids, self._joint, log_evidence, ids))
         return self._publish()
 
+    def _elapsed_s(self, stamp_ns: int) -> float:
+        """Time since the last block; 0 for the first [s]."""
+        return 0.0 if self._stamp_ns is None else seconds(stamp_ns - self._stamp_ns)
+
     def _choose(self, ratios: np.ndarray, ids: tuple[int, ...]) -> list[int]:
-        """Indices of those whom the subsets are made of: who spoke, and who explains the block."""
+        """Choose whom the subsets are made of, by index: who spoke, and who explains the block."""
         if len(ids) <= self.config.max_people:
             return list(range(len(ids)))
         _, share = subset_evidence(ratios, np.ones((1, len(ids)), bool))
@@ -173,7 +184,8 @@ class JointActivity:
             speaks = marginal[newcomer]
             joint = np.concatenate([joint * (1 - speaks), joint * speaks])
             order.append(newcomer)
-        self._ids, self._joint = tuple(order), joint
+        self._ids = tuple(order)
+        self._joint = joint
         # Whom the subsets leave out is taken for silent, and forgotten to have spoken.
         keep = (1 - self.config.start - self.config.stop) ** (elapsed_s / NOMINAL_STEP_S)
         self._outside = {
@@ -187,7 +199,8 @@ class JointActivity:
         # axis 0 of the tensor is the last person, since bit n of a subset's number is person n
         tensor = self._joint.reshape((2,) * count)
         axes = [count - 1 - self._ids.index(i) for i in ids][::-1]
-        self._joint, self._ids = tensor.transpose(axes).reshape(-1), ids
+        self._joint = tensor.transpose(axes).reshape(-1)
+        self._ids = ids
 
     def _log_evidence(self, ratios: np.ndarray, voice_activity: float | None) -> np.ndarray:
         """(2^J,) of the subsets, at least -evidence_limit below the best."""
@@ -209,16 +222,18 @@ class JointActivity:
         rest = self.config.resting
         # A two-state chain forgets geometrically towards its resting probability.
         keep = (1 - self.config.start - self.config.stop) ** (elapsed_s / NOMINAL_STEP_S)
-        wake, stay = rest * (1 - keep), rest + (1 - rest) * keep
+        wake = rest * (1 - keep)
+        stay = rest + (1 - rest) * keep
         return np.array([[1 - wake, 1 - stay], [wake, stay]])
 
     def _predicted(
         self, joint: np.ndarray, elapsed_s: float, backward: bool = False
     ) -> np.ndarray:
-        """The joint after a time; backward: the transposed chain, for smoothing."""
+        """Advance the joint by a time; backward: the transposed chain, for smoothing."""
         count = len(joint).bit_length() - 1
         matrix = self._transition(elapsed_s)
-        matrix = matrix.T if backward else matrix
+        if backward:
+            matrix = matrix.T
         tensor = joint.reshape((2,) * count)
         for axis in range(count):
             tensor = np.moveaxis(np.tensordot(matrix, tensor, axes=(1, axis)), 0, axis)
@@ -232,7 +247,8 @@ class JointActivity:
 
     def _publish(self) -> list[Activity]:
         """Statuses at the newest step that lies look_ahead_s back; before that, at the oldest."""
-        newest, lag_ns = self._steps[-1], self.config.look_ahead_s * 1e9 - 1e3
+        newest = self._steps[-1]
+        lag_ns = self.config.look_ahead_s * 1e9 - 1e3
         while len(self._steps) > 1 and newest.stamp_ns - self._steps[1].stamp_ns >= lag_ns:
             self._steps.popleft()
         step = self._steps[0]
@@ -255,7 +271,7 @@ class JointActivity:
                 message = None
                 continue
             later = np.exp(after.log_evidence) * (1.0 if message is None else message)
-            elapsed_s = (after.stamp_ns - before.stamp_ns) * 1e-9
+            elapsed_s = seconds(after.stamp_ns - before.stamp_ns)
             message = self._predicted(later, elapsed_s, backward=True)
             message = message / message.max()
         joint = steps[0].filtered * (1.0 if message is None else message)
@@ -264,24 +280,20 @@ class JointActivity:
     def _statuses(
         self, probability: Mapping[int, float], ids: tuple[int, ...], stamp_ns: int, decide: bool
     ) -> list[Activity]:
-        """Hysteresis: the decision changes where the opposite threshold is crossed."""
+        """Give the statuses, and decide anew where the probabilities are those of a new block."""
+        decisions = {i: self._decisions.get(i) or Decision(stamp_ns) for i in ids}
         if decide:
-            self._decisions = {
-                i: self._decisions.get(i) or _Decision(False, stamp_ns) for i in ids
-            }
+            self._decisions = decisions
         result = []
-        for i in ids:
-            decision = self._decisions.get(i) or _Decision(False, stamp_ns)
-            threshold = self.config.off if decision.speaking else self.config.on
-            if decide and (probability[i] > threshold) != decision.speaking:
-                decision.speaking = not decision.speaking
-                decision.since_ns = stamp_ns
+        for i, decision in decisions.items():
+            if decide:
+                decision.update(probability[i], stamp_ns, self.config)
             result.append(Activity(i, decision.speaking, float(probability[i]), decision.since_ns))
         return result
 
 
 def _marginal(joint: np.ndarray, count: int, kept: list[int]) -> np.ndarray:
-    """The joint distribution of some of `count` people, in their order."""
+    """Sum the joint distribution of `count` people over all but some, in their order."""
     tensor = joint.reshape((2,) * count)
     gone = tuple(count - 1 - n for n in range(count) if n not in kept)
     return tensor.sum(axis=gone).reshape(-1)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaln
 
+from av_perception.diarization.hysteresis import Decision
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import SpeakingFrame, SpeakingStatus, TrackFrame
 
 _NOMINAL_STEP_S = 0.04
 _RESET_S = 1.0  # a stamp further back than this starts anew
-_DELAY_TOLERANCE_S = 1e-6  # stamps are rounded
 _LEAST_SHARE = 1e-3  # shares of 0 and 1 have no density
 
 
@@ -59,16 +59,10 @@ _DEFAULT = SpeakingConfig()
 
 @dataclass
 class _Voice:
-    """What is known of one person's speech.
-
-    probability: of speaking; since_ns: stamp of the last change of the published decision;
-    crossed_ns: when the opposite threshold was crossed, None while it is not.
-    """
+    """What is known of one person's speech: the probability, and the published decision."""
 
     probability: float
-    since_ns: int
-    speaking: bool = False
-    crossed_ns: int | None = None
+    decision: Decision
 
 
 class SpeakingFilter:
@@ -109,7 +103,7 @@ class SpeakingFilter:
         if is_reset:
             self._voices.clear()
         voices = {
-            track.id: self._voices.get(track.id) or _Voice(self._stationary(), frame.stamp_ns)
+            track.id: self._voices.get(track.id) or self._unknown(frame.stamp_ns)
             for track in frame.tracks
         }
         if dt_s > 0 or is_reset or is_first:
@@ -119,8 +113,8 @@ class SpeakingFilter:
                 self._update(voices[track.id], evidence, abs(dt_s), frame.stamp_ns)
         self._voices = voices
         statuses = (
-            SpeakingStatus(track_id, voice.speaking, voice.probability, voice.since_ns)
-            for track_id, voice in voices.items()
+            SpeakingStatus(i, voice.decision.speaking, voice.probability, voice.decision.since_ns)
+            for i, voice in voices.items()
         )
         return SpeakingFrame(frame.stamp_ns, tuple(statuses))
 
@@ -147,6 +141,10 @@ class SpeakingFilter:
         silent = _beta_log_density(share, *config.silent_beta)
         return float(np.clip(speaking - silent, -config.evidence_limit, config.evidence_limit))
 
+    def _unknown(self, stamp_ns: int) -> _Voice:
+        """Of whom nothing is known."""
+        return _Voice(self._stationary(), Decision(stamp_ns))
+
     def _stationary(self) -> float:
         """Probability of speaking when nothing is known."""
         start, stop = 1 - self.config.stay_silent, 1 - self.config.stay_speaking
@@ -164,29 +162,7 @@ class SpeakingFilter:
         prior = stationary + (voice.probability - stationary) * memory
         odds = prior / (1 - prior) * np.exp(evidence)
         voice.probability = float(odds / (1 + odds))
-        self._decide(voice, stamp_ns)
-
-    def _decide(self, voice: _Voice, stamp_ns: int) -> None:
-        """Hysteresis: change the decision once the threshold has been crossed for the delay.
-
-        `since_ns` is then the crossing.
-        """
-        config = self.config
-        if voice.speaking:
-            is_crossed = voice.probability < config.off
-            delay_s = config.off_delay_s
-        else:
-            is_crossed = voice.probability > config.on
-            delay_s = config.on_delay_s
-        if not is_crossed:
-            voice.crossed_ns = None
-            return
-        if voice.crossed_ns is None:
-            voice.crossed_ns = stamp_ns
-        if seconds(stamp_ns - voice.crossed_ns) >= delay_s - _DELAY_TOLERANCE_S:
-            voice.speaking = not voice.speaking
-            voice.since_ns = voice.crossed_ns
-            voice.crossed_ns = None
+        voice.decision.update(voice.probability, stamp_ns, self.config)
 
 
 def _beta_log_density(share: float, a: float, b: float) -> float:

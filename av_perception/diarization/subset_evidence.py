@@ -25,12 +25,19 @@ def subset_evidence(
 
     Parameters
     ----------
-    ratios: (R, J) log ratio of every row and person to diffuse sound.
-    members: (E, J) bool.
+    ratios
+        (R, J) log ratio of every row and person to diffuse sound.
+    members
+        (E, J) bool.
+    iterations
+        Of the EM.
 
     Returns
     -------
-    (E,) evidence, and (E, J) weights of the mixtures (the rest of one is diffuse).
+    (E,) array
+        Evidence.
+    (E, J) array
+        Weights of the mixtures (the rest of one is diffuse).
     """
     possible = np.concatenate([np.ones((len(members), 1), bool), members], axis=1).astype(float)
     weight = possible / possible.sum(axis=1, keepdims=True)
@@ -38,9 +45,8 @@ def subset_evidence(
         return np.zeros(len(members)), weight[:, 1:] * 0.0
     # Relative to the largest term of each row, which may be far beyond a float's range.
     peak = np.maximum(ratios.max(axis=1, initial=0.0), 0.0).astype(float)
-    density = np.exp(
-        np.concatenate([-peak[:, None], ratios - peak[:, None]], axis=1)
-    )  # (R, 1 + J)
+    below_peak = np.concatenate([-peak[:, None], ratios - peak[:, None]], axis=1)
+    density = np.exp(below_peak)  # (R, 1 + J)
     for _ in range(iterations):
         mixture = np.maximum(density @ weight.T, 1e-300)  # (R, E)
         weight = weight * ((1 / mixture).T @ density) / len(ratios)  # EM

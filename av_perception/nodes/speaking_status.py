@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Node `speaking_status`: `tracks` to who is speaking on `speaking_status`.
+"""Node `speaking_status`: `tracks` and `audio` to who is speaking on `speaking_status`.
 
 With a probability and hysteresis.
 """
@@ -8,45 +8,159 @@ With a probability and hysteresis.
 from __future__ import annotations
 
 import sys
+from collections import deque
 
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
 
-from av_perception.diarization.speaking_filter import SpeakingFilter
+from av_perception.audio.bin_stream import BinStream, direction_likelihood
+from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
+from av_perception.diarization.speaking_estimator import JOINT, SpeakingEstimator
+from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.geometry.time import nanoseconds
+from av_perception.geometry.transform_tree import TransformUnavailable
+from av_perception.interfaces import TrackFrame
+from av_perception.robot_head import HeadProfile, load_head
 from av_perception.ros import qos
 from av_perception.ros.conversions import speaking_frame_to_msg, track_frame_from_msg
+from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import ReadParameter
+from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
-from av_perception.ros.settings import SPEAKING_PARAMETERS, speaking_config
+from av_perception.ros.settings import (
+    SPEAKING_METHOD_PARAMETERS,
+    SPEAKING_PARAMETERS,
+    speaking_estimator_config,
+)
+from av_perception.ros.sound_input import CHUNK_MS, SoundInput
+from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
+from av_perception.synchronization.ego_motion import EgoMotion
+
+# Tracks and sound drive the node; polling only ends the waiting for what does not come.
+POLL_PERIOD_S = 0.02
+MOTION_WINDOW_S = 0.2
+# The tracker has waited for the transforms of its tracks already.
+TF_WAIT_S = 0.05
+TF_MAX_AGE_S = 0.1
 
 
 class SpeakingStatusNode(PerceptionNode):
-    """One two-state hidden Markov filter per person; stamps and ids are those of the tracks."""
+    """Judges who of the tracked people speaks; stamps and ids are those of the tracks."""
 
     NAME = 'speaking_status'
-    PARAMETERS = SPEAKING_PARAMETERS
+    PARAMETERS = (
+        HEAD,
+        REFERENCE_FRAME,
+        CHUNK_MS,
+        MAX_TURN_RATE,
+        *SPEAKING_METHOD_PARAMETERS,
+        *SPEAKING_PARAMETERS,
+    )
 
-    _filter: SpeakingFilter | None = None
+    _estimator: SpeakingEstimator | None = None
+    _head: HeadProfile | None = None
 
     def configure(self) -> None:
-        """Build the filter."""
-        self._filter = SpeakingFilter(speaking_config(self.value))
+        """Build the estimator."""
+        head = load_head(self.value('head'))
+        microphones = head.microphones
+        config = speaking_estimator_config(self.value, head)
+        self._head = head
+        self._sound: SoundInput | None = None
+        likelihood: DirectionLikelihood | None = None
+        if config.method == JOINT and microphones is not None and head.can_hear_directions:
+            likelihood = direction_likelihood(microphones)
+            bins = BinStream(likelihood, microphones.sample_rate)
+            self._sound = SoundInput(self, microphones, bins)
+        self._estimator = SpeakingEstimator(config, likelihood)
+        self._motion = EgoMotion(self.value('max_turn_rate'), MOTION_WINDOW_S)
         self._publisher = self.publisher(SpeakingStatusArray, 'speaking_status', qos.FEATURES)
+        if self._estimator.method != config.method:
+            self.get_logger().info(
+                f"head '{head.name}' hears no directions: method {self._estimator.method}"
+            )
 
     def tune(self, value: ReadParameter) -> None:
-        """Take over thresholds and delays."""
-        config = speaking_config(value)
-        if self._filter is not None:
-            self._filter.config = config
+        """Take over thresholds, delays and look-ahead."""
+        config = speaking_estimator_config(value, self._head)
+        if self._estimator is not None:
+            self._estimator.reconfigure(config)
 
     def activate(self) -> None:
-        """Listen to the tracks."""
+        """Listen to the tracks, and to sound and motion where they count."""
+        assert self._estimator is not None and self._head is not None  # since configure
+        self._estimator.flush()  # what waited when the node was deactivated
+        self._frame_id = ''
+        # Tracks with the time of their arrival [ns], waiting for their transforms.
+        self._waiting: deque[tuple[int, TrackFrame]] = deque()
+        self._poses: HeadPoses | None = None
+        self._poll = self.every(POLL_PERIOD_S, self._step)
+        if self._sound is not None:
+            self._poses = HeadPoses(self, self._head, self.value('reference_frame'), TF_MAX_AGE_S)
+            listen_to_motion(self, self._motion, self._head.head_joints)
+            self._sound.listen(1e-3 * self.value('chunk_ms'), self._on_sound)
         self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
 
     def _on_tracks(self, message: TrackArray) -> None:
-        assert self._filter is not None  # since configure
-        frame = self._filter.step(track_frame_from_msg(message))
-        self._publisher.publish(speaking_frame_to_msg(frame, message.header.frame_id))
+        self._frame_id = message.header.frame_id
+        self._waiting.append((self.now_ns(), track_frame_from_msg(message)))
+        self._step()
+
+    def _on_sound(self, blocks: list[BinBlock]) -> None:
+        assert self._estimator is not None
+        if not blocks:
+            return
+        heard = []
+        for block in blocks:
+            if self._motion.is_ego_noise(block.stamp_ns):
+                self.diagnostics.count('sounds left out: the head turns')
+                block = block.emptied()
+            heard.append(block)
+        self._estimator.take_blocks(heard)
+        self._step()
+
+    def _step(self) -> None:
+        assert self._estimator is not None
+        while self._waiting and self._follow(*self._waiting[0]):
+            self._waiting.popleft()
+        for _, speaking in self._estimator.poll(self.now_ns()):
+            self._publisher.publish(speaking_frame_to_msg(speaking, self._frame_id))
+        self._poll_while(bool(self._waiting) or self._estimator.is_waiting)
+        self.diagnostics.absorb('speaking', self._estimator.counters)
+
+    def _follow(self, arrived_ns: int, frame: TrackFrame) -> bool:
+        """Hand on tracks with the pose of the array; False: its transforms may still come."""
+        assert self._estimator is not None
+        reference_from_array: RigidTransform | None = None
+        if self._poses is not None:
+            try:
+                poses = self._poses.at(frame.stamp_ns, self._frame_id)
+                reference_from_array = poses.reference_from_array
+            except TransformUnavailable as late:
+                waited_ns = self.now_ns() - arrived_ns  # below 0 where the clock was set back
+                if late.may_come and 0 <= waited_ns < nanoseconds(TF_WAIT_S):
+                    return False
+                reference_from_array = self._older_pose(frame.stamp_ns)
+            if self._poses.moves and reference_from_array is not None:
+                self._motion.note_pose(frame.stamp_ns, reference_from_array)
+        self._estimator.follow(frame, reference_from_array, arrived_ns)
+        return True
+
+    def _older_pose(self, stamp_ns: int) -> RigidTransform | None:
+        """Give a pose that stands in for a missing one; None where there is none."""
+        assert self._poses is not None
+        try:
+            return self._poses.near(stamp_ns, self._frame_id).reference_from_array
+        except TransformUnavailable as missing:
+            self.diagnostics.count('tracks without transform of the array', str(missing))
+            return None
+
+    def _poll_while(self, waiting: bool) -> None:
+        """Let the timer run only while something waits."""
+        if waiting and self._poll.is_canceled():
+            self._poll.reset()
+        elif not waiting and not self._poll.is_canceled():
+            self._poll.cancel()
 
 
 def main() -> None:

@@ -10,15 +10,19 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.bin_stream import BinStream, direction_likelihood
+from av_perception.audio.direction_bins import DirectionLikelihood
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.map_learning import AcousticMapConfig, head_map
-from av_perception.diarization.speaking_filter import SpeakingConfig, SpeakingFilter
+from av_perception.diarization.speaking_estimator import (
+    SpeakingEstimator,
+    SpeakingEstimatorConfig,
+)
 from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import (
     AudioChunk,
@@ -56,7 +60,7 @@ class PipelineConfig:
     #: from faces and features to people
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     #: who speaks
-    speaking: SpeakingConfig = field(default_factory=SpeakingConfig)
+    speaking: SpeakingEstimatorConfig = field(default_factory=SpeakingEstimatorConfig)
 
 
 _DEFAULT = PipelineConfig()
@@ -91,6 +95,7 @@ class OfflinePipeline:
             self._vision = VisualFrontEnd(config.vision, head.camera)
         self._audio, self._tracker = self._make_stages(config, acoustic_map)
         self._bins: BinStream | None = None
+        likelihood: DirectionLikelihood | None = None
         if self._audio is not None and head.microphones is not None:
             likelihood = direction_likelihood(head.microphones)
             self._bins = BinStream(likelihood, recording.sample_rate)
@@ -100,7 +105,8 @@ class OfflinePipeline:
             audio_wait_s=math.inf if self._hears else 0.0,
         )
         self._assembler = FrameAssembler(assembler_config)
-        self._speaking = SpeakingFilter(config.speaking)
+        speaking = replace(config.speaking, audio_wait_s=math.inf)
+        self._speaking = SpeakingEstimator(speaking, likelihood)
         self._counters: Counter = Counter()
         self._next_sample = 0
 
@@ -118,6 +124,7 @@ class OfflinePipeline:
     def counters(self) -> Counter:
         """Everything dropped or repaired so far."""
         stages = [self._counters, self._assembler.counters, self._tracker.counters]
+        stages.append(self._speaking.counters)
         if self._audio is not None:
             stages.append(self._audio.counters)
         return sum((Counter(stage) for stage in stages), Counter())
@@ -165,10 +172,14 @@ class OfflinePipeline:
         """Take sound; a pipeline that does not hear drops it."""
         if self._audio is None:
             return
-        if self._bins is not None:
-            self._blocks.push(self._bins.push(chunk))
         for features in self._audio.push(chunk):
             self.take_audio(features)
+        if self._bins is None:
+            return
+        # The bins are computed once, for the tracker and for the speaking status.
+        blocks = self._bins.push(chunk)
+        self._blocks.push(blocks)
+        self._speaking.take_blocks(blocks)
 
     def take_audio(self, features: AudioFeatures) -> None:
         """Take features of sound that were computed already."""
@@ -202,7 +213,7 @@ class OfflinePipeline:
 
     def flush(self) -> list[Result]:
         """Track what is left at the end."""
-        return self._step(self._assembler.flush())
+        return self._step(self._assembler.flush()) + self._speaking.flush()
 
     def _hear_until(self, stamp_ns: int) -> None:
         """Feed the chunks that were complete at a moment."""
@@ -219,9 +230,10 @@ class OfflinePipeline:
             self.hear(AudioChunk(start_ns, recording.sample_rate, first, samples))
 
     def _step(self, frames: list[Frame]) -> list[Result]:
-        results = []
+        array = self._recording.head.microphones
+        base_from_array = array.base_from_array if array is not None else None
         for stamp_ns, visual, audio in frames:
             blocks = self._blocks.take(stamp_ns)
             frame = self._tracker.step(stamp_ns, visual, audio, blocks=blocks)
-            results.append((frame, self._speaking.step(frame)))
-        return results
+            self._speaking.follow(frame, base_from_array, stamp_ns)
+        return self._speaking.poll(0)

@@ -7,9 +7,10 @@ The stages are those of the nodes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from av_perception.audio.acoustic_map import AcousticMap
+from av_perception.diarization.speaking_estimator import VAVIT
 from av_perception.errors import UserError
 from av_perception.pipelines.full import OfflinePipeline, PipelineConfig
 from av_perception.recording import Recording
@@ -73,7 +74,9 @@ class TwoMicrophonePipeline(OfflinePipeline):
             )
         self._mode, self._config = mode, config
         self._camera, self._microphones = head.camera, head.microphones
-        super().__init__(recording, config)
+        # Nothing here tells where the array hears: the shares of the sound say who speaks.
+        speaking = replace(config.speaking, method=VAVIT)
+        super().__init__(recording, replace(config, speaking=speaking))
 
     def _make_stages(self, config: PipelineConfig, acoustic_map: AcousticMap | None) -> tuple:
         channels = self._config.channels or frontal_pair(self._microphones)

@@ -151,7 +151,7 @@ class MotTable:
         lines = []
         for row in range(len(self)):
             box = ','.join(f'{value:.2f}' for value in self.box[row].tolist())
-            place = ','.join(f'{value:.5g}' for value in places[row].tolist())
+            place = ','.join(f'{value:.10g}' for value in places[row].round(4).tolist())
             lines.append(
                 f'{self.frame[row]},{self.id[row]},{box},{self.confidence[row]:.3g},{place}\n'
             )
@@ -260,5 +260,5 @@ class SequenceInfo:
             'imHeight': self.height,
         }
         lines = ['[Sequence]', f'name={name}']
-        lines += [f'{key}={value:g}' for key, value in entries.items() if value is not None]
+        lines += [f'{key}={value:.10g}' for key, value in entries.items() if value is not None]
         Path(path).write_text('\n'.join(lines) + '\n', encoding='utf-8')

@@ -63,7 +63,9 @@ class Parameter:
         return descriptor
 
     def refusal(self, value: Any) -> str:
-        """Say why a word is none of the choices, '' when it is one."""
+        """Say why a word is none of the choices, or a number none, '' when it is one."""
+        if value != value:  # NaN: no range of ROS refuses it
+            return f'{self.name} must be a number, not nan'
         if not self.choices or value in self.choices:
             return ''
         return f"{self.name} must be one of {', '.join(self.choices)}, not '{value}'"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from av_perception.config import field_comment
+from av_perception.diarization.speaking_estimator import METHODS, SpeakingEstimatorConfig
 from av_perception.diarization.speaking_filter import SpeakingConfig
 from av_perception.errors import UserError
 from av_perception.robot_head import HeadProfile
@@ -90,6 +91,11 @@ SPEAKING_PARAMETERS = (
     tuned('on_delay', SpeakingConfig, 'on_delay_s', 0.0, 2.0, live=True),
     tuned('off_delay', SpeakingConfig, 'off_delay_s', 0.0, 2.0, live=True),
 )
+SPEAKING_METHOD_PARAMETERS = (
+    tuned('method', SpeakingEstimatorConfig, 'method', choices=METHODS),
+    tuned('look_ahead', SpeakingEstimatorConfig, 'joint.look_ahead_s', 0.0, 1.0, live=True),
+    tuned('audio_wait', SpeakingEstimatorConfig, 'audio_wait_s', 0.0, 1.0),
+)
 PAIRING_PARAMETERS = (
     tuned('audio_wait', FrameAssemblerConfig, 'audio_wait_s', 0.0, 1.0),
     tuned('visual_timeout', FrameAssemblerConfig, 'visual_timeout_s', 0.05, 10.0),
@@ -157,6 +163,34 @@ VISION_PARAMETERS = (
 def speaking_config(value: ReadParameter) -> SpeakingConfig:
     """SpeakingConfig from a function that reads parameters. Raises UserError."""
     return _configured(SpeakingConfig(), _changes(SPEAKING_PARAMETERS, value))
+
+
+def speaking_estimator_config(
+    value: ReadParameter, head: HeadProfile | None
+) -> SpeakingEstimatorConfig:
+    """SpeakingEstimatorConfig for a head.
+
+    Parameters
+    ----------
+    value : callable
+        Reads a parameter; thresholds and delays serve both methods.
+    head : HeadProfile
+        How long its microphones deliver late is waited for beyond `audio_wait`, as is the
+        look-ahead. None: only to see whether the parameters fit together.
+
+    Raises
+    ------
+    UserError
+        When the parameters do not fit together.
+    """
+    changes = _changes(SPEAKING_METHOD_PARAMETERS, value)
+    for path, setting in _changes(SPEAKING_PARAMETERS, value).items():
+        changes[f'joint.{path}'] = setting
+        changes[f'vavit.{path}'] = setting
+    changes['audio_wait_s'] += changes['joint.look_ahead_s']
+    if head is not None and head.microphones is not None:
+        changes['audio_wait_s'] += head.microphones.delivery_s
+    return _configured(SpeakingEstimatorConfig(), changes)
 
 
 def tracker_config(value: ReadParameter) -> TrackerConfig:

@@ -16,6 +16,7 @@ from av_perception import __version__
 from av_perception.paths import cache_directory
 from av_perception.recording import Recording
 from av_perception.simulation import Scene, load_scene, simulate
+from av_perception.simulation.room_audio import HIGHEST_ORDER, highest_order
 
 FORMAT = 2  # raise when rendering changes, so that old renderings are not taken for new
 
@@ -60,7 +61,11 @@ def simulated_recording(
 def _digest(scene: Scene, seed: int | None) -> str:
     """Twelve hexadecimal digits that tell renderings apart."""
     head = asdict(scene.load_head())
-    content = (FORMAT, __version__, asdict(scene), head, _contents(scene), seed)
+    content: tuple = (FORMAT, __version__, asdict(scene), head, _contents(scene), seed)
+    # Rooms that ring no longer keep the renderings from before the order depended on it.
+    order = highest_order(scene.room.t60)
+    if order > HIGHEST_ORDER:
+        content = (*content, order)
     return hashlib.sha256(repr(content).encode()).hexdigest()[:12]
 
 

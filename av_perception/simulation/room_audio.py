@@ -20,7 +20,9 @@ from av_perception.simulation.scene import RoomConfig
 
 BLOCK_S = 0.08
 RESPONSE_STEP_M = 0.015
-HIGHEST_ORDER = 15  # later images of a room of T60 0.3 s are 30 dB and more below the direct sound
+# Later images of a room of T60 0.3 s are 30 dB and more below the direct sound.
+HIGHEST_ORDER = 15
+_ORDERS_PER_S = 50.0  # of T60: those that count
 SPEECH_LEVEL = 0.06  # root mean square of the sound at the microphones while somebody speaks
 PEAK_LEVEL = 0.9
 
@@ -110,6 +112,11 @@ def finish_sound(
     return (noisy * min(1.0, PEAK_LEVEL / np.abs(noisy).max())).astype(np.float32)
 
 
+def highest_order(t60: float) -> int:
+    """Return the order of the last image that is heard in a room, which rings for t60 [s]."""
+    return max(HIGHEST_ORDER, round(_ORDERS_PER_S * t60))
+
+
 class _RoomSimulator:
     """Responses of one room from any source position to fixed microphones."""
 
@@ -120,7 +127,7 @@ class _RoomSimulator:
             room.size,
             fs=sample_rate,
             materials=pyroomacoustics.Material(min(absorption, 1.0)),
-            max_order=min(order, HIGHEST_ORDER),
+            max_order=min(order, highest_order(room.t60)),
         )
         self._room.add_source(np.array(room.size) / 2)
         self._room.add_microphone_array(np.asarray(microphones, float).T)

@@ -85,12 +85,11 @@ class Tracker:
         if head.camera is not None:
             self._vision = VisualBranch(self._model, config.appearance, config.birth)
         self._audio: AudioBranch | None = None
+        self._voices: VoiceDirections | None = None
         if acoustic_map is not None and head.microphones is not None:
             self._audio = AudioBranch(acoustic_map, config.audio, config.noise, config.sound_birth)
-        self._voices: VoiceDirections | None = None
-        array = head.microphones
-        if self._audio is not None and array is not None and config.sound_births == BINS:
-            self._voices = VoiceDirections(config.voices, array)
+            if config.sound_births == BINS:
+                self._voices = VoiceDirections(config.voices, head.microphones)
         self._life = LifeCycle(config.life)
         self._identity = ReIdentification(config.identity, self._model)
         self.counters: Counter = Counter()
@@ -198,12 +197,13 @@ class Tracker:
 
     def _observe(self, stamp_ns, visual, audio, prediction, poses, blocks) -> FrameObservations:
         """Check the input; without voice (activity below the threshold) no sub-band is left."""
-        faces = voice = voices = directions = None
+        faces = voice = voices = None
         if visual is not None and self._vision is not None:
             faces = self._vision.observe(visual, self.counters)
-        if self._audio is not None and (audio is not None or blocks is not None):
-            directions = self._model.direction_map(prediction.mean, poses)
-        if audio is not None and self._audio is not None:
+        if self._audio is None or (audio is None and blocks is None):
+            return FrameObservations(stamp_ns, poses, faces, voice, voices, None)
+        directions = self._model.direction_map(prediction.mean, poses)
+        if audio is not None:
             voice = self._audio.observe(stamp_ns, audio, directions, poses, self.counters)
         if blocks is not None and self._voices is not None:
             news = 1.0 if voice is None else float(voice.new_clutter.mean())

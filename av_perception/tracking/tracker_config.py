@@ -22,6 +22,7 @@ BINS = 'bins'
 SUBBANDS = 'subbands'
 SOUND_BIRTHS = (BINS, SUBBANDS)
 
+
 @dataclass(frozen=True)
 class TrackerConfig:
     """One entry per stage of the tracker."""

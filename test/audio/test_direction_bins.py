@@ -74,7 +74,8 @@ def dense_noise(array, frequency):
 
 @pytest.mark.parametrize('count', [2, 3, 4, 8, 16])
 def test_the_closed_form_equals_the_dense_density_for_every_array_size(count):
-    rng, array = np.random.default_rng(0), random_array(count)
+    rng = np.random.default_rng(0)
+    array = random_array(count)
     likelihood = DirectionLikelihood(GeometricSteering(array), FREQUENCIES)
     directions = sphere_grid(7)
     x = complex_normal(rng, len(FREQUENCIES), count)
@@ -103,10 +104,8 @@ def test_without_direct_sound_every_direction_is_as_likely_as_diffuse_sound():
 def test_the_loudness_and_the_phase_of_a_bin_do_not_matter():
     rng = np.random.default_rng(1)
     likelihood = DirectionLikelihood(GeometricSteering(SQUARE), FREQUENCIES)
-    x, scaled = (
-        complex_normal(rng, len(FREQUENCIES), 4),
-        likelihood.whitened_steering(sphere_grid(5)),
-    )
+    x = complex_normal(rng, len(FREQUENCIES), 4)
+    scaled = likelihood.whitened_steering(sphere_grid(5))
     np.testing.assert_allclose(
         likelihood.ratios(block_of(likelihood, x), scaled),
         likelihood.ratios(block_of(likelihood, 7j * x), scaled),
@@ -133,7 +132,8 @@ def test_rows_are_means_over_their_kept_frames():
 @pytest.mark.parametrize('sphere', [None, RigidSphere(0.08)])
 def test_sound_from_a_direction_is_likeliest_there(count, sphere):
     """Planted: rank-one sound plus a little noise; with two microphones the cone of confusion."""
-    rng, array = np.random.default_rng(3), random_array(count, sphere)
+    rng = np.random.default_rng(3)
+    array = random_array(count, sphere)
     frequencies = np.arange(300.0, 3000.0, 50.0)
     likelihood = DirectionLikelihood(GeometricSteering(array), frequencies)
     grid = sphere_grid(200)
@@ -182,10 +182,8 @@ def test_measured_responses_steer_like_the_sphere_they_were_measured_on():
     )
     steering = MeasuredSteering.of_transfer(free, measured, FREQUENCIES)
     elsewhere = sphere_grid(41)
-    found, expected = (
-        steering.vectors(elsewhere, FREQUENCIES),
-        GeometricSteering(ball).vectors(elsewhere, FREQUENCIES),
-    )
+    found = steering.vectors(elsewhere, FREQUENCIES)
+    expected = GeometricSteering(ball).vectors(elsewhere, FREQUENCIES)
     alike = np.abs(np.sum(found * expected.conj(), axis=2)) / 4
     plain = (
         np.abs(
@@ -215,17 +213,20 @@ def test_measured_responses_leave_out_what_was_not_heard():
     steering = MeasuredSteering.of_transfer(
         SQUARE, MeasuredTransfer(sphere_grid(50), transfer), FREQUENCIES
     )
-    found, expected = (
-        steering.vectors(sphere_grid(9), FREQUENCIES),
-        GeometricSteering(SQUARE).vectors(sphere_grid(9), FREQUENCIES),
-    )
+    found = steering.vectors(sphere_grid(9), FREQUENCIES)
+    expected = GeometricSteering(SQUARE).vectors(sphere_grid(9), FREQUENCIES)
     assert np.isfinite(found).all()
     assert (np.abs(np.sum(found * expected.conj(), axis=2)) > 3.9).all()
 
 
-def streamed(sound, sizes, config=DirectionBinsConfig(voice_activity=False), array=SQUARE):
+WITHOUT_VOICE = DirectionBinsConfig(voice_activity=False)
+
+
+def streamed(sound, sizes, config=WITHOUT_VOICE, array=SQUARE):
     likelihood = DirectionLikelihood(GeometricSteering(array), config.frequencies)
-    bins, start, blocks = DirectionBins(config, likelihood, RATE), 0, []
+    bins = DirectionBins(config, likelihood, RATE)
+    start = 0
+    blocks = []
     for size in sizes:
         part = sound[start : start + size]
         blocks += bins.push(AudioChunk(10**9 + round(start * 1e9 / RATE), RATE, start, part))
@@ -324,3 +325,13 @@ def test_a_gap_starts_afresh():
 def test_one_microphone_is_refused():
     with pytest.raises(UserError, match='2 to 16 microphones'):
         DirectionLikelihood(GeometricSteering(MicrophoneArray(((0.0, 0.0, 0.0),))), FREQUENCIES)
+
+
+def test_the_least_noise_floor_is_the_rounding_of_16_bits():
+    """Regression: the energy of the window counted twice, so that it lay 4.3 dB too low."""
+    config = DirectionBinsConfig()
+    likelihood = DirectionLikelihood(GeometricSteering(SQUARE), config.frequencies)
+    bins = DirectionBins(config, likelihood, RATE)
+    rounding = np.random.default_rng(0).uniform(-0.5, 0.5, (2000, config.stft.window)) / 32768
+    spectra = np.fft.rfft(rounding * np.hanning(config.stft.window + 1)[:-1])[:, 1:-1]
+    assert bins._floor._least == pytest.approx(np.mean(np.abs(spectra) ** 2), rel=0.02)

@@ -31,7 +31,8 @@ from av_perception.interfaces import AudioChunk
 from av_perception.robot_head import load_head
 from av_perception.robot_head.profile import MicrophoneArray
 
-RATE, STEP_NS = 16000, 40_000_000
+RATE = 16000
+STEP_NS = 40_000_000
 SQUARE = load_head('respeaker').microphones
 CONFIG = DirectionBinsConfig()
 STEERING = GeometricSteering(SQUARE)
@@ -99,7 +100,8 @@ def test_planted_voices_are_found_where_they_are(truth):
 
 
 def test_since_is_when_a_voice_was_first_heard():
-    rng, found = np.random.default_rng(1), mixture()
+    rng = np.random.default_rng(1)
+    found = mixture()
     listen(found, blocks_of((40,), 20, rng))
     heard = listen(found, blocks_of((40, -90), 40, rng, first=20))
     old, new = sorted(heard[-1], key=lambda voice: voice.since_ns)
@@ -117,7 +119,8 @@ def test_the_covariance_says_that_azimuth_is_known_and_height_less_so():
 
 def test_known_people_explain_their_own_voices():
     """Who is known is no birth; a stranger beside is, and the shares say who speaks."""
-    rng, found = np.random.default_rng(3), mixture()
+    rng = np.random.default_rng(3)
+    found = mixture()
     known = {7: at(-40), 8: at(120)}
     heard = listen(found, blocks_of((-43, 60), 50, rng), known)
     np.testing.assert_allclose(azimuths(heard[-1]), [60], atol=4)
@@ -127,7 +130,8 @@ def test_known_people_explain_their_own_voices():
 
 def test_who_becomes_known_takes_the_past_with_them():
     """No ghost beside a person just born from this very sound."""
-    rng, found = np.random.default_rng(4), mixture()
+    rng = np.random.default_rng(4)
+    found = mixture()
     listen(found, blocks_of((60,), 40, rng))
     heard = listen(found, blocks_of((60,), 40, rng, first=40), {1: at(63)})
     assert all(not voices for voices in heard[1:])
@@ -136,7 +140,8 @@ def test_who_becomes_known_takes_the_past_with_them():
 
 def test_a_reflection_is_nobody():
     """A fifth of every block comes from the wall behind a talker: never the larger part of any."""
-    rng, found = np.random.default_rng(8), mixture()
+    rng = np.random.default_rng(8)
+    found = mixture()
     direct = blocks_of((20,), 60, rng, rows=40)
     for voice, wall in zip(direct, blocks_of((150,), 60, rng, rows=10), strict=True):
         order = np.argsort(np.concatenate([voice.bins, wall.bins]), kind='stable')
@@ -157,7 +162,8 @@ def test_a_reflection_is_nobody():
 
 def test_what_is_no_voice_is_not_reported():
     """And a voice somewhere else still is."""
-    rng, found = np.random.default_rng(5), mixture()
+    rng = np.random.default_rng(5)
+    found = mixture()
     assert not any(listen(found, blocks_of((80,), 60, rng, voice=0.02)))
     mixed = []
     for index in range(60, 140):
@@ -170,14 +176,16 @@ def test_what_is_no_voice_is_not_reported():
 
 
 def test_a_voice_that_ended_is_forgotten_after_the_window():
-    rng, found = np.random.default_rng(6), mixture()
+    rng = np.random.default_rng(6)
+    found = mixture()
     listen(found, blocks_of((80,), 40, rng))
     heard = listen(found, blocks_of((-80,), 100, rng, first=40))
     np.testing.assert_allclose(azimuths(heard[-1]), [-80], atol=4)
 
 
 def test_diffuse_sound_gives_no_direction():
-    rng, found = np.random.default_rng(7), mixture()
+    rng = np.random.default_rng(7)
+    found = mixture()
     assert not any(listen(found, blocks_of((0,), 60, rng, reverberation=100.0)))
     assert found.diffuse > 0.5
 
@@ -215,7 +223,9 @@ def recordings():
 def test_real_recordings_give_every_talker_and_no_ghost(file):
     truth = np.array([float(a) for a in re.findall(r'a(\d+)e\d+', file.parts[-3])])
     sound, _ = soundfile.read(file, dtype='float32', always_2d=True)
-    bins, found, started = DirectionBins(CONFIG, LIKELIHOOD, RATE), mixture(), None
+    bins = DirectionBins(CONFIG, LIKELIHOOD, RATE)
+    found = mixture()
+    started = None
     first_ns = None
     for start in range(0, len(sound), 640):
         for block in bins.push(

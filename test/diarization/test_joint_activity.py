@@ -8,6 +8,7 @@ import itertools
 
 import numpy as np
 import pytest
+from planted_voices import RATE, SQUARE, planted_voices
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
@@ -16,18 +17,13 @@ from av_perception.audio.direction_bins import (
     DirectionBinsConfig,
     DirectionLikelihood,
 )
-from av_perception.audio.propagation import SPEED_OF_SOUND
 from av_perception.audio.steering import GeometricSteering
 from av_perception.diarization.joint_activity import JointActivity, JointActivityConfig
 from av_perception.diarization.subset_evidence import subset_evidence, subset_table
 from av_perception.geometry.rigid_transform import direction_from_angles
 from av_perception.interfaces import AudioChunk
-from av_perception.robot_head.profile import MicrophoneArray
 
-RATE, STEP_NS = 16000, 40_000_000
-SQUARE = MicrophoneArray(
-    ((0.023, 0.023, 0.0), (-0.023, 0.023, 0.0), (-0.023, -0.023, 0.0), (0.023, -0.023, 0.0))
-)
+STEP_NS = 40_000_000
 LIKELIHOOD = DirectionLikelihood(GeometricSteering(SQUARE), DirectionBinsConfig().frequencies)
 
 
@@ -75,7 +71,8 @@ def enumerated(blocks, config, people, at=-1):
 
 
 def test_four_blocks_of_two_people_equal_the_sum_over_all_sequences():
-    rng, config = np.random.default_rng(0), JointActivityConfig()
+    rng = np.random.default_rng(0)
+    config = JointActivityConfig()
     blocks = [(random_ratios(rng, 6, 2), rng.uniform(0.1, 0.9)) for _ in range(4)]
     filtered = activity()
     for index, (ratios, voice) in enumerate(blocks):
@@ -87,7 +84,8 @@ def test_four_blocks_of_two_people_equal_the_sum_over_all_sequences():
 
 
 def test_look_ahead_equals_the_sum_over_all_sequences_at_the_earlier_block():
-    rng, config = np.random.default_rng(1), JointActivityConfig(look_ahead_s=0.08)
+    rng = np.random.default_rng(1)
+    config = JointActivityConfig(look_ahead_s=0.08)
     blocks = [(random_ratios(rng, 6, 2), rng.uniform(0.1, 0.9)) for _ in range(4)]
     smoothed = JointActivity(LIKELIHOOD, config)
     for index, (ratios, voice) in enumerate(blocks):
@@ -98,10 +96,13 @@ def test_look_ahead_equals_the_sum_over_all_sequences_at_the_earlier_block():
 
 
 def test_one_person_equals_the_two_state_filter():
-    rng, config = np.random.default_rng(2), JointActivityConfig()
-    filtered, p = activity(), config.resting
+    rng = np.random.default_rng(2)
+    config = JointActivityConfig()
+    filtered = activity()
+    p = config.resting
     for index in range(30):
-        ratios, voice = rng.normal(0.2, 2, (8, 1)), rng.uniform(0.01, 0.99)
+        ratios = rng.normal(0.2, 2, (8, 1))
+        voice = rng.uniform(0.01, 0.99)
         (status,) = filtered.update_ratios(stamp(index), ratios, (5,), voice)
         prior = p if index == 0 else p * (1 - config.stop) + (1 - p) * config.start
         silent, speaking = log_evidence(ratios, voice, config)
@@ -133,7 +134,8 @@ def test_evidence_beyond_the_range_of_floats_stays_finite():
 
 
 def test_half_steps_without_evidence_equal_one_whole_step():
-    halves, whole = activity(), activity()
+    halves = activity()
+    whole = activity()
     nothing = np.zeros((0, 1))
     for other in (halves, whole):
         other.update_ratios(stamp(0), np.full((20, 1), 3.0), (1,), 0.9)
@@ -150,7 +152,8 @@ def test_half_steps_without_evidence_equal_one_whole_step():
 
 
 def test_people_come_and_go_by_id():
-    filtered, loud = activity(), np.full((20, 1), 3.0)
+    filtered = activity()
+    loud = np.full((20, 1), 3.0)
     for index in range(10):
         (first,) = filtered.update_ratios(stamp(index), loud, (4,), 0.9)
     both = filtered.update_ratios(stamp(10), np.column_stack([loud, -loud]), (4, 9), 0.9)
@@ -166,7 +169,8 @@ def test_people_come_and_go_by_id():
 
 def test_the_order_of_people_does_not_matter():
     rng = np.random.default_rng(5)
-    one, other = activity(), activity()
+    one = activity()
+    other = activity()
     for index in range(12):
         ratios = random_ratios(rng, 10, 3)
         straight = one.update_ratios(stamp(index), ratios, (1, 2, 3), 0.7)
@@ -179,7 +183,8 @@ def test_the_order_of_people_does_not_matter():
 
 def test_of_eight_people_those_are_told_apart_who_speak():
     """Three of eight speak in turn; at most five are in the subsets at once."""
-    rng, filtered = np.random.default_rng(6), activity()
+    rng = np.random.default_rng(6)
+    filtered = activity()
     for talker in (7, 2, 5):
         for index in range(30):
             ratios = rng.normal(-2, 0.5, (25, 8))
@@ -197,7 +202,8 @@ def test_of_eight_people_those_are_told_apart_who_speak():
 
 
 def test_a_stamp_that_does_not_advance_changes_nothing_and_one_far_back_starts_anew():
-    filtered, loud = activity(), np.full((20, 1), 3.0)
+    filtered = activity()
+    loud = np.full((20, 1), 3.0)
     for index in range(5):
         (before,) = filtered.update_ratios(stamp(100 + index), loud, (1,), 0.9)
     (same,) = filtered.update_ratios(stamp(104), -loud, (1,), 0.1)
@@ -223,35 +229,11 @@ def test_hysteresis_and_since():
     assert seen[-1].since_ns == changes[1].since_ns
 
 
-def heard(azimuths_deg, active, seconds=2.0, seed=0):
+def heard(azimuths_deg, active):
     """Blocks of independent voices. active: [start, end] s each."""
-    rng, count = np.random.default_rng(seed), int(seconds * RATE)
-    frequency = np.fft.rfftfreq(count, 1 / RATE)
-    sound = 1e-4 * rng.normal(size=(count, 4))
-    for azimuth, (start, end) in zip(azimuths_deg, active):
-        advance = (
-            SQUARE.positions @ direction_from_angles(np.radians(azimuth), 0.0) / SPEED_OF_SOUND
-        )
-        dry = np.fft.irfft(voice_spectrum(rng, count, start, end), count)
-        sound += np.fft.irfft(
-            np.fft.rfft(dry)[:, None] * np.exp(2j * np.pi * frequency[:, None] * advance),
-            count,
-            axis=0,
-        )
     config = DirectionBinsConfig(voice_activity=False)
-    return DirectionBins(config, LIKELIHOOD, RATE).push(
-        AudioChunk(10**9, RATE, 0, sound.astype(np.float32))
-    )
-
-
-def voice_spectrum(rng, count, start, end):
-    """Harmonics of a gliding pitch under syllables: sparse, as voices are."""
-    time = np.arange(count) / RATE
-    pitch = rng.uniform(110, 240) * (1 + 0.1 * np.sin(2 * np.pi * rng.uniform(1, 3) * time))
-    phase = 2 * np.pi * np.cumsum(pitch) / RATE
-    tone = sum(np.sin(k * phase + rng.uniform(0, 6)) / np.sqrt(k) for k in range(1, 25))
-    syllables = 0.55 + 0.45 * np.sin(2 * np.pi * rng.uniform(2.5, 4) * time + rng.uniform(0, 6))
-    return np.fft.rfft(0.05 * tone * syllables * ((time >= start) & (time < end)))
+    sound = planted_voices(azimuths_deg, active)
+    return DirectionBins(config, LIKELIHOOD, RATE).push(AudioChunk(10**9, RATE, 0, sound))
 
 
 def probabilities(blocks, azimuths_deg, **changes):

@@ -34,6 +34,7 @@ def workspace(tmp_path_factory) -> Workspace:
     return build(tmp_path_factory.mktemp('ws'))
 
 
+@pytest.mark.slow
 def test_the_installed_package_is_the_one_that_was_built(workspace):
     found = subprocess.run(
         [workspace.executable('av-perception'), '--version'],
@@ -57,6 +58,7 @@ def test_the_installed_package_is_the_one_that_was_built(workspace):
     assert all(path.startswith(str(workspace.folder / 'install')) for path in where.stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name, arguments',
     [

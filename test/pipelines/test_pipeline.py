@@ -73,12 +73,14 @@ def tracked(recording):
     return collect_tracks(OfflinePipeline(recording).run(), START_NS)
 
 
+@pytest.mark.slow
 def test_a_scene_is_tracked(rendered):
     metrics = evaluate(tracked(rendered), rendered.truth)
     assert metrics.mota > 0.9 and all(metrics.ids_kept.values())
     assert metrics.position_rmse_m < 0.1 and metrics.der < 0.25
 
 
+@pytest.mark.slow
 def test_a_folder_made_by_other_hands_gives_the_same_tracks(rendered, foreign):
     recording = Recording.open(foreign)
     assert recording.head.base_frame == 'torso'
@@ -91,12 +93,14 @@ def test_a_folder_made_by_other_hands_gives_the_same_tracks(rendered, foreign):
     np.testing.assert_allclose(theirs.position[:rows], ours.position[same][:rows], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_same_recording_gives_the_same_tracks_bit_for_bit(foreign):
     first, second = (tracked(Recording.open(foreign)) for _ in range(2))
     for column in ('time_s', 'id', 'position', 'velocity', 'covariance', 'speaking_probability'):
         np.testing.assert_array_equal(getattr(first, column), getattr(second, column))
 
 
+@pytest.mark.slow
 def test_one_camera_gives_directions_with_honest_range(rendered, foreign, tmp_path):
     folder = shutil.copytree(foreign, tmp_path / 'mono')
     shutil.rmtree(folder / 'right')
@@ -114,10 +118,12 @@ def test_one_camera_gives_directions_with_honest_range(rendered, foreign, tmp_pa
         assert abs(position[0] - nearest[0]) < 4 * np.sqrt(covariance[0]) + 0.05
 
 
+@pytest.mark.slow
 def test_sound_alone_finds_who_speaks_by_direction(foreign, tmp_path):
     """One of the two speaks in these three seconds."""
     folder = shutil.copytree(foreign, tmp_path / 'sound')
-    shutil.rmtree(folder / 'left'), shutil.rmtree(folder / 'right')
+    for side in ('left', 'right'):
+        shutil.rmtree(folder / side)
     recording = Recording.open(folder)
     assert 'this is sound alone' in recording.problem  # for recording.yaml speaks of images
     tracks = tracked(recording)
@@ -130,6 +136,7 @@ def test_sound_alone_finds_who_speaks_by_direction(foreign, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_verbs_work_together(foreign, tmp_path, capsys):
     assert (
         main(
@@ -151,6 +158,7 @@ def test_the_verbs_work_together(foreign, tmp_path, capsys):
     assert json.loads((tmp_path / 'run.json').read_text())['problems'] == []
 
 
+@pytest.mark.slow
 def test_track_tells_when_no_face_had_a_disparity(foreign, tmp_path, capsys):
     """A stranger's recording without right images, or with the images swapped."""
     missing, swapped = (

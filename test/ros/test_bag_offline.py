@@ -54,6 +54,7 @@ def tracked(bag):
     return collect_tracks(runner.run(), ORIGIN_NS), runner.counters
 
 
+@pytest.mark.slow
 def test_a_bag_of_features_gives_the_tracks_of_its_recording(features_bag):
     recording, (tracks, _) = simulated_recording('short'), tracked(features_bag)
     direct = collect_tracks(OfflinePipeline(recording).run(), START_NS)
@@ -64,6 +65,7 @@ def test_a_bag_of_features_gives_the_tracks_of_its_recording(features_bag):
     np.testing.assert_allclose(tracks.position[:rows], direct.position[:rows], atol=0.02)
 
 
+@pytest.mark.slow
 def test_a_bag_of_images_gives_the_tracks_of_its_recording(images_bag):
     recording, (tracks, counters) = simulated_recording('short'), tracked(images_bag)
     direct = collect_tracks(OfflinePipeline(recording).run(), START_NS)
@@ -73,6 +75,7 @@ def test_a_bag_of_images_gives_the_tracks_of_its_recording(images_bag):
     np.testing.assert_allclose(tracks.position[:rows], direct.position[:rows], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('bag', ['features_bag', 'images_bag'])
 def test_the_same_bag_gives_the_same_file_bit_for_bit(bag, request, tmp_path):
     path = request.getfixturevalue(bag)
@@ -94,6 +97,7 @@ def test_the_inputs_of_a_bag_are_what_nodes_need_not_compute(features_bag, image
     )
 
 
+@pytest.mark.slow
 def test_the_two_microphone_mode_runs_on_bags_too(features_bag, tmp_path):
     assert (
         main(
@@ -113,6 +117,7 @@ def test_the_two_microphone_mode_runs_on_bags_too(features_bag, tmp_path):
     assert set(TrackTable.read(tmp_path / 'tracks.csv').id) == {1, 2}
 
 
+@pytest.mark.slow
 def test_a_cut_message_is_counted_and_the_rest_goes_on(tmp_path):
     messages = short_messages(images=False, seconds=1.5)
     broken = next(m for _, topic, m in messages if topic == 'audio')

@@ -234,6 +234,7 @@ def num_rounds(stamps: list[int]) -> int:
     return int((np.diff(np.array(stamps.copy(), float)) < -SECOND_NS).sum())
 
 
+@pytest.mark.slow
 def test_the_launch_file_plays_what_the_bag_has_and_starts_the_rest(bag):
     processes, arguments = resolve(LAUNCH, {'bag': str(bag), 'rate': '4', 'namespace': 'robot'})
     by_name = {p.executable: p for p in processes}

@@ -148,6 +148,7 @@ def counted(observer, part: str) -> int:
     return sum(int(number) for name, number in values.items() if part in name and number.isdigit())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'index_of', [lambda number: number * SIZE, lambda number: 0], ids=['counted', 'left at 0']
 )
@@ -177,6 +178,7 @@ def test_audio_features_stopped_for_three_seconds_hears_again(live, index_of):
     assert 'silent' not in first_said.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('one_in', [10, 2])
 def test_features_keep_coming_while_the_network_loses_chunks(live, one_in):
     driver, observer, _ = live
@@ -193,6 +195,7 @@ def test_features_keep_coming_while_the_network_loses_chunks(live, one_in):
     assert until(lambda: counted(observer, 'gaps in the sound') > gaps + 5)
 
 
+@pytest.mark.slow
 def test_an_index_left_at_zero_is_named_in_the_diagnostics(live):
     driver, observer, _ = live
     driver.index_of = lambda number: 0

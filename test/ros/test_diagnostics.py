@@ -99,7 +99,7 @@ def listen(bench):
     """A speaking_status node, and what it says on /diagnostics."""
 
     def make(**parameters):
-        one = bench(SpeakingStatusNode, {}, **parameters)
+        one = bench(SpeakingStatusNode, {}, **{'method': 'vavit', **parameters})
         one.said = one.listen_to_diagnostics()
         one.says = lambda condition: one.until(lambda: any(map(condition, one.said)))
         return one

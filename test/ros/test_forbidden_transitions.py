@@ -28,7 +28,7 @@ from av_perception.ros.worker import Pacer
 
 pytestmark = pytest.mark.slow
 DOMAIN = 1 + (os.getpid() + 31) % 99
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 ACTIVE = State.PRIMARY_STATE_ACTIVE
 PLACES = ('constructor', 'configure', 'timer', 'worker', 'thread', 'exit', 'deactivate')
 
@@ -124,6 +124,7 @@ def wait_for(observer, name: str, state: int) -> bool:
     return observer.wait_for_state(name, state, time.monotonic() + PATIENCE_S)
 
 
+@pytest.mark.slow
 def test_a_transition_that_is_not_allowed_is_refused_and_the_node_goes_on(observer):
     """Regression: activate while active raised RCLError, and the node was dead."""
     forbidden = (
@@ -156,6 +157,7 @@ def _by_label(observer, label: str) -> bool:
     return observer._call_or_fail('speaking_status', client, request).success
 
 
+@pytest.mark.slow
 def test_twenty_rounds_of_the_life_cycle_with_a_forbidden_request_in_each(observer):
     rounds = (
         Transition.TRANSITION_DEACTIVATE,
@@ -171,6 +173,7 @@ def test_twenty_rounds_of_the_life_cycle_with_a_forbidden_request_in_each(observ
         assert process.end()[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('place', [p for p in PLACES if p != 'thread'])
 def test_an_exception_ends_a_node_with_one_line_and_status_2_and_the_other_goes_on(
     observer, place
@@ -188,6 +191,7 @@ def test_an_exception_ends_a_node_with_one_line_and_status_2_and_the_other_goes_
     assert errors == own and len(own) == 1 and f'ended by itself: {kind}' in own[0], output
 
 
+@pytest.mark.slow
 def test_a_thread_that_dies_ends_the_process_for_nobody_knows_whose_it_was():
     with host('thread') as process:
         status, output = process.end(ask=False)
@@ -196,6 +200,7 @@ def test_a_thread_that_dies_ends_the_process_for_nobody_knows_whose_it_was():
     assert len(errors) == 2 and all("KeyError: 'broken'" in line for line in errors), output
 
 
+@pytest.mark.slow
 def test_the_traceback_is_in_the_log_at_level_debug(observer):
     with host('configure', level='debug') as process:
         assert wait_for(observer, 'sound', ACTIVE)
@@ -203,16 +208,18 @@ def test_the_traceback_is_in_the_log_at_level_debug(observer):
     assert status == 2 and "raise SystemExit('broken') if" in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('place', [p for p in PLACES if p != 'deactivate'])
 def test_a_node_that_an_exception_ended_comes_back_in_one_process(observer, place):
     """Regression: respawn in one process saw a UserError only."""
     with host(place, respawn=True) as process:
         assert come_true(lambda: 'ended by itself' in process.output)
         assert wait_for(observer, 'fragile', ACTIVE) and wait_for(observer, 'sound', ACTIVE)
-        names = observer.node.get_node_names()
+        # The name of the node that ended leaves the graph once discovery has caught up.
+        get_names = observer.node.get_node_names
+        assert come_true(lambda: [get_names().count(n) for n in ('fragile', 'sound')] == [1, 1])
         status, output = process.end()
     assert status == 0, output
-    assert names.count('fragile') == 1 and names.count('sound') == 1
     assert output.count('[fragile]: ended by itself') == 1, output
 
 

@@ -150,7 +150,8 @@ def test_thresholds_of_speaking_are_tuned_live_and_only_together(spin):
     assert node.set_parameters_atomically(
         [RosParameter('off_threshold', value=0.8), RosParameter('on_threshold', value=0.9)]
     ).successful
-    assert (node._filter.config.on, node._filter.config.off) == (0.9, 0.8)
+    for method in (node._estimator._filter, node._estimator._joint):
+        assert (method.config.on, method.config.off) == (0.9, 0.8)
 
 
 def test_the_table_of_parameters_is_up_to_date():

@@ -117,6 +117,7 @@ def closed(tmp_path, monkeypatch, ordinary_umask):
         yield runner, observer
 
 
+@pytest.mark.slow
 def test_nothing_listens_on_the_network_unless_asked_for(closed):
     runner, _ = closed
     pids = {name: process.pid for name, process in runner.processes.items()}
@@ -124,6 +125,7 @@ def test_nothing_listens_on_the_network_unless_asked_for(closed):
     assert network_sockets('self') == [], 'the observer is a part of the graph too'
 
 
+@pytest.mark.slow
 def test_other_users_can_read_neither_shared_memory_nor_bags(closed, tmp_path):
     runner, _ = closed
     for name, process in runner.processes.items():
@@ -139,6 +141,7 @@ def test_other_users_can_read_neither_shared_memory_nor_bags(closed, tmp_path):
     assert not any(mode & privacy.OTHERS for mode in modes.values()), modes
 
 
+@pytest.mark.slow
 def test_a_tool_in_another_shell_finds_the_graph_with_the_line_that_is_printed(closed):
     words = tools_line().split()
     assert words[0] == 'export' and tools_line() in reach()
@@ -149,6 +152,7 @@ def test_a_tool_in_another_shell_finds_the_graph_with_the_line_that_is_printed(c
     assert untold.returncode == 1, 'if tools find the graph without it, the line can go'
 
 
+@pytest.mark.slow
 def test_with_network_the_nodes_have_sockets_and_a_plain_shell_finds_them(tmp_path):
     environment = prepare_environment(a_users_shell(), network=True)
     assert 'open to the network: every host' in reach(environment)
@@ -164,6 +168,7 @@ def test_with_network_the_nodes_have_sockets_and_a_plain_shell_finds_them(tmp_pa
             assert any(row.startswith('udp ') for row in network_sockets(process.pid)), name
 
 
+@pytest.mark.slow
 def test_the_graph_works_on_a_machine_without_any_network_interface():
     """Both processes in one network namespace: Fast DDS takes another one for another host."""
     alone = ['unshare', '--map-root-user', '--net']

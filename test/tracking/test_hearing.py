@@ -73,6 +73,7 @@ def test_an_unseen_talker_is_found_within_a_second_and_published_as_a_ray(azimut
     assert np.sqrt(variances[0]) < 0.25
 
 
+@pytest.mark.slow
 def test_the_ray_holds_the_truth_at_any_distance_and_with_a_biased_direction():
     """Normalized squared errors of 30 talkers at 0.8 to 4 m.
 

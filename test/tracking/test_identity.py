@@ -69,6 +69,7 @@ def leaves_and_returns(seed, absent_s=5.0, elsewhere=False, looks=(None, None)):
     return first is not None and nearest_id(last, where(edge + away + 29)) == first
 
 
+@pytest.mark.slow
 def test_who_leaves_the_view_for_five_seconds_comes_back_with_the_same_id():
     assert np.mean([leaves_and_returns(seed) for seed in range(10)]) >= 0.9
 
@@ -132,6 +133,7 @@ def test_the_hidden_person_keeps_the_id_behind_another_for_five_seconds(rear_dep
     assert kept == 5
 
 
+@pytest.mark.slow
 def test_one_minute_of_crossing_hiding_and_leaving_has_no_id_switch():
     """Three people without appearance.
 
@@ -318,6 +320,7 @@ def test_a_ghost_beside_its_person_goes_and_the_person_stays():
     assert [t.id for t in frame.tracks] == [1]
 
 
+@pytest.mark.slow
 def test_partial_view_with_sound_only_and_back():
     """Seen, then in the blind strip while speaking, then seen again.
 

@@ -206,6 +206,7 @@ def cross_and_keep_ids(seed):
     return ids == (nearest(after, near(74)).id, nearest(after, far(74)).id)
 
 
+@pytest.mark.slow
 def test_people_cross_behind_each_other_and_keep_their_ids():
     """The small one is hidden for a second and comes out on the other side.
 

@@ -86,6 +86,7 @@ def hidden_person_keeps_id(seed):
     )
 
 
+@pytest.mark.slow
 def test_a_hidden_person_keeps_the_id_behind_another_for_two_seconds():
     """The rear person walks behind the front one and stays hidden for 2 s.
 
@@ -132,6 +133,7 @@ def _noisy(rng, embedding):
     return noisy / np.linalg.norm(noisy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('appearance, seeds, least', [(True, 200, 0.95), (False, 60, 0.6)])
 def test_crossing_people_keep_their_ids(appearance, seeds, least):
     assert np.mean([crossing_keeps_ids(seed, appearance) for seed in range(seeds)]) >= least

@@ -271,7 +271,7 @@ NODES = (
     ),
     NodeDescription('visual_features', ('head',), 'camera', gives='visual_features'),
     NodeDescription('tracker', ('head', 'reference_frame'), mode='full'),
-    NodeDescription('speaking_status', mode='full'),
+    NodeDescription('speaking_status', ('head', 'reference_frame'), mode='full'),
     NodeDescription('face_itd_fusion', ('head',), mode='minimal'),
     NodeDescription(
         'visualizer', ('head', 'reference_frame'), when=('visualizer', (True,)), niceness=10

@@ -15,7 +15,7 @@ import numpy as np
 
 from av_perception.geometry.time import seconds
 from av_perception.numerics import kalman_steps
-from av_perception.numerics.gaussian import propagate_covariance
+from av_perception.numerics.gaussian import log_normal, propagate_covariance
 from av_perception.tracking.association.heard_direction import HeardDirection
 
 _EYE = np.eye(3)
@@ -177,14 +177,10 @@ class AudioBirth:
         if observed @ sequence.mean <= 0:
             return -np.inf
         tangent = _tangent_plane(sequence.mean)
-        _, _, log_density = kalman_steps.update(
-            sequence.mean,
-            self._predicted_covariance(sequence, stamp_ns),
-            tangent,
-            tangent @ observed,
-            propagate_covariance(tangent, noise),
-        )
-        return float(log_density) + _LOG_SPHERE
+        predicted = self._predicted_covariance(sequence, stamp_ns)
+        innovation = propagate_covariance(tangent, predicted + noise)
+        residual = tangent @ (observed - sequence.mean)
+        return float(log_normal(residual, innovation)) + _LOG_SPHERE
 
     def _correct(
         self, sequence: _Sequence, stamp_ns: int, observed: np.ndarray, noise: np.ndarray

@@ -1,0 +1,132 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Who speaks in rendered scenes: both methods of this project and SRP-PHAT on the same tracks.
+
+Each scene is rendered once (and kept in the cache) and tracked by the whole suite offline; every
+method then gets the same tracks and the same sound. Errors are shares of the true speech; DER with
+a collar of 0.25 s, and without, where it is the sum of missed, false and confused speech.
+The scenes of the array of 4.6 cm, and grid, need the development data (AV_PERCEPTION_DATA).
+
+example:
+  OMP_NUM_THREADS=1 av-perception benchmark diarization --json diarization.json
+  av-perception benchmark diarization --scenes three_talkers:5 small_array/overlap a_recording
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import cv2
+from rich.progress import Progress
+from rich.table import Table
+
+from av_perception.benchmarks.diarization import METHODS, Figures, Scene, measure
+from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.errors import UserError
+from av_perception.pipelines.full import START_NS, OfflinePipeline
+from av_perception.recording import Recording
+from av_perception.simulation.cache import simulated_recording
+
+_SCENES = ('three_talkers:1', 'three_talkers:5', 'three_talkers:6')
+_SCENES_OF_DATA = (
+    'grid',
+    'small_array/turns',
+    'small_array/overlap',
+    'small_array/moving',
+    'small_array/reverberant',
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command line of the benchmark."""
+    parser.add_argument(
+        '--scenes',
+        nargs='+',
+        metavar='SCENE[:SEED]',
+        help='names or files of scenes, or folders of recordings with truth (default: '
+        f'{" ".join(_SCENES)}; with AV_PERCEPTION_DATA also {" ".join(_SCENES_OF_DATA)})',
+    )
+    parser.add_argument(
+        '--methods', nargs='+', choices=list(METHODS), default=list(METHODS), help='(default: all)'
+    )
+    parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the table and write the file."""
+    check_writable(args.json)
+    cv2.setNumThreads(1)
+    console = wide_console()
+    results: list[Figures] = []
+    with Progress(console=console, transient=True) as progress:
+        for name in args.scenes or _default_scenes(console):
+            scene = _tracked(name, progress)
+            task = progress.add_task(f'judge {name}', total=len(args.methods))
+            for method in args.methods:
+                results.append(measure(name, scene, method))
+                progress.advance(task)
+            progress.remove_task(task)
+    console.print(_table(results))
+    if args.json:
+        write_json(args.json, {'results': [asdict(r) for r in results]})
+    return 0
+
+
+def _default_scenes(console) -> tuple[str, ...]:
+    if os.environ.get('AV_PERCEPTION_DATA'):
+        return _SCENES + _SCENES_OF_DATA
+    console.print('AV_PERCEPTION_DATA is not set: only the scenes with the voices of the demo')
+    return _SCENES
+
+
+def _tracked(name: str, progress: Progress) -> Scene:
+    """Render a scene, or open a recording, and track it. Raises UserError."""
+    task = progress.add_task(f'render {name}', total=1.0)
+    recording = _recording(name, lambda done, text: progress.update(task, completed=done))
+    if recording.truth is None or not recording.truth.speaking.any():
+        raise UserError(f'{name} has no truth in which somebody speaks: nothing to compare with')
+    if not recording.head.can_hear_directions:
+        raise UserError(f'{name} has fewer than two microphones: no method can hear directions')
+    progress.update(task, completed=0.0, description=f'track {name}')
+    answers = OfflinePipeline(recording).run(lambda done: progress.update(task, completed=done))
+    progress.remove_task(task)
+    return Scene(recording, [frame for frame, _ in answers], START_NS)
+
+
+def _recording(name: str, progress) -> Recording:
+    if (Path(name) / 'recording.yaml').is_file():
+        return Recording.open(Path(name))
+    scene, _, seed = name.rpartition(':')
+    if not scene:
+        return simulated_recording(name, None, progress)
+    if not seed.isdigit():
+        raise UserError(f"'{name}': write a scene as NAME or NAME:SEED with a number as seed")
+    return simulated_recording(scene, int(seed), progress)
+
+
+def _table(results: list[Figures]) -> Table:
+    table = Table(title='share of the true speech, collar 0.25 s / none')
+    for heading in ('scene', 'method'):
+        table.add_column(heading)
+    for heading in ('DER', 'missed', 'false', 'confused', 'turns per true turn', 'CPU per s'):
+        table.add_column(heading, justify='right')
+    for before, r in zip([None, *results], results):
+        is_new = before is None or before.scene != r.scene
+        table.add_row(
+            r.scene if is_new else '',
+            r.method,
+            f'{_percent(r.der_collar)} / {_percent(r.der)} %',
+            f'{100 * r.missed:.1f} %',
+            f'{100 * r.false_alarm:.1f} %',
+            f'{100 * r.confusion:.1f} %',
+            f'{r.turns:.2f}',
+            f'{r.cpu:.3f}',
+        )
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return '-' if share is None else f'{100 * share:.1f}'

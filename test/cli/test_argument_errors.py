@@ -1,0 +1,183 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Wrong command lines: exit status 2 and one line that says what to do, before any work."""
+
+from __future__ import annotations
+
+import errno
+
+import numpy as np
+import pytest
+import soundfile
+
+from av_perception import __version__
+from av_perception.cli.main import VERBS, build_parser, main
+from av_perception.errors import UserError, describe
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where commands run: a sound of two channels, an empty bag, and a folder of nothing."""
+    monkeypatch.chdir(tmp_path)
+    soundfile.write('two.wav', np.zeros((1600, 2)), 16000)
+    (tmp_path / 'bag').mkdir()
+    (tmp_path / 'bag' / 'metadata.yaml').touch()
+    (tmp_path / 'nothing').mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    'words, told',
+    [
+        ('localize two.wav', 'does not say where its microphones are: add --head NAME'),
+        ('localize absent.wav', 'there is no recording absent.wav: give a WAV or FLAC'),
+        ('localize two.wav --head toaster', "no file 'toaster' and no head of that name; known:"),
+        ('localize two.wav --head nao --max-sources 0', '--max-sources must be at least 1, not 0'),
+        ('localize two.wav --head nao', '2 channels, the head profile has 4 microphones'),
+        ('localize nothing', 'nothing is not a recording: it holds no recording.yaml'),
+        ('track nothing', 'nothing is not a recording: it holds no recording.yaml'),
+        ('track nothing --head nao', '--head is for bags: a recording folder names its head'),
+        ('track bag', 'bag is a bag, which does not know its head: add --head NAME'),
+        ('track absent.mcap', 'absent.mcap is a bag, which does not know its head'),
+        ('track nothing -o absent/tracks.csv', 'there is no folder'),
+        ('track nothing --plot nothing', 'cannot write nothing: it is a folder, name a file'),
+        ('simulate absent -o out', "no file 'absent' and no scene of that name; known:"),
+        ('simulate short -o out --duration 0', 'duration must lie in 0.2..7200 s, not 0.0'),
+        ('simulate short -o out --duration nan', 'duration must lie in 0.2..7200 s, not nan'),
+        ('evaluate a.csv b.csv --match-distance nan', '--match-distance must be a positive'),
+        ('evaluate a.csv b.csv --match-distance inf', '--match-distance must be a positive'),
+        ('evaluate a.csv b.csv --match-distance 0', '--match-distance must be a positive'),
+        ('evaluate a.csv b.csv', 'cannot read a.csv: No such file'),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(words, told, folder, capsys):
+    before = sorted(folder.rglob('*'))
+    assert main(words.split()) == 2
+    output, error = capsys.readouterr()
+    assert error.startswith('av-perception: error: ') and told in error
+    assert error.count('\n') == 1 and 'Traceback' not in error + output
+    assert sorted(folder.rglob('*')) == before
+
+
+@pytest.mark.parametrize(
+    'words, told',
+    [
+        ('', 'required: VERB'),
+        ('dance', "invalid choice: 'dance'"),
+        ('localize', 'required: RECORDING'),
+        ('localize a.wav --max-sources two', "argument --max-sources: invalid int value: 'two'"),
+        ('simulate short', 'required: -o/--output'),
+        ('simulate short -o out --seed -1', 'argument --seed: must not be negative'),
+        ('simulate short -o out --seed one', "invalid seed value: 'one'"),
+        ('track a --mode fast', "argument --mode: invalid choice: 'fast'"),
+        ('evaluate a.csv', 'required: TRUTH'),
+        ('record -o bag --storage tape', "argument --storage: invalid choice: 'tape'"),
+        ('replay bag --rate fast', "argument --rate: invalid float value: 'fast'"),
+        ('benchmark nothing', "invalid choice: 'nothing'"),
+        ('calibrate', 'are required'),
+        ('track a b', 'unrecognized arguments: b'),
+    ],
+)
+def test_what_the_parser_refuses_comes_with_the_usage(words, told, folder, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(words.split())
+    output, error = capsys.readouterr()
+    assert caught.value.code == 2 and output == ''
+    assert error.startswith('usage: av-perception') and told in error.splitlines()[-1]
+
+
+@pytest.mark.parametrize('verb', VERBS)
+def test_the_help_of_every_verb_shows_how_it_is_called(verb, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([*verb.split(), '--help'])
+    text = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert text.startswith(f'usage: av-perception {verb}')
+    assert f'av-perception {verb.split()[0]}' in text.partition('\n\n')[2], 'an example'
+
+
+def test_the_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(['--version'])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f'av-perception {__version__}\n'
+
+
+def test_only_the_chosen_verb_is_imported():
+    options = build_parser('track').parse_args(['track', 'here'])
+    assert options.run.__module__ == 'av_perception.cli.track'
+    assert not hasattr(build_parser('track').parse_args(['demo']), 'run')
+
+
+@pytest.mark.parametrize('picture', ['localize two.wav --plot', 'evaluate a.csv b.csv --timeline'])
+@pytest.mark.parametrize('target', ['absent/p.png', 'nothing', 'two.wav/p.png'])
+def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
+    picture, target, folder, capsys
+):
+    """Regression: the sound was localized, the tracks were evaluated, and then the place refused.
+
+    The inputs are wrong too: who works first complains of them.
+    """
+    assert main([*picture.split(), target]) == 2
+    assert capsys.readouterr().err.startswith(f'av-perception: error: cannot write {target}: ')
+
+
+class Ends(Exception):
+    """Nothing that a verb expects."""
+
+
+@pytest.mark.parametrize(
+    'error, status, told',
+    [
+        (UserError('plug it in'), 2, 'av-perception: error: plug it in\n'),
+        (KeyboardInterrupt(), 130, ''),
+        (
+            OSError(errno.ENOSPC, 'No space left on device', '/full/x'),
+            2,
+            'av-perception: error: cannot write /full/x: No space left on device; make room there '
+            'or write elsewhere\n',
+        ),
+        (
+            PermissionError(errno.EACCES, 'Permission denied', '/secret'),
+            2,
+            'av-perception: error: cannot use /secret: Permission denied; check the path and its '
+            'permissions\n',
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_ends_a_verb_has_its_status_and_its_line(error, status, told, monkeypatch, capsys):
+    def fail(options):
+        raise error
+
+    monkeypatch.setattr('av_perception.cli.main._drop_output', lambda: None)
+    monkeypatch.setattr('av_perception.cli.track.run', fail)
+    assert main(['track', 'here']) == status
+    assert capsys.readouterr().err == told
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch):
+    def fail(options):
+        raise Ends('a bug')
+
+    monkeypatch.setattr('av_perception.cli.track.run', fail)
+    with pytest.raises(Ends, match='a bug'):
+        main(['track', 'here'])
+
+
+def test_arguments_for_ros_are_left_to_ros(monkeypatch):
+    seen = []
+    monkeypatch.setattr('av_perception.cli.track.run', lambda options: seen.append(options) or 0)
+    assert main(['track', 'here', '--ros-args', '-r', '__ns:=/robot']) == 0
+    assert str(seen[0].recording) == 'here'
+
+
+def test_an_error_is_described_in_one_line_with_its_place():
+    assert describe(UserError('two\n  lines')) == 'two lines'
+    assert describe(ValueError()) == 'ended by itself: ValueError'
+    try:
+        raise ValueError('first\nsecond')
+    except ValueError as error:
+        text = describe(error)
+    assert text.startswith('ended by itself: ValueError: first second (test_argument_errors.py, ')
+    assert '\n' not in text

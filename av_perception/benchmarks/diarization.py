@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from av_perception.audio.bin_stream import BinStream, direction_likelihood
 from av_perception.audio.propagation import SPEED_OF_SOUND
 from av_perception.audio.voice_activity import VoiceActivity
 from av_perception.benchmarks.rendered_scenes import truth_of
@@ -141,25 +142,27 @@ def by_joint(scene: Scene, look_ahead_s: float = 0.0) -> Answers:
     )
     recording = scene.recording
     microphones = microphones_of(recording.head)
-    estimator = SpeakingEstimator(config, microphones, recording.sample_rate)
+    likelihood = direction_likelihood(microphones)
+    bins = BinStream(likelihood, recording.sample_rate)
+    estimator = SpeakingEstimator(config, likelihood)
     chunks = sound_chunks(recording, scene.start_ns)
     answers: Answers = []
     for frame in scene.frames:
         estimator.follow(frame, microphones.base_from_array, frame.stamp_ns)
         while (chunk := next(chunks, None)) is not None:
-            estimator.hear(chunk)
+            estimator.take_blocks(bins.push(chunk))
             if chunk.stamp_ns > frame.stamp_ns:
                 break
         answers += estimator.poll(frame.stamp_ns)
     for chunk in chunks:
-        estimator.hear(chunk)
+        estimator.take_blocks(bins.push(chunk))
     return answers + estimator.flush()
 
 
 def by_vavit(scene: Scene) -> Answers:
     """Judge the tracker's audio shares by one Markov model per person."""
     config = SpeakingEstimatorConfig(method=VAVIT)
-    estimator = SpeakingEstimator(config, None, scene.recording.sample_rate)
+    estimator = SpeakingEstimator(config, None)
     for frame in scene.frames:
         estimator.follow(frame, None, frame.stamp_ns)
     return estimator.flush()

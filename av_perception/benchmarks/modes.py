@@ -143,7 +143,9 @@ class _Stopwatch:
         _replace(pipeline.see, lambda stamp_ns, *_: pipeline.take_visual(features[stamp_ns]))
         self._time(pipeline._tracker.step, self.tracking_s)
         self._time(pipeline._speaking.follow, self._other_s)
-        self._time(pipeline._speaking.hear, self._other_s)
+        self._time(pipeline._speaking.take_blocks, self._other_s)
+        if pipeline._bins is not None:
+            self._time(pipeline._bins.push, self._other_s)
         if pipeline._audio is not None:
             self._time(pipeline._audio.push, self._other_s)
 

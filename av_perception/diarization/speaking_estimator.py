@@ -15,30 +15,23 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from av_perception.audio.direction_bins import (
-    BinBlock,
-    DirectionBins,
-    DirectionBinsConfig,
-    DirectionLikelihood,
-)
-from av_perception.audio.steering import GeometricSteering
+from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
 from av_perception.diarization.joint_activity import Activity, JointActivity, JointActivityConfig
 from av_perception.diarization.speaking_filter import SpeakingConfig, SpeakingFilter
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.time import nanoseconds, seconds
-from av_perception.interfaces import AudioChunk, SpeakingFrame, SpeakingStatus, TrackFrame
-from av_perception.robot_head.profile import MicrophoneArray
+from av_perception.interfaces import SpeakingFrame, SpeakingStatus, TrackFrame
 
 JOINT = 'joint'
 VAVIT = 'vavit'
 METHODS = (JOINT, VAVIT)
 WITHOUT_SOUND = 'tracks without sound: their status is that of method vavit'
 _START_ANEW_S = 1.0  # a stamp so far back begins another stream
-_STAMP_JITTER_S = 1e-3  # of blocks that follow each other
+_STEP_S = 0.039  # the next block lies so far behind the newest one, with some jitter
 _MAX_PENDING = 250  # blocks without tracks, 10 s: then the oldest go
 _MIN_DISTANCE_M = 1e-6  # nearer to the array a track has no direction
 
@@ -53,8 +46,6 @@ class SpeakingEstimatorConfig:
     method: str = JOINT
     #: Of the method `joint`.
     joint: JointActivityConfig = field(default_factory=JointActivityConfig)
-    #: Of the bins of the method `joint`.
-    bins: DirectionBinsConfig = field(default_factory=DirectionBinsConfig)
     #: Of the method `vavit`.
     vavit: SpeakingConfig = field(default_factory=SpeakingConfig)
     #: How long tracks wait for the sound at their stamp, in seconds.
@@ -83,33 +74,25 @@ class _Pending:
 class SpeakingEstimator:
     """Statuses of all tracks, in the order of the tracks.
 
-    `counters` tells how often sound or tracks were missing, those of `bins` what was wrong with
-    the sound.
+    `counters` tells how often sound or tracks were missing.
     """
 
-    def __init__(
-        self, config: SpeakingEstimatorConfig, array: MicrophoneArray | None, sample_rate: int
-    ):
+    def __init__(self, config: SpeakingEstimatorConfig, likelihood: DirectionLikelihood | None):
         """Make both methods.
 
         Parameters
         ----------
         config
             May be replaced later by `reconfigure`.
-        array
-            Microphones of the head; with fewer than two, or None, `vavit` is the method.
-        sample_rate
-            Of the chunks to come [Hz].
+        likelihood
+            Of the head's microphones; None for a head that hears no directions: `vavit` is then
+            the method.
         """
-        hears = array is not None and len(array.coordinates) >= 2
-        self._config = config if hears else replace(config, method=VAVIT)
         self._filter = SpeakingFilter(config.vavit)
-        self.bins: DirectionBins | None = None
-        if self._config.method == JOINT:
-            assert array is not None
-            likelihood = DirectionLikelihood(GeometricSteering(array), config.bins.frequencies)
-            self.bins = DirectionBins(config.bins, likelihood, sample_rate)
+        self._joint: JointActivity | None = None
+        if likelihood is not None and config.method == JOINT:
             self._joint = JointActivity(likelihood, config.joint)
+        self._config = config
         self.counters: Counter[str] = Counter()
         self._waiting: deque[_Pending] = deque()
         self._blocks: deque[BinBlock] = deque()
@@ -124,7 +107,7 @@ class SpeakingEstimator:
     @property
     def method(self) -> str:
         """The method in use."""
-        return self._config.method
+        return VAVIT if self._joint is None else JOINT
 
     @property
     def is_waiting(self) -> bool:
@@ -132,19 +115,16 @@ class SpeakingEstimator:
         return bool(self._waiting)
 
     def reconfigure(self, config: SpeakingEstimatorConfig) -> None:
-        """Go on with other thresholds; method and bins stay."""
-        self._config = replace(config, method=self.method, bins=self._config.bins)
+        """Go on with other thresholds; the method stays."""
+        self._config = config
         self._filter.config = config.vavit
-        if self.bins is not None:
+        if self._joint is not None:
             self._joint.config = config.joint
 
-    def hear(self, chunk: AudioChunk) -> None:
-        """Take sound. Raises UserError for a chunk with other channels or another rate."""
-        if self.bins is not None:
-            self.take_blocks(self.bins.push(chunk))
-
     def take_blocks(self, blocks: list[BinBlock]) -> None:
-        """Take what `bins` made of sound."""
+        """Take sound, as DirectionBins made blocks of it."""
+        if self._joint is None:
+            return
         for block in blocks:
             if seconds(block.stamp_ns - (self._newest_block_ns or 0)) < -_START_ANEW_S:
                 self._blocks.clear()
@@ -176,7 +156,7 @@ class SpeakingEstimator:
         if self._first_track_ns is None:
             self._first_track_ns = frame.stamp_ns
         self._waiting.append(_Pending(frame, self._filter.step(frame), now_ns))
-        if self.bins is None:
+        if self._joint is None:
             return
         if self._newest_track_ns is None or frame.stamp_ns > self._newest_track_ns:
             self._newest_track_ns = frame.stamp_ns
@@ -211,6 +191,7 @@ class SpeakingEstimator:
         """Give each block to `joint` once the tracks at its center are known."""
         lag_ns = nanoseconds(self._config.joint.look_ahead_s)
         newest_ns = self._newest_track_ns
+        assert self._joint is not None  # there are no blocks without it
         while self._blocks and newest_ns is not None and self._blocks[0].stamp_ns <= newest_ns:
             block = self._blocks.popleft()
             directions = _newest_at(self._directions, block.stamp_ns) or {}
@@ -228,7 +209,7 @@ class SpeakingEstimator:
 
     def _is_decided(self, pending: _Pending, now_ns: int) -> bool:
         """Whether no later sound can change the status, or the waiting is over."""
-        if self.bins is None or self._has_all_sound(pending.frame.stamp_ns):
+        if self._joint is None or self._has_all_sound(pending.frame.stamp_ns):
             return True
         waited_s = seconds(now_ns - pending.arrived_ns)  # below 0 the clock was set back
         is_over = not 0 <= waited_s < self._config.audio_wait_s
@@ -241,16 +222,15 @@ class SpeakingEstimator:
         if self._newest_block_ns is None:
             return False
         # The next block lies one step behind the newest one.
-        step_s = self._config.bins.block_s - _STAMP_JITTER_S
         last_ns = stamp_ns + nanoseconds(self._config.joint.look_ahead_s)
-        if self._newest_block_ns + nanoseconds(step_s) < last_ns:
+        if self._newest_block_ns + nanoseconds(_STEP_S) < last_ns:
             return False
         return not self._blocks or self._blocks[0].stamp_ns > last_ns
 
     def _answer(self, pending: _Pending) -> tuple[TrackFrame, SpeakingFrame]:
         """Return the tracks with the newest activity at or before their stamp."""
         frame = pending.frame
-        if self.bins is None:
+        if self._joint is None:
             return frame, pending.vavit
         known = _newest_at(self._activities, frame.stamp_ns)
         if known is None or self._is_deaf(frame.stamp_ns):

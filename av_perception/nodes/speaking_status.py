@@ -12,8 +12,9 @@ from collections import deque
 
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
 
-from av_perception.audio.direction_bins import BinBlock
-from av_perception.diarization.speaking_estimator import SpeakingEstimator
+from av_perception.audio.bin_stream import BinStream, direction_likelihood
+from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
+from av_perception.diarization.speaking_estimator import JOINT, SpeakingEstimator
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.time import nanoseconds
 from av_perception.geometry.transform_tree import TransformUnavailable
@@ -64,9 +65,14 @@ class SpeakingStatusNode(PerceptionNode):
         head = load_head(self.value('head'))
         microphones = head.microphones
         config = speaking_estimator_config(self.value, head)
-        rate = microphones.sample_rate if microphones is not None else 0
         self._head = head
-        self._estimator = SpeakingEstimator(config, microphones, rate)
+        self._sound: SoundInput | None = None
+        likelihood: DirectionLikelihood | None = None
+        if config.method == JOINT and microphones is not None and head.can_hear_directions:
+            likelihood = direction_likelihood(microphones)
+            bins = BinStream(likelihood, microphones.sample_rate)
+            self._sound = SoundInput(self, microphones, bins)
+        self._estimator = SpeakingEstimator(config, likelihood)
         self._motion = EgoMotion(self.value('max_turn_rate'), MOTION_WINDOW_S)
         self._publisher = self.publisher(SpeakingStatusArray, 'speaking_status', qos.FEATURES)
         if self._estimator.method != config.method:
@@ -89,12 +95,10 @@ class SpeakingStatusNode(PerceptionNode):
         self._waiting: deque[tuple[int, TrackFrame]] = deque()
         self._poses: HeadPoses | None = None
         self._poll = self.every(POLL_PERIOD_S, self._step)
-        microphones = self._head.microphones
-        if self._estimator.bins is not None and microphones is not None:
+        if self._sound is not None:
             self._poses = HeadPoses(self, self._head, self.value('reference_frame'), TF_MAX_AGE_S)
             listen_to_motion(self, self._motion, self._head.head_joints)
-            sound = SoundInput(self, microphones, self._estimator.bins)
-            sound.listen(1e-3 * self.value('chunk_ms'), self._on_sound)
+            self._sound.listen(1e-3 * self.value('chunk_ms'), self._on_sound)
         self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
 
     def _on_tracks(self, message: TrackArray) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.bin_stream import BinStream, direction_likelihood
+from av_perception.audio.direction_bins import DirectionLikelihood
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.map_learning import AcousticMapConfig, head_map
 from av_perception.diarization.speaking_estimator import (
@@ -94,10 +95,10 @@ class OfflinePipeline:
             self._vision = VisualFrontEnd(config.vision, head.camera)
         self._audio, self._tracker = self._make_stages(config, acoustic_map)
         self._bins: BinStream | None = None
+        likelihood: DirectionLikelihood | None = None
         if self._audio is not None and head.microphones is not None:
-            bins = config.speaking.bins
-            likelihood = direction_likelihood(head.microphones, bins)
-            self._bins = BinStream(likelihood, recording.sample_rate, bins)
+            likelihood = direction_likelihood(head.microphones)
+            self._bins = BinStream(likelihood, recording.sample_rate)
         self._blocks = BlockQueue()
         assembler_config = FrameAssemblerConfig(
             video_period_s=1.0 / recording.frame_rate,
@@ -105,7 +106,7 @@ class OfflinePipeline:
         )
         self._assembler = FrameAssembler(assembler_config)
         speaking = replace(config.speaking, audio_wait_s=math.inf)
-        self._speaking = SpeakingEstimator(speaking, head.microphones, recording.sample_rate)
+        self._speaking = SpeakingEstimator(speaking, likelihood)
         self._counters: Counter = Counter()
         self._next_sample = 0
 
@@ -178,8 +179,7 @@ class OfflinePipeline:
         # The bins are computed once, for the tracker and for the speaking status.
         blocks = self._bins.push(chunk)
         self._blocks.push(blocks)
-        if self._speaking.bins is not None:
-            self._speaking.take_blocks(blocks)
+        self._speaking.take_blocks(blocks)
 
     def take_audio(self, features: AudioFeatures) -> None:
         """Take features of sound that were computed already."""

@@ -13,6 +13,7 @@ from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
 from planted_voices import track_at
 from tf2_msgs.msg import TFMessage
 
+from av_perception.audio.bin_stream import BinStream, direction_likelihood
 from av_perception.diarization.speaking_estimator import SpeakingEstimator, SpeakingEstimatorConfig
 from av_perception.diarization.speaking_filter import SpeakingFilter
 from av_perception.geometry.rigid_transform import RigidTransform
@@ -86,11 +87,11 @@ def play(one, frames, chunks, frame_id=HEAD.base_frame, before_frame=lambda fram
 
 def expected(frames, chunks, pose=HEAD.microphones.base_from_array):
     """What the estimator says offline, of what the messages hold."""
-    estimator = SpeakingEstimator(
-        SpeakingEstimatorConfig(audio_wait_s=np.inf), HEAD.microphones, 16000
-    )
+    likelihood = direction_likelihood(HEAD.microphones)
+    bins = BinStream(likelihood, 16000)
+    estimator = SpeakingEstimator(SpeakingEstimatorConfig(audio_wait_s=np.inf), likelihood)
     for chunk in chunks:
-        estimator.hear(chunk)
+        estimator.take_blocks(bins.push(chunk))
     for frame in frames:
         estimator.follow(track_frame_from_msg(message(frame)), pose, 0)
     return [status for _, status in estimator.poll(0) + estimator.flush()]

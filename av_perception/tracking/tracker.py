@@ -232,7 +232,8 @@ class Tracker:
         tracks = self._tracks
         audio = None
         if self._audio is not None and observed.audio is not None and len(tracks):
-            informs = ~tracks.never_seen | (observed.voices is None)
+            # Bins follow who talks, also beside others; sub-bands find who walked on in silence.
+            informs = ~tracks.never_seen | tracks.asleep | (observed.voices is None)
             audio = self._audio.associate(observed.audio, tracks.audio_share, informs)
         posterior = self._iterate(prediction, audio, observed)
         self._update_states(posterior, observed.poses)

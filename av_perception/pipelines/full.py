@@ -81,6 +81,9 @@ class OfflinePipeline:
         None takes that of the recording's head.
     """
 
+    #: Whether the tracker, and who speaks, take bins of direction.
+    HEARS_BINS = True
+
     def __init__(
         self,
         recording: Recording,
@@ -96,7 +99,7 @@ class OfflinePipeline:
         self._audio, self._tracker = self._make_stages(config, acoustic_map)
         self._bins: BinStream | None = None
         likelihood: DirectionLikelihood | None = None
-        if self._audio is not None and head.microphones is not None:
+        if self.HEARS_BINS and self._audio is not None and head.microphones is not None:
             likelihood = direction_likelihood(head.microphones)
             self._bins = BinStream(likelihood, recording.sample_rate)
         self._blocks = BlockQueue()
@@ -233,7 +236,10 @@ class OfflinePipeline:
         array = self._recording.head.microphones
         base_from_array = array.base_from_array if array is not None else None
         for stamp_ns, visual, audio in frames:
-            blocks = self._blocks.take(stamp_ns)
-            frame = self._tracker.step(stamp_ns, visual, audio, blocks=blocks)
+            if self._bins is None:
+                frame = self._tracker.step(stamp_ns, visual, audio)
+            else:
+                blocks = self._blocks.take(stamp_ns)
+                frame = self._tracker.step(stamp_ns, visual, audio, blocks=blocks)
             self._speaking.follow(frame, base_from_array, stamp_ns)
         return self._speaking.poll(0)

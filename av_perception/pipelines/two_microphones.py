@@ -63,6 +63,8 @@ class TwoMicrophonePipeline(OfflinePipeline):
         For a head without a camera or with one microphone.
     """
 
+    HEARS_BINS = False
+
     def __init__(self, recording: Recording, mode: str, config: TwoMicrophoneConfig = _DEFAULT):
         if mode not in ('minimal', 'events'):
             raise ValueError(f"the mode must be 'minimal' or 'events', not {mode!r}")

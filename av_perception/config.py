@@ -124,9 +124,19 @@ def config_from_mapping(kind: type[_Config], mapping: dict, where: str) -> _Conf
         if name in mapping
     }
     try:
-        return kind(**values)
+        config = kind(**values)
     except ValueError as error:
         raise UserError(f'{where}: {error}') from error
+    for name, value in values.items():  # NaN lies in no range, and passes most checks of one
+        if _holds_nan(value):
+            raise UserError(f'{where}: {name} must be a number, not nan')
+    return config
+
+
+def _holds_nan(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return any(map(_holds_nan, value))
+    return isinstance(value, float) and value != value
 
 
 def are_missing(keys: list[str]) -> str:
@@ -189,8 +199,6 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         return _convert_sequence(arguments, value, where)
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if value != value:  # NaN lies in no range, and passes most checks of one
-            raise UserError(f'{where} must be a number, not nan')
         return float(value)
     if hint in (int, str, bool, float) and type(value) is hint:
         return value

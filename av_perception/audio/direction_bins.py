@@ -245,10 +245,7 @@ class DirectionBins:
         config = self.config
         self._stft = StreamingStft(config.stft, self._num_channels)
         num_blocks = max(1, round(config.noise_window_s / config.block_s))
-        # Energy of a squared Hann window. NoiseFloor counts this factor as well, so that the least
-        # floor lies 4.3 dB below the quantization of 16-bit sound.
-        window = round(0.375 * config.stft.window)
-        self._floor = NoiseFloor(len(self._used), num_blocks, window)
+        self._floor = NoiseFloor(len(self._used), num_blocks, config.stft.window)
         self._before = np.zeros(len(self._used))
         self._frames = np.zeros((0, len(self._used), self._num_channels), np.complex64)
         self._block_start = 0

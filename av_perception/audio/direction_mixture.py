@@ -20,6 +20,7 @@ from av_perception.audio.direction_grid import DirectionGrid
 
 _MAX_RATIO = 60.0  # exp of it is still a float32
 _FEW_BINS = 8  # in a block with fewer nobody dominates
+_SAME_PLACE = np.cos(np.radians(10.0))  # nobody walks so far around an array in a block
 _LARGER_PART = 0.5  # of a block's bins: whoever owns it dominates the block
 
 
@@ -152,6 +153,7 @@ class DirectionMixture:
         self._voiced = np.zeros(size, np.float32)  # voice activity when it was heard
         self._stamp = np.full(size, -1, np.int64)  # -1: nothing there
         self._known: dict[int, np.ndarray] = {}  # (size,) density under each known person
+        self._towards: dict[int, np.ndarray] = {}  # (3,) where each of them was last
         self._next = self._filled = 0
         self._weight = np.full(count, 0.5 / count)
         self.newest = BlockDensities(np.zeros((0, count)), np.zeros((0, 0)), 0.0)
@@ -195,15 +197,21 @@ class DirectionMixture:
         return old and peak.voice >= config.min_voice and peak.dominant
 
     def _meet(self, known: Mapping[int, np.ndarray], towards: np.ndarray) -> None:
-        """Keep the columns of who is known; a newcomer's past is that of the nearest direction."""
+        """Keep the columns of who is known; a newcomer's past is that of the nearest direction.
+
+        Who jumps was in either place before: walked on in silence, or was taken to be elsewhere.
+        """
         columns = {}
         for i, direction in zip(known, towards, strict=True):
-            if i in self._known:
+            if i in self._known and self._towards[i] @ direction > _SAME_PLACE:
                 columns[i] = self._known[i]
                 continue
             nearest = int(np.argmax(self._grid.directions @ direction))
             columns[i] = self._density[:, nearest].copy()
+            if i in self._known:
+                np.maximum(columns[i], self._known[i], out=columns[i])
         self._known = columns
+        self._towards = dict(zip(known, towards, strict=True))
         self.shares = {i: self.shares.get(i, 0.0) for i in known}
 
     def _remember(self, block: BinBlock, ids: tuple[int, ...], towards: np.ndarray) -> None:

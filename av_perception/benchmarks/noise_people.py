@@ -95,10 +95,8 @@ def noise_births(
 
     Returns
     -------
-    births
-        By condition: AS_DETECTED, WITH_ALARMS, WITHOUT_MODEL.
-    voiced
-        Share of the frames with (detected) voice activity.
+    births, voiced
+        By condition (AS_DETECTED, WITH_ALARMS, WITHOUT_MODEL); share of the voiced frames.
     """
     registers = _registers(head)
     num_frames = 0

@@ -1,8 +1,8 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Node `tracker`: `visual_features` and `audio_features` to people on `tracks` and /tf.
+"""Node `tracker`: `visual_features`, `audio_features` and `audio` to people on `tracks` and /tf.
 
-Their ids are stable.
+Their ids are stable. The sound itself tells who is only heard; without it the features do.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from av_perception_msgs.msg import TrackArray
 from av_perception_msgs.msg import VisualFeatures as VisualFeaturesMsg
 
 from av_perception.audio.acoustic_map import AcousticMap
+from av_perception.audio.bin_stream import BinStream, direction_likelihood
+from av_perception.audio.direction_bins import BinBlock
 from av_perception.audio.front_end import AudioFrontEndConfig
 from av_perception.audio.map_learning import AcousticMapConfig, checked_map, head_map
 from av_perception.geometry.time import nanoseconds
@@ -36,10 +38,13 @@ from av_perception.ros.person_frames import person_transforms
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import TRACKER_PARAMETERS, assembler_config, tracker_config
+from av_perception.ros.sound_input import CHUNK_MS, SoundInput
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
+from av_perception.synchronization.block_queue import BlockQueue
 from av_perception.synchronization.ego_motion import EgoMotion
 from av_perception.synchronization.frame_assembler import FrameAssembler
 from av_perception.tracking.tracker import Tracker
+from av_perception.tracking.tracker_config import BINS
 
 # Features drive the tracker; polling only ends the waiting for sound or transforms that do not
 # come.
@@ -54,6 +59,7 @@ class TrackerNode(PerceptionNode):
     NAME = 'tracker'
     PARAMETERS = (
         HEAD,
+        CHUNK_MS,
         Parameter(
             'acoustic_map',
             '',
@@ -88,7 +94,11 @@ class TrackerNode(PerceptionNode):
         head = load_head(self.value('head'))
         self._head = head
         self._tracker = Tracker(tracker_config(self.value), head, self._acoustic_map(head))
-        self._assembler = FrameAssembler(assembler_config(self.value, head))
+        pairing = assembler_config(self.value, head)
+        self._assembler = FrameAssembler(pairing)
+        self._audio_wait_s = pairing.audio_wait_s
+        self._blocks = BlockQueue()
+        self._sound = self._sound_input(head)
         self._motion = EgoMotion(self.value('max_turn_rate'), MOTION_WINDOW_S)
         self._publisher = self.publisher(TrackArray, 'tracks', qos.FEATURES)
         self._transforms = TransformBroadcaster(self) if self.value('publish_tf') else None
@@ -106,6 +116,8 @@ class TrackerNode(PerceptionNode):
         # Frames with the time of their arrival [ns], waiting for their transforms.
         self._waiting: deque[tuple[int, Features]] = deque()
         self._poll = self.every(POLL_PERIOD_S, self._step)
+        if self._sound is not None:
+            self._sound.listen(1e-3 * self.value('chunk_ms'), self._on_sound)
 
     def _acoustic_map(self, head: HeadProfile) -> AcousticMap | None:
         if head.microphones is None or not head.can_hear_directions:
@@ -113,6 +125,21 @@ class TrackerNode(PerceptionNode):
         if not self.value('acoustic_map'):
             return head_map(head.microphones, AcousticMapConfig(), AudioFrontEndConfig())
         return checked_map(self.value('acoustic_map'), head.microphones, AudioFrontEndConfig())
+
+    def _sound_input(self, head: HeadProfile) -> SoundInput | None:
+        """Make what turns `audio` into bins of direction, None where they are not wanted."""
+        if head.microphones is None or not head.can_hear_directions:
+            return None
+        if self.value('sound_births') != BINS:
+            return None
+        array = head.microphones
+        bins = BinStream(direction_likelihood(array), array.sample_rate)
+        return SoundInput(self, array, bins)
+
+    def _on_sound(self, blocks: list[BinBlock]) -> None:
+        if blocks:
+            self._blocks.push(blocks)
+            self._step()
 
     def _on_visual(self, message: VisualFeaturesMsg) -> None:
         self._assembler.push_visual(visual_features_from_msg(message), self.now_ns())
@@ -134,10 +161,12 @@ class TrackerNode(PerceptionNode):
     def _track(self, arrived_ns: int, features: Features) -> bool:
         """Step with one frame; False: its transforms may still come."""
         stamp_ns, visual, audio = features
+        if self._may_wait_for_bins(arrived_ns, stamp_ns):
+            return False
         try:
             poses = self._poses.at(stamp_ns)
         except TransformUnavailable as late:
-            if late.may_come and self._may_wait(arrived_ns):
+            if late.may_come and self._may_wait(arrived_ns, self.value('tf_wait')):
                 return False
             older = self._older_poses(stamp_ns)
             if older is None:
@@ -145,19 +174,27 @@ class TrackerNode(PerceptionNode):
             poses = older
         if self._poses.moves and poses.reference_from_array is not None:
             self._motion.note_pose(stamp_ns, poses.reference_from_array)
-        if audio is not None and self._motion.is_ego_noise(stamp_ns):
+        blocks = self._blocks.take(stamp_ns)
+        if (audio is not None or blocks) and self._motion.is_ego_noise(stamp_ns):
             self.diagnostics.count('sounds left out: the head turns')
             audio = None
-        frame = self._tracker.step(stamp_ns, visual, audio, poses)
+            blocks = []
+        frame = self._tracker.step(stamp_ns, visual, audio, poses, blocks)
         self._publisher.publish(track_frame_to_msg(frame, self._poses.frame))
         if self._transforms is not None:
             self._transforms.send(person_transforms(frame, self._poses.frame))
         return True
 
-    def _may_wait(self, arrived_ns: int) -> bool:
-        """Tell whether a frame may wait for its transforms any longer."""
+    def _may_wait_for_bins(self, arrived_ns: int, stamp_ns: int) -> bool:
+        """Tell whether bins of a frame are still to come; never where no sound is heard."""
+        if self._blocks.is_deaf(stamp_ns) or self._blocks.is_decided(stamp_ns):
+            return False
+        return self._may_wait(arrived_ns, self._audio_wait_s)
+
+    def _may_wait(self, arrived_ns: int, longest_s: float) -> bool:
+        """Tell whether a frame may wait any longer."""
         waited_ns = self.now_ns() - arrived_ns  # below 0 where the clock was set back
-        return 0 <= waited_ns < nanoseconds(self.value('tf_wait'))
+        return 0 <= waited_ns < nanoseconds(longest_s)
 
     def _older_poses(self, stamp_ns: int) -> SensorPoses | None:
         """Give poses that stand in for missing ones; None drops the image."""

@@ -170,12 +170,7 @@ def track_positions(
     head
         With a camera.
     last_frame, config
-        As of `track_boxes`.
-
-    Returns
-    -------
-    Tracked
-        Positions of the active tracks that lie in the image.
+        As of `track_boxes`, and so is the result.
 
     Raises
     ------

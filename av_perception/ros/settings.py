@@ -20,6 +20,7 @@ from av_perception.robot_head import HeadProfile
 from av_perception.ros.parameters import Parameter, ReadParameter
 from av_perception.synchronization.frame_assembler import FrameAssemblerConfig
 from av_perception.tracking.tracker import TrackerConfig
+from av_perception.tracking.tracker_config import SOUND_BIRTHS
 from av_perception.two_microphones.event_detector import EventDetectorConfig
 from av_perception.two_microphones.face_itd_fusion import FusionConfig
 from av_perception.two_microphones.microphone_pair import frontal_pair
@@ -103,6 +104,7 @@ INFERENCE_PARAMETERS = (
     tuned('iterations', TrackerConfig, 'inference.iterations', 1, 20),
     tuned('acceleration_density', TrackerConfig, 'motion.acceleration_density', 0.001, 50.0),
     tuned('vad_threshold', TrackerConfig, 'audio.vad_threshold', 0.0, 1.0),
+    tuned('sound_births', TrackerConfig, 'sound_births', choices=SOUND_BIRTHS),
     tuned('audio_tempering', TrackerConfig, 'audio.tempering', 0.001, 1.0),
     tuned('birth_log_ratio', TrackerConfig, 'birth.log_ratio', 0.0, 100.0),
     tuned('sleep_after', TrackerConfig, 'life.sleep_after_s', 0.1, 60.0),

@@ -15,10 +15,11 @@ import numpy as np
 from av_perception.audio.direction_bins import BinBlock
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import AudioFeatures, TrackFrame, VisualFeatures
+from av_perception.numerics.gaussian import propagate_covariance
 from av_perception.robot_head.profile import HeadProfile
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.association.audio_association import AudioAssociation
-from av_perception.tracking.association.heard_direction import HeardDirection
+from av_perception.tracking.association.heard_direction import HeardDirection, azimuth_std
 from av_perception.tracking.audio_branch import AudioBranch, SoundShares
 from av_perception.tracking.frame_data import FrameAssignment, FrameObservations, track_estimates
 from av_perception.tracking.inference.dynamics_update import ProcessNoise
@@ -26,7 +27,12 @@ from av_perception.tracking.inference.state_update import Information
 from av_perception.tracking.inference.variational_frame import FramePosterior, VariationalFrame
 from av_perception.tracking.input_validation import usable_poses
 from av_perception.tracking.state_space.cartesian_head import CartesianHead
-from av_perception.tracking.state_space.interface import Gaussians, Prediction, StateSpace
+from av_perception.tracking.state_space.interface import (
+    Gaussians,
+    LinearMap,
+    Prediction,
+    StateSpace,
+)
 from av_perception.tracking.track_management.life_cycle import SEEN_MASS, LifeCycle
 from av_perception.tracking.track_management.re_identification import ReIdentification
 from av_perception.tracking.track_management.track_set import TrackSet
@@ -202,9 +208,22 @@ class Tracker:
         if blocks is not None and self._voices is not None:
             news = 1.0 if voice is None else float(voice.new_clutter.mean())
             voices = self._voices.observe(
-                blocks, self._tracks.id, directions, poses.reference_from_array.rotation, news
+                blocks,
+                self._tracks.id,
+                directions,
+                self._sleepers_std(prediction, directions),
+                poses.reference_from_array.rotation,
+                news,
             )
         return FrameObservations(stamp_ns, poses, faces, voice, voices, directions)
+
+    def _sleepers_std(self, prediction: Prediction, directions: LinearMap) -> np.ndarray:
+        """(N,) standard deviation of the azimuth of who sleeps [rad], 0 of who does not."""
+        spread = propagate_covariance(directions.matrix, prediction.propagated)
+        std = np.zeros(len(spread))
+        for n in np.flatnonzero(self._tracks.asleep & directions.usable):
+            std[n] = azimuth_std(directions.value[n], spread[n])
+        return std
 
     def _infer(
         self, prediction: Prediction, observed: FrameObservations
@@ -281,7 +300,12 @@ class Tracker:
         if self._vision is not None and observed.vision is not None:
             seen = self._life.update_visibility(tracks, posterior.visual_mass, observed.stamp_ns)
             self._vision.update_appearance(tracks, observed.vision, posterior.alpha, seen)
-        heard = self._life.update_heard(tracks, shares.energy, observed.stamp_ns)
+        loudest = shares.energy
+        if observed.voices is not None:
+            # A quiet voice beside a loud one owns bins, but hardly a sub-band.
+            only_heard = tracks.never_seen
+            loudest = np.where(only_heard, np.maximum(loudest, observed.voices.share), loudest)
+        heard = self._life.update_heard(tracks, loudest, observed.stamp_ns)
         return FrameAssignment(seen, heard, shares.energy, shares.subbands)
 
     def _add_seen_people(

@@ -43,6 +43,8 @@ class VoiceDirectionsConfig:
     direction_error_deg: float = 8.0
     #: [deg] azimuth, so far from where a person was predicted is the person sought
     search_deg: float = 12.0
+    #: a voice within so many standard deviations of a sleeper's azimuth is the sleeper's
+    wake_deviations: float = 1.5
     #: [deg] what is remembered of sound is of no use once the head has turned so far
     max_turn_deg: float = 5.0
 
@@ -53,11 +55,13 @@ class VoiceDirectionsConfig:
             self.min_bins,
             self.direction_error_deg,
             self.search_deg,
+            self.wake_deviations,
             self.max_turn_deg,
         )
         if min(positive) <= 0:
             raise ValueError(
-                'min_bins, direction_error_deg, search_deg and max_turn_deg must be positive'
+                'min_bins, direction_error_deg, search_deg, wake_deviations and max_turn_deg '
+                'must be positive'
             )
 
 
@@ -67,7 +71,7 @@ class VoicesOfFrame:
 
     strangers: voices that no track explains; observed: (N, 3) unit vectors in the array frame in
     which the tracks were heard; precision: (N, 3, 3) of them, zero where nothing was heard; share:
-    (N,) of the voiced bins.
+    (N,) of the voiced bins, 0 for too few of them.
     """
 
     strangers: tuple[HeardVoice, ...]
@@ -106,6 +110,7 @@ class VoiceDirections:
 
     def __init__(self, config: VoiceDirectionsConfig, array: MicrophoneArray):
         self._config = config
+        self._error = np.radians(config.direction_error_deg) ** 2 * _EYE
         self._grid = direction_grid(array)
         self._mixture = DirectionMixture(direction_likelihood(array), self._grid, config.mixture)
         self.reset()
@@ -113,7 +118,6 @@ class VoiceDirections:
     def reset(self) -> None:
         """Forget all sound."""
         self._mixture.reset()
-        self._strangers: tuple[HeardVoice, ...] = ()
         self._rotation: np.ndarray | None = None
 
     def observe(
@@ -121,6 +125,7 @@ class VoiceDirections:
         blocks: list[BinBlock],
         ids: np.ndarray,
         directions: LinearMap,
+        sleepers_std: np.ndarray,
         rotation: np.ndarray,
         news: float,
     ) -> VoicesOfFrame:
@@ -132,6 +137,9 @@ class VoiceDirections:
             Oldest first.
         ids, directions
             (N,) of the tracks, and where the array hears them, about their predicted means.
+        sleepers_std
+            (N,) standard deviation of the azimuth of who sleeps [rad], 0 of who does not: people
+            walk on in silence.
         rotation
             (3, 3) of the array in the reference frame.
         news
@@ -139,35 +147,60 @@ class VoiceDirections:
         """
         self._turn(rotation)
         usable = np.flatnonzero(directions.usable)
+        strangers, score, own_bins, share = self._hear(blocks, ids, directions, usable, news)
+        observed, precision = self._directions(score, own_bins, directions)
+        share = np.where(precision.any(axis=(1, 2)), share, 0.0)
+        new = []
+        for voice in strangers:
+            n = self._owner(voice, directions.value[usable], sleepers_std[usable])
+            if n is None:
+                new.append(voice)
+            elif n >= 0:
+                observed[usable[n]] = voice.direction
+                precision[usable[n]] = np.linalg.inv(voice.covariance + self._error)
+                share[usable[n]] = voice.share
+        return VoicesOfFrame(tuple(new), observed, precision, share)
+
+    def _hear(
+        self,
+        blocks: list[BinBlock],
+        ids: np.ndarray,
+        directions: LinearMap,
+        usable: np.ndarray,
+        news: float,
+    ) -> tuple[list[HeardVoice], np.ndarray, np.ndarray, np.ndarray]:
+        """Strangers of the last block; of each track log likelihood on the grid, bins, share."""
         known = {int(ids[n]): directions.value[n] for n in usable}
-        count = len(ids)
-        score = np.zeros((count, len(self._grid)))  # log likelihood of the grid's directions
-        own_bins, all_bins = np.zeros(count), 0.0
+        score = np.zeros((len(ids), len(self._grid)))
+        own_bins = np.zeros(len(ids))
+        all_bins = 0.0
+        strangers: list[HeardVoice] = []
         for block in blocks:
-            voice = news * (1.0 if block.voice_activity is None else block.voice_activity)
-            heard = dataclasses.replace(block, voice_activity=voice)
-            self._strangers = tuple(self._mixture.update(heard, known))
+            activity = news * (1.0 if block.voice_activity is None else block.voice_activity)
+            heard = dataclasses.replace(block, voice_activity=activity)
+            strangers = self._mixture.update(heard, known)
             newest = self._mixture.newest
             score[usable] += newest.voiced * (newest.owned.T @ newest.ratios)
             own_bins[usable] += newest.voiced * newest.owned.sum(axis=0)
             all_bins += newest.voiced * len(newest.ratios)
-        observed, precision = self._directions(score, own_bins, directions)
-        return VoicesOfFrame(
-            self._apart(known), observed, precision, own_bins / max(all_bins, 1.0)
-        )
+        return strangers, score, own_bins, own_bins / max(all_bins, 1.0)
 
-    def _apart(self, known: dict[int, np.ndarray]) -> tuple[HeardVoice, ...]:
-        """Voices as far from all tracks as two voices are from each other.
+    def _owner(
+        self, voice: HeardVoice, towards: np.ndarray, sleepers_std: np.ndarray
+    ) -> int | None:
+        """Index of the sleeper whose voice it is, -1 for a voice of people nearby, None for new.
 
-        What is heard between two people who speak at once is mostly both of them.
+        What is nearer to a track than two voices are to each other is nobody new: between two
+        people who speak at once it is mostly both of them.
         """
-        if not self._strangers or not known:
-            return self._strangers
-        heard = self._grid.azimuth_of(np.array([v.direction for v in self._strangers]))
-        tracked = self._grid.azimuth_of(np.array(list(known.values())))
-        distance = np.abs(wrap_angle(heard[:, None] - tracked)).min(axis=1)
-        limit = np.radians(self._config.mixture.separation_deg)
-        return tuple(v for v, d in zip(self._strangers, distance, strict=True) if d >= limit)
+        if not len(towards):
+            return None
+        azimuth = self._grid.azimuth_of(towards)
+        distance = np.abs(wrap_angle(azimuth - self._grid.azimuth_of(voice.direction)))
+        if distance.min() < np.radians(self._config.mixture.separation_deg):
+            return -1
+        may_be = distance <= self._config.wake_deviations * sleepers_std
+        return int(np.where(may_be, distance, np.inf).argmin()) if may_be.any() else None
 
     def _turn(self, rotation: np.ndarray) -> None:
         """Forget what was heard in axes that are no longer those of the array."""
@@ -188,7 +221,6 @@ class VoiceDirections:
         precision = np.zeros((len(own_bins), 3, 3))
         near = self._grid.near(directions.value, config.search_deg)
         heard = (own_bins >= config.min_bins) & near.any(axis=1)
-        error = np.radians(config.direction_error_deg) ** 2 * _EYE
         for n in np.flatnonzero(heard):
             places = self._grid.directions[near[n]]
             weight = softmax(config.tempering * score[n, near[n]])
@@ -196,5 +228,5 @@ class VoiceDirections:
             offset = places - mean
             covariance = (weight[:, None] * offset).T @ offset
             observed[n] = mean / np.linalg.norm(mean)
-            precision[n] = np.linalg.inv(covariance + error)
+            precision[n] = np.linalg.inv(covariance + self._error)
         return observed, precision

@@ -325,3 +325,13 @@ def test_a_gap_starts_afresh():
 def test_one_microphone_is_refused():
     with pytest.raises(UserError, match='2 to 16 microphones'):
         DirectionLikelihood(GeometricSteering(MicrophoneArray(((0.0, 0.0, 0.0),))), FREQUENCIES)
+
+
+def test_the_least_noise_floor_is_the_rounding_of_16_bits():
+    """Regression: the energy of the window counted twice, so that it lay 4.3 dB too low."""
+    config = DirectionBinsConfig()
+    likelihood = DirectionLikelihood(GeometricSteering(SQUARE), config.frequencies)
+    bins = DirectionBins(config, likelihood, RATE)
+    rounding = np.random.default_rng(0).uniform(-0.5, 0.5, (2000, config.stft.window)) / 32768
+    spectra = np.fft.rfft(rounding * np.hanning(config.stft.window + 1)[:-1])[:, 1:-1]
+    assert bins._floor._least == pytest.approx(np.mean(np.abs(spectra) ** 2), rel=0.02)

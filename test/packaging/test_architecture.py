@@ -29,7 +29,7 @@ ALLOWED = {
     'recording': ('errors', 'config', 'interfaces', 'geometry', 'robot_head'),
     'audio': (*FOUNDATIONS, 'robot_head', 'recording'),
     'vision': (*FOUNDATIONS, 'networks', 'robot_head', 'recording'),
-    'synchronization': ('interfaces', 'geometry'),
+    'synchronization': ('interfaces', 'geometry', 'audio'),
     'tracking': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),
     'diarization': (*FOUNDATIONS, 'robot_head', 'audio'),
     'hri': ('interfaces', 'geometry'),

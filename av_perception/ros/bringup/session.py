@@ -64,63 +64,49 @@ def play_through_graph(
     composed: bool = False,
     truth: bool = True,
 ) -> SessionResult:
-    """Start the graph on a DDS domain of its own, play the recording once, stop the graph.
-
-    It plays in real time.
+    """Play a recording once, in real time, through a graph on a DDS domain of its own.
 
     Parameters
     ----------
-    recording : Recording
-        What to play.
-    log_folder : Path
-        One file for each node goes there.
-    bag : Path or None
-        Folder of an MCAP bag to record.
-    progress : callable
+    recording, log_folder, bag
+        What to play, where one log for each node goes, and folder of an MCAP bag to record.
+    progress
         Called with a fraction and a text.
-    selection : Selection
-        Of the nodes.
-    composed : bool
-        All nodes in one process.
-    truth : bool
-        Publish it too, where there is one.
-
-    Raises
-    ------
-    UserError
-        When a node fails.
+    selection, composed, truth
+        Of the nodes; all of them in one process; publish the truth too, where there is one.
+        UserError when a node fails.
     """
     domain_id = random.randrange(1, 100)  # whatever is set: a demo must not talk to a robot
-    selection = replace(
-        selection,
-        truth=truth and recording.truth is not None,
-        camera=selection.camera if recording.num_frames else 'none',
-    )
+    selection = _that_fits(selection, recording, truth)
     nodes = nodes_for(recording.head, selection)
-    arguments = {
-        'head': recording.head_name,
-        'source': 'file',
-        'recording': str(recording.folder.resolve()),
-    }
-    # The nodes that play wait for their common start.
-    overrides = {node.name: {'autostart': False} for node in nodes if node.sensor}
+    sensors = [node.name for node in nodes if node.sensor]
     progress(0.0, 'starting the nodes')
-    with (
-        GraphObserver(domain_id=domain_id) as observer,
-        GraphRunner(
-            nodes,
-            arguments,
-            overrides=overrides,
-            log_folder=log_folder,
-            environment={**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)},
-            composed=selection if composed else None,
-        ) as graph,
-    ):
+    runner = GraphRunner(
+        nodes,
+        _playing(recording),
+        overrides={name: {'autostart': False} for name in sensors},  # they start together
+        log_folder=log_folder,
+        environment={**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)},
+        composed=selection if composed else None,
+    )
+    with GraphObserver(domain_id=domain_id) as observer, runner as graph:
         if bag is not None:
             words = ['record', '-o', str(bag)]
             graph.start_module('bag_recorder', 'av_perception.cli.main', words, niceness=10)
-        _wait_until_up(observer, graph, [n.name for n in nodes], list(overrides), progress)
-        return _play(observer, graph, list(overrides), recording.duration_s, progress)
+        _wait_until_up(observer, graph, [n.name for n in nodes], sensors, progress)
+        return _play(observer, graph, sensors, recording.duration_s, progress)
+
+
+def _that_fits(selection: Selection, recording: Recording, truth: bool) -> Selection:
+    """Leave out of the selection what the recording has not."""
+    camera = selection.camera if recording.num_frames else 'none'
+    return replace(selection, truth=truth and recording.truth is not None, camera=camera)
+
+
+def _playing(recording: Recording) -> dict[str, str]:
+    """Arguments of nodes that play a recording."""
+    folder = str(recording.folder.resolve())
+    return {'head': recording.head_name, 'source': 'file', 'recording': folder}
 
 
 def _play(

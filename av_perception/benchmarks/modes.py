@@ -157,9 +157,9 @@ class _Stopwatch:
     def _time(self, method: Callable, spent_s: list[float]) -> None:
         """Let a bound method note the processor time [s] of its calls."""
 
-        def call(*arguments):
+        def call(*arguments, **options):
             started = time.thread_time()
-            result = method(*arguments)
+            result = method(*arguments, **options)
             spent_s.append(time.thread_time() - started)
             return result
 

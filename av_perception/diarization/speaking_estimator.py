@@ -127,7 +127,7 @@ class SpeakingEstimator:
             return
         for block in blocks:
             if seconds(block.stamp_ns - (self._newest_block_ns or 0)) < -_START_ANEW_S:
-                self._blocks.clear()
+                self._forget(block.stamp_ns)
             self._newest_block_ns = block.stamp_ns
             self._has_given_up = False
             if len(self._blocks) == _MAX_PENDING:
@@ -152,7 +152,7 @@ class SpeakingEstimator:
             Time of arrival on the clock that `poll` gets [ns].
         """
         if seconds(frame.stamp_ns - (self._newest_track_ns or 0)) < -_START_ANEW_S:
-            self._restart()
+            self._forget(frame.stamp_ns)
         if self._first_track_ns is None:
             self._first_track_ns = frame.stamp_ns
         self._waiting.append(_Pending(frame, self._filter.step(frame), now_ns))
@@ -178,14 +178,20 @@ class SpeakingEstimator:
         self._waiting.clear()
         return left
 
-    def _restart(self) -> None:
-        """Forget sound and tracks of a stream that began anew; who waits is still answered."""
-        self._blocks.clear()
-        self._directions.clear()
+    def _forget(self, stamp_ns: int) -> None:
+        """Forget what is of the stream before the one that begins at a stamp.
+
+        Sound and tracks begin anew one after the other: what has begun already stays.
+        """
+        last_ns = stamp_ns + nanoseconds(_START_ANEW_S)
         self._activities.clear()
-        self._newest_block_ns = None
-        self._newest_track_ns = None
-        self._first_track_ns = None
+        if self._newest_block_ns is not None and self._newest_block_ns > last_ns:
+            self._blocks.clear()
+            self._newest_block_ns = None
+        if self._newest_track_ns is not None and self._newest_track_ns > last_ns:
+            self._directions.clear()
+            self._newest_track_ns = None
+            self._first_track_ns = None
 
     def _judge_blocks(self) -> None:
         """Give each block to `joint` once the tracks at its center are known."""
@@ -209,6 +215,10 @@ class SpeakingEstimator:
 
     def _is_decided(self, pending: _Pending, now_ns: int) -> bool:
         """Whether no later sound can change the status, or the waiting is over."""
+        newest_ns = self._newest_track_ns
+        if newest_ns is not None:
+            if seconds(pending.frame.stamp_ns - newest_ns) > _START_ANEW_S:
+                return True  # of the stream before
         if self._joint is None or self._has_all_sound(pending.frame.stamp_ns):
             return True
         waited_s = seconds(now_ns - pending.arrived_ns)  # below 0 the clock was set back

@@ -81,7 +81,8 @@ class OfflinePipeline:
         None takes that of the recording's head.
     """
 
-    _listens_to_bins = True  # the tracker and the speaking status do
+    #: Whether the tracker, and who speaks, take bins of direction.
+    HEARS_BINS = True
 
     def __init__(
         self,
@@ -98,7 +99,7 @@ class OfflinePipeline:
         self._audio, self._tracker = self._make_stages(config, acoustic_map)
         self._bins: BinStream | None = None
         likelihood: DirectionLikelihood | None = None
-        if self._listens_to_bins and self._audio is not None and head.microphones is not None:
+        if self.HEARS_BINS and self._audio is not None and head.microphones is not None:
             likelihood = direction_likelihood(head.microphones)
             self._bins = BinStream(likelihood, recording.sample_rate)
         self._blocks = BlockQueue()
@@ -235,15 +236,10 @@ class OfflinePipeline:
         array = self._recording.head.microphones
         base_from_array = array.base_from_array if array is not None else None
         for stamp_ns, visual, audio in frames:
-            frame = self._track(stamp_ns, visual, audio)
+            if self._bins is None:
+                frame = self._tracker.step(stamp_ns, visual, audio)
+            else:
+                blocks = self._blocks.take(stamp_ns)
+                frame = self._tracker.step(stamp_ns, visual, audio, blocks=blocks)
             self._speaking.follow(frame, base_from_array, stamp_ns)
         return self._speaking.poll(0)
-
-    def _track(
-        self, stamp_ns: int, visual: VisualFeatures | None, audio: AudioFeatures | None
-    ) -> TrackFrame:
-        """Take one step of the tracker, with the bins since the last one where there are any."""
-        if self._bins is None:
-            return self._tracker.step(stamp_ns, visual, audio)
-        blocks = self._blocks.take(stamp_ns)
-        return self._tracker.step(stamp_ns, visual, audio, blocks=blocks)

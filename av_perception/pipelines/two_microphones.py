@@ -63,7 +63,7 @@ class TwoMicrophonePipeline(OfflinePipeline):
         For a head without a camera or with one microphone.
     """
 
-    _listens_to_bins = False
+    HEARS_BINS = False
 
     def __init__(self, recording: Recording, mode: str, config: TwoMicrophoneConfig = _DEFAULT):
         if mode not in ('minimal', 'events'):

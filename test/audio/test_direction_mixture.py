@@ -37,7 +37,9 @@ SQUARE = load_head('respeaker').microphones
 CONFIG = DirectionBinsConfig()
 STEERING = GeometricSteering(SQUARE)
 LIKELIHOOD = DirectionLikelihood(STEERING, CONFIG.frequencies)
-DATA = os.environ.get('AV_PERCEPTION_DATA')
+DATA = Path(
+    os.environ.get('AV_PERCEPTION_DATA', Path(__file__).resolve().parents[3] / 'shared' / 'data')
+)
 
 
 def at(azimuth_deg, elevation_deg=10.0):
@@ -211,9 +213,7 @@ def test_the_grid_holds_what_an_array_can_tell_apart(points, azimuth_span, lowes
 
 
 def recordings():
-    if not DATA:
-        return []
-    return sorted((Path(DATA) / 'array_respeaker4').glob('*/*/*.flac'))
+    return sorted((DATA / 'array_respeaker4').glob('*/*/*.flac'))
 
 
 @pytest.mark.skipif(

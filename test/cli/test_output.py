@@ -54,6 +54,7 @@ COMMANDS = (  # every input is wrong too: a verb that works first complains of s
     ['benchmark', 'end-to-end', '--scene', 'no_scene'],
     ['benchmark', 'tracking', '--seeds', '0'],
     ['benchmark', 'noise', '--minutes', '0'],
+    ['benchmark', 'diarization', '--scenes', 'no_scene'],
     ['benchmark', 'scenes', '--scenes', 'no_scene'],
     ['benchmark', 'vision', '--head', 'toaster'],
     ['benchmark', 'clustering'],

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from av_perception.robot_head import load_head
 from av_perception.simulation import cache
+from av_perception.simulation.scene import RoomConfig
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Talker:
 @dataclass(frozen=True)
 class Scene:
     talkers: tuple
+    room: RoomConfig = field(default_factory=RoomConfig)
 
     def load_head(self):
         return load_head('simulated')

@@ -18,12 +18,12 @@ from av_perception.audio.propagation import array_response
 from av_perception.benchmarks.hearing_trials import real_recordings
 from av_perception.benchmarks.noise_sounds import START_NS
 from av_perception.geometry.rigid_transform import direction_from_angles, wrap_angle
-from av_perception.pipelines.full import OfflinePipeline
+from av_perception.pipelines.full import OfflinePipeline, PipelineConfig
 from av_perception.recording import Recording
 from av_perception.robot_head import load_head
 from av_perception.tracking.state_space.interface import LinearMap
 from av_perception.tracking.tracker import Tracker
-from av_perception.tracking.tracker_config import SUBBANDS, TrackerConfig
+from av_perception.tracking.tracker_config import BINS, SUBBANDS, TrackerConfig
 from av_perception.tracking.voice_directions import VoiceDirections, VoiceDirectionsConfig
 
 HEAD = load_head('respeaker')
@@ -31,7 +31,9 @@ ARRAY = HEAD.microphones
 LIKELIHOOD = direction_likelihood(ARRAY)
 FREQUENCIES = DirectionBinsConfig().frequencies
 STEP_NS, ROWS = 40_000_000, 50
-DATA = os.environ.get('AV_PERCEPTION_DATA')
+DATA = Path(
+    os.environ.get('AV_PERCEPTION_DATA', Path(__file__).resolve().parents[3] / 'shared' / 'data')
+)
 
 
 @pytest.fixture(scope='module')
@@ -75,7 +77,7 @@ def run(tracker, blocks):
 
 def test_two_who_talk_at_once_are_two_people_and_stay_where_they_are(acoustic_map):
     """Sub-bands drew both to the average direction."""
-    tracker = Tracker(TrackerConfig(), HEAD, acoustic_map)
+    tracker = Tracker(TrackerConfig(sound_births=BINS), HEAD, acoustic_map)
     frames = run(tracker, planted((-30, 25), 150, np.random.default_rng(0)))
     np.testing.assert_allclose(azimuths(frames[-1]), (-30, 25), atol=5)
     assert all(len(frame.tracks) <= 2 for frame in frames)
@@ -85,7 +87,7 @@ def test_two_who_talk_at_once_are_two_people_and_stay_where_they_are(acoustic_ma
 def test_who_is_only_heard_is_followed(acoustic_map):
     """One person, though the voice walks through 60 degrees in 6 s."""
     random = np.random.default_rng(1)
-    tracker = Tracker(TrackerConfig(), HEAD, acoustic_map)
+    tracker = Tracker(TrackerConfig(sound_births=BINS), HEAD, acoustic_map)
     ids = set()
     for index in range(200):
         azimuth = 30.0 + 60.0 * np.clip((index - 50) / 150, 0, 1)
@@ -96,7 +98,7 @@ def test_who_is_only_heard_is_followed(acoustic_map):
 
 
 def test_what_is_no_voice_is_nobody(acoustic_map):
-    tracker = Tracker(TrackerConfig(), HEAD, acoustic_map)
+    tracker = Tracker(TrackerConfig(sound_births=BINS), HEAD, acoustic_map)
     frames = run(tracker, planted((60,), 60, np.random.default_rng(2), voice=0.1))
     assert not any(frame.tracks for frame in frames)
 
@@ -179,12 +181,12 @@ def test_a_head_that_turned_forgets_where_it_heard():
 
 
 def trials():
-    return list(real_recordings(Path(DATA))) if DATA else []
+    return list(real_recordings(DATA))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not DATA or not (Path(DATA) / 'array_respeaker4').is_dir(),
+    not (DATA / 'array_respeaker4').is_dir(),
     reason='AV_PERCEPTION_DATA does not name a folder with array_respeaker4',
 )
 @pytest.mark.parametrize('index', range(9))
@@ -196,7 +198,8 @@ def test_real_recordings_give_every_talker_live_and_no_ghost(index, tmp_path):
     soundfile.write(tmp_path / 'audio.wav', trial.sound, 16000, subtype='FLOAT')
     description = {'head': 'respeaker', 'sample_rate': 16000, 'audio_start': 0.0}
     (tmp_path / 'recording.yaml').write_text(yaml.safe_dump(description))
-    frames = [frame for frame, _ in OfflinePipeline(Recording.open(tmp_path)).run()]
+    config = PipelineConfig(tracker=TrackerConfig(sound_births=BINS))
+    frames = [frame for frame, _ in OfflinePipeline(Recording.open(tmp_path), config).run()]
     truth = np.radians(trial.azimuths_deg)
     for frame in frames:
         heard = np.radians(np.array(azimuths(frame)))

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from av_perception.numerics.softmax import log_softmax, softmax  # noqa: F401 (until callers move)
-
 LOG_2PI = float(np.log(2 * np.pi))
 
 

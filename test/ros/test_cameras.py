@@ -222,7 +222,7 @@ def test_the_cameras_own_calibration_rectifies_and_a_difference_to_the_profile_i
     assert b.until(lambda: len(b.heard) == 1) and b.counted('differ from the head profile') == 1, (
         'the focal length, not the baseline'
     )
-    rectified = b.node._front_end._prepared(GOOD, 'left')
+    rectified = b.node._front_end._prepare(GOOD, 'left')
     assert np.abs(rectified.astype(int) - GOOD).mean() > 10
 
 
@@ -235,7 +235,7 @@ def test_row_1_row_19_what_drivers_of_one_camera_leave_zero_is_completed(bench):
     b.send('left/camera_info', message)
     b.send('left/image_raw', image_to_msg(GOOD, SECOND, 'x'))
     assert b.until(lambda: len(b.heard) == 1)
-    np.testing.assert_array_equal(b.node._front_end._prepared(GOOD, 'left'), GOOD)
+    np.testing.assert_array_equal(b.node._front_end._prepare(GOOD, 'left'), GOOD)
 
 
 def test_row_1_row_2_an_impossible_pair_is_refused_with_its_cause(bench, capfd):

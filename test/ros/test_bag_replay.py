@@ -99,7 +99,7 @@ class Replay:
 
     def _hold(self, seconds: float) -> None:
         """What is sent ahead of the answers is the sound that they need, and no more."""
-        ahead_s = 0.05 if seconds > 0.12 else 0.12  # the first block of sound takes longer
+        ahead_s = 0.12  # a block of bins, its window, and the chunk that completes it
         self._wait_for(ORIGIN_NS + round(1e9 * (seconds - ahead_s)))
 
     def _wait_for(self, moment_ns: int) -> None:

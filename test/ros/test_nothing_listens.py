@@ -75,7 +75,8 @@ def shared_memory(pid: int) -> dict[str, int]:
     """Mode by path of what a process has mapped for Fast DDS."""
     maps = Path(f'/proc/{pid}/maps').read_text()
     paths = {Path(p) for p in re.findall(r'/dev/shm/fast(?:rtps|dds)_\S+', maps)}
-    return {str(path): path.stat().st_mode & 0o777 for path in paths}
+    # A segment whose other end has gone may be unlinked already, and is then nobody's to read.
+    return {str(path): path.stat().st_mode & 0o777 for path in paths if path.exists()}
 
 
 def wait_until_active(observer: GraphObserver, names=STARTED) -> None:

@@ -6,6 +6,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3.13 python3; 
 	$$p -c 'import sys, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 MESSAGES := $(wildcard av_perception_msgs/msg/*.msg tools/tf2_msgs/msg/*.msg) av_perception_msgs/package.xml tools/rosidl_wheel.py
 DEMO_ARGUMENTS ?=
+# As many processes as there are cores; 0 runs all in one.
+TEST_PROCESSES ?= auto
 
 .PHONY: demo test lint parameters clean help
 help:                       ## this list
@@ -15,7 +17,7 @@ demo: $(VENV)/.installed    ## three talkers in a simulated room, all nodes, 30 
 	$(BIN)/av-perception demo $(DEMO_ARGUMENTS)
 
 test: $(VENV)/.colcon       ## all tests
-	$(BIN)/python -m pytest $(TEST_ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(TEST_ARGUMENTS)
 
 lint: $(VENV)/.lint          ## style, format and types: ruff and mypy
 	$(BIN)/ruff check .

@@ -86,7 +86,7 @@ setup(
             'onnxruntime>=1.12,<2',
         ],
         'bags': ['rosbags>=0.10,<0.12'],
-        'test': ['pytest>=7'],
+        'test': ['pytest>=7', 'pytest-xdist>=3,<4'],
         'lint': ['ruff>=0.17,<0.18', 'mypy>=2.4,<2.5', 'pre-commit>=3'],
     },
     zip_safe=False,

@@ -16,6 +16,8 @@ def pytest_configure(config):
     """Keep the tests off any running robot's graph, off the network and out of the user's log
     folder.
     """
+    if hasattr(config, 'workerinput'):  # one of several processes: what it inherited is shared
+        os.environ['ROS_DOMAIN_ID'] = str(100 + os.getpid() % 100)
     os.environ.setdefault('ROS_DOMAIN_ID', str(100 + os.getpid() % 100))
     os.environ.setdefault('ROS_LOG_DIR', str(config.rootpath / '.pytest_cache' / 'ros_log'))
     from av_perception.ros.bringup.environment import prepare_environment

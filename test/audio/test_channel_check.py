@@ -54,6 +54,7 @@ def test_a_copied_channel_is_named():
     assert channel_faults(samples) == {2: ChannelFault('is a copy of channel 0')}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['nao', 'pepper', 'respeaker'])
 def test_every_order_is_found_from_a_telling_direction(name):
     array = load_head(name).microphones

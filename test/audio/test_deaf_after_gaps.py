@@ -128,6 +128,7 @@ def test_a_package_that_cannot_reset_is_refused(monkeypatch):
         VoiceActivity()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'index_of',
     [
@@ -162,6 +163,7 @@ def test_lost_chunks_are_found_by_the_index_and_else_by_the_stamps(index_of):
     assert not any((times > 61 * 0.032) & (times < 62 * 0.032)), 'no stamp within what was lost'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('size', [160, SIZE])
 @pytest.mark.parametrize('share', [0.1, 0.3, 0.5])
 def test_features_keep_coming_while_chunks_are_lost(share, size, detectors):
@@ -215,6 +217,7 @@ def test_a_change_of_sample_rate_loads_no_network(make, detectors):
     assert len(detectors) == 1
 
 
+@pytest.mark.slow
 def test_a_driver_that_starts_again_is_a_gap_and_its_index_is_right():
     """Three seconds later, from index 0: what was known of the room is forgotten."""
     listener = front_end()

@@ -222,6 +222,7 @@ def spoilt(samples, how):
     return samples
 
 
+@pytest.mark.slow
 @needs_recordings
 @pytest.mark.parametrize(
     'how, word, told',

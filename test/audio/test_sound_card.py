@@ -118,6 +118,7 @@ def test_a_stopped_sound_card_is_no_error_and_starts_again(portaudio, monkeypatc
     assert errors == [] and len(chunks) == 2
 
 
+@pytest.mark.slow
 def test_a_delivering_sound_card_is_left_alone(portaudio):
     losses = []
     watchdog = audio_capture._Watchdog(4.0, lambda: losses.append(1))

@@ -160,6 +160,7 @@ def error(features, positions, azimuth):
     return np.median([np.abs(f.vectors - exact)[f.present].mean() for f in loud])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'rate, channels', [(16000, 2), (16000, 16), (44100, 4), (48000, 4), (48000, 2)]
 )

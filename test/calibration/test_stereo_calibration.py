@@ -106,6 +106,7 @@ def test_a_planted_pair_is_recovered_from_chessboards(chessboard_pairs, planted)
     assert np.abs(depth_error(result, planted)).max() < 0.03
 
 
+@pytest.mark.slow
 def test_a_planted_pair_is_recovered_from_charuco_boards(planted):
     board = BoardConfig(10, 7, 0.025, 'charuco', 0.018)
     result = calibrate_stereo(
@@ -123,6 +124,7 @@ def test_pairs_without_a_board_or_that_moved_are_left_out(chessboard_pairs):
     check_result(result)
 
 
+@pytest.mark.slow
 def test_images_that_cannot_calibrate_are_named(chessboard_pairs):
     swapped = [(name, right, left) for name, left, right in chessboard_pairs]
     upright = [

@@ -178,6 +178,7 @@ def sound(tmp_path):
     return tmp_path / 'four.wav'
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full here')
 @pytest.mark.parametrize(
     'arguments', [['doctor', '--head', 'respeaker'], ['localize', 'SOUND', '--head', 'respeaker']]
@@ -191,6 +192,7 @@ def test_a_full_disk_is_one_line(arguments, sound):
     assert done.returncode == 2 and len(lines) == 1 and 'No space left' in lines[0]
 
 
+@pytest.mark.slow
 def test_without_a_cache_the_command_goes_on_with_one_warning(sound, tmp_path):
     environment = {'HOME': '/dev/null/x', 'XDG_CACHE_HOME': None, 'AV_PERCEPTION_CACHE': None}
     temporary = tmp_path / 'temporary'

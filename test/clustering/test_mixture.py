@@ -185,6 +185,7 @@ def test_the_uniform_class_takes_outliers():
     assert (model.labels_[:300] == -1).mean() < 0.05 and (model.labels_[300:] == -1).mean() > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('weights', [None, 'ones'])
 def test_the_number_of_clusters_is_found(weights):
     found = []

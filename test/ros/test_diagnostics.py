@@ -107,6 +107,7 @@ def listen(bench):
     return make
 
 
+@pytest.mark.slow
 def test_an_input_that_nobody_publishes_is_told_from_one_that_does_not_match(listen):
     listener = listen()
     assert listener.says(
@@ -120,12 +121,14 @@ def test_an_input_that_nobody_publishes_is_told_from_one_that_does_not_match(lis
     )
 
 
+@pytest.mark.slow
 def test_a_publisher_that_is_silent_is_named(listen):
     listener = listen()
     listener.client.create_publisher(TrackArray, 'tracks', 5)
     assert listener.says(lambda s: 'bench publishes it but is silent' in s.message)
 
 
+@pytest.mark.slow
 def test_what_was_dropped_is_a_warning_for_a_second(listen):
     listener = listen()
     publisher = listener.client.create_publisher(TrackArray, 'tracks', 5)
@@ -143,6 +146,7 @@ def test_what_was_dropped_is_a_warning_for_a_second(listen):
     assert listener.says(lambda s: s.level == DiagnosticStatus.OK)
 
 
+@pytest.mark.slow
 def test_sound_that_no_image_needed_is_no_fault(listen):
     """Regression: the tracker warned every second of what is as it should be."""
     listener = listen()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from av_perception_msgs.msg import (
     AudioChunk,
     AudioFeatures,
@@ -27,6 +28,7 @@ SECOND = 1_000_000_000
 RANDOM = np.random.default_rng(3)
 
 
+@pytest.mark.slow
 def test_visual_features_survives_bad_images(bench):
     b = bench(
         VisualFeaturesNode,
@@ -66,6 +68,7 @@ def chunks(start_ns, count, samples=None, first=0):
         )
 
 
+@pytest.mark.slow
 def test_audio_features_survives_bad_sound(bench):
     b = bench(AudioFeaturesNode, {'audio': AudioChunk}, ('audio_features', AudioFeatures))
     b.send('audio', *chunks(SECOND, 10))
@@ -98,6 +101,7 @@ def face(x=0.0, covariance=None):
     )
 
 
+@pytest.mark.slow
 def test_the_tracker_survives_lies(bench):
     b = bench(
         TrackerNode,

@@ -81,6 +81,7 @@ def play(b, frames, source, *people, start=0):
         )
 
 
+@pytest.mark.slow
 def test_the_fusion_speaks_the_trackers_topics(bench):
     b = bench(FaceItdFusionNode, SIGHT_AND_SOUND, ('tracks', TrackArray), **ANY_SOUND)
     statuses = []
@@ -113,6 +114,7 @@ def test_a_sound_of_nobody_gives_its_bearing(bench):
     assert azimuth == pytest.approx(np.degrees(np.arctan2(TALKER[1], TALKER[0])), abs=3.0)
 
 
+@pytest.mark.slow
 def test_the_fusion_survives_lies(bench):
     b = bench(FaceItdFusionNode, SIGHT_AND_SOUND, ('tracks', TrackArray), **ANY_SOUND)
     play(b, 12, TALKER, TALKER)
@@ -147,6 +149,7 @@ def test_the_fusion_survives_lies(bench):
     )
 
 
+@pytest.mark.slow
 def test_a_head_that_turns_does_not_listen(bench):
     b = bench(
         FaceItdFusionNode, {**SIGHT_AND_SOUND, 'imu': Imu}, ('tracks', TrackArray), **ANY_SOUND

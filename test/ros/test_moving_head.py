@@ -87,6 +87,7 @@ def start(bench, **parameters):
     return one
 
 
+@pytest.mark.slow
 def test_a_person_stands_still_in_odom_while_head_and_base_move(lookup, bench):
     one = start(bench)
     for f in range(40):
@@ -144,6 +145,7 @@ def test_a_frame_that_nobody_publishes_is_named(bench, monkeypatch, capfd):
     assert "nobody publishes the frame 'map' on /tf" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_clock_set_back_starts_anew(lookup, bench):
     """tf2_ros loses the first image of the new round: its buffer must be cleared first."""
     one = start(bench)
@@ -203,6 +205,7 @@ def test_a_broken_transform_is_refused_and_the_node_goes_on(lookup, bench):
     assert one.until(lambda: len(one.heard) == 1) and not one.counted('transforms older')
 
 
+@pytest.mark.slow
 def test_a_loop_longer_than_tf_remembers_starts_anew(lookup, bench):
     """Regression: tf2_ros refused the second round of a bag for ever.
 
@@ -280,6 +283,7 @@ def start_nao(bench):
     return bench(TrackerNode, inputs, ('tracks', TrackArray), head='nao')
 
 
+@pytest.mark.slow
 def test_two_publishers_of_joint_states_are_named(bench):
     """Regression: two of them made the robot deaf, and nothing said why."""
     one = start_nao(bench)

@@ -239,6 +239,7 @@ def test_a_player_that_starts_late_joins_in_progress():
     assert played == list(range(40, 51)), 'no more than a second of the past'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'module, parameters, message',
     [

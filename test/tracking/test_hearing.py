@@ -167,6 +167,7 @@ def test_two_unseen_talkers_are_two_people():
     assert sorted(round(azimuth_of(t) / 10) for t in frame.tracks) == [-9, 10]
 
 
+@pytest.mark.slow
 def test_uniform_noise_in_voiced_frames_is_nobody():
     """Regression: features without any direction have a likeliest one too.
 
@@ -192,6 +193,7 @@ def test_an_unseen_talker_stays_while_the_head_turns():
     )
 
 
+@pytest.mark.slow
 def test_learned_noise_is_no_person_though_the_detector_calls_it_voice():
     """Six seconds of noise from one place, then false alarms of two seconds.
 

@@ -74,6 +74,7 @@ def test_who_leaves_the_view_for_five_seconds_comes_back_with_the_same_id():
     assert np.mean([leaves_and_returns(seed) for seed in range(10)]) >= 0.9
 
 
+@pytest.mark.slow
 def test_a_known_look_is_recognized_at_the_other_side_of_the_view():
     look = look_of(np.random.default_rng(0))
     assert all(
@@ -82,6 +83,7 @@ def test_a_known_look_is_recognized_at_the_other_side_of_the_view():
     )
 
 
+@pytest.mark.slow
 def test_another_look_in_the_same_place_is_somebody_else():
     rng = np.random.default_rng(1)
     assert not any(
@@ -126,6 +128,7 @@ def hidden_person_keeps_id(seed, rear_depth):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('rear_depth', [2.3, 3.0])
 def test_the_hidden_person_keeps_the_id_behind_another_for_five_seconds(rear_depth):
     """Hidden while standing, the rear person steps aside into view."""

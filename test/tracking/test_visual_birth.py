@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from tracking_scenes import HEAD, face_at, image, stamp, watch
 
 from av_perception.interfaces import Face
@@ -61,6 +62,7 @@ def clutter(rng, count=5):
     return [face_at(p) for p in HEAD.camera.base_from_optical.apply(optical)]
 
 
+@pytest.mark.slow
 def test_clutter_alone_gives_birth_not_once_in_a_thousand_images():
     rng, tracker = np.random.default_rng(5), Tracker(TrackerConfig(), HEAD)
     ids = set()

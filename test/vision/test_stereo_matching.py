@@ -38,6 +38,7 @@ def test_disparity_is_found_to_a_fraction_of_a_pixel(width, limit):
     assert np.sqrt(np.mean(error**2)) < limit and abs(error.mean()) < limit / 2
 
 
+@pytest.mark.slow
 def test_the_variance_is_the_spread_of_the_error():
     error, variance = errors(40, noise=8.0, draws=60, seed=2, disparity_floor_px=0.01)
     mean = np.mean(error**2 / variance)

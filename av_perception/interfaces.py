@@ -9,7 +9,7 @@ Nodes convert messages to and from these. Stamps are integer nanoseconds on one 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 import numpy as np
 
@@ -154,3 +154,31 @@ class SpeakingFrame:
     stamp_ns: int
     #: one for each track
     statuses: tuple[SpeakingStatus, ...]
+
+
+class AttentionReason(Enum):
+    """Why somebody is looked at."""
+
+    SPEAKS_TO_ME = 'speaks to me'
+    SPEAKS = 'speaks'
+    HEARD = 'is heard out of view'
+    #: silent now, and nobody else speaks
+    SPOKE = 'spoke'
+    ARRIVED = 'arrived'
+    NOBODY = 'nobody'
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Whom to look at, at one moment."""
+
+    #: [ns] of the tracks
+    stamp_ns: int
+    #: why; NOBODY: there is no one to look at
+    reason: AttentionReason
+    #: of the track, -1 for nobody
+    id: int = -1
+    #: (3,) [m] in the reference frame, None for nobody
+    target: np.ndarray | None = None
+    #: [ns] stamp at which the look at this person began, 0 for nobody
+    since_ns: int = 0

@@ -12,6 +12,10 @@ from av_perception.ros.conversions.audio import (
 )
 from av_perception.ros.conversions.cameras import calibration_from_msg, camera_info_to_msg
 from av_perception.ros.conversions.faces import visual_features_from_msg, visual_features_to_msg
+from av_perception.ros.conversions.head_poses import (
+    head_pose_frame_from_msg,
+    head_pose_frame_to_msg,
+)
 from av_perception.ros.conversions.headers import header, ns_from_time, time_from_ns
 from av_perception.ros.conversions.images import (
     image_from_compressed_msg,
@@ -40,6 +44,8 @@ __all__ = [
     'calibration_from_msg',
     'camera_info_to_msg',
     'direction_to_msg',
+    'head_pose_frame_from_msg',
+    'head_pose_frame_to_msg',
     'header',
     'image_from_compressed_msg',
     'image_from_msg',

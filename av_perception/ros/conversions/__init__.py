@@ -3,6 +3,11 @@
 """Messages to the core's data types and back, a module for each kind of data."""
 
 from av_perception.ros.conversions.arrays import typed_array, xyz
+from av_perception.ros.conversions.attention import (
+    attention_from_msg,
+    attention_to_msg,
+    look_at_to_msg,
+)
 from av_perception.ros.conversions.audio import (
     audio_chunk_from_msg,
     audio_chunk_to_msg,
@@ -37,6 +42,8 @@ from av_perception.ros.conversions.tracks import (
 )
 
 __all__ = [
+    'attention_from_msg',
+    'attention_to_msg',
     'audio_chunk_from_msg',
     'audio_chunk_to_msg',
     'audio_features_from_msg',
@@ -51,6 +58,7 @@ __all__ = [
     'image_from_msg',
     'image_stamp_ns',
     'image_to_msg',
+    'look_at_to_msg',
     'microphones_of',
     'ns_from_time',
     'points_from_msg',

@@ -16,24 +16,22 @@ class AttentionConfig:
     #: Probability of speaking from which a frame counts as speech.
     speech_threshold: float = 0.6
     #: Speech of so many seconds draws the look; a cough does not. It fades as fast as it grows.
-    min_speech_s: float = 0.3
+    min_speech_s: float = 0.24
     #: So much of it somebody starts with who was just found by voice alone, in seconds: that they
     #: were found took speech.
     found_by_voice_s: float = 0.2
     #: Silence of so many seconds makes a speaker yield to who speaks by then.
-    yield_s: float = 0.3
+    yield_s: float = 0.25
     #: A look lasts at least so many seconds, unless the person is gone.
     min_dwell_s: float = 0.8
     #: Who spoke is looked at until nobody has spoken for so many seconds.
     hold_s: float = 8.0
     #: The same for who can neither be seen nor heard any more.
     lost_s: float = 2.0
-    #: Who comes into view is looked at for so many seconds; 0 looks at no newcomer.
+    #: Who comes into view for the first time is looked at for so many seconds; 0 looks at no newcomer.
     arrival_s: float = 1.5
     #: Newcomers draw a look once the person looked at has been silent for so many seconds.
     quiet_s: float = 2.0
-    #: Who was not seen for longer than this is a newcomer when seen again, in seconds.
-    away_s: float = 5.0
     #: Probability that a face is turned to the robot from which the person speaks to it.
     facing_threshold: float = 0.5
     #: A new id no farther than this from the person looked at, whose id is gone, is that person,

@@ -187,12 +187,9 @@ class AttentionPolicy:
             point = people[best].mean[:3]
             evidence = self._evidence.of(best)
             self._look = _Look(best, others[best], stamp_ns, point, evidence, stamp_ns)
-        elif look is not None and look.id in claims:
-            look.reason = claims[look.id]
         elif look is not None:
-            if look.reason != AttentionReason.ARRIVED:
-                look.reason = AttentionReason.SPOKE
-            if self._is_over(stamp_ns, look):
+            look.reason = _renewed(look.reason, claims.get(look.id))
+            if look.id not in claims and self._is_over(stamp_ns, look):
                 self._look = None
 
     def _may_go(
@@ -234,6 +231,13 @@ class AttentionPolicy:
         if look is None:
             return Attention(stamp_ns, AttentionReason.NOBODY)
         return Attention(stamp_ns, look.reason, look.id, look.point.copy(), look.since_ns)
+
+
+def _renewed(reason: AttentionReason, claim: AttentionReason | None) -> AttentionReason:
+    """Give the reason to go on looking at somebody; who has spoken does not arrive any more."""
+    if claim is not None and claim != AttentionReason.ARRIVED:
+        return claim
+    return AttentionReason.ARRIVED if reason == AttentionReason.ARRIVED else AttentionReason.SPOKE
 
 
 def _is_somebody(track: TrackEstimate) -> bool:

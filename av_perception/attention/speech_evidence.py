@@ -19,13 +19,12 @@ _LONGEST_EVIDENCE = 2.0  # in units of min_speech_s
 class Evidence:
     """What is known of one person.
 
-    speech_s: grows while the person speaks and fades in silence; spoke_ns, seen_ns: when last,
-    None for never; arrived_ns: when the person last came into view, None for never.
+    speech_s: grows while the person speaks and fades in silence; spoke_ns: when last, arrived_ns:
+    when the person was first seen, None for never.
     """
 
     speech_s: float = 0.0
     spoke_ns: int | None = None
-    seen_ns: int | None = None
     arrived_ns: int | None = None
 
     def silent_s(self, stamp_ns: int) -> float:
@@ -73,7 +72,8 @@ class SpeechEvidence:
             else:
                 person.speech_s = max(0.0, person.speech_s - elapsed_s)
             if tracks[i].seen:
-                _note_seen(person, stamp_ns, config)
+                if person.arrived_ns is None:
+                    person.arrived_ns = stamp_ns
 
     def of(self, person_id: int) -> Evidence:
         """Give what is known of a person of the last frame."""
@@ -88,9 +88,3 @@ def _newly_met(track: TrackEstimate, config: AttentionConfig) -> Evidence:
     is_found_by_voice = track.heard and not track.last_seen_ns
     return Evidence(config.found_by_voice_s if is_found_by_voice else 0.0)
 
-
-def _note_seen(person: Evidence, stamp_ns: int, config: AttentionConfig) -> None:
-    was_away = person.seen_ns is None or seconds(stamp_ns - person.seen_ns) > config.away_s
-    if was_away:
-        person.arrived_ns = stamp_ns
-    person.seen_ns = stamp_ns

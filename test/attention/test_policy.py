@@ -182,7 +182,7 @@ def test_ids_change_and_the_look_follows_the_person():
 
 def test_a_gap_makes_speech_before_it_count_for_nothing():
     story = Story(**QUIET)
-    story.goes_on(0.28, [LEFT], speaking=[1])
+    story.goes_on(0.2, [LEFT], speaking=[1])
     story.stamp_ns += 5 * 10**9
     assert story.goes_on(0.2, [LEFT], speaking=[1]).reason == AttentionReason.NOBODY
     assert story.goes_on(0.2, [LEFT], speaking=[1]).id == 1

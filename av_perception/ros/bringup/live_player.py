@@ -42,7 +42,7 @@ FIRST_NS = 1_000_000_000_000  # what the clock says before anything is played
 STEP_NS = nanoseconds(STEP_S)
 # An image is answered when the sound around it has been analyzed. The loop counts on the answer
 # to the image of so long ago, neither on earlier nor on later ones, however fast the machine is.
-ANSWER_LAG_NS = 3 * STEP_NS
+ANSWER_LAG_NS = 2 * STEP_NS
 PAUSE_NS = 2_000_000_000  # longer than any gap of the sound that is passed over
 START_TIMEOUT_S = 300.0  # of wall time
 ANSWER_TIMEOUT_S = 60.0  # of wall time, for one image

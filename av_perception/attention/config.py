@@ -28,7 +28,8 @@ class AttentionConfig:
     hold_s: float = 8.0
     #: The same for who can neither be seen nor heard any more.
     lost_s: float = 2.0
-    #: Who comes into view for the first time is looked at for so many seconds; 0 looks at no newcomer.
+    #: Who comes into view for the first time is looked at for so many seconds; 0 looks at no
+    #: newcomer.
     arrival_s: float = 1.5
     #: Newcomers draw a look once the person looked at has been silent for so many seconds.
     quiet_s: float = 2.0

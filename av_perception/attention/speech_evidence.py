@@ -87,4 +87,3 @@ class SpeechEvidence:
 def _newly_met(track: TrackEstimate, config: AttentionConfig) -> Evidence:
     is_found_by_voice = track.heard and not track.last_seen_ns
     return Evidence(config.found_by_voice_s if is_found_by_voice else 0.0)
-

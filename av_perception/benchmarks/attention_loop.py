@@ -90,7 +90,7 @@ def run_loop(
             tracks, _, attention = result
             recorder.note_answer(step_of(attention.stamp_ns), attention, tracks)
             lag_s = max(lag_s, 1e-9 * (stamp_ns - attention.stamp_ns))
-            controller.look_at(attention.target, STEP_S)
+            controller.look_at(attention.target)
         progress(moment.time_s / scene.scene.duration)
     return LoopResult(recorder.history(), results, lag_s)
 

@@ -26,7 +26,7 @@ from av_perception.ros.bringup.graph import Selection, nodes_for
 from av_perception.ros.bringup.live_player import REFERENCE_FRAME, START_TIMEOUT_S, LivePlayer
 from av_perception.ros.bringup.runner import GraphRunner
 from av_perception.ros.observer import GraphObserver
-from av_perception.simulation.turning_scene import STEP_S, Moment, TurningScene
+from av_perception.simulation.turning_scene import Moment, TurningScene
 
 # What a node waits for comes, in a time that stands still meanwhile.
 WAITS = {
@@ -124,7 +124,7 @@ def _play(
             continue
         attention, point = answer
         # The neck turns in the body's frame, which is that of odom: the body stands still.
-        controller.look_at(point, STEP_S)
+        controller.look_at(point)
         stamp_ns = attention.stamp_ns
         tracks = observer.tracks[stamp_ns]
         recorder.note_answer(step_of(stamp_ns, player.origin_ns), attention, tracks)

@@ -17,8 +17,8 @@ class AttentionConfig:
     speech_threshold: float = 0.6
     #: Speech of so many seconds draws the look; a cough does not. It fades as fast as it grows.
     min_speech_s: float = 0.24
-    #: So much of it somebody starts with who was just found by voice alone, in seconds: that they
-    #: were found took speech.
+    #: So much of it somebody starts with who was just found, or found again, by voice alone, in
+    #: seconds: that took speech.
     found_by_voice_s: float = 0.2
     #: Silence of so many seconds makes a speaker yield to who speaks by then.
     yield_s: float = 0.25

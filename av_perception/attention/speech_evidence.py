@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from av_perception.attention.config import AttentionConfig
 from av_perception.geometry.time import seconds
-from av_perception.interfaces import TrackEstimate
+from av_perception.interfaces import LifeState, TrackEstimate
 
 _LONGEST_EVIDENCE = 2.0  # in units of min_speech_s
 
@@ -20,12 +20,14 @@ class Evidence:
     """What is known of one person.
 
     speech_s: grows while the person speaks and fades in silence; spoke_ns: when last, arrived_ns:
-    when the person was first seen, None for never.
+    when the person was first seen, None for never; is_awake: whether the track was, None for a new
+    one.
     """
 
     speech_s: float = 0.0
     spoke_ns: int | None = None
     arrived_ns: int | None = None
+    is_awake: bool | None = None
 
     def silent_s(self, stamp_ns: int) -> float:
         """Tell for how long the person has not spoken [s], infinite for never."""
@@ -63,17 +65,17 @@ class SpeechEvidence:
         config
             What counts as speech.
         """
-        self._people = {i: self._people.get(i) or _newly_met(t, config) for i, t in tracks.items()}
+        self._people = {i: self._people.get(i) or Evidence() for i in tracks}
         longest_s = _LONGEST_EVIDENCE * config.min_speech_s
         for i, person in self._people.items():
+            _note_state(person, tracks[i], config)
             if probability.get(i, 0.0) >= config.speech_threshold:  # NaN is not
                 person.speech_s = min(person.speech_s + elapsed_s, longest_s)
                 person.spoke_ns = stamp_ns
             else:
                 person.speech_s = max(0.0, person.speech_s - elapsed_s)
-            if tracks[i].seen:
-                if person.arrived_ns is None:
-                    person.arrived_ns = stamp_ns
+            if tracks[i].seen and person.arrived_ns is None:
+                person.arrived_ns = stamp_ns
 
     def of(self, person_id: int) -> Evidence:
         """Give what is known of a person of the last frame."""
@@ -84,6 +86,10 @@ class SpeechEvidence:
         self._people[new_id] = old
 
 
-def _newly_met(track: TrackEstimate, config: AttentionConfig) -> Evidence:
-    is_found_by_voice = track.heard and not track.last_seen_ns
-    return Evidence(config.found_by_voice_s if is_found_by_voice else 0.0)
+def _note_state(person: Evidence, track: TrackEstimate, config: AttentionConfig) -> None:
+    """Credit who was just found, or woken, by voice alone with the speech that it took."""
+    is_new = person.is_awake is None and not track.last_seen_ns
+    is_woken = person.is_awake is False and track.state != LifeState.SLEEPING
+    if (is_new or is_woken) and track.heard and not track.seen:
+        person.speech_s = max(person.speech_s, config.found_by_voice_s)
+    person.is_awake = track.state != LifeState.SLEEPING

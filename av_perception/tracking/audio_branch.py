@@ -202,13 +202,13 @@ class AudioBranch:
         )
 
     def _may_speak(self, observation: AudioObservation, sleepers_std: np.ndarray) -> np.ndarray:
-        """(N,) bool: everybody but the sleepers who are far from where a voice is heard."""
+        """(N,) bool: who is awake, and the sleepers near where one voice is clearly heard."""
         eligible = np.ones(len(sleepers_std), bool)
         if not sleepers_std.any():
             return eligible
         heard = locate(observation.evidence, np.ones(len(observation.evidence.log_clutter)))
         if not self._is_clear(heard):
-            return eligible
+            return sleepers_std == 0
         azimuths = angles_from_direction(observation.directions.value)[0]
         away = np.abs(wrap_angle(azimuths - angles_from_direction(heard.mean)[0]))
         least = np.radians(self._birth_config.away_from_people_deg)

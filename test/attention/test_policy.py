@@ -101,6 +101,13 @@ def test_who_was_found_by_voice_needs_less_speech():
     assert known.delay_s(7) - heard.delay_s(7) == pytest.approx(0.2)
 
 
+def test_who_was_woken_by_voice_needs_less_speech_too():
+    asleep = person(7, 150.0, seen=False, heard=False, state=LifeState.SLEEPING)
+    story = Story(**QUIET)
+    story.goes_on(2.0, [asleep])
+    assert story.goes_on(0.08, [person(7, 150.0, seen=False)], speaking=[7]).id == 7
+
+
 def test_who_speaks_to_me_comes_before_who_speaks():
     story = Story(**QUIET)
     story.goes_on(2.0, [LEFT, RIGHT], speaking=[1, 2], facing={1: 0.1, 2: math.nan})

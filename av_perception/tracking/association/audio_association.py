@@ -45,8 +45,8 @@ class AudioConfig:
     direction_error_deg: float = 1.5
     #: only so many pieces, the most probable at the predicted direction, are considered per track
     pieces_per_person: int = 8
-    #: [deg] 12..180: a voice farther beside where a sleeper was last is somebody else's. The map of
-    #: directions is linearized there, and would let a sleeper be anywhere
+    #: [deg] 12..180: a voice farther beside where a sleeper was last is somebody else's; the
+    #: linearized map of directions would let a sleeper be anywhere
     sleeper_reach_deg: float = 40.0
     #: pseudo-count of sub-bands for clutter and for every track; infinite fixes the uniform prior
     #: of the publication

@@ -22,6 +22,7 @@ NODES = (
     'face_itd_fusion',
     'av_events',
     'ros4hri_bridge',
+    'attention',
 )
 
 

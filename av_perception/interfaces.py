@@ -9,7 +9,7 @@ Nodes convert messages to and from these. Stamps are integer nanoseconds on one 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 import numpy as np
 
@@ -154,3 +154,78 @@ class SpeakingFrame:
     stamp_ns: int
     #: one for each track
     statuses: tuple[SpeakingStatus, ...]
+
+
+class AttentionReason(Enum):
+    """Why somebody is looked at."""
+
+    SPEAKS_TO_ME = 'speaks to me'
+    SPEAKS = 'speaks'
+    HEARD = 'is heard out of view'
+    #: silent now, and nobody else speaks
+    SPOKE = 'spoke'
+    ARRIVED = 'arrived'
+    NOBODY = 'nobody'
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Whom to look at, at one moment."""
+
+    #: [ns] of the tracks
+    stamp_ns: int
+    #: why; NOBODY: there is no one to look at
+    reason: AttentionReason
+    #: of the track, -1 for nobody
+    id: int = -1
+    #: (3,) [m] in the reference frame, None for nobody
+    target: np.ndarray | None = None
+    #: [ns] stamp at which the look at this person began, 0 for nobody
+    since_ns: int = 0
+
+
+@dataclass(frozen=True)
+class HeadPoseEstimate:
+    """How the head of one tracked person is turned, and whom the person faces.
+
+    Unknown is unknown: without a rotation nothing is claimed, neither yes nor no.
+    """
+
+    #: of the track
+    id: int
+    #: (3, 3) reference_from_head, head: x out of the face, y to the person's left, z up; None when
+    #: not known
+    rotation: np.ndarray | None = None
+    #: (3, 3) [rad^2] of a small rotation about the axes of the reference frame, NaN when not known
+    covariance: np.ndarray = field(default_factory=lambda: np.full((3, 3), np.nan))
+    #: [ns] stamp of the last image that showed the head well enough, 0 for never
+    last_measured_ns: int = 0
+    #: that the face is turned to the robot, in [0, 1]; NaN when not known
+    facing_probability: float = float('nan')
+    #: the same with hysteresis, False when not known
+    facing: bool = False
+    #: [ns] stamp of the last change of `facing`
+    since_ns: int = 0
+    #: probabilities, in [0, 1], that the face is turned to other tracked people, by their ids
+    others: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an orientation."""
+        return self.rotation is not None
+
+
+@dataclass(frozen=True)
+class HeadPoseFrame:
+    """The head poses of every live track at one moment."""
+
+    #: [ns]
+    stamp_ns: int
+    #: one for each track that is awake, known or not
+    heads: tuple[HeadPoseEstimate, ...]
+
+    @property
+    def facing_ids(self) -> tuple[int, ...]:
+        """Ids of who faces the robot, the likeliest first."""
+        facing = [head for head in self.heads if head.facing]
+        return tuple(h.id for h in sorted(facing, key=lambda h: -h.facing_probability))

@@ -10,6 +10,10 @@
       talking faces filmed on video (needs AV_PERCEPTION_DATA)
   av-perception demo --recording FOLDER
       your own recording instead of a scene
+  av-perception demo --attention
+      a head that turns to who speaks: attention.png, overlay.mp4, metrics.json; the exit status is
+      0 when it faced who spoke out of its view within a second in the median, kept every id and
+      turned to nobody else
 
 Nothing is shown on a screen. Writes timeline.png (who was where and who spoke, against the truth),
 overlay.mp4, metrics.json, tracks.csv, an MCAP bag and the logs. They can be read by their user
@@ -33,18 +37,29 @@ if TYPE_CHECKING:
     from av_perception.evaluation.metrics import Metrics
     from av_perception.recording import Recording
 
+DEFAULT_SCENE = 'three_talkers'
 MINIMUM_MOTA = 0.85
 MAXIMUM_DER = 0.25
 _FOLDERS = ('bag', 'logs')
-_FILES = ('timeline.png', 'overlay.mp4', 'metrics.json', 'tracks.csv', 'truth.csv')
+_FILES = (
+    'timeline.png',
+    'attention.png',
+    'overlay.mp4',
+    'metrics.json',
+    'tracks.csv',
+    'truth.csv',
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument(
         '--scene',
-        default='three_talkers',
-        help='a name of config/scenes or the path of a YAML file (default: three_talkers)',
+        help='a name of config/scenes or the path of a YAML file (default: three_talkers; with '
+        '--attention: attention)',
+    )
+    parser.add_argument(
+        '--attention', action='store_true', help='close the loop: the head turns to who speaks'
     )
     parser.add_argument(
         '--recording', type=Path, help='play this recording folder instead of a scene'
@@ -63,6 +78,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Render, play, evaluate, show."""
     check_writable(options.json, made_folder=options.output)
+    if options.attention:
+        from av_perception.cli.attention_demo import run_attention
+
+        return run_attention(options, _fresh_output(options.output))
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from av_perception.ros.bringup.environment import is_closed, prepare_environment, reach
@@ -107,7 +126,7 @@ def _prepare(options: argparse.Namespace, progress: Progress) -> Recording:
         return Recording.open(options.recording)
     task = progress.add_task('render', total=1.0, text='')
     recording = simulated_recording(
-        options.scene,
+        options.scene or DEFAULT_SCENE,
         options.seed,
         lambda fraction, text: progress.update(task, completed=fraction, text=text),
     )

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f'--{name}', choices=choices, default=choices[0], help=SELECTION[name].description
         )
-    for name in ('events', 'ros4hri'):
+    for name in ('events', 'ros4hri', 'attention'):
         parser.add_argument(f'--{name}', action='store_true', help=SELECTION[name].description)
     parser.add_argument(
         '--composed', action='store_true', help='all nodes in one process: less memory'

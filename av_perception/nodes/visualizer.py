@@ -10,25 +10,28 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from av_perception_msgs.msg import Attention as AttentionMsg
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
+from av_perception.geometry.time import seconds
 from av_perception.geometry.transform_tree import TransformUnavailable
-from av_perception.interfaces import SpeakingFrame, TrackFrame
+from av_perception.interfaces import Attention, SpeakingFrame, TrackFrame
 from av_perception.robot_head import CameraGeometry, load_head
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.ros import qos
 from av_perception.ros.compat import make_stamp_pairs
 from av_perception.ros.conversions import (
+    attention_from_msg,
     image_to_msg,
     ns_from_time,
     speaking_frame_from_msg,
     track_frame_from_msg,
 )
 from av_perception.ros.image_memory import ImageMemory
-from av_perception.ros.markers import people_markers
+from av_perception.ros.markers import attention_marker, people_markers
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import RELIABLE_IMAGES, Parameter
 from av_perception.ros.playback import HEAD
@@ -39,6 +42,7 @@ from av_perception.visualization.overlay import draw_overlay
 from av_perception.visualization.people import people_to_draw
 
 WATCH_PERIOD_S = 0.5
+ATTENTION_MAX_AGE_S = 0.5  # it follows the tracks that it is about
 
 
 class VisualizerNode(PerceptionNode):
@@ -70,6 +74,8 @@ class VisualizerNode(PerceptionNode):
         )
         self.subscribe(TrackArray, 'tracks', pairs.first, qos.FEATURES)
         self.subscribe(SpeakingStatusArray, 'speaking_status', pairs.second, qos.FEATURES)
+        self._attention: Attention | None = None
+        self.subscribe(AttentionMsg, 'attention', self._on_attention, qos.FEATURES, timeout_s=None)
         overlay = self._overlay
         if overlay is not None:
             self.every(WATCH_PERIOD_S, lambda: self._watch_demand(overlay))
@@ -84,6 +90,17 @@ class VisualizerNode(PerceptionNode):
             self._listens = True
             image_qos = qos.images_in(self.value('reliable_images'))
             self.subscribe(Image, 'left/image_raw', overlay.images.keep, image_qos)
+
+    def _on_attention(self, message: AttentionMsg) -> None:
+        self._attention = attention_from_msg(message)
+
+    def _attention_at(self, stamp_ns: int) -> Attention | None:
+        """Give the newest attention unless it is old."""
+        attention = self._attention
+        if attention is None or attention.target is None:
+            return None
+        age_s = abs(seconds(stamp_ns - attention.stamp_ns))
+        return attention if age_s <= ATTENTION_MAX_AGE_S else None
 
     def _show(self, tracks: TrackArray, statuses: SpeakingStatusArray) -> None:
         watched = self._markers.get_subscription_count()
@@ -100,12 +117,17 @@ class VisualizerNode(PerceptionNode):
         except TransformUnavailable as missing:
             self.diagnostics.count('frames not shown: no transform', str(missing))
             return
+        attention = self._attention_at(frame.stamp_ns)
         if watched:
             ears = poses.reference_from_array or poses.reference_from_base
             markers = people_markers(frame, speaking, frame_id, origin=ears.translation)
+            if attention is not None:
+                head = poses.reference_from_base.translation
+                markers.markers.append(attention_marker(attention, frame_id, head))
             self._markers.publish(markers)
         if self._overlay is not None and image is not None:
-            self._overlay.publish(image, frame, speaking, poses)
+            looked_at = None if attention is None else attention.id
+            self._overlay.publish(image, frame, speaking, poses, looked_at)
 
 
 class _Overlay:
@@ -125,10 +147,13 @@ class _Overlay:
         frame: TrackFrame,
         speaking: SpeakingFrame,
         poses: SensorPoses,
+        looked_at: int | None,
     ) -> None:
         """Draw on an image and its frame; see `ImageMemory.take_image`."""
         pixels, frame_id = image
-        people = people_to_draw(frame, speaking, self._camera, poses.reference_from_optical)
+        people = people_to_draw(
+            frame, speaking, self._camera, poses.reference_from_optical, looked_at
+        )
         drawn = draw_overlay(pixels, people)
         self._publisher.publish(image_to_msg(drawn, frame.stamp_ns, frame_id))
 

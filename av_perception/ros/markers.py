@@ -3,7 +3,7 @@
 """People as rviz markers.
 
 A sphere where the head is, an ellipsoid of what is not known, a label, a halo while speaking, a
-ray when only heard.
+ray when only heard, and an arrow to whom the robot looks at.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.interfaces import (
+    Attention,
     LifeState,
     SpeakingFrame,
     SpeakingStatus,
@@ -36,7 +37,7 @@ SIGMAS = 2.0
 HALO_RADIUS_M = 0.22
 _CIRCLE = np.linspace(0.0, 2 * np.pi, 33)
 _HALO = HALO_RADIUS_M * np.stack([np.cos(_CIRCLE), np.sin(_CIRCLE), np.zeros(33)], axis=1)
-NAMESPACES = ('head', 'covariance', 'label', 'speaking', 'heard')
+NAMESPACES = ('head', 'covariance', 'label', 'speaking', 'heard', 'attention')
 
 
 def people_markers(
@@ -67,6 +68,38 @@ def people_markers(
     for track in frame.tracks:
         markers += _TrackMarkers(track, statuses.get(track.id), stamp).all(word, origin)
     return MarkerArray(markers=markers)
+
+
+def attention_marker(
+    attention: Attention, frame_id: str, origin: Sequence[float] | np.ndarray
+) -> Marker | None:
+    """Make the arrow from the robot's head to whom it looks at; None for nobody.
+
+    Parameters
+    ----------
+    attention : Attention
+        Whom to look at.
+    frame_id : str
+        The frame in which people are tracked.
+    origin : array_like
+        (3,) where the arrow begins [m].
+    """
+    if attention.target is None:
+        return None
+    red, green, blue = unit(color_of(attention.id))
+    marker = Marker(
+        header=header(attention.stamp_ns, frame_id),
+        ns='attention',
+        id=0,  # there is one: a new person's takes the place of the old one's
+        type=Marker.ARROW,
+        action=Marker.ADD,
+        lifetime=LIFETIME,
+        color=ColorRGBA(r=red, g=green, b=blue, a=0.9),
+        points=[_point(origin), _point(attention.target)],
+        scale=Vector3(x=0.04, y=0.1, z=0.15),
+    )
+    marker.pose.orientation.w = 1.0
+    return marker
 
 
 class _TrackMarkers:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 import rclpy
+from av_perception_msgs.msg import Attention as AttentionMsg
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray, TruthArray
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
@@ -19,9 +20,10 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from av_perception.errors import UserError
 from av_perception.geometry.time import nanoseconds, seconds
-from av_perception.interfaces import SpeakingFrame, TrackFrame
+from av_perception.interfaces import Attention, SpeakingFrame, TrackFrame
 from av_perception.ros import qos
 from av_perception.ros.conversions import (
+    attention_from_msg,
     ns_from_time,
     speaking_frame_from_msg,
     track_frame_from_msg,
@@ -38,6 +40,8 @@ class GraphObserver:
     ----------
     tracks, speaking : dict
         Frames by stamp [ns].
+    attention : dict
+        Whom to look at, by stamp [ns].
     latency_ns : dict
         Of each stamp: from the image's stamp to the arrival of its speaking status [ns].
     truth_stamps : list of int
@@ -59,6 +63,7 @@ class GraphObserver:
         self.node = private_node('graph_observer', self._context, namespace=namespace)
         self.tracks: dict[int, TrackFrame] = {}
         self.speaking: dict[int, SpeakingFrame] = {}
+        self.attention: dict[int, Attention] = {}
         self.latency_ns: dict[int, int] = {}
         self.truth_stamps: list[int] = []
         self.diagnostics: dict[str, dict[str, str]] = {}
@@ -194,6 +199,7 @@ class GraphObserver:
         node.create_subscription(
             SpeakingStatusArray, 'speaking_status', self._on_speaking, qos.FEATURES
         )
+        node.create_subscription(AttentionMsg, 'attention', self._on_attention, qos.FEATURES)
         node.create_subscription(TruthArray, 'truth', self._on_truth, qos.FEATURES)
         node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 20)
 
@@ -205,6 +211,10 @@ class GraphObserver:
         frame = speaking_frame_from_msg(message)
         self.speaking[frame.stamp_ns] = frame
         self.latency_ns[frame.stamp_ns] = self.now_ns() - frame.stamp_ns
+
+    def _on_attention(self, message: AttentionMsg) -> None:
+        attention = attention_from_msg(message)
+        self.attention[attention.stamp_ns] = attention
 
     def _on_truth(self, message: TruthArray) -> None:
         self.truth_stamps.append(ns_from_time(message.header.stamp))

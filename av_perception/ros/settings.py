@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from av_perception.attention.config import AttentionConfig
 from av_perception.config import field_comment
 from av_perception.diarization.speaking_estimator import METHODS, SpeakingEstimatorConfig
 from av_perception.diarization.speaking_filter import SpeakingConfig
@@ -145,6 +146,17 @@ EVENT_PARAMETERS = (
     tuned('max_events', EventDetectorConfig, 'events.max_events', 1, 20),
     tuned('visual_balance', EventDetectorConfig, 'events.visual_balance', 0.01, 100.0),
 )
+ATTENTION_PARAMETERS = (
+    tuned('speech_threshold', AttentionConfig, 'speech_threshold', 0.01, 1.0, live=True),
+    tuned('min_speech', AttentionConfig, 'min_speech_s', 0.01, 10.0, live=True),
+    tuned('found_by_voice', AttentionConfig, 'found_by_voice_s', 0.0, 10.0, live=True),
+    tuned('yield_after', AttentionConfig, 'yield_s', 0.0, 10.0, live=True),
+    tuned('min_dwell', AttentionConfig, 'min_dwell_s', 0.0, 60.0, live=True),
+    tuned('hold', AttentionConfig, 'hold_s', 0.1, 3600.0, live=True),
+    tuned('lost', AttentionConfig, 'lost_s', 0.0, 60.0, live=True),
+    tuned('arrival', AttentionConfig, 'arrival_s', 0.0, 60.0, live=True),
+    tuned('facing_threshold', AttentionConfig, 'facing_threshold', 0.01, 1.0, live=True),
+)
 VISION_PARAMETERS = (
     tuned('detector', VisualFrontEndConfig, 'detector.kind', choices=DETECTORS),
     tuned('detector_model', VisualFrontEndConfig, 'detector.model_file'),
@@ -265,6 +277,11 @@ def event_config(value: ReadParameter) -> EventDetectorConfig:
     changes = _changes(EVENT_PARAMETERS, value)
     changes['window_s'] = value('window')
     return _configured(EventDetectorConfig(), changes)
+
+
+def attention_config(value: ReadParameter) -> AttentionConfig:
+    """AttentionConfig from a function that reads parameters. Raises UserError."""
+    return _configured(AttentionConfig(), _changes(ATTENTION_PARAMETERS, value))
 
 
 def vision_config(value: ReadParameter) -> VisualFrontEndConfig:

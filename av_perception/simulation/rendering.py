@@ -9,6 +9,7 @@ in the left image and d = f B / Z pixels further left in the right one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -42,43 +43,34 @@ class StereoPair:
     visible: np.ndarray
 
 
-class StereoRenderer:
-    """Draws people before the far wall.
+class PeopleRenderer:
+    """Draws people before whatever is behind them.
 
     Parameters
     ----------
     camera
         One or a stereo pair.
-    wall_depth_m
-        [m] distance of the wall from the camera.
-    eye_height_m
-        [m] height of the camera above the floor.
     seed
         Of the sensor noise.
     """
 
-    def __init__(
-        self, camera: CameraGeometry, wall_depth_m: float, eye_height_m: float, seed: int
-    ):
+    def __init__(self, camera: CameraGeometry, seed: int):
         self._camera = camera
         self._seed = seed
-        wall_shift = camera.disparity(wall_depth_m)
-        margin = int(np.ceil(wall_shift)) + 2
-        wall = paint_wall(
-            camera.width + margin,
-            camera.height,
-            camera.focal[0] / wall_depth_m,
-            camera.center[1],
-            eye_height_m,
-        )
-        self._walls = [_shifted(wall, shift, camera.width) for shift in (0.0, wall_shift)]
         random = np.random.default_rng([seed, 2])
         noise_shape = (camera.height + _NOISE_MARGIN, camera.width + _NOISE_MARGIN, 3)
         self._noise = [
             random.normal(0, NOISE_LEVEL, noise_shape).round().astype(np.int16) for _ in range(2)
         ]
 
-    def render(self, index: int, people: list[Cutout], positions: np.ndarray) -> StereoPair:
+    def draw(
+        self,
+        index: int,
+        people: list[Cutout],
+        positions: np.ndarray,
+        backgrounds: Sequence[np.ndarray],
+        blur_px: tuple[float, float] = (0.0, 0.0),
+    ) -> StereoPair:
         """Draw an image pair.
 
         Parameters
@@ -89,11 +81,15 @@ class StereoRenderer:
             Views to draw.
         positions
             (people, 3) [m] of their head centers in the left optical frame.
+        backgrounds
+            (height, width, 3) uint8 BGR, what is behind them in the left and the right image.
+        blur_px
+            By how many columns and rows the image moves while the shutter is open.
         """
         random = np.random.default_rng([self._seed, 3, index])
         order = _far_to_near(positions) if len(people) else []
-        left = self._walls[0].copy()
-        right = self._walls[1].copy() if self._camera.baseline else None
+        left = backgrounds[0].copy()
+        right = backgrounds[1].copy() if self._camera.baseline else None
         owner = np.full(left.shape[:2], _NOBODY, np.uint8)
         for k in order:
             pixel = self._camera.project(positions[k])
@@ -106,9 +102,9 @@ class StereoRenderer:
         visible = np.zeros(len(people), bool)
         for k in order:
             visible[k] = self._is_visible(owner, k, people[k], positions[k])
-        left = self._with_noise(left, random)
+        left = self._with_noise(_blurred(left, blur_px), random)
         if right is not None:
-            right = self._with_noise(right, random)
+            right = self._with_noise(_blurred(right, blur_px), random)
         return StereoPair(left, right, visible)
 
     def _is_visible(self, owner: np.ndarray, k: int, person: Cutout, position: np.ndarray) -> bool:
@@ -131,6 +127,47 @@ class StereoRenderer:
         which = random.integers(0, len(self._noise))
         noise = self._noise[which][row : row + image.shape[0], column : column + image.shape[1]]
         return cv2.add(image, noise, dtype=cv2.CV_8U)
+
+
+class StereoRenderer(PeopleRenderer):
+    """Draws people before the far wall.
+
+    Parameters
+    ----------
+    camera
+        One or a stereo pair.
+    wall_depth_m
+        [m] distance of the wall from the camera.
+    eye_height_m
+        [m] height of the camera above the floor.
+    seed
+        Of the sensor noise.
+    """
+
+    def __init__(
+        self, camera: CameraGeometry, wall_depth_m: float, eye_height_m: float, seed: int
+    ):
+        super().__init__(camera, seed)
+        wall_shift = camera.disparity(wall_depth_m)
+        margin = int(np.ceil(wall_shift)) + 2
+        wall = paint_wall(
+            camera.width + margin,
+            camera.height,
+            camera.focal[0] / wall_depth_m,
+            camera.center[1],
+            eye_height_m,
+        )
+        self._walls = [_shifted(wall, shift, camera.width) for shift in (0.0, wall_shift)]
+
+    def render(self, index: int, people: list[Cutout], positions: np.ndarray) -> StereoPair:
+        """Draw an image pair before the wall; see `PeopleRenderer.draw`."""
+        return self.draw(index, people, positions, self._walls)
+
+
+def _blurred(image: np.ndarray, blur_px: tuple[float, float]) -> np.ndarray:
+    """Average along the way that the image moves."""
+    columns, rows = (max(1, round(abs(blur))) for blur in blur_px)
+    return image if columns == rows == 1 else cv2.blur(image, (columns, rows))
 
 
 def _far_to_near(positions: np.ndarray) -> list[int]:

@@ -45,7 +45,7 @@ class MovingSource:
 
 def block_times(num_samples: int, sample_rate: int) -> np.ndarray:
     """Compute the middles (B,) [s] of the blocks that cover the sound."""
-    hop = _hop(sample_rate)
+    hop = hop_of(sample_rate)
     return np.arange(-(-num_samples // hop) + 1) * hop / sample_rate
 
 
@@ -76,7 +76,7 @@ def render_room(
     np.ndarray
         (N, channels)
     """
-    simulator = _RoomSimulator(room, microphones, sample_rate)
+    simulator = RoomSimulator(room, microphones, sample_rate)
     mixture = np.zeros((len(microphones), len(sources[0].samples)))
     for index, source in enumerate(sources):
         for done in _add_source(mixture, source, simulator):
@@ -117,10 +117,19 @@ def highest_order(t60: float) -> int:
     return max(HIGHEST_ORDER, round(_ORDERS_PER_S * t60))
 
 
-class _RoomSimulator:
-    """Responses of one room from any source position to fixed microphones."""
+class RoomSimulator:
+    """Responses of one room from any source position to microphones.
+
+    Attributes
+    ----------
+    sample_rate
+        [Hz]
+    delay
+        Tap of a response that is time zero.
+    """
 
     def __init__(self, room: RoomConfig, microphones: np.ndarray, sample_rate: int):
+        """microphones: (channels, 3) [m] in the room."""
         absorption, order = room.absorption()
         self.sample_rate = sample_rate
         self._room = pyroomacoustics.ShoeBox(
@@ -134,6 +143,10 @@ class _RoomSimulator:
         # Of the library's interpolation filter.
         self.delay = pyroomacoustics.constants.get('frac_delay_length') // 2
 
+    def move_microphones(self, microphones: np.ndarray) -> None:
+        """Put the microphones, (channels, 3) [m] in the room, elsewhere."""
+        self._room.mic_array.R[:] = np.asarray(microphones, float).T
+
     def response(self, position: np.ndarray) -> np.ndarray:
         """Compute (channels, taps) from position (3,) [m]; tap `delay` is time zero."""
         self._room.sources[0].position[:] = position
@@ -146,7 +159,7 @@ class _RoomSimulator:
         return padded
 
 
-def _hop(sample_rate: int) -> int:
+def hop_of(sample_rate: int) -> int:
     """Count the samples from one block to the next."""
     return int(round(BLOCK_S / 2 * sample_rate))
 
@@ -154,10 +167,10 @@ def _hop(sample_rate: int) -> int:
 def _add_source(
     mixture: np.ndarray,
     source: MovingSource,
-    simulator: _RoomSimulator,
+    simulator: RoomSimulator,
 ) -> Iterator[float]:
     """Add the sound of a source to the mixture (channels, N); yields the fraction that is done."""
-    hop = _hop(simulator.sample_rate)
+    hop = hop_of(simulator.sample_rate)
     dry = np.concatenate([np.zeros(hop), source.samples, np.zeros(2 * hop)])
     rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(hop) + 0.5) / hop)
     runs = _runs(source.positions, _sounding_blocks(dry, hop, len(source.positions)))

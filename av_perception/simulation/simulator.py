@@ -79,7 +79,7 @@ def simulate(
     """
     report = progress or (lambda fraction, text: None)
     head = scene.load_head()
-    ensure_assets(lambda f, text: report(0.05 * f, text), _assets_of(scene))
+    ensure_assets(lambda f, text: report(0.05 * f, text), assets_of(scene))
     seed = scene.seed if seed is None else seed
     performance = _perform(
         scene, head, seed, lambda f: report(0.05 + 0.45 * f, 'rendering the sound')
@@ -94,7 +94,7 @@ def simulate(
     return recording
 
 
-def _assets_of(scene: Scene) -> tuple[str, ...]:
+def assets_of(scene: Scene) -> tuple[str, ...]:
     """Names of the assets that the talkers use, each once."""
     named = [name for talker in scene.talkers for name in (talker.voice, talker.photo)]
     return tuple(dict.fromkeys(name for name in named if name in PHOTOGRAPHS or name in VOICES))
@@ -106,7 +106,7 @@ def _perform(
     """Let the talkers speak, render the sound, and prepare the drawing."""
     microphones = _microphones_of(head)
     rate = microphones.sample_rate
-    speech = _speak(scene, rate, seed)
+    speech = speak(scene, rate, seed)
     sound = _render_sound(scene, microphones, speech, seed, progress)
     images = None
     frame_rate = DEFAULT_FRAME_RATE
@@ -139,7 +139,7 @@ def _microphones_of(head: HeadProfile) -> MicrophoneArray:
     return head.microphones
 
 
-def _speak(scene: Scene, sample_rate: int, seed: int) -> list[DrySpeech]:
+def speak(scene: Scene, sample_rate: int, seed: int) -> list[DrySpeech]:
     """Let every talker utter their turns, in the order of the scene."""
     voices = [load_voice(talker, sample_rate) for talker in scene.talkers]
     lengths = {

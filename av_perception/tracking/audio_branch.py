@@ -24,6 +24,8 @@ from av_perception.tracking.state_space.interface import LinearMap
 from av_perception.tracking.track_management.audio_birth import AudioBirth, AudioBirthConfig
 from av_perception.tracking.voice_directions import VoicesOfFrame
 
+_SLEEPER_GATE = 2.5  # standard deviations
+
 
 @dataclass(frozen=True)
 class AudioObservation:
@@ -163,11 +165,16 @@ class AudioBranch:
         return AudioObservation(features, evidence, new_clutter, directions)
 
     def associate(
-        self, observation: AudioObservation, last_share: np.ndarray, informs: np.ndarray
+        self,
+        observation: AudioObservation,
+        last_share: np.ndarray,
+        informs: np.ndarray,
+        sleepers_std: np.ndarray,
     ) -> AudioAssociation:
         """Set up the E-Z step of sound (T3, T4, T6).
 
-        Sleepers are candidates too: who is silent and out of view may speak again.
+        Sleepers are candidates too, near where they were: who is silent and out of view may speak
+        again.
 
         Parameters
         ----------
@@ -177,21 +184,37 @@ class AudioBranch:
             (N,) share of the last frame's sound.
         informs
             (N,) bool, whose states the sub-bands tell.
+        sleepers_std
+            (N,) standard deviation of the azimuth of who sleeps [rad], 0 of who does not.
 
         Returns
         -------
         AudioAssociation
             About the predicted means.
         """
-        everybody = np.ones(len(last_share), bool)
         return AudioAssociation(
             self._config,
             observation.evidence,
             observation.directions,
-            everybody,
+            self._may_speak(observation, sleepers_std),
             last_share,
             informs,
         )
+
+    def _may_speak(self, observation: AudioObservation, sleepers_std: np.ndarray) -> np.ndarray:
+        """(N,) bool: who is awake, and the sleepers near where one voice is clearly heard."""
+        eligible = np.ones(len(sleepers_std), bool)
+        if not sleepers_std.any():
+            return eligible
+        heard = locate(observation.evidence, np.ones(len(observation.evidence.log_clutter)))
+        if not self._is_clear(heard):
+            return sleepers_std == 0
+        azimuths = angles_from_direction(observation.directions.value)[0]
+        away = np.abs(wrap_angle(azimuths - angles_from_direction(heard.mean)[0]))
+        least = np.radians(self._birth_config.away_from_people_deg)
+        most = np.radians(self._config.sleeper_reach_deg)
+        reach = np.clip(_SLEEPER_GATE * sleepers_std, least, most)
+        return (sleepers_std == 0) | (away <= reach)
 
     def shares(
         self, observation: AudioObservation, association: AudioAssociation | None, beta: np.ndarray

@@ -234,7 +234,10 @@ class Tracker:
         if self._audio is not None and observed.audio is not None and len(tracks):
             # Bins follow who talks, also beside others; sub-bands find who walked on in silence.
             informs = ~tracks.never_seen | tracks.asleep | (observed.voices is None)
-            audio = self._audio.associate(observed.audio, tracks.audio_share, informs)
+            sleepers_std = self._sleepers_std(prediction, observed.audio.directions)
+            audio = self._audio.associate(
+                observed.audio, tracks.audio_share, informs, sleepers_std
+            )
         posterior = self._iterate(prediction, audio, observed)
         self._update_states(posterior, observed.poses)
         if self._audio is None or observed.audio is None:

@@ -4,7 +4,7 @@
 
 A box (a face seen) or an ellipse (a head projected) in the person's color, dashed where it is only
 predicted; a label 'id 2  1.8 m'; a bar of the speaking probability; an arrow at the image's edge
-for whoever is out of view.
+for whoever is out of view; an eye on the label of whom the robot looks at.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ MAX_COORDINATE = 16384.0  # OpenCV draws with 16 fractional bits: larger values 
 BAR_WIDTH = 7  # [px] of the speaking probability's bar, as all lengths here
 BAR_LENGTH = 40
 WAVES_WIDTH = 22
+EYE_WIDTH = 22
 EDGE_STEP = BAR_LENGTH + 8  # between arrows of people on the same side
 DASH_PX = 8.0
 
@@ -46,6 +47,8 @@ class PersonDrawing:
         In [0, 1].
     range_m
         [m] distance, None when unknown.
+    looked_at
+        Whether the robot looks at the person.
     """
 
     id: int
@@ -58,6 +61,7 @@ class PersonDrawing:
     speaking: bool = False
     speaking_probability: float = 0.0
     range_m: float | None = None
+    looked_at: bool = False
 
 
 def draw_overlay(image_bgr: np.ndarray, people: list[PersonDrawing]) -> np.ndarray:
@@ -169,7 +173,7 @@ def _text(person: PersonDrawing) -> tuple[str, int, int]:
     if person.range_m is not None and np.isfinite(person.range_m):
         text += f'  {person.range_m:.1f} m'
     (width, height), _ = cv2.getTextSize(text, FONT, FONT_SCALE, 1)
-    return text, width, height
+    return text, width + (EYE_WIDTH if person.looked_at else 0), height
 
 
 def _label(image: np.ndarray, person: PersonDrawing, x: int, y: int) -> None:
@@ -183,6 +187,14 @@ def _label(image: np.ndarray, person: PersonDrawing, x: int, y: int) -> None:
     color = bgr_of(person.id)
     cv2.rectangle(image, (x - 2, y - height - 4), (x + width + 4, y + 5), color, -1)
     cv2.putText(image, text, (x + 1, y), FONT, FONT_SCALE, _readable_on(color), 1, cv2.LINE_AA)
+    if person.looked_at:
+        _eye(image, (x + width - EYE_WIDTH // 2 + 3, y - height // 2), _readable_on(color))
+
+
+def _eye(image: np.ndarray, center: tuple[int, int], color: Color) -> None:
+    """Draw an eye around a pixel."""
+    cv2.ellipse(image, center, (8, 5), 0, 0, 360, color, 1, cv2.LINE_AA)
+    cv2.circle(image, center, 2, color, -1, cv2.LINE_AA)
 
 
 def _speaking_bar(image: np.ndarray, person: PersonDrawing, x: int, bottom: int) -> None:

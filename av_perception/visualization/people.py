@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -32,6 +33,7 @@ def people_to_draw(
     speaking: SpeakingFrame,
     camera: CameraGeometry,
     reference_from_optical: RigidTransform | None = None,
+    looked_at: int | None = None,
 ) -> list[PersonDrawing]:
     """Choose what to draw of everybody who is active.
 
@@ -46,14 +48,17 @@ def people_to_draw(
         Of the image.
     reference_from_optical
         Pose of the camera in the frame of the tracks, None for that of the head profile.
+    looked_at
+        Id of whom the robot looks at.
     """
     optical_from_reference = (reference_from_optical or camera.base_from_optical).inverse()
     statuses = {status.id: status for status in speaking.statuses}
-    return [
+    drawings = [
         _drawing(track, statuses.get(track.id), camera, optical_from_reference)
         for track in frame.tracks
         if track.state == LifeState.ACTIVE
     ]
+    return [replace(one, looked_at=one.id == looked_at) for one in drawings]
 
 
 def _drawing(

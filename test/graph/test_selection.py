@@ -103,7 +103,7 @@ def test_the_empty_topic_is_given_by_nobody():
 
 def every_selection():
     for mode, microphones, camera in itertools.product(*CHOICES.values()):
-        for flags in itertools.product((False, True), repeat=4):
+        for flags in itertools.product((False, True), repeat=5):
             yield Selection(mode, microphones, camera, *flags)
 
 
@@ -128,6 +128,7 @@ def test_properties_of_every_choice(head):
             ('ros4hri', 'ros4hri_bridge'),
             ('visualizer', 'visualizer'),
             ('truth', 'truth'),
+            ('attention', 'attention'),
         ):
             assert (node in nodes) == getattr(selection, name)
 

@@ -33,6 +33,7 @@ ALLOWED = {
     'tracking': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),
     'diarization': (*FOUNDATIONS, 'robot_head', 'audio'),
     'hri': ('interfaces', 'geometry'),
+    'attention': ('interfaces', 'geometry'),
     'clustering': FOUNDATIONS,
     'two_microphones': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),
     'calibration': (*FOUNDATIONS, 'robot_head', 'recording', 'audio', 'two_microphones'),

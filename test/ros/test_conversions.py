@@ -17,6 +17,8 @@ from av_perception.interfaces import (
     AudioChunk,
     AudioFeatures,
     Face,
+    HeadPoseEstimate,
+    HeadPoseFrame,
     LifeState,
     SpeakingFrame,
     SpeakingStatus,
@@ -81,6 +83,19 @@ def track(box):
     )
 
 
+def turned_head(track_id, facing_probability):
+    return HeadPoseEstimate(
+        track_id,
+        RigidTransform.from_xyz_rpy((0, 0, 0), (0.1, -0.2, 2.5)).rotation,
+        np.diag([0.01, 0.02, 0.03]),
+        STAMP_NS - 40_000_000,
+        facing_probability,
+        True,
+        STAMP_NS - 1_000_000_000,
+        {2: 0.125, 5: 0.0},
+    )
+
+
 CASES = {
     'audio': (
         AudioChunk(STAMP_NS, 16000, 12345, RANDOM.normal(size=(256, 4)).astype(np.float32)),
@@ -119,6 +134,11 @@ CASES = {
         lambda d: conversions.speaking_frame_to_msg(d, 'base'),
         conversions.speaking_frame_from_msg,
     ),
+    'head poses': (
+        HeadPoseFrame(STAMP_NS, (turned_head(1, 0.75), HeadPoseEstimate(2))),
+        lambda d: conversions.head_pose_frame_to_msg(d, 'base'),
+        conversions.head_pose_frame_from_msg,
+    ),
 }
 
 
@@ -126,6 +146,29 @@ CASES = {
 def test_round_trip(name):
     data, to_message, from_message = CASES[name]
     assert_same(from_message(over_the_wire(to_message(data))), data)
+
+
+def test_unknown_head_poses_claim_nothing():
+    message = over_the_wire(
+        conversions.head_pose_frame_to_msg(HeadPoseFrame(STAMP_NS, (HeadPoseEstimate(2),)), 'base')
+    )
+    (head,) = message.heads
+    assert not head.known and not head.facing and not len(message.facing_ids)
+    assert np.isnan(head.facing_probability) and np.isnan(head.covariance).all()
+
+
+def test_who_faces_the_robot_comes_likeliest_first():
+    heads = tuple(turned_head(k, p) for k, p in ((1, 0.75), (2, 0.95), (3, 0.85)))
+    message = conversions.head_pose_frame_to_msg(HeadPoseFrame(STAMP_NS, heads), 'base')
+    assert list(message.facing_ids) == [2, 3, 1]
+
+
+def test_an_orientation_that_is_no_rotation_is_refused():
+    frame = HeadPoseFrame(STAMP_NS, (turned_head(1, 0.5),))
+    message = conversions.head_pose_frame_to_msg(frame, 'base')
+    message.heads[0].orientation.w = float('nan')
+    with pytest.raises(ValueError, match='quaternion'):
+        conversions.head_pose_frame_from_msg(message)
 
 
 def test_stamps_are_exact():

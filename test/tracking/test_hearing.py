@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -19,12 +20,14 @@ from tracking_scenes import (
     stamp,
 )
 
-from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.geometry.rigid_transform import RigidTransform, direction_from_angles
 from av_perception.interfaces import AudioFeatures, LifeState
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.association.noise_model import NoiseConfig
+from av_perception.tracking.audio_branch import AudioBranch
 from av_perception.tracking.state_space.cartesian_head import CartesianHead, CartesianHeadConfig
 from av_perception.tracking.state_space.image_plane import ImagePlane, ImagePlaneConfig
+from av_perception.tracking.state_space.interface import LinearMap
 from av_perception.tracking.tracker import Tracker, TrackerConfig
 
 SOUND = sound_map()
@@ -304,3 +307,38 @@ def test_in_the_image_plane_a_voice_before_the_camera_is_a_box_and_one_behind_is
         tracker, range(60, 75), lambda f: [], rng, lambda f: [face_at(ahead, rng)]
     ).tracks
     assert seen.id == track.id and np.linalg.norm(seen.mean[:2] - expected) < 6
+
+
+def test_a_sleeper_does_not_answer_for_a_voice_from_elsewhere():
+    """The map of directions, linearized about a sleeper who may be a meter off, reaches there.
+
+    Closed loop, a head that looked away gave the id of who had been ahead to a voice behind it.
+    """
+    config = TrackerConfig()
+    branch = AudioBranch(SOUND, config.audio, config.noise, config.sound_birth)
+    azimuths = np.radians([10.0, 10.0, 95.0, 60.0])
+    sleepers_std = np.radians([30.0, 0.0, 12.0, 60.0])  # the second is awake
+    directions = LinearMap(
+        direction_from_angles(azimuths, 0.0), np.zeros((4, 3, 6)), np.ones(4, bool)
+    )
+    rng = np.random.default_rng(0)
+    heard = {}
+    for name, talker in (('voice', direction_to(place(110.0))), ('noise', None)):
+        audio = sound_from(SOUND, 0, [talker], rng)
+        poses = SensorPoses.of_head(HEAD, STILL)
+        observation = branch.observe(stamp(0), audio, directions, poses, Counter())
+        heard[name] = branch._may_speak(observation, sleepers_std).tolist()
+    assert heard == {
+        'voice': [False, True, True, False],  # 50 degrees beside the fourth: beyond its reach
+        'noise': [False, True, False, False],
+    }
+
+
+def test_a_sleeper_who_speaks_again_wakes():
+    rng, tracker = np.random.default_rng(5), Tracker(TrackerConfig(), HEAD, SOUND)
+    away = RigidTransform.from_xyz_rpy((0.0, 0.0, 0.0), (0.0, 0.0, np.radians(-100.0)))
+    listen(tracker, range(30), lambda f: [], rng, lambda f: [face_at(place(10.0), rng)])
+    listen(tracker, range(30, 90), lambda f: [], rng, lambda f: [], pose=away)
+    frame = listen(tracker, range(90, 110), lambda f: [place(110.0)], rng, lambda f: [], pose=away)
+    (track,) = frame.tracks
+    assert track.id == 1 and track.heard and track.state == LifeState.ACTIVE

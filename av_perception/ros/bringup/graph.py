@@ -121,6 +121,7 @@ class Selection:
     ros4hri: bool = False
     visualizer: bool = True
     truth: bool = False
+    attention: bool = False
     given: frozenset[str] = frozenset()
 
     @classmethod
@@ -193,6 +194,10 @@ SELECTION = {
         False,
         'Also start truth: where the people of a recording or scene really are; auto: with source '
         'simulated.',
+    ),
+    'attention': Argument(
+        False,
+        'Also start attention: whom to look at, on look_at and attention; it moves nothing.',
     ),
     'given': Argument(
         '',
@@ -278,6 +283,7 @@ NODES = (
     ),
     NodeDescription('av_events', ('head',), when=('events', (True,))),
     NodeDescription('ros4hri_bridge', ('head', 'reference_frame'), when=('ros4hri', (True,))),
+    NodeDescription('attention', ('head', 'reference_frame'), when=('attention', (True,))),
     NodeDescription('truth', _PLAYBACK, when=('truth', (True,)), sensor=True),
 )
 

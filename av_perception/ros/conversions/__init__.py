@@ -3,6 +3,11 @@
 """Messages to the core's data types and back, a module for each kind of data."""
 
 from av_perception.ros.conversions.arrays import typed_array, xyz
+from av_perception.ros.conversions.attention import (
+    attention_from_msg,
+    attention_to_msg,
+    look_at_to_msg,
+)
 from av_perception.ros.conversions.audio import (
     audio_chunk_from_msg,
     audio_chunk_to_msg,
@@ -12,6 +17,10 @@ from av_perception.ros.conversions.audio import (
 )
 from av_perception.ros.conversions.cameras import calibration_from_msg, camera_info_to_msg
 from av_perception.ros.conversions.faces import visual_features_from_msg, visual_features_to_msg
+from av_perception.ros.conversions.head_poses import (
+    head_pose_frame_from_msg,
+    head_pose_frame_to_msg,
+)
 from av_perception.ros.conversions.headers import header, ns_from_time, time_from_ns
 from av_perception.ros.conversions.images import (
     image_from_compressed_msg,
@@ -33,6 +42,8 @@ from av_perception.ros.conversions.tracks import (
 )
 
 __all__ = [
+    'attention_from_msg',
+    'attention_to_msg',
     'audio_chunk_from_msg',
     'audio_chunk_to_msg',
     'audio_features_from_msg',
@@ -40,11 +51,14 @@ __all__ = [
     'calibration_from_msg',
     'camera_info_to_msg',
     'direction_to_msg',
+    'head_pose_frame_from_msg',
+    'head_pose_frame_to_msg',
     'header',
     'image_from_compressed_msg',
     'image_from_msg',
     'image_stamp_ns',
     'image_to_msg',
+    'look_at_to_msg',
     'microphones_of',
     'ns_from_time',
     'points_from_msg',

@@ -45,6 +45,9 @@ class AudioConfig:
     direction_error_deg: float = 1.5
     #: only so many pieces, the most probable at the predicted direction, are considered per track
     pieces_per_person: int = 8
+    #: [deg] 12..180: a voice farther beside where a sleeper was last is somebody else's; the
+    #: linearized map of directions would let a sleeper be anywhere
+    sleeper_reach_deg: float = 40.0
     #: pseudo-count of sub-bands for clutter and for every track; infinite fixes the uniform prior
     #: of the publication
     share_prior: float = 0.5
@@ -58,6 +61,8 @@ class AudioConfig:
             raise ValueError('tempering must lie in (0, 1]')
         if not 0 <= self.direction_error_deg <= 45:
             raise ValueError('direction_error_deg must lie in 0..45')
+        if not 12 <= self.sleeper_reach_deg <= 180:
+            raise ValueError('sleeper_reach_deg must lie in 12..180')
         if self.pieces_per_person < 1:
             raise ValueError('pieces_per_person must be at least 1')
         if not (self.share_prior > 0 and self.share_memory >= 0):

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.stats import chi2, norm
 
 from av_perception.errors import UserError
+from av_perception.geometry.boxes import box_overlap
 from av_perception.interfaces import Face
 from av_perception.robot_head.profile import CameraGeometry
 from av_perception.simulation.assets import PHOTOGRAPHS, asset_path
@@ -30,6 +31,7 @@ HEAD_SIZE_SPREAD = 0.08  # standard deviation, relative
 HEAD_DEPTH_SPREAD_M = 0.008  # standard deviation
 WARM_UP = 3  # pairs before the time is taken
 LEAST_PAIRS = 5
+FACE_SIZE_M = (0.135, 0.18)  # width and height of the box that detectors draw
 _SIZES = 5  # different sizes of every photograph
 _WALL_M = 5.0
 _EYE_HEIGHT_M = 1.4
@@ -78,10 +80,7 @@ class PeopleBeforeCamera:
     def __init__(self, camera: CameraGeometry):
         self.camera = camera
         self._renderer = StereoRenderer(camera, _WALL_M, _EYE_HEIGHT_M, 0)
-        sizes = 1 + HEAD_SIZE_SPREAD * norm.ppf((np.arange(_SIZES) + 0.5) / _SIZES)
-        self._people = [
-            _resized(person, size) for person in map(_person, PHOTOGRAPHS) for size in sizes
-        ]
+        self._people = people_of_all_sizes()
 
     def draw(
         self, index: int, distance_m: float, random: np.random.Generator
@@ -149,8 +148,8 @@ def measure(
     """
     random = np.random.default_rng(0)
     stages = []
-    stereo = _Errors()
-    mono = _Errors()
+    stereo = Errors()
+    mono = Errors()
     for index in range(WARM_UP + pairs):
         pair, centers = scene.draw(index, distance_m, random)
         stereo.add(front_end.process(index, pair.left, pair.right).faces, centers, scene.camera)
@@ -162,7 +161,7 @@ def measure(
 
 
 def _summarize(
-    distance_m: float, stages: list[dict[str, float]], stereo: _Errors, mono: _Errors
+    distance_m: float, stages: list[dict[str, float]], stereo: Errors, mono: Errors
 ) -> Measurement:
     """Make the figures from the times [ms] of the stages of timed pairs, and all errors."""
     times = [sum(stage.values()) for stage in stages]
@@ -197,38 +196,78 @@ def nees_band(count: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-class _Errors:
-    """Faces against the truth; is_found: of every person in every image, false: other faces."""
+class Errors:
+    """Faces against the truth.
+
+    Attributes
+    ----------
+    is_found
+        Of every image: (people,) bool.
+    false
+        Faces that are nobody's, or somebody's second.
+    depth_m, depth_std_m
+        Error of the depth of each face that was found, and what its covariance says [m].
+    """
 
     def __init__(self) -> None:
         self.is_found: list[np.ndarray] = []
         self.false = 0
-        self._depth_m: list[float] = []
+        self.depth_m: list[float] = []
+        self.depth_std_m: list[float] = []
         self._nees: list[float] = []
 
     def add(self, faces: Iterable[Face], centers: np.ndarray, camera: CameraGeometry) -> None:
         """Compare the faces of one image with (people, 3) head centers [m]."""
+        self.add_some(faces, centers, np.arange(len(centers)), camera)
+
+    def add_some(
+        self,
+        faces: Iterable[Face],
+        centers: np.ndarray,
+        chosen: np.ndarray,
+        camera: CameraGeometry,
+    ) -> None:
+        """Compare the faces of one image with the people of the indices `chosen` alone."""
         is_found = np.zeros(len(centers), bool)
         for face in faces:
             middle = face.box[:2] + face.box[2:] / 2
             distance = np.linalg.norm(camera.project(centers) - middle, axis=1)
-            nearest = int(np.argmin(distance))
-            if distance[nearest] >= face.box[2] / 2 or is_found[nearest]:
+            # Where one head covers another, the size of the box says whose it is.
+            overlap = box_overlap(face.box[None], _true_boxes(centers, camera))[0]
+            owner = int(np.argmax(np.where(distance < face.box[2] / 2, overlap, -1.0)))
+            if distance[owner] >= face.box[2] / 2 or is_found[owner]:
                 self.false += 1
                 continue
-            is_found[nearest] = True
-            error = face.position - centers[nearest]
-            self._depth_m.append(error[2])
-            self._nees.append(error @ np.linalg.solve(face.covariance, error))
-        self.is_found.append(is_found)
+            is_found[owner] = True
+            if owner in chosen:
+                self._note(face, centers[owner])
+        self.is_found.append(is_found[chosen])
+
+    def _note(self, face: Face, center: np.ndarray) -> None:
+        error = face.position - center
+        self.depth_m.append(error[2])
+        self.depth_std_m.append(float(np.sqrt(face.covariance[2, 2])))
+        self._nees.append(error @ np.linalg.solve(face.covariance, error))
 
     def accuracy(self, distance_m: float) -> Accuracy:
         """Rate all faces so far, of people at a distance [m]."""
         band = nees_band(len(self._nees))
-        if not self._depth_m:
+        if not self.depth_m:
             return Accuracy(float('nan'), float('nan'), float('nan'), band)
-        rmse = float(np.sqrt(np.mean(np.square(self._depth_m))))
+        rmse = float(np.sqrt(np.mean(np.square(self.depth_m))))
         return Accuracy(rmse, rmse / distance_m, float(np.mean(self._nees)), band)
+
+
+def _true_boxes(centers: np.ndarray, camera: CameraGeometry) -> np.ndarray:
+    """(people, 4) boxes [px] that faces of average size have at (people, 3) centers [m]."""
+    size = np.array(camera.focal) * FACE_SIZE_M / centers[:, 2:]
+    return np.hstack([camera.project(centers) - size / 2, size])
+
+
+def people_of_all_sizes() -> list[Cutout]:
+    """Cut out the people of all photographs, each with heads of several sizes."""
+    sizes = 1 + HEAD_SIZE_SPREAD * norm.ppf((np.arange(_SIZES) + 0.5) / _SIZES)
+    return [_resized(person, size) for person in map(_person, PHOTOGRAPHS) for size in sizes]
 
 
 def _person(name: str) -> Cutout:

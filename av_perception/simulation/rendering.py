@@ -36,11 +36,14 @@ class StereoPair:
         (height, width, 3) uint8 BGR; right is None with one camera.
     visible
         (people,) bool, by the left image.
+    shown
+        (people,) share of each face, in [0, 1], that nobody nearer covers in the left image.
     """
 
     left: np.ndarray
     right: np.ndarray | None
     visible: np.ndarray
+    shown: np.ndarray
 
 
 class PeopleRenderer:
@@ -100,26 +103,27 @@ class PeopleRenderer:
                 shift = self._camera.disparity(positions[k, 2])
                 _draw(right, people[k], pixel - [shift, 0.0], scale)
         visible = np.zeros(len(people), bool)
+        shown = np.zeros(len(people))
         for k in order:
-            visible[k] = self._is_visible(owner, k, people[k], positions[k])
+            shown[k] = self._shown_share(owner, k, people[k], positions[k])
+            visible[k] = self._is_inside(positions[k]) and shown[k] >= VISIBLE_SHARE
         left = self._with_noise(_blurred(left, blur_px), random)
         if right is not None:
             right = self._with_noise(_blurred(right, blur_px), random)
-        return StereoPair(left, right, visible)
+        return StereoPair(left, right, visible, np.minimum(shown, 1.0))
 
-    def _is_visible(self, owner: np.ndarray, k: int, person: Cutout, position: np.ndarray) -> bool:
-        """Whether person k's head center lies in the image and enough of their face shows.
-
-        That is VISIBLE_SHARE of the face's ellipse. owner: (height, width), see `_claim`.
-        """
+    def _is_inside(self, position: np.ndarray) -> bool:
+        """Whether a head center, (3,) [m], lies in the image."""
         pixel = self._camera.project(position)
-        inside = (
-            (pixel >= -0.5).all()
-            and pixel[0] < self._camera.width - 0.5
-            and pixel[1] < self._camera.height - 0.5
-        )
+        size = np.array([self._camera.width, self._camera.height])
+        return bool((pixel >= -0.5).all() and (pixel < size - 0.5).all())
+
+    def _shown_share(
+        self, owner: np.ndarray, k: int, person: Cutout, position: np.ndarray
+    ) -> float:
+        """Share of the ellipse of person k's face that shows. owner: (height, width), `_claim`."""
         area = np.pi * np.prod(person.face_radii_m * np.array(self._camera.focal) / position[2])
-        return bool(inside and np.count_nonzero(owner == k) >= VISIBLE_SHARE * area)
+        return float(np.count_nonzero(owner == k) / area)
 
     def _with_noise(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
         row = random.integers(0, _NOISE_MARGIN)

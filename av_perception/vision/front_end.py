@@ -14,6 +14,7 @@ from av_perception.geometry.boxes import centers
 from av_perception.interfaces import Face, VisualFeatures
 from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.robot_head.profile import CameraGeometry
+from av_perception.vision.covering import covered_shares
 from av_perception.vision.face_detector import (
     FaceDetections,
     FaceDetector,
@@ -28,7 +29,11 @@ from av_perception.vision.face_embedding import (
 )
 from av_perception.vision.image_check import checked_image, is_over_exposed
 from av_perception.vision.rectification import rectifiers_of
-from av_perception.vision.stereo_matching import DisparityMatch, StereoMatchConfig, StereoMatcher
+from av_perception.vision.stereo_matching import (
+    FaceMatch,
+    StereoMatchConfig,
+    StereoMatcher,
+)
 from av_perception.vision.triangulation import TriangulationConfig, is_cut_off, locate_head
 
 MIN_FACE_PX = 8.0  # a smaller box has neither a range nor a texture
@@ -245,18 +250,20 @@ class VisualFrontEnd:
 
     def _match(
         self, left: np.ndarray, right: np.ndarray | None, boxes: np.ndarray
-    ) -> list[DisparityMatch | None]:
-        """Measure the disparity of each box, None where it has none."""
-        if self._matcher is None or right is None or len(boxes) == 0:
-            return [None] * len(boxes)
+    ) -> list[FaceMatch]:
+        """Measure the disparity of each box, and how much of the face is covered."""
+        if len(boxes) == 0:
+            return []
+        if self._matcher is None or right is None:
+            return [FaceMatch(None, covered) for covered in covered_shares(boxes)]
         left_gray = cv2.cvtColor(left, cv2.COLOR_BGR2GRAY)
         right_gray = cv2.cvtColor(right, cv2.COLOR_BGR2GRAY)
-        return [self._matcher.match(left_gray, right_gray, box) for box in boxes]
+        return self._matcher.match_all(left_gray, right_gray, boxes)
 
     def _faces(
         self,
         detections: FaceDetections,
-        matches: list[DisparityMatch | None],
+        matches: list[FaceMatch],
         embeddings: list[np.ndarray],
     ) -> tuple[Face, ...]:
         return tuple(
@@ -268,7 +275,7 @@ class VisualFrontEnd:
         self,
         detections: FaceDetections,
         index: int,
-        match: DisparityMatch | None,
+        match: FaceMatch,
         embedding: np.ndarray,
     ) -> Face:
         box = detections.boxes[index]
@@ -276,23 +283,22 @@ class VisualFrontEnd:
         position, covariance = locate_head(
             box,
             landmarks,
-            match,
+            match.disparity,
             self._camera,
             self._config.triangulation,
             detections.input_scale,
             self._detector.noise_factor,
+            match.covered,
         )
         score = float(detections.scores[index])
         return Face(box, score, landmarks, position, covariance, embedding)
 
-    def _count(
-        self, left: np.ndarray, right: np.ndarray | None, matches: list[DisparityMatch | None]
-    ) -> None:
-        """Count an image and its faces, each of which has a match or None."""
+    def _count(self, left: np.ndarray, right: np.ndarray | None, matches: list[FaceMatch]) -> None:
+        """Count an image and its faces, each of which has a match."""
         self.counters['images'] += 1
         self.counters['over_exposed'] += is_over_exposed(left)
         self.counters['faces'] += len(matches)
-        without = sum(match is None for match in matches)
+        without = sum(match.disparity is None for match in matches)
         self._disparities += len(matches) - without
         if right is not None:
             self._pairs += 1

@@ -12,6 +12,10 @@ A texture of variance S^2 and mean squared gradient G^2, seen twice with indepen
 variance s^2, has e = s^2 / (S^2 + s^2) and c = G^2 / (S^2 + s^2). The first term is then the
 Cramer-Rao bound of the shift, 2 s^2 / (N G^2); the second is what noise against noise adds to the
 difference of the two neighbors of the peak.
+
+A patch that does not correlate well as a whole, or that the head of a nearer person reaches into,
+may show two surfaces, a face and what covers it (see `surfaces`). The face is the farther one: its
+disparity is that of the cells which show it. Where they do not tell it, the face has none.
 """
 
 from __future__ import annotations
@@ -22,10 +26,25 @@ import cv2
 import numpy as np
 
 from av_perception.robot_head.profile import CameraGeometry
+from av_perception.vision.covering import heads_reach
+from av_perception.vision.surfaces import (
+    Cells,
+    Surfaces,
+    correlate_cells,
+    two_surfaces,
+)
 
 MIN_PATCH_PX = 6  # a narrower or lower patch holds too little texture for a correlation
 _LEAST_CURVATURE = 1e-6  # of the correlation at its peak: less is flat
 _PEAK_ROUNDING = 1e-3  # by which a correlation may exceed 1
+_WHOLE_CORRELATION = 0.95  # a patch that correlates better is one surface
+_RELIEF_M = 0.06  # how much nearer one part of a face is than another
+_LEAST_GAIN = 6.0  # [nat] of two surfaces against one
+_LEAST_SHARE = 0.2  # of the patch that a face must show to have a disparity
+_CELL_REACH = 3  # columns around a match in which the peaks of its cells are searched for
+_COVERED_TOLERANCE = 1.5  # by which a covered face may be farther than the width of its box says
+_COVERED_FLOOR = 3.0  # times the floor of the disparity: cells at the edge show both surfaces
+_HEAD_REACH = 0.08  # share of the patch that a nearer head must reach into
 
 
 @dataclass(frozen=True)
@@ -85,8 +104,18 @@ class DisparityMatch:
 
 
 @dataclass(frozen=True)
+class FaceMatch:
+    """What the right image says of a face."""
+
+    #: None when no match can be trusted
+    disparity: DisparityMatch | None
+    #: share in [0, 1] of the face's middle that something nearer covers
+    covered: float = 0.0
+
+
+@dataclass(frozen=True)
 class _Patch:
-    """A rectangle of the left image and the disparities to search for it [px]."""
+    """A rectangle of the left image and the disparities that it may and should have [px]."""
 
     x: int
     y: int
@@ -94,6 +123,7 @@ class _Patch:
     height: int
     lowest: int
     highest: int
+    expected: float
 
 
 class StereoMatcher:
@@ -116,8 +146,51 @@ class StereoMatcher:
         self._camera = camera
         self._face_width_m = face_width_m
 
+    def match_all(self, left: np.ndarray, right: np.ndarray, boxes: np.ndarray) -> list[FaceMatch]:
+        """Measure the disparities of the faces of an image, some of which may cover others.
+
+        Parameters
+        ----------
+        left, right
+            (height, width) uint8, rectified.
+        boxes
+            (N, 4) left, top, width and height [px] in the left image.
+
+        Returns
+        -------
+        list of FaceMatch
+            One for each box.
+        """
+        matches = [self.match_face(left, right, box) for box in boxes]
+        reach = heads_reach(boxes, self._config.patch_fraction)
+        beside = heads_reach(boxes, (1.0, 1.0))
+        for far, near in np.argwhere(beside > 0):
+            cover = matches[near].disparity
+            if cover is None or boxes[near, 2] <= boxes[far, 2]:
+                continue
+            own = matches[far].disparity
+            if own is None or own.disparity > cover.disparity - self._relief(cover.disparity):
+                if reach[far, near] < _HEAD_REACH:
+                    continue
+                # It lies on the nearer head, or on none.
+                found = self.match_face(left, right, boxes[far], cover.disparity)
+                matches[far] = FaceMatch(found.disparity, max(found.covered, matches[far].covered))
+            covered = max(matches[far].covered, float(beside[far, near]))
+            matches[far] = FaceMatch(matches[far].disparity, covered)
+        return matches
+
     def match(self, left: np.ndarray, right: np.ndarray, box: np.ndarray) -> DisparityMatch | None:
-        """Measure the disparity of a face.
+        """Measure the disparity of a face alone; arguments as of `match_face`."""
+        return self.match_face(left, right, box).disparity
+
+    def match_face(
+        self,
+        left: np.ndarray,
+        right: np.ndarray,
+        box: np.ndarray,
+        cover: float | None = None,
+    ) -> FaceMatch:
+        """Measure the disparity of a face and how much of it something nearer covers.
 
         Parameters
         ----------
@@ -125,34 +198,92 @@ class StereoMatcher:
             (height, width) uint8, rectified.
         box
             (4,) left, top, width and height [px] in the left image; it may cross the border.
+        cover
+            Disparity of what covers the face [px], where it is known: then the face lies behind.
 
         Returns
         -------
-        DisparityMatch or None
-            None when no match can be trusted.
+        FaceMatch
+            Without a disparity when no match can be trusted.
         """
         patch = self._choose_patch(box)
         if patch is None:
-            return None
+            return FaceMatch(None)
         template = left[patch.y : patch.y + patch.height, patch.x : patch.x + patch.width]
         if cv2.meanStdDev(template)[1].item() < self._config.min_contrast:
-            return None
+            return FaceMatch(None)
+        return self._match_patch(left, right, template, patch, cover)
+
+    def _match_patch(
+        self,
+        left: np.ndarray,
+        right: np.ndarray,
+        template: np.ndarray,
+        patch: _Patch,
+        cover: float | None,
+    ) -> FaceMatch:
+        """Match the patch of the left image that is the template; see `match_face`."""
         # Correlate at all disparities that the size of the face allows.
         first, last = patch.x - patch.highest, patch.x - patch.lowest
         correlation = self._correlate(right, template, patch.y, first, last)
         row, column = (int(i) for i in np.unravel_index(np.argmax(correlation), correlation.shape))
-        if not self._is_trustworthy(correlation[row], column, patch.width):
-            return None
         # The template's own rows need not be the rows of the best match: a rectification error of
         # a row or so is tolerated.
         shift = row - min(self._config.vertical_search_px, patch.y)
-        matched = right[patch.y + shift : patch.y + shift + patch.height, :]
-        matched = matched[:, first + column :][:, : patch.width]
-        if not self._is_consistent(left, matched, patch, shift):
-            return None
+        rows = right[patch.y + shift : patch.y + shift + patch.height, :]
+        cells = None
+        if correlation[row, column] < _WHOLE_CORRELATION or cover is not None:
+            cells = correlate_cells(template, rows[:, first : last + patch.width])
+            found = self._match_behind(cells, patch, cover)
+            if found is not None or cover is not None:
+                return found or FaceMatch(None)
+        matched = rows[:, first + column :][:, : patch.width]
+        trusted = self._is_trustworthy(correlation[row], column, patch.width)
+        if not trusted or not self._is_consistent(left, matched, patch, shift):
+            return FaceMatch(None)
         offset, variance = self._refine(correlation[row, column - 1 : column + 2], template.size)
+        if cells is not None:
+            variance += cells.spread(column + offset, _CELL_REACH, cells.pixels > 0)
         disparity = patch.highest - column - offset
-        return DisparityMatch(disparity, variance, float(correlation[row, column]))
+        return FaceMatch(DisparityMatch(disparity, variance, float(correlation[row, column])))
+
+    def _match_behind(self, cells: Cells, patch: _Patch, cover: float | None) -> FaceMatch | None:
+        """Match the farther of two surfaces; None where the patch shows one alone."""
+        relief = self._relief(patch.expected)
+        near = None if cover is None else round(patch.highest - cover)
+        farthest = int(patch.highest - patch.expected / _COVERED_TOLERANCE)
+        if near is not None and not 0 <= near < farthest:
+            return None
+        surfaces = two_surfaces(cells.evidence()[:, : max(farthest, 1)], relief, near)
+        if surfaces is None or surfaces.gain < _LEAST_GAIN:
+            return None
+        covered = 1.0 - float(cells.pixels[surfaces.shows_far].sum() / cells.pixels.sum())
+        if 1.0 - covered < _LEAST_SHARE:
+            return FaceMatch(None, covered)
+        return FaceMatch(self._match_cells(cells, surfaces, patch), covered)
+
+    def _match_cells(
+        self, cells: Cells, surfaces: Surfaces, patch: _Patch
+    ) -> DisparityMatch | None:
+        """Measure the disparity of the cells that show the farther surface."""
+        pixels = np.where(surfaces.shows_far, cells.pixels, 0)
+        correlation = pixels @ cells.correlation / pixels.sum()
+        reach = self._relief(patch.expected)
+        start = max(surfaces.far - reach, 0)
+        column = start + int(np.argmax(correlation[start : surfaces.far + reach + 1]))
+        width = int(patch.width * pixels.sum() / cells.pixels.sum())
+        if not self._is_trustworthy(correlation, column, width):
+            return None
+        offset, variance = self._refine(correlation[column - 1 : column + 2], int(pixels.sum()))
+        variance += (_COVERED_FLOOR * self._config.disparity_floor_px) ** 2
+        variance += cells.spread(column + offset, _CELL_REACH, surfaces.shows_far)
+        disparity = patch.highest - column - offset
+        return DisparityMatch(disparity, variance, float(correlation[column]))
+
+    def _relief(self, disparity: float) -> int:
+        """Columns by which the disparities of one face's parts may differ."""
+        depth_m = self._camera.focal[0] * self._camera.baseline / max(disparity, 1.0)
+        return 1 + int(disparity * _RELIEF_M / depth_m)
 
     def _refine(self, values: np.ndarray, num_pixels: int) -> tuple[float, float]:
         """Fit a parabola through the peak.
@@ -194,7 +325,9 @@ class StereoMatcher:
         highest = min(highest, x)
         if x_end - x < MIN_PATCH_PX or y_end - y < MIN_PATCH_PX or highest - lowest < 2:
             return None
-        return _Patch(int(x), int(y), int(x_end - x), int(y_end - y), max(lowest, 0), int(highest))
+        expected = camera.baseline * float(box[2]) / self._face_width_m
+        lowest, highest = max(lowest, 0), int(highest)
+        return _Patch(int(x), int(y), int(x_end - x), int(y_end - y), lowest, highest, expected)
 
     def _disparity_range(self, width_px: float) -> tuple[int, int]:
         """Lowest and highest disparity [px] of a face whose box is so wide, and one more each."""

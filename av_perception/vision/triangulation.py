@@ -27,6 +27,10 @@ from av_perception.vision.stereo_matching import DisparityMatch
 
 BORDER_PX = 2.0  # a box this near to the border of the image is taken as cut off
 CUT_OFF_FACTOR = 2.0  # on the standard deviations of center and width of a face that is cut off
+# Standard deviations of a covered face's center, in widths of its box, and of its size, per
+# covered share: boxes shrink to what shows, or take in what covers it.
+COVERED_CENTER = 0.25
+COVERED_SIZE = 0.6
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ def locate_head(
     config: TriangulationConfig,
     input_scale: float = 1.0,
     noise_factor: float = 1.0,
+    covered: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Locate the head of a face.
 
@@ -114,26 +119,25 @@ def locate_head(
         (5, 2) [px] in the left image, in the order of FaceDetections.
     match
         Disparity of the face; None for the range from its size.
-    camera
-        Geometry of the rectified camera or pair.
-    config
-        What faces measure.
-    input_scale, noise_factor
-        How coarse the detector's boxes are, see FaceDetections and FaceDetector.
+    camera, config
+        Geometry of the rectified camera or pair; what faces measure.
+    input_scale, noise_factor, covered
+        How coarse the detector's boxes are, see FaceDetections and FaceDetector; share in [0, 1]
+        of the face that something nearer covers.
 
     Returns
     -------
-    position : np.ndarray
-        (3,) [m] head center in the left camera's optical frame.
-    covariance : np.ndarray
-        (3, 3) [m^2].
+    position, covariance : np.ndarray
+        (3,) [m] head center in the left camera's optical frame, and (3, 3) [m^2].
     """
     factor = noise_factor * (CUT_OFF_FACTOR if is_cut_off(box, camera) else 1.0)
     if match is None:
         inverse_depth, variance = _inverse_depth_from_size(box, landmarks, camera, config, factor)
+        variance += (COVERED_SIZE * covered * inverse_depth) ** 2
     else:
         inverse_depth, variance = _inverse_depth_from_disparity(match, camera)
-    center_variance = (factor * config.center_std_px(box[2], input_scale)) ** 2
+    own_std = factor * config.center_std_px(box[2], input_scale)
+    center_variance = own_std**2 + (COVERED_CENTER * covered * box[2]) ** 2
     return _triangulate(centers(box), center_variance, inverse_depth, variance, camera, config)
 
 

@@ -11,7 +11,7 @@ import pytest
 from vision_scenes import CAMERA
 
 from av_perception.benchmarks.embedding_accuracy import ClipFaces, read_clips, separation
-from av_perception.benchmarks.vision_accuracy import _Errors, nees_band
+from av_perception.benchmarks.vision_accuracy import Errors, nees_band
 from av_perception.cli.main import main
 from av_perception.errors import UserError
 from av_perception.interfaces import Face
@@ -39,7 +39,7 @@ def test_planted_errors_give_their_figures():
     One person is missed half of the time, and one face belongs to nobody.
     """
     random = np.random.default_rng(2)
-    errors = _Errors()
+    errors = Errors()
     for index in range(1000):
         seen = CENTERS[: 1 + index % 2]
         faces = [face_at(center + random.normal(0, 0.01, 3)) for center in seen]
@@ -54,10 +54,10 @@ def test_planted_errors_give_their_figures():
 
 
 def test_two_faces_of_one_person_are_one_and_a_false_one():
-    errors = _Errors()
+    errors = Errors()
     errors.add([face_at(CENTERS[0]), face_at(CENTERS[0])], CENTERS, CAMERA)
     assert errors.false == 1 and np.mean(errors.is_found) == 0.5
-    assert np.isnan(_Errors().accuracy(2.0).nees)
+    assert np.isnan(Errors().accuracy(2.0).nees)
 
 
 class BrightnessEmbedder:
@@ -116,6 +116,11 @@ def test_the_command_writes_figures_and_a_picture(data_directory, tmp_path):
         assert accuracy['nees_band'][0] < accuracy['nees'] < accuracy['nees_band'][1]
     assert measured['mono']['depth_error'] < 0.2
     assert {'detection', 'matching', 'description'} <= measured['stages_ms'].keys()
+    free, *covered = figures['covered']
+    assert free['situation'] == 'free' and free['recall'] > 0.8
+    for situation in (free, *covered):
+        if situation['people'] * situation['recall'] > 0:
+            assert situation['nees'] < situation['nees_band'][1]
     (one,) = figures['embeddings']['MobileFaceNet']
     assert one['same_lowest'] > one['other_highest']
     assert cv2.imread(str(Path(tmp_path / 'v.png'))).shape[1] > 600

@@ -9,6 +9,10 @@ median. Detections are compared with the truth: recall, false faces, error of th
 cameras and with one, and the mean normalized error squared (NEES): 3 when the covariances are
 right, and the band in which 95 % of such means lie.
 
+Then couples of whom one stands behind the other: the accuracy of faces that somebody covers in
+part, by how much of them is covered. Their depth may be uncertain; the NEES must not be above the
+band.
+
 Then every network for embeddings at hand tells the people of talking-face clips apart, at several
 sizes of the face.
 
@@ -31,6 +35,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from av_perception.benchmarks.covered_faces import Couples, CoveredAccuracy, measure_covered
 from av_perception.benchmarks.embedding_accuracy import Separation, read_clips, separation
 from av_perception.benchmarks.sensors import camera_of
 from av_perception.benchmarks.vision_accuracy import (
@@ -41,6 +46,7 @@ from av_perception.benchmarks.vision_accuracy import (
     Measurement,
     PeopleBeforeCamera,
     measure,
+    people_of_all_sizes,
 )
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.errors import UserError
@@ -143,6 +149,9 @@ def run(args: argparse.Namespace) -> int:
     for size, measurements in measured.items():
         console.print(_speed_table(args.detector, size, measurements))
         console.print(_accuracy_table(size, measurements))
+    covered = _measure_covered(args, console)
+    if covered:
+        console.print(_covered_table(covered))
     embeddings = _measure_embeddings(args, console)
     for name, separations in embeddings.items():
         console.print(_embedding_table(name, separations))
@@ -156,6 +165,7 @@ def run(args: argparse.Namespace) -> int:
             'target_depth_error': _DEPTH_ERROR,
             'detector': args.detector,
             'front_end': {size: [asdict(m) for m in rows] for size, rows in measured.items()},
+            'covered': [asdict(m) for m in covered],
             'embeddings': {name: [asdict(s) for s in rows] for name, rows in embeddings.items()},
         }
         write_json(args.json, figures)
@@ -189,6 +199,23 @@ def _measure_front_end(args: argparse.Namespace, console: Console) -> dict[str, 
                 for distance in args.distances
             ]
     return measured
+
+
+def _measure_covered(args: argparse.Namespace, console: Console) -> list[CoveredAccuracy]:
+    """Measure faces that are covered in part; none with one camera."""
+    camera = camera_of(load_head(args.head))
+    if not camera.baseline:
+        return []
+    pairs = max(args.pairs, LEAST_PAIRS)
+    detector = FaceDetectorConfig(args.detector, args.model, _parse_size(args.sizes[0]))
+    config = VisualFrontEndConfig(detector=detector, embedder=FaceEmbedderConfig('none'))
+    front_end = VisualFrontEnd(config, camera)
+    scene = Couples(camera, people_of_all_sizes())
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task('covered faces', total=len(args.distances) * pairs)
+        return measure_covered(
+            front_end, scene, args.distances, pairs, lambda: progress.advance(task)
+        )
 
 
 def _measure_embeddings(args: argparse.Namespace, console: Console) -> dict[str, list[Separation]]:
@@ -261,6 +288,25 @@ def _accuracy_table(size: str, measurements: list[Measurement]) -> Table:
             f'{low:.2f}..{high:.2f}',
             _depth(m.mono),
             f'{m.mono.nees:.2f}',
+        )
+    return table
+
+
+def _covered_table(measurements: list[CoveredAccuracy]) -> Table:
+    table = Table(title='faces behind somebody nearer (NEES to reach: not above the band)')
+    for heading in ('face', 'people', 'found', 'depth error', 'stated', 'wrong', 'NEES', 'band'):
+        table.add_column(heading, justify='right')
+    for m in measurements:
+        low, high = m.nees_band
+        table.add_row(
+            m.situation,
+            str(m.people),
+            f'{m.recall:.2f}',
+            f'{100 * m.depth_rmse_m:.1f} cm',
+            f'{100 * m.stated_std_m:.1f} cm',
+            f'{100 * m.wrong_depths:.1f} %',
+            _marked(f'{m.nees:.2f}', m.nees <= high),
+            f'{low:.2f}..{high:.2f}',
         )
     return table
 

@@ -10,11 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from av_perception.evaluation.frames import align
+from av_perception.evaluation.ghosts import ghost_times
 from av_perception.evaluation.metrics import Metrics, evaluate
 from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.recording import Recording, TruthTable
 from av_perception.recording.collect import collect_tracks
-from av_perception.simulation.cache import simulated_recording
+from av_perception.simulation.cache import scene_recording, simulated_recording
+from av_perception.simulation.crossing_scenes import crossing_scene
+from av_perception.simulation.crossings import CROSSINGS
 
 SCENES = ('three_talkers', 'crossing', 'partial_view')
 Report = Callable[[float, str], None]  # fraction in [0, 1], what is going on
@@ -42,6 +46,10 @@ class SceneResult:
     id_switches: int
     #: MOTA of people seen
     mota_seen: float | None
+    #: IDF1 of people seen
+    idf1_seen: float | None
+    #: [s] that the oldest track of nobody was shown
+    oldest_ghost_s: float
     #: position error of people seen, RMS [m]
     position_rmse_seen_m: float | None
     #: azimuth error of people only heard [deg]
@@ -64,7 +72,7 @@ def measure(
     Parameters
     ----------
     scene
-        Name or file.
+        Name or file, or one of CROSSINGS.
     seed
         Of turns and noise; None: the scene's own.
     report
@@ -78,9 +86,7 @@ def measure(
         Figures against the truth.
     """
     name = Path(scene).stem
-    recording = simulated_recording(
-        scene, seed, lambda fraction, _: report(fraction, f'render {name}')
-    )
+    recording = _recording(scene, seed, lambda fraction, _: report(fraction, f'render {name}'))
     frames = OfflinePipeline(recording).run(lambda fraction: report(fraction, f'track {name}'))
     tracks = collect_tracks(frames, START_NS)
     truth = truth_of(recording)
@@ -92,11 +98,19 @@ def measure(
         path = timelines / f'{name}{suffix}.png'
         plot_timeline(tracks, truth, path, title=name, metrics=metrics, head=recording.head)
     ids = len(np.unique(tracks.id[tracks.status == 'active']))
-    return _result(name, seed, recording, metrics, ids)
+    ghosts = ghost_times(align(tracks, truth))
+    return _result(name, seed, recording, metrics, ids, float(ghosts.max(initial=0.0)))
+
+
+def _recording(scene: str, seed: int | None, report: Report) -> Recording:
+    """Render a scene; of a crossing the seed draws the walks and who walks as well."""
+    if scene not in CROSSINGS:
+        return simulated_recording(scene, seed, report)
+    return scene_recording(crossing_scene(scene, seed or 0), scene, None, report)
 
 
 def _result(
-    name: str, seed: int | None, recording: Recording, metrics: Metrics, ids: int
+    name: str, seed: int | None, recording: Recording, metrics: Metrics, ids: int, ghost_s: float
 ) -> SceneResult:
     return SceneResult(
         scene=name,
@@ -106,6 +120,8 @@ def _result(
         ids=ids,
         id_switches=metrics.by_direction['all'].id_switches,
         mota_seen=metrics.seen.mota,
+        idf1_seen=metrics.seen.idf1,
+        oldest_ghost_s=ghost_s,
         position_rmse_seen_m=metrics.seen.position_rmse_m,
         azimuth_error_heard_deg=metrics.by_direction['heard_only'].azimuth_error_deg,
         der=metrics.der,

@@ -45,8 +45,20 @@ def simulated_recording(
     UserError
         For a malformed scene or missing assets.
     """
-    scene = load_scene(scene_name)
-    name = f'{Path(scene_name).stem}-{_digest(scene, seed)}'
+    return scene_recording(load_scene(scene_name), Path(scene_name).stem, seed, progress)
+
+
+def scene_recording(
+    scene: Scene,
+    stem: str,
+    seed: int | None = None,
+    progress: Callable[[float, str], None] = lambda fraction, text: None,
+) -> Recording:
+    """Open the recording of a scene that has no file; stem: beginning of its name in the cache.
+
+    The other arguments, and the errors, are those of `simulated_recording`.
+    """
+    name = f'{stem}-{_digest(scene, seed)}'
     folder = cache_directory() / 'scenes' / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _lock(folder.with_name(f'{name}.lock')):

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pyroomacoustics
-from scipy.interpolate import PchipInterpolator
 
 from av_perception.config import config_from_mapping, read_yaml
 from av_perception.errors import UserError
 from av_perception.paths import resolve_resource
 from av_perception.robot_head import HeadProfile, load_head
 from av_perception.simulation.assets import PHOTOGRAPHS, VOICES
+from av_perception.simulation.crossings import walked
 
 WALL_MARGIN = 0.2  # a head center keeps this distance [m] from the walls
 HEAD_MARGIN = 0.4  # and this one from the robot's head
@@ -165,11 +165,7 @@ class TalkerConfig:
         np.ndarray
             (..., 3) [m] head center in the head's base frame.
         """
-        table = np.array(self.waypoints, float)
-        time_s = np.clip(np.asarray(time_s, float), table[0, 0], table[-1, 0])
-        if len(table) == 1:
-            return np.broadcast_to(table[0, 1:], (*time_s.shape, 3)).copy()
-        return PchipInterpolator(table[:, 0], table[:, 1:], axis=0)(time_s)
+        return walked(self.waypoints, time_s)
 
 
 @dataclass(frozen=True)

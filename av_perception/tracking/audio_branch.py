@@ -22,9 +22,12 @@ from av_perception.tracking.association.noise_model import NoiseConfig, NoiseMod
 from av_perception.tracking.input_validation import usable_audio
 from av_perception.tracking.state_space.interface import LinearMap
 from av_perception.tracking.track_management.audio_birth import AudioBirth, AudioBirthConfig
+from av_perception.tracking.track_management.life_cycle import IN_VIEW
+from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.voice_directions import VoicesOfFrame
 
 _SLEEPER_GATE = 2.5  # standard deviations
+_ONE_DIRECTION_DEG = 8.0  # in azimuth: nearer to each other, two voices are not told apart
 
 
 @dataclass(frozen=True)
@@ -167,21 +170,21 @@ class AudioBranch:
     def associate(
         self,
         observation: AudioObservation,
-        last_share: np.ndarray,
+        tracks: TrackSet,
         informs: np.ndarray,
         sleepers_std: np.ndarray,
     ) -> AudioAssociation:
         """Set up the E-Z step of sound (T3, T4, T6).
 
         Sleepers are candidates too, near where they were: who is silent and out of view may speak
-        again.
+        again. But from where somebody is seen, nobody else is heard who was lost from sight.
 
         Parameters
         ----------
         observation
             Of this frame.
-        last_share
-            (N,) share of the last frame's sound.
+        tracks
+            N people, with their share of the last frame's sound.
         informs
             (N,) bool, whose states the sub-bands tell.
         sleepers_std
@@ -192,12 +195,14 @@ class AudioBranch:
         AudioAssociation
             About the predicted means.
         """
+        eligible = self._may_speak(observation, sleepers_std)
+        eligible &= ~_is_behind_another(tracks, observation.directions)
         return AudioAssociation(
             self._config,
             observation.evidence,
             observation.directions,
-            self._may_speak(observation, sleepers_std),
-            last_share,
+            eligible,
+            tracks.audio_share,
             informs,
         )
 
@@ -302,3 +307,14 @@ def _is_near(direction: np.ndarray, directions: LinearMap, limit_deg: float) -> 
     azimuths = angles_from_direction(directions.value)[0]
     difference = np.abs(wrap_angle(azimuths - angles_from_direction(direction)[0]))
     return bool((difference < np.radians(limit_deg))[directions.usable].any())
+
+
+def _is_behind_another(tracks: TrackSet, directions: LinearMap) -> np.ndarray:
+    """(N,) bool: lost from sight, and in the direction of somebody who is in view."""
+    in_view = tracks.visibility > IN_VIEW
+    lost = ~in_view & ~tracks.never_seen
+    if not (lost.any() and in_view.any()):
+        return np.zeros(len(tracks), bool)
+    azimuth = angles_from_direction(directions.value)[0]
+    difference = np.abs(wrap_angle(azimuth[:, None] - azimuth[in_view]))
+    return lost & (difference < np.radians(_ONE_DIRECTION_DEG)).any(1)

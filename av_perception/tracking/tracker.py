@@ -33,7 +33,7 @@ from av_perception.tracking.state_space.interface import (
     Prediction,
     StateSpace,
 )
-from av_perception.tracking.track_management.life_cycle import SEEN_MASS, LifeCycle
+from av_perception.tracking.track_management.life_cycle import IN_VIEW, SEEN_MASS, LifeCycle
 from av_perception.tracking.track_management.re_identification import ReIdentification
 from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.tracker_config import BINS, TrackerConfig
@@ -44,7 +44,6 @@ from av_perception.tracking.voice_directions import VoiceDirections
 _SHARE_DECAY = 0.9
 _MAX_LINEARIZATIONS = 3
 _STEP_RANGE_S = (1e-6, 3600.0)  # shorter and longer steps are taken for these
-_IN_VIEW = 0.5  # probability from which somebody counts as in view
 
 
 class Tracker:
@@ -83,7 +82,9 @@ class Tracker:
         self._still = SensorPoses.of_head(head)
         self._vision: VisualBranch | None = None
         if head.camera is not None:
-            self._vision = VisualBranch(self._model, config.appearance, config.birth)
+            self._vision = VisualBranch(
+                self._model, config.appearance, config.other_depth, config.birth
+            )
         self._audio: AudioBranch | None = None
         self._voices: VoiceDirections | None = None
         if acoustic_map is not None and head.microphones is not None:
@@ -189,7 +190,7 @@ class Tracker:
         tracks = self._tracks
         shortest_s, longest_s = _STEP_RANGE_S
         dt_s = max(seconds(stamp_ns - self._last.stamp_ns), shortest_s)
-        unseen = (tracks.visibility < _IN_VIEW) | (dt_s > self._config.long_step_s)
+        unseen = (tracks.visibility < IN_VIEW) | (dt_s > self._config.long_step_s)
         dt_s = min(dt_s, longest_s)
         moved = self._model.predict(tracks.mean, tracks.covariance, dt_s, unseen)
         bounded = self._model.bound_covariance(moved.propagated)
@@ -235,9 +236,7 @@ class Tracker:
             # Bins follow who talks, also beside others; sub-bands find who walked on in silence.
             informs = ~tracks.never_seen | tracks.asleep | (observed.voices is None)
             sleepers_std = self._sleepers_std(prediction, observed.audio.directions)
-            audio = self._audio.associate(
-                observed.audio, tracks.audio_share, informs, sleepers_std
-            )
+            audio = self._audio.associate(observed.audio, tracks, informs, sleepers_std)
         posterior = self._iterate(prediction, audio, observed)
         self._update_states(posterior, observed.poses)
         if self._audio is None or observed.audio is None:
@@ -269,7 +268,7 @@ class Tracker:
             posterior = frame.run(self._config.inference)
             point, log_prior = posterior.mean, posterior.log_prior
             assigned = posterior.visual_mass > SEEN_MASS
-            if not (tracks.visibility[assigned] < _IN_VIEW).any():
+            if not (tracks.visibility[assigned] < IN_VIEW).any():
                 break
         return posterior
 
@@ -290,6 +289,9 @@ class Tracker:
         tracks.covariance = self._model.bound_covariance(posterior.covariance)
         tracks.noise_ratio = posterior.noise_ratio
         only_heard = tracks.never_seen
+        unseen = (tracks.visibility < IN_VIEW) & ~only_heard
+        if unseen.any():
+            tracks.mean[unseen] = self._model.bound_unseen(tracks.mean[unseen], poses)
         if only_heard.any():
             tracks.mean[only_heard], tracks.covariance[only_heard] = self._model.reset_range(
                 tracks.mean[only_heard], tracks.covariance[only_heard], poses
@@ -304,6 +306,7 @@ class Tracker:
         if self._vision is not None and observed.vision is not None:
             seen = self._life.update_visibility(tracks, posterior.visual_mass, observed.stamp_ns)
             self._vision.update_appearance(tracks, observed.vision, posterior.alpha, seen)
+            self._note_places(posterior, seen, observed)
         loudest = shares.energy
         if observed.voices is not None:
             # A quiet voice beside a loud one owns bins, but hardly a sub-band.
@@ -311,6 +314,21 @@ class Tracker:
             loudest = np.where(only_heard, np.maximum(loudest, observed.voices.share), loudest)
         heard = self._life.update_heard(tracks, loudest, observed.stamp_ns)
         return FrameAssignment(seen, heard, shares.energy, shares.subbands)
+
+    def _note_places(
+        self, posterior: FramePosterior, seen: np.ndarray, observed: FrameObservations
+    ) -> None:
+        """Note who would be in view, and give up the depth of tracks that are proven wrong."""
+        tracks, config = self._tracks, self._config.other_depth
+        in_view = tracks.visibility > IN_VIEW
+        view = self._model.view(tracks.mean, tracks.covariance, in_view, observed.poses)
+        self._life.note_view(tracks, seen, view, observed.stamp_ns)
+        wrong = self._life.note_depth(tracks, seen, posterior.elsewhere, config.believe_images)
+        if wrong.any():
+            where = self._model.location
+            lost_m = np.full(int(wrong.sum()), config.lost_place_sd)
+            lost = self._model.random_walk_covariance(tracks.mean[wrong], lost_m)
+            tracks.covariance[wrong, where, where] += lost
 
     def _add_seen_people(
         self, posterior: FramePosterior, observed: FrameObservations, assigned: FrameAssignment
@@ -321,14 +339,14 @@ class Tracker:
         tracks, stamp_ns, poses = self._tracks, observed.stamp_ns, observed.poses
         seen = assigned.seen.copy()
         births = self._vision.find_births(
-            stamp_ns, observed.vision, posterior.alpha, tracks.box[seen], poses
+            stamp_ns, observed.vision, posterior.alpha, tracks, seen, poses
         )
         matches = self._identity.match(tracks, births, ~seen, poses, stamp_ns)
         strangers = []
         for birth, index in zip(births, matches):
-            if index < 0:
+            if index < 0 and not birth.is_doubtful:
                 strangers.append(birth)
-            else:
+            elif index >= 0:
                 self._life.reinstate(tracks, index, birth, stamp_ns)
                 seen[index] = True
         if strangers:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from av_perception.tracking.association.audio_association import AudioConfig
 from av_perception.tracking.association.noise_model import NoiseConfig
+from av_perception.tracking.association.other_depth import OtherDepthConfig
 from av_perception.tracking.association.visual_association import AppearanceConfig
 from av_perception.tracking.inference.dynamics_update import DynamicsConfig
 from av_perception.tracking.inference.variational_frame import InferenceConfig
@@ -33,6 +34,8 @@ class TrackerConfig:
     inference: InferenceConfig = field(default_factory=InferenceConfig)
     #: what embeddings of faces say
     appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
+    #: faces at the depth of something else
+    other_depth: OtherDepthConfig = field(default_factory=OtherDepthConfig)
     #: which sound counts, and how much it says
     audio: AudioConfig = field(default_factory=AudioConfig)
     #: learned noise

@@ -13,6 +13,7 @@ from av_perception.interfaces import VisualFeatures
 from av_perception.numerics.gaussian import matvec
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.synchronization.detected_faces import DetectedFaces, usable_faces
+from av_perception.tracking.association.other_depth import OtherDepth, OtherDepthConfig
 from av_perception.tracking.association.visual_association import (
     AppearanceConfig,
     VisualAssociation,
@@ -20,6 +21,7 @@ from av_perception.tracking.association.visual_association import (
     updated_appearance,
 )
 from av_perception.tracking.state_space.interface import LinearMap, Measurements, StateSpace
+from av_perception.tracking.track_management.life_cycle import IN_VIEW
 from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.track_management.visual_birth import Birth, BirthConfig, VisualBirth
 
@@ -42,12 +44,19 @@ class VisualBranch:
     ----------
     model
         The state space.
-    appearance, birth
+    appearance, other_depth, birth
         See the configurations.
     """
 
-    def __init__(self, model: StateSpace, appearance: AppearanceConfig, birth: BirthConfig):
+    def __init__(
+        self,
+        model: StateSpace,
+        appearance: AppearanceConfig,
+        other_depth: OtherDepthConfig,
+        birth: BirthConfig,
+    ):
         self._model, self._appearance = model, appearance
+        self._other_depth = other_depth
         self._birth = VisualBirth(birth, model)
         self.reset()
 
@@ -101,7 +110,36 @@ class VisualBranch:
             self._model.log_visual_volume,
             ~tracks.asleep & ~tracks.never_seen,
             tracks.visibility,
+            self._outliers(observation, tracks, predicted_mean, poses),
         )
+
+    def _outliers(
+        self,
+        observation: VisualObservation,
+        tracks: TrackSet,
+        predicted_mean: np.ndarray,
+        poses: SensorPoses,
+    ) -> OtherDepth | None:
+        """Set up the outlier state of the faces: likely where somebody else is already."""
+        rays = self._model.ray_noise(observation.measurements)
+        if rays is None:
+            return None
+        at = self._taken(observation, tracks, predicted_mean, poses)
+        beside = at.sum(1, keepdims=True) > at
+        return OtherDepth(self._other_depth, *rays, beside)
+
+    def _taken(
+        self,
+        observation: VisualObservation,
+        tracks: TrackSet,
+        mean: np.ndarray,
+        poses: SensorPoses,
+    ) -> np.ndarray:
+        """(M, N) bool: the face is where the track is, which is in view."""
+        if poses.reference_from_optical is None:
+            raise ValueError('the poses of a head that sees must hold that of its camera')
+        positions = poses.reference_from_optical.apply(observation.faces.positions)
+        return self._model.same_place(positions, mean) & (tracks.visibility > IN_VIEW)
 
     def update_appearance(
         self, tracks: TrackSet, observation: VisualObservation, alpha: np.ndarray, seen: np.ndarray
@@ -130,10 +168,13 @@ class VisualBranch:
         stamp_ns: int,
         observation: VisualObservation,
         alpha: np.ndarray,
-        taken_boxes: np.ndarray,
+        tracks: TrackSet,
+        seen: np.ndarray,
         poses: SensorPoses,
     ) -> list[Birth]:
         """Test sequences of faces that belong to no track (T14).
+
+        Births of faces that are where somebody else is seen are vague, and doubtful for a while.
 
         Parameters
         ----------
@@ -143,8 +184,8 @@ class VisualBranch:
             Of this image.
         alpha
             (M, N + 1) responsibilities.
-        taken_boxes
-            (P, 4) boxes of the tracks seen in this image [px].
+        tracks, seen
+            Everybody; (N,) bool, who is seen in this image.
         poses
             Of the sensors.
 
@@ -155,7 +196,13 @@ class VisualBranch:
         """
         unassigned = alpha.argmax(1) == 0
         faces, measurements = observation.faces, observation.measurements
-        return self._birth.step(stamp_ns, faces, measurements, unassigned, taken_boxes, poses)
+        vague = np.zeros(len(faces), bool)
+        if unassigned.any():
+            vague = self._taken(observation, tracks, tracks.mean, poses).any(1)
+            measurements = self._model.vague(measurements, vague)
+        return self._birth.step(
+            stamp_ns, faces, measurements, unassigned, tracks.box[seen], poses, vague
+        )
 
 
 def _embeddings(tracks: TrackSet, size: int) -> np.ndarray:

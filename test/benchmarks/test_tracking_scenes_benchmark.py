@@ -42,7 +42,7 @@ def test_a_scene_is_rendered_tracked_and_compared(tmp_path, monkeypatch):
 
 def test_switches_are_counted_per_minute_over_all_scenes():
     results = [
-        SceneResult('a', None, 0.5, 3, 3, 1, 1.0, 0.1, None, None),
-        SceneResult('b', None, 1.5, 3, 4, 2, 1.0, 0.1, None, None),
+        SceneResult('a', None, 0.5, 3, 3, 1, 1.0, 1.0, 0.0, 0.1, None, None),
+        SceneResult('b', None, 1.5, 3, 4, 2, 1.0, 1.0, 0.0, 0.1, None, None),
     ]
     assert switches_per_minute(results) == pytest.approx(1.5)

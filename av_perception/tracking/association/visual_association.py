@@ -22,6 +22,7 @@ from av_perception.numerics.gaussian import (
 )
 from av_perception.numerics.softmax import softmax
 from av_perception.synchronization.detected_faces import DetectedFaces
+from av_perception.tracking.association.other_depth import OtherDepth
 from av_perception.tracking.state_space.interface import LinearMap, Measurements
 
 _LEAST_NORM = 1e-6  # of an embedding that has a direction
@@ -143,6 +144,8 @@ class VisualAssociation:
         (N,) bool, who may have been detected.
     visibility
         (N,) probability of being in view, None for the uniform prior.
+    other_depth
+        The outlier state of the faces, None where there is none.
     """
 
     def __init__(
@@ -153,7 +156,9 @@ class VisualAssociation:
         log_volume: float,
         eligible: np.ndarray,
         visibility: np.ndarray | None = None,
+        other_depth: OtherDepth | None = None,
     ):
+        self.other_depth = other_depth
         self._noise, self._map, self._appearance = measurements.noise, visual_map, appearance
         self._precision, log_det = inverse_and_log_det(measurements.noise)
         self._residual = measurements.value[:, None, :] - visual_map.value
@@ -180,8 +185,13 @@ class VisualAssociation:
         np.ndarray
             (M, N + 1) `log eta + log N(v; h(m), Phi + H S H')` [nat].
         """
-        innovation = self._noise[:, None] + propagate_covariance(self._map.matrix, covariance)
-        return self._with_clutter(log_normal(self._residual, innovation))
+        spread = propagate_covariance(self._map.matrix, covariance)
+        log_likelihood = log_normal(self._residual, self._noise[:, None] + spread)
+        if self.other_depth is not None:
+            log_likelihood = self.other_depth.decide(
+                log_likelihood, self._residual, spread, self._log_clutter
+            )
+        return self._with_clutter(log_likelihood)
 
     def expected_log_likelihood(
         self, mean_shift: np.ndarray, covariance: np.ndarray
@@ -203,7 +213,13 @@ class VisualAssociation:
         flat_precision = self._precision.reshape(len(self._precision), -1)
         trace = flat_precision @ spread.reshape(len(spread), self._precision[0].size).T
         exponent = quadratic(residual, self._precision[:, None]) + trace
-        return self._with_clutter(self._log_peak - 0.5 * exponent)
+        log_likelihood = self._log_peak - 0.5 * exponent
+        other = self.other_depth
+        if other is not None:
+            if len(other.face):
+                log_likelihood[other.face, other.track] = other.expected(residual, spread)
+            log_likelihood += other.log_weight
+        return self._with_clutter(log_likelihood)
 
     def _with_clutter(self, log_likelihood: np.ndarray) -> np.ndarray:
         """Put clutter before the (M, N) log likelihoods; add appearance and `log eta`."""
@@ -234,8 +250,15 @@ class VisualAssociation:
             (N, D) `sum_m alpha_mn H' Phi_m^-1 (v_m - h(m_n))`.
         """
         of_tracks, matrix = alpha[:, 1:], self._map.matrix
+        other = self.other_depth
+        if other is not None and len(other.face):
+            of_tracks = of_tracks.copy()
+            of_tracks[other.face, other.track] = 0.0
         size = self._residual.shape[-1]
         sums = of_tracks.T @ self._precision.reshape(-1, size * size)
         precision = propagate_covariance(matrix.swapaxes(1, 2), sums.reshape(-1, size, size))
         vector = (of_tracks.T[:, None] @ self._weighted_residual.swapaxes(0, 1)) @ matrix
-        return precision, vector[:, 0]
+        vector = vector[:, 0]
+        if other is not None and len(other.face):
+            other.add_information(precision, vector, alpha[:, 1:], self._residual, matrix)
+        return precision, vector

@@ -47,7 +47,8 @@ class FramePosterior:
     without voice.
 
     log_prior: (1 + N,) `log rho` of the sub-bands, empty without voice; audio_information: what
-    the last E-S step used and the next E-Z step of sound needs.
+    the last E-S step used and the next E-Z step of sound needs; elsewhere: (N,) responsibility of
+    each track for free faces whose depth is not its own.
     """
 
     mean_shift: np.ndarray
@@ -59,6 +60,7 @@ class FramePosterior:
     beta: np.ndarray
     log_prior: np.ndarray
     audio_information: AudioInformation
+    elsewhere: np.ndarray
 
     @property
     def mean(self) -> np.ndarray:
@@ -126,6 +128,7 @@ class VariationalFrame:
             beta=nothing,
             log_prior=log_prior,
             audio_information=AudioInformation.nothing(num_tracks, state_size),
+            elsewhere=np.zeros(num_tracks),
         )
 
     def run(self, config: InferenceConfig) -> FramePosterior:
@@ -144,6 +147,10 @@ class VariationalFrame:
                 if change < config.tolerance:
                     break
         self.estimate_noise()
+        if self.vision is not None and self.vision.other_depth is not None:
+            self.posterior.elsewhere = self.vision.other_depth.free_mass(
+                self.posterior.alpha[:, 1:]
+            )
         return self.posterior
 
     def assign_faces(self, is_first: bool) -> None:

@@ -13,11 +13,14 @@ import numpy as np
 
 from av_perception.numerics.gaussian import limit_leading, matvec, propagate_covariance, symmetrize
 from av_perception.robot_head.profile import HeadProfile
-from av_perception.tracking.state_space.interface import LinearMap, Measurements, Prediction
+from av_perception.tracking.state_space.interface import LinearMap, Measurements, Prediction, View
 from av_perception.tracking.state_space.motion import axis_motion
+from av_perception.tracking.state_space.occlusion import view_of
 
 _STATE = 6
 _EYE = np.eye(3)
+_LEVEL = np.diag([1.0, 1.0, 0.0])
+_UPRIGHT_DAMPING_S = 0.2
 _INSIDE_HEAD_M = 0.05  # nobody is nearer to the array
 _LEAST_DISTANCE_M = 1e-6
 
@@ -40,6 +43,24 @@ class CartesianHeadConfig:
     depth_range: tuple[float, float] = (0.25, 10.0)
     #: [m] people farther away have left
     max_range: float = 12.0
+    #: [1/m] standard deviation of the inverse depth of a new face that may have been matched with
+    #: something else, such as the head before it
+    other_depth_sd: float = 1.5
+    #: [m] and of its place across the ray: the box of a half-hidden face is shifted
+    other_depth_offset: float = 0.03
+    #: [m] nearer than this to each other, seen from above, there are no two heads
+    head_distance: float = 0.22
+    #: [m/s] how fast people walk whom nobody sees
+    walking_speed: float = 1.6
+    #: [m] nearest and farthest place of people whom nobody sees
+    unseen_range: tuple[float, float] = (0.5, 6.0)
+    #: [deg] in (0, 90), how far above and below the base frame they are
+    unseen_elevation_deg: float = 30.0
+    #: [m] of the base frame above the floor, 0 where it is not known; where it is, heads of people
+    #: whom nobody sees are at `head_heights`
+    base_height: float = 0.0
+    #: [m] lowest and highest head of people above the floor
+    head_heights: tuple[float, float] = (0.8, 2.0)
     #: [m] mean and standard deviation of the distance of people who were never seen
     heard_range: tuple[float, float] = (2.0, 1.2)
     #: [deg] in (0, 45), their direction is never known better (echoes and the map err alike in
@@ -54,14 +75,25 @@ class CartesianHeadConfig:
             self.birth_speed_sd,
             self.max_speed,
             self.max_range,
+            self.other_depth_sd,
+            self.other_depth_offset,
+            self.head_distance,
+            self.walking_speed,
         )
         if not all(np.isfinite(value) and value > 0 for value in positive):
             raise ValueError(
-                'acceleration_density, damping_time_s, max_position_sd, speeds and max_range '
-                'must be positive'
+                'acceleration_density, damping_time_s, max_position_sd, walking_speed, other '
+                'speeds, max_range, other_depth_sd, other_depth_offset and head_distance must be '
+                'positive'
             )
         if not 0 < self.depth_range[0] < self.depth_range[1]:
             raise ValueError('depth_range must be two increasing positive depths in meters')
+        if not 0 < self.unseen_range[0] < self.unseen_range[1]:
+            raise ValueError('unseen_range must be two increasing positive distances in meters')
+        if not 0 < self.unseen_elevation_deg < 90:
+            raise ValueError('unseen_elevation_deg must lie in 0..90')
+        if self.base_height < 0 or not self.head_heights[0] < self.head_heights[1]:
+            raise ValueError('base_height must not be negative and head_heights must increase')
         if min(self.heard_range) <= 0 or not 0 < self.heard_direction_sd_deg < 45:
             raise ValueError(
                 'heard_range must be a positive mean and deviation, heard_direction_sd_deg lie '
@@ -105,8 +137,14 @@ class CartesianHead:
 
     def predict(self, mean, covariance, dt_s, unseen):
         """T1: exact discretization of the dynamics; see the class."""
-        steps = axis_motion(self._config.acceleration_density, self._config.damping_time_s, dt_s)
-        transition, noise = (_per_axis(blocks)[np.asarray(unseen, int)] for blocks in steps)
+        density = self._config.acceleration_density
+        steps = axis_motion(density, self._config.damping_time_s, dt_s)
+        # Unseen people do not rise or sink: that velocity decays at once.
+        upright = axis_motion(density, _UPRIGHT_DAMPING_S, dt_s)
+        transition, noise = (
+            _per_axis(level, vertical)[np.asarray(unseen, int)]
+            for level, vertical in zip(steps, upright)
+        )
         moved = (transition @ mean[..., None])[..., 0]
         return Prediction(moved, propagate_covariance(transition, covariance), noise)
 
@@ -114,6 +152,21 @@ class CartesianHead:
         """T2: noise by the Jacobian of (x/z, y/z, 1/z) at the detection."""
         noise = propagate_covariance(_image_jacobian(faces.positions), faces.covariances)
         return Measurements(_image_coordinates(faces.positions), noise)
+
+    def ray_noise(self, measurements):
+        """Any depth in depth_range is alike."""
+        near, far = self._config.depth_range
+        offset = self._config.other_depth_offset * measurements.value[:, 2]
+        across = (offset**2)[:, None, None] * np.eye(2)
+        return measurements.noise[:, :2, :2] + across, -float(np.log(1 / near - 1 / far))
+
+    def vague(self, measurements, which):
+        """Keep the depth as the best guess."""
+        noise = measurements.noise.copy()
+        noise[which, :2, :2] = self.ray_noise(measurements)[0][which]
+        noise[which, :2, 2] = noise[which, 2, :2] = 0.0
+        noise[which, 2, 2] = self._config.other_depth_sd**2
+        return Measurements(measurements.value, noise)
 
     def initial_states(self, measurements, poses):
         """Position from the detection, zero velocity with the birth prior."""
@@ -199,6 +252,41 @@ class CartesianHead:
         std = np.sqrt(variance_a[:, None] + variance_b)
         return distance < self._config.max_speed * dt_s + 3 * std
 
+    def same_place(self, mean_a, mean_b):
+        """Nearer to each other than head_distance, seen from above."""
+        difference = mean_a[:, None, :2] - mean_b[None, :, :2]
+        return (difference * difference).sum(-1) < self._config.head_distance**2
+
+    def view(self, mean, covariance, in_view, poses):
+        """By the image and by the heads and trunks of who is in view."""
+        if self._camera is None:
+            return View.unknown(len(mean))
+        pose = poses.reference_from_optical
+        optical = (mean[:, :3] - pose.translation) @ pose.rotation
+        spread = propagate_covariance(pose.rotation.T, covariance[:, :3, :3])
+        return view_of(optical, spread, in_view, self._camera)
+
+    def bound_unseen(self, mean, poses):
+        """Within range, at the height of a head, no faster than people walk."""
+        config = self._config
+        base = poses.reference_from_base
+        bounded = mean.copy()
+        relative = mean[:, :3] - base.translation
+        distance = np.sqrt((relative[:, :2] ** 2).sum(-1))
+        scale = np.clip(distance, *config.unseen_range) / np.maximum(distance, _LEAST_DISTANCE_M)
+        flat = relative[:, :2] * scale[:, None]
+        if config.base_height:
+            lowest, highest = (height - config.base_height for height in config.head_heights)
+        else:
+            highest = distance * scale * np.tan(np.radians(config.unseen_elevation_deg))
+            lowest = -highest
+        bounded[:, :2] = base.translation[:2] + flat
+        bounded[:, 2] = base.translation[2] + np.clip(relative[:, 2], lowest, highest)
+        speed = np.sqrt((mean[:, 3:] ** 2).sum(-1))
+        slower = config.walking_speed / np.maximum(speed, config.walking_speed)
+        bounded[:, 3:] *= slower[:, None]
+        return bounded
+
     def bound_covariance(self, covariance):
         """No position is less certain than max_position_sd along any axis."""
         return limit_leading(covariance, 3, self._config.max_position_sd)
@@ -214,13 +302,14 @@ class CartesianHead:
         return distance - 2 * std > self._config.max_range
 
 
-def _per_axis(blocks: np.ndarray) -> np.ndarray:
-    """(..., 2, 2) coefficients -> (..., 6, 6): the same for x, y and z.
+def _per_axis(level: np.ndarray, upright: np.ndarray) -> np.ndarray:
+    """(..., 2, 2) coefficients of x and y, and of z -> (..., 6, 6).
 
-    That is a Kronecker product with the identity.
+    That is a sum of two Kronecker products with parts of the identity.
     """
-    product = blocks[..., :, None, :, None] * _EYE[:, None, :]
-    return product.reshape(*blocks.shape[:-2], _STATE, _STATE)
+    product = level[..., :, None, :, None] * _LEVEL[:, None, :]
+    product = product + upright[..., :, None, :, None] * (_EYE - _LEVEL)[:, None, :]
+    return product.reshape(*level.shape[:-2], _STATE, _STATE)
 
 
 def _image_coordinates(optical: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from av_perception.geometry.boxes import center_and_size
 from av_perception.numerics.gaussian import limit_leading, propagate_covariance
 from av_perception.robot_head.profile import HeadProfile
-from av_perception.tracking.state_space.interface import LinearMap, Measurements, Prediction
+from av_perception.tracking.state_space.interface import LinearMap, Measurements, Prediction, View
 from av_perception.tracking.state_space.motion import axis_motion
 
 _STATE, _BOX = 6, 4
@@ -163,6 +163,14 @@ class ImagePlane:
         std = np.concatenate(errors, axis=1)
         return Measurements(center_and_size(faces.boxes), std[:, :, None] ** 2 * np.eye(_BOX))
 
+    def ray_noise(self, measurements):
+        """Boxes have no depth that could be another's."""
+        return None
+
+    def vague(self, measurements, which):
+        """Boxes stay as they are."""
+        return measurements
+
     def initial_states(self, measurements, poses):
         """Take the boxes, at rest with the birth prior of the velocity."""
         mean = np.concatenate([measurements.value, np.zeros((len(measurements.value), 2))], axis=1)
@@ -244,6 +252,18 @@ class ImagePlane:
         reach = walked[:, None] + 3 * std
         ratio = np.abs(np.log(_size(mean_a)[:, None] / _size(mean_b))).max(-1)
         return (distance < reach) & (ratio < np.log(self._config.max_size_ratio))
+
+    def same_place(self, mean_a, mean_b):
+        """Boxes may lie on each other."""
+        return np.zeros((len(mean_a), len(mean_b)), bool)
+
+    def view(self, mean, covariance, in_view, poses):
+        """Boxes do not tell who is before whom."""
+        return View.unknown(len(mean))
+
+    def bound_unseen(self, mean, poses):
+        """Anywhere in the image."""
+        return mean
 
     def bound_covariance(self, covariance):
         """No center is less certain than max_position_sd along any axis."""

@@ -57,6 +57,22 @@ class LinearMap:
     usable: np.ndarray
 
 
+@dataclass(frozen=True)
+class View:
+    """What the camera could see of N tracks. clear: nothing is before them; hidden: somebody is.
+
+    (N,) bool; neither holds outside of the image, and where a state space cannot tell.
+    """
+
+    clear: np.ndarray
+    hidden: np.ndarray
+
+    @classmethod
+    def unknown(cls, count: int) -> View:
+        """Nothing can be told of so many tracks."""
+        return cls(np.zeros(count, bool), np.zeros(count, bool))
+
+
 class StateSpace(Protocol):
     """A model of people's motion and of what camera and microphones observe of it.
 
@@ -78,6 +94,16 @@ class StateSpace(Protocol):
 
     def measure(self, faces: DetectedFaces) -> Measurements:
         """Turn M faces into observations (T2)."""
+
+    def ray_noise(self, measurements: Measurements) -> tuple[np.ndarray, float] | None:
+        """Describe detections whose depth is that of something else (T2b).
+
+        The (M, R, R) noise of the first components, which tell the ray, and the log density of the
+        others, which tell nothing; None where a detection has no depth.
+        """
+
+    def vague(self, measurements: Measurements, which: np.ndarray) -> Measurements:
+        """Give some of the detections the noise of a depth that may be another's: which (M,)."""
 
     def initial_states(self, measurements: Measurements, poses: SensorPoses) -> Gaussians:
         """(M, D) means and (M, D, D) covariances of people who are detected for the first time."""
@@ -126,6 +152,20 @@ class StateSpace(Protocol):
         dt_s: float,
     ) -> np.ndarray:
         """Whether one person can be at initial states a and, dt_s later, b: (A, B) bool."""
+
+    def same_place(self, mean_a: np.ndarray, mean_b: np.ndarray) -> np.ndarray:
+        """Whether two heads cannot be at the places of (A, D) and (B, D) states: (A, B) bool."""
+
+    def view(
+        self, mean: np.ndarray, covariance: np.ndarray, in_view: np.ndarray, poses: SensorPoses
+    ) -> View:
+        """Tell who would be seen if they were where their states say.
+
+        in_view: (N,) bool, who is seen, and may hide others.
+        """
+
+    def bound_unseen(self, mean: np.ndarray, poses: SensorPoses) -> np.ndarray:
+        """(N, D) states of people out of view, moved back to where people can be."""
 
     def bound_covariance(self, covariance: np.ndarray) -> np.ndarray:
         """(N, D, D) covariances limited to what is known of anybody in the scene."""

@@ -10,11 +10,14 @@ import numpy as np
 
 from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import LifeState
+from av_perception.numerics.gaussian import symmetrize
+from av_perception.tracking.state_space.interface import View
 from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.track_management.visual_birth import Birth
 
 _LEAST_LIKELIHOOD = 0.05  # of an image without a face while the person is in view
 SEEN_MASS = 0.5  # a track with more of the faces' responsibility is seen
+IN_VIEW = 0.5  # visibility from which somebody counts as in view
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,17 @@ class LifeConfig:
     confirm_images: int = 3
     #: Neither seen nor heard for this long, a person sleeps, in seconds.
     sleep_after_s: float = 1.0
+    #: [s] the same while somebody seen is before that person
+    hidden_sleep_after_s: float = 3.0
+    #: [s] nobody is who would be in clear view and is not seen for longer
+    clear_sleep_after_s: float = 0.4
     #: Asleep for this long, a person is forgotten, in seconds.
     dead_after_s: float = 10.0
     #: [s] the same for somebody only ever heard (nothing but silence says that they left)
     unseen_dead_after_s: float = 30.0
     #: in (0, 1], share of the sub-bands from which a person counts as heard
     heard_share: float = 0.3
-    #: so many heard frames in a row wake a sleeper
+    #: so many heard frames in a row wake a sleeper, or keep a person awake who is not seen
     wake_heard_frames: int = 3
 
     def __post_init__(self):
@@ -47,11 +54,17 @@ class LifeConfig:
             )
         if not 1 <= self.confirm_hits <= self.confirm_images:
             raise ValueError('confirm_hits must lie in 1..confirm_images')
-        durations = (self.sleep_after_s, self.dead_after_s, self.unseen_dead_after_s)
+        durations = (
+            self.sleep_after_s,
+            self.hidden_sleep_after_s,
+            self.clear_sleep_after_s,
+            self.dead_after_s,
+            self.unseen_dead_after_s,
+        )
         if min(durations) <= 0 or self.wake_heard_frames < 1:
             raise ValueError(
-                'sleep_after_s, dead_after_s, unseen_dead_after_s and wake_heard_frames '
-                'must be positive'
+                'sleep_after_s, hidden_sleep_after_s, clear_sleep_after_s, dead_after_s, '
+                'unseen_dead_after_s and wake_heard_frames must be positive'
             )
         if not 0 < self.heard_share <= 1:
             raise ValueError('heard_share must lie in 0..1')
@@ -68,6 +81,8 @@ class LifeCycle:
     def __init__(self, config: LifeConfig):
         self._config = config
         self._sleep_after_ns = _duration_ns(config.sleep_after_s)
+        self._hidden_sleep_after_ns = _duration_ns(config.hidden_sleep_after_s)
+        self._clear_sleep_after_ns = _duration_ns(config.clear_sleep_after_s)
         self._dead_after_ns = _duration_ns(config.dead_after_s)
         self._unseen_dead_after_ns = _duration_ns(config.unseen_dead_after_s)
 
@@ -101,6 +116,52 @@ class LifeCycle:
         tracks.hits += seen
         return seen
 
+    def note_view(self, tracks: TrackSet, seen: np.ndarray, view: View, stamp_ns: int) -> None:
+        """Note who is not seen although nothing is before them, and who is behind somebody.
+
+        Parameters
+        ----------
+        tracks
+            Changed in place.
+        seen
+            (N,) bool, in this image.
+        view
+            Of the camera, were they where their states say.
+        stamp_ns
+            Of the image.
+        """
+        missed = view.clear & ~seen
+        first = np.where(tracks.missed_since > 0, tracks.missed_since, stamp_ns)
+        tracks.missed_since = np.where(missed, first, 0)
+        tracks.hidden = view.hidden & ~seen
+
+    def note_depth(
+        self, tracks: TrackSet, seen: np.ndarray, elsewhere: np.ndarray, limit: int
+    ) -> np.ndarray:
+        """Count the images in a row whose face was at another depth than the track.
+
+        Parameters
+        ----------
+        tracks
+            Changed in place.
+        seen
+            (N,) bool, in this image.
+        elsewhere
+            (N,) responsibility for faces at another depth.
+        limit
+            From so many on the faces are right.
+
+        Returns
+        -------
+        np.ndarray
+            (N,) bool, tracks that are proven wrong; they are counted anew.
+        """
+        run = np.where(elsewhere > SEEN_MASS, tracks.other_depth + 1, 0)
+        run = np.where(seen, run, tracks.other_depth)
+        wrong = run >= limit
+        tracks.other_depth = np.where(wrong, 0, run)
+        return wrong
+
     def update_heard(self, tracks: TrackSet, audio_share: np.ndarray, stamp_ns: int) -> np.ndarray:
         """Note who is heard in one frame.
 
@@ -119,8 +180,11 @@ class LifeCycle:
             (N,) bool, who is heard.
         """
         heard = audio_share >= self._config.heard_share
-        tracks.last_heard[heard] = stamp_ns
         tracks.heard_run = np.where(heard, tracks.heard_run + 1, 0)
+        # A single frame is soon another's: it does not keep awake who is out of view.
+        steady = tracks.heard_run >= self._config.wake_heard_frames
+        in_view = tracks.visibility > IN_VIEW
+        tracks.last_heard[heard & (steady | in_view)] = stamp_ns
         return heard
 
     def advance(self, tracks: TrackSet, stamp_ns: int) -> np.ndarray:
@@ -146,7 +210,11 @@ class LifeCycle:
         woken = tracks.asleep & (tracks.heard_run >= config.wake_heard_frames)
         tracks.state[woken] = LifeState.ACTIVE
         silent_ns = stamp_ns - np.maximum(tracks.last_seen, tracks.last_heard)
-        is_silent = silent_ns > self._sleep_after_ns
+        patience = np.where(tracks.hidden, self._hidden_sleep_after_ns, self._sleep_after_ns)
+        is_silent = silent_ns > patience
+        # In clear view it takes less: a head that is not there is not seen.
+        missed_ns = stamp_ns - np.maximum(tracks.missed_since, tracks.last_heard)
+        is_silent |= (tracks.missed_since > 0) & (missed_ns > self._clear_sleep_after_ns)
         drowsy = (tracks.state == LifeState.ACTIVE) & is_silent
         tracks.state[drowsy] = LifeState.SLEEPING
         tracks.asleep_since[drowsy] = stamp_ns
@@ -156,15 +224,34 @@ class LifeCycle:
 
     def reinstate(self, tracks: TrackSet, index: int, birth: Birth, stamp_ns: int) -> None:
         """Bring an absent person back: the state of the birth, the old id."""
-        tracks.mean[index] = birth.mean
-        tracks.covariance[index] = birth.covariance
+        mean, covariance = birth.mean, birth.covariance
+        if birth.is_vague:
+            # What is known of the person tells the depth that the birth does not.
+            mean, covariance = _product(
+                mean, covariance, tracks.mean[index], tracks.covariance[index]
+            )
+        tracks.mean[index] = mean
+        tracks.covariance[index] = covariance
         tracks.noise_ratio[index] = np.eye(len(birth.mean))
         tracks.box[index] = birth.box
         tracks.visibility[index] = 1.0
         tracks.last_seen[index] = stamp_ns
         tracks.state[index] = LifeState.ACTIVE
+        tracks.missed_since[index] = 0
+        tracks.hidden[index] = False
+        tracks.other_depth[index] = 0
 
 
 def _duration_ns(duration_s: float) -> float:
     """Convert to nanoseconds a duration that may be infinite."""
     return nanoseconds(duration_s) if np.isfinite(duration_s) else duration_s
+
+
+def _product(
+    mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Combine two independent Gaussians (D,), (D, D) of one state."""
+    precision_a = np.linalg.inv(covariance_a)
+    precision_b = np.linalg.inv(covariance_b)
+    covariance = symmetrize(np.linalg.inv(precision_a + precision_b))
+    return covariance @ (precision_a @ mean_a + precision_b @ mean_b), covariance

@@ -24,6 +24,9 @@ def _no_past(count: int) -> dict[str, np.ndarray]:
         'heard_run': np.zeros(count, int),
         'audio_share': np.zeros(count),
         'doubled': np.zeros(count, int),
+        'missed_since': np.zeros(count, np.int64),
+        'hidden': np.zeros(count, bool),
+        'other_depth': np.zeros(count, int),
     }
 
 
@@ -36,8 +39,10 @@ class TrackSet:
     last_seen, last_heard, asleep_since: (N,) stamps [ns], 0 for never; age, hits: (N,) images
     since birth and images with a face among them; heard_run: (N,) consecutive frames in which the
     person was heard; audio_share: (N,) of the last frame's sound; doubled: (N,) consecutive frames
-    in which another track followed the same person; embedding: (N, E), zero rows for none; box:
-    (N, 4) last assigned face [px].
+    in which another track followed the same person; missed_since: (N,) stamp since which who would
+    be in clear view is not seen [ns], 0 for not; hidden: (N,) bool, behind somebody; other_depth:
+    (N,) images in a row whose face was at another depth; embedding: (N, E), zero rows for none;
+    box: (N, 4) last assigned face [px].
     """
 
     id: np.ndarray
@@ -54,6 +59,9 @@ class TrackSet:
     heard_run: np.ndarray
     audio_share: np.ndarray
     doubled: np.ndarray
+    missed_since: np.ndarray
+    hidden: np.ndarray
+    other_depth: np.ndarray
     embedding: np.ndarray
     box: np.ndarray
 

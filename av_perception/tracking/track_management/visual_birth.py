@@ -8,7 +8,7 @@ docs/tracker_equations.md). Sizes: M faces, S sequences of at most L faces, D st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,8 @@ class BirthConfig:
     max_hypotheses: int = 200
     #: [s] sequences end when images are farther apart
     max_gap_s: float = 0.5
+    #: [s] faces that are where somebody else is seen are nobody new before so long
+    doubt_s: float = 1.0
 
     def __post_init__(self):
         if not 2 <= self.sequence_length <= 20:
@@ -45,6 +47,8 @@ class BirthConfig:
             raise ValueError('duplicate_overlap must lie in (0, 1]')
         if self.max_hypotheses < 1 or self.max_gap_s <= 0:
             raise ValueError('max_hypotheses and max_gap_s must be positive')
+        if self.doubt_s < 0:
+            raise ValueError('doubt_s must not be negative')
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Birth:
     """A person who was just found.
 
     mean: (D,); covariance: (D, D); embedding: (E,) unit norm or zeros; box: (4,) of the last face
-    [px]; log_ratio: to clutter [nat].
+    [px]; log_ratio: to clutter [nat]; is_vague: the depth may be another's, so that the place is
+    uncertain along the ray; is_doubtful: it has not been there for long enough to be somebody new.
     """
 
     mean: np.ndarray
@@ -60,6 +65,8 @@ class Birth:
     embedding: np.ndarray
     box: np.ndarray
     log_ratio: float
+    is_vague: bool = False
+    is_doubtful: bool = False
 
 
 @dataclass
@@ -121,6 +128,8 @@ class VisualBirth:
         self._open: _Hypotheses | None = None
         self._stamp_ns = 0
         self._next_member = 0
+        self._vague_since_ns = 0  # stamps of the first and the last of a run of vague births
+        self._vague_until_ns = 0
 
     def step(
         self,
@@ -130,6 +139,7 @@ class VisualBirth:
         unassigned: np.ndarray,
         taken_boxes: np.ndarray,
         poses: SensorPoses,
+        vague: np.ndarray | None = None,
     ) -> list[Birth]:
         """Take one image.
 
@@ -139,12 +149,11 @@ class VisualBirth:
             Of the image.
         faces, measurements
             M faces, and the same in the observation space.
-        unassigned
-            (M,) bool, faces that are most probably clutter.
-        taken_boxes
-            (P, 4) boxes of the tracks seen in this image [px].
-        poses
-            Of the sensors.
+        unassigned, vague
+            (M,) bool each, faces that are most probably clutter; faces whose depth may be
+            another's, None for no face.
+        taken_boxes, poses
+            (P, 4) boxes of the tracks seen in this image [px]; of the sensors.
 
         Returns
         -------
@@ -160,7 +169,17 @@ class VisualBirth:
         image = _Image(faces, measurements, poses)
         hypotheses = self._continued(self._start(image, index), image, dt_s)
         births, self._open = self._accept(self._prune(hypotheses), faces, taken_boxes)
-        return births
+        return [self._doubted(*birth, stamp_ns, vague) for birth in births]
+
+    def _doubted(self, birth: Birth, face: int, stamp_ns: int, vague: np.ndarray | None) -> Birth:
+        """Believe a vague birth only when there have been such for a while."""
+        if vague is None or not vague[face]:
+            return birth
+        if seconds(stamp_ns - self._vague_until_ns) > self._config.max_gap_s:
+            self._vague_since_ns = stamp_ns
+        self._vague_until_ns = stamp_ns
+        is_new = seconds(stamp_ns - self._vague_since_ns) < self._config.doubt_s
+        return replace(birth, is_vague=True, is_doubtful=is_new)
 
     def _continued(self, fresh: _Hypotheses, image: _Image, dt_s: float) -> _Hypotheses:
         """Give the fresh hypotheses, and the open ones that a face of the image continues."""
@@ -220,8 +239,8 @@ class VisualBirth:
 
     def _accept(
         self, hypotheses: _Hypotheses, faces: DetectedFaces, taken_boxes: np.ndarray
-    ) -> tuple[list[Birth], _Hypotheses]:
-        """Births among the complete sequences, and the sequences that go on."""
+    ) -> tuple[list[tuple[Birth, int]], _Hypotheses]:
+        """Births, with their last face, among the complete sequences; and those that go on."""
         complete = hypotheses.members[:, 0] >= 0
         if not complete.any():
             return [], hypotheses
@@ -234,7 +253,7 @@ class VisualBirth:
         used = np.zeros(len(hypotheses), bool)
         for i in candidates[order]:
             if not used[i]:
-                births.append(_birth(hypotheses, i, faces))
+                births.append((_birth(hypotheses, i, faces), hypotheses.face[i]))
                 used |= np.isin(hypotheses.members, hypotheses.members[i]).any(1)
         return births, hypotheses.select(np.flatnonzero(~complete & ~used))
 

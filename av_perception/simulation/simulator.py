@@ -80,8 +80,7 @@ def simulate(
     progress
         Called with the fraction that is done and a text.
     keep_parts
-        Whether to write what the mixture is made of beside it (`recording/source_sounds.py`); the
-        mixture stays the same, bit for bit.
+        Whether to write what the mixture, which stays the same, is made of beside it.
 
     Raises
     ------

@@ -12,7 +12,8 @@ from av_perception.separation.person_masks import (
     SAMPLE_RATE,
     PersonMasks,
     PersonMasksConfig,
-    log_ratios,
+    directed_powers,
+    ratios_of_powers,
 )
 
 HALF = 0.02285
@@ -36,7 +37,11 @@ def test_ratios_are_those_of_the_angular_densities():
     masks = PersonMasks(STEERING)
     spectra = random.normal(size=(3, 257, 4, 2)) @ [1, 1j]
     used = masks.config.used
-    found = log_ratios(masks._likelihood, spectra[:, used], np.stack([LEFT, RIGHT]))
+    likelihood = masks._likelihood
+    scaled = likelihood.whitened_steering(np.stack([LEFT, RIGHT]))
+    power, aligned = directed_powers(likelihood, spectra[:, used], scaled)
+    assert (aligned <= power * (1 + 1e-5)).all()
+    found = ratios_of_powers(likelihood, power, aligned, scaled)
     diffuse = STEERING.diffuse_coherence(FREQUENCIES[used]) + 0.05 * np.eye(4)
     for person, direction in enumerate((LEFT, RIGHT)):
         d = STEERING.vectors(direction[None], FREQUENCIES[used])[0]
@@ -86,28 +91,66 @@ def test_people_come_and_go_and_nobody_is_no_error():
     assert masks.update(spectra, {}, {}).shape == (0, 2, 257)
     assert masks.update(spectra, {1: LEFT}, {1: 1.0}).shape == (1, 2, 257)
     newcomer = masks.update(spectra, {1: RIGHT, 5: LEFT}, {1: 1.0, 5: 1.0})
-    # The newcomer's mask rises from nothing, as fast as masks are smoothed.
+    # The newcomer's mask rises from nothing: the bins change hands one by one.
     assert newcomer[1, 0].mean() < newcomer[1, 1].mean() < 0.9
     silence = masks.update(np.zeros((2, 257, 4)), {1: RIGHT, 5: LEFT}, {1: 1.0, 5: 1.0})
     assert np.isfinite(silence).all()
 
 
-def test_smoothing_is_exponential():
-    config = PersonMasksConfig(smoothing_s=0.016, sharpness=50.0)
+def test_whose_a_bin_is_follows_the_chain():
+    """Against the recursion written out for one bin, on powers that are smoothed by hand."""
     random = np.random.default_rng(6)
+    config = PersonMasksConfig(smoothing_s=0.02, change=0.3, evidence_weight=0.7)
     masks = PersonMasks(STEERING, config)
+    spectra = random.normal(size=(8, 257, 4, 2)) @ [1, 1j]
+    activity = {1: 0.9, 2: 0.4}
     people = {1: LEFT, 2: RIGHT}
-    masks.update(sound_from(LEFT, 40, random), people, {1: 1.0, 2: 1.0})
-    found = masks.update(sound_from(RIGHT, 4, random), people, {1: 1.0, 2: 1.0})
-    expected = np.exp(-0.008 / 0.016 * np.arange(1, 5))
-    np.testing.assert_allclose(np.median(found[0], axis=1), expected, atol=0.02)
+    found = [masks.update(spectra[t : t + 2], people, activity) for t in range(0, 8, 2)]
+    found = np.concatenate(found, axis=1)[:, :, 100]
+
+    likelihood = masks._likelihood
+    scaled = likelihood.whitened_steering(np.stack([LEFT, RIGHT]))
+    power, aligned = directed_powers(likelihood, spectra[:, config.used], scaled)
+    index = 100 - config.used[0]
+    keep, weights = np.exp(-0.008 / 0.02), np.array([0.9, 0.4]) / 1.3
+    smooth, towards, share = power[0], power[0] / 4 * np.ones((2, 1)), weights
+    for t in range(8):
+        smooth = keep * smooth + (1 - keep) * power[t]
+        towards = keep * towards + (1 - keep) * aligned[:, t]
+        ratio = ratios_of_powers(likelihood, smooth[None], towards[:, None], scaled)
+        joint = np.exp(0.7 * ratio[:, 0, index]) * (0.7 * share + 0.3 * weights)
+        share = joint / joint.sum()
+        np.testing.assert_allclose(found[:, t], share * [0.9, 0.4], rtol=1e-4)
+
+
+def test_who_stands_in_the_line_of_a_talker_does_not_share_their_voice():
+    """Directions say nothing there: who speaks has the sound."""
+    random = np.random.default_rng(7)
+    masks = PersonMasks(STEERING)
+    for _ in range(9):
+        found = masks.update(sound_from(LEFT, 2, random), {1: LEFT, 2: LEFT}, {1: 1.0, 2: 0.0})
+    np.testing.assert_allclose(found[0], 1 / 1.1, atol=0.01)
+    assert found[1].max() < 0.01
+
+
+def test_a_dead_microphone_is_left_out():
+    random = np.random.default_rng(8)
+    masks = PersonMasks(STEERING)
+    live = (True, False, True, True)
+    for _ in range(9):
+        spectra = sound_from(LEFT, 2, random)
+        spectra[:, :, 1] = 0.0
+        found = masks.update(spectra, {1: LEFT, 2: RIGHT}, {1: 1.0, 2: 1.0}, live)
+    assert np.median(found[0]) > 0.98
 
 
 @pytest.mark.parametrize(
     'wrong',
     [
-        {'sharpness': 0.0},
-        {'sharpness': float('nan')},
+        {'evidence_weight': 0.0},
+        {'evidence_weight': float('nan')},
+        {'change': 0.0},
+        {'change': 1.1},
         {'smoothing_s': -0.1},
         {'activity_floor': 1.1},
         {'lowest_hz': 0.0},

@@ -32,6 +32,7 @@ ALLOWED = {
     'synchronization': ('interfaces', 'geometry', 'audio'),
     'tracking': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),
     'diarization': (*FOUNDATIONS, 'robot_head', 'audio'),
+    'separation': (*FOUNDATIONS, 'robot_head', 'audio', 'diarization'),
     'hri': ('interfaces', 'geometry'),
     'attention': ('interfaces', 'geometry'),
     'clustering': FOUNDATIONS,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
 
+from av_perception.audio.bin_stream import SharedBinStream, direction_likelihood
 from av_perception.audio.input_stream import WRONG_INDEX
 from av_perception.interfaces import AudioChunk
 from av_perception.robot_head.profile import MicrophoneArray
@@ -28,6 +29,15 @@ CHUNK_MS = Parameter(
     1.0,
     100.0,
 )
+
+
+def shared_bins(node: PerceptionNode, array: MicrophoneArray) -> SharedBinStream:
+    """Give what makes bins of direction of the topic `audio`, one for the nodes of a process."""
+
+    def make() -> SharedBinStream:
+        return SharedBinStream(direction_likelihood(array), array.sample_rate)
+
+    return node.shared(('bins', node.resolve_topic_name('audio'), array), make)
 
 
 class FrontEnd(Protocol):

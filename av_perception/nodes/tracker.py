@@ -47,7 +47,7 @@ from av_perception.tracking.tracker_config import BINS
 
 # Features drive the tracker; polling only ends the waiting where none come any more, and looks for
 # transforms that have come.
-POLL_PERIOD_S = 0.05
+POLL_PERIOD_S = 0.1
 TF_POLL_PERIOD_S = 0.02
 MOTION_WINDOW_S = 0.2
 Features = tuple[int, VisualFeatures | None, AudioFeatures | None]  # of one frame, with its stamp

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BACKLOG_S = 0.5  # older sound is of no use to who decides now, and makes all that follows late
 CHUNK_MS = Parameter(
     'chunk_ms',
-    32.0,
+    16.0,
     'Expected length of a chunk of sound in milliseconds; sizes the queue.',
     1.0,
     100.0,

@@ -4,8 +4,8 @@
 
 ros2 launch av_perception head.launch.py head:=nao microphones:=naoqi camera:=others
 
-One process per node, or one for all with use_composition:=true. Which nodes run is decided in
-av_perception/ros/bringup/graph.py.
+One process for all nodes, or one for each with use_composition:=false. Which nodes run is decided
+in av_perception/ros/bringup/graph.py.
 """
 
 import os
@@ -50,8 +50,9 @@ PROCESSES = {
     ),
     'use_sim_time': ('false', 'Take the time from /clock.'),
     'use_composition': (
-        'false',
-        'All nodes in one process, each with its own thread: less memory.',
+        'true',
+        'All nodes in one process, each with its own threads; false: a process for each, which '
+        'costs more, but none can take the others down.',
     ),
     'use_respawn': ('false', 'Start a node again two seconds after it ended by itself.'),
     'log_level': ('info', 'debug, info, warn or error.'),

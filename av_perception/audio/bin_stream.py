@@ -7,7 +7,8 @@ Who births by sound, who speaks: they get the same blocks and the same likelihoo
 
 from __future__ import annotations
 
-from collections import Counter
+import threading
+from collections import Counter, OrderedDict
 
 from av_perception.audio.direction_bins import (
     BinBlock,
@@ -16,10 +17,14 @@ from av_perception.audio.direction_bins import (
     DirectionLikelihood,
 )
 from av_perception.audio.steering import GeometricSteering, Steering
+from av_perception.geometry.time import seconds
 from av_perception.interfaces import AudioChunk
 from av_perception.robot_head.profile import MicrophoneArray
 
 _DEFAULT = DirectionBinsConfig()
+_REMEMBERED = 128  # chunks whose blocks are kept for those who listen more slowly: 4 s
+_START_ANEW_S = 1.0  # a stamp so far back begins another stream
+TOO_LATE = 'sounds that come after later ones were heard'
 
 
 def direction_likelihood(
@@ -88,3 +93,58 @@ class BinStream:
     def push(self, chunk: AudioChunk) -> list[BinBlock]:
         """Return the blocks that a chunk completes, oldest first."""
         return self._bins.push(chunk)
+
+
+class SharedBinStream(BinStream):
+    """The bins of one sound for several listeners: what the first one hears is computed once.
+
+    Each pushes every chunk, from any thread, and gets its blocks. A chunk before the newest that
+    nobody has pushed cannot be heard any more: it gives nothing and is counted.
+    """
+
+    def __init__(
+        self,
+        likelihood: DirectionLikelihood,
+        sample_rate: int,
+        config: DirectionBinsConfig = _DEFAULT,
+    ):
+        self.likelihood = likelihood
+        self._lock = threading.RLock()
+        # Of the last chunks, by stamp [ns] and first sample.
+        self._blocks: OrderedDict[tuple[int, int], list[BinBlock]] = OrderedDict()
+        super().__init__(likelihood, sample_rate, config)
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What was wrong so far, by reason; alike for all listeners."""
+        with self._lock:
+            return super().counters
+
+    def change_rate(self, sample_rate: int) -> None:
+        """Do nothing: `push` sees to it, as slower listeners may still push sound of before."""
+
+    def push(self, chunk: AudioChunk) -> list[BinBlock]:
+        """Return the blocks that a chunk completes, whoever pushed it first."""
+        key = (chunk.stamp_ns, chunk.first_sample)
+        with self._lock:
+            if key in self._blocks:
+                return self._blocks[key]
+            if self._is_too_late(chunk):
+                self._earlier[TOO_LATE] += 1
+                return []
+            if chunk.sample_rate != self.sample_rate:
+                super().change_rate(chunk.sample_rate)
+            self._blocks[key] = super().push(chunk)
+            while len(self._blocks) > _REMEMBERED:
+                self._blocks.popitem(last=False)
+            return self._blocks[key]
+
+    def _is_too_late(self, chunk: AudioChunk) -> bool:
+        """Tell whether later sound of the same stream was heard; far back begins another one."""
+        if not self._blocks:
+            return False
+        newest_ns, newest_sample = next(reversed(self._blocks))
+        if seconds(chunk.stamp_ns - newest_ns) < -_START_ANEW_S:
+            self._blocks.clear()
+            return False
+        return chunk.stamp_ns < newest_ns and chunk.first_sample < newest_sample

@@ -72,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path('demo_output'),
         help='folder for what is written (default: demo_output)',
     )
+    parser.add_argument(
+        '--processes', action='store_true', help='a process for each node instead of one for all'
+    )
     parser.add_argument('--json', type=Path, help='write the figures to this file too')
 
 
@@ -105,6 +108,7 @@ def run(options: argparse.Namespace) -> int:
             output / 'logs',
             output / 'bag',
             lambda fraction, text: progress.update(task, completed=fraction, text=text),
+            composed=not options.processes,
         )
         task = progress.add_task('draw', total=1.0, text='overlay.mp4')
         write_overlay(
@@ -157,6 +161,8 @@ def _report(recording: Recording, result, output: Path, json_file: Path | None) 
     console = Console()
     images_tracked = count_images(recording, result.frames, result.origin_ns)
     console.print(f'{images_tracked} of {recording.num_frames} images tracked; wrote {output}/')
+    if images_tracked < recording.num_frames:
+        console.print(f'Lost on the way: {losses(result.diagnostics)}.', soft_wrap=True)
     if recording.truth is None:
         console.print('The recording has no truth: nothing to compare with.')
         return 0 if len(tracks) else 1
@@ -241,6 +247,28 @@ def count_images(recording: Recording, frames: list, origin_ns: int) -> int:
         origin_ns + image_stamp_ns(recording, index) in stamps
         for index in range(recording.num_frames)
     )
+
+
+def losses(diagnostics: dict[str, dict[str, str]]) -> str:
+    """Say what the nodes have counted as dropped or left out.
+
+    Parameters
+    ----------
+    diagnostics
+        Counters and message of each node.
+
+    Returns
+    -------
+    str
+        Node, event and number, with commas between them.
+    """
+    told = [
+        f'{node} {event} ({number})'
+        for node, values in sorted(diagnostics.items())
+        for event, number in values.items()
+        if ('dropped' in event or 'left out' in event) and number.isdigit()
+    ]
+    return ', '.join(told) or 'no node has counted a loss: the machine is too slow or busy'
 
 
 def _problems(figures: dict) -> list[str]:

@@ -56,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ('events', 'ros4hri', 'attention'):
         parser.add_argument(f'--{name}', action='store_true', help=SELECTION[name].description)
     parser.add_argument(
-        '--composed', action='store_true', help='all nodes in one process: less memory'
+        '--processes',
+        action='store_true',
+        help='a process for each node: costs more, but none can take the others down',
     )
     parser.add_argument(
         '--respawn', action='store_true', help='start a node again that ended by itself'
@@ -102,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
         options.params_file,
         log_level=options.log_level,
         environment=environment,
-        composed=selection if options.composed else None,
+        composed=None if options.processes else selection,
         respawn=options.respawn,
     ) as graph:
         try:

@@ -60,7 +60,7 @@ class MicrophoneArrayNode(PerceptionNode):
         ),
         Parameter(
             'chunk_ms',
-            32.0,
+            16.0,
             'Length of a chunk in milliseconds: shorter ones cost more, longer ones come later.',
             8.0,
             32.0,

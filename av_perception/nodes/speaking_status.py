@@ -12,7 +12,6 @@ from collections import deque
 
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
 
-from av_perception.audio.bin_stream import BinStream, direction_likelihood
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
 from av_perception.diarization.speaking_estimator import JOINT, SpeakingEstimator
 from av_perception.geometry.rigid_transform import RigidTransform
@@ -32,12 +31,14 @@ from av_perception.ros.settings import (
     SPEAKING_PARAMETERS,
     speaking_estimator_config,
 )
-from av_perception.ros.sound_input import CHUNK_MS, SoundInput
+from av_perception.ros.sound_input import CHUNK_MS, SoundInput, shared_bins
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
 from av_perception.synchronization.ego_motion import EgoMotion
 
-# Tracks and sound drive the node; polling only ends the waiting for what does not come.
-POLL_PERIOD_S = 0.02
+# Tracks and sound drive the node; polling only ends the waiting where none come any more, and
+# looks for transforms that have come.
+POLL_PERIOD_S = 0.1
+TF_POLL_PERIOD_S = 0.02
 MOTION_WINDOW_S = 0.2
 # The tracker has waited for the transforms of its tracks already.
 TF_WAIT_S = 0.05
@@ -69,8 +70,8 @@ class SpeakingStatusNode(PerceptionNode):
         self._sound: SoundInput | None = None
         likelihood: DirectionLikelihood | None = None
         if config.method == JOINT and microphones is not None and head.can_hear_directions:
-            likelihood = direction_likelihood(microphones)
-            bins = BinStream(likelihood, microphones.sample_rate)
+            bins = shared_bins(self, microphones)
+            likelihood = bins.likelihood
             self._sound = SoundInput(self, microphones, bins)
         self._estimator = SpeakingEstimator(config, likelihood)
         self._motion = EgoMotion(self.value('max_turn_rate'), MOTION_WINDOW_S)
@@ -94,12 +95,13 @@ class SpeakingStatusNode(PerceptionNode):
         # Tracks with the time of their arrival [ns], waiting for their transforms.
         self._waiting: deque[tuple[int, TrackFrame]] = deque()
         self._poses: HeadPoses | None = None
-        self._poll = self.every(POLL_PERIOD_S, self._step)
         if self._sound is not None:
             self._poses = HeadPoses(self, self._head, self.value('reference_frame'), TF_MAX_AGE_S)
             listen_to_motion(self, self._motion, self._head.head_joints)
             self._sound.listen(1e-3 * self.value('chunk_ms'), self._on_sound)
         self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
+        waits_for_transforms = self._poses is not None and self._poses.moves
+        self.every(TF_POLL_PERIOD_S if waits_for_transforms else POLL_PERIOD_S, self._poll)
 
     def _on_tracks(self, message: TrackArray) -> None:
         self._frame_id = message.header.frame_id
@@ -119,13 +121,17 @@ class SpeakingStatusNode(PerceptionNode):
         self._estimator.take_blocks(heard)
         self._step()
 
+    def _poll(self) -> None:
+        assert self._estimator is not None
+        if self._waiting or self._estimator.is_waiting:
+            self._step()
+
     def _step(self) -> None:
         assert self._estimator is not None
         while self._waiting and self._follow(*self._waiting[0]):
             self._waiting.popleft()
         for _, speaking in self._estimator.poll(self.now_ns()):
             self._publisher.publish(speaking_frame_to_msg(speaking, self._frame_id))
-        self._poll_while(bool(self._waiting) or self._estimator.is_waiting)
         self.diagnostics.absorb('speaking', self._estimator.counters)
 
     def _follow(self, arrived_ns: int, frame: TrackFrame) -> bool:
@@ -154,13 +160,6 @@ class SpeakingStatusNode(PerceptionNode):
         except TransformUnavailable as missing:
             self.diagnostics.count('tracks without transform of the array', str(missing))
             return None
-
-    def _poll_while(self, waiting: bool) -> None:
-        """Let the timer run only while something waits."""
-        if waiting and self._poll.is_canceled():
-            self._poll.reset()
-        elif not waiting and not self._poll.is_canceled():
-            self._poll.cancel()
 
 
 def main() -> None:

@@ -24,7 +24,6 @@ from av_perception.ros.compat import TransformBroadcaster
 from av_perception.ros.conversions import (
     camera_info_to_msg,
     image_to_msg,
-    time_from_ns,
     transform_to_msg,
 )
 from av_perception.ros.node import PerceptionNode
@@ -90,10 +89,7 @@ class StereoCameraNode(PerceptionNode):
         self._infos = [
             self.publisher(CameraInfo, f'{side}/camera_info', qos.IMAGES_OUT) for side in sides
         ]
-        self._info_messages = [
-            camera_info_to_msg(_calibration(head.camera, side), 0, head.camera.frame)
-            for side in sides
-        ]
+        self._calibrations = [_calibration(head.camera, side) for side in sides]
         self._static = (
             TransformBroadcaster(self, static=True) if self.value('publish_tf') else None
         )
@@ -154,11 +150,13 @@ class StereoCameraNode(PerceptionNode):
                 yield stamp_ns, partial(self._publish, stamp_ns, left, right)
 
     def _publish(self, stamp_ns: int, left, right) -> None:
+        frame = self._camera.frame
         for publisher, image in zip(self._images, (left, right)):
-            publisher.publish(image_to_msg(image, stamp_ns, self._camera.frame))
-        for publisher, message in zip(self._infos, self._info_messages):
-            message.header.stamp = time_from_ns(stamp_ns)
-            publisher.publish(message)
+            if publisher.get_subscription_count():
+                publisher.publish(image_to_msg(image, stamp_ns, frame))
+        for publisher, calibration in zip(self._infos, self._calibrations):
+            if publisher.get_subscription_count():
+                publisher.publish(camera_info_to_msg(calibration, stamp_ns, frame))
         if isinstance(self._source, VideoCaptures):
             counters = self._source.counters.items()
             self.diagnostics.absorb('camera', {f'images {name}': n for name, n in counters})

@@ -15,7 +15,6 @@ from av_perception_msgs.msg import TrackArray
 from av_perception_msgs.msg import VisualFeatures as VisualFeaturesMsg
 
 from av_perception.audio.acoustic_map import AcousticMap
-from av_perception.audio.bin_stream import BinStream, direction_likelihood
 from av_perception.audio.direction_bins import BinBlock
 from av_perception.audio.front_end import AudioFrontEndConfig
 from av_perception.audio.map_learning import AcousticMapConfig, checked_map, head_map
@@ -38,7 +37,7 @@ from av_perception.ros.person_frames import person_transforms
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import TRACKER_PARAMETERS, assembler_config, tracker_config
-from av_perception.ros.sound_input import CHUNK_MS, SoundInput
+from av_perception.ros.sound_input import CHUNK_MS, SoundInput, shared_bins
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
 from av_perception.synchronization.block_queue import BlockQueue
 from av_perception.synchronization.ego_motion import EgoMotion
@@ -46,9 +45,10 @@ from av_perception.synchronization.frame_assembler import FrameAssembler
 from av_perception.tracking.tracker import Tracker
 from av_perception.tracking.tracker_config import BINS
 
-# Features drive the tracker; polling only ends the waiting for sound or transforms that do not
-# come.
-POLL_PERIOD_S = 0.02
+# Features drive the tracker; polling only ends the waiting where none come any more, and looks for
+# transforms that have come.
+POLL_PERIOD_S = 0.1
+TF_POLL_PERIOD_S = 0.02
 MOTION_WINDOW_S = 0.2
 Features = tuple[int, VisualFeatures | None, AudioFeatures | None]  # of one frame, with its stamp
 
@@ -115,7 +115,7 @@ class TrackerNode(PerceptionNode):
             listen_to_motion(self, self._motion, self._head.head_joints)
         # Frames with the time of their arrival [ns], waiting for their transforms.
         self._waiting: deque[tuple[int, Features]] = deque()
-        self._poll = self.every(POLL_PERIOD_S, self._step)
+        self.every(TF_POLL_PERIOD_S if self._poses.moves else POLL_PERIOD_S, self._poll)
         if self._sound is not None:
             self._sound.listen(1e-3 * self.value('chunk_ms'), self._on_sound)
 
@@ -132,9 +132,7 @@ class TrackerNode(PerceptionNode):
             return None
         if self.value('sound_births') != BINS:
             return None
-        array = head.microphones
-        bins = BinStream(direction_likelihood(array), array.sample_rate)
-        return SoundInput(self, array, bins)
+        return SoundInput(self, head.microphones, shared_bins(self, head.microphones))
 
     def _on_sound(self, blocks: list[BinBlock]) -> None:
         if blocks:
@@ -149,12 +147,15 @@ class TrackerNode(PerceptionNode):
         self._assembler.push_audio(audio_features_from_msg(message), self.now_ns())
         self._step()
 
+    def _poll(self) -> None:
+        if self._assembler.is_waiting or self._waiting:
+            self._step()
+
     def _step(self) -> None:
         now_ns = self.now_ns()
         self._waiting.extend((now_ns, frame) for frame in self._assembler.poll(now_ns))
         while self._waiting and self._track(*self._waiting[0]):
             self._waiting.popleft()
-        self._poll_while(self._assembler.is_waiting or bool(self._waiting))
         self.diagnostics.absorb('pairing', self._assembler.counters)
         self.diagnostics.absorb('tracker', self._tracker.counters)
 
@@ -205,16 +206,6 @@ class TrackerNode(PerceptionNode):
             return None
         self.diagnostics.count('transforms older than their image')
         return poses
-
-    def _poll_while(self, waiting: bool) -> None:
-        """Let the timer run only while something waits.
-
-        Every waking costs as much as half a step of the tracker.
-        """
-        if waiting and self._poll.is_canceled():
-            self._poll.reset()
-        elif not waiting and not self._poll.is_canceled():
-            self._poll.cancel()
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ from av_perception.ros.conversions import (
     track_frame_from_msg,
 )
 from av_perception.ros.image_memory import ImageMemory
+from av_perception.ros.local_topics import LocalPublisher
 from av_perception.ros.markers import attention_marker, people_markers
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import RELIABLE_IMAGES, Parameter
@@ -133,7 +134,7 @@ class VisualizerNode(PerceptionNode):
 class _Overlay:
     """The left images and where they go with the people drawn on them."""
 
-    def __init__(self, camera: CameraGeometry, publisher: Publisher):
+    def __init__(self, camera: CameraGeometry, publisher: Publisher | LocalPublisher):
         self._camera = camera
         self._publisher = publisher
         self.images = ImageMemory(rectifiers_of(camera)[0].rectify)

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import math
+import threading
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
 from rclpy.lifecycle import State, TransitionCallbackReturn
 from rclpy.publisher import Publisher
@@ -23,11 +23,21 @@ from av_perception.ros.compat import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
 from av_perception.ros.conversions import ns_from_time
 from av_perception.ros.diagnostics import HELD_UP_REASON, Diagnostics
 from av_perception.ros.input_monitor import InputMonitor
+from av_perception.ros.local_topics import (
+    Gate,
+    LocalConnections,
+    LocalPublisher,
+    LocalTopics,
+    is_ours,
+)
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.privacy import protect_shared_memory
 from av_perception.ros.transitions import refuse_forbidden_transitions
 from av_perception.ros.tunable_node import TunableNode
 
+Shared = TypeVar('Shared')
+TakeRest = Callable[[], list[tuple[Any, int]]]  # gives what waits behind a message
+TOO_SLOW = 'this node is too slow, or the processor is too busy'
 AUTOSTART = Parameter(
     'autostart',
     True,
@@ -54,11 +64,24 @@ class PerceptionNode(TunableNode):
     NAME = ''
     PARAMETERS: tuple[Parameter, ...] = ()
 
-    def __init__(self, **options):
-        """options: those of rclpy's Node, without the name."""
+    def __init__(self, local_topics: LocalTopics | None = None, **options):
+        """Declare the parameters.
+
+        Parameters
+        ----------
+        local_topics : LocalTopics or None
+            By which it reaches the other nodes of its process; None: by DDS.
+        options
+            Those of rclpy's Node, without the name.
+        """
         super().__init__(self.NAME, **options)
         protect_shared_memory()
         self.is_active = False
+        # What comes from this process is handled in another thread than all else.
+        self.handling = threading.RLock()
+        self._local: LocalConnections | None = None
+        if local_topics is not None:
+            self._local = LocalConnections(self, local_topics, self.fail)
         self.failure: str | None = None
         self.refusal: str | None = None
         self._subscriptions_made: list[Subscription] = []
@@ -90,17 +113,28 @@ class PerceptionNode(TunableNode):
 
     # ---- for subclasses to use
 
+    def shared(self, key: Hashable, make: Callable[[], Shared]) -> Shared:
+        """Give what the nodes of this process share under a key; the first one makes it."""
+        return make() if self._local is None else self._local.topics.share(key, make)
+
     def now_ns(self) -> int:
         """Read the ROS clock [ns]."""
         return self.get_clock().now().nanoseconds
 
-    def publisher(self, message_type: type, topic: str, qos: QoSProfile | int) -> Publisher:
-        """Make a publisher that lives from configure to clean-up."""
+    def publisher(
+        self, message_type: type, topic: str, qos: QoSProfile | int
+    ) -> Publisher | LocalPublisher:
+        """Make a publisher that lives from configure to clean-up.
+
+        What it has published may not be changed any more.
+        """
         publisher = self.create_publisher(
             message_type, topic, qos, event_callbacks=NO_PUBLISHER_EVENTS
         )
         self._publishers_made.append(publisher)
-        return publisher
+        if self._local is None or not is_ours(topic):
+            return publisher
+        return self._local.publisher(publisher)
 
     def subscribe(
         self,
@@ -132,16 +166,51 @@ class PerceptionNode(TunableNode):
         full_name = self.resolve_topic_name(topic)
         receive = self._receiver(callback, full_name, timeout_s, qos)
 
-        def receive_newest(message) -> None:
-            limit_s = math.inf if backlog_s is None else backlog_s
-            for current in self._without_backlog(message, subscription, full_name, limit_s):
+        def handle(message, take_rest: TakeRest) -> None:
+            for current in self._without_backlog(message, take_rest, full_name, backlog_s):
                 receive(current)
 
-        handle = receive if backlog_s is None else receive_newest
+        self._listen(message_type, topic, qos, handle)
+
+    def _listen(
+        self,
+        message_type: type,
+        topic: str,
+        qos: QoSProfile,
+        handle: Callable[[Any, TakeRest], None],
+    ) -> None:
+        """Make the subscription, and have it get what the nodes of this process publish."""
+        gate = Gate()
         subscription = self.create_subscription(
-            message_type, topic, handle, qos, event_callbacks=NO_SUBSCRIPTION_EVENTS
+            message_type,
+            topic,
+            lambda message: handle(message, lambda: take_waiting(subscription)),
+            qos,
+            callback_group=gate,
+            event_callbacks=NO_SUBSCRIPTION_EVENTS,
         )
         self._subscriptions_made.append(subscription)
+        if self._local is not None and is_ours(topic):
+            self._listen_here(self._local, subscription, gate, handle)
+
+    def _listen_here(
+        self,
+        local: LocalConnections,
+        subscription: Subscription,
+        gate: Gate,
+        handle: Callable[[Any, TakeRest], None],
+    ) -> None:
+        """Have a subscription get what the nodes of this process publish."""
+
+        def receive(message) -> None:
+            with self.handling:
+                if self.is_active:
+                    handle(message, here.take_waiting)
+
+        def count_dropped() -> None:
+            self.diagnostics.count(f'messages dropped from {subscription.topic_name}', TOO_SLOW)
+
+        here = local.subscription(subscription, gate, receive, count_dropped)
 
     def adopt(self, *subscriptions: Subscription) -> None:
         """Take over subscriptions that another library made: they too live only while active."""
@@ -149,7 +218,12 @@ class PerceptionNode(TunableNode):
 
     def every(self, period_s: float, callback: Callable[[], Any]) -> Timer:
         """Make a timer that lives while active."""
-        self._timers_made.append(self.create_timer(period_s, callback))
+
+        def handle() -> None:
+            with self.handling:
+                callback()
+
+        self._timers_made.append(self.create_timer(period_s, handle))
         return self._timers_made[-1]
 
     def destroy_node(self) -> None:
@@ -191,16 +265,19 @@ class PerceptionNode(TunableNode):
                 stamp_ns = ns_from_time(message.header.stamp)
             monitor.tick(seconds(self.now_ns() - stamp_ns) if stamp_ns else 0.0)
         try:
-            callback(message)
+            with self.handling:
+                callback(message)
         except ValueError as error:
             self.diagnostics.count(f'messages dropped from {full_name}', str(error))
         except UserError as error:
             self.diagnostics.count(f'messages refused from {full_name}', str(error))
 
-    def _without_backlog(self, message, subscription, full_name: str, backlog_s: float) -> list:
+    def _without_backlog(
+        self, message, take_rest: TakeRest, full_name: str, backlog_s: float | None
+    ) -> list:
         """Give a message and all that wait behind it, less those too far behind the newest."""
-        waiting = take_waiting(subscription)
-        if not waiting:
+        waiting = [] if backlog_s is None else take_rest()
+        if backlog_s is None or not waiting:
             return [message]
         messages = [message, *(one for one, _ in waiting)]
         stamps_ns = [ns_from_time(one.header.stamp) for one in messages]
@@ -227,10 +304,13 @@ class PerceptionNode(TunableNode):
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
         """Activate."""
-        result = self._attempt(self.activate)
-        self.is_active = result == TransitionCallbackReturn.SUCCESS
-        if not self.is_active:
-            self._attempt(self._take_down)
+        with self.handling:
+            if self._local is not None:
+                self._local.open()
+            result = self._attempt(self.activate)
+            self.is_active = result == TransitionCallbackReturn.SUCCESS
+            if not self.is_active:
+                self._attempt(self._take_down)
         return result
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
@@ -251,6 +331,8 @@ class PerceptionNode(TunableNode):
         return self.trigger_configure() == success and self.trigger_activate() == success
 
     def _discard_publishers(self) -> None:
+        if self._local is not None:
+            self._local.forget_publishers()
         while self._publishers_made:
             self.destroy_publisher(self._publishers_made.pop())
 
@@ -267,10 +349,13 @@ class PerceptionNode(TunableNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _take_down(self) -> None:
-        self.is_active = False
-        self.deactivate()
-        while self._subscriptions_made:
-            self.destroy_subscription(self._subscriptions_made.pop())
-        while self._timers_made:
-            self.destroy_timer(self._timers_made.pop())
-        self.diagnostics.clear()
+        with self.handling:
+            self.is_active = False
+            self.deactivate()
+            if self._local is not None:
+                self._local.close()
+            while self._subscriptions_made:
+                self.destroy_subscription(self._subscriptions_made.pop())
+            while self._timers_made:
+                self.destroy_timer(self._timers_made.pop())
+            self.diagnostics.clear()

@@ -125,7 +125,8 @@ def declare(node: TunableNode, parameters: tuple[Parameter, ...]) -> None:
                 return SetParametersResult(successful=False, reason=reason)
         proposed = {change.name: change.value for change in changes}
         try:
-            node.tune(lambda name: proposed[name] if name in proposed else node.value(name))
+            with node.handling:
+                node.tune(lambda name: proposed[name] if name in proposed else node.value(name))
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from functools import partial
+from pathlib import Path
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -20,7 +21,9 @@ from rclpy.logging import get_logger
 from av_perception.errors import UserError, describe
 from av_perception.ros.bringup.environment import prepare_environment
 from av_perception.ros.bringup.graph import RESPAWN_DELAY_S
+from av_perception.ros.bringup.usage import MAX_THREAD_NAME
 from av_perception.ros.lifeline import watch_starter
+from av_perception.ros.local_topics import LocalTopics
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.privacy import check_domain, keep_private
 
@@ -97,6 +100,7 @@ class _Host:
 
     def __init__(self, stopping: threading.Event, started: float, respawn: bool):
         self._stopping = stopping
+        self._local_topics: LocalTopics | None = None
         self._started = started
         self._respawn = respawn
         self._making = threading.Lock()
@@ -105,6 +109,7 @@ class _Host:
 
     def run_all(self, node_types: dict[type[PerceptionNode], int]) -> None:
         """Run every node in a thread of its own, until all have ended."""
+        self._local_topics = LocalTopics() if len(node_types) > 1 else None
         threads = [
             threading.Thread(target=self.run, args=item, name=item[0].NAME, daemon=True)
             for item in node_types.items()
@@ -117,10 +122,8 @@ class _Host:
 
     def run(self, node_type: type[PerceptionNode], niceness: int) -> None:
         """Live the whole life of one node, in the thread that calls."""
-        if niceness:  # of this thread and those it starts
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
         started = self._started
-        while not self._stopping.is_set() and not self._live(node_type, started):
+        while not self._stopping.is_set() and not self._live(node_type, niceness, started):
             # A node whose constructor failed is on the graph until Python forgets it.
             gc.collect()
             if not self._respawn or self._stopping.wait(RESPAWN_DELAY_S):
@@ -137,16 +140,18 @@ class _Host:
         for node in set(self._nodes):
             node.fail(error)
 
-    def _live(self, node_type: type[PerceptionNode], started: float) -> bool:
+    def _live(self, node_type: type[PerceptionNode], niceness: int, started: float) -> bool:
         """Make, start and spin a node; False when it ended by itself."""
         try:
             with self._making:
-                node = node_type()
+                node = node_type(local_topics=self._local_topics)
         except BaseException as error:  # SystemExit too, which ends a thread without a word
             get_logger(node_type.NAME).error(describe(error))
             get_logger(node_type.NAME).debug(traceback.format_exc())
             return False
         self._nodes.add(node)
+        # Not earlier: the first node starts the threads of DDS, which serve all.
+        _set_up_thread(node_type.NAME, niceness)
         executor = SingleThreadedExecutor()
         work = partial(self._spin, node, executor, started)
         for step in (work, executor.shutdown, node._take_down, node.destroy_node):
@@ -170,6 +175,17 @@ class _Host:
             # No longer than a second: the diagnostics wake it; a timeout would cost a timer each
             # time.
             executor.spin_once()
+
+
+def _set_up_thread(name: str, niceness: int) -> None:
+    """Give the calling thread, and those that it will start, a name for `top` and a niceness."""
+    thread = threading.get_native_id()
+    if niceness:
+        os.setpriority(os.PRIO_PROCESS, thread, niceness)
+    try:
+        Path(f'/proc/self/task/{thread}/comm').write_text(name[:MAX_THREAD_NAME])
+    except OSError:
+        pass  # not Linux
 
 
 def _init(arguments: list[str] | None) -> None:

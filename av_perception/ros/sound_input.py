@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
 
+from av_perception.audio.bin_stream import SharedBinStream, direction_likelihood
 from av_perception.audio.input_stream import WRONG_INDEX
 from av_perception.interfaces import AudioChunk
 from av_perception.robot_head.profile import MicrophoneArray
@@ -23,11 +24,20 @@ if TYPE_CHECKING:
 BACKLOG_S = 0.5  # older sound is of no use to who decides now, and makes all that follows late
 CHUNK_MS = Parameter(
     'chunk_ms',
-    32.0,
+    16.0,
     'Expected length of a chunk of sound in milliseconds; sizes the queue.',
     1.0,
     100.0,
 )
+
+
+def shared_bins(node: PerceptionNode, array: MicrophoneArray) -> SharedBinStream:
+    """Give what makes bins of direction of the topic `audio`, one for the nodes of a process."""
+
+    def make() -> SharedBinStream:
+        return SharedBinStream(direction_likelihood(array), array.sample_rate)
+
+    return node.shared(('bins', node.resolve_topic_name('audio'), array), make)
 
 
 class FrontEnd(Protocol):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -17,9 +18,12 @@ class TunableNode(LifecycleNode):
     ----------
     is_active : bool
         Whether it is between activation and deactivation.
+    handling : context manager
+        Held while something is handled: messages and timers may come in different threads.
     """
 
     is_active = False
+    handling: AbstractContextManager = nullcontext()
 
     def tune(self, value: Callable[[str], Any]) -> None:
         """Take over live parameters.

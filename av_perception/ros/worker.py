@@ -139,6 +139,7 @@ class Pacer:
                 return
             action()
         self._on_end()
+        self._stopping.wait()  # what the thread has cost is known only while it lives
 
     def _wait_for(self, due_ns: int) -> bool:
         """Wait until the clock reads a time; False when stopped."""

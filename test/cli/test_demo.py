@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from av_perception.cli.demo import _problems, count_images
+from av_perception.cli.demo import _problems, count_images, losses
 
 GOOD = {
     'mota': 0.98,
@@ -46,3 +46,16 @@ def test_images_are_counted_not_frames_of_sound_alone():
     stamps = [5_100_000_000, 5_140_000_000, 5_220_000_000, 5_400_000_000]
     frames = [(SimpleNamespace(stamp_ns=stamp), None) for stamp in stamps]
     assert count_images(recording, frames, 5_000_000_000) == 2
+
+
+def test_what_was_lost_is_told_by_node():
+    diagnostics = {
+        'visual_features': {'image pairs dropped: too slow': '7', 'message': 'running'},
+        'tracker': {'messages left out from /audio': '2', 'rate of /audio [Hz]': '31.2'},
+        'visualizer': {'last reason of messages dropped': 'this node is too slow'},
+    }
+    assert losses(diagnostics) == (
+        'tracker messages left out from /audio (2), '
+        'visual_features image pairs dropped: too slow (7)'
+    )
+    assert 'too slow or busy' in losses({})

@@ -20,7 +20,8 @@ from av_perception.simulation.cache import simulated_recording
 
 PROCESSES = Path('/proc')
 PATIENCE_S = 600.0  # beside busy processes a node that steps back starts in minutes
-UP = ('up', 'simulated', '--source', 'device', '--microphones', 'others', '--camera', 'others')
+ONE = ('up', 'simulated', '--source', 'device', '--microphones', 'others', '--camera', 'others')
+UP = (*ONE, '--processes')
 pytestmark = [
     pytest.mark.skipif(not PROCESSES.is_dir(), reason='finds processes in /proc'),
     pytest.mark.slow,
@@ -97,7 +98,7 @@ def all_gone(found: set[int]) -> bool:
     return until(lambda: not any(map(is_alive, found)))
 
 
-@pytest.mark.parametrize('words, number', [(UP, 5), ((*UP, '--composed'), 1)])
+@pytest.mark.parametrize('words, number', [(UP, 5), (ONE, 1)])
 def test_up_killed_hard_leaves_no_node(words, number):
     """Regression: kill -9 of up left all nodes running for ever."""
     with Command(*words) as up:
@@ -110,7 +111,8 @@ def test_up_killed_hard_leaves_no_node(words, number):
 def test_the_demo_killed_hard_leaves_no_node_and_no_recorder(tmp_path):
     """Regression: nine nodes went on for ever."""
     recording = simulated_recording('short').folder
-    with Command('demo', '--recording', str(recording), '-o', str(tmp_path)) as demo:
+    words = ('demo', '--recording', str(recording), '-o', str(tmp_path), '--processes')
+    with Command(*words) as demo:
         started = set(demo.wait_for_children(9))
         demo.process.kill()
         assert all_gone(started), demo.output

@@ -130,14 +130,13 @@ def test_who_is_killed_comes_back_and_the_others_go_on(graph, name):
 
 
 def test_up_in_one_process_makes_again_the_node_that_ended(tmp_path):
-    """Regression: up --composed --respawn did not hand respawn on: the others went on alone."""
+    """Regression: up in one process did not hand --respawn on: the others went on alone."""
     command = [
         sys.executable,
         '-m',
         'av_perception.cli.main',
         'up',
         'simulated',
-        '--composed',
         '--respawn',
         '--camera',
         'none',

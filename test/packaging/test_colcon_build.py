@@ -62,9 +62,9 @@ def test_the_installed_package_is_the_one_that_was_built(workspace):
 @pytest.mark.parametrize(
     'name, arguments',
     [
-        ('simulated', {'scene': 'short', 'start_time': '0.0'}),
+        ('simulated', {'scene': 'short', 'start_time': '0.0', 'use_composition': 'false'}),
         ('head', {**PLAYED, 'namespace': 'robot', 'mode': 'minimal', 'events': 'true'}),
-        ('popeye', {**PLAYED, 'use_composition': 'true'}),
+        ('popeye', PLAYED),
         ('nao', {'microphones': 'others'}),
     ],
 )

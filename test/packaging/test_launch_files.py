@@ -31,6 +31,7 @@ NAV2 = {
     'rviz_config_file',
     'use_composition',
 }
+SEPARATE = {'use_composition': 'false'}
 FULL = {
     'microphone_array',
     'stereo_camera',
@@ -48,15 +49,15 @@ def declared_parameters(executable: str) -> dict:
 
 
 def started(arguments: dict | None = None, path: Path = HEAD) -> dict:
-    """Processes by executable."""
-    return {p.executable: p for p in resolve(path, arguments)[0]}
+    """Processes by executable, one for each node if nothing else is asked for."""
+    return {p.executable: p for p in resolve(path, {**SEPARATE, **(arguments or {})})[0]}
 
 
 @pytest.mark.parametrize(
     'path', [p for p in FILES if p.name != 'replay.launch.py'], ids=lambda p: p.name
 )
 def test_a_launch_file_names_real_nodes_and_parameters(path):
-    processes, arguments = resolve(path)
+    processes, arguments = resolve(path, SEPARATE)
     assert {'tracker', 'speaking_status', 'audio_features', 'visual_features'} <= {
         p.executable for p in processes
     }
@@ -174,6 +175,10 @@ def test_one_process_hosts_the_same_nodes():
     assert {n.name for n in nodes_for(load_head(words['--head']), selection)} == set(separate)
     wanted = {name: value for p in separate.values() for name, value in p.parameters.items()}
     assert wanted.items() <= composed['composed'].parameters.items()
+
+
+def test_one_process_is_the_default():
+    assert [p.executable for p in resolve(HEAD, {})[0]] == ['composed']
 
 
 def test_rviz_looks_from_the_frame_of_the_head():

@@ -236,7 +236,8 @@ def num_rounds(stamps: list[int]) -> int:
 
 @pytest.mark.slow
 def test_the_launch_file_plays_what_the_bag_has_and_starts_the_rest(bag):
-    processes, arguments = resolve(LAUNCH, {'bag': str(bag), 'rate': '4', 'namespace': 'robot'})
+    words = {'rate': '4', 'namespace': 'robot', 'use_composition': 'false'}
+    processes, arguments = resolve(LAUNCH, {'bag': str(bag), **words})
     by_name = {p.executable: p for p in processes}
     assert set(by_name) == {
         'audio_features',

@@ -353,8 +353,9 @@ def test_the_camera_node_publishes_raw_images_with_their_calibration(
     node = StereoCameraNode(context=ros_context, parameter_overrides=parameters)
     try:
         assert node.trigger_configure().name == 'SUCCESS'
-        left, right = node._info_messages
-        assert left.d[0] == right.d[0] == -0.25 and right.p[3] == -52.0 and len(node._images) == 2
+        left, right = node._calibrations
+        assert left.distortion[0] == right.distortion[0] == -0.25 and len(node._images) == 2
+        assert right.projection[0, 3] == -52.0
         assert image_to_msg(next(node._source.images(lambda: 0))[3], 0, 'x').width == 640, (
             'half of a strided image'
         )

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an image's stamp to its speaking status in another process, all nodes over DDS.
 
-One process for each node is compared with all nodes in one process. The scene plays in real time;
+All nodes in one process are compared with one process for each node. The scene plays in real time;
 the observer is a process of its own. Cores are processor time of all nodes (the players of sound
-and images among them) over the time of the scene. The ways take turns, so that a machine that
+and images among them) over the time of the scene; in one process the threads of each node count,
+and `composed` is what remains (DDS). The ways take turns, so that a machine that
 others use as well treats both alike; figures are those of all rounds together.
 
 For example:
   av-perception benchmark end-to-end --json end_to_end.json
   av-perception benchmark end-to-end --rounds 3 --ways processes
+  av-perception benchmark end-to-end --load 1      beside one busy process, as on a robot at work
 """
 
 from __future__ import annotations
@@ -25,14 +27,16 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from av_perception.benchmarks.busy_processes import busy_processes
 from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.errors import UserError
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns
 
-WAYS = ('processes', 'composed')
+WAYS = ('composed', 'processes')
 MEDIAN_MS = 50.0
 TAIL_MS = 100.0
-CORES = 1.3
+CORES = 0.9
 
 
 @dataclass
@@ -60,8 +64,8 @@ class Result:
         cores = {name: cpu / self.seconds for name, cpu in self.cpu_s.items()}
         return {
             'way': self.way,
-            'median_ms': float(np.median(self.latency_ms)),
-            'p99_ms': float(np.percentile(self.latency_ms, 99)),
+            'median_ms': self._latency_ms(50),
+            'p99_ms': self._latency_ms(99),
             'images': self.images,
             'images_lost': self.images_lost,
             'cores': sum(cores.values()),
@@ -69,6 +73,10 @@ class Result:
             'peak_mib': sum(self.peak_mib.values()),
             'peak_mib_of': self.peak_mib,
         }
+
+    def _latency_ms(self, percentile: float) -> float:
+        """Infinite where nothing was answered."""
+        return float(np.percentile(self.latency_ms or [np.inf], percentile))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,21 +92,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         choices=WAYS,
         default=list(WAYS),
-        help='a process for each node, or all nodes composed in one',
+        help='all nodes composed in one process, or a process for each',
+    )
+    parser.add_argument(
+        '--load',
+        type=int,
+        default=0,
+        metavar='N',
+        help='so many busy processes take processor time meanwhile (default 0)',
     )
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Play, print the table, write the file; 1 when nodes as processes are too slow."""
+    """Play, print the table, write the file; 1 when the nodes in one process are too slow."""
     check_writable(args.json)
+    if args.load < 0 or args.rounds < 1:
+        raise UserError('--load must not be negative, --rounds must be at least 1')
     console = wide_console()
     figures = [result.figures for result in _play_all(args, console)]
-    console.print(_table(figures))
+    console.print(_table(figures, args.load))
     console.print(_cores_table(figures))
     if args.json:
-        write_json(args.json, {'scene': args.scene, 'rounds': args.rounds, 'results': figures})
-    return 0 if all(is_fast_enough(f) for f in figures if f['way'] == 'processes') else 1
+        setting = {'scene': args.scene, 'rounds': args.rounds, 'load': args.load}
+        write_json(args.json, {**setting, 'results': figures})
+    return 0 if all(is_fast_enough(f) for f in figures if f['way'] == WAYS[0]) else 1
 
 
 def _play_all(args: argparse.Namespace, console: Console) -> list[Result]:
@@ -117,7 +135,9 @@ def _play_all(args: argparse.Namespace, console: Console) -> list[Result]:
         recording = simulated_recording(args.scene, None, report('render '))
         for number in range(args.rounds):
             for result in results:
-                play(recording, result, report(f'{result.way}, round {number + 1}: '))
+                prefix = f'{result.way}, round {number + 1}: '
+                with busy_processes(args.load):
+                    play(recording, result, report(prefix))
     return results
 
 
@@ -167,8 +187,9 @@ def is_fast_enough(figures: dict) -> bool:
     )
 
 
-def _table(figures: list[dict]) -> Table:
-    table = Table(title='image stamp to speaking status in another process')
+def _table(figures: list[dict], load: int) -> Table:
+    beside = f', beside {load} busy' if load else ''
+    table = Table(title=f'image stamp to speaking status in another process{beside}')
     for heading in ('nodes as', 'median', '99th percentile', 'images lost', 'cores', 'memory'):
         table.add_column(heading, justify='left' if heading == 'nodes as' else 'right')
     for f in figures:
@@ -186,10 +207,12 @@ def _table(figures: list[dict]) -> Table:
 
 
 def _cores_table(figures: list[dict]) -> Table:
-    table = Table(title='of each process')
-    for heading in ('process', 'cores', 'peak memory'):
-        table.add_column(heading, justify='left' if heading == 'process' else 'right')
+    table = Table(title='of each node')
+    for heading in ('nodes as', 'node', 'cores', 'peak memory'):
+        table.add_column(heading, justify='left' if heading.startswith('node') else 'right')
     for f in figures:
         for name, cores in f['cores_of'].items():
-            table.add_row(name, f'{cores:.3f}', f'{f["peak_mib_of"][name]:.0f} MiB')
+            peak_mib = f['peak_mib_of'][name]
+            memory = f'{peak_mib:.0f} MiB' if peak_mib else 'shared'
+            table.add_row(f['way'], name, f'{cores:.3f}', memory)
     return table

@@ -22,7 +22,7 @@ from av_perception.recording import Recording
 from av_perception.ros.bringup.environment import prepare_environment
 from av_perception.ros.bringup.graph import Selection, nodes_for
 from av_perception.ros.bringup.lock_step_player import START_TIMEOUT_S, LockStepPlayer
-from av_perception.ros.bringup.runner import GraphRunner, Usage
+from av_perception.ros.bringup.runner import GraphRunner
 from av_perception.ros.bringup.session import SessionResult
 from av_perception.ros.observer import GraphObserver
 from av_perception.ros.recorded_sensors import RecordedSensors
@@ -39,6 +39,7 @@ def play_in_lock_step(
     selection: Selection | None = None,
     progress: Callable[[float, str], None] = lambda fraction, text: None,
     domain_id: int | None = None,
+    composed: bool = False,
 ) -> SessionResult:
     """Start the graph without its sensor nodes, play the recording once, stop the graph.
 
@@ -48,12 +49,10 @@ def play_in_lock_step(
         What is played, with its truth.
     log_folder, bag
         For the output of the nodes, and for an MCAP bag if one is wanted.
-    selection
-        Of nodes; None takes those of the full mode.
-    progress
-        progress(fraction, text).
-    domain_id
-        Of the graph; None takes one at random.
+    selection, composed
+        Of nodes, None takes those of the full mode; all in one process, not one for each.
+    progress, domain_id
+        progress(fraction, text); of the graph, None takes one at random.
 
     Raises
     ------
@@ -65,11 +64,12 @@ def play_in_lock_step(
     progress(0.0, 'starting the nodes')
     with (
         GraphObserver(domain_id=domain_id) as observer,
-        _graph(recording, selection, log_folder, domain_id) as graph,
+        _graph(recording, selection, log_folder, domain_id, composed) as graph,
     ):
         sensors = RecordedSensors(observer.node, recording, selection)
         player = LockStepPlayer(observer, sensors, lambda: _raise_ended(graph))
-        _get_ready(observer, graph, player, bag)
+        names = [node.name for node in nodes_for(recording.head, selection)]
+        _get_ready(observer, graph, player, names, bag)
         return _played(observer, graph, player, progress)
 
 
@@ -86,7 +86,11 @@ def _without_sensors(selection: Selection, recording: Recording) -> Selection:
 
 
 def _graph(
-    recording: Recording, selection: Selection, log_folder: Path, domain_id: int
+    recording: Recording,
+    selection: Selection,
+    log_folder: Path,
+    domain_id: int,
+    composed: bool,
 ) -> GraphRunner:
     # Nobody steps back: the player waits for everyone, and a busy machine would starve them.
     nodes = tuple(replace(node, niceness=0) for node in nodes_for(recording.head, selection))
@@ -96,14 +100,18 @@ def _graph(
         overrides={node.name: {'use_sim_time': True} for node in nodes},
         log_folder=log_folder,
         environment={**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)},
+        composed=selection if composed else None,
     )
 
 
 def _get_ready(
-    observer: GraphObserver, graph: GraphRunner, player: LockStepPlayer, bag: Path | None
+    observer: GraphObserver,
+    graph: GraphRunner,
+    player: LockStepPlayer,
+    names: list[str],
+    bag: Path | None,
 ) -> None:
     """Wait until the nodes, and the recorder of a bag, have found each other."""
-    names = list(graph.processes)
     if bag is not None:
         graph.start_module(RECORDER, 'av_perception.cli.main', ['record', '-o', str(bag)])
     _wait_until_active(observer, graph, names)
@@ -118,9 +126,7 @@ def _played(
     before = graph.usage()  # neither starting up nor rehearsing is playing
     num_truth = player.play(lambda fraction: progress(fraction, 'playing'))
     usage = {
-        name: Usage(after.cpu_s - before[name].cpu_s, after.peak_mib)
-        for name, after in graph.usage().items()
-        if name in before
+        name: after.since(before[name]) for name, after in graph.usage().items() if name in before
     }
     frames = [pair for pair in observer.frames() if pair[0].stamp_ns >= player.origin_ns]
     return SessionResult(

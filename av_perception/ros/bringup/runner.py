@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -20,21 +19,10 @@ import yaml
 from av_perception.paths import share_directory
 from av_perception.ros.bringup.environment import prepare_environment
 from av_perception.ros.bringup.graph import RESPAWN_DELAY_S, NodeDescription, Selection
+from av_perception.ros.bringup.usage import Usage, cpu_of_nodes, process_usage
 from av_perception.ros.lifeline import STOP_GRACE_S, Lifeline, name_leftovers
 
-
-@dataclass(frozen=True)
-class Usage:
-    """What a process has cost."""
-
-    #: Processor time of user and system [s].
-    cpu_s: float
-    #: Peak resident memory [MiB].
-    peak_mib: float
-
-    def since(self, earlier: Usage) -> Usage:
-        """Give what it cost since an earlier moment."""
-        return Usage(self.cpu_s - earlier.cpu_s, self.peak_mib)
+COMPOSED = 'composed'  # the process that hosts all nodes
 
 
 class GraphRunner:
@@ -137,11 +125,11 @@ class GraphRunner:
         words += ['--ros-args', *self._ros_arguments, *_parameter_words(self._arguments)]
         if self._overrides:
             words += ['--params-file', str(self._write_overrides())]
-        self.start_module('composed', 'av_perception.ros.bringup.composed', words)
+        self.start_module(COMPOSED, 'av_perception.ros.bringup.composed', words)
 
     def _write_overrides(self) -> Path:
         """Write the parameters of single nodes to a file: on a command line they are for all."""
-        path = self.log_file('composed').with_suffix('.yaml')
+        path = self.log_file(COMPOSED).with_suffix('.yaml')
         sections = {
             f'/**/{name}': {'ros__parameters': values} for name, values in self._overrides.items()
         }
@@ -208,12 +196,23 @@ class GraphRunner:
         return revived
 
     def usage(self) -> dict[str, Usage]:
-        """Measure every process that runs, where the system tells (/proc)."""
-        return {
+        """Measure every process that runs, where the system tells (/proc).
+
+        In one process the nodes are told apart by the names of their threads, without memory of
+        their own; `composed` is then what remains.
+        """
+        usage = {
             name: found
             for name, process in self.processes.items()
-            if process.poll() is None and (found := _usage(process.pid))
+            if process.poll() is None and (found := process_usage(process.pid))
         }
+        whole = usage.get(COMPOSED)
+        if whole is not None:
+            names = tuple(node.name for node in self._nodes)
+            cpu_s = cpu_of_nodes(self.processes[COMPOSED].pid, names)
+            usage[COMPOSED] = Usage(whole.cpu_s - sum(cpu_s.values()), whole.peak_mib)
+            usage |= {name: Usage(spent_s, 0.0) for name, spent_s in cpu_s.items()}
+        return usage
 
     def last_words(self, name: str) -> str:
         """Find the last error line of a node's log, for a message to the user."""
@@ -243,18 +242,6 @@ class GraphRunner:
                 process.wait()
         self._lifeline.close()
         return {name: process.returncode for name, process in self.processes.items()}
-
-
-def _usage(pid: int) -> Usage | None:
-    try:
-        stat = Path(f'/proc/{pid}/stat').read_text()
-        status_lines = Path(f'/proc/{pid}/status').read_text().splitlines()
-    except OSError:
-        return None
-    fields = stat.rpartition(')')[2].split()  # what follows the name: state is field 3
-    status = dict(line.split(':', 1) for line in status_lines)
-    ticks = int(fields[11]) + int(fields[12])  # utime, stime
-    return Usage(ticks / os.sysconf('SC_CLK_TCK'), int(status['VmHWM'].split()[0]) / 1024)
 
 
 def _parameter_words(values: dict) -> list[str]:

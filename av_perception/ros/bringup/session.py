@@ -1,9 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Plays one recording through the whole graph and gathers what comes out.
-
-All nodes are processes, over DDS.
-"""
+"""Plays one recording through the whole graph, in real time, and gathers what comes out."""
 
 from __future__ import annotations
 
@@ -21,7 +18,8 @@ from av_perception.interfaces import SpeakingFrame, TrackFrame
 from av_perception.recording import Recording
 from av_perception.ros.bringup.environment import prepare_environment
 from av_perception.ros.bringup.graph import DEFAULT_SELECTION, Selection, nodes_for
-from av_perception.ros.bringup.runner import GraphRunner, Usage
+from av_perception.ros.bringup.runner import GraphRunner
+from av_perception.ros.bringup.usage import Usage
 from av_perception.ros.observer import GraphObserver
 
 Progress = Callable[[float, str], None]  # takes a fraction and a text
@@ -61,7 +59,7 @@ def play_through_graph(
     bag: Path | None = None,
     progress: Progress = lambda fraction, text: None,
     selection: Selection = DEFAULT_SELECTION,
-    composed: bool = False,
+    composed: bool = True,
     truth: bool = True,
 ) -> SessionResult:
     """Play a recording once, in real time, through a graph on a DDS domain of its own.
@@ -73,7 +71,7 @@ def play_through_graph(
     progress
         Called with a fraction and a text.
     selection, composed, truth
-        Of the nodes; all of them in one process; publish the truth too, where there is one.
+        Of the nodes; all in one process, or each in its own; publish the truth, if there is one.
         UserError when a node fails.
     """
     domain_id = random.randrange(1, 100)  # whatever is set: a demo must not talk to a robot

@@ -1,0 +1,305 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Messages between nodes of one process, handed over as they are.
+
+No image is copied, nothing is serialized and no executor wakes: a waking of rclpy costs as much as
+a third of a step of the tracker. DDS carries a topic only while another process listens to it.
+Nobody may change a message that was published.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Hashable
+from typing import Any
+from weakref import WeakValueDictionary
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
+
+from av_perception.ros.backlog import take_waiting
+
+Key = tuple[Any, str]  # class of the messages, full name of the topic
+
+
+class Gate(ReentrantCallbackGroup):
+    """Keeps an executor from a subscription while a node of this process publishes its topic.
+
+    The subscription stays on the graph, where tools look for it.
+    """
+
+    def __init__(self) -> None:
+        """Start open."""
+        super().__init__()
+        self.is_open = True
+
+    def can_execute(self, entity) -> bool:
+        """Whether the executor may wait for the subscription."""
+        return self.is_open and super().can_execute(entity)
+
+
+class Inbox:
+    """The thread of a node that handles what comes from its own process, in order of arrival."""
+
+    def __init__(self, name: str, on_error: Callable[[BaseException], None]):
+        """Start the thread.
+
+        Parameters
+        ----------
+        name : str
+            Of the thread.
+        on_error : callable
+            Called with the exception of a handler.
+        """
+        self._on_error = on_error
+        self._arrivals: queue.SimpleQueue = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, daemon=True, name=name)
+        self._thread.start()
+
+    def announce(self, handle: Callable[[], None]) -> None:
+        """Have something handled, after what was announced before."""
+        self._arrivals.put(handle)
+
+    def close(self) -> None:
+        """End the thread after what was announced; does not wait for it."""
+        self._arrivals.put(None)
+
+    def _run(self) -> None:
+        while (handle := self._arrivals.get()) is not None:
+            try:
+                handle()
+            except BaseException as error:  # half a node must not go on
+                self._on_error(error)
+
+
+class LocalSubscription:
+    """What waits for one subscription; the oldest goes where more comes than is handled."""
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        gate: Gate,
+        inbox: Inbox,
+        receive: Callable[[Any], None],
+        on_drop: Callable[[], None],
+    ):
+        """Wait for messages.
+
+        Parameters
+        ----------
+        subscription : rclpy.subscription.Subscription
+            Its depth holds here too.
+        gate : Gate
+            Its callback group.
+        inbox : Inbox
+            Of the node.
+        receive : callable
+            Called with each message; what it handles as well, it takes by `take_waiting`.
+        on_drop : callable
+            Called for each message that is dropped.
+        """
+        self.key: Key = (subscription.msg_type, subscription.topic_name)
+        self._subscription = subscription
+        self._gate = gate
+        self._inbox = inbox
+        self._receive = receive
+        self._on_drop = on_drop
+        self._depth = max(1, subscription.qos_profile.depth)
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Any, int]] = deque()
+
+    def put(self, message) -> None:
+        """Hand over a message without ever blocking the caller."""
+        with self._lock:
+            is_full = len(self._waiting) == self._depth
+            if is_full:
+                self._waiting.popleft()
+            self._waiting.append((message, time.time_ns()))
+        if is_full:
+            self._on_drop()
+        else:
+            self._inbox.announce(self._handle)
+
+    def take_waiting(self) -> list[tuple[Any, int]]:
+        """Take all that waits, oldest first: messages, and when each was sent [ns]."""
+        with self._lock:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        return waiting
+
+    def cover(self, is_covered: bool) -> None:
+        """Listen to this process alone, or to others again."""
+        if is_covered == (not self._gate.is_open):
+            return
+        if not is_covered:
+            take_waiting(self._subscription)  # what came both ways has been handled
+        self._gate.is_open = not is_covered
+
+    def _handle(self) -> None:
+        with self._lock:
+            if not self._waiting:
+                return  # taken together with one before
+            message, _ = self._waiting.popleft()
+        self._receive(message)
+
+
+class LocalTopics:
+    """Who publishes what and who listens to it, in one process; and what its nodes share."""
+
+    def __init__(self) -> None:
+        """Start with nobody."""
+        self._lock = threading.Lock()
+        self._publishers: Counter[Key] = Counter()
+        self._subscriptions: dict[Key, tuple[LocalSubscription, ...]] = {}
+        self._shared: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
+
+    def subscriptions(self, key: Key) -> tuple[LocalSubscription, ...]:
+        """Give those that listen to a topic."""
+        return self._subscriptions.get(key, ())
+
+    def add(self, subscription: LocalSubscription) -> None:
+        """Connect a subscription."""
+        key = subscription.key
+        with self._lock:
+            self._subscriptions[key] = (*self.subscriptions(key), subscription)
+            subscription.cover(self._publishers[key] > 0)
+
+    def remove(self, subscription: LocalSubscription) -> None:
+        """Forget a subscription."""
+        key = subscription.key
+        with self._lock:
+            self._subscriptions[key] = tuple(
+                other for other in self.subscriptions(key) if other is not subscription
+            )
+
+    def count_publisher(self, key: Key, change: int) -> None:
+        """Note that a topic has one publisher more (1) or less (-1)."""
+        with self._lock:
+            self._publishers[key] += change
+            for subscription in self.subscriptions(key):
+                subscription.cover(self._publishers[key] > 0)
+
+    def share(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Give the object of a key, made when the first node asks; it lives while one holds it."""
+        with self._lock:
+            shared = self._shared.get(key)
+            if shared is None:
+                shared = make()
+                self._shared[key] = shared
+            return shared
+
+
+class LocalPublisher:
+    """Publishes to the subscriptions of this process, and by DDS where others listen too."""
+
+    def __init__(self, publisher: Publisher, topics: LocalTopics):
+        """Reach nobody here yet.
+
+        Parameters
+        ----------
+        publisher : rclpy.publisher.Publisher
+            What goes to others.
+        topics : LocalTopics
+            Of this process.
+        """
+        self._publisher = publisher
+        self._topics = topics
+        self._key: Key = (publisher.msg_type, publisher.topic_name)
+        self._is_connected = False
+
+    def connect(self, is_connected: bool = True) -> None:
+        """Be heard by the nodes of this process, or no more: while the own node is active."""
+        if is_connected != self._is_connected:
+            self._is_connected = is_connected
+            self._topics.count_publisher(self._key, 1 if is_connected else -1)
+
+    def publish(self, message) -> None:
+        """Hand over a message, which nobody may change any more."""
+        subscriptions = self._topics.subscriptions(self._key)
+        if self._is_connected:
+            for subscription in subscriptions:
+                subscription.put(message)
+        # The subscriptions of this process are on the graph too, but do not take from it.
+        num_handed = len(subscriptions) if self._is_connected else 0
+        if self._publisher.get_subscription_count() > num_handed:
+            self._publisher.publish(message)
+
+    def get_subscription_count(self) -> int:
+        """Tell how many listen, here and elsewhere."""
+        return self._publisher.get_subscription_count()
+
+
+class LocalConnections:
+    """The publishers and subscriptions of one node to the others of its process."""
+
+    def __init__(self, node: Node, topics: LocalTopics, on_error: Callable[[BaseException], None]):
+        """Connect nothing yet.
+
+        Parameters
+        ----------
+        node : rclpy.node.Node
+            Whose they are.
+        topics : LocalTopics
+            Of the process.
+        on_error : callable
+            Called with what a handler of messages raises.
+        """
+        self.topics = topics
+        self._name = node.get_name()
+        self._on_error = on_error
+        self._publishers: list[LocalPublisher] = []
+        self._subscriptions: list[LocalSubscription] = []
+        self._inbox: Inbox | None = None
+
+    def publisher(self, publisher: Publisher) -> LocalPublisher:
+        """Make a publisher reach this process, from the next `open` on."""
+        self._publishers.append(LocalPublisher(publisher, self.topics))
+        return self._publishers[-1]
+
+    def subscription(
+        self,
+        subscription: Subscription,
+        gate: Gate,
+        receive: Callable[[Any], None],
+        on_drop: Callable[[], None],
+    ) -> LocalSubscription:
+        """Have a subscription get what is published in this process; see LocalSubscription."""
+        if self._inbox is None:
+            self._inbox = Inbox(self._name, self._on_error)
+        self._subscriptions.append(
+            LocalSubscription(subscription, gate, self._inbox, receive, on_drop)
+        )
+        self.topics.add(self._subscriptions[-1])
+        return self._subscriptions[-1]
+
+    def open(self) -> None:
+        """Publish to this process: the node becomes active."""
+        for publisher in self._publishers:
+            publisher.connect()
+
+    def close(self) -> None:
+        """Publish to this process no more, and forget the subscriptions."""
+        for publisher in self._publishers:
+            publisher.connect(False)
+        while self._subscriptions:
+            self.topics.remove(self._subscriptions.pop())
+        if self._inbox is not None:
+            self._inbox.close()
+            self._inbox = None
+
+    def forget_publishers(self) -> None:
+        """Forget the publishers, which are made anew."""
+        self._publishers.clear()
+
+
+def is_ours(topic: str) -> bool:
+    """Whether a topic, named as the node names it, has one publisher only: absolute ones do not.
+
+    On /tf and /diagnostics others publish as well.
+    """
+    return not topic.startswith('/')

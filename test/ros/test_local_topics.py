@@ -1,0 +1,171 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes of one process hand messages over as they are; others hear the same by DDS."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import rclpy
+from av_perception_msgs.msg import TrackArray
+from rclpy.qos import QoSProfile
+from ros_bench import Rig, wait_for
+
+from av_perception.ros import qos
+from av_perception.ros.conversions import header, ns_from_time
+from av_perception.ros.local_topics import LocalTopics, is_ours
+from av_perception.ros.node import PerceptionNode
+
+DEPTH = 5
+NUM_TOO_MANY = 3
+
+
+class SourceNode(PerceptionNode):
+    """Publishes tracks while active."""
+
+    NAME = 'source'
+
+    def configure(self):
+        self.tracks = self.publisher(TrackArray, 'tracks', qos.FEATURES)
+
+
+class SinkNode(PerceptionNode):
+    """Keeps the tracks that it hears; holds them up while `may_go_on` is not set."""
+
+    NAME = 'sink'
+
+    def configure(self):
+        self.heard = []
+        self.took_one = threading.Event()
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+
+    def activate(self):
+        self.subscribe(TrackArray, 'tracks', self._take, QoSProfile(depth=DEPTH))
+
+    def _take(self, message):
+        self.took_one.set()
+        self.may_go_on.wait()
+        if message.header.frame_id == 'broken':
+            raise RuntimeError('a mistake in the node')
+        self.heard.append(message)
+
+
+@pytest.fixture
+def nodes(ros_context):
+    """(source, sink, client): two nodes of one process, started, and a node of another kind."""
+    topics = LocalTopics()
+    source = SourceNode(local_topics=topics, context=ros_context)
+    sink = SinkNode(local_topics=topics, context=ros_context)
+    client = rclpy.create_node('client', context=ros_context)
+    assert sink.start() and source.start()
+    yield source, sink, client
+    sink.may_go_on.set()
+    for node in (source, sink):
+        node._take_down()
+    for node in (source, sink, client):
+        node.destroy_node()
+
+
+def tracks(stamp_ns: int) -> TrackArray:
+    return TrackArray(header=header(stamp_ns, 'base'))
+
+
+def stamps(messages) -> list[int]:
+    return [ns_from_time(message.header.stamp) for message in messages]
+
+
+def test_a_message_is_handed_over_itself_without_an_executor(nodes):
+    source, sink, _ = nodes
+    sent = [tracks(stamp) for stamp in range(1, DEPTH)]
+    for message in sent:
+        source.tracks.publish(message)
+    assert wait_for(lambda: len(sink.heard) == len(sent))
+    assert all(heard is message for heard, message in zip(sink.heard, sent))
+
+
+def test_another_process_hears_the_same_and_nobody_hears_it_twice(nodes):
+    source, sink, client = nodes
+    rig = Rig(sink, client)
+    heard = []
+    client.create_subscription(TrackArray, 'tracks', heard.append, qos.FEATURES)
+    assert rig.until(lambda: source.tracks.get_subscription_count() == 2)
+    for stamp in range(1, DEPTH):
+        source.tracks.publish(tracks(stamp))
+    assert rig.until(lambda: len(heard) == DEPTH - 1)
+    rig.spin(0.2)
+    assert stamps(heard) == stamps(sink.heard) == list(range(1, DEPTH))
+
+
+def test_who_publishes_elsewhere_is_heard_once_the_own_publisher_is_inactive(nodes):
+    source, sink, client = nodes
+    rig = Rig(sink, client)
+    publisher = client.create_publisher(TrackArray, 'tracks', qos.FEATURES)
+    source.tracks.publish(tracks(1))
+    assert wait_for(lambda: stamps(sink.heard) == [1])
+    source.trigger_deactivate()
+    assert rig.until(lambda: publisher.get_subscription_count() == 1)
+    publisher.publish(tracks(2))
+    assert rig.until(lambda: stamps(sink.heard) == [1, 2])
+    source.trigger_activate()
+    source.tracks.publish(tracks(3))
+    assert wait_for(lambda: stamps(sink.heard) == [1, 2, 3])
+
+
+def test_a_full_queue_loses_its_oldest_says_so_and_recovers(nodes):
+    source, sink, _ = nodes
+    sink.may_go_on.clear()
+    source.tracks.publish(tracks(1))
+    assert sink.took_one.wait(60)
+    last = 1 + DEPTH + NUM_TOO_MANY
+    for stamp in range(2, last + 1):
+        source.tracks.publish(tracks(stamp))
+    sink.may_go_on.set()
+    kept = [1, *range(last - DEPTH + 1, last + 1)]
+    assert wait_for(lambda: len(sink.heard) == len(kept))
+    assert stamps(sink.heard) == kept
+    assert sink.diagnostics.counters['messages dropped from /tracks'] == NUM_TOO_MANY
+    for number in range(1, 4 * DEPTH):
+        source.tracks.publish(tracks(last + number))
+        assert wait_for(lambda: len(sink.heard) == len(kept) + number)  # noqa: B023
+    assert sink.diagnostics.counters['messages dropped from /tracks'] == NUM_TOO_MANY
+
+
+def test_a_mistake_in_a_handler_ends_the_node(nodes):
+    source, sink, _ = nodes
+    source.tracks.publish(TrackArray(header=header(1, 'broken')))
+    assert wait_for(lambda: sink.failure is not None)
+    assert 'a mistake in the node' in sink.failure
+
+
+def test_an_inactive_node_hears_nothing(nodes):
+    source, sink, _ = nodes
+    sink.trigger_deactivate()
+    source.tracks.publish(tracks(1))
+    sink.trigger_activate()
+    source.tracks.publish(tracks(2))
+    assert wait_for(lambda: stamps(sink.heard) == [2])
+
+
+def test_topics_that_others_publish_as_well_go_by_dds():
+    assert is_ours('tracks') and is_ours('left/image_raw')
+    assert not is_ours('/tf') and not is_ours('/diagnostics')
+
+
+def test_an_object_is_shared_under_its_key_while_somebody_holds_it(nodes):
+    source, sink, _ = nodes
+
+    class Thing:
+        pass
+
+    first = source.shared('key', Thing)
+    assert sink.shared('key', Thing) is first and sink.shared('other', Thing) is not first
+    del first
+    assert isinstance(sink.shared('key', Thing), Thing)
+
+
+def test_nodes_of_separate_processes_share_nothing(ros_context):
+    node = SourceNode(context=ros_context)
+    assert node.shared('key', list) is not node.shared('key', list)
+    node.destroy_node()

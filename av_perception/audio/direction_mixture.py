@@ -11,12 +11,13 @@ instantaneous bins and over a sliding window).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
 from av_perception.audio.direction_grid import DirectionGrid
+from av_perception.audio.directional_noise import DirectionalNoise, DirectionalNoiseConfig
 
 _MAX_RATIO = 60.0  # exp of it is still a float32
 _FEW_BINS = 8  # in a block with fewer nobody dominates
@@ -56,6 +57,8 @@ class DirectionMixtureConfig:
     #: Of all bins from there this share is voiced, in 0..1: what sounds between the words as well
     #: is no voice.
     min_voice: float = 0.6
+    #: What sounds while nobody speaks.
+    noise: DirectionalNoiseConfig = field(default_factory=DirectionalNoiseConfig)
 
     def __post_init__(self):
         if self.window_s <= 0 or self.max_bins < 256 or self.iterations < 1 or self.temper <= 0:
@@ -140,6 +143,7 @@ class DirectionMixture:
         self._scaled: dict[tuple[bool, ...], np.ndarray] = {}  # of the grid, by live microphones
         self._near = grid.near(grid.directions, self.config.peak_radius_deg)  # (D, D)
         self._apart = ~grid.near(grid.directions, self.config.separation_deg)
+        self._noise = DirectionalNoise(self.config.noise, self._near)
         self.reset()
 
     def reset(self) -> None:
@@ -159,6 +163,8 @@ class DirectionMixture:
         self.newest = BlockDensities(np.zeros((0, count)), np.zeros((0, 0)), 0.0)
         self.shares: dict[int, float] = {}
         self.diffuse = 0.5
+        self.noise_share = 0.0
+        self._noise.reset()
         self._peaks: list[_Peak] = []
 
     def update(self, block: BinBlock, known: Mapping[int, np.ndarray]) -> list[HeardVoice]:
@@ -180,7 +186,7 @@ class DirectionMixture:
         self._meet(known, towards)
         self._remember(block, tuple(known), towards)
         taken = np.any(self._grid.near(towards, self.config.known_radius_deg), axis=0)
-        allowed = np.logical_not(taken)
+        allowed = np.logical_not(taken | self._noise.sources())
         since_ns = block.stamp_ns - round(self.config.window_s * 1e9)
         recent = (self._stamp[: self._filled] >= since_ns).astype(np.float32)
         self._refresh(allowed)
@@ -240,6 +246,9 @@ class DirectionMixture:
         # Without a voice detector everything is taken for voice.
         voiced = 1.0 if block.voice_activity is None else block.voice_activity
         self._voiced[rows] = voiced
+        people = density[:, len(self._grid) :] @ np.array(list(self.shares.values()))
+        of_grid = self._density[rows]
+        self._noise.learn(block.stamp_ns, voiced, of_grid, self._diffuse_density[rows], people)
         self.newest = BlockDensities(
             ratios[:, : len(self._grid)], self._owned(rows, density), voiced
         )
@@ -267,14 +276,19 @@ class DirectionMixture:
         shares = np.array(list(self.shares.values()))
         for _ in range(self.config.iterations):
             # E-step: the mixture's density of every bin
-            mixture = density @ self._weight.astype(np.float32) + shares.astype(np.float32) @ known
-            inverse = recent / np.maximum(mixture + self.diffuse * diffuse_density, 1e-30)
+            weights = np.stack([self._weight.astype(np.float32), self._noise.weight])
+            mixture, noise = weights @ density.T
+            noise += np.float32(self._noise.everywhere) * diffuse_density
+            mixture += shares.astype(np.float32) @ known
+            mixture += self.diffuse * diffuse_density + self.noise_share * noise
+            inverse = recent / np.maximum(mixture, 1e-30)
             both = np.stack([voiced * inverse, inverse])
             # M-step: each weight is the share of the voiced bins that are its own
             voiced_mass, mass = (self._weight * (both @ density)).astype(float)
             own = _Ownership(voiced_mass, mass, inverse)
             shares = shares * (known @ both[0]) / total
             self.diffuse = float(self.diffuse * (diffuse_density @ both[0]) / total)
+            self.noise_share = float(self.noise_share * (noise @ both[0]) / total)
             self._weight = voiced_mass / total
         self.shares = dict(zip(self.shares, shares.tolist(), strict=True))
         return own
@@ -286,9 +300,11 @@ class DirectionMixture:
         weight = (1 - share) * weight + share * allowed / max(allowed.sum(), 1)
         shares = {i: max(value, share) for i, value in self.shares.items()}
         diffuse = max(self.diffuse, share)
-        total = weight.sum() + sum(shares.values()) + diffuse
+        noise = max(self.noise_share, share)
+        total = weight.sum() + sum(shares.values()) + diffuse + noise
         self._weight = weight / total
         self.diffuse = diffuse / total
+        self.noise_share = noise / total
         self.shares = {i: value / total for i, value in shares.items()}
 
     def _find_peaks(self, stamp_ns: int, recent: np.ndarray, own: _Ownership) -> list[_Peak]:

@@ -207,14 +207,12 @@ class Tracker:
         if audio is not None:
             voice = self._audio.observe(stamp_ns, audio, directions, poses, self.counters)
         if blocks is not None and self._voices is not None:
-            news = 1.0 if voice is None else float(voice.new_clutter.mean())
             voices = self._voices.observe(
                 blocks,
                 self._tracks.id,
                 directions,
                 self._sleepers_std(prediction, directions),
                 poses.reference_from_array.rotation,
-                news,
             )
         return FrameObservations(stamp_ns, poses, faces, voice, voices, directions)
 

@@ -44,10 +44,10 @@ class TrackerConfig:
     dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
     #: births from faces
     birth: BirthConfig = field(default_factory=BirthConfig)
-    #: Where people come from who are only heard: the published sub-bands (subbands), which find
-    #: voices in noise, or the mixture of directions of single bins (bins), which finds several
-    #: voices at once; without bins the sub-bands serve.
-    sound_births: str = SUBBANDS
+    #: Where people come from who are only heard: the mixture of directions of single bins (bins),
+    #: which finds several voices at once, or the published sub-bands (subbands), which need no
+    #: topic `audio`; without bins the sub-bands serve.
+    sound_births: str = BINS
     #: voices by the directions of single bins
     voices: VoiceDirectionsConfig = field(default_factory=VoiceDirectionsConfig)
     #: births from voices in sub-bands

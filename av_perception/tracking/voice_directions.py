@@ -8,7 +8,6 @@ toward their average.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -127,7 +126,6 @@ class VoiceDirections:
         directions: LinearMap,
         sleepers_std: np.ndarray,
         rotation: np.ndarray,
-        news: float,
     ) -> VoicesOfFrame:
         """Take the blocks of one frame.
 
@@ -142,12 +140,10 @@ class VoiceDirections:
             walk on in silence.
         rotation
             (3, 3) of the array in the reference frame.
-        news
-            Share of the sound that no known noise explains, in [0, 1]: so far is it voice.
         """
         self._turn(rotation)
         usable = np.flatnonzero(directions.usable)
-        strangers, score, own_bins, share = self._hear(blocks, ids, directions, usable, news)
+        strangers, score, own_bins, share = self._hear(blocks, ids, directions, usable)
         observed, precision = self._directions(score, own_bins, directions)
         share = np.where(precision.any(axis=(1, 2)), share, 0.0)
         new = []
@@ -167,7 +163,6 @@ class VoiceDirections:
         ids: np.ndarray,
         directions: LinearMap,
         usable: np.ndarray,
-        news: float,
     ) -> tuple[list[HeardVoice], np.ndarray, np.ndarray, np.ndarray]:
         """Strangers of the last block; of each track log likelihood on the grid, bins, share."""
         known = {int(ids[n]): directions.value[n] for n in usable}
@@ -176,9 +171,7 @@ class VoiceDirections:
         all_bins = 0.0
         strangers: list[HeardVoice] = []
         for block in blocks:
-            activity = news * (1.0 if block.voice_activity is None else block.voice_activity)
-            heard = dataclasses.replace(block, voice_activity=activity)
-            strangers = self._mixture.update(heard, known)
+            strangers = self._mixture.update(block, known)
             newest = self._mixture.newest
             score[usable] += newest.voiced * (newest.owned.T @ newest.ratios)
             own_bins[usable] += newest.voiced * newest.owned.sum(axis=0)

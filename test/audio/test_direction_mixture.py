@@ -239,3 +239,13 @@ def test_real_recordings_give_every_talker_and_no_ghost(file):
     assert len(voices) == len(truth) and (error.min(axis=0) < np.radians(10)).all()
     if len(truth) == 1:
         assert first_ns - started <= 0.7e9
+
+
+def test_known_noise_is_nobody_and_a_voice_over_it_is_found():
+    """A voice over the noise of dishes was missed, or the noise was a second person."""
+    random = np.random.default_rng(11)
+    found = mixture()
+    listen(found, blocks_of((-60,), 75, random, voice=0.0))
+    heard = listen(found, blocks_of((-60, 40), 50, random, first=75))
+    np.testing.assert_allclose(azimuths(heard[-1]), [40], atol=4)
+    assert not any(azimuth < 0 for voices in heard for azimuth in azimuths(voices))

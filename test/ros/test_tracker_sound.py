@@ -13,7 +13,7 @@ from av_perception_msgs.msg import AudioChunk, AudioFeatures, TrackArray
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.interfaces import AudioChunk as Chunk
 from av_perception.nodes.tracker import TrackerNode
-from av_perception.pipelines.full import START_NS, OfflinePipeline, PipelineConfig
+from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.recording import Recording
 from av_perception.ros.conversions import (
     audio_chunk_to_msg,
@@ -21,7 +21,6 @@ from av_perception.ros.conversions import (
     track_frame_from_msg,
 )
 from av_perception.simulation.cache import simulated_recording
-from av_perception.tracking.tracker_config import BINS, TrackerConfig
 
 RATE, SIZE, SECONDS = 16000, 512, 3.0
 INPUTS = {'audio': AudioChunk, 'audio_features': AudioFeatures}
@@ -61,10 +60,9 @@ def test_the_node_hears_what_the_pipeline_hears(bench, sound, tmp_path, features
     soundfile.write(tmp_path / 'audio.wav', sound, RATE, subtype='FLOAT')
     description = {'head': 'simulated', 'sample_rate': RATE, 'audio_start': 0.0}
     (tmp_path / 'recording.yaml').write_text(yaml.safe_dump(description))
-    config = PipelineConfig(tracker=TrackerConfig(sound_births=BINS))
-    pipeline = OfflinePipeline(Recording.open(tmp_path), config)
+    pipeline = OfflinePipeline(Recording.open(tmp_path))
     offline = by_stamp(frame for frame, _ in pipeline.run())
-    b = bench(TrackerNode, INPUTS, ('tracks', TrackArray), audio_wait=1.0, sound_births=BINS)
+    b = bench(TrackerNode, INPUTS, ('tracks', TrackArray), audio_wait=1.0)
     send(b, sound, features_first)
     assert b.until(lambda: len(b.heard) >= len(offline) - 2)
     live = by_stamp(track_frame_from_msg(message) for message in b.heard)
@@ -79,7 +77,7 @@ def test_the_node_hears_what_the_pipeline_hears(bench, sound, tmp_path, features
 @pytest.mark.slow
 def test_features_without_sound_still_give_people(bench, sound):
     """A bag without `audio`: nothing waits for bins that never come."""
-    b = bench(TrackerNode, INPUTS, ('tracks', TrackArray), sound_births=BINS)
+    b = bench(TrackerNode, INPUTS, ('tracks', TrackArray))
     front_end = AudioFrontEnd(AudioFrontEndConfig(), sound.shape[1], RATE)
     features = [f for chunk in chunks(sound) for f in front_end.push(chunk)]
     b.send('audio_features', *(audio_features_to_msg(f, 'microphone_array') for f in features))

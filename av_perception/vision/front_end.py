@@ -161,7 +161,7 @@ class VisualFrontEnd:
         stamp_ns
             [ns] of the left image.
         left_bgr, right_bgr
-            (height, width, 3) uint8 BGR; gray images are accepted; right_bgr: None with one camera.
+            (height, width, 3) uint8 BGR, or gray; right_bgr: None with one camera.
 
         Returns
         -------

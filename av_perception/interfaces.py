@@ -13,6 +13,8 @@ from enum import Enum, IntEnum
 
 import numpy as np
 
+APPEARANCE_SIZE = 18  # numbers that say how a person looks, see `vision.appearance`
+
 
 @dataclass(frozen=True)
 class AudioChunk:
@@ -63,6 +65,9 @@ class Face:
     covariance: np.ndarray
     #: (E,) of unit norm, or (0,) when there is none
     embedding: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    #: (APPEARANCE_SIZE,) colors of clothes and hair and size of the head, NaN where they do not
+    #: show, or (0,) when they are not described
+    appearance: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True)

@@ -270,6 +270,11 @@ def people_of_all_sizes() -> list[Cutout]:
     return [_resized(person, size) for person in map(_person, PHOTOGRAPHS) for size in sizes]
 
 
+def people_of_photographs() -> dict[str, list[Cutout]]:
+    """Cut out the people of all photographs, by the names of these."""
+    return {name: [_person(name)] for name in PHOTOGRAPHS}
+
+
 def _person(name: str) -> Cutout:
     """Cut a person out of a photograph of the simulation."""
     path = str(asset_path(name))

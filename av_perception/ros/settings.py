@@ -109,6 +109,7 @@ INFERENCE_PARAMETERS = (
     tuned('audio_tempering', TrackerConfig, 'audio.tempering', 0.001, 1.0),
     tuned('birth_log_ratio', TrackerConfig, 'birth.log_ratio', 0.0, 100.0),
     tuned('sleep_after', TrackerConfig, 'life.sleep_after_s', 0.1, 60.0),
+    tuned('use_appearance', TrackerConfig, 'identity.use_appearance'),
     tuned('dead_after', TrackerConfig, 'life.dead_after_s', 0.1, 3600.0),
 )
 TRACKER_PARAMETERS = (*INFERENCE_PARAMETERS, *PAIRING_PARAMETERS)
@@ -165,6 +166,7 @@ VISION_PARAMETERS = (
     tuned('detector_score', VisualFrontEndConfig, 'detector.score_threshold', 0.0, 0.99),
     tuned('embedding', VisualFrontEndConfig, 'embedder.kind', choices=KINDS),
     tuned('embedding_model', VisualFrontEndConfig, 'embedder.model_file'),
+    tuned('appearance', VisualFrontEndConfig, 'appearance.enabled'),
     tuned('disparity_floor', VisualFrontEndConfig, 'matching.disparity_floor_px', 0.01, 2.0),
     tuned(
         'head_depth_offset', VisualFrontEndConfig, 'triangulation.head_depth_offset_m', 0.0, 0.2

@@ -5,17 +5,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from av_perception.interfaces import Face, VisualFeatures
+from av_perception.interfaces import APPEARANCE_SIZE, Face, VisualFeatures
 
 # Real covariances lie far inside: 0.01 mm to 100 m standard deviation.
 _VARIANCE_RANGE = (1e-10, 1e4)
 _SMALLEST_BOX_PX = 0.1
 _NEAREST_M = 1e-3
 _FARTHEST = 1e9  # [m] or [px]: a number beyond this is a mistake
+_LARGEST_APPEARANCE = 20.0  # logarithms of what cameras see lie far inside
 _LEAST_NORM = 1e-6  # of an embedding that has a direction
 
 
@@ -24,13 +25,16 @@ class DetectedFaces:
     """The M usable faces of one image.
 
     boxes: (M, 4) left, top, width, height [px]; positions: (M, 3) [m] and covariances: (M, 3, 3)
-    [m^2] in the left optical frame; embeddings: (M, E) unit norm, zero rows where a face has none.
+    [m^2] in the left optical frame; embeddings: (M, E) unit norm, zero rows where a face has none;
+    appearances: (M, APPEARANCE_SIZE), NaN where something does not show, or (0, APPEARANCE_SIZE)
+    where no face is described.
     """
 
     boxes: np.ndarray
     positions: np.ndarray
     covariances: np.ndarray
     embeddings: np.ndarray
+    appearances: np.ndarray = field(default_factory=lambda: np.zeros((0, APPEARANCE_SIZE)))
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -48,7 +52,7 @@ def usable_faces(
     embedding_size
         Size of the embeddings seen so far, 0 before the first; others are ignored and counted.
     counters
-        `bad_faces` and `bad_embeddings` are counted here.
+        `bad_faces`, `bad_embeddings` and `bad_appearances` are counted here.
     needs_positions
         Whether a face needs a position in front of the camera and a positive definite covariance;
         otherwise a box with an area is enough.
@@ -71,7 +75,8 @@ def usable_faces(
     counters['bad_faces'] += len(visual.faces) - int(good.sum())
     good_faces = [face for face, keep in zip(faces, good) if keep]
     embeddings = _embeddings(good_faces, embedding_size, counters)
-    return DetectedFaces(boxes[good], positions[good], covariances[good], embeddings)
+    appearances = _appearances(good_faces, counters)
+    return DetectedFaces(boxes[good], positions[good], covariances[good], embeddings, appearances)
 
 
 def _has_shapes(face: Face) -> bool:
@@ -115,3 +120,16 @@ def _embeddings(faces: list[Face], size: int, counters: Counter) -> np.ndarray:
     is_offered = np.array(sizes, int) > 0
     counters['bad_embeddings'] += int((is_offered & ~usable[:, 0]).sum())
     return np.where(usable, rows, 0.0) / np.where(usable, norm, 1.0)
+
+
+def _appearances(faces: list[Face], counters: Counter) -> np.ndarray:
+    """(M, A), NaN where something does not show or is broken; (0, A) without any."""
+    if not any(np.size(face.appearance) for face in faces):
+        return np.zeros((0, APPEARANCE_SIZE))
+    rows = np.full((len(faces), APPEARANCE_SIZE), np.nan)
+    for row, face in zip(rows, faces):
+        if np.shape(face.appearance) == (APPEARANCE_SIZE,):
+            row[:] = face.appearance
+        elif np.size(face.appearance):
+            counters['bad_appearances'] += 1
+    return np.where(np.abs(rows) < _LARGEST_APPEARANCE, rows, np.nan)

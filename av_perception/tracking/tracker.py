@@ -51,7 +51,8 @@ class Tracker:
 
     Source: Ban, Alameda-Pineda, Girin, Horaud, "Variational Bayesian inference for audio-visual
     tracking of multiple speakers", IEEE TPAMI 43(5), 2021. `counters` counts dropped input by
-    reason: late_frames, resets, bad_poses, bad_faces, bad_embeddings, bad_audio, bad_subbands.
+    reason: late_frames, resets, bad_poses, bad_faces, bad_embeddings, bad_appearances, bad_audio,
+    bad_subbands.
 
     Parameters
     ----------
@@ -106,6 +107,7 @@ class Tracker:
             self._audio.reset()
         if self._voices is not None:
             self._voices.reset()
+        self._identity.reset()
         self._last = TrackFrame(0, (), False)
 
     def step(
@@ -305,6 +307,8 @@ class Tracker:
             seen = self._life.update_visibility(tracks, posterior.visual_mass, observed.stamp_ns)
             self._vision.update_appearance(tracks, observed.vision, posterior.alpha, seen)
             self._note_places(posterior, seen, observed)
+            appearances = observed.vision.faces.appearances
+            self._identity.note_appearances(tracks.id, posterior.alpha[:, 1:], appearances, seen)
         loudest = shares.energy
         if observed.voices is not None:
             # A quiet voice beside a loud one owns bins, but hardly a sub-band.
@@ -346,10 +350,13 @@ class Tracker:
                 strangers.append(birth)
             elif index >= 0:
                 self._life.reinstate(tracks, index, birth, stamp_ns)
+                self._identity.note_birth(tracks.id[index], birth)
                 seen[index] = True
         if strangers:
             ids = self._new_ids(len(strangers))
             tracks.append(TrackSet.from_births(ids, strangers, stamp_ns))
+            for track_id, birth in zip(ids, strangers):
+                self._identity.note_birth(track_id, birth)
         known = FrameAssignment(seen, assigned.heard, assigned.energy, assigned.subbands)
         return known.with_births(len(strangers), seen=True, heard=False)
 
@@ -393,4 +400,5 @@ class Tracker:
         alive = np.flatnonzero(~dead)
         if len(alive) < len(tracks):
             tracks.keep(alive)
+            self._identity.forget_others(tracks.id)
         return alive

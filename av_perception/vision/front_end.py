@@ -14,6 +14,7 @@ from av_perception.geometry.boxes import centers
 from av_perception.interfaces import Face, VisualFeatures
 from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.robot_head.profile import CameraGeometry
+from av_perception.vision.appearance import DescriptionConfig, describe_people
 from av_perception.vision.covering import covered_shares
 from av_perception.vision.face_detector import (
     FaceDetections,
@@ -54,6 +55,8 @@ class VisualFrontEndConfig:
     triangulation: TriangulationConfig = field(default_factory=TriangulationConfig)
     #: how faces are described
     embedder: FaceEmbedderConfig = field(default_factory=FaceEmbedderConfig)
+    #: how people are described apart from their faces
+    appearance: DescriptionConfig = field(default_factory=DescriptionConfig)
     #: only so many of the best are kept, at least 1, which bounds the time per image
     max_faces: int = 20
 
@@ -158,8 +161,7 @@ class VisualFrontEnd:
         stamp_ns
             [ns] of the left image.
         left_bgr, right_bgr
-            (height, width, 3) uint8 BGR; gray images are accepted; right_bgr: None with one
-            camera.
+            (height, width, 3) uint8 BGR, or gray; right_bgr: None with one camera.
 
         Returns
         -------
@@ -182,12 +184,13 @@ class VisualFrontEnd:
         matches = self._match(left, right, detections.boxes)
         clock.lap('matching')
         embeddings = self._describe(left, detections)
+        appearances = self._appearances(left, detections, matches)
         clock.lap('description')
-        faces = self._faces(detections, matches, embeddings)
+        features = self._features(stamp_ns, detections, matches, embeddings, appearances)
         self._count(left, right, matches)
         clock.lap('positions')
         self.times_ms = clock.times_ms
-        return VisualFeatures(stamp_ns, faces)
+        return features
 
     def _prepare(self, image: np.ndarray, side: str) -> np.ndarray:
         """Check and rectify an image."""
@@ -248,6 +251,22 @@ class VisualFrontEnd:
             self._turn += 1
         return embeddings
 
+    def _appearances(
+        self, image: np.ndarray, detections: FaceDetections, matches: list[FaceMatch]
+    ) -> np.ndarray:
+        """Describe clothes and hair: (N, A), or (N, 0) for images in which nobody is described."""
+        config = self._config.appearance
+        if not config.enabled or not len(detections) or self.counters['images'] % config.every:
+            return np.zeros((len(detections), 0))
+        camera = self._camera
+        # Only a face of its own depth tells how large the head is.
+        disparities = [
+            np.nan if match.disparity is None or match.covered else match.disparity.disparity
+            for match in matches
+        ]
+        depths = camera.focal[0] * camera.baseline / np.array(disparities)
+        return describe_people(image, detections.boxes, depths, camera.focal[0])
+
     def _match(
         self, left: np.ndarray, right: np.ndarray | None, boxes: np.ndarray
     ) -> list[FaceMatch]:
@@ -260,16 +279,19 @@ class VisualFrontEnd:
         right_gray = cv2.cvtColor(right, cv2.COLOR_BGR2GRAY)
         return self._matcher.match_all(left_gray, right_gray, boxes)
 
-    def _faces(
+    def _features(
         self,
+        stamp_ns: int,
         detections: FaceDetections,
         matches: list[FaceMatch],
         embeddings: list[np.ndarray],
-    ) -> tuple[Face, ...]:
-        return tuple(
-            self._face(detections, index, matches[index], embeddings[index])
+        appearances: np.ndarray,
+    ) -> VisualFeatures:
+        faces = tuple(
+            self._face(detections, index, matches[index], embeddings[index], appearances[index])
             for index in range(len(detections))
         )
+        return VisualFeatures(stamp_ns, faces)
 
     def _face(
         self,
@@ -277,6 +299,7 @@ class VisualFrontEnd:
         index: int,
         match: FaceMatch,
         embedding: np.ndarray,
+        appearance: np.ndarray,
     ) -> Face:
         box = detections.boxes[index]
         landmarks = detections.landmarks[index]
@@ -291,7 +314,7 @@ class VisualFrontEnd:
             match.covered,
         )
         score = float(detections.scores[index])
-        return Face(box, score, landmarks, position, covariance, embedding)
+        return Face(box, score, landmarks, position, covariance, embedding, appearance)
 
     def _count(self, left: np.ndarray, right: np.ndarray | None, matches: list[FaceMatch]) -> None:
         """Count an image and its faces, each of which has a match."""

@@ -29,6 +29,8 @@ IMAGE_TOPICS = (
 )
 BESIDE = ('left/camera_info', 'right/camera_info', 'imu', 'joint_states', 'truth')
 ABSOLUTE = ('/tf', '/tf_static')
+# Sequences of float32 that messages have got since the first bags: there they are empty.
+ADDED_FIELDS = {'av_perception_msgs/msg/Face': ('appearance',)}
 SUFFIXES = ('.mcap', '.db3')
 _REPAIR = '`mcap recover` mends a .mcap file that was cut, `ros2 bag reindex` a bag folder'
 
@@ -165,7 +167,8 @@ def foreign_definition(connection, store: TypeStore) -> str:
     Returns
     -------
     str
-        '' when both are alike, or when the bag keeps no definitions (ROS before Iron, SQLite).
+        '' when both are alike but for ADDED_FIELDS, or when the bag keeps no definitions (ROS
+        before Iron, SQLite).
 
     Raises
     ------
@@ -182,6 +185,9 @@ def foreign_definition(connection, store: TypeStore) -> str:
     for name, (_, fields) in recorded.items():
         store.require(name)
         installed = store.types.fielddefs[name][1]
+        added = {field for field, _ in installed} - {field for field, _ in fields}
+        if added <= set(ADDED_FIELDS.get(name, ())):
+            installed = [field for field in installed if field[0] not in added]
         if list(fields) != list(installed):
             difference = _difference(fields, installed)
             return f'it was recorded with another definition of {name} ({difference})'

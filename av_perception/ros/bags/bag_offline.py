@@ -31,6 +31,7 @@ from av_perception.ros.bags.bag_file import (
     read_messages,
 )
 from av_perception.ros.bags.bag_player import deserialized
+from av_perception.ros.bags.older_messages import updated, updater
 from av_perception.ros.compat import StampPairs
 from av_perception.ros.conversions import (
     audio_chunk_from_msg,
@@ -131,7 +132,12 @@ class BagRecording:
         reader = open_bag(self.path)
         try:
             wanted = [c for c in reader.connections if c.topic in self.inputs.topics]
+            store = TypeStore()
+            taken = [c for c in wanted if self.inputs.topics[c.topic] in TAKEN]
+            updates = {c.topic: updater(c, store) for c in taken}
             for connection, stamp_ns, data in read_messages(reader, wanted):
+                update = updates.get(connection.topic)
+                data = data if update is None else updated(update, data)
                 yield stamp_ns, self.inputs.topics[connection.topic], connection.msgtype, data
         finally:
             reader.close()

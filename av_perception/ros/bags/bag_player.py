@@ -25,6 +25,7 @@ from av_perception.ros.bags.bag_file import (
     open_bag,
     read_messages,
 )
+from av_perception.ros.bags.older_messages import updated, updater
 from av_perception.ros.bringup.graph import OWN_FRAMES
 from av_perception.ros.conversions import time_from_ns
 
@@ -116,6 +117,7 @@ class BagPlayer:
         if inputs is not None:
             played = inputs.topics
         self._publishers: dict[str, Publisher] = {}
+        self._updates: dict[str, Callable[[bytes], bytes] | None] = {}
         self.skipped: dict[str, str] = {}
         self.dropped: Counter[str] = Counter()
         store = TypeStore()
@@ -137,6 +139,7 @@ class BagPlayer:
         foreign = foreign_definition(connection, store)
         if foreign:
             raise UserError(f'{foreign}: play it with the version that recorded it')
+        self._updates[connection.topic] = updater(connection, store)
         kind = message_class(connection.msgtype)
         return self._node.create_publisher(kind, topic, _profile(connection))
 
@@ -196,6 +199,9 @@ class BagPlayer:
 
         What is no message is dropped: a listener that cannot read it would end.
         """
+        update = self._updates[connection.topic]
+        if update is not None:
+            data = updated(update, data)
         try:
             message = deserialized(data, connection.msgtype)
         except ValueError as error:

@@ -22,6 +22,7 @@ def visual_features_to_msg(features: VisualFeatures, frame_id: str) -> av.Visual
             position=np.asarray(face.position, float),
             covariance=np.asarray(face.covariance, float).ravel(),
             embedding=typed_array('f', face.embedding),
+            appearance=typed_array('f', face.appearance),
         )
         for face in features.faces
     ]
@@ -38,6 +39,7 @@ def visual_features_from_msg(message: av.VisualFeatures) -> VisualFeatures:
             np.array(face.position, float),
             np.array(face.covariance, float).reshape(3, 3),
             np.array(face.embedding, float),
+            np.array(face.appearance, float),
         )
         for face in message.faces
     )

@@ -17,10 +17,12 @@ from av_perception.numerics.gaussian import inverse_and_log_det, propagate_covar
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.association.visual_association import has_embedding
 from av_perception.tracking.state_space.interface import StateSpace
+from av_perception.tracking.track_management.gallery import Galleries
 from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.track_management.visual_birth import Birth
 
 _FAR = 1e9  # instead of infinity, which the assignment problem does not take
+_SURE = 0.9  # responsibility from which a face is a person's for sure
 _ONE_FACE_OVERLAP = 0.5  # boxes that overlap by less are two faces
 
 
@@ -37,6 +39,12 @@ class ReIdentificationConfig:
     wake_memory_s: float = 1.0
     #: -1..1, cosine from which two embeddings are alike
     wake_similarity: float = 0.4
+    #: Whether absent people are told apart by the colors of their clothes and hair, where the
+    #: faces come with them.
+    use_appearance: bool = True
+    #: [nat] log likelihood ratio of one person to two from which two appearances are alike; below
+    #: its negative they are two people's
+    appearance_evidence: float = 1.0
     #: [deg] standard deviation of a heard azimuth's constant error against the face
     bearing_error_deg: float = 4.0
     #: [deg] the same of the elevation (a flat array cannot tell above from below)
@@ -60,6 +68,8 @@ class ReIdentificationConfig:
         )
         if min(not_negative) < 0:
             raise ValueError('speeds, times and angles must not be negative')
+        if self.appearance_evidence < 0:
+            raise ValueError('appearance_evidence must not be negative')
         if self.same_place_m <= 0 or self.duplicate_frames < 1:
             raise ValueError('same_place_m must be positive and duplicate_frames at least 1')
 
@@ -69,6 +79,41 @@ class ReIdentification:
 
     def __init__(self, config: ReIdentificationConfig, model: StateSpace):
         self._config, self._model = config, model
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget how everybody looks."""
+        self._galleries = Galleries() if self._config.use_appearance else None
+
+    def note_appearances(
+        self, ids: np.ndarray, alpha: np.ndarray, appearances: np.ndarray, seen: np.ndarray
+    ) -> None:
+        """Remember how those look who are seen, where it is sure which face is whose.
+
+        Parameters
+        ----------
+        ids, seen
+            (N,) of the tracks; bool, in this image.
+        alpha
+            (M, N) responsibilities.
+        appearances
+            (M, A) of the faces, or (0, A).
+        """
+        if self._galleries is None or not len(appearances):
+            return
+        best = alpha.argmax(0)
+        for n in np.flatnonzero(seen & (alpha.max(0) > _SURE)):
+            self._galleries.add(ids[n], appearances[best[n]][None])
+
+    def note_birth(self, track_id: int, birth: Birth) -> None:
+        """Remember how somebody looks who was just found."""
+        if self._galleries is not None:
+            self._galleries.add(track_id, birth.appearances)
+
+    def forget_others(self, ids: np.ndarray) -> None:
+        """Forget how everybody looks but the people of these tracks (N,)."""
+        if self._galleries is not None:
+            self._galleries.keep(ids)
 
     def match(
         self,
@@ -82,7 +127,7 @@ class ReIdentification:
 
         The cost is the squared Mahalanobis distance with both covariances, of positions for people
         who were seen before and of directions for those who were only heard. Embeddings, where
-        both have one, must be alike.
+        both have one, must be alike; clothes and hair, where both are known, must not differ.
 
         Parameters
         ----------
@@ -121,10 +166,10 @@ class ReIdentification:
         self, tracks: TrackSet, index: np.ndarray, birth: Birth, poses: SensorPoses, stamp_ns: int
     ) -> np.ndarray:
         """Squared distances of the tracks `index` to a birth, infinite for other faces."""
-        known, alike = self._compare_appearance(tracks.embedding[index], birth.embedding)
+        alike, different = self._compare_appearance(tracks, index, birth)
         absent_s = seconds(stamp_ns - tracks.last_seen[index])
         walked_s = np.minimum(absent_s, self._config.wake_memory_s)
-        walked_s = np.where(known & alike, 2 * absent_s, walked_s)
+        walked_s = np.where(alike, 2 * absent_s, walked_s)
         where = self._model.location
         covariance = tracks.covariance[index, where, where] + birth.covariance[where, where]
         covariance = covariance + self._model.random_walk_covariance(
@@ -135,16 +180,29 @@ class ReIdentification:
         only_heard = tracks.never_seen[index]
         if only_heard.any():
             distance[only_heard] = self._bearing_distances(tracks, index[only_heard], birth, poses)
-        return np.where(known & ~alike, np.inf, distance)
+        return np.where(different, np.inf, distance)
 
     def _compare_appearance(
+        self, tracks: TrackSet, index: np.ndarray, birth: Birth
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) bool each: face or clothes are alike and neither speaks against it; or one does."""
+        alike, different = self._compare_embeddings(tracks.embedding[index], birth.embedding)
+        if self._galleries is not None and len(birth.appearances):
+            ratio = self._galleries.log_ratios(tracks.id[index], birth.appearances)
+            different |= ratio < -self._config.appearance_evidence
+            alike |= ratio > self._config.appearance_evidence
+        return alike & ~different, different
+
+    def _compare_embeddings(
         self, embeddings: np.ndarray, embedding: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) bool each: both embeddings are known; they are alike."""
+        """(N,) bool each: both embeddings are known, and they are alike, or they are not."""
         if not embedding.any() or embeddings.shape[1] != len(embedding):
             unknown = np.zeros(len(embeddings), bool)
-            return unknown, unknown
-        return has_embedding(embeddings), embeddings @ embedding >= self._config.wake_similarity
+            return unknown, unknown.copy()
+        known = has_embedding(embeddings)
+        alike = embeddings @ embedding >= self._config.wake_similarity
+        return known & alike, known & ~alike
 
     def _bearing_distances(
         self, tracks: TrackSet, index: np.ndarray, birth: Birth, poses: SensorPoses

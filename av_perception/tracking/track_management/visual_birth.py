@@ -8,12 +8,13 @@ docs/tracker_equations.md). Sizes: M faces, S sequences of at most L faces, D st
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from av_perception.geometry.boxes import box_overlap
 from av_perception.geometry.time import seconds
+from av_perception.interfaces import APPEARANCE_SIZE
 from av_perception.numerics import kalman_steps
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.synchronization.detected_faces import DetectedFaces
@@ -67,6 +68,8 @@ class Birth:
     log_ratio: float
     is_vague: bool = False
     is_doubtful: bool = False
+    #: (L, A) appearances of its faces, without rows for those that are not described
+    appearances: np.ndarray = field(default_factory=lambda: np.zeros((0, APPEARANCE_SIZE)))
 
 
 @dataclass
@@ -130,6 +133,7 @@ class VisualBirth:
         self._next_member = 0
         self._vague_since_ns = 0  # stamps of the first and the last of a run of vague births
         self._vague_until_ns = 0
+        self._appearances: dict[int, np.ndarray] = {}  # by running number of the face
 
     def step(
         self,
@@ -200,8 +204,23 @@ class VisualBirth:
         members = np.full((len(index), self._config.sequence_length), -1)
         members[:, -1] = self._next_member + np.arange(len(index))
         self._next_member += len(index)
+        self._keep_appearances(members[:, -1], image.faces.appearances, index)
         embeddings = image.faces.embeddings[index]
         return _Hypotheses(mean, covariance, np.zeros(len(index)), members, embeddings, index)
+
+    def _keep_appearances(
+        self, numbers: np.ndarray, appearances: np.ndarray, index: np.ndarray
+    ) -> None:
+        """Remember how the faces `index` look, by their running numbers, and forget old ones."""
+        if len(appearances):
+            self._appearances.update(zip(numbers.tolist(), appearances[index]))
+        for number in list(self._appearances)[: -self._config.max_hypotheses]:
+            del self._appearances[number]
+
+    def _appearances_of(self, members: np.ndarray) -> np.ndarray:
+        """(L', A) appearances of those faces of a sequence that are described."""
+        rows = [self._appearances[k] for k in members.tolist() if k in self._appearances]
+        return np.array(rows).reshape(-1, APPEARANCE_SIZE)
 
     def _extend(
         self, old: _Hypotheses, fresh: _Hypotheses, gate: np.ndarray, image: _Image, dt_s: float
@@ -253,12 +272,15 @@ class VisualBirth:
         used = np.zeros(len(hypotheses), bool)
         for i in candidates[order]:
             if not used[i]:
-                births.append((_birth(hypotheses, i, faces), hypotheses.face[i]))
+                looks = self._appearances_of(hypotheses.members[i])
+                births.append((_birth(hypotheses, i, faces, looks), hypotheses.face[i]))
                 used |= np.isin(hypotheses.members, hypotheses.members[i]).any(1)
         return births, hypotheses.select(np.flatnonzero(~complete & ~used))
 
 
-def _birth(hypotheses: _Hypotheses, index: int, faces: DetectedFaces) -> Birth:
+def _birth(
+    hypotheses: _Hypotheses, index: int, faces: DetectedFaces, appearances: np.ndarray
+) -> Birth:
     embedding = hypotheses.embedding[index]
     norm = float(np.sqrt(embedding @ embedding))
     unit = embedding / norm if norm > _LEAST_NORM else np.zeros_like(embedding)
@@ -268,6 +290,7 @@ def _birth(hypotheses: _Hypotheses, index: int, faces: DetectedFaces) -> Birth:
         unit,
         faces.boxes[hypotheses.face[index]],
         float(hypotheses.log_ratio[index]),
+        appearances=appearances,
     )
 
 

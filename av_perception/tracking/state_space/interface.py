@@ -98,7 +98,7 @@ class StateSpace(Protocol):
         """Turn M faces into observations (T2)."""
 
     def ray_noise(self, measurements: Measurements) -> tuple[np.ndarray, float] | None:
-        """Describe detections whose depth is that of something else (T2b).
+        """Describe detections whose depth is that of something else (T17).
 
         The (M, R, R) noise of the first components, which tell the ray, and the log density of the
         others, which tell nothing; None where a detection has no depth.

@@ -143,7 +143,8 @@ class LifeCycle:
         tracks.missed_since = np.where(missed, first, 0)
         behind = view.hidden & ~seen
         tracks.hidden_mean[behind] = tracks.mean[behind]
-        tracks.hidden = behind | (tracks.hidden & ~seen & ~view.clear)
+        # Put back behind somebody, who should have come out is still hidden.
+        tracks.hidden = behind | (tracks.hidden & ~seen)
         return still_behind
 
     def note_depth(

@@ -33,6 +33,7 @@ from av_perception.spectral.stft import StftConfig
 from av_perception.synchronization.frame_assembler import FrameAssemblerConfig
 from av_perception.tracking.association.audio_association import AudioConfig
 from av_perception.tracking.association.noise_model import NoiseConfig
+from av_perception.tracking.association.other_depth import OtherDepthConfig
 from av_perception.tracking.association.visual_association import AppearanceConfig
 from av_perception.tracking.inference.dynamics_update import DynamicsConfig
 from av_perception.tracking.inference.variational_frame import InferenceConfig
@@ -280,6 +281,14 @@ RANGES = {
         ('max_range', (0.0, INF), (TINY,)),
         ('depth_range', ((0.0, 1.0), (1.0, 1.0)), ((TINY, 2 * TINY),)),
         ('heard_range', ((0.0, 1.0), (1.0, 0.0)), ((TINY, TINY),)),
+        ('other_depth_sd', (0.0, INF), (TINY,)),
+        ('other_depth_offset', (0.0, INF), (TINY,)),
+        ('head_distance', (0.0, INF), (TINY,)),
+        ('walking_speed', (0.0, INF), (TINY,)),
+        ('unseen_range', ((0.0, 1.0), (1.0, 1.0)), ((TINY, 2 * TINY),)),
+        ('unseen_elevation_deg', (0.0, 90.0), (TINY, 89.9)),
+        ('base_height', NEGATIVE, (0.0,)),
+        ('head_heights', ((1.0, 1.0),), ((0.8, 2.0),)),
         ('heard_direction_sd_deg', (0.0, 45.0), (TINY, 44.9)),
     ],
     ImagePlaneConfig: [
@@ -313,6 +322,8 @@ RANGES = {
         ('visible_rate', NOT_POSITIVE, (TINY,)),
         ('confirm_hits', (0, 4), (1, 3)),
         ('sleep_after_s', NOT_POSITIVE, (TINY,)),
+        ('hidden_sleep_after_s', NOT_POSITIVE, (TINY,)),
+        ('clear_sleep_after_s', NOT_POSITIVE, (TINY,)),
         ('dead_after_s', NOT_POSITIVE, (TINY,)),
         ('unseen_dead_after_s', NOT_POSITIVE, (TINY,)),
         ('wake_heard_frames', (0,), (1,)),
@@ -329,7 +340,14 @@ RANGES = {
         ('same_place_m', NOT_POSITIVE, (TINY,)),
         ('duplicate_frames', (0,), (1,)),
     ],
+    OtherDepthConfig: [
+        ('free_probability', (0.0, 1.0), (TINY, 1 - TINY)),
+        ('beside_probability', (0.0, 1.0), (TINY, 1 - TINY)),
+        ('believe_images', (0,), (1,)),
+        ('lost_place_sd', NOT_POSITIVE, (TINY,)),
+    ],
     BirthConfig: [
+        ('doubt_s', NEGATIVE, (0.0,)),
         ('sequence_length', (1, 21), (2, 20)),
         ('duplicate_overlap', (0.0, 1.1), (TINY, 1.0)),
         ('max_hypotheses', (0,), (1,)),

@@ -28,11 +28,11 @@ from av_perception.tracking.inference.variational_frame import FramePosterior, V
 from av_perception.tracking.input_validation import usable_poses
 from av_perception.tracking.state_space.cartesian_head import CartesianHead
 from av_perception.tracking.state_space.interface import (
-    Gaussians,
     LinearMap,
     Prediction,
     StateSpace,
 )
+from av_perception.tracking.track_management.absence import Absence
 from av_perception.tracking.track_management.life_cycle import IN_VIEW, SEEN_MASS, LifeCycle
 from av_perception.tracking.track_management.re_identification import ReIdentification
 from av_perception.tracking.track_management.track_set import TrackSet
@@ -93,6 +93,7 @@ class Tracker:
             if config.sound_births == BINS:
                 self._voices = VoiceDirections(config.voices, head.microphones)
         self._life = LifeCycle(config.life)
+        self._absence = Absence(config.other_depth, self._life, self._model)
         self._identity = ReIdentification(config.identity, self._model)
         self.counters: Counter = Counter()
         self._next_id = 1
@@ -175,7 +176,7 @@ class Tracker:
 
     def _accepts(self, stamp_ns: int, poses: SensorPoses) -> bool:
         """Whether the frame can be used; a stamp far back starts a new session."""
-        if not usable_poses(poses):
+        if poses is not self._still and not usable_poses(poses):
             self.counters['bad_poses'] += 1
             return False
         last_ns = self._last.stamp_ns
@@ -283,19 +284,12 @@ class Tracker:
         return precision, vector
 
     def _update_states(self, posterior: FramePosterior, poses: SensorPoses) -> None:
-        """Take the posterior over; sound does not tell the range of bearing-only tracks."""
+        """Take the posterior over, as far as people can be there."""
         tracks = self._tracks
         tracks.mean = posterior.mean
         tracks.covariance = self._model.bound_covariance(posterior.covariance)
         tracks.noise_ratio = posterior.noise_ratio
-        only_heard = tracks.never_seen
-        unseen = (tracks.visibility < IN_VIEW) & ~only_heard
-        if unseen.any():
-            tracks.mean[unseen] = self._model.bound_unseen(tracks.mean[unseen], poses)
-        if only_heard.any():
-            tracks.mean[only_heard], tracks.covariance[only_heard] = self._model.reset_range(
-                tracks.mean[only_heard], tracks.covariance[only_heard], poses
-            )
+        self._absence.bound(tracks, poses)
 
     def _assign(
         self, posterior: FramePosterior, shares: SoundShares, observed: FrameObservations
@@ -306,9 +300,11 @@ class Tracker:
         if self._vision is not None and observed.vision is not None:
             seen = self._life.update_visibility(tracks, posterior.visual_mass, observed.stamp_ns)
             self._vision.update_appearance(tracks, observed.vision, posterior.alpha, seen)
-            self._note_places(posterior, seen, observed)
             appearances = observed.vision.faces.appearances
             self._identity.note_appearances(tracks.id, posterior.alpha[:, 1:], appearances, seen)
+            self._absence.note_image(
+                tracks, seen, posterior.elsewhere, observed.poses, observed.stamp_ns
+            )
         loudest = shares.energy
         if observed.voices is not None:
             # A quiet voice beside a loud one owns bins, but hardly a sub-band.
@@ -316,21 +312,6 @@ class Tracker:
             loudest = np.where(only_heard, np.maximum(loudest, observed.voices.share), loudest)
         heard = self._life.update_heard(tracks, loudest, observed.stamp_ns)
         return FrameAssignment(seen, heard, shares.energy, shares.subbands)
-
-    def _note_places(
-        self, posterior: FramePosterior, seen: np.ndarray, observed: FrameObservations
-    ) -> None:
-        """Note who would be in view, and give up the depth of tracks that are proven wrong."""
-        tracks, config = self._tracks, self._config.other_depth
-        in_view = tracks.visibility > IN_VIEW
-        view = self._model.view(tracks.mean, tracks.covariance, in_view, observed.poses)
-        self._life.note_view(tracks, seen, view, observed.stamp_ns)
-        wrong = self._life.note_depth(tracks, seen, posterior.elsewhere, config.believe_images)
-        if wrong.any():
-            where = self._model.location
-            lost_m = np.full(int(wrong.sum()), config.lost_place_sd)
-            lost = self._model.random_walk_covariance(tracks.mean[wrong], lost_m)
-            tracks.covariance[wrong, where, where] += lost
 
     def _add_seen_people(
         self, posterior: FramePosterior, observed: FrameObservations, assigned: FrameAssignment
@@ -364,28 +345,32 @@ class Tracker:
         self, observed: FrameObservations, assigned: FrameAssignment
     ) -> FrameAssignment:
         """Births from voices that belong to no track."""
-        means, covariances = self._strangers(observed, assigned)
+        heard = self._strangers(observed, assigned)
+        if not heard:
+            return assigned
+        means, covariances = self._model.bearing_only_states(
+            np.stack([h.mean for h in heard]),
+            np.stack([h.covariance for h in heard]),
+            observed.poses,
+        )
         if not len(means):
             return assigned
         ids = self._new_ids(len(means))
         self._tracks.append(TrackSet.from_voices(ids, means, covariances, observed.stamp_ns))
         return assigned.with_births(len(means), seen=False, heard=True)
 
-    def _strangers(self, observed: FrameObservations, assigned: FrameAssignment) -> Gaussians:
-        """States of who is heard for the first time, by bins where there are any."""
+    def _strangers(
+        self, observed: FrameObservations, assigned: FrameAssignment
+    ) -> list[HeardDirection]:
+        """Who is heard for the first time, by bins where there are any."""
         assert self._audio is not None
-        heard: list[HeardDirection] = []
         if observed.voices is not None:
-            heard = self._audio.strangers(observed.voices, observed.poses)
-        elif observed.audio is not None:
-            clutter = 1 - assigned.subbands.sum(0)[observed.audio.features.valid]
-            one = self._audio.find_birth(
-                observed.stamp_ns, observed.audio, clutter, observed.poses
-            )
-            heard = [] if one is None else [one]
-        directions = np.array([h.mean for h in heard]).reshape(-1, 3)
-        covariances = np.array([h.covariance for h in heard]).reshape(-1, 3, 3)
-        return self._model.bearing_only_states(directions, covariances, observed.poses)
+            return self._audio.strangers(observed.voices, observed.poses)
+        if observed.audio is None:
+            return []
+        clutter = 1 - assigned.subbands.sum(0)[observed.audio.features.valid]
+        one = self._audio.find_birth(observed.stamp_ns, observed.audio, clutter, observed.poses)
+        return [] if one is None else [one]
 
     def _new_ids(self, count: int) -> range:
         self._next_id += count

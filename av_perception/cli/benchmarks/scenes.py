@@ -8,14 +8,11 @@ switch counts when a person found in the direction of the truth has another id t
 seen or heard; at most one a minute is to happen.
 
 `--scenes` also takes kinds of crossings: behind, before, two_at_once, stop_hidden, turn_back,
-hide_5s, leave_2s, leave_5s, leave_10s, stranger, child, dark. `--planted N` draws N scenes of each
-kind without pixels: faces with the errors of a stereo detector, tracked by this tracker and, on
-the same faces in the same run, by Stone Soup's GNN and JPDA and a SORT-style baseline (needs
-pip install 'av_perception[evaluation,comparison]').
+hide_5s, leave_2s, leave_5s, leave_10s, stranger, child, dark. The same kinds without pixels,
+in hundreds, beside other trackers: `benchmark crossings`.
 
 For example:
   av-perception benchmark scenes --json scenes.json
-  av-perception benchmark scenes --planted 10 --json crossings.json
   av-perception benchmark scenes --scenes behind hide_5s --seeds 0 1 2 3 4
   av-perception benchmark scenes --scenes crossing --seeds 1 2 3 --timelines pictures
 """
@@ -36,7 +33,6 @@ from av_perception.benchmarks.rendered_scenes import (
     measure,
     switches_per_minute,
 )
-from av_perception.cli.benchmarks.planted_scenes import add_planted_arguments, run_planted
 from av_perception.cli.output import check_writable, wide_console, write_json
 
 
@@ -57,7 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help="of turns and noise (default: each scene's own)",
     )
-    add_planted_arguments(parser)
     parser.add_argument(
         '--timelines',
         type=Path,
@@ -70,8 +65,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write the files; 1 when ids switched more than once a minute."""
     check_writable(args.json)
-    if args.planted is not None:
-        return run_planted(args)
     cv2.setNumThreads(1)
     if args.timelines:
         args.timelines.mkdir(parents=True, exist_ok=True)

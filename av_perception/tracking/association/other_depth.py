@@ -4,7 +4,7 @@
 
 A face has its own depth, or, with a probability, any: then only its ray tells. That is an outlier
 state inside
-the E-Z step (T2b of docs/tracker_equations.md). Which of the two it is for a track is decided
+the E-Z step (T17 of docs/tracker_equations.md). Which of the two it is for a track is decided
 once per frame, by the exact marginals under the prediction. Left open over the rounds, the sharper
 of the two would pull the state to itself and always win. Sizes: M faces, N tracks, O visual
 observation.

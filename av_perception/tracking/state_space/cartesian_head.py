@@ -19,7 +19,7 @@ from av_perception.tracking.state_space.occlusion import view_of
 
 _STATE = 6
 _EYE = np.eye(3)
-_LEVEL = np.diag([1.0, 1.0, 0.0])
+_AXES = np.arange(3)
 _UPRIGHT_DAMPING_S = 0.2
 _INSIDE_HEAD_M = 0.05  # nobody is nearer to the array
 _LEAST_DISTANCE_M = 1e-6
@@ -266,6 +266,12 @@ class CartesianHead:
         spread = propagate_covariance(pose.rotation.T, covariance[:, :3, :3])
         return view_of(optical, spread, in_view, self._camera)
 
+    def stopped(self, mean):
+        """Without velocity."""
+        at_rest = mean.copy()
+        at_rest[:, 3:] = 0.0
+        return at_rest
+
     def bound_unseen(self, mean, poses):
         """Within range, at the height of a head, no faster than people walk."""
         config = self._config
@@ -303,13 +309,10 @@ class CartesianHead:
 
 
 def _per_axis(level: np.ndarray, upright: np.ndarray) -> np.ndarray:
-    """(..., 2, 2) coefficients of x and y, and of z -> (..., 6, 6).
-
-    That is a sum of two Kronecker products with parts of the identity.
-    """
-    product = level[..., :, None, :, None] * _LEVEL[:, None, :]
-    product = product + upright[..., :, None, :, None] * (_EYE - _LEVEL)[:, None, :]
-    return product.reshape(*level.shape[:-2], _STATE, _STATE)
+    """(B, 2, 2) coefficients of x and y, and of z -> (B, 6, 6): the axes do not mix."""
+    apart = np.zeros((len(level), 2, 3, 2, 3))
+    apart[:, :, _AXES, :, _AXES] = np.stack([level, level, upright])
+    return apart.reshape(-1, _STATE, _STATE)
 
 
 def _image_coordinates(optical: np.ndarray) -> np.ndarray:

@@ -261,6 +261,12 @@ class ImagePlane:
         """Boxes do not tell who is before whom."""
         return View.unknown(len(mean))
 
+    def stopped(self, mean):
+        """Without velocity."""
+        at_rest = mean.copy()
+        at_rest[:, _VELOCITIES] = 0.0
+        return at_rest
+
     def bound_unseen(self, mean, poses):
         """Anywhere in the image."""
         return mean

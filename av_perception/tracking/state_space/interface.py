@@ -59,9 +59,11 @@ class LinearMap:
 
 @dataclass(frozen=True)
 class View:
-    """What the camera could see of N tracks. clear: nothing is before them; hidden: somebody is.
+    """What the camera could see of N tracks.
 
-    (N,) bool; neither holds outside of the image, and where a state space cannot tell.
+    clear: nothing is before any of the head; hidden: somebody is before the middle of it; both
+    (N,) bool. Neither holds between the two, outside of the image, and where a state space cannot
+    tell.
     """
 
     clear: np.ndarray
@@ -96,7 +98,7 @@ class StateSpace(Protocol):
         """Turn M faces into observations (T2)."""
 
     def ray_noise(self, measurements: Measurements) -> tuple[np.ndarray, float] | None:
-        """Describe detections whose depth is that of something else (T2b).
+        """Describe detections whose depth is that of something else (T17).
 
         The (M, R, R) noise of the first components, which tell the ray, and the log density of the
         others, which tell nothing; None where a detection has no depth.
@@ -163,6 +165,9 @@ class StateSpace(Protocol):
 
         in_view: (N,) bool, who is seen, and may hide others.
         """
+
+    def stopped(self, mean: np.ndarray) -> np.ndarray:
+        """(N, D) states at the same places, at rest."""
 
     def bound_unseen(self, mean: np.ndarray, poses: SensorPoses) -> np.ndarray:
         """(N, D) states of people out of view, moved back to where people can be."""

@@ -12,6 +12,7 @@ from av_perception.tracking.state_space.interface import View
 _HEAD_M = (0.11, 0.14)  # half width and half height
 _TRUNK_M = 0.22  # half width; it begins below the head, and hides who is shorter
 _LEAST_DEPTH_M = 0.2
+_UNCERTAIN_M = 0.1  # across the ray, by which the borders are widened at most
 
 
 def view_of(
@@ -31,14 +32,15 @@ def view_of(
     Returns
     -------
     View
-        Where the place is uncertain by a standard deviation, it may be the worse one.
+        Where the place is uncertain, it may be a little worse than it is said to be.
     """
     depth = optical[:, 2]
     ahead = depth > _LEAST_DEPTH_M
     inverse = 1 / np.where(ahead, depth, 1.0)
     ray = optical[:, :2] * inverse[:, None]
     std = np.sqrt(np.maximum(covariance.diagonal(axis1=1, axis2=2), 0.0))
-    margin = (std[:, :2] + np.array(_HEAD_M)) * inverse[:, None]
+    uncertain = np.minimum(std[:, :2], _UNCERTAIN_M)
+    margin = (uncertain + np.array(_HEAD_M)) * inverse[:, None]
     low = -np.array(camera.center) / camera.focal
     high = low + np.array([camera.width, camera.height]) / camera.focal
     inside = ahead & ((ray - margin >= low) & (ray + margin <= high)).all(1)
@@ -47,9 +49,11 @@ def view_of(
     is_before = in_view & (depth[None] < (depth + std[:, 2])[:, None])
     below = distance[..., 1] > _HEAD_M[1] * inverse
     half_width = np.where(below, _TRUNK_M, _HEAD_M[0]) * inverse
-    beside = np.abs(distance[..., 0]) > margin[:, None, 0] + half_width
-    above = -distance[..., 1] > margin[:, None, 1] + _HEAD_M[1] * inverse
-    covered = is_before & ~beside & ~above
-    np.fill_diagonal(covered, False)
-    hidden = covered.any(1)
-    return View(clear=inside & ~hidden, hidden=ahead & hidden)
+    sideways = np.abs(distance[..., 0]) - half_width
+    upward = -distance[..., 1] - _HEAD_M[1] * inverse
+    # A head is covered when its center is, and free when all of it is.
+    is_covered = is_before & (sideways < 0) & (upward < 0)
+    is_touched = is_before & (sideways < margin[:, None, 0]) & (upward < margin[:, None, 1])
+    np.fill_diagonal(is_covered, False)
+    np.fill_diagonal(is_touched, False)
+    return View(clear=inside & ~is_touched.any(1), hidden=ahead & is_covered.any(1))

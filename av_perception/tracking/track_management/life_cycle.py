@@ -29,13 +29,13 @@ class LifeConfig:
     #: lam_v, the evidence of a visual mass nu is `1 - exp(-lam_v nu)`
     visible_rate: float = 3.0
     #: so many images with a face among the first ones confirm a tentative track, else it dies
-    confirm_hits: int = 2
+    confirm_hits: int = 1
     #: how many images those are
     confirm_images: int = 3
     #: Neither seen nor heard for this long, a person sleeps, in seconds.
     sleep_after_s: float = 1.0
     #: [s] the same while somebody seen is before that person
-    hidden_sleep_after_s: float = 3.0
+    hidden_sleep_after_s: float = 6.0
     #: [s] nobody is who would be in clear view and is not seen for longer
     clear_sleep_after_s: float = 0.4
     #: Asleep for this long, a person is forgotten, in seconds.
@@ -116,7 +116,9 @@ class LifeCycle:
         tracks.hits += seen
         return seen
 
-    def note_view(self, tracks: TrackSet, seen: np.ndarray, view: View, stamp_ns: int) -> None:
+    def note_view(
+        self, tracks: TrackSet, seen: np.ndarray, view: View, stamp_ns: int
+    ) -> np.ndarray:
         """Note who is not seen although nothing is before them, and who is behind somebody.
 
         Parameters
@@ -129,11 +131,21 @@ class LifeCycle:
             Of the camera, were they where their states say.
         stamp_ns
             Of the image.
+
+        Returns
+        -------
+        np.ndarray
+            (N,) bool, who should have come out from behind somebody and did not.
         """
         missed = view.clear & ~seen
+        still_behind = tracks.hidden & missed
         first = np.where(tracks.missed_since > 0, tracks.missed_since, stamp_ns)
         tracks.missed_since = np.where(missed, first, 0)
-        tracks.hidden = view.hidden & ~seen
+        behind = view.hidden & ~seen
+        tracks.hidden_mean[behind] = tracks.mean[behind]
+        # Put back behind somebody, who should have come out is still hidden.
+        tracks.hidden = behind | (tracks.hidden & ~seen)
+        return still_behind
 
     def note_depth(
         self, tracks: TrackSet, seen: np.ndarray, elsewhere: np.ndarray, limit: int

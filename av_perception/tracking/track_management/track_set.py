@@ -40,9 +40,9 @@ class TrackSet:
     since birth and images with a face among them; heard_run: (N,) consecutive frames in which the
     person was heard; audio_share: (N,) of the last frame's sound; doubled: (N,) consecutive frames
     in which another track followed the same person; missed_since: (N,) stamp since which who would
-    be in clear view is not seen [ns], 0 for not; hidden: (N,) bool, behind somebody; other_depth:
-    (N,) images in a row whose face was at another depth; embedding: (N, E), zero rows for none;
-    box: (N, 4) last assigned face [px].
+    be in clear view is not seen [ns], 0 for not; hidden: (N,) bool, behind somebody; hidden_mean:
+    (N, D) the last mean there; other_depth: (N,) images in a row whose face was at another depth;
+    embedding: (N, E), zero rows for none; box: (N, 4) last assigned face [px].
     """
 
     id: np.ndarray
@@ -61,6 +61,7 @@ class TrackSet:
     doubled: np.ndarray
     missed_since: np.ndarray
     hidden: np.ndarray
+    hidden_mean: np.ndarray
     other_depth: np.ndarray
     embedding: np.ndarray
     box: np.ndarray
@@ -99,6 +100,7 @@ class TrackSet:
             mean=means,
             covariance=covariances,
             noise_ratio=np.tile(np.eye(size), (count, 1, 1)),
+            hidden_mean=means.copy(),
             state=np.full(count, int(LifeState.TENTATIVE)),
             visibility=np.ones(count),
             last_seen=np.full(count, stamp_ns, np.int64),

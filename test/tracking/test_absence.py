@@ -1,0 +1,181 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""People whom nobody sees: where they can be, and when they are not there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tracking_scenes import (
+    HEAD,
+    direction_to,
+    face_at,
+    only,
+    sound_from,
+    sound_map,
+    watch,
+)
+
+from av_perception.interfaces import LifeState
+from av_perception.robot_head.sensor_poses import SensorPoses
+from av_perception.tracking.state_space.cartesian_head import CartesianHead, CartesianHeadConfig
+from av_perception.tracking.state_space.image_plane import ImagePlane, ImagePlaneConfig
+from av_perception.tracking.state_space.occlusion import view_of
+from av_perception.tracking.tracker import Tracker, TrackerConfig
+
+SOUND = sound_map()
+POSES = SensorPoses.of_head(HEAD)
+SMALL = np.tile(1e-6 * np.eye(3), (2, 1, 1))
+
+
+def views(first, second, covariance=SMALL, in_view=(True, False)):
+    """View of two heads in the optical frame (x right, y down, z forward)."""
+    optical = np.array([first, second], float)
+    return view_of(optical, covariance, np.array(in_view), HEAD.camera)
+
+
+class TestView:
+    """Who would be seen, and who stands behind somebody."""
+
+    @pytest.mark.parametrize(
+        'place, clear, hidden',
+        [
+            ([0.0, 0.0, 2.5], False, True),  # behind the head
+            ([0.2, 0.0, 2.5], False, False),  # half of it
+            ([0.5, 0.0, 2.5], True, False),  # beside it
+            ([0.2, 0.6, 2.5], False, True),  # a child behind the trunk
+            ([0.0, -0.6, 2.5], True, False),  # taller
+            ([0.0, 0.0, 1.0], True, False),  # before it
+            ([1.55, 0.0, 2.5], False, False),  # at the border of the image
+            ([3.0, 0.0, 2.5], False, False),  # outside
+            ([0.0, 0.0, -2.0], False, False),  # behind the camera
+        ],
+    )
+    def test_by_place(self, place, clear, hidden):
+        view = views([0.0, 0.0, 1.5], place)
+        assert (view.clear[1], view.hidden[1]) == (clear, hidden)
+
+    def test_who_is_not_in_view_hides_nobody(self):
+        view = views([0.0, 0.0, 1.5], [0.0, 0.0, 2.5], in_view=(False, False))
+        assert view.clear.all() and not view.hidden.any()
+
+    def test_an_uncertain_place_is_not_clear(self):
+        beside = [0.35, 0.0, 2.5]
+        assert views([0.0, 0.0, 1.5], beside).clear[1]
+        vague = np.tile(0.04 * np.eye(3), (2, 1, 1))
+        assert not views([0.0, 0.0, 1.5], beside, vague).clear[1]
+
+    def test_boxes_tell_nothing(self):
+        plane = ImagePlane(ImagePlaneConfig(), HEAD)
+        view = plane.view(np.zeros((2, 6)), np.zeros((2, 6, 6)), np.ones(2, bool), POSES)
+        assert not view.clear.any() and not view.hidden.any()
+
+
+def bounded(place, velocity=(0, 0, 0), **config):
+    model = CartesianHead(CartesianHeadConfig(**config), HEAD)
+    return model.bound_unseen(np.array([[*place, *velocity]], float), POSES)[0]
+
+
+class TestBounds:
+    """People do not fly, and do not run through walls."""
+
+    def test_who_may_be_there_stays(self):
+        np.testing.assert_allclose(bounded([2, 1, 0.3], [0.5, 0, 0]), [2, 1, 0.3, 0.5, 0, 0])
+
+    @pytest.mark.parametrize('place, distance', [([0.1, 0.2, 0], 0.5), ([9, 9, 0], 6.0)])
+    def test_range_is_bounded_in_the_same_direction(self, place, distance):
+        result = bounded(place)
+        assert np.hypot(*result[:2]) == pytest.approx(distance)
+        assert np.arctan2(result[1], result[0]) == pytest.approx(np.arctan2(place[1], place[0]))
+
+    def test_elevation_is_bounded_where_the_height_is_unknown(self):
+        result = bounded([1, 0, 2.0])
+        assert np.degrees(np.arctan2(result[2], result[0])) == pytest.approx(30)
+        assert bounded([1, 0, -2.0])[2] == pytest.approx(-result[2])
+
+    def test_heads_are_at_the_height_of_heads_where_it_is_known(self):
+        assert bounded([1, 0, 2.0], base_height=1.2)[2] == pytest.approx(0.8)
+        assert bounded([1, 0, -2.0], base_height=1.2)[2] == pytest.approx(-0.4)
+
+    def test_nobody_is_faster_than_people_walk(self):
+        velocity = bounded([2, 0, 0], [6, 8, 0])[3:]
+        np.testing.assert_allclose(velocity, [0.96, 1.28, 0])
+
+    def test_a_seen_person_is_not_touched(self):
+        rng, tracker = np.random.default_rng(0), Tracker(TrackerConfig(), HEAD)
+        frame = watch(tracker, range(20), lambda f: [face_at([0.45, 0.0, 0.35], rng)])
+        assert only(frame).mean[2] == pytest.approx(0.35, abs=0.02)
+
+
+def test_unseen_people_neither_rise_nor_sink_nor_leave_for_the_far():
+    """Heard from far below for two seconds, a person out of view stays at the height of a head."""
+    rng, tracker = np.random.default_rng(1), Tracker(TrackerConfig(), HEAD, SOUND)
+    watch(tracker, range(16), lambda f: [face_at([2.0, 0.9 + 0.02 * f, 0.1], rng)])
+    below = direction_to([2.0, 1.3, -1.8])
+    for f in range(16, 66):
+        sound = sound_from(SOUND, f, [below], rng)
+        frame = watch(tracker, [f], lambda f: [], lambda f, sound=sound: sound)
+        for track in (t for t in frame.tracks if f >= 20 and t.last_seen_ns):
+            assert track.visibility < 0.5
+            distance = np.hypot(*track.mean[:2])
+            assert 0.5 <= distance <= 6.001
+            assert abs(np.degrees(np.arctan2(track.mean[2], distance))) < 30.001
+
+
+def test_who_is_not_seen_in_clear_view_is_not_there():
+    """Regression: a lost track stood before the camera for a second, and took voices."""
+    rng, tracker = np.random.default_rng(2), Tracker(TrackerConfig(), HEAD)
+    watch(tracker, range(25), lambda f: [face_at([2, 0.2, 0.1], rng)])
+    frame = watch(tracker, range(25, 35), lambda f: [])
+    assert only(frame).state == LifeState.ACTIVE
+    assert only(watch(tracker, range(35, 37), lambda f: [])).state == LifeState.SLEEPING
+
+
+def behind_somebody(f, rng, walks_on):
+    """One stands; another one walks behind, and stops there or walks on."""
+    y = -0.6 + 0.02 * f if walks_on else min(-0.6 + 0.02 * f, 0.0)
+    faces = [face_at([1.5, 0.0, 0.1], rng)]
+    return faces + ([face_at([2.5, y, 0.1], rng)] if abs(y) > 0.17 else [])
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_who_does_not_come_out_from_behind_somebody_is_still_there(seed):
+    """Regression: the track walked on through the view, a ghost, and slept far from its person."""
+    rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
+    frame = watch(tracker, range(22 + 5 * 25), lambda f: behind_somebody(f, rng, False))
+    hidden = max(frame.tracks, key=lambda t: t.mean[0])
+    assert hidden.state == LifeState.ACTIVE and hidden.predicted
+    assert np.linalg.norm(hidden.mean[:3] - [2.5, 0.0, 0.1]) < 0.5
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_who_walks_by_behind_somebody_keeps_the_id(seed):
+    rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD)
+    before = {
+        t.id for t in watch(tracker, range(15), lambda f: behind_somebody(f, rng, True)).tracks
+    }
+    after = watch(tracker, range(15, 50), lambda f: behind_somebody(f, rng, True))
+    assert {t.id for t in after.tracks} == before and all(t.seen for t in after.tracks)
+
+
+def test_one_frame_of_voice_does_not_keep_awake_who_is_away():
+    rng, tracker = np.random.default_rng(3), Tracker(TrackerConfig(), HEAD, SOUND)
+    place = np.array([2.0, 1.2, 0.1])
+    watch(tracker, range(25), lambda f: [face_at(place, rng)])
+    for f in range(25, 75):
+        speaks = f % 10 == 0
+        sound = sound_from(SOUND, f, [direction_to(place)], rng) if speaks else None
+        frame = watch(tracker, [f], lambda f: [], lambda f, sound=sound: sound)
+    assert [t.state for t in frame.tracks] == [LifeState.SLEEPING]
+
+
+def test_a_voice_goes_to_who_is_seen_there_not_to_who_was_lost_there():
+    rng, tracker = np.random.default_rng(4), Tracker(TrackerConfig(), HEAD, SOUND)
+    front, rear = np.array([1.5, 0.0, 0.1]), np.array([3.0, 0.1, 0.1])
+    both = watch(tracker, range(25), lambda f: [face_at(front, rng), face_at(rear, rng)])
+    hidden = max(both.tracks, key=lambda t: t.mean[0]).id
+    for f in range(25, 60):
+        sound = sound_from(SOUND, f, [direction_to(front)], rng)
+        frame = watch(tracker, [f], lambda f: [face_at(front, rng)], lambda f, s=sound: s)
+        shares = {t.id: t.audio_responsibility for t in frame.tracks}
+        assert f < 30 or (shares[hidden] < 1e-6 and shares[3 - hidden] > 0.8)

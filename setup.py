@@ -22,6 +22,7 @@ NODES = (
     'face_itd_fusion',
     'av_events',
     'ros4hri_bridge',
+    'head_pose',
 )
 
 
@@ -49,7 +50,7 @@ setup(
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     packages=find_packages(include=['av_perception', 'av_perception.*']),
-    package_data={'av_perception': ['py.typed']},
+    package_data={'av_perception': ['py.typed', 'networks/data/*.npz']},
     python_requires='>=3.10',
     data_files=[
         ('share/ament_index/resource_index/packages', ['resource/av_perception']),

@@ -147,6 +147,12 @@ class PerceptionNode(TunableNode):
         """Take over subscriptions that another library made: they too live only while active."""
         self._subscriptions_made.extend(subscriptions)
 
+    def stop_listening(self) -> None:
+        """Take down all subscriptions; their topics are watched no more."""
+        while self._subscriptions_made:
+            self.destroy_subscription(self._subscriptions_made.pop())
+        self.diagnostics.clear()
+
     def every(self, period_s: float, callback: Callable[[], Any]) -> Timer:
         """Make a timer that lives while active."""
         self._timers_made.append(self.create_timer(period_s, callback))
@@ -269,8 +275,6 @@ class PerceptionNode(TunableNode):
     def _take_down(self) -> None:
         self.is_active = False
         self.deactivate()
-        while self._subscriptions_made:
-            self.destroy_subscription(self._subscriptions_made.pop())
+        self.stop_listening()
         while self._timers_made:
             self.destroy_timer(self._timers_made.pop())
-        self.diagnostics.clear()

@@ -23,6 +23,7 @@ NODES = (
     'av_events',
     'ros4hri_bridge',
     'attention',
+    'head_pose',
 )
 
 
@@ -50,7 +51,13 @@ setup(
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     packages=find_packages(include=['av_perception', 'av_perception.*']),
-    package_data={'av_perception': ['py.typed', 'tracking/track_management/*.npz']},
+    package_data={
+        'av_perception': [
+            'py.typed',
+            'networks/data/*.npz',
+            'tracking/track_management/*.npz',
+        ]
+    },
     python_requires='>=3.10',
     data_files=[
         ('share/ament_index/resource_index/packages', ['resource/av_perception']),

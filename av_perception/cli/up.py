@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from av_perception.ros.bringup.runner import GraphRunner
 
 _WATCH_PERIOD_S = 0.3
+EXTRAS = ('events', 'ros4hri', 'head_pose', 'attention')  # nodes that are started when asked for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f'--{name}', choices=choices, default=choices[0], help=SELECTION[name].description
         )
-    for name in ('events', 'ros4hri', 'attention'):
-        parser.add_argument(f'--{name}', action='store_true', help=SELECTION[name].description)
+    for name in EXTRAS:
+        flag = f'--{name.replace("_", "-")}'
+        parser.add_argument(flag, action='store_true', help=SELECTION[name].description)
     parser.add_argument(
         '--processes',
         action='store_true',
@@ -94,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     environment = prepare_environment(dict(os.environ), network=options.network)
     print(f'av-perception: {reach(environment)}', flush=True)
     selection = Selection(
-        **{name: getattr(options, name) for name in (*CHOICES, 'events', 'ros4hri')},
+        **{name: getattr(options, name) for name in (*CHOICES, *EXTRAS)},
         truth=source == 'simulated',
     )
     with GraphRunner(

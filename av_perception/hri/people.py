@@ -15,6 +15,7 @@ import numpy as np
 
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import (
+    HeadPoseFrame,
     LifeState,
     SpeakingFrame,
     SpeakingStatus,
@@ -135,6 +136,42 @@ class _Memory:
     last_seen_ns: int = 0
     last_heard_ns: int = 0
     told: dict[str, tuple[str, float, int]] = field(default_factory=dict)
+
+
+def gazes(
+    frame: HumansFrame, heads: HeadPoseFrame, least_probability: float = 0.6
+) -> list[tuple[str, str]]:
+    """List who faces whom.
+
+    Parameters
+    ----------
+    frame
+        The people.
+    heads
+        How their heads are turned, of about the same moment.
+    least_probability
+        That the face is turned to another person, from which on it is told; the robot has the
+        hysteresis of the head poses.
+
+    Returns
+    -------
+    list of tuple
+        Ids of persons, the one who looks and the one looked at; '' is the robot.
+    """
+    persons = {human.track.id: human.person for human in frame.people}
+    pairs = []
+    for head in heads.heads:
+        sender = persons.get(head.id)
+        if sender is None:
+            continue
+        if head.facing:
+            pairs.append((sender, ''))
+        pairs += [
+            (sender, persons[other])
+            for other, probability in head.others.items()
+            if other in persons and probability >= least_probability
+        ]
+    return pairs
 
 
 class Humans:

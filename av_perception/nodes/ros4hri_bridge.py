@@ -12,16 +12,22 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
-from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
+from av_perception_msgs.msg import HeadPoseArray, SpeakingStatusArray, TrackArray
 from sensor_msgs.msg import Image
 
 from av_perception.errors import UserError
+from av_perception.geometry.time import seconds
 from av_perception.geometry.transform_tree import TransformUnavailable
-from av_perception.hri.people import Humans, HumansFrame
+from av_perception.hri.people import Humans, HumansFrame, gazes
+from av_perception.interfaces import HeadPoseFrame
 from av_perception.robot_head import load_head
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster, make_stamp_pairs
-from av_perception.ros.conversions import speaking_frame_from_msg, track_frame_from_msg
+from av_perception.ros.conversions import (
+    head_pose_frame_from_msg,
+    speaking_frame_from_msg,
+    track_frame_from_msg,
+)
 from av_perception.ros.hri_messages import detections_message, human_transforms, people_message
 from av_perception.ros.hri_topics import TopicsOfIds, optional_messages
 from av_perception.ros.image_memory import ImageMemory
@@ -33,6 +39,7 @@ from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
 from av_perception.vision.rectification import rectifiers_of
 
 WATCH_PERIOD_S = 0.5
+HEAD_POSE_AGE_S = 0.3  # of head poses that are still taken for the present ones
 Offer = TypeVar('Offer')
 Output = Callable[[HumansFrame, str], None]  # publishes the people of a frame
 
@@ -58,6 +65,12 @@ class Ros4HriBridgeNode(PerceptionNode):
         Parameter('people', False, 'Publish people_msgs/People on people.'),
         Parameter(
             'publish_tf', True, 'Publish frames person_<id>, face_<id> and voice_<id> on /tf.'
+        ),
+        Parameter(
+            'head_poses',
+            True,
+            'Take the orientation of faces, gaze_<id> and who looks at whom from head_poses, '
+            'where the node head_pose runs (head_pose:=true).',
         ),
         Parameter('face_width', 128, 'Width of cropped faces in pixels.', 16, 1024),
         Parameter('face_height', 128, 'Height of cropped faces in pixels.', 16, 1024),
@@ -86,7 +99,7 @@ class Ros4HriBridgeNode(PerceptionNode):
             self.get_logger().info('the head has no camera: no faces are published')
         if self._topics is not None:
             self.get_logger().info(
-                'not published, as nothing here knows them: bodies, gaze, the separated audio of '
+                'not published, as nothing here knows them: bodies, the separated audio of '
                 'voices, permanent identities'
             )
 
@@ -102,6 +115,13 @@ class Ros4HriBridgeNode(PerceptionNode):
         )
         self.subscribe(TrackArray, 'tracks', pairs.first, qos.FEATURES)
         self.subscribe(SpeakingStatusArray, 'speaking_status', pairs.second, qos.FEATURES)
+        self._heads: HeadPoseFrame | None = None
+        self._heads_frame_id = ''
+        self._last_gaze_ns = 0
+        if self.value('head_poses'):
+            self.subscribe(
+                HeadPoseArray, 'head_poses', self._keep_heads, qos.FEATURES, timeout_s=None
+            )
         topics = self._topics
         if topics is not None and self._head.camera is not None:
             self.every(WATCH_PERIOD_S, lambda: self._watch_demand(topics))
@@ -143,6 +163,26 @@ class Ros4HriBridgeNode(PerceptionNode):
             image_qos = qos.images_in(self.value('reliable_images'))
             self.subscribe(Image, 'left/image_raw', self._images.keep, image_qos)
 
+    def _keep_heads(self, message: HeadPoseArray) -> None:
+        self._heads = head_pose_frame_from_msg(message)
+        self._heads_frame_id = message.header.frame_id
+
+    def _present_heads(self, frame: HumansFrame, frame_id: str) -> HeadPoseFrame | None:
+        """Give the newest head poses, if they are of about the moment of a frame."""
+        heads = self._heads
+        if heads is None or frame_id != self._heads_frame_id:
+            return None
+        is_present = abs(seconds(frame.stamp_ns - heads.stamp_ns)) <= HEAD_POSE_AGE_S
+        return heads if is_present else None
+
+    def _tell_gazes(self, topics: TopicsOfIds, frame: HumansFrame, frame_id: str) -> None:
+        """Tell who faces whom, once for every message of head poses."""
+        heads = self._present_heads(frame, frame_id)
+        if heads is None or not topics.tells_gazes or heads.stamp_ns == self._last_gaze_ns:
+            return
+        self._last_gaze_ns = heads.stamp_ns
+        topics.publish_gazes(heads.stamp_ns, frame_id, gazes(frame, heads))
+
     def _tell(self, tracks: TrackArray, statuses: SpeakingStatusArray) -> None:
         frame = self._humans.step(track_frame_from_msg(tracks), speaking_frame_from_msg(statuses))
         frame_id = tracks.header.frame_id
@@ -150,6 +190,7 @@ class Ros4HriBridgeNode(PerceptionNode):
         if self._topics is not None:
             pixels = None if image is None else image[0]
             self._topics.publish(frame, self._head.camera, pixels)
+            self._tell_gazes(self._topics, frame, frame_id)
         for output in self._outputs:
             output(frame, frame_id)
         if self._transforms is not None:
@@ -165,7 +206,13 @@ class Ros4HriBridgeNode(PerceptionNode):
             return
         looked_at = poses.reference_from_optical or poses.reference_from_base
         persons = self.value('persons')
-        broadcaster.send(human_transforms(frame, frame_id, looked_at.translation, persons))
+        heads = self._present_heads(frame, frame_id)
+        known = () if heads is None else heads.heads
+        orientations = {head.id: head.rotation for head in known if head.rotation is not None}
+        transforms = human_transforms(
+            frame, frame_id, looked_at.translation, persons, orientations
+        )
+        broadcaster.send(transforms)
 
 
 def main() -> None:

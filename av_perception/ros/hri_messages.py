@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point, TransformStamped
 
-from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.geometry.rigid_transform import BODY_FROM_OPTICAL, RigidTransform
 from av_perception.hri.people import Human, HumansFrame
 from av_perception.ros.conversions import header, transform_to_msg
 from av_perception.ros.conversions.arrays import xyz
@@ -20,14 +22,18 @@ UNKNOWN_ANGLE_VARIANCE = np.pi**2  # [rad^2]
 
 
 def human_transforms(
-    frame: HumansFrame, frame_id: str, camera_position: np.ndarray, persons: bool = True
+    frame: HumansFrame,
+    frame_id: str,
+    camera_position: np.ndarray,
+    persons: bool = True,
+    orientations: Mapping[int, np.ndarray] = MappingProxyType({}),
 ) -> list[TransformStamped]:
     """Make the frames of the people.
 
     They are face_<id>, voice_<id> and, of who has a place, person_<id>, which coincides with the
-    face. REP-155: x out of the face, z up, origin between the eyes. We do not know where a head
-    looks: the face is taken to look at the camera, and no gaze_<id> is published. The orientation
-    of a voice means nothing.
+    face. REP-155: x out of the face, z up, origin between the eyes. Of whom the orientation of the
+    head is known there is gaze_<id> too, z out of the face and y down; the face of others is taken
+    to look at the camera. The orientation of a voice means nothing.
 
     Parameters
     ----------
@@ -39,19 +45,37 @@ def human_transforms(
         (3,) [m] in `frame_id`.
     persons : bool
         Whether to make person_<id>.
+    orientations : mapping
+        (3, 3) from the head frame to `frame_id` by the number of the track, where it is known.
     """
     transforms = []
     for human in frame.people:
-        names = []
-        if human.located and persons:
-            names.append(f'person_{human.person}')
-        if human.face:
-            names.append(f'face_{human.face}')
-        if human.voice:
-            names.append(f'voice_{human.voice}')
-        pose = _face_pose(human.track.mean[:3], camera_position)
-        transforms += [transform_to_msg(pose, frame_id, name, frame.stamp_ns) for name in names]
+        rotation = orientations.get(human.track.id)
+        poses = _frames(human, rotation, camera_position, persons)
+        transforms += [
+            transform_to_msg(pose, frame_id, name, frame.stamp_ns) for name, pose in poses
+        ]
     return transforms
+
+
+def _frames(
+    human: Human, rotation: np.ndarray | None, camera_position: np.ndarray, persons: bool
+) -> list[tuple[str, RigidTransform]]:
+    """Give names and poses of the frames of one person; see `human_transforms`."""
+    if rotation is None:
+        pose = _face_pose(human.track.mean[:3], camera_position)
+    else:
+        pose = _turned_pose(human.track.mean[:3], rotation)
+    frames = []
+    if human.located and persons:
+        frames.append((f'person_{human.person}', pose))
+    if human.face:
+        frames.append((f'face_{human.face}', pose))
+    if human.voice:
+        frames.append((f'voice_{human.voice}', pose))
+    if human.face and rotation is not None:
+        frames.append((f'gaze_{human.face}', pose @ RigidTransform(BODY_FROM_OPTICAL)))
+    return frames
 
 
 def _face_pose(head: np.ndarray, camera: np.ndarray) -> RigidTransform:
@@ -60,6 +84,10 @@ def _face_pose(head: np.ndarray, camera: np.ndarray) -> RigidTransform:
     cosine = np.cos(yaw)
     sine = np.sin(yaw)
     rotation = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+    return _turned_pose(head, rotation)
+
+
+def _turned_pose(head: np.ndarray, rotation: np.ndarray) -> RigidTransform:
     return RigidTransform(rotation, head + FACE_FORWARD_M * rotation[:, 0])
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +77,38 @@ class TopicsOfIds:
         self._matches = node.publisher(
             self._messages.IdsMatch, '/humans/candidate_matches', MATCHES
         )
+        self._gazes: Any = None
+        if self._tells_persons and hasattr(self._messages, 'Gaze'):
+            self._gazes = node.publisher(
+                self._messages.Gaze, '/humans/interactions/gaze', qos.FEATURES
+            )
         # Of each prefix of an id, as faces/abcde: publisher by topic.
         self._publishers: dict[str, dict[str, Publisher]] = {}
         self._latched: dict[str, object] = {}
+
+    def publish_gazes(
+        self, stamp_ns: int, frame_id: str, gazes: Iterable[tuple[str, str]]
+    ) -> None:
+        """Publish who faces whom below /humans/interactions.
+
+        Parameters
+        ----------
+        stamp_ns, frame_id : int, str
+            Of the head poses [ns].
+        gazes : iterable of (str, str)
+            Ids of persons, the one who looks and the one looked at; '' is the robot.
+        """
+        for sender, receiver in gazes:
+            self._gazes.publish(
+                self._messages.Gaze(
+                    header=header(stamp_ns, frame_id), sender=sender, receiver=receiver
+                )
+            )
+
+    @property
+    def tells_gazes(self) -> bool:
+        """Whether the installed hri_msgs can tell who faces whom, and persons are told of."""
+        return self._gazes is not None
 
     def wants_crops(self) -> bool:
         """Tell whether somebody looks at any cropped face."""

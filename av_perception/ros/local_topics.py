@@ -286,6 +286,10 @@ class LocalConnections:
         """Publish to this process no more, and forget the subscriptions."""
         for publisher in self._publishers:
             publisher.connect(False)
+        self.stop_listening()
+
+    def stop_listening(self) -> None:
+        """Forget the subscriptions."""
         while self._subscriptions:
             self.topics.remove(self._subscriptions.pop())
         if self._inbox is not None:

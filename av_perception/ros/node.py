@@ -216,6 +216,14 @@ class PerceptionNode(TunableNode):
         """Take over subscriptions that another library made: they too live only while active."""
         self._subscriptions_made.extend(subscriptions)
 
+    def stop_listening(self) -> None:
+        """Take down all subscriptions; their topics are watched no more."""
+        if self._local is not None:
+            self._local.stop_listening()
+        while self._subscriptions_made:
+            self.destroy_subscription(self._subscriptions_made.pop())
+        self.diagnostics.clear()
+
     def every(self, period_s: float, callback: Callable[[], Any]) -> Timer:
         """Make a timer that lives while active."""
 
@@ -354,8 +362,6 @@ class PerceptionNode(TunableNode):
             self.deactivate()
             if self._local is not None:
                 self._local.close()
-            while self._subscriptions_made:
-                self.destroy_subscription(self._subscriptions_made.pop())
+            self.stop_listening()
             while self._timers_made:
                 self.destroy_timer(self._timers_made.pop())
-            self.diagnostics.clear()

@@ -17,6 +17,7 @@ from av_perception.config import field_comment
 from av_perception.diarization.speaking_estimator import METHODS, SpeakingEstimatorConfig
 from av_perception.diarization.speaking_filter import SpeakingConfig
 from av_perception.errors import UserError
+from av_perception.head_pose.estimator import HeadPoseConfig
 from av_perception.robot_head import HeadProfile
 from av_perception.ros.parameters import Parameter, ReadParameter
 from av_perception.synchronization.frame_assembler import FrameAssemblerConfig
@@ -172,6 +173,15 @@ VISION_PARAMETERS = (
         'head_depth_offset', VisualFrontEndConfig, 'triangulation.head_depth_offset_m', 0.0, 0.2
     ),
 )
+HEAD_POSE_PARAMETERS = (
+    tuned('facing_angle', HeadPoseConfig, 'facing_angle_deg', 1.0, 60.0, live=True),
+    tuned('facing_on', HeadPoseConfig, 'facing_on', 0.0, 1.0, live=True),
+    tuned('facing_off', HeadPoseConfig, 'facing_off', 0.0, 1.0, live=True),
+    tuned('longest_gap', HeadPoseConfig, 'longest_gap_s', 0.1, 2.0),
+    tuned('least_face', HeadPoseConfig, 'least_face_px', 16.0, 200.0, live=True),
+    tuned('faces_per_image', HeadPoseConfig, 'faces_per_image', 1, 20, live=True),
+    tuned('largest_residual', HeadPoseConfig, 'largest_residual', 0.05, 1.0, live=True),
+)
 
 
 def speaking_config(value: ReadParameter) -> SpeakingConfig:
@@ -289,6 +299,11 @@ def attention_config(value: ReadParameter) -> AttentionConfig:
 def vision_config(value: ReadParameter) -> VisualFrontEndConfig:
     """VisualFrontEndConfig from a function that reads parameters. Raises UserError."""
     return _configured(VisualFrontEndConfig(), _changes(VISION_PARAMETERS, value))
+
+
+def head_pose_config(value: ReadParameter) -> HeadPoseConfig:
+    """HeadPoseConfig from a function that reads parameters. Raises UserError."""
+    return _configured(HeadPoseConfig(), _changes(HEAD_POSE_PARAMETERS, value))
 
 
 def _changes(parameters: Iterable[Parameter], value: ReadParameter) -> dict[str, Any]:

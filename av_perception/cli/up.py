@@ -33,7 +33,13 @@ if TYPE_CHECKING:
     from av_perception.ros.bringup.runner import GraphRunner
 
 _WATCH_PERIOD_S = 0.3
-EXTRAS = ('events', 'ros4hri', 'head_pose', 'attention')  # nodes that are started when asked for
+EXTRAS = (
+    'events',
+    'ros4hri',
+    'head_pose',
+    'attention',
+    'voices',
+)  # nodes that are started when asked for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

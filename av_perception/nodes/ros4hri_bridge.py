@@ -30,6 +30,7 @@ from av_perception.ros.conversions import (
 )
 from av_perception.ros.hri_messages import detections_message, human_transforms, people_message
 from av_perception.ros.hri_topics import TopicsOfIds, optional_messages
+from av_perception.ros.human_voices import HumanVoices
 from av_perception.ros.image_memory import ImageMemory
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import RELIABLE_IMAGES, Parameter
@@ -61,6 +62,12 @@ class Ros4HriBridgeNode(PerceptionNode):
             'Publish persons too; false where hri_person_manager makes persons of our faces, '
             'voices and matches.',
         ),
+        Parameter(
+            'voice_audio',
+            True,
+            'Hand the streams of the node voices on as /humans/voices/<id>/audio, where it runs '
+            'and audio_common_msgs is installed.',
+        ),
         Parameter('detections', False, 'Publish vision_msgs/Detection3DArray on detections.'),
         Parameter('people', False, 'Publish people_msgs/People on people.'),
         Parameter(
@@ -78,6 +85,7 @@ class Ros4HriBridgeNode(PerceptionNode):
     )
 
     _topics: TopicsOfIds | None = None
+    _voices: HumanVoices | None = None
 
     def configure(self) -> None:
         """Make the outputs that are switched on and can be."""
@@ -98,9 +106,9 @@ class Ros4HriBridgeNode(PerceptionNode):
         if self._head.camera is None:
             self.get_logger().info('the head has no camera: no faces are published')
         if self._topics is not None:
+            self._voices = self._offer('voice_audio', lambda: HumanVoices(self))
             self.get_logger().info(
-                'not published, as nothing here knows them: bodies, the separated audio of '
-                'voices, permanent identities'
+                'not published, as nothing here knows them: bodies, permanent identities'
             )
 
     def activate(self) -> None:
@@ -130,6 +138,8 @@ class Ros4HriBridgeNode(PerceptionNode):
         """Take down the publishers of all ids."""
         if self._topics is not None:
             self._topics.close()
+        if self._voices is not None:
+            self._voices.close()
 
     def _offer(self, parameter: str, make: Callable[[], Offer]) -> Offer | None:
         """Make what a parameter switches on.
@@ -191,6 +201,8 @@ class Ros4HriBridgeNode(PerceptionNode):
             pixels = None if image is None else image[0]
             self._topics.publish(frame, self._head.camera, pixels)
             self._tell_gazes(self._topics, frame, frame_id)
+        if self._voices is not None:
+            self._voices.follow(frame)
         for output in self._outputs:
             output(frame, frame_id)
         if self._transforms is not None:

@@ -65,6 +65,13 @@ def names(head, **fields):
         ('both', {'head_pose': True}, HEARING | SEEING | ALWAYS | {'head_pose'}),
         ('ears', {'head_pose': True}, HEARING | ALWAYS),
         ('both', {'truth': True}, HEARING | SEEING | ALWAYS | {'truth'}),
+        ('both', {'voices': True}, HEARING | SEEING | ALWAYS | {'voices'}),
+        ('eyes', {'voices': True}, SEEING | ALWAYS),
+        (
+            'ears',
+            {'mode': 'minimal', 'voices': True},
+            {'microphone_array', 'face_itd_fusion', 'visualizer'},
+        ),
         (
             'both',
             {'mode': 'minimal'},

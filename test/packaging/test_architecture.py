@@ -50,6 +50,7 @@ ALLOWED = {
         'synchronization',
         'tracking',
         'diarization',
+        'separation',
         'two_microphones',
     ),
     'visualization': (

@@ -123,6 +123,7 @@ class Selection:
     visualizer: bool = True
     truth: bool = False
     attention: bool = False
+    voices: bool = False
     given: frozenset[str] = frozenset()
 
     @classmethod
@@ -205,6 +206,11 @@ SELECTION = {
         False,
         'Also start attention: whom to look at, on look_at and attention; it moves nothing.',
     ),
+    'voices': Argument(
+        False,
+        'Also start voices: a stream of sound for each person on voices/person_<id>; with ros4hri '
+        'also below /humans/voices.',
+    ),
     'given': Argument(
         '',
         'Topics that others publish, with commas between them: the nodes that would publish them '
@@ -283,6 +289,9 @@ NODES = (
     NodeDescription('visual_features', ('head',), 'camera', gives='visual_features'),
     NodeDescription('tracker', ('head', 'reference_frame'), mode='full'),
     NodeDescription('speaking_status', ('head', 'reference_frame'), mode='full'),
+    NodeDescription(
+        'voices', ('head', 'reference_frame'), 'microphones', ('voices', (True,)), mode='full'
+    ),
     NodeDescription('face_itd_fusion', ('head',), mode='minimal'),
     NodeDescription(
         'visualizer', ('head', 'reference_frame'), when=('visualizer', (True,)), niceness=10

@@ -32,6 +32,7 @@ ALLOWED = {
     'synchronization': ('interfaces', 'geometry', 'audio'),
     'tracking': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),
     'diarization': (*FOUNDATIONS, 'robot_head', 'audio'),
+    'separation': (*FOUNDATIONS, 'robot_head', 'audio'),
     'hri': ('interfaces', 'geometry'),
     'clustering': FOUNDATIONS,
     'two_microphones': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),

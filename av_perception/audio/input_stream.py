@@ -46,6 +46,8 @@ class InputStream:
         self._next_sample: int | None = None
         self._last_stamp = 0
         self._last_end = 0
+        #: [s] of sound that is missing before the last chunk, 0 where it followed the one before
+        self.gap_s = 0.0
 
     def push(self, chunk: AudioChunk) -> tuple[np.ndarray, bool]:
         """Take the next chunk.
@@ -120,10 +122,12 @@ class InputStream:
         return np.ascontiguousarray(samples, np.float32)
 
     def _restart_if_broken(self, chunk: AudioChunk) -> bool:
+        self.gap_s = 0.0
         if self._next_sample is None:
             return False
         is_backward = chunk.stamp_ns < self._last_stamp
         gap_s = self._gap_s(chunk, chunk.first_sample - self._next_sample)
+        self.gap_s = gap_s
         self._counters['gaps in the sound'] += int(gap_s > 0)
         self._counters['backward audio stamps'] += int(is_backward)
         if gap_s <= _LONGEST_SPLICE_S and not is_backward:

@@ -8,12 +8,15 @@
       other turns and other noise, the same paths
   av-perception simulate short -o out --duration 3
       only the first three seconds
+  av-perception simulate short -o out --images
+      also what each person, and the noise, gives the microphones, to score separated voices
   av-perception track demo_recording
       then: run the tracker on it
 
 Scenes that ship: three_talkers, short, crossing, partial_view, grid (needs AV_PERCEPTION_DATA).
 The folder then holds recording.yaml, audio.flac, left.mp4, right.mp4 and truth.csv (time, id, x,
-y, z, speaking, visible).
+y, z, speaking, visible); with --images also sources/person_<id>.flac, sources/noise.flac, whose
+sum is the mixture, and sources/dry_<id>.flac.
 """
 
 from __future__ import annotations
@@ -52,6 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="seconds to render instead of the scene's own duration",
     )
     parser.add_argument(
+        '--images',
+        action='store_true',
+        help='also write what the mixture is made of: the sound of each person at the microphones '
+        '(their images), the noise, and the dry voices',
+    )
+    parser.add_argument(
         '--json', type=Path, metavar='FILE', help='write the figures of the run to this file'
     )
 
@@ -78,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
             options.output,
             options.seed,
             lambda fraction, text: progress.update(task, completed=fraction, description=text),
+            keep_parts=options.images,
         )
     figures = {**_figures(recording), 'seconds_to_render': round(time.monotonic() - started, 2)}
     table = Table('what', 'value', title=f'recording {options.output}')

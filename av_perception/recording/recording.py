@@ -39,6 +39,7 @@ from av_perception.recording.consistency import (
 from av_perception.recording.images import VIDEOS, ImageSequence, ImageWriter, find_images
 from av_perception.recording.recording_info import RecordingInfo
 from av_perception.recording.sound_file import open_sound, read_samples
+from av_perception.recording.source_sounds import clear_sources
 from av_perception.recording.tables import TruthTable
 from av_perception.robot_head import HeadProfile, MicrophoneArray, load_head
 
@@ -291,6 +292,7 @@ def _clear(folder: Path) -> None:
     if any(folder.iterdir()) and not (folder / 'recording.yaml').is_file():
         raise UserError(f'{folder} is not empty and not a recording: name another folder')
     videos = [f'{side}{suffix}' for side in ('left', 'right') for suffix in VIDEOS]
+    clear_sources(folder)
     for name in (*SOUND_FILES, *videos, 'truth.csv', 'head.yaml'):
         (folder / name).unlink(missing_ok=True)
     for side in ('left', 'right'):

@@ -61,7 +61,10 @@ def simulated_recording(
 def _digest(scene: Scene, seed: int | None) -> str:
     """Twelve hexadecimal digits that tell renderings apart."""
     head = asdict(scene.load_head())
-    content: tuple = (FORMAT, __version__, asdict(scene), head, _contents(scene), seed)
+    described = asdict(scene)
+    if not scene.noise:
+        del described['noise']  # quiet rooms keep the renderings from before there was noise
+    content: tuple = (FORMAT, __version__, described, head, _contents(scene), seed)
     # Rooms that ring no longer keep the renderings from before the order depended on it.
     order = highest_order(scene.room.t60)
     if order > HIGHEST_ORDER:
@@ -70,7 +73,7 @@ def _digest(scene: Scene, seed: int | None) -> str:
 
 
 def _contents(scene: Scene) -> list[str]:
-    """Digests of the files that the talkers name, and of the sound beside a clip.
+    """Digests of the files that talkers and noises name, and of the sound beside a clip.
 
     An edited voice or photograph is another scene.
     """
@@ -80,6 +83,7 @@ def _contents(scene: Scene) -> list[str]:
         for name in (talker.voice, talker.photo, talker.clip)
         if name
     ]
+    named += [Path(noise.sound) for noise in scene.noise]
     files = [path for path in named if path.is_absolute()]  # the others are names of assets
     clips = [Path(talker.clip) for talker in scene.talkers if talker.clip]
     files += [clip.with_suffix(suffix) for clip in clips for suffix in ('.wav', '.flac')]

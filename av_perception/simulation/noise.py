@@ -4,12 +4,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from av_perception.simulation.room_audio import MovingSource, block_times, render_room
-from av_perception.simulation.scene import WALL_MARGIN, RoomConfig
+from av_perception.simulation.room_audio import (
+    SPEECH_LEVEL,
+    MovingSource,
+    block_times,
+    render_room,
+)
+from av_perception.simulation.scene import WALL_MARGIN, RoomConfig, Scene
+from av_perception.simulation.scene_noise import (
+    FAN,
+    POINT,
+    SERVO,
+    SPEECH_SHAPED,
+    WHITE,
+    SceneNoise,
+    read_noise,
+    shaped_like,
+)
 
 DIFFUSE_SOURCES = 12  # around the head, each with another stretch of the sound
+
+
+def render_noises(
+    scene: Scene,
+    microphones: np.ndarray,
+    voices: Sequence[np.ndarray],
+    sample_rate: int,
+    seed: int,
+) -> np.ndarray:
+    """Render all noises of a scene's room, for speech at SPEECH_LEVEL.
+
+    Parameters
+    ----------
+    scene
+        With its noises.
+    microphones
+        (channels, 3) [m] in the room.
+    voices
+        (N,) each: what the talkers utter.
+    sample_rate
+        [Hz]
+    seed
+        Of what is drawn.
+
+    Returns
+    -------
+    np.ndarray
+        (N, channels)
+    """
+    total = np.zeros((len(voices[0]), len(microphones)))
+    for index, noise in enumerate(scene.noise):
+        random = np.random.default_rng([seed, 5, index])
+        samples = _noise_samples(noise, voices, sample_rate, random)
+        if noise.kind == POINT:
+            place = np.array(scene.room.head_position) + noise.position
+            sound = from_place(scene.room, microphones, samples, place, sample_rate)
+        else:
+            sound = from_all_around(scene.room, microphones, samples, sample_rate, random)
+        level = SPEECH_LEVEL * 10 ** (-noise.snr_db / 20)
+        total += sound * (level / np.sqrt(np.mean(sound**2)))
+    return total
+
+
+def _noise_samples(
+    noise: SceneNoise,
+    voices: Sequence[np.ndarray],
+    sample_rate: int,
+    random: np.random.Generator,
+) -> np.ndarray:
+    """(N,) dry sound of a noise, as long as the voices."""
+    count = len(voices[0])
+    if noise.sound == SPEECH_SHAPED:
+        return shaped_like(voices, count, random)
+    if noise.sound == WHITE:
+        return random.normal(size=count)
+    if noise.sound == FAN:
+        return fan(count, sample_rate, random)
+    if noise.sound == SERVO:
+        return servo(count, sample_rate, random)
+    return read_noise(noise.sound, count, sample_rate)
 
 
 def from_place(

@@ -9,7 +9,7 @@ with the room's response from where the talker is in the middle of the block (Al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,18 +76,61 @@ def render_room(
     np.ndarray
         (N, channels)
     """
-    simulator = _RoomSimulator(room, microphones, sample_rate)
     mixture = np.zeros((len(microphones), len(sources[0].samples)))
-    for index, source in enumerate(sources):
-        for done in _add_source(mixture, source, simulator):
-            progress((index + done) / len(sources))
+    images = [mixture for _ in sources]
+    _render(images, mixture, room, microphones, sources, sample_rate, progress)
     return mixture.T
 
 
+def render_images(
+    room: RoomConfig,
+    microphones: np.ndarray,
+    sources: list[MovingSource],
+    sample_rate: int,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Do as `render_room`, and keep apart what each source gives the microphones.
+
+    Returns
+    -------
+    mixture
+        (N, channels), bit for bit that of `render_room`.
+    images
+        (sources, N, channels), whose sum it is.
+    """
+    mixture = np.zeros((len(microphones), len(sources[0].samples)))
+    images = np.zeros((len(sources), *mixture.shape))
+    _render(list(images), mixture, room, microphones, sources, sample_rate, progress)
+    return mixture.T, images.transpose(0, 2, 1)
+
+
+@dataclass(frozen=True)
+class FinishedSound:
+    """The sound of the microphones, and what it is made of.
+
+    Attributes
+    ----------
+    samples
+        (N, channels) float32: `gain` times what the sources gave the microphones, and `noise`.
+    gain
+        One factor for all.
+    noise
+        (N, channels) of the microphones and of the room.
+    """
+
+    samples: np.ndarray
+    gain: float
+    noise: np.ndarray
+
+
 def finish_sound(
-    clean: np.ndarray, active: np.ndarray, snr_db: float, random: np.random.Generator
-) -> np.ndarray:
-    """Bring sound to SPEECH_LEVEL while somebody is active, with white sensor noise, not clipped.
+    clean: np.ndarray,
+    active: np.ndarray,
+    snr_db: float,
+    random: np.random.Generator,
+    room_noise: np.ndarray | float = 0.0,
+) -> FinishedSound:
+    """Bring sound to SPEECH_LEVEL while somebody is active, with noise, not clipped.
 
     Parameters
     ----------
@@ -96,20 +139,18 @@ def finish_sound(
     active
         (N,) bool: somebody speaks.
     snr_db
-        [dB] speech over noise.
+        [dB] speech over the white noise of the microphones.
     random
-        Source of the noise.
-
-    Returns
-    -------
-    np.ndarray
-        (N, channels) float32
+        Source of that noise.
+    room_noise
+        (N, channels) of the room, for speech at SPEECH_LEVEL.
     """
     power = np.mean(clean[active] ** 2) if active.any() else np.mean(clean**2)
-    if power > 0:
-        clean = clean * (SPEECH_LEVEL / np.sqrt(power))
-    noisy = clean + random.normal(0.0, SPEECH_LEVEL * 10 ** (-snr_db / 20), clean.shape)
-    return (noisy * min(1.0, PEAK_LEVEL / np.abs(noisy).max())).astype(np.float32)
+    gain = float(SPEECH_LEVEL / np.sqrt(power)) if power > 0 else 1.0
+    noise = random.normal(0.0, SPEECH_LEVEL * 10 ** (-snr_db / 20), clean.shape) + room_noise
+    noisy = clean * gain + noise
+    limit = float(min(1.0, PEAK_LEVEL / np.abs(noisy).max()))
+    return FinishedSound((noisy * limit).astype(np.float32), gain * limit, noise * limit)
 
 
 def highest_order(t60: float) -> int:
@@ -151,12 +192,29 @@ def _hop(sample_rate: int) -> int:
     return int(round(BLOCK_S / 2 * sample_rate))
 
 
-def _add_source(
+def _render(
+    images: Sequence[np.ndarray],
     mixture: np.ndarray,
+    room: RoomConfig,
+    microphones: np.ndarray,
+    sources: list[MovingSource],
+    sample_rate: int,
+    progress: Callable[[float], None],
+) -> None:
+    """Add every source to the mixture (channels, N) and to its own image, where it has one."""
+    simulator = _RoomSimulator(room, microphones, sample_rate)
+    for index, (source, image) in enumerate(zip(sources, images)):
+        targets = [mixture] if image is mixture else [mixture, image]
+        for done in _add_source(targets, source, simulator):
+            progress((index + done) / len(sources))
+
+
+def _add_source(
+    targets: list[np.ndarray],
     source: MovingSource,
     simulator: _RoomSimulator,
 ) -> Iterator[float]:
-    """Add the sound of a source to the mixture (channels, N); yields the fraction that is done."""
+    """Add the sound of a source to targets (channels, N); yields the fraction that is done."""
     hop = _hop(simulator.sample_rate)
     dry = np.concatenate([np.zeros(hop), source.samples, np.zeros(2 * hop)])
     rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(hop) + 0.5) / hop)
@@ -166,7 +224,8 @@ def _add_source(
         start = first * hop - hop  # in the sound; block b is centered on sample b * hop
         segment = dry[start + hop : start + hop + len(window)] * window
         wet = fftconvolve(segment[None], simulator.response(source.positions[first]), axes=1)
-        _add_at(mixture, wet, start - simulator.delay)
+        for target in targets:
+            _add_at(target, wet, start - simulator.delay)
         yield done / len(runs)
 
 
@@ -197,9 +256,9 @@ def _runs(positions: np.ndarray, sounding: np.ndarray) -> list[tuple[int, int]]:
     return runs
 
 
-def _add_at(mixture: np.ndarray, wet: np.ndarray, start: int) -> None:
-    """Add (channels, samples) to the mixture from sample `start` on, which may lie before it."""
+def _add_at(target: np.ndarray, wet: np.ndarray, start: int) -> None:
+    """Add (channels, samples) to the target from sample `start` on, which may lie before it."""
     skipped = max(0, -start)
-    length = min(wet.shape[1] - skipped, mixture.shape[1] - max(start, 0))
+    length = min(wet.shape[1] - skipped, target.shape[1] - max(start, 0))
     if length > 0:
-        mixture[:, max(start, 0) : max(start, 0) + length] += wet[:, skipped : skipped + length]
+        target[:, max(start, 0) : max(start, 0) + length] += wet[:, skipped : skipped + length]

@@ -22,6 +22,7 @@ from av_perception.errors import UserError
 from av_perception.paths import resolve_resource
 from av_perception.robot_head import HeadProfile, load_head
 from av_perception.simulation.assets import PHOTOGRAPHS, VOICES
+from av_perception.simulation.scene_noise import GENERATED, SceneNoise
 
 WALL_MARGIN = 0.2  # a head center keeps this distance [m] from the walls
 HEAD_MARGIN = 0.4  # and this one from the robot's head
@@ -190,6 +191,8 @@ class Scene:
     room: RoomConfig = RoomConfig()
     #: how turns are drawn
     conversation: ConversationConfig = ConversationConfig()
+    #: in the room, beside the white noise of the microphones (`snr_db` of the room)
+    noise: tuple[SceneNoise, ...] = ()
 
     def __post_init__(self):
         if not 0.2 <= self.duration <= 7200:
@@ -201,25 +204,27 @@ class Scene:
         ids = [talker.id for talker in self.talkers]
         if len(set(ids)) < len(ids):
             raise ValueError(f'the ids of the talkers repeat: {ids}')
-        for talker in self.talkers:
-            self._check_path(talker)
-
-    def _check_path(self, talker: TalkerConfig) -> None:
         time = np.arange(0.0, self.duration, 0.05)
-        path = talker.positions(time)
+        for talker in self.talkers:
+            self._check_path(f'talker {talker.id}', time, talker.positions(time))
+        for noise in self.noise:
+            if noise.position is not None:
+                self._check_path('noise', np.zeros(1), np.array([noise.position]))
+
+    def _check_path(self, name: str, time: np.ndarray, path: np.ndarray) -> None:
         in_room = path + np.array(self.room.head_position)
         before = in_room < WALL_MARGIN
         behind = in_room > np.array(self.room.size) - WALL_MARGIN
         outside = (before | behind).any(axis=1)
         if outside.any():
             raise ValueError(
-                f'talker {talker.id} is outside the room (or nearer than {WALL_MARGIN} m '
+                f'{name} is outside the room (or nearer than {WALL_MARGIN} m '
                 f'to a wall) at {time[outside.argmax()]:.1f} s'
             )
         close = np.linalg.norm(path, axis=1) < HEAD_MARGIN
         if close.any():
             raise ValueError(
-                f'talker {talker.id} is nearer than {HEAD_MARGIN} m to the head '
+                f'{name} is nearer than {HEAD_MARGIN} m to the head '
                 f'at {time[close.argmax()]:.1f} s'
             )
 
@@ -291,8 +296,14 @@ def load_scene(name_or_path) -> Scene:
         _with_files(talker, path.parent, f'{where}: talker {talker.id}')
         for talker in scene.talkers
     )
+    noise = tuple(
+        dataclasses.replace(
+            n, sound=_resolve(n.sound, path.parent, GENERATED, f'{where}: sound of noise')
+        )
+        for n in scene.noise
+    )
     head = str(head_beside) if head_beside.is_file() else scene.head
-    return dataclasses.replace(scene, talkers=talkers, head=head)
+    return dataclasses.replace(scene, talkers=talkers, noise=noise, head=head)
 
 
 def _with_files(talker: TalkerConfig, folder: Path, where: str) -> TalkerConfig:

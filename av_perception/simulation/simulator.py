@@ -13,15 +13,18 @@ import numpy as np
 
 from av_perception.recording import Recording, RecordingInfo, RecordingWriter, TruthTable
 from av_perception.recording.recording import DEFAULT_FRAME_RATE
+from av_perception.recording.source_sounds import SourceSounds, write_sources
 from av_perception.robot_head import CameraGeometry, HeadProfile, MicrophoneArray
 from av_perception.simulation.assets import PHOTOGRAPHS, VOICES, ensure_assets
 from av_perception.simulation.conversation import DrySpeech, load_voice, plan_turns, utter
 from av_perception.simulation.cutout import load_appearance
+from av_perception.simulation.noise import render_noises
 from av_perception.simulation.rendering import StereoPair, StereoRenderer
 from av_perception.simulation.room_audio import (
     MovingSource,
     block_times,
     finish_sound,
+    render_images,
     render_room,
 )
 from av_perception.simulation.scene import Scene
@@ -38,15 +41,16 @@ Progress = Callable[[float, str], None]
 class _Performance:
     """What a scene is made of before it is written.
 
-    info, head_file: of the recording; sound: (N, channels) at the microphones; speech: per talker;
-    images: None without a camera; time_s: (frames,) of the images or, without, of the truth;
-    sample_rate [Hz].
+    info, head_file: of the recording; sound: (N, channels) at the microphones; parts: of the
+    sound, None where nobody asks for them; speech: per talker; images: None without a camera;
+    time_s: (frames,) of the images or, without, of the truth; sample_rate [Hz].
     """
 
     scene: Scene
     info: RecordingInfo
     head_file: str | None
     sound: np.ndarray
+    parts: SourceSounds | None
     speech: list[DrySpeech]
     images: _Images | None
     time_s: np.ndarray
@@ -54,7 +58,11 @@ class _Performance:
 
 
 def simulate(
-    scene: Scene, folder, seed: int | None = None, progress: Progress | None = None
+    scene: Scene,
+    folder,
+    seed: int | None = None,
+    progress: Progress | None = None,
+    keep_parts: bool = False,
 ) -> Recording:
     """Render a scene into a recording folder; an older recording there is replaced.
 
@@ -71,6 +79,8 @@ def simulate(
         In place of the scene's.
     progress
         Called with the fraction that is done and a text.
+    keep_parts
+        Whether to write what the mixture, which stays the same, is made of beside it.
 
     Raises
     ------
@@ -78,12 +88,7 @@ def simulate(
         For a head or assets that a scene cannot have.
     """
     report = progress or (lambda fraction, text: None)
-    head = scene.load_head()
-    ensure_assets(lambda f, text: report(0.05 * f, text), _assets_of(scene))
-    seed = scene.seed if seed is None else seed
-    performance = _perform(
-        scene, head, seed, lambda f: report(0.05 + 0.45 * f, 'rendering the sound')
-    )
+    performance = _prepare(scene, scene.seed if seed is None else seed, keep_parts, report)
     recording, quality_db = _write(
         performance, folder, 'mp4', lambda f: report(0.5 + 0.49 * f, 'drawing the images')
     )
@@ -94,6 +99,14 @@ def simulate(
     return recording
 
 
+def _prepare(scene: Scene, seed: int, keep_parts: bool, report: Progress) -> _Performance:
+    """Fetch what the scene needs, and render its sound."""
+    head = scene.load_head()
+    ensure_assets(lambda f, text: report(0.05 * f, text), _assets_of(scene))
+    text = 'rendering the sound'
+    return _perform(scene, head, seed, keep_parts, lambda f: report(0.05 + 0.45 * f, text))
+
+
 def _assets_of(scene: Scene) -> tuple[str, ...]:
     """Names of the assets that the talkers use, each once."""
     named = [name for talker in scene.talkers for name in (talker.voice, talker.photo)]
@@ -101,13 +114,17 @@ def _assets_of(scene: Scene) -> tuple[str, ...]:
 
 
 def _perform(
-    scene: Scene, head: HeadProfile, seed: int, progress: Callable[[float], None]
+    scene: Scene,
+    head: HeadProfile,
+    seed: int,
+    keep_parts: bool,
+    progress: Callable[[float], None],
 ) -> _Performance:
     """Let the talkers speak, render the sound, and prepare the drawing."""
     microphones = _microphones_of(head)
     rate = microphones.sample_rate
     speech = _speak(scene, rate, seed)
-    sound = _render_sound(scene, microphones, speech, seed, progress)
+    sound, parts = _render_sound(scene, microphones, speech, seed, keep_parts, progress)
     images = None
     frame_rate = DEFAULT_FRAME_RATE
     if head.camera is not None:
@@ -115,7 +132,7 @@ def _perform(
         frame_rate = head.camera.frame_rate
     time_s = np.arange(int(np.floor(scene.duration * frame_rate))) / frame_rate
     info, head_file = _description(scene, head, seed)
-    return _Performance(scene, info, head_file, sound, speech, images, time_s, rate)
+    return _Performance(scene, info, head_file, sound, parts, speech, images, time_s, rate)
 
 
 def _write(
@@ -128,6 +145,8 @@ def _write(
     info = performance.info
     with RecordingWriter(folder, info, performance.head_file, image_format=image_format) as writer:
         writer.write_audio(performance.sound)
+        if performance.parts is not None:
+            write_sources(folder, performance.parts, performance.sample_rate)
         visible, kept = _write_images(writer, performance.images, performance.time_s, progress)
         writer.write_truth(_truth(performance, visible))
     recording = Recording.open(folder)
@@ -159,9 +178,10 @@ def _render_sound(
     microphones: MicrophoneArray,
     speech: list[DrySpeech],
     seed: int,
+    keep_parts: bool,
     progress: Callable[[float], None],
-) -> np.ndarray:
-    """(N, channels) float32 sound at the microphones."""
+) -> tuple[np.ndarray, SourceSounds | None]:
+    """(N, channels) float32 sound at the microphones, and its parts where they are kept."""
     rate = microphones.sample_rate
     base = np.array(scene.room.head_position)
     places = microphones.base_from_array.apply(microphones.positions) + base
@@ -170,9 +190,21 @@ def _render_sound(
         MovingSource(said.samples, talker.positions(times) + base)
         for talker, said in zip(scene.talkers, speech)
     ]
-    clean = render_room(scene.room, places, sources, rate, progress)
+    images: np.ndarray | None = None
+    if keep_parts:
+        clean, images = render_images(scene.room, places, sources, rate, progress)
+    else:
+        clean = render_room(scene.room, places, sources, rate, progress)
     active = np.any([said.active for said in speech], axis=0)
-    return finish_sound(clean, active, scene.room.snr_db, np.random.default_rng([seed, 4]))
+    dry = [said.samples for said in speech]
+    noise = render_noises(scene, places, dry, rate, seed) if scene.noise else 0.0
+    random = np.random.default_rng([seed, 4])
+    finished = finish_sound(clean, active, scene.room.snr_db, random, noise)
+    if images is None:
+        return finished.samples, None
+    ids = [talker.id for talker in scene.talkers]
+    heard = {key: image * finished.gain for key, image in zip(ids, images)}
+    return finished.samples, SourceSounds(heard, dict(zip(ids, dry)), finished.noise)
 
 
 def _description(scene: Scene, head: HeadProfile, seed: int) -> tuple[RecordingInfo, str | None]:

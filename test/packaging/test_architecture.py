@@ -32,7 +32,7 @@ ALLOWED = {
     'synchronization': ('interfaces', 'geometry', 'audio'),
     'tracking': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),
     'diarization': (*FOUNDATIONS, 'robot_head', 'audio'),
-    'separation': (*FOUNDATIONS, 'robot_head', 'audio'),
+    'separation': (*FOUNDATIONS, 'robot_head', 'audio', 'diarization'),
     'hri': ('interfaces', 'geometry'),
     'clustering': FOUNDATIONS,
     'two_microphones': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),

@@ -23,6 +23,7 @@ class Talker:
 class Scene:
     talkers: tuple
     room: RoomConfig = field(default_factory=RoomConfig)
+    noise: tuple = ()
 
     def load_head(self):
         return load_head('simulated')

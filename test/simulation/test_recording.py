@@ -18,7 +18,10 @@ import yaml
 
 from av_perception.cli.main import main
 from av_perception.errors import UserError
+from av_perception.recording.source_sounds import read_sources
 from av_perception.simulation import load_scene, simulate
+from av_perception.simulation.scene import RoomConfig
+from av_perception.simulation.scene_noise import SceneNoise, shaped_like
 
 RATE = 16000
 HEAD = {
@@ -136,11 +139,104 @@ def test_same_seed_same_contents_other_seed_other_noise(scene_folder):
     ).read_text()
 
 
-def test_head_without_camera_gives_sound_alone(scene_folder):
-    (scene_folder / 'small.yaml').write_text(
-        yaml.safe_dump({k: v for k, v in HEAD.items() if k != 'camera'})
+def without_camera(scene_folder):
+    """The same scene for ears alone, which is quick to render."""
+    microphones = {k: v for k, v in HEAD.items() if k != 'camera'}
+    (scene_folder / 'small.yaml').write_text(yaml.safe_dump(microphones))
+    return load_scene(scene_folder / 'scene.yaml')
+
+
+def noise_alone(scene, folder, *noise):
+    """(N, channels) what a scene's room and microphones add to its voices."""
+    simulate(dataclasses.replace(scene, noise=noise), folder, keep_parts=True)
+    return read_sources(folder).noise
+
+
+def test_images_and_noise_add_up_to_the_mixture(scene_folder):
+    scene = dataclasses.replace(
+        without_camera(scene_folder), noise=(SceneNoise('diffuse', 10.0, 'white'),)
     )
-    recording = simulate(load_scene(scene_folder / 'scene.yaml'), scene_folder / 'out')
+    recording = simulate(scene, scene_folder / 'out', keep_parts=True)
+    sources = read_sources(scene_folder / 'out')
+    assert sorted(sources.images) == sorted(sources.dry) == [4, 9]
+    total = sum(sources.images.values()) + sources.noise
+    mixture = recording.read_audio(0, 2 * RATE)
+    # The mixture has 16 bits, each of the three parts 24.
+    assert np.abs(total - mixture).max() <= 0.5 / 2**15 + 3 / 2**23
+    assert all(image.std() > 0.01 for image in sources.images.values())
+    # The dry voice is silent where its turn is over; its image is it, 1.6 m later.
+    assert not sources.dry[4][int(1.1 * RATE) :].any()
+    heard = np.correlate(sources.images[4][3000:20000, 0], sources.dry[4][3000:19800], 'valid')
+    assert abs(np.argmax(np.abs(heard)) - 1.55 / 343 * RATE) < 3
+
+
+def test_keeping_the_parts_changes_no_sample(scene_folder):
+    scene = without_camera(scene_folder)
+    plain = simulate(scene, scene_folder / 'a')
+    parted = simulate(scene, scene_folder / 'b', keep_parts=True)
+    assert np.array_equal(plain.read_audio(0, 2 * RATE), parted.read_audio(0, 2 * RATE))
+    with pytest.raises(UserError, match='--images'):
+        read_sources(scene_folder / 'a')
+    simulate(scene, scene_folder / 'b')  # an older recording leaves nothing behind
+    assert not (scene_folder / 'b' / 'sources').exists()
+
+
+def test_noise_of_a_scene_has_its_level_and_its_place(scene_folder):
+    scene = dataclasses.replace(
+        without_camera(scene_folder), room=RoomConfig(t60=0.0, snr_db=90.0), duration=1.0
+    )
+    left = noise_alone(scene, scene_folder / 'a', SceneNoise('point', 5.0, 'fan', (0.0, 1.5, 0.0)))
+    around = noise_alone(scene, scene_folder / 'b', SceneNoise('diffuse', 5.0))
+    more = noise_alone(scene, scene_folder / 'c', SceneNoise('diffuse', -5.0))
+    # Speech has the level 0.06 at the microphones, unless it would clip.
+    level_db = 20 * np.log10(left.std() / 0.06)
+    assert abs(level_db + 5.0) < 0.5
+    assert abs(20 * np.log10(more.std() / around.std()) - 10.0) < 0.5
+    # The point is on the line of the two microphones, 10 cm apart, nearer to the first.
+    cross = np.correlate(left[1000:15000, 1], left[1010:14990, 0], 'valid')
+    assert np.argmax(np.abs(cross)) - 10 == round(0.1 / 343 * RATE)
+    # From all around there is no such delay: no lag of the cross-correlation stands out.
+    around_peak = np.correlate(around[1000:15000, 1], around[1010:14990, 0], 'valid')
+    assert abs(np.argmax(np.abs(around_peak)) - 10) < round(0.1 / 343 * RATE)
+
+
+@pytest.mark.parametrize(
+    'noise, words',
+    [
+        ({'kind': 'loud', 'snr_db': 10.0}, 'diffuse or point'),
+        ({'kind': 'point', 'snr_db': 10.0}, 'needs a position'),
+        ({'kind': 'diffuse', 'snr_db': 10.0, 'position': [1.0, 0.0, 0.0]}, 'position'),
+        ({'kind': 'point', 'snr_db': 10.0, 'position': [40.0, 0.0, 0.0]}, 'outside the room'),
+        ({'kind': 'diffuse', 'snr_db': 500.0}, 'snr_db'),
+        ({'kind': 'diffuse', 'snr_db': 10.0, 'sound': 'no.wav'}, 'no file'),
+    ],
+)
+def test_noise_that_cannot_be_is_refused(noise, words, scene_folder):
+    path = scene_folder / 'scene.yaml'
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), 'noise': [noise]}))
+    with pytest.raises(UserError, match=words):
+        load_scene(path)
+
+
+def test_noise_file_that_is_none_is_named(scene_folder):
+    (scene_folder / 'hum.wav').write_bytes(b'nonsense')
+    scene = without_camera(scene_folder)
+    noise = SceneNoise('diffuse', 10.0, str(scene_folder / 'hum.wav'))
+    with pytest.raises(UserError, match='hum.wav is not a readable sound file'):
+        simulate(dataclasses.replace(scene, noise=(noise,)), scene_folder / 'out')
+
+
+def test_speech_shaped_noise_has_the_spectrum_of_the_voices():
+    random = np.random.default_rng(1)
+    low = np.convolve(random.normal(size=4 * RATE), np.ones(8) / 8, 'same')
+    noise = shaped_like([low, np.zeros(4 * RATE)], 8 * RATE, random)
+    bands = [np.abs(np.fft.rfft(sound)[: len(sound) // 4 + 1]) ** 2 for sound in (low, noise)]
+    shares = [[part.sum() / band.sum() for part in np.array_split(band, 8)] for band in bands]
+    np.testing.assert_allclose(shares[0], shares[1], rtol=0.25, atol=0.01)
+
+
+def test_head_without_camera_gives_sound_alone(scene_folder):
+    recording = simulate(without_camera(scene_folder), scene_folder / 'out')
     assert recording.num_frames == 0
     assert not recording.truth.visible.any()
     assert len(recording.truth) == 2 * 50

@@ -1,0 +1,238 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Whose each time-frequency bin is: masks for the people whose directions are known.
+
+Every bin has a likelihood for the direction of each person (`audio/direction_bins.py`), here of
+its powers smoothed over a few frames. Diffuse sound is left out: what reverberates is somebody's,
+too. Whose a bin is follows a hidden Markov chain over the frames, for reverberation stays with
+whom it comes from: with the activity a_n of each person, log ratios l_n of their directions to
+diffuse sound, the probability e that a bin changes hands and a weight c (frames overlap),
+
+    r_n  ~  exp(c l_n) ((1 - e) r_n' + e a_n / sum_m a_m),     mask_n = a_n r_n,
+
+r' that of the frame before. Masks add up to at most one. Bins of all frequencies are judged: where
+the directions are known, those above the array's aliasing frequency tell them apart as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from av_perception.audio.direction_bins import DirectionLikelihood
+from av_perception.audio.steering import Steering
+from av_perception.spectral.transform import ShortTimeFourier
+
+SAMPLE_RATE = 16000  # [Hz] of the sound that is separated
+
+
+@dataclass(frozen=True)
+class PersonMasksConfig:
+    """How sharp, how smooth, and how much is left of who is silent."""
+
+    #: Windows of 32 ms every 8 ms: shorter ones blur voices, longer ones delay.
+    transform: ShortTimeFourier = field(
+        default_factory=lambda: ShortTimeFourier(size=512, hop=128, shape='hann')
+    )
+    #: Time over which the powers of a bin are smoothed [s], not negative.
+    smoothing_s: float = 0.016
+    #: Log ratios of a frame count by this positive factor: frames overlap.
+    evidence_weight: float = 0.5
+    #: Probability that a bin changes hands from one frame to the next, in (0, 1].
+    change: float = 0.2
+    #: Least activity of a person, 0..1: what is left of who counts as silent.
+    activity_floor: float = 0.1
+    #: Below this frequency bins do not tell directions [Hz].
+    lowest_hz: float = 100.0
+
+    def __post_init__(self):
+        if not self.smoothing_s >= 0:
+            raise ValueError(f'smoothing_s must not be negative, but is {self.smoothing_s}')
+        if not self.evidence_weight > 0:
+            raise ValueError(f'evidence_weight must be positive, not {self.evidence_weight}')
+        if not 0 < self.change <= 1:
+            raise ValueError(f'change must lie in (0, 1], not {self.change}')
+        if not 0 <= self.activity_floor <= 1:
+            raise ValueError(f'activity_floor must lie in 0..1, not {self.activity_floor}')
+        if not 0 < self.lowest_hz < 0.25 * SAMPLE_RATE:
+            raise ValueError(f'lowest_hz must lie in 0..4000 Hz, not {self.lowest_hz}')
+
+    @property
+    def keep(self) -> float:
+        """What smoothed powers keep of those of the frame before."""
+        hop_s = self.transform.hop / SAMPLE_RATE
+        return float(np.exp(-hop_s / self.smoothing_s)) if self.smoothing_s > 0 else 0.0
+
+    @property
+    def used(self) -> np.ndarray:
+        """(K,) indices of the bins that tell directions."""
+        return np.flatnonzero(self.transform.frequencies(SAMPLE_RATE) >= self.lowest_hz)
+
+
+class PersonMasks:
+    """Recursive over the frames of one array.
+
+    Raises UserError for a head with fewer than 2 or more than 16 microphones.
+
+    Parameters
+    ----------
+    steering
+        How sound arrives at the microphones.
+    config
+        See `PersonMasksConfig`.
+    """
+
+    def __init__(self, steering: Steering, config: PersonMasksConfig | None = None):
+        self.config = config or PersonMasksConfig()
+        self._used = self.config.used
+        frequencies = self.config.transform.frequencies(SAMPLE_RATE)[self._used]
+        self._likelihood = DirectionLikelihood(steering, frequencies)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past."""
+        self._power: np.ndarray | None = None  # (K,) whitened
+        # By id, (K,) each: power towards the person, share of the bin.
+        self._towards: dict[int, np.ndarray] = {}
+        self._shares: dict[int, np.ndarray] = {}
+
+    def update(
+        self,
+        spectra: np.ndarray,
+        directions: Mapping[int, np.ndarray],
+        activity: Mapping[int, float],
+        live: tuple[bool, ...] | None = None,
+    ) -> np.ndarray:
+        """Take the next frames, during which people hardly move.
+
+        Parameters
+        ----------
+        spectra
+            (T, F, M) of all bins of `config.transform`.
+        directions
+            Unit vector (3,) in the array frame of everybody who is tracked, by id.
+        activity
+            Probability that the person speaks, by id; whoever is not in it counts as silent.
+        live
+            (M,) which microphones are not dead; None: all.
+
+        Returns
+        -------
+        np.ndarray
+            (J, T, F) float32 masks of the people in the order of `directions`.
+        """
+        ids = tuple(directions)
+        shape = (len(ids), *spectra.shape[:2])
+        if not ids:
+            self.reset()
+            return np.zeros(shape, np.float32)
+        heard = spectra[:, self._used]
+        likelihood = self._likelihood
+        if live is not None and not all(live):
+            likelihood = likelihood.heard_by(live)
+            heard = heard[:, :, np.flatnonzero(live)]
+        towards = np.array([directions[i] for i in ids], float)
+        ratios = self._ratios(likelihood, ids, heard, towards)
+        least = self.config.activity_floor
+        active = np.array([max(activity.get(i, 0.0), least) for i in ids], np.float32)
+        masks = np.empty(shape, np.float32)
+        masks[:, :, self._used] = self._shared(ids, ratios, active) * active[:, None, None]
+        first = self._used[0]
+        masks[:, :, :first] = masks[:, :, first : 2 * first].mean(axis=2, keepdims=True)
+        return masks
+
+    def _ratios(
+        self,
+        likelihood: DirectionLikelihood,
+        ids: tuple[int, ...],
+        spectra: np.ndarray,
+        directions: np.ndarray,
+    ) -> np.ndarray:
+        """(J, T, K) log ratios to diffuse sound, of smoothed powers."""
+        scaled = likelihood.whitened_steering(directions)
+        power, aligned = directed_powers(likelihood, spectra, scaled)
+        keep = self.config.keep
+        power_before = power[0] if self._power is None else self._power
+        # Who is new has been heard from everywhere alike.
+        mean = 1.0 / likelihood.num_microphones
+        before = np.stack([self._towards.get(i, mean * power_before) for i in ids])
+        for frame in range(len(power)):
+            power_before = keep * power_before + (1 - keep) * power[frame]
+            before = keep * before + (1 - keep) * aligned[:, frame]
+            power[frame] = power_before
+            aligned[:, frame] = before
+        self._power = power_before
+        self._towards = dict(zip(ids, before, strict=True))
+        return ratios_of_powers(likelihood, power, aligned, scaled)
+
+    def _shared(self, ids: tuple[int, ...], ratios: np.ndarray, active: np.ndarray) -> np.ndarray:
+        """(J, T, K) shares of the people in every bin, which add up to one."""
+        config = self.config
+        evidence = np.exp(config.evidence_weight * (ratios - ratios.max(axis=0)))
+        entering = (active / max(float(active.sum()), 1e-9))[:, None]
+        nothing = np.zeros(ratios.shape[2], np.float32)
+        share = np.stack([self._shares.get(i, nothing) for i in ids])
+        if not share.any():
+            share = np.broadcast_to(entering, share.shape)
+        result = np.empty_like(ratios)
+        for frame in range(ratios.shape[1]):
+            joint = evidence[:, frame] * ((1 - config.change) * share + config.change * entering)
+            share = joint / np.maximum(joint.sum(axis=0), 1e-30)
+            result[:, frame] = share
+        self._shares = dict(zip(ids, share, strict=True))
+        return result
+
+
+def directed_powers(
+    likelihood: DirectionLikelihood, spectra: np.ndarray, scaled: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Power of whitened bins, and the part of it that comes from each direction.
+
+    Parameters
+    ----------
+    likelihood
+        For the K frequencies of the spectra.
+    spectra
+        (T, K, M).
+    scaled
+        (K, M, J) of `whitened_steering`.
+
+    Returns
+    -------
+    power
+        (T, K) float32.
+    aligned
+        (J, T, K) float32, at most `power`.
+    """
+    white = likelihood.whitening @ spectra.transpose(1, 2, 0).astype(np.complex64)  # (K, M, T)
+    power = np.sum(white.real**2 + white.imag**2, axis=1)  # (K, T)
+    product = scaled.swapaxes(1, 2) @ white  # (K, J, T)
+    aligned = product.real**2 + product.imag**2
+    return np.ascontiguousarray(power.T), np.ascontiguousarray(aligned.transpose(1, 2, 0))
+
+
+def ratios_of_powers(
+    likelihood: DirectionLikelihood, power: np.ndarray, aligned: np.ndarray, scaled: np.ndarray
+) -> np.ndarray:
+    """Log ratio of every direction to diffuse sound.
+
+    Parameters
+    ----------
+    likelihood, scaled
+        As in `directed_powers`.
+    power, aligned
+        (T, K) and (J, T, K) of it, as they are or smoothed.
+
+    Returns
+    -------
+    np.ndarray
+        (J, T, K) float32; 0 where there is no power.
+    """
+    length = np.sum(scaled.real**2 + scaled.imag**2, axis=1).T  # (J, K)
+    # (1e-6: float32 cannot tell a perfectly aligned bin from none of it left)
+    constant = np.log(np.maximum(1 - length, 1e-6))[:, None]
+    is_silent = power <= np.finfo(np.float32).tiny
+    misfit = np.log(np.maximum(1 - aligned / np.where(is_silent, 1.0, power), 1e-6))
+    return np.where(is_silent, 0.0, constant - likelihood.num_microphones * misfit)

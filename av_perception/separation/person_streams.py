@@ -1,0 +1,243 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""A stream of sound for each tracked person, live and without waiting.
+
+Sound goes through masks (`person_masks`) that know where people are (`people_history`) and who
+speaks (`diarization/joint_activity`, on the same sound). A stream begins with the person's first
+words, or a little before, and goes on, silent in pauses, until the track ends. All streams count
+the same samples, and their stamps are capture times. What a stream holds depends on samples and
+stamps alone, not on how the sound was cut into chunks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from av_perception.audio.bin_stream import BinStream, direction_likelihood
+from av_perception.audio.direction_bins import BinBlock, DirectionBinsConfig
+from av_perception.audio.steering import GeometricSteering, Steering
+from av_perception.diarization.joint_activity import Activity, JointActivity, JointActivityConfig
+from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.geometry.time import nanoseconds, seconds
+from av_perception.interfaces import AudioChunk, TrackFrame
+from av_perception.robot_head.profile import MicrophoneArray
+from av_perception.separation.frame_groups import FrameGroup, FrameGroups
+from av_perception.separation.people_history import PeopleHistory
+from av_perception.separation.person_masks import PersonMasks, PersonMasksConfig
+from av_perception.separation.stream_synthesis import StreamSynthesis, VoiceChunk
+
+LATE_TRACKS = 'sounds that did not wait for late tracks'
+_SLACK_NS = 1000  # stamps are rounded
+_MAX_WAITING = 500  # groups, 8 s: then the oldest go on without tracks
+
+
+@dataclass(frozen=True)
+class PersonStreamsConfig:
+    """Masks, activity, and the pairing of sound with tracks."""
+
+    #: Whose each bin is.
+    masks: PersonMasksConfig = field(default_factory=PersonMasksConfig)
+    #: Who speaks.
+    activity: JointActivityConfig = field(default_factory=JointActivityConfig)
+    #: Sound goes with tracks that are so much older, seconds; people are taken to have walked on.
+    track_delay_s: float = 0.12
+    #: How long sound waits for tracks that are later than that, in seconds; once they have come
+    #: too late it goes on with those it has, until they are in time again.
+    track_wait_s: float = 0.02
+    #: How much of the sound before it is known that a person speaks for the first time goes
+    #: before the stream, in seconds.
+    pre_roll_s: float = 0.3
+
+    def __post_init__(self):
+        for name in ('track_delay_s', 'track_wait_s', 'pre_roll_s'):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f'{name} must not be negative, but is {getattr(self, name)}')
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A group of frames that waits for its tracks, with its arrival."""
+
+    group: FrameGroup
+    arrived_ns: int
+
+
+class PersonStreams:
+    """Chunks and tracks in, in any order; sound of each person out.
+
+    Raises UserError for a head with fewer than 2 or more than 16 microphones.
+
+    Parameters
+    ----------
+    array
+        Microphones of the head.
+    sample_rate
+        Of the chunks to come [Hz].
+    config
+        See `PersonStreamsConfig`.
+    steering
+        How sound arrives; None takes the geometry of the head.
+    """
+
+    def __init__(
+        self,
+        array: MicrophoneArray,
+        sample_rate: int,
+        config: PersonStreamsConfig | None = None,
+        steering: Steering | None = None,
+    ):
+        self._config = config or PersonStreamsConfig()
+        steering = steering or GeometricSteering(array)
+        self._num_channels = len(array.coordinates)
+        bins_config = DirectionBinsConfig()
+        likelihood = direction_likelihood(array, bins_config, steering)
+        self._bins = BinStream(likelihood, sample_rate, bins_config)
+        stft = bins_config.stft
+        block_size = (bins_config.frames_per_block - 1) * stft.hop + stft.window
+        self._half_block_ns = nanoseconds(0.5 * block_size / stft.sample_rate)
+        self._joint = JointActivity(likelihood, self._config.activity)
+        self._masks = PersonMasks(steering, self._config.masks)
+        self._people = PeopleHistory(self._config.track_delay_s)
+        self._own = Counter[str]()
+        self._start(sample_rate)
+
+    def _start(self, sample_rate: int) -> None:
+        transform = self._config.masks.transform
+        self._groups = FrameGroups(transform, self._num_channels, sample_rate)
+        self._synthesis = StreamSynthesis(transform, self._config.pre_roll_s)
+        self._forget_sound()
+        self._has_given_up = False
+
+    def _forget_sound(self) -> None:
+        self._waiting: deque[_Waiting] = deque()
+        self._blocks: deque[BinBlock] = deque()
+        self._activity: dict[int, Activity] = {}
+        self._live: tuple[bool, ...] = (True,) * self._num_channels
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the chunks [Hz]."""
+        return self._groups.sample_rate
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What was wrong with sound and tracks, by reason."""
+        return self._own + self._bins.counters
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether sound waits for tracks."""
+        return bool(self._waiting)
+
+    def change_rate(self, sample_rate: int) -> None:
+        """Start afresh with sound of another rate [Hz]; all streams begin anew."""
+        self._bins.change_rate(sample_rate)
+        self._joint.reset()
+        self._masks.reset()
+        self._start(sample_rate)
+
+    def push(
+        self, chunk: AudioChunk, now_ns: int = 0, blocks: list[BinBlock] | None = None
+    ) -> list[VoiceChunk]:
+        """Take sound.
+
+        Parameters
+        ----------
+        chunk
+            As captured.
+        now_ns
+            When it came.
+        blocks
+            What a `BinStream` made of the same chunk, where it runs already; None: it is done
+            here.
+
+        Returns
+        -------
+        list of VoiceChunk
+            What has become complete of every stream.
+
+        Raises
+        ------
+        UserError
+            When the chunk has other channels or another rate.
+        """
+        groups = self._groups.push(chunk)
+        self._blocks.extend(self._bins.push(chunk) if blocks is None else blocks)
+        self._waiting.extend(_Waiting(group, now_ns) for group in groups)
+        return self.poll(now_ns)
+
+    def follow(
+        self, frame: TrackFrame, reference_from_array: RigidTransform | None, now_ns: int = 0
+    ) -> list[VoiceChunk]:
+        """Take tracks, and where the array is in their frame; returns as `push`."""
+        self._people.follow(frame, reference_from_array)
+        return self.poll(now_ns)
+
+    def poll(self, now_ns: int) -> list[VoiceChunk]:
+        """Separate what waits no longer; returns as `push`."""
+        pieces: list[VoiceChunk] = []
+        while self._waiting and self._is_ready(self._waiting[0], now_ns):
+            pieces += self._separate(self._waiting.popleft().group)
+        return joined(pieces)
+
+    def flush(self) -> list[VoiceChunk]:
+        """End the sound, and all streams with it."""
+        groups = [pending.group for pending in self._waiting] + self._groups.flush()
+        pieces = [piece for group in groups for piece in self._separate(group)]
+        self._forget_sound()
+        self._start(self.sample_rate)
+        self._joint.reset()
+        self._masks.reset()
+        return joined(pieces)
+
+    def _is_ready(self, pending: _Waiting, now_ns: int) -> bool:
+        """Whether no later tracks can change the group, or the waiting is over."""
+        if self._people.knows(pending.group.center_ns):
+            self._has_given_up = False
+            return True
+        if self._has_given_up:
+            self._own[LATE_TRACKS] += 1
+            return True
+        waited_s = seconds(now_ns - pending.arrived_ns)  # below 0 the clock was set back
+        is_over = not 0 <= waited_s <= self._config.track_wait_s
+        self._has_given_up = is_over or len(self._waiting) > _MAX_WAITING
+        self._own[LATE_TRACKS] += int(self._has_given_up)
+        return self._has_given_up
+
+    def _separate(self, group: FrameGroup) -> list[VoiceChunk]:
+        """Give what a group completes."""
+        if group.anew:
+            self._masks.reset()
+        self._judge_blocks(group.end_ns)
+        directions = self._people.at(group.center_ns)
+        probability = {i: a.probability for i, a in self._activity.items()}
+        masks = self._masks.update(group.spectra, directions, probability, self._live)
+        reference = group.spectra[:, :, self._live.index(True)]
+        voices = dict(zip(directions, reference * masks, strict=True))
+        return self._synthesis.push(group, voices, self._activity)
+
+    def _judge_blocks(self, end_ns: int) -> None:
+        """Find out who speaks, by all blocks that end by a moment."""
+        while self._blocks:
+            block = self._blocks[0]
+            if block.stamp_ns + self._half_block_ns > end_ns + _SLACK_NS:
+                return
+            self._blocks.popleft()
+            activity = self._joint.update(block, self._people.at(block.stamp_ns))
+            self._activity = {a.id: a for a in activity}
+            self._live = block.live
+
+
+def joined(pieces: list[VoiceChunk]) -> list[VoiceChunk]:
+    """Join the pieces of each stream that follow each other, in the order of their begin."""
+    runs: list[list[VoiceChunk]] = []
+    newest: dict[int, list[VoiceChunk]] = {}
+    for piece in pieces:
+        run = newest.get(piece.id)
+        if run is not None and run[-1].is_followed_by(piece):
+            run.append(piece)
+            continue
+        newest[piece.id] = [piece]
+        runs.append(newest[piece.id])
+    return [VoiceChunk.of_run(run) for run in runs]

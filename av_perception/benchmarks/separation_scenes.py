@@ -238,3 +238,23 @@ def _through_ears(dry, azimuths, data: Path) -> tuple[np.ndarray, np.ndarray]:
         responses = measured[nearest][1]
         images.append([fftconvolve(dry[:, j], ear)[: len(dry)] for ear in responses])
     return np.array(images).transpose(2, 1, 0), heard
+
+
+#: What the benchmark hears; the first `NUM_QUICK` are its short form.
+SCENES = (
+    SceneKind(),
+    SceneKind(t60_s=0.4, overlap=0.5),
+    SceneKind(t60_s=0.4, overlap=0.5, moving=True),
+    SceneKind(talkers=3),
+    SceneKind(talkers=3, t60_s=0.4, overlap=0.5),
+    SceneKind(talkers=3, t60_s=0.4, overlap=0.5, moving=True),
+    SceneKind(t60_s=0.4, overlap=0.25, snr_db=5.0),
+    SceneKind(t60_s=0.6, overlap=0.5, snr_db=10.0),
+    SceneKind(t60_s=0.4, moving=True),
+    SceneKind(array='20 cm', t60_s=0.4),
+    SceneKind(array='20 cm', talkers=3, t60_s=0.4, overlap=0.5),
+    SceneKind(array='20 cm', t60_s=0.4, overlap=0.5, moving=True),
+    SceneKind(array='two ears', t60_s=_EARS_T60_S, snr_db=25.0),
+    SceneKind(array='two ears', t60_s=_EARS_T60_S, overlap=0.5, snr_db=25.0),
+)
+NUM_QUICK = 3

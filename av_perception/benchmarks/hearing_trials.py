@@ -213,7 +213,7 @@ def dummy_heads(
     head = load_head('kemar')
     for condition, taught, heard in _DUMMY_HEADS:
         acoustic_map = _map_of(data / 'hrtf' / taught, microphones_of(head))
-        for azimuth, responses in _frontal_responses(data / 'hrtf' / heard):
+        for azimuth, responses in frontal_responses(data / 'hrtf' / heard):
             dry = _cut(talkers[random.integers(len(talkers))], duration_s, random)
             clean = np.stack([fftconvolve(dry, ear)[: len(dry)] for ear in responses], axis=1)
             level = 10 ** (-_EARS_SNR_DB / 20) * clean.std()
@@ -229,7 +229,7 @@ def _map_of(file: Path, array: MicrophoneArray) -> AcousticMap:
     return learn_map(array, directions, features, config, ANALYSIS, 'sofa', file.name)
 
 
-def _frontal_responses(file: Path) -> Iterator[tuple[float, np.ndarray]]:
+def frontal_responses(file: Path) -> Iterator[tuple[float, np.ndarray]]:
     """Yield azimuth [deg] and (2, taps) responses at RATE, on the horizon within 60 degrees."""
     with h5py.File(file) as sofa:
         places = sofa['SourcePosition'][:]

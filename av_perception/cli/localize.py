@@ -78,9 +78,9 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f'--max-sources must be at least 1, not {options.max_sources}')
     for path in (options.json, options.plot):
         check_writable(path)
-    sound, array = _open(options.recording, options.head)
+    sound, array = open_sound_and_array(options.recording, options.head)
     try:
-        result = _localize(sound, array, options)
+        result = localized(sound, array, options.max_sources, options.map)
     except UserError as error:
         if options.json:
             empty = {'sources': [], 'frames': [], 'fit': None, 'problems': [str(error)]}
@@ -96,15 +96,15 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _localize(sound, array, options: argparse.Namespace) -> dict:
-    """Localize; the result as written to JSON."""
+def localized(sound, array, max_sources: int, map_file: Path | None = None) -> dict:
+    """Localize; the result as written to JSON. Raises UserError where there is nothing to hear."""
     from av_perception.audio.front_end import AudioFrontEnd, extract_features
     from av_perception.audio.localization import LocalizationConfig, analysis_of, localize
     from av_perception.audio.sound_problems import doubtful_fit, sound_problems
 
     checked = sound.read_audio(0, round(_CHECKED_S * sound.sample_rate))
     problems = sound_problems(checked, sound.sample_rate, array)
-    acoustic_map = _acoustic_map(array, options.map)
+    acoustic_map = _acoustic_map(array, map_file)
     front_end = analysis_of(acoustic_map)
     stream = AudioFrontEnd(front_end, sound.num_channels, sound.sample_rate)
     features = extract_features(stream, sound.read_audio, sound.num_samples, sound.sample_rate)
@@ -112,7 +112,7 @@ def _localize(sound, array, options: argparse.Namespace) -> dict:
         found = localize(
             features,
             acoustic_map,
-            LocalizationConfig(max_sources=options.max_sources),
+            LocalizationConfig(max_sources=max_sources),
             array.base_from_array,
         )
     except UserError as error:
@@ -134,7 +134,7 @@ def _acoustic_map(array, path: Path | None):
     return acoustic_map
 
 
-def _open(path: Path, head_name: str | None):
+def open_sound_and_array(path: Path, head_name: str | None):
     """Open the sound (a Recording or an AudioFile) and the microphone array that made it.
 
     Raise UserError when they do not belong together.

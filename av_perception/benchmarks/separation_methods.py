@@ -1,0 +1,179 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Methods that separate talkers: this project's, those of pyroomacoustics, and what bounds them.
+
+The methods of this project and delay-and-sum are told where the talkers are, with an error; the
+blind ones are told how many there are, and the best order of their results is taken for theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import permutations
+
+import numpy as np
+
+from av_perception.audio.steering import GeometricSteering
+from av_perception.benchmarks.separation_scenes import RATE, SeparationScene
+from av_perception.separation.first_guess import GuessConfig
+from av_perception.separation.offline import mask_streams, wiener_streams
+from av_perception.separation.vemove import VemoveConfig, separate
+from av_perception.spectral.transform import ShortTimeFourier
+
+_FINE = ShortTimeFourier(512, 128, 'hann')  # as the masks
+_BLIND_WINDOW = 2048
+_DIRECTION_ERROR_RAD = np.radians(1.5)
+_ERROR_MEMORY = 0.96  # from one direction to the next, 40 ms later: about a second
+BEST_MICROPHONE = 'best microphone'
+ORACLE = 'oracle masks'
+
+
+@dataclass
+class Trial:
+    """A scene as a method meets it; results of earlier methods are kept for those that refine."""
+
+    scene: SeparationScene
+    seed: int = 0
+    found: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def directions(self) -> np.ndarray:
+        """(T, J, 3) with an error of 1.5 degrees that wanders as a tracker's does."""
+        random = np.random.default_rng(self.seed)
+        true = self.scene.directions
+        fresh = random.standard_normal(true.shape) * _DIRECTION_ERROR_RAD
+        error = fresh.copy()
+        for t in range(1, len(error)):
+            renewal = np.sqrt(1 - _ERROR_MEMORY**2)
+            error[t] = _ERROR_MEMORY * error[t - 1] + renewal * fresh[t]
+        wrong = true + error
+        return wrong / np.linalg.norm(wrong, axis=2, keepdims=True)
+
+    def result(self, name: str) -> np.ndarray:
+        """(N, J) of a method, by now or from before."""
+        if name not in self.found:
+            self.found[name] = METHODS[name](self)
+        return self.found[name]
+
+
+def best_microphone(trial: Trial) -> np.ndarray:
+    """(N, J) for each talker the microphone in which their voice stands out most."""
+    scene = trial.scene
+    own = np.mean(scene.images**2, axis=0)  # (I, J)
+    rest = np.mean((scene.mixture[:, :, None] - scene.images) ** 2, axis=0)
+    best = np.argmax(own / rest, axis=0)
+    return scene.mixture[:, best]
+
+
+def delay_and_sum(trial: Trial) -> np.ndarray:
+    """(N, J) in phase at the first microphone, for the direction of each talker."""
+    scene = trial.scene
+    spectra = _FINE.forward(scene.mixture)  # (L, F, I)
+    frequencies = _FINE.frequencies(RATE)
+    steps = (np.arange(len(spectra)) * _FINE.hop / RATE / 0.04).astype(int)
+    directions = trial.directions[np.minimum(steps, len(trial.directions) - 1)]
+    steering = GeometricSteering(scene.array)
+    count = spectra.shape[2]
+    beams = []
+    for j in range(directions.shape[1]):
+        vectors = steering.vectors(directions[:, j], np.maximum(frequencies, 1.0))
+        relative = vectors / (vectors[..., :1] / np.abs(vectors[..., :1]))
+        beams.append(np.einsum('lfi,lfi->lf', relative.conj(), spectra) / count)
+    return _FINE.inverse(np.stack(beams, axis=2), len(scene.mixture))
+
+
+def masks(trial: Trial) -> np.ndarray:
+    """(N, J) the live streams of the suite."""
+    return mask_streams(trial.scene.mixture, trial.scene.array, trial.directions)
+
+
+def wiener(trial: Trial) -> np.ndarray:
+    """(N, J) by the masks' powers and moving covariances."""
+    return wiener_streams(trial.scene.mixture, trial.result('masks'))
+
+
+def vemove(powers: str, iterations: int = 10, window: int = 512) -> Callable[[Trial], np.ndarray]:
+    """Make a VEMOVE that starts from the masks and ends at the first microphone."""
+
+    def method(trial: Trial) -> np.ndarray:
+        config = VemoveConfig(window, iterations, GuessConfig(powers=powers))
+        return separate(trial.scene.mixture, trial.result('masks'), config)[:, 0]
+
+    return method
+
+
+def blind(name: str) -> Callable[[Trial], np.ndarray]:
+    """Make a method of pyroomacoustics: 'auxiva', 'ilrma' or 'fastmnmf'."""
+
+    def method(trial: Trial) -> np.ndarray:
+        from pyroomacoustics import bss
+
+        scene = trial.scene
+        num_talkers = scene.images.shape[2]
+        transform = ShortTimeFourier(_BLIND_WINDOW, _BLIND_WINDOW // 4)
+        spectra = transform.forward(scene.mixture)
+        if num_talkers > spectra.shape[2] and name != 'fastmnmf':
+            raise ValueError(f'{name} takes no more talkers than microphones')
+        if name == 'auxiva':
+            found = bss.auxiva(spectra, n_src=num_talkers, n_iter=30, proj_back=True)
+        elif name == 'ilrma':
+            found = bss.ilrma(_principal(spectra, num_talkers), n_iter=50, proj_back=False)
+            found = _projected_back(found, spectra[..., 0])
+        else:
+            found = bss.fastmnmf(spectra, n_src=num_talkers, n_iter=30, mic_index=0)
+        sounds = transform.inverse(np.asarray(found), len(scene.mixture))
+        return best_order(sounds, scene.references)
+
+    return method
+
+
+def oracle_masks(trial: Trial) -> np.ndarray:
+    """(N, J) by the true shares of the power of each bin at the first microphone."""
+    scene = trial.scene
+    power = np.abs(_FINE.forward(scene.references)) ** 2
+    noise = np.abs(_FINE.forward(scene.noise[:, :1])) ** 2
+    share = power / (power.sum(axis=2, keepdims=True) + noise)
+    mixture = _FINE.forward(scene.mixture[:, :1])
+    return _FINE.inverse(share * mixture, len(scene.mixture))
+
+
+METHODS: dict[str, Callable[[Trial], np.ndarray]] = {
+    BEST_MICROPHONE: best_microphone,
+    'delay and sum': delay_and_sum,
+    'masks': masks,
+    'Wiener': wiener,
+    'VEMOVE': vemove('free'),
+    'VEMOVE, tied': vemove('tied'),
+    'VEMOVE, fixed': vemove('fixed'),
+    'AuxIVA': blind('auxiva'),
+    'ILRMA': blind('ilrma'),
+    'FastMNMF': blind('fastmnmf'),
+    ORACLE: oracle_masks,
+}
+
+
+def best_order(sounds: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """(N, J) the columns in the order in which they resemble the references (N, J) most."""
+    scale = np.linalg.norm(sounds, axis=0) * np.linalg.norm(references, axis=0)[:, None] + 1e-12
+    likeness = np.abs(references.T @ sounds) / scale
+    count = likeness.shape[0]
+    orders = list(permutations(range(count)))
+    best = max(orders, key=lambda order: sum(likeness[j, n] for j, n in enumerate(order)))
+    return sounds[:, list(best)]
+
+
+def _principal(spectra: np.ndarray, count: int) -> np.ndarray:
+    """(L, F, count) principal components of each bin: as many channels as sources."""
+    covariance = np.einsum('lfi,lfk->fik', spectra, spectra.conj())
+    _, vectors = np.linalg.eigh(covariance)
+    return np.einsum('fic,lfi->lfc', vectors[..., -count:].conj(), spectra)
+
+
+def _projected_back(found: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """(L, F, J) scaled bin by bin to what the sources give a microphone (L, F), together."""
+    cross = np.einsum('lfj,lf->fj', found.conj(), reference)
+    moment = np.einsum('lfj,lfk->fjk', found.conj(), found)
+    regular = 1e-9 * np.trace(moment, axis1=1, axis2=2).real + 1e-20
+    moment = moment + regular[:, None, None] * np.eye(found.shape[2])
+    return found * np.linalg.solve(moment, cross[..., None])[None, ..., 0]

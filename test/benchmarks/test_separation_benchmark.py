@@ -1,0 +1,112 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""The comparison of separation methods: scenes, scores, and a small run of the command."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from av_perception.benchmarks.separation_methods import Trial, best_order, oracle_masks
+from av_perception.benchmarks.separation_scenes import (
+    ARRAYS,
+    RATE,
+    SCENES,
+    SceneKind,
+    array_of,
+    diffuse_noise,
+    make_scene,
+    turns,
+    voice_files,
+)
+from av_perception.benchmarks.separation_scores import si_sdr
+from av_perception.cli.main import main
+
+
+@pytest.mark.parametrize('talkers', [2, 3])
+@pytest.mark.parametrize('overlap', [0.0, 0.25, 0.5, 0.75, 1.0])
+def test_turns_overlap_as_asked(talkers, overlap):
+    times = (np.arange(20000) + 0.5) / 20000
+    floor = sum((times >= start) & (times < end) for start, end in turns(talkers, overlap))
+    assert np.mean(floor >= 2) == pytest.approx(overlap, abs=0.01)
+    assert floor.min() >= 1
+
+
+def test_si_sdr_is_that_of_planted_noise_whatever_the_level():
+    rng = np.random.default_rng(0)
+    reference = rng.standard_normal((20000, 2))
+    noise = rng.standard_normal((20000, 2))
+    noise -= reference * np.sum(noise * reference, axis=0) / np.sum(reference**2, axis=0)
+    noise *= np.linalg.norm(reference, axis=0) / np.linalg.norm(noise, axis=0)
+    found = si_sdr(7.0 * (reference + noise * [0.1, 1.0]), reference)
+    assert found == pytest.approx([20.0, 0.0])
+
+
+def test_the_best_order_is_found():
+    rng = np.random.default_rng(1)
+    references = rng.standard_normal((1000, 3))
+    mixed = -2.0 * references[:, [2, 0, 1]] + 0.1 * rng.standard_normal((1000, 3))
+    ordered = best_order(mixed, references)
+    np.testing.assert_allclose(ordered, mixed[:, [1, 2, 0]])
+
+
+def test_diffuse_noise_has_the_coherence_of_a_diffuse_field():
+    rng = np.random.default_rng(2)
+    array = array_of('20 cm')
+    noise = diffuse_noise(array, rng.standard_normal((8 * RATE, 1)), rng)
+    frames = np.fft.rfft(noise[: len(noise) // 512 * 512].reshape(-1, 512, 4), axis=1)
+    cross = np.mean(frames[..., 0].conj() * frames[..., 1], axis=0)
+    power = np.mean(np.abs(frames[..., :2]) ** 2, axis=0)
+    coherence = (cross / np.sqrt(power[:, 0] * power[:, 1])).real
+    frequency = np.fft.rfftfreq(512, 1 / RATE)
+    expected = np.sinc(2 * frequency * 0.2 / 343) / 1.02
+    band = slice(8, 100)
+    assert np.sqrt(np.mean((coherence - expected)[band] ** 2)) < 0.12
+
+
+def test_arrays_are_as_wide_as_they_are_called():
+    for name, width_m in zip(ARRAYS, (0.0457, 0.2, 0.175)):
+        positions = array_of(name).positions
+        sides = np.linalg.norm(positions[1:] - positions[0], axis=1)
+        assert sides.min() == pytest.approx(width_m, abs=2e-4)
+
+
+def test_nobody_is_in_tuning_and_in_report(data_directory):
+    tuned, reported = (voice_files(data_directory, r) for r in (False, True))
+    assert len(reported) > 30 and not set(tuned) & set(reported)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', [SceneKind(overlap=0.5), SCENES[-1]], ids=['room', 'ears'])
+def test_a_scene_is_the_sum_of_its_parts(data_directory, kind):
+    scene = make_scene(kind, 1.5, data_directory, 3)
+    total = scene.images.sum(axis=2) + scene.noise
+    np.testing.assert_allclose(scene.mixture, total, atol=1e-12)
+    speech = scene.images.sum(axis=2)[scene.dry.any(axis=1)]
+    snr_db = 10 * np.log10(np.mean(speech**2) / np.mean(scene.noise**2))
+    assert snr_db == pytest.approx(kind.snr_db, abs=0.1)
+    trial = Trial(scene)
+    error = np.arccos(np.clip(np.sum(trial.directions * scene.directions, axis=2), -1, 1))
+    assert 0.5 < np.degrees(np.sqrt(np.mean(error**2))) < 5
+    assert si_sdr(oracle_masks(trial), scene.references).min() > 5
+
+
+@pytest.mark.slow
+def test_a_small_run_of_the_command(data_directory, tmp_path, capsys):
+    for package in ('pesq', 'pystoi', 'fast_bss_eval'):
+        pytest.importorskip(package)
+    words = ['benchmark', 'separation', '--quick', '--duration', '2', '--json']
+    words += [str(tmp_path / 'rows.json'), '--plot', str(tmp_path / 'gains.png')]
+    words += ['--examples', str(tmp_path / 'sounds')]
+    methods = ['best microphone', 'masks', 'oracle masks']
+    assert main([*words, '--methods', *methods]) == 0
+    rows = json.loads((tmp_path / 'rows.json').read_text())['rows']
+    assert [row['method'] for row in rows] == 3 * methods
+    assert all(row['gain_db'] == 0 for row in rows if row['method'] == 'best microphone')
+    for masks, oracle in zip(rows[1::3], rows[2::3]):
+        assert 0 < masks['gain_db'] < oracle['gain_db']
+    assert (tmp_path / 'gains.png').is_file()
+    assert len(list((tmp_path / 'sounds').rglob('*.flac'))) == 3 * (1 + 2 * 4)
+    assert 'SI-SDR' in capsys.readouterr().out

@@ -209,14 +209,12 @@ def test_a_wrong_word_is_named_with_the_choices(words):
 
 def test_a_selection_survives_its_words():
     selection = Selection(
-        'minimal',
-        'others',
-        'none',
-        True,
-        False,
-        False,
-        True,
-        True,
-        frozenset({'audio', 'visual_features'}),
+        mode='minimal',
+        microphones='others',
+        camera='none',
+        events=True,
+        visualizer=False,
+        voices=True,
+        given=frozenset({'audio', 'visual_features'}),
     )
     assert Selection.from_words(**selection.words()) == selection

@@ -170,7 +170,9 @@ class _Sensor:
 
     def faces(self, frame: int) -> list[Face]:
         """Detect the faces of one image, in random order."""
-        faces = [self._face(frame, person) for person in np.flatnonzero(self._found[frame])]
+        faces = [
+            self._face(frame, person) for person in np.flatnonzero(self._found[frame]).tolist()
+        ]
         for _ in range(self._random.poisson(self._config.clutter)):
             faces.append(self._false_face())
         return [faces[i] for i in self._random.permutation(len(faces))]

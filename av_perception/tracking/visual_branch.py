@@ -198,7 +198,7 @@ class VisualBranch:
         faces, measurements = observation.faces, observation.measurements
         vague = np.zeros(len(faces), bool)
         if unassigned.any():
-            vague = self._taken(observation, tracks, tracks.mean, poses).any(1)
+            vague = np.any(self._taken(observation, tracks, tracks.mean, poses), axis=1)
             measurements = self._model.vague(measurements, vague)
         return self._birth.step(
             stamp_ns, faces, measurements, unassigned, tracks.box[seen], poses, vague

@@ -24,10 +24,8 @@ def view_of(
     ----------
     optical, covariance
         (N, 3) heads [m] in the left optical frame, and (N, 3, 3) [m^2].
-    in_view
-        (N,) bool, who hides others: the others are not certain enough.
-    camera
-        Whose image it is.
+    in_view, camera
+        (N,) bool, who hides others, as the rest is not certain enough; whose image it is.
 
     Returns
     -------
@@ -46,7 +44,9 @@ def view_of(
     inside = ahead & ((ray - margin >= low) & (ray + margin <= high)).all(1)
     # Rows: who may be hidden; columns: who may hide them.
     distance = ray[:, None] - ray[None]
-    is_before = in_view & (depth[None] < (depth + std[:, 2])[:, None])
+    is_before = (
+        in_view & (depth[None] < (depth + std[:, 2])[:, None]) & ~np.eye(len(ray), dtype=bool)
+    )
     below = distance[..., 1] > _HEAD_M[1] * inverse
     half_width = np.where(below, _TRUNK_M, _HEAD_M[0]) * inverse
     sideways = np.abs(distance[..., 0]) - half_width
@@ -54,6 +54,4 @@ def view_of(
     # A head is covered when its center is, and free when all of it is.
     is_covered = is_before & (sideways < 0) & (upward < 0)
     is_touched = is_before & (sideways < margin[:, None, 0]) & (upward < margin[:, None, 1])
-    np.fill_diagonal(is_covered, False)
-    np.fill_diagonal(is_touched, False)
     return View(clear=inside & ~is_touched.any(1), hidden=ahead & is_covered.any(1))

@@ -80,10 +80,8 @@ class TrackSet:
 
         Parameters
         ----------
-        ids
-            (N,).
-        means, covariances
-            (N, D) and (N, D, D) states.
+        ids, means, covariances
+            (N,); (N, D) and (N, D, D) states.
         embeddings, boxes
             (N, E), zero rows for none; (N, 4) last face of each [px].
         stamp_ns
@@ -111,12 +109,14 @@ class TrackSet:
 
     @classmethod
     def from_births(cls, ids: Sequence[int], births: Sequence[Birth], stamp_ns: int) -> TrackSet:
-        """Tentative tracks of N births (at least one) at stamp_ns."""
+        """Tracks of N births (at least one) at stamp_ns, tentative but for the sure ones."""
         means, covariances, embeddings, boxes = (
             np.stack([getattr(birth, name) for birth in births])
             for name in ('mean', 'covariance', 'embedding', 'box')
         )
-        return cls.from_faces(ids, means, covariances, embeddings, boxes, stamp_ns)
+        tracks = cls.from_faces(ids, means, covariances, embeddings, boxes, stamp_ns)
+        tracks.state[[birth.is_sure for birth in births]] = int(LifeState.ACTIVE)
+        return tracks
 
     @classmethod
     def from_voices(

@@ -31,6 +31,8 @@ class BirthConfig:
     sequence_length: int = 4
     #: Log likelihood ratio against clutter above which faces become a new person.
     log_ratio: float = 15.0
+    #: [nat] the same above which one face fewer is enough, and none is needed to confirm
+    sure_log_ratio: float = 20.0
     #: in (0, 1], a birth whose last box overlaps a seen track's box by more (intersection over
     #: union) is refused
     duplicate_overlap: float = 0.5
@@ -58,7 +60,8 @@ class Birth:
 
     mean: (D,); covariance: (D, D); embedding: (E,) unit norm or zeros; box: (4,) of the last face
     [px]; log_ratio: to clutter [nat]; is_vague: the depth may be another's, so that the place is
-    uncertain along the ray; is_doubtful: it has not been there for long enough to be somebody new.
+    uncertain along the ray; is_doubtful: it has not been there for long enough to be somebody new;
+    is_sure: it needs no further face.
     """
 
     mean: np.ndarray
@@ -68,6 +71,7 @@ class Birth:
     log_ratio: float
     is_vague: bool = False
     is_doubtful: bool = False
+    is_sure: bool = False
     #: (L, A) appearances of its faces, without rows for those that are not described
     appearances: np.ndarray = field(default_factory=lambda: np.zeros((0, APPEARANCE_SIZE)))
 
@@ -261,6 +265,8 @@ class VisualBirth:
     ) -> tuple[list[tuple[Birth, int]], _Hypotheses]:
         """Births, with their last face, among the complete sequences; and those that go on."""
         complete = hypotheses.members[:, 0] >= 0
+        nearly = hypotheses.members[:, 1] >= 0
+        complete |= nearly & (hypotheses.log_ratio > self._config.sure_log_ratio)
         if not complete.any():
             return [], hypotheses
         overlap = box_overlap(faces.boxes[hypotheses.face], taken_boxes).max(axis=1, initial=0.0)
@@ -273,7 +279,9 @@ class VisualBirth:
         for i in candidates[order]:
             if not used[i]:
                 looks = self._appearances_of(hypotheses.members[i])
-                births.append((_birth(hypotheses, i, faces, looks), hypotheses.face[i]))
+                birth = _birth(hypotheses, i, faces, looks)
+                sure = birth.log_ratio > self._config.sure_log_ratio
+                births.append((replace(birth, is_sure=sure), hypotheses.face[i]))
                 used |= np.isin(hypotheses.members, hypotheses.members[i]).any(1)
         return births, hypotheses.select(np.flatnonzero(~complete & ~used))
 

@@ -29,6 +29,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.simulate import seed
+from av_perception.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--recording', type=Path, help='play this recording folder instead of a scene'
     )
-    parser.add_argument('--seed', type=int, help="seed of the scene (default: the scene's own)")
+    parser.add_argument(
+        '--seed', type=seed, help="seed of the scene, 0 or more (default: the scene's own)"
+    )
     parser.add_argument(
         '-o',
         '--output',
@@ -80,6 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Render, play, evaluate, show."""
+    if options.output.exists() and not options.output.is_dir():
+        raise UserError(f'cannot write to {options.output}: it is a file, name a folder')
     check_writable(options.json, made_folder=options.output)
     if options.attention:
         from av_perception.cli.attention_demo import run_attention

@@ -31,6 +31,7 @@ from av_perception.ros.playback import HEAD, PLAYBACK, open_recording, start_ns
 from av_perception.ros.process import run_node
 from av_perception.ros.worker import Pacer, Worker
 
+LONGEST_HOLD_UP_S = 2.0  # no sound is lost while this process waits for the processor so long
 SampledFile = AudioFile | Recording
 
 
@@ -111,7 +112,12 @@ class MicrophoneArrayNode(PerceptionNode):
             self._static.send([pose])
         if isinstance(self._source, SoundCard):
             worker = Worker(
-                self._publish, lambda: self.diagnostics.count('chunks dropped'), self._fail
+                self._publish,
+                lambda: self.diagnostics.count('chunks dropped'),
+                self._fail,
+                depth=max(
+                    1, round(LONGEST_HOLD_UP_S * self._source.sample_rate / self._chunk_size)
+                ),
             )
             self._running = worker
             self._source.start(

@@ -37,7 +37,7 @@ from av_perception.ros.person_frames import person_transforms
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import TRACKER_PARAMETERS, assembler_config, tracker_config
-from av_perception.ros.sound_input import CHUNK_MS, SoundInput, shared_bins
+from av_perception.ros.sound_input import BACKLOG_S, CHUNK_MS, SoundInput, shared_bins
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
 from av_perception.synchronization.block_queue import BlockQueue
 from av_perception.synchronization.ego_motion import EgoMotion
@@ -109,7 +109,13 @@ class TrackerNode(PerceptionNode):
             self, self._head, self.value('reference_frame'), self.value('tf_max_age')
         )
         if self._head.camera is not None:
-            self.subscribe(VisualFeaturesMsg, 'visual_features', self._on_visual, qos.FEATURES)
+            self.subscribe(
+                VisualFeaturesMsg,
+                'visual_features',
+                self._on_visual,
+                qos.FEATURES,
+                backlog_s=BACKLOG_S,
+            )
         if self._head.can_hear_directions:
             self.subscribe(AudioFeaturesMsg, 'audio_features', self._on_audio, qos.FEATURES)
             listen_to_motion(self, self._motion, self._head.head_joints)

@@ -103,6 +103,7 @@ class VisualFeaturesNode(PerceptionNode):
             self._process,
             lambda: self.diagnostics.count('image pairs dropped: too slow for the camera'),
             self._refuse,
+            catches_up=True,
         )
         self._worker = worker
         self._listen_to_images(worker)

@@ -19,8 +19,9 @@ JOIN_TIMEOUT_S = 5.0
 class Worker:
     """Runs heavy work in a thread of its own.
 
-    When it falls behind, the oldest waiting item is dropped. An exception in the work is handed
-    on, and the next item is taken.
+    When it falls behind and too many items wait, the oldest is dropped; or all of them but the new
+    one, where late results are of no use: what follows is then fresh again, and a burst that fits
+    the queue loses nothing. An exception in the work is handed on, and the next item is taken.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Worker:
         on_drop: Callable[[], None],
         on_error: Callable[[Exception], None],
         depth: int = 4,
+        catches_up: bool = False,
     ):
         """Start the thread.
 
@@ -42,10 +44,13 @@ class Worker:
             Called with the exception of an item.
         depth : int
             So many items wait.
+        catches_up : bool
+            All that wait are dropped when one more comes, not the oldest alone.
         """
         self._work = work
         self._on_drop = on_drop
         self._on_error = on_error
+        self._catches_up = catches_up
         self._queue: queue.Queue = queue.Queue(depth)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -56,8 +61,10 @@ class Worker:
             try:
                 return self._queue.put_nowait(item)
             except queue.Full:
-                if self._discard_oldest():
+                while self._discard_oldest():
                     self._on_drop()
+                    if not self._catches_up:
+                        break
 
     def stop(self) -> None:
         """Finish the item in work, forget the waiting ones, end the thread."""

@@ -47,6 +47,8 @@ def folder(tmp_path, monkeypatch):
         ('evaluate a.csv b.csv --match-distance nan', '--match-distance must be a positive'),
         ('evaluate a.csv b.csv --match-distance inf', '--match-distance must be a positive'),
         ('evaluate a.csv b.csv --match-distance 0', '--match-distance must be a positive'),
+        ('demo -o two.wav', 'cannot write to two.wav: it is a file, name a folder'),
+        ('benchmark end-to-end --load -1', '--load must not be negative'),
         ('evaluate a.csv b.csv', 'cannot read a.csv: No such file'),
     ],
 )
@@ -69,6 +71,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(words, told, folder, capsy
         ('simulate short', 'required: -o/--output'),
         ('simulate short -o out --seed -1', 'argument --seed: must not be negative'),
         ('simulate short -o out --seed one', "invalid seed value: 'one'"),
+        ('demo --seed -3', 'argument --seed: must not be negative'),
         ('track a --mode fast', "argument --mode: invalid choice: 'fast'"),
         ('evaluate a.csv', 'required: TRUTH'),
         ('record -o bag --storage tape', "argument --storage: invalid choice: 'tape'"),

@@ -211,6 +211,34 @@ def test_a_slow_worker_drops_the_oldest_and_survives_errors():
     assert done == ['first', 'last'] and len(drops) == 1 and len(errors) == 1
 
 
+def test_a_worker_that_catches_up_goes_on_with_the_newest_and_loses_no_burst_that_fits():
+    """Regression: behind a slow detector every image was four images old when it was looked at."""
+    done, drops = [], []
+    is_at_work, gate = threading.Event(), threading.Event()
+
+    def work(item):
+        is_at_work.set()
+        gate.wait(PATIENCE_S)
+        done.append(item)
+
+    worker = Worker(work, lambda: drops.append(1), print, depth=4, catches_up=True)
+    worker.put(0)
+    assert is_at_work.wait(PATIENCE_S)
+    for item in range(1, 5):
+        worker.put(item)
+    assert not drops
+    for item in (5, 6):
+        worker.put(item)
+    gate.set()
+    assert wait_for(lambda: 6 in done)
+    assert done == [0, 5, 6] and len(drops) == 4
+    for item in range(7, 11):
+        worker.put(item)
+    assert wait_for(lambda: 10 in done)
+    worker.stop()
+    assert done[3:] == [7, 8, 9, 10] and len(drops) == 4
+
+
 def test_the_pacer_plays_in_order_at_its_time_and_reports_a_cut_file():
     played, ended, errors = [], threading.Event(), []
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
+from av_perception_msgs.msg import HeadPoseArray, SpeakingStatusArray, TrackArray
 from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
 from av_perception.geometry.transform_tree import TransformUnavailable
-from av_perception.interfaces import SpeakingFrame, TrackFrame
+from av_perception.interfaces import HeadPoseFrame, SpeakingFrame, TrackFrame
 from av_perception.robot_head import CameraGeometry, load_head
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.ros import qos
@@ -27,6 +28,7 @@ from av_perception.ros.conversions import (
     speaking_frame_from_msg,
     track_frame_from_msg,
 )
+from av_perception.ros.head_pose_memory import HeadPoseMemory
 from av_perception.ros.image_memory import ImageMemory
 from av_perception.ros.markers import people_markers
 from av_perception.ros.node import PerceptionNode
@@ -49,6 +51,11 @@ class VisualizerNode(PerceptionNode):
         HEAD,
         REFERENCE_FRAME,
         Parameter('overlay', True, 'Publish the left image with the people drawn on it.'),
+        Parameter(
+            'head_poses',
+            True,
+            'Show how heads are turned, where the node head_pose runs (head_pose:=true).',
+        ),
         RELIABLE_IMAGES,
     )
 
@@ -70,20 +77,33 @@ class VisualizerNode(PerceptionNode):
         )
         self.subscribe(TrackArray, 'tracks', pairs.first, qos.FEATURES)
         self.subscribe(SpeakingStatusArray, 'speaking_status', pairs.second, qos.FEATURES)
-        overlay = self._overlay
-        if overlay is not None:
-            self.every(WATCH_PERIOD_S, lambda: self._watch_demand(overlay))
+        self._heads = HeadPoseMemory()
+        self._ear: Subscription | None = None
+        self.every(WATCH_PERIOD_S, self._watch_demand)
 
     def deactivate(self) -> None:
         """Forget that images are listened to."""
         self._listens = False
 
-    def _watch_demand(self, overlay: _Overlay) -> None:
-        """Listen to the images, 23 MB a second, only from when somebody looks at the overlay."""
-        if not self._listens and overlay.is_watched():
+    def _watch_demand(self) -> None:
+        """Listen to the images, 23 MB a second, only from when somebody looks at the overlay.
+
+        To head poses, which are computed on demand, only while somebody looks at anything.
+        """
+        overlay = self._overlay
+        looks = overlay is not None and overlay.is_watched()
+        if overlay is not None and looks and not self._listens:
             self._listens = True
             image_qos = qos.images_in(self.value('reliable_images'))
             self.subscribe(Image, 'left/image_raw', overlay.images.keep, image_qos)
+        wanted = self.value('head_poses') and (looks or self._markers.get_subscription_count())
+        if wanted and self._ear is None:
+            self._ear = self.subscribe(
+                HeadPoseArray, 'head_poses', self._heads.keep, qos.FEATURES, timeout_s=None
+            )
+        elif self._ear is not None and not wanted:
+            self.unsubscribe(self._ear)
+            self._ear = None
 
     def _show(self, tracks: TrackArray, statuses: SpeakingStatusArray) -> None:
         watched = self._markers.get_subscription_count()
@@ -100,12 +120,15 @@ class VisualizerNode(PerceptionNode):
         except TransformUnavailable as missing:
             self.diagnostics.count('frames not shown: no transform', str(missing))
             return
+        heads = self._heads.near(frame.stamp_ns, frame_id)
         if watched:
             ears = poses.reference_from_array or poses.reference_from_base
-            markers = people_markers(frame, speaking, frame_id, origin=ears.translation)
+            markers = people_markers(
+                frame, speaking, frame_id, origin=ears.translation, heads=heads
+            )
             self._markers.publish(markers)
         if self._overlay is not None and image is not None:
-            self._overlay.publish(image, frame, speaking, poses)
+            self._overlay.publish(image, frame, speaking, poses, heads)
 
 
 class _Overlay:
@@ -125,10 +148,12 @@ class _Overlay:
         frame: TrackFrame,
         speaking: SpeakingFrame,
         poses: SensorPoses,
+        heads: HeadPoseFrame | None,
     ) -> None:
         """Draw on an image and its frame; see `ImageMemory.take_image`."""
         pixels, frame_id = image
-        people = people_to_draw(frame, speaking, self._camera, poses.reference_from_optical)
+        camera_pose = poses.reference_from_optical
+        people = people_to_draw(frame, speaking, self._camera, camera_pose, heads)
         drawn = draw_overlay(pixels, people)
         self._publisher.publish(image_to_msg(drawn, frame.stamp_ns, frame_id))
 

@@ -110,7 +110,7 @@ class PerceptionNode(TunableNode):
         qos: QoSProfile,
         timeout_s: float | None = 1.0,
         backlog_s: float | None = None,
-    ) -> None:
+    ) -> Subscription:
         """Make a subscription that lives while active.
 
         What the callback refuses with ValueError or UserError is dropped, counted and named.
@@ -124,8 +124,7 @@ class PerceptionNode(TunableNode):
         qos : QoSProfile
             Of the subscription.
         timeout_s : float or None
-            Silence for so long [s] is an error in the diagnostics, which also tell rate and
-            latency; None watches nothing.
+            Silence for so long [s] is an error in the diagnostics; None watches nothing.
         backlog_s : float or None
             What waits more than this behind the newest [s] is left out and counted; None: nothing.
         """
@@ -142,6 +141,12 @@ class PerceptionNode(TunableNode):
             message_type, topic, handle, qos, event_callbacks=NO_SUBSCRIPTION_EVENTS
         )
         self._subscriptions_made.append(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Take down a subscription whose silence is not watched."""
+        self._subscriptions_made.remove(subscription)
+        self.destroy_subscription(subscription)
 
     def adopt(self, *subscriptions: Subscription) -> None:
         """Take over subscriptions that another library made: they too live only while active."""

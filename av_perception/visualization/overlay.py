@@ -4,7 +4,8 @@
 
 A box (a face seen) or an ellipse (a head projected) in the person's color, dashed where it is only
 predicted; a label 'id 2  1.8 m'; a bar of the speaking probability; an arrow at the image's edge
-for whoever is out of view.
+for whoever is out of view. Where it is known how a head is turned, an arrow goes out of the face,
+with a ring at its root when the person faces the robot.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ MAX_COORDINATE = 16384.0  # OpenCV draws with 16 fractional bits: larger values 
 BAR_WIDTH = 7  # [px] of the speaking probability's bar, as all lengths here
 BAR_LENGTH = 40
 WAVES_WIDTH = 22
+RING_RADIUS = 9  # around the root of the arrow of who faces the robot
 EDGE_STEP = BAR_LENGTH + 8  # between arrows of people on the same side
 DASH_PX = 8.0
 
@@ -46,6 +48,10 @@ class PersonDrawing:
         In [0, 1].
     range_m
         [m] distance, None when unknown.
+    gaze
+        (from x, from y, to x, to y) [px] of an arrow out of the face, None when not known.
+    facing
+        Whether the face is turned to the robot.
     """
 
     id: int
@@ -58,6 +64,8 @@ class PersonDrawing:
     speaking: bool = False
     speaking_probability: float = 0.0
     range_m: float | None = None
+    gaze: tuple[float, float, float, float] | None = None
+    facing: bool = False
 
 
 def draw_overlay(image_bgr: np.ndarray, people: list[PersonDrawing]) -> np.ndarray:
@@ -127,8 +135,23 @@ def _draw_inside(image: np.ndarray, person: PersonDrawing, corners: Corners) -> 
         _dashed_box(image, corners, color, thickness)
     else:
         cv2.rectangle(image, (left, top), (right, bottom), color, thickness)
+    _gaze_arrow(image, person)
     _label(image, person, left, top - 5 if top >= 22 else bottom + 17)
     _speaking_bar(image, person, right + 5, bottom)
+
+
+def _gaze_arrow(image: np.ndarray, person: PersonDrawing) -> None:
+    """Draw where the face is turned to; a ring where it is turned to the robot."""
+    if person.gaze is None or not np.isfinite(person.gaze).all():
+        return
+    ends = np.clip(np.round(person.gaze), -MAX_COORDINATE, MAX_COORDINATE).astype(int).tolist()
+    start, end = tuple(ends[:2]), tuple(ends[2:])
+    color = bgr_of(person.id)
+    cv2.arrowedLine(image, start, end, (255, 255, 255), 5, cv2.LINE_AA, tipLength=0.2)
+    cv2.arrowedLine(image, start, end, color, 3, cv2.LINE_AA, tipLength=0.2)
+    if person.facing:
+        cv2.circle(image, start, RING_RADIUS, (255, 255, 255), 4, cv2.LINE_AA)
+        cv2.circle(image, start, RING_RADIUS, color, 2, cv2.LINE_AA)
 
 
 def _ellipse(

@@ -49,6 +49,7 @@ ALLOWED = {
         'tracking',
         'diarization',
         'two_microphones',
+        'head_pose',
     ),
     'visualization': (
         *FOUNDATIONS,

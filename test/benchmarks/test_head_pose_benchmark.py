@@ -15,6 +15,7 @@ from av_perception.benchmarks.head_pose import (
     gap_mask,
     pnp_angles,
 )
+from av_perception.benchmarks.head_pose_plot import plot_turning_head
 from av_perception.benchmarks.head_pose_views import (
     Talker,
     still_angles,
@@ -127,7 +128,7 @@ def planted(seed, count=60):
 
 
 @pytest.mark.slow
-def test_a_planted_bias_of_the_mesh_is_learned_from_others(monkeypatch):
+def test_a_planted_bias_of_the_mesh_is_learned_from_others(monkeypatch, tmp_path):
     monkeypatch.setattr(module, 'GAPS_S', (0.2,))
     everybody = [planted(seed) for seed in range(3)]
     scores = compete(everybody, [0])
@@ -144,6 +145,8 @@ def test_a_planted_bias_of_the_mesh_is_learned_from_others(monkeypatch):
     }
     assert outliers['PLDS filter'] < outliers['Kalman filter']
     assert min(scores['PLDS filter'].covered()) > 0.85
+    plot_turning_head(everybody, 0, tmp_path / 'turning.png')
+    assert cv2.imread(str(tmp_path / 'turning.png')).std() > 10
 
 
 def test_scores_are_means_of_absolute_errors():

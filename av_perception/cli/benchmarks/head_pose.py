@@ -29,6 +29,7 @@ from av_perception.benchmarks.head_pose import (
     face_cost_ms,
     look_at,
 )
+from av_perception.benchmarks.head_pose_plot import plot_turning_head
 from av_perception.benchmarks.head_pose_views import load_talkers
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.errors import UserError
@@ -68,11 +69,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='so many talkers are held out, one after the other (default: all)',
     )
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
+    parser.add_argument(
+        '--plot', metavar='FILE', help='draw a turning head of the first talker (png, svg, pdf)'
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Look at everybody, hold everybody out once, print the tables."""
-    check_writable(args.json)
+    for path in (args.json, args.plot):
+        check_writable(path)
     if args.clips is None or not args.clips.is_dir():
         raise UserError('--clips must name a folder with clips *.mpg of talkers')
     console = wide_console()
@@ -86,6 +91,8 @@ def run(args: argparse.Namespace) -> int:
         console.print(_table(title, columns, scores))
     console.print(_interval_table(scores))
     console.print('ms of a face: ' + ', '.join(f'{part} {ms:.2f}' for part, ms in cost.items()))
+    if args.plot:
+        plot_turning_head(everybody, 0, args.plot)
     if args.json:
         write_json(args.json, {'methods': _figures(scores), 'ms_per_face': cost})
     return 0

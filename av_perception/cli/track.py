@@ -7,6 +7,7 @@
   av-perception track my_bag --head nao -o tracks.csv   a bag does not know its head
   av-perception track my_recording --voices voices
       also the voice of each person, as FLAC, and who spoke when (turns.csv, turns.rttm)
+  av-perception track my_recording --gaze gaze.csv      who looks at the robot, and at whom
   av-perception evaluate tracks.csv my_recording        the figures against the recording's truth
 
 The same bag gives the same tracks, bit for bit.
@@ -58,6 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FOLDER',
         help='also separate the voices: a FLAC per person, turns.csv and turns.rttm',
     )
+    parser.add_argument(
+        '--gaze',
+        type=Path,
+        metavar='CSV',
+        help='of a recording folder: also write how heads are turned and who faces whom',
+    )
     parser.add_argument('--plot', type=Path, help='write a picture of who was where and who spoke')
     parser.add_argument('--json', type=Path, help='write the figures of the run to this file')
 
@@ -68,14 +75,8 @@ def run(options: argparse.Namespace) -> int:
 
     from av_perception.recording.collect import collect_tracks
 
-    for path in (options.json, options.output, options.plot):
-        check_writable(path)
     cv2.setNumThreads(1)
-    recording, origin_ns = _open(options)
-    if options.plot and recording.truth is None:
-        raise UserError(
-            f'--plot compares with the truth, and {options.recording} has no truth.csv'
-        )
+    recording, origin_ns = _checked(options)
     pipeline = _make_pipeline(options, recording)
     voices = _separate(pipeline, options, origin_ns)
     frames, elapsed_s = _run(pipeline)
@@ -84,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
     tracks = collect_tracks(frames, origin_ns)
     output = _output_file(options)
     tracks.write(output)
+    if options.gaze:
+        _write_gaze(options.gaze, recording, frames, origin_ns)
     figures = {
         'frames': len(frames),
         'people': sorted({int(i) for i in tracks.id}),
@@ -115,6 +118,22 @@ def _separate(pipeline, options: argparse.Namespace, origin_ns: int):
     return voices
 
 
+def _checked(options: argparse.Namespace) -> tuple:
+    """Open what `_open` does, and refuse what cannot be done with it. Raises UserError."""
+    for path in (options.json, options.output, options.plot, options.gaze):
+        check_writable(path)
+    if options.gaze and _is_bag(options.recording):
+        raise UserError(
+            '--gaze is for recording folders; play a bag with replay.launch.py head_pose:=true'
+        )
+    recording, origin_ns = _open(options)
+    if options.plot and recording.truth is None:
+        raise UserError(
+            f'--plot compares with the truth, and {options.recording} has no truth.csv'
+        )
+    return recording, origin_ns
+
+
 def _run(pipeline) -> tuple[list, float]:
     """Run with a progress bar; the frames and the seconds it took."""
     from rich.progress import Progress
@@ -124,6 +143,13 @@ def _run(pipeline) -> tuple[list, float]:
         task = progress.add_task('track', total=1.0)
         frames = pipeline.run(lambda fraction: progress.update(task, completed=fraction))
     return frames, time.monotonic() - started
+
+
+def _write_gaze(path: Path, recording, frames: list, origin_ns: int) -> None:
+    from av_perception.pipelines.head_poses import head_poses_of, write_head_poses
+
+    tracks = (frame for frame, _ in frames)
+    write_head_poses(head_poses_of(recording, tracks, origin_ns), path, origin_ns)
 
 
 def _output_file(options: argparse.Namespace) -> Path:

@@ -26,6 +26,7 @@ from av_perception.interfaces import (
 )
 from av_perception.robot_head.profile import CameraGeometry
 
+_FIRST_LOOKS = 2  # at a face whose square is not known yet, before it is measured
 _WIDEST = np.radians(60.0)  # standard deviation of what is no knowledge any more
 
 
@@ -45,8 +46,8 @@ class HeadPoseConfig:
     least_face_px: float = 24.0
     #: Largest number of faces that are measured in an image; they take turns.
     faces_per_image: int = 4
-    #: Largest misfit of the mean face; what fits worse is no face.
-    largest_residual: float = 0.35
+    #: Largest misfit of the mean face, in shares of its radius; what fits worse does not count.
+    largest_residual: float = 0.2
     #: share of a face that may lie behind a nearer one
     largest_hidden_share: float = 0.35
 
@@ -205,8 +206,10 @@ class HeadPoseEstimator:
         head, box = self._heads[track.id], track.box
         assert box is not None
         if head.square is None or head.box is None:
+            square = FaceSquare.of_box(box)
             # The network does better on the square of its own result.
-            square = FaceSquare.of_points(self._mesh.points(image, FaceSquare.of_box(box)))
+            for _ in range(_FIRST_LOOKS):
+                square = FaceSquare.of_points(self._mesh.points(image, square))
         else:
             square = head.square.moved(head.box, box)
         points = self._mesh.points(image, square)

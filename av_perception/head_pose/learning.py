@@ -57,6 +57,14 @@ def measured_angles(mesh: MeanMesh, points: np.ndarray) -> tuple[np.ndarray, np.
     return np.array([one.angles for one in found]), np.array([one.residual for one in found])
 
 
+def fit_regions(mesh: MeanMesh, views: Sequence[TurnedViews]) -> Gllim:
+    """Learn the regression from true angles to the mesh's, region by region."""
+    truth = np.concatenate([one.truth for one in views])
+    angles = np.concatenate([measured_angles(mesh, one.points)[0] for one in views])
+    config = GllimConfig(input_noise=_INPUT_NOISE)
+    return fit_by_information(truth, angles, CANDIDATES, config, _LEAST_STD)
+
+
 def learn_head_pose_model(
     frontal: Sequence[np.ndarray],
     views: Sequence[TurnedViews],
@@ -78,8 +86,7 @@ def learn_head_pose_model(
     measured = [measured_angles(mesh, one.points) for one in views]
     angles = np.concatenate([one[0] for one in measured])
     residuals = np.concatenate([one[1] for one in measured])
-    config = GllimConfig(input_noise=_INPUT_NOISE)
-    gllim = fit_by_information(truth, angles, CANDIDATES, config, _LEAST_STD)
+    gllim = fit_regions(mesh, views)
     moving = [measured_angles(mesh, one.points)[0] for one in sequences]
     noise = _noise(gllim, [one.truth for one in sequences], moving)
     system = _with_outliers(gllim, noise)
@@ -133,8 +140,13 @@ def _with_outliers(gllim: Gllim, noise: np.ndarray) -> Plds:
         precision,
         np.linalg.slogdet(precision)[1],
     )
-    even = np.full(count + 1, -np.log(count + 1))
-    return Plds(pieces, constant_velocity(), even, np.tile(even, (count + 1, 1)), regions)
+    return with_regions(pieces, regions, constant_velocity())
+
+
+def with_regions(observation: AffinePieces, regions: Pieces, dynamics: PieceDynamics) -> Plds:
+    """Make a system whose pieces are regions of the state: nothing else chooses between them."""
+    even = np.full(len(regions.log_weight), -np.log(len(regions.log_weight)))
+    return Plds(observation, dynamics, even, np.tile(even, (len(even), 1)), regions)
 
 
 def constant_velocity() -> PieceDynamics:

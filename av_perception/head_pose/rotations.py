@@ -26,7 +26,11 @@ def rotation_from_angles(angles: np.ndarray) -> np.ndarray:
         (sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr),
         (-sp, cp * sr, cp * cr),
     )
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    rotation = np.empty((*np.shape(angles), 3))
+    for row, entries in enumerate(rows):
+        for column, entry in enumerate(entries):
+            rotation[..., row, column] = entry
+    return rotation
 
 
 def angles_from_rotation(rotation: np.ndarray) -> np.ndarray:

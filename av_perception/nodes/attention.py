@@ -80,7 +80,7 @@ class AttentionNode(PerceptionNode):
         self.subscribe(TrackArray, 'tracks', pairs.first, qos.FEATURES)
         self.subscribe(SpeakingStatusArray, 'speaking_status', pairs.second, qos.FEATURES)
         self.subscribe(
-            HeadPoseArray, 'head_pose', self._on_head_pose, qos.FEATURES, timeout_s=None
+            HeadPoseArray, 'head_poses', self._on_head_pose, qos.FEATURES, timeout_s=None
         )
 
     def _on_head_pose(self, message: HeadPoseArray) -> None:

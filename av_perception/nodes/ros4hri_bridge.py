@@ -16,18 +16,16 @@ from av_perception_msgs.msg import HeadPoseArray, SpeakingStatusArray, TrackArra
 from sensor_msgs.msg import Image
 
 from av_perception.errors import UserError
-from av_perception.geometry.time import seconds
 from av_perception.geometry.transform_tree import TransformUnavailable
 from av_perception.hri.people import Humans, HumansFrame, gazes
-from av_perception.interfaces import HeadPoseFrame
 from av_perception.robot_head import load_head
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster, make_stamp_pairs
 from av_perception.ros.conversions import (
-    head_pose_frame_from_msg,
     speaking_frame_from_msg,
     track_frame_from_msg,
 )
+from av_perception.ros.head_pose_memory import HeadPoseMemory
 from av_perception.ros.hri_messages import detections_message, human_transforms, people_message
 from av_perception.ros.hri_topics import TopicsOfIds, optional_messages
 from av_perception.ros.human_voices import HumanVoices
@@ -40,7 +38,6 @@ from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
 from av_perception.vision.rectification import rectifiers_of
 
 WATCH_PERIOD_S = 0.5
-HEAD_POSE_AGE_S = 0.3  # of head poses that are still taken for the present ones
 Offer = TypeVar('Offer')
 Output = Callable[[HumansFrame, str], None]  # publishes the people of a frame
 
@@ -123,12 +120,11 @@ class Ros4HriBridgeNode(PerceptionNode):
         )
         self.subscribe(TrackArray, 'tracks', pairs.first, qos.FEATURES)
         self.subscribe(SpeakingStatusArray, 'speaking_status', pairs.second, qos.FEATURES)
-        self._heads: HeadPoseFrame | None = None
-        self._heads_frame_id = ''
+        self._heads = HeadPoseMemory()
         self._last_gaze_ns = 0
         if self.value('head_poses'):
             self.subscribe(
-                HeadPoseArray, 'head_poses', self._keep_heads, qos.FEATURES, timeout_s=None
+                HeadPoseArray, 'head_poses', self._heads.keep, qos.FEATURES, timeout_s=None
             )
         topics = self._topics
         if topics is not None and self._head.camera is not None:
@@ -173,21 +169,9 @@ class Ros4HriBridgeNode(PerceptionNode):
             image_qos = qos.images_in(self.value('reliable_images'))
             self.subscribe(Image, 'left/image_raw', self._images.keep, image_qos)
 
-    def _keep_heads(self, message: HeadPoseArray) -> None:
-        self._heads = head_pose_frame_from_msg(message)
-        self._heads_frame_id = message.header.frame_id
-
-    def _present_heads(self, frame: HumansFrame, frame_id: str) -> HeadPoseFrame | None:
-        """Give the newest head poses, if they are of about the moment of a frame."""
-        heads = self._heads
-        if heads is None or frame_id != self._heads_frame_id:
-            return None
-        is_present = abs(seconds(frame.stamp_ns - heads.stamp_ns)) <= HEAD_POSE_AGE_S
-        return heads if is_present else None
-
     def _tell_gazes(self, topics: TopicsOfIds, frame: HumansFrame, frame_id: str) -> None:
         """Tell who faces whom, once for every message of head poses."""
-        heads = self._present_heads(frame, frame_id)
+        heads = self._heads.near(frame.stamp_ns, frame_id)
         if heads is None or not topics.tells_gazes or heads.stamp_ns == self._last_gaze_ns:
             return
         self._last_gaze_ns = heads.stamp_ns
@@ -218,7 +202,7 @@ class Ros4HriBridgeNode(PerceptionNode):
             return
         looked_at = poses.reference_from_optical or poses.reference_from_base
         persons = self.value('persons')
-        heads = self._present_heads(frame, frame_id)
+        heads = self._heads.near(frame.stamp_ns, frame_id)
         known = () if heads is None else heads.heads
         orientations = {head.id: head.rotation for head in known if head.rotation is not None}
         transforms = human_transforms(

@@ -11,14 +11,15 @@ import sys
 
 import numpy as np
 from av_perception_msgs.msg import Attention as AttentionMsg
-from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
+from av_perception_msgs.msg import HeadPoseArray, SpeakingStatusArray, TrackArray
 from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
 from av_perception.geometry.time import seconds
 from av_perception.geometry.transform_tree import TransformUnavailable
-from av_perception.interfaces import Attention, SpeakingFrame, TrackFrame
+from av_perception.interfaces import Attention, HeadPoseFrame, SpeakingFrame, TrackFrame
 from av_perception.robot_head import CameraGeometry, load_head
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.ros import qos
@@ -30,6 +31,7 @@ from av_perception.ros.conversions import (
     speaking_frame_from_msg,
     track_frame_from_msg,
 )
+from av_perception.ros.head_pose_memory import HeadPoseMemory
 from av_perception.ros.image_memory import ImageMemory
 from av_perception.ros.local_topics import LocalPublisher
 from av_perception.ros.markers import attention_marker, people_markers
@@ -54,6 +56,11 @@ class VisualizerNode(PerceptionNode):
         HEAD,
         REFERENCE_FRAME,
         Parameter('overlay', True, 'Publish the left image with the people drawn on it.'),
+        Parameter(
+            'head_poses',
+            True,
+            'Show how heads are turned, where the node head_pose runs (head_pose:=true).',
+        ),
         RELIABLE_IMAGES,
     )
 
@@ -77,20 +84,33 @@ class VisualizerNode(PerceptionNode):
         self.subscribe(SpeakingStatusArray, 'speaking_status', pairs.second, qos.FEATURES)
         self._attention: Attention | None = None
         self.subscribe(AttentionMsg, 'attention', self._on_attention, qos.FEATURES, timeout_s=None)
-        overlay = self._overlay
-        if overlay is not None:
-            self.every(WATCH_PERIOD_S, lambda: self._watch_demand(overlay))
+        self._heads = HeadPoseMemory()
+        self._ear: Subscription | None = None
+        self.every(WATCH_PERIOD_S, self._watch_demand)
 
     def deactivate(self) -> None:
         """Forget that images are listened to."""
         self._listens = False
 
-    def _watch_demand(self, overlay: _Overlay) -> None:
-        """Listen to the images, 23 MB a second, only from when somebody looks at the overlay."""
-        if not self._listens and overlay.is_watched():
+    def _watch_demand(self) -> None:
+        """Listen to the images, 23 MB a second, only from when somebody looks at the overlay.
+
+        To head poses, which are computed on demand, only while somebody looks at anything.
+        """
+        overlay = self._overlay
+        looks = overlay is not None and overlay.is_watched()
+        if overlay is not None and looks and not self._listens:
             self._listens = True
             image_qos = qos.images_in(self.value('reliable_images'))
             self.subscribe(Image, 'left/image_raw', overlay.images.keep, image_qos)
+        wanted = self.value('head_poses') and (looks or self._markers.get_subscription_count())
+        if wanted and self._ear is None:
+            self._ear = self.subscribe(
+                HeadPoseArray, 'head_poses', self._heads.keep, qos.FEATURES, timeout_s=None
+            )
+        elif self._ear is not None and not wanted:
+            self.unsubscribe(self._ear)
+            self._ear = None
 
     def _on_attention(self, message: AttentionMsg) -> None:
         self._attention = attention_from_msg(message)
@@ -119,16 +139,19 @@ class VisualizerNode(PerceptionNode):
             self.diagnostics.count('frames not shown: no transform', str(missing))
             return
         attention = self._attention_at(frame.stamp_ns)
+        heads = self._heads.near(frame.stamp_ns, frame_id)
         if watched:
             ears = poses.reference_from_array or poses.reference_from_base
-            markers = people_markers(frame, speaking, frame_id, origin=ears.translation)
+            markers = people_markers(
+                frame, speaking, frame_id, origin=ears.translation, heads=heads
+            )
             if attention is not None:
                 head = poses.reference_from_base.translation
                 markers.markers.append(attention_marker(attention, frame_id, head))
             self._markers.publish(markers)
         if self._overlay is not None and image is not None:
             looked_at = None if attention is None else attention.id
-            self._overlay.publish(image, frame, speaking, poses, looked_at)
+            self._overlay.publish(image, frame, speaking, poses, looked_at, heads)
 
 
 class _Overlay:
@@ -149,12 +172,12 @@ class _Overlay:
         speaking: SpeakingFrame,
         poses: SensorPoses,
         looked_at: int | None,
+        heads: HeadPoseFrame | None,
     ) -> None:
         """Draw on an image and its frame; see `ImageMemory.take_image`."""
         pixels, frame_id = image
-        people = people_to_draw(
-            frame, speaking, self._camera, poses.reference_from_optical, looked_at
-        )
+        camera_pose = poses.reference_from_optical
+        people = people_to_draw(frame, speaking, self._camera, camera_pose, looked_at, heads)
         drawn = draw_overlay(pixels, people)
         self._publisher.publish(image_to_msg(drawn, frame.stamp_ns, frame_id))
 

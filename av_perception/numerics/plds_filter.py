@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from av_perception.numerics.gaussian import inverse_and_log_det, matvec
 from av_perception.numerics.kalman_steps import predict, update_information
 from av_perception.numerics.plds import Evidence, PieceDynamics, Plds, evidence_of, gate_of
 from av_perception.numerics.plds_steps import expected_motion, expected_states, state_bound
@@ -125,10 +126,21 @@ def filter_step(
     mean, covariance = pair.prediction(softmax(log_prior))
     log_gate = gate_of(model, mean[None], covariance[None])[0]
     log_prior = np.maximum(log_softmax(log_prior + log_gate), _NEVER)
-    starts = _starts(model, pair, evidence, log_prior)
-    runs = [_iterate(pair, log_prior, start, iterations) for start in starts]
-    best = max(runs, key=lambda run: run.bound)
+    best = _best(model, pair, log_prior, iterations)
     return replace(best, predicted_mean=mean, predicted_covariance=covariance)
+
+
+def _best(model: Plds, pair: _Pair, log_prior: np.ndarray, iterations: int) -> PldsBelief:
+    """Iterate from all starts, and keep the one with the highest bound."""
+    if not pair.has_past and not pair.evidence.precision.any():
+        dynamics = pair.dynamics  # nothing was measured: the prediction stays
+        return PldsBelief(dynamics.mean, dynamics.covariance, softmax(log_prior))
+    last = Evidence(*(part[-1:] for part in _parts(pair.evidence)))
+    starts = _starts(model, pair, last, log_prior)
+    if not pair.has_past:
+        return _iterate_alone(pair, log_prior, np.array(starts), iterations)
+    runs = [_iterate(pair, log_prior, start, iterations) for start in starts]
+    return max(runs, key=lambda run: run.bound)
 
 
 @dataclass(frozen=True)
@@ -205,6 +217,37 @@ def _starts(
         *_, log_evidence = update_information(gate.center, covariance, *leading)
         starts.append(softmax(gate.log_weight + constant + log_evidence))
     return starts
+
+
+def _iterate_alone(
+    pair: _Pair, log_prior: np.ndarray, weights: np.ndarray, iterations: int
+) -> PldsBelief:
+    """Do what `_iterate` does from S starts (S, K) at once, where one state is left."""
+    precision, vector, constant = (part[0] for part in _parts(pair.evidence))
+    flat = precision.reshape(len(precision), -1)
+    mean, covariance = pair.dynamics.mean, pair.dynamics.covariance
+    size = len(mean)
+    prior, log_det = inverse_and_log_det(covariance)
+    last_bound = np.full(len(weights), -np.inf)
+    for _ in range(iterations):
+        # E-x: q(x) by averaged precisions.
+        total = prior + (weights @ flat).reshape(-1, size, size)
+        spread = np.linalg.inv(total)
+        means = matvec(spread, prior @ mean + weights @ vector)
+        # E-z: q(z) by expected log densities.
+        moment = spread + means[:, :, None] * means[:, None]
+        expected = constant + means @ vector.T - 0.5 * moment.reshape(-1, size * size) @ flat.T
+        weights, log_evidence = normalize_log(expected + log_prior)
+        # The bound: the divergence of q(x) from the prediction is subtracted.
+        shift = means - mean
+        distance = (prior * (spread + shift[:, :, None] * shift[:, None])).sum(axis=(1, 2))
+        divergence = distance - size + log_det + np.linalg.slogdet(total)[1]
+        bound = log_evidence - 0.5 * divergence
+        if (bound - last_bound < _LEAST_GAIN).all():
+            break
+        last_bound = bound
+    best = int(bound.argmax())
+    return PldsBelief(means[best], spread[best], weights[best], float(bound[best]))
 
 
 def _iterate(

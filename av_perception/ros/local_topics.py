@@ -113,6 +113,10 @@ class LocalSubscription:
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Any, int]] = deque()
 
+    def is_of(self, subscription: Subscription) -> bool:
+        """Whether it stands beside this subscription."""
+        return self._subscription is subscription
+
     def put(self, message) -> None:
         """Hand over a message without ever blocking the caller."""
         with self._lock:
@@ -295,6 +299,12 @@ class LocalConnections:
         if self._inbox is not None:
             self._inbox.close()
             self._inbox = None
+
+    def forget(self, subscription: Subscription) -> None:
+        """Forget one subscription."""
+        for here in [here for here in self._subscriptions if here.is_of(subscription)]:
+            self._subscriptions.remove(here)
+            self.topics.remove(here)
 
     def forget_publishers(self) -> None:
         """Forget the publishers, which are made anew."""

@@ -3,7 +3,8 @@
 """People as rviz markers.
 
 A sphere where the head is, an ellipsoid of what is not known, a label, a halo while speaking, a
-ray when only heard, and an arrow to whom the robot looks at.
+ray when only heard, an arrow out of the face, white while it is turned to the robot, and an arrow
+to whom the robot looks at.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.interfaces import (
     Attention,
+    HeadPoseFrame,
     LifeState,
     SpeakingFrame,
     SpeakingStatus,
@@ -37,7 +39,8 @@ SIGMAS = 2.0
 HALO_RADIUS_M = 0.22
 _CIRCLE = np.linspace(0.0, 2 * np.pi, 33)
 _HALO = HALO_RADIUS_M * np.stack([np.cos(_CIRCLE), np.sin(_CIRCLE), np.zeros(33)], axis=1)
-NAMESPACES = ('head', 'covariance', 'label', 'speaking', 'heard', 'attention')
+NAMESPACES = ('head', 'covariance', 'label', 'speaking', 'heard', 'attention', 'gaze')
+GAZE_FROM_TO_M = (0.1, 0.5)  # of the arrow out of the face, from the middle of the head
 
 
 def people_markers(
@@ -46,6 +49,7 @@ def people_markers(
     frame_id: str,
     word: str = 'person',
     origin: Sequence[float] | np.ndarray = (0.0, 0.0, 0.0),
+    heads: HeadPoseFrame | None = None,
 ) -> MarkerArray:
     """Make the markers of everybody who is alive; sleeping people are pale.
 
@@ -61,12 +65,19 @@ def people_markers(
         What the labels call them.
     origin : array_like
         (3,) where the rays to who is only heard begin [m].
+    heads : HeadPoseFrame or None
+        How their heads are turned, in the same frame.
     """
     statuses = {status.id: status for status in speaking.statuses}
     stamp = header(frame.stamp_ns, frame_id)
+    turned = {head.id: head for head in heads.heads} if heads is not None else {}
     markers = []
     for track in frame.tracks:
-        markers += _TrackMarkers(track, statuses.get(track.id), stamp).all(word, origin)
+        ours = _TrackMarkers(track, statuses.get(track.id), stamp)
+        markers += ours.all(word, origin)
+        head = turned.get(track.id)
+        if head is not None and head.rotation is not None:
+            markers.append(ours.gaze(head.rotation[:, 0], head.facing))
     return MarkerArray(markers=markers)
 
 
@@ -120,6 +131,17 @@ class _TrackMarkers:
         if self._track.heard and not self._track.seen:
             markers.append(self._ray(origin))
         return markers
+
+    def gaze(self, forward: np.ndarray, facing: bool) -> Marker:
+        """Make the arrow out of the face, along a unit vector (3,)."""
+        arrow = self._marker(Marker.ARROW, 'gaze', self._opacity)
+        if facing:
+            arrow.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
+        arrow.pose.position = Point()
+        middle = self._track.mean[:3]
+        arrow.points = [_point(middle + length * forward) for length in GAZE_FROM_TO_M]
+        arrow.scale = Vector3(x=0.03, y=0.07, z=0.1)
+        return arrow
 
     def _marker(self, kind: int, namespace: str, alpha: float) -> Marker:
         marker = Marker(

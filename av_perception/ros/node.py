@@ -144,7 +144,7 @@ class PerceptionNode(TunableNode):
         qos: QoSProfile,
         timeout_s: float | None = 1.0,
         backlog_s: float | None = None,
-    ) -> None:
+    ) -> Subscription:
         """Make a subscription that lives while active.
 
         What the callback refuses with ValueError or UserError is dropped, counted and named.
@@ -158,8 +158,7 @@ class PerceptionNode(TunableNode):
         qos : QoSProfile
             Of the subscription.
         timeout_s : float or None
-            Silence for so long [s] is an error in the diagnostics, which also tell rate and
-            latency; None watches nothing.
+            Silence for so long [s] is an error in the diagnostics; None watches nothing.
         backlog_s : float or None
             What waits more than this behind the newest [s] is left out and counted; None: nothing.
         """
@@ -170,7 +169,7 @@ class PerceptionNode(TunableNode):
             for current in self._without_backlog(message, take_rest, full_name, backlog_s):
                 receive(current)
 
-        self._listen(message_type, topic, qos, handle)
+        return self._listen(message_type, topic, qos, handle)
 
     def _listen(
         self,
@@ -178,7 +177,7 @@ class PerceptionNode(TunableNode):
         topic: str,
         qos: QoSProfile,
         handle: Callable[[Any, TakeRest], None],
-    ) -> None:
+    ) -> Subscription:
         """Make the subscription, and have it get what the nodes of this process publish."""
         gate = Gate()
         subscription = self.create_subscription(
@@ -192,6 +191,7 @@ class PerceptionNode(TunableNode):
         self._subscriptions_made.append(subscription)
         if self._local is not None and is_ours(topic):
             self._listen_here(self._local, subscription, gate, handle)
+        return subscription
 
     def _listen_here(
         self,
@@ -211,6 +211,13 @@ class PerceptionNode(TunableNode):
             self.diagnostics.count(f'messages dropped from {subscription.topic_name}', TOO_SLOW)
 
         here = local.subscription(subscription, gate, receive, count_dropped)
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Take down a subscription whose silence is not watched."""
+        if self._local is not None:
+            self._local.forget(subscription)
+        self._subscriptions_made.remove(subscription)
+        self.destroy_subscription(subscription)
 
     def adopt(self, *subscriptions: Subscription) -> None:
         """Take over subscriptions that another library made: they too live only while active."""

@@ -4,7 +4,9 @@
 
 A box (a face seen) or an ellipse (a head projected) in the person's color, dashed where it is only
 predicted; a label 'id 2  1.8 m'; a bar of the speaking probability; an arrow at the image's edge
-for whoever is out of view; an eye on the label of whom the robot looks at.
+for whoever is out of view; an eye on the label of whom the robot looks at. Where it is known how a
+head is turned, an arrow goes out of the face, with a ring at its root when the person faces the
+robot.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ BAR_WIDTH = 7  # [px] of the speaking probability's bar, as all lengths here
 BAR_LENGTH = 40
 WAVES_WIDTH = 22
 EYE_WIDTH = 22
+RING_RADIUS = 9  # around the root of the arrow of who faces the robot
 EDGE_STEP = BAR_LENGTH + 8  # between arrows of people on the same side
 DASH_PX = 8.0
 
@@ -49,6 +52,10 @@ class PersonDrawing:
         [m] distance, None when unknown.
     looked_at
         Whether the robot looks at the person.
+    gaze
+        (from x, from y, to x, to y) [px] of an arrow out of the face, None when not known.
+    facing
+        Whether the face is turned to the robot.
     """
 
     id: int
@@ -62,6 +69,8 @@ class PersonDrawing:
     speaking_probability: float = 0.0
     range_m: float | None = None
     looked_at: bool = False
+    gaze: tuple[float, float, float, float] | None = None
+    facing: bool = False
 
 
 def draw_overlay(image_bgr: np.ndarray, people: list[PersonDrawing]) -> np.ndarray:
@@ -131,8 +140,23 @@ def _draw_inside(image: np.ndarray, person: PersonDrawing, corners: Corners) -> 
         _dashed_box(image, corners, color, thickness)
     else:
         cv2.rectangle(image, (left, top), (right, bottom), color, thickness)
+    _gaze_arrow(image, person)
     _label(image, person, left, top - 5 if top >= 22 else bottom + 17)
     _speaking_bar(image, person, right + 5, bottom)
+
+
+def _gaze_arrow(image: np.ndarray, person: PersonDrawing) -> None:
+    """Draw where the face is turned to; a ring where it is turned to the robot."""
+    if person.gaze is None or not np.isfinite(person.gaze).all():
+        return
+    ends = np.clip(np.round(person.gaze), -MAX_COORDINATE, MAX_COORDINATE).astype(int).tolist()
+    start, end = tuple(ends[:2]), tuple(ends[2:])
+    color = bgr_of(person.id)
+    cv2.arrowedLine(image, start, end, (255, 255, 255), 5, cv2.LINE_AA, tipLength=0.2)
+    cv2.arrowedLine(image, start, end, color, 3, cv2.LINE_AA, tipLength=0.2)
+    if person.facing:
+        cv2.circle(image, start, RING_RADIUS, (255, 255, 255), 4, cv2.LINE_AA)
+        cv2.circle(image, start, RING_RADIUS, color, 2, cv2.LINE_AA)
 
 
 def _ellipse(

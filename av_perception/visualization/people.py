@@ -12,6 +12,8 @@ import numpy as np
 
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.interfaces import (
+    HeadPoseEstimate,
+    HeadPoseFrame,
     LifeState,
     SpeakingFrame,
     SpeakingStatus,
@@ -26,6 +28,7 @@ from av_perception.visualization.overlay import PersonDrawing, draw_overlay
 
 HEAD_HALF_SIZE_M = (0.09, 0.12)
 NEAREST_DEPTH_M = 0.1
+GAZE_FROM_TO_M = (0.1, 0.35)  # of the arrow out of the face, from the middle of the head
 
 
 def people_to_draw(
@@ -34,6 +37,7 @@ def people_to_draw(
     camera: CameraGeometry,
     reference_from_optical: RigidTransform | None = None,
     looked_at: int | None = None,
+    heads: HeadPoseFrame | None = None,
 ) -> list[PersonDrawing]:
     """Choose what to draw of everybody who is active.
 
@@ -50,15 +54,43 @@ def people_to_draw(
         Pose of the camera in the frame of the tracks, None for that of the head profile.
     looked_at
         Id of whom the robot looks at.
+    heads
+        How their heads are turned, in the frame of the tracks.
     """
     optical_from_reference = (reference_from_optical or camera.base_from_optical).inverse()
     statuses = {status.id: status for status in speaking.statuses}
+    turned = {head.id: head for head in heads.heads} if heads is not None else {}
     drawings = [
-        _drawing(track, statuses.get(track.id), camera, optical_from_reference)
+        _with_gaze(
+            _drawing(track, statuses.get(track.id), camera, optical_from_reference),
+            track,
+            turned.get(track.id),
+            camera,
+            optical_from_reference,
+        )
         for track in frame.tracks
         if track.state == LifeState.ACTIVE
     ]
     return [replace(one, looked_at=one.id == looked_at) for one in drawings]
+
+
+def _with_gaze(
+    drawing: PersonDrawing,
+    track: TrackEstimate,
+    head: HeadPoseEstimate | None,
+    camera: CameraGeometry,
+    optical_from_reference: RigidTransform,
+) -> PersonDrawing:
+    """Add the arrow out of the face, if it is known where it points to."""
+    if head is None or head.rotation is None:
+        return drawing
+    forward = head.rotation[:, 0]
+    ends = track.mean[:3] + np.outer(GAZE_FROM_TO_M, forward)
+    seen = optical_from_reference.apply(ends)
+    if seen[:, 2].min() < NEAREST_DEPTH_M:
+        return drawing
+    start, end = camera.project(seen)
+    return replace(drawing, gaze=(*start.tolist(), *end.tolist()), facing=head.facing)
 
 
 def _drawing(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from human_frames import frames, person
 
-from av_perception.hri.people import Humans, HumansConfig
-from av_perception.interfaces import LifeState
+from av_perception.hri.people import Humans, HumansConfig, gazes
+from av_perception.interfaces import HeadPoseEstimate, HeadPoseFrame, LifeState
 
 
 def one(humans, ms, *people):
@@ -166,3 +167,19 @@ def test_a_tracker_that_died_and_came_back_brings_new_people():
 def test_bad_settings_are_refused(changes):
     with pytest.raises(ValueError):
         HumansConfig(**changes)
+
+
+def test_who_faces_whom_in_the_ids_of_persons():
+    humans = Humans(seed=1)
+    people = humans.step(*frames(0, person(1), person(2), person(3)))
+    ids = {human.track.id: human.person for human in people.people}
+    heads = HeadPoseFrame(
+        people.stamp_ns,
+        (
+            HeadPoseEstimate(1, np.eye(3), facing=True, facing_probability=0.9),
+            HeadPoseEstimate(2, np.eye(3), facing_probability=0.1, others={1: 0.8, 3: 0.1, 9: 1}),
+            HeadPoseEstimate(3),
+            HeadPoseEstimate(8, np.eye(3), facing=True),
+        ),
+    )
+    assert gazes(people, heads) == [(ids[1], ''), (ids[2], ids[1])]

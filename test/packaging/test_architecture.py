@@ -52,6 +52,7 @@ ALLOWED = {
         'diarization',
         'separation',
         'two_microphones',
+        'head_pose',
     ),
     'visualization': (
         *FOUNDATIONS,

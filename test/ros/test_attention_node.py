@@ -36,7 +36,7 @@ from av_perception.ros.markers import attention_marker
 INPUTS = {
     'tracks': TrackArray,
     'speaking_status': SpeakingStatusArray,
-    'head_pose': HeadPoseArray,
+    'head_poses': HeadPoseArray,
 }
 SOMEBODY = Attention(5, AttentionReason.SPEAKS, 3, np.array([1.0, 2.0, 0.5]), 4)
 NOBODY = Attention(5, AttentionReason.NOBODY)
@@ -83,7 +83,7 @@ def test_who_faces_the_robot_speaks_to_it_while_that_is_known(node):
     facing = HeadPoseEstimate(1, np.eye(3), facing_probability=0.9, facing=True)
     unknown = HeadPoseEstimate(2)
     frame = HeadPoseFrame(START_NS, (facing, unknown))
-    node.send('head_pose', head_pose_frame_to_msg(frame, 'odom'))
+    node.send('head_poses', head_pose_frame_to_msg(frame, 'odom'))
     play(node, [person(1, 20.0), person(2, -20.0)], [1, 2])
     assert node.until(lambda: len(node.heard) == 12)
     assert (node.heard[-1].id, node.heard[-1].reason) == (1, AttentionMsg.SPEAKS_TO_ME)

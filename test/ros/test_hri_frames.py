@@ -71,3 +71,22 @@ def test_who_has_a_place_has_a_frame_and_so_have_face_and_voice(fields, names):
 def test_persons_may_be_left_to_a_person_manager():
     assert set(transforms(human((2, 0, 0), voice='v'), persons=False)) == {'face_f', 'voice_v'}
     assert transforms() == {}
+
+
+def test_a_head_whose_turn_is_known_gives_the_face_its_orientation_and_a_gaze():
+    """REP-155: x out of the face and z up; z of the gaze out of the face."""
+    rotation = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])  # looks along y
+    found = transforms(human((2, 0, 0)), orientations={1: rotation})
+    assert set(found) == {'person_p', 'face_f', 'gaze_f'}
+    face = conversions.transform_from_msg(found['face_f'])
+    gaze = conversions.transform_from_msg(found['gaze_f'])
+    np.testing.assert_allclose(face.rotation, rotation, atol=1e-9)
+    np.testing.assert_allclose(face.translation, [2, FACE_FORWARD_M, 0], atol=1e-9)
+    np.testing.assert_allclose(gaze.rotation[:, 2], [0, 1, 0], atol=1e-9)
+    np.testing.assert_allclose(gaze.rotation[:, 1], [0, 0, -1], atol=1e-9)
+    np.testing.assert_allclose(gaze.translation, face.translation, atol=1e-9)
+
+
+def test_others_have_no_gaze():
+    found = transforms(human((2, 0, 0)), orientations={99: np.eye(3)})
+    assert set(found) == {'person_p', 'face_f'}

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 import rclpy
-from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
+from av_perception_msgs.msg import HeadPoseArray, SpeakingStatusArray, TrackArray
 from human_frames import BOX, frames, person
 from interface_packages import build_overlay
 from rclpy.parameter import Parameter
@@ -20,11 +20,16 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, Float32, String
 from tf2_msgs.msg import TFMessage
 
-from av_perception.interfaces import LifeState
+from av_perception.interfaces import HeadPoseEstimate, HeadPoseFrame, LifeState
 from av_perception.nodes.ros4hri_bridge import Ros4HriBridgeNode
 from av_perception.robot_head import load_head
 from av_perception.ros import qos
-from av_perception.ros.conversions import image_to_msg, speaking_frame_to_msg, track_frame_to_msg
+from av_perception.ros.conversions import (
+    head_pose_frame_to_msg,
+    image_to_msg,
+    speaking_frame_to_msg,
+    track_frame_to_msg,
+)
 from av_perception.ros.hri_topics import cropped_face
 
 pytestmark = pytest.mark.slow
@@ -294,3 +299,29 @@ def test_what_cannot_be_published_is_said_with_what_to_install():
         'nothing is left to publish',
     ):
         assert output.count(line) == 1
+
+
+def test_faces_have_their_orientation_and_looks_are_told(robot):
+    from hri_msgs.msg import Gaze, IdsList
+
+    one = robot()
+    heads = one.client.create_publisher(HeadPoseArray, 'head_poses', qos.FEATURES)
+    one.listen(IdsList, '/humans/persons/tracked')
+    one.listen(Gaze, '/humans/interactions/gaze')
+    one.listen(TFMessage, '/tf')
+    assert one.until(lambda: heads.get_subscription_count() > 0)
+    one.tell(0, person(1))
+    turned = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    known = HeadPoseEstimate(1, turned, np.eye(3) * 0.01, 1, 0.9, True)
+    frame = HeadPoseFrame(10**9 + 40_000_000, (known,))
+    heads.publish(head_pose_frame_to_msg(frame, 'base_link'))
+    one.spin(0.3)
+    one.tell(80, person(1))
+    (who,) = one.latest('/humans/persons/tracked').ids
+    gaze = one.latest('/humans/interactions/gaze')
+    assert (gaze.sender, gaze.receiver) == (who, '')
+    names = {t.child_frame_id[:5] for t in one.latest('/tf').transforms}
+    assert 'gaze_' in names
+    one.tell(1000, person(1))
+    assert 'gaze_' not in {t.child_frame_id[:5] for t in one.latest('/tf').transforms}
+    assert len(one.heard['/humans/interactions/gaze']) == 1, 'old head poses say nothing'

@@ -140,7 +140,8 @@ def _people(sound, array, num_samples: int, options: argparse.Namespace) -> _Peo
     if options.tracks is not None:
         return _tracked(options.tracks, array, times)
     if options.directions is not None:
-        azimuths, elevations = np.radians(options.directions), 0.0
+        azimuths = np.radians(options.directions)
+        elevations = np.zeros_like(azimuths)
     else:
         sources = localized(sound, array, options.people or 4)['sources']
         if not sources:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from av_perception.benchmarks.separation_methods import BEST_MICROPHONE, METHODS, Trial
 from av_perception.benchmarks.separation_scenes import RATE, SeparationScene
+from av_perception.benchmarks.word_errors import word_error_rate
 from av_perception.errors import UserError
 
 
@@ -21,8 +22,8 @@ class SeparationRow:
 
     si_sdr_db, sdr_db: signal to distortion, up to a factor and up to a filter of 512 taps;
     gain_db: SI-SDR above that of the best microphone, least_gain_db: of the talker with the least;
-    pesq, stoi: by their packages; cpu: processor time per second of sound. NaN where a method does
-    not work on a scene.
+    pesq, stoi: by their packages; cpu: processor time per second of sound; word_errors: see
+    `benchmarks/word_errors.py`, NaN unless asked for. NaN where a method does not work on a scene.
     """
 
     scene: str
@@ -34,6 +35,7 @@ class SeparationRow:
     pesq: float
     stoi: float
     cpu: float
+    word_errors: float = float('nan')
 
 
 def si_sdr(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -61,6 +63,7 @@ def measure(
     methods: Sequence[str],
     seed: int,
     noted: Callable[[str, np.ndarray], None] = lambda method, voices: None,
+    words: bool = False,
 ) -> Iterator[SeparationRow]:
     """Run methods on a scene.
 
@@ -74,6 +77,8 @@ def measure(
         Of the error of the directions.
     noted
         Called with each result, (N, J).
+    words
+        Whether a recognizer listens.
 
     Yields
     ------
@@ -92,7 +97,10 @@ def measure(
         trial.found = {name: trial.found[name] for name in ('masks',) if name in trial.found}
         spent = (time.process_time() - started) / scene.duration_s
         noted(method, voices)
-        yield _row(scene, method, voices, floor, spent)
+        row = _row(scene, method, voices, floor, spent)
+        if words:
+            row = replace(row, word_errors=word_error_rate(voices, scene.dry))
+        yield row
 
 
 def _row(scene: SeparationScene, method: str, voices, floor, spent: float) -> SeparationRow:

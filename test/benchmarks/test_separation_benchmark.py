@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 
 from av_perception.benchmarks.separation_methods import Trial, best_order, oracle_masks
 from av_perception.benchmarks.separation_scenes import (
@@ -22,6 +23,11 @@ from av_perception.benchmarks.separation_scenes import (
     voice_files,
 )
 from av_perception.benchmarks.separation_scores import si_sdr
+from av_perception.benchmarks.word_errors import (
+    recognized_words,
+    word_error_rate,
+    word_errors,
+)
 from av_perception.cli.main import main
 
 
@@ -42,6 +48,33 @@ def test_si_sdr_is_that_of_planted_noise_whatever_the_level():
     noise *= np.linalg.norm(reference, axis=0) / np.linalg.norm(noise, axis=0)
     found = si_sdr(7.0 * (reference + noise * [0.1, 1.0]), reference)
     assert found == pytest.approx([20.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    'words, reference, errors',
+    [
+        ('', 'a b', 2),
+        ('a b', '', 2),
+        ('a b c', 'a b c', 0),
+        ('a x c', 'a b c', 1),
+        ('a c', 'a b c', 1),
+        ('x a b c', 'a b c', 1),
+        ('b c d a', 'a b c d', 2),
+    ],
+)
+def test_word_errors_are_an_edit_distance(words, reference, errors):
+    assert word_errors(words.split(), reference.split()) == errors
+
+
+@pytest.mark.slow
+def test_a_recognizer_hears_the_words_of_a_voice_and_not_in_noise(data_directory):
+    pytest.importorskip('pocketsphinx')
+    sound, _ = soundfile.read(voice_files(data_directory, reported=True)[0], stop=3 * RATE)
+    voice = sound[:, None]
+    assert len(recognized_words(sound)) >= 3
+    assert word_error_rate(voice, voice) == 0
+    noise = np.random.default_rng(0).standard_normal(voice.shape)
+    assert word_error_rate(noise, voice) > 0.7
 
 
 def test_the_best_order_is_found():

@@ -74,10 +74,8 @@ def measure(
 
     Parameters
     ----------
-    scene
-        What they hear.
-    methods
-        Of METHODS.
+    scene, methods
+        What they hear, and names in METHODS.
     seed
         Of the error of the directions.
     noted

@@ -51,10 +51,8 @@ def mask_streams(
         (N, I) of the microphones at 16 kHz, and where they are.
     directions
         (T, J, 3) unit vectors in the array frame, every `DIRECTION_STEP_S`; NaN while unknown.
-    steering
-        How sound arrives; None takes the geometry of the head.
-    progress
-        Called with the fraction that is done.
+    steering, progress
+        How sound arrives (None: as the geometry says); called with the fraction that is done.
 
     Returns
     -------

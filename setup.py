@@ -89,6 +89,7 @@ setup(
             'pesq>=0.0.4,<1',
             'pystoi>=0.4,<1',
             'fast-bss-eval>=0.1.4,<1',
+            'pocketsphinx>=5,<6',
         ],
         'comparison': ['stonesoup>=1.9,<2'],
         'fast': ['onnxruntime>=1.12,<2', 'onnx>=1.14,<2'],

@@ -59,11 +59,14 @@ class Trial:
 
 def best_microphone(trial: Trial) -> np.ndarray:
     """(N, J) for each talker the microphone in which their voice stands out most."""
-    scene = trial.scene
+    return trial.scene.mixture[:, best_microphones(trial.scene)]
+
+
+def best_microphones(scene: SeparationScene) -> np.ndarray:
+    """(J,) the microphone in which the voice of each talker stands out most."""
     own = np.mean(scene.images**2, axis=0)  # (I, J)
     rest = np.mean((scene.mixture[:, :, None] - scene.images) ** 2, axis=0)
-    best = np.argmax(own / rest, axis=0)
-    return scene.mixture[:, best]
+    return np.argmax(own / rest, axis=0)
 
 
 def delay_and_sum(trial: Trial) -> np.ndarray:

@@ -6,12 +6,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from av_perception.benchmarks.separation_methods import BEST_MICROPHONE, METHODS, Trial
+from av_perception.benchmarks.separation_methods import (
+    BEST_MICROPHONE,
+    Trial,
+    best_microphone,
+    best_microphones,
+)
 from av_perception.benchmarks.separation_scenes import RATE, SeparationScene
+from av_perception.benchmarks.word_errors import word_error_rate
 from av_perception.errors import UserError
 
 
@@ -21,8 +27,8 @@ class SeparationRow:
 
     si_sdr_db, sdr_db: signal to distortion, up to a factor and up to a filter of 512 taps;
     gain_db: SI-SDR above that of the best microphone, least_gain_db: of the talker with the least;
-    pesq, stoi: by their packages; cpu: processor time per second of sound. NaN where a method does
-    not work on a scene.
+    pesq, stoi: by their packages; cpu: processor time per second of sound; word_errors: see
+    `benchmarks/word_errors.py`, NaN unless asked for. NaN where a method does not work on a scene.
     """
 
     scene: str
@@ -34,6 +40,7 @@ class SeparationRow:
     pesq: float
     stoi: float
     cpu: float
+    word_errors: float = float('nan')
 
 
 def si_sdr(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -61,19 +68,20 @@ def measure(
     methods: Sequence[str],
     seed: int,
     noted: Callable[[str, np.ndarray], None] = lambda method, voices: None,
+    words: bool = False,
 ) -> Iterator[SeparationRow]:
     """Run methods on a scene.
 
     Parameters
     ----------
-    scene
-        What they hear.
-    methods
-        Of METHODS.
+    scene, methods
+        What they hear, and names in METHODS.
     seed
         Of the error of the directions.
     noted
         Called with each result, (N, J).
+    words
+        Whether a recognizer listens.
 
     Yields
     ------
@@ -81,7 +89,7 @@ def measure(
         One per method.
     """
     trial = Trial(scene, seed)
-    floor = si_sdr(METHODS[BEST_MICROPHONE](trial), scene.references)
+    floor = si_sdr(best_microphone(trial), references_of(scene, BEST_MICROPHONE))
     for method in methods:
         started = time.process_time()
         try:
@@ -92,22 +100,38 @@ def measure(
         trial.found = {name: trial.found[name] for name in ('masks',) if name in trial.found}
         spent = (time.process_time() - started) / scene.duration_s
         noted(method, voices)
-        yield _row(scene, method, voices, floor, spent)
+        row = _row(scene, method, voices, floor, spent)
+        if words:
+            row = replace(row, word_errors=word_error_rate(voices, scene.dry))
+        yield row
 
 
 def _row(scene: SeparationScene, method: str, voices, floor, spent: float) -> SeparationRow:
-    distortion = si_sdr(voices, scene.references)
+    references = references_of(scene, method)
+    distortion = si_sdr(voices, references)
+    pairs = list(zip(references.T, voices.T))
     return SeparationRow(
         scene.kind.label,
         method,
         float(distortion.mean()),
         float((distortion - floor).mean()),
         float((distortion - floor).min()),
-        float(np.mean(filtered_sdr(voices, scene.references))),
-        float(np.mean([_pesq(r, v) for r, v in zip(scene.references.T, voices.T)])),
-        float(np.mean([_stoi(r, v) for r, v in zip(scene.references.T, voices.T)])),
+        float(np.mean(filtered_sdr(voices, references))),
+        float(np.mean([_pesq(reference, voice) for reference, voice in pairs])),
+        float(np.mean([_stoi(reference, voice) for reference, voice in pairs])),
         spent,
     )
+
+
+def references_of(scene: SeparationScene, method: str) -> np.ndarray:
+    """(N, J) what a method should give: a microphone is compared with what it hears itself.
+
+    Another microphone hears a voice a little earlier or later, which SI-SDR does not forgive.
+    """
+    if method != BEST_MICROPHONE:
+        return scene.references
+    best = best_microphones(scene)
+    return np.stack([scene.images[:, i, j] for j, i in enumerate(best)], axis=1)
 
 
 def filtered_sdr(voices: np.ndarray, references: np.ndarray) -> np.ndarray:

@@ -36,10 +36,14 @@ MAX_PEOPLE = 8
 
 @dataclass(frozen=True)
 class _People:
-    """ids: (J,); directions: (T, J, 3) in the array frame every 40 ms, NaN while unknown."""
+    """ids: (J,); directions: (T, J, 3) in the array frame every 40 ms, NaN while unknown.
+
+    azimuths_deg: (J,) of the middle of each person's time, in the head's base frame.
+    """
 
     ids: list[int]
     directions: np.ndarray
+    azimuths_deg: list[float]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -140,7 +144,8 @@ def _people(sound, array, num_samples: int, options: argparse.Namespace) -> _Peo
     if options.tracks is not None:
         return _tracked(options.tracks, array, times)
     if options.directions is not None:
-        azimuths, elevations = np.radians(options.directions), 0.0
+        azimuths = np.radians(options.directions)
+        elevations = np.zeros_like(azimuths)
     else:
         sources = localized(sound, array, options.people or 4)['sources']
         if not sources:
@@ -148,7 +153,19 @@ def _people(sound, array, num_samples: int, options: argparse.Namespace) -> _Peo
         azimuths = np.radians([source['azimuth_deg'] for source in sources])
         elevations = np.radians([source['elevation_deg'] for source in sources])
     towards = array.base_from_array.inverse().rotate(direction_from_angles(azimuths, elevations))
-    return _People(list(range(len(towards))), np.tile(towards, (len(times), 1, 1)))
+    return _placed(list(range(len(towards))), np.tile(towards, (len(times), 1, 1)), array)
+
+
+def _placed(ids: list[int], directions: np.ndarray, array) -> _People:
+    from av_perception.geometry.rigid_transform import angles_from_direction
+
+    azimuths = []
+    for column in range(len(ids)):
+        known = directions[np.isfinite(directions[:, column]).all(axis=1), column]
+        middle = array.base_from_array.rotate(known[len(known) // 2]) if len(known) else np.ones(3)
+        azimuth = float(np.degrees(angles_from_direction(middle)[0]))
+        azimuths.append(round(azimuth, 1) if len(known) else float('nan'))
+    return _People(ids, directions, azimuths)
 
 
 def _tracked(path: Path, array, times: np.ndarray) -> _People:
@@ -171,7 +188,7 @@ def _tracked(path: Path, array, times: np.ndarray) -> _People:
         directions.append(at)
     if not ids or not np.isfinite(directions).any():
         raise UserError(f'{path} has nobody at the time of the sound: is it of this recording?')
-    return _People(ids, np.stack(directions, axis=1))
+    return _placed(ids, np.stack(directions, axis=1), array)
 
 
 def _separate(samples, array, people: _People, options: argparse.Namespace) -> np.ndarray:
@@ -217,7 +234,8 @@ def _write(voices: np.ndarray, people: _People, options: argparse.Namespace) -> 
             file = options.output / f'person_{person}.flac'
             soundfile.write(file, gain * voices[:, column], RATE)
             share = float(np.sum(voices[:, column] ** 2)) / total
-            entries.append({'id': person, 'file': str(file), 'share': round(share, 3)})
+            entry = {'id': person, 'azimuth_deg': people.azimuths_deg[column]}
+            entries.append({**entry, 'file': str(file), 'share': round(share, 3)})
     except (OSError, RuntimeError) as error:
         reason = getattr(error, 'strerror', None) or error
         raise UserError(f'cannot write to {options.output}: {reason}') from error
@@ -228,7 +246,8 @@ def _print_table(result: dict) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table('person', 'share of the sound', 'file')
+    table = Table('person', 'azimuth [deg]', 'share of the sound', 'file')
     for entry in result['people']:
-        table.add_row(str(entry['id']), f'{entry["share"]:.0%}', entry['file'])
+        azimuth = f'{entry["azimuth_deg"]:.0f}'
+        table.add_row(str(entry['id']), azimuth, f'{entry["share"]:.0%}', entry['file'])
     Console().print(table)

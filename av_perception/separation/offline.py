@@ -47,17 +47,12 @@ def mask_streams(
 
     Parameters
     ----------
-    sound
-        (N, I) of the microphones at 16 kHz.
-    array
-        Where they are.
+    sound, array
+        (N, I) of the microphones at 16 kHz, and where they are.
     directions
-        (T, J, 3) unit vectors in the array frame, every `DIRECTION_STEP_S`; NaN while nobody knows
-        of the person.
-    steering
-        How sound arrives; None takes the geometry of the head.
-    progress
-        Called with the fraction that is done.
+        (T, J, 3) unit vectors in the array frame, every `DIRECTION_STEP_S`; NaN while unknown.
+    steering, progress
+        How sound arrives (None: as the geometry says); called with the fraction that is done.
 
     Returns
     -------
@@ -70,21 +65,26 @@ def mask_streams(
         When a sample is not finite, or the array has not 2 to 16 microphones.
     """
     check_finite(sound, 'sound')
-    streams = PersonStreams(
-        array, RATE, replace(PersonStreamsConfig(), track_delay_s=0.0), steering
-    )
+    config = replace(PersonStreamsConfig(), track_delay_s=0.0)
+    streams = PersonStreams(array, RATE, config, steering)
     voices = np.zeros((len(sound), directions.shape[1]))
     step = round(DIRECTION_STEP_S * RATE)
-    still = RigidTransform()
     for index, start in enumerate(range(0, len(sound), step)):
-        stamp_ns = _START_NS + nanoseconds(start / RATE)
         people = directions[min(index, len(directions) - 1)]
-        _add(voices, streams.follow(_frame(stamp_ns, people), still, stamp_ns))
         samples = np.asarray(sound[start : start + step], np.float32)
-        _add(voices, streams.push(AudioChunk(stamp_ns, RATE, start, samples), stamp_ns))
+        _add(voices, _step(streams, start, people, samples))
         progress(min(1.0, (start + step) / len(sound)))
     _add(voices, streams.flush())
     return voices
+
+
+def _step(
+    streams: PersonStreams, start: int, directions: np.ndarray, samples: np.ndarray
+) -> list[VoiceChunk]:
+    """Give the streams where people are, and then the sound that begins there."""
+    stamp_ns = _START_NS + nanoseconds(start / RATE)
+    pieces = streams.follow(_frame(stamp_ns, directions), RigidTransform(), stamp_ns)
+    return pieces + streams.push(AudioChunk(stamp_ns, RATE, start, samples), stamp_ns)
 
 
 def wiener_streams(sound: np.ndarray, streams: np.ndarray) -> np.ndarray:

@@ -85,15 +85,21 @@ def separate(
     if scale <= 0:  # silence has no parts
         progress(1.0)
         return np.zeros((*mixture.shape, streams.shape[1]))
-    transform = config.transform
+    model, level = _model(mixture / scale, streams / scale, config)
+    images = source_images(fit(model, config, progress), config.keep_noise)
+    spectra = images.transpose(0, 3, 1, 2)
+    return config.transform.inverse(spectra, len(mixture)) * (level * scale)
+
+
+def _model(
+    mixture: np.ndarray, streams: np.ndarray, config: VemoveConfig
+) -> tuple[MovingMixture, float]:
+    """Make the model of the spectra, and the level that they are divided by."""
     # (frames, bins, channels) -> (frames, channels, bins)
-    spectra = transform.forward(mixture / scale).swapaxes(1, 2)
-    guesses = transform.forward(streams / scale).swapaxes(1, 2)
-    level = np.sqrt(np.mean(spectra.real**2 + spectra.imag**2))
-    model = fit(first_guess(spectra / level, guesses / level, config.guess), config, progress)
-    images = source_images(model, config.keep_noise) * level
-    samples = transform.inverse(images.transpose(0, 3, 1, 2), len(mixture))
-    return samples * scale
+    spectra = config.transform.forward(mixture).swapaxes(1, 2)
+    guesses = config.transform.forward(streams).swapaxes(1, 2)
+    level = float(np.sqrt(np.mean(spectra.real**2 + spectra.imag**2)))
+    return first_guess(spectra / level, guesses / level, config.guess), level
 
 
 def fit(

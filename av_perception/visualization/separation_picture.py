@@ -43,25 +43,30 @@ def draw_voices(mixture: np.ndarray, voices: np.ndarray, names: list[str], path:
     top = level[..., 0].max(initial=-120.0)
     figure = Figure(figsize=(9, 1.8 * sounds.shape[1]), layout='constrained')
     panels = figure.subplots(sounds.shape[1], 1, sharex=True, squeeze=False)[:, 0]
-    extent = (0.0, len(mixture) / RATE, 0.0, RATE / 2000)
+    duration_s = len(mixture) / RATE
     for panel, values, name in zip(panels, np.moveaxis(level, -1, 0), ['mixture', *names]):
-        panel.imshow(
-            values.T,
-            origin='lower',
-            aspect='auto',
-            extent=extent,
-            vmin=top - _RANGE_DB,
-            vmax=top,
-            cmap='magma',
-        )
+        _draw_panel(panel, values, (top - _RANGE_DB, top), duration_s)
         panel.set_title(name, loc='left', fontsize=9)
-        panel.set_ylabel('kHz')
     panels[-1].set_xlabel('time [s]')
     try:
         figure.savefig(path, dpi=110)
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or error
         raise UserError(f'cannot write {path}: {reason}') from error
+
+
+def _draw_panel(panel, level: np.ndarray, limits: tuple[float, float], duration_s: float) -> None:
+    """Draw one spectrogram (L, F) [dB]."""
+    panel.imshow(
+        level.T,
+        origin='lower',
+        aspect='auto',
+        extent=(0.0, duration_s, 0.0, RATE / 2000),
+        vmin=limits[0],
+        vmax=limits[1],
+        cmap='magma',
+    )
+    panel.set_ylabel('kHz')
 
 
 def _spectra(sounds: np.ndarray) -> np.ndarray:

@@ -8,20 +8,33 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 
-from av_perception.benchmarks.separation_methods import Trial, best_order, oracle_masks
+from av_perception.benchmarks.separation_methods import (
+    BEST_MICROPHONE,
+    Trial,
+    best_microphone,
+    best_order,
+    oracle_masks,
+)
 from av_perception.benchmarks.separation_scenes import (
     ARRAYS,
     RATE,
     SCENES,
     SceneKind,
+    SeparationScene,
     array_of,
     diffuse_noise,
     make_scene,
     turns,
     voice_files,
 )
-from av_perception.benchmarks.separation_scores import si_sdr
+from av_perception.benchmarks.separation_scores import references_of, si_sdr
+from av_perception.benchmarks.word_errors import (
+    recognized_words,
+    word_error_rate,
+    word_errors,
+)
 from av_perception.cli.main import main
 
 
@@ -42,6 +55,33 @@ def test_si_sdr_is_that_of_planted_noise_whatever_the_level():
     noise *= np.linalg.norm(reference, axis=0) / np.linalg.norm(noise, axis=0)
     found = si_sdr(7.0 * (reference + noise * [0.1, 1.0]), reference)
     assert found == pytest.approx([20.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    'words, reference, errors',
+    [
+        ('', 'a b', 2),
+        ('a b', '', 2),
+        ('a b c', 'a b c', 0),
+        ('a x c', 'a b c', 1),
+        ('a c', 'a b c', 1),
+        ('x a b c', 'a b c', 1),
+        ('b c d a', 'a b c d', 2),
+    ],
+)
+def test_word_errors_are_an_edit_distance(words, reference, errors):
+    assert word_errors(words.split(), reference.split()) == errors
+
+
+@pytest.mark.slow
+def test_a_recognizer_hears_the_words_of_a_voice_and_not_in_noise(data_directory):
+    pytest.importorskip('pocketsphinx')
+    sound, _ = soundfile.read(voice_files(data_directory, reported=True)[0], stop=3 * RATE)
+    voice = sound[:, None]
+    assert len(recognized_words(sound)) >= 3
+    assert word_error_rate(voice, voice) == 0
+    noise = np.random.default_rng(0).standard_normal(voice.shape)
+    assert word_error_rate(noise, voice) > 0.7
 
 
 def test_the_best_order_is_found():
@@ -91,6 +131,24 @@ def test_a_scene_is_the_sum_of_its_parts(data_directory, kind):
     error = np.arccos(np.clip(np.sum(trial.directions * scene.directions, axis=2), -1, 1))
     assert 0.5 < np.degrees(np.sqrt(np.mean(error**2))) < 5
     assert si_sdr(oracle_masks(trial), scene.references).min() > 5
+
+
+def test_the_best_microphone_is_not_blamed_for_hearing_earlier():
+    """A regression: its voice was compared with the image at another microphone."""
+    rng = np.random.default_rng(4)
+    count = RATE
+    voices = rng.standard_normal((count, 2))
+    images = np.stack([voices, np.roll(voices, 2, axis=0)], axis=1)
+    noise = np.array([1.0, 0.3]) * rng.standard_normal((count, 2))
+    directions = np.tile(np.eye(3)[:2], (26, 1, 1))
+    mixture = images.sum(axis=2) + noise
+    kind = SceneKind()
+    scene = SeparationScene(kind, array_of('4.6 cm'), mixture, images, noise, voices, directions)
+    heard = best_microphone(Trial(scene))
+    assert (heard == mixture[:, [1]]).all()
+    found = si_sdr(heard, references_of(scene, BEST_MICROPHONE))
+    assert found == pytest.approx(-10 * np.log10(1.09), abs=0.2)
+    assert si_sdr(heard, scene.references).max() < -10
 
 
 @pytest.mark.slow

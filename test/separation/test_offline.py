@@ -116,6 +116,7 @@ def test_the_command_writes_a_voice_per_person(recorded, planted, method):
     words += ['--json', str(recorded / 'out.json'), '--plot', str(recorded / 'out.png')]
     assert main(words) == 0
     figures = json.loads((recorded / 'out.json').read_text())
+    assert [entry['azimuth_deg'] for entry in figures['people']] == [60.0, -100.0]
     voices = []
     for entry in figures['people']:
         voice, rate = soundfile.read(entry['file'])

@@ -51,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--duration', type=float, default=6.0, metavar='S', help='of a scene (default 6 s)'
     )
+    parser.add_argument(
+        '--words', action='store_true', help='let pocketsphinx count the words that change'
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all rows to FILE')
     parser.add_argument('--plot', type=Path, metavar='FILE', help='draw the gains (png, svg, pdf)')
     parser.add_argument(
@@ -107,7 +110,7 @@ def _heard(kind: SceneKind, seed: int, data: Path, args, examples: Path | None):
             if folder is not None:
                 _write(folder / f'talker_{j}_{name}.flac', voice)
 
-    yield from measure(scene, args.methods, seed, note)
+    yield from measure(scene, args.methods, seed, note, args.words)
 
 
 def _write(path: Path, sound: np.ndarray) -> None:
@@ -128,7 +131,16 @@ def _table(rows: list[SeparationRow]) -> Table:
     table = Table(title='against what each talker alone gives the first microphone')
     table.add_column('scene')
     table.add_column('method')
-    for heading in ('SI-SDR', 'gain', 'least gain', 'SDR', 'PESQ', 'STOI', 'CPU s per s'):
+    for heading in (
+        'SI-SDR',
+        'gain',
+        'least gain',
+        'SDR',
+        'PESQ',
+        'STOI',
+        'words wrong',
+        'CPU s per s',
+    ):
         table.add_column(heading, justify='right')
     before = ''
     for row in rows:
@@ -141,6 +153,7 @@ def _table(rows: list[SeparationRow]) -> Table:
             f'{row.sdr_db:.1f}',
             f'{row.pesq:.2f}',
             f'{row.stoi:.2f}',
+            '-' if np.isnan(row.word_errors) else f'{row.word_errors:.0%}',
             f'{row.cpu:.2f}',
         )
         before = row.scene

@@ -17,6 +17,7 @@ NODES = (
     'visual_features',
     'tracker',
     'speaking_status',
+    'voices',
     'visualizer',
     'truth',
     'face_itd_fusion',

@@ -5,6 +5,8 @@
   av-perception track my_recording                      writes my_recording/tracks.csv
   av-perception track my_recording -o tracks.csv --plot timeline.png
   av-perception track my_bag --head nao -o tracks.csv   a bag does not know its head
+  av-perception track my_recording --voices voices
+      also the voice of each person, as FLAC, and who spoke when (turns.csv, turns.rttm)
   av-perception evaluate tracks.csv my_recording        the figures against the recording's truth
 
 The same bag gives the same tracks, bit for bit.
@@ -50,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='full: the variational tracker; minimal: faces and two microphones '
         '(face_itd_fusion); events: clusters on the ITD line (av_events)',
     )
+    parser.add_argument(
+        '--voices',
+        type=Path,
+        metavar='FOLDER',
+        help='also separate the voices: a FLAC per person, turns.csv and turns.rttm',
+    )
     parser.add_argument('--plot', type=Path, help='write a picture of who was where and who spoke')
     parser.add_argument('--json', type=Path, help='write the figures of the run to this file')
 
@@ -69,7 +77,10 @@ def run(options: argparse.Namespace) -> int:
             f'--plot compares with the truth, and {options.recording} has no truth.csv'
         )
     pipeline = _make_pipeline(options, recording)
+    voices = _separate(pipeline, options, origin_ns)
     frames, elapsed_s = _run(pipeline)
+    if voices is not None:
+        voices.finish([speaking for _, speaking in frames], options.recording.name)
     tracks = collect_tracks(frames, origin_ns)
     output = _output_file(options)
     tracks.write(output)
@@ -89,6 +100,19 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         write_json(options.json, figures)
     return 0 if len(tracks) else 1
+
+
+def _separate(pipeline, options: argparse.Namespace, origin_ns: int):
+    """Have the pipeline write the voices as they become complete; None where nobody asks."""
+    if not options.voices:
+        return None
+    from av_perception.recording.voice_files import VoiceFiles
+
+    if options.mode != 'full':
+        raise UserError(f'--voices is for the full mode, --mode {options.mode} tells none apart')
+    voices = VoiceFiles(options.voices, origin_ns)
+    pipeline.separate(lambda pieces: [voices.write(piece.id, piece.chunk) for piece in pieces])
+    return voices
 
 
 def _run(pipeline) -> tuple[list, float]:

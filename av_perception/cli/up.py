@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f'--{name}', choices=choices, default=choices[0], help=SELECTION[name].description
         )
-    for name in ('events', 'ros4hri'):
+    for name in ('events', 'ros4hri', 'voices'):
         parser.add_argument(f'--{name}', action='store_true', help=SELECTION[name].description)
     parser.add_argument(
         '--composed', action='store_true', help='all nodes in one process: less memory'
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     environment = prepare_environment(dict(os.environ), network=options.network)
     print(f'av-perception: {reach(environment)}', flush=True)
     selection = Selection(
-        **{name: getattr(options, name) for name in (*CHOICES, 'events', 'ros4hri')},
+        **{name: getattr(options, name) for name in (*CHOICES, 'events', 'ros4hri', 'voices')},
         truth=source == 'simulated',
     )
     with GraphRunner(

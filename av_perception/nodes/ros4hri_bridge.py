@@ -24,6 +24,7 @@ from av_perception.ros.compat import TransformBroadcaster, make_stamp_pairs
 from av_perception.ros.conversions import speaking_frame_from_msg, track_frame_from_msg
 from av_perception.ros.hri_messages import detections_message, human_transforms, people_message
 from av_perception.ros.hri_topics import TopicsOfIds, optional_messages
+from av_perception.ros.human_voices import HumanVoices
 from av_perception.ros.image_memory import ImageMemory
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import RELIABLE_IMAGES, Parameter
@@ -54,6 +55,12 @@ class Ros4HriBridgeNode(PerceptionNode):
             'Publish persons too; false where hri_person_manager makes persons of our faces, '
             'voices and matches.',
         ),
+        Parameter(
+            'voice_audio',
+            True,
+            'Hand the streams of the node voices on as /humans/voices/<id>/audio, where it runs '
+            'and audio_common_msgs is installed.',
+        ),
         Parameter('detections', False, 'Publish vision_msgs/Detection3DArray on detections.'),
         Parameter('people', False, 'Publish people_msgs/People on people.'),
         Parameter(
@@ -65,6 +72,7 @@ class Ros4HriBridgeNode(PerceptionNode):
     )
 
     _topics: TopicsOfIds | None = None
+    _voices: HumanVoices | None = None
 
     def configure(self) -> None:
         """Make the outputs that are switched on and can be."""
@@ -85,9 +93,9 @@ class Ros4HriBridgeNode(PerceptionNode):
         if self._head.camera is None:
             self.get_logger().info('the head has no camera: no faces are published')
         if self._topics is not None:
+            self._voices = self._offer('voice_audio', lambda: HumanVoices(self))
             self.get_logger().info(
-                'not published, as nothing here knows them: bodies, gaze, the separated audio of '
-                'voices, permanent identities'
+                'not published, as nothing here knows them: bodies, gaze, permanent identities'
             )
 
     def activate(self) -> None:
@@ -110,6 +118,8 @@ class Ros4HriBridgeNode(PerceptionNode):
         """Take down the publishers of all ids."""
         if self._topics is not None:
             self._topics.close()
+        if self._voices is not None:
+            self._voices.close()
 
     def _offer(self, parameter: str, make: Callable[[], Offer]) -> Offer | None:
         """Make what a parameter switches on.
@@ -150,6 +160,8 @@ class Ros4HriBridgeNode(PerceptionNode):
         if self._topics is not None:
             pixels = None if image is None else image[0]
             self._topics.publish(frame, self._head.camera, pixels)
+        if self._voices is not None:
+            self._voices.follow(frame)
         for output in self._outputs:
             output(frame, frame_id)
         if self._transforms is not None:

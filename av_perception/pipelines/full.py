@@ -23,6 +23,7 @@ from av_perception.diarization.speaking_estimator import (
     SpeakingEstimator,
     SpeakingEstimatorConfig,
 )
+from av_perception.errors import UserError
 from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import (
     AudioChunk,
@@ -33,6 +34,8 @@ from av_perception.interfaces import (
 )
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns, sample_stamp_ns
+from av_perception.separation.person_streams import PersonStreams, PersonStreamsConfig
+from av_perception.separation.stream_synthesis import VoiceChunk
 from av_perception.synchronization.block_queue import BlockQueue
 from av_perception.synchronization.frame_assembler import (
     Frame,
@@ -61,6 +64,8 @@ class PipelineConfig:
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     #: who speaks
     speaking: SpeakingEstimatorConfig = field(default_factory=SpeakingEstimatorConfig)
+    #: a voice for each person, where asked for
+    voices: PersonStreamsConfig = field(default_factory=PersonStreamsConfig)
 
 
 _DEFAULT = PipelineConfig()
@@ -112,6 +117,28 @@ class OfflinePipeline:
         self._speaking = SpeakingEstimator(speaking, likelihood)
         self._counters: Counter = Counter()
         self._next_sample = 0
+        self._voices_config = replace(config.voices, track_wait_s=math.inf)
+        self._voices: PersonStreams | None = None
+        self._take_voices: Callable[[list[VoiceChunk]], None] = lambda pieces: None
+
+    def separate(self, take_voices: Callable[[list[VoiceChunk]], None]) -> None:
+        """Separate voices, too.
+
+        Parameters
+        ----------
+        take_voices
+            Called with the sound of people as it becomes complete.
+
+        Raises
+        ------
+        UserError
+            For a head that hears no directions.
+        """
+        microphones = self._recording.head.microphones
+        if microphones is None or self._bins is None:
+            raise UserError('this recording has no directions of sound: no voices can be told')
+        self._voices = PersonStreams(microphones, self._recording.sample_rate, self._voices_config)
+        self._take_voices = take_voices
 
     def _make_stages(self, config: PipelineConfig, acoustic_map: AcousticMap | None) -> tuple:
         """Make what hears (None: nothing does) and what tracks."""
@@ -179,10 +206,12 @@ class OfflinePipeline:
             self.take_audio(features)
         if self._bins is None:
             return
-        # The bins are computed once, for the tracker and for the speaking status.
+        # The bins are computed once, for the tracker, the speaking status and the voices.
         blocks = self._bins.push(chunk)
         self._blocks.push(blocks)
         self._speaking.take_blocks(blocks)
+        if self._voices is not None:
+            self._take_voices(self._voices.push(chunk, blocks=blocks))
 
     def take_audio(self, features: AudioFeatures) -> None:
         """Take features of sound that were computed already."""
@@ -216,7 +245,10 @@ class OfflinePipeline:
 
     def flush(self) -> list[Result]:
         """Track what is left at the end."""
-        return self._step(self._assembler.flush()) + self._speaking.flush()
+        results = self._step(self._assembler.flush()) + self._speaking.flush()
+        if self._voices is not None:
+            self._take_voices(self._voices.flush())
+        return results
 
     def _hear_until(self, stamp_ns: int) -> None:
         """Feed the chunks that were complete at a moment."""
@@ -242,4 +274,6 @@ class OfflinePipeline:
                 blocks = self._blocks.take(stamp_ns)
                 frame = self._tracker.step(stamp_ns, visual, audio, blocks=blocks)
             self._speaking.follow(frame, base_from_array, stamp_ns)
+            if self._voices is not None:
+                self._take_voices(self._voices.follow(frame, base_from_array))
         return self._speaking.poll(0)

@@ -16,6 +16,12 @@ def audio(chunk_s: float) -> QoSProfile:
     return QoSProfile(depth=max(2, round(2.0 / chunk_s)))
 
 
+def voice(chunk_s: float) -> QoSProfile:
+    """Make the profile of a person's sound: who comes late may still get the last two seconds."""
+    depth = max(2, round(2.0 / chunk_s))
+    return QoSProfile(depth=depth, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
 def images_in(reliable: bool) -> QoSProfile:
     """Make the profile for subscribers of images.
 

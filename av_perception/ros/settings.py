@@ -18,6 +18,7 @@ from av_perception.diarization.speaking_filter import SpeakingConfig
 from av_perception.errors import UserError
 from av_perception.robot_head import HeadProfile
 from av_perception.ros.parameters import Parameter, ReadParameter
+from av_perception.separation.person_streams import PersonStreamsConfig
 from av_perception.synchronization.frame_assembler import FrameAssemblerConfig
 from av_perception.tracking.tracker import TrackerConfig
 from av_perception.tracking.tracker_config import SOUND_BIRTHS
@@ -95,6 +96,12 @@ SPEAKING_METHOD_PARAMETERS = (
     tuned('method', SpeakingEstimatorConfig, 'method', choices=METHODS),
     tuned('look_ahead', SpeakingEstimatorConfig, 'joint.look_ahead_s', 0.0, 1.0, live=True),
     tuned('audio_wait', SpeakingEstimatorConfig, 'audio_wait_s', 0.0, 1.0),
+)
+VOICE_PARAMETERS = (
+    tuned('track_delay', PersonStreamsConfig, 'track_delay_s', 0.0, 1.0),
+    tuned('track_wait', PersonStreamsConfig, 'track_wait_s', 0.0, 1.0),
+    tuned('pre_roll', PersonStreamsConfig, 'pre_roll_s', 0.0, 2.0),
+    tuned('activity_floor', PersonStreamsConfig, 'masks.activity_floor', 0.0, 1.0),
 )
 PAIRING_PARAMETERS = (
     tuned('audio_wait', FrameAssemblerConfig, 'audio_wait_s', 0.0, 1.0),
@@ -191,6 +198,11 @@ def speaking_estimator_config(
     if head is not None and head.microphones is not None:
         changes['audio_wait_s'] += head.microphones.delivery_s
     return _configured(SpeakingEstimatorConfig(), changes)
+
+
+def person_streams_config(value: ReadParameter) -> PersonStreamsConfig:
+    """PersonStreamsConfig from a function that reads parameters. Raises UserError."""
+    return _configured(PersonStreamsConfig(), _changes(VOICE_PARAMETERS, value))
 
 
 def tracker_config(value: ReadParameter) -> TrackerConfig:

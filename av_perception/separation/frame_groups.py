@@ -46,6 +46,8 @@ class FrameGroup:
         So many samples of silence come before, in place of a gap.
     anew
         Whether the stream begins anew with it.
+    number
+        Of the group since the last gap.
     """
 
     spectra: np.ndarray
@@ -57,6 +59,7 @@ class FrameGroup:
     gain: np.ndarray
     silence: int = 0
     anew: bool = False
+    number: int = 0
 
 
 class FrameGroups:
@@ -166,6 +169,7 @@ class FrameGroups:
             gain.astype(np.float32),
             self._silence,
             self._is_new,
+            (self._position + self._transform.lead) // self._step,
         )
         self._silence = 0
         self._is_new = False

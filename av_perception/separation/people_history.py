@@ -68,12 +68,17 @@ class PeopleHistory:
         self._people.append((ids, seen_from_array, moved - seen_from_array))
         self._drop_old()
 
+    @property
+    def has_tracks(self) -> bool:
+        """Whether any tracks have come."""
+        return self._newest_ns is not None
+
     def knows(self, stamp_ns: int) -> bool:
         """Tell whether no later tracks can change what is said of a moment."""
         if self._newest_ns is None:
             return False
-        if seconds(stamp_ns - self._newest_ns) < -_START_ANEW_S:
-            return True  # of the stream before
+        if seconds(stamp_ns - self._newest_ns) > _START_ANEW_S:
+            return True  # of the stream before, or the tracks stand still
         return self._newest_ns + _SLACK_NS >= stamp_ns - self._delay_ns
 
     def at(self, stamp_ns: int) -> dict[int, np.ndarray]:

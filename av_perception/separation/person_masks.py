@@ -8,9 +8,10 @@ too. Whose a bin is follows a hidden Markov chain over the frames, for reverbera
 whom it comes from: with the activity a_n of each person, log ratios l_n of their directions to
 diffuse sound, the probability e that a bin changes hands and a weight c (frames overlap),
 
-    r_n  ~  exp(c l_n) ((1 - e) r_n' + e a_n / sum_m a_m),     mask_n = a_n r_n,
+    r_n  ~  exp(c l_n) ((1 - e) r_n' + e a_n / sum_m a_m),     mask_n = sqrt(a_n) r_n,
 
-r' that of the frame before. Masks add up to at most one. Bins of all frequencies are judged: where
+r' that of the frame before. Masks add up to at most one. The root keeps more of first sounds, when
+it is not sure yet that a person speaks. Bins of all frequencies are judged: where
 the directions are known, those above the array's aliasing frequency tell them apart as well.
 """
 
@@ -26,6 +27,7 @@ from av_perception.audio.steering import Steering
 from av_perception.spectral.transform import ShortTimeFourier
 
 SAMPLE_RATE = 16000  # [Hz] of the sound that is separated
+OWN_NOISE = 0.02  # power of the microphones' own noise over that of what is diffuse
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,14 @@ class PersonMasks:
         self.config = config or PersonMasksConfig()
         self._used = self.config.used
         frequencies = self.config.transform.frequencies(SAMPLE_RATE)[self._used]
-        self._likelihood = DirectionLikelihood(steering, frequencies)
+        self._likelihood = DirectionLikelihood(steering, frequencies, own_noise=OWN_NOISE)
         self.reset()
 
     def reset(self) -> None:
         """Forget the past."""
+        self._directions: Mapping[int, np.ndarray] | None = None  # those of `_scaled`
+        self._scaled = np.zeros((0, 0, 0), np.complex64)
+        self._scaled_for: DirectionLikelihood | None = None
         self._power: np.ndarray | None = None  # (K,) whitened
         # By id, (K,) each: power towards the person, share of the bin.
         self._towards: dict[int, np.ndarray] = {}
@@ -112,9 +117,9 @@ class PersonMasks:
         spectra
             (T, F, M) of all bins of `config.transform`.
         directions
-            Unit vector (3,) in the array frame of everybody who is tracked, by id.
+            Unit vector (3,) in the array frame of everybody tracked, by id; not to be changed.
         activity
-            Probability that the person speaks, by id; whoever is not in it counts as silent.
+            Probability of speaking, by id; whoever is not in it is silent.
         live
             (M,) which microphones are not dead; None: all.
 
@@ -124,48 +129,61 @@ class PersonMasks:
             (J, T, F) float32 masks of the people in the order of `directions`.
         """
         ids = tuple(directions)
-        shape = (len(ids), *spectra.shape[:2])
+        masks = np.zeros((len(ids), *spectra.shape[:2]), np.float32)
         if not ids:
             self.reset()
-            return np.zeros(shape, np.float32)
+            return masks
+        likelihood = self._likelihood.heard_by(live or (True,) * spectra.shape[2])
         heard = spectra[:, self._used]
-        likelihood = self._likelihood
-        if live is not None and not all(live):
-            likelihood = likelihood.heard_by(live)
+        if live is not None:
             heard = heard[:, :, np.flatnonzero(live)]
-        towards = np.array([directions[i] for i in ids], float)
-        ratios = self._ratios(likelihood, ids, heard, towards)
-        least = self.config.activity_floor
-        active = np.array([max(activity.get(i, 0.0), least) for i in ids], np.float32)
-        masks = np.empty(shape, np.float32)
-        masks[:, :, self._used] = self._shared(ids, ratios, active) * active[:, None, None]
+        ratios = self._ratios(likelihood, heard, directions)
+        active = np.array([activity.get(i, 0.0) for i in ids], np.float32)
+        floor = self.config.activity_floor
+        gain = np.maximum(np.sqrt(active), floor)
+        shares = self._shared(ids, ratios, np.maximum(active, floor))
+        masks[:, :, self._used] = gain[:, None, None] * shares
+        self._fill_below(masks)
+        return masks
+
+    def _fill_below(self, masks: np.ndarray) -> None:
+        """Give the bins that tell no direction what those above them have in the mean."""
         first = self._used[0]
         masks[:, :, :first] = masks[:, :, first : 2 * first].mean(axis=2, keepdims=True)
-        return masks
 
     def _ratios(
         self,
         likelihood: DirectionLikelihood,
-        ids: tuple[int, ...],
         spectra: np.ndarray,
-        directions: np.ndarray,
+        directions: Mapping[int, np.ndarray],
     ) -> np.ndarray:
         """(J, T, K) log ratios to diffuse sound, of smoothed powers."""
-        scaled = likelihood.whitened_steering(directions)
+        scaled = self._steering_towards(likelihood, directions)
         power, aligned = directed_powers(likelihood, spectra, scaled)
         keep = self.config.keep
         power_before = power[0] if self._power is None else self._power
         # Who is new has been heard from everywhere alike.
         mean = 1.0 / likelihood.num_microphones
-        before = np.stack([self._towards.get(i, mean * power_before) for i in ids])
+        before = np.stack([self._towards.get(i, mean * power_before) for i in directions])
         for frame in range(len(power)):
             power_before = keep * power_before + (1 - keep) * power[frame]
             before = keep * before + (1 - keep) * aligned[:, frame]
             power[frame] = power_before
             aligned[:, frame] = before
         self._power = power_before
-        self._towards = dict(zip(ids, before, strict=True))
+        self._towards = dict(zip(directions, before, strict=True))
         return ratios_of_powers(likelihood, power, aligned, scaled)
+
+    def _steering_towards(
+        self, likelihood: DirectionLikelihood, directions: Mapping[int, np.ndarray]
+    ) -> np.ndarray:
+        """(K, M, J) of `whitened_steering`, made anew when there are other directions."""
+        if directions is not self._directions or likelihood is not self._scaled_for:
+            towards = np.array(list(directions.values()), float)
+            self._scaled = likelihood.whitened_steering(towards)
+            self._directions = directions
+            self._scaled_for = likelihood
+        return self._scaled
 
     def _shared(self, ids: tuple[int, ...], ratios: np.ndarray, active: np.ndarray) -> np.ndarray:
         """(J, T, K) shares of the people in every bin, which add up to one."""
@@ -207,7 +225,9 @@ def directed_powers(
         (J, T, K) float32, at most `power`.
     """
     white = likelihood.whitening @ spectra.transpose(1, 2, 0).astype(np.complex64)  # (K, M, T)
-    power = np.sum(white.real**2 + white.imag**2, axis=1)  # (K, T)
+    square = white.real**2 + white.imag**2
+    # (faster than the sum over an axis as short as this)
+    power = sum(square[:, m] for m in range(1, square.shape[1])) + square[:, 0]  # (K, T)
     product = scaled.swapaxes(1, 2) @ white  # (K, J, T)
     aligned = product.real**2 + product.imag**2
     return np.ascontiguousarray(power.T), np.ascontiguousarray(aligned.transpose(1, 2, 0))

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from av_perception.audio.bin_stream import BinStream, direction_likelihood
 from av_perception.audio.direction_bins import BinBlock, DirectionBinsConfig
 from av_perception.audio.steering import GeometricSteering, Steering
@@ -99,7 +101,7 @@ class PersonStreams:
         self._joint = JointActivity(likelihood, self._config.activity)
         self._masks = PersonMasks(steering, self._config.masks)
         self._people = PeopleHistory(self._config.track_delay_s)
-        self._own = Counter[str]()
+        self._late: Counter[str] = Counter()
         self._start(sample_rate)
 
     def _start(self, sample_rate: int) -> None:
@@ -113,6 +115,7 @@ class PersonStreams:
         self._waiting: deque[_Waiting] = deque()
         self._blocks: deque[BinBlock] = deque()
         self._activity: dict[int, Activity] = {}
+        self._directions: dict[int, np.ndarray] = {}
         self._live: tuple[bool, ...] = (True,) * self._num_channels
 
     @property
@@ -122,8 +125,17 @@ class PersonStreams:
 
     @property
     def counters(self) -> Counter[str]:
-        """What was wrong with sound and tracks, by reason."""
-        return self._own + self._bins.counters
+        """What was wrong with the sound, by reason."""
+        return self._bins.counters
+
+    @property
+    def track_counters(self) -> Counter[str]:
+        """What was wrong with the tracks, by reason."""
+        return self._late
+
+    def has_stream(self, key: int) -> bool:
+        """Whether the stream of a person has begun and has not ended."""
+        return self._synthesis.has_stream(key)
 
     @property
     def is_waiting(self) -> bool:
@@ -197,12 +209,13 @@ class PersonStreams:
             self._has_given_up = False
             return True
         if self._has_given_up:
-            self._own[LATE_TRACKS] += 1
+            self._late[LATE_TRACKS] += int(self._people.has_tracks)
             return True
         waited_s = seconds(now_ns - pending.arrived_ns)  # below 0 the clock was set back
         is_over = not 0 <= waited_s <= self._config.track_wait_s
         self._has_given_up = is_over or len(self._waiting) > _MAX_WAITING
-        self._own[LATE_TRACKS] += int(self._has_given_up)
+        # Before the first tracks there is nothing to be late.
+        self._late[LATE_TRACKS] += int(self._has_given_up and self._people.has_tracks)
         return self._has_given_up
 
     def _separate(self, group: FrameGroup) -> list[VoiceChunk]:
@@ -210,12 +223,18 @@ class PersonStreams:
         if group.anew:
             self._masks.reset()
         self._judge_blocks(group.end_ns)
-        directions = self._people.at(group.center_ns)
+        directions = self._directions_at(group)
         probability = {i: a.probability for i, a in self._activity.items()}
         masks = self._masks.update(group.spectra, directions, probability, self._live)
         reference = group.spectra[:, :, self._live.index(True)]
         voices = dict(zip(directions, reference * masks, strict=True))
         return self._synthesis.push(group, voices, self._activity)
+
+    def _directions_at(self, group: FrameGroup) -> dict[int, np.ndarray]:
+        """Where people are; they are looked up for every second group: nobody runs as fast."""
+        if group.anew or group.number % 2 == 0:
+            self._directions = self._people.at(group.center_ns)
+        return self._directions
 
     def _judge_blocks(self, end_ns: int) -> None:
         """Find out who speaks, by all blocks that end by a moment."""

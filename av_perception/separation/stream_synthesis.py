@@ -81,6 +81,10 @@ class StreamSynthesis:
         self._pre_roll = round(pre_roll_s * SAMPLE_RATE)
         self._streams: dict[int, _Stream] = {}
 
+    def has_stream(self, key: int) -> bool:
+        """Whether the stream of a person has begun and has not ended."""
+        return key in self._streams and self._streams[key].started
+
     def push(
         self,
         group: FrameGroup,
@@ -103,27 +107,31 @@ class StreamSynthesis:
         list of VoiceChunk
             What is complete of every stream that has begun, by id.
         """
-        size = len(self._window)
-        for key in voices:
-            if key not in self._streams:
-                self._streams[key] = _Stream(np.zeros(size - self._hop, np.float32), [])
+        for key in voices.keys() - self._streams.keys():
+            self._streams[key] = _Stream(np.zeros(len(self._window) - self._hop, np.float32), [])
         if not self._streams:
             return []
-        silent = np.zeros_like(group.spectra[:, :, 0])
-        spectra = np.stack([voices.get(key, silent) for key in self._streams], axis=-1)
-        added = overlap_add(spectra, self._window, self._hop)  # (T * hop + size - hop, J)
-        done = len(group.spectra) * self._hop
         gain = group.gain[:, None]
+        complete = self._complete(group, voices)
         pieces = []
         for column, (key, stream) in enumerate(list(self._streams.items())):
-            total = added[:, column].copy()
-            total[: len(stream.tail)] += stream.tail
-            stream.tail = total[done:]
-            samples = total[group.skip : group.skip + len(gain), None] * gain
+            samples = complete[group.skip : group.skip + len(gain), column, None] * gain
             stream.groups_without = 0 if key in voices else stream.groups_without + 1
             piece = AudioChunk(group.stamp_ns, SAMPLE_RATE, group.first_sample, samples)
             pieces += self._emitted(key, stream, _after_silence(piece, group.silence), activity)
         return pieces
+
+    def _complete(self, group: FrameGroup, voices: Mapping[int, np.ndarray]) -> np.ndarray:
+        """(T * hop, J) samples that overlap-add completes, one column per stream."""
+        silent = np.zeros_like(group.spectra[:, :, 0])
+        spectra = np.stack([voices.get(key, silent) for key in self._streams], axis=-1)
+        added = overlap_add(spectra, self._window, self._hop)
+        tails = np.stack([stream.tail for stream in self._streams.values()], axis=-1)
+        added[: len(tails)] += tails
+        done = len(group.spectra) * self._hop
+        for column, stream in enumerate(self._streams.values()):
+            stream.tail = added[done:, column].copy()
+        return added[:done]
 
     def _emitted(
         self, key: int, stream: _Stream, piece: AudioChunk, activity: Mapping[int, Activity]

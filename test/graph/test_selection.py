@@ -63,6 +63,13 @@ def names(head, **fields):
         ('both', {'events': True}, HEARING | SEEING | ALWAYS | {'av_events'}),
         ('both', {'ros4hri': True}, HEARING | SEEING | ALWAYS | {'ros4hri_bridge'}),
         ('both', {'truth': True}, HEARING | SEEING | ALWAYS | {'truth'}),
+        ('both', {'voices': True}, HEARING | SEEING | ALWAYS | {'voices'}),
+        ('eyes', {'voices': True}, SEEING | ALWAYS),
+        (
+            'ears',
+            {'mode': 'minimal', 'voices': True},
+            {'microphone_array', 'face_itd_fusion', 'visualizer'},
+        ),
         (
             'both',
             {'mode': 'minimal'},
@@ -103,7 +110,7 @@ def test_the_empty_topic_is_given_by_nobody():
 
 def every_selection():
     for mode, microphones, camera in itertools.product(*CHOICES.values()):
-        for flags in itertools.product((False, True), repeat=4):
+        for flags in itertools.product((False, True), repeat=5):
             yield Selection(mode, microphones, camera, *flags)
 
 

@@ -48,6 +48,7 @@ ALLOWED = {
         'synchronization',
         'tracking',
         'diarization',
+        'separation',
         'two_microphones',
     ),
     'visualization': (

@@ -211,6 +211,7 @@ def test_a_selection_survives_its_words():
         False,
         False,
         True,
+        True,
         frozenset({'audio', 'visual_features'}),
     )
     assert Selection.from_words(**selection.words()) == selection

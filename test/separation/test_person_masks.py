@@ -42,7 +42,7 @@ def test_ratios_are_those_of_the_angular_densities():
     power, aligned = directed_powers(likelihood, spectra[:, used], scaled)
     assert (aligned <= power * (1 + 1e-5)).all()
     found = ratios_of_powers(likelihood, power, aligned, scaled)
-    diffuse = STEERING.diffuse_coherence(FREQUENCIES[used]) + 0.05 * np.eye(4)
+    diffuse = STEERING.diffuse_coherence(FREQUENCIES[used]) + 0.02 * np.eye(4)
     for person, direction in enumerate((LEFT, RIGHT)):
         d = STEERING.vectors(direction[None], FREQUENCIES[used])[0]
         scatter = diffuse + 2.0 * d[:, :, None] * d[:, None, :].conj()
@@ -120,7 +120,7 @@ def test_whose_a_bin_is_follows_the_chain():
         ratio = ratios_of_powers(likelihood, smooth[None], towards[:, None], scaled)
         joint = np.exp(0.7 * ratio[:, 0, index]) * (0.7 * share + 0.3 * weights)
         share = joint / joint.sum()
-        np.testing.assert_allclose(found[:, t], share * [0.9, 0.4], rtol=1e-4)
+        np.testing.assert_allclose(found[:, t], share * np.sqrt([0.9, 0.4]), rtol=1e-4)
 
 
 def test_who_stands_in_the_line_of_a_talker_does_not_share_their_voice():

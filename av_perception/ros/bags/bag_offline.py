@@ -41,6 +41,7 @@ from av_perception.ros.conversions import (
     microphones_of,
     visual_features_from_msg,
 )
+from av_perception.separation.stream_synthesis import VoiceChunk
 
 DEFAULT_FRAME_RATE = 25.0  # [Hz], of a head without a camera
 SHORTEST_S = 1e-9  # of a bag with one message
@@ -166,6 +167,10 @@ class BagRunner:
         camera = self._recording.head.camera
         has_right = not set(right_topics).isdisjoint(self._recording.inputs.topics.values())
         return bool(self._recording.num_frames and camera and camera.baseline and has_right)
+
+    def separate(self, take_voices: Callable[[list[VoiceChunk]], None]) -> None:
+        """See `OfflinePipeline.separate`."""
+        self._pipeline.separate(take_voices)
 
     @property
     def counters(self) -> Counter:

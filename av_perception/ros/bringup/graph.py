@@ -121,6 +121,7 @@ class Selection:
     ros4hri: bool = False
     visualizer: bool = True
     truth: bool = False
+    voices: bool = False
     given: frozenset[str] = frozenset()
 
     @classmethod
@@ -193,6 +194,11 @@ SELECTION = {
         False,
         'Also start truth: where the people of a recording or scene really are; auto: with source '
         'simulated.',
+    ),
+    'voices': Argument(
+        False,
+        'Also start voices: a stream of sound for each person on voices/person_<id>; with ros4hri '
+        'also below /humans/voices.',
     ),
     'given': Argument(
         '',
@@ -272,6 +278,9 @@ NODES = (
     NodeDescription('visual_features', ('head',), 'camera', gives='visual_features'),
     NodeDescription('tracker', ('head', 'reference_frame'), mode='full'),
     NodeDescription('speaking_status', ('head', 'reference_frame'), mode='full'),
+    NodeDescription(
+        'voices', ('head', 'reference_frame'), 'microphones', ('voices', (True,)), mode='full'
+    ),
     NodeDescription('face_itd_fusion', ('head',), mode='minimal'),
     NodeDescription(
         'visualizer', ('head', 'reference_frame'), when=('visualizer', (True,)), niceness=10

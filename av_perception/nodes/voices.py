@@ -1,0 +1,152 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Node `voices`: `audio` and `tracks` to a stream of sound for each person, `voices/person_<id>`.
+
+It finds out who speaks by itself, on the sound that it separates: statuses that come from
+elsewhere would be later than the sound. It waits for tracks no longer than `track_wait`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
+from av_perception_msgs.msg import TrackArray
+from rclpy.publisher import Publisher
+
+from av_perception.errors import UserError
+from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.geometry.transform_tree import TransformUnavailable
+from av_perception.interfaces import AudioChunk
+from av_perception.robot_head import HeadProfile, load_head
+from av_perception.ros import qos
+from av_perception.ros.conversions import audio_chunk_to_msg, track_frame_from_msg
+from av_perception.ros.node import PerceptionNode
+from av_perception.ros.playback import HEAD
+from av_perception.ros.process import run_node
+from av_perception.ros.settings import VOICE_PARAMETERS, person_streams_config
+from av_perception.ros.sound_input import CHUNK_MS, SoundInput
+from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
+from av_perception.separation.person_streams import PersonStreams
+from av_perception.separation.stream_synthesis import VoiceChunk
+
+POLL_PERIOD_S = 0.01  # while sound waits for tracks that are late
+
+
+class VoicesNode(PerceptionNode):
+    """Separates the sound of the tracked people; stamps are capture times, ids the tracks'."""
+
+    NAME = 'voices'
+    PARAMETERS = (HEAD, REFERENCE_FRAME, CHUNK_MS, *VOICE_PARAMETERS)
+
+    _streams: PersonStreams
+    _head: HeadProfile
+
+    def configure(self) -> None:
+        """Build the separation."""
+        self._head = load_head(self.value('head'))
+        microphones = self._head.microphones
+        if microphones is None or not self._head.can_hear_directions:
+            raise UserError(
+                f"head '{self._head.name}' hears no directions, so voices cannot be told apart: "
+                'start the suite without voices'
+            )
+        config = person_streams_config(self.value)
+        self._streams = PersonStreams(microphones, microphones.sample_rate, config)
+        self._sound = SoundInput(self, microphones, _Ears(self, self._streams))
+        self._outputs: dict[int, Publisher] = {}
+
+    def activate(self) -> None:
+        """Listen to sound and tracks."""
+        self._streams.flush()  # what was left when the node was deactivated
+        self._tracked: set[int] = set()
+        self._poses = HeadPoses(self, self._head, self.value('reference_frame'))
+        self._poll = self.every(POLL_PERIOD_S, self._on_time)
+        self._sound.listen(1e-3 * self.value('chunk_ms'), self._publish)
+        self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
+
+    def deactivate(self) -> None:
+        """Take down the streams."""
+        while self._outputs:
+            self.destroy_publisher(self._outputs.popitem()[1])
+
+    def _on_tracks(self, message: TrackArray) -> None:
+        frame = track_frame_from_msg(message)
+        # Their topics are there before they speak, so that nobody misses their first words.
+        self._tracked = {track.id for track in frame.tracks}
+        for key in sorted(self._tracked - self._outputs.keys()):
+            self._publisher_of(key)
+        pose = self._reference_from_array(frame.stamp_ns, message.header.frame_id)
+        self._publish(self._streams.follow(frame, pose, self.now_ns()))
+
+    def _on_time(self) -> None:
+        self._publish(self._streams.poll(self.now_ns()))
+
+    def _publish(self, pieces: list[VoiceChunk]) -> None:
+        for piece in pieces:
+            message = audio_chunk_to_msg(piece.chunk, f'person_{piece.id}')
+            self._publisher_of(piece.id).publish(message)
+        ended = {piece.id for piece in pieces if piece.ended}
+        for key in self._outputs.keys() - self._tracked:
+            # Who never spoke has no stream that could end.
+            if key in ended or not self._streams.has_stream(key):
+                self.destroy_publisher(self._outputs.pop(key))
+        self._poll_while(self._streams.is_waiting)
+        self.diagnostics.absorb('voices', self._streams.track_counters)
+
+    def _publisher_of(self, key: int) -> Publisher:
+        if key not in self._outputs:
+            profile = qos.voice(1e-3 * self.value('chunk_ms'))
+            topic = f'voices/person_{key}'
+            self._outputs[key] = self.create_publisher(AudioChunkMsg, topic, profile)
+        return self._outputs[key]
+
+    def _reference_from_array(self, stamp_ns: int, frame_id: str) -> RigidTransform | None:
+        try:
+            return self._poses.near(stamp_ns, frame_id).reference_from_array
+        except TransformUnavailable as missing:
+            self.diagnostics.count('tracks without transform of the array', str(missing))
+            return None
+
+    def _poll_while(self, waiting: bool) -> None:
+        """Let the timer run only while something waits."""
+        if waiting and self._poll.is_canceled():
+            self._poll.reset()
+        elif not waiting and not self._poll.is_canceled():
+            self._poll.cancel()
+
+
+class _Ears:
+    """The streams as a front end of the sound: chunks arrive now."""
+
+    def __init__(self, node: VoicesNode, streams: PersonStreams):
+        self._node = node
+        self._streams = streams
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the stream [Hz]."""
+        return self._streams.sample_rate
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What was wrong with the sound."""
+        return self._streams.counters
+
+    def change_rate(self, sample_rate: int) -> None:
+        """Start afresh with another device."""
+        self._streams.change_rate(sample_rate)
+
+    def push(self, chunk: AudioChunk) -> list[VoiceChunk]:
+        """Take a chunk; gives what it completed."""
+        return self._streams.push(chunk, self._node.now_ns())
+
+
+def main() -> None:
+    """Run the process."""
+    sys.exit(run_node(VoicesNode))
+
+
+if __name__ == '__main__':
+    main()

@@ -34,12 +34,14 @@ class JointActivityConfig:
     #: Probability per 40 ms that a speaking person stops, in (0, 0.5).
     stop: float = 0.02
     #: Evidence counts by this positive factor: that of neighboring bins is not independent.
-    evidence_weight: float = 0.5
+    evidence_weight: float = 0.3
     #: Cost of every further speaker [nat per block].
-    speaker_cost: float = 1.0
-    #: The voice detector's log odds that nobody speaks count up to this [nat]; those that somebody
-    #: does count for nothing: it may be somebody whom no track stands for.
+    speaker_cost: float = 0.6
+    #: The voice detector's log odds that nobody speaks count up to this [nat].
     silence_limit: float = 3.0
+    #: Its log odds that somebody does count up to this [nat]: that bridges the gaps between words.
+    #: Below the cost of a speaker, since it may be somebody whom no track stands for.
+    voice_limit: float = 0.5
     #: A block with fewer kept bins than this is quiet.
     quiet_bins: int = 10
     #: A quiet block costs every subset that speaks up to so much, when it is empty [nat].
@@ -66,8 +68,10 @@ class JointActivityConfig:
             raise ValueError('thresholds must satisfy 0 < off <= on < 1')
         if min(self.evidence_weight, self.evidence_limit) <= 0:
             raise ValueError('evidence_weight and evidence_limit must be positive')
-        if min(self.speaker_cost, self.silence_limit, self.look_ahead_s) < 0:
-            raise ValueError('speaker_cost, silence_limit and look_ahead_s must not be negative')
+        if min(self.speaker_cost, self.look_ahead_s) < 0:
+            raise ValueError('speaker_cost and look_ahead_s must not be negative')
+        if min(self.silence_limit, self.voice_limit) < 0:
+            raise ValueError('silence_limit and voice_limit must not be negative')
         if min(self.on_delay_s, self.off_delay_s) < 0:
             raise ValueError('delays must not be negative')
         if min(self.quiet_bins, self.quiet_cost) < 0:
@@ -210,7 +214,7 @@ class JointActivity:
         voice = 0.0
         if voice_activity is not None:
             odds = np.log(max(voice_activity, 1e-9) / max(1 - voice_activity, 1e-9))
-            voice = np.clip(odds, -config.silence_limit, 0.0)
+            voice = np.clip(odds, -config.silence_limit, config.voice_limit)
         number = members.sum(axis=1)
         quiet = config.quiet_cost * max(0.0, 1 - len(ratios) / max(config.quiet_bins, 1))
         total = config.evidence_weight * evidence - config.speaker_cost * number

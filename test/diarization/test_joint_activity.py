@@ -45,7 +45,7 @@ def random_ratios(rng, rows, people):
 def log_evidence(ratios, voice, config):
     """(2^J,) as the model states it, written out."""
     subsets = subset_table(ratios.shape[1])
-    odds = np.clip(logit(voice), -config.silence_limit, 0.0)
+    odds = np.clip(logit(voice), -config.silence_limit, config.voice_limit)
     quiet = config.quiet_cost * max(0, 1 - len(ratios) / config.quiet_bins)
     plain = [
         config.evidence_weight * s - config.speaker_cost * e.sum() + (odds - quiet) * e.any()
@@ -131,6 +131,25 @@ def test_evidence_beyond_the_range_of_floats_stays_finite():
     ratios = np.array([[900.0, -900.0], [-900.0, 800.0], [-900.0, -900.0]])
     found, _ = subset_evidence(ratios, subset_table(2))
     assert np.isfinite(found).all() and found.argmax() == 3
+
+
+def test_a_gap_between_words_ends_no_turn_while_the_detector_hears_voice():
+    """Echo of a word, which tells no direction, ended the turn while the voice went on."""
+    echo = np.full((12, 1), -1.0)
+    for voice, expected in ((0.99, True), (0.02, False)):
+        talking = activity()
+        for index in range(20):
+            talking.update_ratios(stamp(index), np.full((40, 1), 2.0), (1,), 0.99)
+        for index in range(20, 28):
+            (status,) = talking.update_ratios(stamp(index), echo, (1,), voice)
+        assert status.speaking == expected
+
+
+def test_voice_that_no_track_explains_makes_nobody_speak():
+    unheard = activity()
+    for index in range(100):
+        (status,) = unheard.update_ratios(stamp(index), np.full((40, 1), -1.0), (1,), 0.99)
+    assert not status.speaking and status.probability < 0.5
 
 
 def test_half_steps_without_evidence_equal_one_whole_step():

@@ -16,6 +16,7 @@ from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import AudioChunk
 from av_perception.pipelines.full import START_NS
 from av_perception.pipelines.turning_head import Result, TurningHeadConfig, TurningHeadPipeline
+from av_perception.robot_head import CameraGeometry
 from av_perception.simulation.turning_scene import STEP_S, Moment, TurningScene
 
 See = Callable[[TurningHeadPipeline, int, Moment], None]
@@ -93,6 +94,13 @@ def run_loop(
             controller.look_at(attention.target)
         progress(moment.time_s / scene.scene.duration)
     return LoopResult(recorder.history(), results, lag_s)
+
+
+def half_view_deg(camera: CameraGeometry | None) -> float:
+    """Tell how far a camera sees to either side [deg]; without one, nobody is in view."""
+    if camera is None:
+        return 0.0
+    return float(np.degrees(np.arctan(camera.width / 2 / camera.focal[0])))
 
 
 def note_step(recorder: LookRecorder, moment: Moment) -> None:

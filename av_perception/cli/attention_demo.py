@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 
 from av_perception.cli.output import write_json
 from av_perception.errors import UserError
@@ -19,7 +18,7 @@ from av_perception.visualization.people import people_to_draw
 
 if TYPE_CHECKING:
     from av_perception.evaluation.attention import LookScores
-    from av_perception.robot_head import CameraGeometry, HeadProfile
+    from av_perception.robot_head import HeadProfile
     from av_perception.ros.bringup.attention_session import Answer
 
 DEFAULT_SCENE = 'attention'
@@ -63,6 +62,7 @@ def run_attention(options: argparse.Namespace, output: Path) -> int:
     """Play, evaluate, show; the exit status."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from av_perception.benchmarks.attention_loop import half_view_deg
     from av_perception.evaluation.attention import score_looks
     from av_perception.ros.bringup.attention_session import play_attention
     from av_perception.simulation.scene import load_scene
@@ -90,7 +90,7 @@ def run_attention(options: argparse.Namespace, output: Path) -> int:
         )
     video.close()
     view_deg = half_view_deg(scene.head.camera)
-    scores = score_looks(result.history, view_deg)
+    scores = score_looks([result.history], view_deg)
     people = [talker.id for talker in scene.scene.talkers]
     plot_attention(
         result.history, people, view_deg, output / 'attention.png', scene.scene.name, scores
@@ -99,13 +99,6 @@ def run_attention(options: argparse.Namespace, output: Path) -> int:
     for path in filter(None, (output / 'metrics.json', options.json)):
         write_json(path, figures)
     return _verdict(scores, result.exit_statuses, output)
-
-
-def half_view_deg(camera: CameraGeometry | None) -> float:
-    """Tell how far a camera sees to either side [deg]; a blind head sees nobody."""
-    if camera is None:
-        return 0.0
-    return float(np.degrees(np.arctan(camera.width / 2 / camera.focal[0])))
 
 
 def _verdict(scores: LookScores, exit_statuses: dict[str, int], output: Path) -> int:

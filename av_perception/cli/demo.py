@@ -78,10 +78,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Render, play, evaluate, show."""
     check_writable(options.json, made_folder=options.output)
-    if options.attention:
-        from av_perception.cli.attention_demo import run_attention
-
-        return run_attention(options, _fresh_output(options.output))
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from av_perception.ros.bringup.environment import is_closed, prepare_environment, reach
@@ -90,6 +86,10 @@ def run(options: argparse.Namespace) -> int:
 
     if not is_closed(prepare_environment()):
         print(f'av-perception: {reach()}', flush=True)
+    if options.attention:
+        from av_perception.cli.attention_demo import run_attention
+
+        return run_attention(options, _fresh_output(options.output))
     with Progress(
         TextColumn('{task.description:<12}'),
         BarColumn(),

@@ -15,6 +15,7 @@ from av_perception.benchmarks.noise_sounds import (
     LEVEL,
     RATE,
     STRETCH_S,
+    Motor,
     play_noise,
     take_samples,
 )
@@ -63,8 +64,8 @@ def random_conversation(seed: int, duration_s: float) -> Scene:
     for index, (voice, photo) in enumerate(_CASTS):
         angle, distance = np.radians(azimuths[index]), random.uniform(*DISTANCE_M)
         height = random.uniform(-0.1, 0.2)
-        place = (0.0, distance * np.cos(angle), distance * np.sin(angle), height)
-        row = tuple(float(value) for value in place)
+        x, y = float(distance * np.cos(angle)), float(distance * np.sin(angle))
+        row = (0.0, x, y, float(height))
         talkers.append(TalkerConfig(index + 1, (row,), voice, photo))
     return Scene(
         duration=duration_s,
@@ -101,7 +102,8 @@ def looks_at_noise(
     random = np.random.default_rng(seed)
     pipeline = TurningHeadPipeline(head)
     watch = _Watch()
-    kinds = [*((path.stem, path) for path in recordings), ('fan', fan), ('servo', servo)]
+    recorded: list[tuple[str, Path | Motor]] = [(path.stem, path) for path in recordings]
+    kinds = [*recorded, ('fan', fan), ('servo', servo)]
     pipeline.note_pose(START_NS, RigidTransform())
     first = 0
     for number in stretches:

@@ -148,7 +148,7 @@ def find_onsets(history: LookHistory) -> list[Onset]:
     onsets = []
     angles = history.angles_deg
     for person in range(history.speaking.shape[1]):
-        others = np.delete(history.speaking, person, axis=1).any(axis=1)
+        others = np.delete(history.speaking, person, axis=1).sum(axis=1) > 0
         for first, last in speech_turns(history.time_s, history.speaking[:, person]):
             alone = np.flatnonzero(~others[first : last + 1]) + first
             if not len(alone) or history.time_s[last] - history.time_s[alone[0]] < MIN_TURN_S:
@@ -195,7 +195,7 @@ def score_looks(histories: Sequence[LookHistory], half_view_deg: float) -> LookS
 
 def _faces_a_speaker(history: LookHistory) -> np.ndarray:
     """(T,) bool: the head faces somebody who speaks."""
-    return (history.speaking & (history.angles_deg <= FACING_DEG)).any(axis=1)
+    return (history.speaking & (history.angles_deg <= FACING_DEG)).sum(axis=1) > 0
 
 
 def _quantile(onsets: list[Onset], share: float) -> float | None:

@@ -187,18 +187,13 @@ class LivePlayer:
     # ---- sensors
 
     def _publish_static(self) -> None:
-        head = self._head
-        places = [
-            (sensor.frame, pose)
-            for sensor, pose in (
-                (head.microphones, head.microphones and head.microphones.base_from_array),
-                (head.camera, head.camera and head.camera.base_from_optical),
-            )
-            if sensor is not None and pose is not None
-        ]
-        transforms = [
-            transform_to_msg(pose, head.base_frame, frame, FIRST_NS) for frame, pose in places
-        ]
+        base, array, camera = self._head.base_frame, self._head.microphones, self._head.camera
+        transforms = []
+        if array is not None:
+            transforms.append(transform_to_msg(array.base_from_array, base, array.frame, FIRST_NS))
+        if camera is not None:
+            pose = camera.base_from_optical
+            transforms.append(transform_to_msg(pose, base, camera.frame, FIRST_NS))
         self._static.publish(TFMessage(transforms=transforms))
 
     def _send_pose(self, reading: JointReading, stamp_ns: int) -> None:

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from av_perception.benchmarks.attention_loop import START_NS, run_loop, see_images, stamp_of
+from av_perception.benchmarks.attention_loop import (
+    START_NS,
+    feel_and_hear,
+    run_loop,
+    see_images,
+    stamp_of,
+)
 from av_perception.benchmarks.noise_sounds import (
     LEVEL,
     RATE,
@@ -155,18 +161,12 @@ def looks_at_motors(seed: int, duration_s: float, is_slow: bool) -> list[FalseLo
     random = np.random.default_rng([seed, 9])
     watch = _Watch()
     goals = (0.0, 0.0)
-    first = 0
     while not playing.is_over:
         if random.uniform() < STEP_S / MOTOR_PERIOD_S:
             goals = (random.uniform(-2.0, 2.0), random.uniform(-0.3, 0.3))
         moment = playing.step(*goals)
         stamp_ns = stamp_of(moment)
-        for reading in moment.joints:
-            reading_ns = START_NS + nanoseconds(reading.time_s)
-            pipeline.note_pose(reading_ns, reading.base_from_head, reading.rates)
-        start_ns = stamp_ns - nanoseconds(STEP_S)
-        pipeline.hear(AudioChunk(start_ns, RATE, first, moment.sound))
-        first += len(moment.sound)
+        feel_and_hear(pipeline, moment, RATE)
         see_images(pipeline, stamp_ns, moment)
         watch.note(pipeline.poll(stamp_ns), 'slow turns' if is_slow else 'fast turns')
     return watch.false_looks

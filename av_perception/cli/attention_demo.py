@@ -19,7 +19,8 @@ from av_perception.visualization.people import people_to_draw
 if TYPE_CHECKING:
     from av_perception.evaluation.attention import LookScores
     from av_perception.robot_head import HeadProfile
-    from av_perception.ros.bringup.attention_session import Answer
+    from av_perception.ros.bringup.attention_session import Answer, AttentionResult
+    from av_perception.simulation.turning_scene import TurningScene
 
 DEFAULT_SCENE = 'attention'
 MAXIMUM_DELAY_S = 1.0
@@ -60,18 +61,26 @@ class OverlayVideo:
 
 def run_attention(options: argparse.Namespace, output: Path) -> int:
     """Play, evaluate, show; the exit status."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from av_perception.benchmarks.attention_loop import half_view_deg
-    from av_perception.evaluation.attention import score_looks
-    from av_perception.ros.bringup.attention_session import play_attention
     from av_perception.simulation.scene import load_scene
     from av_perception.simulation.turning_scene import TurningScene
-    from av_perception.visualization.attention_picture import plot_attention
 
     if options.recording is not None:
         raise UserError('--attention renders a scene as the head turns: no recording can do that')
     scene = TurningScene(load_scene(options.scene or DEFAULT_SCENE), seed=options.seed)
+    result = _play(scene, output)
+    scores = _evaluate(scene, result, output)
+    figures = {**scores.to_dict(), 'exit_statuses': result.exit_statuses}
+    for path in filter(None, (output / 'metrics.json', options.json)):
+        write_json(path, figures)
+    return _verdict(scores, result.exit_statuses, output)
+
+
+def _play(scene: TurningScene, output: Path) -> AttentionResult:
+    """Play the scene through the graph; bag, logs and the video go to the output folder."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from av_perception.ros.bringup.attention_session import play_attention
+
     video = OverlayVideo(scene.head, output / 'overlay.mp4')
     with Progress(
         TextColumn('{task.description:<12}'),
@@ -89,16 +98,21 @@ def run_attention(options: argparse.Namespace, output: Path) -> int:
             video.add,
         )
     video.close()
+    return result
+
+
+def _evaluate(scene: TurningScene, result: AttentionResult, output: Path) -> LookScores:
+    """Compute the figures and draw the picture."""
+    from av_perception.benchmarks.attention_loop import half_view_deg
+    from av_perception.evaluation.attention import score_looks
+    from av_perception.visualization.attention_picture import plot_attention
+
     view_deg = half_view_deg(scene.head.camera)
     scores = score_looks([result.history], view_deg)
     people = [talker.id for talker in scene.scene.talkers]
-    plot_attention(
-        result.history, people, view_deg, output / 'attention.png', scene.scene.name, scores
-    )
-    figures = {**scores.to_dict(), 'exit_statuses': result.exit_statuses}
-    for path in filter(None, (output / 'metrics.json', options.json)):
-        write_json(path, figures)
-    return _verdict(scores, result.exit_statuses, output)
+    path = output / 'attention.png'
+    plot_attention(result.history, people, view_deg, path, scene.scene.name, scores)
+    return scores
 
 
 def _verdict(scores: LookScores, exit_statuses: dict[str, int], output: Path) -> int:

@@ -86,7 +86,6 @@ class PeopleRenderer:
         blur_px
             By how many columns and rows the image moves while the shutter is open.
         """
-        random = np.random.default_rng([self._seed, 3, index])
         order = _far_to_near(positions) if len(people) else []
         left = backgrounds[0].copy()
         right = backgrounds[1].copy() if self._camera.baseline else None
@@ -102,10 +101,16 @@ class PeopleRenderer:
         visible = np.zeros(len(people), bool)
         for k in order:
             visible[k] = self._is_visible(owner, k, people[k], positions[k])
-        left = self._with_noise(_blurred(left, blur_px), random)
-        if right is not None:
-            right = self._with_noise(_blurred(right, blur_px), random)
-        return StereoPair(left, right, visible)
+        return self._exposed(index, StereoPair(left, right, visible), blur_px)
+
+    def _exposed(self, index: int, pair: StereoPair, blur_px: tuple[float, float]) -> StereoPair:
+        """Blur an image pair by its motion, and add the sensors' noise."""
+        random = np.random.default_rng([self._seed, 3, index])
+        left = self._with_noise(_blurred(pair.left, blur_px), random)
+        right = None
+        if pair.right is not None:
+            right = self._with_noise(_blurred(pair.right, blur_px), random)
+        return StereoPair(left, right, pair.visible)
 
     def _is_visible(self, owner: np.ndarray, k: int, person: Cutout, position: np.ndarray) -> bool:
         """Whether person k's head center lies in the image and enough of their face shows.

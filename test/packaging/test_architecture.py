@@ -49,6 +49,7 @@ ALLOWED = {
         'tracking',
         'diarization',
         'two_microphones',
+        'attention',
     ),
     'visualization': (
         *FOUNDATIONS,

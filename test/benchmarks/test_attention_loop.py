@@ -68,5 +68,5 @@ def test_a_head_of_another_rate_is_refused(tmp_path):
     head = tmp_path / 'head.yaml'
     head.write_text(text.replace('frame_rate: 25.0', 'frame_rate: 30.0'))
     scene = dataclasses.replace(load_scene('attention'), head=str(head))
-    with pytest.raises(UserError, match='25 images a second'):
+    with pytest.raises(UserError, match='30 images a second'):
         TurningScene(scene, SILENT_IMAGES)

@@ -24,6 +24,7 @@ from av_perception.visualization.colors import (
     unit,
 )
 from av_perception.visualization.epipolar_picture import LINES, epipolar_picture
+from av_perception.visualization.overlay import EYE_WIDTH, draw_overlay
 from av_perception.visualization.people import HEAD_HALF_SIZE_M, people_to_draw
 
 CAMERA = dataclasses.replace(
@@ -150,3 +151,15 @@ def test_lines_of_an_epipolar_picture_run_through_both_images():
     assert (between[:, 20 : camera.width - 20] == 100).all()
     assert (between[:, camera.width + 20 :] == 0).all()
     assert cv2.countNonZero(picture[..., 0]) > 0
+
+
+def test_whom_the_robot_looks_at_has_an_eye_on_the_label():
+    tracks, speaking = frames(40, at((2.1, 0.0, 0.2), 1), at((2.1, 0.5, 0.2), 2))
+    first, second = people_to_draw(tracks, speaking, CAMERA, None, 2)
+    assert (first.looked_at, second.looked_at) == (False, True)
+    image = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
+    with_eye = draw_overlay(image, [second])
+    without = draw_overlay(image, [dataclasses.replace(second, looked_at=False)])
+    changed = np.abs(with_eye.astype(int) - without).any(axis=2)
+    rows, columns = np.nonzero(changed)
+    assert changed.any() and np.ptp(rows) < 30 and np.ptp(columns) < 2 * EYE_WIDTH

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.attention.look_control import LookController
+from av_perception.benchmarks.sensors import microphones_of
 from av_perception.evaluation.attention import LookHistory
 from av_perception.evaluation.look_recorder import LookRecorder
 from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import AudioChunk
 from av_perception.pipelines.full import START_NS
 from av_perception.pipelines.turning_head import Result, TurningHeadConfig, TurningHeadPipeline
+from av_perception.robot_head import CameraGeometry
 from av_perception.simulation.turning_scene import STEP_S, Moment, TurningScene
 
 See = Callable[[TurningHeadPipeline, int, Moment], None]
@@ -66,23 +68,14 @@ def run_loop(
         Called with the fraction that is done.
     """
     pipeline = TurningHeadPipeline(scene.head, config)
-    microphones = scene.head.microphones
-    assert microphones is not None  # or the pipeline would have refused the head
     controller = LookController()
     recorder = LookRecorder()
     results: list[Result] = []
     lag_s = 0.0
-    next_sample = 0
     while not scene.is_over:
         moment = scene.step(*controller.goals)
         stamp_ns = stamp_of(moment)
-        for reading in moment.joints:
-            reading_ns = START_NS + nanoseconds(reading.time_s)
-            pipeline.note_pose(reading_ns, reading.base_from_head, reading.rates)
-        start_ns = stamp_ns - nanoseconds(STEP_S)
-        rate = microphones.sample_rate
-        pipeline.hear(AudioChunk(start_ns, rate, next_sample, moment.sound))
-        next_sample += len(moment.sound)
+        feel_and_hear(pipeline, moment, microphones_of(scene.head).sample_rate)
         see(pipeline, stamp_ns, moment)
         note_step(recorder, moment)
         for result in pipeline.poll(stamp_ns):
@@ -93,6 +86,24 @@ def run_loop(
             controller.look_at(attention.target)
         progress(moment.time_s / scene.scene.duration)
     return LoopResult(recorder.history(), results, lag_s)
+
+
+def feel_and_hear(pipeline: TurningHeadPipeline, moment: Moment, sample_rate: int) -> None:
+    """Give the neck's readings and the sound of a moment to the pipeline."""
+    for reading in moment.joints:
+        reading_ns = START_NS + nanoseconds(reading.time_s)
+        pipeline.note_pose(reading_ns, reading.base_from_head, reading.rates)
+    start_s = moment.time_s - STEP_S
+    first = round(start_s * sample_rate)
+    start_ns = START_NS + nanoseconds(start_s)
+    pipeline.hear(AudioChunk(start_ns, sample_rate, first, moment.sound))
+
+
+def half_view_deg(camera: CameraGeometry | None) -> float:
+    """Tell how far a camera sees to either side [deg]; without one, nobody is in view."""
+    if camera is None:
+        return 0.0
+    return float(np.degrees(np.arctan(camera.width / 2 / camera.focal[0])))
 
 
 def note_step(recorder: LookRecorder, moment: Moment) -> None:

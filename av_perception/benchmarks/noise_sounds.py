@@ -110,7 +110,7 @@ def noise_features(
         is_servo = source is servo
         is_diffuse = number // len(kinds) % 2 == 1 and not is_servo
         samples = take_samples(source, int(STRETCH_S * RATE), random)
-        sound = _play(head, samples, is_diffuse, is_servo, random)
+        sound = play_noise(head, samples, is_diffuse, is_servo, random)
         played = PlayedNoise(name, 'all around' if is_diffuse else 'one place')
         for features, blocks in listener.hear(sound, num_written, random):
             yield played, features, blocks
@@ -144,7 +144,7 @@ def take_samples(source: Path | Motor, count: int, random: np.random.Generator) 
     return samples / max(samples.std(), 1e-9)
 
 
-def _play(
+def play_noise(
     head: HeadProfile,
     samples: np.ndarray,
     is_diffuse: bool,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 
 from av_perception.cli.output import write_json
 from av_perception.errors import UserError
@@ -19,8 +18,9 @@ from av_perception.visualization.people import people_to_draw
 
 if TYPE_CHECKING:
     from av_perception.evaluation.attention import LookScores
-    from av_perception.robot_head import CameraGeometry, HeadProfile
-    from av_perception.ros.bringup.attention_session import Answer
+    from av_perception.robot_head import HeadProfile
+    from av_perception.ros.bringup.attention_session import Answer, AttentionResult
+    from av_perception.simulation.turning_scene import TurningScene
 
 DEFAULT_SCENE = 'attention'
 MAXIMUM_DELAY_S = 1.0
@@ -61,17 +61,26 @@ class OverlayVideo:
 
 def run_attention(options: argparse.Namespace, output: Path) -> int:
     """Play, evaluate, show; the exit status."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from av_perception.evaluation.attention import score_looks
-    from av_perception.ros.bringup.attention_session import play_attention
     from av_perception.simulation.scene import load_scene
     from av_perception.simulation.turning_scene import TurningScene
-    from av_perception.visualization.attention_picture import plot_attention
 
     if options.recording is not None:
         raise UserError('--attention renders a scene as the head turns: no recording can do that')
     scene = TurningScene(load_scene(options.scene or DEFAULT_SCENE), seed=options.seed)
+    result = _play(scene, output)
+    scores = _evaluate(scene, result, output)
+    figures = {**scores.to_dict(), 'exit_statuses': result.exit_statuses}
+    for path in filter(None, (output / 'metrics.json', options.json)):
+        write_json(path, figures)
+    return _verdict(scores, result.exit_statuses, output)
+
+
+def _play(scene: TurningScene, output: Path) -> AttentionResult:
+    """Play the scene through the graph; bag, logs and the video go to the output folder."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from av_perception.ros.bringup.attention_session import play_attention
+
     video = OverlayVideo(scene.head, output / 'overlay.mp4')
     with Progress(
         TextColumn('{task.description:<12}'),
@@ -89,23 +98,21 @@ def run_attention(options: argparse.Namespace, output: Path) -> int:
             video.add,
         )
     video.close()
+    return result
+
+
+def _evaluate(scene: TurningScene, result: AttentionResult, output: Path) -> LookScores:
+    """Compute the figures and draw the picture."""
+    from av_perception.benchmarks.attention_loop import half_view_deg
+    from av_perception.evaluation.attention import score_looks
+    from av_perception.visualization.attention_picture import plot_attention
+
     view_deg = half_view_deg(scene.head.camera)
-    scores = score_looks(result.history, view_deg)
+    scores = score_looks([result.history], view_deg)
     people = [talker.id for talker in scene.scene.talkers]
-    plot_attention(
-        result.history, people, view_deg, output / 'attention.png', scene.scene.name, scores
-    )
-    figures = {**scores.to_dict(), 'exit_statuses': result.exit_statuses}
-    for path in filter(None, (output / 'metrics.json', options.json)):
-        write_json(path, figures)
-    return _verdict(scores, result.exit_statuses, output)
-
-
-def half_view_deg(camera: CameraGeometry | None) -> float:
-    """Tell how far a camera sees to either side [deg]; a blind head sees nobody."""
-    if camera is None:
-        return 0.0
-    return float(np.degrees(np.arctan(camera.width / 2 / camera.focal[0])))
+    path = output / 'attention.png'
+    plot_attention(result.history, people, view_deg, path, scene.scene.name, scores)
+    return scores
 
 
 def _verdict(scores: LookScores, exit_statuses: dict[str, int], output: Path) -> int:

@@ -87,10 +87,6 @@ def run(options: argparse.Namespace) -> int:
     if options.output.exists() and not options.output.is_dir():
         raise UserError(f'cannot write to {options.output}: it is a file, name a folder')
     check_writable(options.json, made_folder=options.output)
-    if options.attention:
-        from av_perception.cli.attention_demo import run_attention
-
-        return run_attention(options, _fresh_output(options.output))
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from av_perception.ros.bringup.environment import is_closed, prepare_environment, reach
@@ -99,6 +95,10 @@ def run(options: argparse.Namespace) -> int:
 
     if not is_closed(prepare_environment()):
         print(f'av-perception: {reach()}', flush=True)
+    if options.attention:
+        from av_perception.cli.attention_demo import run_attention
+
+        return run_attention(options, _fresh_output(options.output))
     with Progress(
         TextColumn('{task.description:<12}'),
         BarColumn(),

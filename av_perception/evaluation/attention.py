@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,7 +148,7 @@ def find_onsets(history: LookHistory) -> list[Onset]:
     onsets = []
     angles = history.angles_deg
     for person in range(history.speaking.shape[1]):
-        others = np.delete(history.speaking, person, axis=1).any(axis=1)
+        others = np.delete(history.speaking, person, axis=1).sum(axis=1) > 0
         for first, last in speech_turns(history.time_s, history.speaking[:, person]):
             alone = np.flatnonzero(~others[first : last + 1]) + first
             if not len(alone) or history.time_s[last] - history.time_s[alone[0]] < MIN_TURN_S:
@@ -162,22 +163,22 @@ def find_onsets(history: LookHistory) -> list[Onset]:
     return sorted(onsets, key=lambda onset: onset.time_s)
 
 
-def score_looks(history: LookHistory, half_view_deg: float) -> LookScores:
-    """Compute all figures.
+def score_looks(histories: Sequence[LookHistory], half_view_deg: float) -> LookScores:
+    """Compute all figures of some runs together.
 
     Parameters
     ----------
-    history
-        What happened.
+    histories
+        What happened in each.
     half_view_deg
         [deg] who is farther beside the head's axis is out of view.
     """
-    onsets = find_onsets(history)
+    onsets = [onset for history in histories for onset in find_onsets(history)]
     turned = [onset for onset in onsets if onset.away_deg > FACING_DEG]
     outside = [onset for onset in onsets if onset.away_deg > half_view_deg]
-    anybody = history.speaking.any(axis=1)
-    faced = (history.speaking & (history.angles_deg <= FACING_DEG)).any(axis=1)
-    looks, false_turns = _count_looks(history)
+    speech = sum(int(h.speaking.any(axis=1).sum()) for h in histories)
+    faced = sum(int(_faces_a_speaker(h).sum()) for h in histories)
+    looks = [_count_looks(history) for history in histories]
     return LookScores(
         onsets=len(onsets),
         out_of_view=len(outside),
@@ -185,11 +186,16 @@ def score_looks(history: LookHistory, half_view_deg: float) -> LookScores:
         delay_out_of_view_median_s=_quantile(outside, 0.5),
         delay_out_of_view_p90_s=_quantile(outside, 0.9),
         missed=sum(math.isinf(onset.delay_s) for onset in onsets),
-        speech_looked_at=float(faced[anybody].mean()) if anybody.any() else None,
-        looks=looks,
-        false_turns=false_turns,
-        ids_changed=_count_id_changes(history.track_ids),
+        speech_looked_at=faced / speech if speech else None,
+        looks=sum(count for count, _ in looks),
+        false_turns=sum(false for _, false in looks),
+        ids_changed=sum(_count_id_changes(history.track_ids) for history in histories),
     )
+
+
+def _faces_a_speaker(history: LookHistory) -> np.ndarray:
+    """(T,) bool: the head faces somebody who speaks."""
+    return (history.speaking & (history.angles_deg <= FACING_DEG)).sum(axis=1) > 0
 
 
 def _quantile(onsets: list[Onset], share: float) -> float | None:

@@ -10,7 +10,7 @@ in the left image and d = f B / Z pixels further left in the right one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -89,7 +89,6 @@ class PeopleRenderer:
         blur_px
             By how many columns and rows the image moves while the shutter is open.
         """
-        random = np.random.default_rng([self._seed, 3, index])
         order = _far_to_near(positions) if len(people) else []
         left = backgrounds[0].copy()
         right = backgrounds[1].copy() if self._camera.baseline else None
@@ -107,10 +106,17 @@ class PeopleRenderer:
         for k in order:
             shown[k] = self._shown_share(owner, k, people[k], positions[k])
             visible[k] = self._is_inside(positions[k]) and shown[k] >= VISIBLE_SHARE
-        left = self._with_noise(_blurred(left, blur_px), random)
-        if right is not None:
-            right = self._with_noise(_blurred(right, blur_px), random)
-        return StereoPair(left, right, visible, np.minimum(shown, 1.0))
+        pair = StereoPair(left, right, visible, np.minimum(shown, 1.0))
+        return self._exposed(index, pair, blur_px)
+
+    def _exposed(self, index: int, pair: StereoPair, blur_px: tuple[float, float]) -> StereoPair:
+        """Blur an image pair by its motion, and add the sensors' noise."""
+        random = np.random.default_rng([self._seed, 3, index])
+        left = self._with_noise(_blurred(pair.left, blur_px), random)
+        right = None
+        if pair.right is not None:
+            right = self._with_noise(_blurred(pair.right, blur_px), random)
+        return replace(pair, left=left, right=right)
 
     def _is_inside(self, position: np.ndarray) -> bool:
         """Whether a head center, (3,) [m], lies in the image."""

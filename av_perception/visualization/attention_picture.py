@@ -12,7 +12,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from av_perception.errors import UserError
-from av_perception.evaluation.attention import LookHistory, LookScores, find_onsets
+from av_perception.evaluation.attention import (
+    SAME_PERSON_DEG,
+    LookHistory,
+    LookScores,
+    angles_deg,
+    find_onsets,
+    flat_unit,
+)
 from av_perception.geometry.rigid_transform import angles_from_direction
 from av_perception.visualization.colors import color_of, lighten, unit
 from av_perception.visualization.timeline_scene import HALO, tidy
@@ -50,13 +57,7 @@ def plot_attention(
     UserError
         When the file cannot be written.
     """
-    figure = Figure(figsize=(SIZE_PX[0] / 100, SIZE_PX[1] / 100), dpi=100, facecolor='white')
-    FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(
-        2, 1, height_ratios=(5, 1), left=0.07, right=0.9, top=0.9, bottom=0.11, hspace=0.1
-    )
-    azimuth = figure.add_subplot(grid[0])
-    looks = figure.add_subplot(grid[1], sharex=azimuth)
+    figure, azimuth, looks = _panels()
     _draw_azimuth(azimuth, history, people, half_view_deg)
     _draw_looks(looks, history, people)
     figure.text(0.07, 0.945, title, fontsize=19, weight='bold')
@@ -68,6 +69,17 @@ def plot_attention(
         raise UserError(f'cannot write {path}: {error.strerror}') from error
 
 
+def _panels() -> tuple[Figure, Axes, Axes]:
+    """Make the figure with its upper and its lower panel."""
+    figure = Figure(figsize=(SIZE_PX[0] / 100, SIZE_PX[1] / 100), dpi=100, facecolor='white')
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        2, 1, height_ratios=(5, 1), left=0.07, right=0.9, top=0.9, bottom=0.11, hspace=0.1
+    )
+    azimuth = figure.add_subplot(grid[0])
+    return figure, azimuth, figure.add_subplot(grid[1], sharex=azimuth)
+
+
 def _draw_azimuth(
     axes: Axes, history: LookHistory, people: Sequence[int], half_view_deg: float
 ) -> None:
@@ -77,22 +89,9 @@ def _draw_azimuth(
     axes.fill_between(
         time_s, head - half_view_deg, head + half_view_deg, color='0.93', lw=0, zorder=1
     )
+    places = [_azimuth_deg(history.positions[:, index]) for index in range(len(people))]
     for index, person in enumerate(people):
-        color = unit(color_of(person))
-        place = _azimuth_deg(history.positions[:, index])
-        spoken = np.where(history.speaking[:, index], place, np.nan)
-        axes.plot(time_s, place, color=unit(lighten(color_of(person), 0.5)), lw=1.5, zorder=2)
-        axes.plot(time_s, spoken, color=color, lw=9, solid_capstyle='butt', alpha=0.6, zorder=3)
-        axes.text(
-            1.008,
-            place[-1],
-            f'person {person}',
-            color=color,
-            fontsize=12,
-            weight='bold',
-            va='center',
-            transform=axes.get_yaxis_transform(),
-        )
+        _draw_person(axes, time_s, places[index], history.speaking[:, index], person)
     axes.plot(time_s, head, color='black', lw=2, zorder=5)
     for onset in find_onsets(history):
         _mark_onset(axes, history, onset)
@@ -100,12 +99,31 @@ def _draw_azimuth(
     axes.set_title('thick: speaks', loc='right')
     axes.set_ylabel('azimuth, ← right      left →')
     axes.yaxis.set_major_formatter(lambda value, _: f'{value:+.0f}°' if value else '0°')
-    low = min(head.min(), *(np.nanmin(_azimuth_deg(p)) for p in history.positions.swapaxes(0, 1)))
-    high = max(head.max(), *(np.nanmax(_azimuth_deg(p)) for p in history.positions.swapaxes(0, 1)))
-    axes.set_ylim(low - 25, high + 25)
+    everything = np.concatenate([head, *places])
+    axes.set_ylim(everything.min() - 25, everything.max() + 25)
     axes.set_xlim(time_s[0], time_s[-1])
     axes.tick_params(labelbottom=False)
     tidy(axes)
+
+
+def _draw_person(
+    axes: Axes, time_s: np.ndarray, place: np.ndarray, speaking: np.ndarray, person: int
+) -> None:
+    """Draw the azimuth (T,) [deg] of a person, thick while they speak, with their name."""
+    color = unit(color_of(person))
+    spoken = np.where(speaking, place, np.nan)
+    axes.plot(time_s, place, color=unit(lighten(color_of(person), 0.5)), lw=1.5, zorder=2)
+    axes.plot(time_s, spoken, color=color, lw=9, solid_capstyle='butt', alpha=0.6, zorder=3)
+    axes.text(
+        1.008,
+        place[-1],
+        f'person {person}',
+        color=color,
+        fontsize=12,
+        weight='bold',
+        va='center',
+        transform=axes.get_yaxis_transform(),
+    )
 
 
 def _mark_onset(axes: Axes, history: LookHistory, onset) -> None:
@@ -130,11 +148,12 @@ def _draw_looks(axes: Axes, history: LookHistory, people: Sequence[int]) -> None
     """Draw a band of whom to look at, in the color of the person who is there."""
     time_s = history.time_s
     colors = np.ones((1, len(time_s), 3))
+    looks = history.look_id >= 0
+    colors[0, looks] = 0.6  # where nobody is
     for index, person in enumerate(people):
-        is_own = (history.look_id >= 0) & (history.look_id == history.track_ids[:, index])
-        colors[0, is_own] = unit(color_of(person))
-    nobody_there = (history.look_id >= 0) & (colors[0] == 1.0).all(axis=1)
-    colors[0, nobody_there] = 0.6
+        place = flat_unit(history.positions[:, index])
+        beside = angles_deg(flat_unit(history.look_point), place)
+        colors[0, looks & (beside <= SAME_PERSON_DEG)] = unit(color_of(person))
     axes.imshow(colors, aspect='auto', extent=(time_s[0], time_s[-1], 0, 1), interpolation='none')
     axes.set_yticks([])
     axes.set_ylabel('looks at')

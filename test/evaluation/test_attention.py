@@ -86,7 +86,9 @@ def test_all_figures_of_one_story():
     """One turn ahead, one out of view that is faced, one that never is."""
     head = turning(2.8, 250)
     look = np.where(head > 0, 2, 1)
-    scores = score_looks(history(head, [(0, 0.5, 1.5), (1, 2.0, 5.0), (0, 6.0, 8.0)], look), 35.0)
+    scores = score_looks(
+        [history(head, [(0, 0.5, 1.5), (1, 2.0, 5.0), (0, 6.0, 8.0)], look)], 35.0
+    )
     assert (scores.onsets, scores.out_of_view, scores.missed) == (3, 2, 1)
     assert scores.delay_out_of_view_median_s == pytest.approx(0.76, abs=PERIOD_S)
     assert scores.delay_out_of_view_p90_s is None
@@ -96,7 +98,7 @@ def test_all_figures_of_one_story():
 
 def test_looks_at_nobody_and_at_the_wrong_one_are_false():
     look = np.concatenate([np.full(50, 1), np.full(50, 9), np.full(50, 1)])
-    scores = score_looks(history(np.zeros(150), [(1, 3.0, 5.9)], look), 35.0)
+    scores = score_looks([history(np.zeros(150), [(1, 3.0, 5.9)], look)], 35.0)
     assert (scores.looks, scores.false_turns) == (3, 2)
 
 
@@ -104,11 +106,11 @@ def test_ids_that_change_are_counted_and_gaps_are_not():
     ids = np.tile([1, 2], (150, 1))
     ids[50:60, 0] = -1
     ids[100:, 1] = 3
-    assert score_looks(history(np.zeros(150), [], ids=ids), 35.0).ids_changed == 1
+    assert score_looks([history(np.zeros(150), [], ids=ids)], 35.0).ids_changed == 1
 
 
 def test_without_speech_figures_are_none():
-    scores = score_looks(history(np.zeros(50), []), 35.0)
+    scores = score_looks([history(np.zeros(50), [])], 35.0)
     assert scores.delay_median_s is None and scores.speech_looked_at is None
     assert set(scores.to_dict()) == {f.name for f in dataclasses.fields(scores)}
 

@@ -53,6 +53,7 @@ ALLOWED = {
         'separation',
         'two_microphones',
         'head_pose',
+        'attention',
     ),
     'visualization': (
         *FOUNDATIONS,

@@ -140,6 +140,12 @@ def test_events_start_when_asked_for():
     assert set(started({'source': 'device', 'events': 'true'})) == FULL | {'av_events'}
 
 
+def test_attention_starts_when_asked_for_and_looks_in_the_reference_frame():
+    nodes = started({'source': 'device', 'attention': 'true', 'reference_frame': 'odom'})
+    assert set(nodes) == FULL | {'attention'}
+    assert nodes['attention'].parameters['reference_frame'] == 'odom'
+
+
 def test_the_simulated_room_starts_all_its_players_together():
     nodes = started({'seed': '7'}, ROOT / 'launch' / 'simulated.launch.py')
     assert set(nodes) == FULL | {'truth'}

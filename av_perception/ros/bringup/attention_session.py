@@ -92,12 +92,7 @@ def play_attention(
         GraphObserver(domain_id=domain_id) as observer,
         _graph(scene, log_folder, domain_id) as graph,
     ):
-        names = list(graph.processes)
-        if bag is not None:
-            graph.start_module(
-                'bag_recorder', 'av_perception.cli.main', ['record', '-o', str(bag)], niceness=10
-            )
-        _wait_until_active(observer, graph, names)
+        _get_ready(observer, graph, bag)
         player = LivePlayer(observer, scene.head, lambda: _raise_ended(graph))
         player.rehearse()
         history = _play(scene, observer, player, progress, on_answer)
@@ -144,6 +139,15 @@ def _graph(scene: TurningScene, log_folder: Path, domain_id: int) -> GraphRunner
         log_folder=log_folder,
         environment={**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)},
     )
+
+
+def _get_ready(observer: GraphObserver, graph: GraphRunner, bag: Path | None) -> None:
+    """Wait until the nodes are up; start the recorder of a bag beside them."""
+    names = list(graph.processes)
+    if bag is not None:
+        words = ['record', '-o', str(bag)]
+        graph.start_module('bag_recorder', 'av_perception.cli.main', words, niceness=10)
+    _wait_until_active(observer, graph, names)
 
 
 def _wait_until_active(observer: GraphObserver, graph: GraphRunner, names: list[str]) -> None:

@@ -153,4 +153,34 @@ def test_lines_of_an_epipolar_picture_run_through_both_images():
     assert cv2.countNonZero(picture[..., 0]) > 0
 
 
-X
+def test_an_arrow_goes_out_of_a_face_whose_turn_is_known():
+    track, speaking = person(1)
+    rotation = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])  # looks to the robot's left
+    heads = HeadPoseFrame(0, (HeadPoseEstimate(1, rotation, facing=True),))
+    (drawing,) = people_to_draw(*frames(40, (track, speaking)), CAMERA, heads=heads)
+    assert drawing.gaze[2] < drawing.gaze[0] and drawing.facing
+    image = np.zeros((480, 640, 3), np.uint8)
+    without = draw_overlay(image, [dataclasses.replace(drawing, gaze=None)])
+    assert (draw_overlay(image, [drawing]) != without).any()
+    unknown = HeadPoseFrame(0, (HeadPoseEstimate(1),))
+    (drawing,) = people_to_draw(*frames(40, (track, speaking)), CAMERA, heads=unknown)
+    assert drawing.gaze is None and not drawing.facing
+
+
+def test_arrows_that_are_not_finite_are_not_drawn():
+    image = np.zeros((480, 640, 3), np.uint8)
+    plain = PersonDrawing(1, box=(100, 100, 50, 60))
+    hostile = dataclasses.replace(plain, gaze=(np.nan, 0, 1e30, 0))
+    np.testing.assert_array_equal(draw_overlay(image, [hostile]), draw_overlay(image, [plain]))
+
+
+def test_whom_the_robot_looks_at_has_an_eye_on_the_label():
+    tracks, speaking = frames(40, at((2.1, 0.0, 0.2), 1), at((2.1, 0.5, 0.2), 2))
+    first, second = people_to_draw(tracks, speaking, CAMERA, looked_at=2)
+    assert (first.looked_at, second.looked_at) == (False, True)
+    image = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
+    with_eye = draw_overlay(image, [second])
+    without = draw_overlay(image, [dataclasses.replace(second, looked_at=False)])
+    changed = np.abs(with_eye.astype(int) - without).any(axis=2)
+    rows, columns = np.nonzero(changed)
+    assert changed.any() and np.ptp(rows) < 30 and np.ptp(columns) < 2 * EYE_WIDTH

@@ -87,11 +87,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output.exists() and not options.output.is_dir():
         raise UserError(f'cannot write to {options.output}: it is a file, name a folder')
     check_writable(options.json, made_folder=options.output)
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from av_perception.ros.bringup.environment import is_closed, prepare_environment, reach
-    from av_perception.ros.bringup.session import play_through_graph
-    from av_perception.visualization.people import write_overlay
 
     if not is_closed(prepare_environment()):
         print(f'av-perception: {reach()}', flush=True)
@@ -99,6 +95,16 @@ def run(options: argparse.Namespace) -> int:
         from av_perception.cli.attention_demo import run_attention
 
         return run_attention(options, _fresh_output(options.output))
+    return _run_scene(options)
+
+
+def _run_scene(options: argparse.Namespace) -> int:
+    """Play a recording or a rendered scene through the graph, and report."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from av_perception.ros.bringup.session import play_through_graph
+    from av_perception.visualization.people import write_overlay
+
     with Progress(
         TextColumn('{task.description:<12}'),
         BarColumn(),

@@ -53,6 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='full: the variational tracker; minimal: faces and two microphones '
         '(face_itd_fusion); events: clusters on the ITD line (av_events)',
     )
+    _add_outputs(parser)
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--voices',
         type=Path,
@@ -114,7 +118,12 @@ def _separate(pipeline, options: argparse.Namespace, origin_ns: int):
     if options.mode != 'full':
         raise UserError(f'--voices is for the full mode, --mode {options.mode} tells none apart')
     voices = VoiceFiles(options.voices, origin_ns)
-    pipeline.separate(lambda pieces: [voices.write(piece.id, piece.chunk) for piece in pieces])
+
+    def write(pieces) -> None:
+        for piece in pieces:
+            voices.write(piece.id, piece.chunk)
+
+    pipeline.separate(write)
     return voices
 
 

@@ -101,11 +101,12 @@ class PeopleRenderer:
             if right is not None:
                 shift = self._camera.disparity(positions[k, 2])
                 _draw(right, people[k], pixel - [shift, 0.0], scale)
-        visible = np.zeros(len(people), bool)
-        shown = np.zeros(len(people))
-        for k in order:
-            shown[k] = self._shown_share(owner, k, people[k], positions[k])
-            visible[k] = self._is_inside(positions[k]) and shown[k] >= VISIBLE_SHARE
+        shares = (
+            self._shown_share(owner, k, person, positions[k]) for k, person in enumerate(people)
+        )
+        shown = np.fromiter(shares, float, len(people))
+        inside = np.array([self._is_inside(position) for position in positions], bool)
+        visible = inside & (shown >= VISIBLE_SHARE)
         pair = StereoPair(left, right, visible, np.minimum(shown, 1.0))
         return self._exposed(index, pair, blur_px)
 

@@ -60,18 +60,15 @@ def people_to_draw(
     optical_from_reference = (reference_from_optical or camera.base_from_optical).inverse()
     statuses = {status.id: status for status in speaking.statuses}
     turned = {head.id: head for head in heads.heads} if heads is not None else {}
-    drawings = [
-        _with_gaze(
-            _drawing(track, statuses.get(track.id), camera, optical_from_reference),
-            track,
-            turned.get(track.id),
-            camera,
-            optical_from_reference,
-        )
-        for track in frame.tracks
-        if track.state == LifeState.ACTIVE
-    ]
-    return [replace(one, looked_at=one.id == looked_at) for one in drawings]
+    drawings = []
+    for track in frame.tracks:
+        if track.state != LifeState.ACTIVE:
+            continue
+        plain = _drawing(track, statuses.get(track.id), camera, optical_from_reference)
+        plain = replace(plain, looked_at=track.id == looked_at)
+        head = turned.get(track.id)
+        drawings.append(_with_gaze(plain, track, head, camera, optical_from_reference))
+    return drawings
 
 
 def _with_gaze(

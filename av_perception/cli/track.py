@@ -111,7 +111,12 @@ def _separate(pipeline, options: argparse.Namespace, origin_ns: int):
     if options.mode != 'full':
         raise UserError(f'--voices is for the full mode, --mode {options.mode} tells none apart')
     voices = VoiceFiles(options.voices, origin_ns)
-    pipeline.separate(lambda pieces: [voices.write(piece.id, piece.chunk) for piece in pieces])
+
+    def write(pieces) -> None:
+        for piece in pieces:
+            voices.write(piece.id, piece.chunk)
+
+    pipeline.separate(write)
     return voices
 
 

@@ -8,11 +8,13 @@ too. Whose a bin is follows a hidden Markov chain over the frames, for reverbera
 whom it comes from: with the activity a_n of each person, log ratios l_n of their directions to
 diffuse sound, the probability e that a bin changes hands and a weight c (frames overlap),
 
-    r_n  ~  exp(c l_n) ((1 - e) r_n' + e a_n / sum_m a_m),     mask_n = sqrt(a_n) r_n,
+    r_n  ~  exp(c l_n) ((1 - e) r_n' + e a_n / sum_m a_m),
+    mask_n = sqrt(a_n) (f + (1 - f) r_n),
 
-r' that of the frame before. Masks add up to at most one. The root keeps more of first sounds, when
-it is not sure yet that a person speaks. Bins of all frequencies are judged: where
-the directions are known, those above the array's aliasing frequency tell them apart as well.
+r' that of the frame before. A floor f leaves a little of everything while somebody speaks: what
+is cut out entirely is missed by the ear. The root keeps more of first sounds, when it is not sure
+yet that a person speaks. Bins of all frequencies are judged: where the directions are known, those
+above the array's aliasing frequency tell them apart as well.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ class PersonMasksConfig:
     change: float = 0.2
     #: Least activity of a person, 0..1: what is left of who counts as silent.
     activity_floor: float = 0.1
+    #: Floor of the shares while a person speaks, 0..1: less sounds torn, more lets others in.
+    floor: float = 0.1
     #: Below this frequency bins do not tell directions [Hz].
     lowest_hz: float = 100.0
 
@@ -58,6 +62,8 @@ class PersonMasksConfig:
             raise ValueError(f'change must lie in (0, 1], not {self.change}')
         if not 0 <= self.activity_floor <= 1:
             raise ValueError(f'activity_floor must lie in 0..1, not {self.activity_floor}')
+        if not 0 <= self.floor <= 1:
+            raise ValueError(f'floor must lie in 0..1, not {self.floor}')
         if not 0 < self.lowest_hz < 0.25 * SAMPLE_RATE:
             raise ValueError(f'lowest_hz must lie in 0..4000 Hz, not {self.lowest_hz}')
 
@@ -184,7 +190,7 @@ class PersonMasks:
         return self._scaled
 
     def _shared(self, ids: tuple[int, ...], ratios: np.ndarray, active: np.ndarray) -> np.ndarray:
-        """(J, T, K) shares of the people in every bin, which add up to one."""
+        """(J, T, K) shares of the people in every bin, not below the floor."""
         config = self.config
         evidence = np.exp(config.evidence_weight * (ratios - ratios.max(axis=0)))
         active = np.maximum(active, max(config.activity_floor, 1e-6))
@@ -199,7 +205,7 @@ class PersonMasks:
             share = joint / np.maximum(joint.sum(axis=0), 1e-30)
             result[:, frame] = share
         self._shares = dict(zip(ids, share, strict=True))
-        return result
+        return config.floor + (1 - config.floor) * result
 
 
 def directed_powers(

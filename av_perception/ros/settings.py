@@ -20,7 +20,7 @@ from av_perception.errors import UserError
 from av_perception.head_pose.estimator import HeadPoseConfig
 from av_perception.robot_head import HeadProfile
 from av_perception.ros.parameters import Parameter, ReadParameter
-from av_perception.separation.person_streams import PersonStreamsConfig
+from av_perception.separation.person_streams import OUTPUTS, PersonStreamsConfig
 from av_perception.synchronization.frame_assembler import FrameAssemblerConfig
 from av_perception.tracking.tracker import TrackerConfig
 from av_perception.tracking.tracker_config import SOUND_BIRTHS
@@ -100,10 +100,12 @@ SPEAKING_METHOD_PARAMETERS = (
     tuned('audio_wait', SpeakingEstimatorConfig, 'audio_wait_s', 0.0, 1.0),
 )
 VOICE_PARAMETERS = (
+    tuned('output', PersonStreamsConfig, 'output', choices=OUTPUTS),
     tuned('track_delay', PersonStreamsConfig, 'track_delay_s', 0.0, 1.0),
     tuned('track_wait', PersonStreamsConfig, 'track_wait_s', 0.0, 1.0),
     tuned('pre_roll', PersonStreamsConfig, 'pre_roll_s', 0.0, 2.0),
     tuned('activity_floor', PersonStreamsConfig, 'masks.activity_floor', 0.0, 1.0),
+    tuned('mask_floor', PersonStreamsConfig, 'masks.floor', 0.0, 1.0),
 )
 PAIRING_PARAMETERS = (
     tuned('audio_wait', FrameAssemblerConfig, 'audio_wait_s', 0.0, 1.0),

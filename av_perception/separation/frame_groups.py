@@ -86,6 +86,7 @@ class FrameGroups:
         self._input = InputStream(num_channels, sample_rate, SAMPLE_RATE, self.counters)
         self._pending = np.zeros(0, np.float32)
         self._received = 0  # samples from the input since it started afresh
+        self._pending: np.ndarray = np.zeros((0, num_channels), np.float32)
         self._begin(first_sample=0, silence=0, anew=True, fades=False)
 
     def push(self, chunk: AudioChunk) -> list[FrameGroup]:

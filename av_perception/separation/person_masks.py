@@ -8,11 +8,13 @@ too. Whose a bin is follows a hidden Markov chain over the frames, for reverbera
 whom it comes from: with the activity a_n of each person, log ratios l_n of their directions to
 diffuse sound, the probability e that a bin changes hands and a weight c (frames overlap),
 
-    r_n  ~  exp(c l_n) ((1 - e) r_n' + e a_n / sum_m a_m),     mask_n = sqrt(a_n) r_n,
+    r_n  ~  exp(c l_n) ((1 - e) r_n' + e a_n / sum_m a_m),
+    mask_n = sqrt(a_n) (f + (1 - f) r_n),
 
-r' that of the frame before. Masks add up to at most one. The root keeps more of first sounds, when
-it is not sure yet that a person speaks. Bins of all frequencies are judged: where
-the directions are known, those above the array's aliasing frequency tell them apart as well.
+r' that of the frame before. A floor f leaves a little of everything while somebody speaks: what
+is cut out entirely is missed by the ear. The root keeps more of first sounds, when it is not sure
+yet that a person speaks. Bins of all frequencies are judged: where the directions are known, those
+above the array's aliasing frequency tell them apart as well.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ class PersonMasksConfig:
     change: float = 0.2
     #: Least activity of a person, 0..1: what is left of who counts as silent.
     activity_floor: float = 0.1
+    #: Floor of the shares while a person speaks, 0..1: less sounds torn, more lets others in.
+    floor: float = 0.1
     #: Below this frequency bins do not tell directions [Hz].
     lowest_hz: float = 100.0
 
@@ -58,6 +62,8 @@ class PersonMasksConfig:
             raise ValueError(f'change must lie in (0, 1], not {self.change}')
         if not 0 <= self.activity_floor <= 1:
             raise ValueError(f'activity_floor must lie in 0..1, not {self.activity_floor}')
+        if not 0 <= self.floor <= 1:
+            raise ValueError(f'floor must lie in 0..1, not {self.floor}')
         if not 0 < self.lowest_hz < 0.25 * SAMPLE_RATE:
             raise ValueError(f'lowest_hz must lie in 0..4000 Hz, not {self.lowest_hz}')
 
@@ -139,12 +145,10 @@ class PersonMasks:
             heard = heard[:, :, np.flatnonzero(live)]
         ratios = self._ratios(likelihood, heard, directions)
         active = np.array([activity.get(i, 0.0) for i in ids], np.float32)
-        floor = self.config.activity_floor
-        gain = np.maximum(np.sqrt(active), floor)
-        shares = self._shared(ids, ratios, np.maximum(active, floor))
-        masks[:, :, self._used] = gain[:, None, None] * shares
+        masks[:, :, self._used] = self._shared(ids, ratios, active)
         self._fill_below(masks)
-        return masks
+        gain = np.maximum(np.sqrt(active), self.config.activity_floor)
+        return masks * gain[:, None, None]
 
     def _fill_below(self, masks: np.ndarray) -> None:
         """Give the bins that tell no direction what those above them have in the mean."""
@@ -186,10 +190,11 @@ class PersonMasks:
         return self._scaled
 
     def _shared(self, ids: tuple[int, ...], ratios: np.ndarray, active: np.ndarray) -> np.ndarray:
-        """(J, T, K) shares of the people in every bin, which add up to one."""
+        """(J, T, K) shares of the people in every bin, not below the floor."""
         config = self.config
         evidence = np.exp(config.evidence_weight * (ratios - ratios.max(axis=0)))
-        entering = (active / max(float(active.sum()), 1e-9))[:, None]
+        active = np.maximum(active, max(config.activity_floor, 1e-6))
+        entering = (active / active.sum())[:, None]
         nothing = np.zeros(ratios.shape[2], np.float32)
         share = np.stack([self._shares.get(i, nothing) for i in ids])
         if not share.any():
@@ -200,7 +205,7 @@ class PersonMasks:
             share = joint / np.maximum(joint.sum(axis=0), 1e-30)
             result[:, frame] = share
         self._shares = dict(zip(ids, share, strict=True))
-        return result
+        return config.floor + (1 - config.floor) * result
 
 
 def directed_powers(

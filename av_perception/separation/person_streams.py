@@ -26,9 +26,13 @@ from av_perception.interfaces import AudioChunk, TrackFrame
 from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.separation.frame_groups import FrameGroup, FrameGroups
 from av_perception.separation.people_history import PeopleHistory
+from av_perception.separation.person_filters import PersonFilters
 from av_perception.separation.person_masks import PersonMasks, PersonMasksConfig
 from av_perception.separation.stream_synthesis import StreamSynthesis, VoiceChunk
 
+MASK = 'mask'
+WIENER = 'wiener'
+OUTPUTS = (MASK, WIENER)
 LATE_TRACKS = 'sounds that did not wait for late tracks'
 _SLACK_NS = 1000  # stamps are rounded
 _MAX_WAITING = 500  # groups, 8 s: then the oldest go on without tracks
@@ -42,6 +46,11 @@ class PersonStreamsConfig:
     masks: PersonMasksConfig = field(default_factory=PersonMasksConfig)
     #: Who speaks.
     activity: JointActivityConfig = field(default_factory=JointActivityConfig)
+    #: What makes a voice: mask (most of the others is gone) or wiener (a filter of all
+    #: microphones by the masks: smoother, and more of the others is left).
+    output: str = MASK
+    #: With wiener: time over which filters forget, in seconds.
+    filter_memory_s: float = 0.3
     #: Sound goes with tracks that are so much older, seconds; people are taken to have walked on.
     track_delay_s: float = 0.12
     #: How long sound waits for tracks that are later than that, in seconds; once they have come
@@ -52,6 +61,10 @@ class PersonStreamsConfig:
     pre_roll_s: float = 0.3
 
     def __post_init__(self):
+        if self.output not in OUTPUTS:
+            raise ValueError(f"output must be one of {', '.join(OUTPUTS)}, not '{self.output}'")
+        if not self.filter_memory_s > 0:
+            raise ValueError(f'filter_memory_s must be positive, not {self.filter_memory_s}')
         for name in ('track_delay_s', 'track_wait_s', 'pre_roll_s'):
             if not getattr(self, name) >= 0:
                 raise ValueError(f'{name} must not be negative, but is {getattr(self, name)}')
@@ -100,6 +113,8 @@ class PersonStreams:
         self._half_block_ns = nanoseconds(0.5 * block_size / stft.sample_rate)
         self._joint = JointActivity(likelihood, self._config.activity)
         self._masks = PersonMasks(steering, self._config.masks)
+        hop_s = self._config.masks.transform.hop / stft.sample_rate
+        self._filters = PersonFilters(hop_s, self._config.filter_memory_s)
         self._people = PeopleHistory(self._config.track_delay_s)
         self._late: Counter[str] = Counter()
         self._start(sample_rate)
@@ -147,6 +162,7 @@ class PersonStreams:
         self._bins.change_rate(sample_rate)
         self._joint.reset()
         self._masks.reset()
+        self._filters.reset()
         self._start(sample_rate)
 
     def push(
@@ -201,6 +217,7 @@ class PersonStreams:
         self._start(self.sample_rate)
         self._joint.reset()
         self._masks.reset()
+        self._filters.reset()
         return joined(pieces)
 
     def _is_ready(self, pending: _Waiting, now_ns: int) -> bool:
@@ -222,12 +239,19 @@ class PersonStreams:
         """Give what a group completes."""
         if group.anew:
             self._masks.reset()
+            self._filters.reset()
         self._judge_blocks(group.end_ns)
         directions = self._directions_at(group)
         probability = {i: a.probability for i, a in self._activity.items()}
         masks = self._masks.update(group.spectra, directions, probability, self._live)
-        reference = group.spectra[:, :, self._live.index(True)]
-        voices = dict(zip(directions, reference * masks, strict=True))
+        reference = self._live.index(True)
+        if self._config.output == WIENER:
+            found = self._filters.update(group.spectra, masks, tuple(directions), reference)
+            # Filters forget slowly: who is silent is silent by the mask.
+            found = (found * np.sqrt(masks)).astype(np.complex64)
+        else:
+            found = group.spectra[:, :, reference] * masks
+        voices = dict(zip(directions, found, strict=True))
         return self._synthesis.push(group, voices, self._activity)
 
     def _directions_at(self, group: FrameGroup) -> dict[int, np.ndarray]:

@@ -59,7 +59,7 @@ def test_ratios_are_those_of_the_angular_densities():
 
 def test_a_bin_is_given_to_whom_it_comes_from():
     random = np.random.default_rng(2)
-    masks = PersonMasks(STEERING)
+    masks = PersonMasks(STEERING, PersonMasksConfig(floor=0.0))
     for _ in range(5):
         found = masks.update(sound_from(LEFT, 2, random), {7: LEFT, 3: RIGHT}, {7: 1.0, 3: 1.0})
     assert found.shape == (2, 2, 257)
@@ -76,7 +76,7 @@ def test_one_person_who_speaks_gets_everything():
 
 def test_who_is_silent_keeps_the_floor():
     random = np.random.default_rng(4)
-    masks = PersonMasks(STEERING, PersonMasksConfig(activity_floor=0.05))
+    masks = PersonMasks(STEERING, PersonMasksConfig(activity_floor=0.05, floor=0.0))
     people = {1: LEFT, 2: RIGHT}
     for _ in range(9):
         found = masks.update(sound_from(LEFT, 2, random), people, {1: 0.0, 2: 1.0})
@@ -84,9 +84,18 @@ def test_who_is_silent_keeps_the_floor():
     assert np.median(found[0]) > 0.045  # the sound is from there all the same
 
 
+def test_a_floor_leaves_a_little_of_everything_to_who_speaks():
+    random = np.random.default_rng(9)
+    masks = PersonMasks(STEERING, PersonMasksConfig(floor=0.2))
+    for _ in range(9):
+        found = masks.update(sound_from(LEFT, 2, random), {1: LEFT, 2: RIGHT}, {1: 1.0, 2: 1.0})
+    assert found[1].min() >= 0.2 - 1e-6 and np.median(found[1]) < 0.21
+    np.testing.assert_allclose(found.sum(axis=0), 1.2, atol=1e-5)
+
+
 def test_people_come_and_go_and_nobody_is_no_error():
     random = np.random.default_rng(5)
-    masks = PersonMasks(STEERING)
+    masks = PersonMasks(STEERING, PersonMasksConfig(floor=0.0))
     spectra = sound_from(LEFT, 2, random)
     assert masks.update(spectra, {}, {}).shape == (0, 2, 257)
     assert masks.update(spectra, {1: LEFT}, {1: 1.0}).shape == (1, 2, 257)
@@ -100,7 +109,7 @@ def test_people_come_and_go_and_nobody_is_no_error():
 def test_whose_a_bin_is_follows_the_chain():
     """Against the recursion written out for one bin, on powers that are smoothed by hand."""
     random = np.random.default_rng(6)
-    config = PersonMasksConfig(smoothing_s=0.02, change=0.3, evidence_weight=0.7)
+    config = PersonMasksConfig(smoothing_s=0.02, change=0.3, evidence_weight=0.7, floor=0.05)
     masks = PersonMasks(STEERING, config)
     spectra = random.normal(size=(8, 257, 4, 2)) @ [1, 1j]
     activity = {1: 0.9, 2: 0.4}
@@ -120,13 +129,14 @@ def test_whose_a_bin_is_follows_the_chain():
         ratio = ratios_of_powers(likelihood, smooth[None], towards[:, None], scaled)
         joint = np.exp(0.7 * ratio[:, 0, index]) * (0.7 * share + 0.3 * weights)
         share = joint / joint.sum()
-        np.testing.assert_allclose(found[:, t], share * np.sqrt([0.9, 0.4]), rtol=1e-4)
+        masked = np.sqrt([0.9, 0.4]) * (0.05 + 0.95 * share)
+        np.testing.assert_allclose(found[:, t], masked, rtol=1e-4)
 
 
 def test_who_stands_in_the_line_of_a_talker_does_not_share_their_voice():
     """Directions say nothing there: who speaks has the sound."""
     random = np.random.default_rng(7)
-    masks = PersonMasks(STEERING)
+    masks = PersonMasks(STEERING, PersonMasksConfig(floor=0.0))
     for _ in range(9):
         found = masks.update(sound_from(LEFT, 2, random), {1: LEFT, 2: LEFT}, {1: 1.0, 2: 0.0})
     np.testing.assert_allclose(found[0], 1 / 1.1, atol=0.01)
@@ -135,7 +145,7 @@ def test_who_stands_in_the_line_of_a_talker_does_not_share_their_voice():
 
 def test_a_dead_microphone_is_left_out():
     random = np.random.default_rng(8)
-    masks = PersonMasks(STEERING)
+    masks = PersonMasks(STEERING, PersonMasksConfig(floor=0.0))
     live = (True, False, True, True)
     for _ in range(9):
         spectra = sound_from(LEFT, 2, random)
@@ -153,6 +163,7 @@ def test_a_dead_microphone_is_left_out():
         {'change': 1.1},
         {'smoothing_s': -0.1},
         {'activity_floor': 1.1},
+        {'floor': -0.1},
         {'lowest_hz': 0.0},
     ],
 )

@@ -106,6 +106,25 @@ def test_streams_do_not_depend_on_the_chunks(size, two_voices):
         assert np.array_equal(one, other), 'bit for bit'
 
 
+def test_the_filter_of_all_microphones_does_not_depend_on_the_chunks_either():
+    sound = planted_voices([40.0, -40.0], [(0.2, 0.9), (0.2, 0.9)], 1.0)
+    config = PersonStreamsConfig(track_wait_s=np.inf, output='wiener')
+    frames = frames_of({1: 40.0, 2: -40.0}, 28)
+    one, other = (run(chunks_of(sound, size), frames, config)[0] for size in (97, 4000))
+    for key in (1, 2):
+        found, known = stream_of(one, key, len(sound))
+        assert known.any() and found.std() > 0.005
+        assert np.array_equal(found, stream_of(other, key, len(sound))[0])
+
+
+@pytest.mark.parametrize(
+    'wrong', [{'output': 'loud'}, {'filter_memory_s': 0.0}, {'track_wait_s': -1.0}]
+)
+def test_senseless_configurations_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        PersonStreamsConfig(**wrong)
+
+
 def test_a_stream_begins_with_the_first_words_and_ends_with_the_track():
     active = [(0.8, 1.5), (0.0, 0.0)]
     sound = planted_voices([35.0, -35.0], active, 3.0)

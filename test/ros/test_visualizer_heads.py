@@ -41,9 +41,11 @@ def test_head_poses_are_shown_while_somebody_looks(ros_context):
         shown = []
         ear = client.create_subscription(MarkerArray, 'markers', shown.append, qos.FEATURES)
         assert rig.until(
-            lambda: heads.get_subscription_count()
-            and tracks.get_subscription_count()
-            and statuses.get_subscription_count()
+            lambda: (
+                heads.get_subscription_count()
+                and tracks.get_subscription_count()
+                and statuses.get_subscription_count()
+            )
         )
         frame, speaking = frames(40, person(1))
         turned = HeadPoseEstimate(1, np.eye(3), np.eye(3) * 0.01, 1, 0.9, True)

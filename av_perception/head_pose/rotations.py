@@ -19,8 +19,8 @@ _AHEAD = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
 def rotation_from_angles(angles: np.ndarray) -> np.ndarray:
     """Rotations (..., 3, 3) of yaw, pitch and roll (..., 3) [rad]."""
     cosine, sine = np.cos(angles), np.sin(angles)
-    cy, cp, cr = np.moveaxis(cosine, -1, 0)
-    sy, sp, sr = np.moveaxis(sine, -1, 0)
+    cy, cp, cr = cosine[..., 0], cosine[..., 1], cosine[..., 2]
+    sy, sp, sr = sine[..., 0], sine[..., 1], sine[..., 2]
     rows = (
         (cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr),
         (sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr),

@@ -131,8 +131,12 @@ def evidence_of(
     weight = seen[:, None] / variance
     residual = np.where(seen, values, 0.0)[:, None] - observation.offset
     slope = observation.slope
-    precision = np.einsum('kdi,tkd,kdj->tkij', slope, weight, slope, optimize=True)
-    vector = np.einsum('kdi,tkd->tki', slope, weight * residual)
+    count, size = len(slope), slope.shape[2]
+    # Sums over the observed components, as matrix products for every piece.
+    squares = (slope[..., :, None] * slope[..., None, :]).reshape(count, -1, size * size)
+    precision = (weight.swapaxes(0, 1) @ squares).swapaxes(0, 1)
+    precision = precision.reshape(-1, count, size, size)
+    vector = ((weight * residual).swapaxes(0, 1) @ slope).swapaxes(0, 1)
     log_volume = np.where(seen[:, None], LOG_2PI + np.log(variance), 0.0)
     constant = -0.5 * (log_volume + weight * residual**2).sum(axis=-1)
     return Evidence(precision, vector, constant)

@@ -114,10 +114,13 @@ class LocalSubscription:
         self._depth = max(1, subscription.qos_profile.depth)
         self._lock = threading.Lock()
         self._waiting: deque[Sent] = deque()
+        self._is_closed = False
 
     def put(self, message) -> None:
         """Hand over a message without ever blocking the caller."""
         with self._lock:
+            if self._is_closed:
+                return
             is_full = len(self._waiting) == self._depth
             if is_full:
                 self._waiting.popleft()
@@ -126,6 +129,12 @@ class LocalSubscription:
             self._on_drop()
         else:
             self._inbox.announce(self._handle)
+
+    def close(self) -> None:
+        """Forget what waits, and take no more."""
+        with self._lock:
+            self._is_closed = True
+            self._waiting.clear()
 
     def cover(self, is_covered: bool) -> None:
         """Listen to this process alone, or to others again."""
@@ -137,6 +146,8 @@ class LocalSubscription:
 
     def _handle(self) -> None:
         with self._lock:
+            if not self._waiting:
+                return  # closed since it was announced
             message = self._waiting.popleft()
             newest = self._waiting[-1] if self._waiting else None
         self._receive(message, newest)
@@ -281,7 +292,9 @@ class LocalConnections:
         for publisher in self._publishers:
             publisher.connect(False)
         while self._subscriptions:
-            self.topics.remove(self._subscriptions.pop())
+            subscription = self._subscriptions.pop()
+            self.topics.remove(subscription)
+            subscription.close()
         if self._inbox is not None:
             self._inbox.close()
             self._inbox = None

@@ -169,6 +169,20 @@ def test_an_inactive_node_hears_nothing(nodes):
     assert wait_for(lambda: stamps(sink.heard) == [2])
 
 
+def test_what_waits_when_a_node_is_deactivated_is_heard_no_more(nodes):
+    source, sink, _ = nodes
+    sink.may_go_on.clear()
+    for stamp in (1, 2, 3):
+        source.tracks.publish(tracks(stamp))
+    assert sink.took_one.wait(60)
+    inbox = sink._local._inbox
+    sink._local.close()
+    sink.may_go_on.set()
+    inbox._thread.join(60)
+    assert not inbox._thread.is_alive()
+    assert stamps(sink.heard) == [1]
+
+
 def test_topics_that_others_publish_as_well_go_by_dds():
     assert is_ours('tracks') and is_ours('left/image_raw')
     assert not is_ours('/tf') and not is_ours('/diagnostics')

@@ -31,7 +31,7 @@ from av_perception.ros.settings import (
     SPEAKING_PARAMETERS,
     speaking_estimator_config,
 )
-from av_perception.ros.sound_input import CHUNK_MS, SoundInput, shared_bins
+from av_perception.ros.sound_input import BACKLOG_S, CHUNK_MS, SoundInput, shared_bins
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
 from av_perception.synchronization.ego_motion import EgoMotion
 
@@ -99,7 +99,7 @@ class SpeakingStatusNode(PerceptionNode):
             self._poses = HeadPoses(self, self._head, self.value('reference_frame'), TF_MAX_AGE_S)
             listen_to_motion(self, self._motion, self._head.head_joints)
             self._sound.listen(1e-3 * self.value('chunk_ms'), self._on_sound)
-        self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
+        self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES, backlog_s=BACKLOG_S)
         waits_for_transforms = self._poses is not None and self._poses.moves
         self.every(TF_POLL_PERIOD_S if waits_for_transforms else POLL_PERIOD_S, self._poll)
 

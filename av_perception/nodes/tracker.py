@@ -117,7 +117,13 @@ class TrackerNode(PerceptionNode):
                 backlog_s=BACKLOG_S,
             )
         if self._head.can_hear_directions:
-            self.subscribe(AudioFeaturesMsg, 'audio_features', self._on_audio, qos.FEATURES)
+            self.subscribe(
+                AudioFeaturesMsg,
+                'audio_features',
+                self._on_audio,
+                qos.FEATURES,
+                backlog_s=BACKLOG_S,
+            )
             listen_to_motion(self, self._motion, self._head.head_joints)
         # Frames with the time of their arrival [ns], waiting for their transforms.
         self._waiting: deque[tuple[int, Features]] = deque()

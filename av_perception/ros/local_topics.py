@@ -24,6 +24,7 @@ from rclpy.subscription import Subscription
 
 from av_perception.ros.backlog import take_waiting
 
+Sent = tuple[Any, int]  # a message, and when it was sent [ns]
 Key = tuple[Any, str]  # class of the messages, full name of the topic
 
 
@@ -85,7 +86,7 @@ class LocalSubscription:
         subscription: Subscription,
         gate: Gate,
         inbox: Inbox,
-        receive: Callable[[Any], None],
+        receive: Callable[[Sent, Sent | None], None],
         on_drop: Callable[[], None],
     ):
         """Wait for messages.
@@ -99,7 +100,8 @@ class LocalSubscription:
         inbox : Inbox
             Of the node.
         receive : callable
-            Called with each message; what it handles as well, it takes by `take_waiting`.
+            receive(message, newest): each message, and the newest that waits behind it, if any;
+            both with the time of their sending [ns].
         on_drop : callable
             Called for each message that is dropped.
         """
@@ -111,7 +113,8 @@ class LocalSubscription:
         self._on_drop = on_drop
         self._depth = max(1, subscription.qos_profile.depth)
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[Any, int]] = deque()
+        self._waiting: deque[Sent] = deque()
+        self._is_closed = False
 
     def is_of(self, subscription: Subscription) -> bool:
         """Whether it stands beside this subscription."""
@@ -120,6 +123,8 @@ class LocalSubscription:
     def put(self, message) -> None:
         """Hand over a message without ever blocking the caller."""
         with self._lock:
+            if self._is_closed:
+                return
             is_full = len(self._waiting) == self._depth
             if is_full:
                 self._waiting.popleft()
@@ -129,12 +134,11 @@ class LocalSubscription:
         else:
             self._inbox.announce(self._handle)
 
-    def take_waiting(self) -> list[tuple[Any, int]]:
-        """Take all that waits, oldest first: messages, and when each was sent [ns]."""
+    def close(self) -> None:
+        """Forget what waits, and take no more."""
         with self._lock:
-            waiting = list(self._waiting)
+            self._is_closed = True
             self._waiting.clear()
-        return waiting
 
     def cover(self, is_covered: bool) -> None:
         """Listen to this process alone, or to others again."""
@@ -147,9 +151,10 @@ class LocalSubscription:
     def _handle(self) -> None:
         with self._lock:
             if not self._waiting:
-                return  # taken together with one before
-            message, _ = self._waiting.popleft()
-        self._receive(message)
+                return  # closed since it was announced
+            message = self._waiting.popleft()
+            newest = self._waiting[-1] if self._waiting else None
+        self._receive(message, newest)
 
 
 class LocalTopics:
@@ -269,7 +274,7 @@ class LocalConnections:
         self,
         subscription: Subscription,
         gate: Gate,
-        receive: Callable[[Any], None],
+        receive: Callable[[Sent, Sent | None], None],
         on_drop: Callable[[], None],
     ) -> LocalSubscription:
         """Have a subscription get what is published in this process; see LocalSubscription."""
@@ -295,7 +300,9 @@ class LocalConnections:
     def stop_listening(self) -> None:
         """Forget the subscriptions."""
         while self._subscriptions:
-            self.topics.remove(self._subscriptions.pop())
+            subscription = self._subscriptions.pop()
+            self.topics.remove(subscription)
+            subscription.close()
         if self._inbox is not None:
             self._inbox.close()
             self._inbox = None

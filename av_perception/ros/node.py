@@ -28,6 +28,7 @@ from av_perception.ros.local_topics import (
     LocalConnections,
     LocalPublisher,
     LocalTopics,
+    Sent,
     is_ours,
 )
 from av_perception.ros.parameters import Parameter
@@ -36,7 +37,6 @@ from av_perception.ros.transitions import refuse_forbidden_transitions
 from av_perception.ros.tunable_node import TunableNode
 
 Shared = TypeVar('Shared')
-TakeRest = Callable[[], list[tuple[Any, int]]]  # gives what waits behind a message
 TOO_SLOW = 'this node is too slow, or the processor is too busy'
 AUTOSTART = Parameter(
     'autostart',
@@ -164,33 +164,39 @@ class PerceptionNode(TunableNode):
         """
         full_name = self.resolve_topic_name(topic)
         receive = self._receiver(callback, full_name, timeout_s, qos)
-
-        def handle(message, take_rest: TakeRest) -> None:
-            for current in self._without_backlog(message, take_rest, full_name, backlog_s):
-                receive(current)
-
-        return self._listen(message_type, topic, qos, handle)
+        return self._listen(message_type, topic, receive, qos, backlog_s)
 
     def _listen(
         self,
         message_type: type,
         topic: str,
+        receive: Callable[[Any], None],
         qos: QoSProfile,
-        handle: Callable[[Any, TakeRest], None],
+        backlog_s: float | None,
     ) -> Subscription:
         """Make the subscription, and have it get what the nodes of this process publish."""
         gate = Gate()
+        full_name = self.resolve_topic_name(topic)
+
+        def receive_all(message) -> None:
+            waiting = [] if backlog_s is None else take_waiting(subscription)
+            sent_ns = waiting[0][1] if waiting else 0  # the first was sent no later
+            everything = [(message, sent_ns), *waiting]
+            count = self._count_outdated(everything, full_name, backlog_s)
+            for current, _ in everything[count:]:
+                receive(current)
+
         subscription = self.create_subscription(
             message_type,
             topic,
-            lambda message: handle(message, lambda: take_waiting(subscription)),
+            receive_all,
             qos,
             callback_group=gate,
             event_callbacks=NO_SUBSCRIPTION_EVENTS,
         )
         self._subscriptions_made.append(subscription)
         if self._local is not None and is_ours(topic):
-            self._listen_here(self._local, subscription, gate, handle)
+            self._listen_here(self._local, subscription, gate, receive, backlog_s)
         return subscription
 
     def _listen_here(
@@ -198,19 +204,24 @@ class PerceptionNode(TunableNode):
         local: LocalConnections,
         subscription: Subscription,
         gate: Gate,
-        handle: Callable[[Any, TakeRest], None],
+        receive: Callable[[Any], None],
+        backlog_s: float | None,
     ) -> None:
         """Have a subscription get what the nodes of this process publish."""
+        full_name = subscription.topic_name
 
-        def receive(message) -> None:
+        def receive_one(message: Sent, newest: Sent | None) -> None:
             with self.handling:
-                if self.is_active:
-                    handle(message, here.take_waiting)
+                if not self.is_active:
+                    return
+                waiting = [] if newest is None else [newest]
+                if not self._count_outdated([message, *waiting], full_name, backlog_s):
+                    receive(message[0])
 
         def count_dropped() -> None:
-            self.diagnostics.count(f'messages dropped from {subscription.topic_name}', TOO_SLOW)
+            self.diagnostics.count(f'messages dropped from {full_name}', TOO_SLOW)
 
-        here = local.subscription(subscription, gate, receive, count_dropped)
+        local.subscription(subscription, gate, receive_one, count_dropped)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Take down a subscription whose silence is not watched."""
@@ -287,18 +298,14 @@ class PerceptionNode(TunableNode):
         except UserError as error:
             self.diagnostics.count(f'messages refused from {full_name}', str(error))
 
-    def _without_backlog(
-        self, message, take_rest: TakeRest, full_name: str, backlog_s: float | None
-    ) -> list:
-        """Give a message and all that wait behind it, less those too far behind the newest."""
-        waiting = [] if backlog_s is None else take_rest()
-        if backlog_s is None or not waiting:
-            return [message]
-        messages = [message, *(one for one, _ in waiting)]
-        stamps_ns = [ns_from_time(one.header.stamp) for one in messages]
-        sent_ns = [sent for _, sent in waiting]
-        sent_ns.insert(0, sent_ns[0])  # the first was sent no later
-        count = num_outdated(stamps_ns, sent_ns, backlog_s)
+    def _count_outdated(
+        self, messages: list[Sent], full_name: str, backlog_s: float | None
+    ) -> int:
+        """Tell how many of the oldest lie too far behind the newest, and count them."""
+        if backlog_s is None or len(messages) < 2:
+            return 0
+        stamps_ns = [ns_from_time(message.header.stamp) for message, _ in messages]
+        count = num_outdated(stamps_ns, [sent_ns for _, sent_ns in messages], backlog_s)
         if count:
             behind_s = seconds(stamps_ns[-1] - stamps_ns[0])
             self.diagnostics.count(
@@ -306,7 +313,7 @@ class PerceptionNode(TunableNode):
                 f'{behind_s:.1f} s behind: {HELD_UP_REASON}',
                 count,
             )
-        return messages[count:]
+        return count
 
     # ---- life cycle
 

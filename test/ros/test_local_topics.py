@@ -12,7 +12,7 @@ from av_perception_msgs.msg import TrackArray
 from rclpy.qos import QoSProfile
 from ros_bench import Rig, wait_for
 
-from av_perception.ros import qos
+from av_perception.ros import local_topics, qos
 from av_perception.ros.conversions import header, ns_from_time
 from av_perception.ros.local_topics import LocalTopics, is_ours
 from av_perception.ros.node import PerceptionNode
@@ -34,6 +34,7 @@ class SinkNode(PerceptionNode):
     """Keeps the tracks that it hears; holds them up while `may_go_on` is not set."""
 
     NAME = 'sink'
+    BACKLOG_S: float | None = None
 
     def configure(self):
         self.heard = []
@@ -42,7 +43,8 @@ class SinkNode(PerceptionNode):
         self.may_go_on.set()
 
     def activate(self):
-        self.subscribe(TrackArray, 'tracks', self._take, QoSProfile(depth=DEPTH))
+        depth = QoSProfile(depth=DEPTH)
+        self.subscribe(TrackArray, 'tracks', self._take, depth, backlog_s=self.BACKLOG_S)
 
     def _take(self, message):
         self.took_one.set()
@@ -132,6 +134,25 @@ def test_a_full_queue_loses_its_oldest_says_so_and_recovers(nodes):
     assert sink.diagnostics.counters['messages dropped from /tracks'] == NUM_TOO_MANY
 
 
+def test_what_is_too_far_behind_the_newest_is_left_out_and_counted(nodes, monkeypatch):
+    """Regression: on a machine much too slow, statuses came five seconds late."""
+    source, sink, _ = nodes
+    monkeypatch.setattr(local_topics.time, 'time_ns', lambda: sent_ns)
+    sink.trigger_deactivate()
+    sink.BACKLOG_S = 0.5
+    sink.trigger_activate()
+    sink.may_go_on.clear()
+    for number in range(DEPTH + 1):
+        sent_ns = 10**12 + number * 200_000_000
+        source.tracks.publish(tracks(sent_ns))
+        assert sink.took_one.wait(60)
+    sink.may_go_on.set()
+    kept = [10**12 + number * 200_000_000 for number in (0, 3, 4, 5)]
+    assert wait_for(lambda: len(sink.heard) == len(kept))
+    assert stamps(sink.heard) == kept
+    assert sink.diagnostics.counters['messages left out from /tracks'] == 2
+
+
 def test_a_mistake_in_a_handler_ends_the_node(nodes):
     source, sink, _ = nodes
     source.tracks.publish(TrackArray(header=header(1, 'broken')))
@@ -146,6 +167,20 @@ def test_an_inactive_node_hears_nothing(nodes):
     sink.trigger_activate()
     source.tracks.publish(tracks(2))
     assert wait_for(lambda: stamps(sink.heard) == [2])
+
+
+def test_what_waits_when_a_node_is_deactivated_is_heard_no_more(nodes):
+    source, sink, _ = nodes
+    sink.may_go_on.clear()
+    for stamp in (1, 2, 3):
+        source.tracks.publish(tracks(stamp))
+    assert sink.took_one.wait(60)
+    inbox = sink._local._inbox
+    sink._local.close()
+    sink.may_go_on.set()
+    inbox._thread.join(60)
+    assert not inbox._thread.is_alive()
+    assert stamps(sink.heard) == [1]
 
 
 def test_topics_that_others_publish_as_well_go_by_dds():

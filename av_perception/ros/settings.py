@@ -109,6 +109,7 @@ INFERENCE_PARAMETERS = (
     tuned('birth_log_ratio', TrackerConfig, 'birth.log_ratio', 0.0, 100.0),
     tuned('sleep_after', TrackerConfig, 'life.sleep_after_s', 0.1, 60.0),
     tuned('dead_after', TrackerConfig, 'life.dead_after_s', 0.1, 3600.0),
+    tuned('base_height', TrackerConfig, 'motion.base_height', 0.0, 3.0),
 )
 TRACKER_PARAMETERS = (*INFERENCE_PARAMETERS, *PAIRING_PARAMETERS)
 PAIR_PARAMETERS = (

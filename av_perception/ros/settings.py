@@ -121,6 +121,7 @@ INFERENCE_PARAMETERS = (
     tuned('sleep_after', TrackerConfig, 'life.sleep_after_s', 0.1, 60.0),
     tuned('use_appearance', TrackerConfig, 'identity.use_appearance'),
     tuned('dead_after', TrackerConfig, 'life.dead_after_s', 0.1, 3600.0),
+    tuned('base_height', TrackerConfig, 'motion.base_height', 0.0, 3.0),
 )
 TRACKER_PARAMETERS = (*INFERENCE_PARAMETERS, *PAIRING_PARAMETERS)
 PAIR_PARAMETERS = (

@@ -84,7 +84,6 @@ class FrameGroups:
         self._needed = self._step - transform.hop + transform.size
         self._num_channels = num_channels
         self._input = InputStream(num_channels, sample_rate, SAMPLE_RATE, self.counters)
-        self._pending = np.zeros(0, np.float32)
         self._received = 0  # samples from the input since it started afresh
         self._pending: np.ndarray = np.zeros((0, num_channels), np.float32)
         self._begin(first_sample=0, silence=0, anew=True, fades=False)

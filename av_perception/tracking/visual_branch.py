@@ -178,10 +178,8 @@ class VisualBranch:
 
         Parameters
         ----------
-        stamp_ns
+        stamp_ns, observation
             Of the image.
-        observation
-            Of this image.
         alpha
             (M, N + 1) responsibilities.
         tracks, seen
@@ -200,8 +198,10 @@ class VisualBranch:
         if unassigned.any():
             vague = np.any(self._taken(observation, tracks, tracks.mean, poses), axis=1)
             measurements = self._model.vague(measurements, vague)
+        # Who comes back is told apart from who else does: that takes all faces there are.
+        early = bool(seen.all())
         return self._birth.step(
-            stamp_ns, faces, measurements, unassigned, tracks.box[seen], poses, vague
+            stamp_ns, faces, measurements, unassigned, tracks.box[seen], poses, vague, early
         )
 
 

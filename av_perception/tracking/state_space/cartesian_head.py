@@ -56,8 +56,8 @@ class CartesianHeadConfig:
     unseen_range: tuple[float, float] = (0.5, 6.0)
     #: [deg] in (0, 90), how far above and below the base frame they are
     unseen_elevation_deg: float = 30.0
-    #: [m] of the base frame above the floor, 0 where it is not known; where it is, heads of people
-    #: whom nobody sees are at `head_heights`
+    #: Height of the head's base frame above the floor in meters, 0 where it is not known; where it
+    #: is, people out of view have their heads 0.8 to 2 m above the floor.
     base_height: float = 0.0
     #: [m] lowest and highest head of people above the floor
     head_heights: tuple[float, float] = (0.8, 2.0)

@@ -148,20 +148,20 @@ class VisualBirth:
         taken_boxes: np.ndarray,
         poses: SensorPoses,
         vague: np.ndarray | None = None,
+        early: bool = False,
     ) -> list[Birth]:
         """Take one image.
 
         Parameters
         ----------
-        stamp_ns
-            Of the image.
-        faces, measurements
-            M faces, and the same in the observation space.
+        stamp_ns, faces, measurements
+            Of the image; M faces, and the same in the observation space.
         unassigned, vague
             (M,) bool each, faces that are most probably clutter; faces whose depth may be
             another's, None for no face.
-        taken_boxes, poses
-            (P, 4) boxes of the tracks seen in this image [px]; of the sensors.
+        taken_boxes, poses, early
+            (P, 4) boxes of the tracks seen in this image [px]; of the sensors; whether a sure
+            sequence needs one face fewer.
 
         Returns
         -------
@@ -176,7 +176,7 @@ class VisualBirth:
             return []
         image = _Image(faces, measurements, poses)
         hypotheses = self._continued(self._start(image, index), image, dt_s)
-        births, self._open = self._accept(self._prune(hypotheses), faces, taken_boxes)
+        births, self._open = self._accept(self._prune(hypotheses), faces, taken_boxes, early)
         return [self._doubted(*birth, stamp_ns, vague) for birth in births]
 
     def _doubted(self, birth: Birth, face: int, stamp_ns: int, vague: np.ndarray | None) -> Birth:
@@ -261,12 +261,13 @@ class VisualBirth:
         return hypotheses.select(order[place < self._config.max_hypotheses])
 
     def _accept(
-        self, hypotheses: _Hypotheses, faces: DetectedFaces, taken_boxes: np.ndarray
+        self, hypotheses: _Hypotheses, faces: DetectedFaces, taken_boxes: np.ndarray, early: bool
     ) -> tuple[list[tuple[Birth, int]], _Hypotheses]:
         """Births, with their last face, among the complete sequences; and those that go on."""
         complete = hypotheses.members[:, 0] >= 0
-        nearly = hypotheses.members[:, 1] >= 0
-        complete |= nearly & (hypotheses.log_ratio > self._config.sure_log_ratio)
+        if early:
+            nearly = hypotheses.members[:, 1] >= 0
+            complete |= nearly & (hypotheses.log_ratio > self._config.sure_log_ratio)
         if not complete.any():
             return [], hypotheses
         overlap = box_overlap(faces.boxes[hypotheses.face], taken_boxes).max(axis=1, initial=0.0)

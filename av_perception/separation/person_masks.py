@@ -139,12 +139,10 @@ class PersonMasks:
             heard = heard[:, :, np.flatnonzero(live)]
         ratios = self._ratios(likelihood, heard, directions)
         active = np.array([activity.get(i, 0.0) for i in ids], np.float32)
-        floor = self.config.activity_floor
-        gain = np.maximum(np.sqrt(active), floor)
-        shares = self._shared(ids, ratios, np.maximum(active, floor))
-        masks[:, :, self._used] = gain[:, None, None] * shares
+        masks[:, :, self._used] = self._shared(ids, ratios, active)
         self._fill_below(masks)
-        return masks
+        gain = np.maximum(np.sqrt(active), self.config.activity_floor)
+        return masks * gain[:, None, None]
 
     def _fill_below(self, masks: np.ndarray) -> None:
         """Give the bins that tell no direction what those above them have in the mean."""
@@ -189,7 +187,8 @@ class PersonMasks:
         """(J, T, K) shares of the people in every bin, which add up to one."""
         config = self.config
         evidence = np.exp(config.evidence_weight * (ratios - ratios.max(axis=0)))
-        entering = (active / max(float(active.sum()), 1e-9))[:, None]
+        active = np.maximum(active, max(config.activity_floor, 1e-6))
+        entering = (active / active.sum())[:, None]
         nothing = np.zeros(ratios.shape[2], np.float32)
         share = np.stack([self._shares.get(i, nothing) for i in ids])
         if not share.any():

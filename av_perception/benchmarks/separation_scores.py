@@ -92,18 +92,26 @@ def measure(
     floor = si_sdr(best_microphone(trial), references_of(scene, BEST_MICROPHONE))
     for method in methods:
         started = time.process_time()
-        try:
-            voices = trial.result(method)
-        except (ValueError, np.linalg.LinAlgError):
+        voices = _result(trial, method)
+        spent = (time.process_time() - started) / scene.duration_s
+        if voices is None:
             yield SeparationRow(scene.kind.label, method, *[float('nan')] * 7)
             continue
-        trial.found = {name: trial.found[name] for name in ('masks',) if name in trial.found}
-        spent = (time.process_time() - started) / scene.duration_s
         noted(method, voices)
         row = _row(scene, method, voices, floor, spent)
         if words:
             row = replace(row, word_errors=word_error_rate(voices, scene.dry))
         yield row
+
+
+def _result(trial: Trial, method: str) -> np.ndarray | None:
+    """(N, J), None where the method does not work; of earlier results only masks are kept."""
+    try:
+        return trial.result(method)
+    except (ValueError, np.linalg.LinAlgError):
+        return None
+    finally:
+        trial.found = {name: trial.found[name] for name in ('masks',) if name in trial.found}
 
 
 def _row(scene: SeparationScene, method: str, voices, floor, spent: float) -> SeparationRow:

@@ -38,6 +38,7 @@ _REGIONS = (
     ((19, 24), (6, 11)),  # shoulders
     ((25, 32), (6, 11)),  # sides of the chest
 )
+_OVER_EXPOSED = 250.0  # [gray levels] skin so bright has lost its color
 _LEAST_SHOWN = 0.5  # share of a region that must lie in the image
 _TEXTURE_REGIONS = (2, 4)
 MIN_FACE_PX = 16.0  # narrower faces are not described
@@ -132,7 +133,7 @@ def _window(image_bgr: np.ndarray, box: np.ndarray) -> np.ndarray:
 def _colors(window: np.ndarray) -> np.ndarray:
     """Describe by (A - 1,) colors and textures of the regions of a scaled window."""
     skin = _median(_sorted_pixels(window, *_SKIN))
-    if not np.isfinite(skin).all():
+    if not np.all(skin < _OVER_EXPOSED):  # nor where it is not a number
         return np.full(APPEARANCE_SIZE - 1, np.nan)
     logs = np.log((window + OFFSET) / (skin + OFFSET))
     regions = [_sorted_pixels(logs, *region) for region in _REGIONS]

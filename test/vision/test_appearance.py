@@ -50,7 +50,7 @@ def test_colors_are_relative_to_the_skin():
     assert row.shape == (APPEARANCE_SIZE,) and np.isfinite(row).all()
 
 
-@pytest.mark.parametrize('gain', [0.6, 1.25, np.array([0.8, 1.0, 1.2])])
+@pytest.mark.parametrize('gain', [0.6, 1.2, np.array([0.8, 1.0, 1.2])])
 def test_light_changes_little_and_other_clothes_much(gain):
     plain = described(person())
     lit = described(person(gain=gain))
@@ -92,6 +92,11 @@ def test_small_faces_and_no_faces():
         0,
         APPEARANCE_SIZE,
     )
+
+
+def test_over_exposed_skin_is_no_reference():
+    assert np.isnan(described(person(gain=1.4))[:-1]).all()
+    assert np.isfinite(described(person(gain=1.2))).all()
 
 
 def test_black_and_noisy_images_are_described_without_a_warning():

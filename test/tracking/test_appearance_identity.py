@@ -136,3 +136,17 @@ def test_what_cannot_be_an_appearance_is_counted_and_left_out():
 def test_configurations_that_make_no_sense_are_refused():
     with pytest.raises(ValueError):
         ReIdentificationConfig(appearance_evidence=-1.0)
+
+
+def test_familiar_people_take_turns_and_new_ones_do_not_wait():
+    who = identity()
+    tracks = tracks_at(LEFT, RIGHT, (3.0, 0.0, 0.0))
+    first = np.array([True, True, False])
+    looks = np.array([RED, BLUE, 0 * RED])
+    for _ in range(10):
+        who.note_appearances(tracks.id, np.eye(3), looks, first)
+    counts = [who._galleries.samples(k) for k in (1, 2, 3)]
+    assert counts == [10, 10, 0]
+    for _ in range(4):
+        who.note_appearances(tracks.id, np.eye(3), looks, np.ones(3, bool))
+    assert [who._galleries.samples(k) for k in (1, 2, 3)] == [12, 12, 4]

@@ -86,7 +86,9 @@ def describe_people(
     for k in np.flatnonzero(~is_obstructed(boxes)):
         if boxes[k, 2] >= MIN_FACE_PX:
             described[k, :-1] = _colors(_window(image_bgr, boxes[k]))
-            described[k, -1] = widths_m[k]
+            # The size of a head alone tells nobody from anybody.
+            if np.isfinite(described[k, :-1]).any():
+                described[k, -1] = widths_m[k]
     return described
 
 
@@ -133,7 +135,8 @@ def _window(image_bgr: np.ndarray, box: np.ndarray) -> np.ndarray:
 def _colors(window: np.ndarray) -> np.ndarray:
     """Describe by (A - 1,) colors and textures of the regions of a scaled window."""
     skin = _median(_sorted_pixels(window, *_SKIN))
-    if not np.all(skin < _OVER_EXPOSED):  # nor where it is not a number
+    # With two channels at their end the color is lost. (Not a number is not below it either.)
+    if not np.sort(skin)[1] < _OVER_EXPOSED:
         return np.full(APPEARANCE_SIZE - 1, np.nan)
     logs = np.log((window + OFFSET) / (skin + OFFSET))
     regions = [_sorted_pixels(logs, *region) for region in _REGIONS]

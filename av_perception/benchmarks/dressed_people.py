@@ -22,6 +22,8 @@ _SKIN_DISTANCE = 14.0  # in Lab's a, b: what is nearer to the face's color below
 _SHIRT_M = 0.07  # half width of what shows between the sides of a jacket
 _JACKET_SHARE = 0.5  # of the people wear something of another color over their shirt
 _SEAM_PX = 6.0  # standard deviation of the transition from skin to cloth
+_SHADE_M = 0.1  # below the chin, from where on the light is the body's
+BODY_LIGHT_SPREAD = 0.15  # of the logarithm of the body's brightness against the head's
 _WALL_M = 5.0
 _EYE_HEIGHT_M = 1.4
 _MARGIN_PX = 50
@@ -89,6 +91,18 @@ def _cloth_mask(image: np.ndarray, person: Cutout) -> np.ndarray:
     return cv2.GaussianBlur(mask, (0, 0), _SEAM_PX)[..., None]
 
 
+def shade(person: Cutout, gain: float) -> Cutout:
+    """Light a person's body `gain` times as much as the head, as lamps above or beside do."""
+    rows = np.arange(person.texture.shape[0]) - person.center[1]
+    below_chin = rows / PIXELS_PER_METER - person.face_radii_m[1]
+    share = np.clip(below_chin / _SHADE_M, 0.0, 1.0)[:, None, None]
+    texture = person.texture.copy()
+    alpha = texture[..., 3:].astype(np.float32)
+    color = texture[..., :3] * (1 + share * (gain - 1)).astype(np.float32)
+    texture[..., :3] = np.minimum(color, alpha).round()
+    return Cutout(texture, person.center, person.face_radii_m)
+
+
 @dataclass(frozen=True)
 class Light:
     """Light and camera setting of one moment: gains (3,) of blue, green and red, and a gamma."""
@@ -132,7 +146,7 @@ class Stage:
         light
             On all of them.
         random
-            Draws the places.
+            Draws the places, and how much more or less light falls on each body than on the head.
 
         Returns
         -------
@@ -150,6 +164,8 @@ class Stage:
         v = camera.height * random.uniform(0.25, 0.5, len(people))
         rays = (np.column_stack([u, v]) - np.array(camera.center)) / np.array(camera.focal)
         centers = np.column_stack([rays * z[:, None], z])
-        pair = self._renderer.render(index, list(people), face_surfaces(centers))
+        gains = np.exp(BODY_LIGHT_SPREAD * random.normal(size=len(people)))
+        shaded = [shade(person, float(gain)) for person, gain in zip(people, gains)]
+        pair = self._renderer.render(index, shaded, face_surfaces(centers))
         right = None if pair.right is None else light.on(pair.right)
         return StereoPair(light.on(pair.left), right, pair.visible, pair.shown), centers

@@ -38,6 +38,7 @@ _REGIONS = (
     ((19, 24), (6, 11)),  # shoulders
     ((25, 32), (6, 11)),  # sides of the chest
 )
+_OVER_EXPOSED = 250.0  # [gray levels] skin so bright has lost its color
 _LEAST_SHOWN = 0.5  # share of a region that must lie in the image
 _TEXTURE_REGIONS = (2, 4)
 MIN_FACE_PX = 16.0  # narrower faces are not described
@@ -85,7 +86,9 @@ def describe_people(
     for k in np.flatnonzero(~is_obstructed(boxes)):
         if boxes[k, 2] >= MIN_FACE_PX:
             described[k, :-1] = _colors(_window(image_bgr, boxes[k]))
-            described[k, -1] = widths_m[k]
+            # The size of a head alone tells nobody from anybody.
+            if np.isfinite(described[k, :-1]).any():
+                described[k, -1] = widths_m[k]
     return described
 
 
@@ -132,7 +135,8 @@ def _window(image_bgr: np.ndarray, box: np.ndarray) -> np.ndarray:
 def _colors(window: np.ndarray) -> np.ndarray:
     """Describe by (A - 1,) colors and textures of the regions of a scaled window."""
     skin = _median(_sorted_pixels(window, *_SKIN))
-    if not np.isfinite(skin).all():
+    # With two channels at their end the color is lost. (Not a number is not below it either.)
+    if not np.sort(skin)[1] < _OVER_EXPOSED:
         return np.full(APPEARANCE_SIZE - 1, np.nan)
     logs = np.log((window + OFFSET) / (skin + OFFSET))
     regions = [_sorted_pixels(logs, *region) for region in _REGIONS]

@@ -5,9 +5,17 @@
 import cv2
 import numpy as np
 import pytest
+from vision_scenes import CAMERA, PlantedDetector
 
 from av_perception.interfaces import APPEARANCE_SIZE
-from av_perception.vision.appearance import OFFSET, describe_people, is_obstructed
+from av_perception.vision.appearance import (
+    OFFSET,
+    DescriptionConfig,
+    describe_people,
+    is_obstructed,
+)
+from av_perception.vision.face_embedding import NoEmbedder
+from av_perception.vision.front_end import VisualFrontEnd, VisualFrontEndConfig
 
 SKIN = np.array([120.0, 150.0, 200.0])
 SHIRT = np.array([60.0, 90.0, 40.0])
@@ -42,7 +50,7 @@ def test_colors_are_relative_to_the_skin():
     assert row.shape == (APPEARANCE_SIZE,) and np.isfinite(row).all()
 
 
-@pytest.mark.parametrize('gain', [0.6, 1.25, np.array([0.8, 1.0, 1.2])])
+@pytest.mark.parametrize('gain', [0.6, 1.2, np.array([0.8, 1.0, 1.2])])
 def test_light_changes_little_and_other_clothes_much(gain):
     plain = described(person())
     lit = described(person(gain=gain))
@@ -61,7 +69,7 @@ def test_what_lies_outside_the_image_is_not_a_number():
     row = described(person(low), low)
     assert np.isfinite(row[:3]).all() and np.isnan(row[6:15]).all()
     outside = np.array([300.0, -60.0, 40.0, 52.0])
-    assert np.isnan(described(person(), outside)[:-1]).all()
+    assert np.isnan(described(person(), outside)).all()
 
 
 def test_without_a_depth_the_size_of_the_head_is_unknown():
@@ -86,8 +94,30 @@ def test_small_faces_and_no_faces():
     )
 
 
+def test_over_exposed_skin_is_no_reference():
+    assert np.isnan(described(person(gain=1.8))).all()
+    assert np.isfinite(described(person(gain=1.4))).all()
+
+
 def test_black_and_noisy_images_are_described_without_a_warning():
     random = np.random.default_rng(1)
     noise = random.integers(0, 255, (480, 640, 3)).astype(np.uint8)
     for image in (np.zeros_like(noise), noise, cv2.GaussianBlur(noise, (0, 0), 3)):
         assert np.abs(described(image)).max() < 10
+
+
+def test_people_are_described_in_every_second_image_unless_it_is_switched_off():
+    image = person()
+    other = np.random.default_rng(1).integers(0, 255, image.shape).astype(np.uint8)
+
+    def faces(**changes):
+        config = VisualFrontEndConfig(appearance=DescriptionConfig(**changes))
+        front_end = VisualFrontEnd(config, CAMERA, PlantedDetector([BOX]), NoEmbedder())
+        pairs = (front_end.process(k, image, other) for k in range(4))
+        return [features.faces[0].appearance.size for features in pairs]
+
+    assert faces() == [APPEARANCE_SIZE, 0, APPEARANCE_SIZE, 0]
+    assert faces(every=3) == [APPEARANCE_SIZE, 0, 0, APPEARANCE_SIZE]
+    assert faces(enabled=False) == [0, 0, 0, 0]
+    with pytest.raises(ValueError):
+        DescriptionConfig(every=0)

@@ -88,7 +88,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '(default: $AV_PERCEPTION_DATA/av_grid)',
     )
     parser.add_argument(
-        '--learn', metavar='FILE', help='learn the spreads from the clips and write them to FILE'
+        '--learn',
+        metavar='FILE',
+        help='learn the spreads from the clips, judge the pairs by them and write them to FILE; '
+        'the tracker takes those that ship',
     )
     parser.add_argument(
         '--head', default='simulated', help='head profile with a camera (default: %(default)s)'

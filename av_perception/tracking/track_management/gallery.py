@@ -178,14 +178,24 @@ class Galleries:
         found = self._consistent(samples)
         if found is None:
             return ratios
+        owners = []
+        firm = []
         for n, track_id in enumerate(ids.tolist()):
-            views = self._views.get(track_id)
-            if views is None or views[:, -1].sum() < _LEAST_SAMPLES:
-                continue
-            firm = views[views[:, -1] >= _LEAST_VIEW_SAMPLES, :-1]
-            if len(firm):
-                ratios[n] = self._model.log_ratio(firm, found[None]).max()
+            if self.samples(track_id) >= _LEAST_SAMPLES:
+                views = self._views[track_id]
+                firm.append(views[views[:, -1] >= _LEAST_VIEW_SAMPLES, :-1])
+                owners += [n] * len(firm[-1])
+        if owners:
+            views = np.concatenate(firm)
+            ratio = self._model.log_ratio(views, np.broadcast_to(found, views.shape))
+            ratios[owners] = -np.inf
+            np.maximum.at(ratios, owners, ratio)
         return ratios
+
+    def samples(self, track_id: int) -> float:
+        """How many samples a person's views are made of."""
+        views = self._views.get(int(track_id))
+        return 0.0 if views is None else float(views[:, -1].sum())
 
     def _consistent(self, samples: np.ndarray) -> np.ndarray | None:
         """Take the mean (A,) of (S, A) samples; None when they are few or unlike each other."""

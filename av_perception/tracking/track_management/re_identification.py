@@ -22,6 +22,7 @@ from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.track_management.visual_birth import Birth
 
 _FAR = 1e9  # instead of infinity, which the assignment problem does not take
+_FAMILIAR = 10.0  # samples of a person that are enough for the first
 _SURE = 0.9  # responsibility from which a face is a person's for sure
 _ONE_FACE_OVERLAP = 0.5  # boxes that overlap by less are two faces
 
@@ -83,12 +84,15 @@ class ReIdentification:
 
     def reset(self) -> None:
         """Forget how everybody looks."""
+        self._turn = 0  # of the familiar person who is looked at next
         self._galleries = Galleries() if self._config.use_appearance else None
 
     def note_appearances(
         self, ids: np.ndarray, alpha: np.ndarray, appearances: np.ndarray, seen: np.ndarray
     ) -> None:
         """Remember how those look who are seen, where it is sure which face is whose.
+
+        Who is familiar takes turns with the others who are, which bounds the time per image.
 
         Parameters
         ----------
@@ -102,7 +106,13 @@ class ReIdentification:
         if self._galleries is None or not len(appearances):
             return
         best = alpha.argmax(0)
-        for n in np.flatnonzero(seen & (alpha.max(0) > _SURE)):
+        sure = np.flatnonzero(seen & (alpha.max(0) > _SURE)).tolist()
+        chosen = [n for n in sure if self._galleries.samples(ids[n]) < _FAMILIAR]
+        familiar = [n for n in sure if n not in chosen]
+        if familiar:
+            chosen.append(familiar[self._turn % len(familiar)])
+            self._turn += 1
+        for n in chosen:
             self._galleries.add(ids[n], appearances[best[n]][None])
 
     def note_birth(self, track_id: int, birth: Birth) -> None:

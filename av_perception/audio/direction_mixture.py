@@ -18,6 +18,7 @@ import numpy as np
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
 from av_perception.audio.direction_grid import DirectionGrid
 from av_perception.audio.directional_noise import DirectionalNoise, DirectionalNoiseConfig
+from av_perception.audio.voice_share import VoiceShare, silence
 
 _MAX_RATIO = 60.0  # exp of it is still a float32
 _FEW_BINS = 8  # in a block with fewer nobody dominates
@@ -54,8 +55,8 @@ class DirectionMixtureConfig:
     #: Share of a voice's bins in blocks that it owned for the most part, at one time, in 0..1: a
     #: reflection never does.
     min_dominance: float = 0.15
-    #: Of all bins from there this share is voiced, in 0..1: what sounds between the words as well
-    #: is no voice.
+    #: So much of what comes from there is voiced, in 0..1, of all bins and of the bins in equal
+    #: times with and without voice: what sounds between the words as well is no voice.
     min_voice: float = 0.6
     #: What sounds while nobody speaks.
     noise: DirectionalNoiseConfig = field(default_factory=DirectionalNoiseConfig)
@@ -121,10 +122,10 @@ class _Peak:
 
 @dataclass(frozen=True)
 class _Ownership:
-    """Of an E-step: (D,) voiced and all bins of each direction; (R,) one over the mixture."""
+    """Of an E-step: (D,) bins of each direction with and without voice; (R,) one over mixture."""
 
     voiced_mass: np.ndarray
-    mass: np.ndarray
+    silent_mass: np.ndarray
     inverse: np.ndarray
 
 
@@ -144,6 +145,7 @@ class DirectionMixture:
         self._near = grid.near(grid.directions, self.config.peak_radius_deg)  # (D, D)
         self._apart = ~grid.near(grid.directions, self.config.separation_deg)
         self._noise = DirectionalNoise(self.config.noise, self._near)
+        self._voice_share = VoiceShare(self.config.window_s)
         self.reset()
 
     def reset(self) -> None:
@@ -165,6 +167,7 @@ class DirectionMixture:
         self.diffuse = 0.5
         self.noise_share = 0.0
         self._noise.reset()
+        self._voice_share.reset()
         self._peaks: list[_Peak] = []
 
     def update(self, block: BinBlock, known: Mapping[int, np.ndarray]) -> list[HeardVoice]:
@@ -185,8 +188,9 @@ class DirectionMixture:
         towards = np.array(list(known.values()), float).reshape(-1, 3)
         self._meet(known, towards)
         self._remember(block, tuple(known), towards)
+        self._voice_share.note(block.stamp_ns, _voiced(block))
         taken = np.any(self._grid.near(towards, self.config.known_radius_deg), axis=0)
-        allowed = np.logical_not(taken | self._noise.sources())
+        allowed = np.logical_not(taken)
         since_ns = block.stamp_ns - round(self.config.window_s * 1e9)
         recent = (self._stamp[: self._filled] >= since_ns).astype(np.float32)
         self._refresh(allowed)
@@ -200,7 +204,13 @@ class DirectionMixture:
     def _is_voice(self, peak: _Peak, stamp_ns: int) -> bool:
         config = self.config
         old = stamp_ns - peak.since_ns >= config.min_age_s * 1e9
-        return old and peak.voice >= config.min_voice and peak.dominant
+        is_voice = old and peak.voice >= config.min_voice and peak.dominant
+        return is_voice and not self._is_noise(peak.direction)
+
+    def _is_noise(self, direction: np.ndarray) -> bool:
+        """Whether a known noise comes from there, or from so near that they are one peak."""
+        around = self._grid.near(direction, self.config.peak_radius_deg)[0]
+        return bool((around & self._noise.sources()).any())
 
     def _meet(self, known: Mapping[int, np.ndarray], towards: np.ndarray) -> None:
         """Keep the columns of who is known; a newcomer's past is that of the nearest direction.
@@ -243,8 +253,7 @@ class DirectionMixture:
         for column, i in enumerate(ids, start=len(self._grid)):
             self._known[i][rows] = density[:, column]
         self._diffuse_density[rows] = np.exp(np.maximum(-peak[:, 0], -_MAX_RATIO))
-        # Without a voice detector everything is taken for voice.
-        voiced = 1.0 if block.voice_activity is None else block.voice_activity
+        voiced = _voiced(block)
         self._voiced[rows] = voiced
         people = density[:, len(self._grid) :] @ np.array(list(self.shares.values()))
         of_grid = self._density[rows]
@@ -269,6 +278,7 @@ class DirectionMixture:
         known = np.array([column[:filled] for column in self._known.values()], np.float32)
         known = known.reshape(len(self._known), filled)
         voiced = self._voiced[:filled] * recent
+        silent = silence(self._voiced[:filled]) * recent
         total = float(voiced.sum())
         own = _Ownership(np.zeros(len(self._weight)), np.zeros(len(self._weight)), recent)
         if total < 1:
@@ -282,10 +292,10 @@ class DirectionMixture:
             mixture += shares.astype(np.float32) @ known
             mixture += self.diffuse * diffuse_density + self.noise_share * noise
             inverse = recent / np.maximum(mixture, 1e-30)
-            both = np.stack([voiced * inverse, inverse])
+            both = np.stack([voiced * inverse, silent * inverse])
             # M-step: each weight is the share of the voiced bins that are its own
-            voiced_mass, mass = (self._weight * (both @ density)).astype(float)
-            own = _Ownership(voiced_mass, mass, inverse)
+            voiced_mass, silent_mass = (self._weight * (both @ density)).astype(float)
+            own = _Ownership(voiced_mass, silent_mass, inverse)
             shares = shares * (known @ both[0]) / total
             self.diffuse = float(self.diffuse * (diffuse_density @ both[0]) / total)
             self.noise_share = float(self.noise_share * (noise @ both[0]) / total)
@@ -323,7 +333,7 @@ class DirectionMixture:
             weights.append(near[-1] * open_weight)
             open_weight = open_weight * self._apart[best]
         dominance = self._dominance(weights, recent, own)
-        voice = [float(n @ own.voiced_mass / max(n @ own.mass, 1e-9)) for n in near]
+        voice = [self._voice_share.of(n @ own.voiced_mass, n @ own.silent_mass) for n in near]
         return [
             self._peak(w, v, d, stamp_ns)
             for w, v, d in zip(weights, voice, dominance, strict=True)
@@ -365,3 +375,8 @@ class DirectionMixture:
         azimuth = self._grid.azimuth_of(np.stack([first, second]))
         difference = (azimuth[0] - azimuth[1] + np.pi) % (2 * np.pi) - np.pi
         return abs(difference) <= np.radians(self.config.peak_radius_deg)
+
+
+def _voiced(block: BinBlock) -> float:
+    """Voice activity of a block; without a voice detector everything is taken for voice."""
+    return 1.0 if block.voice_activity is None else block.voice_activity

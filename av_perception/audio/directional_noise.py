@@ -9,6 +9,7 @@ from bins without voice, and stay what they are while somebody speaks.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from av_perception.geometry.time import seconds
 
 _SPREAD = 0.02  # share of the weights over all directions before each block
+_FEW = 200.0  # bins for which the first guess counts
 _VOICE = 0.5  # voice activity from which a block may hold a word
 
 
@@ -25,14 +27,17 @@ class DirectionalNoiseConfig:
 
     #: Bins without voice that the weights remember, at least 1.
     memory_bins: float = 1500.0
-    #: Time without voice before a block counts as noise [s]: words fade out in echoes.
+    #: Time without voice before and after a block that counts as noise [s]: words fade out in
+    #: echoes, and begin before the detector hears them.
     quiet_s: float = 0.5
+    #: From fewer bins no noise is known: in a quiet room they may be the begin of a word.
+    known_bins: float = 400.0
     #: Nobody is looked for where so much of the noise comes from, in (0, 1].
     source_share: float = 0.25
 
     def __post_init__(self):
-        if self.memory_bins < 1 or self.quiet_s < 0:
-            raise ValueError('memory_bins must be at least 1, quiet_s not negative')
+        if self.memory_bins < 1 or min(self.quiet_s, self.known_bins) < 0:
+            raise ValueError('memory_bins must be at least 1, quiet_s and known_bins not negative')
         if not 0 < self.source_share <= 1:
             raise ValueError('source_share must lie in (0, 1]')
 
@@ -59,6 +64,8 @@ class DirectionalNoise:
         """Forget all noise."""
         self.weight = np.zeros(len(self._near), np.float32)
         self.everywhere = 1.0
+        self._heard = 0.0
+        self._waiting: deque[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = deque()
         self._last_voice_ns: int | None = None
 
     def learn(
@@ -86,11 +93,16 @@ class DirectionalNoise:
         """
         if voiced >= _VOICE:
             self._last_voice_ns = stamp_ns
+            self._waiting.clear()
         if len(density) and self._is_quiet(stamp_ns):
-            self._follow(density, everywhere, people)
+            self._waiting.append((stamp_ns, density, everywhere, people))
+        while self._waiting and self._is_ripe(stamp_ns):
+            self._follow(*self._waiting.popleft()[1:])
 
     def sources(self) -> np.ndarray:
         """(D,) bool: directions from which much of the noise comes."""
+        if self._heard < self._config.known_bins:
+            return np.zeros(len(self.weight), bool)
         return self._near @ self.weight >= self._config.source_share
 
     def _follow(self, density: np.ndarray, everywhere: np.ndarray, people: np.ndarray) -> None:
@@ -102,14 +114,20 @@ class DirectionalNoise:
         inverse = 1 / np.maximum(mixture, 1e-30)
         found = weight * (inverse @ density) / len(density)
         diffuse = diffuse * float(inverse @ everywhere) / len(density)
-        # M-step, in steps of the block's share of the memory
-        step = len(density) / (len(density) + self._config.memory_bins)
+        # M-step, in steps of the block's share of what was heard, and no more than the memory
+        step = len(density) / (len(density) + min(self._heard + _FEW, self._config.memory_bins))
+        self._heard += len(density)
         self.weight = ((1 - step) * self.weight + step * found).astype(np.float32)
         self.everywhere = (1 - step) * self.everywhere + step * diffuse
         total = float(self.weight.sum()) + self.everywhere
         if total > 0:
             self.weight /= total
             self.everywhere /= total
+
+    def _is_ripe(self, stamp_ns: int) -> bool:
+        """Whether nobody has begun to speak for so long after the oldest block that waits."""
+        waited_s = seconds(stamp_ns - self._waiting[0][0])
+        return waited_s < 0 or waited_s >= self._config.quiet_s
 
     def _is_quiet(self, stamp_ns: int) -> bool:
         """Whether the last word has faded out; a clock set back says so too."""

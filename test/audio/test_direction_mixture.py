@@ -20,6 +20,7 @@ from av_perception.audio.direction_bins import (
 )
 from av_perception.audio.direction_grid import direction_grid
 from av_perception.audio.direction_mixture import DirectionMixture, DirectionMixtureConfig
+from av_perception.audio.directional_noise import DirectionalNoiseConfig
 from av_perception.audio.propagation import array_response
 from av_perception.audio.steering import GeometricSteering
 from av_perception.geometry.rigid_transform import (
@@ -249,3 +250,18 @@ def test_known_noise_is_nobody_and_a_voice_over_it_is_found():
     heard = listen(found, blocks_of((-60, 40), 50, random, first=75))
     np.testing.assert_allclose(azimuths(heard[-1]), [40], atol=4)
     assert not any(azimuth < 0 for voices in heard for azimuth in azimuths(voices))
+
+
+def test_noise_that_goes_on_while_others_talk_is_nobody():
+    """Dishes that clattered for a second before the first word became a person beside it.
+
+    The noise is too young to be known, and most of its bins are heard with voice.
+    """
+    young = DirectionalNoiseConfig(source_share=1.0)
+    known = {7: at(40)}
+    for careful, expected in ({}, False), ({'min_voice': 0.0}, True):
+        random = np.random.default_rng(12)
+        found = mixture(noise=young, **careful)
+        heard = listen(found, blocks_of((-60,), 25, random, voice=0.0), known)
+        heard += listen(found, blocks_of((-60, 40), 50, random, first=25), known)
+        assert any(heard) == expected

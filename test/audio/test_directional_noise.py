@@ -86,6 +86,18 @@ def test_voice_and_its_echo_are_not_learnt():
     assert not noise.sources().any()
 
 
+def test_a_word_that_begins_before_the_detector_hears_it_is_not_learnt():
+    """A voice was taken for noise, and nobody was found there."""
+    random = np.random.default_rng(6)
+    none = np.zeros(50, np.float32)
+    for late, expected in ((10, False), (100, True)):
+        noise = DirectionalNoise(DirectionalNoiseConfig(quiet_s=0.5), ring())
+        for index in range(late):
+            noise.learn(index * STEP_NS, 0.0, *bins(shares(3), 50, random), none)
+        noise.learn(late * STEP_NS, 0.9, *bins(shares(3), 50, random), none)
+        assert noise.sources().any() == expected
+
+
 def test_what_known_people_explain_is_not_learnt():
     random = np.random.default_rng(3)
     noise, _ = taught(shares(3), random, blocks=100, people=50.0)
@@ -109,7 +121,14 @@ def test_after_a_reset_nothing_is_known():
 
 
 @pytest.mark.parametrize(
-    'wrong', [{'memory_bins': 0}, {'quiet_s': -1}, {'source_share': 0}, {'source_share': 1.5}]
+    'wrong',
+    [
+        {'memory_bins': 0},
+        {'quiet_s': -1},
+        {'known_bins': -1},
+        {'source_share': 0},
+        {'source_share': 1.5},
+    ],
 )
 def test_senseless_values_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

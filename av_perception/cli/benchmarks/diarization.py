@@ -37,6 +37,10 @@ _SCENES_OF_DATA = (
     'small_array/overlap',
     'small_array/moving',
     'small_array/reverberant',
+    'small_array/ringing',
+    'small_array/crowd',
+    'small_array/noisy',
+    'small_array/kitchen',
 )
 
 

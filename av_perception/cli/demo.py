@@ -174,7 +174,7 @@ def _report(recording: Recording, result, output: Path, json_file: Path | None) 
     images_tracked = count_images(recording, result.frames, result.origin_ns)
     console.print(f'{images_tracked} of {recording.num_frames} images tracked; wrote {output}/')
     if images_tracked < recording.num_frames:
-        console.print(f'Lost on the way: {losses(result.diagnostics)}.', soft_wrap=True)
+        _print_losses(console, result.diagnostics)
     if recording.truth is None:
         console.print('The recording has no truth: nothing to compare with.')
         return 0 if len(tracks) else 1
@@ -200,6 +200,15 @@ def _report(recording: Recording, result, output: Path, json_file: Path | None) 
     for path in filter(None, (output / 'metrics.json', json_file)):
         write_json(path, figures)
     return _verdict(console, metrics, figures)
+
+
+def _print_losses(console: Console, diagnostics: dict[str, dict[str, str]]) -> None:
+    """Say where images were lost, and what to do."""
+    console.print(
+        f'Lost on the way: {losses(diagnostics)}. Try again while nothing else keeps the '
+        'processors busy.',
+        soft_wrap=True,
+    )
 
 
 def _latency(latency_ms: list[float]) -> dict:

@@ -39,7 +39,7 @@ def test_a_summary_has_means_spreads_and_the_oldest_ghost():
 def test_we_are_ahead_of_a_simple_tracker_where_somebody_stops_hidden():
     results = {
         row['tracker']: row
-        for row in summarize(list(measure(['stop_hidden'], [50], (OURS, SORT))))
+        for row in summarize(list(measure(['stop_hidden'], [1000], (OURS, SORT))))
     }
     ours, simple = results[OURS], results[SORT]
     assert ours['mota'] > simple['mota'] and ours['idf1'] > simple['idf1']

@@ -101,10 +101,7 @@ class PeopleRenderer:
             if right is not None:
                 shift = self._camera.disparity(positions[k, 2])
                 _draw(right, people[k], pixel - [shift, 0.0], scale)
-        shares = (
-            self._shown_share(owner, k, person, positions[k]) for k, person in enumerate(people)
-        )
-        shown = np.fromiter(shares, float, len(people))
+        shown = self._shown_shares(owner, people, positions)
         inside = np.array([self._is_inside(position) for position in positions], bool)
         visible = inside & (shown >= VISIBLE_SHARE)
         pair = StereoPair(left, right, visible, np.minimum(shown, 1.0))
@@ -125,12 +122,15 @@ class PeopleRenderer:
         size = np.array([self._camera.width, self._camera.height])
         return bool((pixel >= -0.5).all() and (pixel < size - 0.5).all())
 
-    def _shown_share(
-        self, owner: np.ndarray, k: int, person: Cutout, position: np.ndarray
-    ) -> float:
-        """Share of the ellipse of person k's face that shows. owner: (height, width), `_claim`."""
-        area = np.pi * np.prod(person.face_radii_m * np.array(self._camera.focal) / position[2])
-        return float(np.count_nonzero(owner == k) / area)
+    def _shown_shares(
+        self, owner: np.ndarray, people: list[Cutout], positions: np.ndarray
+    ) -> np.ndarray:
+        """(people,) share of the ellipse of each face that shows. owner: see `_claim`."""
+        shown = np.zeros(len(people))
+        for k, person in enumerate(people):
+            radii = person.face_radii_m * np.array(self._camera.focal) / positions[k, 2]
+            shown[k] = np.count_nonzero(owner == k) / (np.pi * np.prod(radii))
+        return shown
 
     def _with_noise(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
         row = random.integers(0, _NOISE_MARGIN)

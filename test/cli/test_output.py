@@ -60,6 +60,12 @@ COMMANDS = (  # every input is wrong too: a verb that works first complains of s
     ['benchmark', 'clustering'],
     ['benchmark', 'modes', '--scenes', 'no_scene'],
     ['benchmark', 'microphone-calibration'],
+    ['separate', 'nowhere', '--people', '2'],
+    ['benchmark', 'separation', '--quick'],
+    ['benchmark', 'appearance'],
+    ['benchmark', 'attention'],
+    ['benchmark', 'crossings'],
+    ['benchmark', 'head-pose'],
 )
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from av_perception.interfaces import Face, VisualFeatures
+from av_perception.interfaces import APPEARANCE_SIZE, Face, VisualFeatures
 from av_perception.synchronization.detected_faces import usable_faces
 
 GOOD = Face(
@@ -43,7 +43,8 @@ def test_good_faces_pass_in_their_order():
 
 def test_no_faces_are_empty_arrays_of_the_right_shape():
     faces, _ = seen(size=128)
-    assert [array.shape for array in vars(faces).values()] == [(0, 4), (0, 3), (0, 3, 3), (0, 128)]
+    shapes = [array.shape for array in vars(faces).values()]
+    assert shapes == [(0, 4), (0, 3), (0, 3, 3), (0, 128), (0, APPEARANCE_SIZE)]
 
 
 @pytest.mark.parametrize(

@@ -69,3 +69,15 @@ def test_clutter_alone_gives_birth_not_once_in_a_thousand_images():
     for f in range(1000):
         ids |= {t.id for t in tracker.step(stamp(f), image(f, *clutter(rng)), None).tracks}
     assert not ids
+
+
+def test_two_who_appear_in_one_image_are_born_in_one_image():
+    """Regression: the first birth of sure sequences used up all others that were not complete."""
+    rng, tracker = np.random.default_rng(12), Tracker(TrackerConfig(), HEAD)
+    places = [[2.0, 0.5, 0.1], [2.5, -0.5, 0.1], [3.0, 0.0, 0.1]]
+    born = {}
+    for f in range(6):
+        frame = tracker.step(stamp(f), image(f, *(face_at(p, rng) for p in places)), None)
+        for track in frame.tracks:
+            born.setdefault(track.id, f)
+    assert len(born) == 3 and len(set(born.values())) == 1

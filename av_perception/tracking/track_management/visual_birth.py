@@ -283,8 +283,13 @@ class VisualBirth:
                 birth = _birth(hypotheses, i, faces, looks)
                 sure = birth.log_ratio > self._config.sure_log_ratio
                 births.append((replace(birth, is_sure=sure), hypotheses.face[i]))
-                used |= np.isin(hypotheses.members, hypotheses.members[i]).any(1)
+                used |= _shares_faces(hypotheses.members, hypotheses.members[i])
         return births, hypotheses.select(np.flatnonzero(~complete & ~used))
+
+
+def _shares_faces(members: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """(B,) bool: sequences (B, L) with a face of the chosen one (L,); -1 is no face yet."""
+    return np.isin(members, chosen[chosen >= 0]).any(1)
 
 
 def _birth(

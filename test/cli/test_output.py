@@ -60,7 +60,7 @@ COMMANDS = (  # every input is wrong too: a verb that works first complains of s
     ['benchmark', 'clustering'],
     ['benchmark', 'modes', '--scenes', 'no_scene'],
     ['benchmark', 'microphone-calibration'],
-    ['separate', 'nowhere', '--people', '2'],
+    ['separate', 'nowhere', '--people', '2', '-o', 'voices'],
     ['benchmark', 'separation', '--quick'],
     ['benchmark', 'appearance'],
     ['benchmark', 'attention'],

@@ -183,3 +183,22 @@ def test_a_clock_that_was_set_back_begins_anew_with_the_poses_of_now():
     results = player.play(25, [PLACE], pan=lambda step: -0.2)
     assert {tracks.stamp_ns > 100 * START_NS for tracks, _, _ in results[-15:]} == {False}
     assert all(map(is_in_place, results[-15:]))
+
+
+def test_the_tracker_gets_no_sound_of_a_turn_and_all_other_sound(monkeypatch):
+    player = Player()
+    given = []
+    tracker = player.pipeline._tracker
+    step = tracker.step
+
+    def noted(stamp_ns, visual, audio, poses, blocks):
+        given.append((audio is not None, len(blocks) > 0))
+        return step(stamp_ns, visual, audio, poses, blocks)
+
+    monkeypatch.setattr(tracker, 'step', noted)
+    player.play(10)
+    assert given[3:] == [(True, True)] * len(given[3:]) and len(given) >= 7
+    player.play(4)
+    given.clear()
+    player.play(10, rate=2.0)
+    assert given[3:] == [(False, False)] * len(given[3:]) and len(given) >= 7

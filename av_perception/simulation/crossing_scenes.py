@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,5 +68,9 @@ def _in_the_dark(talker: TalkerConfig) -> TalkerConfig:
         dimmed.parent.mkdir(parents=True, exist_ok=True)
         ensure_assets(names=(talker.photo,))
         image = cv2.imread(str(asset_path(talker.photo)))
-        cv2.imwrite(str(dimmed), cv2.convertScaleAbs(image, alpha=_DIM))
+        # A copy that is cut short must not be found the next time.
+        with tempfile.TemporaryDirectory(dir=dimmed.parent) as folder:
+            partial = Path(folder) / dimmed.name
+            cv2.imwrite(str(partial), cv2.convertScaleAbs(image, alpha=_DIM))
+            os.replace(partial, dimmed)
     return replace(talker, photo=str(dimmed), face=known.face)

@@ -53,7 +53,7 @@ class Joint:
 
     def __init__(self, config: JointConfig, angle: float = 0.0):
         self._config = config
-        self.angle = angle
+        self.angle = min(max(angle, config.limits[0]), config.limits[1])
         self.rate = 0.0
 
     def advance(self, goal: float, duration_s: float) -> np.ndarray:
@@ -86,9 +86,10 @@ class Joint:
         change = config.max_acceleration * STEP_S
         self.rate += min(max(wanted - self.rate, -change), change)
         self.angle += self.rate * STEP_S
-        if not config.limits[0] <= self.angle <= config.limits[1]:
-            self.angle = min(max(self.angle, config.limits[0]), config.limits[1])
-            self.rate = 0.0
+        # Rounded, the last step may end beyond the limit: the rate is that of the way there.
+        end = min(max(self.angle, config.limits[0]), config.limits[1])
+        self.rate += (end - self.angle) / STEP_S
+        self.angle = end
 
     def _speed_for(self, distance: float) -> float:
         """Fastest speed from which the joint can stop at a distance, in whole steps.

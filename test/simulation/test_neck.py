@@ -83,3 +83,67 @@ def test_pan_is_to_the_left_and_tilt_downwards():
 def test_senseless_joints_are_refused(wrong):
     with pytest.raises(ValueError, match='joint'):
         JointConfig(**{'limits': (-1.0, 1.0), **wrong})
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_no_goal_takes_a_joint_into_its_stop(seed):
+    """Regression: a limit passed by 1e-16 stopped the joint twice as hard as it brakes."""
+    random = np.random.default_rng(seed)
+    joint = Joint(CONFIG)
+    rates, angles = [0.0], [0.0]
+    for _ in range(60):
+        goal = random.choice([*CONFIG.limits, 9.0, -9.0, random.uniform(-2.0, 1.5), -math.inf])
+        for rate in joint.advance(goal, random.integers(1, 300) * STEP_S):
+            rates.append(rate)
+            angles.append(angles[-1] + rate * STEP_S)
+    assert np.abs(np.diff(rates)).max() <= CONFIG.max_acceleration * STEP_S + 1e-9
+    assert min(angles) < -1.5 and max(angles) > 1.0, 'it has been about everywhere'
+    assert joint.angle == pytest.approx(angles[-1], abs=1e-6), 'the angle is the integral'
+
+
+@pytest.mark.parametrize('goal', [-2.0, 1.5])
+def test_a_goal_at_the_very_limit_is_reached_and_kept(goal):
+    joint = Joint(CONFIG)
+    joint.advance(goal, 2.0)
+    assert joint.angle == pytest.approx(goal, abs=1e-6) and joint.rate == pytest.approx(0)
+    assert CONFIG.limits[0] <= joint.angle <= CONFIG.limits[1]
+    assert np.abs(joint.advance(2 * goal, 0.5)).max() < 1e-6
+
+
+def test_time_can_be_cut_anywhere_and_left_is_the_mirror_of_right():
+    limits = (-1.0, 1.0)
+    whole, cut, mirrored = (Joint(JointConfig(limits)) for _ in range(3))
+    goals = [0.7, -0.4, 5.0, math.nan, 0.1]
+    for goal in goals:
+        expected = whole.advance(goal, 0.12)
+        parts = [cut.advance(goal, steps * STEP_S) for steps in (1, 0, 17, 42)]
+        np.testing.assert_array_equal(np.concatenate(parts), expected)
+        np.testing.assert_array_equal(mirrored.advance(-goal, 0.12), -expected)
+    assert mirrored.angle == -whole.angle
+
+
+@pytest.mark.parametrize('faster', [{'max_speed': 2.0}, {'max_acceleration': 12.0}])
+def test_a_stronger_motor_is_there_no_later(faster):
+    weak = {'max_speed': 1.0, 'max_acceleration': 6.0}
+    steps = []
+    for strength in (weak, {**weak, **faster}):
+        joint = Joint(JointConfig((-3.0, 3.0), **strength))
+        way = STEP_S * np.cumsum(joint.advance(2.0, 4.0))
+        steps.append(int(np.argmax(way > 2.0 - 1e-4)))
+    assert 0 < steps[1] < steps[0]
+
+
+def test_every_neck_starts_at_rest_ahead_and_its_joints_do_not_mix():
+    neck = Neck()
+    np.testing.assert_array_equal(neck.base_from_head.rotation, np.eye(3))
+    pan, tilt = neck.advance(9.0, math.nan, 1.5)
+    assert neck.pan.angle == pytest.approx(2.09, abs=1e-6) and pan.max() > 3.9
+    assert not tilt.any() and neck.tilt.angle == 0.0
+    assert Neck().pan.angle == 0.0
+
+
+def test_a_joint_is_made_within_its_limits():
+    """Regression: from beyond its limits a joint was back within one step."""
+    joint = Joint(CONFIG, 5.0)
+    assert joint.angle == 1.5
+    assert np.abs(joint.advance(5.0, 0.1)).max() == 0

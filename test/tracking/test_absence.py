@@ -18,9 +18,14 @@ from tracking_scenes import (
 
 from av_perception.interfaces import LifeState
 from av_perception.robot_head.sensor_poses import SensorPoses
+from av_perception.tracking.association.other_depth import OtherDepthConfig
 from av_perception.tracking.state_space.cartesian_head import CartesianHead, CartesianHeadConfig
 from av_perception.tracking.state_space.image_plane import ImagePlane, ImagePlaneConfig
+from av_perception.tracking.state_space.interface import View
 from av_perception.tracking.state_space.occlusion import view_of
+from av_perception.tracking.track_management.absence import Absence
+from av_perception.tracking.track_management.life_cycle import LifeConfig, LifeCycle
+from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.tracker import Tracker, TrackerConfig
 
 SOUND = sound_map()
@@ -179,3 +184,139 @@ def test_a_voice_goes_to_who_is_seen_there_not_to_who_was_lost_there():
         frame = watch(tracker, [f], lambda f: [face_at(front, rng)], lambda f, s=sound: s)
         shares = {t.id: t.audio_responsibility for t in frame.tracks}
         assert f < 30 or (shares[hidden] < 1e-6 and shares[3 - hidden] > 0.8)
+
+
+def track_set(*places):
+    """Confirmed tracks of people who were just seen, at rest."""
+    means = np.array([[*place, 0, 0, 0] for place in places], float).reshape(-1, 6)
+    count = len(means)
+    covariances = np.tile(0.01 * np.eye(6), (count, 1, 1))
+    no_look, no_box = np.zeros((count, 0)), np.zeros((count, 4))
+    tracks = TrackSet.from_faces(range(count), means, covariances, no_look, no_box, 10**9)
+    tracks.state[:] = LifeState.ACTIVE
+    return tracks
+
+
+class PlantedViews(CartesianHead):
+    """The camera would see the tracks as the test says."""
+
+    def __init__(self):
+        super().__init__(CartesianHeadConfig(), HEAD)
+        self.next_view = None
+        self.in_view = []
+
+    def view(self, mean, covariance, in_view, poses):
+        self.in_view.append(in_view.tolist())
+        return self.next_view
+
+
+class Images:
+    """Images one after the other, 40 ms apart; what is to be seen is planted."""
+
+    def __init__(self, *places, **depth):
+        self.model = PlantedViews()
+        config = OtherDepthConfig(**depth)
+        self.absence = Absence(config, LifeCycle(LifeConfig()), self.model)
+        self.tracks = track_set(*places)
+        self.stamp_ns = 10**9
+
+    def note(self, seen, clear=None, hidden=None, elsewhere=None):
+        nobody = np.zeros(len(self.tracks), bool)
+        self.stamp_ns += 40_000_000
+        clear = nobody if clear is None else np.array(clear)
+        hidden = nobody if hidden is None else np.array(hidden)
+        self.model.next_view = View(clear, hidden)
+        elsewhere = np.zeros(len(self.tracks)) if elsewhere is None else np.array(elsewhere)
+        self.absence.note_image(self.tracks, np.array(seen), elsewhere, POSES, self.stamp_ns)
+        return self.tracks
+
+
+class TestImages:
+    """What an image without a face says, image by image."""
+
+    def test_nobody_is_no_trouble(self):
+        images = Images()
+        images.note(np.zeros(0, bool))
+        images.absence.bound(images.tracks, POSES)
+        assert len(images.tracks) == 0 and not images.model.in_view
+
+    def test_where_everybody_is_seen_nobody_asks_who_is_before_whom(self):
+        images = Images([2, 0, 0], [3, 1, 0])
+        before = images.tracks.mean.copy()
+        tracks = images.note([True, True])
+        assert images.model.in_view == [] and not tracks.missed_since.any()
+        np.testing.assert_array_equal(tracks.mean, before)
+
+    def test_only_who_is_in_view_can_hide_somebody(self):
+        images = Images([2, 0, 0], [3, 1, 0])
+        images.tracks.visibility[:] = [0.5, 0.51]
+        images.note([False, True])
+        assert images.model.in_view == [[False, True]]
+
+    def test_a_miss_counts_from_the_first_image_in_a_row(self):
+        images = Images([2, 0, 0])
+        first = images.note([False], clear=[True]).missed_since[0]
+        assert first == images.stamp_ns
+        assert images.note([False], clear=[True]).missed_since[0] == first
+        assert images.note([False]).missed_since[0] == 0, 'something is before it'
+        assert images.note([False], clear=[True]).missed_since[0] == images.stamp_ns
+        assert images.note([True], clear=[True]).missed_since[0] == 0
+
+    def test_who_should_have_come_out_stands_where_last_hidden(self):
+        images = Images([1.5, 0, 0], [2.5, -0.3, 0.1])
+        tracks = images.tracks
+        tracks.mean[1] = [2.5, -0.1, 0.1, 0, 0.5, 0]
+        images.note([True, False], hidden=[False, True])
+        tracks.mean[1] = [2.5, 0.05, 0.1, 0, 0.5, 0]
+        images.note([True, False], hidden=[False, True])
+        tracks.mean[1, 1] = 0.2  # half out
+        images.note([True, False])
+        np.testing.assert_allclose(tracks.mean[1], [2.5, 0.2, 0.1, 0, 0.5, 0])
+        tracks.mean[1, 1] = 0.6
+        for _ in range(3):  # and goes on standing there
+            images.note([True, False], clear=[False, True])
+            np.testing.assert_allclose(tracks.mean[1], [2.5, 0.05, 0.1, 0, 0, 0])
+            assert tracks.hidden.tolist() == [False, True]
+        images.note([True, True], clear=[False, True])
+        assert not tracks.hidden.any()
+
+    def test_who_was_never_hidden_is_not_put_back(self):
+        images = Images([2, 0, 0])
+        images.tracks.mean[0, 1] = 0.7
+        np.testing.assert_allclose(images.note([False], clear=[True]).mean[0, 1], 0.7)
+
+    @pytest.mark.parametrize('limit, sd_m', [(1, 0.5), (4, 1.5)])
+    def test_faces_elsewhere_in_a_row_loosen_the_place_alone(self, limit, sd_m):
+        images = Images([2, 0, 0], [3, 1, 0], believe_images=limit, lost_place_sd=sd_m)
+        before = images.tracks.covariance.copy()
+        for image in range(1, 3 * limit + 1):
+            tracks = images.note([True, True], elsewhere=[0.9, 0.1])
+            expected = before[0].copy()
+            expected[:3, :3] += (image // limit) * sd_m**2 * np.eye(3)
+            np.testing.assert_allclose(tracks.covariance[0], expected)
+            assert tracks.other_depth[0] == image % limit
+        np.testing.assert_array_equal(tracks.covariance[1], before[1])
+        np.testing.assert_allclose(tracks.mean[:, :3], [[2, 0, 0], [3, 1, 0]])
+
+    @pytest.mark.parametrize('share', [0.5, 0.0, np.nan])
+    def test_a_face_that_is_not_elsewhere_ends_the_row_and_a_miss_does_not(self, share):
+        images = Images([2, 0, 0], believe_images=4)
+        for _ in range(3):
+            images.note([True], elsewhere=[0.9])
+        assert images.note([False], elsewhere=[share]).other_depth[0] == 3
+        assert images.note([True], elsewhere=[share]).other_depth[0] == 0
+
+    def test_everybody_out_of_view_is_bounded_and_voices_are_put_at_the_usual_range(self):
+        images = Images([9, 0, 0], [9, 0, 0], [9, 0, 0])
+        tracks = images.tracks
+        tracks.visibility[:] = [1.0, 0.1, 0.1]
+        tracks.last_seen[2] = 0
+        images.absence.bound(tracks, POSES)
+        config = CartesianHeadConfig()
+        assert tracks.mean[0, 0] == 9.0, 'seen there'
+        assert tracks.mean[1, 0] == pytest.approx(config.unseen_range[1])
+        array = POSES.reference_from_array.translation
+        assert np.linalg.norm(tracks.mean[2, :3] - array) == pytest.approx(config.heard_range[0])
+        again = tracks.mean.copy()
+        images.absence.bound(tracks, POSES)
+        np.testing.assert_allclose(tracks.mean, again, atol=1e-12)

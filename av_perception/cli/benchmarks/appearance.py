@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -103,8 +104,10 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print the tables, write the files; 1 when the aims are missed."""
     check_writable(args.json)
     check_writable(args.learn)
-    if min(args.groups, args.images - 1, args.trials) < 1 or args.hidden <= 0:
-        raise UserError('groups, trials and hidden must be positive, images at least 2')
+    if min(args.groups, args.images - 1, args.trials) < 1 or not 0 < args.hidden < math.inf:
+        raise UserError(
+            '--groups, --trials and --hidden must be positive numbers, --images at least 2'
+        )
     cv2.setNumThreads(1)
     head = load_head(args.head)
     stage = Stage(camera_of(head))

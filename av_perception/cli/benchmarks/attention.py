@@ -14,6 +14,7 @@ For example:
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -32,8 +33,11 @@ from av_perception.benchmarks.attention_trials import (
 from av_perception.benchmarks.noise_sounds import STRETCH_S, find_recordings
 from av_perception.benchmarks.sensors import camera_of
 from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.errors import UserError
 from av_perception.evaluation.attention import LookScores, score_looks
 from av_perception.robot_head import load_head
+
+_LONGEST_S = 7200.0  # of a scene
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print, write; 1 when a look was false."""
     check_writable(args.json)
+    _check_numbers(args)
     head = load_head(HEAD)
     stretches = range(round(60 * args.minutes / STRETCH_S))
     recordings = find_recordings(args.data / 'noise') if stretches else []
@@ -87,6 +92,20 @@ def run(args: argparse.Namespace) -> int:
         }
         write_json(args.json, figures)
     return 1 if false_looks or (scores is not None and scores.false_turns) else 0
+
+
+def _check_numbers(args: argparse.Namespace) -> None:
+    """Refuse what no scene can be made of. Raises UserError."""
+    if args.conversations < 0 or args.seed < 0:
+        raise UserError('--conversations and --seed must not be negative')
+    if not 1.0 <= args.seconds <= _LONGEST_S:
+        raise UserError(f'--seconds must lie in 1..{_LONGEST_S:g}, not {args.seconds}')
+    if not 0.0 <= args.minutes < math.inf:
+        raise UserError(f'--minutes must be 0, for no noise, or positive, not {args.minutes}')
+    if args.motors != 0 and not 1.0 <= args.motors <= _LONGEST_S:
+        raise UserError(
+            f'--motors must be 0, for no motors, or lie in 1..{_LONGEST_S:g}, not {args.motors}'
+        )
 
 
 def _print(scores: LookScores | None, false_looks: list[FalseLook]) -> None:

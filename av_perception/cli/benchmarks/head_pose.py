@@ -80,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         check_writable(path)
     if args.clips is None or not args.clips.is_dir():
         raise UserError('--clips must name a folder with clips *.mpg of talkers')
+    if args.held_out < 0:
+        raise UserError('--held-out must not be negative; 0 holds everybody out once')
     console = wide_console()
     mesh = FaceMesh()
     with Progress(console=console, transient=True) as progress:

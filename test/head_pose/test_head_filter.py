@@ -150,3 +150,19 @@ def test_an_outlier_among_good_measurements_moves_nothing():
     right = undisturbed.step(FIRST_NS + 6 * STEP_NS, np.eye(3), None)
     assert not wrong.measured and head.last_measured_ns == FIRST_NS + 5 * STEP_NS
     np.testing.assert_allclose(wrong.facing_from_head, right.facing_from_head, atol=0.02)
+
+
+@pytest.mark.parametrize('known', [False, True])
+def test_angles_that_are_not_finite_are_no_measurement(linear, known):
+    """Regression: NaN left the state as predicted, and yet it was said to be measured."""
+    head, other = HeadFilter(linear), HeadFilter(linear)
+    if known:
+        for one in (head, other):
+            one.step(FIRST_NS, np.eye(3), seen([0.2, 0.0, 0.0]))
+    state = head.step(FIRST_NS + STEP_NS, np.eye(3), seen([np.nan, 0.0, np.inf]))
+    exact = other.step(FIRST_NS + STEP_NS, np.eye(3), None)
+    assert head.last_measured_ns == (FIRST_NS if known else 0)
+    assert (state is not None) == known
+    if state is not None:
+        assert not state.measured
+        np.testing.assert_array_equal(state.covariance, exact.covariance)

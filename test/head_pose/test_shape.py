@@ -67,6 +67,11 @@ def test_points_are_distinct_and_those_beside_the_middle_come_in_pairs():
     assert apart.min(axis=1).max() < 0.02, 'the mean face is symmetric'
 
 
+def test_no_mesh_has_no_features():
+    """Regression: the number of features cannot be told from none."""
+    assert shape_features(np.zeros((0, 468, 3))).shape == (0, 3 * len(POINTS))
+
+
 def a_regression(seed, pieces=3, seen=4, inputs=2):
     rng = np.random.default_rng(seed)
     root = rng.standard_normal((pieces, inputs, inputs))

@@ -179,3 +179,20 @@ def test_a_voice_that_cannot_be_written_is_one_line(folder, asked, capsys):
     assert call('--directions', '0') == 2
     error = capsys.readouterr().err
     assert 'cannot write to voices' in error and error.count('\n') == 1
+
+
+def test_a_folder_below_a_file_is_refused_before_the_work(folder, asked, capsys):
+    """Regression: everything was separated, and then the place refused."""
+    assert main('separate talk.wav --head respeaker --directions 0 -o mono.wav/a/b'.split()) == 2
+    assert 'mono.wav is a file' in capsys.readouterr().err
+    assert not asked
+
+
+def test_figures_may_go_into_the_folder_of_the_voices(folder, asked):
+    """Regression: the folder was asked for, though the verb makes it."""
+    assert call('--directions', '0', '--json', 'voices/a.json', '--plot', 'voices/a.png') == 0
+    assert {path.name for path in (folder / 'voices').iterdir()} == {
+        'a.json',
+        'a.png',
+        'person_0.flac',
+    }

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -68,6 +70,14 @@ def test_a_method_that_does_not_work_on_a_scene_has_no_bar_there(axes_of):
     rows.append(row('a', 'masks', float('nan')))
     _, widths, _ = bars_of(axes_of(rows))
     np.testing.assert_array_equal(widths, [[np.nan, 2.0], [np.nan, -3.0]])
+
+
+def test_a_reference_alone_has_no_bars_and_no_legend(axes_of):
+    """Regression: a legend of nothing was drawn, with a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        axes = axes_of([row('a', METHODS[0], 0.0)])
+    assert not axes.containers and not axes.figure.legends
 
 
 @pytest.mark.parametrize('ending', ['png', 'svg', 'pdf'])

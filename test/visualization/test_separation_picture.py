@@ -81,6 +81,14 @@ def test_silence_is_drawn_without_complaint(tmp_path, count):
     assert (tmp_path / 'p.png').read_bytes().startswith(b'\x89PNG')
 
 
+def test_a_recording_without_samples_is_drawn_without_complaint(tmp_path):
+    """Regression: its axis of time had no length, of which there was a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        draw_voices(np.zeros(0), np.zeros((0, 1)), ['ann'], tmp_path / 'p.png')
+    assert (tmp_path / 'p.png').read_bytes().startswith(b'\x89PNG')
+
+
 @pytest.mark.parametrize('name', ['absent/p.png', 'p.words', 'file/p.png'])
 def test_a_picture_that_cannot_be_written_is_one_line_that_names_it(tmp_path, name):
     (tmp_path / 'file').touch()

@@ -144,6 +144,18 @@ def test_scaled_variances_are_a_noise_scale():
     np.testing.assert_allclose(ours.covariance, exact.covariance)
 
 
+@pytest.mark.parametrize('seed', range(2))
+def test_noise_that_is_independent_is_taken_as_it_is(seed, monkeypatch):
+    """One face, small angles, one piece: nothing is left but what the variances say."""
+    monkeypatch.setattr(shape, 'CANDIDATES', (1,))
+    rng = np.random.default_rng(seed)
+    model = load_head_pose_model()
+    truth = rng.uniform(-0.15, 0.15, (1500, 3))
+    noisy = model.mesh.points + 0.2 * rng.standard_normal((1500, *model.mesh.points.shape))
+    views = [TurnedViews(truth, 80 * image_points(noisy, truth))]
+    assert learn_shape_system(views, model.system)[1] == pytest.approx(1.0, abs=0.15)
+
+
 def test_planted_heads_of_many_people_are_inferred_as_surely_as_they_are_right(monkeypatch):
     """Every person's face differs from the mean face in all views alike."""
     monkeypatch.setattr(shape, 'CANDIDATES', (4,))

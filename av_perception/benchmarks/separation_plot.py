@@ -36,7 +36,8 @@ def plot_separation(rows: list[SeparationRow], path: Path) -> None:
     axes.invert_yaxis()
     axes.axvline(0, color='black', linewidth=0.8)
     axes.set_xlabel('SI-SDR above the best microphone [dB]')
-    figure.legend(loc='outside upper center', ncols=5, frameon=False)
+    if methods:
+        figure.legend(loc='outside upper center', ncols=5, frameon=False)
     figure.savefig(path, dpi=110)
 
 

@@ -108,9 +108,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     for path in (options.json, options.plot):
-        check_writable(path)
-    if options.output.exists() and not options.output.is_dir():
-        raise UserError(f'cannot write to {options.output}: it is a file, name a folder')
+        check_writable(path, made_folder=options.output)
+    _check_folder(options.output)
     if options.people is not None and not 1 <= options.people <= MAX_PEOPLE:
         raise UserError(f'--people must lie in 1..{MAX_PEOPLE}, not {options.people}')
     if options.directions is not None:
@@ -120,6 +119,15 @@ def _check(options: argparse.Namespace) -> None:
             raise UserError('--directions must be numbers: azimuths in degrees')
     if not 1 <= options.iterations <= 500:
         raise UserError(f'--iterations must lie in 1..500, not {options.iterations}')
+
+
+def _check_folder(folder: Path) -> None:
+    """Check that a folder is there or can be made; touch nothing."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f'cannot write to {folder}: it is a file, name a folder')
+    nearest = next(path for path in folder.absolute().parents if path.exists())
+    if not nearest.is_dir():
+        raise UserError(f'cannot write to {folder}: {nearest.name} is a file, name a folder')
 
 
 def _at_16_khz(sound) -> np.ndarray:

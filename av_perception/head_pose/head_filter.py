@@ -80,13 +80,16 @@ class HeadFilter:
         reference_from_facing
             (3, 3) the facing frame of this moment, in a frame that does not turn.
         measurement
-            None where the image does not show the head well enough.
+            None where the image does not show the head well enough; angles that are not finite
+            are none either.
 
         Returns
         -------
         HeadState or None
             None when nothing is known (any more).
         """
+        if measurement is not None and not np.isfinite(measurement.angles).all():
+            measurement = None
         elapsed_s = seconds(stamp_ns - self._stamp_ns)
         if not 0.0 <= elapsed_s <= self._longest_gap_s:
             self._belief = None

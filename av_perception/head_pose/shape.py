@@ -38,7 +38,7 @@ def shape_features(points: np.ndarray) -> np.ndarray:
     chosen = facing_points(points)[:, list(POINTS)]
     centered = chosen - chosen.mean(axis=1, keepdims=True)
     radius = np.sqrt((centered**2).sum(axis=2).mean(axis=1))
-    return (centered / radius[:, None, None]).reshape(len(points), -1)
+    return (centered / radius[:, None, None]).reshape(len(points), 3 * len(POINTS))
 
 
 def learn_shape_system(views: Sequence[TurnedViews], moving: Plds) -> tuple[Plds, float]:

@@ -43,7 +43,7 @@ def draw_voices(mixture: np.ndarray, voices: np.ndarray, names: list[str], path:
     top = level[..., 0].max(initial=-120.0)
     figure = Figure(figsize=(9, 1.8 * sounds.shape[1]), layout='constrained')
     panels = figure.subplots(sounds.shape[1], 1, sharex=True, squeeze=False)[:, 0]
-    duration_s = len(mixture) / RATE
+    duration_s = max(len(mixture), 1) / RATE
     for panel, values, name in zip(panels, np.moveaxis(level, -1, 0), ['mixture', *names]):
         _draw_panel(panel, values, (top - _RANGE_DB, top), duration_s)
         panel.set_title(name, loc='left', fontsize=9)

@@ -289,7 +289,7 @@ class VisualBirth:
 
 def _shares_faces(members: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """(B,) bool: sequences (B, L) with a face of the chosen one (L,); -1 is no face yet."""
-    return np.isin(members, chosen[chosen >= 0]).any(1)
+    return np.any(np.isin(members, chosen[chosen >= 0]), axis=1)
 
 
 def _birth(

@@ -152,7 +152,8 @@ def test_the_best_microphone_is_not_blamed_for_hearing_earlier():
 
 
 @pytest.mark.slow
-def test_a_small_run_of_the_command(data_directory, tmp_path, capsys):
+def test_a_small_run_of_the_command(data_directory, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv('AV_PERCEPTION_DATA', str(data_directory))
     for package in ('pesq', 'pystoi', 'fast_bss_eval'):
         pytest.importorskip(package)
     words = ['benchmark', 'separation', '--quick', '--duration', '2', '--json']

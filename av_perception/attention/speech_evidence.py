@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from av_perception.attention.config import AttentionConfig
-from av_perception.geometry.time import seconds
+from av_perception.geometry.time import nanoseconds, seconds
 from av_perception.interfaces import LifeState, TrackEstimate
 
 _LONGEST_EVIDENCE = 2.0  # in units of min_speech_s
+# A voice that is found is heard for a while before, and that sound is given to who is there.
+_MISTAKEN_S = 0.3  # who began to speak no longer than this before it was found, is doubted
+_DOUBT_S = 0.4  # for so long
 
 
 @dataclass
@@ -21,17 +24,45 @@ class Evidence:
 
     speech_s: grows while the person speaks and fades in silence; spoke_ns: when last, arrived_ns:
     when the person was first seen, None for never; is_awake: whether the track was, None for a new
-    one.
+    one; began_ns: when the person began to speak, None in silence; spoke_before_ns: when last
+    before that; doubted_until_ns: until then nothing counts as speech.
     """
 
     speech_s: float = 0.0
     spoke_ns: int | None = None
+    began_ns: int | None = None
+    spoke_before_ns: int | None = None
+    doubted_until_ns: int = 0
     arrived_ns: int | None = None
     is_awake: bool | None = None
 
     def silent_s(self, stamp_ns: int) -> float:
         """Tell for how long the person has not spoken [s], infinite for never."""
         return math.inf if self.spoke_ns is None else seconds(stamp_ns - self.spoke_ns)
+
+    def note_speech(self, stamp_ns: int, elapsed_s: float, longest_s: float) -> None:
+        """Take a frame in which the person speaks."""
+        if stamp_ns < self.doubted_until_ns:
+            return
+        if self.began_ns is None:
+            self.began_ns = stamp_ns
+            self.spoke_before_ns = self.spoke_ns
+        self.speech_s = min(self.speech_s + elapsed_s, longest_s)
+        self.spoke_ns = stamp_ns
+
+    def note_silence(self, elapsed_s: float) -> None:
+        """Take a frame in which the person does not speak."""
+        self.began_ns = None
+        self.speech_s = max(0.0, self.speech_s - elapsed_s)
+
+    def doubt(self, stamp_ns: int) -> None:
+        """Take back the speech that has just begun: the voice was somebody else's."""
+        if self.began_ns is None or seconds(stamp_ns - self.began_ns) > _MISTAKEN_S:
+            return
+        self.spoke_ns = self.spoke_before_ns
+        self.began_ns = None
+        self.speech_s = 0.0
+        self.doubted_until_ns = stamp_ns + nanoseconds(_DOUBT_S)
 
 
 class SpeechEvidence:
@@ -45,6 +76,8 @@ class SpeechEvidence:
         for person in self._people.values():
             person.speech_s = 0.0
             person.spoke_ns = None
+            person.began_ns = None
+            person.doubted_until_ns = 0
 
     def update(
         self,
@@ -67,13 +100,14 @@ class SpeechEvidence:
         """
         self._people = {i: self._people.get(i) or Evidence() for i in tracks}
         longest_s = _LONGEST_EVIDENCE * config.min_speech_s
+        found = {i for i, one in self._people.items() if _note_state(one, tracks[i], config)}
         for i, person in self._people.items():
-            _note_state(person, tracks[i], config)
+            if found - {i}:
+                person.doubt(stamp_ns)
             if probability.get(i, 0.0) >= config.speech_threshold:  # NaN is not
-                person.speech_s = min(person.speech_s + elapsed_s, longest_s)
-                person.spoke_ns = stamp_ns
+                person.note_speech(stamp_ns, elapsed_s, longest_s)
             else:
-                person.speech_s = max(0.0, person.speech_s - elapsed_s)
+                person.note_silence(elapsed_s)
             if tracks[i].seen and person.arrived_ns is None:
                 person.arrived_ns = stamp_ns
 
@@ -86,10 +120,15 @@ class SpeechEvidence:
         self._people[new_id] = old
 
 
-def _note_state(person: Evidence, track: TrackEstimate, config: AttentionConfig) -> None:
-    """Credit who was just found, or woken, by voice alone with the speech that it took."""
+def _note_state(person: Evidence, track: TrackEstimate, config: AttentionConfig) -> bool:
+    """Credit who was just found, or woken, by voice alone with the speech that it took.
+
+    Returns whether the person was.
+    """
     is_new = person.is_awake is None and not track.last_seen_ns
     is_woken = person.is_awake is False and track.state != LifeState.SLEEPING
-    if (is_new or is_woken) and track.heard and not track.seen:
+    is_found = (is_new or is_woken) and track.heard and not track.seen
+    if is_found:
         person.speech_s = max(person.speech_s, config.found_by_voice_s)
     person.is_awake = track.state != LifeState.SLEEPING
+    return is_found

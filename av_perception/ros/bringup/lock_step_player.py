@@ -20,6 +20,7 @@ ANSWER_TIMEOUT_S = 60.0  # of wall time, for one image; there it takes about 0.0
 POLL_S = 0.001
 REHEARSAL_POLL_S = 0.1
 FIRST_NS = 1_000_000_000_000  # what the clock says before anything is played
+REPEAT_AFTER_S = 10.0  # of wall time: so long without an answer, a blank image is lost
 STEP_NS = 40_000_000  # between blank images
 TICK_NS = 1_000_000
 # An image is complete when the sound around it has been analyzed, which needs a window more.
@@ -90,12 +91,23 @@ class LockStepPlayer:
             self._sound.send_until(blank_ns)
             self._keep_time()
             time.sleep(REHEARSAL_POLL_S)
-        blank_ns += PAUSE_NS
-        self._tell_time(blank_ns)
-        if self._sensors.send_blank(blank_ns):
-            self._wait_for_answer(blank_ns, self._tick)
-        self.origin_ns = blank_ns + STEP_NS
+        self.origin_ns = self._pause(blank_ns) + STEP_NS
         self._sound = _Sound(self._sensors, self.origin_ns, self.origin_ns)
+
+    def _pause(self, blank_ns: int) -> int:
+        """Pause after the last blank image, until another is answered; gives the stamp of that.
+
+        On a busy machine a node may leave out what came late: then another one is sent.
+        """
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            blank_ns = max(blank_ns, self._now_ns) + PAUSE_NS
+            self._tell_time(blank_ns)
+            if not self._sensors.send_blank(blank_ns):
+                return blank_ns
+            if self._holds(self._answer_to(blank_ns), REPEAT_AFTER_S, self._tick):
+                return blank_ns
+        raise self._no_answer('a blank image after a pause', START_TIMEOUT_S)
 
     def play(self, progress: Callable[[float], None] = lambda fraction: None) -> int:
         """Play the recording once.
@@ -151,14 +163,15 @@ class LockStepPlayer:
 
     def _wait_for_answer(self, stamp_ns: int, meanwhile: Callable[[], None]) -> None:
         """Until the speaking status of an image is there, or the image was refused."""
+        subject = f'the image at {self._second(stamp_ns)}'
+        self._wait(self._answer_to(stamp_ns), subject, meanwhile=meanwhile)
+
+    def _answer_to(self, stamp_ns: int) -> Callable[[], bool]:
+        """Give what tells whether an image that is sent now is answered, or was refused."""
         observer, known_refusals = self._observer, self._num_refused
-        self._wait(
-            lambda: (
-                (stamp_ns in observer.speaking and stamp_ns in observer.tracks)
-                or self._num_refused > known_refusals
-            ),
-            f'the image at {self._second(stamp_ns)}',
-            meanwhile=meanwhile,
+        return lambda: (
+            (stamp_ns in observer.speaking and stamp_ns in observer.tracks)
+            or self._num_refused > known_refusals
         )
 
     def _wait(
@@ -168,13 +181,21 @@ class LockStepPlayer:
         timeout_s: float = ANSWER_TIMEOUT_S,
         meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
+        if not self._holds(condition, timeout_s, meanwhile):
+            raise self._no_answer(subject, timeout_s)
+
+    def _holds(
+        self, condition: Callable[[], bool], timeout_s: float, meanwhile: Callable[[], None]
+    ) -> bool:
+        """Wait for a condition; tells whether it holds in time."""
         deadline = time.monotonic() + timeout_s
         while not condition():
             if time.monotonic() > deadline:
-                raise self._no_answer(subject, timeout_s)
+                return False
             self._check()
             meanwhile()
             time.sleep(POLL_S)
+        return True
 
     def _no_answer(self, subject: str, timeout_s: float) -> UserError:
         """Make the error that says what is missing, and what the nodes say of themselves."""

@@ -151,3 +151,20 @@ def test_a_new_id_goes_on_where_the_old_one_ended():
     heir = watch.sees([person(2, 1.0)], {2: 1.0})
     assert heir.speech_s == pytest.approx(6 * STEP_S)
     assert heir.arrived_ns == START_NS + PERIOD_NS, 'and does not arrive again'
+
+
+def test_a_voice_that_is_found_takes_back_what_was_credited_to_who_was_there():
+    """Regression: the look stayed half a second longer on who was given the voice at first."""
+    watch = Watch()
+    watch.sees([person(1, 0.0)], {1: 0.9}, 5)  # the new voice, until it is found
+    both = [person(1, 0.0), voice(2, 100.0)]
+    first = watch.sees(both, {1: 0.9, 2: 0.9}, 7)  # and what is given to person 1 fades slowly
+    assert first.silent_s(watch.stamp_ns) == math.inf and first.speech_s == 0.0
+    assert watch.evidence.of(2).speech_s >= CONFIG.min_speech_s
+
+
+def test_who_has_spoken_for_longer_goes_on_speaking_when_a_voice_is_found():
+    watch = Watch()
+    watch.sees([person(1, 0.0)], {1: 0.9}, 20)
+    first = watch.sees([person(1, 0.0), voice(2, 100.0)], {1: 0.9, 2: 0.9})
+    assert first.silent_s(watch.stamp_ns) == 0.0

@@ -45,6 +45,7 @@ STEP_NS = nanoseconds(STEP_S)
 # An image is answered when the sound around it has been analyzed. The loop counts on the answer
 # to the image of so long ago, neither on earlier nor on later ones, however fast the machine is.
 ANSWER_LAG_NS = 2 * STEP_NS
+HISS_LEVEL = 1e-3  # of full scale, of the microphones before the scene begins
 PAUSE_NS = 2_000_000_000  # longer than any gap of the sound that is passed over
 START_TIMEOUT_S = 300.0  # of wall time
 ANSWER_TIMEOUT_S = 60.0  # of wall time, for one image
@@ -219,7 +220,10 @@ class LivePlayer:
         )
 
     def _send_blank(self, stamp_ns: int) -> None:
-        """Send images without a face that no check takes for a covered lens, and silence."""
+        """Send images without a face that no check takes for a covered lens, and a faint hiss.
+
+        No microphone gives zeros; after zeros the hearing takes the noise of the room for sound.
+        """
         camera = self._head.camera
         if camera is not None:
             image = np.zeros((camera.height, camera.width, 3), np.uint8)
@@ -228,7 +232,10 @@ class LivePlayer:
         array = self._head.microphones
         if array is not None:
             count = round(STEP_S * array.sample_rate)
-            self._send_sound(stamp_ns, np.zeros((count, len(array.coordinates)), np.float32))
+            hiss = np.random.default_rng(stamp_ns).normal(
+                0.0, HISS_LEVEL, (count, len(array.coordinates))
+            )
+            self._send_sound(stamp_ns, hiss.astype(np.float32))
         self._clock.publish(Clock(clock=time_from_ns(stamp_ns)))
 
     def _send_images(self, stamp_ns: int, left: np.ndarray, right: np.ndarray | None) -> None:

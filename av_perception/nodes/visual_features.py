@@ -43,6 +43,7 @@ COUNTED = {
 # a word.
 SIMILAR = 0.03
 NEW_START_S = 1.0  # a stamp that jumps back further is a new start: a looped bag
+LONGEST_QUEUE = 10  # image pairs, 0.4 s of 25 a second: so long a stall of the machine loses none
 
 
 class VisualFeaturesNode(PerceptionNode):
@@ -103,6 +104,7 @@ class VisualFeaturesNode(PerceptionNode):
             self._process,
             lambda: self.diagnostics.count('image pairs dropped: too slow for the camera'),
             self._refuse,
+            depth=LONGEST_QUEUE,
             catches_up=True,
         )
         self._worker = worker

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from av_perception.cli.output import write_json
+from av_perception.cli.output import staged_progress, write_json
 from av_perception.errors import UserError
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.visualization.overlay import draw_overlay
@@ -77,18 +77,10 @@ def run_attention(options: argparse.Namespace, output: Path) -> int:
 
 def _play(scene: TurningScene, output: Path) -> AttentionResult:
     """Play the scene through the graph; bag, logs and the video go to the output folder."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from av_perception.ros.bringup.attention_session import play_attention
 
     video = OverlayVideo(scene.head, output / 'overlay.mp4')
-    with Progress(
-        TextColumn('{task.description:<12}'),
-        BarColumn(),
-        TextColumn('{task.percentage:>3.0f}%'),
-        TimeRemainingColumn(),
-        TextColumn('{task.fields[text]}'),
-    ) as progress:
+    with staged_progress() as progress:
         task = progress.add_task('turn', total=1.0, text='')
         result = play_attention(
             scene,

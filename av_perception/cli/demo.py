@@ -28,7 +28,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_writable, staged_progress, write_json
 from av_perception.cli.simulate import seed
 from av_perception.errors import UserError
 
@@ -100,18 +100,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_scene(options: argparse.Namespace) -> int:
     """Play a recording or a rendered scene through the graph, and report."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from av_perception.ros.bringup.session import play_through_graph
     from av_perception.visualization.people import write_overlay
 
-    with Progress(
-        TextColumn('{task.description:<12}'),
-        BarColumn(),
-        TextColumn('{task.percentage:>3.0f}%'),
-        TimeRemainingColumn(),
-        TextColumn('{task.fields[text]}'),
-    ) as progress:
+    with staged_progress() as progress:
         recording = _prepare(options, progress)
         output = _fresh_output(options.output)
         task = progress.add_task('play', total=1.0, text='')

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import add_sound_arguments, check_writable, write_json
 from av_perception.errors import UserError
 from av_perception.geometry.time import seconds
 
@@ -36,15 +36,7 @@ _CHECKED_S = 60.0  # of sound for the check of the channels
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument(
-        'recording',
-        type=Path,
-        metavar='RECORDING',
-        help='multichannel WAV or FLAC file, or a recording folder',
-    )
-    parser.add_argument(
-        '--head', help='name or file of the head profile; a recording folder knows its own'
-    )
+    add_sound_arguments(parser)
     parser.add_argument(
         '--max-sources',
         type=int,

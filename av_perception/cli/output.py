@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 from av_perception.errors import UserError
 
 if TYPE_CHECKING:
+    import argparse
+
     from rich.console import Console
+    from rich.progress import Progress
 
 WIDE = 120  # columns of a benchmark's table
 
@@ -35,6 +38,32 @@ def wide_console(columns: int = WIDE) -> Console:
 
     console = Console()
     return console if console.is_terminal else Console(width=max(columns, console.width))
+
+
+def staged_progress() -> Progress:
+    """Make a display of stages, each with a bar and a `text` of its own."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn('{task.description:<12}'),
+        BarColumn(),
+        TextColumn('{task.percentage:>3.0f}%'),
+        TimeRemainingColumn(),
+        TextColumn('{task.fields[text]}'),
+    )
+
+
+def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the sound of an array, and the head it belongs to."""
+    parser.add_argument(
+        'recording',
+        type=Path,
+        metavar='RECORDING',
+        help='multichannel WAV or FLAC file, or a recording folder',
+    )
+    parser.add_argument(
+        '--head', help='name or file of the head profile; a recording folder knows its own'
+    )
 
 
 def check_writable(path: str | Path | None, made_folder: str | Path | None = None) -> None:

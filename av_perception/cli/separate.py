@@ -28,7 +28,7 @@ import numpy as np
 import soundfile
 
 from av_perception.cli.localize import localized, open_sound_and_array
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import add_sound_arguments, check_writable, write_json
 from av_perception.errors import UserError
 
 MAX_PEOPLE = 8
@@ -48,15 +48,7 @@ class _People:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument(
-        'recording',
-        type=Path,
-        metavar='RECORDING',
-        help='multichannel WAV or FLAC file, or a recording folder',
-    )
-    parser.add_argument(
-        '--head', help='name or file of the head profile; a recording folder knows its own'
-    )
+    add_sound_arguments(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         '--people', type=int, metavar='N', help='look for at most N people (default 4)'

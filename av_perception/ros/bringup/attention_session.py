@@ -8,22 +8,19 @@ All nodes are processes, over DDS, on simulated time: a slow or busy machine los
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lifecycle_msgs.msg import State
-
 from av_perception.attention.look_control import LookController
 from av_perception.benchmarks.attention_loop import note_step, step_of
-from av_perception.errors import UserError
 from av_perception.evaluation.attention import LookHistory
 from av_perception.evaluation.look_recorder import LookRecorder
 from av_perception.interfaces import Attention, SpeakingFrame, TrackFrame
 from av_perception.ros.bringup.environment import prepare_environment
 from av_perception.ros.bringup.graph import Selection, nodes_for
-from av_perception.ros.bringup.live_player import REFERENCE_FRAME, START_TIMEOUT_S, LivePlayer
+from av_perception.ros.bringup.live_player import REFERENCE_FRAME, LivePlayer
+from av_perception.ros.bringup.lock_step import wait_until_active
 from av_perception.ros.bringup.runner import GraphRunner
 from av_perception.ros.observer import GraphObserver
 from av_perception.simulation.turning_scene import Moment, TurningScene
@@ -93,7 +90,7 @@ def play_attention(
         _graph(scene, log_folder, domain_id) as graph,
     ):
         _get_ready(observer, graph, bag)
-        player = LivePlayer(observer, scene.head, lambda: _raise_ended(graph))
+        player = LivePlayer(observer, scene.head, graph.raise_ended)
         player.rehearse()
         history = _play(scene, observer, player, progress, on_answer)
         return AttentionResult(history, graph.stop(), observer.diagnostics)
@@ -147,23 +144,4 @@ def _get_ready(observer: GraphObserver, graph: GraphRunner, bag: Path | None) ->
     if bag is not None:
         words = ['record', '-o', str(bag)]
         graph.start_module('bag_recorder', 'av_perception.cli.main', words, niceness=10)
-    _wait_until_active(observer, graph, names)
-
-
-def _wait_until_active(observer: GraphObserver, graph: GraphRunner, names: list[str]) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    for name in names:
-        active = observer.wait_for_state(
-            name, State.PRIMARY_STATE_ACTIVE, deadline, alive=lambda: not graph.failed()
-        )
-        _raise_ended(graph)
-        if not active:
-            raise UserError(f'the node {name} did not start within {START_TIMEOUT_S:.0f} s')
-
-
-def _raise_ended(graph: GraphRunner) -> None:
-    for name, status in graph.failed().items():
-        raise UserError(
-            f'the node {name} ended with status {status}: {graph.last_words(name)} '
-            f'(log: {graph.log_file(name)})'
-        )
+    wait_until_active(observer, graph, names)

@@ -25,6 +25,7 @@ from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import Attention, AudioChunk
 from av_perception.robot_head import HeadProfile
 from av_perception.ros import qos
+from av_perception.ros.bringup.lock_step_player import START_TIMEOUT_S
 from av_perception.ros.conversions import (
     audio_chunk_to_msg,
     header,
@@ -47,7 +48,6 @@ STEP_NS = nanoseconds(STEP_S)
 ANSWER_LAG_NS = 2 * STEP_NS
 HISS_LEVEL = 1e-3  # of full scale, of the microphones before the scene begins
 PAUSE_NS = 2_000_000_000  # longer than any gap of the sound that is passed over
-START_TIMEOUT_S = 300.0  # of wall time
 ANSWER_TIMEOUT_S = 60.0  # of wall time, for one image
 POLL_S = 0.001
 RESEND_AFTER_S = 3.0  # of wall time

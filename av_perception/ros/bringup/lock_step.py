@@ -67,7 +67,7 @@ def play_in_lock_step(
         _graph(recording, selection, log_folder, domain_id, composed) as graph,
     ):
         sensors = RecordedSensors(observer.node, recording, selection)
-        player = LockStepPlayer(observer, sensors, lambda: _raise_ended(graph))
+        player = LockStepPlayer(observer, sensors, graph.raise_ended)
         names = [node.name for node in nodes_for(recording.head, selection)]
         _get_ready(observer, graph, player, names, bag)
         return _played(observer, graph, player, progress)
@@ -114,7 +114,7 @@ def _get_ready(
     """Wait until the nodes, and the recorder of a bag, have found each other."""
     if bag is not None:
         graph.start_module(RECORDER, 'av_perception.cli.main', ['record', '-o', str(bag)])
-    _wait_until_active(observer, graph, names)
+    wait_until_active(observer, graph, names)
     player.rehearse(names)
     if bag is not None:
         _wait_for_recorder(observer, graph)
@@ -140,13 +140,14 @@ def _played(
     )
 
 
-def _wait_until_active(observer: GraphObserver, graph: GraphRunner, names: list[str]) -> None:
+def wait_until_active(observer: GraphObserver, graph: GraphRunner, names: list[str]) -> None:
+    """Wait for the nodes. Raises UserError for one that ends, or is not active in time."""
     deadline = time.monotonic() + START_TIMEOUT_S
     for name in names:
         active = observer.wait_for_state(
             name, State.PRIMARY_STATE_ACTIVE, deadline, alive=lambda: not graph.failed()
         )
-        _raise_ended(graph)
+        graph.raise_ended()
         if not active:
             raise UserError(f'the node {name} did not start within {START_TIMEOUT_S:.0f} s')
 
@@ -155,7 +156,7 @@ def _wait_for_recorder(observer: GraphObserver, graph: GraphRunner) -> None:
     """Wait until it subscribes: what was published before is not in the bag."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while not all(_records(observer, topic) for topic in RECORDED):
-        _raise_ended(graph)
+        graph.raise_ended()
         if time.monotonic() > deadline:
             raise UserError(f'the recorder did not start within {START_TIMEOUT_S:.0f} s')
         time.sleep(0.1)
@@ -165,11 +166,3 @@ def _records(observer: GraphObserver, topic: str) -> bool:
     full_name = observer.node.resolve_topic_name(topic)
     listeners = observer.node.get_subscriptions_info_by_topic(full_name)
     return any(listener.node_name == RECORDER for listener in listeners)
-
-
-def _raise_ended(graph: GraphRunner) -> None:
-    for name, status in graph.failed().items():
-        raise UserError(
-            f'the node {name} ended with status {status}: {graph.last_words(name)} '
-            f'(log: {graph.log_file(name)})'
-        )

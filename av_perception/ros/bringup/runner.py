@@ -16,6 +16,7 @@ from pathlib import Path
 
 import yaml
 
+from av_perception.errors import UserError
 from av_perception.paths import share_directory
 from av_perception.ros.bringup.environment import prepare_environment
 from av_perception.ros.bringup.graph import RESPAWN_DELAY_S, NodeDescription, Selection
@@ -177,6 +178,14 @@ class GraphRunner:
             for name, process in self.processes.items()
             if (code := process.poll()) is not None
         }
+
+    def raise_ended(self) -> None:
+        """Name a node that has ended, with its last words. Raises UserError."""
+        for name, status in self.failed().items():
+            raise UserError(
+                f'the node {name} ended with status {status}: {self.last_words(name)} '
+                f'(log: {self.log_file(name)})'
+            )
 
     def revive(self, delay_s: float = RESPAWN_DELAY_S) -> list[str]:
         """Start again what ended `delay_s` ago or earlier; call it now and then.

@@ -145,7 +145,7 @@ def _wait_until_up(
         if name in sensors:
             wanted = State.PRIMARY_STATE_UNCONFIGURED
         if not observer.wait_for_state(name, wanted, deadline, alive=lambda: not graph.failed()):
-            _raise_failed(graph)
+            graph.raise_ended()
             raise UserError(
                 f'the node {name} did not start within {START_TIMEOUT_S:.0f} s; '
                 f'see {graph.log_file(name)}'
@@ -161,17 +161,9 @@ def _wait_until_played(
     progress: Progress,
 ) -> None:
     while (elapsed_s := seconds(observer.now_ns() - origin_ns)) < duration_s + TAIL_S:
-        _raise_failed(graph)
+        graph.raise_ended()
         progress(min(1.0, max(0.0, elapsed_s / duration_s)), _summary(observer))
         time.sleep(0.1)
-
-
-def _raise_failed(graph: GraphRunner) -> None:
-    for name, status in graph.failed().items():
-        raise UserError(
-            f'the node {name} ended with status {status}: {graph.last_words(name)} '
-            f'(log: {graph.log_file(name)})'
-        )
 
 
 def _summary(observer: GraphObserver) -> str:

@@ -31,7 +31,7 @@ from av_perception.benchmarks.head_pose import (
 )
 from av_perception.benchmarks.head_pose_plot import plot_turning_head
 from av_perception.benchmarks.head_pose_views import load_talkers
-from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 from av_perception.errors import UserError
 from av_perception.head_pose.face_mesh import FaceMesh
 from av_perception.head_pose.model import load_head_pose_model
@@ -76,8 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look at everybody, hold everybody out once, print the tables."""
-    for path in (args.json, args.plot):
-        check_writable(path)
+    check_writable(args.json)
+    check_picture(args.plot)
     if args.clips is None or not args.clips.is_dir():
         raise UserError('--clips must name a folder with clips *.mpg of talkers')
     if args.held_out < 0:

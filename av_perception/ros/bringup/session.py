@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lifecycle_msgs.msg import State
@@ -46,6 +46,18 @@ class SessionResult:
     diagnostics: dict[str, dict[str, str]]
     #: Of each node while the recording played.
     usage: dict[str, Usage]
+    #: The same as diagnostics, before the recording played; {} where nothing was rehearsed.
+    rehearsal: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def counted(self) -> dict[str, int]:
+        """Give all counters ('node, event'), and how much each grew while the recording played."""
+        growths = {}
+        for node, values in self.diagnostics.items():
+            before = self.rehearsal.get(node, {})
+            for event, number in values.items():
+                if number.isdigit() and '[' not in event:
+                    growths[f'{node}, {event}'] = int(number) - int(before.get(event, 0))
+        return growths
 
     @property
     def latency_ms(self) -> list[float]:

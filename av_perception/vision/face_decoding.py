@@ -39,11 +39,17 @@ class FaceDetections:
     #: (N, 5, 2) [px] right eye, left eye, nose, right and left mouth corner, from the person's own
     #: side
     landmarks: np.ndarray
-    #: pixels of the image per pixel of the network's input, whose grid makes the boxes coarse
-    input_scale: float = 1.0
+    #: of each, or of all, pixels of the image per pixel of the network's input, whose grid makes
+    #: the boxes coarse
+    input_scale: float | np.ndarray = 1.0
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    @property
+    def input_scales(self) -> np.ndarray:
+        """(N,) pixels of the image per pixel of the network's input, of each face."""
+        return np.broadcast_to(np.asarray(self.input_scale, float), len(self))
 
     def scaled(self, scale: np.ndarray) -> FaceDetections:
         """From pixels of the network's input to pixels of the image.
@@ -59,6 +65,11 @@ class FaceDetections:
             self.landmarks * scale,
             float(scale.max()),
         )
+
+    def moved(self, shift: np.ndarray) -> FaceDetections:
+        """From pixels of a window to those of the image; shift: (2,) the window's corner [px]."""
+        boxes = self.boxes + np.append(shift, (0, 0))
+        return FaceDetections(boxes, self.scores, self.landmarks + shift, self.input_scale)
 
 
 def decode_centerface(

@@ -28,6 +28,7 @@ from av_perception.vision.face_embedding import (
     FaceEmbedderConfig,
     make_face_embedder,
 )
+from av_perception.vision.face_search import FaceSearch, FaceSearchConfig
 from av_perception.vision.image_check import checked_image, is_over_exposed
 from av_perception.vision.rectification import rectifiers_of
 from av_perception.vision.stereo_matching import (
@@ -49,6 +50,8 @@ class VisualFrontEndConfig:
 
     #: how faces are found
     detector: FaceDetectorConfig = field(default_factory=FaceDetectorConfig)
+    #: where they are looked for
+    search: FaceSearchConfig = field(default_factory=FaceSearchConfig)
     #: how they are found again in the right image
     matching: StereoMatchConfig = field(default_factory=StereoMatchConfig)
     #: how heads are located
@@ -110,6 +113,7 @@ class VisualFrontEnd:
         self._config = config
         self._camera = camera
         self._detector = detector or make_face_detector(config.detector)
+        self._search = FaceSearch(self._detector, config.search)
         self._embedder = embedder or make_face_embedder(config.embedder)
         self.embedding_size = self._embedder.size
         self._rectifiers = rectifiers_of(camera, calibrations)
@@ -178,7 +182,7 @@ class VisualFrontEnd:
         left = self._prepare(left_bgr, 'left')
         right = self._prepare_right(right_bgr)
         clock.lap('preparation')
-        detections = self._usable(self._detector.detect(left))
+        detections = self._usable(self._search.detect(left))
         self._watch_orientation(left, len(detections))
         clock.lap('detection')
         matches = self._match(left, right, detections.boxes)
@@ -309,7 +313,7 @@ class VisualFrontEnd:
             match.disparity,
             self._camera,
             self._config.triangulation,
-            detections.input_scale,
+            float(detections.input_scales[index]),
             self._detector.noise_factor,
             match.covered,
         )

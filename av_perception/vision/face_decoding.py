@@ -66,11 +66,6 @@ class FaceDetections:
             float(scale.max()),
         )
 
-    def moved(self, shift: np.ndarray) -> FaceDetections:
-        """From pixels of a window to those of the image; shift: (2,) the window's corner [px]."""
-        boxes = self.boxes + np.append(shift, (0, 0))
-        return FaceDetections(boxes, self.scores, self.landmarks + shift, self.input_scale)
-
 
 def decode_centerface(
     heat_map: np.ndarray,
@@ -80,38 +75,55 @@ def decode_centerface(
     score_threshold: float,
     overlap_threshold: float,
 ) -> FaceDetections:
-    """Decode the four output maps of CenterFace.
-
-    Parameters
-    ----------
-    heat_map
-        (1, 1, h, w) score of a face whose center lies in the cell.
-    scale
-        (1, 2, h, w) logarithm of height and width [cells].
-    offset
-        (1, 2, h, w) row and column of the center against the cell's [cells].
-    landmarks
-        (1, 10, h, w) row and column of each landmark as fractions of the box.
-    score_threshold
-        Below which there is no face.
-    overlap_threshold
-        Intersection over union with a better face above which a face goes.
+    """Decode the four output maps of CenterFace for one image; see `decode_centerface_batch`.
 
     Returns
     -------
     FaceDetections
-        In pixels of the network's input.
+        In pixels of the network's input, the best of those that overlap.
     """
-    rows, columns = np.nonzero(heat_map[0, 0] > score_threshold)
-    scores = heat_map[0, 0, rows, columns].astype(float)
-    size = _centerface_sizes(scale[0][::-1, rows, columns].T.astype(float))
+    faces, _ = decode_centerface_batch(heat_map, scale, offset, landmarks, score_threshold)
+    return best_of_overlapping(faces, score_threshold, overlap_threshold)
+
+
+def decode_centerface_batch(
+    heat_map: np.ndarray,
+    scale: np.ndarray,
+    offset: np.ndarray,
+    landmarks: np.ndarray,
+    score_threshold: float,
+) -> tuple[FaceDetections, np.ndarray]:
+    """Decode the four output maps of CenterFace for B images.
+
+    Parameters
+    ----------
+    heat_map
+        (B, 1, h, w) score of a face whose center lies in the cell.
+    scale
+        (B, 2, h, w) logarithm of height and width [cells].
+    offset
+        (B, 2, h, w) row and column of the center against the cell's [cells].
+    landmarks
+        (B, 10, h, w) row and column of each landmark as fractions of the box.
+    score_threshold
+        Below which there is no face.
+
+    Returns
+    -------
+    faces : FaceDetections
+        All M cells above the threshold, in pixels of the network's input.
+    index : np.ndarray
+        (M,) of the image that shows each.
+    """
+    index, rows, columns = np.nonzero(heat_map[:, 0] > score_threshold)
+    scores = heat_map[index, 0, rows, columns].astype(float)
+    size = _centerface_sizes(scale[index, ::-1, rows, columns].astype(float))
     cell = np.stack([columns, rows], axis=1)
-    center = (cell + offset[0][::-1, rows, columns].T + 0.5) * HEAT_MAP_STRIDE
+    center = (cell + offset[index, ::-1, rows, columns] + 0.5) * HEAT_MAP_STRIDE
     corner = center - size / 2
-    fractions = landmarks[0][:, rows, columns].T.reshape(-1, 5, 2)[..., ::-1]
+    fractions = landmarks[index, :, rows, columns].reshape(-1, 5, 2)[..., ::-1]
     points = corner[:, None] + fractions * size[:, None]
-    faces = FaceDetections(np.concatenate([corner, size], axis=1), scores, points)
-    return _best_of_overlapping(faces, score_threshold, overlap_threshold)
+    return FaceDetections(np.concatenate([corner, size], axis=1), scores, points), index
 
 
 def _centerface_sizes(log_size: np.ndarray) -> np.ndarray:
@@ -162,10 +174,10 @@ def decode_blazeface(
     center[:, 1] -= BLAZEFACE_DROP * width
     landmarks = _with_mouth_corners(values[:, 4:12].reshape(-1, 4, 2) + middle[:, None])
     faces = FaceDetections(np.column_stack([center - size / 2, size]), scores, landmarks)
-    return _best_of_overlapping(faces, score_threshold, overlap_threshold)
+    return best_of_overlapping(faces, score_threshold, overlap_threshold)
 
 
-def _best_of_overlapping(
+def best_of_overlapping(
     faces: FaceDetections, score_threshold: float, overlap_threshold: float
 ) -> FaceDetections:
     keep = suppress_overlaps(faces.boxes, faces.scores, score_threshold, overlap_threshold)

@@ -28,6 +28,7 @@ from av_perception.vision.face_decoding import (
     FaceDetections,
     decode_blazeface,
     decode_centerface,
+    decode_centerface_batch,
 )
 
 CENTERFACE_OUTPUTS = ('537', '538', '539', '540')  # heat map, scale, offset, landmarks
@@ -124,7 +125,7 @@ class CenterFaceDetector:
     def __init__(self, config: FaceDetectorConfig | None = None):
         self._config = config or FaceDetectorConfig()
         self._size = network_input_size(self._config.input_size)
-        self.input_area = self._size[0] * self._size[1]
+        self.input_size = self._size
         self.overlap_threshold = self._config.overlap_threshold
         model = self._config.model_file or packaged_model('centerface')
         self._network = make_network(model, 'CenterFace', (1, 3, *self._size[::-1]))
@@ -145,7 +146,9 @@ class CenterFaceDetector:
         )
         return detections.scaled(_scale_to_image(image_bgr, self._size))
 
-    def detect_in(self, image_bgr: np.ndarray, windows: np.ndarray) -> list[FaceDetections]:
+    def detect_in(
+        self, image_bgr: np.ndarray, windows: np.ndarray
+    ) -> tuple[FaceDetections, np.ndarray]:
         """Find the faces in square windows of an image, all in one batch.
 
         Parameters
@@ -157,8 +160,10 @@ class CenterFaceDetector:
 
         Returns
         -------
-        list of FaceDetections
-            Of each window, in pixels of the image.
+        faces : FaceDetections
+            M of all windows, in pixels of the image; one may be there several times.
+        index : np.ndarray
+            (M,) of the window that shows each.
         """
         side = self.crop_size
         crops = [
@@ -169,16 +174,14 @@ class CenterFaceDetector:
             )
             for left, top, width, height in windows
         ]
-        outputs = self._crop_network.run(
-            cv2.dnn.blobFromImages(crops, swapRB=True), CENTERFACE_OUTPUTS
-        )
-        found = []
-        for index, window in enumerate(windows):
-            maps = [output[index : index + 1] for output in outputs]
-            faces = decode_centerface(*maps, *self._config.thresholds)
-            faces = faces.scaled(window[2:] / side)
-            found.append(faces.moved(window[:2]))
-        return found
+        blob = cv2.dnn.blobFromImages(crops, swapRB=True)
+        maps = self._crop_network.run(blob, CENTERFACE_OUTPUTS)
+        faces, index = decode_centerface_batch(*maps, self._config.thresholds[0])
+        shift = windows[index, :2]
+        scale = windows[index, 2:] / side
+        boxes = faces.boxes * np.tile(scale, 2) + np.pad(shift, ((0, 0), (0, 2)))
+        points = faces.landmarks * scale[:, None] + shift[:, None]
+        return FaceDetections(boxes, faces.scores, points, scale[:, 0]), index
 
 
 class BlazeFaceDetector:

@@ -152,11 +152,15 @@ class VisualFrontEnd:
         """Look at an empty pattern: a network's first image takes ten times as long as others."""
         pattern = np.zeros((self._camera.height, self._camera.width, 3), np.uint8)
         pattern[::2] = 128
-        self._detector.detect(pattern)
+        self._search.warm_up(pattern)
         self._embedder.embed(pattern, ALIGNED_LANDMARKS[None])
 
     def process(
-        self, stamp_ns: int, left_bgr: np.ndarray, right_bgr: np.ndarray | None
+        self,
+        stamp_ns: int,
+        left_bgr: np.ndarray,
+        right_bgr: np.ndarray | None,
+        hurry: bool = False,
     ) -> VisualFeatures:
         """Find, locate and describe the faces of an image pair.
 
@@ -166,6 +170,8 @@ class VisualFrontEnd:
             [ns] of the left image.
         left_bgr, right_bgr
             (height, width, 3) uint8 BGR, or gray; right_bgr: None with one camera.
+        hurry
+            Others wait: what can be left to a later image is.
 
         Returns
         -------
@@ -182,13 +188,12 @@ class VisualFrontEnd:
         left = self._prepare(left_bgr, 'left')
         right = self._prepare_right(right_bgr)
         clock.lap('preparation')
-        detections = self._usable(self._search.detect(left))
+        detections = self._usable(self._search.detect(left, hurry))
         self._watch_orientation(left, len(detections))
         clock.lap('detection')
         matches = self._match(left, right, detections.boxes)
         clock.lap('matching')
-        embeddings = self._describe(left, detections)
-        appearances = self._appearances(left, detections, matches)
+        embeddings, appearances = self._descriptions(left, detections, matches, hurry)
         clock.lap('description')
         features = self._features(stamp_ns, detections, matches, embeddings, appearances)
         self._count(left, right, matches)
@@ -232,6 +237,14 @@ class VisualFrontEnd:
             turned = self._detector.detect(cv2.rotate(image, cv2.ROTATE_180))
             if len(turned) and turned.scores.max() >= TURNED_SCORE:
                 self.counters['upside_down'] += 1
+
+    def _descriptions(
+        self, left: np.ndarray, detections: FaceDetections, matches: list[FaceMatch], hurry: bool
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """Describe faces and people; in a hurry nobody is described."""
+        if hurry:
+            return [np.zeros(0)] * len(detections), np.zeros((len(detections), 0))
+        return self._describe(left, detections), self._appearances(left, detections, matches)
 
     def _describe(self, image: np.ndarray, detections: FaceDetections) -> list[np.ndarray]:
         """Give each face an embedding or (0,).

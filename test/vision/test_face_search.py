@@ -39,7 +39,7 @@ class CroppingDetector(PlantedDetector):
     """Sees the planted faces of which more than the center lies in what it is shown."""
 
     crop_size = 64
-    input_area = 320 * 256
+    input_size = (320, 256)
     overlap_threshold = 0.3
 
     def __init__(self, boxes):
@@ -54,13 +54,12 @@ class CroppingDetector(PlantedDetector):
     def detect_in(self, image_bgr, windows):
         self.crops += len(windows)
         center = centers(self.boxes)
-        found = []
-        for window in windows:
-            shown = ((center > window[:2]) & (center < window[:2] + window[2:])).all(axis=1)
-            boxes = self.boxes[shown]
-            scores = np.full(len(boxes), 0.9)
-            found.append(FaceDetections(boxes, scores, landmarks_of(boxes), window[2] / 64))
-        return found
+        low = windows[:, None, :2]
+        shown = ((center > low) & (center < low + windows[:, None, 2:])).all(axis=2)
+        index, face = np.nonzero(shown)
+        boxes = self.boxes[face]
+        scores = np.full(len(boxes), 0.9)
+        return FaceDetections(boxes, scores, landmarks_of(boxes), windows[index, 2] / 64), index
 
 
 def search_of(*boxes, every=5):
@@ -141,18 +140,47 @@ def test_a_face_that_the_image_cuts_off_is_taken():
 
 
 def test_two_crops_that_overlap_give_each_face_once():
-    detector, search = search_of(LEFT, [160.0, 105, 48, 60])
+    detector, search = search_of(LEFT, [210.0, 105, 48, 60])
     for _ in range(5):
         assert len(search.detect(IMAGE)) == 2
     assert (detector.whole, detector.crops) == (1, 8)
 
 
 def test_one_face_that_stands_for_two_known_ones_has_the_whole_image_looked_at():
-    detector, search = search_of(LEFT, [125.0, 105, 50, 65])
+    detector, search = search_of(LEFT, [250.0, 100, 50, 65])
     search.detect(IMAGE)
-    detector.boxes = np.array([[112.0, 102, 50, 65]])  # overlaps with both
+    detector.boxes = np.array([[100.0, 100, 200, 65]])  # overlaps with both
     assert len(search.detect(IMAGE)) == 1
     assert detector.whole == 2
+
+
+def test_faces_that_may_cover_each_other_are_looked_at_in_the_whole_image():
+    detector, search = search_of(LEFT, [160.0, 110, 30, 40])
+    for _ in range(4):
+        assert len(search.detect(IMAGE)) == 2
+    assert (detector.whole, detector.crops) == (4, 0)
+
+
+def test_a_look_at_the_whole_image_waits_while_others_wait():
+    detector, search = search_of(LEFT)
+    for number in range(1, 16):
+        search.detect(IMAGE, hurry=True)
+        assert detector.whole == 1
+    search.detect(IMAGE, hurry=True)  # but not for ever
+    assert detector.whole == 2
+    detector.boxes = np.array([RIGHT])  # nor where a face is lost
+    assert len(search.detect(IMAGE, hurry=True)) == 1
+    assert detector.whole == 3
+
+
+def test_boxes_of_small_faces_are_no_finer_in_a_crop_and_those_of_large_ones_are_coarser():
+    detector, search = search_of(RIGHT, [100.0, 100, 200, 260])
+    whole = search.detect(IMAGE)
+    assert np.all(whole.input_scales == 1.0)  # as the planted detector says
+    crops = search.detect(IMAGE)
+    wide = crops.input_scales[crops.boxes[:, 2] > 100]
+    assert crops.input_scales.min() == 2.0  # 640 pixels of the image on 320 of the network
+    assert wide == pytest.approx(480 / 64)
 
 
 def test_an_image_that_changed_as_a_whole_is_looked_at_as_a_whole():
@@ -193,12 +221,12 @@ def test_windows_lie_in_the_image_and_are_square_whatever_the_boxes():
 
 
 def test_of_faces_that_two_crops_share_the_better_one_stays():
-    first = FaceDetections(np.array([LEFT]), np.array([0.8]), landmarks_of([LEFT]), 1.5)
-    moved = [[104.0, 101, 50, 65]]
-    second = FaceDetections(np.array(moved), np.array([0.9]), landmarks_of(moved), 2.5)
-    faces = merged([first, second], 0.3)
-    np.testing.assert_array_equal(faces.boxes, moved)
-    assert faces.input_scales.tolist() == [2.5]
+    boxes = np.array([LEFT, [104.0, 101, 50, 65], RIGHT])
+    scales = np.array([1.5, 2.5, 3.5])
+    faces = FaceDetections(boxes, np.array([0.8, 0.9, 0.7]), landmarks_of(boxes), scales)
+    kept = merged(faces, 0.3)
+    np.testing.assert_array_equal(kept.boxes, boxes[1:])
+    assert kept.input_scales.tolist() == [2.5, 3.5]
 
 
 @needs_photographs

@@ -83,7 +83,7 @@ def decode_centerface(
         In pixels of the network's input, the best of those that overlap.
     """
     faces, _ = decode_centerface_batch(heat_map, scale, offset, landmarks, score_threshold)
-    return best_of_overlapping(faces, score_threshold, overlap_threshold)
+    return _best_of_overlapping(faces, score_threshold, overlap_threshold)
 
 
 def decode_centerface_batch(
@@ -174,10 +174,10 @@ def decode_blazeface(
     center[:, 1] -= BLAZEFACE_DROP * width
     landmarks = _with_mouth_corners(values[:, 4:12].reshape(-1, 4, 2) + middle[:, None])
     faces = FaceDetections(np.column_stack([center - size / 2, size]), scores, landmarks)
-    return best_of_overlapping(faces, score_threshold, overlap_threshold)
+    return _best_of_overlapping(faces, score_threshold, overlap_threshold)
 
 
-def best_of_overlapping(
+def _best_of_overlapping(
     faces: FaceDetections, score_threshold: float, overlap_threshold: float
 ) -> FaceDetections:
     keep = suppress_overlaps(faces.boxes, faces.scores, score_threshold, overlap_threshold)

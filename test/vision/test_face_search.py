@@ -163,7 +163,7 @@ def test_faces_that_may_cover_each_other_are_looked_at_in_the_whole_image():
 
 def test_a_look_at_the_whole_image_waits_while_others_wait():
     detector, search = search_of(LEFT)
-    for number in range(1, 16):
+    for _ in range(15):
         search.detect(IMAGE, hurry=True)
         assert detector.whole == 1
     search.detect(IMAGE, hurry=True)  # but not for ever
@@ -195,7 +195,9 @@ def test_an_image_that_changed_as_a_whole_is_looked_at_as_a_whole():
 
 
 def test_a_crowd_is_looked_at_in_whole_images():
-    boxes = [[20.0 + 50 * column, 30 + 90 * row, 30, 40] for row in range(4) for column in range(4)]
+    boxes = [
+        [20.0 + 50 * column, 30 + 90 * row, 30, 40] for row in range(4) for column in range(4)
+    ]
     detector, search = search_of(*boxes)
     for _ in range(3):
         assert len(search.detect(IMAGE)) == 16

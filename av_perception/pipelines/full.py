@@ -156,6 +156,11 @@ class OfflinePipeline:
         return hearing, Tracker(config.tracker, head, acoustic_map)
 
     @property
+    def vision(self) -> VisualFrontEnd | None:
+        """What looks at the images, None where there are none."""
+        return self._vision
+
+    @property
     def counters(self) -> Counter:
         """Everything dropped or repaired so far."""
         stages = [self._counters, self._assembler.counters, self._tracker.counters]

@@ -135,6 +135,11 @@ class VisualFrontEnd:
         self.counters = dict.fromkeys(counted, 0)
 
     @property
+    def whole_images(self) -> int:
+        """How many images were looked at as a whole."""
+        return self._search.whole_images
+
+    @property
     def disparity_problem(self) -> str:
         """A sentence when two cameras have given (next to) no face a disparity, else ''."""
         faces = self.counters['faces']

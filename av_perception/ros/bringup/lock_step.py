@@ -135,6 +135,7 @@ def _played(
         frames=frames,
         origin_ns=player.origin_ns,
         latency_ms_by_stamp={},  # it means nothing where time stands still
+        voice_latency_ms=[],
         truth_messages=num_truth,
         exit_statuses=graph.stop(STOP_TIMEOUT_S),
         diagnostics=observer.diagnostics,

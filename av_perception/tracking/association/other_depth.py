@@ -78,7 +78,7 @@ class OtherDepth:
         free = config.free_probability
         self._log_other = np.where(beside, np.log(here), np.log(free))
         # (M, N), of the states that are chosen
-        self.log_weight: np.ndarray = np.where(beside, np.log1p(-here), np.log1p(-free))
+        self.log_weight = np.where(beside, float(np.log1p(-here)), float(np.log1p(-free)))
         self.face = self.track = np.zeros(0, int)
         # (P, R, R) and (P,) of the chosen pairs
         self._precision = np.zeros((0, self._size, self._size))

@@ -230,10 +230,10 @@ class Tracker:
 
     def _sleepers_std(self, prediction: Prediction, directions: LinearMap) -> np.ndarray:
         """(N,) standard deviation of the azimuth of who sleeps [rad], 0 of who does not."""
-        spread = propagate_covariance(directions.matrix, prediction.propagated)
-        std = np.zeros(len(spread))
+        std = np.zeros(len(directions.value))
         for n in np.flatnonzero(self._tracks.asleep & directions.usable):
-            std[n] = azimuth_std(directions.value[n], spread[n])
+            spread = propagate_covariance(directions.matrix[n], prediction.propagated[n])
+            std[n] = azimuth_std(directions.value[n], spread)
         return std
 
     def _infer(

@@ -286,7 +286,8 @@ class DirectionBins:
     def _block(self, frames: np.ndarray) -> BinBlock:
         """frames: (T, F, M)."""
         live = self._live(frames)
-        power = np.mean(frames.real**2 + frames.imag**2, axis=2)  # (T, F)
+        heard = frames[..., live] if live.any() else frames  # what is dead is no quieter room
+        power = np.mean(heard.real**2 + heard.imag**2, axis=2)  # (T, F)
         floor = self._floor.update(power.mean(axis=0))
         kept = (power > 10 ** (0.1 * self.config.min_snr_db) * floor) & self._rising(power)
         if live.sum() < 2:

@@ -33,6 +33,10 @@ class SpeechPrior(Protocol):
     def num_latents(self) -> int:
         """L."""
 
+    @property
+    def is_frame_wise(self) -> bool:
+        """Whether frames of speech depend on their own latents alone, and latents on none."""
+
     def encode(self, power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance (T, L) of the latents, of the power of speech (T, F)."""
 
@@ -43,7 +47,7 @@ class SpeechPrior(Protocol):
         """Gradient (T, L) of `sum_tf weights_tf log v_tf` in the latents, through time."""
 
     def decode_jacobian(self, latents: np.ndarray) -> np.ndarray:
-        """Derivatives (T, F, L) of log v_t in z_t of the same frame."""
+        """Give the derivatives (T, F, L) of log v_t in z_t of the same frame."""
 
     def prior(self, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance (T, L) of z_t given the rows of latents (T, L) before t."""

@@ -33,6 +33,7 @@ ALLOWED = {
     'tracking': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),
     'diarization': (*FOUNDATIONS, 'robot_head', 'audio'),
     'separation': (*FOUNDATIONS, 'robot_head', 'audio', 'diarization'),
+    'enhancement': (*FOUNDATIONS, 'networks', 'dvae'),
     'head_pose': (*FOUNDATIONS, 'networks', 'robot_head'),
     'hri': ('interfaces', 'geometry'),
     'attention': ('interfaces', 'geometry'),

@@ -22,6 +22,7 @@ from av_perception.enhancement.latent_steps import (
     METHODS,
     PEEM,
     VEM,
+    LatentStep,
     LatentStepConfig,
     make_step,
 )
@@ -121,14 +122,26 @@ def enhance_power(
     heard = np.maximum(power - guess, _LEAST_HEARD * power)
     model = start_noise(guess, config.rank, random)
     step = make_step(config.method, prior, heard, config.latents, random)
-    costs = np.zeros((config.rounds, 2))
-    for index in range(config.rounds):
+    return _alternate(power, prior, model, step, config.rounds, progress)
+
+
+def _alternate(
+    power: np.ndarray,
+    prior: SpeechPrior,
+    model: NoiseModel,
+    step: LatentStep,
+    rounds: int,
+    progress: Callable[[float], None],
+) -> Enhanced:
+    """Take both steps so often."""
+    costs = np.zeros((rounds, 2))
+    for index in range(rounds):
         latents = step(Posterior(prior, power, model))
         variance = np.stack([prior.decode(z) for z in latents])
         costs[index, 0] = cost_of(power, model, variance)
         model = maximize(power, model, variance)
         costs[index, 1] = cost_of(power, model, variance)
-        progress((index + 1) / config.rounds)
+        progress((index + 1) / rounds)
     gain = np.mean(model.speech(variance) / model.total(variance), axis=0)
     return Enhanced(gain, model, latents, costs)
 

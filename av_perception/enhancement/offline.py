@@ -58,7 +58,6 @@ def enhance_by_prior(
     if not peak:
         return result
     starts = range(0, max(len(samples) - _FADE, 1), _PIECE - _FADE)
-    rise = (np.arange(_FADE) + 0.5) / _FADE
     for index, start in enumerate(starts):
 
         def show(fraction: float, done: int = index) -> None:
@@ -66,12 +65,18 @@ def enhance_by_prior(
 
         end = min(start + _PIECE, len(samples))
         piece = _enhanced(samples[start:end], peak, prior, config, show)
-        if start:
-            piece[:_FADE] *= rise[: len(piece)]
-        if end < len(samples):
-            piece[-_FADE:] *= 1 - rise
-        result[start:end] += piece
+        result[start:end] += _faded(piece, start > 0, end < len(samples))
     return result
+
+
+def _faded(piece: np.ndarray, is_after: bool, is_before: bool) -> np.ndarray:
+    """(N,) of a piece that comes after another, or before one, or both."""
+    rise = (np.arange(_FADE) + 0.5) / _FADE
+    if is_after:
+        piece[:_FADE] *= rise[: len(piece)]
+    if is_before:
+        piece[-_FADE:] *= 1 - rise
+    return piece
 
 
 def _enhanced(

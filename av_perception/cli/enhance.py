@@ -177,7 +177,7 @@ def _write(path: Path, samples: np.ndarray) -> None:
 
 
 def _figures(samples: np.ndarray, voice: np.ndarray, options: argparse.Namespace) -> dict:
-    """What came out, as written to JSON."""
+    """Tell what came out, as written to JSON."""
     whole = float(np.sum(samples.astype(float) ** 2))
     kept = float(np.sum(voice.astype(float) ** 2))
     rest = float(np.sum((samples - voice).astype(float) ** 2))

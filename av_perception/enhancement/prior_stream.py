@@ -95,7 +95,7 @@ class PriorStream:
         self._pending = np.concatenate([self._pending, frames])
 
     def _next_block(self, count: int) -> np.ndarray:
-        """Samples that the next so many frames complete."""
+        """Give the samples that the next so many frames complete."""
         spectra = self._pending[:count]
         self._pending = self._pending[count:]
         gain = self._gain(np.abs(spectra) ** 2)

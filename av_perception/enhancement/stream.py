@@ -148,7 +148,7 @@ class StreamEnhancer:
         self._mode = self._wanted
 
     def _given(self) -> np.ndarray:
-        """What can be given now."""
+        """Give what can be given now."""
         if self._next is None:
             return self._now.take(self._now.end)
         before = self._now.take(self._switched_at)

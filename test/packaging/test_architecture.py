@@ -34,6 +34,8 @@ ALLOWED = {
     'diarization': (*FOUNDATIONS, 'robot_head', 'audio'),
     'separation': (*FOUNDATIONS, 'robot_head', 'audio', 'diarization'),
     'head_pose': (*FOUNDATIONS, 'networks', 'robot_head'),
+    'dvae': ('errors', 'numerics', 'spectral', 'networks'),
+    'training': (*FOUNDATIONS, 'networks', 'recording', 'evaluation', 'dvae'),
     'hri': ('interfaces', 'geometry'),
     'attention': ('interfaces', 'geometry'),
     'clustering': FOUNDATIONS,

@@ -20,6 +20,8 @@ class DvaeConfig:
     latent_dim: int = 16
     #: Units of hidden layers.
     hidden_dim: int = 128
+    #: Units of the decoder's second hidden layer, which adds to the first; 0: there is none.
+    deep_dim: int = 0
     #: Units of recurrent memories.
     memory_dim: int = 128
     #: What the decoder gives: 'log_variance' of complex Gaussians with mean zero, the data being
@@ -41,6 +43,8 @@ class DvaeConfig:
         for name in (*sizes, 'num_systems'):
             if getattr(self, name) < 1:
                 raise ValueError(f'{name} must be positive, not {getattr(self, name)}')
+        if self.deep_dim < 0:
+            raise ValueError(f'deep_dim must not be negative, not {self.deep_dim}')
         if self.output not in OUTPUTS:
             raise ValueError(f'output must be one of {", ".join(OUTPUTS)}, not {self.output!r}')
         if self.activation not in ACTIVATIONS:

@@ -81,7 +81,7 @@ class DynamicalVae:
     def shapes(cls, config: DvaeConfig) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter by name; 'data.*' are not trained."""
         data, latent, hidden = config.data_dim, config.latent_dim, config.hidden_dim
-        return {
+        shapes = {
             'data.mean': (data,),
             'data.scale': (data,),
             **dense_shapes('features', data, hidden),
@@ -89,6 +89,10 @@ class DynamicalVae:
             **dense_shapes('decoder', latent, hidden),
             **dense_shapes('output', hidden, data),
         }
+        if config.deep_dim:
+            shapes.update(dense_shapes('deep', hidden, config.deep_dim))
+            shapes.update(dense_shapes('deep_output', config.deep_dim, data, bias=False))
+        return shapes
 
     @property
     def num_latents(self) -> int:
@@ -220,7 +224,10 @@ class DynamicalVae:
 
     def _output(self, pre: Array) -> Array:
         """From the decoder's hidden layer, before its activation, to log variance or mean."""
-        out = self._dense('output', self._activate(pre))
+        hidden = self._activate(pre)
+        out = self._dense('output', hidden)
+        if self.config.deep_dim:
+            out = out + self._dense('deep_output', self._hidden('deep', hidden))
         if self.config.output == 'mean':
             return out
         return self.ops.clip(out, -LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)

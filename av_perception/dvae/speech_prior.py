@@ -75,7 +75,13 @@ class SpeechPrior:
         added, added_slope = self.model.memory_addition(z)
         hidden = np.tanh(NUMPY.dense(z, parameters['decoder.weight'], added))
         inner = parameters['decoder.weight'] + added_slope
-        return parameters['output.weight'] @ ((1 - hidden**2)[:, :, None] * inner)
+        slope = (1 - hidden**2)[:, :, None] * inner
+        jacobian = parameters['output.weight'] @ slope
+        if self.model.config.deep_dim:
+            deep = np.tanh(NUMPY.dense(hidden, parameters['deep.weight'], parameters['deep.bias']))
+            slope = (1 - deep**2)[:, :, None] * (parameters['deep.weight'] @ slope)
+            jacobian = jacobian + parameters['deep_output.weight'] @ slope
+        return jacobian
 
     def prior(self, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance (T, L) of z_t given the rows of latents (T, L) before t."""

@@ -21,6 +21,7 @@ ADDITIONS = (
     'memory_decoder',
     'later_decoder',
     'static_decoder',
+    'deep_output',
     'gate',
     'proposal',
     'linear',

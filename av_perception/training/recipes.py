@@ -15,7 +15,9 @@ _SIZES = DvaeConfig()
 _SEQUENCES = TrainingConfig(
     sizes=_SIZES, epochs=8, steps=32, batch=24, learning_rate=1e-3, beta=0.3, warm_up=0.0
 )
-RECIPES = {'vae': TrainingConfig(model='vae', sizes=_SIZES, epochs=12, beta=0.3)}
+RECIPES = {
+    'vae': TrainingConfig(model='vae', sizes=_SIZES, epochs=12, beta=0.3, speeds_in_turn=True),
+}
 
 
 def recipe(model: str) -> TrainingConfig:

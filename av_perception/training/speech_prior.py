@@ -51,6 +51,10 @@ class TrainingConfig:
     beta: float = 1.0
     #: Part of training in which this weight grows from zero.
     warm_up: float = 0.15
+    #: Part of training in which the rate of Adam grows from zero.
+    rate_warm_up: float = 0.0
+    #: Whether an epoch is of one speed, in turn, rather than of a part of each.
+    speeds_in_turn: bool = False
     #: Part of training in which a model's own output begins, and ends, to replace the past data.
     own_past: tuple[float, float] = (0.1, 0.5)
     #: Largest norm of a gradient.
@@ -165,6 +169,8 @@ def _epoch(
     """One pass, in place; misfit and divergence per frame."""
     rng = np.random.default_rng([config.seed, state.epoch])
     noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    if config.speeds_in_turn:
+        versions = [versions[state.epoch % len(versions)]]
     order = _order(versions, config.steps, rng)
     batches = max(len(order) // config.batch, 1)
     tensors = _tensors(state)
@@ -190,6 +196,8 @@ def _order(versions: Sequence[Frames], steps: int, rng: np.random.Generator) -> 
     """(N, 2) version and first frame of the sequences of one pass, in random order."""
     starts = [sequence_starts(frames.lengths, steps, rng) for frames in versions]
     pairs = [np.stack([np.full(len(one), i), one], axis=1) for i, one in enumerate(starts)]
+    if len(pairs) == 1:
+        return pairs[0]
     both = rng.permutation(np.concatenate(pairs))
     return both[: -(-len(both) // len(versions))]
 
@@ -240,6 +248,7 @@ def _descend(config: TrainingConfig, tensors, loss: torch.Tensor, step: int, tot
     scale = min(1.0, config.max_gradient / (float(norm) + 1e-9))
     fall = 0.5 * (1 + np.cos(np.pi * step / total))
     rate = config.learning_rate * (config.final_rate + (1 - config.final_rate) * fall)
+    rate *= min(1.0, (step + 1) / max(config.rate_warm_up * total, 1))
     rate *= np.sqrt(1 - 0.999 ** (step + 1)) / (1 - 0.9 ** (step + 1))
     with torch.no_grad():
         for name, gradient in zip(names, found):

@@ -35,6 +35,8 @@ ALLOWED = {
     'separation': (*FOUNDATIONS, 'robot_head', 'audio', 'diarization'),
     'enhancement': (*FOUNDATIONS, 'networks', 'dvae'),
     'head_pose': (*FOUNDATIONS, 'networks', 'robot_head'),
+    'dvae': ('errors', 'numerics', 'spectral', 'networks'),
+    'training': (*FOUNDATIONS, 'networks', 'recording', 'evaluation', 'dvae'),
     'hri': ('interfaces', 'geometry'),
     'attention': ('interfaces', 'geometry'),
     'clustering': FOUNDATIONS,

@@ -25,6 +25,13 @@ from av_perception.paths import cache_location
 
 PACKAGE_DATA = Path(__file__).resolve().parent / 'data'
 
+#: What priors of speech were trained on, with the attribution its licence asks for.
+LIBRISPEECH = (
+    '214 talkers of LibriSpeech (V. Panayotov, G. Chen, D. Povey and S. Khudanpur, "LibriSpeech: '
+    'an ASR corpus based on public domain audio books", ICASSP 2015, www.openslr.org/12; '
+    'CC BY 4.0), one utterance of each, changed: also played at other speeds'
+)
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -103,6 +110,15 @@ REGISTRY = {
             sha256='b3c496352951fa71bd42791e79356fa0e9c236fc399fbd4095d305e8544781d6',
             licence='Apache-2.0',
             trained_on='5 talkers of GRID (Cooke et al. 2006, CC BY 4.0), turned',
+            remedy='install av_perception again',
+        ),
+        Weights(
+            name='speech_vae',
+            purpose='prior of speech vae',
+            file='speech_vae.npz',
+            sha256='6e3c2af651d84abb65629b3d9512e7b8e956b7f073dfd824ec6d2228b98e945e',
+            licence='CC-BY-4.0',
+            trained_on=LIBRISPEECH,
             remedy='install av_perception again',
         ),
         Weights(

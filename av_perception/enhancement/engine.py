@@ -1,0 +1,155 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Expectation and maximization for a voice in noise, whatever the prior and the E-step.
+
+Noise needs no training: it starts as what `noise_tracking` follows, and the M-step fits it to the
+recording together with the loudness of speech. The encoder hears `max(|x|^2 - N, 0.02 |x|^2)`.
+What comes out is the posterior mean of speech, a Wiener gain averaged over the samples; speech and
+noise add up to the recording. Leglaive et al. (ICASSP 2020); Bie et al. (IEEE/ACM TASLP 30, 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from av_perception.enhancement.chains import LDEM, MALA, MCEM
+from av_perception.enhancement.latent_steps import (
+    ADAM,
+    AMORTIZED,
+    METHODS,
+    PEEM,
+    VEM,
+    LatentStep,
+    LatentStepConfig,
+    make_step,
+)
+from av_perception.enhancement.noise_model import NoiseModel, cost_of, maximize, start_noise
+from av_perception.enhancement.noise_tracking import track_noise
+from av_perception.enhancement.posterior import Posterior
+from av_perception.enhancement.prior import PRIOR_TRANSFORM, RATE, SpeechPrior
+
+HOP_S = PRIOR_TRANSFORM.hop / RATE
+_LEAST_HEARD = 0.02  # of the power, whatever the noise
+_LEAST_POWER = 1e-9  # of the loudest bin
+_QUIETEST = 1e-24  # power: single precision still divides by it
+_ITERATIONS = {AMORTIZED: 3, PEEM: 8, ADAM: 8, LDEM: 10, MALA: 10, MCEM: 10, VEM: 10}
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Which E-step, how often, and how rich noise is."""
+
+    #: E-step: amortized, peem, adam, ldem, mala, mcem or vem.
+    method: str = PEEM
+    #: Rounds of E-step and M-step, at least 1; 0: as the method needs.
+    iterations: int = 0
+    #: Spectra that noise is made of beside its first guess.
+    rank: int = 4
+    #: Work of the E-step.
+    latents: LatentStepConfig = field(default_factory=LatentStepConfig)
+    #: Of all draws.
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, not '{self.method}'")
+        if self.iterations < 0:
+            raise ValueError(f'iterations must not be negative, but is {self.iterations}')
+        if self.rank < 0:
+            raise ValueError(f'rank must not be negative, but is {self.rank}')
+
+    @property
+    def rounds(self) -> int:
+        """How often both steps are taken."""
+        return self.iterations or _ITERATIONS[self.method]
+
+
+@dataclass(frozen=True)
+class Enhanced:
+    """What is known of speech and noise.
+
+    Attributes
+    ----------
+    gain
+        (T, F) in 0..1: speech is `gain * x`, noise the rest.
+    model
+        Noise and gains.
+    latents
+        (R, T, L) last samples.
+    costs
+        (rounds, 2) cost before and after each M-step, with the samples of its E-step.
+    """
+
+    gain: np.ndarray
+    model: NoiseModel
+    latents: np.ndarray
+    costs: np.ndarray
+
+
+def enhance_power(
+    power: np.ndarray,
+    prior: SpeechPrior,
+    config: EngineConfig | None = None,
+    guess: np.ndarray | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> Enhanced:
+    """Fit noise and latents to the power of a recording.
+
+    Parameters
+    ----------
+    power
+        (T, F) of `PRIOR_TRANSFORM`, finite, of a waveform with a maximum of about one.
+    prior
+        Of speech.
+    config
+        See `EngineConfig`.
+    guess
+        (T, F) of the noise; None: it is tracked here.
+    progress
+        Called with the fraction that is done.
+
+    Returns
+    -------
+    Enhanced
+        Gains of speech, and all that was found.
+    """
+    config = config or EngineConfig()
+    random = np.random.default_rng(config.seed)
+    power, guess = _safe(power, guess)
+    heard = np.maximum(power - guess, _LEAST_HEARD * power)
+    model = start_noise(guess, config.rank, random)
+    step = make_step(config.method, prior, heard, config.latents, random)
+    return _alternate(power, prior, model, step, config.rounds, progress)
+
+
+def _alternate(
+    power: np.ndarray,
+    prior: SpeechPrior,
+    model: NoiseModel,
+    step: LatentStep,
+    rounds: int,
+    progress: Callable[[float], None],
+) -> Enhanced:
+    """Take both steps so often."""
+    costs = np.zeros((rounds, 2))
+    for index in range(rounds):
+        latents = step(Posterior(prior, power, model))
+        variance = np.stack([prior.decode(z) for z in latents])
+        costs[index, 0] = cost_of(power, model, variance)
+        model = maximize(power, model, variance)
+        costs[index, 1] = cost_of(power, model, variance)
+        progress((index + 1) / rounds)
+    gain = np.mean(model.speech(variance) / model.total(variance), axis=0)
+    return Enhanced(gain, model, latents, costs)
+
+
+def _safe(power: np.ndarray, guess: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Float32 power and guess, both above what silence would give."""
+    least = float(_LEAST_POWER * np.max(power, initial=0.0)) + _QUIETEST
+    power = np.maximum(power, least).astype(np.float32)
+    if guess is None:
+        guess = track_noise(power, HOP_S)
+    return power, np.maximum(guess, least).astype(np.float32)

@@ -1,0 +1,111 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a noisy recording says of the latents: negative log joint, gradient and curvature.
+
+    U(z) = sum_tf |x|^2 / V + log V  +  sum_t |z_t - m_t|^2 / (2 p_t) + log(p_t) / 2,
+    V = g v(z) + noise,   r = g v / V,
+    dU/dz = J' (r (1 - |x|^2 / V)) + (z - m) / p,   E[d2U/dz2] ~ J' diag(r^2) J + 1 / p
+
+with J the derivatives of log v (all frames in one product). The mean m_t and variance p_t of a
+dynamical prior are those that the latents before it give; that they move with those latents is
+left out of the gradient (each frame is fitted to its own past), not of U.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from av_perception.enhancement.noise_model import NoiseModel
+from av_perception.enhancement.prior import SpeechPrior
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Of the latents, given power, noise and gains as they are now."""
+
+    prior: SpeechPrior
+    power: np.ndarray
+    model: NoiseModel
+
+    def misfit(self, latents: np.ndarray) -> np.ndarray:
+        """(T,) the terms of U of every frame, for latents (T, L)."""
+        total = self.model.total(self.prior.decode(latents))
+        likelihood = (self.power / total + np.log(total)).sum(axis=1)
+        mean, variance = self.prior.prior(latents)
+        penalty = (latents - mean) ** 2 / variance + np.log(variance)
+        return likelihood + 0.5 * penalty.sum(axis=1)
+
+    def gradient(self, latents: np.ndarray) -> np.ndarray:
+        """(T, L) of U."""
+        weights = self._weights(self.prior.decode(latents))[0]
+        mean, variance = self.prior.prior(latents)
+        return self.prior.decode_gradient(latents, weights) + (latents - mean) / variance
+
+    def likelihood_gradient(self, latents: np.ndarray) -> np.ndarray:
+        """(T, L) of the first sum of U alone."""
+        weights = self._weights(self.prior.decode(latents))[0]
+        return self.prior.decode_gradient(latents, weights)
+
+    def fisher(self, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Gradient (T, L) of U, and its expected curvature within a frame (T, L, L)."""
+        weights, share = self._weights(self.prior.decode(latents))
+        jacobian = self.prior.decode_jacobian(latents)
+        scaled = jacobian * share[:, :, None]
+        curvature = scaled.swapaxes(1, 2) @ scaled
+        mean, variance = self.prior.prior(latents)
+        diagonal = np.arange(latents.shape[1])
+        curvature[:, diagonal, diagonal] += 1 / variance
+        if self.prior.is_frame_wise:
+            slope = (jacobian.swapaxes(1, 2) @ weights[:, :, None])[..., 0]
+        else:
+            slope = self.prior.decode_gradient(latents, weights)
+        return slope + (latents - mean) / variance, curvature
+
+    def _weights(self, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(T, F) derivatives of the likelihood's misfit in log v, and r."""
+        speech = self.model.speech(variance)
+        total = speech + self.model.noise
+        share = speech / total
+        return share * (1 - self.power / total), share
+
+
+def fisher_step(
+    posterior: Posterior, latents: np.ndarray, longest: float = 2.0, tries: int = 4
+) -> np.ndarray:
+    """Take one step of Fisher scoring, as long as lowers U.
+
+    Parameters
+    ----------
+    posterior
+        Of the latents.
+    latents
+        (T, L) to start from.
+    longest
+        No latent moves farther.
+    tries
+        How often a step is halved that does not lower U; then nothing moves.
+
+    Returns
+    -------
+    np.ndarray
+        (T, L) with a U that is no higher. Where frames are on their own, each decides for itself.
+    """
+    slope, curvature = posterior.fisher(latents)
+    step = -np.linalg.solve(curvature, slope[:, :, None])[..., 0]
+    step = np.clip(step, -longest, longest)
+    before = posterior.misfit(latents)
+    for _ in range(tries):
+        moved = (latents + step).astype(latents.dtype)
+        after = posterior.misfit(moved)
+        gain = before - after
+        if not posterior.prior.is_frame_wise:
+            gain = np.full(len(gain), gain.sum())
+        is_better = gain > 0
+        latents = np.where(is_better[:, None], moved, latents)
+        before = np.where(is_better, after, before)
+        if is_better.all():
+            break
+        step = np.where(is_better[:, None], 0.0, 0.5 * step)
+    return latents

@@ -1,0 +1,159 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""A live voice: samples keep their places, whatever is switched when; nothing clicks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from speech_priors import planted_prior
+
+from av_perception.enhancement.lsa import LsaConfig, LsaStream
+from av_perception.enhancement.prior_stream import PriorStream, PriorStreamConfig
+from av_perception.enhancement.stream import LSA, OFF, VAE, StreamEnhancer
+
+RATE = 16000
+CHUNK = 256
+MAKERS = {VAE: lambda: PriorStream(planted_prior())}
+
+
+class Scaled:
+    """A mode whose effect can be seen in each sample: later, and softer."""
+
+    def __init__(self, delay=700, gain=0.25):
+        self._gain = gain
+        self._held = np.zeros(0)
+        self._delay = delay
+
+    def push(self, samples):
+        self._held = np.concatenate([self._held, samples])
+        count = max(0, len(self._held) - self._delay)
+        done = self._gain * self._held[:count]
+        self._held = self._held[count:]
+        return done
+
+    def finish(self):
+        return self._gain * self._held
+
+
+def tone(seconds, hertz=200.0):
+    return 0.3 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)
+
+
+def run(enhancer, sound, switches=(), chunk=CHUNK):
+    """The whole stream; switches: (first sample, mode)."""
+    found = []
+    left = list(switches)
+    for start in range(0, len(sound), chunk):
+        while left and left[0][0] <= start:
+            enhancer.switch(left.pop(0)[1])
+        found.append(enhancer.push(sound[start : start + chunk]))
+    return np.concatenate([*found, enhancer.finish()])
+
+
+def test_off_gives_each_sample_at_once():
+    sound = tone(0.2)
+    enhancer = StreamEnhancer()
+    np.testing.assert_array_equal(enhancer.push(sound), sound)
+    assert enhancer.waiting == 0 and not len(enhancer.finish())
+
+
+@pytest.mark.parametrize('mode', [LSA, VAE])
+def test_a_stream_gives_what_its_processor_gives(mode):
+    sound = tone(0.7) + 0.01 * np.random.default_rng(0).standard_normal(round(0.7 * RATE))
+    processor = LsaStream() if mode == LSA else MAKERS[VAE]()
+    whole = np.concatenate([processor.push(sound), processor.finish()])[: len(sound)]
+    for chunk in (100, 256, 5000):
+        found = run(StreamEnhancer(MAKERS, mode), sound, chunk=chunk)
+        np.testing.assert_allclose(found, whole, atol=1e-6)
+
+
+def test_every_sample_keeps_its_place_through_switches():
+    sound = tone(2.0)
+    switches = [(4000, 'late'), (9000, OFF), (12000, 'later'), (20000, 'late'), (26000, OFF)]
+    makers = {'late': lambda: Scaled(700, 1.0), 'later': lambda: Scaled(2500, 1.0)}
+    for chunk in (64, 256, 1000):
+        found = run(StreamEnhancer(makers), sound, switches, chunk)
+        np.testing.assert_allclose(found, sound, atol=1e-12)
+
+
+@pytest.mark.parametrize('order', [(OFF, 'soft'), ('soft', OFF)])
+def test_modes_fade_into_each_other_without_a_click(order):
+    sound = np.full(RATE, 0.5)
+    enhancer = StreamEnhancer({'soft': Scaled}, order[0])
+    found = run(enhancer, sound, [(8192, order[1])])
+    ends = {OFF: 0.5, 'soft': 0.125}
+    assert found[0] == ends[order[0]] and found[-1] == ends[order[1]]
+    assert np.abs(np.diff(found)).max() < 1e-3
+    assert len(found) == len(sound)
+
+
+@pytest.mark.parametrize('modes', [(OFF, VAE), (VAE, OFF), (LSA, VAE), (OFF, LSA)])
+def test_switching_real_modes_does_not_click(modes):
+    """A click has energy where a tone of 200 Hz has none."""
+    sound = tone(1.5)
+    found = run(StreamEnhancer(MAKERS, modes[0]), sound, [(12000, modes[1])])
+    assert len(found) == len(sound)
+    high = np.diff(found[4000:-2000], 4)
+    expected = np.abs(np.diff(sound, 4)).max()
+    assert np.abs(high).max() < 20 * expected + 1e-4
+
+
+def test_a_switch_within_a_fade_waits_for_its_end():
+    sound = np.full(RATE, 0.5)
+    enhancer = StreamEnhancer({'soft': Scaled})
+    found = run(enhancer, sound, [(4096, 'soft'), (4352, OFF), (4608, 'soft')])
+    assert len(found) == len(sound) and found[-1] == 0.125
+    assert np.abs(np.diff(found)).max() < 1e-3
+
+
+def test_a_voice_that_ends_within_a_fade_loses_nothing():
+    for count in range(8192, 10000, 300):
+        sound = np.full(count, 0.5)
+        found = run(StreamEnhancer({'soft': Scaled}), sound, [(8192, 'soft')])
+        assert len(found) == count
+
+
+def test_after_the_end_another_voice_begins_afresh():
+    enhancer = StreamEnhancer(mode=LSA)
+    sound = tone(0.5)
+    first = run(enhancer, sound)
+    np.testing.assert_array_equal(run(enhancer, sound), first)
+
+
+def test_a_mode_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match='off, lsa'):
+        StreamEnhancer().switch('magic')
+
+
+@pytest.mark.parametrize(
+    ('processor', 'delay'),
+    [(LsaStream(), LsaConfig().transform.size), (MAKERS[VAE](), PriorStreamConfig().delay)],
+)
+def test_delays_are_what_they_are_said_to_be_and_at_most_160_ms(processor, delay):
+    given = 0
+    worst = 0
+    for count in range(0, RATE, 80):
+        worst = max(worst, count - given)
+        given += len(processor.push(np.zeros(80)))
+    assert worst <= delay + 80 and delay <= 0.16 * RATE
+
+
+@pytest.mark.parametrize('kind', ['silence', 'clipped', 'a few samples', 'loud after silence'])
+def test_odd_streams_are_answered(kind):
+    sound = {
+        'silence': np.zeros(RATE),
+        'clipped': np.clip(50 * tone(1.0), -1, 1),
+        'a few samples': tone(0.002),
+        'loud after silence': np.concatenate([np.zeros(RATE), tone(0.5)]),
+    }[kind]
+    for mode in (LSA, VAE):
+        found = run(StreamEnhancer(MAKERS, mode), sound)
+        assert found.shape == sound.shape and np.isfinite(found).all()
+        assert np.abs(found).max(initial=0.0) < 2
+
+
+def test_senseless_settings_are_refused():
+    for change in ({'block': 0}, {'rounds': -1}, {'least_gain': 2.0}):
+        with pytest.raises(ValueError, match=next(iter(change))):
+            PriorStreamConfig(**change)

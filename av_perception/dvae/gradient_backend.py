@@ -108,25 +108,24 @@ def gradients(result: Traced, upstream: np.ndarray, inputs: Sequence[Traced]) ->
     found = {id(result): np.asarray(upstream)}
     gathered: dict[int, np.ndarray] = {}  # sums of parts, which nothing else refers to
     for node in reversed(_in_order(result)):
-        gradient = _total(found.get(id(node)), gathered.pop(id(node), None))
-        if gradient is None:
-            continue
-        found[id(node)] = gradient
-        if node.pull is None:
+        if id(node) in gathered:
+            _add_to(found, node, gathered.pop(id(node)))
+        gradient = found.get(id(node))
+        if node.pull is None or gradient is None:
             continue
         for parent, part in zip(node.parents, node.pull(gradient)):
             if isinstance(part, _Part):
-                whole = gathered.setdefault(id(parent), np.zeros_like(parent.value))
-                whole[part.index] += part.gradient
+                if id(parent) not in gathered:
+                    gathered[id(parent)] = np.zeros_like(parent.value)
+                gathered[id(parent)][part.index] += part.gradient
             else:
-                found[id(parent)] = _total(found.get(id(parent)), part)
+                _add_to(found, parent, part)
     return [found.get(id(one), np.zeros_like(one.value)) for one in inputs]
 
 
-def _total(known: np.ndarray | None, more: np.ndarray | None) -> np.ndarray | None:
-    if known is None or more is None:
-        return more if known is None else known
-    return known + more
+def _add_to(found: dict[int, np.ndarray], node: Traced, gradient: np.ndarray) -> None:
+    known = found.get(id(node))
+    found[id(node)] = gradient if known is None else known + gradient
 
 
 def _in_order(result: Traced) -> list[Traced]:

@@ -23,7 +23,7 @@ from av_perception.errors import UserError
 from av_perception.networks.weights import find_weights, load_arrays, read_arrays
 
 #: Priors whose weights ship with the package, from the plainest.
-PRIORS = ('vae', 'rvae', 'dkf', 'srnn')
+PRIORS = ('vae', 'wide_vae', 'rvae', 'dkf', 'srnn')
 
 
 @dataclass(frozen=True)

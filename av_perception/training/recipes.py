@@ -21,12 +21,12 @@ WIDE = DvaeConfig(latent_dim=32, memory_dim=64, deep_dim=192)
 _WIDE_VAE = TrainingConfig(
     model='vae', sizes=WIDE, epochs=6, beta=0.3, warm_up=0.0, rate_warm_up=0.02
 )
-_SEQUENCES = replace(_WIDE_VAE, epochs=5, steps=32, batch=24, learning_rate=1e-3)
+_SEQUENCES = replace(_WIDE_VAE, epochs=2, steps=32, batch=24, learning_rate=1e-3)
 RECIPES = {
     'vae': TrainingConfig(model='vae', sizes=SMALL, epochs=12, beta=0.3, speeds_in_turn=True),
     'wide_vae': _WIDE_VAE,
     # its own past takes the place of the data, which is slow: fewer epochs
-    'srnn': replace(_SEQUENCES, model='srnn', epochs=4),
+    'srnn': replace(_SEQUENCES, model='srnn', epochs=1),
 }
 #: What each begins as, where that is not the wide VAE; None: as nothing.
 BEGINNINGS = {'vae': None, 'wide_vae': 'vae'}

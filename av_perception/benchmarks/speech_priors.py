@@ -15,7 +15,7 @@ from av_perception.dvae.spectra import PRIOR_TRANSFORM, RATE
 from av_perception.dvae.speech_prior import SpeechPrior
 from av_perception.networks.weights import find_weights
 from av_perception.training.resynthesis import measure
-from av_perception.training.speech_data import read_speech, split_talkers
+from av_perception.training.speech_data import read_talkers, split_talkers
 
 #: Talkers of the check and of the test, and the seed of the deal, of the weights that ship.
 CHECK, TEST, SEED = 12, 25, 1
@@ -46,7 +46,7 @@ class PriorRow:
 def unseen_talkers(folder: Path, count: int = TEST) -> list[np.ndarray]:
     """Sounds (N,) of talkers of the test, none of whom has a part in the weights that ship."""
     talkers = split_talkers(folder, CHECK, TEST, SEED)
-    return [sound for sound in map(read_speech, talkers.test[:count]) if len(sound)]
+    return read_talkers(talkers.test[:count])
 
 
 def compare(

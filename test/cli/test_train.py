@@ -35,6 +35,9 @@ def test_errors_say_what_to_do(tmp_path, capsys):
         ((speech, '-o', out, '--model', 'gan'), 'known: vae'),
         ((speech, '-o', out, '--model', 'rvae'), '--vae FILE'),
         ((speech, '-o', out, '--epochs', '0'), '--epochs must be positive'),
+        ((speech, '-o', out, '--check', '0'), '--check and --test must be positive'),
+        ((speech, '-o', out, '--vae', out), 'begins at random'),
+        ((speech, '-o', out, '--model', 'dkf', '--vae', out), 'cannot read'),
     ):
         assert run(*words) != 0
         assert expected in capsys.readouterr().err

@@ -172,6 +172,14 @@ def test_the_weights_that_ship_answer_any_sound(name, sound):
     assert decoded.dtype == np.float32
 
 
+@pytest.mark.parametrize('name', MODELS)
+def test_no_frames_give_no_frames(name):
+    prior = prior_named(name)
+    mean, variance = prior.encode(np.zeros((0, 7), np.float32))
+    assert mean.shape == variance.shape == (0, prior.num_latents)
+    assert prior.decode(mean).shape == (0, 7)
+
+
 def test_all_weights_of_priors_are_small():
     files = [PACKAGE_DATA / REGISTRY[f'speech_{name}'].file for name in shipped()]
     assert sum(path.stat().st_size for path in files) < 6e6

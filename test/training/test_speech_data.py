@@ -14,6 +14,7 @@ from av_perception.errors import UserError
 from av_perception.training.speech_data import (
     gather_frames,
     read_speech,
+    read_talkers,
     sequence_starts,
     split_talkers,
 )
@@ -72,6 +73,9 @@ def test_files_without_speech_are_left_out_and_broken_ones_named(tmp_path):
     assert np.isfinite(read_speech(holes)).all()
     with pytest.raises(UserError, match='no file has speech'):
         gather_frames([silent, short])
+    with pytest.raises(UserError, match='no second of speech'):
+        read_talkers([silent, short])
+    assert len(read_talkers([silent, holes])) == 1
     broken = tmp_path / 'broken.wav'
     broken.write_bytes(b'RIFF')
     with pytest.raises(UserError, match='broken.wav'):

@@ -62,10 +62,11 @@ def run(options: argparse.Namespace) -> int:
     work = options.work or options.output.with_suffix('.work')
     config = _config(options)
     vae = _vae(options, config)
-    from av_perception.training.speech_data import read_speech, split_talkers
+    from av_perception.training.speech_data import read_talkers, split_talkers
 
     talkers = split_talkers(options.folder, options.check, options.test, options.seed)
-    check = [read_speech(path) for path in talkers.check]
+    check = read_talkers(talkers.check)
+    test = read_talkers(talkers.test)
     state = _train(config, talkers.train, check, vae, work)
     model = _best(config, state)
     report = {
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
             for part in ('train', 'check', 'test')
         },
         'history': state.history,
-        **_figures(config, model, [read_speech(path) for path in talkers.test]),
+        **_figures(config, model, test),
     }
     _write(options, model, config, report)
     _print(report)
@@ -94,6 +95,8 @@ def _config(options: argparse.Namespace):
 
     torch.set_num_threads(1)
     config = replace(recipe(options.model), seed=options.seed)
+    if min(options.check, options.test) < 1:
+        raise UserError('--check and --test must be positive: somebody has to be held out')
     if options.epochs is None:
         return config
     if options.epochs < 1:

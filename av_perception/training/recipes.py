@@ -25,6 +25,8 @@ _SEQUENCES = replace(_WIDE_VAE, epochs=2, steps=32, batch=24, learning_rate=1e-3
 RECIPES = {
     'vae': TrainingConfig(model='vae', sizes=SMALL, epochs=12, beta=0.3, speeds_in_turn=True),
     'wide_vae': _WIDE_VAE,
+    # the numbers that its linear systems move are those of the VAE's decoder
+    'kvae': replace(_SEQUENCES, model='kvae', sizes=replace(WIDE, latent_dim=16, system_dim=32)),
     # its own past takes the place of the data, which is slow: fewer epochs
     'srnn': replace(_SEQUENCES, model='srnn', epochs=1),
 }

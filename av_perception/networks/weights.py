@@ -140,6 +140,15 @@ REGISTRY = {
             remedy='install av_perception again',
         ),
         Weights(
+            name='speech_dkf',
+            purpose='prior of speech dkf',
+            file='speech_dkf.npz',
+            sha256='5cdcf299f41d82452495498aeab36080a2dc03ed930195bf6d8f1ddb78d56565',
+            licence='CC-BY-4.0',
+            trained_on=LIBRISPEECH,
+            remedy='install av_perception again',
+        ),
+        Weights(
             name='dlib_face',
             purpose='face embedding dlib',
             file='dlib_face_recognition_resnet_model_v1.dat',

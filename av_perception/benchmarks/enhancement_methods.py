@@ -81,10 +81,8 @@ class Gtcrn:
         return _GTCRN_TRANSFORM.inverse(found, len(mixture))
 
 
-def make_methods(
-    priors: dict[str, SpeechPrior], ways: Sequence[str], gtcrn: Path | None
-) -> dict[str, Method]:
-    """Make all methods by name.
+def make_methods(priors: dict[str, SpeechPrior], ways: Sequence[str]) -> dict[str, Method]:
+    """Make all methods of this project by name.
 
     Parameters
     ----------
@@ -93,8 +91,6 @@ def make_methods(
     ways
         Methods of the engine, and LIVE for the live stream of priors whose frames are on their
         own.
-    gtcrn
-        File of the supervised network; None where there is none.
     """
     methods: dict[str, Method] = {NOISY: unchanged, LSA: enhance_by_lsa}
     for name, prior in priors.items():
@@ -103,6 +99,4 @@ def make_methods(
                 methods[f'{name} {way}'] = by_prior(prior, way)
             elif prior.is_frame_wise:
                 methods[f'{name} {way}'] = live_by_prior(prior)
-    if gtcrn is not None:
-        methods[GTCRN] = Gtcrn(gtcrn)
     return methods

@@ -109,13 +109,21 @@ class LsaGain:
         np.ndarray
             (T, ..., F) between the least gain and 1.
         """
+        return self.update_with_noise(power, more_noise)[0]
+
+    def update_with_noise(
+        self, power: np.ndarray, more_noise: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `update`; gives gains and noise, (T, ..., F) each."""
         gains = np.empty_like(power)
+        noises = np.empty_like(power)
         for frame, row in enumerate(power):
             noise = self._tracker.update(row)
             if more_noise is not None:
                 noise = np.maximum(noise, more_noise[frame])
             gains[frame] = self._gain(row, noise)
-        return gains
+            noises[frame] = noise
+        return gains, noises
 
     def _gain(self, power: np.ndarray, noise: np.ndarray) -> np.ndarray:
         ratio = np.minimum(power / noise, _MOST_SNR)

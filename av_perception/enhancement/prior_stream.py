@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A prior of speech on a live stream, a few frames at a time, from the past alone.
 
-Noise is followed as in `noise_tracking`; in each block the latents start at the encoder's mean,
-move by a step of Fisher scoring and share the recording with the noise by gains of each frame.
+The classic gain follows the noise and prepares what the encoder hears; in each block the latents
+start at the encoder's mean and move by a step of Fisher scoring, and speech and noise share the
+recording by gains of each frame (`engine` on a few frames).
 Loudness is that of the loudest moment lately: priors know waveforms with a maximum of about one.
 """
 
@@ -13,13 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from av_perception.enhancement.engine import EVIDENCE_WEIGHT, HEARD
+from av_perception.enhancement.lsa import LsaGain
 from av_perception.enhancement.noise_model import maximize, start_noise
-from av_perception.enhancement.noise_tracking import NoiseTracker
 from av_perception.enhancement.posterior import Posterior, fisher_step
 from av_perception.enhancement.prior import PRIOR_TRANSFORM, RATE, SpeechPrior
 from av_perception.spectral.transform import StreamingAnalysis, StreamingSynthesis
 
-_LEAST_HEARD = 0.02  # of the power, whatever the noise
 _LEAST_LEVEL = 1e-3  # a stream that is quieter is silence
 _LEVEL_MEMORY_S = 5.0
 _LEAST_POWER = 1e-8  # of what priors know
@@ -33,6 +34,8 @@ class PriorStreamConfig:
     block: int = 4
     #: Rounds of E-step and M-step for a block, at least 0: with 0 the encoder decides.
     rounds: int = 1
+    #: How much a bin counts against the prior, as in `EngineConfig`.
+    evidence_weight: float = EVIDENCE_WEIGHT
     #: Least gain, 0..1: what is left of noise sounds natural.
     least_gain: float = 0.1
 
@@ -69,7 +72,7 @@ class PriorStream:
             transform.analysis_window, transform.hop, 1, transform.lead, np.float32
         )
         self._synthesis = StreamingSynthesis(transform, 1)
-        self._tracker = NoiseTracker(transform.hop / RATE)
+        self._classic = LsaGain(HEARD)
         self._pending = np.zeros((0, transform.num_bins), np.complex64)
         self._level = _LEAST_LEVEL
         self._random = np.random.default_rng(0)
@@ -103,17 +106,18 @@ class PriorStream:
 
     def _gain(self, power: np.ndarray) -> np.ndarray:
         """(T, F) gains of a block."""
-        noise = np.stack([self._tracker.update(row) for row in power])
+        classic, noise = self._classic.update_with_noise(power)
         scale = 1 / self._follow_level(power) ** 2
+        heard = (scale * classic**2 * power).astype(np.float32)
         power = np.maximum(scale * power, _LEAST_POWER).astype(np.float32)
         noise = np.maximum(scale * noise, _LEAST_POWER).astype(np.float32)
-        heard = np.maximum(power - noise, _LEAST_HEARD * power)
         latents = self._prior.encode(heard)[0]
         model = start_noise(noise, 0, self._random)
         variance = self._prior.decode(latents)[None]
         for _ in range(self._config.rounds):
             model = maximize(power, model, variance)
-            latents = fisher_step(Posterior(self._prior, power, model), latents, tries=2)
+            posterior = Posterior(self._prior, power, model, self._config.evidence_weight)
+            latents = fisher_step(posterior, latents, tries=2)
             variance = self._prior.decode(latents)[None]
         speech = model.speech(variance[0])
         gain = speech / (speech + model.noise)

@@ -36,7 +36,7 @@ _WAYS = (AMORTIZED, PEEM, VEM, LIVE)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the benchmark."""
     parser.add_argument('--quick', action='store_true', help=f'{_NUM_QUICK} clips of 2 s')
-    parser.add_argument('--clips', type=int, default=30, metavar='N', help='(default 30)')
+    parser.add_argument('--clips', type=int, default=24, metavar='N', help='(default 24)')
     parser.add_argument(
         '--duration', type=float, default=4.0, metavar='S', help='of a clip (default 4 s)'
     )

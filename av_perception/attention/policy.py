@@ -106,7 +106,7 @@ class AttentionPolicy:
         self._evidence.update(stamp_ns, elapsed_s, people, probability, self.config)
         self._follow(people, origin)
         self._decide(stamp_ns, people, self._claims(stamp_ns, people, facing))
-        self._note_place(people, origin)
+        self._note_place(stamp_ns, people, origin)
         return self._attention(stamp_ns)
 
     def _elapsed_s(self, stamp_ns: int) -> float | None:
@@ -217,14 +217,22 @@ class AttentionPolicy:
         looked_s = seconds(stamp_ns - look.since_ns)
         return min(looked_s, look.evidence.silent_s(stamp_ns)) >= config.hold_s
 
-    def _note_place(self, people: Mapping[int, TrackEstimate], origin: np.ndarray) -> None:
-        """Remember where the person looked at is, and what is known of them."""
+    def _note_place(
+        self, stamp_ns: int, people: Mapping[int, TrackEstimate], origin: np.ndarray
+    ) -> None:
+        """Remember where the person looked at is, and what is known of them.
+
+        A track that is neither seen nor heard coasts: most of all while the head turns, deaf and
+        blurred. Following it, the head would run away from whom it turns to.
+        """
         look = self._look
-        if look is None or look.id not in people:
+        track = None if look is None else people.get(look.id)
+        if look is None or track is None:
             return
-        elevation_sd = np.radians(self.config.elevation_sd_deg)
-        look.point = point_to_look_at(people[look.id], origin, float(elevation_sd))
         look.evidence = self._evidence.of(look.id)
+        if track.seen or track.heard or look.since_ns == stamp_ns:
+            elevation_sd = np.radians(self.config.elevation_sd_deg)
+            look.point = point_to_look_at(track, origin, float(elevation_sd))
 
     def _attention(self, stamp_ns: int) -> Attention:
         look = self._look

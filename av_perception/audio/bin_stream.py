@@ -17,6 +17,7 @@ from av_perception.audio.direction_bins import (
     DirectionLikelihood,
 )
 from av_perception.audio.steering import GeometricSteering, Steering
+from av_perception.audio.voice_activity import VoiceDetector
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import AudioChunk
 from av_perception.robot_head.profile import MicrophoneArray
@@ -64,6 +65,8 @@ class BinStream:
         Of the chunks to come [Hz].
     config
         The same as that of the likelihood.
+    voice
+        Hears voice; None makes one.
     """
 
     def __init__(
@@ -71,14 +74,17 @@ class BinStream:
         likelihood: DirectionLikelihood,
         sample_rate: int,
         config: DirectionBinsConfig = _DEFAULT,
+        voice: VoiceDetector | None = None,
     ):
-        self._config, self._likelihood = config, likelihood
+        self._config = config
+        self.likelihood = likelihood
+        self._voice = voice
         self._earlier: Counter[str] = Counter()
         self._start(sample_rate)
 
     def _start(self, sample_rate: int) -> None:
         self.sample_rate = sample_rate
-        self._bins = DirectionBins(self._config, self._likelihood, sample_rate)
+        self._bins = DirectionBins(self._config, self.likelihood, sample_rate, self._voice)
 
     @property
     def counters(self) -> Counter[str]:
@@ -107,12 +113,12 @@ class SharedBinStream(BinStream):
         likelihood: DirectionLikelihood,
         sample_rate: int,
         config: DirectionBinsConfig = _DEFAULT,
+        voice: VoiceDetector | None = None,
     ):
-        self.likelihood = likelihood
         self._lock = threading.RLock()
         # Of the last chunks, by stamp [ns] and first sample.
         self._blocks: OrderedDict[tuple[int, int], list[BinBlock]] = OrderedDict()
-        super().__init__(likelihood, sample_rate, config)
+        super().__init__(likelihood, sample_rate, config, voice)
 
     @property
     def counters(self) -> Counter[str]:

@@ -24,7 +24,7 @@ import numpy as np
 from av_perception.audio.input_stream import InputStream
 from av_perception.audio.steering import PartialSteering, Steering
 from av_perception.audio.sub_bands import NoiseFloor
-from av_perception.audio.voice_activity import SAMPLE_RATE, VoiceActivity
+from av_perception.audio.voice_activity import SAMPLE_RATE, VoiceActivity, VoiceDetector
 from av_perception.errors import UserError
 from av_perception.interfaces import AudioChunk
 from av_perception.spectral.stft import StftConfig, StreamingStft
@@ -214,9 +214,25 @@ class DirectionBins:
     """
 
     def __init__(
-        self, config: DirectionBinsConfig, likelihood: DirectionLikelihood, sample_rate: int
+        self,
+        config: DirectionBinsConfig,
+        likelihood: DirectionLikelihood,
+        sample_rate: int,
+        voice: VoiceDetector | None = None,
     ):
-        """sample_rate: of the chunks to come [Hz]; likelihood: for `config.frequencies`."""
+        """Begin a stream.
+
+        Parameters
+        ----------
+        config
+            See `DirectionBinsConfig`.
+        likelihood
+            For `config.frequencies`.
+        sample_rate
+            Of the chunks to come [Hz].
+        voice
+            Hears voice where the configuration asks for it; None makes one.
+        """
         if len(likelihood.frequencies) != len(config.used):
             raise ValueError('the likelihood was made for other frequencies than the bins have')
         self.config = config
@@ -227,7 +243,9 @@ class DirectionBins:
         self._input = InputStream(
             self._num_channels, sample_rate, config.stft.sample_rate, self.counters
         )
-        self._voice = VoiceActivity() if config.voice_activity else None
+        self._voice: VoiceDetector | None = None
+        if config.voice_activity:
+            self._voice = voice or VoiceActivity()
         self._restart()
 
     def push(self, chunk: AudioChunk) -> list[BinBlock]:
@@ -235,6 +253,8 @@ class DirectionBins:
         samples, restarted = self._input.push(chunk)
         if restarted:
             self._restart()
+        if self._voice:
+            self._voice.push(samples.mean(axis=1), chunk)
         step = self.config.frames_per_block * self.config.stft.hop  # long chunks in pieces
         blocks: list[BinBlock] = []
         for start in range(0, len(samples), step):
@@ -253,8 +273,6 @@ class DirectionBins:
             self._voice.reset()
 
     def _advance(self, samples: np.ndarray) -> list[BinBlock]:
-        if self._voice:
-            self._voice.push(samples.mean(axis=1))
         spectra = self._stft.push(samples)[:, self._used]
         self._frames = np.concatenate([self._frames, spectra.astype(np.complex64)])
         size = self.config.frames_per_block
@@ -268,7 +286,8 @@ class DirectionBins:
     def _block(self, frames: np.ndarray) -> BinBlock:
         """frames: (T, F, M)."""
         live = self._live(frames)
-        power = np.mean(frames.real**2 + frames.imag**2, axis=2)  # (T, F)
+        heard = frames[..., live] if live.any() else frames  # what is dead is no quieter room
+        power = np.mean(heard.real**2 + heard.imag**2, axis=2)  # (T, F)
         floor = self._floor.update(power.mean(axis=0))
         kept = (power > 10 ** (0.1 * self.config.min_snr_db) * floor) & self._rising(power)
         if live.sum() < 2:

@@ -60,6 +60,8 @@ class CrossRelationRls:
         self._history = np.zeros((num_bins, num_channels, config.num_taps - 1), complex)
         size = num_channels * config.num_taps
         self._correlation = np.zeros((num_bins, size, size), complex)
+        is_first = np.arange(size) % config.num_taps == 0
+        self._first_taps_last = np.argsort(is_first, kind='stable')
 
     def update(self, frames: np.ndarray) -> None:
         """Take consecutive spectra (frames, bins, channels) into the recursion."""
@@ -100,8 +102,8 @@ class CrossRelationRls:
     def solve(self, bins) -> tuple[np.ndarray, np.ndarray]:
         """First taps and normalized residual of the least-squares filters.
 
-        Eliminating all but the first taps alpha leaves the cost alpha^H M^-1 alpha with M the
-        first-tap block of R^-1. The minimum under |alpha| = 1 (eigenvector of M's largest
+        Eliminating all but the first taps alpha leaves the cost alpha^H S alpha with S the Schur
+        complement of the other taps in R. The minimum under |alpha| = 1 (eigenvector of S's least
         eigenvalue) favors no microphone, so a weak reference does no harm.
 
         Parameters
@@ -116,23 +118,27 @@ class CrossRelationRls:
         residual
             (bins,) in [0, 1]: remaining share of the cost of unrelated signals.
         """
-        reduced, baseline = self._first_tap_inverse(bins)
+        reduced, baseline = self._first_tap_cost(bins)
         values, vectors = np.linalg.eigh(reduced)
-        largest = values[:, -1]
-        residual = 1 / np.maximum(largest * baseline, 1.0)
-        return vectors[:, :, -1], residual
+        least = np.maximum(values[:, 0], np.finfo(float).tiny)
+        residual = 1 / np.maximum(baseline / least, 1.0)
+        return vectors[:, :, 0], residual
 
-    def _first_tap_inverse(self, bins) -> tuple[np.ndarray, np.ndarray]:
-        """M (bins, I, I) and the cost (bins,) per unit of tap energy of unrelated microphones."""
-        taps = self._config.num_taps
+    def _first_tap_cost(self, bins) -> tuple[np.ndarray, np.ndarray]:
+        """S (bins, I, I) and the cost (bins,) per unit of tap energy of unrelated microphones."""
         normal = self.normal_matrix(bins)
         diagonal = np.einsum('fkk->fk', normal)  # a view
-        baseline = diagonal[:, ::taps].real.mean(axis=1)
+        baseline = diagonal[:, :: self._config.num_taps].real.mean(axis=1)
         diagonal += (self._config.loading * baseline + np.finfo(float).tiny)[:, None]
-        first = np.eye(self._num_channels * taps)[:, ::taps]
-        columns = np.linalg.solve(normal, np.broadcast_to(first, (len(normal), *first.shape)))
-        inverse = columns[:, ::taps]
-        return 0.5 * (inverse + inverse.conj().transpose(0, 2, 1)), baseline
+        # With the first taps last, their block of R = L L^H has S = L_last L_last^H.
+        order = self._first_taps_last
+        try:
+            factor = np.linalg.cholesky(normal[:, order[:, None], order])
+        except np.linalg.LinAlgError:  # without loading, rounding may leave R indefinite
+            diagonal += np.finfo(float).eps * np.abs(normal).sum(axis=2)
+            factor = np.linalg.cholesky(normal[:, order[:, None], order])
+        last = factor[:, -self._num_channels :, -self._num_channels :]
+        return last @ last.conj().transpose(0, 2, 1), baseline
 
 
 def relative_transfer(first_taps: np.ndarray) -> np.ndarray:

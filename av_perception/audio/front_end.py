@@ -22,7 +22,7 @@ from av_perception.audio.sub_bands import (
     subband_mean,
     subband_vectors,
 )
-from av_perception.audio.voice_activity import SAMPLE_RATE, VoiceActivity
+from av_perception.audio.voice_activity import SAMPLE_RATE, VoiceActivity, VoiceDetector
 from av_perception.errors import UserError
 from av_perception.geometry.time import NANOSECONDS
 from av_perception.interfaces import AudioChunk, AudioFeatures
@@ -74,7 +74,14 @@ class AudioFrontEnd:
     other channels or another rate.
     """
 
-    def __init__(self, config: AudioFrontEndConfig, num_channels: int, sample_rate: int):
+    def __init__(
+        self,
+        config: AudioFrontEndConfig,
+        num_channels: int,
+        sample_rate: int,
+        voice: VoiceDetector | None = None,
+    ):
+        """voice: hears voice where the configuration asks for it; None makes one."""
         if not 2 <= num_channels <= 16:
             raise UserError(
                 f'direction hearing needs 2 to 16 microphones, the sound has {num_channels}: '
@@ -86,7 +93,9 @@ class AudioFrontEnd:
         self.counters: Counter[str] = Counter()
         self._num_channels = num_channels
         self._input = self._new_input(sample_rate)
-        self._voice = VoiceActivity() if config.voice_activity else None
+        self._voice: VoiceDetector | None = None
+        if config.voice_activity:
+            self._voice = voice or VoiceActivity()
         self._restart()
 
     @property
@@ -137,6 +146,8 @@ class AudioFrontEnd:
         samples, restarted = self._input.push(chunk)
         if restarted:
             self._restart()
+        if self._voice:
+            self._voice.push(samples.mean(axis=1), chunk)
         # A long chunk is taken in pieces, to spare memory.
         step = self.config.frames_per_block * self.config.stft.hop
         features = []
@@ -145,8 +156,6 @@ class AudioFrontEnd:
         return features
 
     def _advance(self, samples: np.ndarray) -> list[AudioFeatures]:
-        if self._voice:
-            self._voice.push(samples.mean(axis=1))
         self._spectra = np.concatenate([self._spectra, self._stft.push(samples)])
         size = self.config.frames_per_block
         features = []

@@ -83,6 +83,10 @@ def _grouped(values: np.ndarray, config: SubbandConfig) -> np.ndarray:
 class NoiseFloor:
     """Each bin's noise power: the minimum of its smoothed power over a sliding time.
 
+    Sound without any signal (digital zeros, a constant, microphones that are switched off) says
+    nothing of the room: the floor stays what it was, and the time stands still. What shares
+    samples with it is weaker than the room and does not count either.
+
     Source: Martin, "Noise power spectral density estimation based on optimal smoothing and minimum
     statistics", IEEE Trans. Speech and Audio Processing 9(5), 2001. window: length of the Hann
     window of the spectra [samples].
@@ -91,17 +95,40 @@ class NoiseFloor:
     _SMOOTHING = 0.3  # little: the pauses within speech last a few blocks
     # The least of 50 lightly smoothed powers lies about 3.6 dB below their mean.
     _MINIMUM_BIAS = 2.3
+    _NO_SIGNAL = 0.1  # of the power of quantization: less is no microphone's noise
 
     def __init__(self, num_bins: int, num_blocks: int, window: int):
         self._least = _QUANTIZATION_POWER * (_HANN_ENERGY * window)
-        self._smoothed: np.ndarray | None = None
         self._recent = np.full((num_blocks, num_bins), np.inf)
         self._next = 0
+        self._smoothed: np.ndarray | None = None  # None: the last block had no signal
+        self._follows_nothing = False
 
     def update(self, power: np.ndarray) -> np.ndarray:
         """Take the (bins,) power of one block; returns the (bins,) noise power."""
-        previous = power if self._smoothed is None else self._smoothed
-        self._smoothed = self._SMOOTHING * previous + (1 - self._SMOOTHING) * power
-        self._recent[self._next] = self._smoothed
-        self._next = (self._next + 1) % len(self._recent)
-        return np.maximum(self._MINIMUM_BIAS * self._recent.min(axis=0), self._least)
+        if not self._has_signal(power):
+            self._drop_signal()
+        elif self._follows_nothing:
+            self._follows_nothing = False
+        else:
+            previous = power if self._smoothed is None else self._smoothed
+            self._smoothed = self._SMOOTHING * previous + (1 - self._SMOOTHING) * power
+            self._recent[self._next] = self._smoothed
+            self._next = (self._next + 1) % len(self._recent)
+        lowest = self._recent.min(axis=0)
+        # Where nothing was measured so far, all of the block may be noise.
+        lowest = np.where(np.isfinite(lowest), lowest, power)
+        return np.maximum(self._MINIMUM_BIAS * lowest, self._least)
+
+    def _has_signal(self, power: np.ndarray) -> bool:
+        """Tell whether a quarter of the bins is above nothing; a constant fills the lowest few."""
+        upper = (3 * (len(power) - 1)) // 4
+        return bool(np.partition(power, upper)[upper] >= self._NO_SIGNAL * self._least)
+
+    def _drop_signal(self) -> None:
+        """Forget the last block, of which a part was without signal already."""
+        if self._smoothed is not None:
+            self._next = (self._next - 1) % len(self._recent)
+            self._recent[self._next] = np.inf
+        self._smoothed = None
+        self._follows_nothing = True

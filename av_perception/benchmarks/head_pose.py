@@ -7,7 +7,6 @@ Every talker is held out once: the mean mesh, the pieces and the dynamics come f
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,8 +21,7 @@ from av_perception.benchmarks.head_pose_views import (
     still_angles,
     turning_angles,
 )
-from av_perception.head_pose.face_mesh import FaceMesh, FaceSquare, facing_points
-from av_perception.head_pose.head_filter import HeadFilter
+from av_perception.head_pose.face_mesh import FaceMesh, facing_points
 from av_perception.head_pose.learning import (
     TurnedViews,
     fit_regions,
@@ -31,7 +29,7 @@ from av_perception.head_pose.learning import (
     learn_head_pose_model,
     measured_angles,
 )
-from av_perception.head_pose.mean_mesh import HeadMeasurement, MeanMesh, measure
+from av_perception.head_pose.mean_mesh import HeadMeasurement, MeanMesh
 from av_perception.head_pose.model import HeadPoseModel
 from av_perception.head_pose.rotations import angles_from_rotation
 from av_perception.head_pose.shape import (
@@ -293,21 +291,3 @@ def _score_outliers(
     for name, found in results.items():
         error = (found - views.truth)[seen]
         scores[name].errors.setdefault('outliers', []).append(error)
-
-
-def face_cost_ms(talker: Talker, model: HeadPoseModel, mesh: FaceMesh) -> dict[str, float]:
-    """Process time [ms] of a face: its mesh, the fit and the filter, in the median."""
-    image = talker.face.photograph
-    square = FaceSquare.of_points(talker.frontal[0])
-    heads = HeadFilter(model)
-    times = []
-    for k in range(40):
-        started = time.process_time()
-        points = mesh.points(image, square)
-        seen = time.process_time()
-        measurement = measure(model.mesh, points)
-        fitted = time.process_time()
-        heads.step(10**9 + k * 80_000_000, np.eye(3), measurement)
-        times.append(np.diff([started, seen, fitted, time.process_time()]))
-    parts = 1e3 * np.median(times, axis=0)
-    return {'mesh': parts[0], 'fit': parts[1], 'filter': parts[2], 'all': float(parts.sum())}

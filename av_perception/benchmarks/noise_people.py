@@ -78,7 +78,11 @@ class VoiceResult:
 
 
 def noise_births(
-    head: HeadProfile, noises: list[Path], seed: int, stretches: Iterable[int]
+    head: HeadProfile,
+    noises: list[Path],
+    seed: int,
+    stretches: Iterable[int],
+    alarms: bool = True,
 ) -> tuple[dict[str, list[Birth]], float]:
     """Find people in noise, all of whom are false.
 
@@ -92,13 +96,15 @@ def noise_births(
         Of places, motors and false alarms.
     stretches
         Numbers of the stretches, see `noise_features`.
+    alarms
+        Whether the conditions with false alarms are tried, too.
 
     Returns
     -------
     births, voiced
         By condition (AS_DETECTED, WITH_ALARMS, WITHOUT_MODEL); share of the voiced frames.
     """
-    registers = _registers(head)
+    registers = _registers(head, alarms)
     num_frames = 0
     num_voiced = 0
     random = np.random.default_rng(seed)
@@ -119,9 +125,11 @@ def noise_births(
     return births, num_voiced / max(num_frames, 1)
 
 
-def _registers(head: HeadProfile) -> dict[str, _BirthRegister]:
+def _registers(head: HeadProfile, alarms: bool) -> dict[str, _BirthRegister]:
     """Make a tracker for each condition."""
     plain = TrackerConfig()
+    if not alarms:
+        return {AS_DETECTED: _BirthRegister(head, plain)}
     without_model = dataclasses.replace(plain, noise=NoiseConfig(sources=0))
     return {
         AS_DETECTED: _BirthRegister(head, plain),

@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_picture, check_writable, write_json
 from av_perception.errors import UserError
 from av_perception.evaluation.metrics import Metrics, Scores, evaluate
 from av_perception.recording import Recording, TrackTable, TruthTable
@@ -99,8 +99,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(
             f'--match-distance must be a positive number of meters, not {args.match_distance}'
         )
-    for path in (args.json, args.timeline):
-        check_writable(path)
+    check_writable(args.json)
+    check_picture(args.timeline)
     tracks = TrackTable.read(args.tracks)
     truth, head = _read_truth(Path(args.truth))
     metrics = evaluate(tracks, truth, args.match_distance)

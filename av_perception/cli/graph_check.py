@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,14 @@ LISTEN_S = 3.0  # diagnostics come once a second
 AHEAD_MS = -50.0  # latencies below: the stamps lie in the future
 BEHIND_MS = 2000.0  # latencies above: the stamps are old
 _LATENCY = 'latency of '
-RESULTS = {
+RESULTS = ('tracks', 'speaking_status')
+PRODUCERS = {  # by the last part of the topic's name
+    'audio': 'microphone_array, audio_bridge or your driver',
+    'audio_features': 'audio_features',
+    'visual_features': 'visual_features',
     'tracks': 'tracker or face_itd_fusion',
     'speaking_status': 'speaking_status or face_itd_fusion',
+    'head_poses': 'head_pose',
 }
 SUITE = {node.name for node in NODES}
 
@@ -63,6 +68,7 @@ def check_graph(
         findings = [_node(observer, name, names[name]) for name in sorted(names)]
         for name in sorted(names):
             findings += _clocks(observer.diagnostics.get(name, {}), name)
+        findings += _inputs(observer)
         return [*findings, *_results(observer), *_simulated_time(observer, names)]
 
 
@@ -150,13 +156,41 @@ def _clocks(said: dict[str, str], name: str) -> list[Finding]:
     return findings
 
 
+def _inputs(observer: GraphObserver) -> list[Finding]:
+    """Find inputs that nobody publishes, with the node that should, and those of several."""
+    from av_perception.ros.input_monitor import mixed_sentence
+
+    findings = []
+    listeners = _listeners(observer.diagnostics)
+    for topic in sorted(listeners):
+        publishers = observer.node.get_publishers_info_by_topic(topic)
+        who = PRODUCERS.get(topic.rsplit('/', 1)[-1])
+        if who and not publishers:
+            text = f'is not running, and {", ".join(sorted(listeners[topic]))} wait for {topic}'
+            findings.append(Finding(who, False, text))
+        if len(publishers) > 1:
+            text = mixed_sentence(topic, [p.node_name for p in publishers])
+            findings.append(Finding(topic, False, text))
+    return findings
+
+
+def _listeners(diagnostics: dict[str, dict[str, str]]) -> dict[str, set[str]]:
+    """Tell by topic which nodes cannot do without it."""
+    listeners = defaultdict(set)
+    for name, said in diagnostics.items():
+        for key in said:
+            if key.startswith(_LATENCY):
+                listeners[key.removeprefix(_LATENCY).removesuffix(' [ms]')].add(name)
+    return listeners
+
+
 def _results(observer: GraphObserver) -> list[Finding]:
     """Find topics of results that nobody publishes."""
     findings = []
-    for topic, who in RESULTS.items():
+    for topic in RESULTS:
         if not observer.node.count_publishers(topic):
             full_name = observer.node.resolve_topic_name(topic)
-            text = f'nobody publishes {full_name}: start {who}'
+            text = f'nobody publishes {full_name}: start {PRODUCERS[topic]}'
             findings.append(Finding(topic, False, text))
     return findings
 

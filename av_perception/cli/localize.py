@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from av_perception.cli.output import add_sound_arguments, check_writable, write_json
+from av_perception.cli.output import add_sound_arguments, check_picture, check_writable, write_json
 from av_perception.errors import UserError
 from av_perception.geometry.time import seconds
 
@@ -68,8 +68,8 @@ def run(options: argparse.Namespace) -> int:
     """Localize, print a table, write the files that were asked for."""
     if options.max_sources < 1:
         raise UserError(f'--max-sources must be at least 1, not {options.max_sources}')
-    for path in (options.json, options.plot):
-        check_writable(path)
+    check_writable(options.json)
+    check_picture(options.plot)
     sound, array = open_sound_and_array(options.recording, options.head)
     try:
         result = localized(sound, array, options.max_sources, options.map)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 WIDE = 120  # columns of a benchmark's table
+PICTURE_ENDINGS = ('.png', '.svg', '.pdf')
 
 
 def wide_console(columns: int = WIDE) -> Console:
@@ -94,6 +95,26 @@ def check_writable(path: str | Path | None, made_folder: str | Path | None = Non
         raise UserError(f'cannot write {path}: it is a folder, name a file')
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise UserError(f'cannot write {path}: no permission, choose another place')
+
+
+def check_picture(path: str | Path | None, made_folder: str | Path | None = None) -> None:
+    """Check that a picture can be written, of a kind that its name tells; touch nothing.
+
+    Parameters
+    ----------
+    path
+        Of the picture; None passes.
+    made_folder
+        As in `check_writable`.
+
+    Raises
+    ------
+    UserError
+        `path` can hold no file, or no known picture ends like it.
+    """
+    check_writable(path, made_folder)
+    if path is not None and Path(path).suffix.lower() not in PICTURE_ENDINGS:
+        raise UserError(f'cannot draw {path}: name it .png, .svg or .pdf')
 
 
 def write_json(path: str | Path, figures) -> None:

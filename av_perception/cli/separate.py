@@ -28,7 +28,7 @@ import numpy as np
 import soundfile
 
 from av_perception.cli.localize import localized, open_sound_and_array
-from av_perception.cli.output import add_sound_arguments, check_writable, write_json
+from av_perception.cli.output import add_sound_arguments, check_picture, check_writable, write_json
 from av_perception.errors import UserError
 
 MAX_PEOPLE = 8
@@ -99,8 +99,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    for path in (options.json, options.plot):
-        check_writable(path, made_folder=options.output)
+    check_writable(options.json, made_folder=options.output)
+    check_picture(options.plot, made_folder=options.output)
     _check_folder(options.output)
     if options.people is not None and not 1 <= options.people <= MAX_PEOPLE:
         raise UserError(f'--people must lie in 1..{MAX_PEOPLE}, not {options.people}')

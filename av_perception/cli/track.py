@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_picture, check_writable, write_json
 from av_perception.errors import UserError
 
 
@@ -129,7 +129,8 @@ def _separate(pipeline, options: argparse.Namespace, origin_ns: int):
 
 def _checked(options: argparse.Namespace) -> tuple:
     """Open what `_open` does, and refuse what cannot be done with it. Raises UserError."""
-    for path in (options.json, options.output, options.plot, options.gaze):
+    check_picture(options.plot)
+    for path in (options.json, options.output, options.gaze):
         check_writable(path)
     if options.gaze and _is_bag(options.recording):
         raise UserError(
@@ -182,6 +183,12 @@ def _print(figures: dict, duration_s: float, output: Path) -> None:
         console.print(f'dropped or repaired: {counts}', soft_wrap=True)
     for problem in figures['problems']:
         print(f'problem: {problem}', file=sys.stderr)
+    if not figures['people']:
+        print(
+            'nobody was found: look at the images and the sound of the recording; '
+            "'av-perception doctor' says whether the face detector is installed",
+            file=sys.stderr,
+        )
 
 
 def _open(options: argparse.Namespace):

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Rigid transforms, quaternions and directions (REP-103: metres, x forward, y left, z up)."""
+"""Rigid transforms, quaternions and directions (REP-103: meters, x forward, y left, z up)."""
 
 from __future__ import annotations
 

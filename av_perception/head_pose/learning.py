@@ -3,9 +3,9 @@
 """Learning of what heads look like when they are turned, and how they move.
 
 The static set is a regression from true angles to the mesh's angles, piece by piece (GLLiM, as
-many pieces as BIC asks for). The noise of the filter is what changes from image to image; what
-stays, the bias of a person, is kept apart. The dynamic set is learned from sequences of measured
-angles.
+many pieces as help with a talker left out). The noise of the filter is what changes from image to
+image; what stays, the bias of a person, is kept apart. The dynamic set is learned from sequences
+of measured angles.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from av_perception.numerics.gllim import Gllim, GllimConfig
 from av_perception.numerics.plds import AffinePieces, PieceDynamics, Plds, observation_of_gllim
 from av_perception.numerics.plds_learning import (
     PldsLearningConfig,
-    fit_by_information,
+    fit_across_groups,
     learn_dynamics,
 )
 from av_perception.numerics.softmax import normalize_log
@@ -58,11 +58,14 @@ def measured_angles(mesh: MeanMesh, points: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def fit_regions(mesh: MeanMesh, views: Sequence[TurnedViews]) -> Gllim:
-    """Learn the regression from true angles to the mesh's, region by region."""
-    truth = np.concatenate([one.truth for one in views])
-    angles = np.concatenate([measured_angles(mesh, one.points)[0] for one in views])
+    """Learn the regression from true angles to the mesh's, region by region.
+
+    There are as many regions as serve talkers best who were left out: more of them follow the
+    faces of those that were not, and undo what is no bias of the mesh.
+    """
+    talkers = [(one.truth, measured_angles(mesh, one.points)[0]) for one in views]
     config = GllimConfig(input_noise=_INPUT_NOISE)
-    return fit_by_information(truth, angles, CANDIDATES, config, _LEAST_STD)
+    return fit_across_groups(talkers, CANDIDATES, config, _LEAST_STD)
 
 
 def learn_head_pose_model(

@@ -16,6 +16,8 @@ import numpy as np
 
 from av_perception.errors import UserError
 
+Shape = tuple[int | None, int, int, int]  # of blobs; None: any number of images at a time
+
 
 def load_network(model: str | Path | bytes, purpose: str) -> cv2.dnn.Net:
     """Load an ONNX network with OpenCV.
@@ -88,7 +90,7 @@ class OnnxRuntimeNetwork:
     purpose
         What the network is for, in messages.
     shape
-        Of the blobs: (1, channels, height, width).
+        Of the blobs: (1, channels, height, width); None for the first: any number.
 
     Attributes
     ----------
@@ -103,7 +105,7 @@ class OnnxRuntimeNetwork:
         When the file is absent or no network.
     """
 
-    def __init__(self, model: str | Path | bytes, purpose: str, shape: tuple[int, ...]):
+    def __init__(self, model: str | Path | bytes, purpose: str, shape: Shape):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -131,7 +133,7 @@ class OnnxRuntimeNetwork:
         return self._session.run(list(outputs), {self._input: blob})
 
 
-def model_for_shape(path: Path, shape: tuple[int, ...]) -> bytes:
+def model_for_shape(path: Path, shape: Shape) -> bytes:
     """Fix the shape of a network's input, and mark its weights as constants.
 
     Parameters
@@ -154,7 +156,10 @@ def model_for_shape(path: Path, shape: tuple[int, ...]) -> bytes:
     del model.graph.input[:]
     model.graph.input.extend(inputs)
     for dimension, size in zip(model.graph.input[0].type.tensor_type.shape.dim, shape):
-        dimension.dim_value = size
+        if size is None:
+            dimension.dim_param = 'batch'
+        else:
+            dimension.dim_value = size
     # The shapes of what follows are for ONNX Runtime to infer.
     for output in model.graph.output:
         for index, dimension in enumerate(output.type.tensor_type.shape.dim):
@@ -164,7 +169,7 @@ def model_for_shape(path: Path, shape: tuple[int, ...]) -> bytes:
 
 
 def make_network(
-    model: str | Path | bytes, purpose: str, shape: tuple[int, ...]
+    model: str | Path | bytes, purpose: str, shape: Shape
 ) -> OnnxRuntimeNetwork | OpenCvNetwork:
     """Make the faster of the two that this machine has and that reads the model.
 
@@ -175,7 +180,7 @@ def make_network(
     purpose
         What the network is for, in messages.
     shape
-        Of the blobs: (1, channels, height, width).
+        Of the blobs: (1, channels, height, width); None for the first: any number.
 
     Raises
     ------

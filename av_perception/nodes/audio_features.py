@@ -17,7 +17,7 @@ from av_perception.ros.conversions import audio_features_to_msg
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
-from av_perception.ros.sound_input import CHUNK_MS, SoundInput
+from av_perception.ros.sound_input import CHUNK_MS, SoundInput, shared_voice
 
 
 class AudioFeaturesNode(PerceptionNode):
@@ -36,7 +36,9 @@ class AudioFeaturesNode(PerceptionNode):
             raise UserError(
                 f"head '{self.value('head')}' has no microphones: leave audio_features out"
             )
-        front_end = AudioFrontEnd(AudioFrontEndConfig(), len(array.coordinates), array.sample_rate)
+        front_end = AudioFrontEnd(
+            AudioFrontEndConfig(), len(array.coordinates), array.sample_rate, shared_voice(self)
+        )
         self._frame = array.frame
         self._input = SoundInput(self, array, front_end)
         self._publisher = self.publisher(AudioFeaturesMsg, 'audio_features', qos.FEATURES)

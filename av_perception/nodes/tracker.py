@@ -8,6 +8,7 @@ Their ids are stable. The sound itself tells who is only heard; without it the f
 from __future__ import annotations
 
 import sys
+import time
 from collections import deque
 
 from av_perception_msgs.msg import AudioFeatures as AudioFeaturesMsg
@@ -31,6 +32,7 @@ from av_perception.ros.conversions import (
     visual_features_from_msg,
 )
 from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
+from av_perception.ros.id_memory import IdMemory
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.person_frames import person_transforms
@@ -40,6 +42,7 @@ from av_perception.ros.settings import TRACKER_PARAMETERS, assembler_config, tra
 from av_perception.ros.sound_input import BACKLOG_S, CHUNK_MS, SoundInput, shared_bins
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
 from av_perception.synchronization.block_queue import BlockQueue
+from av_perception.synchronization.clock_steps import ClockSteps
 from av_perception.synchronization.ego_motion import EgoMotion
 from av_perception.synchronization.frame_assembler import FrameAssembler
 from av_perception.tracking.tracker import Tracker
@@ -89,11 +92,18 @@ class TrackerNode(PerceptionNode):
         *TRACKER_PARAMETERS,
     )
 
+    _ids: IdMemory | None = None
+
     def configure(self) -> None:
         """Build the tracker, and what pairs its inputs."""
         head = load_head(self.value('head'))
         self._head = head
         self._tracker = Tracker(tracker_config(self.value), head, self._acoustic_map(head))
+        if self._ids is None:
+            domain = self.context.get_domain_id()
+            self._ids = IdMemory(self.get_fully_qualified_name(), domain)
+        self._tracker.continue_ids(self._ids.highest)
+        self._clock_steps = ClockSteps()
         pairing = assembler_config(self.value, head)
         self._assembler = FrameAssembler(pairing)
         self._audio_wait_s = pairing.audio_wait_s
@@ -168,7 +178,10 @@ class TrackerNode(PerceptionNode):
         self._waiting.extend((now_ns, frame) for frame in self._assembler.poll(now_ns))
         while self._waiting and self._track(*self._waiting[0]):
             self._waiting.popleft()
-        self.diagnostics.absorb('pairing', self._assembler.counters)
+        reasons = self._assembler.reasons
+        self.diagnostics.absorb(
+            'pairing', self._assembler.counters, lambda name: reasons.get(name, '')
+        )
         self.diagnostics.absorb('tracker', self._tracker.counters)
 
     def _track(self, arrived_ns: int, features: Features) -> bool:
@@ -192,11 +205,21 @@ class TrackerNode(PerceptionNode):
             self.diagnostics.count('sounds left out: the head turns')
             audio = None
             blocks = []
-        frame = self._tracker.step(stamp_ns, visual, audio, poses, blocks)
+        if self._clock_steps.observe(stamp_ns, self._steady_ns()):
+            self.diagnostics.count('steps of the clock', self._clock_steps.reason)
+        steady_ns = stamp_ns - self._clock_steps.total_ns
+        frame = self._tracker.step(steady_ns, visual, audio, poses, blocks)
+        frame = self._clock_steps.restore(frame)
+        if self._ids is not None:
+            self._ids.keep(self._tracker.last_id)
         self._publisher.publish(track_frame_to_msg(frame, self._poses.frame))
         if self._transforms is not None:
             self._transforms.send(person_transforms(frame, self._poses.frame))
         return True
+
+    def _steady_ns(self) -> int:
+        """Read a clock that nobody sets: the machine's, or /clock where time is simulated."""
+        return self.now_ns() if self.get_parameter('use_sim_time').value else time.monotonic_ns()
 
     def _may_wait_for_bins(self, arrived_ns: int, stamp_ns: int) -> bool:
         """Tell whether bins of a frame are still to come; never where no sound is heard."""
@@ -218,6 +241,12 @@ class TrackerNode(PerceptionNode):
             return None
         self.diagnostics.count('transforms older than their image')
         return poses
+
+    def destroy_node(self) -> None:
+        """End in order: the next tracker may count from 1."""
+        if self._ids is not None:
+            self._ids.forget()
+        super().destroy_node()
 
 
 def main() -> None:

@@ -43,6 +43,7 @@ COUNTED = {
 # a word.
 SIMILAR = 0.03
 NEW_START_S = 1.0  # a stamp that jumps back further is a new start: a looped bag
+BEHIND = 3  # image pairs that wait: from then on what can be left to later images is
 LONGEST_QUEUE = 10  # image pairs, 0.4 s of 25 a second: so long a stall of the machine loses none
 
 
@@ -193,7 +194,8 @@ class VisualFeaturesNode(PerceptionNode):
         self._check_order(stamp_ns)
         left_image = self._decode(left)
         right_image = None if right is None else self._decode(right)
-        features = front_end.process(stamp_ns, left_image, right_image)
+        hurry = self._worker is not None and self._worker.num_waiting >= BEHIND
+        features = front_end.process(stamp_ns, left_image, right_image, hurry)
         self._publisher.publish(visual_features_to_msg(features, self._camera.frame))
         counters = {text: front_end.counters[name] for name, text in COUNTED.items()}
         self.diagnostics.absorb('vision', counters)

@@ -26,7 +26,7 @@ from av_perception.ros.node import PerceptionNode
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import VOICE_PARAMETERS, person_streams_config
-from av_perception.ros.sound_input import CHUNK_MS, SoundInput
+from av_perception.ros.sound_input import CHUNK_MS, SoundInput, shared_bins
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
 from av_perception.separation.person_streams import PersonStreams
 from av_perception.separation.stream_synthesis import VoiceChunk
@@ -53,7 +53,8 @@ class VoicesNode(PerceptionNode):
                 'start the suite without voices'
             )
         config = person_streams_config(self.value)
-        self._streams = PersonStreams(microphones, microphones.sample_rate, config)
+        bins = shared_bins(self, microphones)
+        self._streams = PersonStreams(microphones, microphones.sample_rate, config, bins=bins)
         self._sound = SoundInput(self, microphones, _Ears(self, self._streams))
         self._outputs: dict[int, Publisher] = {}
 

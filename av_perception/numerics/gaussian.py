@@ -61,7 +61,7 @@ def limit_leading(covariance: np.ndarray, size: int, max_std: float) -> np.ndarr
         The bound.
     """
     limit = max_std**2
-    trace = np.trace(covariance[:, :size, :size], axis1=1, axis2=2)
+    trace = covariance.diagonal(axis1=1, axis2=2)[:, :size].sum(1)
     suspect = np.flatnonzero(trace > limit)
     if not len(suspect):
         return covariance

@@ -19,6 +19,7 @@ from av_perception.audio.bin_stream import BinStream, direction_likelihood
 from av_perception.audio.direction_bins import DirectionLikelihood
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.map_learning import AcousticMapConfig, head_map
+from av_perception.audio.voice_activity import SharedVoiceActivity
 from av_perception.diarization.speaking_estimator import (
     SpeakingEstimator,
     SpeakingEstimatorConfig,
@@ -101,12 +102,14 @@ class OfflinePipeline:
         self._vision: VisualFrontEnd | None = None
         if head.camera is not None and recording.num_frames:
             self._vision = VisualFrontEnd(config.vision, head.camera)
+        self._voice = SharedVoiceActivity()  # once for all who hear
         self._audio, self._tracker = self._make_stages(config, acoustic_map)
         self._bins: BinStream | None = None
         likelihood: DirectionLikelihood | None = None
         if self.HEARS_BINS and self._audio is not None and head.microphones is not None:
             likelihood = direction_likelihood(head.microphones)
-            self._bins = BinStream(likelihood, recording.sample_rate)
+            voice = self._voice.listener()
+            self._bins = BinStream(likelihood, recording.sample_rate, voice=voice)
         self._blocks = BlockQueue()
         assembler_config = FrameAssemblerConfig(
             video_period_s=1.0 / recording.frame_rate,
@@ -147,8 +150,15 @@ class OfflinePipeline:
             return None, Tracker(config.tracker, head, None)
         if acoustic_map is None:
             acoustic_map = head_map(head.microphones, AcousticMapConfig(), config.audio)
-        hearing = AudioFrontEnd(config.audio, recording.num_channels, recording.sample_rate)
+        hearing = AudioFrontEnd(
+            config.audio, recording.num_channels, recording.sample_rate, self._voice.listener()
+        )
         return hearing, Tracker(config.tracker, head, acoustic_map)
+
+    @property
+    def vision(self) -> VisualFrontEnd | None:
+        """What looks at the images, None where there are none."""
+        return self._vision
 
     @property
     def counters(self) -> Counter:

@@ -117,7 +117,7 @@ class Diagnostics:
         elapsed_s = now - self._time
         self._time = now
         self._own_up(elapsed_s)
-        problems = self._missing() if self._node.is_active else {}
+        problems = self._input_problems() if self._node.is_active else {}
         self._log_changes(problems)
         status = self._status(problems, self._growths(), elapsed_s)
         stamped = header(self._node.get_clock().now().nanoseconds, '')
@@ -142,19 +142,22 @@ class Diagnostics:
                 monitor.listen_again()
         self._was_active = self._node.is_active
 
-    def _missing(self) -> dict[str, str]:
-        """Say a sentence for every topic that is missing."""
+    def _input_problems(self) -> dict[str, str]:
+        """Say a sentence for every topic that is missing, or comes from several nodes."""
         has_no_time = self._node.get_clock().now().nanoseconds == 0
         if has_no_time and self._node.get_parameter('use_sim_time').value:
             return {'/clock': NO_CLOCK}
-        sentences = {monitor.topic: monitor.missing(self._node) for monitor in self.monitors}
+        sentences = {
+            monitor.topic: monitor.missing(self._node) or monitor.mixed(self._node)
+            for monitor in self.monitors
+        }
         return {topic: sentence for topic, sentence in sentences.items() if sentence}
 
     def _log_changes(self, problems: dict[str, str]) -> None:
         for topic in problems.keys() - self._problems:
             self._node.get_logger().warning(problems[topic])
         for topic in self._problems - problems.keys():
-            self._node.get_logger().info(f'messages on {topic} again')
+            self._node.get_logger().info(f'{topic} is as it should be again')
         self._problems = set(problems)
 
     def _growths(self) -> dict[str, int]:

@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from diagnostic_msgs.msg import KeyValue
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 LATENCY_GAIN = 0.1  # of the running mean
+# So long DDS knows a node that was killed; the one that took its place has its name.
+GHOST_S = 25.0
 
 
 class InputMonitor:
@@ -51,6 +54,7 @@ class InputMonitor:
         self._num_reported = 0
         self.latency_s = 0.0
         self.gap_s = 0.0
+        self._shared_since: float | None = None
 
     def tick(self, latency_s: float) -> None:
         """Note that a message arrived, `latency_s` after its stamp."""
@@ -91,6 +95,18 @@ class InputMonitor:
             return None
         return f'no message on {self.topic} for {silence_s:.1f} s; {self._advice(node)}'
 
+    def mixed(self, node: Node) -> str | None:
+        """Say in one sentence, with advice, that several nodes publish the input; else None."""
+        if node.count_publishers(self.topic) < 2:
+            self._shared_since = None
+            return None
+        now = time.monotonic()
+        self._shared_since = self._shared_since or now
+        names = [p.node_name for p in node.get_publishers_info_by_topic(self.topic)]
+        if len(set(names)) == 1 and now - self._shared_since < GHOST_S:
+            return None
+        return mixed_sentence(self.topic, names)
+
     def _advice(self, node: Node) -> str:
         publishers = node.get_publishers_info_by_topic(self.topic)
         if not publishers and self.count:
@@ -109,6 +125,14 @@ class InputMonitor:
                     f'{reason.strip()}{hint}'
                 )
         return f'{names} publishes it but is silent'
+
+
+def mixed_sentence(topic: str, names: Sequence[str]) -> str:
+    """Say that several nodes publish one topic, and what to do."""
+    return (
+        f'{len(names)} nodes publish {topic} ({", ".join(sorted(names))}) and their messages mix: '
+        'stop all but one, or remap them'
+    )
 
 
 def publisher_names(node: Node, topic: str) -> str:

@@ -162,7 +162,7 @@ class LocalTopics:
 
     def __init__(self) -> None:
         """Start with nobody."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # what is shared may be made of what is shared
         self._publishers: Counter[Key] = Counter()
         self._subscriptions: dict[Key, tuple[LocalSubscription, ...]] = {}
         self._shared: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()

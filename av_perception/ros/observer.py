@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import rclpy
 from av_perception_msgs.msg import Attention as AttentionMsg
+from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray, TruthArray
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
@@ -31,6 +32,7 @@ from av_perception.ros.conversions import (
 from av_perception.ros.privacy import private_node
 
 CALL_TIMEOUT_S = 10.0
+VOICE_CHUNK_S = 0.016
 
 
 class GraphObserver:
@@ -44,6 +46,8 @@ class GraphObserver:
         Whom to look at, by stamp [ns].
     latency_ns : dict
         Of each stamp: from the image's stamp to the arrival of its speaking status [ns].
+    voice_latency_ns : list of int
+        How old the oldest sample of each chunk of a voice was when it came [ns].
     truth_stamps : list of int
         Of the truth that came [ns].
     diagnostics : dict
@@ -52,8 +56,18 @@ class GraphObserver:
         Their levels (diagnostic_msgs/DiagnosticStatus).
     """
 
-    def __init__(self, namespace: str = '', domain_id: int | None = None):
-        """namespace: of the graph; domain_id: None takes that of the environment."""
+    def __init__(self, namespace: str = '', domain_id: int | None = None, voices: bool = False):
+        """Listen.
+
+        Parameters
+        ----------
+        namespace : str
+            Of the graph.
+        domain_id : int or None
+            None takes that of the environment.
+        voices : bool
+            Listen to the streams of people as well.
+        """
         self._context = rclpy.context.Context()
         rclpy.init(
             context=self._context,
@@ -65,7 +79,10 @@ class GraphObserver:
         self.speaking: dict[int, SpeakingFrame] = {}
         self.attention: dict[int, Attention] = {}
         self.latency_ns: dict[int, int] = {}
+        self.voice_latency_ns: list[int] = []
         self.truth_stamps: list[int] = []
+        self._hears_voices = voices
+        self._voices: set[int] = set()  # people whose streams are listened to
         self.diagnostics: dict[str, dict[str, str]] = {}
         self.levels: dict[str, bytes] = {}
         self._subscribe()
@@ -206,6 +223,15 @@ class GraphObserver:
     def _on_tracks(self, message: TrackArray) -> None:
         frame = track_frame_from_msg(message)
         self.tracks[frame.stamp_ns] = frame
+        if self._hears_voices:
+            for key in {track.id for track in frame.tracks} - self._voices:
+                self._voices.add(key)
+                topic = f'voices/person_{key}'
+                profile = qos.voice(VOICE_CHUNK_S)
+                self.node.create_subscription(AudioChunkMsg, topic, self._on_voice, profile)
+
+    def _on_voice(self, message: AudioChunkMsg) -> None:
+        self.voice_latency_ns.append(self.now_ns() - ns_from_time(message.header.stamp))
 
     def _on_speaking(self, message: SpeakingStatusArray) -> None:
         frame = speaking_frame_from_msg(message)

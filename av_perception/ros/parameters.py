@@ -89,8 +89,9 @@ PUBLISH_TF = Parameter(
 )
 RELIABLE_IMAGES = Parameter(
     'reliable_images',
-    True,
-    'Subscribe to images reliably; false for camera drivers that publish best effort.',
+    False,
+    'Subscribe to images reliably, where they cross a network and the driver is reliable too; '
+    'best effort fits every driver.',
 )
 
 

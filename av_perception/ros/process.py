@@ -170,6 +170,9 @@ class _Host:
             node.failure = node.failure or node.refusal
             return
         node.get_logger().info(f'ready after {time.monotonic() - started:.1f} s')
+        # What is there now stays: to look through it for garbage would halt all nodes of the
+        # process for as long as several images take.
+        gc.freeze()
         executor.add_node(node)
         while not self._stopping.is_set() and node.failure is None:
             # No longer than a second: the diagnostics wake it; a timeout would cost a timer each

@@ -174,6 +174,7 @@ VISION_PARAMETERS = (
     tuned('detector_model', VisualFrontEndConfig, 'detector.model_file'),
     tuned('detector_width', VisualFrontEndConfig, 'detector.input_size.0', 96, 1920),
     tuned('detector_height', VisualFrontEndConfig, 'detector.input_size.1', 96, 1088),
+    tuned('detect_every', VisualFrontEndConfig, 'search.every', 1, 100),
     tuned('detector_score', VisualFrontEndConfig, 'detector.score_threshold', 0.0, 0.99),
     tuned('embedding', VisualFrontEndConfig, 'embedder.kind', choices=KINDS),
     tuned('embedding_model', VisualFrontEndConfig, 'embedder.model_file'),

@@ -11,6 +11,7 @@ from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
 
 from av_perception.audio.bin_stream import SharedBinStream, direction_likelihood
 from av_perception.audio.input_stream import WRONG_INDEX
+from av_perception.audio.voice_activity import SharedVoiceActivity, VoiceListener
 from av_perception.interfaces import AudioChunk
 from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.ros import qos
@@ -35,9 +36,16 @@ def shared_bins(node: PerceptionNode, array: MicrophoneArray) -> SharedBinStream
     """Give what makes bins of direction of the topic `audio`, one for the nodes of a process."""
 
     def make() -> SharedBinStream:
-        return SharedBinStream(direction_likelihood(array), array.sample_rate)
+        likelihood = direction_likelihood(array)
+        return SharedBinStream(likelihood, array.sample_rate, voice=shared_voice(node))
 
     return node.shared(('bins', node.resolve_topic_name('audio'), array), make)
+
+
+def shared_voice(node: PerceptionNode) -> VoiceListener:
+    """Give what hears voice in the topic `audio`, computed once for the nodes of a process."""
+    key = ('voice', node.resolve_topic_name('audio'))
+    return node.shared(key, SharedVoiceActivity).listener()
 
 
 class FrontEnd(Protocol):

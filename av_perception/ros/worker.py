@@ -55,6 +55,11 @@ class Worker:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    @property
+    def num_waiting(self) -> int:
+        """How many items wait behind the one in work."""
+        return self._queue.qsize()
+
     def put(self, item: Any) -> None:
         """Hand over an item without ever blocking the caller."""
         while True:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from av_perception.audio.bin_stream import BinStream, direction_likelihood
+from av_perception.audio.bin_stream import BinStream, SharedBinStream, direction_likelihood
 from av_perception.audio.direction_bins import BinBlock, DirectionBinsConfig
 from av_perception.audio.steering import GeometricSteering, Steering
 from av_perception.diarization.joint_activity import Activity, JointActivity, JointActivityConfig
@@ -93,6 +93,8 @@ class PersonStreams:
         See `PersonStreamsConfig`.
     steering
         How sound arrives; None takes the geometry of the head.
+    bins
+        Bins of direction that others use, too; None makes them here.
     """
 
     def __init__(
@@ -101,17 +103,22 @@ class PersonStreams:
         sample_rate: int,
         config: PersonStreamsConfig | None = None,
         steering: Steering | None = None,
+        bins: SharedBinStream | None = None,
     ):
         self._config = config or PersonStreamsConfig()
         steering = steering or GeometricSteering(array)
         self._num_channels = len(array.coordinates)
         bins_config = DirectionBinsConfig()
-        likelihood = direction_likelihood(array, bins_config, steering)
-        self._bins = BinStream(likelihood, sample_rate, bins_config)
+        self._bins: BinStream
+        if bins is None:
+            likelihood = direction_likelihood(array, bins_config, steering)
+            self._bins = BinStream(likelihood, sample_rate, bins_config)
+        else:
+            self._bins = bins
         stft = bins_config.stft
         block_size = (bins_config.frames_per_block - 1) * stft.hop + stft.window
         self._half_block_ns = nanoseconds(0.5 * block_size / stft.sample_rate)
-        self._joint = JointActivity(likelihood, self._config.activity)
+        self._joint = JointActivity(self._bins.likelihood, self._config.activity)
         self._masks = PersonMasks(steering, self._config.masks)
         hop_s = self._config.masks.transform.hop / stft.sample_rate
         self._filters = PersonFilters(hop_s, self._config.filter_memory_s)

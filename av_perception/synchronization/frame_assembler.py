@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from av_perception.geometry.time import nanoseconds
+from av_perception.geometry.time import nanoseconds, seconds
 from av_perception.interfaces import AudioFeatures, VisualFeatures
 
 Frame = tuple[int, 'VisualFeatures | None', 'AudioFeatures | None']
@@ -49,11 +49,13 @@ class FrameAssembler:
     period) is there, no later one of a regular stream can be nearer: the nearer of it and its
     predecessor is taken, each at most once. When visual_timeout_s of sound came in after the last
     image, all sound since then is emitted alone. `counters`: late_visual, late_audio, resets,
-    stragglers, without_audio, unused_audio.
+    stragglers, without_audio, unused_audio; `reasons` tells why some of them grew last, and what
+    to do.
     """
 
     def __init__(self, config: FrameAssemblerConfig = _DEFAULT):
         self.counters: Counter = Counter()
+        self.reasons: dict[str, str] = {}
         self._half_video_ns = nanoseconds(config.video_period_s / 2)
         self._half_ns = min(self._half_video_ns, nanoseconds(config.audio_period_s / 2))
         self._timeout_ns = nanoseconds(config.visual_timeout_s)
@@ -89,6 +91,8 @@ class FrameAssembler:
         self._gap_start = max(visual.stamp_ns, self._newest_audio or visual.stamp_ns)
         if self._emitted is not None and visual.stamp_ns <= self._emitted:
             self.counters['late_visual'] += 1
+            if self._newest_audio is not None:
+                self.reasons['late_visual'] = _late_images(self._newest_audio - visual.stamp_ns)
             return
         self._newest_visual = visual.stamp_ns
         self._visual.append((visual, now_ns))
@@ -169,7 +173,9 @@ class FrameAssembler:
         if nearest is after and after is not None:
             self._audio.popleft()
         self.counters['unused_audio'] += before is not None and nearest is not before
-        self.counters['without_audio'] += nearest is None
+        if nearest is None:
+            self.counters['without_audio'] += 1
+            self.reasons['without_audio'] = _missing_sound(stamp_ns, self._newest_audio)
         return nearest
 
     def _belongs(self, after_ns: int) -> bool:
@@ -192,3 +198,24 @@ class FrameAssembler:
         ]
         self._audio.clear()
         return frames
+
+
+def _missing_sound(stamp_ns: int, newest_audio: int | None) -> str:
+    """Say why an image got no sound, from the newest stamp of sound when it stopped waiting."""
+    if newest_audio is None:
+        return 'no sound has come'
+    behind_s = seconds(stamp_ns - newest_audio)
+    if behind_s <= 0:
+        return f'the sound has a gap; its newest stamp is {-behind_s:.2f} s after the image'
+    return (
+        f'sound is {behind_s:.2f} s behind the images: raise audio_wait, or where its stamps are '
+        "early by so much, correct the microphones' latency_ms"
+    )
+
+
+def _late_images(behind_ns: int) -> str:
+    """Say by how much images come after the sound of their time was used without them."""
+    return (
+        f'images are {seconds(behind_ns):.2f} s behind the sound: raise visual_timeout, or find '
+        'what delays the camera'
+    )

@@ -16,6 +16,9 @@ from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.visual_branch import VisualObservation
 from av_perception.tracking.voice_directions import VoicesOfFrame
 
+# Looked up; an enumeration takes longer to call.
+_STATES = {int(state): state for state in LifeState}
+
 
 @dataclass(frozen=True)
 class FrameObservations:
@@ -90,7 +93,7 @@ def track_estimates(tracks: TrackSet, assignment: FrameAssignment) -> tuple[Trac
     return tuple(
         TrackEstimate(
             id=ids[i],
-            state=LifeState(states[i]),
+            state=_STATES[states[i]],
             mean=means[i],
             covariance=covariances[i],
             seen=seen[i],

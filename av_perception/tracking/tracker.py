@@ -99,6 +99,15 @@ class Tracker:
         self._next_id = 1
         self._forget()
 
+    @property
+    def last_id(self) -> int:
+        """The highest id that was given so far, 0 before the first."""
+        return self._next_id - 1
+
+    def continue_ids(self, last_id: int) -> None:
+        """Give no id up to `last_id`: somebody else had them."""
+        self._next_id = max(self._next_id, last_id + 1)
+
     def _forget(self) -> None:
         """Start a new session; ids go on."""
         self._tracks = TrackSet.empty(self._model.state_size)
@@ -221,10 +230,10 @@ class Tracker:
 
     def _sleepers_std(self, prediction: Prediction, directions: LinearMap) -> np.ndarray:
         """(N,) standard deviation of the azimuth of who sleeps [rad], 0 of who does not."""
-        spread = propagate_covariance(directions.matrix, prediction.propagated)
-        std = np.zeros(len(spread))
+        std = np.zeros(len(directions.value))
         for n in np.flatnonzero(self._tracks.asleep & directions.usable):
-            std[n] = azimuth_std(directions.value[n], spread[n])
+            spread = propagate_covariance(directions.matrix[n], prediction.propagated[n])
+            std[n] = azimuth_std(directions.value[n], spread)
         return std
 
     def _infer(

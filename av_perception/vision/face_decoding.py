@@ -39,11 +39,17 @@ class FaceDetections:
     #: (N, 5, 2) [px] right eye, left eye, nose, right and left mouth corner, from the person's own
     #: side
     landmarks: np.ndarray
-    #: pixels of the image per pixel of the network's input, whose grid makes the boxes coarse
-    input_scale: float = 1.0
+    #: of each, or of all, pixels of the image per pixel of the network's input, whose grid makes
+    #: the boxes coarse
+    input_scale: float | np.ndarray = 1.0
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    @property
+    def input_scales(self) -> np.ndarray:
+        """(N,) pixels of the image per pixel of the network's input, of each face."""
+        return np.broadcast_to(np.asarray(self.input_scale, float), len(self))
 
     def scaled(self, scale: np.ndarray) -> FaceDetections:
         """From pixels of the network's input to pixels of the image.
@@ -69,38 +75,55 @@ def decode_centerface(
     score_threshold: float,
     overlap_threshold: float,
 ) -> FaceDetections:
-    """Decode the four output maps of CenterFace.
-
-    Parameters
-    ----------
-    heat_map
-        (1, 1, h, w) score of a face whose center lies in the cell.
-    scale
-        (1, 2, h, w) logarithm of height and width [cells].
-    offset
-        (1, 2, h, w) row and column of the center against the cell's [cells].
-    landmarks
-        (1, 10, h, w) row and column of each landmark as fractions of the box.
-    score_threshold
-        Below which there is no face.
-    overlap_threshold
-        Intersection over union with a better face above which a face goes.
+    """Decode the four output maps of CenterFace for one image; see `decode_centerface_batch`.
 
     Returns
     -------
     FaceDetections
-        In pixels of the network's input.
+        In pixels of the network's input, the best of those that overlap.
     """
-    rows, columns = np.nonzero(heat_map[0, 0] > score_threshold)
-    scores = heat_map[0, 0, rows, columns].astype(float)
-    size = _centerface_sizes(scale[0][::-1, rows, columns].T.astype(float))
-    cell = np.stack([columns, rows], axis=1)
-    center = (cell + offset[0][::-1, rows, columns].T + 0.5) * HEAT_MAP_STRIDE
-    corner = center - size / 2
-    fractions = landmarks[0][:, rows, columns].T.reshape(-1, 5, 2)[..., ::-1]
-    points = corner[:, None] + fractions * size[:, None]
-    faces = FaceDetections(np.concatenate([corner, size], axis=1), scores, points)
+    faces, _ = decode_centerface_batch(heat_map, scale, offset, landmarks, score_threshold)
     return _best_of_overlapping(faces, score_threshold, overlap_threshold)
+
+
+def decode_centerface_batch(
+    heat_map: np.ndarray,
+    scale: np.ndarray,
+    offset: np.ndarray,
+    landmarks: np.ndarray,
+    score_threshold: float,
+) -> tuple[FaceDetections, np.ndarray]:
+    """Decode the four output maps of CenterFace for B images.
+
+    Parameters
+    ----------
+    heat_map
+        (B, 1, h, w) score of a face whose center lies in the cell.
+    scale
+        (B, 2, h, w) logarithm of height and width [cells].
+    offset
+        (B, 2, h, w) row and column of the center against the cell's [cells].
+    landmarks
+        (B, 10, h, w) row and column of each landmark as fractions of the box.
+    score_threshold
+        Below which there is no face.
+
+    Returns
+    -------
+    faces : FaceDetections
+        All M cells above the threshold, in pixels of the network's input.
+    index : np.ndarray
+        (M,) of the image that shows each.
+    """
+    index, rows, columns = np.nonzero(heat_map[:, 0] > score_threshold)
+    scores = heat_map[index, 0, rows, columns].astype(float)
+    size = _centerface_sizes(scale[index, ::-1, rows, columns].astype(float))
+    cell = np.stack([columns, rows], axis=1)
+    center = (cell + offset[index, ::-1, rows, columns] + 0.5) * HEAT_MAP_STRIDE
+    corner = center - size / 2
+    fractions = landmarks[index, :, rows, columns].reshape(-1, 5, 2)[..., ::-1]
+    points = corner[:, None] + fractions * size[:, None]
+    return FaceDetections(np.concatenate([corner, size], axis=1), scores, points), index
 
 
 def _centerface_sizes(log_size: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ from av_perception.vision.face_embedding import (
     FaceEmbedderConfig,
     make_face_embedder,
 )
+from av_perception.vision.face_search import FaceSearch, FaceSearchConfig
 from av_perception.vision.image_check import checked_image, is_over_exposed
 from av_perception.vision.rectification import rectifiers_of
 from av_perception.vision.stereo_matching import (
@@ -49,6 +50,8 @@ class VisualFrontEndConfig:
 
     #: how faces are found
     detector: FaceDetectorConfig = field(default_factory=FaceDetectorConfig)
+    #: where they are looked for
+    search: FaceSearchConfig = field(default_factory=FaceSearchConfig)
     #: how they are found again in the right image
     matching: StereoMatchConfig = field(default_factory=StereoMatchConfig)
     #: how heads are located
@@ -110,6 +113,7 @@ class VisualFrontEnd:
         self._config = config
         self._camera = camera
         self._detector = detector or make_face_detector(config.detector)
+        self._search = FaceSearch(self._detector, config.search)
         self._embedder = embedder or make_face_embedder(config.embedder)
         self.embedding_size = self._embedder.size
         self._rectifiers = rectifiers_of(camera, calibrations)
@@ -131,6 +135,11 @@ class VisualFrontEnd:
         self.counters = dict.fromkeys(counted, 0)
 
     @property
+    def whole_images(self) -> int:
+        """How many images were looked at as a whole."""
+        return self._search.whole_images
+
+    @property
     def disparity_problem(self) -> str:
         """A sentence when two cameras have given (next to) no face a disparity, else ''."""
         faces = self.counters['faces']
@@ -148,11 +157,15 @@ class VisualFrontEnd:
         """Look at an empty pattern: a network's first image takes ten times as long as others."""
         pattern = np.zeros((self._camera.height, self._camera.width, 3), np.uint8)
         pattern[::2] = 128
-        self._detector.detect(pattern)
+        self._search.warm_up(pattern)
         self._embedder.embed(pattern, ALIGNED_LANDMARKS[None])
 
     def process(
-        self, stamp_ns: int, left_bgr: np.ndarray, right_bgr: np.ndarray | None
+        self,
+        stamp_ns: int,
+        left_bgr: np.ndarray,
+        right_bgr: np.ndarray | None,
+        hurry: bool = False,
     ) -> VisualFeatures:
         """Find, locate and describe the faces of an image pair.
 
@@ -162,6 +175,8 @@ class VisualFrontEnd:
             [ns] of the left image.
         left_bgr, right_bgr
             (height, width, 3) uint8 BGR, or gray; right_bgr: None with one camera.
+        hurry
+            Others wait: what can be left to a later image is.
 
         Returns
         -------
@@ -178,13 +193,12 @@ class VisualFrontEnd:
         left = self._prepare(left_bgr, 'left')
         right = self._prepare_right(right_bgr)
         clock.lap('preparation')
-        detections = self._usable(self._detector.detect(left))
+        detections = self._usable(self._search.detect(left, hurry))
         self._watch_orientation(left, len(detections))
         clock.lap('detection')
         matches = self._match(left, right, detections.boxes)
         clock.lap('matching')
-        embeddings = self._describe(left, detections)
-        appearances = self._appearances(left, detections, matches)
+        embeddings, appearances = self._descriptions(left, detections, matches, hurry)
         clock.lap('description')
         features = self._features(stamp_ns, detections, matches, embeddings, appearances)
         self._count(left, right, matches)
@@ -228,6 +242,14 @@ class VisualFrontEnd:
             turned = self._detector.detect(cv2.rotate(image, cv2.ROTATE_180))
             if len(turned) and turned.scores.max() >= TURNED_SCORE:
                 self.counters['upside_down'] += 1
+
+    def _descriptions(
+        self, left: np.ndarray, detections: FaceDetections, matches: list[FaceMatch], hurry: bool
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """Describe faces and people; in a hurry nobody is described."""
+        if hurry:
+            return [np.zeros(0)] * len(detections), np.zeros((len(detections), 0))
+        return self._describe(left, detections), self._appearances(left, detections, matches)
 
     def _describe(self, image: np.ndarray, detections: FaceDetections) -> list[np.ndarray]:
         """Give each face an embedding or (0,).
@@ -309,7 +331,7 @@ class VisualFrontEnd:
             match.disparity,
             self._camera,
             self._config.triangulation,
-            detections.input_scale,
+            float(detections.input_scales[index]),
             self._detector.noise_factor,
             match.covered,
         )

@@ -50,7 +50,7 @@ def checked_image(image: np.ndarray, camera: CameraGeometry, side: str) -> np.nd
             f'the {side} image has {image.shape[1]}x{image.shape[0]} pixels, the head '
             f"profile's camera {camera.width}x{camera.height}"
         )
-    if image.min() == image.max():
+    if _is_constant(image):
         raise BadImage(f'the {side} image is constant: is the lens covered?')
     if white_share(image) > WHITE_ALL_OVER:
         raise BadImage(f'the {side} image is over-exposed, white all over: lower the exposure')
@@ -71,12 +71,19 @@ def _check_layout(image: np.ndarray, side: str) -> None:
         raise BadImage(f'the {side} image has the shape {image.shape}, not (height, width, 3)')
 
 
+def _is_constant(image: np.ndarray) -> bool:
+    """Whether all numbers of an image are alike; the first few pixels of most say no."""
+    start = image[:_SAMPLED]
+    return bool(start.min() == start.max() and image.min() == image.max())
+
+
 def white_share(image: np.ndarray) -> float:
     """Share of the pixels of a (height, width[, channels]) uint8 image that are white."""
     sampled = image[::_SAMPLED, ::_SAMPLED].reshape(-1, *image.shape[2:])
-    if sampled.ndim == 2:  # of a color image: white is what is white in all channels
-        sampled = sampled.min(axis=1)
-    return float(np.mean(sampled >= WHITE))
+    white = sampled >= WHITE
+    if white.ndim == 2:  # of a color image: white is what is white in all channels
+        white = np.logical_and.reduce([white[:, channel] for channel in range(white.shape[1])])
+    return float(np.mean(white))
 
 
 def is_over_exposed(image: np.ndarray) -> bool:

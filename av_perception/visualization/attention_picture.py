@@ -64,7 +64,7 @@ def plot_attention(
     if scores is not None:
         figure.text(0.07, 0.025, _footer(scores), fontsize=12, color='0.25')
     try:
-        figure.savefig(str(path), format='png')
+        figure.savefig(str(path))
     except OSError as error:
         raise UserError(f'cannot write {path}: {error.strerror}') from error
 

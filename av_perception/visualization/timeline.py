@@ -61,7 +61,7 @@ def plot_timeline(
     scene = make_scene(tracks, truth, match_distance_m, answered_s)
     figure = _draw(scene, title, metrics, head)
     try:
-        figure.savefig(str(path), format='png')
+        figure.savefig(str(path))
     except OSError as error:
         raise UserError(f'cannot write {path}: {error.strerror}') from error
 

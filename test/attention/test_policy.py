@@ -94,6 +94,17 @@ def test_the_same_person_is_then_seen_and_keeps_the_look():
     assert (look.id, look.reason, look.since_ns) == (7, AttentionReason.SPEAKS, since_ns)
 
 
+def test_a_track_that_coasts_does_not_lead_the_look_away():
+    story = Story(**QUIET)
+    story.goes_on(1.0, [voice(7, 60.0)], speaking=[7])
+    for azimuth in range(60, -60, -5):  # deaf while the neck turns, the track runs on
+        look = story.goes_on(0.04, [voice(7, float(azimuth), heard=False)])
+    assert look.id == 7
+    assert np.degrees(angles_from_direction(look.target)[0]) == pytest.approx(60.0)
+    look = story.goes_on(0.04, [person(7, 70.0)])  # found again, elsewhere
+    assert np.degrees(angles_from_direction(look.target)[0]) == pytest.approx(70.0)
+
+
 def test_who_was_found_by_voice_needs_less_speech():
     heard, known = Story(**QUIET), Story(**QUIET)
     heard.goes_on(1.0, [voice(7, 150.0)], speaking=[7])

@@ -290,6 +290,24 @@ def test_steady_noise_and_what_decays_are_left_out():
     assert 0 < gated[onset + 4 : onset + 14].sum() < 0.3 * ungated[onset + 4 : onset + 14].sum()
 
 
+@pytest.mark.parametrize('level', [0.0, 0.2])
+@pytest.mark.parametrize('muted', [(0, 1, 2, 3), (1, 2, 3)])
+def test_noise_after_muted_microphones_stood_above_the_floor_for_two_seconds(level, muted):
+    """So it hid the first voice. A muted microphone gives zeros or a constant."""
+    rng = np.random.default_rng(1)
+    noise = 0.003 * rng.normal(size=(3 * RATE, 4))
+    first, again = int(1.03 * RATE), int(2.01 * RATE)
+    noise[: RATE // 2, muted] = level
+    noise[first:again, muted] = level
+    blocks, _, _ = streamed(noise.astype(np.float32), [len(noise)])
+    number = len(DirectionBinsConfig().used)
+    for begin_s in (0.5, again / RATE):
+        begin_ns = 10**9 + round((begin_s + 0.04) * 1e9)
+        after = [len(b) for b in blocks if begin_ns <= b.stamp_ns < begin_ns + 5 * 10**8]
+        assert len(after) > 10
+        assert np.mean(after) < 0.12 * number
+
+
 def test_the_stamp_is_the_center_of_the_block():
     blocks, _, _ = streamed(bursts(direction_from_angles(0.0, 0.0)), [32000])
     assert blocks[0].stamp_ns == 10**9 + round((4 * 128 + 512) / 2 / RATE * 1e9)

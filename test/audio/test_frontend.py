@@ -27,8 +27,9 @@ HALF_BLOCK_S = (4 * 128 + 256) / 2 / RATE
 
 
 def bursts(rng, num_samples, rate=RATE):
-    """White noise that pauses 0.2 s in every 0.6 s, so that it stands above the noise floor."""
-    return rng.standard_normal(num_samples) * 0.1 * ((np.arange(num_samples) / rate) % 0.6 < 0.4)
+    """White noise, faint for 0.2 s of every 0.6 s, so that it stands above the noise floor."""
+    loud = (np.arange(num_samples) / rate) % 0.6 < 0.4
+    return rng.standard_normal(num_samples) * np.where(loud, 0.1, 1e-4)
 
 
 def plane_wave(signal, azimuth, rate=RATE):
@@ -81,6 +82,48 @@ def test_noise_floor_follows_stationary_noise_and_not_bursts():
         power = rng.exponential(1.0, (5, 2000)).mean(axis=0) * (1 if block % 10 < 5 else 100)
         level = floor.update(power)
     assert 0.4 < np.median(level) < 4
+
+
+NOTHING = {
+    'zeros': lambda bins: np.zeros(bins),
+    'a constant, in the lowest bins': lambda bins: np.where(np.arange(bins) < 2, 1e3, 0.0),
+    'what float32 leaves of a constant': lambda bins: np.full(bins, 1e-12),
+}
+
+
+def room_noise(rng, bins=500):
+    return 1e-4 * rng.exponential(1.0, (5, bins)).mean(axis=0)
+
+
+@pytest.mark.parametrize('nothing', NOTHING)
+def test_sound_without_signal_was_the_noise_floor_for_two_seconds(nothing):
+    """All sound of the room then stood above it: whoever spoke was found so much later."""
+    rng = np.random.default_rng(3)
+    floor = NoiseFloor(500, 50, 512)
+    for _ in range(100):
+        floor.update(NOTHING[nothing](500))
+    floor.update(0.05 * room_noise(rng))  # of its samples some are still without signal
+    before = [floor.update(room_noise(rng)) for _ in range(50)]
+    assert 0.4e-4 < np.median(before[3]) < 2.5e-4
+    floor.update(0.05 * room_noise(rng))
+    for _ in range(60):
+        during = floor.update(NOTHING[nothing](500))
+    np.testing.assert_allclose(np.median(during), np.median(before[-1]), rtol=0.1)
+    floor.update(0.05 * room_noise(rng))
+    after = floor.update(room_noise(rng))
+    np.testing.assert_allclose(np.median(after), np.median(before[-1]), rtol=0.1)
+
+
+def test_noise_of_one_bit_is_a_measurement():
+    """A quiet room may stay within the last bit of 16-bit sound."""
+    rng = np.random.default_rng(4)
+    floor = NoiseFloor(500, 50, 512)
+    quantization = 0.375 * 512 / (12 * 32768**2)
+    for _ in range(50):
+        quiet = floor.update(quantization * rng.exponential(1.0, (5, 500)).mean(axis=0))
+    assert quiet.max() < 3 * quantization
+    loud = floor.update(np.full(500, 1e-4))
+    np.testing.assert_allclose(loud, quiet, rtol=0.5)
 
 
 def test_features_of_a_plane_wave_are_the_free_field_ones():

@@ -94,12 +94,24 @@ def tracks(shift_s=0.0):
 
 def test_a_node_that_hears_is_well_and_one_that_misses_its_input_is_named(graph):
     graph(SpeakingStatusNode, method='vavit')  # joint would miss the sound
-    graph(TrackerNode, head='respeaker')
+    graph(TrackerNode, head='respeaker', namespace='elsewhere')
     graph.publish(TrackArray, 'tracks', tracks())
     looked(
         ('speaking_status', True, r'rate of /tracks \[Hz\]: (?!0\.0)\d'),
-        ('tracker', False, 'no message on /audio_features'),
         absent='nobody publishes /(tracks|speaking_status)',
+    )
+    looked(('tracker', False, 'no message on /elsewhere/audio_features'), namespace='elsewhere')
+
+
+def test_a_node_that_is_missing_and_a_topic_of_two_nodes_are_named(graph):
+    """Regression: only the nodes that were there were spoken of."""
+    graph(SpeakingStatusNode, method='vavit')
+    graph(TrackerNode, head='respeaker')
+    graph.publish(TrackArray, 'tracks', tracks())
+    looked(
+        ('audio_features', False, 'is not running, and tracker wait for /audio_features'),
+        ('/tracks', False, r'2 nodes publish /tracks \(driver, tracker\)'),
+        ('speaking_status', False, 'and their messages mix'),
     )
 
 

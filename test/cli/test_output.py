@@ -18,7 +18,7 @@ import soundfile
 
 from av_perception import paths
 from av_perception.cli.main import main
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_picture, check_writable, write_json
 from av_perception.errors import UserError
 from av_perception.paths import cache_directory
 from av_perception.ros.bringup.environment import prepare_environment
@@ -105,6 +105,26 @@ def test_no_verb_writes_json_by_itself():
         and 'write_json(' in p.read_text(encoding='utf-8')
         for p in takers
     )
+
+
+def test_every_verb_that_draws_checks_the_name_of_its_picture():
+    folder = Path(main.__code__.co_filename).parent
+    texts = {p.name: p.read_text(encoding='utf-8') for p in folder.rglob('*.py')}
+    names = ("'--plot'", "'--timeline'", "'--picture'")
+    drawing = {name for name, text in texts.items() if any(n in text for n in names)}
+    assert drawing >= {'track.py', 'localize.py', 'evaluate.py', 'tracking.py'}
+    assert [n for n in sorted(drawing) if 'check_picture(' not in texts[n]] == []
+
+
+def test_a_picture_of_no_known_kind_is_refused(tmp_path):
+    """Regression: the ending was refused after the work, by a traceback, or not at all."""
+    check_picture(None)
+    check_picture(tmp_path / 'tracks.PNG')
+    check_picture(tmp_path / 'out' / 'tracks.svg', made_folder=tmp_path / 'out')
+    with pytest.raises(UserError, match=r'name it \.png, \.svg or \.pdf'):
+        check_picture(tmp_path / 'tracks.bmp')
+    with pytest.raises(UserError, match='there is no folder'):
+        check_picture(tmp_path / 'missing' / 'tracks.png')
 
 
 def test_the_check_touches_nothing_and_knows_folders_still_to_be_made(tmp_path):

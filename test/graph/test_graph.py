@@ -54,16 +54,14 @@ def test_every_image_is_answered_with_its_stamp(recording, session):
 
 
 def test_nothing_is_dropped(session):
-    """The one gap in the sound, between rehearsal and play, is meant."""
+    """The one gap in the sound, between rehearsal and play, is meant.
+
+    Regression: on a busy machine, blank images of the rehearsal were late.
+    """
     result, _ = session
-    counted = {
-        f'{node}, {event}': int(number)
-        for node, values in result.diagnostics.items()
-        for event, number in values.items()
-        if number.isdigit() and '[' not in event
-    }
+    counted = result.counted()
     lost = ('dropped', 'refused', 'left out', 'late', 'stragglers', 'resets', 'unused')
-    assert not [event for event in counted if any(word in event for word in lost)], counted
+    assert not [e for e in counted if counted[e] and any(word in e for word in lost)], counted
     assert counted['audio_features, sound: gaps in the sound'] == 1
 
 

@@ -17,6 +17,8 @@ from av_perception.numerics.plds_filter import filter_plds
 from av_perception.numerics.plds_learning import (
     PldsLearningConfig,
     bayesian_information,
+    conditional_log_density,
+    fit_across_groups,
     fit_by_information,
     learn_dynamics,
 )
@@ -358,3 +360,32 @@ def test_a_gate_tells_regions_apart():
     model = Plds(observation, motion, np.log([0.5, 0.5]), np.log(np.full((2, 2), 0.5)), gate)
     result = filter_plds(model, np.zeros((3, 1)))
     assert result.pieces[:, 1].min() > 0.99
+
+
+def test_pieces_that_follow_a_group_do_not_help_with_another():
+    """Regression: BIC asked for pieces that followed the people who were learned from."""
+    rng = np.random.default_rng(17)
+    inputs = rng.uniform(-2, 2, (5, 150, 1))
+    ripple = np.array([np.sin(4 * x + phase) for x, phase in zip(inputs, rng.uniform(0, 6, 5))])
+    outputs = np.concatenate([np.abs(inputs), inputs], axis=2) + 0.1 * ripple
+    outputs += 0.01 * rng.standard_normal(outputs.shape)
+    candidates = (1, 2, 16)
+    by_groups = fit_across_groups(
+        list(zip(inputs, outputs)), candidates, GllimConfig(input_noise=0.05), 1e-3
+    )
+    together = inputs.reshape(-1, 1), outputs.reshape(-1, 2)
+    by_information = fit_by_information(*together, candidates, GllimConfig(input_noise=0.05), 1e-3)
+    assert len(by_groups.slope) == 2  # the two sides of |x|
+    assert len(by_information.slope) > 2
+
+
+def test_the_density_of_outputs_given_inputs_is_one_altogether():
+    rng = np.random.default_rng(18)
+    inputs = rng.uniform(-2, 2, (200, 1))
+    outputs = np.abs(inputs) + 0.2 * rng.standard_normal((200, 1))
+    model = fit_by_information(inputs, outputs, (2,), GllimConfig(input_noise=0.05), 1e-2)
+    grid = np.linspace(-3, 6, 4001)[:, None]
+    step = grid[1, 0] - grid[0, 0]
+    for at in (-1.5, 0.0, 0.7):
+        density = np.exp(conditional_log_density(model, np.full_like(grid, at), grid))
+        assert density.sum() * step == pytest.approx(1.0, abs=1e-3)

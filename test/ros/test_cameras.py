@@ -17,6 +17,7 @@ import pytest
 import yaml
 from av_perception_msgs.msg import TrackArray, VisualFeatures
 from rclpy.parameter import Parameter
+from rclpy.qos import qos_profile_sensor_data
 from ros_bench import send_pair
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_scenes import CAMERA
@@ -170,6 +171,17 @@ def test_compressed_images_with_stamps_that_differ_are_paired_and_torn_ones_coun
     for topic in topics:
         b.send(topic, jpeg(GOOD, 4 * SECOND))
     assert b.until(lambda: len(b.heard) == 2) and b.counted('no partner') >= 1
+
+
+def test_a_driver_that_publishes_best_effort_is_heard(bench):
+    """Regression: the default reader was reliable, and got nothing from most camera drivers."""
+    b = bench({})
+    for topic in IMAGES:
+        publisher = b.client.create_publisher(Image, topic, qos_profile_sensor_data)
+        assert b.until(lambda p=publisher: p.get_subscription_count())
+        b.publishers[topic] = publisher
+    send_pair(b, SECOND, GOOD)
+    assert b.until(lambda: len(b.heard) == 1)
 
 
 def test_images_without_stamps_are_told_as_the_drivers_fault(bench, monkeypatch):

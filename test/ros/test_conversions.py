@@ -96,6 +96,13 @@ def turned_head(track_id, facing_probability):
     )
 
 
+def test_sound_without_a_stamp_says_whose_fault_it_is():
+    """Regression: it was dropped as late, which leads astray."""
+    chunk = AudioChunk(0, 16000, 0, np.zeros((256, 4), np.float32))
+    with pytest.raises(ValueError, match='the driver does not stamp its sound'):
+        conversions.audio_chunk_from_msg(conversions.audio_chunk_to_msg(chunk, 'array'))
+
+
 CASES = {
     'audio': (
         AudioChunk(STAMP_NS, 16000, 12345, RANDOM.normal(size=(256, 4)).astype(np.float32)),
@@ -175,23 +182,6 @@ def test_stamps_are_exact():
     assert conversions.ns_from_time(conversions.time_from_ns(STAMP_NS)) == STAMP_NS
 
 
-@pytest.mark.parametrize(
-    'encoding, channels', [('bgr8', 3), ('rgb8', 3), ('mono8', 1), ('bgra8', 4)]
-)
-def test_images_of_every_encoding(encoding, channels):
-    bgr = RANDOM.integers(0, 255, (6, 5, 3), dtype=np.uint8)
-    message = conversions.image_to_msg(bgr, STAMP_NS, 'camera')
-    if encoding == 'rgb8':
-        message.data = np.ascontiguousarray(bgr[..., ::-1]).tobytes()
-    elif encoding == 'mono8':
-        bgr = np.repeat(bgr[..., :1], 3, axis=2)
-        message.data = bgr[..., 0].tobytes()
-    elif encoding == 'bgra8':
-        message.data = np.concatenate([bgr, bgr[..., :1]], axis=2).tobytes()
-    message.encoding, message.step = encoding, 5 * channels
-    np.testing.assert_array_equal(conversions.image_from_msg(over_the_wire(message)), bgr)
-
-
 def test_padded_rows_are_understood():
     bgr = RANDOM.integers(0, 255, (4, 3, 3), dtype=np.uint8)
     message = conversions.image_to_msg(bgr, STAMP_NS, 'camera')
@@ -204,7 +194,7 @@ def test_what_does_not_fit_is_refused():
     message.height = 5
     with pytest.raises(ValueError, match='too few'):
         conversions.image_from_msg(message)
-    message.encoding = 'bayer_rggb8'
+    message.encoding = '32FC1'
     with pytest.raises(ValueError, match='encoding'):
         conversions.image_from_msg(message)
     sound = conversions.audio_chunk_to_msg(

@@ -14,7 +14,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from av_perception.nodes.speaking_status import SpeakingStatusNode
 from av_perception.ros.diagnostics import NO_CLOCK, Diagnostics
-from av_perception.ros.input_monitor import InputMonitor
+from av_perception.ros.input_monitor import GHOST_S, InputMonitor
 
 
 @pytest.fixture()
@@ -168,3 +168,34 @@ def test_simulated_time_without_a_clock_is_named(listen):
     assert listen(use_sim_time=True).says(
         lambda s: s.level == DiagnosticStatus.ERROR and s.message == NO_CLOCK
     )
+
+
+def drivers(*names):
+    """A node that sees publishers of these names."""
+    infos = [SimpleNamespace(node_name=name) for name in names]
+    return SimpleNamespace(
+        count_publishers=lambda topic: len(infos),
+        get_publishers_info_by_topic=lambda topic: infos,
+    )
+
+
+def test_two_publishers_of_one_input_are_named():
+    """Regression: sound of two drivers was mixed, and nothing said so."""
+    monitor = InputMonitor('/audio', 1.0)
+    assert monitor.mixed(drivers()) is None
+    assert monitor.mixed(drivers('microphone_array')) is None
+    said = monitor.mixed(drivers('microphone_array', 'audio_bridge'))
+    assert said.startswith('2 nodes publish /audio (audio_bridge, microphone_array)')
+    assert 'stop all but one' in said
+
+
+def test_a_successor_is_not_taken_for_a_second_publisher_at_once(monkeypatch):
+    """DDS knows a killed node for a while."""
+    monitor = InputMonitor('/tracks', 1.0)
+    twice = drivers('tracker', 'tracker')
+    assert monitor.mixed(twice) is None
+    now_s = time.monotonic()
+    monkeypatch.setattr(time, 'monotonic', lambda: now_s + 2 * GHOST_S)
+    assert 'tracker, tracker' in monitor.mixed(twice)
+    assert monitor.mixed(drivers('tracker')) is None
+    assert monitor.mixed(twice) is None, 'another successor'

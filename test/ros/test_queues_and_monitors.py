@@ -184,9 +184,9 @@ def test_the_oldest_image_makes_room():
 def test_an_image_that_cannot_be_read_is_told_when_it_is_asked_for():
     memory = ImageMemory()
     broken = image(7)
-    broken.encoding = 'bayer_rggb8'
+    broken.encoding = '32FC1'
     memory.keep(broken)
-    with pytest.raises(ValueError, match="encoding 'bayer_rggb8' is not one of"):
+    with pytest.raises(ValueError, match="encoding '32FC1' is not one of"):
         memory.take_image(7)
 
 

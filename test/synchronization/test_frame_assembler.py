@@ -234,3 +234,38 @@ def test_images_that_lag_far_behind_the_sound_are_not_lost_for_good():
         'only what sound alone had passed at the start is lost'
     )
     assert with_image == sorted(with_image)
+
+
+@pytest.mark.parametrize(('early_ms', 'said'), [(1000, '1.00 s'), (500, '0.50 s')])
+def test_it_says_by_how_much_sound_is_behind(early_ms, said):
+    """Regression: "without audio" told nobody that the sound's stamps or its delay are wrong."""
+    assembler = FrameAssembler(FrameAssemblerConfig(audio_wait_s=0.06))
+    for k in range(50):
+        now = 40 * k
+        assembler.push_audio(audio(2000 + now - early_ms), now * MS)
+        assembler.push_visual(visual(2000 + now), now * MS)
+        assembler.poll((now + 60) * MS)
+    reason = assembler.reasons['without_audio']
+    assert f'sound is {said} behind the images: raise audio_wait' in reason
+    assert 'latency_ms' in reason
+
+
+def test_it_says_that_images_are_late():
+    assembler = FrameAssembler(FrameAssemblerConfig(audio_wait_s=0.06))
+    assembler.push_visual(visual(0), 0)
+    for k in range(20):
+        assembler.push_audio(audio(40 * k), 0)
+        assembler.poll(60 * MS)
+    assembler.push_visual(visual(160), 60 * MS)
+    assert '0.60 s behind the sound' in assembler.reasons['late_visual']
+
+
+def test_it_says_that_no_sound_has_come_or_that_it_has_a_gap():
+    assembler = FrameAssembler(FrameAssemblerConfig(audio_wait_s=0.06))
+    assembler.push_visual(visual(0), 0)
+    assembler.poll(60 * MS)
+    assert assembler.reasons['without_audio'] == 'no sound has come'
+    assembler.push_visual(visual(40), 60 * MS)
+    assembler.push_audio(audio(120), 60 * MS)
+    assembler.poll(60 * MS)
+    assert 'a gap' in assembler.reasons['without_audio']

@@ -29,7 +29,7 @@ from av_perception.benchmarks.cluster_methods import (
     average,
     measure,
 )
-from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 
 _COLUMNS = 210
 # Figure, title, decimals, the better of several values (None: neither).
@@ -54,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the tables, write the files."""
-    for path in (args.json, args.plot):
-        check_writable(path)
+    check_writable(args.json)
+    check_picture(args.plot)
     methods = all_methods()
     data = cluster_data.data_sets()
     seeds = range(max(args.seeds, 1))

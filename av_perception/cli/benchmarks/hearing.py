@@ -38,7 +38,7 @@ from av_perception.benchmarks.hearing_scores import (
     summarize,
     try_method,
 )
-from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +104,7 @@ def _add_room_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print the tables, write the files."""
     check_writable(args.json)
-    check_writable(args.plot)
+    check_picture(args.plot)
     console = wide_console()
     data = _data_folder()
     if data is None:

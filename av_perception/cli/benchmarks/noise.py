@@ -72,6 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help='of places, motors and false alarms (default: %(default)s)',
     )
+    parser.add_argument(
+        '--alarms',
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help='also with false alarms, which needs two more trackers (default: %(default)s)',
+    )
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
 
 
@@ -86,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     voices = find_recordings(args.data / 'speech')
     count = max(1, round(args.minutes * 60 / STRETCH_S))
     with_bar = track(range(count), 'noise', console=console, transient=True)
-    births, voiced = noise_births(head, noises, args.seed, with_bar)
+    births, voiced = noise_births(head, noises, args.seed, with_bar, args.alarms)
     chosen = [voices[i * len(voices) // args.voices] for i in range(args.voices)]
     results = _find_voices(head, chosen, noises, args.seed, console)
     minutes = count * STRETCH_S / 60

@@ -33,7 +33,7 @@ from av_perception.benchmarks.separation_scenes import (
     make_scene,
 )
 from av_perception.benchmarks.separation_scores import SeparationRow, measure
-from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 from av_perception.errors import UserError
 
 _NUM_EXAMPLES = 5
@@ -66,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write the files."""
-    for path in (args.json, args.plot):
-        check_writable(path)
+    check_writable(args.json)
+    check_picture(args.plot)
     if args.seeds < 1 or not 1.0 <= args.duration <= 60.0:
         raise UserError('--seeds must be at least 1, --duration from 1 to 60 s')
     data = _data_folder()

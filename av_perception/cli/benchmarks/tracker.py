@@ -21,7 +21,7 @@ from rich.table import Table
 
 from av_perception.benchmarks import tracker_speed
 from av_perception.benchmarks.tracker_speed import ProblemSize, Timing, measure
-from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 from av_perception.robot_head.profile import load_head
 
 _MEDIAN_MS = 2.0
@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print the tables, write the files."""
     check_writable(args.json)
+    check_picture(args.plot)
     head = load_head(args.head)
     console = wide_console()
     steps = max(args.steps, tracker_speed.LEAST_STEPS)

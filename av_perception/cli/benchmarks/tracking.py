@@ -36,7 +36,7 @@ from av_perception.benchmarks.tracking import (
     measure,
     summarize,
 )
-from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 from av_perception.errors import UserError
 from av_perception.robot_head.profile import load_head
 from av_perception.simulation.box_scenes import BoxScene
@@ -77,8 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the tables, write the files."""
-    for path in (args.json, args.plot, args.picture):
-        check_writable(path)
+    check_writable(args.json)
+    for path in (args.plot, args.picture):
+        check_picture(path)
     if args.seeds < 1 or not 1 <= args.seconds <= 3600:
         raise UserError('--seeds must be at least 1 and --seconds lie in 1..3600')
     scenes = make_scenes(args.seeds, args.seconds)

@@ -48,7 +48,7 @@ from av_perception.benchmarks.vision_accuracy import (
     measure,
     people_of_all_sizes,
 )
-from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 from av_perception.errors import UserError
 from av_perception.robot_head.profile import load_head
 from av_perception.simulation.assets import PHOTOGRAPHS, ensure_assets
@@ -140,7 +140,7 @@ def _add_embedding_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print the tables, write the files."""
     check_writable(args.json)
-    check_writable(args.plot)
+    check_picture(args.plot)
     cv2.setNumThreads(1)
     camera_of(load_head(args.head))
     ensure_assets(names=tuple(PHOTOGRAPHS))

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_picture, check_writable, write_json
 from av_perception.errors import UserError
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ def run(options: argparse.Namespace) -> int:
 
     check_writable(options.json)
     check_writable(options.output)
+    check_picture(options.plot)
     array = load_head(options.head).microphones
     if array is None:
         raise UserError(f"head '{options.head}' has no microphones: nothing to learn")

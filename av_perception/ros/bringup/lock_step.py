@@ -118,12 +118,14 @@ def _get_ready(
     player.rehearse(names)
     if bag is not None:
         _wait_for_recorder(observer, graph)
+    player.settle(names)
 
 
 def _played(
     observer: GraphObserver, graph: GraphRunner, player: LockStepPlayer, progress
 ) -> SessionResult:
     before = graph.usage()  # neither starting up nor rehearsing is playing
+    rehearsal = {name: dict(values) for name, values in observer.diagnostics.items()}
     num_truth = player.play(lambda fraction: progress(fraction, 'playing'))
     usage = {
         name: after.since(before[name]) for name, after in graph.usage().items() if name in before
@@ -133,10 +135,12 @@ def _played(
         frames=frames,
         origin_ns=player.origin_ns,
         latency_ms_by_stamp={},  # it means nothing where time stands still
+        voice_latency_ms=[],
         truth_messages=num_truth,
         exit_statuses=graph.stop(STOP_TIMEOUT_S),
         diagnostics=observer.diagnostics,
         usage=usage,
+        rehearsal=rehearsal,
     )
 
 

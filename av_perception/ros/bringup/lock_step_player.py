@@ -94,6 +94,20 @@ class LockStepPlayer:
         self.origin_ns = self._pause(blank_ns) + STEP_NS
         self._sound = _Sound(self._sensors, self.origin_ns, self.origin_ns)
 
+    def settle(self, names: list[str]) -> None:
+        """Wait until nodes have said what they counted in the rehearsal.
+
+        On a busy machine blank images come late, and no node has done anything wrong.
+        """
+        self._tick()
+        now_ns = self._now_ns
+        self._wait(
+            lambda: all(self._clock_stamps.get(name, 0) >= now_ns for name in names),
+            'the end of the rehearsal',
+            START_TIMEOUT_S,
+            lambda: self._tell_time(now_ns),
+        )
+
     def _pause(self, blank_ns: int) -> int:
         """Pause after the last blank image, until another is answered; gives the stamp of that.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lifecycle_msgs.msg import State
@@ -38,6 +38,8 @@ class SessionResult:
     origin_ns: int
     #: By stamp [ns]: from it to the arrival of its speaking status [ms].
     latency_ms_by_stamp: dict[int, float]
+    #: How old the oldest sample of each chunk of a voice was when it came [ms].
+    voice_latency_ms: list[float]
     #: How many messages of the truth came.
     truth_messages: int
     #: Of the nodes and the bag's recorder, after SIGINT.
@@ -46,6 +48,18 @@ class SessionResult:
     diagnostics: dict[str, dict[str, str]]
     #: Of each node while the recording played.
     usage: dict[str, Usage]
+    #: The same as diagnostics, before the recording played; {} where nothing was rehearsed.
+    rehearsal: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def counted(self) -> dict[str, int]:
+        """Give all counters ('node, event'), and how much each grew while the recording played."""
+        growths = {}
+        for node, values in self.diagnostics.items():
+            before = self.rehearsal.get(node, {})
+            for event, number in values.items():
+                if number.isdigit() and '[' not in event:
+                    growths[f'{node}, {event}'] = int(number) - int(before.get(event, 0))
+        return growths
 
     @property
     def latency_ms(self) -> list[float]:
@@ -87,7 +101,8 @@ def play_through_graph(
         environment={**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)},
         composed=selection if composed else None,
     )
-    with GraphObserver(domain_id=domain_id) as observer, runner as graph:
+    observed = GraphObserver(domain_id=domain_id, voices=selection.voices)
+    with observed as observer, runner as graph:
         if bag is not None:
             words = ['record', '-o', str(bag)]
             graph.start_module('bag_recorder', 'av_perception.cli.main', words, niceness=10)
@@ -125,6 +140,7 @@ def _play(
         frames=observer.frames(),
         origin_ns=origin_ns,
         latency_ms_by_stamp={s: 1e-6 * latency for s, latency in observer.latency_ns.items()},
+        voice_latency_ms=[1e-6 * latency for latency in observer.voice_latency_ns],
         truth_messages=len(observer.truth_stamps),
         exit_statuses=exit_statuses,
         diagnostics=observer.diagnostics,

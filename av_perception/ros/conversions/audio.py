@@ -33,13 +33,16 @@ def audio_chunk_from_msg(message: av.AudioChunk) -> AudioChunk:
     Raises
     ------
     ValueError
-        When the number of samples does not fit the channels.
+        When the number of samples does not fit the channels, or there is no stamp.
     """
     samples = np.frombuffer(message.samples, np.float32)
     if message.channels == 0 or samples.size % message.channels:
         raise ValueError(f'{samples.size} samples do not divide into {message.channels} channels')
+    stamp_ns = ns_from_time(message.header.stamp)
+    if stamp_ns == 0:
+        raise ValueError('its stamp is 0: the driver does not stamp its sound')
     return AudioChunk(
-        ns_from_time(message.header.stamp),
+        stamp_ns,
         message.sample_rate,
         message.first_sample,
         samples.reshape(-1, message.channels),

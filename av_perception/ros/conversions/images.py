@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
+from av_perception.ros.conversions.encodings import decode
 from av_perception.ros.conversions.headers import header, ns_from_time
-
-CHANNELS_OF_ENCODING = {'bgr8': 3, 'rgb8': 3, 'mono8': 1, 'bgra8': 4, 'rgba8': 4}
 
 # Start and end of a JPEG image, and what begins the last of its data; none can occur in it.
 JPEG_START = b'\xff\xd8'
@@ -61,23 +60,11 @@ def image_from_msg(message: Image) -> np.ndarray:
     Raises
     ------
     ValueError
-        For an unknown encoding, or a size that does not fit the data.
+        For an unknown encoding, or a size that does not fit the data or the encoding.
     """
-    height, width, encoding = message.height, message.width, message.encoding
-    channels = CHANNELS_OF_ENCODING.get(encoding)
-    if channels is None:
-        raise ValueError(f"encoding '{encoding}' is not one of {', '.join(CHANNELS_OF_ENCODING)}")
     data = np.frombuffer(message.data, np.uint8)
-    if message.step < channels * width or data.size < message.step * height:
-        raise ValueError(f'{data.size} bytes are too few for {width}x{height} {encoding}')
-    # Rows may be padded at their end.
-    rows = data[: message.step * height].reshape(height, message.step)
-    image = rows[:, : channels * width].reshape(height, width, channels)
-    if encoding == 'bgr8':
-        return np.ascontiguousarray(image)
-    if encoding.startswith('rgb'):
-        image = image[..., 2::-1]
-    return np.ascontiguousarray(np.broadcast_to(image[..., :3], (height, width, 3)))
+    size = (message.height, message.width)
+    return decode(data, size, message.step, message.encoding, bool(message.is_bigendian))
 
 
 def image_from_compressed_msg(message: CompressedImage) -> np.ndarray:

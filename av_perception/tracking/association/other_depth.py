@@ -74,12 +74,15 @@ class OtherDepth:
         self._log_density = log_density
         self._beside = beside
         self._size = ray_noise.shape[-1]
-        self._precision, log_det = inverse_and_log_det(ray_noise)
-        self._log_peak = log_density - 0.5 * (self._size * LOG_2PI + log_det)
-        probability = np.where(beside, config.beside_probability, config.free_probability)
-        self._log_other = np.log(probability)
-        self.log_weight = np.log1p(-probability)  # (M, N), of the states that are chosen
+        here = config.beside_probability
+        free = config.free_probability
+        self._log_other = np.where(beside, np.log(here), np.log(free))
+        # (M, N), of the states that are chosen
+        self.log_weight = np.where(beside, float(np.log1p(-here)), float(np.log1p(-free)))
         self.face = self.track = np.zeros(0, int)
+        # (P, R, R) and (P,) of the chosen pairs
+        self._precision = np.zeros((0, self._size, self._size))
+        self._log_peak = np.zeros(0)
 
     def decide(
         self, own: np.ndarray, residual: np.ndarray, spread: np.ndarray, log_clutter: float
@@ -108,6 +111,10 @@ class OtherDepth:
         other = log_normal(residual[..., ray], innovation) + self._log_density + self._log_other
         chosen = (other > own) & (other > log_clutter - _FLOOR)
         self.face, self.track = np.nonzero(chosen)
+        if not len(self.face):
+            return own
+        self._precision, log_det = inverse_and_log_det(self._noise[self.face])
+        self._log_peak = self._log_density - 0.5 * (self._size * LOG_2PI + log_det)
         self.log_weight = np.where(chosen, self._log_other, self.log_weight)
         return np.where(chosen, other, own)
 
@@ -126,11 +133,10 @@ class OtherDepth:
         np.ndarray
             (P,) [nat].
         """
-        precision = self._precision[self.face]
         ray = slice(self._size)
-        exponent = quadratic(residual[self.face, self.track, ray], precision)
-        exponent = exponent + (precision * spread[self.track, ray, ray]).sum((1, 2))
-        return self._log_peak[self.face] - 0.5 * exponent
+        exponent = quadratic(residual[self.face, self.track, ray], self._precision)
+        exponent = exponent + (self._precision * spread[self.track, ray, ray]).sum((1, 2))
+        return self._log_peak - 0.5 * exponent
 
     def add_information(
         self,
@@ -151,7 +157,7 @@ class OtherDepth:
         residual, matrix
             (M, N, O) `v - h(m)` and (N, O, D) `H`.
         """
-        weighted = alpha[self.face, self.track, None, None] * self._precision[self.face]
+        weighted = alpha[self.face, self.track, None, None] * self._precision
         ray = slice(self._size)
         of_rays = matrix[self.track, ray]
         projected = of_rays.swapaxes(1, 2) @ weighted

@@ -8,6 +8,7 @@ Camera and array observe it through non-linear functions.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -137,14 +138,11 @@ class CartesianHead:
 
     def predict(self, mean, covariance, dt_s, unseen):
         """T1: exact discretization of the dynamics; see the class."""
-        density = self._config.acceleration_density
-        steps = axis_motion(density, self._config.damping_time_s, dt_s)
-        # Unseen people do not rise or sink: that velocity decays at once.
-        upright = axis_motion(density, _UPRIGHT_DAMPING_S, dt_s)
-        transition, noise = (
-            _per_axis(level, vertical)[np.asarray(unseen, int)]
-            for level, vertical in zip(steps, upright)
-        )
+        config = self._config
+        transitions, noises = _motion(config.acceleration_density, config.damping_time_s, dt_s)
+        which = np.asarray(unseen, int)
+        transition = transitions[which]
+        noise = noises[which]
         moved = (transition @ mean[..., None])[..., 0]
         return Prediction(moved, propagate_covariance(transition, covariance), noise)
 
@@ -306,6 +304,19 @@ class CartesianHead:
         distance = np.linalg.norm(mean[:, :3] - poses.reference_from_base.translation, axis=-1)
         std = np.sqrt(np.trace(covariance[:, :3, :3], axis1=1, axis2=2))
         return distance - 2 * std > self._config.max_range
+
+
+@lru_cache(maxsize=16)
+def _motion(density: float, damping_time_s: float, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """(2, 6, 6) transitions and noises of who is in view, and of who is not.
+
+    Kept, as steps are mostly as long as the last one, and births take the same.
+    """
+    steps = axis_motion(density, damping_time_s, dt_s)
+    # Unseen people do not rise or sink: that velocity decays at once.
+    upright = axis_motion(density, _UPRIGHT_DAMPING_S, dt_s)
+    transitions, noises = (_per_axis(*pair) for pair in zip(steps, upright))
+    return transitions, noises
 
 
 def _per_axis(level: np.ndarray, upright: np.ndarray) -> np.ndarray:

@@ -178,6 +178,8 @@ class StateSpace(Protocol):
     def random_walk_covariance(self, mean: np.ndarray, distance_m: np.ndarray) -> np.ndarray:
         """(N, L, L) covariance of the location of (N, D) states after a walk in any direction.
 
+        It is diagonal.
+
         distance_m: (N,) standard deviation of the distance walked [m].
         """
 

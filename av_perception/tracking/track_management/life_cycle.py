@@ -15,6 +15,10 @@ from av_perception.tracking.state_space.interface import View
 from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.track_management.visual_birth import Birth
 
+# Arrays compare faster with numbers than with an enumeration.
+_TENTATIVE = int(LifeState.TENTATIVE)
+_ACTIVE = int(LifeState.ACTIVE)
+_SLEEPING = int(LifeState.SLEEPING)
 _LEAST_LIKELIHOOD = 0.05  # of an image without a face while the person is in view
 SEEN_MASS = 0.5  # a track with more of the faces' responsibility is seen
 IN_VIEW = 0.5  # visibility from which somebody counts as in view
@@ -215,20 +219,20 @@ class LifeCycle:
             (N,) bool, who is dead.
         """
         config = self._config
-        tentative = tracks.state == LifeState.TENTATIVE
+        tentative = tracks.state == _TENTATIVE
         confirmed = tentative & (tracks.hits >= config.confirm_hits)
-        tracks.state[confirmed] = LifeState.ACTIVE
+        tracks.state[confirmed] = _ACTIVE
         refuted = tracks.age >= config.confirm_images
         woken = tracks.asleep & (tracks.heard_run >= config.wake_heard_frames)
-        tracks.state[woken] = LifeState.ACTIVE
+        tracks.state[woken] = _ACTIVE
         silent_ns = stamp_ns - np.maximum(tracks.last_seen, tracks.last_heard)
         patience = np.where(tracks.hidden, self._hidden_sleep_after_ns, self._sleep_after_ns)
         is_silent = silent_ns > patience
         # In clear view it takes less: a head that is not there is not seen.
         missed_ns = stamp_ns - np.maximum(tracks.missed_since, tracks.last_heard)
         is_silent |= (tracks.missed_since > 0) & (missed_ns > self._clear_sleep_after_ns)
-        drowsy = (tracks.state == LifeState.ACTIVE) & is_silent
-        tracks.state[drowsy] = LifeState.SLEEPING
+        drowsy = (tracks.state == _ACTIVE) & is_silent
+        tracks.state[drowsy] = _SLEEPING
         tracks.asleep_since[drowsy] = stamp_ns
         patience_ns = np.where(tracks.never_seen, self._unseen_dead_after_ns, self._dead_after_ns)
         overslept = tracks.asleep & (stamp_ns - tracks.asleep_since > patience_ns)
@@ -248,7 +252,7 @@ class LifeCycle:
         tracks.box[index] = birth.box
         tracks.visibility[index] = 1.0
         tracks.last_seen[index] = stamp_ns
-        tracks.state[index] = LifeState.ACTIVE
+        tracks.state[index] = _ACTIVE
         tracks.missed_since[index] = 0
         tracks.hidden[index] = False
         tracks.other_depth[index] = 0

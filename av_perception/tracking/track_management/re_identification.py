@@ -269,8 +269,9 @@ class ReIdentification:
         """
         where = tracks.mean[:, self._model.location]
         distance_m = np.full(len(tracks), self._config.same_place_m)
-        reach = np.linalg.inv(self._model.random_walk_covariance(tracks.mean, distance_m))
-        close = quadratic(where[:, None] - where, reach) < 1.0
+        reach = self._model.random_walk_covariance(tracks.mean, distance_m)
+        variance = reach.diagonal(axis1=1, axis2=2)
+        close = ((where[:, None] - where) ** 2 / variance).sum(-1) < 1.0
         bearing_only = tracks.never_seen
         if bearing_only.any():
             direction = self._model.direction_map(tracks.mean, poses).value

@@ -54,6 +54,7 @@ def planted(tmp_path, monkeypatch):
     monkeypatch.setattr(head_pose, 'compete', compete)
     monkeypatch.setattr(head_pose, 'load_head_pose_model', lambda: None)
     monkeypatch.setattr(head_pose, 'face_cost_ms', lambda talker, model, mesh: {'mesh': 1.25})
+    monkeypatch.setattr(head_pose, '_node_share', lambda group: 0.21 if len(group) == 3 else None)
     return chosen
 
 
@@ -76,7 +77,8 @@ def test_errors_are_means_of_magnitudes_and_the_unknown_is_a_dash(planted, tmp_p
     assert '15.0 / 3.0 / 0.0' in rows[1] and '- / - / -' in rows[1]
     assert rows[-1].split() == ['sure', '100', '50', '0'], 'only who has intervals is judged'
     assert 'ms of a face: mesh 1.25' in output
+    assert '3 faces at 12.5 images a second, the node: 0.21 of a core' in output
     written = json.loads(figures.read_text())
-    assert written['ms_per_face'] == {'mesh': 1.25}
+    assert written['ms_per_face'] == {'mesh': 1.25} and written['node_share'] == 0.21
     assert written['methods']['sure']['mean_error_deg']['still'] == pytest.approx([15, 3, 0])
     assert written['methods']['plain']['covered'] == [None] * 3

@@ -1,0 +1,75 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""A clock that is set ahead, and all that only looks like it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from av_perception.interfaces import LifeState, TrackEstimate, TrackFrame
+from av_perception.synchronization.clock_steps import ClockSteps
+
+MS = 1_000_000
+SECOND = 1_000 * MS
+START = 1_000 * SECOND
+
+
+def total_s(arrivals):
+    """What is taken for steps [s], of (stamp, arrival) in seconds."""
+    steps = ClockSteps()
+    for stamp_s, clock_s in arrivals:
+        steps.observe(round(START + stamp_s * SECOND), round(clock_s * SECOND))
+    return steps.total_ns / SECOND
+
+
+def regular(first, count, period_s=0.04, rate=1.0, ahead_s=0.0):
+    times = first + period_s * np.arange(count)
+    return [(t + ahead_s, t / rate) for t in times]
+
+
+def test_a_clock_that_is_set_ahead_is_a_step():
+    assert np.isclose(total_s(regular(0, 50) + regular(2, 50, ahead_s=5.0)), 5.0)
+
+
+def test_two_steps_add_up():
+    arrivals = regular(0, 50) + regular(2, 50, ahead_s=5.0) + regular(4, 50, ahead_s=3605.0)
+    assert np.isclose(total_s(arrivals), 3605.0)
+
+
+def test_a_camera_that_pauses_is_none():
+    assert total_s(regular(0, 50) + regular(12, 50)) == 0
+
+
+def test_a_stall_of_this_machine_is_none():
+    """The messages of three seconds come at once, after it."""
+    late = [(stamp_s, 5.0 + 0.001 * k) for k, (stamp_s, _) in enumerate(regular(2, 75))]
+    assert total_s(regular(0, 50) + late + regular(5.1, 50)) == 0
+
+
+def test_messages_that_are_late_and_then_dropped_are_none():
+    stalled = [(2.0, 5.0), (5.0, 5.04)]
+    assert total_s(regular(0, 50) + stalled + regular(5.08, 50)) == 0
+
+
+def test_a_recording_played_four_times_as_fast_with_a_gap_is_none():
+    assert total_s(regular(0, 50, rate=4.0) + regular(7, 50, rate=4.0)) == 0
+
+
+def test_a_recording_that_begins_anew_is_none():
+    second_round = [(stamp_s, 20 + stamp_s) for stamp_s, _ in regular(0, 50)]
+    assert total_s(regular(0, 500) + second_round) == 0
+
+
+def test_others_get_their_stamps_back():
+    steps = ClockSteps()
+    for stamp_ns, clock_ns in ((START, 0), (START + 60 * SECOND, 40 * MS)):
+        steps.observe(stamp_ns, clock_ns)
+    assert 'ids' in steps.reason and '60.0 s' in steps.reason
+    track = TrackEstimate(
+        1, LifeState.ACTIVE, np.zeros(6), np.eye(6), True, False, False, START, 0, 0.0
+    )
+    inside = START + 60 * SECOND - steps.total_ns
+    frame = steps.restore(TrackFrame(inside, (track,), False))
+    assert frame.stamp_ns == START + 60 * SECOND
+    assert frame.tracks[0].last_seen_ns == START + steps.total_ns
+    assert frame.tracks[0].last_heard_ns == 0, 'never stays never'

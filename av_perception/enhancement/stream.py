@@ -87,12 +87,17 @@ class StreamEnhancer:
     makers
         Of processors, by mode; OFF and LSA are always there.
     mode
-        To begin with.
+        To begin with. Raises ValueError when there is no such mode.
     """
 
     def __init__(self, makers: Makers | None = None, mode: str = OFF):
         self._makers: Makers = {OFF: PassThrough, LSA: LsaStream, **(makers or {})}
+        self._check(mode)
         self._start(mode)
+
+    def _check(self, mode: str) -> None:
+        if mode not in self._makers:
+            raise ValueError(f"the mode must be one of {', '.join(self._makers)}, not '{mode}'")
 
     def _start(self, mode: str) -> None:
         self._mode = mode
@@ -110,8 +115,7 @@ class StreamEnhancer:
 
     def switch(self, mode: str) -> None:
         """Go over to another mode. Raises ValueError when there is no such mode."""
-        if mode not in self._makers:
-            raise ValueError(f"the mode must be one of {', '.join(self._makers)}, not '{mode}'")
+        self._check(mode)
         self._wanted = mode
 
     def push(self, samples: np.ndarray) -> np.ndarray:

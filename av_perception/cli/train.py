@@ -4,7 +4,7 @@
 
 For example:
   av-perception train speech-prior speech --model vae -o vae.npz
-  av-perception train speech-prior speech --model rvae --vae vae.npz -o rvae.npz
+  av-perception train speech-prior speech --model wide_vae --vae vae.npz -o wide.npz
 """
 
 from __future__ import annotations

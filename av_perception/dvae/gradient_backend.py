@@ -10,6 +10,7 @@ gradients in latents, and in the parameters of an encoder.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class Traced:
         self,
         value: np.ndarray,
         parents: Sequence[Traced] = (),
-        pull: Callable[[np.ndarray], Sequence[np.ndarray | None]] | None = None,
+        pull: Callable[[np.ndarray], Sequence[Any]] | None = None,
     ):
         self.value = value
         self.parents = parents
@@ -43,12 +44,7 @@ class Traced:
         return len(self.value)
 
     def __getitem__(self, index) -> Traced:
-        def pull(gradient):
-            whole = np.zeros_like(self.value)
-            whole[index] = gradient
-            return (whole,)
-
-        return Traced(self.value[index], (self,), pull)
+        return Traced(self.value[index], (self,), lambda g: (_Part(index, g),))
 
     def __add__(self, other) -> Traced:
         other = traced(other)
@@ -80,6 +76,13 @@ class Traced:
     __rmul__ = __mul__
 
 
+class _Part(NamedTuple):
+    """Gradient of some of the rows of an array."""
+
+    index: Any
+    gradient: np.ndarray
+
+
 def traced(value) -> Traced:
     """Make an array, or a number, one that takes part; one that does stays what it is."""
     return value if isinstance(value, Traced) else Traced(np.asarray(value))
@@ -103,16 +106,26 @@ def gradients(result: Traced, upstream: np.ndarray, inputs: Sequence[Traced]) ->
         Of the inputs' shapes; zero where the result does not depend on them.
     """
     found = {id(result): np.asarray(upstream)}
+    gathered: dict[int, np.ndarray] = {}  # sums of parts, which nothing else refers to
     for node in reversed(_in_order(result)):
+        if id(node) in gathered:
+            _add_to(found, node, gathered.pop(id(node)))
         gradient = found.get(id(node))
         if node.pull is None or gradient is None:
             continue
         for parent, part in zip(node.parents, node.pull(gradient)):
-            if part is None:
-                continue
-            known = found.get(id(parent))
-            found[id(parent)] = part if known is None else known + part
+            if isinstance(part, _Part):
+                if id(parent) not in gathered:
+                    gathered[id(parent)] = np.zeros_like(parent.value)
+                gathered[id(parent)][part.index] += part.gradient
+            else:
+                _add_to(found, parent, part)
     return [found.get(id(one), np.zeros_like(one.value)) for one in inputs]
+
+
+def _add_to(found: dict[int, np.ndarray], node: Traced, gradient: np.ndarray) -> None:
+    known = found.get(id(node))
+    found[id(node)] = gradient if known is None else known + gradient
 
 
 def _in_order(result: Traced) -> list[Traced]:

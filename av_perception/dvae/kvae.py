@@ -89,7 +89,7 @@ class Kvae(DynamicalVae):
         return {'mixing': empty, 'mean': mean, 'covariance': covariance}
 
     def prior_step(self, state: State, like: Array | None = None) -> Gaussian:
-        """See `DynamicalVae`: of a_t, without the correlations of its numbers."""
+        """See `DynamicalVae`: of a_t without correlations of its numbers; NumPy alone."""
         observation = self._mix('observation', state['mixing'][0])
         mean = self.ops.matmul(observation, state['mean'])
         spread = self._spread(observation, state['covariance'])
@@ -106,7 +106,7 @@ class Kvae(DynamicalVae):
         return {'mixing': mixing, 'mean': mean, 'covariance': covariance}
 
     def prior(self, z: Array, x: Array | None = None) -> Gaussian:
-        """See `DynamicalVae`: of a_t, without the correlations of its numbers."""
+        """See `DynamicalVae`: of a_t without correlations of its numbers; NumPy alone."""
         state = self.start(z[0])
         found = []
         for t in range(len(z)):

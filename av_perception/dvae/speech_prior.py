@@ -23,7 +23,7 @@ from av_perception.errors import UserError
 from av_perception.networks.weights import find_weights, load_arrays, read_arrays
 
 #: Priors whose weights ship with the package, from the plainest.
-PRIORS = ('vae', 'rvae', 'dkf', 'srnn')
+PRIORS = ('vae', 'wide_vae', 'rvae', 'dkf', 'srnn')
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,15 @@ class SpeechPrior:
 
     def encode(self, power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance (T, L) of the latents, of the power of speech (T, F)."""
+        if not len(power):
+            return (np.zeros((0, self.num_latents), np.float32),) * 2
         found = self.model.encode(log_powers(power, self.floor)).posterior
         return found.mean, np.exp(found.log_variance)
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """Variance of speech and floor (T, F), positive, of latents (T, L)."""
+        if not len(latents):
+            return np.zeros((0, self.num_bins), np.float32)
         return np.exp(self.model.decode(_float32(latents)))
 
     def decode_gradient(self, latents: np.ndarray, weights: np.ndarray) -> np.ndarray:

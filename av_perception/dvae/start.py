@@ -10,6 +10,7 @@ import numpy as np
 
 from av_perception.dvae.config import DvaeConfig
 from av_perception.dvae.model import DynamicalVae
+from av_perception.errors import UserError
 
 #: Layers whose zeros make a model the VAE: what they add is nothing.
 ADDITIONS = (
@@ -29,6 +30,8 @@ ADDITIONS = (
     'prior_log_variance',
     'static',
 )
+_LITTLE = 0.1  # of the usual effect of a latent that is new
+_FIRST_LOG_VARIANCE = -2.0  # of the posterior of a latent that is new
 _SYSTEM_SPREAD = 0.05  # of a Kalman VAE's matrices B and C; A begins as the identity
 
 
@@ -73,12 +76,14 @@ def parameters_from_vae(
 ) -> dict[str, np.ndarray]:
     """Begin as a VAE: its layers, memories at random, and zero for all that these add.
 
+    A model may have more latents than the VAE: they begin with little noise and little effect.
+
     Parameters
     ----------
     model, config
         What is begun.
     vae
-        Parameters of a trained VAE of the same sizes.
+        Parameters of a trained VAE of the same hidden layer, with as many latents or fewer.
     seed
         Of the memories.
 
@@ -86,14 +91,39 @@ def parameters_from_vae(
     -------
     dict
         float32 array of every name; the model's encoder, decoder and prior are the VAE's.
+
+    Raises
+    ------
+    UserError
+        When the model has fewer latents.
     """
     found = random_parameters(model, config, seed)
+    if len(vae['posterior.bias']) > len(found['posterior.bias']):
+        raise UserError(
+            f'a {model.name} of these sizes has fewer latents than the VAE: '
+            'begin as one that has as many or fewer'
+        )
     for name, values in found.items():
-        if name in vae:
+        if name in ('posterior.weight', 'posterior.bias'):
+            _put_posterior(values, vae[name])
+        elif name == 'decoder.weight':
+            count = vae[name].shape[1]
+            values[:, :count] = vae[name]
+            values[:, count:] *= _LITTLE
+        elif name in vae:
             found[name] = np.array(vae[name], np.float32)
         elif name.rsplit('.', 1)[0] in ADDITIONS:
             found[name] = np.zeros_like(values)
     return found
+
+
+def _put_posterior(values: np.ndarray, known: np.ndarray) -> None:
+    """Put rows of fewer means and log variances where they belong, in place."""
+    size = len(values) // 2
+    count = len(known) // 2
+    values[:count] = known[:count]
+    values[size : size + count] = known[count:]
+    values[size + count :] = 0.0 if values.ndim == 2 else _FIRST_LOG_VARIANCE
 
 
 def fit_data(parameters: dict[str, np.ndarray], x: np.ndarray, center: np.ndarray) -> None:

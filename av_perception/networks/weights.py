@@ -122,6 +122,15 @@ REGISTRY = {
             remedy='install av_perception again',
         ),
         Weights(
+            name='speech_wide_vae',
+            purpose='prior of speech wide_vae',
+            file='speech_wide_vae.npz',
+            sha256='33f670dbf74a5eb81d33b434972705fca20b5609ffb957bc0cbc7c7372cdcbf0',
+            licence='CC-BY-4.0',
+            trained_on=LIBRISPEECH,
+            remedy='install av_perception again',
+        ),
+        Weights(
             name='dlib_face',
             purpose='face embedding dlib',
             file='dlib_face_recognition_resnet_model_v1.dat',

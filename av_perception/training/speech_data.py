@@ -93,6 +93,20 @@ def read_speech(path: Path) -> np.ndarray:
     return _trimmed(sound / peak)
 
 
+def read_talkers(files: Sequence[Path]) -> list[np.ndarray]:
+    """Read the sounds (N,) of files, without those that are empty.
+
+    Raises
+    ------
+    UserError
+        When all of them are.
+    """
+    sounds = [sound for sound in map(read_speech, files) if len(sound)]
+    if not sounds:
+        raise UserError(f'{files[0].name} and what else is held out has no second of speech')
+    return sounds
+
+
 def _trimmed(sound: np.ndarray) -> np.ndarray:
     """Cut what is silent before the first and after the last loud block."""
     count = len(sound) // _BLOCK

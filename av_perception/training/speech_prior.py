@@ -241,7 +241,10 @@ def _descend(config: TrainingConfig, tensors, loss: torch.Tensor, step: int, tot
     """One step of Adam (Kingma and Ba 2015), whose state is plain arrays."""
     parameters, first, second = tensors
     names = [name for name, one in parameters.items() if one.requires_grad]
-    found = torch.autograd.grad(loss, [parameters[name] for name in names])
+    # sequences of one step use no transition: those gradients are zero
+    found = torch.autograd.grad(
+        loss, [parameters[name] for name in names], allow_unused=True, materialize_grads=True
+    )
     norm = torch.sqrt(sum((one * one).sum() for one in found))
     if not torch.isfinite(norm):
         return

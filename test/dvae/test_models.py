@@ -66,6 +66,26 @@ def test_without_its_additions_every_model_is_the_vae(name):
     assert np.allclose(found.divergence, plain.divergence, rtol=1e-5)
 
 
+def test_latents_that_a_vae_does_not_have_begin_with_little_effect():
+    vae = small_model('vae', dtype=np.float32)
+    wide = DvaeConfig(**{**vars(CONFIG), 'latent_dim': 5})
+    model = MODELS['rvae'](wide, parameters_from_vae(MODELS['rvae'], wide, vae.parameters, 3))
+    x, _ = data_of(vae)
+    plain = vae.encode(x).posterior
+    found = model.encode(x).posterior
+    assert np.allclose(found.mean[:, :3], plain.mean, atol=1e-6)
+    assert np.allclose(found.log_variance[:, :3], plain.log_variance, atol=1e-6)
+    assert np.allclose(found.log_variance[:, 3:], -2)
+    z = found.mean.copy()
+    z[:, 3:] = 0
+    assert np.allclose(model.decode(z), vae.decode(plain.mean), atol=1e-5)
+    z[:, 3:] = 1
+    change = np.abs(model.decode(z) - vae.decode(plain.mean)).max()
+    assert 0 < change < 1
+    with pytest.raises(UserError, match='fewer latents'):
+        parameters_from_vae(MODELS['vae'], CONFIG, model.parameters, 3)
+
+
 @pytest.mark.parametrize('name', MODELS)
 def test_one_step_is_a_vae(name):
     """A posterior of x_1, a decoder of z_1, and a prior that knows nothing."""

@@ -124,7 +124,7 @@ def test_files_that_hold_something_else_are_answered(tmp_path, damage):
 
 
 def test_names_and_files_that_are_no_prior_are_answered(tmp_path):
-    with pytest.raises(UserError, match='vae, rvae, dkf, srnn'):
+    with pytest.raises(UserError, match='vae, wide_vae, rvae, dkf, srnn'):
         load_prior('gan')
     path = tmp_path / 'model.npz'
     save_model(path, small_model('vae', dtype=np.float32), {})
@@ -149,8 +149,9 @@ def test_the_weights_that_ship_are_those_of_the_registry(name):
     assert hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
     assert 'CC BY 4.0' in entry.trained_on
     prior = load_prior(name)
-    assert (prior.num_bins, prior.num_latents) == (PRIOR_TRANSFORM.num_bins, 16)
-    assert prior.model.name == name
+    assert prior.num_bins == PRIOR_TRANSFORM.num_bins
+    assert prior.num_latents == (16 if name == 'vae' else 32)
+    assert prior.model.name == name.removeprefix('wide_')
 
 
 @pytest.mark.parametrize('name', shipped())
@@ -169,6 +170,14 @@ def test_the_weights_that_ship_answer_any_sound(name, sound):
         assert np.isfinite(values).all()
     assert (decoded > 0).all()
     assert decoded.dtype == np.float32
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_no_frames_give_no_frames(name):
+    prior = prior_named(name)
+    mean, variance = prior.encode(np.zeros((0, 7), np.float32))
+    assert mean.shape == variance.shape == (0, prior.num_latents)
+    assert prior.decode(mean).shape == (0, 7)
 
 
 def test_all_weights_of_priors_are_small():

@@ -3,13 +3,14 @@
 """Train a prior of speech: a dynamical VAE of the spectra of clean talkers.
 
   av-perception train speech-prior speech --model vae -o vae.npz
-  av-perception train speech-prior speech --model rvae --vae vae.npz -o rvae.npz
+  av-perception train speech-prior speech --model wide_vae --vae vae.npz -o wide.npz
+  av-perception train speech-prior speech --model rvae --vae wide.npz -o rvae.npz
   av-perception train speech-prior speech --model vae -o vae.npz --epochs 3 --json report.json
 
 FOLDER has clean speech: a sound file per talker, or a sub-folder per talker. Some talkers are held
 out: those of the check decide which epoch is kept, those of the test give the figures. Every model
-but the VAE begins as a trained VAE (--vae). Training that was stopped goes on where it was when
-the command is given again. It needs PyTorch: pip install "av_perception[train]".
+but the small VAE begins as a trained VAE (--vae). Training that was stopped goes on where it was
+when the command is given again. It needs PyTorch: pip install "av_perception[train]".
 """
 
 from __future__ import annotations
@@ -27,7 +28,12 @@ from av_perception.errors import UserError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument('folder', type=Path, metavar='FOLDER', help='clean speech')
-    parser.add_argument('--model', default='vae', metavar='NAME', help='(default vae)')
+    parser.add_argument(
+        '--model',
+        default='vae',
+        metavar='NAME',
+        help='vae (default), wide_vae, dkf, kvae, storn, vrnn, srnn, rvae, rvae_noncausal, dsae',
+    )
     parser.add_argument('--vae', type=Path, metavar='FILE', help='the trained VAE to begin as')
     parser.add_argument(
         '-o', '--output', type=Path, required=True, metavar='FILE', help='the weights (.npz)'
@@ -56,10 +62,11 @@ def run(options: argparse.Namespace) -> int:
     work = options.work or options.output.with_suffix('.work')
     config = _config(options)
     vae = _vae(options, config)
-    from av_perception.training.speech_data import read_speech, split_talkers
+    from av_perception.training.speech_data import read_talkers, split_talkers
 
     talkers = split_talkers(options.folder, options.check, options.test, options.seed)
-    check = [read_speech(path) for path in talkers.check]
+    check = read_talkers(talkers.check)
+    test = read_talkers(talkers.test)
     state = _train(config, talkers.train, check, vae, work)
     model = _best(config, state)
     report = {
@@ -69,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
             for part in ('train', 'check', 'test')
         },
         'history': state.history,
-        **_figures(config, model, [read_speech(path) for path in talkers.test]),
+        **_figures(config, model, test),
     }
     _write(options, model, config, report)
     _print(report)
@@ -88,6 +95,8 @@ def _config(options: argparse.Namespace):
 
     torch.set_num_threads(1)
     config = replace(recipe(options.model), seed=options.seed)
+    if min(options.check, options.test) < 1:
+        raise UserError('--check and --test must be positive: somebody has to be held out')
     if options.epochs is None:
         return config
     if options.epochs < 1:
@@ -99,15 +108,19 @@ def _vae(options: argparse.Namespace, config):
     """Read the model to begin as; None for a VAE itself."""
     from av_perception.dvae.model_file import model_of
     from av_perception.networks.weights import read_arrays
+    from av_perception.training.recipes import beginning
 
+    start = beginning(options.model)
     if options.vae is None:
-        if config.model != 'vae':
-            raise UserError(f'--model {config.model} begins as a VAE: name one (--vae FILE)')
+        if start is not None:
+            raise UserError(f'--model {options.model} begins as a {start}: name one (--vae FILE)')
         return None
+    if start is None:
+        raise UserError(f'--model {options.model} begins at random: leave --vae out')
     model, _ = model_of(read_arrays(options.vae), str(options.vae))
     if model.name != 'vae':
         raise UserError(f'{options.vae} holds a {model.name}, not a vae')
-    sizes = ('data_dim', 'latent_dim', 'hidden_dim')
+    sizes = ('data_dim', 'hidden_dim')
     if any(getattr(model.config, name) != getattr(config.sizes, name) for name in sizes):
         raise UserError(f'{options.vae} has other sizes than {config.model}: train it again')
     return model

@@ -25,15 +25,18 @@ from av_perception.spectral.transform import (
 
 RATE = 16000  # [Hz]
 _MOST_SNR = 1e6  # beyond which the gain is one
+# exp(E1(v) / 2) over log v: interpolation takes a tenth of the time of the integral.
+_LOG_PLACES = np.linspace(np.log(1e-8), np.log(30.0), 4000)
+_FACTORS = np.exp(0.5 * exp1(np.exp(_LOG_PLACES)))
 
 
 @dataclass(frozen=True)
 class LsaConfig:
     """Windows, smoothing, and how much noise is left."""
 
-    #: Windows of the streams of people: 32 ms every 8 ms.
+    #: Windows of 32 ms every 16 ms: twice as many cost twice as much and are no better.
     transform: ShortTimeFourier = field(
-        default_factory=lambda: ShortTimeFourier(size=512, hop=128, shape='hann')
+        default_factory=lambda: ShortTimeFourier(size=512, hop=256, shape='sqrt_hann')
     )
     #: How the noise is followed.
     noise: NoiseTrackingConfig = field(default_factory=NoiseTrackingConfig)
@@ -70,7 +73,8 @@ def log_spectral_gain(snr: np.ndarray, ratio: np.ndarray) -> np.ndarray:
     """
     share = snr / (1 + snr)
     # (E1 is infinite at 0, where the gain is limited anyhow)
-    return share * np.exp(0.5 * exp1(np.maximum(share * ratio, 1e-8)))
+    place = np.log(np.maximum(share * ratio, 1e-8))
+    return share * np.interp(place, _LOG_PLACES, _FACTORS)
 
 
 class LsaGain:

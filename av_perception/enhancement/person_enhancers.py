@@ -12,13 +12,14 @@ import numpy as np
 from av_perception.dvae.speech_prior import load_prior
 from av_perception.enhancement.prior import RATE
 from av_perception.enhancement.prior_stream import PriorStream
-from av_perception.enhancement.stream import OFF, VAE, StreamEnhancer
+from av_perception.enhancement.stream import OFF, VAE, Makers, StreamEnhancer
 from av_perception.geometry.time import NANOSECONDS
 from av_perception.interfaces import AudioChunk
 
 
-def _vae_stream() -> PriorStream:
-    return PriorStream(_prior(VAE))
+def live_modes() -> Makers:
+    """Modes beside those that need no weights, by name."""
+    return {VAE: lambda: PriorStream(_prior(VAE))}
 
 
 @cache
@@ -105,7 +106,7 @@ class PersonEnhancers:
         return [piece for piece in done if len(piece.samples)] or (done[-1:] if ended else [])
 
     def _enhancer(self, mode: str) -> StreamEnhancer:
-        return StreamEnhancer({VAE: _vae_stream}, mode)
+        return StreamEnhancer(live_modes(), mode)
 
     def _given(self, voice: _Voice, samples: np.ndarray, like: AudioChunk) -> AudioChunk:
         """Make a chunk of what came out, with the time at which it was captured."""

@@ -82,7 +82,7 @@ def test_voice_and_noise_add_up_to_the_recording(folder, capsys):
 
 
 def test_a_prior_is_used_as_was_asked_for(folder, monkeypatch):
-    monkeypatch.setattr(enhance, '_load', lambda name: planted_prior())
+    monkeypatch.setattr(enhance, 'load_prior', lambda name: planted_prior())
     assert call('--prior', 'vae', '--method', 'amortized', '--json', 'out.json') == 0
     figures = json.loads((folder / 'out.json').read_text())
     assert (figures['prior'], figures['method']) == ('vae', 'amortized')

@@ -131,6 +131,15 @@ REGISTRY = {
             remedy='install av_perception again',
         ),
         Weights(
+            name='speech_rvae',
+            purpose='prior of speech rvae',
+            file='speech_rvae.npz',
+            sha256='c17ccfb51587d495848cb4f69b97e5b67e54a577391989426ce36e94542655ad',
+            licence='CC-BY-4.0',
+            trained_on=LIBRISPEECH,
+            remedy='install av_perception again',
+        ),
+        Weights(
             name='dlib_face',
             purpose='face embedding dlib',
             file='dlib_face_recognition_resnet_model_v1.dat',

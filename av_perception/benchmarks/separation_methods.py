@@ -162,6 +162,7 @@ METHODS: dict[str, Callable[[Trial], np.ndarray]] = {
     'masks': masks,
     'masks, LSA': enhanced('lsa'),
     'masks, VAE': enhanced('vae'),
+    'masks, RVAE': enhanced('rvae'),
     'Wiener': wiener,
     'VEMOVE': vemove('free'),
     'VEMOVE, tied': vemove('tied'),

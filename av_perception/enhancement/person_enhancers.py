@@ -12,14 +12,17 @@ import numpy as np
 from av_perception.dvae.speech_prior import load_prior
 from av_perception.enhancement.prior import RATE
 from av_perception.enhancement.prior_stream import PriorStream
-from av_perception.enhancement.stream import OFF, VAE, Makers, StreamEnhancer
+from av_perception.enhancement.stream import OFF, RVAE, VAE, Makers, StreamEnhancer
 from av_perception.geometry.time import NANOSECONDS
 from av_perception.interfaces import AudioChunk
 
 
 def live_modes() -> Makers:
     """Modes beside those that need no weights, by name."""
-    return {VAE: lambda: PriorStream(_prior(VAE))}
+    return {
+        VAE: lambda: PriorStream(_prior(VAE)),
+        RVAE: lambda: PriorStream(_prior(RVAE)),
+    }
 
 
 @cache
@@ -64,8 +67,8 @@ class PersonEnhancers:
         UserError
             When the weights that it needs are not there; nothing changes then.
         """
-        if mode == VAE:
-            _prior(VAE)
+        if mode in live_modes():
+            _prior(mode)
         self._enhancer(mode)
         for voice in self._voices.values():
             voice.enhancer.switch(mode)

@@ -19,7 +19,8 @@ from av_perception.enhancement.lsa import LsaStream
 OFF = 'off'
 LSA = 'lsa'
 VAE = 'vae'
-MODES = (OFF, LSA, VAE)
+RVAE = 'rvae'
+MODES = (OFF, LSA, VAE, RVAE)
 _FADE = 512  # samples
 _WARM_UP = 8000  # samples before a switch from which the new mode learns the noise
 

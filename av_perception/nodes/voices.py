@@ -42,7 +42,7 @@ ENHANCE = Parameter(
     'enhance',
     OFF,
     'What makes each voice clearer: nothing (off), the classic gain (lsa, 32 ms later) or a prior '
-    'of speech (vae, 112 ms later).',
+    'of speech (vae, 112 ms later; rvae, 128 ms later).',
     choices=MODES,
     live=True,
 )

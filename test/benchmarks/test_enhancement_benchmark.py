@@ -56,10 +56,10 @@ def test_without_voices_it_says_what_to_do(tmp_path):
         clips.make_clips(tmp_path, 1, 1.0)
 
 
-@pytest.mark.parametrize('name', ['noisy', 'LSA', 'planted amortized', 'planted live'])
+@pytest.mark.parametrize('name', ['noisy', 'LSA', 'VAE amortized', 'VAE live'])
 def test_methods_keep_length_and_place(name):
-    methods = make_methods({'planted': planted_prior()}, ['amortized', LIVE])
-    assert list(methods) == [NOISY, LSA, 'planted amortized', 'planted live']
+    methods = make_methods({'VAE': planted_prior()}, ['amortized', LIVE])
+    assert list(methods) == [NOISY, LSA, 'VAE amortized', 'VAE live']
     random = np.random.default_rng(0)
     voice = 0.2 * np.sin(0.2 * np.arange(12000)) * (np.arange(12000) > 5000)
     found = methods[name](voice + 0.01 * random.standard_normal(12000))
@@ -68,8 +68,8 @@ def test_methods_keep_length_and_place(name):
     assert np.argmax(lags) == 5
 
 
-def test_a_prior_with_memory_has_no_live_stream():
-    assert list(make_methods({'p': planted_prior(memory=0.5)}, [LIVE])) == [NOISY, LSA]
+def test_a_prior_that_needs_the_past_of_the_recording_has_no_live_stream():
+    assert list(make_methods({'SRNN': planted_prior()}, [LIVE])) == [NOISY, LSA]
 
 
 def test_medians_are_of_the_clips_of_a_method():

@@ -20,6 +20,7 @@ Method = Callable[[np.ndarray], np.ndarray]
 NOISY = 'noisy'
 LSA = 'LSA'
 LIVE = 'live'
+LIVE_PRIORS = ('VAE', 'WIDE_VAE', 'RVAE')  # others need the past of the recording
 GTCRN = 'GTCRN (supervised)'
 _GTCRN_TRANSFORM = ShortTimeFourier(512, 256, 'sqrt_hann')
 _GTCRN_CACHES = {
@@ -81,28 +82,21 @@ class Gtcrn:
         return _GTCRN_TRANSFORM.inverse(found, len(mixture))
 
 
-def make_methods(
-    priors: dict[str, SpeechPrior], ways: Sequence[str], gtcrn: Path | None
-) -> dict[str, Method]:
-    """Make all methods by name.
+def make_methods(priors: dict[str, SpeechPrior], ways: Sequence[str]) -> dict[str, Method]:
+    """Make all methods of this project by name.
 
     Parameters
     ----------
     priors
         By name.
     ways
-        Methods of the engine, and LIVE for the live stream of priors whose frames are on their
-        own.
-    gtcrn
-        File of the supervised network; None where there is none.
+        Methods of the engine, and LIVE for the live stream of priors that can.
     """
     methods: dict[str, Method] = {NOISY: unchanged, LSA: enhance_by_lsa}
     for name, prior in priors.items():
         for way in ways:
             if way != LIVE:
                 methods[f'{name} {way}'] = by_prior(prior, way)
-            elif prior.is_frame_wise:
+            elif name in LIVE_PRIORS:
                 methods[f'{name} {way}'] = live_by_prior(prior)
-    if gtcrn is not None:
-        methods[GTCRN] = Gtcrn(gtcrn)
     return methods

@@ -16,6 +16,8 @@ import numpy as np
 
 from av_perception.audio.steering import GeometricSteering
 from av_perception.benchmarks.separation_scenes import RATE, SeparationScene
+from av_perception.enhancement.person_enhancers import live_modes
+from av_perception.enhancement.stream import StreamEnhancer
 from av_perception.separation.first_guess import GuessConfig
 from av_perception.separation.offline import mask_streams, wiener_streams
 from av_perception.separation.vemove import VemoveConfig, separate
@@ -91,6 +93,19 @@ def masks(trial: Trial) -> np.ndarray:
     return mask_streams(trial.scene.mixture, trial.scene.array, trial.directions)
 
 
+def enhanced(mode: str) -> Callable[[Trial], np.ndarray]:
+    """Make the live streams with a mode of enhancement behind the masks."""
+
+    def method(trial: Trial) -> np.ndarray:
+        found = []
+        for voice in trial.result('masks').T:
+            enhancer = StreamEnhancer(live_modes(), mode)
+            found.append(np.concatenate([enhancer.push(voice), enhancer.finish()]))
+        return np.stack(found, axis=1)
+
+    return method
+
+
 def wiener(trial: Trial) -> np.ndarray:
     """(N, J) by the masks' powers and moving covariances."""
     return wiener_streams(trial.scene.mixture, trial.result('masks'))
@@ -145,6 +160,9 @@ METHODS: dict[str, Callable[[Trial], np.ndarray]] = {
     BEST_MICROPHONE: best_microphone,
     'delay and sum': delay_and_sum,
     'masks': masks,
+    'masks, LSA': enhanced('lsa'),
+    'masks, VAE': enhanced('vae'),
+    'masks, RVAE': enhanced('rvae'),
     'Wiener': wiener,
     'VEMOVE': vemove('free'),
     'VEMOVE, tied': vemove('tied'),

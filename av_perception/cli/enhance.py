@@ -9,8 +9,8 @@
 FILE is a WAV or FLAC file, or what else libsndfile reads, of any rate; what is written has 16 kHz.
 Noise is learnt from the recording itself. --prior names what is known of speech:
 
-  none                  nothing: the classic gain, which a robot can run live
-  vae, rvae, dkf, srnn  a prior learnt from clean speech alone, or the file of one
+  none               nothing: the classic gain
+  vae, wide_vae ...  a prior learnt from clean speech alone, or the file of one
 
 and --method how a prior is used, from fast to thorough:
 
@@ -31,6 +31,7 @@ import numpy as np
 import soundfile
 
 from av_perception.cli.output import check_writable, write_json
+from av_perception.dvae.speech_prior import PRIORS, load_prior
 from av_perception.enhancement.engine import EngineConfig
 from av_perception.enhancement.latent_steps import METHODS, PEEM
 from av_perception.enhancement.offline import (
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--prior',
         default=NONE,
         metavar='NAME',
-        help='none, vae, rvae, dkf, srnn or the file of a prior (default none)',
+        help=f'none, {", ".join(PRIORS)} or the file of a prior (default none)',
     )
     parser.add_argument(
         '--method', choices=METHODS, default=PEEM, help='how a prior is used (default peem)'
@@ -80,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Enhance, write what was asked for, say what came out."""
     _check(options)
-    prior = None if options.prior == NONE else _load(options.prior)
+    prior = None if options.prior == NONE else load_prior(options.prior)
     samples = _read(options.recording, options.channel)
     samples, not_numbers = finite_samples(samples)
     started = time.process_time()
@@ -114,12 +115,6 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError(f'--iterations must lie in 1..{_MAX_ITERATIONS}, not {options.iterations}')
     if options.seed < 0:
         raise UserError(f'--seed must not be negative, but is {options.seed}')
-
-
-def _load(name: str) -> SpeechPrior:
-    from av_perception.dvae.speech_prior import load_prior
-
-    return load_prior(name)
 
 
 def _read(path: Path, channel: int) -> np.ndarray:

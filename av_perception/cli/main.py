@@ -28,6 +28,7 @@ VERBS = {
     'simulate': 'render a scene file to a recording folder with truth',
     'localize': 'directions of the sources in a multichannel recording, without ROS',
     'separate': 'a voice per person out of a multichannel recording, without ROS',
+    'enhance': 'a voice in noise made clear, out of a recording of one microphone',
     'track': 'run the tracker offline on a recording folder, without ROS',
     'evaluate': 'figures of merit of tracks against the truth',
     'evaluate mot': 'track the detections of a MOT-challenge file and score them '

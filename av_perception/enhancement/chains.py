@@ -21,6 +21,7 @@ MCEM = 'mcem'
 # Share of proposals that should be taken (Roberts and Rosenthal 1998; Gelman et al. 1996).
 _TARGET = {MALA: 0.57, MCEM: 0.3}
 _ADAPTATION = 0.3  # of the logarithm of a step size, per step
+_FARTHEST = 1.0  # that a drift of ldem leads, in whitened latents
 _DIFFUSION = 0.1  # step of ldem, in units of the whitened latents
 
 
@@ -100,7 +101,8 @@ class ChainStep:
         for _ in range(self._steps):
             noise = np.sqrt(2 * self._size) * self._random.standard_normal(self._units.shape)
             drift = self._size * self._slope(posterior, self._units)
-            self._units = self._units + drift + noise
+            # Far from the mode a step that nobody checks could overshoot for ever.
+            self._units = self._units + np.clip(drift, -_FARTHEST, _FARTHEST) + noise
 
     def _langevin(self, posterior: Posterior) -> None:
         def target(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

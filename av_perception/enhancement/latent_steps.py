@@ -43,16 +43,19 @@ class LatentStepConfig:
     steps: int = 0
     #: Samples or chains, at least 1; amortized and point estimates have one.
     samples: int = 4
-    #: Rate of Adam, for adam and for tuning the encoder, positive.
+    #: Rate of Adam on latents (adam), positive.
     rate: float = 0.01
+    #: Rate of Adam on the parameters of the encoder (vem), positive.
+    encoder_rate: float = 0.001
 
     def __post_init__(self):
         if self.steps < 0:
             raise ValueError(f'steps must not be negative, but is {self.steps}')
         if self.samples < 1:
             raise ValueError(f'samples must be at least 1, not {self.samples}')
-        if not self.rate > 0:
-            raise ValueError(f'rate must be positive, not {self.rate}')
+        for name in ('rate', 'encoder_rate'):
+            if not getattr(self, name) > 0:
+                raise ValueError(f'{name} must be positive, not {getattr(self, name)}')
 
 
 _STEPS = {AMORTIZED: 0, PEEM: 2, ADAM: 10, LDEM: 5, MALA: 5, MCEM: 20, VEM: 1}
@@ -135,7 +138,7 @@ def make_step(
         raise ValueError(f"the method must be one of {', '.join(METHODS)}, not '{method}'")
     steps = config.steps or _STEPS[method]
     if method == VEM and isinstance(prior, TunablePrior):
-        return EncoderStep(prior, heard, config.samples, steps, config.rate, random)
+        return EncoderStep(prior, heard, config.samples, steps, config.encoder_rate, random)
     mean = prior.encode(heard)[0]
     if method == AMORTIZED:
         return AmortizedStep(mean)

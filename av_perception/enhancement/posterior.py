@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a noisy recording says of the latents: negative log joint, gradient and curvature.
 
-    U(z) = sum_tf |x|^2 / V + log V  +  sum_t |z_t - m_t|^2 / (2 p_t) + log(p_t) / 2,
+    U(z) = w sum_tf (|x|^2 / V + log V)  +  sum_t |z_t - m_t|^2 / (2 p_t) + log(p_t) / 2,
     V = g v(z) + noise,   r = g v / V,
-    dU/dz = J' (r (1 - |x|^2 / V)) + (z - m) / p,   E[d2U/dz2] ~ J' diag(r^2) J + 1 / p
+    dU/dz = w J' (r (1 - |x|^2 / V)) + (z - m) / p,   E[d2U/dz2] ~ w J' diag(r^2) J + 1 / p
 
-with J the derivatives of log v (all frames in one product). The mean m_t and variance p_t of a
-dynamical prior are those that the latents before it give; that they move with those latents is
-left out of the gradient (each frame is fitted to its own past), not of U.
+with J the derivatives of log v (all frames in one product). The evidence weight w is below one
+because windows overlap: what one sample says is counted in several frames and bins. The mean m_t
+and variance p_t of a dynamical prior are those that the latents before it give; that they move
+with those latents is left out of the gradient (each frame is fitted to its own past), not of U.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from av_perception.enhancement.prior import SpeechPrior
 
 @dataclass(frozen=True)
 class Posterior:
-    """Of the latents, given power, noise and gains as they are now."""
+    """Of the latents, given power, noise and gains as they are now, and the evidence weight."""
 
     prior: SpeechPrior
     power: np.ndarray
     model: NoiseModel
+    weight: float = 1.0
 
     def misfit(self, latents: np.ndarray) -> np.ndarray:
         """(T,) the terms of U of every frame, for latents (T, L)."""
@@ -35,13 +37,12 @@ class Posterior:
         likelihood = (self.power / total + np.log(total)).sum(axis=1)
         mean, variance = self.prior.prior(latents)
         penalty = (latents - mean) ** 2 / variance + np.log(variance)
-        return likelihood + 0.5 * penalty.sum(axis=1)
+        return self.weight * likelihood + 0.5 * penalty.sum(axis=1)
 
     def gradient(self, latents: np.ndarray) -> np.ndarray:
         """(T, L) of U."""
-        weights = self._weights(self.prior.decode(latents))[0]
         mean, variance = self.prior.prior(latents)
-        return self.prior.decode_gradient(latents, weights) + (latents - mean) / variance
+        return self.likelihood_gradient(latents) + (latents - mean) / variance
 
     def likelihood_gradient(self, latents: np.ndarray) -> np.ndarray:
         """(T, L) of the first sum of U alone."""
@@ -53,7 +54,7 @@ class Posterior:
         weights, share = self._weights(self.prior.decode(latents))
         jacobian = self.prior.decode_jacobian(latents)
         scaled = jacobian * share[:, :, None]
-        curvature = scaled.swapaxes(1, 2) @ scaled
+        curvature = self.weight * (scaled.swapaxes(1, 2) @ scaled)
         mean, variance = self.prior.prior(latents)
         diagonal = np.arange(latents.shape[1])
         curvature[:, diagonal, diagonal] += 1 / variance
@@ -64,11 +65,11 @@ class Posterior:
         return slope + (latents - mean) / variance, curvature
 
     def _weights(self, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(T, F) derivatives of the likelihood's misfit in log v, and r."""
+        """(T, F) derivatives of the likelihood's part of U in log v, and r."""
         speech = self.model.speech(variance)
         total = speech + self.model.noise
         share = speech / total
-        return share * (1 - self.power / total), share
+        return self.weight * share * (1 - self.power / total), share
 
 
 def fisher_step(

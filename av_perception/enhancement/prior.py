@@ -14,11 +14,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from av_perception.spectral.transform import ShortTimeFourier
+from av_perception.dvae.spectra import PRIOR_TRANSFORM, RATE
 
-RATE = 16000  # [Hz]
-#: Windows that priors are trained on: 64 ms every 16 ms.
-PRIOR_TRANSFORM = ShortTimeFourier(size=1024, hop=256, shape='sine')
+__all__ = ['PRIOR_TRANSFORM', 'RATE', 'SpeechPrior', 'TunablePrior']
 
 
 @runtime_checkable

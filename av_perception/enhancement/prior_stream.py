@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A prior of speech on a live stream, a few frames at a time, from the past alone.
 
-Noise is followed as in `noise_tracking`; in each block the latents start at the encoder's mean,
-move by a step of Fisher scoring and share the recording with the noise by gains of each frame.
+The classic gain follows the noise and prepares what the encoder hears; in each block the latents
+start at the encoder's mean and move by a step of Fisher scoring, and speech and noise share the
+recording by gains of each frame (`engine` on a few frames). A prior with a memory stays at the
+encoder's mean (`prior_memory`).
 Loudness is that of the loudest moment lately: priors know waveforms with a maximum of about one.
 """
 
@@ -13,13 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.enhancement.noise_model import maximize, start_noise
-from av_perception.enhancement.noise_tracking import NoiseTracker
+from av_perception.enhancement.engine import EVIDENCE_WEIGHT, HEARD
+from av_perception.enhancement.lsa import LsaGain
+from av_perception.enhancement.noise_model import NoiseModel, maximize, start_noise
 from av_perception.enhancement.posterior import Posterior, fisher_step
 from av_perception.enhancement.prior import PRIOR_TRANSFORM, RATE, SpeechPrior
+from av_perception.enhancement.prior_memory import PriorMemory
 from av_perception.spectral.transform import StreamingAnalysis, StreamingSynthesis
 
-_LEAST_HEARD = 0.02  # of the power, whatever the noise
 _LEAST_LEVEL = 1e-3  # a stream that is quieter is silence
 _LEVEL_MEMORY_S = 5.0
 _LEAST_POWER = 1e-8  # of what priors know
@@ -31,23 +34,33 @@ class PriorStreamConfig:
 
     #: Frames of 16 ms that are enhanced together, at least 1: fewer cost more, more come later.
     block: int = 4
+    #: Frames after a block that a prior with a memory may look at, not negative.
+    look_ahead: int = 0
     #: Rounds of E-step and M-step for a block, at least 0: with 0 the encoder decides.
     rounds: int = 1
+    #: How much a bin counts against the prior, as in `EngineConfig`.
+    evidence_weight: float = EVIDENCE_WEIGHT
     #: Least gain, 0..1: what is left of noise sounds natural.
     least_gain: float = 0.1
 
     def __post_init__(self):
         if self.block < 1:
             raise ValueError(f'block must be at least 1, not {self.block}')
-        if self.rounds < 0:
-            raise ValueError(f'rounds must not be negative, but is {self.rounds}')
+        for name in ('look_ahead', 'rounds'):
+            if getattr(self, name) < 0:
+                raise ValueError(f'{name} must not be negative, but is {getattr(self, name)}')
         if not 0 <= self.least_gain <= 1:
             raise ValueError(f'least_gain must lie in 0..1, not {self.least_gain}')
 
     @property
     def delay(self) -> int:
-        """Samples by which a stream is late at most: a window, and a block that fills."""
-        return PRIOR_TRANSFORM.size + (self.block - 1) * PRIOR_TRANSFORM.hop
+        """Samples by which a stream is late at most: a window, and a block and what follows."""
+        frames = self.block - 1 + self.look_ahead
+        return PRIOR_TRANSFORM.size + frames * PRIOR_TRANSFORM.hop
+
+
+#: For priors with a memory.
+WITH_MEMORY = PriorStreamConfig(block=2, look_ahead=3)
 
 
 class PriorStream:
@@ -56,21 +69,28 @@ class PriorStream:
     Parameters
     ----------
     prior
-        Of speech, one whose frames are on their own.
+        Of speech. One with a memory has to be a dynamical model with a causal decoder.
     config
-        See `PriorStreamConfig`.
+        See `PriorStreamConfig`; None takes what suits the prior.
     """
 
     def __init__(self, prior: SpeechPrior, config: PriorStreamConfig | None = None):
         self._prior = prior
-        self._config = config or PriorStreamConfig()
+        self._memory: PriorMemory | None = None
+        if not prior.is_frame_wise:
+            self._memory = PriorMemory(prior)  # type: ignore[arg-type]
+        suitable = PriorStreamConfig() if prior.is_frame_wise else WITH_MEMORY
+        self._config = config or suitable
         transform = PRIOR_TRANSFORM
         self._analysis = StreamingAnalysis(
             transform.analysis_window, transform.hop, 1, transform.lead, np.float32
         )
         self._synthesis = StreamingSynthesis(transform, 1)
-        self._tracker = NoiseTracker(transform.hop / RATE)
+        self._classic = LsaGain(HEARD)
+        # Frames that wait, (T, F) each: spectra, what the encoder hears, noise.
         self._pending = np.zeros((0, transform.num_bins), np.complex64)
+        self._heard = np.zeros((0, transform.num_bins))
+        self._noise = self._heard
         self._level = _LEAST_LEVEL
         self._random = np.random.default_rng(0)
 
@@ -78,7 +98,7 @@ class PriorStream:
         """Take the next samples (N,), finite; gives those that became complete."""
         self._take(self._analysis.push(samples[:, None].astype(np.float32)))
         done = [np.zeros(0)]
-        while len(self._pending) >= self._config.block:
+        while len(self._pending) >= self._config.block + self._config.look_ahead:
             done.append(self._next_block(self._config.block))
         return np.concatenate(done)
 
@@ -92,32 +112,51 @@ class PriorStream:
 
     def _take(self, spectra: np.ndarray) -> None:
         frames = spectra[..., 0].astype(np.complex64)
+        power = np.abs(frames).astype(float) ** 2
+        gain, noise = self._classic.update_with_noise(power)
         self._pending = np.concatenate([self._pending, frames])
+        self._heard = np.concatenate([self._heard, gain**2 * power])
+        self._noise = np.concatenate([self._noise, noise])
 
     def _next_block(self, count: int) -> np.ndarray:
         """Give the samples that the next so many frames complete."""
         spectra = self._pending[:count]
-        self._pending = self._pending[count:]
         gain = self._gain(np.abs(spectra) ** 2)
+        self._pending = self._pending[count:]
+        self._heard = self._heard[count:]
+        self._noise = self._noise[count:]
         return self._synthesis.push((gain * spectra)[..., None])[:, 0]
 
     def _gain(self, power: np.ndarray) -> np.ndarray:
-        """(T, F) gains of a block."""
-        noise = np.stack([self._tracker.update(row) for row in power])
+        """(T, F) gains of the next T frames."""
+        count = len(power)
         scale = 1 / self._follow_level(power) ** 2
+        heard = (scale * self._heard[: count + self._config.look_ahead]).astype(np.float32)
         power = np.maximum(scale * power, _LEAST_POWER).astype(np.float32)
-        noise = np.maximum(scale * noise, _LEAST_POWER).astype(np.float32)
-        heard = np.maximum(power - noise, _LEAST_HEARD * power)
-        latents = self._prior.encode(heard)[0]
+        noise = np.maximum(scale * self._noise[:count], _LEAST_POWER).astype(np.float32)
         model = start_noise(noise, 0, self._random)
-        variance = self._prior.decode(latents)[None]
-        for _ in range(self._config.rounds):
-            model = maximize(power, model, variance)
-            latents = fisher_step(Posterior(self._prior, power, model), latents, tries=2)
-            variance = self._prior.decode(latents)[None]
+        if self._memory is not None:
+            variance = self._memory.variance(heard, count)[None]
+            for _ in range(self._config.rounds):
+                model = maximize(power, model, variance)
+        else:
+            variance, model = self._fitted(power, heard, model)
         speech = model.speech(variance[0])
         gain = speech / (speech + model.noise)
         return np.maximum(gain, self._config.least_gain)
+
+    def _fitted(
+        self, power: np.ndarray, heard: np.ndarray, model: NoiseModel
+    ) -> tuple[np.ndarray, NoiseModel]:
+        """(1, T, F) variance of speech, and noise and gains, after all rounds."""
+        latents = self._prior.encode(heard)[0]
+        variance = self._prior.decode(latents)[None]
+        for _ in range(self._config.rounds):
+            model = maximize(power, model, variance)
+            posterior = Posterior(self._prior, power, model, self._config.evidence_weight)
+            latents = fisher_step(posterior, latents, tries=2)
+            variance = self._prior.decode(latents)[None]
+        return variance, model
 
     def _follow_level(self, power: np.ndarray) -> float:
         """Largest sample lately, as the power of frames tells it."""

@@ -19,7 +19,8 @@ from av_perception.enhancement.lsa import LsaStream
 OFF = 'off'
 LSA = 'lsa'
 VAE = 'vae'
-MODES = (OFF, LSA, VAE)
+RVAE = 'rvae'
+MODES = (OFF, LSA, VAE, RVAE)
 _FADE = 512  # samples
 _WARM_UP = 8000  # samples before a switch from which the new mode learns the noise
 
@@ -87,12 +88,17 @@ class StreamEnhancer:
     makers
         Of processors, by mode; OFF and LSA are always there.
     mode
-        To begin with.
+        To begin with. Raises ValueError when there is no such mode.
     """
 
     def __init__(self, makers: Makers | None = None, mode: str = OFF):
         self._makers: Makers = {OFF: PassThrough, LSA: LsaStream, **(makers or {})}
+        self._check(mode)
         self._start(mode)
+
+    def _check(self, mode: str) -> None:
+        if mode not in self._makers:
+            raise ValueError(f"the mode must be one of {', '.join(self._makers)}, not '{mode}'")
 
     def _start(self, mode: str) -> None:
         self._mode = mode
@@ -110,8 +116,7 @@ class StreamEnhancer:
 
     def switch(self, mode: str) -> None:
         """Go over to another mode. Raises ValueError when there is no such mode."""
-        if mode not in self._makers:
-            raise ValueError(f"the mode must be one of {', '.join(self._makers)}, not '{mode}'")
+        self._check(mode)
         self._wanted = mode
 
     def push(self, samples: np.ndarray) -> np.ndarray:

@@ -10,11 +10,16 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
 from av_perception_msgs.msg import TrackArray
 from rclpy.publisher import Publisher
 
+from av_perception.enhancement.person_enhancers import PersonEnhancers
+from av_perception.enhancement.stream import MODES, OFF
 from av_perception.errors import UserError
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.transform_tree import TransformUnavailable
@@ -23,6 +28,7 @@ from av_perception.robot_head import HeadProfile, load_head
 from av_perception.ros import qos
 from av_perception.ros.conversions import audio_chunk_to_msg, track_frame_from_msg
 from av_perception.ros.node import PerceptionNode
+from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import VOICE_PARAMETERS, person_streams_config
@@ -32,13 +38,21 @@ from av_perception.separation.person_streams import PersonStreams
 from av_perception.separation.stream_synthesis import VoiceChunk
 
 POLL_PERIOD_S = 0.01  # while sound waits for tracks that are late
+ENHANCE = Parameter(
+    'enhance',
+    OFF,
+    'What makes each voice clearer: nothing (off), the classic gain (lsa, 32 ms later) or a prior '
+    'of speech (vae, 112 ms later; rvae, 128 ms later).',
+    choices=MODES,
+    live=True,
+)
 
 
 class VoicesNode(PerceptionNode):
     """Separates the sound of the tracked people; stamps are capture times, ids the tracks'."""
 
     NAME = 'voices'
-    PARAMETERS = (HEAD, REFERENCE_FRAME, CHUNK_MS, *VOICE_PARAMETERS)
+    PARAMETERS = (HEAD, REFERENCE_FRAME, CHUNK_MS, *VOICE_PARAMETERS, ENHANCE)
 
     _streams: PersonStreams
     _head: HeadProfile
@@ -57,6 +71,11 @@ class VoicesNode(PerceptionNode):
         self._streams = PersonStreams(microphones, microphones.sample_rate, config, bins=bins)
         self._sound = SoundInput(self, microphones, _Ears(self, self._streams))
         self._outputs: dict[int, Publisher] = {}
+        self._enhancers = PersonEnhancers(self.value('enhance'))
+
+    def tune(self, value: Callable[[str], Any]) -> None:
+        """Go over to another enhancement."""
+        self._enhancers.switch(value('enhance'))
 
     def activate(self) -> None:
         """Listen to sound and tracks."""
@@ -85,7 +104,7 @@ class VoicesNode(PerceptionNode):
         self._publish(self._streams.poll(self.now_ns()))
 
     def _publish(self, pieces: list[VoiceChunk]) -> None:
-        for piece in pieces:
+        for piece in self._enhanced(pieces):
             message = audio_chunk_to_msg(piece.chunk, f'person_{piece.id}')
             self._publisher_of(piece.id).publish(message)
         ended = {piece.id for piece in pieces if piece.ended}
@@ -95,6 +114,12 @@ class VoicesNode(PerceptionNode):
                 self.destroy_publisher(self._outputs.pop(key))
         self._poll_while(self._streams.is_waiting)
         self.diagnostics.absorb('voices', self._streams.track_counters)
+
+    def _enhanced(self, pieces: list[VoiceChunk]) -> Iterator[VoiceChunk]:
+        for piece in pieces:
+            chunks = self._enhancers.push(piece.id, piece.chunk, piece.ended)
+            for index, chunk in enumerate(chunks, 1):
+                yield replace(piece, chunk=chunk, ended=piece.ended and index == len(chunks))
 
     def _publisher_of(self, key: int) -> Publisher:
         if key not in self._outputs:

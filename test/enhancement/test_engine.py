@@ -84,7 +84,7 @@ def test_a_guess_that_is_given_is_what_noise_starts_from():
     assert snr_db(told.gain * mixture, speech) > snr_db(wrong.gain * mixture, speech) + 2
 
 
-@pytest.mark.parametrize('factor', [0.3, 3.0])
+@pytest.mark.parametrize('factor', [0.5, 2.0])
 def test_a_louder_or_quieter_recording_gets_about_as_clear(factor):
     """Gains of the frames take up what the prior does not expect."""
     prior, speech, noise = scene()
@@ -119,7 +119,9 @@ def test_the_same_seed_gives_the_same_and_progress_ends_at_one():
     assert told[-1] == 1.0 and np.all(np.diff(told) > 0)
 
 
-@pytest.mark.parametrize('change', [{'method': 'magic'}, {'iterations': -1}, {'rank': -1}])
+@pytest.mark.parametrize(
+    'change', [{'method': 'magic'}, {'iterations': -1}, {'rank': -1}, {'evidence_weight': -1}]
+)
 def test_senseless_settings_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         EngineConfig(**change)

@@ -43,7 +43,7 @@ def exact_moments(posterior):
 
 def sampled(method, posterior, heard, calls, steps=0, samples=8, rate=0.05):
     random = np.random.default_rng(1)
-    config = LatentStepConfig(steps=steps, samples=samples, rate=rate)
+    config = LatentStepConfig(steps, samples, rate, encoder_rate=rate)
     step = make_step(method, posterior.prior, heard, config, random)
     found = [step(posterior) for _ in range(calls)]
     return np.concatenate(found[calls // 2 :])
@@ -160,7 +160,7 @@ def test_every_method_fits_better_than_the_encoder_alone(method, memory):
 
 
 def test_senseless_work_is_refused():
-    for change in ({'steps': -1}, {'samples': 0}, {'rate': 0.0}):
+    for change in ({'steps': -1}, {'samples': 0}, {'rate': 0.0}, {'encoder_rate': -1}):
         with pytest.raises(ValueError, match=next(iter(change))):
             LatentStepConfig(**change)
     posterior, heard = scene()

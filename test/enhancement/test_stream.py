@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 from speech_priors import planted_prior
 
+from av_perception.dvae.speech_prior import load_prior
 from av_perception.enhancement.lsa import LsaConfig, LsaStream
-from av_perception.enhancement.prior_stream import PriorStream, PriorStreamConfig
-from av_perception.enhancement.stream import LSA, OFF, VAE, StreamEnhancer
+from av_perception.enhancement.prior import PRIOR_TRANSFORM
+from av_perception.enhancement.prior_memory import PriorMemory
+from av_perception.enhancement.prior_stream import WITH_MEMORY, PriorStream, PriorStreamConfig
+from av_perception.enhancement.stream import LSA, OFF, RVAE, VAE, StreamEnhancer
 
 RATE = 16000
 CHUNK = 256
-MAKERS = {VAE: lambda: PriorStream(planted_prior())}
+MAKERS = {
+    VAE: lambda: PriorStream(planted_prior()),
+    RVAE: lambda: PriorStream(load_prior('rvae')),
+}
 
 
 class Scaled:
@@ -58,10 +64,10 @@ def test_off_gives_each_sample_at_once():
     assert enhancer.waiting == 0 and not len(enhancer.finish())
 
 
-@pytest.mark.parametrize('mode', [LSA, VAE])
+@pytest.mark.parametrize('mode', [LSA, VAE, RVAE])
 def test_a_stream_gives_what_its_processor_gives(mode):
     sound = tone(0.7) + 0.01 * np.random.default_rng(0).standard_normal(round(0.7 * RATE))
-    processor = LsaStream() if mode == LSA else MAKERS[VAE]()
+    processor = LsaStream() if mode == LSA else MAKERS[mode]()
     whole = np.concatenate([processor.push(sound), processor.finish()])[: len(sound)]
     for chunk in (100, 256, 5000):
         found = run(StreamEnhancer(MAKERS, mode), sound, chunk=chunk)
@@ -88,7 +94,7 @@ def test_modes_fade_into_each_other_without_a_click(order):
     assert len(found) == len(sound)
 
 
-@pytest.mark.parametrize('modes', [(OFF, VAE), (VAE, OFF), (LSA, VAE), (OFF, LSA)])
+@pytest.mark.parametrize('modes', [(OFF, VAE), (VAE, OFF), (LSA, RVAE), (OFF, LSA)])
 def test_switching_real_modes_does_not_click(modes):
     """A click has energy where a tone of 200 Hz has none."""
     sound = tone(1.5)
@@ -128,7 +134,11 @@ def test_a_mode_that_is_not_there_is_refused():
 
 @pytest.mark.parametrize(
     ('processor', 'delay'),
-    [(LsaStream(), LsaConfig().transform.size), (MAKERS[VAE](), PriorStreamConfig().delay)],
+    [
+        (LsaStream(), LsaConfig().transform.size),
+        (MAKERS[VAE](), PriorStreamConfig().delay),
+        (MAKERS[RVAE](), WITH_MEMORY.delay),
+    ],
 )
 def test_delays_are_what_they_are_said_to_be_and_at_most_160_ms(processor, delay):
     given = 0
@@ -147,13 +157,35 @@ def test_odd_streams_are_answered(kind):
         'a few samples': tone(0.002),
         'loud after silence': np.concatenate([np.zeros(RATE), tone(0.5)]),
     }[kind]
-    for mode in (LSA, VAE):
+    for mode in (LSA, VAE, RVAE):
         found = run(StreamEnhancer(MAKERS, mode), sound)
         assert found.shape == sound.shape and np.isfinite(found).all()
         assert np.abs(found).max(initial=0.0) < 2
 
 
+def test_a_prior_with_a_memory_gives_in_blocks_what_it_gives_at_once():
+    """With all of the future in view, blocks end where the whole sequence does."""
+    prior = load_prior('rvae')
+    power = np.random.default_rng(0).exponential(size=(23, 513)).astype(np.float32)
+    whole = prior.decode(prior.encode(power)[0])
+    memory = PriorMemory(prior)
+    found = [memory.variance(power[k:], min(4, 23 - k)) for k in range(0, 23, 4)]
+    np.testing.assert_allclose(np.concatenate(found), whole, rtol=2e-3)
+
+
+def test_three_frames_of_look_ahead_are_nearly_all_of_the_future():
+    """Log variances of a voice, against those with the whole future in view."""
+    prior = load_prior('rvae')
+    spectra = PRIOR_TRANSFORM.forward(tone(0.6) + 0.1 * tone(0.6, 640.0))
+    power = (np.abs(spectra) ** 2).astype(np.float32)
+    whole = np.log(prior.decode(prior.encode(power)[0]))
+    memory = PriorMemory(prior)
+    found = [memory.variance(power[k : k + 5], 2) for k in range(0, len(power) - 5, 2)]
+    difference = np.log(np.concatenate(found)) - whole[: 2 * len(found)]
+    assert np.median(np.abs(difference)) < 0.1
+
+
 def test_senseless_settings_are_refused():
-    for change in ({'block': 0}, {'rounds': -1}, {'least_gain': 2.0}):
+    for change in ({'block': 0}, {'rounds': -1}, {'least_gain': 2.0}, {'look_ahead': -1}):
         with pytest.raises(ValueError, match=next(iter(change))):
             PriorStreamConfig(**change)

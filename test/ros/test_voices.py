@@ -83,6 +83,30 @@ def test_the_node_gives_what_the_core_gives_offline(bench, scene):
     assert {m.channels for m in heard[4]} == {1} and heard[4][0].sample_rate == 16000
 
 
+def test_enhancement_is_switched_while_it_runs_and_no_sample_is_lost(bench, scene):
+    from rclpy.parameter import Parameter
+
+    chunks, frames = scene
+    one = bench(VoicesNode, INPUTS, None, head='respeaker', track_wait=1.0)
+    node = one.nodes[0]
+    heard: dict = {}
+    heard_streams(one, heard)
+    third = len(frames) // 3
+    starts = [0, frames[third].stamp_ns, frames[2 * third].stamp_ns, np.inf]
+    for index, mode in enumerate(('off', 'vae', 'lsa')):
+        [result] = node.set_parameters([Parameter('enhance', value=mode)])
+        assert result.successful, result.reason
+        own = [chunk for chunk in chunks if starts[index] <= chunk.stamp_ns < starts[index + 1]]
+        played(one, own, [f for f in frames if starts[index] <= f.stamp_ns < starts[index + 1]])
+    assert one.until(lambda: count(heard[4]) > 24000), count(heard[4])
+    found = [audio_chunk_from_msg(message) for message in heard[4]]
+    for before, after in zip(found[:-1], found[1:]):
+        assert after.first_sample == before.first_sample + len(before.samples)
+    assert np.isfinite(np.concatenate([c.samples for c in found])).all()
+    [result] = node.set_parameters([Parameter('enhance', value='magic')])
+    assert not result.successful and 'off, lsa, vae' in result.reason
+
+
 def has(messages, number):
     return count(messages) >= number
 

@@ -176,6 +176,8 @@ RANGES = {
         ('look_ahead_s', NEGATIVE, (0.0,)),
         ('quiet_bins', (-1,), (0,)),
         ('quiet_cost', NEGATIVE, (0.0,)),
+        ('absence_cost', NEGATIVE, (0.0,)),
+        ('absence_bins', NOT_POSITIVE, (TINY,)),
         ('max_people', (0, 11), (1, 10)),
     ],
     SpeakingConfig: [

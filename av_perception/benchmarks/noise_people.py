@@ -110,17 +110,11 @@ def noise_births(
     random = np.random.default_rng(seed)
     alarm = false_alarms(np.random.default_rng(seed + 1))
     for played, features, blocks in noise_features(head, noises, random, stretches):
-        false_activity = next(alarm)
-        activity = max(features.voice_activity, false_activity)
-        alarmed = dataclasses.replace(features, voice_activity=activity)
-        alarmed_blocks = _alarmed(blocks, false_activity)
         num_frames += 1
         num_voiced += _is_voiced(features)
+        alarmed = _alarmed(features, blocks, next(alarm))
         for name, register in registers.items():
-            if name == AS_DETECTED:
-                register.hear(features, blocks, played)
-            else:
-                register.hear(alarmed, alarmed_blocks, played)
+            register.hear(*((features, blocks) if name == AS_DETECTED else alarmed), played)
     births = {name: register.births for name, register in registers.items()}
     return births, num_voiced / max(num_frames, 1)
 
@@ -157,11 +151,14 @@ class _BirthRegister:
             self.births.append(Birth(when_s, played.noise, played.played))
 
 
-def _alarmed(blocks: list[BinBlock] | None, activity: float) -> list[BinBlock] | None:
-    """Blocks with at least this voice activity."""
+def _alarmed(
+    features: AudioFeatures, blocks: list[BinBlock] | None, activity: float
+) -> tuple[AudioFeatures, list[BinBlock] | None]:
+    """Sound with at least this voice activity."""
+    features = dataclasses.replace(features, voice_activity=max(features.voice_activity, activity))
     if blocks is None:
-        return None
-    return [
+        return features, None
+    return features, [
         dataclasses.replace(block, voice_activity=max(block.voice_activity or 0.0, activity))
         for block in blocks
     ]

@@ -30,22 +30,27 @@ class JointActivityConfig:
     """The chain, how evidence counts, and the decision."""
 
     #: Probability per 40 ms that a silent person starts to speak, in (0, 0.5).
-    start: float = 0.01
+    start: float = 0.008
     #: Probability per 40 ms that a speaking person stops, in (0, 0.5).
-    stop: float = 0.02
+    stop: float = 0.012
     #: Evidence counts by this positive factor: that of neighboring bins is not independent.
-    evidence_weight: float = 0.3
+    evidence_weight: float = 0.27
     #: Cost of every further speaker [nat per block].
-    speaker_cost: float = 0.6
+    speaker_cost: float = 0.4
     #: The voice detector's log odds that nobody speaks count up to this [nat].
     silence_limit: float = 3.0
     #: Its log odds that somebody does count up to this [nat]: that bridges the gaps between words.
     #: Below the cost of a speaker, since it may be somebody whom no track stands for.
-    voice_limit: float = 0.5
+    voice_limit: float = 0.35
     #: A block with fewer kept bins than this is quiet.
-    quiet_bins: int = 10
+    quiet_bins: int = 12
     #: A quiet block costs every subset that speaks up to so much, when it is empty [nat].
     quiet_cost: float = 1.5
+    #: Who owns none of a block's bins while others own them costs a subset up to so much [nat]:
+    #: with the best weights alone, somebody silent beside a talker would cost next to nothing.
+    absence_cost: float = 0.8
+    #: Who owns so many bins of a block is not absent, and nobody is while the others own fewer.
+    absence_bins: float = 8.0
     #: Differences between subsets count up to this in one block [nat].
     evidence_limit: float = 8.0
     #: Probability above which a person counts as speaking, in (0, 1).
@@ -74,8 +79,10 @@ class JointActivityConfig:
             raise ValueError('silence_limit and voice_limit must not be negative')
         if min(self.on_delay_s, self.off_delay_s) < 0:
             raise ValueError('delays must not be negative')
-        if min(self.quiet_bins, self.quiet_cost) < 0:
-            raise ValueError('quiet_bins and quiet_cost must not be negative')
+        if min(self.quiet_bins, self.quiet_cost, self.absence_cost) < 0:
+            raise ValueError('quiet_bins, quiet_cost and absence_cost must not be negative')
+        if not self.absence_bins > 0:
+            raise ValueError(f'absence_bins must be positive, not {self.absence_bins}')
         if not 1 <= self.max_people <= 10:
             raise ValueError(f'max_people must lie in 1..10, not {self.max_people}')
 
@@ -210,15 +217,18 @@ class JointActivity:
         """(2^J,) of the subsets, at least -evidence_limit below the best."""
         config = self.config
         members = subset_table(ratios.shape[1])
-        evidence, _ = subset_evidence(ratios, members)
-        voice = 0.0
+        evidence, share = subset_evidence(ratios, members)
+        owned = share * (len(ratios) / config.absence_bins)  # (2^J, J), 1: enough bins
+        of_others = np.minimum(1.0, owned.sum(axis=1, keepdims=True) - owned)
+        absent = of_others * np.maximum(0.0, 1 - owned)
+        of_member = config.speaker_cost + config.absence_cost * absent
+        quiet = max(0.0, 1 - len(ratios) / max(config.quiet_bins, 1))
+        of_speech = config.quiet_cost * quiet
         if voice_activity is not None:
             odds = np.log(max(voice_activity, 1e-9) / max(1 - voice_activity, 1e-9))
-            voice = np.clip(odds, -config.silence_limit, config.voice_limit)
-        number = members.sum(axis=1)
-        quiet = config.quiet_cost * max(0.0, 1 - len(ratios) / max(config.quiet_bins, 1))
-        total = config.evidence_weight * evidence - config.speaker_cost * number
-        total = total + (voice - quiet) * (number > 0)
+            of_speech -= np.clip(odds, -config.silence_limit, config.voice_limit)
+        cost = (of_member * members).sum(axis=1) + of_speech * members.any(axis=1)
+        total = config.evidence_weight * evidence - cost
         return np.maximum(total - total.max(), -config.evidence_limit)
 
     def _transition(self, elapsed_s: float) -> np.ndarray:

@@ -46,11 +46,17 @@ def log_evidence(ratios, voice, config):
     """(2^J,) as the model states it, written out."""
     subsets = subset_table(ratios.shape[1])
     odds = np.clip(logit(voice), -config.silence_limit, config.voice_limit)
-    quiet = config.quiet_cost * max(0, 1 - len(ratios) / config.quiet_bins)
-    plain = [
-        config.evidence_weight * s - config.speaker_cost * e.sum() + (odds - quiet) * e.any()
-        for s, e in zip(subset_evidence(ratios, subsets)[0], subsets)
-    ]
+    plain = []
+    for evidence, shares, members in zip(*subset_evidence(ratios, subsets), subsets):
+        value = config.evidence_weight * evidence
+        owned = shares * len(ratios) / config.absence_bins
+        for n in np.flatnonzero(members):
+            by_others = min(1, owned.sum() - owned[n])
+            absent = by_others * max(0, 1 - owned[n])
+            value -= config.speaker_cost + config.absence_cost * absent
+        if members.any():
+            value += odds - config.quiet_cost * max(0, 1 - len(ratios) / config.quiet_bins)
+        plain.append(value)
     return np.maximum(np.array(plain) - max(plain), -config.evidence_limit)
 
 
@@ -131,6 +137,19 @@ def test_evidence_beyond_the_range_of_floats_stays_finite():
     ratios = np.array([[900.0, -900.0], [-900.0, 800.0], [-900.0, -900.0]])
     found, _ = subset_evidence(ratios, subset_table(2))
     assert np.isfinite(found).all() and found.argmax() == 3
+
+
+def test_a_turn_outlived_its_last_word_while_somebody_else_spoke():
+    """Weights of zero made a silent second speaker cost next to nothing: 0.24 s of tail."""
+    talking = activity()
+    both = np.concatenate([np.tile([2.0, -2.0], (30, 1)), np.tile([-2.0, 2.0], (30, 1))])
+    other = np.tile([-2.0, 2.0], (60, 1))
+    for index in range(20):
+        first, _ = talking.update_ratios(stamp(index), both, (1, 2), 0.99)
+    assert first.speaking
+    for index in range(20, 24):
+        first, second = talking.update_ratios(stamp(index), other, (1, 2), 0.99)
+    assert not first.speaking and second.speaking
 
 
 def test_a_gap_between_words_ends_no_turn_while_the_detector_hears_voice():

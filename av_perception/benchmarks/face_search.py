@@ -53,11 +53,15 @@ class _TimedEyes:
         self.places: list[tuple[int, np.ndarray]] = []  # stamp [ns], (3,) in the camera's frame
 
     def process(
-        self, stamp_ns: int, left: np.ndarray, right: np.ndarray | None, hurry: bool = False
+        self,
+        stamp_ns: int,
+        left_bgr: np.ndarray,
+        right_bgr: np.ndarray | None,
+        hurry: bool = False,
     ) -> VisualFeatures:
         """Process an image pair."""
         started = time.process_time()
-        features = self._process(stamp_ns, left, right, hurry)
+        features = self._process(stamp_ns, left_bgr, right_bgr, hurry)
         self.spent_s += time.process_time() - started
         self.places += [(stamp_ns, face.position) for face in features.faces]
         return features

@@ -23,7 +23,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -202,7 +202,7 @@ def play(recording: Recording, result: Result, progress: Callable[[float, str], 
             recording,
             Path(folder) / 'logs',
             progress=progress,
-            selection=replace(Selection(), **dict.fromkeys(result.extra, True)),
+            selection=Selection.from_words(**dict.fromkeys(result.extra, 'true')),
             composed=result.way == 'composed',
             truth=False,
         )

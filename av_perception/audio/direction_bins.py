@@ -263,23 +263,21 @@ class DirectionBins:
 
     def _restart(self) -> None:
         config = self.config
-        self._stft = StreamingStft(config.stft, self._num_channels)
+        self._stft = StreamingStft(config.stft, self._num_channels, config.frames_per_block)
         num_blocks = max(1, round(config.noise_window_s / config.block_s))
         self._floor = NoiseFloor(len(self._used), num_blocks, config.stft.window)
         self._before = np.zeros(len(self._used))
-        self._frames = np.zeros((0, len(self._used), self._num_channels), np.complex64)
         self._block_start = 0
         if self._voice:
             self._voice.reset()
 
     def _advance(self, samples: np.ndarray) -> list[BinBlock]:
-        spectra = self._stft.push(samples)[:, self._used]
-        self._frames = np.concatenate([self._frames, spectra.astype(np.complex64)])
+        spectra = self._stft.push(samples)
         size = self.config.frames_per_block
         blocks = []
-        while len(self._frames) >= size:
-            blocks.append(self._block(self._frames[:size]))
-            self._frames = self._frames[size:]
+        for start in range(0, len(spectra), size):  # whole blocks come
+            frames = spectra[start : start + size, self._used].astype(np.complex64)
+            blocks.append(self._block(frames))
             self._block_start += size * self.config.stft.hop
         return blocks
 

@@ -117,10 +117,9 @@ class AudioFrontEnd:
         num_bins = config.stft.num_bins
         hop_s = config.stft.hop / config.stft.sample_rate
         num_blocks = max(1, round(config.subbands.noise_window_s / config.block_s))
-        self._stft = StreamingStft(config.stft, self._num_channels)
+        self._stft = StreamingStft(config.stft, self._num_channels, config.frames_per_block)
         self._rls = CrossRelationRls(config.transfer, num_bins, self._num_channels, hop_s)
         self._floor = NoiseFloor(num_bins, num_blocks, config.stft.window)
-        self._spectra = np.zeros((0, num_bins, self._num_channels), complex)
         self._block_start = 0  # [samples] since the restart
         if self._voice:
             self._voice.reset()
@@ -156,12 +155,11 @@ class AudioFrontEnd:
         return features
 
     def _advance(self, samples: np.ndarray) -> list[AudioFeatures]:
-        self._spectra = np.concatenate([self._spectra, self._stft.push(samples)])
+        spectra = self._stft.push(samples)
         size = self.config.frames_per_block
         features = []
-        while len(self._spectra) >= size:
-            features.append(self._block_features(self._spectra[:size]))
-            self._spectra = self._spectra[size:]
+        for start in range(0, len(spectra), size):  # whole blocks come
+            features.append(self._block_features(spectra[start : start + size]))
             self._block_start += size * self.config.stft.hop
         return features
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.evaluation.metrics import evaluate
+from av_perception.interfaces import VisualFeatures
 from av_perception.pipelines.full import START_NS, OfflinePipeline, PipelineConfig
 from av_perception.recording import Recording
 from av_perception.recording.collect import answered_times, collect_tracks
@@ -51,10 +52,16 @@ class _TimedEyes:
         self.spent_s = 0.0
         self.places: list[tuple[int, np.ndarray]] = []  # stamp [ns], (3,) in the camera's frame
 
-    def process(self, stamp_ns: int, left: np.ndarray, right: np.ndarray | None):
+    def process(
+        self,
+        stamp_ns: int,
+        left_bgr: np.ndarray,
+        right_bgr: np.ndarray | None,
+        hurry: bool = False,
+    ) -> VisualFeatures:
         """Process an image pair."""
         started = time.process_time()
-        features = self._process(stamp_ns, left, right)
+        features = self._process(stamp_ns, left_bgr, right_bgr, hurry)
         self.spent_s += time.process_time() - started
         self.places += [(stamp_ns, face.position) for face in features.faces]
         return features

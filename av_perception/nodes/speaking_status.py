@@ -37,7 +37,7 @@ from av_perception.synchronization.ego_motion import EgoMotion
 
 # Tracks and sound drive the node; polling only ends the waiting where none come any more, and
 # looks for transforms that have come.
-POLL_PERIOD_S = 0.1
+POLL_PERIOD_S = 0.2
 TF_POLL_PERIOD_S = 0.02
 MOTION_WINDOW_S = 0.2
 # The tracker has waited for the transforms of its tracks already.

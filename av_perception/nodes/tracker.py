@@ -50,7 +50,7 @@ from av_perception.tracking.tracker_config import BINS
 
 # Features drive the tracker; polling only ends the waiting where none come any more, and looks for
 # transforms that have come.
-POLL_PERIOD_S = 0.1
+POLL_PERIOD_S = 0.2
 TF_POLL_PERIOD_S = 0.02
 MOTION_WINDOW_S = 0.2
 Features = tuple[int, VisualFeatures | None, AudioFeatures | None]  # of one frame, with its stamp
@@ -213,7 +213,7 @@ class TrackerNode(PerceptionNode):
         if self._ids is not None:
             self._ids.keep(self._tracker.last_id)
         self._publisher.publish(track_frame_to_msg(frame, self._poses.frame))
-        if self._transforms is not None:
+        if self._transforms is not None and self._transforms.is_heard:
             self._transforms.send(person_transforms(frame, self._poses.frame))
         return True
 

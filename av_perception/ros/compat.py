@@ -165,6 +165,11 @@ class TransformBroadcaster:
         topic = '/tf_static' if static else '/tf'
         self._publisher = node.publisher(TFMessage, topic, qos.LATCHED if static else 100)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens."""
+        return self._publisher.get_subscription_count() > 0
+
     def send(self, transforms: list[TransformStamped]) -> None:
         """Publish transforms.
 

@@ -49,12 +49,12 @@ class StreamingStft:
     """Spectra of a stream without the constant bin, which says nothing about sound.
 
     Frame p covers the samples p * hop .. p * hop + window of the stream. It is `StreamingAnalysis`
-    with a Hann window of single precision.
+    with a Hann window of single precision; frames are given `group` at a time.
     """
 
-    def __init__(self, config: StftConfig, num_channels: int):
+    def __init__(self, config: StftConfig, num_channels: int, group: int = 1):
         self._analysis = StreamingAnalysis(
-            hann(config.window), config.hop, num_channels, dtype=np.float32
+            hann(config.window), config.hop, num_channels, dtype=np.float32, group=group
         )
 
     def push(self, samples: np.ndarray) -> np.ndarray:

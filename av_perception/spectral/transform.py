@@ -146,7 +146,8 @@ class StreamingAnalysis:
 
     channels: of the stream; lead: zeros before its first sample, as `ShortTimeFourier.lead` for a
     stream that is to be put together again, 0 for frames that begin with the stream; dtype: of the
-    window, that of samples may widen it.
+    window, that of samples may widen it; group: frames are given so many at a time, which spares
+    calls where nothing can be done with fewer.
     """
 
     def __init__(
@@ -156,19 +157,23 @@ class StreamingAnalysis:
         channels: int,
         lead: int = 0,
         dtype: type[np.floating] = np.float64,
+        group: int = 1,
     ):
         self._window = window.astype(dtype)
         self._hop = hop
+        self._group = group
         self._pending = np.zeros((lead, channels), dtype)
 
     def push(self, samples: np.ndarray) -> np.ndarray:
         """Take (samples, channels); returns (frames, bins, channels) of what became complete."""
         self._pending = np.concatenate([self._pending, samples])
         count = max(0, (len(self._pending) - len(self._window)) // self._hop + 1)
+        count -= count % self._group
         if count == 0:
             bins = len(self._window) // 2 + 1
             return np.zeros((0, bins, self._pending.shape[1]), complex)
-        spectra = spectra_of(self._pending, self._window, self._hop)
+        whole = self._pending[: (count - 1) * self._hop + len(self._window)]
+        spectra = spectra_of(whole, self._window, self._hop)
         self._pending = self._pending[count * self._hop :]
         return spectra
 

@@ -175,8 +175,10 @@ class CenterFaceDetector:
             for left, top, width, height in windows
         ]
         blob = cv2.dnn.blobFromImages(crops, swapRB=True)
-        maps = self._crop_network.run(blob, CENTERFACE_OUTPUTS)
-        faces, index = decode_centerface_batch(*maps, self._config.thresholds[0])
+        heat_map, size, offset, landmarks = self._crop_network.run(blob, CENTERFACE_OUTPUTS)
+        faces, index = decode_centerface_batch(
+            heat_map, size, offset, landmarks, self._config.thresholds[0]
+        )
         shift = windows[index, :2]
         scale = windows[index, 2:] / side
         boxes = faces.boxes * np.tile(scale, 2) + np.pad(shift, ((0, 0), (0, 2)))

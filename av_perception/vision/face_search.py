@@ -18,7 +18,7 @@ there; of faces that two crops share, one stays.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -108,7 +108,10 @@ class FaceSearch:
 
     def __init__(self, detector: Detector, config: FaceSearchConfig):
         self._detector = detector
-        self._every = config.every if hasattr(detector, 'detect_in') else 1
+        self._crops: CropDetector | None = None
+        if config.every > 1 and hasattr(detector, 'detect_in'):
+            self._crops = cast(CropDetector, detector)
+        self._every = config.every
         self._known = np.zeros((0, 4))  # boxes of the image before
         self._sure = np.zeros(0, bool)  # those of them that may not vanish unnoticed
         self._since_whole = 0  # images since the whole one was looked at
@@ -118,12 +121,12 @@ class FaceSearch:
     def warm_up(self, image_bgr: np.ndarray) -> None:
         """Run the networks on an image of no interest: the first time takes ten times as long."""
         self._detector.detect(image_bgr)
-        if self._every > 1:
+        if self._crops is not None:
             size = np.array(image_bgr.shape[1::-1])
             for count in WARMED_UP:
                 boxes = np.tile([0.0, 0.0, 1.0, 1.0], (count, 1))
-                windows = crop_windows(boxes, size, self._detector.crop_size)
-                self._detector.detect_in(image_bgr, windows)
+                windows = crop_windows(boxes, size, self._crops.crop_size)
+                self._crops.detect_in(image_bgr, windows)
 
     def detect(self, image_bgr: np.ndarray, hurry: bool = False) -> FaceDetections:
         """Find the faces of the next image.
@@ -141,8 +144,8 @@ class FaceSearch:
             Best score first.
         """
         found = None
-        if not self._is_whole_due(image_bgr, PUT_OFF if hurry else 1):
-            found = self._look_again(self._detector, image_bgr)
+        if self._crops and not self._is_whole_due(image_bgr, PUT_OFF if hurry else 1):
+            found = self._look_again(self._crops, image_bgr)
         if found is None:
             found = self._look_everywhere(image_bgr)
         usable = np.isfinite(found.boxes).all(axis=1)  # a damaged network says anything
@@ -153,9 +156,7 @@ class FaceSearch:
     def _is_whole_due(self, image: np.ndarray, put_off: int) -> bool:
         """Tell whether the whole image has to be looked at, whatever the crops show."""
         self._since_whole += 1
-        if self._every == 1 or self._sparse is None:
-            return True
-        if self._since_whole >= put_off * self._every:
+        if self._sparse is None or self._since_whole >= put_off * self._every:
             return True
         sparse = _sparse_pixels(image)
         if sparse.shape != self._sparse.shape:
@@ -165,7 +166,7 @@ class FaceSearch:
     def _look_everywhere(self, image: np.ndarray) -> FaceDetections:
         self._since_whole = 0
         self.whole_images += 1
-        if self._every > 1:
+        if self._crops:
             self._sparse = _sparse_pixels(image)
         return self._detector.detect(image)
 
@@ -257,7 +258,8 @@ def _lie_inside(boxes: np.ndarray, windows: np.ndarray, image_size: np.ndarray) 
     low = np.where(windows[:, :2] <= 0, -np.inf, windows[:, :2] + border)
     ends = far_corners(windows)
     high = np.where(ends >= image_size, np.inf, ends - border)
-    return ((boxes[:, :2] >= low) & (far_corners(boxes) <= high)).all(axis=1)
+    whole = (boxes[:, :2] >= low) & (far_corners(boxes) <= high)
+    return np.all(whole, axis=1)
 
 
 def _all_continue(known: np.ndarray, found: np.ndarray) -> bool:

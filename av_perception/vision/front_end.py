@@ -172,16 +172,11 @@ class VisualFrontEnd:
         Parameters
         ----------
         stamp_ns
-            [ns] of the left image.
+            [ns] of the left image, and of what is returned.
         left_bgr, right_bgr
             (height, width, 3) uint8 BGR, or gray; right_bgr: None with one camera.
         hurry
             Others wait: what can be left to a later image is.
-
-        Returns
-        -------
-        VisualFeatures
-            With the stamp of the images.
 
         Raises
         ------

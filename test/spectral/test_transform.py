@@ -125,3 +125,20 @@ def test_a_wrong_number_of_frames_is_an_error():
     transform = CHOICES[0]
     with pytest.raises(ValueError, match='frames, not 3'):
         transform.inverse(np.zeros((3, 33), complex), 1000)
+
+
+@pytest.mark.parametrize('group', [1, 3, 5])
+def test_frames_in_groups_are_the_frames_one_by_one_each_when_its_group_is_complete(group):
+    samples = noise(1000)
+    window = hann(64)
+    alone = StreamingAnalysis(window, 16, 2).push(samples)
+    grouped = StreamingAnalysis(window, 16, 2, group=group)
+    given, heard = [], 0
+    for part in chunks(samples, seed=2):
+        frames = grouped.push(part)
+        assert len(frames) % group == 0
+        heard += len(part)
+        given.extend(frames)
+        complete = max(0, (heard - 64) // 16 + 1)
+        assert len(given) == complete - complete % group
+    np.testing.assert_array_equal(np.array(given), alone[: len(given)])

@@ -202,7 +202,7 @@ def play(recording: Recording, result: Result, progress: Callable[[float, str], 
             recording,
             Path(folder) / 'logs',
             progress=progress,
-            selection=Selection(**dict.fromkeys(result.extra, True)),
+            selection=Selection.from_words(**dict.fromkeys(result.extra, 'true')),
             composed=result.way == 'composed',
             truth=False,
         )
@@ -234,16 +234,16 @@ def is_fast_enough(figures: dict) -> bool:
 def _table(figures: list[dict], load: int) -> Table:
     beside = f', beside {load} busy' if load else ''
     table = Table(title=f'image stamp to speaking status in another process{beside}')
-    headings = ('nodes as', 'median', '99th percentile', 'images lost', 'cores', 'memory')
+    headings = ['nodes as', 'median', '99th percentile', 'images lost', 'cores', 'memory']
     if any('voices' in f['extra'] for f in figures):
-        headings = (*headings, 'sample to voice')
+        headings.append('sample to voice')
     for heading in headings:
         table.add_column(heading, justify='left' if heading == 'nodes as' else 'right')
     for f in figures:
         voice = 'none came' if 'voices' in f['extra'] else ''
         if f['voice_median_ms'] is not None:
             voice = f'{f["voice_median_ms"]:.0f} ms, 99 % within {f["voice_p99_ms"]:.0f} ms'
-        row = (
+        cells = [
             f['name'],
             f'{f["median_ms"]:.0f} ms',
             f'{f["p99_ms"]:.0f} ms',
@@ -251,11 +251,11 @@ def _table(figures: list[dict], load: int) -> Table:
             f'{f["cores"]:.2f}',
             f'{f["peak_mib"]:.0f} MiB',
             voice,
-        )
-        table.add_row(*row[: len(headings)])
+        ]
+        table.add_row(*cells[: len(headings)])
     targets = (f'{MEDIAN_MS:.0f} ms', f'{TAIL_MS:.0f} ms', '0', f'{CORES}', '')
-    row = ('to reach', *targets, f'{VOICE_MS:.0f} ms')
-    table.add_row(*row[: len(headings)], style='dim')
+    cells = ['to reach', *targets, f'{VOICE_MS:.0f} ms']
+    table.add_row(*cells[: len(headings)], style='dim')
     return table
 
 

@@ -101,8 +101,7 @@ def play_through_graph(
         environment={**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)},
         composed=selection if composed else None,
     )
-    observed = GraphObserver(domain_id=domain_id, voices=selection.voices)
-    with observed as observer, runner as graph:
+    with GraphObserver('', domain_id, selection.voices) as observer, runner as graph:
         if bag is not None:
             words = ['record', '-o', str(bag)]
             graph.start_module('bag_recorder', 'av_perception.cli.main', words, niceness=10)

@@ -44,7 +44,7 @@ class LifeConfig:
     clear_sleep_after_s: float = 0.4
     #: a mistake is who was found and is missed in more images than this before being seen in as
     #: many; they sleep at once
-    young_images: int = 3
+    young_images: int = 5
     #: Asleep for this long, a person is forgotten, in seconds.
     dead_after_s: float = 10.0
     #: [s] the same for somebody only ever heard (nothing but silence says that they left)

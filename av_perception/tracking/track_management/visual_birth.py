@@ -19,6 +19,7 @@ from av_perception.numerics import kalman_steps
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.synchronization.detected_faces import DetectedFaces
 from av_perception.tracking.state_space.interface import Measurements, Prediction, StateSpace
+from av_perception.tracking.track_management.gallery import LEAST_BIRTH_SAMPLES
 
 _FALSE_FACES = 0.1  # in an image, as long as nothing is known of them
 _FALSE_MEMORY = 50.0  # images, over which false faces are counted
@@ -324,6 +325,10 @@ class VisualBirth:
             pairs[pairs] = _stand_apart(faces.boxes)[hypotheses.face[pairs]]
             sure |= pairs
             complete |= sure & (length == 2)
+        else:
+            # The looks of who comes back tell as much after one face fewer.
+            nearly = sure & (length == config.sequence_length - 1)
+            complete |= nearly & self._have_looks(hypotheses, nearly)
         complete &= hypotheses.missed == 0
         if not complete.any():
             return [], hypotheses
@@ -341,6 +346,14 @@ class VisualBirth:
                 births.append((birth, hypotheses.face[i]))
                 used |= _shares_faces(hypotheses.members, hypotheses.members[i])
         return births, hypotheses.select(np.flatnonzero(~complete & ~used))
+
+    def _have_looks(self, hypotheses: _Hypotheses, which: np.ndarray) -> np.ndarray:
+        """(S,) bool: those of `which` (S,) of whom two faces at least are described."""
+        enough = np.zeros(len(hypotheses), bool)
+        for i in np.flatnonzero(which):
+            looks = self._appearances_of(hypotheses.members[i])
+            enough[i] = np.isfinite(looks).any(axis=1).sum() >= LEAST_BIRTH_SAMPLES
+        return enough
 
     def _sure_pair_log_ratio(self) -> float:
         """Log ratio that two false faces would hardly ever have."""

@@ -329,6 +329,7 @@ RANGES = {
         ('dead_after_s', NOT_POSITIVE, (TINY,)),
         ('unseen_dead_after_s', NOT_POSITIVE, (TINY,)),
         ('wake_heard_frames', (0,), (1,)),
+        ('young_images', (0,), (1,)),
         ('heard_share', (0.0, 1.1), (TINY, 1.0)),
     ],
     ReIdentificationConfig: [
@@ -351,6 +352,8 @@ RANGES = {
     BirthConfig: [
         ('doubt_s', NEGATIVE, (0.0,)),
         ('sequence_length', (1, 21), (2, 20)),
+        ('end_missed', (0,), (1,)),
+        ('false_pair_rate', (0.0, 1.0), (TINY, 1 - TINY)),
         ('duplicate_overlap', (0.0, 1.1), (TINY, 1.0)),
         ('max_hypotheses', (0,), (1,)),
         ('max_gap_s', NOT_POSITIVE, (TINY,)),

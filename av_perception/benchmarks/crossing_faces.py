@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from av_perception.benchmarks.comparison import GNN, JPDA, OURS, SORT, PositionSpace
 from av_perception.benchmarks.peers import Located, run_peer
 from av_perception.benchmarks.sensors import camera_of
+from av_perception.benchmarks.summary import averaged
 from av_perception.evaluation.frames import align
 from av_perception.evaluation.ghosts import ghost_times
 from av_perception.evaluation.metrics import evaluate
@@ -21,6 +22,8 @@ from av_perception.robot_head.profile import HeadProfile, load_head
 from av_perception.simulation.box_scenes import BoxSceneConfig
 from av_perception.simulation.crossing_faces import FaceScene, FaceSensorConfig, face_scene
 from av_perception.simulation.crossings import Crossing, crossing
+from av_perception.simulation.planted_looks import LooksSpread
+from av_perception.tracking.track_management.gallery import AppearanceModel
 from av_perception.tracking.tracker import Tracker, TrackerConfig
 
 HEAD = 'simulated'
@@ -64,6 +67,7 @@ def measure(
     trackers: Sequence[str] = (OURS, *PEERS),
     sensor: FaceSensorConfig | None = None,
     config: TrackerConfig | None = None,
+    looks: bool = True,
 ) -> Iterator[CrossingResult]:
     """Run the trackers on the same faces of every kind and seed.
 
@@ -79,6 +83,8 @@ def measure(
         How faces are found, see `FaceSensorConfig`.
     config
         Of our tracker.
+    looks
+        Whether faces come with looks, as on a robot. Only this tracker uses them.
 
     Yields
     ------
@@ -87,13 +93,20 @@ def measure(
     """
     head = load_head(HEAD)
     sensor = sensor or FaceSensorConfig()
+    spread = _spread() if looks else None
     for kind in kinds:
         for seed in seeds:
             walks = crossing(kind, seed, camera_of(head))
-            scene = face_scene(walks, camera_of(head), seed, sensor, START_NS)
+            scene = face_scene(walks, camera_of(head), seed, sensor, START_NS, spread)
             for name in trackers:
                 tracks = run_tracker(name, scene, walks, head, sensor, config)
                 yield score(kind, seed, name, tracks, scene.truth)
+
+
+def _spread() -> LooksSpread:
+    """Take that of the people whom the tracker's model was learned from."""
+    model = AppearanceModel.shipped()
+    return LooksSpread(model.within, model.between)
 
 
 def run_tracker(
@@ -194,19 +207,13 @@ def summarize(results: Sequence[CrossingResult]) -> list[dict]:
         Rows with kind ('all' at the end), tracker, scenes, the means of the figures, their
         standard deviations (`..._sd`), and the oldest ghost of all.
     """
-    groups: dict[tuple[str, str], list[CrossingResult]] = {}
-    for result in results:
-        groups.setdefault((result.kind, result.tracker), []).append(result)
-    for result in results:
-        groups.setdefault(('all', result.tracker), []).append(result)
-    return [_row(kind, tracker, group) for (kind, tracker), group in groups.items()]
-
-
-def _row(kind: str, tracker: str, group: list[CrossingResult]) -> dict:
-    row: dict = {'kind': kind, 'tracker': tracker, 'scenes': len(group)}
-    for name in [f.name for f in fields(CrossingResult)][3:]:
-        values = np.array([getattr(result, name) for result in group], float)
-        row[name] = float(values.mean())
-        row[f'{name}_sd'] = float(values.std())
-    row['oldest_ghost_s'] = max(result.oldest_ghost_s for result in group)
-    return row
+    rows = averaged(results, ('kind', 'tracker'), ['seed'])
+    overall = averaged(results, ['tracker'], ['kind', 'seed'])
+    rows += [{'kind': 'all', **row} for row in overall]
+    for row in rows:
+        row['oldest_ghost_s'] = max(
+            result.oldest_ghost_s
+            for result in results
+            if result.tracker == row['tracker'] and row['kind'] in (result.kind, 'all')
+        )
+    return rows

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from av_perception.benchmarks.comparison import SPACES, TRACKERS, scene_length
 from av_perception.benchmarks.sensors import camera_of
+from av_perception.benchmarks.summary import averaged
 from av_perception.robot_head.profile import load_head
 from av_perception.simulation.box_scenes import BoxScene, BoxSceneConfig, box_scene
 
@@ -19,7 +20,6 @@ SCENES = {
     'calm': BoxSceneConfig(people=3, clutter=0.5),
     'busy': BoxSceneConfig(people=5, clutter=1.0),
 }
-_NAMES = ('space', 'scene', 'seed', 'tracker')
 
 
 @dataclass(frozen=True)
@@ -121,18 +121,6 @@ def summarize(results: list[TrackerResult]) -> list[dict]:
     Returns
     -------
     list of dict
-        Rows with space, scene, tracker and the means of the figures.
+        Rows with space, scene, tracker and the means of the figures, see `averaged`.
     """
-    figures = [field.name for field in fields(TrackerResult) if field.name not in _NAMES]
-    groups: dict[tuple[str, str, str], list[TrackerResult]] = {}
-    for result in results:
-        groups.setdefault((result.space, result.scene, result.tracker), []).append(result)
-    rows = []
-    for (space, kind, tracker), group in groups.items():
-        means = {name: _mean(group, name) for name in figures}
-        rows.append({'space': space, 'scene': kind, 'tracker': tracker, **means})
-    return rows
-
-
-def _mean(results: list[TrackerResult], name: str) -> float:
-    return float(np.mean([getattr(result, name) for result in results]))
+    return averaged(results, ('space', 'scene', 'tracker'), ['seed'])

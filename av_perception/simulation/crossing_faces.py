@@ -21,6 +21,7 @@ from av_perception.recording.tables import TruthTable
 from av_perception.robot_head.profile import CameraGeometry
 from av_perception.simulation.box_scenes import HEAD_SIZE_M, head_boxes
 from av_perception.simulation.crossings import Crossing, walked
+from av_perception.simulation.planted_looks import LooksSpread, PlantedLooks
 
 VISIBLE_SHARE = 0.5  # of a face that makes a person visible, as in rendered scenes
 FREE_SHARE = 0.9  # of a face from which it counts as free
@@ -28,7 +29,6 @@ FALSE_DEPTH_M = (1.0, 4.0)
 # The trunk below a head hides as well: half width, and top and bottom below the head center [m].
 _TRUNK_M = (0.22, 0.16, 1.0)
 _LEAST_GAP_M = 0.1  # in depth, between who hides and who is hidden
-_LOOKS = 32  # size of an embedding
 _NO_LANDMARKS = np.zeros((5, 2))
 
 
@@ -52,8 +52,6 @@ class FaceSensorConfig:
     pixel_sd: float = 1.0
     #: [px] standard deviation of a disparity: 9 mm at 1.6 m with the simulated head
     disparity_sd: float = 0.15
-    #: whether faces have embeddings, whose cosines are 0.8 within a person and 0 between
-    looks: bool = False
 
     def __post_init__(self):
         shares = (
@@ -84,6 +82,7 @@ def face_scene(
     seed: int,
     config: FaceSensorConfig | None = None,
     start_ns: int = 0,
+    looks: LooksSpread | None = None,
 ) -> FaceScene:
     """Detect the faces of a crossing.
 
@@ -99,8 +98,13 @@ def face_scene(
         See `FaceSensorConfig`.
     start_ns
         Stamp of the first image.
+    looks
+        Of people whose faces are free; None: nobody is described.
     """
     sensor = _Sensor(config or FaceSensorConfig(), camera, crossing, seed)
+    if looks is not None:
+        random = np.random.default_rng([seed, 2])
+        sensor.looks = PlantedLooks(looks, len(crossing.paths), random)
     images = []
     for frame, time_s in enumerate(sensor.time_s):
         faces = sensor.faces(frame)
@@ -140,8 +144,7 @@ class _Sensor:
         found = config.dark_probability if crossing.dark else config.detection_probability
         self._found = self._detected(found)
         self._disparity_sd = config.disparity_sd * (2.0 if crossing.dark else 1.0)
-        looks = self._random.normal(size=(len(paths), _LOOKS))
-        self._looks = looks / np.linalg.norm(looks, axis=1, keepdims=True)
+        self.looks: PlantedLooks | None = None
 
     def _detected(self, probability: float) -> np.ndarray:
         """(T, P) bool: misses come in runs, and more often the less of a face shows."""
@@ -174,7 +177,7 @@ class _Sensor:
             self._face(frame, person) for person in np.flatnonzero(self._found[frame]).tolist()
         ]
         for _ in range(self._random.poisson(self._config.clutter)):
-            faces.append(self._false_face())
+            faces.append(self._false_face(frame))
         return [faces[i] for i in self._random.permutation(len(faces))]
 
     def _face(self, frame: int, person: int) -> Face:
@@ -184,7 +187,8 @@ class _Sensor:
         hidden = 1 - self._share[frame, person]
         pixel = self._camera.project(optical) + self._config.pixel_sd * random.normal(size=2)
         depth = optical[2]
-        if self._share[frame, person] < FREE_SHARE:
+        is_free = bool(self._share[frame, person] >= FREE_SHARE)
+        if not is_free:
             occluder = self._optical[frame, self._occluder[frame, person]]
             width = HEAD_SIZE_M[0] * self._camera.focal[0] / depth
             pixel[0] += (
@@ -192,20 +196,20 @@ class _Sensor:
             )
             if random.random() < self._config.wrong_depth_probability:
                 depth = occluder[2]
-        look = np.zeros(0)
-        if self._config.looks:
-            look = self._looks[person] + random.normal(0, 0.5 / np.sqrt(_LOOKS), _LOOKS)
-        return self._triangulated(pixel, depth, optical[2], look)
+        appearance = np.zeros(0)
+        if self.looks is not None and is_free:
+            appearance = self.looks.of_person(frame, person)
+        return self._triangulated(pixel, depth, optical[2], appearance)
 
-    def _false_face(self) -> Face:
+    def _false_face(self, frame: int) -> Face:
         random = self._random
         pixel = random.random(2) * [self._camera.width, self._camera.height]
         depth = random.uniform(*FALSE_DEPTH_M)
-        look = random.normal(size=_LOOKS if self._config.looks else 0)
-        return self._triangulated(pixel, depth, depth, look)
+        appearance = np.zeros(0) if self.looks is None else self.looks.of_nobody(frame)
+        return self._triangulated(pixel, depth, depth, appearance)
 
     def _triangulated(
-        self, pixel: np.ndarray, depth: float, true_depth: float, look: np.ndarray
+        self, pixel: np.ndarray, depth: float, true_depth: float, appearance: np.ndarray
     ) -> Face:
         """Make a face of what was matched at `depth`; its box is as large as at true_depth."""
         camera = self._camera
@@ -215,14 +219,13 @@ class _Sensor:
         optical = ray * matched
         size = np.array(HEAD_SIZE_M) * camera.focal / true_depth
         size = size * np.exp(0.05 * self._random.normal(size=2))
-        norm = np.linalg.norm(look)
         return Face(
             np.concatenate([pixel - size / 2, size]),
             0.9,
             _NO_LANDMARKS,
             optical,
             face_covariance(optical, camera, self._config.pixel_sd, self._disparity_sd),
-            look / norm if norm else look,
+            appearance=appearance,
         )
 
 

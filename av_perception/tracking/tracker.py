@@ -298,7 +298,7 @@ class Tracker:
         tracks.mean = posterior.mean
         tracks.covariance = self._model.bound_covariance(posterior.covariance)
         tracks.noise_ratio = posterior.noise_ratio
-        self._absence.bound(tracks, poses)
+        self._absence.bound(tracks, posterior.predicted_mean, posterior.visual_mass, poses)
 
     def _assign(
         self, posterior: FramePosterior, shares: SoundShares, observed: FrameObservations

@@ -11,7 +11,6 @@ import pytest
 from av_perception.benchmarks.comparison import OURS, SORT
 from av_perception.benchmarks.crossing_faces import CrossingResult, measure, summarize
 from av_perception.cli.main import main
-from av_perception.simulation.crossing_faces import FaceSensorConfig
 
 
 def result(tracker, mota, ghost_s, kind='behind', right_ids=True):
@@ -48,8 +47,7 @@ def test_we_are_ahead_of_a_simple_tracker_where_somebody_stops_hidden():
 
 @pytest.mark.slow
 def test_a_stranger_with_another_look_is_somebody_new():
-    sensor = FaceSensorConfig(looks=True)
-    (found,) = measure(['stranger'], [51], (OURS,), sensor)
+    (found,) = measure(['stranger'], [51], (OURS,))
     assert found.right_ids and found.switches_per_minute == 0
 
 

@@ -230,6 +230,11 @@ class Images:
         self.absence.note_image(self.tracks, np.array(seen), elsewhere, POSES, self.stamp_ns)
         return self.tracks
 
+    def bound(self):
+        """Bound the tracks after a frame without faces or sound."""
+        mean = self.tracks.mean
+        self.absence.bound(self.tracks, mean.copy(), np.zeros(len(mean)), POSES)
+
 
 class TestImages:
     """What an image without a face says, image by image."""
@@ -237,7 +242,7 @@ class TestImages:
     def test_nobody_is_no_trouble(self):
         images = Images()
         images.note(np.zeros(0, bool))
-        images.absence.bound(images.tracks, POSES)
+        images.bound()
         assert len(images.tracks) == 0 and not images.model.in_view
 
     def test_where_everybody_is_seen_nobody_asks_who_is_before_whom(self):
@@ -311,12 +316,12 @@ class TestImages:
         tracks = images.tracks
         tracks.visibility[:] = [1.0, 0.1, 0.1]
         tracks.last_seen[2] = 0
-        images.absence.bound(tracks, POSES)
+        images.bound()
         config = CartesianHeadConfig()
         assert tracks.mean[0, 0] == 9.0, 'seen there'
         assert tracks.mean[1, 0] == pytest.approx(config.unseen_range[1])
         array = POSES.reference_from_array.translation
         assert np.linalg.norm(tracks.mean[2, :3] - array) == pytest.approx(config.heard_range[0])
         again = tracks.mean.copy()
-        images.absence.bound(tracks, POSES)
+        images.bound()
         np.testing.assert_allclose(tracks.mean, again, atol=1e-12)

@@ -342,3 +342,40 @@ def test_a_sleeper_who_speaks_again_wakes():
     frame = listen(tracker, range(90, 110), lambda f: [place(110.0)], rng, lambda f: [], pose=away)
     (track,) = frame.tracks
     assert track.id == 1 and track.heard and track.state == LifeState.ACTIVE
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_a_voice_heard_ever_higher_does_not_draw_who_left_toward_the_head(seed):
+    """Regression: a ghost of who was heard rightly in azimuth, and placed before the head.
+
+    What a flat array hears of the elevation is mostly error. Led upward and bounded in height, in
+    frame after frame, the track came down the ray.
+    """
+    rng, tracker = np.random.default_rng(seed), Tracker(TrackerConfig(), HEAD, SOUND)
+
+    def walker(f):
+        return [face_at(np.array([1.5, 0.5 + 0.015 * f, 0.12]), rng)]
+
+    listen(tracker, range(40), lambda f: [], rng, walker)
+    (last,) = listen(tracker, range(40, 44), lambda f: [], rng, lambda f: []).tracks
+
+    def voice(f):
+        elevation = np.radians(min(5.0 + (f - 44), 40.0))
+        return [last.mean[:3] * [1, 1, 0] + [0, 0, np.hypot(*last.mean[:2]) * np.tan(elevation)]]
+
+    frame = listen(tracker, range(44, 144), voice, rng, lambda f: [])
+    (track,) = [track for track in frame.tracks if track.id == last.id]
+    assert np.linalg.norm(track.mean[:3] - last.mean[:3]) < 0.4
+
+
+def test_turned_states_keep_range_height_and_outward_speed():
+    model = CartesianHead(CartesianHeadConfig(), HEAD)
+    poses = SensorPoses.of_head(HEAD, STILL)
+    origin = poses.reference_from_array.translation
+    predicted = np.array([[*(origin + [2.0, 0.0, 0.1]), 0.3, 0.4, 0.05]])
+    heard = np.array([[*(origin + [0.0, 0.7, 0.9]), 0.2, -0.5, 0.6]])
+    (turned,) = model.turned(predicted, heard, poses)
+    assert np.allclose(turned[:3] - origin, [0.0, 2.0, 0.1])
+    # Outward is y now, sideways -x: 0.3 outward as predicted, the sideways speed as heard.
+    assert np.allclose(turned[3:], [0.2, 0.3, 0.05])
+    assert np.allclose(model.turned(predicted, predicted, poses), predicted)

@@ -270,6 +270,26 @@ class CartesianHead:
         at_rest[:, 3:] = 0.0
         return at_rest
 
+    def turned(self, predicted, mean, poses):
+        """Azimuth and its rate of `mean`, the rest as predicted.
+
+        An array hears neither range nor height. The linearized direction would tell of both where
+        a turn is large or the place is uncertain along another line than the bearing.
+        """
+        if poses.reference_from_array is None:
+            return mean
+        origin = poses.reference_from_array.translation[:2]
+        before, distance = _bearings(predicted[:, :2] - origin)
+        after, _ = _bearings(mean[:, :2] - origin)
+        # Counter-clockwise across the bearing.
+        across = np.stack([-after[:, 1], after[:, 0]], axis=1)
+        outward = (predicted[:, 3:5] * before).sum(-1, keepdims=True)
+        sideways = (mean[:, 3:5] * across).sum(-1, keepdims=True)
+        turned = predicted.copy()
+        turned[:, :2] = origin + distance * after
+        turned[:, 3:5] = outward * after + sideways * across
+        return turned
+
     def bound_unseen(self, mean, poses):
         """Within range, at the height of a head, no faster than people walk."""
         config = self._config
@@ -304,6 +324,12 @@ class CartesianHead:
         distance = np.linalg.norm(mean[:, :3] - poses.reference_from_base.translation, axis=-1)
         std = np.sqrt(np.trace(covariance[:, :3, :3], axis1=1, axis2=2))
         return distance - 2 * std > self._config.max_range
+
+
+def _bearings(relative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 2) points -> (N, 2) unit vectors and (N, 1) distances [m]."""
+    distance = np.sqrt((relative * relative).sum(-1, keepdims=True))
+    return relative / np.maximum(distance, _LEAST_DISTANCE_M), distance
 
 
 @lru_cache(maxsize=16)

@@ -267,6 +267,10 @@ class ImagePlane:
         at_rest[:, _VELOCITIES] = 0.0
         return at_rest
 
+    def turned(self, predicted, mean, poses):
+        """Directions are all there is."""
+        return mean
+
     def bound_unseen(self, mean, poses):
         """Anywhere in the image."""
         return mean

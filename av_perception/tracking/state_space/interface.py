@@ -169,6 +169,12 @@ class StateSpace(Protocol):
     def stopped(self, mean: np.ndarray) -> np.ndarray:
         """(N, D) states at the same places, at rest."""
 
+    def turned(self, predicted: np.ndarray, mean: np.ndarray, poses: SensorPoses) -> np.ndarray:
+        """(N, D) predicted states, turned about the head to where `mean` is: sound tells no more.
+
+        predicted, mean: (N, D) before and after the sound.
+        """
+
     def bound_unseen(self, mean: np.ndarray, poses: SensorPoses) -> np.ndarray:
         """(N, D) states of people out of view, moved back to where people can be."""
 

@@ -9,7 +9,11 @@ import numpy as np
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.association.other_depth import OtherDepthConfig
 from av_perception.tracking.state_space.interface import StateSpace, View
-from av_perception.tracking.track_management.life_cycle import IN_VIEW, LifeCycle
+from av_perception.tracking.track_management.life_cycle import (
+    IN_VIEW,
+    SEEN_MASS,
+    LifeCycle,
+)
 from av_perception.tracking.track_management.track_set import TrackSet
 
 
@@ -31,19 +35,30 @@ class Absence:
         self._life = life
         self._model = model
 
-    def bound(self, tracks: TrackSet, poses: SensorPoses) -> None:
+    def bound(
+        self,
+        tracks: TrackSet,
+        predicted: np.ndarray,
+        visual_mass: np.ndarray,
+        poses: SensorPoses,
+    ) -> None:
         """Keep who is out of view where people walk; sound does not tell a range.
 
         Parameters
         ----------
         tracks
             Changed in place.
+        predicted, visual_mass
+            (N, D) means before the frame, and (N,) how much of its faces is theirs.
         poses
             Of the sensors.
         """
         only_heard = tracks.never_seen
         unseen = (tracks.visibility < IN_VIEW) & ~only_heard
         if unseen.any():
+            by_ear = unseen & (visual_mass < SEEN_MASS)
+            heard = self._model.turned(predicted[by_ear], tracks.mean[by_ear], poses)
+            tracks.mean[by_ear] = heard
             tracks.mean[unseen] = self._model.bound_unseen(tracks.mean[unseen], poses)
         if only_heard.any():
             tracks.mean[only_heard], tracks.covariance[only_heard] = self._model.reset_range(

@@ -31,7 +31,7 @@ LARGEST_LOG_RATIO = 12.0  # [nat] that looks may be worth: the model is no bette
 _MOST_SAMPLES = 50.0  # of which a view is the mean; older ones are forgotten
 _LEAST_SAMPLES = 4.0  # of a person before their looks count
 _LEAST_VIEW_SAMPLES = 3.0  # of a view before it counts: a lone sample may be a mistake
-_LEAST_BIRTH_SAMPLES = 2  # of somebody who was just found
+LEAST_BIRTH_SAMPLES = 2  # of somebody who was just found, before their looks count
 _CONSISTENT = 4.0  # squared whitened difference from their mean per component, at most
 _SAME_VIEW = 1.0  # squared whitened difference per component up to which a sample is of a view
 
@@ -200,7 +200,7 @@ class Galleries:
     def _consistent(self, samples: np.ndarray) -> np.ndarray | None:
         """Take the mean (A,) of (S, A) samples; None when they are few or unlike each other."""
         samples = samples[np.isfinite(samples).any(axis=1)]
-        if len(samples) < _LEAST_BIRTH_SAMPLES:
+        if len(samples) < LEAST_BIRTH_SAMPLES:
             return None
         shown = np.isfinite(samples).all(axis=0)
         if not shown.any():

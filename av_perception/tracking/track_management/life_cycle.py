@@ -42,6 +42,9 @@ class LifeConfig:
     hidden_sleep_after_s: float = 6.0
     #: [s] nobody is who would be in clear view and is not seen for longer
     clear_sleep_after_s: float = 0.4
+    #: a mistake is who was found and is missed in more images than this before being seen in as
+    #: many; they sleep at once
+    young_images: int = 5
     #: Asleep for this long, a person is forgotten, in seconds.
     dead_after_s: float = 10.0
     #: [s] the same for somebody only ever heard (nothing but silence says that they left)
@@ -65,10 +68,10 @@ class LifeConfig:
             self.dead_after_s,
             self.unseen_dead_after_s,
         )
-        if min(durations) <= 0 or self.wake_heard_frames < 1:
+        if min(durations) <= 0 or min(self.wake_heard_frames, self.young_images) < 1:
             raise ValueError(
                 'sleep_after_s, hidden_sleep_after_s, clear_sleep_after_s, dead_after_s, '
-                'unseen_dead_after_s and wake_heard_frames must be positive'
+                'unseen_dead_after_s, wake_heard_frames and young_images must be positive'
             )
         if not 0 < self.heard_share <= 1:
             raise ValueError('heard_share must lie in 0..1')
@@ -228,6 +231,8 @@ class LifeCycle:
         silent_ns = stamp_ns - np.maximum(tracks.last_seen, tracks.last_heard)
         patience = np.where(tracks.hidden, self._hidden_sleep_after_ns, self._sleep_after_ns)
         is_silent = silent_ns > patience
+        young = (tracks.hits < config.young_images) & ~tracks.never_seen
+        is_silent |= young & (tracks.age - tracks.hits > config.young_images) & (silent_ns > 0)
         # In clear view it takes less: a head that is not there is not seen.
         missed_ns = stamp_ns - np.maximum(tracks.missed_since, tracks.last_heard)
         is_silent |= (tracks.missed_since > 0) & (missed_ns > self._clear_sleep_after_ns)

@@ -18,8 +18,11 @@ from av_perception.interfaces import APPEARANCE_SIZE
 from av_perception.numerics import kalman_steps
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.synchronization.detected_faces import DetectedFaces
-from av_perception.tracking.state_space.interface import Measurements, StateSpace
+from av_perception.tracking.state_space.interface import Measurements, Prediction, StateSpace
+from av_perception.tracking.track_management.gallery import LEAST_BIRTH_SAMPLES
 
+_FALSE_FACES = 0.1  # in an image, as long as nothing is known of them
+_FALSE_MEMORY = 50.0  # images, over which false faces are counted
 _LEAST_NORM = 1e-6  # of an embedding that has a direction
 
 
@@ -27,12 +30,16 @@ _LEAST_NORM = 1e-6  # of an embedding that has a direction
 class BirthConfig:
     """Which sequences of faces are a person."""
 
-    #: 2..20, consecutive images with the face (B + 1)
+    #: 2..20, images with the face (B + 1)
     sequence_length: int = 4
+    #: so many images in a row without the face end a sequence before it is complete
+    end_missed: int = 3
     #: Log likelihood ratio against clutter above which faces become a new person.
     log_ratio: float = 15.0
     #: [nat] the same above which one face fewer is enough, and none is needed to confirm
     sure_log_ratio: float = 20.0
+    #: two faces are enough where an image of false faces has a pair as likely no more often
+    false_pair_rate: float = 1e-6
     #: in (0, 1], a birth whose last box overlaps a seen track's box by more (intersection over
     #: union) is refused
     duplicate_overlap: float = 0.5
@@ -46,6 +53,8 @@ class BirthConfig:
     def __post_init__(self):
         if not 2 <= self.sequence_length <= 20:
             raise ValueError('sequence_length must lie in 2..20')
+        if self.end_missed < 1 or not 0 < self.false_pair_rate < 1:
+            raise ValueError('end_missed must be at least 1 and false_pair_rate lie in (0, 1)')
         if not 0 < self.duplicate_overlap <= 1:
             raise ValueError('duplicate_overlap must lie in (0, 1]')
         if self.max_hypotheses < 1 or self.max_gap_s <= 0:
@@ -82,7 +91,7 @@ class _Hypotheses:
 
     mean: (S, D), covariance: (S, D, D) filtered states; log_ratio: (S,); members: (S, L) running
     numbers of the faces, -1 before the first; embedding: (S, E) sums; face: (S,) index of the last
-    face.
+    face, -1 where it is not in the newest image; missed: (S,) images since.
     """
 
     mean: np.ndarray
@@ -91,6 +100,7 @@ class _Hypotheses:
     members: np.ndarray
     embedding: np.ndarray
     face: np.ndarray
+    missed: np.ndarray
 
     def __len__(self) -> int:
         return len(self.log_ratio)
@@ -101,8 +111,17 @@ class _Hypotheses:
 
     def append(self, other: _Hypotheses) -> _Hypotheses:
         """Both together, the others last."""
+        if self.embedding.shape[1] != other.embedding.shape[1]:
+            # The size changes once, when the first embedding ever arrives.
+            zeros = np.zeros((len(other), self.embedding.shape[1]))
+            other = replace(other, embedding=zeros)
         pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
         return _Hypotheses(*(np.concatenate(pair) for pair in pairs))
+
+    @property
+    def length(self) -> np.ndarray:
+        """(S,) number of faces."""
+        return (self.members >= 0).sum(1)
 
 
 @dataclass(frozen=True)
@@ -123,7 +142,12 @@ class VisualBirth:
 
     which does not depend on units. The first face only places the prior (uniform over V, as
     clutter is). Sequences of full length above the threshold are accepted greedily; their faces
-    are used up.
+    are used up. A sequence waits for its next face for a few images.
+
+    Of r false faces in an image at random, r^2 exp(-LLR) at most pair as well with those of the
+    next: where that is next to never, nobody known may be the one, and no other face is near whose
+    person may hide somebody, two faces are enough. r is the mean of the faces that found no second
+    one.
     """
 
     def __init__(self, config: BirthConfig, model: StateSpace):
@@ -138,6 +162,7 @@ class VisualBirth:
         self._vague_since_ns = 0  # stamps of the first and the last of a run of vague births
         self._vague_until_ns = 0
         self._appearances: dict[int, np.ndarray] = {}  # by running number of the face
+        self._false_faces = _FALSE_FACES  # in an image, the mean of late
 
     def step(
         self,
@@ -160,8 +185,8 @@ class VisualBirth:
             (M,) bool each, faces that are most probably clutter; faces whose depth may be
             another's, None for no face.
         taken_boxes, poses, early
-            (P, 4) boxes of the tracks seen in this image [px]; of the sensors; whether a sure
-            sequence needs one face fewer.
+            (P, 4) boxes of the tracks seen in this image [px]; of the sensors; whether sure
+            sequences need fewer faces.
 
         Returns
         -------
@@ -171,8 +196,7 @@ class VisualBirth:
         dt_s = seconds(stamp_ns - self._stamp_ns)
         self._stamp_ns = stamp_ns
         index = np.flatnonzero(unassigned)
-        if not len(index):
-            self._open = None
+        if not len(index) and not self._open:
             return []
         image = _Image(faces, measurements, poses)
         hypotheses = self._continued(self._start(image, index), image, dt_s)
@@ -191,14 +215,34 @@ class VisualBirth:
 
     def _continued(self, fresh: _Hypotheses, image: _Image, dt_s: float) -> _Hypotheses:
         """Give the fresh hypotheses, and the open ones that a face of the image continues."""
-        if self._open is None or dt_s > self._config.max_gap_s:
+        old = self._open
+        if not old or dt_s > self._config.max_gap_s:
             return fresh
-        gate = self._model.gate(
-            self._open.mean, self._open.covariance, fresh.mean, fresh.covariance, dt_s
-        )
+        gate = self._model.gate(old.mean, old.covariance, fresh.mean, fresh.covariance, dt_s)
+        unseen = np.zeros(len(old), bool)
+        prediction = self._model.predict(old.mean, old.covariance, dt_s, unseen)
+        waiting = self._waiting(old, ~np.any(gate, axis=1), prediction)
         if not gate.any():
-            return fresh
-        return fresh.append(self._extend(self._open, fresh, gate, image, dt_s))
+            return fresh.append(waiting)
+        extended = self._extend(old, fresh, gate, prediction, image)
+        return fresh.append(extended).append(waiting)
+
+    def _waiting(
+        self, old: _Hypotheses, missed: np.ndarray, prediction: Prediction
+    ) -> _Hypotheses:
+        """Keep the sequences without a face in the image, for a few images."""
+        is_over = old.missed + 1 >= self._config.end_missed
+        lone = int((missed & is_over & (old.length == 1)).sum())
+        self._false_faces += (lone - self._false_faces) / _FALSE_MEMORY
+        index = np.flatnonzero(missed & ~is_over)
+        waiting = old.select(index)
+        return replace(
+            waiting,
+            mean=prediction.mean[index],
+            covariance=(prediction.propagated + prediction.base_noise)[index],
+            face=np.full(len(index), -1),
+            missed=waiting.missed + 1,
+        )
 
     def _start(self, image: _Image, index: np.ndarray) -> _Hypotheses:
         """Start a sequence with each of the faces `index`."""
@@ -210,7 +254,9 @@ class VisualBirth:
         self._next_member += len(index)
         self._keep_appearances(members[:, -1], image.faces.appearances, index)
         embeddings = image.faces.embeddings[index]
-        return _Hypotheses(mean, covariance, np.zeros(len(index)), members, embeddings, index)
+        missed = np.zeros(len(index), int)
+        log_ratio = np.zeros(len(index))
+        return _Hypotheses(mean, covariance, log_ratio, members, embeddings, index, missed)
 
     def _keep_appearances(
         self, numbers: np.ndarray, appearances: np.ndarray, index: np.ndarray
@@ -227,10 +273,14 @@ class VisualBirth:
         return np.array(rows).reshape(-1, APPEARANCE_SIZE)
 
     def _extend(
-        self, old: _Hypotheses, fresh: _Hypotheses, gate: np.ndarray, image: _Image, dt_s: float
+        self,
+        old: _Hypotheses,
+        fresh: _Hypotheses,
+        gate: np.ndarray,
+        prediction: Prediction,
+        image: _Image,
     ) -> _Hypotheses:
         """Every gated (sequence, new face) pair: one Kalman step each, all at once (T14)."""
-        prediction = self._model.predict(old.mean, old.covariance, dt_s, np.zeros(len(old), bool))
         visual_map = self._model.visual_map(prediction.mean, image.poses)
         sequence, face = np.nonzero(gate & visual_map.usable[:, None])
         detection = fresh.face[face]
@@ -248,13 +298,14 @@ class VisualBirth:
         members = np.concatenate([old.members[sequence, 1:], fresh.members[face, -1:]], axis=1)
         embedding = _sum_embeddings(old.embedding[sequence], image.faces.embeddings[detection])
         mean = prediction.mean[sequence] + shift
-        return _Hypotheses(mean, covariance, log_ratio, members, embedding, detection)
+        missed = np.zeros(len(sequence), int)
+        return _Hypotheses(mean, covariance, log_ratio, members, embedding, detection, missed)
 
     def _prune(self, hypotheses: _Hypotheses) -> _Hypotheses:
         """Keep the best of every length (ratios of different lengths do not compare)."""
         if len(hypotheses) <= self._config.max_hypotheses:
             return hypotheses
-        length = (hypotheses.members >= 0).sum(1)
+        length = hypotheses.length
         order = np.lexsort((-hypotheses.log_ratio, length))
         first = np.searchsorted(length[order], length[order])
         place = np.arange(len(order)) - first
@@ -264,27 +315,58 @@ class VisualBirth:
         self, hypotheses: _Hypotheses, faces: DetectedFaces, taken_boxes: np.ndarray, early: bool
     ) -> tuple[list[tuple[Birth, int]], _Hypotheses]:
         """Births, with their last face, among the complete sequences; and those that go on."""
-        complete = hypotheses.members[:, 0] >= 0
+        config = self._config
+        length = hypotheses.length
+        sure = hypotheses.log_ratio > config.sure_log_ratio
+        complete = length == config.sequence_length
         if early:
-            nearly = hypotheses.members[:, 1] >= 0
-            complete |= nearly & (hypotheses.log_ratio > self._config.sure_log_ratio)
+            complete |= sure & (length == config.sequence_length - 1)
+            pairs = (length == 2) & (hypotheses.log_ratio > self._sure_pair_log_ratio())
+            pairs[pairs] = _stand_apart(faces.boxes)[hypotheses.face[pairs]]
+            sure |= pairs
+            complete |= sure & (length == 2)
+        else:
+            # The looks of who comes back tell as much after one face fewer.
+            nearly = sure & (length == config.sequence_length - 1)
+            complete |= nearly & self._have_looks(hypotheses, nearly)
+        complete &= hypotheses.missed == 0
         if not complete.any():
             return [], hypotheses
-        overlap = box_overlap(faces.boxes[hypotheses.face], taken_boxes).max(axis=1, initial=0.0)
-        likely = hypotheses.log_ratio > self._config.log_ratio
-        alone = overlap <= self._config.duplicate_overlap
-        candidates = np.flatnonzero(complete & likely & alone)
+        candidates = np.flatnonzero(complete & (sure | (hypotheses.log_ratio > config.log_ratio)))
+        boxes = faces.boxes[hypotheses.face[candidates]]
+        overlap = box_overlap(boxes, taken_boxes).max(axis=1, initial=0.0)
+        candidates = candidates[overlap <= config.duplicate_overlap]
         order = np.argsort(-hypotheses.log_ratio[candidates], kind='stable')
         births = []
         used = np.zeros(len(hypotheses), bool)
         for i in candidates[order]:
             if not used[i]:
                 looks = self._appearances_of(hypotheses.members[i])
-                birth = _birth(hypotheses, i, faces, looks)
-                sure = birth.log_ratio > self._config.sure_log_ratio
-                births.append((replace(birth, is_sure=sure), hypotheses.face[i]))
+                birth = replace(_birth(hypotheses, i, faces, looks), is_sure=bool(sure[i]))
+                births.append((birth, hypotheses.face[i]))
                 used |= _shares_faces(hypotheses.members, hypotheses.members[i])
         return births, hypotheses.select(np.flatnonzero(~complete & ~used))
+
+    def _have_looks(self, hypotheses: _Hypotheses, which: np.ndarray) -> np.ndarray:
+        """(S,) bool: those of `which` (S,) of whom two faces at least are described."""
+        enough = np.zeros(len(hypotheses), bool)
+        for i in np.flatnonzero(which):
+            looks = self._appearances_of(hypotheses.members[i])
+            enough[i] = np.isfinite(looks).any(axis=1).sum() >= LEAST_BIRTH_SAMPLES
+        return enough
+
+    def _sure_pair_log_ratio(self) -> float:
+        """Log ratio that two false faces would hardly ever have."""
+        return float(np.log(self._false_faces**2 / self._config.false_pair_rate))
+
+
+def _stand_apart(boxes: np.ndarray) -> np.ndarray:
+    """(M,) bool: no other of the boxes (M, 4) [px] is within a width and height."""
+    margin = boxes[:, 2:]
+    around = np.concatenate([boxes[:, :2] - margin, 3 * margin], axis=1)
+    near = box_overlap(around, boxes) > 0
+    np.fill_diagonal(near, False)
+    return ~np.any(near, axis=1)
 
 
 def _shares_faces(members: np.ndarray, chosen: np.ndarray) -> np.ndarray:

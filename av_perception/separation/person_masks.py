@@ -9,12 +9,11 @@ whom it comes from: with the activity a_n of each person, log ratios l_n of thei
 diffuse sound, the probability e that a bin changes hands and a weight c (frames overlap),
 
     r_n  ~  exp(c l_n) ((1 - e) r_n' + e a_n / sum_m a_m),
-    mask_n = sqrt(a_n) (f + (1 - f) r_n),
+    mask_n = a_n (f + (1 - f) r_n),
 
 r' that of the frame before. A floor f leaves a little of everything while somebody speaks: what
-is cut out entirely is missed by the ear. The root keeps more of first sounds, when it is not sure
-yet that a person speaks. Bins of all frequencies are judged: where the directions are known, those
-above the array's aliasing frequency tell them apart as well.
+is cut out entirely is missed by the ear. Bins of all frequencies are judged: where the directions
+are known, those above the array's aliasing frequency tell them apart as well.
 """
 
 from __future__ import annotations
@@ -199,7 +198,7 @@ class PersonMasks:
         active = np.array([activity.get(i, 0.0) for i in ids], np.float32)
         masks[:, :, self._used] = self._shared(ids, self._smoothed_ratios(heard), active)
         self._fill_below(masks)
-        gain = np.maximum(np.sqrt(active), self.config.activity_floor)
+        gain = np.maximum(active, self.config.activity_floor)
         return masks * gain[:, None, None]
 
     def _fill_below(self, masks: np.ndarray) -> None:

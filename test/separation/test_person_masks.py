@@ -129,7 +129,7 @@ def test_whose_a_bin_is_follows_the_chain():
         ratio = ratios_of_powers(likelihood, smooth[None], towards[:, None], scaled)
         joint = np.exp(0.7 * ratio[:, 0, index]) * (0.7 * share + 0.3 * weights)
         share = joint / joint.sum()
-        masked = np.sqrt([0.9, 0.4]) * (0.05 + 0.95 * share)
+        masked = np.array([0.9, 0.4]) * (0.05 + 0.95 * share)
         np.testing.assert_allclose(found[:, t], masked, rtol=1e-4)
 
 

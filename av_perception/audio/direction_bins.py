@@ -287,7 +287,10 @@ class DirectionBins:
         heard = frames[..., live] if live.any() else frames  # what is dead is no quieter room
         power = np.mean(heard.real**2 + heard.imag**2, axis=2)  # (T, F)
         floor = self._floor.update(power.mean(axis=0))
-        kept = (power > 10 ** (0.1 * self.config.min_snr_db) * floor) & self._rising(power)
+        rising, self._before = rising_frames(
+            power, self._before, self.config.onset_ratio, self.config.onset_fade
+        )
+        kept = (power > 10 ** (0.1 * self.config.min_snr_db) * floor) & rising
         if live.sum() < 2:
             kept[:] = False
             live[:] = True
@@ -307,15 +310,6 @@ class DirectionBins:
             mean_power,
             tuple(live.tolist()),
         )
-
-    def _rising(self, power: np.ndarray) -> np.ndarray:
-        """(T, F) where the energy does not decay."""
-        config = self.config
-        rising = np.empty(power.shape, bool)
-        for frame, now in enumerate(power):
-            rising[frame] = now > config.onset_ratio * self._before
-            self._before = np.maximum(now, config.onset_fade * self._before)
-        return rising
 
     def _live(self, frames: np.ndarray) -> np.ndarray:
         """(M,) bool; counts the blocks in which a microphone is silent while others are not."""
@@ -337,3 +331,31 @@ class DirectionBins:
         if self._voice is None:
             return None
         return self._voice.probability(self._block_start, self._block_start + self._length)
+
+
+def rising_frames(
+    power: np.ndarray, before: np.ndarray, ratio: float, fade: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tell where energy does not decay.
+
+    Parameters
+    ----------
+    power
+        (T, F) of consecutive frames.
+    before
+        (F,) the fading peak of the frames before.
+    ratio, fade
+        Power must exceed this share of the peak, which fades by this factor a frame.
+
+    Returns
+    -------
+    rising
+        (T, F) bool.
+    before
+        (F,) for the frames to come.
+    """
+    rising = np.empty(power.shape, bool)
+    for frame, now in enumerate(power):
+        rising[frame] = now > ratio * before
+        before = np.maximum(now, fade * before)
+    return rising, before

@@ -18,16 +18,30 @@ from av_perception.audio.steering import GeometricSteering
 from av_perception.benchmarks.separation_scenes import RATE, SeparationScene
 from av_perception.enhancement.person_enhancers import live_modes
 from av_perception.enhancement.stream import StreamEnhancer
+from av_perception.geometry.rigid_transform import RigidTransform
+from av_perception.geometry.time import nanoseconds
+from av_perception.interfaces import AudioChunk
 from av_perception.separation.first_guess import GuessConfig
-from av_perception.separation.offline import mask_streams, wiener_streams
+from av_perception.separation.offline import (
+    DIRECTION_STEP_S,
+    add_pieces,
+    mask_streams,
+    track_frame,
+    wiener_streams,
+)
+from av_perception.separation.person_streams import PersonStreams
 from av_perception.separation.vemove import VemoveConfig, separate
 from av_perception.spectral.transform import ShortTimeFourier
 
 _FINE = ShortTimeFourier(512, 128, 'hann')  # as the masks
 _BLIND_WINDOW = 2048
 _DIRECTION_ERROR_RAD = np.radians(1.5)
+_START_NS = 10**9
+_CHUNK = 256  # samples, as the node `microphone_array` sends them
+_TRACKS_LATE_S = 0.06
 _ERROR_MEMORY = 0.96  # from one direction to the next, 40 ms later: about a second
 BEST_MICROPHONE = 'best microphone'
+STREAMS = 'live streams'
 ORACLE = 'oracle masks'
 
 
@@ -89,7 +103,7 @@ def delay_and_sum(trial: Trial) -> np.ndarray:
 
 
 def masks(trial: Trial) -> np.ndarray:
-    """(N, J) the live streams of the suite."""
+    """(N, J) those of the live streams, with the directions of the moment."""
     return mask_streams(trial.scene.mixture, trial.scene.array, trial.directions)
 
 
@@ -104,6 +118,29 @@ def enhanced(mode: str) -> Callable[[Trial], np.ndarray]:
         return np.stack(found, axis=1)
 
     return method
+
+
+def live_streams(trial: Trial) -> np.ndarray:
+    """(N, J) the streams of the suite as its node makes them, with tracks that come late."""
+    scene = trial.scene
+    streams = PersonStreams(scene.array, RATE)
+    directions = trial.directions
+    rates = np.gradient(directions, DIRECTION_STEP_S, axis=0)
+    voices = np.zeros((len(scene.mixture), directions.shape[1]))
+    known = 0
+    for first in range(0, len(scene.mixture), _CHUNK):
+        samples = scene.mixture[first : first + _CHUNK].astype(np.float32)
+        now_s = (first + len(samples)) / RATE
+        now_ns = _START_NS + nanoseconds(now_s)
+        while known < len(directions) and known * DIRECTION_STEP_S + _TRACKS_LATE_S <= now_s:
+            stamp_ns = _START_NS + nanoseconds(known * DIRECTION_STEP_S)
+            frame = track_frame(stamp_ns, directions[known], rates[known])
+            add_pieces(voices, streams.follow(frame, RigidTransform(), now_ns))
+            known += 1
+        stamp_ns = _START_NS + nanoseconds(first / RATE)
+        add_pieces(voices, streams.push(AudioChunk(stamp_ns, RATE, first, samples), now_ns))
+    add_pieces(voices, streams.flush())
+    return voices
 
 
 def wiener(trial: Trial) -> np.ndarray:
@@ -159,6 +196,7 @@ def oracle_masks(trial: Trial) -> np.ndarray:
 METHODS: dict[str, Callable[[Trial], np.ndarray]] = {
     BEST_MICROPHONE: best_microphone,
     'delay and sum': delay_and_sum,
+    STREAMS: live_streams,
     'masks': masks,
     'masks, LSA': enhanced('lsa'),
     'masks, VAE': enhanced('vae'),

@@ -30,6 +30,9 @@ from av_perception.spectral.transform import ShortTimeFourier
 RATE = 16000
 FIRST_REPORTED = 6500
 ARRAYS = ('4.6 cm', '20 cm', 'two ears')
+STANDING = 'standing'
+WALKING = 'walking'
+CHANGING = 'changing places'
 _ROOM_M = (6.0, 5.0, 2.8)
 _HEAD_M = (3.0, 2.4, 1.3)
 _DISTANCE_M = (1.0, 1.6)
@@ -44,14 +47,15 @@ _EARS_T60_S = 0.32  # of the measured room
 class SceneKind:
     """What is asked of a scene.
 
-    array: one of ARRAYS; talkers: how many; moving: whether they walk; t60_s: reverberation time;
+    array: one of ARRAYS; talkers: how many; motion: STANDING, WALKING around the head and back, or
+    CHANGING places with each other, which brings them into one line; t60_s: reverberation time;
     overlap: share of the time in which two and more have the floor; snr_db: of their sound over
     the noise.
     """
 
     array: str = '4.6 cm'
     talkers: int = 2
-    moving: bool = False
+    motion: str = STANDING
     t60_s: float = 0.2
     overlap: float = 1.0
     snr_db: float = 20.0
@@ -59,9 +63,8 @@ class SceneKind:
     @property
     def label(self) -> str:
         """Name of the row in tables."""
-        how = 'walking' if self.moving else 'standing'
         return (
-            f'{self.array}, {self.talkers} {how}, T60 {self.t60_s:g} s, '
+            f'{self.array}, {self.talkers} {self.motion}, T60 {self.t60_s:g} s, '
             f'overlap {100 * self.overlap:.0f} %, {self.snr_db:.0f} dB'
         )
 
@@ -200,8 +203,11 @@ def _azimuths(kind: SceneKind, duration_s: float, random) -> np.ndarray:
     cuts = np.sort(random.uniform(0, free, kind.talkers)) - 0.0
     azimuth = first + cuts + np.arange(kind.talkers) * _APART_DEG
     walk = np.zeros((len(times), 1))
-    if kind.moving:  # all the same way round, so that nobody overtakes
+    if kind.motion == WALKING:  # all the same way round, so that nobody overtakes
         walk = 0.5 * _WALK_DEG * np.sin(2 * np.pi * times[:, None] / duration_s)
+    if kind.motion == CHANGING:  # to where the next one is, the shorter way
+        way = (np.roll(azimuth, -1) - azimuth + 180.0) % 360.0 - 180.0
+        walk = way * (0.5 - 0.5 * np.cos(np.pi * times[:, None] / duration_s))
     return np.radians(azimuth + walk)
 
 
@@ -244,17 +250,19 @@ def _through_ears(dry, azimuths, data: Path) -> tuple[np.ndarray, np.ndarray]:
 SCENES = (
     SceneKind(),
     SceneKind(t60_s=0.4, overlap=0.5),
-    SceneKind(t60_s=0.4, overlap=0.5, moving=True),
+    SceneKind(t60_s=0.4, overlap=0.5, motion=WALKING),
     SceneKind(talkers=3),
     SceneKind(talkers=3, t60_s=0.4, overlap=0.5),
-    SceneKind(talkers=3, t60_s=0.4, overlap=0.5, moving=True),
+    SceneKind(talkers=3, t60_s=0.4, overlap=0.5, motion=WALKING),
     SceneKind(t60_s=0.4, overlap=0.25, snr_db=5.0),
     SceneKind(t60_s=0.6, overlap=0.5, snr_db=10.0),
-    SceneKind(t60_s=0.4, moving=True),
+    SceneKind(t60_s=0.4, motion=WALKING),
     SceneKind(array='20 cm', t60_s=0.4),
     SceneKind(array='20 cm', talkers=3, t60_s=0.4, overlap=0.5),
-    SceneKind(array='20 cm', t60_s=0.4, overlap=0.5, moving=True),
+    SceneKind(array='20 cm', t60_s=0.4, overlap=0.5, motion=WALKING),
     SceneKind(array='two ears', t60_s=_EARS_T60_S, snr_db=25.0),
     SceneKind(array='two ears', t60_s=_EARS_T60_S, overlap=0.5, snr_db=25.0),
+    SceneKind(t60_s=0.3, overlap=0.5, motion=CHANGING),
+    SceneKind(talkers=3, t60_s=0.3, overlap=0.5, motion=CHANGING),
 )
 NUM_QUICK = 3

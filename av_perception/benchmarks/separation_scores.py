@@ -20,6 +20,10 @@ from av_perception.benchmarks.separation_scenes import RATE, SeparationScene
 from av_perception.benchmarks.word_errors import word_error_rate
 from av_perception.errors import UserError
 
+_LOUD = 1e-3  # of the loudest 50 ms of the microphone: somebody speaks
+_SILENT = 1e-5  # of a talker's loudest 50 ms: they do not
+_TINY = 1e-12
+
 
 @dataclass(frozen=True)
 class SeparationRow:
@@ -28,7 +32,10 @@ class SeparationRow:
     si_sdr_db, sdr_db: signal to distortion, up to a factor and up to a filter of 512 taps;
     gain_db: SI-SDR above that of the best microphone, least_gain_db: of the talker with the least;
     pesq, stoi: by their packages; cpu: processor time per second of sound; word_errors: see
-    `benchmarks/word_errors.py`, NaN unless asked for. NaN where a method does not work on a scene.
+    `benchmarks/word_errors.py`, NaN unless asked for; least_stoi_gain: STOI above that of the best
+    microphone, of the talker with the least; silent_db: of the talker with the most, the level of
+    their voice while they are silent, over that of the first microphone, NaN where nobody is.
+    NaN where a method does not work on a scene.
     """
 
     scene: str
@@ -41,6 +48,8 @@ class SeparationRow:
     stoi: float
     cpu: float
     word_errors: float = float('nan')
+    least_stoi_gain: float = float('nan')
+    silent_db: float = float('nan')
 
 
 def si_sdr(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -89,7 +98,7 @@ def measure(
         One per method.
     """
     trial = Trial(scene, seed)
-    floor = si_sdr(best_microphone(trial), references_of(scene, BEST_MICROPHONE))
+    floor = _Floor.of(trial)
     for method in methods:
         started = time.process_time()
         voices = _result(trial, method)
@@ -114,20 +123,73 @@ def _result(trial: Trial, method: str) -> np.ndarray | None:
         trial.found = {name: trial.found[name] for name in ('masks',) if name in trial.found}
 
 
-def _row(scene: SeparationScene, method: str, voices, floor, spent: float) -> SeparationRow:
+@dataclass(frozen=True)
+class _Floor:
+    """What the best microphone gives each talker: (J,) SI-SDR [dB] and (J,) STOI."""
+
+    si_sdr_db: np.ndarray
+    stoi: np.ndarray
+
+    @classmethod
+    def of(cls, trial: Trial) -> _Floor:
+        voices = best_microphone(trial)
+        references = references_of(trial.scene, BEST_MICROPHONE)
+        return cls(si_sdr(voices, references), _stois(voices, references))
+
+
+def silent_level_db(voices: np.ndarray, scene: SeparationScene) -> np.ndarray:
+    """Level of each voice while its talker is silent and others are not.
+
+    Parameters
+    ----------
+    voices
+        (N, J).
+    scene
+        That they are of.
+
+    Returns
+    -------
+    np.ndarray
+        (J,) over that of the first microphone [dB]; NaN for who is silent for less than 0.5 s.
+    """
+    size = RATE // 20
+    count = len(voices) // size
+
+    def powers(sound: np.ndarray) -> np.ndarray:
+        return np.mean(sound[: count * size].reshape(count, size, -1) ** 2, axis=1)
+
+    own = powers(scene.references)
+    heard = powers(scene.mixture[:, :1])[:, 0]
+    is_loud = heard > _LOUD * heard.max()
+    levels = np.full(voices.shape[1], np.nan)
+    for j, level in enumerate(powers(voices).T):
+        silent = (own[:, j] < _SILENT * own[:, j].max()) & is_loud
+        if silent.sum() >= 10:
+            levels[j] = 10 * np.log10(level[silent].mean() / heard[silent].mean() + _TINY)
+    return levels
+
+
+def _row(
+    scene: SeparationScene, method: str, voices, floor: _Floor, spent: float
+) -> SeparationRow:
     references = references_of(scene, method)
     distortion = si_sdr(voices, references)
+    gain = distortion - floor.si_sdr_db
     pairs = list(zip(references.T, voices.T))
+    stois = _stois(voices, references)
+    silent = silent_level_db(voices, scene)
     return SeparationRow(
         scene.kind.label,
         method,
         float(distortion.mean()),
-        float((distortion - floor).mean()),
-        float((distortion - floor).min()),
+        float(gain.mean()),
+        float(gain.min()),
         float(np.mean(filtered_sdr(voices, references))),
         float(np.mean([_pesq(reference, voice) for reference, voice in pairs])),
-        float(np.mean([_stoi(reference, voice) for reference, voice in pairs])),
+        float(stois.mean()),
         spent,
+        least_stoi_gain=float((stois - floor.stoi).min()),
+        silent_db=float('nan') if np.isnan(silent).all() else float(np.nanmax(silent)),
     )
 
 
@@ -158,8 +220,11 @@ def _pesq(reference: np.ndarray, voice: np.ndarray) -> float:
         return 1.0
 
 
-def _stoi(reference: np.ndarray, voice: np.ndarray) -> float:
-    return float(_package('pystoi').stoi(reference, voice, RATE))
+def _stois(voices: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """(J,) short-time objective intelligibility; voices, references: (N, J)."""
+    package = _package('pystoi')
+    pairs = zip(references.T, voices.T, strict=True)
+    return np.array([package.stoi(reference, voice, RATE) for reference, voice in pairs])
 
 
 def _package(name: str):

@@ -101,9 +101,7 @@ def run(options: argparse.Namespace) -> int:
     }
     _print(figures, recording.duration_s, output)
     if options.plot:
-        from av_perception.visualization.timeline import plot_timeline
-
-        plot_timeline(tracks, recording.truth, options.plot, title=options.recording.name)
+        _plot(options, tracks, recording)
     if options.json:
         write_json(options.json, figures)
     return 0 if len(tracks) else 1
@@ -160,6 +158,16 @@ def _write_gaze(path: Path, recording, frames: list, origin_ns: int) -> None:
 
     tracks = (frame for frame, _ in frames)
     write_head_poses(head_poses_of(recording, tracks, origin_ns), path, origin_ns)
+
+
+def _plot(options: argparse.Namespace, tracks, recording) -> None:
+    """Draw the timeline, with the voices where they were separated."""
+    from av_perception.recording.voice_files import voice_peaks
+    from av_perception.visualization.timeline import plot_timeline
+
+    voices = voice_peaks(options.voices) if options.voices else None
+    title = options.recording.name
+    plot_timeline(tracks, recording.truth, options.plot, title=title, voices=voices)
 
 
 def _output_file(options: argparse.Namespace) -> Path:

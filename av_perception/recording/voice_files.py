@@ -18,6 +18,7 @@ from av_perception.geometry.time import seconds
 from av_perception.interfaces import AudioChunk, SpeakingFrame
 
 _LONGEST_WRITE = 1 << 16  # samples of silence at a time
+PEAK_STEP_S = 0.04  # of `voice_peaks`
 _GAP_S = 0.5  # statuses further apart do not hold in between
 
 Turn = tuple[float, float, int]
@@ -131,3 +132,33 @@ def turns_of(statuses: Iterable[SpeakingFrame], origin_ns: int) -> list[Turn]:
         before_s = now_s
     turns += [(start, (before_s or 0.0) + step_s, key) for key, start in since.items()]
     return sorted(turns)
+
+
+def voice_peaks(folder: str | Path) -> dict[int, np.ndarray]:
+    """Read how loud the voices are that `VoiceFiles` wrote.
+
+    Parameters
+    ----------
+    folder
+        With person_<id>.flac.
+
+    Returns
+    -------
+    dict of int to (T,) array
+        By id: the largest sample of every `PEAK_STEP_S`, from second 0 on.
+
+    Raises
+    ------
+    UserError
+        When a file cannot be read.
+    """
+    peaks = {}
+    for path in sorted(Path(folder).glob('person_*.flac')):
+        try:
+            samples, rate = soundfile.read(str(path), dtype='float32')
+        except (OSError, RuntimeError) as error:
+            raise UserError(f'cannot read the voice {path}: {error}') from error
+        size = round(PEAK_STEP_S * rate)
+        padded = np.pad(np.abs(samples), (0, -len(samples) % size))
+        peaks[int(path.stem.split('_')[1])] = padded.reshape(-1, size).max(axis=1)
+    return peaks

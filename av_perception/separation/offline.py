@@ -72,9 +72,9 @@ def mask_streams(
     for index, start in enumerate(range(0, len(sound), step)):
         people = directions[min(index, len(directions) - 1)]
         samples = np.asarray(sound[start : start + step], np.float32)
-        _add(voices, _step(streams, start, people, samples))
+        add_pieces(voices, _step(streams, start, people, samples))
         progress(min(1.0, (start + step) / len(sound)))
-    _add(voices, streams.flush())
+    add_pieces(voices, streams.flush())
     return voices
 
 
@@ -83,7 +83,7 @@ def _step(
 ) -> list[VoiceChunk]:
     """Give the streams where people are, and then the sound that begins there."""
     stamp_ns = _START_NS + nanoseconds(start / RATE)
-    pieces = streams.follow(_frame(stamp_ns, directions), RigidTransform(), stamp_ns)
+    pieces = streams.follow(track_frame(stamp_ns, directions), RigidTransform(), stamp_ns)
     return pieces + streams.push(AudioChunk(stamp_ns, RATE, start, samples), stamp_ns)
 
 
@@ -200,12 +200,26 @@ def _average(values: np.ndarray, span: int) -> np.ndarray:
     return real + 1j * uniform_filter1d(values.imag, span, axis=0, mode='nearest')
 
 
-def _frame(stamp_ns: int, directions: np.ndarray) -> TrackFrame:
+def track_frame(
+    stamp_ns: int, directions: np.ndarray, rates: np.ndarray | None = None
+) -> TrackFrame:
+    """Make tracks of directions.
+
+    Parameters
+    ----------
+    stamp_ns
+        Of the moment.
+    directions
+        (J, 3) unit vectors in the array frame; who has NaN is not tracked. Ids are their indices.
+    rates
+        (J, 3) how they change [1/s]; None: people stand.
+    """
+    rates = np.zeros_like(directions) if rates is None else rates
     tracks = tuple(
         TrackEstimate(
             id=index,
             state=LifeState.ACTIVE,
-            mean=np.concatenate([_DISTANCE_M * direction, np.zeros(3)]),
+            mean=_DISTANCE_M * np.concatenate([direction, rates[index]]),
             covariance=1e-4 * np.eye(6),
             seen=True,
             heard=False,
@@ -215,13 +229,13 @@ def _frame(stamp_ns: int, directions: np.ndarray) -> TrackFrame:
             audio_responsibility=0.0,
         )
         for index, direction in enumerate(directions)
-        if np.isfinite(direction).all()
+        if np.isfinite(direction).all() and np.isfinite(rates[index]).all()
     )
     return TrackFrame(stamp_ns, tracks, False)
 
 
-def _add(voices: np.ndarray, pieces: list[VoiceChunk]) -> None:
-    """Write pieces of streams, of which each has its place, into (N, J)."""
+def add_pieces(voices: np.ndarray, pieces: list[VoiceChunk]) -> None:
+    """Write pieces of streams, of which each has its place and column, into (N, J)."""
     for piece in pieces:
         start = piece.chunk.first_sample
         end = min(start + len(piece.chunk.samples), len(voices))

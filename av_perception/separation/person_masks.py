@@ -9,12 +9,11 @@ whom it comes from: with the activity a_n of each person, log ratios l_n of thei
 diffuse sound, the probability e that a bin changes hands and a weight c (frames overlap),
 
     r_n  ~  exp(c l_n) ((1 - e) r_n' + e a_n / sum_m a_m),
-    mask_n = sqrt(a_n) (f + (1 - f) r_n),
+    mask_n = a_n (f + (1 - f) r_n),
 
 r' that of the frame before. A floor f leaves a little of everything while somebody speaks: what
-is cut out entirely is missed by the ear. The root keeps more of first sounds, when it is not sure
-yet that a person speaks. Bins of all frequencies are judged: where the directions are known, those
-above the array's aliasing frequency tell them apart as well.
+is cut out entirely is missed by the ear. Bins of all frequencies are judged: where the directions
+are known, those above the array's aliasing frequency tell them apart as well.
 """
 
 from __future__ import annotations
@@ -79,6 +78,35 @@ class PersonMasksConfig:
         return np.flatnonzero(self.transform.frequencies(SAMPLE_RATE) >= self.lowest_hz)
 
 
+@dataclass(frozen=True)
+class HeardFrames:
+    """T frames of the K frequencies that tell directions, towards J people.
+
+    Attributes
+    ----------
+    ids
+        (J,) of the people.
+    loudness
+        (T, K) mean power at the microphones.
+    power, aligned
+        (T, K) and (J, T, K) of `directed_powers`.
+    likelihood, scaled
+        That they are made with, and its steering towards the people.
+    """
+
+    ids: tuple[int, ...]
+    loudness: np.ndarray
+    power: np.ndarray
+    aligned: np.ndarray
+    likelihood: DirectionLikelihood
+    scaled: np.ndarray
+
+    @property
+    def ratios(self) -> np.ndarray:
+        """(J, T, K) log ratio of every direction to diffuse sound, frame by frame."""
+        return ratios_of_powers(self.likelihood, self.power, self.aligned, self.scaled)
+
+
 class PersonMasks:
     """Recursive over the frames of one array.
 
@@ -96,7 +124,7 @@ class PersonMasks:
         self.config = config or PersonMasksConfig()
         self._used = self.config.used
         frequencies = self.config.transform.frequencies(SAMPLE_RATE)[self._used]
-        self._likelihood = DirectionLikelihood(steering, frequencies, own_noise=OWN_NOISE)
+        self.likelihood = DirectionLikelihood(steering, frequencies, own_noise=OWN_NOISE)
         self.reset()
 
     def reset(self) -> None:
@@ -134,20 +162,43 @@ class PersonMasks:
         np.ndarray
             (J, T, F) float32 masks of the people in the order of `directions`.
         """
+        return self.masks_of(self.listen(spectra, directions, live), activity)
+
+    def listen(
+        self,
+        spectra: np.ndarray,
+        directions: Mapping[int, np.ndarray],
+        live: tuple[bool, ...] | None = None,
+    ) -> HeardFrames:
+        """Do the first half of `update`: how much of each bin comes from whom."""
         ids = tuple(directions)
-        masks = np.zeros((len(ids), *spectra.shape[:2]), np.float32)
-        if not ids:
-            self.reset()
-            return masks
-        likelihood = self._likelihood.heard_by(live or (True,) * spectra.shape[2])
+        likelihood = self.likelihood.heard_by(live or (True,) * spectra.shape[2])
         heard = spectra[:, self._used]
         if live is not None:
             heard = heard[:, :, np.flatnonzero(live)]
-        ratios = self._ratios(likelihood, heard, directions)
+        if not ids:
+            nothing = np.zeros((0, *heard.shape[:2]), np.float32)
+            none = np.zeros((*heard.shape[1:], 0), np.complex64)
+            return HeardFrames(
+                ids, nothing.sum(axis=0), nothing.sum(axis=0), nothing, likelihood, none
+            )
+        scaled = self._steering_towards(likelihood, directions)
+        power, aligned = directed_powers(likelihood, heard, scaled)
+        loudness = np.mean(heard.real**2 + heard.imag**2, axis=2)
+        return HeardFrames(ids, loudness, power, aligned, likelihood, scaled)
+
+    def masks_of(self, heard: HeardFrames, activity: Mapping[int, float]) -> np.ndarray:
+        """Do the second half of `update`, of the next frames that were listened to."""
+        ids = heard.ids
+        num_bins = self.config.transform.num_bins
+        masks = np.zeros((len(ids), len(heard.power), num_bins), np.float32)
+        if not ids:
+            self.reset()
+            return masks
         active = np.array([activity.get(i, 0.0) for i in ids], np.float32)
-        masks[:, :, self._used] = self._shared(ids, ratios, active)
+        masks[:, :, self._used] = self._shared(ids, self._smoothed_ratios(heard), active)
         self._fill_below(masks)
-        gain = np.maximum(np.sqrt(active), self.config.activity_floor)
+        gain = np.maximum(active, self.config.activity_floor)
         return masks * gain[:, None, None]
 
     def _fill_below(self, masks: np.ndarray) -> None:
@@ -155,28 +206,23 @@ class PersonMasks:
         first = self._used[0]
         masks[:, :, :first] = masks[:, :, first : 2 * first].mean(axis=2, keepdims=True)
 
-    def _ratios(
-        self,
-        likelihood: DirectionLikelihood,
-        spectra: np.ndarray,
-        directions: Mapping[int, np.ndarray],
-    ) -> np.ndarray:
+    def _smoothed_ratios(self, heard: HeardFrames) -> np.ndarray:
         """(J, T, K) log ratios to diffuse sound, of smoothed powers."""
-        scaled = self._steering_towards(likelihood, directions)
-        power, aligned = directed_powers(likelihood, spectra, scaled)
         keep = self.config.keep
-        power_before = power[0] if self._power is None else self._power
+        power_before = heard.power[0] if self._power is None else self._power
         # Who is new has been heard from everywhere alike.
-        mean = 1.0 / likelihood.num_microphones
-        before = np.stack([self._towards.get(i, mean * power_before) for i in directions])
+        mean = 1.0 / heard.likelihood.num_microphones
+        before = np.stack([self._towards.get(i, mean * power_before) for i in heard.ids])
+        power = np.empty_like(heard.power)
+        aligned = np.empty_like(heard.aligned)
         for frame in range(len(power)):
-            power_before = keep * power_before + (1 - keep) * power[frame]
-            before = keep * before + (1 - keep) * aligned[:, frame]
+            power_before = keep * power_before + (1 - keep) * heard.power[frame]
+            before = keep * before + (1 - keep) * heard.aligned[:, frame]
             power[frame] = power_before
             aligned[:, frame] = before
         self._power = power_before
-        self._towards = dict(zip(directions, before, strict=True))
-        return ratios_of_powers(likelihood, power, aligned, scaled)
+        self._towards = dict(zip(heard.ids, before, strict=True))
+        return ratios_of_powers(heard.likelihood, power, aligned, heard.scaled)
 
     def _steering_towards(
         self, likelihood: DirectionLikelihood, directions: Mapping[int, np.ndarray]

@@ -24,6 +24,7 @@ from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.time import nanoseconds, seconds
 from av_perception.interfaces import AudioChunk, TrackFrame
 from av_perception.robot_head.profile import MicrophoneArray
+from av_perception.separation.frame_activity import FrameActivity, FrameActivityConfig
 from av_perception.separation.frame_groups import FrameGroup, FrameGroups
 from av_perception.separation.people_history import PeopleHistory
 from av_perception.separation.person_filters import PersonFilters
@@ -44,8 +45,10 @@ class PersonStreamsConfig:
 
     #: Whose each bin is.
     masks: PersonMasksConfig = field(default_factory=PersonMasksConfig)
-    #: Who speaks.
+    #: Who speaks, as it is told.
     activity: JointActivityConfig = field(default_factory=JointActivityConfig)
+    #: Who speaks, as masks need it: sooner.
+    frame_activity: FrameActivityConfig = field(default_factory=FrameActivityConfig)
     #: What makes a voice: mask (most of the others is gone) or wiener (a filter of all
     #: microphones by the masks: smoother, and more of the others is left).
     output: str = MASK
@@ -120,6 +123,9 @@ class PersonStreams:
         self._half_block_ns = nanoseconds(0.5 * block_size / stft.sample_rate)
         self._joint = JointActivity(self._bins.likelihood, self._config.activity)
         self._masks = PersonMasks(steering, self._config.masks)
+        self._frame_activity = FrameActivity(
+            self._masks.likelihood, self._config.masks.transform.size, self._config.frame_activity
+        )
         hop_s = self._config.masks.transform.hop / stft.sample_rate
         self._filters = PersonFilters(hop_s, self._config.filter_memory_s)
         self._people = PeopleHistory(self._config.track_delay_s)
@@ -138,7 +144,14 @@ class PersonStreams:
         self._blocks: deque[BinBlock] = deque()
         self._activity: dict[int, Activity] = {}
         self._directions: dict[int, np.ndarray] = {}
+        self._voice_activity: float | None = None
         self._live: tuple[bool, ...] = (True,) * self._num_channels
+
+    def _forget_people(self) -> None:
+        """Forget what frames have told."""
+        self._masks.reset()
+        self._frame_activity.reset()
+        self._filters.reset()
 
     @property
     def sample_rate(self) -> int:
@@ -168,8 +181,7 @@ class PersonStreams:
         """Start afresh with sound of another rate [Hz]; all streams begin anew."""
         self._bins.change_rate(sample_rate)
         self._joint.reset()
-        self._masks.reset()
-        self._filters.reset()
+        self._forget_people()
         self._start(sample_rate)
 
     def push(
@@ -223,8 +235,7 @@ class PersonStreams:
         self._forget_sound()
         self._start(self.sample_rate)
         self._joint.reset()
-        self._masks.reset()
-        self._filters.reset()
+        self._forget_people()
         return joined(pieces)
 
     def _is_ready(self, pending: _Waiting, now_ns: int) -> bool:
@@ -245,12 +256,12 @@ class PersonStreams:
     def _separate(self, group: FrameGroup) -> list[VoiceChunk]:
         """Give what a group completes."""
         if group.anew:
-            self._masks.reset()
-            self._filters.reset()
+            self._forget_people()
         self._judge_blocks(group.end_ns)
         directions = self._directions_at(group)
-        probability = {i: a.probability for i, a in self._activity.items()}
-        masks = self._masks.update(group.spectra, directions, probability, self._live)
+        heard = self._masks.listen(group.spectra, directions, self._live)
+        active = self._frame_activity.update(group.center_ns, heard, self._voice_activity)
+        masks = self._masks.masks_of(heard, active)
         reference = self._live.index(True)
         if self._config.output == WIENER:
             found = self._filters.update(group.spectra, masks, tuple(directions), reference)
@@ -276,6 +287,7 @@ class PersonStreams:
             self._blocks.popleft()
             activity = self._joint.update(block, self._people.at(block.stamp_ns))
             self._activity = {a.id: a for a in activity}
+            self._voice_activity = block.voice_activity
             self._live = block.live
 
 

@@ -6,7 +6,7 @@ A box (a face seen) or an ellipse (a head projected) in the person's color, dash
 predicted; a label 'id 2  1.8 m'; a bar of the speaking probability; an arrow at the image's edge
 for whoever is out of view; an eye on the label of whom the robot looks at. Where it is known how a
 head is turned, an arrow goes out of the face, with a ring at its root when the person faces the
-robot.
+robot. A strip along the lower edge shows whose the sound is just now.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ MAX_COORDINATE = 16384.0  # OpenCV draws with 16 fractional bits: larger values 
 BAR_WIDTH = 7  # [px] of the speaking probability's bar, as all lengths here
 BAR_LENGTH = 40
 WAVES_WIDTH = 22
+STRIP_HEIGHT = 6  # of the strip that shows whose the sound is
+DARK: Color = (60, 60, 60)
 EYE_WIDTH = 22
 RING_RADIUS = 9  # around the root of the arrow of who faces the robot
 EDGE_STEP = BAR_LENGTH + 8  # between arrows of people on the same side
@@ -48,6 +50,8 @@ class PersonDrawing:
         What the tracker says of the person.
     speaking_probability
         In [0, 1].
+    sound_share
+        Part of the sound that is the person's, in [0, 1].
     range_m
         [m] distance, None when unknown.
     looked_at
@@ -67,6 +71,7 @@ class PersonDrawing:
     predicted: bool = False
     speaking: bool = False
     speaking_probability: float = 0.0
+    sound_share: float = 0.0
     range_m: float | None = None
     looked_at: bool = False
     gaze: tuple[float, float, float, float] | None = None
@@ -103,7 +108,23 @@ def draw_overlay(image_bgr: np.ndarray, people: list[PersonDrawing]) -> np.ndarr
         if toward is not None:
             taken.append(_free_place(toward, taken, image.shape))
             _draw_at_edge(image, person, toward, taken[-1])
+    _sound_strip(image, people)
     return image
+
+
+def _sound_strip(image: np.ndarray, people: list[PersonDrawing]) -> None:
+    """Divide a strip among those whose the sound is; what is nobody's stays dark."""
+    shares = np.array([person.sound_share for person in people], float)
+    shares = np.where(np.isfinite(shares), np.clip(shares, 0.0, 1.0), 0.0)
+    if not shares.sum() > 0:
+        return
+    height, width = image.shape[:2]
+    ends = np.cumsum(shares) / max(float(shares.sum()), 1.0)
+    columns = np.concatenate([[0], np.round(width * ends).astype(int)])
+    top = max(height - STRIP_HEIGHT, 0)
+    image[top:] = DARK
+    for person, left, right in zip(people, columns[:-1], columns[1:], strict=True):
+        image[top:, left:right] = bgr_of(person.id)
 
 
 def _corners(person: PersonDrawing) -> Corners | None:
@@ -228,7 +249,7 @@ def _speaking_bar(image: np.ndarray, person: PersonDrawing, x: int, bottom: int)
     x = min(max(x, 2), image.shape[1] - 2 - _width_of_bar(person))
     bottom = min(max(bottom, BAR_LENGTH + 2), image.shape[0] - 3)
     filled = round(BAR_LENGTH * min(max(person.speaking_probability, 0.0), 1.0))
-    cv2.rectangle(image, (x, bottom - BAR_LENGTH), (x + BAR_WIDTH, bottom), (60, 60, 60), -1)
+    cv2.rectangle(image, (x, bottom - BAR_LENGTH), (x + BAR_WIDTH, bottom), DARK, -1)
     if filled:
         cv2.rectangle(image, (x, bottom - filled), (x + BAR_WIDTH, bottom), bgr_of(person.id), -1)
     cv2.rectangle(image, (x, bottom - BAR_LENGTH), (x + BAR_WIDTH, bottom), (255, 255, 255), 1)

@@ -114,6 +114,7 @@ def _drawing(
         predicted=track.predicted,
         speaking=bool(status and status.speaking),
         speaking_probability=status.probability if status else 0.0,
+        sound_share=track.audio_responsibility,
         range_m=float(np.linalg.norm(position)),
     )
 

@@ -9,6 +9,8 @@ of id shows as a change of color.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -33,6 +35,7 @@ def plot_timeline(
     head: HeadProfile | None = None,
     match_distance_m: float = 0.5,
     answered_s: np.ndarray | None = None,
+    voices: Mapping[int, np.ndarray] | None = None,
 ) -> None:
     """Write the picture, a PNG of 1600 x 1100 pixels.
 
@@ -52,6 +55,9 @@ def plot_timeline(
         [m] farther than this an estimate is not of that person.
     answered_s
         [s] times of the images of which something was said, see `align`; others are marked.
+    voices
+        Peaks of the separated voices by id of the track, every `PEAK_STEP_S` from second 0 on;
+        they are drawn in place of the probability of speaking.
 
     Raises
     ------
@@ -59,7 +65,7 @@ def plot_timeline(
         When the file cannot be written, or the truth cannot be scored.
     """
     scene = make_scene(tracks, truth, match_distance_m, answered_s)
-    figure = _draw(scene, title, metrics, head)
+    figure = _draw(scene, title, metrics, head, voices or {})
     try:
         figure.savefig(str(path))
     except OSError as error:
@@ -67,7 +73,11 @@ def plot_timeline(
 
 
 def _draw(
-    scene: TimelineScene, title: str, metrics: Metrics | None, head: HeadProfile | None
+    scene: TimelineScene,
+    title: str,
+    metrics: Metrics | None,
+    head: HeadProfile | None,
+    voices: Mapping[int, np.ndarray],
 ) -> Figure:
     """Lay out the panels and draw them."""
     camera = None if head is None else head.camera
@@ -89,7 +99,7 @@ def _draw(
     speech = figure.add_subplot(grid[1, 0])
     right = grid[:, 1].subgridspec(2, 1, height_ratios=(2.5, 1), hspace=0.2)
     draw_azimuth(azimuth, scene, camera)
-    draw_speech(speech, scene)
+    draw_speech(speech, scene, voices)
     speech.sharex(azimuth)
     draw_plan(figure.add_subplot(right[0]), scene, camera)
     draw_key(figure.add_subplot(right[1]))

@@ -12,6 +12,7 @@ import soundfile
 
 from av_perception.benchmarks.separation_methods import (
     BEST_MICROPHONE,
+    STREAMS,
     Trial,
     best_microphone,
     best_order,
@@ -19,6 +20,7 @@ from av_perception.benchmarks.separation_methods import (
 )
 from av_perception.benchmarks.separation_scenes import (
     ARRAYS,
+    CHANGING,
     RATE,
     SCENES,
     SceneKind,
@@ -29,7 +31,13 @@ from av_perception.benchmarks.separation_scenes import (
     turns,
     voice_files,
 )
-from av_perception.benchmarks.separation_scores import references_of, si_sdr
+from av_perception.benchmarks.separation_scores import (
+    SeparationRow,
+    references_of,
+    si_sdr,
+    silent_level_db,
+)
+from av_perception.benchmarks.separation_tables import separation_tables
 from av_perception.benchmarks.word_errors import (
     recognized_words,
     word_error_rate,
@@ -151,6 +159,72 @@ def test_the_best_microphone_is_not_blamed_for_hearing_earlier():
     assert si_sdr(heard, scene.references).max() < -10
 
 
+def planted_scene(kind, images, noise=0.0):
+    """Two talkers in the directions x and y, with given images (N, I, J)."""
+    mixture = images.sum(axis=2) + noise
+    directions = np.tile(np.eye(3)[:2], (len(images) // 640 + 1, 1, 1))
+    array = array_of('4.6 cm')
+    return SeparationScene(kind, array, mixture, images, 0 * mixture, images[:, 0], directions)
+
+
+def test_who_is_silent_is_measured_only_while_others_speak():
+    rng = np.random.default_rng(6)
+    voices = rng.standard_normal((3 * RATE, 2))
+    voices[RATE:, 0] = 0.0
+    voices[2 * RATE :, 1] = 0.0
+    scene = planted_scene(SceneKind(), np.repeat(voices[:, None], 4, axis=1))
+    streams = 0.1 * scene.mixture[:, :2] + voices
+    streams[2 * RATE :, 0] = 5.0  # nobody speaks there: no matter
+    found = silent_level_db(streams, scene)
+    assert found[0] == pytest.approx(-20, abs=0.1)
+    assert np.isnan(found[1]), 'who speaks whenever anybody does is never silent'
+
+
+def test_live_streams_are_measured_with_late_tracks_on_the_samples_they_belong_to():
+    rng = np.random.default_rng(7)
+    array = array_of('4.6 cm')
+    voices = rng.standard_normal((RATE, 2)) * (np.arange(RATE)[:, None] // 1600 % 2 == [0, 1])
+    advance = array.positions @ np.eye(3)[:2].T / 343.0
+    frequency = np.fft.rfftfreq(RATE, 1 / RATE)
+    phase = np.exp(2j * np.pi * frequency[:, None, None] * advance)
+    images = np.fft.irfft(np.fft.rfft(voices, axis=0)[:, None] * phase, RATE, axis=0)
+    scene = planted_scene(SceneKind(), 0.05 * images, 1e-4 * rng.standard_normal((RATE, 4)))
+    found = Trial(scene).result(STREAMS)
+    gain = si_sdr(found[6400:], scene.references[6400:])
+    assert gain.min() > 4.0
+
+
+@pytest.mark.slow
+def test_who_changes_places_ends_where_the_other_was(data_directory):
+    kind = SceneKind(motion=CHANGING, overlap=0.5)
+    scene = make_scene(kind, 1.0, data_directory, 2)
+    ways = scene.directions[..., :2] / np.linalg.norm(scene.directions[..., :2], axis=2)[..., None]
+    np.testing.assert_allclose(ways[-1], ways[0, ::-1], atol=2e-2)
+    apart = np.degrees(np.arccos(np.clip(np.sum(ways[:, 0] * ways[:, 1], axis=1), -1, 1)))
+    assert apart[0] > 44 and apart.min() < 10, 'they come into one line'
+
+
+def test_tables_hold_scenes_means_and_the_streams():
+    def row(scene, method, gain, least, **more):
+        return SeparationRow(scene, method, gain + 1, gain, least, 5.0, 1.5, 0.8, 0.1, **more)
+
+    nothing = [float('nan')] * 7
+    rows = [
+        row('a', BEST_MICROPHONE, 0.0, 0.0),
+        row('a', STREAMS, 8.0, 6.0, word_errors=0.5, least_stoi_gain=0.1, silent_db=-30.0),
+        row('a', STREAMS, 6.0, 5.0, word_errors=0.3, least_stoi_gain=-0.02, silent_db=-20.0),
+        SeparationRow('b', BEST_MICROPHONE, *nothing),
+        row('b', STREAMS, 4.0, 3.0, word_errors=0.2, least_stoi_gain=0.3),
+    ]
+    lines = separation_tables(rows).splitlines()
+    assert f'| scene | {BEST_MICROPHONE} | {STREAMS} |' == lines[0]
+    assert '| a | 1.0 | 8.0 (+5.0) |' in lines and '| b |  | 5.0 (+3.0) |' in lines
+    assert '| gain [dB] | 0.0 | 6.0 |' in lines
+    assert any(line.startswith('| words wrong, median') and '30%' in line for line in lines)
+    assert '| a | 7.0 | 5.0 | 0.80 | -0.02 | -20 |' in lines
+    assert '| b | 4.0 | 3.0 | 0.80 | +0.30 |  |' in lines
+
+
 @pytest.mark.slow
 def test_a_small_run_of_the_command(data_directory, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv('AV_PERCEPTION_DATA', str(data_directory))
@@ -158,7 +232,7 @@ def test_a_small_run_of_the_command(data_directory, tmp_path, capsys, monkeypatc
         pytest.importorskip(package)
     words = ['benchmark', 'separation', '--quick', '--duration', '2', '--json']
     words += [str(tmp_path / 'rows.json'), '--plot', str(tmp_path / 'gains.png')]
-    words += ['--examples', str(tmp_path / 'sounds')]
+    words += ['--examples', str(tmp_path / 'sounds'), '--markdown', str(tmp_path / 'tables.md')]
     methods = ['best microphone', 'masks', 'oracle masks']
     assert main([*words, '--methods', *methods]) == 0
     rows = json.loads((tmp_path / 'rows.json').read_text())['rows']
@@ -167,5 +241,6 @@ def test_a_small_run_of_the_command(data_directory, tmp_path, capsys, monkeypatc
     for masks, oracle in zip(rows[1::3], rows[2::3]):
         assert 0 < masks['gain_db'] < oracle['gain_db']
     assert (tmp_path / 'gains.png').is_file()
+    assert SCENES[0].label in (tmp_path / 'tables.md').read_text()
     assert len(list((tmp_path / 'sounds').rglob('*.flac'))) == 3 * (1 + 2 * 4)
     assert 'SI-SDR' in capsys.readouterr().out

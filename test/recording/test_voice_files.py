@@ -8,7 +8,7 @@ import soundfile
 
 from av_perception.errors import UserError
 from av_perception.interfaces import AudioChunk, SpeakingFrame, SpeakingStatus
-from av_perception.recording.voice_files import VoiceFiles, turns_of
+from av_perception.recording.voice_files import PEAK_STEP_S, VoiceFiles, turns_of, voice_peaks
 
 RATE, ORIGIN_NS = 16000, 10**9
 
@@ -39,6 +39,20 @@ def test_samples_lie_where_their_time_says(tmp_path):
         np.testing.assert_allclose(found[start : start + 1600], sound, atol=1e-4)
     cut, _ = soundfile.read(tmp_path / 'person_8.flac')
     np.testing.assert_allclose(cut, sound[800:], atol=1e-4)
+
+
+def test_peaks_of_voices_count_from_second_zero(tmp_path):
+    files = VoiceFiles(tmp_path, ORIGIN_NS)
+    files.write(3, chunk(0.4, 7000, np.full(1600, -0.25)))
+    files.write(12, chunk(0.0, 1000, np.full(100, 0.5)))
+    files.finish([], 'none')
+    peaks = voice_peaks(tmp_path)
+    assert set(peaks) == {3, 12} and PEAK_STEP_S == 0.04
+    np.testing.assert_allclose(peaks[3], [0.0] * 10 + [0.25] * 3, atol=1e-4)
+    np.testing.assert_allclose(peaks[12], [0.5], atol=1e-4)
+    (tmp_path / 'person_4.flac').write_bytes(b'no sound')
+    with pytest.raises(UserError, match=r'cannot read the voice .*person_4\.flac'):
+        voice_peaks(tmp_path)
 
 
 def test_turns_end_with_who_denies_them_or_where_nobody_knows():

@@ -37,7 +37,7 @@ def test_ratios_are_those_of_the_angular_densities():
     masks = PersonMasks(STEERING)
     spectra = random.normal(size=(3, 257, 4, 2)) @ [1, 1j]
     used = masks.config.used
-    likelihood = masks._likelihood
+    likelihood = masks.likelihood
     scaled = likelihood.whitened_steering(np.stack([LEFT, RIGHT]))
     power, aligned = directed_powers(likelihood, spectra[:, used], scaled)
     assert (aligned <= power * (1 + 1e-5)).all()
@@ -117,7 +117,7 @@ def test_whose_a_bin_is_follows_the_chain():
     found = [masks.update(spectra[t : t + 2], people, activity) for t in range(0, 8, 2)]
     found = np.concatenate(found, axis=1)[:, :, 100]
 
-    likelihood = masks._likelihood
+    likelihood = masks.likelihood
     scaled = likelihood.whitened_steering(np.stack([LEFT, RIGHT]))
     power, aligned = directed_powers(likelihood, spectra[:, config.used], scaled)
     index = 100 - config.used[0]
@@ -129,7 +129,7 @@ def test_whose_a_bin_is_follows_the_chain():
         ratio = ratios_of_powers(likelihood, smooth[None], towards[:, None], scaled)
         joint = np.exp(0.7 * ratio[:, 0, index]) * (0.7 * share + 0.3 * weights)
         share = joint / joint.sum()
-        masked = np.sqrt([0.9, 0.4]) * (0.05 + 0.95 * share)
+        masked = np.array([0.9, 0.4]) * (0.05 + 0.95 * share)
         np.testing.assert_allclose(found[:, t], masked, rtol=1e-4)
 
 

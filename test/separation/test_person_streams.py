@@ -230,6 +230,27 @@ def test_sound_does_not_wait_for_tracks_that_do_not_come():
     assert any(piece.id == 3 for piece in pieces)
 
 
+@pytest.mark.parametrize('size', [160, 256])
+def test_no_sample_comes_later_than_sixty_milliseconds(size):
+    """In samples: from when one was captured until its chunk has been heard and it is given."""
+    sound = planted_voices([20.0], [(0.0, 1.5)], 1.5)
+    streams = PersonStreams(SQUARE, RATE)
+    for frame in frames_of({3: 20.0}, 40):
+        streams.follow(frame, AT_HOME, frame.stamp_ns)
+    latest = 0
+    expected = None
+    for chunk in chunks_of(sound, size):
+        heard = chunk.first_sample + len(chunk.samples)
+        for piece in streams.push(chunk, chunk.stamp_ns + round(len(chunk.samples) * 62500)):
+            first = piece.chunk.first_sample
+            assert expected in (None, first), 'no sample is left out'
+            # What is from before it was known that they speak comes at once, and late.
+            latest = max(latest, heard - first if expected is not None else 0)
+            expected = first + len(piece.chunk.samples)
+    assert expected is not None and expected > 0.9 * len(sound)
+    assert 512 <= latest <= 0.06 * RATE
+
+
 def test_nobody_tracked_gives_nothing_and_costs_no_memory():
     sound = planted_voices([20.0], [(0.2, 1.4)], 1.5)
     pieces, streams = run(chunks_of(sound), frames_of({}, 40))

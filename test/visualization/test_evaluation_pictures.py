@@ -12,14 +12,14 @@ from av_perception.errors import UserError
 from av_perception.evaluation.metrics import evaluate
 from av_perception.robot_head import load_head
 from av_perception.visualization.colors import PALETTE, bgr_of, color_of, darken, lighten, unit
-from av_perception.visualization.overlay import PersonDrawing, draw_overlay
+from av_perception.visualization.overlay import DARK, PersonDrawing, draw_overlay
 from av_perception.visualization.timeline import plot_timeline
 from av_perception.visualization.timeline_azimuth import (
     azimuth_std_deg,
     draw_azimuth,
     unwrapped_deg,
 )
-from av_perception.visualization.timeline_scene import make_scene, runs_of
+from av_perception.visualization.timeline_scene import make_scene, runs_of, track_color
 from av_perception.visualization.timeline_speech import draw_speech
 
 TRUTH = truth_table(still(1, NORTH, range(50), True) + still(2, WEST, range(50), False, False))
@@ -153,6 +153,24 @@ def test_nothing_is_hatched_while_nobody_is_there():
     assert axes.get_title(loc='right') == ''
 
 
+def test_a_voice_is_a_wave_in_the_color_of_its_track_while_that_stands_for_the_person():
+    peaks = {1: np.linspace(0, 0.5, 50), 4: np.full(50, 0.25)}
+    axes = drawn_axes(lambda axes, scene: draw_speech(axes, scene, peaks), TRACKS, TRUTH)
+    areas = [(path, area) for area in axes.collections for path in area.get_paths()]
+    outlines = {
+        tuple(np.round(area.get_facecolor()[0][:3], 3)): path.vertices
+        for path, area in areas
+        if len(path.vertices) > 10  # bars have fewer
+    }
+    for key, base, first in ((1, 0.0, 0.0), (4, -1.0, 30 * 0.04)):
+        corners = outlines[tuple(np.round(track_color(key), 3))]
+        assert corners[:, 0].min() == pytest.approx(first, abs=0.041)
+        heights = corners[:, 1] - base - 0.2
+        assert heights.max() == pytest.approx(0.18 * peaks[key].max() / 0.5, abs=0.01)
+        assert heights.min() == pytest.approx(-heights.max())
+    assert 'voice' in [text.get_text() for text in axes.texts]
+
+
 def test_overlay_draws_in_the_persons_color_and_leaves_the_image_alone():
     before = BLANK.copy()
     drawn = draw_overlay(BLANK, [PersonDrawing(2, box=(40, 40, 50, 50), seen=True, range_m=1.8)])
@@ -172,6 +190,17 @@ def test_overlay_tells_predicted_and_speaking_people_apart():
     left_edge = [(image[45:85, 40] == bgr_of(1)).all(axis=1).mean() for image in (plain, dashed)]
     assert left_edge[0] == 1 and 0.3 < left_edge[1] < 0.8
     assert not np.array_equal(plain, speaking)
+
+
+def test_the_strip_shows_whose_the_sound_is():
+    people = [PersonDrawing(1, sound_share=0.25), PersonDrawing(2, sound_share=0.5)]
+    lowest = draw_overlay(BLANK, [*people, PersonDrawing(3, sound_share=np.nan)])[-1]
+    colors = [tuple(color) for color in lowest.tolist()]
+    assert colors[:40] == [bgr_of(1)] * 40 and colors[40:120] == [bgr_of(2)] * 80
+    assert colors[120:] == [DARK] * 40, 'what is nobody' + "'s"
+    too_much = draw_overlay(BLANK, [PersonDrawing(1, sound_share=1.0)] * 2)[-1]
+    assert {tuple(color) for color in too_much.tolist()} == {bgr_of(1)}
+    assert np.array_equal(draw_overlay(BLANK, [PersonDrawing(1)]), BLANK), 'without sound no strip'
 
 
 @pytest.mark.parametrize('probability', [0.0, 0.25, 1.0])

@@ -33,6 +33,7 @@ from av_perception.benchmarks.separation_scenes import (
     make_scene,
 )
 from av_perception.benchmarks.separation_scores import SeparationRow, measure
+from av_perception.benchmarks.separation_tables import separation_tables
 from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 from av_perception.errors import UserError
 
@@ -55,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--words', action='store_true', help='let pocketsphinx count the words that change'
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all rows to FILE')
+    parser.add_argument(
+        '--markdown', type=Path, metavar='FILE', help='write tables, with a mean per method'
+    )
     parser.add_argument('--plot', type=Path, metavar='FILE', help='draw the gains (png, svg, pdf)')
     parser.add_argument(
         '--examples',
@@ -66,14 +70,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write the files."""
-    check_writable(args.json)
     check_picture(args.plot)
+    for path in (args.json, args.markdown):
+        check_writable(path)
     if args.seeds < 1 or not 1.0 <= args.duration <= 60.0:
         raise UserError('--seeds must be at least 1, --duration from 1 to 60 s')
     data = _data_folder()
     kinds = SCENES[:NUM_QUICK] if args.quick else SCENES
     rows: list[SeparationRow] = []
-    console = wide_console(130)
+    console = wide_console(150)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task('separate', total=len(kinds) * args.seeds * len(args.methods))
         for index, kind in enumerate(kinds):
@@ -86,6 +91,8 @@ def run(args: argparse.Namespace) -> int:
     console.print(_table(rows))
     if args.json:
         write_json(args.json, {'rows': [asdict(row) for row in rows]})
+    if args.markdown:
+        args.markdown.write_text(separation_tables(rows), encoding='utf-8')
     if args.plot:
         from av_perception.benchmarks.separation_plot import plot_separation
 
@@ -138,6 +145,8 @@ def _table(rows: list[SeparationRow]) -> Table:
         'SDR',
         'PESQ',
         'STOI',
+        'least STOI gain',
+        'silent',
         'words wrong',
         'CPU s per s',
     ):
@@ -153,6 +162,8 @@ def _table(rows: list[SeparationRow]) -> Table:
             f'{row.sdr_db:.1f}',
             f'{row.pesq:.2f}',
             f'{row.stoi:.2f}',
+            f'{row.least_stoi_gain:+.2f}',
+            '-' if np.isnan(row.silent_db) else f'{row.silent_db:.0f}',
             '-' if np.isnan(row.word_errors) else f'{row.word_errors:.0%}',
             f'{row.cpu:.2f}',
         )

@@ -55,7 +55,8 @@ def planted(tmp_path, monkeypatch):
                 figures = (7.25, -0.5, -2.0, 9.0, 1.5, 0.75, 0.01, 0.25 if words else NAN)
             else:
                 figures = (NAN,) * 8
-            yield SeparationRow(scene.kind.label, name, *figures)
+            levels = (0.05, -31.0) if name == FIRST else (NAN, NAN)
+            yield SeparationRow(scene.kind.label, name, *figures, *levels)
 
     monkeypatch.setenv('AV_PERCEPTION_DATA', str(tmp_path))
     monkeypatch.setattr(separation, 'make_scene', make_scene)
@@ -70,7 +71,19 @@ def test_a_scene_is_named_once_gains_have_signs_and_no_words_are_a_dash(planted,
     output = capsys.readouterr().out
     row = next(line for line in output.splitlines() if '-0.5' in line)
     cells = [cell.strip() for cell in row.strip('│').split('│')]
-    assert cells[1:] == [FIRST, '7.2', '-0.5', '-2.0', '9.0', '1.50', '0.75', '-', '0.01']
+    assert cells[1:] == [
+        FIRST,
+        '7.2',
+        '-0.5',
+        '-2.0',
+        '9.0',
+        '1.50',
+        '0.75',
+        '+0.05',
+        '-31',
+        '-',
+        '0.01',
+    ]
     named = [line.split('│')[1].strip() for line in output.splitlines() if line.startswith('│')]
     labels = [kind.label for kind in SCENES[:NUM_QUICK]]
     assert ' '.join(filter(None, named)) == ' '.join(labels), 'long names are wrapped'

@@ -1,0 +1,127 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Who speaks in every group of frames: for masks, which cannot wait and must not stick.
+
+The chain over subsets of `diarization/joint_activity`, on the frames of the masks. It is fed with
+bins of all frequencies, since those above the band of the blocks tell apart people who stand close
+together, and it changes sooner than who "is speaking": whom it gives the sound of another loses
+both. Only bins count that are above the noise and rise: what decays is reverberation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from av_perception.audio.direction_bins import DirectionLikelihood, rising_frames
+from av_perception.audio.sub_bands import NoiseFloor
+from av_perception.diarization.joint_activity import JointActivity, JointActivityConfig
+from av_perception.separation.person_masks import HeardFrames
+
+
+def _quick_chain() -> JointActivityConfig:
+    """Costs and limits are those of a group of 16 ms."""
+    return JointActivityConfig(
+        start=0.1,
+        stop=0.1,
+        evidence_weight=0.2,
+        speaker_cost=0.24,
+        silence_limit=1.2,
+        voice_limit=0.2,
+        quiet_cost=0.6,
+        evidence_limit=3.2,
+    )
+
+
+@dataclass(frozen=True)
+class FrameActivityConfig:
+    """The chain, and which bins count."""
+
+    #: Start and stop per 40 ms, all costs and limits per group of frames (16 ms).
+    chain: JointActivityConfig = field(default_factory=_quick_chain)
+    #: Power above the noise floor from which a bin counts [dB].
+    min_snr_db: float = 6.0
+    #: Groups of frames over which the noise floor is the least power.
+    noise_groups: int = 125
+    #: A bin counts where its power exceeds this share of what it was before, at least 0.
+    onset_ratio: float = 1.3
+    #: What it was before fades by this factor a frame, 0..1.
+    onset_fade: float = 0.7
+
+    def __post_init__(self):
+        if self.noise_groups < 1:
+            raise ValueError(f'noise_groups must be at least 1, not {self.noise_groups}')
+        if not 0 <= self.onset_fade <= 1 or not self.onset_ratio >= 0:
+            raise ValueError('onset_fade must lie in 0..1, onset_ratio must not be negative')
+
+
+class FrameActivity:
+    """Recursive over groups of frames.
+
+    Parameters
+    ----------
+    likelihood
+        Of the frames.
+    window
+        Length of their windows [samples].
+    config
+        See `FrameActivityConfig`.
+    """
+
+    def __init__(
+        self,
+        likelihood: DirectionLikelihood,
+        window: int,
+        config: FrameActivityConfig | None = None,
+    ):
+        self.config = config or FrameActivityConfig()
+        self._window = window
+        self._joint = JointActivity(likelihood, self.config.chain)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past."""
+        self._joint.reset()
+        self._floor: NoiseFloor | None = None
+        self._before: np.ndarray | None = None  # (K,) the fading peak of the power
+
+    def update(
+        self, stamp_ns: int, heard: HeardFrames, voice_activity: float | None
+    ) -> dict[int, float]:
+        """Take the next frames.
+
+        Parameters
+        ----------
+        stamp_ns
+            Of their middle.
+        heard
+            Frames and the people in them.
+        voice_activity
+            Probability that anybody speaks, None where nobody knows.
+
+        Returns
+        -------
+        dict of int to float
+            Probability of speaking, by id.
+        """
+        if not heard.ids:
+            return {}
+        counts = self._counting(heard.loudness)
+        number = counts.sum(axis=0)
+        rows = np.flatnonzero(number)
+        ratios = (heard.ratios * counts).sum(axis=1)[:, rows] / number[rows]
+        statuses = self._joint.update_ratios(stamp_ns, ratios.T, heard.ids, voice_activity)
+        return {status.id: status.probability for status in statuses}
+
+    def _counting(self, loudness: np.ndarray) -> np.ndarray:
+        """(T, K) bool: which bins are above the noise and rise."""
+        config = self.config
+        if self._floor is None or self._before is None:
+            self._floor = NoiseFloor(loudness.shape[1], config.noise_groups, self._window)
+            self._before = np.zeros(loudness.shape[1])
+        floor = self._floor.update(loudness.mean(axis=0))
+        rising, self._before = rising_frames(
+            loudness, self._before, config.onset_ratio, config.onset_fade
+        )
+        return (loudness > 10 ** (0.1 * config.min_snr_db) * floor) & rising

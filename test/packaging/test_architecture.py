@@ -36,6 +36,8 @@ ALLOWED = {
     'head_pose': (*FOUNDATIONS, 'networks', 'robot_head'),
     'hri': ('interfaces', 'geometry'),
     'attention': ('interfaces', 'geometry'),
+    'motion_forecast': (*FOUNDATIONS, 'networks'),
+    'training': (*FOUNDATIONS, 'networks', 'motion_forecast'),
     'clustering': FOUNDATIONS,
     'two_microphones': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),
     'calibration': (*FOUNDATIONS, 'robot_head', 'recording', 'audio', 'two_microphones'),

@@ -100,6 +100,7 @@ setup(
             'onnxruntime>=1.12,<2',
         ],
         'bags': ['rosbags>=0.10,<0.12'],
+        'train': ['torch>=2.2,<3', 'pystoi>=0.4,<1'],
         'test': ['pytest>=7', 'pytest-xdist>=3,<4'],
         'lint': ['ruff>=0.17,<0.18', 'mypy>=2.4,<2.5', 'pre-commit>=3'],
     },

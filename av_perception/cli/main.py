@@ -34,6 +34,7 @@ VERBS = {
     'against its truth',
     'calibrate': 'learn what a head profile does not say: '
     'acoustic map, cameras, microphone positions',
+    'train': 'make weights out of data that you name: priors of speech',
     'benchmark': 'measure speed and accuracy',
     'doctor': 'check sound card, cameras, models and the running graph; says what to do',
 }

@@ -25,6 +25,13 @@ from av_perception.paths import cache_location
 
 PACKAGE_DATA = Path(__file__).resolve().parent / 'data'
 
+#: What priors of speech were trained on, with the attribution its licence asks for.
+LIBRISPEECH = (
+    '214 talkers of LibriSpeech (V. Panayotov, G. Chen, D. Povey and S. Khudanpur, "LibriSpeech: '
+    'an ASR corpus based on public domain audio books", ICASSP 2015, www.openslr.org/12; '
+    'CC BY 4.0), one utterance of each, changed: also played at other speeds'
+)
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -122,6 +129,33 @@ REGISTRY = {
             licence='Apache-2.0',
             trained_on='CMU motion capture, 7.5 minutes, mostly walking (mocap.cs.cmu.edu, free '
             'for all uses)',
+            remedy='install av_perception again',
+        ),
+        Weights(
+            name='speech_vae',
+            purpose='prior of speech vae',
+            file='speech_vae.npz',
+            sha256='6e3c2af651d84abb65629b3d9512e7b8e956b7f073dfd824ec6d2228b98e945e',
+            licence='CC-BY-4.0',
+            trained_on=LIBRISPEECH,
+            remedy='install av_perception again',
+        ),
+        Weights(
+            name='speech_wide_vae',
+            purpose='prior of speech wide_vae',
+            file='speech_wide_vae.npz',
+            sha256='33f670dbf74a5eb81d33b434972705fca20b5609ffb957bc0cbc7c7372cdcbf0',
+            licence='CC-BY-4.0',
+            trained_on=LIBRISPEECH,
+            remedy='install av_perception again',
+        ),
+        Weights(
+            name='speech_rvae',
+            purpose='prior of speech rvae',
+            file='speech_rvae.npz',
+            sha256='c17ccfb51587d495848cb4f69b97e5b67e54a577391989426ce36e94542655ad',
+            licence='CC-BY-4.0',
+            trained_on=LIBRISPEECH,
             remedy='install av_perception again',
         ),
         Weights(

@@ -75,6 +75,25 @@ def test_the_wheel_holds_what_runs_and_nothing_else(wheel):
     assert not [name for name in names if name.startswith(('test/', 'tools/', 'docs/'))]
 
 
+def test_the_wheel_brings_the_priors_of_speech_and_they_are_small(wheel, command, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+    priors = [size for name, size in sizes.items() if '/networks/data/speech_' in name]
+    assert len(priors) == 5
+    assert sum(priors) < 6e6
+    program = (
+        'import numpy as np\n'
+        'from av_perception.dvae.speech_prior import PRIORS, load_prior\n'
+        'for name in PRIORS:\n'
+        '    prior = load_prior(name)\n'
+        '    mean, _ = prior.encode(np.ones((4, 513)))\n'
+        '    assert np.isfinite(prior.decode(mean)).all()\n'
+        'print(len(PRIORS))'
+    )
+    found = run(tmp_path, str(Path(command).with_name('python')), '-c', program)
+    assert found.stdout.strip() == '5', found.stderr
+
+
 def test_the_installed_command_is_the_wheels(command, tmp_path):
     python = str(Path(command).with_name('python'))
     found = run(tmp_path, python, '-c', 'import av_perception; print(av_perception.__file__)')

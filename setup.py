@@ -25,6 +25,7 @@ NODES = (
     'ros4hri_bridge',
     'attention',
     'head_pose',
+    'motion_forecast',
 )
 
 

@@ -113,6 +113,25 @@ REGISTRY = {
             remedy='install av_perception again',
         ),
         Weights(
+            name='path_gate',
+            purpose='forecast of paths',
+            file='path_gate.npz',
+            sha256='3cdf1285641d6070e7edb04f6eed367ffe303fbbb35fcc3c1f0278019f71db41',
+            licence='Apache-2.0',
+            trained_on='walks simulated by this project',
+            remedy='install av_perception again',
+        ),
+        Weights(
+            name='hit_dvae_motion',
+            purpose='forecast of skeletons',
+            file='hit_dvae_motion.npz',
+            sha256='c4d3ae89cf6ae340fe32ad861cbbfdfb70d0e6cd89d3c18ac792e174c10d24bb',
+            licence='Apache-2.0',
+            trained_on='CMU motion capture, 7.5 minutes, mostly walking (mocap.cs.cmu.edu, free '
+            'for all uses)',
+            remedy='install av_perception again',
+        ),
+        Weights(
             name='speech_vae',
             purpose='prior of speech vae',
             file='speech_vae.npz',

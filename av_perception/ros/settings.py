@@ -18,6 +18,8 @@ from av_perception.diarization.speaking_estimator import METHODS, SpeakingEstima
 from av_perception.diarization.speaking_filter import SpeakingConfig
 from av_perception.errors import UserError
 from av_perception.head_pose.estimator import HeadPoseConfig
+from av_perception.motion_forecast.forecaster import METHODS as FORECAST_METHODS
+from av_perception.motion_forecast.forecaster import ForecastConfig
 from av_perception.robot_head import HeadProfile
 from av_perception.ros.parameters import Parameter, ReadParameter
 from av_perception.separation.person_streams import OUTPUTS, PersonStreamsConfig
@@ -106,6 +108,14 @@ VOICE_PARAMETERS = (
     tuned('pre_roll', PersonStreamsConfig, 'pre_roll_s', 0.0, 2.0),
     tuned('activity_floor', PersonStreamsConfig, 'masks.activity_floor', 0.0, 1.0),
     tuned('mask_floor', PersonStreamsConfig, 'masks.floor', 0.0, 1.0),
+)
+FORECAST_PARAMETERS = (
+    tuned('method', ForecastConfig, 'method', choices=FORECAST_METHODS, live=True),
+    tuned('horizon', ForecastConfig, 'horizon_s', 0.1, 5.0, live=True),
+    tuned('step', ForecastConfig, 'step_s', 0.05, 1.0, live=True),
+    tuned('samples', ForecastConfig, 'samples', 0, 200, live=True),
+    tuned('max_gap', ForecastConfig, 'max_gap_s', 0.1, 5.0, live=True),
+    tuned('max_speed', ForecastConfig, 'max_speed', 0.5, 20.0, live=True),
 )
 PAIRING_PARAMETERS = (
     tuned('audio_wait', FrameAssemblerConfig, 'audio_wait_s', 0.0, 1.0),
@@ -310,6 +320,11 @@ def event_config(value: ReadParameter) -> EventDetectorConfig:
 def attention_config(value: ReadParameter) -> AttentionConfig:
     """AttentionConfig from a function that reads parameters. Raises UserError."""
     return _configured(AttentionConfig(), _changes(ATTENTION_PARAMETERS, value))
+
+
+def forecast_config(value: ReadParameter) -> ForecastConfig:
+    """ForecastConfig from a function that reads parameters. Raises UserError."""
+    return _configured(ForecastConfig(), _changes(FORECAST_PARAMETERS, value))
 
 
 def vision_config(value: ReadParameter) -> VisualFrontEndConfig:

@@ -139,6 +139,7 @@ def test_properties_of_every_choice(head):
             ('visualizer', 'visualizer'),
             ('truth', 'truth'),
             ('attention', 'attention'),
+            ('forecast', 'motion_forecast'),
         ):
             assert (node in nodes) == getattr(selection, name)
 

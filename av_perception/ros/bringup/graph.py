@@ -124,6 +124,7 @@ class Selection:
     truth: bool = False
     attention: bool = False
     voices: bool = False
+    forecast: bool = False
     given: frozenset[str] = frozenset()
 
     @classmethod
@@ -210,6 +211,11 @@ SELECTION = {
         False,
         'Also start voices: a stream of sound for each person on voices/person_<id>; with ros4hri '
         'also below /humans/voices.',
+    ),
+    'forecast': Argument(
+        False,
+        'Also start motion_forecast: where people will be within two seconds, on '
+        'motion_forecasts; it costs nothing while nobody listens.',
     ),
     'given': Argument(
         '',
@@ -306,6 +312,7 @@ NODES = (
         ('head_pose', (True,)),
         gives='head_poses',
     ),
+    NodeDescription('motion_forecast', when=('forecast', (True,)), gives='motion_forecasts'),
     NodeDescription('truth', _PLAYBACK, when=('truth', (True,)), sensor=True),
 )
 

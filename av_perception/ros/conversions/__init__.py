@@ -17,6 +17,12 @@ from av_perception.ros.conversions.audio import (
 )
 from av_perception.ros.conversions.cameras import calibration_from_msg, camera_info_to_msg
 from av_perception.ros.conversions.faces import visual_features_from_msg, visual_features_to_msg
+from av_perception.ros.conversions.forecasts import (
+    forecast_frame_from_msg,
+    forecast_frame_to_msg,
+    forecast_to_path,
+    path_type,
+)
 from av_perception.ros.conversions.head_poses import (
     head_pose_frame_from_msg,
     head_pose_frame_to_msg,
@@ -51,6 +57,9 @@ __all__ = [
     'calibration_from_msg',
     'camera_info_to_msg',
     'direction_to_msg',
+    'forecast_frame_from_msg',
+    'forecast_frame_to_msg',
+    'forecast_to_path',
     'head_pose_frame_from_msg',
     'head_pose_frame_to_msg',
     'header',
@@ -61,6 +70,7 @@ __all__ = [
     'look_at_to_msg',
     'microphones_of',
     'ns_from_time',
+    'path_type',
     'points_from_msg',
     'speaking_frame_from_msg',
     'speaking_frame_to_msg',

@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from av_perception.cli.output import check_writable, write_json
+from av_perception.cli.output import check_picture, check_writable, write_json
 from av_perception.dvae.speech_prior import PRIORS, load_prior
 from av_perception.enhancement.engine import EngineConfig
 from av_perception.enhancement.latent_steps import METHODS, PEEM
@@ -104,7 +104,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    for path in (options.output, options.noise, options.json, options.plot):
+    check_picture(options.plot)
+    for path in (options.output, options.noise, options.json):
         check_writable(path)
     for path in (options.output, options.noise):
         if path is not None and path.suffix.lower() not in _FORMATS:

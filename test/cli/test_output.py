@@ -66,6 +66,12 @@ COMMANDS = (  # every input is wrong too: a verb that works first complains of s
     ['benchmark', 'attention'],
     ['benchmark', 'crossings'],
     ['benchmark', 'head-pose'],
+    ['benchmark', 'enhancement'],
+    ['benchmark', 'speech-priors'],
+    ['benchmark', 'face-search', '--scenes', 'no_scene'],
+    ['benchmark', 'motion', '--seeds', '0'],
+    ['enhance', 'nowhere', '-o', 'clear.wav'],
+    ['train', 'speech-prior', 'nowhere', '-o', 'prior.npz'],
 )
 
 

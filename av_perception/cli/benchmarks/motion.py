@@ -39,7 +39,7 @@ from av_perception.benchmarks.motion_walks import (
     simulated_sets,
     windows_of,
 )
-from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 from av_perception.errors import UserError
 from av_perception.motion_forecast.skeleton_forecaster import SkeletonForecaster
 from av_perception.motion_forecast.skeletons import UNSEEN, load_clips
@@ -66,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, write; 1 when our paths are worse than the line."""
-    for path in (args.json, args.plot):
-        check_writable(path)
+    check_writable(args.json)
+    check_picture(args.plot)
     if args.seeds < 1 or not 0.1 <= args.rate <= 1000.0:
         raise UserError('--seeds must be at least 1, --rate from 0.1 to 1000 Hz')
     seeds = max(args.seeds // 4, 1) if args.quick else args.seeds

@@ -168,6 +168,15 @@ REGISTRY = {
             remedy='install av_perception again',
         ),
         Weights(
+            name='speech_srnn',
+            purpose='prior of speech srnn',
+            file='speech_srnn.npz',
+            sha256='230c7dc64b1a1e47f32c0229624b249d8846acca6254aa37a69f355bc2ea9a19',
+            licence='CC-BY-4.0',
+            trained_on=LIBRISPEECH,
+            remedy='install av_perception again',
+        ),
+        Weights(
             name='dlib_face',
             purpose='face embedding dlib',
             file='dlib_face_recognition_resnet_model_v1.dat',

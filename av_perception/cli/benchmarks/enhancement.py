@@ -27,6 +27,7 @@ from av_perception.benchmarks.enhancement_scores import EnhancementRow, measure,
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.dvae.speech_prior import PRIORS, load_prior
 from av_perception.enhancement.latent_steps import AMORTIZED, METHODS, PEEM, VEM
+from av_perception.enhancement.prior import SpeechPrior
 from av_perception.errors import UserError
 
 _NUM_QUICK = 6
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _methods(args: argparse.Namespace, data: Path) -> dict[str, Method]:
     """All that can run here."""
-    priors = {}
+    priors: dict[str, SpeechPrior] = {}
     for name in args.priors or PRIORS:
         try:
             priors[Path(name).stem if '.' in name else name.upper()] = load_prior(name)

@@ -111,7 +111,7 @@ def _data_folder() -> Path:
 
 def _table(rows: list[EnhancementRow], title: str) -> Table:
     table = Table('method', title=title)
-    for heading in ('SI-SDR [dB]', 'PESQ', 'ESTOI', 'CPU s per s'):
+    for heading in ('SI-SDR in dB', 'PESQ', 'ESTOI', 'CPU s per s'):
         table.add_column(heading, justify='right')
     for method, found in medians(rows).items():
         table.add_row(
@@ -126,7 +126,7 @@ def _table(rows: list[EnhancementRow], title: str) -> Table:
 
 def _table_of_kinds(rows: list[EnhancementRow]) -> Table:
     """Gains over the noisy recording where noise is steady, and where it is not."""
-    table = Table('method', title='means of SI-SDR [dB] and ESTOI by kind of noise')
+    table = Table('method', title='means of SI-SDR in dB / ESTOI by kind of noise')
     groups = {
         'steady noise': [kind for kind in KINDS if kind not in ODD_KINDS],
         **{kind: [kind] for kind in ODD_KINDS},

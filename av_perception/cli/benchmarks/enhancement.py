@@ -27,6 +27,7 @@ from av_perception.benchmarks.enhancement_scores import EnhancementRow, measure,
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.dvae.speech_prior import PRIORS, load_prior
 from av_perception.enhancement.latent_steps import AMORTIZED, METHODS, PEEM, VEM
+from av_perception.enhancement.prior import SpeechPrior
 from av_perception.errors import UserError
 
 _NUM_QUICK = 6
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _methods(args: argparse.Namespace, data: Path) -> dict[str, Method]:
     """All that can run here."""
-    priors = {}
+    priors: dict[str, SpeechPrior] = {}
     for name in args.priors or PRIORS:
         try:
             priors[Path(name).stem if '.' in name else name.upper()] = load_prior(name)
@@ -110,7 +111,7 @@ def _data_folder() -> Path:
 
 def _table(rows: list[EnhancementRow], title: str) -> Table:
     table = Table('method', title=title)
-    for heading in ('SI-SDR [dB]', 'PESQ', 'ESTOI', 'CPU s per s'):
+    for heading in ('SI-SDR in dB', 'PESQ', 'ESTOI', 'CPU s per s'):
         table.add_column(heading, justify='right')
     for method, found in medians(rows).items():
         table.add_row(
@@ -125,7 +126,7 @@ def _table(rows: list[EnhancementRow], title: str) -> Table:
 
 def _table_of_kinds(rows: list[EnhancementRow]) -> Table:
     """Gains over the noisy recording where noise is steady, and where it is not."""
-    table = Table('method', title='means of SI-SDR [dB] and ESTOI by kind of noise')
+    table = Table('method', title='means of SI-SDR in dB / ESTOI by kind of noise')
     groups = {
         'steady noise': [kind for kind in KINDS if kind not in ODD_KINDS],
         **{kind: [kind] for kind in ODD_KINDS},

@@ -155,3 +155,17 @@ def test_relative_transfer_is_bounded_and_ignores_scale():
 def test_bad_configuration_is_refused(bad):
     with pytest.raises(ValueError):
         DpRtfConfig(**bad)
+
+
+@pytest.mark.parametrize('loading', [0.0, 1e-3])
+def test_silence_and_what_fits_exactly_have_taps_even_without_loading(loading):
+    config = DpRtfConfig(num_taps=3, memory_s=8.0, loading=loading)
+    silent = run(np.zeros((40, 2, 3), complex), config)
+    taps, residual = silent.solve(slice(None))
+    assert np.isfinite(taps).all()
+    np.testing.assert_allclose(residual, 1.0)
+    filters, frames = planted(np.random.default_rng(8))
+    taps, residual = run(frames * 1e3, config).solve(slice(None))
+    assert np.isfinite(taps).all() and (residual < 0.01).all()
+    found = relative_transfer(taps)
+    np.testing.assert_allclose(found, relative_transfer(filters), atol=0.02)

@@ -104,7 +104,7 @@ def measure(
         voices = _result(trial, method)
         spent = (time.process_time() - started) / scene.duration_s
         if voices is None:
-            yield SeparationRow(scene.kind.label, method, *[float('nan')] * 7)
+            yield SeparationRow(scene.label, method, *[float('nan')] * 7)
             continue
         noted(method, voices)
         row = _row(scene, method, voices, floor, spent)
@@ -179,7 +179,7 @@ def _row(
     stois = _stois(voices, references)
     silent = silent_level_db(voices, scene)
     return SeparationRow(
-        scene.kind.label,
+        scene.label,
         method,
         float(distortion.mean()),
         float(gain.mean()),

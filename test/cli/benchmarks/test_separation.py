@@ -46,7 +46,8 @@ def planted(tmp_path, monkeypatch):
     loud = random.uniform(-3, 3, (1600, 2))
 
     def make_scene(kind, duration_s, data, seed):
-        return SimpleNamespace(kind=kind, mixture=loud, references=0.25 * loud)
+        label = kind.label
+        return SimpleNamespace(label=label, mixture=loud, references=0.25 * loud)
 
     def measure(scene, methods, seed, note, words):
         for name in methods:
@@ -56,7 +57,7 @@ def planted(tmp_path, monkeypatch):
             else:
                 figures = (NAN,) * 8
             levels = (0.05, -31.0) if name == FIRST else (NAN, NAN)
-            yield SeparationRow(scene.kind.label, name, *figures, *levels)
+            yield SeparationRow(scene.label, name, *figures, *levels)
 
     monkeypatch.setenv('AV_PERCEPTION_DATA', str(tmp_path))
     monkeypatch.setattr(separation, 'make_scene', make_scene)

@@ -28,6 +28,7 @@ from av_perception.separation.offline import (
     wiener_streams,
 )
 from av_perception.separation.person_streams import PersonStreams
+from av_perception.separation.reference_microphones import ReferenceMicrophones
 from av_perception.separation.vemove import VemoveConfig, separate
 from av_perception.spectral.transform import ShortTimeFourier
 
@@ -40,6 +41,7 @@ _TRACKS_LATE_S = 0.06
 _ERROR_MEMORY = 0.96  # from one direction to the next, 40 ms later: about a second
 BEST_MICROPHONE = 'best microphone'
 STREAMS = 'live streams'
+MASKS = 'masks'
 ORACLE = 'oracle masks'
 
 
@@ -81,6 +83,13 @@ def best_microphones(scene: SeparationScene) -> np.ndarray:
     own = np.mean(scene.images**2, axis=0)  # (I, J)
     rest = np.mean((scene.mixture[:, :, None] - scene.images) ** 2, axis=0)
     return np.argmax(own / rest, axis=0)
+
+
+def stream_microphones(scene: SeparationScene) -> np.ndarray:
+    """(J,) the microphone that the stream of each talker is taken from, of who stays at a side."""
+    middle = scene.directions[len(scene.directions) // 2]
+    chosen = ReferenceMicrophones(GeometricSteering(scene.array))
+    return chosen.update(dict(enumerate(middle)), (True,) * scene.mixture.shape[1])
 
 
 def delay_and_sum(trial: Trial) -> np.ndarray:
@@ -130,7 +139,7 @@ def live_streams(trial: Trial) -> np.ndarray:
 
 def wiener(trial: Trial) -> np.ndarray:
     """(N, J) by the masks' powers and moving covariances."""
-    return wiener_streams(trial.scene.mixture, trial.result('masks'))
+    return wiener_streams(trial.scene.mixture, trial.result(MASKS))
 
 
 def vemove(powers: str, iterations: int = 10, window: int = 512) -> Callable[[Trial], np.ndarray]:
@@ -138,7 +147,7 @@ def vemove(powers: str, iterations: int = 10, window: int = 512) -> Callable[[Tr
 
     def method(trial: Trial) -> np.ndarray:
         config = VemoveConfig(window, iterations, GuessConfig(powers=powers))
-        return separate(trial.scene.mixture, trial.result('masks'), config)[:, 0]
+        return separate(trial.scene.mixture, trial.result(MASKS), config)[:, 0]
 
     return method
 
@@ -182,7 +191,7 @@ METHODS: dict[str, Callable[[Trial], np.ndarray]] = {
     BEST_MICROPHONE: best_microphone,
     'delay and sum': delay_and_sum,
     STREAMS: live_streams,
-    'masks': masks,
+    MASKS: masks,
     'Wiener': wiener,
     'VEMOVE': vemove('free'),
     'VEMOVE, tied': vemove('tied'),

@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the benchmark."""
     parser.add_argument('--quick', action='store_true', help=f'the first {NUM_QUICK} scenes only')
     parser.add_argument(
+        '--scenes', default='', metavar='TEXT', help='only those with this in their name'
+    )
+    parser.add_argument(
         '--recordings',
         type=Path,
         nargs='+',
@@ -114,6 +117,9 @@ def _planned(args) -> list[tuple[str, int, Callable[[], SeparationScene]]]:
         return [(path.name, 0, partial(recorded_scene, path)) for path in args.recordings]
     data = _data_folder()
     kinds = SCENES[:NUM_QUICK] if args.quick else SCENES
+    kinds = tuple(kind for kind in kinds if args.scenes in kind.label)
+    if not kinds:
+        raise UserError(f"no scene has '{args.scenes}' in its name")
     return [
         (kind.label, seed, partial(make_scene, kind, args.duration, data, seed))
         for kind in kinds

@@ -94,6 +94,14 @@ def test_a_scene_is_named_once_gains_have_signs_and_no_words_are_a_dash(planted,
     assert rows[1]['method'] == SECOND and rows[1]['pesq'] is None, 'NaN is no JSON'
 
 
+def test_scenes_are_chosen_by_name(planted, capsys):
+    assert main(['benchmark', 'separation', '--methods', FIRST, '--scenes', 'two ears']) == 0
+    chosen = sum('two ears' in kind.label for kind in SCENES)
+    assert capsys.readouterr().out.count('7.2') == chosen > 0
+    assert main(['benchmark', 'separation', '--scenes', 'on the moon']) == 2
+    assert "no scene has 'on the moon' in its name" in capsys.readouterr().err
+
+
 def test_words_are_counted_where_they_are_asked_for(planted, capsys):
     words = ['--quick', '--methods', FIRST, '--words']
     assert main(['benchmark', 'separation', *words]) == 0

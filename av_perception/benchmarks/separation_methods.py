@@ -30,6 +30,7 @@ from av_perception.separation.offline import (
     wiener_streams,
 )
 from av_perception.separation.person_streams import PersonStreams
+from av_perception.separation.reference_microphones import ReferenceMicrophones
 from av_perception.separation.vemove import VemoveConfig, separate
 from av_perception.spectral.transform import ShortTimeFourier
 
@@ -42,6 +43,7 @@ _TRACKS_LATE_S = 0.06
 _ERROR_MEMORY = 0.96  # from one direction to the next, 40 ms later: about a second
 BEST_MICROPHONE = 'best microphone'
 STREAMS = 'live streams'
+MASKS = 'masks'
 ORACLE = 'oracle masks'
 
 
@@ -85,6 +87,13 @@ def best_microphones(scene: SeparationScene) -> np.ndarray:
     return np.argmax(own / rest, axis=0)
 
 
+def stream_microphones(scene: SeparationScene) -> np.ndarray:
+    """(J,) the microphone that the stream of each talker is taken from, of who stays at a side."""
+    middle = scene.directions[len(scene.directions) // 2]
+    chosen = ReferenceMicrophones(GeometricSteering(scene.array))
+    return chosen.update(dict(enumerate(middle)), (True,) * scene.mixture.shape[1])
+
+
 def delay_and_sum(trial: Trial) -> np.ndarray:
     """(N, J) in phase at the first microphone, for the direction of each talker."""
     scene = trial.scene
@@ -112,7 +121,7 @@ def enhanced(mode: str) -> Callable[[Trial], np.ndarray]:
 
     def method(trial: Trial) -> np.ndarray:
         found = []
-        for voice in trial.result('masks').T:
+        for voice in trial.result(MASKS).T:
             enhancer = StreamEnhancer(live_modes(), mode)
             found.append(np.concatenate([enhancer.push(voice), enhancer.finish()]))
         return np.stack(found, axis=1)
@@ -145,7 +154,7 @@ def live_streams(trial: Trial) -> np.ndarray:
 
 def wiener(trial: Trial) -> np.ndarray:
     """(N, J) by the masks' powers and moving covariances."""
-    return wiener_streams(trial.scene.mixture, trial.result('masks'))
+    return wiener_streams(trial.scene.mixture, trial.result(MASKS))
 
 
 def vemove(powers: str, iterations: int = 10, window: int = 512) -> Callable[[Trial], np.ndarray]:
@@ -153,7 +162,7 @@ def vemove(powers: str, iterations: int = 10, window: int = 512) -> Callable[[Tr
 
     def method(trial: Trial) -> np.ndarray:
         config = VemoveConfig(window, iterations, GuessConfig(powers=powers))
-        return separate(trial.scene.mixture, trial.result('masks'), config)[:, 0]
+        return separate(trial.scene.mixture, trial.result(MASKS), config)[:, 0]
 
     return method
 
@@ -197,7 +206,7 @@ METHODS: dict[str, Callable[[Trial], np.ndarray]] = {
     BEST_MICROPHONE: best_microphone,
     'delay and sum': delay_and_sum,
     STREAMS: live_streams,
-    'masks': masks,
+    MASKS: masks,
     'masks, LSA': enhanced('lsa'),
     'masks, VAE': enhanced('vae'),
     'masks, RVAE': enhanced('rvae'),

@@ -39,7 +39,6 @@ _DISTANCE_M = (1.0, 1.6)
 _RISE_M = (0.0, 0.4)  # of a mouth over the head
 _APART_DEG = 45.0  # least distance between two talkers in azimuth
 _WALK_DEG = 60.0  # how far a walk leads around the head, and back
-_DIRECTION_STEP_S = 0.04
 _EARS_T60_S = 0.32  # of the measured room
 
 
@@ -75,7 +74,7 @@ class SeparationScene:
 
     mixture: (N, I) = images summed + noise; images: (N, I, J) what each talker gives each
     microphone; noise: (N, I); dry: (N, J) voices; directions: (T, J, 3) unit vectors in the array
-    frame every 40 ms.
+    frame every 40 ms; name: in tables, in place of the kind's.
     """
 
     kind: SceneKind
@@ -85,6 +84,12 @@ class SeparationScene:
     noise: np.ndarray
     dry: np.ndarray
     directions: np.ndarray
+    name: str = ''
+
+    @property
+    def label(self) -> str:
+        """Name of the row in tables."""
+        return self.name or self.kind.label
 
     @property
     def references(self) -> np.ndarray:

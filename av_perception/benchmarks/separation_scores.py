@@ -12,9 +12,12 @@ import numpy as np
 
 from av_perception.benchmarks.separation_methods import (
     BEST_MICROPHONE,
+    MASKS,
+    STREAMS,
     Trial,
     best_microphone,
     best_microphones,
+    stream_microphones,
 )
 from av_perception.benchmarks.separation_scenes import RATE, SeparationScene
 from av_perception.benchmarks.word_errors import word_error_rate
@@ -104,7 +107,7 @@ def measure(
         voices = _result(trial, method)
         spent = (time.process_time() - started) / scene.duration_s
         if voices is None:
-            yield SeparationRow(scene.kind.label, method, *[float('nan')] * 7)
+            yield SeparationRow(scene.label, method, *[float('nan')] * 7)
             continue
         noted(method, voices)
         row = _row(scene, method, voices, floor, spent)
@@ -120,7 +123,7 @@ def _result(trial: Trial, method: str) -> np.ndarray | None:
     except (ValueError, np.linalg.LinAlgError):
         return None
     finally:
-        trial.found = {name: trial.found[name] for name in ('masks',) if name in trial.found}
+        trial.found = {name: trial.found[name] for name in (MASKS,) if name in trial.found}
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ def _row(
     stois = _stois(voices, references)
     silent = silent_level_db(voices, scene)
     return SeparationRow(
-        scene.kind.label,
+        scene.label,
         method,
         float(distortion.mean()),
         float(gain.mean()),
@@ -197,10 +200,11 @@ def references_of(scene: SeparationScene, method: str) -> np.ndarray:
     """(N, J) what a method should give: a microphone is compared with what it hears itself.
 
     Another microphone hears a voice a little earlier or later, which SI-SDR does not forgive.
+    Streams are those of the nearer ear.
     """
-    if method != BEST_MICROPHONE:
+    if method not in (BEST_MICROPHONE, STREAMS, MASKS):
         return scene.references
-    best = best_microphones(scene)
+    best = best_microphones(scene) if method == BEST_MICROPHONE else stream_microphones(scene)
     return np.stack([scene.images[:, i, j] for j, i in enumerate(best)], axis=1)
 
 

@@ -43,7 +43,11 @@ class PersonFilters:
         self._noise: np.ndarray | None = None
 
     def update(
-        self, spectra: np.ndarray, masks: np.ndarray, ids: tuple[int, ...], reference: int
+        self,
+        spectra: np.ndarray,
+        masks: np.ndarray,
+        ids: tuple[int, ...],
+        references: np.ndarray,
     ) -> np.ndarray:
         """Take the next frames.
 
@@ -55,8 +59,8 @@ class PersonFilters:
             (J, T, F) of the people.
         ids
             J of them.
-        reference
-            The microphone at which their images are wanted.
+        references
+            (J,) indices of the microphones at which their images are wanted.
 
         Returns
         -------
@@ -76,15 +80,16 @@ class PersonFilters:
         covariances = np.stack([past * old + one for old, one in zip(before, new, strict=True)])
         self._people = dict(zip(ids, covariances, strict=False))
         self._noise = covariances[-1]
-        return _images(covariances, frames, reference)
+        return _images(covariances, frames, references)
 
 
-def _images(covariances: np.ndarray, frames: np.ndarray, reference: int) -> np.ndarray:
-    """(J, T, F) images at a microphone; covariances: (J + 1, F, M, M), the last of noise."""
+def _images(covariances: np.ndarray, frames: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """(J, T, F) images at (J,) microphones; covariances: (J + 1, F, M, M), the last of noise."""
     total = covariances.sum(axis=0)
     size = total.shape[-1]
     power = np.trace(total, axis1=1, axis2=2).real / size
     loaded = total + (_LOADING * power + _TINY)[:, None, None] * np.eye(size)
-    wanted = covariances[:-1, :, :, reference].transpose(1, 2, 0)  # (F, M, J)
+    people = np.arange(len(references))
+    wanted = covariances[people, :, :, references].transpose(1, 2, 0)  # (F, M, J)
     filters = np.linalg.solve(loaded, wanted)
     return (filters.conj().swapaxes(1, 2) @ frames).transpose(1, 2, 0)  # (J, T, F)

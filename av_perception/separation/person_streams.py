@@ -29,6 +29,7 @@ from av_perception.separation.frame_groups import FrameGroup, FrameGroups
 from av_perception.separation.people_history import PeopleHistory
 from av_perception.separation.person_filters import PersonFilters
 from av_perception.separation.person_masks import PersonMasks, PersonMasksConfig
+from av_perception.separation.reference_microphones import ReferenceMicrophones
 from av_perception.separation.stream_synthesis import StreamSynthesis, VoiceChunk
 
 MASK = 'mask'
@@ -128,6 +129,7 @@ class PersonStreams:
         )
         hop_s = self._config.masks.transform.hop / stft.sample_rate
         self._filters = PersonFilters(hop_s, self._config.filter_memory_s)
+        self._references = ReferenceMicrophones(steering)
         self._people = PeopleHistory(self._config.track_delay_s)
         self._late: Counter[str] = Counter()
         self._start(sample_rate)
@@ -152,6 +154,7 @@ class PersonStreams:
         self._masks.reset()
         self._frame_activity.reset()
         self._filters.reset()
+        self._references.reset()
 
     @property
     def sample_rate(self) -> int:
@@ -262,13 +265,13 @@ class PersonStreams:
         heard = self._masks.listen(group.spectra, directions, self._live)
         active = self._frame_activity.update(group.center_ns, heard, self._voice_activity)
         masks = self._masks.masks_of(heard, active)
-        reference = self._live.index(True)
+        references = self._references.update(directions, self._live)
         if self._config.output == WIENER:
-            found = self._filters.update(group.spectra, masks, tuple(directions), reference)
+            found = self._filters.update(group.spectra, masks, tuple(directions), references)
             # Filters forget slowly: who is silent is silent by the mask.
             found = (found * np.sqrt(masks)).astype(np.complex64)
         else:
-            found = group.spectra[:, :, reference] * masks
+            found = group.spectra[:, :, references].transpose(2, 0, 1) * masks
         voices = dict(zip(directions, found, strict=True))
         return self._synthesis.push(group, voices, self._activity)
 

@@ -107,6 +107,39 @@ def _prepare(scene: Scene, seed: int, keep_parts: bool, report: Progress) -> _Pe
     return _perform(scene, head, seed, keep_parts, lambda f: report(0.05 + 0.45 * f, text))
 
 
+def simulate_sound(
+    scene: Scene, progress: Callable[[float], None] = lambda fraction: None
+) -> tuple[np.ndarray, SourceSounds]:
+    """Render the sound of a scene alone, as `simulate` does.
+
+    Parameters
+    ----------
+    scene
+        What is rendered.
+    progress
+        Called with the fraction that is done.
+
+    Returns
+    -------
+    samples
+        (N, channels) float32 at the microphones.
+    parts
+        What they are made of.
+
+    Raises
+    ------
+    UserError
+        For a head or voices that a scene cannot have.
+    """
+    microphones = _microphones_of(scene.load_head())
+    voices = [name for name in assets_of(scene) if name in VOICES]
+    ensure_assets(names=tuple(voices))
+    speech = speak(scene, microphones.sample_rate, scene.seed)
+    samples, parts = _render_sound(scene, microphones, speech, scene.seed, True, progress)
+    assert parts is not None, 'they are kept'
+    return samples, parts
+
+
 def assets_of(scene: Scene) -> tuple[str, ...]:
     """Names of the assets that the talkers use, each once."""
     named = [name for talker in scene.talkers for name in (talker.voice, talker.photo)]

@@ -194,6 +194,18 @@ def test_live_streams_are_measured_with_late_tracks_on_the_samples_they_belong_t
     assert gain.min() > 4.0
 
 
+def test_streams_of_two_ears_are_compared_with_what_the_nearer_ear_hears():
+    rng = np.random.default_rng(8)
+    images = rng.standard_normal((1280, 2, 2))
+    nothing = np.zeros((1280, 2))
+    ways = np.tile([[0.5, 0.8, 0.0], [0.5, -0.8, 0.0]], (3, 1, 1))
+    ears = array_of('two ears')
+    scene = SeparationScene(SceneKind(), ears, images.sum(axis=2), images, nothing, nothing, ways)
+    found = references_of(scene, STREAMS)
+    assert np.array_equal(found, np.stack([images[:, 0, 0], images[:, 1, 1]], axis=1))
+    assert np.array_equal(references_of(scene, 'Wiener'), images[:, 0])
+
+
 @pytest.mark.slow
 def test_who_changes_places_ends_where_the_other_was(data_directory):
     kind = SceneKind(motion=CHANGING, overlap=0.5)

@@ -82,6 +82,28 @@ def test_who_is_silent_is_fifteen_decibels_down(two_voices):
     assert 20 * np.log10(first[alone_second].std() / sound[alone_second, 0].std()) < -15.0
 
 
+def test_streams_follow_turns_that_are_shorter_than_a_status_lasts():
+    """Regression: masks took who speaks from statuses, which hold a turn through its gaps."""
+    turns = [(0.3, 0.8), (0.8, 1.1), (1.1, 1.5), (1.5, 1.8)]
+    azimuths = (3.0, -3.0)
+    parts = [
+        sum(planted_voices([azimuth], [turn], 2.0, seed=5 + person) for turn in turns[person::2])
+        for person, azimuth in enumerate(azimuths)
+    ]
+    sound = sum(parts)
+    pieces, _ = run(chunks_of(sound, 320), frames_of({1: 3.0, 2: -3.0}, 54))
+    for person, key in enumerate((1, 2)):
+        found, _ = stream_of(pieces, key, len(sound))
+        for number, (start, end) in enumerate(turns[1:], 1):
+            # What lies within a window of the change may be anybody's.
+            part = slice(round((start + 0.06) * RATE), round((end - 0.03) * RATE))
+            level_db = 20 * np.log10(found[part].std() / sound[part, 0].std())
+            if number % 2 == person:
+                assert level_db > -2.0
+            else:
+                assert level_db < -14.5
+
+
 def test_two_who_speak_at_once_are_six_decibels_apart():
     """Each voice rendered by itself is known: SI-SDR against it."""
     left = planted_voices([40.0], [(0.3, 2.4)], 2.5, seed=1)

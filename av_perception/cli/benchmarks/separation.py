@@ -10,13 +10,16 @@ with what the talker alone gives the first microphone, room included.
 For example:
   OMP_NUM_THREADS=1 av-perception benchmark separation --json separation.json --plot separation.png
   av-perception benchmark separation --quick --examples sounds
+  av-perception benchmark separation --recordings my_scene --methods 'live streams'
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +28,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from av_perception.benchmarks.separation_methods import METHODS
+from av_perception.benchmarks.separation_recordings import recorded_scene
 from av_perception.benchmarks.separation_scenes import (
     NUM_QUICK,
     RATE,
     SCENES,
-    SceneKind,
+    SeparationScene,
     make_scene,
 )
 from av_perception.benchmarks.separation_scores import SeparationRow, measure
@@ -43,6 +47,16 @@ _NUM_EXAMPLES = 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the benchmark."""
     parser.add_argument('--quick', action='store_true', help=f'the first {NUM_QUICK} scenes only')
+    parser.add_argument(
+        '--scenes', default='', metavar='TEXT', help='only those with this in their name'
+    )
+    parser.add_argument(
+        '--recordings',
+        type=Path,
+        nargs='+',
+        metavar='FOLDER',
+        help='instead of the scenes: recordings that simulate --images rendered',
+    )
     parser.add_argument(
         '--methods', nargs='+', choices=list(METHODS), default=list(METHODS), help='(default: all)'
     )
@@ -75,19 +89,17 @@ def run(args: argparse.Namespace) -> int:
         check_writable(path)
     if args.seeds < 1 or not 1.0 <= args.duration <= 60.0:
         raise UserError('--seeds must be at least 1, --duration from 1 to 60 s')
-    data = _data_folder()
-    kinds = SCENES[:NUM_QUICK] if args.quick else SCENES
+    planned = _planned(args)
     rows: list[SeparationRow] = []
     console = wide_console(150)
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task('separate', total=len(kinds) * args.seeds * len(args.methods))
-        for index, kind in enumerate(kinds):
-            for seed in range(args.seeds):
-                progress.update(task, description=kind.label)
-                examples = args.examples if seed == 0 and index < _NUM_EXAMPLES else None
-                for row in _heard(kind, seed, data, args, examples):
-                    rows.append(row)
-                    progress.advance(task)
+        task = progress.add_task('separate', total=len(planned) * len(args.methods))
+        for index, (label, seed, make) in enumerate(planned):
+            progress.update(task, description=label)
+            examples = args.examples if seed == 0 and index < _NUM_EXAMPLES * args.seeds else None
+            for row in _heard(make(), seed, args, examples):
+                rows.append(row)
+                progress.advance(task)
     console.print(_table(rows))
     if args.json:
         write_json(args.json, {'rows': [asdict(row) for row in rows]})
@@ -100,12 +112,27 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _heard(kind: SceneKind, seed: int, data: Path, args, examples: Path | None):
+def _planned(args) -> list[tuple[str, int, Callable[[], SeparationScene]]]:
+    """List the scenes: label, seed, and what makes them."""
+    if args.recordings:
+        return [(path.name, 0, partial(recorded_scene, path)) for path in args.recordings]
+    data = _data_folder()
+    kinds = SCENES[:NUM_QUICK] if args.quick else SCENES
+    kinds = tuple(kind for kind in kinds if args.scenes in kind.label)
+    if not kinds:
+        raise UserError(f"no scene has '{args.scenes}' in its name")
+    return [
+        (kind.label, seed, partial(make_scene, kind, args.duration, data, seed))
+        for kind in kinds
+        for seed in range(args.seeds)
+    ]
+
+
+def _heard(scene: SeparationScene, seed: int, args, examples: Path | None):
     """Yield the rows of one scene; write its sounds where examples are asked for."""
-    scene = make_scene(kind, args.duration, data, seed)
     folder = None
     if examples is not None:
-        folder = examples / kind.label.replace(' ', '_').replace(',', '').replace('%', 'percent')
+        folder = examples / scene.label.replace(' ', '_').replace(',', '').replace('%', 'percent')
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / 'mixture.flac', scene.mixture[:, 0])
         for j, reference in enumerate(scene.references.T):

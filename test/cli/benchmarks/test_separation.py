@@ -46,7 +46,8 @@ def planted(tmp_path, monkeypatch):
     loud = random.uniform(-3, 3, (1600, 2))
 
     def make_scene(kind, duration_s, data, seed):
-        return SimpleNamespace(kind=kind, mixture=loud, references=0.25 * loud)
+        label = kind.label
+        return SimpleNamespace(label=label, mixture=loud, references=0.25 * loud)
 
     def measure(scene, methods, seed, note, words):
         for name in methods:
@@ -56,7 +57,7 @@ def planted(tmp_path, monkeypatch):
             else:
                 figures = (NAN,) * 8
             levels = (0.05, -31.0) if name == FIRST else (NAN, NAN)
-            yield SeparationRow(scene.kind.label, name, *figures, *levels)
+            yield SeparationRow(scene.label, name, *figures, *levels)
 
     monkeypatch.setenv('AV_PERCEPTION_DATA', str(tmp_path))
     monkeypatch.setattr(separation, 'make_scene', make_scene)
@@ -91,6 +92,14 @@ def test_a_scene_is_named_once_gains_have_signs_and_no_words_are_a_dash(planted,
     assert len(rows) == 2 * 2 * NUM_QUICK
     assert rows[0]['word_errors'] is None and rows[0]['si_sdr_db'] == 7.25
     assert rows[1]['method'] == SECOND and rows[1]['pesq'] is None, 'NaN is no JSON'
+
+
+def test_scenes_are_chosen_by_name(planted, capsys):
+    assert main(['benchmark', 'separation', '--methods', FIRST, '--scenes', 'two ears']) == 0
+    chosen = sum('two ears' in kind.label for kind in SCENES)
+    assert capsys.readouterr().out.count('7.2') == chosen > 0
+    assert main(['benchmark', 'separation', '--scenes', 'on the moon']) == 2
+    assert "no scene has 'on the moon' in its name" in capsys.readouterr().err
 
 
 def test_words_are_counted_where_they_are_asked_for(planted, capsys):

@@ -1,0 +1,158 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Whether streams stay with their people who cross, hide each other, leave and come back.
+
+Walks and faces are those of the crossings, with the errors of a face detector; the tracker gives
+the ids. The sound is rendered in a room, with the voices and turns of the rendered crossings, and
+goes with late tracks through the live streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from av_perception.benchmarks.crossing_faces import START_NS
+from av_perception.benchmarks.sensors import camera_of, microphones_of
+from av_perception.evaluation.voice_owners import NOBODY, swaps, voice_owners
+from av_perception.geometry.time import nanoseconds
+from av_perception.interfaces import AudioChunk, TrackFrame
+from av_perception.recording.source_sounds import SourceSounds
+from av_perception.robot_head.profile import HeadProfile, load_head
+from av_perception.separation.person_streams import PersonStreams
+from av_perception.simulation.crossing_faces import FaceSensorConfig, face_scene
+from av_perception.simulation.crossing_scenes import HEAD, crossing_scene
+from av_perception.simulation.crossings import crossing
+from av_perception.simulation.simulator import simulate_sound
+from av_perception.tracking.tracker import Tracker, TrackerConfig
+
+_CHUNK_S = 0.016
+_TRACKS_LATE_NS = 60_000_000
+_VOICES_RATE = 16000
+
+
+@dataclass(frozen=True)
+class CrossingVoices:
+    """The streams of one scene.
+
+    Attributes
+    ----------
+    kind, seed
+        Of the crossing.
+    minutes
+        Its length.
+    streams
+        How many tracks had a voice.
+    windows, wrong
+        Of a second each: in which a stream is clearly one person's, and those of them in which it
+        is not the person whose it is most of the time.
+    swaps
+        How often a stream passes to another person.
+    """
+
+    kind: str
+    seed: int
+    minutes: float
+    streams: int
+    windows: int
+    wrong: int
+    swaps: int
+
+
+def measure_crossings(kinds: Sequence[str], seeds: Sequence[int]) -> Iterator[CrossingVoices]:
+    """Run the live streams on crossings.
+
+    Parameters
+    ----------
+    kinds, seeds
+        Of `simulation.crossings`.
+
+    Yields
+    ------
+    CrossingVoices
+        One per scene. Raises UserError where voices cannot be downloaded.
+    """
+    head = load_head(HEAD)
+    for kind in kinds:
+        for seed in seeds:
+            samples, parts = simulate_sound(crossing_scene(kind, seed))
+            streams = live_streams(samples, tracked(kind, seed, head), head)
+            yield score_streams(kind, seed, streams, samples[:, 0], parts)
+
+
+def tracked(kind: str, seed: int, head: HeadProfile) -> list[TrackFrame]:
+    """Track the faces of a crossing, image by image."""
+    camera = camera_of(head)
+    walks = crossing(kind, seed, camera)
+    tracker = Tracker(TrackerConfig(), head)
+    scene = face_scene(walks, camera, seed, FaceSensorConfig(), START_NS)
+    return [tracker.step(image.stamp_ns, image, None) for image in scene.images]
+
+
+def live_streams(
+    samples: np.ndarray, frames: Sequence[TrackFrame], head: HeadProfile
+) -> dict[int, np.ndarray]:
+    """Separate sound with tracks that come late.
+
+    Parameters
+    ----------
+    samples
+        (N, M) of the head's microphones, which begin at `START_NS`.
+    frames
+        In the head's base frame.
+    head
+        Whose microphones have 16 kHz.
+
+    Returns
+    -------
+    dict of int to (N,) array
+        By id of the track.
+    """
+    array = microphones_of(head)
+    streams = PersonStreams(array, _VOICES_RATE)
+    found: dict[int, np.ndarray] = {}
+
+    def keep(pieces) -> None:
+        for piece in pieces:
+            sound = found.setdefault(piece.id, np.zeros(len(samples)))
+            first = piece.chunk.first_sample
+            end = min(first + len(piece.chunk.samples), len(samples))
+            sound[first:end] = piece.chunk.samples[: end - first, 0]
+
+    size = round(_CHUNK_S * _VOICES_RATE)
+    waiting = iter([*frames, None])
+    frame = next(waiting)
+    for first in range(0, len(samples), size):
+        part = samples[first : first + size]
+        now_ns = START_NS + nanoseconds((first + len(part)) / _VOICES_RATE)
+        while frame is not None and frame.stamp_ns + _TRACKS_LATE_NS <= now_ns:
+            keep(streams.follow(frame, array.base_from_array, now_ns))
+            frame = next(waiting)
+        stamp_ns = START_NS + nanoseconds(first / _VOICES_RATE)
+        keep(streams.push(AudioChunk(stamp_ns, _VOICES_RATE, first, part), now_ns))
+    keep(streams.flush())
+    return found
+
+
+def score_streams(
+    kind: str,
+    seed: int,
+    streams: dict[int, np.ndarray],
+    mixture: np.ndarray,
+    parts: SourceSounds,
+) -> CrossingVoices:
+    """Compare streams (N,) by id with who gives the first microphone what."""
+    images = np.stack([parts.images[key][:, 0] for key in sorted(parts.images)], axis=1)
+    windows = 0
+    wrong = 0
+    swapped = 0
+    for sound in streams.values():
+        owners = voice_owners(sound, images, mixture.astype(float), _VOICES_RATE)
+        clear = owners[owners != NOBODY]
+        windows += len(clear)
+        wrong += len(clear) - int(np.bincount(clear).max(initial=0))
+        swapped += swaps(owners)
+    minutes = len(mixture) / _VOICES_RATE / 60
+    return CrossingVoices(kind, seed, minutes, len(streams), windows, wrong, swapped)

@@ -1,0 +1,85 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Streams of people who cross: planted streams are scored, the command prints what it counts."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from av_perception.benchmarks import crossing_voices
+from av_perception.benchmarks.crossing_voices import (
+    CrossingVoices,
+    live_streams,
+    score_streams,
+    tracked,
+)
+from av_perception.cli.benchmarks import crossing_voices as command
+from av_perception.cli.main import main
+from av_perception.recording.source_sounds import SourceSounds
+from av_perception.robot_head import load_head
+from av_perception.simulation.crossings import CROSSINGS
+
+RATE = 16000
+
+
+def test_swapped_streams_are_counted():
+    random = np.random.default_rng(1)
+    first, second = random.standard_normal((2, 8 * RATE))
+    parts = SourceSounds({1: first[:, None], 5: second[:, None]}, {}, np.zeros((8 * RATE, 1)))
+    late = np.arange(8 * RATE) >= 5 * RATE
+    streams = {3: np.where(late, second, first), 4: second}
+    found = score_streams('before', 7, streams, first + second, parts)
+    assert (found.streams, found.swaps) == (2, 1)
+    # In the window of the change the stream is half of each.
+    assert found.windows in (29, 30) and found.wrong in (5, 6)
+    assert found.minutes == pytest.approx(8 / 60)
+
+
+@pytest.mark.slow
+def test_ids_of_the_tracker_are_those_of_the_streams():
+    """A voice from where the tracker sees somebody comes out of that track's stream."""
+    head = load_head(crossing_voices.HEAD)
+    frames = tracked('behind', 1000, head)[:75]
+    track = frames[30].tracks[0]
+    array = head.microphones
+    towards = array.base_from_array.inverse().apply(track.mean[:3])
+    advance = array.positions @ (towards / np.linalg.norm(towards)) / 343.0
+    random = np.random.default_rng(2)
+    count = 3 * RATE
+    voice = random.standard_normal(count) * (np.arange(count) // 1600 % 3 < 2)
+    phase = np.exp(2j * np.pi * np.fft.rfftfreq(count, 1 / RATE)[:, None] * advance)
+    sound = np.fft.irfft(np.fft.rfft(voice)[:, None] * phase, count, axis=0)
+    samples = (0.05 * sound + 1e-4 * random.standard_normal(sound.shape)).astype(np.float32)
+    streams = live_streams(samples, frames, head)
+    part = slice(16000, 28000)
+    powers = {key: np.mean(stream[part] ** 2) for key, stream in streams.items()}
+    assert max(powers, key=powers.get) == track.id
+    assert np.corrcoef(streams[track.id][part], samples[part, 0])[0, 1] > 0.8
+
+
+def test_the_command_prints_a_line_per_scene_and_swaps_in_ten_minutes(
+    monkeypatch, capsys, tmp_path
+):
+    def measure(kinds, seeds):
+        assert list(seeds) == [1000, 1001]
+        for kind in kinds:
+            for seed in seeds:
+                yield CrossingVoices(kind, seed, 0.25, 3, 40, 2, int(kind == 'before'))
+
+    monkeypatch.setattr(command, 'measure_crossings', measure)
+    figures = tmp_path / 'swaps.json'
+    words = ['benchmark', 'crossing-voices', '--seeds', '2', '--json', str(figures)]
+    assert main(words) == 0
+    output = capsys.readouterr().out
+    assert output.count('5.0%') == 2 * len(CROSSINGS) + 1
+    assert 'streams that pass to somebody else: 3.3 in ten minutes' in output
+    rows = json.loads(figures.read_text())['rows']
+    assert len(rows) == 2 * len(CROSSINGS) and sum(row['swaps'] for row in rows) == 2
+
+
+def test_senseless_numbers_of_scenes_are_refused(capsys):
+    assert main(['benchmark', 'crossing-voices', '--seeds', '0']) == 2
+    assert '--seeds must be at least 1' in capsys.readouterr().err

@@ -23,6 +23,7 @@ from av_perception.numerics.plds import AffinePieces, PieceDynamics, Plds, obser
 from av_perception.numerics.plds_learning import (
     PldsLearningConfig,
     fit_across_groups,
+    fit_by_information,
     learn_dynamics,
 )
 from av_perception.numerics.softmax import normalize_log
@@ -65,6 +66,8 @@ def fit_regions(mesh: MeanMesh, views: Sequence[TurnedViews]) -> Gllim:
     """
     talkers = [(one.truth, measured_angles(mesh, one.points)[0]) for one in views]
     config = GllimConfig(input_noise=_INPUT_NOISE)
+    if len(talkers) == 1:  # nobody can be left out
+        return fit_by_information(*talkers[0], CANDIDATES, config, _LEAST_STD)
     return fit_across_groups(talkers, CANDIDATES, config, _LEAST_STD)
 
 

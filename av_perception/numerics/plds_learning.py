@@ -111,6 +111,8 @@ def fit_across_groups(
     config, output_noise
         See `fit_gllim`; the number of pieces of the configuration does not count.
     """
+    if len(groups) < 2:
+        raise ValueError(f'two groups are needed to leave one out, not {len(groups)}')
 
     def learn(chosen: Sequence[tuple[np.ndarray, np.ndarray]], count: int) -> Gllim:
         inputs, outputs = (np.concatenate(part) for part in zip(*chosen))

@@ -8,7 +8,6 @@ import pytest
 
 from av_perception.benchmarks import head_pose as module
 from av_perception.benchmarks.head_pose import (
-    Contest,
     Scores,
     TalkerData,
     compete,
@@ -132,7 +131,7 @@ def test_a_planted_bias_of_the_mesh_is_learned_from_others(monkeypatch, tmp_path
     monkeypatch.setattr(module, 'GAPS_S', (0.2,))
     everybody = [planted(seed) for seed in range(3)]
     scores = compete(everybody, [0])
-    assert set(scores) == set(Contest(everybody[1:]).methods)
+    assert len(scores) == 7 and 'PLDS filter on the shape' in scores
     mesh, ours = (
         scores[name].mean_deg('still')[0] for name in ('mesh, each image alone', 'PLDS filter')
     )

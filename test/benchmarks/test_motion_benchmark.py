@@ -127,7 +127,8 @@ def test_text_that_is_none_is_refused(tmp_path, text):
 
 @pytest.mark.slow
 def test_the_command_writes_figures_and_a_picture(tmp_path, monkeypatch):
-    monkeypatch.setattr('av_perception.benchmarks.motion_walks.SETS', ('social', 'standing'))
+    for module in ('benchmarks.motion_walks', 'cli.benchmarks.motion'):
+        monkeypatch.setattr(f'av_perception.{module}.SETS', ('social', 'standing'))
     rows = [(k, 1, 0.4 * k, 1.0) for k in range(40)]
     text = write(tmp_path / 'street.txt', rows)
     figures, picture = tmp_path / 'motion.json', tmp_path / 'motion.png'
@@ -135,7 +136,12 @@ def test_the_command_writes_figures_and_a_picture(tmp_path, monkeypatch):
     outputs = ['--json', str(figures), '--plot', str(picture)]
     assert main(['benchmark', 'motion', *arguments, *outputs]) in (0, 1)
     made = json.loads(figures.read_text())
-    assert {row['walks'] for row in made['paths']} == {'social', 'standing', 'street'}
+    assert {row['walks'] for row in made['paths']} == {
+        'social',
+        'standing',
+        'street',
+        'all simulated',
+    }
     assert picture.stat().st_size > 10_000
 
 

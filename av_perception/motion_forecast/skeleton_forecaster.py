@@ -26,7 +26,7 @@ class SkeletonConfig:
     """How draws are made, chosen on clips that are neither trained on nor reported."""
 
     #: factor of the noise of all latents: higher draws differ more
-    temperature: float = 1.2
+    temperature: float = 1.3
     #: the first draw holds the last pose, which is what people who stop do
     holds_one: bool = True
     #: fall back where the error on the poses seen is so many times that of standing still

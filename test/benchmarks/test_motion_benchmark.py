@@ -45,6 +45,18 @@ def test_windows_hold_past_and_future_at_any_rate(rate):
     np.testing.assert_allclose(speed[1::2], 0.5, atol=1e-9)
 
 
+def test_rounded_times_give_the_same_grid():
+    """Scenes of one rate but other lengths once had 14 or 21 places in a history."""
+    shapes = {
+        windows_of(straight(25.0, seconds)).histories.ages.shape[1] for seconds in (5, 8, 30)
+    }
+    exact = straight(25.0, 8.0)
+    noisy = WalkTracks(
+        exact.times_s * (1 + 1e-12) + 1e3, exact.positions, exact.covariances, exact.truth
+    )
+    assert shapes | {windows_of(noisy).histories.ages.shape[1]} == {21}
+
+
 def test_who_leaves_within_two_seconds_is_no_window():
     walks = straight()
     walks.truth[100:, 1] = np.nan

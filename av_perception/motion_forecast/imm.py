@@ -177,7 +177,8 @@ def filtered(histories: Histories, modes: MotionModes, config: ModesConfig) -> M
     """
     seen = np.isfinite(histories.ages)
     places = histories.positions[..., :2]
-    spreads = np.nan_to_num(histories.covariances[..., :2, :2]) * config.correlation
+    spreads = np.nan_to_num(histories.covariances[..., :2, :2])
+    spreads = spreads * _repetitions(histories.ages, config.correlation_s)[..., None, None]
     spreads += (config.sway**2 + 1e-6) * np.eye(2)
     rows = np.arange(len(seen))
     first = seen.argmax(1)
@@ -190,6 +191,15 @@ def filtered(histories: Histories, modes: MotionModes, config: ModesConfig) -> M
         states = modes.predict(states, steps_s)
         states = update(states, places[:, t], spreads[:, t], is_new)
     return modes.predict(states, ages)
+
+
+def _repetitions(ages: np.ndarray, correlation_s: float) -> np.ndarray:
+    """(N, T) how often an error shows, by the mean period of each person's places."""
+    count = np.isfinite(ages).sum(1)
+    span = np.nanmax(ages, 1) - np.nanmin(ages, 1)
+    period_s = np.maximum(span, 0.05) / np.maximum(count - 1, 1)
+    repetitions = np.maximum(correlation_s / period_s, 1.0)
+    return np.broadcast_to(repetitions[:, None], ages.shape)
 
 
 def _heights(histories: Histories) -> tuple[np.ndarray, np.ndarray]:

@@ -43,8 +43,8 @@ class ModesConfig:
     resumes: float = 0.6
     straightens: float = 1.0
     turn_brakes: float = 0.1
-    #: how often the errors of neighboring tracks are the same
-    correlation: float = 4.0
+    #: [s] for which errors of tracks stay the same: places that lie nearer count less
+    correlation_s: float = 0.4
     #: [m] standard deviation of heads that swing with every step
     sway: float = 0.03
 

@@ -49,8 +49,9 @@ class Windows:
 
 def windows_of(tracks: WalkTracks, stride_s: float = 0.5) -> Windows:
     """Cut tracks into windows, every so many seconds."""
-    rate = 1 / np.median(np.diff(tracks.times_s))
-    step = max(round(rate * _PERIOD_S), 1)
+    # Rounding of the times must not change the grid: 25 Hz is 25 Hz.
+    rate = round(1 / float(np.median(np.diff(tracks.times_s))), 6)
+    step = max(int(rate * _PERIOD_S), 1)
     back = step * np.arange(-int(WINDOW_S * rate / step), 1)
     ahead = HORIZONS_S * rate
     nows = np.arange(-back[0], len(tracks.times_s) - np.ceil(ahead[-1]), stride_s * rate)

@@ -5,6 +5,8 @@
 For example:
   av-perception train speech-prior speech --model vae -o vae.npz
   av-perception train speech-prior speech --model wide_vae --vae vae.npz -o wide.npz
+  av-perception train motion cmu_positions_train.npz -o hit_dvae.npz
+  av-perception train paths -o path_gate.npz
 """
 
 from __future__ import annotations

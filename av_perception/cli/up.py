@@ -39,6 +39,7 @@ EXTRAS = (
     'head_pose',
     'attention',
     'voices',
+    'forecast',
 )  # nodes that are started when asked for
 
 

@@ -20,8 +20,8 @@ from av_perception.motion_forecast.network_shape import NetworkShape
 from av_perception.motion_forecast.transformer import (
     Decoder,
     DecoderCache,
+    Encoder,
     WeightTable,
-    encode,
 )
 
 Moments = tuple[np.ndarray, np.ndarray]
@@ -49,8 +49,22 @@ class HitDvae:
             raise UserError(f'these are no weights of a HiT-DVAE: {error}') from error
         self._table = table
         shape = self.shape
-        self._prior = Decoder(table.part('prior'), shape.prior_layers, shape.heads, 0)
-        self._generator = Decoder(table.part('generator'), shape.generator_layers, shape.heads, 1)
+        heads = shape.heads
+        self._encoders = {
+            name: Encoder(table.part(name), shape.encoder_layers, heads)
+            for name in ('encoder_w', 'encoder_z')
+        }
+        self._moments = {
+            'w': table.dense('moments_w', 'encoder_w.norm'),
+            'z': table.dense('moments_z', 'encoder_z.norm'),
+            'prior': table.dense('moments_prior', 'prior.norm'),
+        }
+        self._step = table.dense('step', 'generator.norm')
+        self._embed = {
+            name: table.dense(name) for name in ('embed', 'embed_latent', 'embed_sequence')
+        }
+        self._prior = Decoder(table.part('prior'), shape.prior_layers, heads, 0)
+        self._generator = Decoder(table.part('generator'), shape.generator_layers, heads, 1)
 
     @property
     def center(self) -> np.ndarray:
@@ -61,18 +75,18 @@ class HitDvae:
         """Mean and log variance (B, W) of the latent of sequences."""
         none = np.zeros((len(poses), self.shape.sequence), np.float32)
         hidden = self._encoded('encoder_w', poses, none).mean(1)
-        return _moments(self._table.linear('moments_w', hidden))
+        return _moments(self._moments['w'](hidden))
 
     def infer_z(self, poses: np.ndarray, w: np.ndarray) -> Moments:
         """Mean and log variance (B, T, Z) of the posterior of the latents of all frames."""
-        return _moments(self._table.linear('moments_z', self._encoded('encoder_z', poses, w)))
+        return _moments(self._moments['z'](self._encoded('encoder_z', poses, w)))
 
     def prior_moments(self, poses: np.ndarray, z: np.ndarray, w: np.ndarray) -> Moments:
         """Mean and log variance (B, T, Z) of every z_t given the poses and latents before it."""
         last, before = self.shifted(poses)
         memory = np.concatenate([self._none(len(poses)), self._latents(z[:, :-1], 1)], 1)
         hidden = self._prior(self._tokens(last, before, 1, w), memory, DecoderCache())
-        return _moments(self._table.linear('moments_prior', hidden))
+        return _moments(self._moments['prior'](hidden))
 
     def generate(self, poses: np.ndarray, z: np.ndarray, w: np.ndarray) -> np.ndarray:
         """Every pose (B, T, X) given the true poses before it and the latents up to it."""
@@ -145,7 +159,7 @@ class HitDvae:
             frame = count + k
             token = self._tokens(last, before, frame + 1, w)
             hidden = self._prior(token, latest, prior_cache)
-            moments = _moments(self._table.linear('moments_prior', hidden))
+            moments = _moments(self._moments['prior'](hidden))
             latest = self._latents(_drawn(moments, noise[:, frame : frame + 1]), frame + 1)
             pose = self._made(last, before, token, latest, cache)
             made[:, k] = pose[:, 0]
@@ -163,20 +177,19 @@ class HitDvae:
     def _encoded(self, name: str, poses: np.ndarray, w: np.ndarray) -> np.ndarray:
         before = np.concatenate([poses[:, :1], poses[:, :-1]], 1)
         tokens = self._tokens(poses, before, 1, w)
-        part = self._table.part(name)
-        return encode(part, self.shape.encoder_layers, self.shape.heads, tokens)
+        return self._encoders[name](tokens)
 
     def _tokens(self, poses, before, first: int, w: np.ndarray) -> np.ndarray:
         """Embed poses and their last step, of frames `first` on, and w."""
         table = self._table
         inputs = np.concatenate([poses - table['center'], 4 * (poses - before)], -1)
         code = time_code(first, poses.shape[1], self.shape.width)
-        embedded = table.linear('embed', inputs / table['scale'])
-        return embedded + code + table.linear('embed_sequence', w)[:, None]
+        embedded = self._embed['embed'](inputs / table['scale'])
+        return embedded + code + self._embed['embed_sequence'](w)[:, None]
 
     def _latents(self, z: np.ndarray, first: int) -> np.ndarray:
         code = time_code(first, z.shape[1], self.shape.width)
-        return self._table.linear('embed_latent', z) + code
+        return self._embed['embed_latent'](z) + code
 
     def _none(self, count: int) -> np.ndarray:
         return np.broadcast_to(self._table['no_latent'], (count, 1, self.shape.width))
@@ -184,7 +197,7 @@ class HitDvae:
     def _made(self, last, before, tokens, latents, cache: DecoderCache) -> np.ndarray:
         table = self._table
         hidden = self._generator(tokens, latents, cache)
-        step = table['scale'] * table.linear('step', hidden)
+        step = table['scale'] * self._step(hidden)
         return last + table['decay'] * (last - before) + step
 
 

@@ -10,6 +10,7 @@ is apart: it stays what it was, more and more loosely.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -82,7 +83,7 @@ class ImmForecast:
             None believes the chain alone.
         """
         self._config = config
-        self._modes = MotionModes(config.modes)
+        self._modes = _modes_of(config.modes)
         self._horizons_s = horizons_s
         self.now = filtered(histories, self._modes, config.modes)
         self._heights, self._height_variances = _heights(histories)
@@ -101,7 +102,7 @@ class ImmForecast:
         covariances = np.zeros((*shape, 3))
         for k, steps_s in enumerate(self._steps()):
             for step_s in steps_s:
-                states = self._modes.predict(states, np.array([step_s]))
+                states = self._modes.predict_all(states, float(step_s))
             means[:, k, :2], covariances[:, k, :2, :2] = _moments(states)
         means[..., 2] = self._heights[:, None]
         growth = (self._config.height * self._horizons_s) ** 2
@@ -144,18 +145,22 @@ class ImmForecast:
 
     def _step(self, modes, states, step_s: float, random):
         """Let every walk change its mode, and move."""
-        step = np.array([step_s])
-        modes = _choose(self._modes.transitions(step)[0][modes], random)
-        motion, noise = self._modes.matrices(step)
-        root = np.linalg.cholesky(noise[0] + 1e-12 * np.eye(4))
-        push = matvec(root[modes], random.standard_normal(states.shape))
-        return modes, matvec(motion[0][modes], states) + push
+        step = self._modes.step(float(step_s))
+        modes = _choose(step.transitions[0][modes], random)
+        push = matvec(step.noise_roots[modes], random.standard_normal(states.shape))
+        return modes, matvec(step.motion[0][modes], states) + push
 
     def _steps(self) -> list[np.ndarray]:
         """Give the steps [s] that lead from horizon to horizon."""
         gaps = np.diff(self._horizons_s, prepend=0.0)
         counts = np.maximum(np.ceil(gaps / STEP_S - 1e-6).astype(int), 1)
         return [np.full(count, gap / count) for gap, count in zip(gaps, counts)]
+
+
+@cache
+def _modes_of(config: ModesConfig) -> MotionModes:
+    """Make the modes once: they keep the matrices of their steps."""
+    return MotionModes(config)
 
 
 def filtered(histories: Histories, modes: MotionModes, config: ModesConfig) -> ModeStates:
@@ -172,7 +177,8 @@ def filtered(histories: Histories, modes: MotionModes, config: ModesConfig) -> M
     """
     seen = np.isfinite(histories.ages)
     places = histories.positions[..., :2]
-    spreads = np.nan_to_num(histories.covariances[..., :2, :2]) * config.correlation
+    spreads = np.nan_to_num(histories.covariances[..., :2, :2])
+    spreads = spreads * _repetitions(histories.ages, config.correlation_s)[..., None, None]
     spreads += (config.sway**2 + 1e-6) * np.eye(2)
     rows = np.arange(len(seen))
     first = seen.argmax(1)
@@ -185,6 +191,15 @@ def filtered(histories: Histories, modes: MotionModes, config: ModesConfig) -> M
         states = modes.predict(states, steps_s)
         states = update(states, places[:, t], spreads[:, t], is_new)
     return modes.predict(states, ages)
+
+
+def _repetitions(ages: np.ndarray, correlation_s: float) -> np.ndarray:
+    """(N, T) how often an error shows, by the mean period of each person's places."""
+    count = np.isfinite(ages).sum(1)
+    span = np.nanmax(ages, 1) - np.nanmin(ages, 1)
+    period_s = np.maximum(span, 0.05) / np.maximum(count - 1, 1)
+    repetitions = np.maximum(correlation_s / period_s, 1.0)
+    return np.broadcast_to(repetitions[:, None], ages.shape)
 
 
 def _heights(histories: Histories) -> tuple[np.ndarray, np.ndarray]:

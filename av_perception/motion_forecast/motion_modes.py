@@ -43,8 +43,8 @@ class ModesConfig:
     resumes: float = 0.6
     straightens: float = 1.0
     turn_brakes: float = 0.1
-    #: how often the errors of neighboring tracks are the same
-    correlation: float = 4.0
+    #: [s] for which errors of tracks stay the same: places that lie nearer count less
+    correlation_s: float = 0.4
     #: [m] standard deviation of heads that swing with every step
     sway: float = 0.03
 
@@ -59,6 +59,19 @@ class ModeStates:
     means: np.ndarray
     #: (N, M, 4, 4)
     covariances: np.ndarray
+
+
+@dataclass(frozen=True)
+class ModeStep:
+    """The matrices of one step that is the same for everybody."""
+
+    #: (1, M, M) probabilities from mode to mode
+    transitions: np.ndarray
+    #: (1, M, 4, 4) of every mode
+    motion: np.ndarray
+    noise: np.ndarray
+    #: (M, 4, 4) lower triangular, of the noise
+    noise_roots: np.ndarray
 
 
 class MotionModes:
@@ -89,6 +102,7 @@ class MotionModes:
         rates[3, 2] = rates[4, 2] = c.turn_brakes
         np.fill_diagonal(rates, -rates.sum(1))
         self._rates = rates
+        self._steps: dict[float, ModeStep] = {}
 
     def start(self, positions: np.ndarray, covariances: np.ndarray) -> ModeStates:
         """Begin with first places (N, 2) and their covariances (N, 2, 2)."""
@@ -104,10 +118,22 @@ class MotionModes:
 
     def predict(self, states: ModeStates, steps_s: np.ndarray) -> ModeStates:
         """Let (N,) or (1,) seconds pass."""
-        mixed = _interact(states, self.transitions(steps_s))
-        motion, noise = self.matrices(steps_s)
-        spread = symmetrize(propagate_covariance(motion, mixed.covariances)) + noise
-        return ModeStates(mixed.probabilities, matvec(motion, mixed.means), spread)
+        return _moved(states, self.transitions(steps_s), *self.matrices(steps_s))
+
+    def predict_all(self, states: ModeStates, step_s: float) -> ModeStates:
+        """Let the same time pass for everybody."""
+        step = self.step(step_s)
+        return _moved(states, step.transitions, step.motion, step.noise)
+
+    def step(self, step_s: float) -> ModeStep:
+        """Give the matrices of a step [s]; they are kept, as the chain ahead takes it often."""
+        key = round(step_s, 9)
+        if key not in self._steps:
+            steps_s = np.array([step_s])
+            motion, noise = self.matrices(steps_s)
+            root = np.linalg.cholesky(noise[0] + 1e-12 * np.eye(4))
+            self._steps[key] = ModeStep(self.transitions(steps_s), motion, noise, root)
+        return self._steps[key]
 
     def transitions(self, steps_s: np.ndarray) -> np.ndarray:
         """(N, M, M) probabilities from mode to mode."""
@@ -167,6 +193,14 @@ def update(
     probabilities /= probabilities.sum(1, keepdims=True)
     spread = states.covariances - gain @ states.covariances[..., :2, :]
     return ModeStates(probabilities, states.means + matvec(gain, residual), symmetrize(spread))
+
+
+def _moved(
+    states: ModeStates, transitions: np.ndarray, motion: np.ndarray, noise: np.ndarray
+) -> ModeStates:
+    mixed = _interact(states, transitions)
+    spread = symmetrize(propagate_covariance(motion, mixed.covariances)) + noise
+    return ModeStates(mixed.probabilities, matvec(motion, mixed.means), spread)
 
 
 def _interact(states: ModeStates, transitions: np.ndarray) -> ModeStates:

@@ -19,9 +19,8 @@ from functools import cache
 import numpy as np
 
 from av_perception.motion_forecast.constant_velocity import (
-    ConstantVelocityConfig,
-    forecast_straight,
     line_weights,
+    newest_weights,
 )
 from av_perception.motion_forecast.history import Histories
 from av_perception.motion_forecast.motion_modes import ModeStates
@@ -94,11 +93,11 @@ def gaussian_radii() -> np.ndarray:
 
 def line_experts(histories: Histories, horizons_s: np.ndarray) -> np.ndarray:
     """Means (N, E, H, 2) of the lines over all windows."""
-    made = [
-        forecast_straight(histories, horizons_s, ConstantVelocityConfig(window_s=w)).means
-        for w in WINDOWS_S
-    ]
-    return np.stack(made, 1)[..., :2]
+    places = np.nan_to_num(histories.positions[..., :2])
+    reach = horizons_s + np.nanmin(histories.ages, 1)[:, None]
+    aheads = np.stack([line_weights(histories, window_s)[1] for window_s in WINDOWS_S], 1)
+    newest = newest_weights(histories)[:, None] @ places
+    return newest[:, :, None] + reach[:, None, :, None] * (aheads @ places)[:, :, None]
 
 
 def features(histories: Histories, now: ModeStates) -> np.ndarray:

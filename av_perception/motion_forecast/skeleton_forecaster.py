@@ -23,10 +23,11 @@ UNLIKE = 'the poses are unlike those it was trained on'
 
 @dataclass(frozen=True)
 class SkeletonConfig:
-    """How draws are made, chosen on clips that are neither trained on nor reported."""
+    """How draws are made, and when not."""
 
-    #: factor of the noise of all latents: higher draws differ more
-    temperature: float = 1.2
+    #: factor of the noise of all latents, chosen on clips that are neither trained on nor
+    #: reported: the higher, the more draws differ
+    temperature: float = 1.3
     #: the first draw holds the last pose, which is what people who stop do
     holds_one: bool = True
     #: fall back where the error on the poses seen is so many times that of standing still

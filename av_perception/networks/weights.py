@@ -125,7 +125,7 @@ REGISTRY = {
             name='hit_dvae_motion',
             purpose='forecast of skeletons',
             file='hit_dvae_motion.npz',
-            sha256='c4d3ae89cf6ae340fe32ad861cbbfdfb70d0e6cd89d3c18ac792e174c10d24bb',
+            sha256='5b17db1c67d34d6a4794bf56ec4747f143203f2b62c25782752ebde7e5e0edb4',
             licence='Apache-2.0',
             trained_on='CMU motion capture, 7.5 minutes, mostly walking (mocap.cs.cmu.edu, free '
             'for all uses)',

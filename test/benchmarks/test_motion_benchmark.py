@@ -45,6 +45,18 @@ def test_windows_hold_past_and_future_at_any_rate(rate):
     np.testing.assert_allclose(speed[1::2], 0.5, atol=1e-9)
 
 
+def test_rounded_times_give_the_same_grid():
+    """Scenes of one rate but other lengths once had 14 or 21 places in a history."""
+    shapes = {
+        windows_of(straight(25.0, seconds)).histories.ages.shape[1] for seconds in (5, 8, 30)
+    }
+    exact = straight(25.0, 8.0)
+    noisy = WalkTracks(
+        exact.times_s * (1 + 1e-12) + 1e3, exact.positions, exact.covariances, exact.truth
+    )
+    assert shapes | {windows_of(noisy).histories.ages.shape[1]} == {21}
+
+
 def test_who_leaves_within_two_seconds_is_no_window():
     walks = straight()
     walks.truth[100:, 1] = np.nan
@@ -127,7 +139,8 @@ def test_text_that_is_none_is_refused(tmp_path, text):
 
 @pytest.mark.slow
 def test_the_command_writes_figures_and_a_picture(tmp_path, monkeypatch):
-    monkeypatch.setattr('av_perception.benchmarks.motion_walks.SETS', ('social', 'standing'))
+    for module in ('benchmarks.motion_walks', 'cli.benchmarks.motion'):
+        monkeypatch.setattr(f'av_perception.{module}.SETS', ('social', 'standing'))
     rows = [(k, 1, 0.4 * k, 1.0) for k in range(40)]
     text = write(tmp_path / 'street.txt', rows)
     figures, picture = tmp_path / 'motion.json', tmp_path / 'motion.png'
@@ -135,7 +148,12 @@ def test_the_command_writes_figures_and_a_picture(tmp_path, monkeypatch):
     outputs = ['--json', str(figures), '--plot', str(picture)]
     assert main(['benchmark', 'motion', *arguments, *outputs]) in (0, 1)
     made = json.loads(figures.read_text())
-    assert {row['walks'] for row in made['paths']} == {'social', 'standing', 'street'}
+    assert {row['walks'] for row in made['paths']} == {
+        'social',
+        'standing',
+        'street',
+        'all simulated',
+    }
     assert picture.stat().st_size > 10_000
 
 

@@ -81,7 +81,7 @@ def test_frame_by_frame_with_kept_keys_is_the_whole_at_once(net, inputs):
     for t in range(FRAMES):
         token = net._tokens(last[:, t : t + 1], before[:, t : t + 1], t + 1, w)
         hidden = net._prior(token, latest, prior_cache)
-        mean = np.split(net._table.linear('moments_prior', hidden), 2, -1)[0]
+        mean = np.split(net._moments['prior'](hidden), 2, -1)[0]
         np.testing.assert_allclose(mean[:, 0], priors[:, t], atol=1e-5)
         latent = net._latents(z[:, t : t + 1], t + 1)
         memory = np.concatenate([net._none(2), latent], 1) if t == 0 else latent

@@ -60,7 +60,7 @@ def test_transitions_are_the_matrix_exponential_of_the_rates(step_s, tolerance):
 def loop_filter(path, noise, period):
     """The same recursion, mode by mode and moment by moment."""
     modes = MotionModes(CONFIG)
-    spread = (noise**2 * CONFIG.correlation + CONFIG.sway**2 + 1e-6) * np.eye(2)
+    spread = (noise**2 * CONFIG.correlation_s / period + CONFIG.sway**2 + 1e-6) * np.eye(2)
     start = modes.start(path[:1], spread[None])
     mu, means, covs = start.probabilities[0], start.means[0], start.covariances[0]
     p = modes.transitions(np.array([period]))[0]
@@ -137,6 +137,16 @@ def test_draws_have_the_moments_of_the_chain():
         np.testing.assert_allclose(
             np.cov(walks[:, k].T), chain.covariances[0, k], atol=0.02 + 0.1 * k * k * 0.05
         )
+
+
+def test_the_same_walk_at_another_rate_is_known_as_well():
+    """Places at twice the rate are not twice as much evidence: their errors are alike."""
+    spreads = []
+    for count in (9, 17):
+        path = np.c_[np.linspace(0, 1.2, count), np.ones(count)]
+        states = filtered(histories(path, period=1.6 / (count - 1)), MotionModes(CONFIG), CONFIG)
+        spreads.append(np.sqrt(states.covariances[0, 1, [0, 2], [0, 2]]))
+    np.testing.assert_allclose(*spreads, rtol=0.15)
 
 
 def test_some_draws_stop_and_some_walk_on():

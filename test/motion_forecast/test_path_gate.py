@@ -7,12 +7,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from av_perception.motion_forecast.constant_velocity import (
+    ConstantVelocityConfig,
+    forecast_straight,
+)
 from av_perception.motion_forecast.history import Histories
 from av_perception.motion_forecast.imm import ImmConfig, ImmForecast
 from av_perception.motion_forecast.path_gate import (
     NUM_EXPERTS,
     NUM_FEATURES,
     NUM_OUTPUTS,
+    WINDOWS_S,
     Gate,
     expert_weights,
     features,
@@ -51,6 +56,15 @@ def believing(expert, log_radii=(0.0, 0.0)):
         np.zeros((2, NUM_OUTPUTS)),
         bias,
     )
+
+
+def test_lines_are_those_of_constant_velocity():
+    known = people()
+    made = line_experts(known, HORIZONS)
+    for k, window_s in enumerate(WINDOWS_S):
+        config = ConstantVelocityConfig(window_s=window_s)
+        expected = forecast_straight(known, HORIZONS, config).means[..., :2]
+        np.testing.assert_allclose(made[:, k], expected, atol=1e-9)
 
 
 def test_weights_are_positive_and_sum_to_one():

@@ -144,6 +144,7 @@ def test_attention_starts_when_asked_for_and_looks_in_the_reference_frame():
     nodes = started({'source': 'device', 'attention': 'true', 'reference_frame': 'odom'})
     assert set(nodes) == FULL | {'attention'}
     assert nodes['attention'].parameters['reference_frame'] == 'odom'
+    assert 'motion_forecast' in started({'source': 'device', 'forecast': 'true'})
 
 
 def test_the_simulated_room_starts_all_its_players_together():

@@ -33,9 +33,11 @@ from av_perception.benchmarks.motion_skeletons import (
     rows_of,
 )
 from av_perception.benchmarks.motion_walks import (
+    SETS,
     Windows,
     file_walks,
     find_walk_files,
+    joined,
     simulated_sets,
     windows_of,
 )
@@ -44,6 +46,7 @@ from av_perception.errors import UserError
 from av_perception.motion_forecast.skeleton_forecaster import SkeletonForecaster
 from av_perception.motion_forecast.skeletons import UNSEEN, load_clips
 
+ALL = 'all simulated'
 _FIRST_SEED = 1000  # training used those below
 
 
@@ -60,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--rate', type=float, default=2.5, metavar='HZ', help='of its frames (default 2.5)'
     )
     parser.add_argument('--no-skeletons', action='store_true', help='paths only')
+    parser.add_argument('--no-paths', action='store_true', help='skeletons only')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all rows to FILE')
     parser.add_argument('--plot', type=Path, metavar='FILE', help='draw fans (png, svg, pdf)')
 
@@ -70,15 +74,17 @@ def run(args: argparse.Namespace) -> int:
     check_picture(args.plot)
     if args.seeds < 1 or not 0.1 <= args.rate <= 1000.0:
         raise UserError('--seeds must be at least 1, --rate from 0.1 to 1000 Hz')
-    seeds = max(args.seeds // 4, 1) if args.quick else args.seeds
+    if args.no_paths and (args.no_skeletons or args.plot):
+        raise UserError('--no-paths leaves nothing to measure or to draw')
     console = wide_console(130)
-    sets = dict(simulated_sets(seeds, _FIRST_SEED))
-    sets |= _of_files(args.paths or find_walk_files(), args.rate)
-    rows = [row for name, windows in sets.items() for row in measure_paths(name, windows)]
-    console.print(_path_table(rows))
-    cpu_s = live_cpu_s()
-    console.print(f'three people, as the node asks: {1e3 * cpu_s:.1f} ms, {5 * cpu_s:.3f} at 5 Hz')
-    figures = {'paths': [asdict(row) for row in rows], 'three_people_cpu_s': cpu_s}
+    rows: list[PathRow] = []
+    figures: dict = {}
+    if not args.no_paths:
+        sets, rows = _paths(args)
+        console.print(_path_table(rows))
+        cpu_s = live_cpu_s()
+        console.print(f'three people: {1e3 * cpu_s:.1f} ms, {5 * cpu_s:.3f} of a core at 5 Hz')
+        figures = {'paths': [asdict(row) for row in rows], 'three_people_cpu_s': cpu_s}
     if not args.no_skeletons:
         skeletons, nats = _skeletons(args.quick)
         console.print(_skeleton_table(skeletons))
@@ -89,6 +95,15 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         plot_motion(sets['social'], rows, args.plot)
     return 1 if _is_worse_somewhere(rows) else 0
+
+
+def _paths(args: argparse.Namespace) -> tuple[dict[str, Windows], list[PathRow]]:
+    seeds = max(args.seeds // 4, 1) if args.quick else args.seeds
+    sets = dict(simulated_sets(seeds, _FIRST_SEED))
+    sets |= _of_files(args.paths or find_walk_files(), args.rate)
+    rows = [row for name, windows in sets.items() for row in measure_paths(name, windows)]
+    everything = joined([sets[name] for name in SETS])
+    return sets, [*rows, *measure_paths(ALL, everything)]
 
 
 def _of_files(paths: list[Path], rate: float) -> dict[str, Windows]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
             progress.update(task, completed=gone, text=' '.join(words))
 
         net = train(clips, config, note, start)
-    np.savez_compressed(options.output, **arrays_of(net))
+    weights: dict[str, Any] = arrays_of(net)
+    np.savez_compressed(options.output, **weights)
     print(f'wrote {options.output}')
     return 0

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.progress import track
@@ -55,7 +56,9 @@ def run(options: argparse.Namespace) -> int:
         windows = joined(parts)
         sets.append(gate_examples(windows.histories, windows.truth, HORIZONS_S, weight))
     gate = train_gate(sets, HORIZONS_S, options.steps)
-    arrays = {name: array.astype(np.float32) for name, array in asdict(gate).items()}
+    arrays: dict[str, Any] = {
+        name: array.astype(np.float32) for name, array in asdict(gate).items()
+    }
     np.savez_compressed(options.output, **arrays)
     print(f'wrote {options.output}, trained on {sum(len(one.truth) for one in sets)} windows')
     return 0

@@ -54,7 +54,7 @@ def enhance_by_prior(
     """
     config = config or EngineConfig()
     peak = float(np.abs(samples).max(initial=0.0))
-    result = np.zeros(len(samples))
+    result = np.zeros(len(samples), samples.dtype)
     if not peak:
         return result
     starts = range(0, max(len(samples) - _FADE, 1), _PIECE - _FADE)
@@ -115,6 +115,6 @@ def enhance_by_lsa(
     blocks = [samples[k : k + _LSA_BLOCK] for k in range(0, len(samples), _LSA_BLOCK)]
     found = []
     for index, block in enumerate(blocks):
-        found.append(stream.push(block))
+        found.append(stream.push(block).astype(samples.dtype))
         progress((index + 1) / len(blocks))
-    return np.concatenate([*found, stream.finish()])[: len(samples)]
+    return np.concatenate([*found, stream.finish().astype(samples.dtype)])[: len(samples)]

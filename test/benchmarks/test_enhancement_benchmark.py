@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from av_perception.benchmarks.enhancement_methods import (
     make_methods,
 )
 from av_perception.benchmarks.enhancement_scores import EnhancementRow, medians
+from av_perception.cli.main import main
 from av_perception.errors import UserError
 
 DATA = Path(os.environ.get('AV_PERCEPTION_DATA', '../shared/data'))
@@ -85,3 +87,34 @@ def test_medians_are_of_the_clips_of_a_method():
         'estoi': pytest.approx(0.2),
         'cpu': 0.01,
     }
+
+
+@needs_data
+@pytest.mark.slow
+def test_the_command_measures_prints_and_writes(tmp_path, capsys, monkeypatch):
+    pytest.importorskip('pesq')
+    pytest.importorskip('pystoi')
+    monkeypatch.setenv('AV_PERCEPTION_DATA', str(DATA))
+    words = '--clips 1 --duration 1 --priors vae --methods amortized live --json'.split()
+    assert main(['benchmark', 'enhancement', *words, str(tmp_path / 'out.json')]) == 0
+    shown = capsys.readouterr().out
+    assert 'VAE amortized' in shown and 'SI-SDR in dB' in shown
+    figures = json.loads((tmp_path / 'out.json').read_text())
+    methods = [row['method'] for row in figures['rows']]
+    assert methods[:4] == [NOISY, LSA, 'VAE amortized', 'VAE live']
+    noisy = figures['rows'][0]
+    assert noisy['si_sdr_db'] == pytest.approx(noisy['snr_db'], abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ('words', 'told'),
+    [
+        ('--clips 0', '--clips must be at least 1'),
+        ('--duration 0.5', '--duration from 1 to 60 s'),
+        ('--priors magic', "no prior of speech is called 'magic'"),
+    ],
+)
+def test_mistakes_are_told_before_any_work(words, told, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv('AV_PERCEPTION_DATA', str(tmp_path))
+    assert main(['benchmark', 'enhancement', *words.split()]) == 2
+    assert told in capsys.readouterr().err

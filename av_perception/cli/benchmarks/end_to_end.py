@@ -266,6 +266,8 @@ def _advice(figures: list[dict]) -> list[str]:
         return []
     costs = {f['extra'][0]: f['cores'] - plain['cores'] for f in figures if len(f['extra']) == 1}
     dearest = sorted(costs, key=lambda name: -costs[name])
+    if costs and any(f['images_lost'] for f in figures):
+        return ['Images were lost: what the options cost cannot be told from what was left.']
     sentences = [f'{name}:=true costs {costs[name]:.2f} of a core.' for name in dearest]
     whole = next((f for f in figures if len(f['extra']) > 1), None)
     if whole is not None and whole['cores'] > CORES:

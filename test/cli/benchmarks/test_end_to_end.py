@@ -72,6 +72,10 @@ def test_the_dearest_option_is_named_first_and_switched_off_where_all_are_too_mu
     rows.append(result(0.95, 'voices', 'attention'))
     assert 'switch off voices first' in end_to_end._advice([r.figures for r in rows])[-1]
     assert end_to_end._advice([rows[-1].figures]) == []
+    rows[1].images_lost = 30  # what is not looked at costs nothing
+    assert end_to_end._advice([r.figures for r in rows]) == [
+        'Images were lost: what the options cost cannot be told from what was left.'
+    ]
 
 
 def test_what_is_too_slow_or_loses_an_image_is_not_fast_enough():

@@ -9,6 +9,7 @@ goes with late tracks through the live streams.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,12 +17,13 @@ import numpy as np
 
 from av_perception.benchmarks.crossing_faces import START_NS
 from av_perception.benchmarks.sensors import camera_of, microphones_of
-from av_perception.evaluation.voice_owners import NOBODY, swaps, voice_owners
+from av_perception.evaluation.voice_owners import NOBODY, is_passed_on, swaps, voice_owners
 from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import AudioChunk, TrackFrame
 from av_perception.recording.source_sounds import SourceSounds
 from av_perception.robot_head.profile import HeadProfile, load_head
 from av_perception.separation.person_streams import PersonStreams
+from av_perception.separation.stream_synthesis import VoiceChunk
 from av_perception.simulation.crossing_faces import FaceSensorConfig, face_scene
 from av_perception.simulation.crossing_scenes import HEAD, crossing_scene
 from av_perception.simulation.crossings import crossing
@@ -49,7 +51,9 @@ class CrossingVoices:
         Of a second each: in which a stream is clearly one person's, and those of them in which it
         is not the person whose it is most of the time.
     swaps
-        How often a stream passes to another person.
+        How often a stream passes to another person, and as often back.
+    passed_on
+        Streams that end with another person than they began with.
     """
 
     kind: str
@@ -59,6 +63,7 @@ class CrossingVoices:
     windows: int
     wrong: int
     swaps: int
+    passed_on: int
 
 
 def measure_crossings(kinds: Sequence[str], seeds: Sequence[int]) -> Iterator[CrossingVoices]:
@@ -113,27 +118,28 @@ def live_streams(
     array = microphones_of(head)
     streams = PersonStreams(array, _VOICES_RATE)
     found: dict[int, np.ndarray] = {}
-
-    def keep(pieces) -> None:
-        for piece in pieces:
-            sound = found.setdefault(piece.id, np.zeros(len(samples)))
-            first = piece.chunk.first_sample
-            end = min(first + len(piece.chunk.samples), len(samples))
-            sound[first:end] = piece.chunk.samples[: end - first, 0]
-
     size = round(_CHUNK_S * _VOICES_RATE)
-    waiting = iter([*frames, None])
-    frame = next(waiting)
+    waiting = deque(frames)
     for first in range(0, len(samples), size):
         part = samples[first : first + size]
         now_ns = START_NS + nanoseconds((first + len(part)) / _VOICES_RATE)
-        while frame is not None and frame.stamp_ns + _TRACKS_LATE_NS <= now_ns:
-            keep(streams.follow(frame, array.base_from_array, now_ns))
-            frame = next(waiting)
+        while waiting and waiting[0].stamp_ns + _TRACKS_LATE_NS <= now_ns:
+            pieces = streams.follow(waiting.popleft(), array.base_from_array, now_ns)
+            _keep(found, pieces, len(samples))
         stamp_ns = START_NS + nanoseconds(first / _VOICES_RATE)
-        keep(streams.push(AudioChunk(stamp_ns, _VOICES_RATE, first, part), now_ns))
-    keep(streams.flush())
+        chunk = AudioChunk(stamp_ns, _VOICES_RATE, first, part)
+        _keep(found, streams.push(chunk, now_ns), len(samples))
+    _keep(found, streams.flush(), len(samples))
     return found
+
+
+def _keep(found: dict[int, np.ndarray], pieces: list[VoiceChunk], length: int) -> None:
+    """Write pieces where they belong in the streams, (length,) by id."""
+    for piece in pieces:
+        sound = found.setdefault(piece.id, np.zeros(length))
+        first = piece.chunk.first_sample
+        end = min(first + len(piece.chunk.samples), length)
+        sound[first:end] = piece.chunk.samples[: end - first, 0]
 
 
 def score_streams(
@@ -145,14 +151,18 @@ def score_streams(
 ) -> CrossingVoices:
     """Compare streams (N,) by id with who gives the first microphone what."""
     images = np.stack([parts.images[key][:, 0] for key in sorted(parts.images)], axis=1)
-    windows = 0
-    wrong = 0
-    swapped = 0
-    for sound in streams.values():
-        owners = voice_owners(sound, images, mixture.astype(float), _VOICES_RATE)
-        clear = owners[owners != NOBODY]
-        windows += len(clear)
-        wrong += len(clear) - int(np.bincount(clear).max(initial=0))
-        swapped += swaps(owners)
-    minutes = len(mixture) / _VOICES_RATE / 60
-    return CrossingVoices(kind, seed, minutes, len(streams), windows, wrong, swapped)
+    owners = [
+        voice_owners(sound, images, mixture.astype(float), _VOICES_RATE)
+        for sound in streams.values()
+    ]
+    clear = [own[own != NOBODY] for own in owners]
+    return CrossingVoices(
+        kind,
+        seed,
+        minutes=len(mixture) / _VOICES_RATE / 60,
+        streams=len(streams),
+        windows=sum(len(own) for own in clear),
+        wrong=sum(len(own) - int(np.bincount(own).max(initial=0)) for own in clear),
+        swaps=sum(swaps(own) for own in owners),
+        passed_on=sum(is_passed_on(own) for own in owners),
+    )

@@ -67,6 +67,16 @@ def swaps(owners: np.ndarray) -> int:
         Changes from one person to another who is heard in two clear windows in a row, whatever
         lies between; a single window of somebody else is none.
     """
-    clear = owners[owners != NOBODY]
-    settled = [a for a, b in zip(clear[:-1], clear[1:], strict=True) if a == b]
-    return int(np.count_nonzero(np.diff(settled)))
+    return int(np.count_nonzero(np.diff(_settled(owners))))
+
+
+def is_passed_on(owners: np.ndarray) -> bool:
+    """Tell whether a stream ends with another person than it began with; as of `swaps`."""
+    settled = _settled(owners)
+    return len(settled) > 0 and settled[0] != settled[-1]
+
+
+def _settled(owners: np.ndarray) -> list[int]:
+    """Owners of the clear windows that are followed by one of the same owner."""
+    clear = owners[owners != NOBODY].tolist()
+    return [a for a, b in zip(clear[:-1], clear[1:], strict=True) if a == b]

@@ -43,21 +43,16 @@ def plot_timeline(
     ----------
     tracks, truth
         What was said, and what was so.
-    path
-        The file.
-    title
-        Headline.
-    metrics
-        Figures to print at the foot.
-    head
-        Whose camera's field of view is drawn.
+    path, title
+        The file, and its headline.
+    metrics, head
+        Figures to print at the foot; whose camera's field of view is drawn.
     match_distance_m
         [m] farther than this an estimate is not of that person.
     answered_s
         [s] times of the images of which something was said, see `align`; others are marked.
     voices
-        Peaks of the separated voices by id of the track, every `PEAK_STEP_S` from second 0 on;
-        they are drawn in place of the probability of speaking.
+        Of `voice_peaks`, by id of the track; drawn in place of the probability of speaking.
 
     Raises
     ------

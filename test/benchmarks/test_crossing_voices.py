@@ -32,7 +32,7 @@ def test_swapped_streams_are_counted():
     late = np.arange(8 * RATE) >= 5 * RATE
     streams = {3: np.where(late, second, first), 4: second}
     found = score_streams('before', 7, streams, first + second, parts)
-    assert (found.streams, found.swaps) == (2, 1)
+    assert (found.streams, found.swaps, found.passed_on) == (2, 1, 1)
     # In the window of the change the stream is half of each.
     assert found.windows in (29, 30) and found.wrong in (5, 6)
     assert found.minutes == pytest.approx(8 / 60)
@@ -67,7 +67,9 @@ def test_the_command_prints_a_line_per_scene_and_swaps_in_ten_minutes(
         assert list(seeds) == [1000, 1001]
         for kind in kinds:
             for seed in seeds:
-                yield CrossingVoices(kind, seed, 0.25, 3, 40, 2, int(kind == 'before'))
+                yield CrossingVoices(
+                    kind, seed, 0.25, 3, 40, 2, int(kind == 'before'), int(kind == 'dark')
+                )
 
     monkeypatch.setattr(command, 'measure_crossings', measure)
     figures = tmp_path / 'swaps.json'
@@ -75,7 +77,7 @@ def test_the_command_prints_a_line_per_scene_and_swaps_in_ten_minutes(
     assert main(words) == 0
     output = capsys.readouterr().out
     assert output.count('5.0%') == 2 * len(CROSSINGS) + 1
-    assert 'streams that pass to somebody else: 3.3 in ten minutes' in output
+    assert 'in ten minutes: 3.3 swaps, 3.3 streams passed on' in output
     rows = json.loads(figures.read_text())['rows']
     assert len(rows) == 2 * len(CROSSINGS) and sum(row['swaps'] for row in rows) == 2
 

@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from av_perception.evaluation.voice_owners import NOBODY, swaps, voice_owners
+from av_perception.evaluation.voice_owners import NOBODY, is_passed_on, swaps, voice_owners
 
 RATE = 1000
 RANDOM = np.random.default_rng(0)
@@ -34,19 +34,20 @@ def test_silence_and_sounds_that_are_too_short_are_no_error():
 
 
 @pytest.mark.parametrize(
-    'owners, count',
+    'owners, count, passed_on',
     [
-        ([0, 0, 0, 0], 0),
-        ([0, 0, 1, 1], 1),
-        ([0, 0, -1, -1, 1, -1, 1], 1),
-        ([0, 0, 1, 0, 0], 0),
-        ([0, 0, 1, 1, 0, 0], 2),
-        ([-1, -1], 0),
-        ([1], 0),
+        ([0, 0, 0, 0], 0, False),
+        ([0, 0, 1, 1], 1, True),
+        ([0, 0, -1, -1, 1, -1, 1], 1, True),
+        ([0, 0, 1, 0, 0], 0, False),
+        ([0, 0, 1, 1, 0, 0], 2, False),
+        ([-1, -1], 0, False),
+        ([1], 0, False),
     ],
 )
-def test_a_swap_is_a_change_that_stays(owners, count):
+def test_a_swap_is_a_change_that_stays(owners, count, passed_on):
     assert swaps(np.array(owners)) == count
+    assert is_passed_on(np.array(owners)) == passed_on
 
 
 def test_a_planted_swap_is_found_once():

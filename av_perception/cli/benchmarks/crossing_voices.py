@@ -3,8 +3,9 @@
 """Whether streams stay with their people who cross, hide each other, leave and come back.
 
 Walks and faces are those of `benchmark crossings`, tracked live; the sound of the same people in a
-room goes through the live streams. A stream that passes to another person's voice, and stays with
-it, is a swap.
+room goes through the live streams. A stream that passes to another person's voice for two clear
+seconds is a swap, and another one when it comes back; one that ends with another person than it
+began with is passed on.
 
 For example:
   av-perception benchmark crossing-voices --json swaps.json
@@ -23,7 +24,7 @@ from av_perception.errors import UserError
 from av_perception.simulation.crossings import CROSSINGS
 
 FIRST_SEED = 1000  # the tracker was tuned on smaller ones
-_ROW = '{:18} {:>8} {:>8} {:>10} {:>12} {:>6}'
+_ROW = '{:18} {:>8} {:>8} {:>10} {:>12} {:>6} {:>10}'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     if args.seeds < 1:
         raise UserError('--seeds must be at least 1')
     console = wide_console(100)
-    console.print(_ROW.format('scene', 'minutes', 'streams', 'seconds', "another's", 'swaps'))
+    heading = ('scene', 'minutes', 'streams', 'seconds', "another's", 'swaps', 'passed on')
+    console.print(_ROW.format(*heading))
     rows: list[CrossingVoices] = []
     for row in measure_crossings(args.kinds, range(FIRST_SEED, FIRST_SEED + args.seeds)):
         rows.append(row)
@@ -58,8 +60,9 @@ def run(args: argparse.Namespace) -> int:
             write_json(args.json, {'rows': [asdict(row) for row in rows]})
     console.print(_line('all', rows))
     minutes = sum(row.minutes for row in rows)
-    swaps = sum(row.swaps for row in rows)
-    console.print(f'streams that pass to somebody else: {10 * swaps / minutes:.1f} in ten minutes')
+    often = 10 * sum(row.swaps for row in rows) / minutes
+    lasting = 10 * sum(row.passed_on for row in rows) / minutes
+    console.print(f'in ten minutes: {often:.1f} swaps, {lasting:.1f} streams passed on')
     return 0
 
 
@@ -70,4 +73,5 @@ def _line(name: str, rows: list[CrossingVoices]) -> str:
     share = f'{wrong / windows:.1%}' if windows else '-'
     streams = sum(row.streams for row in rows)
     swaps = sum(row.swaps for row in rows)
-    return _ROW.format(name, f'{minutes:.2f}', streams, windows // 2, share, swaps)
+    passed_on = sum(row.passed_on for row in rows)
+    return _ROW.format(name, f'{minutes:.2f}', streams, windows // 2, share, swaps, passed_on)

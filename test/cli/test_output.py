@@ -67,6 +67,7 @@ COMMANDS = (  # every input is wrong too: a verb that works first complains of s
     ['benchmark', 'crossings'],
     ['benchmark', 'head-pose'],
     ['benchmark', 'enhancement'],
+    ['benchmark', 'crossing-voices', '--seeds', '0'],
     ['benchmark', 'speech-priors'],
     ['benchmark', 'face-search', '--scenes', 'no_scene'],
     ['benchmark', 'motion', '--seeds', '0'],

@@ -104,17 +104,22 @@ def parameters_from_vae(
             'begin as one that has as many or fewer'
         )
     for name, values in found.items():
-        if name in ('posterior.weight', 'posterior.bias'):
-            _put_posterior(values, vae[name])
-        elif name == 'decoder.weight':
-            count = vae[name].shape[1]
-            values[:, :count] = vae[name]
-            values[:, count:] *= _LITTLE
-        elif name in vae:
-            found[name] = np.array(vae[name], np.float32)
-        elif name.rsplit('.', 1)[0] in ADDITIONS:
-            found[name] = np.zeros_like(values)
+        _put_known(name, values, vae)
     return found
+
+
+def _put_known(name: str, values: np.ndarray, vae: Mapping[str, np.ndarray]) -> None:
+    """Overwrite one array by what the VAE knows of it, by zeros where it is added to that."""
+    if name in ('posterior.weight', 'posterior.bias'):
+        _put_posterior(values, vae[name])
+    elif name == 'decoder.weight':
+        count = vae[name].shape[1]
+        values[:, :count] = vae[name]
+        values[:, count:] *= _LITTLE
+    elif name in vae:
+        values[...] = vae[name]
+    elif name.rsplit('.', 1)[0] in ADDITIONS:
+        values[...] = 0.0
 
 
 def _put_posterior(values: np.ndarray, known: np.ndarray) -> None:

@@ -99,17 +99,12 @@ def parameters_from_vae(
     """
     found = random_parameters(model, config, seed)
     if len(vae['posterior.bias']) > len(found['posterior.bias']):
-        raise UserError(
-            f'a {model.name} of these sizes has fewer latents than the VAE: '
-            'begin as one that has as many or fewer'
-        )
+        raise UserError('a model of these sizes has fewer latents than the VAE: name another one')
     for name, values in found.items():
         if name in ('posterior.weight', 'posterior.bias'):
             _put_posterior(values, vae[name])
         elif name == 'decoder.weight':
-            count = vae[name].shape[1]
-            values[:, :count] = vae[name]
-            values[:, count:] *= _LITTLE
+            _put_decoder(values, vae[name])
         elif name in vae:
             found[name] = np.array(vae[name], np.float32)
         elif name.rsplit('.', 1)[0] in ADDITIONS:
@@ -124,6 +119,13 @@ def _put_posterior(values: np.ndarray, known: np.ndarray) -> None:
     values[:count] = known[:count]
     values[size : size + count] = known[count:]
     values[size + count :] = 0.0 if values.ndim == 2 else _FIRST_LOG_VARIANCE
+
+
+def _put_decoder(values: np.ndarray, known: np.ndarray) -> None:
+    """Put columns of fewer latents in front, in place."""
+    count = known.shape[1]
+    values[:, :count] = known
+    values[:, count:] *= _LITTLE
 
 
 def fit_data(parameters: dict[str, np.ndarray], x: np.ndarray, center: np.ndarray) -> None:

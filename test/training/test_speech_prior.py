@@ -55,6 +55,7 @@ def same(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> bool:
     return all((left[name] == right[name]).all() for name in left)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('model', ['vae', 'srnn'])
 def test_training_learns(speech, model):
     steps = 1 if model == 'vae' else 8
@@ -66,6 +67,7 @@ def test_training_learns(speech, model):
     assert model != 'vae' or max(ratios) > ratios[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('model', ['vae', 'rvae', 'srnn'])
 def test_training_that_was_stopped_goes_on_bit_for_bit(speech, tmp_path, model):
     from av_perception.training.work_folder import load_state, save_state

@@ -5,7 +5,7 @@
 Every prior that ships encodes talkers whom no training has seen and decodes them; the decoded
 variance gives magnitudes, the recording its phases. SI-SDR and ESTOI are means over the talkers.
 Priors that remember past data remember what they decoded; 'true past' gives them the recording's.
-Misfit and divergence are the parts of the bound that training lowers, in nats per frame.
+Misfit and KL divergence are the parts of the bound that training lowers, in nats per frame.
 
 For example:
   OMP_NUM_THREADS=1 av-perception benchmark speech-priors --speech my_librispeech
@@ -76,7 +76,7 @@ def _table(rows: list[PriorRow], talkers: int) -> Table:
         'ESTOI',
         'true past [dB]',
         'misfit',
-        'divergence',
+        'KL',
         'encode [CPU s/s]',
         'decode [CPU s/s]',
     )

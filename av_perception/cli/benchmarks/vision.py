@@ -58,10 +58,12 @@ from av_perception.vision.face_embedding import (
     make_face_embedder,
     packaged_dlib_model,
 )
+from av_perception.vision.face_search import FaceSearchConfig
 from av_perception.vision.front_end import VisualFrontEnd, VisualFrontEndConfig
 
 _MEDIAN_MS = 30.0
 _DEPTH_ERROR = 0.05  # relative, at 2 m
+EVERY_IMAGE = FaceSearchConfig(1)  # one image says nothing of the next here
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -190,7 +192,7 @@ def _measure_front_end(args: argparse.Namespace, console: Console) -> dict[str, 
             progress.advance(task)
 
         for size, detector in detectors.items():
-            config = dataclasses.replace(VisualFrontEndConfig(), detector=detector)
+            config = VisualFrontEndConfig(detector=detector, search=EVERY_IMAGE)
             front_end = VisualFrontEnd(config, camera)
             no_embedder = dataclasses.replace(config, embedder=FaceEmbedderConfig('none'))
             one_eyed = VisualFrontEnd(no_embedder, camera)
@@ -208,7 +210,9 @@ def _measure_covered(args: argparse.Namespace, console: Console) -> list[Covered
         return []
     pairs = max(args.pairs, LEAST_PAIRS)
     detector = FaceDetectorConfig(args.detector, args.model, _parse_size(args.sizes[0]))
-    config = VisualFrontEndConfig(detector=detector, embedder=FaceEmbedderConfig('none'))
+    config = VisualFrontEndConfig(
+        detector=detector, search=EVERY_IMAGE, embedder=FaceEmbedderConfig('none')
+    )
     front_end = VisualFrontEnd(config, camera)
     scene = Couples(camera, people_of_all_sizes())
     with Progress(console=console, transient=True) as progress:

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--test', type=int, default=25, metavar='N', help='talkers of the test (default 25)'
     )
     parser.add_argument(
-        '--data', default='', metavar='TEXT', help='what the speech is, and its licence'
+        '--data', default='', metavar='TEXT', help='what the speech is, and its license'
     )
     parser.add_argument(
         '--work', type=Path, metavar='FOLDER', help='for state and spectra (default: FILE.work)'

@@ -45,6 +45,8 @@ from av_perception.benchmarks.word_errors import (
 )
 from av_perception.cli.main import main
 
+EARS = next(kind for kind in reversed(SCENES) if kind.array == 'two ears')
+
 
 @pytest.mark.parametrize('talkers', [2, 3])
 @pytest.mark.parametrize('overlap', [0.0, 0.25, 0.5, 0.75, 1.0])
@@ -127,7 +129,7 @@ def test_nobody_is_in_tuning_and_in_report(data_directory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('kind', [SceneKind(overlap=0.5), SCENES[-1]], ids=['room', 'ears'])
+@pytest.mark.parametrize('kind', [SceneKind(overlap=0.5), EARS], ids=['room', 'ears'])
 def test_a_scene_is_the_sum_of_its_parts(data_directory, kind):
     scene = make_scene(kind, 1.5, data_directory, 3)
     total = scene.images.sum(axis=2) + scene.noise

@@ -215,7 +215,8 @@ def test_who_changes_places_ends_where_the_other_was(data_directory):
     ways = scene.directions[..., :2] / np.linalg.norm(scene.directions[..., :2], axis=2)[..., None]
     np.testing.assert_allclose(ways[-1], ways[0, ::-1], atol=2e-2)
     apart = np.degrees(np.arccos(np.clip(np.sum(ways[:, 0] * ways[:, 1], axis=1), -1, 1)))
-    assert apart[0] > 44 and apart.min() < 10, 'they come into one line'
+    step = np.abs(np.diff(apart)).max()  # of one another, in 40 ms
+    assert apart[0] > 44 and apart.min() < step, 'they come into one line'
 
 
 def test_tables_hold_scenes_means_and_the_streams():

@@ -38,6 +38,7 @@ class ReferenceMicrophones:
     def reset(self) -> None:
         """Forget everybody."""
         self._microphones: dict[int, int] = {}
+        self._heard: tuple[Mapping[int, np.ndarray], tuple[bool, ...]] | None = None
 
     def update(self, directions: Mapping[int, np.ndarray], live: tuple[bool, ...]) -> np.ndarray:
         """Choose for everybody.
@@ -45,7 +46,7 @@ class ReferenceMicrophones:
         Parameters
         ----------
         directions
-            Unit vector (3,) in the array frame, by id.
+            Unit vector (3,) in the array frame, by id; not to be changed.
         live
             (M,) which microphones are not dead, at least one.
 
@@ -57,6 +58,9 @@ class ReferenceMicrophones:
         first = live.index(True)
         if not self.casts_shadow or not directions:
             return np.full(len(directions), first)
+        if self._heard is not None and self._heard[0] is directions and self._heard[1] == live:
+            return np.array(list(self._microphones.values()))
+        self._heard = (directions, live)
         levels = self._levels_db(np.array(list(directions.values())))
         levels = np.where(live, levels, -np.inf)
         before = self._microphones

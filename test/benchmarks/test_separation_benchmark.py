@@ -45,6 +45,8 @@ from av_perception.benchmarks.word_errors import (
 )
 from av_perception.cli.main import main
 
+EARS = next(kind for kind in reversed(SCENES) if kind.array == 'two ears')
+
 
 @pytest.mark.parametrize('talkers', [2, 3])
 @pytest.mark.parametrize('overlap', [0.0, 0.25, 0.5, 0.75, 1.0])
@@ -127,7 +129,7 @@ def test_nobody_is_in_tuning_and_in_report(data_directory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('kind', [SceneKind(overlap=0.5), SCENES[-1]], ids=['room', 'ears'])
+@pytest.mark.parametrize('kind', [SceneKind(overlap=0.5), EARS], ids=['room', 'ears'])
 def test_a_scene_is_the_sum_of_its_parts(data_directory, kind):
     scene = make_scene(kind, 1.5, data_directory, 3)
     total = scene.images.sum(axis=2) + scene.noise
@@ -213,7 +215,8 @@ def test_who_changes_places_ends_where_the_other_was(data_directory):
     ways = scene.directions[..., :2] / np.linalg.norm(scene.directions[..., :2], axis=2)[..., None]
     np.testing.assert_allclose(ways[-1], ways[0, ::-1], atol=2e-2)
     apart = np.degrees(np.arccos(np.clip(np.sum(ways[:, 0] * ways[:, 1], axis=1), -1, 1)))
-    assert apart[0] > 44 and apart.min() < 10, 'they come into one line'
+    step = np.abs(np.diff(apart)).max()  # of one another, in 40 ms
+    assert apart[0] > 44 and apart.min() < step, 'they come into one line'
 
 
 def test_tables_hold_scenes_means_and_the_streams():

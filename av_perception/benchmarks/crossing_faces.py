@@ -68,23 +68,20 @@ def measure(
     sensor: FaceSensorConfig | None = None,
     config: TrackerConfig | None = None,
     looks: bool = True,
+    known: Sequence[CrossingResult] = (),
 ) -> Iterator[CrossingResult]:
     """Run the trackers on the same faces of every kind and seed.
 
     Parameters
     ----------
-    kinds
-        Of CROSSINGS.
-    seeds
-        Not negative.
+    kinds, seeds
+        Of CROSSINGS; not negative.
     trackers
         Among OURS and PEERS.
-    sensor
-        How faces are found, see `FaceSensorConfig`.
-    config
-        Of our tracker.
-    looks
-        Whether faces come with looks, as on a robot. Only this tracker uses them.
+    sensor, config, looks
+        How faces are found; of our tracker; whether faces come with looks, which only it uses.
+    known
+        Earlier results, kept of peers on scenes where SORT has the same figures again.
 
     Yields
     ------
@@ -94,13 +91,43 @@ def measure(
     head = load_head(HEAD)
     sensor = sensor or FaceSensorConfig()
     spread = _spread() if looks else None
+    earlier = {(result.kind, result.seed, result.tracker): result for result in known}
     for kind in kinds:
         for seed in seeds:
             walks = crossing(kind, seed, camera_of(head))
             scene = face_scene(walks, camera_of(head), seed, sensor, START_NS, spread)
+            case = _Case(kind, seed, walks, scene, head, sensor, config)
+            kept = case.still_valid(earlier)
             for name in trackers:
-                tracks = run_tracker(name, scene, walks, head, sensor, config)
-                yield score(kind, seed, name, tracks, scene.truth)
+                yield kept.get(name) or case.run(name)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One scene for all trackers; fields as of `measure` and `run_tracker`."""
+
+    kind: str
+    seed: int
+    walks: Crossing
+    scene: FaceScene
+    head: HeadProfile
+    sensor: FaceSensorConfig
+    config: TrackerConfig | None
+
+    def run(self, name: str) -> CrossingResult:
+        """Run and score one tracker."""
+        tracks = run_tracker(name, self.scene, self.walks, self.head, self.sensor, self.config)
+        return score(self.kind, self.seed, name, tracks, self.scene.truth)
+
+    def still_valid(
+        self, earlier: dict[tuple[str, int, str], CrossingResult]
+    ) -> dict[str, CrossingResult]:
+        """Pick what is known of peers on this very scene, by tracker."""
+        keys = {name: (self.kind, self.seed, name) for name in PEERS}
+        known = {name: earlier[key] for name, key in keys.items() if key in earlier}
+        if SORT not in known or known[SORT] != self.run(SORT):
+            return {}
+        return known
 
 
 def _spread() -> LooksSpread:

@@ -29,6 +29,7 @@ FALSE_DEPTH_M = (1.0, 4.0)
 # The trunk below a head hides as well: half width, and top and bottom below the head center [m].
 _TRUNK_M = (0.22, 0.16, 1.0)
 _LEAST_GAP_M = 0.1  # in depth, between who hides and who is hidden
+_UNUSED_DRAWS = 32  # per person
 _NO_LANDMARKS = np.zeros((5, 2))
 
 
@@ -144,6 +145,8 @@ class _Sensor:
         found = config.dark_probability if crossing.dark else config.detection_probability
         self._found = self._detected(found)
         self._disparity_sd = config.disparity_sd * (2.0 if crossing.dark else 1.0)
+        # Without this the scenes of a seed would be others than those of earlier figures.
+        self._random.normal(size=(len(paths), _UNUSED_DRAWS))
         self.looks: PlantedLooks | None = None
 
     def _detected(self, probability: float) -> np.ndarray:

@@ -3,13 +3,17 @@
 """Learning and judging looks on planted people; who comes back after an absence."""
 
 import dataclasses
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
 from av_perception.benchmarks.appearance_accuracy import DescribedPeople, judge, learn_spread
 from av_perception.benchmarks.dressed_people import Light, draw_clothes, dress
 from av_perception.benchmarks.returning_people import measure_returns
+from av_perception.cli.benchmarks.appearance import _faces_of_pictures
+from av_perception.errors import UserError
 from av_perception.interfaces import APPEARANCE_SIZE
 from av_perception.robot_head import load_head
 from av_perception.simulation.cutout import PIXELS_PER_METER, Cutout
@@ -92,3 +96,20 @@ def test_light_multiplies_the_channels():
     light = Light(np.array([0.5, 1.0, 2.0]), 1.0)
     assert light.on(image)[0, 0].tolist() == [50, 100, 200]
     assert Light(np.ones(3), 2.0).on(image)[0, 0, 0] == round(255 * (100 / 255) ** 2)
+
+
+def test_pictures_without_a_face_are_refused_and_everybody_in_the_others_is_somebody(tmp_path):
+    class Detector:
+        def detect(self, image):
+            boxes = np.array([[40.0, 30, 40, 52], [140, 30, 40, 52]])
+            return SimpleNamespace(boxes=boxes if image.any() else boxes[:0])
+
+    random = np.random.default_rng(0)
+    group = tmp_path / 'group.png'
+    cv2.imwrite(str(group), random.integers(1, 255, (240, 240, 3), np.uint8))
+    assert list(_faces_of_pictures([group], Detector())) == ['group_0', 'group_1']
+    empty = tmp_path / 'empty.png'
+    cv2.imwrite(str(empty), np.zeros((240, 240, 3), np.uint8))
+    for path in (empty, tmp_path / 'absent.png'):
+        with pytest.raises(UserError, match='no picture in which a face is found'):
+            _faces_of_pictures([path], Detector())

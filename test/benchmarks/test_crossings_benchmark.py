@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
-from av_perception.benchmarks.comparison import OURS, SORT
+from av_perception.benchmarks.comparison import GNN, OURS, SORT
 from av_perception.benchmarks.crossing_faces import CrossingResult, measure, summarize
 from av_perception.cli.main import main
 
@@ -60,6 +61,22 @@ def test_the_command_writes_scenes_and_summary(tmp_path, monkeypatch):
     written = json.loads(figures.read_text())
     assert [row['kind'] for row in written['summary']] == ['child', 'all']
     assert written['scenes'][0]['seed'] == 1000 and written['scenes'][0]['mota'] > 0.9
+
+
+def test_earlier_figures_of_peers_stand_for_those_of_the_same_scene_only():
+    (sort,) = measure(['child'], [7], (SORT,))
+    slow = dataclasses.replace(sort, tracker=GNN, mota=0.5)
+    assert list(measure(['child'], [7], (GNN, SORT), known=[sort, slow])) == [slow, sort]
+    other = dataclasses.replace(sort, mota=0.25)
+    assert list(measure(['child'], [7], (SORT,), known=[other, slow])) == [sort]
+
+
+@pytest.mark.parametrize('content', ['', '{}', '{"scenes": [{"mota": 1}]}'])
+def test_figures_of_something_else_are_refused(content, tmp_path, capsys):
+    figures = tmp_path / 'figures.json'
+    figures.write_text(content)
+    assert main(['benchmark', 'crossings', '--alone', '--update', str(figures)]) == 2
+    assert 'holds no figures of `benchmark crossings`' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('arguments', [['--seeds', '0'], ['--first-seed', '-1']])

@@ -17,7 +17,9 @@ For example:
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -67,6 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--no-looks', action='store_true', help='faces come without clothes and hair'
     )
     parser.add_argument('--alone', action='store_true', help='without the other trackers')
+    parser.add_argument(
+        '--update',
+        metavar='FILE',
+        help='take the other trackers from the figures in FILE, of an earlier --json, where they '
+        'are of the same scenes',
+    )
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
 
 
@@ -95,10 +103,20 @@ def _measure(args: argparse.Namespace, console: Console) -> list[CrossingResult]
         total = len(args.kinds) * len(seeds) * len(trackers)
         task = progress.add_task('tracking', total=total)
         looks = not args.no_looks
-        for result in measure(args.kinds, seeds, trackers, looks=looks):
+        known = _read(args.update) if args.update else []
+        for result in measure(args.kinds, seeds, trackers, looks=looks, known=known):
             results.append(result)
             progress.advance(task)
     return results
+
+
+def _read(path: str) -> list[CrossingResult]:
+    """Results in the figures of an earlier run. Raises UserError where they are none."""
+    try:
+        rows = json.loads(Path(path).read_text(encoding='utf-8'))['scenes']
+        return [CrossingResult(**row) for row in rows]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f'{path} holds no figures of `benchmark crossings`: {error}') from error
 
 
 def _table(summary: list[dict], num_scenes: int) -> Table:

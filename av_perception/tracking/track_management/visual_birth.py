@@ -22,6 +22,7 @@ from av_perception.tracking.state_space.interface import Measurements, Predictio
 from av_perception.tracking.track_management.gallery import LEAST_BIRTH_SAMPLES
 
 _FALSE_FACES = 0.1  # in an image, as long as nothing is known of them
+_FEW_FALSE_FACES = 0.5
 _FALSE_MEMORY = 50.0  # images, over which false faces are counted
 _LEAST_NORM = 1e-6  # of an embedding that has a direction
 
@@ -32,7 +33,7 @@ class BirthConfig:
 
     #: 2..20, images with the face (B + 1)
     sequence_length: int = 4
-    #: so many images in a row without the face end a sequence before it is complete
+    #: so many images in a row without the face end a sequence of two faces and more
     end_missed: int = 3
     #: Log likelihood ratio against clutter above which faces become a new person.
     log_ratio: float = 15.0
@@ -142,12 +143,11 @@ class VisualBirth:
 
     which does not depend on units. The first face only places the prior (uniform over V, as
     clutter is). Sequences of full length above the threshold are accepted greedily; their faces
-    are used up. A sequence waits for its next face for a few images.
+    are used up. While false faces are few, sequences of two and more wait for their next one.
 
     Of r false faces in an image at random, r^2 exp(-LLR) at most pair as well with those of the
     next: where that is next to never, nobody known may be the one, and no other face is near whose
-    person may hide somebody, two faces are enough. r is the mean of the faces that found no second
-    one.
+    person may hide somebody, two faces are enough. r: those that found no second one.
     """
 
     def __init__(self, config: BirthConfig, model: StateSpace):
@@ -163,6 +163,7 @@ class VisualBirth:
         self._vague_until_ns = 0
         self._appearances: dict[int, np.ndarray] = {}  # by running number of the face
         self._false_faces = _FALSE_FACES  # in an image, the mean of late
+        self._false_rate = _FALSE_FACES  # the same, or those of just now where they are more
 
     def step(
         self,
@@ -219,30 +220,33 @@ class VisualBirth:
         if not old or dt_s > self._config.max_gap_s:
             return fresh
         gate = self._model.gate(old.mean, old.covariance, fresh.mean, fresh.covariance, dt_s)
-        unseen = np.zeros(len(old), bool)
-        prediction = self._model.predict(old.mean, old.covariance, dt_s, unseen)
-        waiting = self._waiting(old, ~np.any(gate, axis=1), prediction)
-        if not gate.any():
-            return fresh.append(waiting)
-        extended = self._extend(old, fresh, gate, prediction, image)
-        return fresh.append(extended).append(waiting)
-
-    def _waiting(
-        self, old: _Hypotheses, missed: np.ndarray, prediction: Prediction
-    ) -> _Hypotheses:
-        """Keep the sequences without a face in the image, for a few images."""
-        is_over = old.missed + 1 >= self._config.end_missed
-        lone = int((missed & is_over & (old.length == 1)).sum())
-        self._false_faces += (lone - self._false_faces) / _FALSE_MEMORY
-        index = np.flatnonzero(missed & ~is_over)
-        waiting = old.select(index)
-        return replace(
-            waiting,
-            mean=prediction.mean[index],
-            covariance=(prediction.propagated + prediction.base_noise)[index],
-            face=np.full(len(index), -1),
-            missed=waiting.missed + 1,
+        waiting = self._waiting(old, ~np.any(gate, axis=1))
+        if not (gate.any() or len(waiting)):
+            return fresh
+        nobody = np.zeros(len(old), bool)
+        prediction = self._model.predict(old.mean, old.covariance, dt_s, nobody)
+        if gate.any():
+            fresh = fresh.append(self._extend(old, fresh, gate, prediction, image))
+        if not len(waiting):
+            return fresh
+        missed = replace(
+            old.select(waiting),
+            mean=prediction.mean[waiting],
+            covariance=(prediction.propagated + prediction.base_noise)[waiting],
+            face=np.full(len(waiting), -1),
+            missed=old.missed[waiting] + 1,
         )
+        return fresh.append(missed)
+
+    def _waiting(self, old: _Hypotheses, missed: np.ndarray) -> np.ndarray:
+        """Pick the sequences (S,) that wait for their next face; lone faces do not."""
+        is_lone = old.length == 1
+        lone = int(np.count_nonzero(missed & is_lone))
+        self._false_faces += (lone - self._false_faces) / _FALSE_MEMORY
+        self._false_rate = max(self._false_faces, lone)
+        is_over = is_lone | (old.missed + 1 >= self._config.end_missed)
+        is_over |= self._false_rate > _FEW_FALSE_FACES
+        return np.flatnonzero(missed & ~is_over)
 
     def _start(self, image: _Image, index: np.ndarray) -> _Hypotheses:
         """Start a sequence with each of the faces `index`."""
@@ -254,9 +258,8 @@ class VisualBirth:
         self._next_member += len(index)
         self._keep_appearances(members[:, -1], image.faces.appearances, index)
         embeddings = image.faces.embeddings[index]
-        missed = np.zeros(len(index), int)
-        log_ratio = np.zeros(len(index))
-        return _Hypotheses(mean, covariance, log_ratio, members, embeddings, index, missed)
+        nothing = np.zeros(len(index), int)
+        return _Hypotheses(mean, covariance, 1.0 * nothing, members, embeddings, index, nothing)
 
     def _keep_appearances(
         self, numbers: np.ndarray, appearances: np.ndarray, index: np.ndarray
@@ -357,7 +360,7 @@ class VisualBirth:
 
     def _sure_pair_log_ratio(self) -> float:
         """Log ratio that two false faces would hardly ever have."""
-        return float(np.log(self._false_faces**2 / self._config.false_pair_rate))
+        return float(np.log(self._false_rate**2 / self._config.false_pair_rate))
 
 
 def _stand_apart(boxes: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from av_perception.enhancement.engine import EngineConfig, enhance_power
 from av_perception.enhancement.lsa import LsaConfig, LsaStream
 from av_perception.enhancement.prior import PRIOR_TRANSFORM, RATE, SpeechPrior
+from av_perception.spectral.pieces import join_pieces
 
 _PIECE = 16 * RATE  # samples: memory stays bounded, noise may change
 _FADE = RATE // 2  # samples of a piece that fade into the next
@@ -54,29 +55,20 @@ def enhance_by_prior(
     """
     config = config or EngineConfig()
     peak = float(np.abs(samples).max(initial=0.0))
-    result = np.zeros(len(samples), samples.dtype)
     if not peak:
-        return result
-    starts = range(0, max(len(samples) - _FADE, 1), _PIECE - _FADE)
-    for index, start in enumerate(starts):
+        return np.zeros(len(samples), samples.dtype)
 
-        def show(fraction: float, done: int = index) -> None:
-            progress((done + fraction) / len(starts))
+    def piece(start: int, end: int) -> np.ndarray:
+        # The next piece begins before this one ends.
+        done = end if end == len(samples) else end - _FADE
 
-        end = min(start + _PIECE, len(samples))
-        piece = _enhanced(samples[start:end], peak, prior, config, show)
-        result[start:end] += _faded(piece, start > 0, end < len(samples))
-    return result
+        def show(fraction: float) -> None:
+            progress((start + fraction * (done - start)) / len(samples))
 
+        made = _enhanced(samples[start:end], peak, prior, config, show)
+        return made.astype(samples.dtype)
 
-def _faded(piece: np.ndarray, is_after: bool, is_before: bool) -> np.ndarray:
-    """(N,) of a piece that comes after another, or before one, or both."""
-    rise = (np.arange(_FADE) + 0.5) / _FADE
-    if is_after:
-        piece[:_FADE] *= rise[: len(piece)]
-    if is_before:
-        piece[-_FADE:] *= 1 - rise
-    return piece
+    return join_pieces(piece, len(samples), _PIECE, _FADE)
 
 
 def _enhanced(

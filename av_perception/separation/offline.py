@@ -24,6 +24,7 @@ from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.separation.person_streams import PersonStreams, PersonStreamsConfig
 from av_perception.separation.stream_synthesis import VoiceChunk
 from av_perception.separation.vemove import VemoveConfig, check_finite, separate
+from av_perception.spectral.pieces import join_pieces
 from av_perception.spectral.transform import ShortTimeFourier
 from av_perception.spectral.wiener import multichannel_filters
 
@@ -178,20 +179,14 @@ def in_pieces(
     np.ndarray
         (N, J).
     """
-    result = np.zeros(streams.shape)
     count = len(sound)
-    step = length - fade
-    rise = (np.arange(fade) + 0.5)[:, None] / fade
-    for start in range(0, max(count - fade, 1), step):
-        end = min(start + length, count)
-        piece = function(sound[start:end], streams[start:end]).copy()
-        if start:
-            piece[:fade] *= rise[: len(piece)]
-        if end < count:
-            piece[-fade:] *= 1 - rise
-        result[start:end] += piece
+
+    def piece(start: int, end: int) -> np.ndarray:
+        made = function(sound[start:end], streams[start:end])
         progress(end / max(count, 1))
-    return result
+        return made
+
+    return join_pieces(piece, count, length, fade)
 
 
 def _average(values: np.ndarray, span: int) -> np.ndarray:

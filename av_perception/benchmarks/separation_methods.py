@@ -116,14 +116,24 @@ def masks(trial: Trial) -> np.ndarray:
     return mask_streams(trial.scene.mixture, trial.scene.array, trial.directions)
 
 
-def enhanced(mode: str) -> Callable[[Trial], np.ndarray]:
-    """Make the live streams with a mode of enhancement behind the masks."""
+def enhanced(mode: str, alone: bool = False) -> Callable[[Trial], np.ndarray]:
+    """Make the live streams with a mode of enhancement behind the masks.
+
+    Parameters
+    ----------
+    mode
+        Of `enhancement/stream.MODES`.
+    alone
+        Whether it hears the streams alone, without the microphones that they were taken from.
+    """
 
     def method(trial: Trial) -> np.ndarray:
+        around = trial.scene.mixture[:, stream_microphones(trial.scene)]
         found = []
-        for voice in trial.result(MASKS).T:
+        for voice, microphone in zip(trial.result(MASKS).T, around.T, strict=True):
+            heard = voice if alone else np.stack([voice, microphone], axis=1)
             enhancer = StreamEnhancer(live_modes(), mode)
-            found.append(np.concatenate([enhancer.push(voice), enhancer.finish()]))
+            found.append(np.concatenate([enhancer.push(heard), enhancer.finish()]))
         return np.stack(found, axis=1)
 
     return method
@@ -210,6 +220,9 @@ METHODS: dict[str, Callable[[Trial], np.ndarray]] = {
     'masks, LSA': enhanced('lsa'),
     'masks, VAE': enhanced('vae'),
     'masks, RVAE': enhanced('rvae'),
+    'masks, LSA alone': enhanced('lsa', alone=True),
+    'masks, VAE alone': enhanced('vae', alone=True),
+    'masks, RVAE alone': enhanced('rvae', alone=True),
     'Wiener': wiener,
     'VEMOVE': vemove('free'),
     'VEMOVE, tied': vemove('tied'),

@@ -200,9 +200,10 @@ def references_of(scene: SeparationScene, method: str) -> np.ndarray:
     """(N, J) what a method should give: a microphone is compared with what it hears itself.
 
     Another microphone hears a voice a little earlier or later, which SI-SDR does not forgive.
-    Streams are those of the nearer ear.
+    Streams are those of the nearer ear, enhanced or not.
     """
-    if method not in (BEST_MICROPHONE, STREAMS, MASKS):
+    is_stream = method == STREAMS or method.startswith(MASKS)
+    if method != BEST_MICROPHONE and not is_stream:
         return scene.references
     best = best_microphones(scene) if method == BEST_MICROPHONE else stream_microphones(scene)
     return np.stack([scene.images[:, i, j] for j, i in enumerate(best)], axis=1)

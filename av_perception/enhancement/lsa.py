@@ -17,11 +17,7 @@ import numpy as np
 from scipy.special import exp1
 
 from av_perception.enhancement.noise_tracking import NoiseTracker, NoiseTrackingConfig
-from av_perception.spectral.transform import (
-    ShortTimeFourier,
-    StreamingAnalysis,
-    StreamingSynthesis,
-)
+from av_perception.spectral.transform import ShortTimeFourier
 
 RATE = 16000  # [Hz]
 _MOST_SNR = 1e6  # beyond which the gain is one
@@ -116,13 +112,19 @@ class LsaGain:
         return self.update_with_noise(power, more_noise)[0]
 
     def update_with_noise(
-        self, power: np.ndarray, more_noise: np.ndarray | None = None
+        self,
+        power: np.ndarray,
+        more_noise: np.ndarray | None = None,
+        presence: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `update`; gives gains and noise, (T, ..., F) each."""
+        """As `update`; gives gains and noise, (T, ..., F) each.
+
+        `presence`: (T, ..., F) probability of speech before it is heard; None: a half.
+        """
         gains = np.empty_like(power)
         noises = np.empty_like(power)
         for frame, row in enumerate(power):
-            noise = self._tracker.update(row)
+            noise = self._tracker.update(row, None if presence is None else presence[frame])
             if more_noise is not None:
                 noise = np.maximum(noise, more_noise[frame])
             gains[frame] = self._gain(row, noise)
@@ -138,35 +140,3 @@ class LsaGain:
         gain = np.clip(log_spectral_gain(snr, ratio), self._least_gain, 1.0)
         self._clean = gain**2 * power
         return gain
-
-
-class LsaStream:
-    """Samples in, samples out, cut anyhow: sample n comes out as sample n, a window later.
-
-    Parameters
-    ----------
-    config
-        See `LsaConfig`.
-    """
-
-    def __init__(self, config: LsaConfig | None = None):
-        config = config or LsaConfig()
-        transform = config.transform
-        self._analysis = StreamingAnalysis(
-            transform.analysis_window, transform.hop, 1, transform.lead
-        )
-        self._synthesis = StreamingSynthesis(transform, 1)
-        self._gain = LsaGain(config)
-
-    def push(self, samples: np.ndarray) -> np.ndarray:
-        """Take the next samples (N,), finite; gives those that became complete."""
-        return self._enhanced(self._analysis.push(samples[:, None]))
-
-    def finish(self) -> np.ndarray:
-        """End the stream: gives the last samples, and some silence after them."""
-        return self._enhanced(self._analysis.finish())
-
-    def _enhanced(self, spectra: np.ndarray) -> np.ndarray:
-        power = np.abs(spectra[..., 0]) ** 2
-        gains = self._gain.update(power)
-        return self._synthesis.push(gains[..., None] * spectra)[:, 0]

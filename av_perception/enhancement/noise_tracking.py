@@ -5,8 +5,11 @@
 Gerkmann and Hendriks, "Unbiased MMSE-based noise power estimation with low complexity and low
 tracking delay", IEEE Trans. ASLP 20(4), 2012: with a fixed a-priori SNR xi of speech where it is,
 
-    P = 1 / (1 + (1 + xi) exp(-|x|^2 / N * xi / (1 + xi))),
-    N <- a N + (1 - a) (P N + (1 - P) |x|^2).
+    P = 1 / (1 + (1 - q) / q (1 + xi) exp(-|x|^2 / N * xi / (1 + xi))),
+    N <- a N + (1 - a) (P N + (1 - P) |x|^2),
+
+with the probability q that speech is present before the frame is heard: a half where nothing else
+is known.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ import numpy as np
 
 #: Power below everything that a sound card delivers: divisors stay positive.
 LEAST_POWER = 1e-12
-_FIRST_FRAMES = 5  # whose mean is the first estimate
+#: Frames whose mean is the first estimate.
+FIRST_FRAMES = 5
 _STUCK = 0.99
+_LEAST_CHANCE = 1e-3  # nobody is sure of a bin
 
 
 @dataclass(frozen=True)
@@ -66,13 +71,15 @@ class NoiseTracker:
         self._noise: np.ndarray | None = None
         self._presence: np.ndarray | None = None
 
-    def update(self, power: np.ndarray) -> np.ndarray:
+    def update(self, power: np.ndarray, presence: np.ndarray | None = None) -> np.ndarray:
         """Take the next frame.
 
         Parameters
         ----------
         power
             (..., F) of the sound, finite.
+        presence
+            (..., F) probability of speech before the frame is heard, 0..1; None: a half.
 
         Returns
         -------
@@ -83,12 +90,16 @@ class NoiseTracker:
             self._noise = np.maximum(power, LEAST_POWER)
             self._presence = np.full_like(self._noise, 0.5)
         self._count += 1
-        if self._count <= _FIRST_FRAMES:
+        if self._count <= FIRST_FRAMES:
             # Nothing is known yet: the mean of the first frames.
             self._noise = self._noise + (power - self._noise) / self._count
             self._noise = np.maximum(self._noise, LEAST_POWER)
             return self._noise
-        present = 1 / (1 + self._odds * np.exp(-self._share * power / self._noise))
+        odds = self._odds
+        if presence is not None:
+            chance = np.clip(presence, _LEAST_CHANCE, 1 - _LEAST_CHANCE)
+            odds = odds * (1 - chance) / chance
+        present = 1 / (1 + odds * np.exp(-self._share * power / self._noise))
         self._presence += (1 - self._keep_presence) * (present - self._presence)
         # Speech that never ends is noise that grew.
         present = np.where(self._presence > _STUCK, np.minimum(present, _STUCK), present)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from av_perception.enhancement.engine import EngineConfig, enhance_power
-from av_perception.enhancement.lsa import LsaConfig, LsaStream
+from av_perception.enhancement.lsa import LsaConfig
+from av_perception.enhancement.lsa_stream import LsaStream
 from av_perception.enhancement.prior import PRIOR_TRANSFORM, RATE, SpeechPrior
 from av_perception.spectral.pieces import join_pieces
 

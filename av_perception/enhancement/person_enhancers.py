@@ -82,7 +82,9 @@ class PersonEnhancers:
         key
             Whose it is.
         chunk
-            (N, 1) at 16 kHz.
+            (N, 1) at 16 kHz, or (N, 2): beside the voice, the sound of the microphone that masks
+            took it out of, which tells what is noise (`mask_noise`); one of the two for all of a
+            voice.
         ended
             Whether the voice ends with it.
 
@@ -101,7 +103,7 @@ class PersonEnhancers:
             voice = _Voice(self._enhancer(self._mode), chunk.first_sample, chunk.first_sample)
             self._voices[key] = voice
         voice.next_in = chunk.first_sample + len(chunk.samples)
-        found = voice.enhancer.push(_finite(chunk.samples[:, 0]))
+        found = voice.enhancer.push(_finite(_columns(chunk.samples)))
         if ended:
             found = np.concatenate([found, voice.enhancer.finish()])
             del self._voices[key]
@@ -122,6 +124,11 @@ class PersonEnhancers:
             first_sample=first,
             samples=samples[:, None].astype(np.float32),
         )
+
+
+def _columns(samples: np.ndarray) -> np.ndarray:
+    """(N,) of a voice alone, (N, 2) with its microphone."""
+    return samples[:, 0] if samples.shape[1] == 1 else samples
 
 
 def _finite(samples: np.ndarray) -> np.ndarray:

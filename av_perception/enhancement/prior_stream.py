@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.enhancement.engine import EVIDENCE_WEIGHT, HEARD
-from av_perception.enhancement.lsa import LsaGain
+from av_perception.enhancement.heard_voice import HeardFrames, HeardVoice
 from av_perception.enhancement.noise_model import NoiseModel, maximize, start_noise
 from av_perception.enhancement.posterior import Posterior, fisher_step
 from av_perception.enhancement.prior import PRIOR_TRANSFORM, RATE, SpeechPrior
 from av_perception.enhancement.prior_memory import PriorMemory
-from av_perception.spectral.transform import StreamingAnalysis, StreamingSynthesis
+from av_perception.spectral.transform import StreamingSynthesis
 
 _LEAST_LEVEL = 1e-3  # a stream that is quieter is silence
 _LEVEL_MEMORY_S = 5.0
@@ -82,11 +82,8 @@ class PriorStream:
         suitable = PriorStreamConfig() if prior.is_frame_wise else WITH_MEMORY
         self._config = config or suitable
         transform = PRIOR_TRANSFORM
-        self._analysis = StreamingAnalysis(
-            transform.analysis_window, transform.hop, 1, transform.lead, np.float32
-        )
+        self._voice = HeardVoice(HEARD, np.float32)
         self._synthesis = StreamingSynthesis(transform, 1)
-        self._classic = LsaGain(HEARD)
         # Frames that wait, (T, F) each: spectra, what the encoder hears, noise.
         self._pending = np.zeros((0, transform.num_bins), np.complex64)
         self._heard = np.zeros((0, transform.num_bins))
@@ -95,8 +92,8 @@ class PriorStream:
         self._random = np.random.default_rng(0)
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Take the next samples (N,), finite; gives those that became complete."""
-        self._take(self._analysis.push(samples[:, None].astype(np.float32)))
+        """Take the next samples, as `HeardVoice`; gives those (N,) that became complete."""
+        self._take(self._voice.push(samples))
         done = [np.zeros(0)]
         while len(self._pending) >= self._config.block + self._config.look_ahead:
             done.append(self._next_block(self._config.block))
@@ -104,19 +101,16 @@ class PriorStream:
 
     def finish(self) -> np.ndarray:
         """End the stream: gives the last samples, and some silence after them."""
-        self._take(self._analysis.finish())
+        self._take(self._voice.finish())
         done = [np.zeros(0)]
         while len(self._pending):
             done.append(self._next_block(min(len(self._pending), self._config.block)))
         return np.concatenate(done)
 
-    def _take(self, spectra: np.ndarray) -> None:
-        frames = spectra[..., 0].astype(np.complex64)
-        power = np.abs(frames).astype(float) ** 2
-        gain, noise = self._classic.update_with_noise(power)
-        self._pending = np.concatenate([self._pending, frames])
-        self._heard = np.concatenate([self._heard, gain**2 * power])
-        self._noise = np.concatenate([self._noise, noise])
+    def _take(self, frames: HeardFrames) -> None:
+        self._pending = np.concatenate([self._pending, frames.spectra])
+        self._heard = np.concatenate([self._heard, frames.gain**2 * frames.power])
+        self._noise = np.concatenate([self._noise, frames.noise])
 
     def _next_block(self, count: int) -> np.ndarray:
         """Give the samples that the next so many frames complete."""

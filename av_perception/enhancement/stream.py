@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from av_perception.enhancement.lsa import LsaStream
+from av_perception.enhancement.lsa_stream import LsaStream
 
 OFF = 'off'
 LSA = 'lsa'
@@ -29,7 +29,7 @@ class Processor(Protocol):
     """A stream of samples that comes out later, sample n as sample n."""
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Take the next samples (N,); gives those that became complete."""
+        """Take the next samples, as `HeardVoice`; gives those (N,) that became complete."""
 
     def finish(self) -> np.ndarray:
         """End the stream: gives the last samples, perhaps some silence after them."""
@@ -42,8 +42,8 @@ class PassThrough:
     """Gives what it takes."""
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Give the samples (N,)."""
-        return samples
+        """Give the samples (N,) of the voice."""
+        return samples if samples.ndim == 1 else samples[:, 0]
 
     def finish(self) -> np.ndarray:
         """Give nothing."""
@@ -104,7 +104,7 @@ class StreamEnhancer:
         self._mode = mode
         self._wanted = mode
         self._received = 0
-        self._history = np.zeros(0)
+        self._history: np.ndarray | None = None
         self._now = _Running(self._made(mode), 0)
         self._next: _Running | None = None
         self._switched_at = 0
@@ -120,14 +120,15 @@ class StreamEnhancer:
         self._wanted = mode
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Take the next samples (N,), finite; gives those that became complete."""
+        """Take the next samples, as `HeardVoice`; gives those (N,) that became complete."""
         if self._wanted != self._mode and self._next is None:
             self._begin_switch()
         self._received += len(samples)
         self._now.push(samples)
         if self._next is not None:
             self._next.push(samples)
-        self._history = np.concatenate([self._history, samples])[-_WARM_UP:]
+        before = samples[:0] if self._history is None else self._history
+        self._history = np.concatenate([before, samples])[-_WARM_UP:]
         return self._given()
 
     def finish(self) -> np.ndarray:
@@ -146,9 +147,11 @@ class StreamEnhancer:
 
     def _begin_switch(self) -> None:
         """Start the wanted mode beside the one that runs, a little in the past."""
-        start = self._received - len(self._history)
+        history = self._history
+        start = self._received - (0 if history is None else len(history))
         self._next = _Running(self._made(self._wanted), start)
-        self._next.push(self._history)
+        if history is not None:
+            self._next.push(history)
         self._switched_at = self._received
         self._mode = self._wanted
 

@@ -117,7 +117,7 @@ class VoicesNode(PerceptionNode):
 
     def _enhanced(self, pieces: list[VoiceChunk]) -> Iterator[VoiceChunk]:
         for piece in pieces:
-            chunks = self._enhancers.push(piece.id, piece.chunk, piece.ended)
+            chunks = self._enhancers.push(piece.id, piece.with_microphone, piece.ended)
             for index, chunk in enumerate(chunks, 1):
                 yield replace(piece, chunk=chunk, ended=piece.ended and index == len(chunks))
 

@@ -266,14 +266,16 @@ class PersonStreams:
         active = self._frame_activity.update(group.center_ns, heard, self._voice_activity)
         masks = self._masks.masks_of(heard, active)
         references = self._references.update(directions, self._live)
+        heard_there = group.spectra[:, :, references].transpose(2, 0, 1)
         if self._config.output == WIENER:
             found = self._filters.update(group.spectra, masks, tuple(directions), references)
             # Filters forget slowly: who is silent is silent by the mask.
             found = (found * np.sqrt(masks)).astype(np.complex64)
         else:
-            found = group.spectra[:, :, references].transpose(2, 0, 1) * masks
+            found = heard_there * masks
         voices = dict(zip(directions, found, strict=True))
-        return self._synthesis.push(group, voices, self._activity)
+        microphones = dict(zip(directions, heard_there, strict=True))
+        return self._synthesis.push(group, voices, self._activity, microphones)
 
     def _directions_at(self, group: FrameGroup) -> dict[int, np.ndarray]:
         """Where people are; they are looked up for every second group: nobody runs as fast."""

@@ -34,6 +34,9 @@ class VoiceChunk:
         Of the person, at the end of the chunk.
     ended
         Whether the stream ends with it: the track is gone.
+    microphone
+        (N, 1) the same samples before the masks, for who wants to know what those took away; None
+        where there are no masks.
     """
 
     id: int
@@ -41,6 +44,14 @@ class VoiceChunk:
     speaking: bool
     probability: float
     ended: bool = False
+    microphone: np.ndarray | None = None
+
+    @property
+    def with_microphone(self) -> AudioChunk:
+        """The chunk with the microphone as second channel, (N, 2), where there is one."""
+        if self.microphone is None:
+            return self.chunk
+        return replace(self.chunk, samples=np.hstack([self.chunk.samples, self.microphone]))
 
     def is_followed_by(self, other: VoiceChunk) -> bool:
         """Tell whether another piece goes on where this one ends."""
@@ -51,12 +62,20 @@ class VoiceChunk:
     def of_run(cls, pieces: list[VoiceChunk]) -> VoiceChunk:
         """Join pieces that follow each other."""
         samples = np.concatenate([piece.chunk.samples for piece in pieces])
-        return replace(pieces[-1], chunk=replace(pieces[0].chunk, samples=samples))
+        around = [piece.microphone for piece in pieces if piece.microphone is not None]
+        return replace(
+            pieces[-1],
+            chunk=replace(pieces[0].chunk, samples=samples),
+            microphone=np.concatenate(around) if around else None,
+        )
 
 
 @dataclass
 class _Stream:
-    """One person's: the tail of the overlap-add, what it holds before it begins, and its state."""
+    """One person's: tails of the overlap-add, what it holds before it begins, and its state.
+
+    Columns of samples are the voice and its microphone.
+    """
 
     tail: np.ndarray
     before: list[AudioChunk]
@@ -90,6 +109,7 @@ class StreamSynthesis:
         group: FrameGroup,
         voices: Mapping[int, np.ndarray],
         activity: Mapping[int, Activity],
+        microphones: Mapping[int, np.ndarray] | None = None,
     ) -> list[VoiceChunk]:
         """Take the frames of a group.
 
@@ -101,6 +121,8 @@ class StreamSynthesis:
             (T, F) masked spectra of everybody tracked, by id.
         activity
             By id; who is not in it is silent.
+        microphones
+            (T, F) spectra before the masks, by id; None: silence.
 
         Returns
         -------
@@ -108,29 +130,39 @@ class StreamSynthesis:
             What is complete of every stream that has begun, by id.
         """
         for key in voices.keys() - self._streams.keys():
-            self._streams[key] = _Stream(np.zeros(len(self._window) - self._hop, np.float32), [])
+            tail = np.zeros((len(self._window) - self._hop, 2), np.float32)
+            self._streams[key] = _Stream(tail, [])
         if not self._streams:
             return []
         gain = group.gain[:, None]
-        complete = self._complete(group, voices)
+        complete = self._complete(group, voices, microphones or {})
         pieces = []
         for column, (key, stream) in enumerate(list(self._streams.items())):
-            samples = complete[group.skip : group.skip + len(gain), column, None] * gain
+            samples = complete[group.skip : group.skip + len(gain), :, column] * gain
             stream.groups_without = 0 if key in voices else stream.groups_without + 1
             piece = AudioChunk(group.stamp_ns, SAMPLE_RATE, group.first_sample, samples)
             pieces += self._emitted(key, stream, _after_silence(piece, group.silence), activity)
         return pieces
 
-    def _complete(self, group: FrameGroup, voices: Mapping[int, np.ndarray]) -> np.ndarray:
-        """(T * hop, J) samples that overlap-add completes, one column per stream."""
+    def _complete(
+        self,
+        group: FrameGroup,
+        voices: Mapping[int, np.ndarray],
+        microphones: Mapping[int, np.ndarray],
+    ) -> np.ndarray:
+        """(T * hop, 2, J) samples that overlap-add completes, of each stream's two columns."""
         silent = np.zeros_like(group.spectra[:, :, 0])
-        spectra = np.stack([voices.get(key, silent) for key in self._streams], axis=-1)
+        both = [
+            [spectra.get(key, silent) for key in self._streams]
+            for spectra in (voices, microphones)
+        ]
+        spectra = np.moveaxis(np.array(both), (0, 1), (2, 3))  # (T, F, 2, J)
         added = overlap_add(spectra, self._window, self._hop)
         tails = np.stack([stream.tail for stream in self._streams.values()], axis=-1)
         added[: len(tails)] += tails
         done = len(group.spectra) * self._hop
         for column, stream in enumerate(self._streams.values()):
-            stream.tail = added[done:, column].copy()
+            stream.tail = added[done:, :, column].copy()
         return added[:done]
 
     def _emitted(
@@ -153,7 +185,8 @@ class StreamSynthesis:
             stream.before = []
         if not len(piece.samples) and not ended:
             return []
-        return [VoiceChunk(key, piece, speaking, probability, ended)]
+        voice = replace(piece, samples=piece.samples[:, :1])
+        return [VoiceChunk(key, voice, speaking, probability, ended, piece.samples[:, 1:])]
 
     def _hold(self, held: list[AudioChunk], piece: AudioChunk) -> None:
         """Add a piece to those before the begin, and drop what is too long ago."""
@@ -175,7 +208,7 @@ def _after_silence(piece: AudioChunk, silence: int) -> AudioChunk:
     """Put so many samples of silence before a piece."""
     if not silence:
         return piece
-    zeros = np.zeros((silence, 1), np.float32)
+    zeros = np.zeros((silence, piece.samples.shape[1]), np.float32)
     return replace(
         piece,
         stamp_ns=piece.stamp_ns - round(silence * NANOSECONDS / SAMPLE_RATE),

@@ -12,6 +12,7 @@ import soundfile
 
 from av_perception.benchmarks.separation_methods import (
     BEST_MICROPHONE,
+    MASKS,
     STREAMS,
     Trial,
     best_microphone,
@@ -203,8 +204,9 @@ def test_streams_of_two_ears_are_compared_with_what_the_nearer_ear_hears():
     ways = np.tile([[0.5, 0.8, 0.0], [0.5, -0.8, 0.0]], (3, 1, 1))
     ears = array_of('two ears')
     scene = SeparationScene(SceneKind(), ears, images.sum(axis=2), images, nothing, nothing, ways)
-    found = references_of(scene, STREAMS)
-    assert np.array_equal(found, np.stack([images[:, 0, 0], images[:, 1, 1]], axis=1))
+    for method in (STREAMS, MASKS, 'masks, LSA', 'masks, LSA alone'):
+        found = references_of(scene, method)
+        assert np.array_equal(found, np.stack([images[:, 0, 0], images[:, 1, 1]], axis=1))
     assert np.array_equal(references_of(scene, 'Wiener'), images[:, 0])
 
 

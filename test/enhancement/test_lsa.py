@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from av_perception.enhancement.lsa import LsaConfig, LsaGain, LsaStream, log_spectral_gain
+from av_perception.enhancement.lsa import LsaConfig, LsaGain, log_spectral_gain
+from av_perception.enhancement.lsa_stream import LsaStream
 
 RATE = 16000
 CONFIG = LsaConfig()

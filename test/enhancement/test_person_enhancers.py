@@ -117,6 +117,21 @@ def test_samples_that_are_no_numbers_become_silence():
     assert np.isfinite(whole(run(PersonEnhancers(VAE), sound))).all()
 
 
+@pytest.mark.parametrize('mode', MODES)
+def test_a_voice_beside_its_microphone_is_one_channel_and_finite(mode):
+    sound = np.stack([0.5 * voice(6000), voice(6000)], axis=1)
+    sound[3000:3010, 1] = np.nan
+    enhancers = PersonEnhancers(mode)
+    done = []
+    for start in range(0, 6000, 256):
+        chunk = AudioChunk(stamp_of(start), RATE, start, sound[start : start + 256])
+        done += enhancers.push(1, chunk, ended=start + 256 >= 6000)
+    found = whole(done)
+    assert len(found) == 6000 and np.isfinite(found).all()
+    if mode == OFF:
+        np.testing.assert_array_equal(found, sound[:, 0])
+
+
 def test_a_mode_that_is_not_there_changes_nothing():
     enhancers = PersonEnhancers(LSA)
     with pytest.raises(ValueError, match='off, lsa, vae'):

@@ -9,7 +9,8 @@ import pytest
 from speech_priors import planted_prior
 
 from av_perception.dvae.speech_prior import load_prior
-from av_perception.enhancement.lsa import LsaConfig, LsaStream
+from av_perception.enhancement.lsa import LsaConfig
+from av_perception.enhancement.lsa_stream import LsaStream
 from av_perception.enhancement.prior import PRIOR_TRANSFORM
 from av_perception.enhancement.prior_memory import PriorMemory
 from av_perception.enhancement.prior_stream import WITH_MEMORY, PriorStream, PriorStreamConfig
@@ -103,6 +104,34 @@ def test_switching_real_modes_does_not_click(modes):
     high = np.diff(found[4000:-2000], 4)
     expected = np.abs(np.diff(sound, 4)).max()
     assert np.abs(high).max() < 20 * expected + 1e-4
+
+
+def beside_a_microphone(seconds=1.5):
+    """A voice that comes and goes, and the sound that it was taken from."""
+    sound = tone(seconds) + 0.01 * np.random.default_rng(0).standard_normal(round(seconds * RATE))
+    mask = 0.55 - 0.45 * np.cos(2 * np.pi * 2 * np.arange(len(sound)) / RATE)
+    return np.stack([mask * sound, sound], axis=1)
+
+
+@pytest.mark.parametrize('mode', [OFF, LSA, VAE, RVAE])
+def test_a_voice_beside_its_microphone_may_be_cut_anyhow(mode):
+    sound = beside_a_microphone(0.7)
+    whole = run(StreamEnhancer(MAKERS, mode), sound, chunk=len(sound))
+    assert whole.shape == (len(sound),) and np.isfinite(whole).all()
+    for chunk in (100, 256):
+        found = run(StreamEnhancer(MAKERS, mode), sound, chunk=chunk)
+        np.testing.assert_allclose(found, whole, atol=1e-6)
+    if mode == OFF:
+        np.testing.assert_array_equal(whole, sound[:, 0])
+
+
+@pytest.mark.parametrize('modes', [(OFF, VAE), (VAE, LSA), (LSA, OFF)])
+def test_switching_beside_a_microphone_does_not_click(modes):
+    sound = beside_a_microphone()
+    found = run(StreamEnhancer(MAKERS, modes[0]), sound, [(12000, modes[1])])
+    assert len(found) == len(sound)
+    steps = np.abs(np.diff(found))
+    assert steps.max() <= 1.3 * np.abs(np.diff(sound[:, 0])).max()
 
 
 def test_a_switch_within_a_fade_waits_for_its_end():

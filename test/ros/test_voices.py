@@ -12,6 +12,7 @@ from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
 from av_perception_msgs.msg import TrackArray
 from planted_voices import START_NS, chunks_of, frames_of, planted_voices
 
+from av_perception.enhancement.lsa_stream import LsaStream
 from av_perception.errors import UserError
 from av_perception.nodes.voices import VoicesNode
 from av_perception.robot_head import load_head
@@ -105,6 +106,30 @@ def test_enhancement_is_switched_while_it_runs_and_no_sample_is_lost(bench, scen
     assert np.isfinite(np.concatenate([c.samples for c in found])).all()
     [result] = node.set_parameters([Parameter('enhance', value='magic')])
     assert not result.successful and 'off, lsa, vae' in result.reason
+
+
+def test_the_node_enhances_each_voice_beside_its_microphone(bench, scene):
+    chunks, frames = scene
+    one = bench(VoicesNode, INPUTS, None, head='respeaker', track_wait=1.0, enhance='lsa')
+    heard: dict = {}
+    heard_streams(one, heard)
+    played(one, chunks, frames)
+
+    streams = PersonStreams(HEAD.microphones, 16000, PersonStreamsConfig(track_wait_s=np.inf))
+    pieces = []
+    for frame in frames:
+        pieces += streams.follow(frame, HEAD.microphones.base_from_array)
+    for chunk in chunks:
+        pieces += streams.push(chunk)
+    for key in PEOPLE:
+        both = [piece.with_microphone.samples for piece in pieces if piece.id == key]
+        expected = LsaStream().push(np.concatenate(both))
+        assert one.until(partial(has, heard[key], len(expected))), count(heard[key])
+        samples = [audio_chunk_from_msg(message).samples for message in heard[key]]
+        found = np.concatenate(samples)[: len(expected), 0]
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        alone = LsaStream().push(np.concatenate(both)[:, 0])
+        assert np.abs(alone - expected).max() > 1e-3, 'the microphone matters'
 
 
 def has(messages, number):

@@ -128,6 +128,17 @@ def test_streams_do_not_depend_on_the_chunks(size, two_voices):
         assert np.array_equal(one, other), 'bit for bit'
 
 
+def test_the_microphone_beside_a_stream_is_that_of_the_sound(two_voices):
+    sound, pieces = two_voices
+    for key in (4, 7):
+        own = [piece for piece in pieces if piece.id == key]
+        first = own[0].chunk.first_sample
+        heard = np.concatenate([piece.microphone[:, 0] for piece in own])
+        expected = sound[first : first + len(heard), 0]
+        inside = slice(512, -512)  # the first and last windows fade
+        np.testing.assert_allclose(heard[inside], expected[inside], atol=1e-5)
+
+
 def test_the_filter_of_all_microphones_does_not_depend_on_the_chunks_either():
     sound = planted_voices([40.0, -40.0], [(0.2, 0.9), (0.2, 0.9)], 1.0)
     config = PersonStreamsConfig(track_wait_s=np.inf, output='wiener')

@@ -161,6 +161,24 @@ def test_a_short_gap_becomes_silence_so_that_time_goes_on():
         np.testing.assert_allclose(voice.samples[kept], sound[kept], atol=1e-6)
 
 
+def test_the_microphone_goes_beside_the_voice_through_begin_gap_and_end():
+    """A voice that is half of the sound is so in each sample, faded ones and silence included."""
+    sound = sound_of(12000)
+    synthesis = StreamSynthesis(TRANSFORM, PRE_ROLL / SAMPLE_RATE)
+    pieces = []
+    for index, group in enumerate(groups_of(sound, (5000, 7000))):
+        heard = everything(index, group)
+        half = {3: 0.5 * heard[3]}
+        pieces += synthesis.push(group, half, speaks(3, index >= 8), heard)
+    piece = whole(pieces)
+    assert piece.microphone.shape == piece.chunk.samples.shape == (len(piece.chunk.samples), 1)
+    np.testing.assert_allclose(0.5 * piece.microphone, piece.chunk.samples, atol=1e-7)
+    both = piece.with_microphone
+    np.testing.assert_array_equal(both.samples[:, :1], piece.chunk.samples)
+    np.testing.assert_array_equal(both.samples[:, 1:], piece.microphone)
+    assert both.first_sample == piece.chunk.first_sample
+
+
 def test_a_pre_roll_does_not_reach_across_a_long_gap():
     sound = sound_of(18000)
     groups = groups_of(sound, (3000, 13000))

@@ -117,9 +117,9 @@ def test_one_tap_is_the_ratio_of_covariances(channels):
 
 
 def waves(positions, azimuth, rate, seconds, rng):
-    """Bursts of noise from afar at microphones (I, 3), delayed exactly."""
+    """Bursts of noise, faint in between, from afar at microphones (I, 3), delayed exactly."""
     time = np.arange(round(seconds * rate)) / rate
-    signal = 0.1 * rng.standard_normal(len(time)) * (time % 0.6 < 0.4)
+    signal = rng.standard_normal(len(time)) * np.where(time % 0.6 < 0.4, 0.1, 1e-4)
     frequencies = np.fft.rfftfreq(len(signal), 1 / rate)
     response = free_field_response(
         positions, direction_from_angles(azimuth, 0.0)[None], frequencies

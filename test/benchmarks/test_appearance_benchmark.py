@@ -98,6 +98,7 @@ def test_light_multiplies_the_channels():
     assert Light(np.ones(3), 2.0).on(image)[0, 0, 0] == round(255 * (100 / 255) ** 2)
 
 
+@pytest.mark.slow
 def test_pictures_without_a_face_are_refused_and_everybody_in_the_others_is_somebody(tmp_path):
     class Detector:
         def detect(self, image):

@@ -334,6 +334,7 @@ def test_the_recorder_loses_nothing_and_keeps_what_players_need(storage, tmp_pat
     assert stamps == list(range(150))
 
 
+@pytest.mark.slow
 def test_only_foreign_transforms_are_played_as_inputs(ros_context, tmp_path):
     frames = ('camera', 'person_3', 'face_abc', 'odom')
     transforms = [transform_to_msg(RigidTransform(), 'base', frame, 1) for frame in frames]

@@ -239,6 +239,7 @@ def test_a_bag_played_fast_loses_no_sound(bench, node_type):  # noqa: F811
     assert listener.counted('left out') == listener.counted('gaps') == 0
 
 
+@pytest.mark.slow
 def test_a_backlog_is_what_both_stamps_and_times_of_sending_say():
     second = np.arange(0, 10**10, 10**8)  # of 10 s, a message each tenth
     assert num_outdated(second, second, 0.5) == 94

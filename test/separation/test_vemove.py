@@ -222,6 +222,7 @@ def test_without_steps_one_filter_update_is_that_of_the_static_model():
             np.testing.assert_allclose(moving[frame, ..., f], expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_without_steps_and_with_many_frames_it_stays_where_em_ends():
     """The static limit: filters, noise and powers of the EM of Ozerov and Fevotte."""
     rng = np.random.default_rng(8)

@@ -3,6 +3,7 @@
 """Installs av_perception with pip or as an ament_python package with colcon."""
 
 import re
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -26,6 +27,7 @@ NODES = (
     'attention',
     'head_pose',
     'motion_forecast',
+    'web_view',
 )
 
 
@@ -43,6 +45,34 @@ def shared_files(folder: str) -> list:
     return [(f'share/av_perception/{p.parent.as_posix()}', [p.as_posix()]) for p in files]
 
 
+def is_for_workspace() -> bool:
+    """Tell whether colcon builds, not pip.
+
+    In a workspace the names of nodes go where `ros2 run` finds them (setup.cfg). With pip they
+    would go into everybody's PATH, where `tracker` and `truth` may mean something else.
+    """
+    return bool({'install', 'develop'} & set(sys.argv))
+
+
+def node_scripts() -> list:
+    """Write a script per node; return the data_files entry that puts them before `ros2 run`."""
+    folder = Path('build', 'ros2_run')
+    folder.mkdir(parents=True, exist_ok=True)
+    modules = {node: f'av_perception.nodes.{node}' for node in NODES}
+    modules['composed'] = 'av_perception.ros.bringup.composed'
+    for name, module in modules.items():
+        script = folder / name
+        lines = ('#!/usr/bin/env python3', 'import sys', '', f'from {module} import main', '')
+        script.write_text('\n'.join([*lines, 'sys.exit(main())', '']))
+        script.chmod(0o755)
+    return [('lib/av_perception', [str(folder / name) for name in modules])]
+
+
+NODE_COMMANDS = [
+    'composed = av_perception.ros.bringup.composed:main',
+    *(f'{node} = av_perception.nodes.{node}:main' for node in NODES),
+]
+
 setup(
     name='av_perception',
     version=version(),
@@ -57,6 +87,7 @@ setup(
         'av_perception': [
             'py.typed',
             'networks/data/*.npz',
+            'web_view/page.html',
             'tracking/track_management/*.npz',
         ]
     },
@@ -66,6 +97,7 @@ setup(
         ('share/av_perception', ['package.xml']),
         *shared_files('launch'),
         *shared_files('config'),
+        *([] if is_for_workspace() else node_scripts()),
     ],
     install_requires=[
         'numpy>=1.21.5',
@@ -108,8 +140,7 @@ setup(
     entry_points={
         'console_scripts': [
             'av-perception = av_perception.cli.main:main',
-            'composed = av_perception.ros.bringup.composed:main',
-            *(f'{node} = av_perception.nodes.{node}:main' for node in NODES),
+            *(NODE_COMMANDS if is_for_workspace() else []),
         ]
     },
 )

@@ -23,6 +23,7 @@ VERBS = {
     'demo': 'three talkers in a simulated room, all nodes, headless: '
     'pictures and figures in demo_output/',
     'up': 'start the suite for a head and keep it running',
+    'view': 'show a running graph in a browser: people from above, who speaks',
     'record': 'record the topics of a running graph to an MCAP bag',
     'replay': 'play a bag into the graph',
     'simulate': 'render a scene file to a recording folder with truth',

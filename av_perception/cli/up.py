@@ -40,6 +40,7 @@ EXTRAS = (
     'attention',
     'voices',
     'forecast',
+    'view',
 )  # nodes that are started when asked for
 
 

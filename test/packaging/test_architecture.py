@@ -74,6 +74,7 @@ ALLOWED = {
         'vision',
         'evaluation',
     ),
+    'web_view': ('errors', 'interfaces', 'geometry', 'visualization'),
 }
 ANYTHING_OF_THE_CORE = ('benchmarks',)
 MAX_FUNCTION_LINES = 40

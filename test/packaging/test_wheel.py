@@ -94,6 +94,24 @@ def test_the_wheel_brings_the_priors_of_speech_and_they_are_small(wheel, command
     assert found.stdout.strip() == '5', found.stderr
 
 
+def test_names_of_nodes_stay_out_of_the_path_and_are_there_for_ros2_run(command):
+    """Regression: pip put `tracker`, `truth`, `composed` and others into everybody's PATH."""
+    folder = Path(command).parent
+    ours = [p.name for p in folder.iterdir() if 'av_perception' in p.read_text(errors='ignore')]
+    assert ours == ['av-perception']
+    for name in ('tracker', 'truth', 'composed'):
+        script = folder.parent / 'lib' / 'av_perception' / name
+        assert os.access(script, os.X_OK)
+        assert script.read_text().startswith('#!/usr/bin/env python3\n')
+    told = run(
+        folder,
+        str(Path(command).with_name('python')),
+        str(folder.parent / 'lib' / 'av_perception' / 'composed'),
+        '--help',
+    )
+    assert told.returncode == 0 and 'usage: composed' in told.stdout, told.stderr
+
+
 def test_the_installed_command_is_the_wheels(command, tmp_path):
     python = str(Path(command).with_name('python'))
     found = run(tmp_path, python, '-c', 'import av_perception; print(av_perception.__file__)')

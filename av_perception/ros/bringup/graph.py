@@ -125,6 +125,7 @@ class Selection:
     attention: bool = False
     voices: bool = False
     forecast: bool = False
+    view: bool = False
     given: frozenset[str] = frozenset()
 
     @classmethod
@@ -216,6 +217,11 @@ SELECTION = {
         False,
         'Also start motion_forecast: where people will be within two seconds, on '
         'motion_forecasts; it costs nothing while nobody listens.',
+    ),
+    'view': Argument(
+        False,
+        'Also start web_view: people from above and the overlay as a page for a browser of this '
+        'machine, on port 8090.',
     ),
     'given': Argument(
         '',
@@ -313,6 +319,7 @@ NODES = (
         gives='head_poses',
     ),
     NodeDescription('motion_forecast', when=('forecast', (True,)), gives='motion_forecasts'),
+    NodeDescription('web_view', ('head', 'reference_frame'), when=('view', (True,)), niceness=10),
     NodeDescription('truth', _PLAYBACK, when=('truth', (True,)), sensor=True),
 )
 

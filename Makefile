@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # The ROS wheels exist for Python 3.10 to 3.13.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3.13 python3; do \
 	$$p -c 'import sys, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
-MESSAGES := $(wildcard av_perception_msgs/msg/*.msg tools/tf2_msgs/msg/*.msg) av_perception_msgs/package.xml tools/rosidl_wheel.py
+MESSAGES := $(wildcard av_perception_msgs/msg/*.msg av_perception_msgs/srv/*.srv tools/tf2_msgs/msg/*.msg) av_perception_msgs/package.xml tools/rosidl_wheel.py
 DEMO_ARGUMENTS ?=
 # As many processes as there are cores; 0 runs all in one.
 TEST_PROCESSES ?= auto

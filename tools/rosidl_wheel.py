@@ -22,6 +22,7 @@ from setuptools import Distribution, setup
 
 PREFIX = pathlib.Path(sys.prefix)
 RUNTIME = ('rosidl_runtime_c', 'rcutils')
+KINDS = ('msg', 'srv')
 
 
 class BinaryDistribution(Distribution):
@@ -63,7 +64,12 @@ class InterfaceBuild:
         self.folder = folder
         self.name = re.search(r'<name>(.*?)</name>', manifest)[1]
         self.version = re.search(r'<version>(.*?)</version>', manifest)[1]
-        self.interfaces = [f'msg/{p.name}' for p in sorted((folder / 'msg').glob('*.msg'))]
+        self.kinds = [kind for kind in KINDS if (folder / kind).is_dir()]
+        self.interfaces = [
+            f'{kind}/{p.name}'
+            for kind in self.kinds
+            for p in sorted((folder / kind).glob(f'*.{kind}'))
+        ]
         self.generated = folder / 'build' / 'generated'
         self.libraries = folder / 'build' / 'libraries'
         known = [
@@ -198,15 +204,17 @@ class InterfaceBuild:
             target = f'share/ament_index/resource_index/{kind}'
             return target, relative([self.generated / 'index' / kind / self.name])
 
-        definitions = [
-            *self.folder.glob('msg/*.msg'),
-            *self.generated.glob('c/tmp/msg/*.idl'),
-            *self.generated.glob('c/msg/*.json'),
-        ]
+        def definitions(kind):
+            return [
+                *self.folder.glob(f'{kind}/*.{kind}'),
+                *self.generated.glob(f'c/tmp/{kind}/*.idl'),
+                *self.generated.glob(f'c/{kind}/*.json'),
+            ]
+
         return [
             ('lib', relative(self.libraries.glob('*.so'))),
             (f'share/{self.name}', ['package.xml']),
-            (f'share/{self.name}/msg', relative(definitions)),
+            *((f'share/{self.name}/{kind}', relative(definitions(kind))) for kind in self.kinds),
             *(marker(kind) for kind in ('packages', 'rosidl_interfaces')),
         ]
 
@@ -214,7 +222,8 @@ class InterfaceBuild:
 def setup_interface_package(folder: pathlib.Path):
     """Do the whole of an interface package's setup.py."""
     package = InterfaceBuild(folder)
-    (package.generated / 'py' / 'msg').mkdir(parents=True, exist_ok=True)
+    for kind in package.kinds:
+        (package.generated / 'py' / kind).mkdir(parents=True, exist_ok=True)
     (package.generated / 'py' / '__init__.py').touch()
     building = 'bdist_wheel' in sys.argv
     if building:
@@ -222,10 +231,10 @@ def setup_interface_package(folder: pathlib.Path):
     setup(
         name=package.name,
         version=package.version,
-        packages=[package.name, f'{package.name}.msg'],
+        packages=[package.name, *(f'{package.name}.{kind}' for kind in package.kinds)],
         package_dir={
             package.name: 'build/generated/py',
-            f'{package.name}.msg': 'build/generated/py/msg',
+            **{f'{package.name}.{kind}': f'build/generated/py/{kind}' for kind in package.kinds},
         },
         package_data={package.name: ['*.so']},
         data_files=package.data_files() if building else [],

@@ -35,6 +35,7 @@ from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
 from av_perception.ros.id_memory import IdMemory
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
+from av_perception.ros.people_services import offer_people_services
 from av_perception.ros.person_frames import person_transforms
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
@@ -93,6 +94,7 @@ class TrackerNode(PerceptionNode):
     )
 
     _ids: IdMemory | None = None
+    _has_services = False
 
     def configure(self) -> None:
         """Build the tracker, and what pairs its inputs."""
@@ -102,7 +104,7 @@ class TrackerNode(PerceptionNode):
         if self._ids is None:
             domain = self.context.get_domain_id()
             self._ids = IdMemory(self.get_fully_qualified_name(), domain)
-        self._tracker.continue_ids(self._ids.highest)
+        self._tracker.ids.continue_after(self._ids.highest)
         self._clock_steps = ClockSteps()
         pairing = assembler_config(self.value, head)
         self._assembler = FrameAssembler(pairing)
@@ -112,6 +114,9 @@ class TrackerNode(PerceptionNode):
         self._motion = EgoMotion(self.value('max_turn_rate'), MOTION_WINDOW_S)
         self._publisher = self.publisher(TrackArray, 'tracks', qos.FEATURES)
         self._transforms = TransformBroadcaster(self) if self.value('publish_tf') else None
+        if not self._has_services:
+            offer_people_services(self, self._reset, self._forget_person)
+            self._has_services = True
 
     def activate(self) -> None:
         """Listen to the features, and to what tells of the head's pose and motion."""
@@ -211,11 +216,19 @@ class TrackerNode(PerceptionNode):
         frame = self._tracker.step(steady_ns, visual, audio, poses, blocks)
         frame = self._clock_steps.restore(frame)
         if self._ids is not None:
-            self._ids.keep(self._tracker.last_id)
+            self._ids.keep(self._tracker.ids.last)
         self._publisher.publish(track_frame_to_msg(frame, self._poses.frame))
         if self._transforms is not None and self._transforms.is_heard:
             self._transforms.send(person_transforms(frame, self._poses.frame))
         return True
+
+    def _reset(self) -> None:
+        with self.handling:
+            self._tracker.reset()
+
+    def _forget_person(self, track_id: int) -> bool:
+        with self.handling:
+            return self._tracker.forget(track_id)
 
     def _steady_ns(self) -> int:
         """Read a clock that nobody sets: the machine's, or /clock where time is simulated."""

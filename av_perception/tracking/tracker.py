@@ -33,6 +33,7 @@ from av_perception.tracking.state_space.interface import (
     StateSpace,
 )
 from av_perception.tracking.track_management.absence import Absence
+from av_perception.tracking.track_management.id_counter import IdCounter
 from av_perception.tracking.track_management.life_cycle import IN_VIEW, SEEN_MASS, LifeCycle
 from av_perception.tracking.track_management.re_identification import ReIdentification
 from av_perception.tracking.track_management.track_set import TrackSet
@@ -96,20 +97,11 @@ class Tracker:
         self._absence = Absence(config.other_depth, self._life, self._model)
         self._identity = ReIdentification(config.identity, self._model)
         self.counters: Counter = Counter()
-        self._next_id = 1
-        self._forget()
+        self.ids = IdCounter()
+        self.reset()
 
-    @property
-    def last_id(self) -> int:
-        """The highest id that was given so far, 0 before the first."""
-        return self._next_id - 1
-
-    def continue_ids(self, last_id: int) -> None:
-        """Give no id up to `last_id`: somebody else had them."""
-        self._next_id = max(self._next_id, last_id + 1)
-
-    def _forget(self) -> None:
-        """Start a new session; ids go on."""
+    def reset(self) -> None:
+        """Forget everybody, and start a new session; ids go on."""
         self._tracks = TrackSet.empty(self._model.state_size)
         if self._vision is not None:
             self._vision.reset()
@@ -119,6 +111,10 @@ class Tracker:
             self._voices.reset()
         self._identity.reset()
         self._last = TrackFrame(0, (), False)
+
+    def forget(self, track_id: int) -> bool:
+        """Forget one person, looks and all; False when nobody has that id."""
+        return self._keep(np.flatnonzero(self._tracks.id != track_id))
 
     def step(
         self,
@@ -194,7 +190,7 @@ class Tracker:
                 self.counters['late_frames'] += 1
                 return False
             self.counters['resets'] += 1
-            self._forget()
+            self.reset()
         return True
 
     def _predict(self, stamp_ns: int) -> Prediction:
@@ -343,7 +339,7 @@ class Tracker:
                 self._identity.note_birth(tracks.id[index], birth)
                 seen[index] = True
         if strangers:
-            ids = self._new_ids(len(strangers))
+            ids = self.ids.take(len(strangers))
             tracks.append(TrackSet.from_births(ids, strangers, stamp_ns))
             for track_id, birth in zip(ids, strangers):
                 self._identity.note_birth(track_id, birth)
@@ -364,7 +360,7 @@ class Tracker:
         )
         if not len(means):
             return assigned
-        ids = self._new_ids(len(means))
+        ids = self.ids.take(len(means))
         self._tracks.append(TrackSet.from_voices(ids, means, covariances, observed.stamp_ns))
         return assigned.with_births(len(means), seen=False, heard=True)
 
@@ -381,10 +377,6 @@ class Tracker:
         one = self._audio.find_birth(observed.stamp_ns, observed.audio, clutter, observed.poses)
         return [] if one is None else [one]
 
-    def _new_ids(self, count: int) -> range:
-        self._next_id += count
-        return range(self._next_id - count, self._next_id)
-
     def _delete_tracks(self, observed: FrameObservations, assigned: FrameAssignment) -> np.ndarray:
         """Delete the dead, who left unheard, and duplicates; returns the indices of the living."""
         tracks, poses = self._tracks, observed.poses
@@ -392,7 +384,13 @@ class Tracker:
         dead |= self._model.implausible(tracks.mean, tracks.covariance, poses) & ~assigned.heard
         dead |= self._identity.duplicates(tracks, assigned.seen, poses)
         alive = np.flatnonzero(~dead)
-        if len(alive) < len(tracks):
-            tracks.keep(alive)
-            self._identity.forget_others(tracks.id)
+        self._keep(alive)
         return alive
+
+    def _keep(self, index: np.ndarray) -> bool:
+        """Forget all but these tracks; tells whether there were others."""
+        num_before = len(self._tracks)
+        if len(index) < num_before:
+            self._tracks.keep(index)
+            self._identity.forget_others(self._tracks.id)
+        return len(index) < num_before

@@ -131,6 +131,22 @@ class JointActivity:
         self._decisions: dict[int, Decision] = {}
         self._steps: deque[_Step] = deque()
         self._stamp_ns: int | None = None
+        self._of_people = np.zeros(0)  # evidence beside the sound, of the newest step
+
+    def sound_evidence(self) -> dict[int, float]:
+        """Log likelihood ratio of speaking to silent in the newest block, by sound alone [nat].
+
+        By id of those whom the subsets are made of; what the others do is summed over.
+        """
+        if not self._steps:
+            return {}
+        step = self._steps[-1]
+        members = subset_table(len(step.ids))
+        of_sound = np.exp(step.log_evidence - members @ self._of_people)
+        speaking = of_sound @ members
+        silent = of_sound.sum() - speaking
+        ratios = np.log(np.maximum(speaking, 1e-300)) - np.log(np.maximum(silent, 1e-300))
+        return dict(zip(step.ids, ratios.tolist(), strict=True))
 
     def update(
         self,
@@ -182,6 +198,7 @@ class JointActivity:
         self._follow(tuple(ids[n] for n in chosen), ids, elapsed_s)
         of_people = np.array([(person_evidence or {}).get(i, 0.0) for i in self._ids])
         log_evidence = self._log_evidence(ratios[:, chosen], voice_activity, of_people)
+        self._of_people = of_people
         joint = self._predicted(self._joint, elapsed_s) * np.exp(log_evidence)
         self._joint = joint / joint.sum()
         self._stamp_ns = stamp_ns

@@ -75,8 +75,7 @@ def reliabilities(
     if not len(faces):
         return np.zeros(0)
     landmarks = np.array([face.landmarks for face in faces], float)
-    across = landmarks[:, 1] - landmarks[:, 0]
-    apart = np.linalg.norm(across, axis=1)
+    apart = np.linalg.norm(landmarks[:, 1] - landmarks[:, 0], axis=1)
     told = landmark_yaws(landmarks)
     turned = told if yaws is None else np.where(np.isfinite(yaws), yaws, told)
     factors = [

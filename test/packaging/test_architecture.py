@@ -66,6 +66,7 @@ ALLOWED = {
         'two_microphones',
         'head_pose',
         'attention',
+        'lips',
     ),
     'visualization': (
         *FOUNDATIONS,

@@ -81,14 +81,13 @@ def resample(
     Parameters
     ----------
     stamps_s
-        (N,) of the images, in any order [s]; of two with one stamp the later row counts.
+        (N,) of the images in any order [s]; of one stamp the last row counts.
     values, reliability
         (N, D) and (N,) of the images; a row that is not finite counts as no image.
     times_s
         (T,) when the features are wanted, as `frame_times` gives them.
     longest_gap_s
-        Between images farther apart nothing is known; the first and the last image hold for half
-        of it.
+        Between images farther apart nothing is known; each image holds for half of it.
 
     Returns
     -------
@@ -107,7 +106,7 @@ def resample(
     nearest = np.minimum(abs(times_s - stamps[before]), abs(times_s - stamps[after]))
     place = np.where(is_inside, place, place > 0.5)
     is_known = is_inside | (nearest <= 0.5 * longest_gap_s)
-    mixed = (1 - place)[:, None] * values[before] + place[:, None] * values[after]
+    mixed = values[before] + place[:, None] * (values[after] - values[before])
     believed = (1 - place) * reliability[before] + place * reliability[after]
     return VisualFeatures(mixed, np.where(is_known, believed, 0.0))
 

@@ -35,6 +35,7 @@ ALLOWED = {
     'diarization': (*FOUNDATIONS, 'robot_head', 'audio', 'lips'),
     'separation': (*FOUNDATIONS, 'robot_head', 'audio', 'diarization'),
     'enhancement': (*FOUNDATIONS, 'networks', 'dvae'),
+    'audio_visual': (*FOUNDATIONS, 'networks', 'dvae', 'enhancement'),
     'head_pose': (*FOUNDATIONS, 'networks', 'robot_head'),
     'dvae': ('errors', 'numerics', 'spectral', 'networks'),
     'training': (
@@ -44,6 +45,7 @@ ALLOWED = {
         'evaluation',
         'dvae',
         'motion_forecast',
+        'audio_visual',
     ),
     'hri': ('interfaces', 'geometry'),
     'attention': ('interfaces', 'geometry'),

@@ -3,14 +3,15 @@
 """How much a mouth moves between two images, beside what moves in the whole face.
 
 Where a face mesh was measured, the change of the lips' opening tells. Else pixels do: with d the
-least mean difference of two crops over small shifts, the motion is log d(mouth) - log d(eyes) / 2,
-so that noise, light and landmarks that tremble, which change the eyes as well, count less.
+part of the change between two crops that no shift, turn, scale or light explains, the motion is
+log d(mouth) - log d(eyes) / 2. Landmarks tremble by a pixel, which is more than lips move.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -21,12 +22,13 @@ from av_perception.interfaces import MouthCrop
 OPENING = 'opening'
 PIXELS = 'pixels'
 LONGEST_STEP_S = 0.15  # two images further apart show no motion
-_MEMORY_S = 0.08  # motion is the mean over this: longer would ring after a turn
-_SHIFT_PX = 1
-_NOISE = 0.5  # gray values: a difference below means nothing
+_MEMORY_S = 0.12  # motion is the mean over this: longer would ring after a turn
+_NOISE = 0.3  # gray values: a difference below means nothing
 _LEAST_OPENING = 0.01  # change of the opening that means nothing
 _RATE_S = 0.04  # changes are scaled to so much time
-_BLUR_PX = 1.5
+_SHRINK = 0.5  # of crops: about what cameras resolve
+_BLUR_PX = 1.2
+_RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class MouthMotion:
         Returns
         -------
         Motion or None
-            Mean of the last 80 ms; None where there is nothing to compare with.
+            Mean of the last 120 ms; None where there is nothing to compare with.
         """
         elapsed_s = 0.0 if self._stamp_ns is None else seconds(stamp_ns - self._stamp_ns)
         if self._stamp_ns is not None and -1.0 < elapsed_s <= 0:
@@ -83,8 +85,8 @@ class MouthMotion:
         change = abs(opening - self._opening) * _RATE_S / elapsed_s
         if np.isfinite(change):
             return Motion(OPENING, float(np.log(change + _LEAST_OPENING)))
-        of_mouth = least_difference(self._mouth, mouth) + _NOISE
-        of_eyes = least_difference(self._eyes, eyes) + _NOISE
+        of_mouth = unexplained_change(self._mouth, mouth) + _NOISE
+        of_eyes = unexplained_change(self._eyes, eyes) + _NOISE
         return Motion(PIXELS, float(np.log(of_mouth) - np.log(of_eyes) / 2))
 
     def _mean(self, stamp_ns: int) -> Motion | None:
@@ -98,20 +100,35 @@ class MouthMotion:
         return Motion(kind, float(np.mean(values)))
 
 
-def least_difference(before: np.ndarray, now: np.ndarray) -> float:
-    """Mean absolute difference of two images (h, w), the least over shifts of a pixel.
+def unexplained_change(before: np.ndarray, now: np.ndarray) -> float:
+    """Mean absolute change between two images (h, w) that no shift, turn, scale or light explains.
 
-    Their mean brightness does not count.
+    To first order a similarity changes the image I by u I_x + v I_y + s (x I_x + y I_y)
+    + r (x I_y - y I_x), light by a I + b: the change is regressed on these six.
     """
-    shift = _SHIFT_PX
-    inner = now[shift:-shift, shift:-shift]
-    height, width = inner.shape
-    window = np.lib.stride_tricks.sliding_window_view(before, (height, width))
-    # (shifts, h w): all places of the inner part in the image before
-    moved = window.reshape(-1, height * width) - inner.ravel()
-    moved -= moved.mean(axis=1, keepdims=True)
-    return float(np.abs(moved).mean(axis=1).min())
+    mean = (before + now) / 2
+    down, right = np.gradient(mean)
+    rows, columns = _places(*mean.shape)
+    grown = columns * right + rows * down
+    turned = columns * down - rows * right
+    causes = np.stack([right, down, grown, turned, mean, np.ones_like(mean)])
+    causes = causes[:, 1:-1, 1:-1].reshape(6, -1)
+    change = (now - before)[1:-1, 1:-1].ravel()
+    normal = causes @ causes.T + _RIDGE * np.eye(6)
+    explained = np.linalg.solve(normal, causes @ change) @ causes
+    return float(np.abs(change - explained).mean())
+
+
+@cache
+def _places(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns (h, w) of the pixels about the middle."""
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    return rows - (height - 1) / 2, columns - (width - 1) / 2
 
 
 def _smoothed(crop: np.ndarray) -> np.ndarray:
-    return cv2.GaussianBlur(crop, (0, 0), _BLUR_PX).astype(np.float32)
+    """Shrink and smooth a crop (h, w), float32."""
+    small = cv2.resize(
+        crop.astype(np.float32), None, fx=_SHRINK, fy=_SHRINK, interpolation=cv2.INTER_AREA
+    )
+    return cv2.GaussianBlur(small, (0, 0), _BLUR_PX)

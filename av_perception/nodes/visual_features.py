@@ -10,6 +10,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 from av_perception_msgs import msg as av
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from av_perception.errors import UserError
@@ -108,7 +109,7 @@ class VisualFeaturesNode(PerceptionNode):
             self._make_front_end(camera)
         self._last_stamp_ns = 0
         self._publisher = self.publisher(av.VisualFeatures, 'visual_features', qos.FEATURES)
-        self._mouths: LocalPublisher | None = None
+        self._mouths: Publisher | LocalPublisher | None = None
         if self.value('lips'):
             self._mouths = self.publisher(av.MouthCrops, 'mouth_crops', qos.FEATURES)
 

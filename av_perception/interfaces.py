@@ -80,6 +80,32 @@ class VisualFeatures:
     faces: tuple[Face, ...] = ()
 
 
+@dataclass(frozen=True)
+class MouthCrop:
+    """The mouth of one face in an image: upright, in the middle, as large as everybody's."""
+
+    #: (4,) left, top, width and height [px] of the face in the left image
+    box: np.ndarray
+    #: (67, 67) uint8 gray, the mouth in its middle; the corners of a mouth are 36 pixels apart
+    mouth: np.ndarray
+    #: (34, 67) uint8 gray, the eyes at the same scale: what moves there is not the lips
+    eyes: np.ndarray
+    #: how far lips can be read from it, in [0, 1]
+    reliability: float
+    #: gap between the lips over the width of the mouth, NaN where no mesh was measured
+    opening: float = float('nan')
+
+
+@dataclass(frozen=True)
+class MouthFrame:
+    """The mouths of all faces of one image."""
+
+    #: [ns] of the left image
+    stamp_ns: int
+    #: one for each face whose landmarks can be used
+    mouths: tuple[MouthCrop, ...] = ()
+
+
 class LifeState(IntEnum):
     """Where a track stands in its life."""
 

@@ -107,7 +107,7 @@ def _clip(data: Path, voices: list[Path], index: int, duration_s: float, seed: i
     # (all SNRs for each kind in the course of forty clips)
     snr_db = SNRS_DB[(index + index // len(KINDS)) % len(SNRS_DB)]
     count = round(duration_s * RATE)
-    voice = _stretch(_read(voices[index % len(voices)]), count, random)
+    voice = stretch(read_sound(voices[index % len(voices)]), count, random)
     voice = voice * (_LEVEL / max(voice.std(), 1e-9))
     noise = _noise(kind, data, count, random)
     noise = noise * (_LEVEL * 10 ** (-snr_db / 20) / max(noise.std(), 1e-9))
@@ -123,15 +123,16 @@ def _noise(kind: str, data: Path, count: int, random: np.random.Generator) -> np
     if kind == 'crowd':
         others = split_talkers(data)[2]
         chosen = random.choice(len(others), _TALKERS_OF_A_CROWD, replace=False)
-        sounds = [_stretch(_read(others[k]), count, random) for k in chosen]
+        sounds = [stretch(read_sound(others[k]), count, random) for k in chosen]
         return np.sum([sound / max(sound.std(), 1e-9) for sound in sounds], axis=0)
     files = sorted((data / 'noise').glob(RECORDED[kind]))
     if not files:
         raise UserError(f'there is no noise {RECORDED[kind]} in {data / "noise"}')
-    return _stretch(_read(files[random.integers(len(files))]), count, random)
+    return stretch(read_sound(files[random.integers(len(files))]), count, random)
 
 
-def _read(path: Path) -> np.ndarray:
+def read_sound(path: Path) -> np.ndarray:
+    """(N,) one channel at 16 kHz."""
     samples, rate = soundfile.read(path, dtype='float64', always_2d=True)
     samples = samples.mean(axis=1)
     if rate == RATE:
@@ -140,7 +141,7 @@ def _read(path: Path) -> np.ndarray:
     return resample_poly(samples, RATE // divisor, rate // divisor)
 
 
-def _stretch(samples: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+def stretch(samples: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
     """(count,) from a random place; what is too short is repeated."""
     if len(samples) < count:
         samples = np.tile(samples, -(-count // len(samples)))

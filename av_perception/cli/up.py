@@ -65,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in EXTRAS:
         flag = f'--{name.replace("_", "-")}'
         parser.add_argument(flag, action='store_true', help=SELECTION[name].description)
+    parser.add_argument('--lips', action='store_true', help=ARGUMENTS['lips'].description)
     parser.add_argument(
         '--processes',
         action='store_true',
@@ -139,6 +140,7 @@ def _node_arguments(options: argparse.Namespace, source: str) -> dict:
         'scene': options.scene,
         'seed': options.seed,
         'microphones': options.microphones,
+        'lips': options.lips,
     }
     if source != 'device':
         arguments['start_time'] = time.time() + START_DELAY_S

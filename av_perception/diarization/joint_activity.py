@@ -131,8 +131,29 @@ class JointActivity:
         self._decisions: dict[int, Decision] = {}
         self._steps: deque[_Step] = deque()
         self._stamp_ns: int | None = None
+        self._of_people = np.zeros(0)  # evidence beside the sound, of the newest step
 
-    def update(self, block: BinBlock, directions: Mapping[int, np.ndarray]) -> list[Activity]:
+    def sound_evidence(self) -> dict[int, float]:
+        """Log likelihood ratio of speaking to silent in the newest block, by sound alone [nat].
+
+        By id of those whom the subsets are made of; what the others do is summed over.
+        """
+        if not self._steps:
+            return {}
+        step = self._steps[-1]
+        members = subset_table(len(step.ids))
+        of_sound = np.exp(step.log_evidence - members @ self._of_people)
+        speaking = of_sound @ members
+        silent = of_sound.sum() - speaking
+        ratios = np.log(np.maximum(speaking, 1e-300)) - np.log(np.maximum(silent, 1e-300))
+        return dict(zip(step.ids, ratios.tolist(), strict=True))
+
+    def update(
+        self,
+        block: BinBlock,
+        directions: Mapping[int, np.ndarray],
+        person_evidence: Mapping[int, float] | None = None,
+    ) -> list[Activity]:
         """Take a block.
 
         Parameters
@@ -141,6 +162,9 @@ class JointActivity:
             The bins of 40 ms.
         directions
             Unit vector (3,) in the array frame by id, of everybody who is tracked now.
+        person_evidence
+            What else tells of a person: the log likelihood ratio of speaking to silent in this
+            block by id [nat]; 0 for whom it leaves out.
 
         Returns
         -------
@@ -152,10 +176,17 @@ class JointActivity:
         towards = np.array([directions[i] for i in ids], float).reshape(-1, 3)
         likelihood = self.likelihood.heard_by(block.live)
         ratios = likelihood.ratios(block, likelihood.whitened_steering(towards))
-        return self.update_ratios(block.stamp_ns, ratios, ids, block.voice_activity)
+        return self.update_ratios(
+            block.stamp_ns, ratios, ids, block.voice_activity, person_evidence
+        )
 
     def update_ratios(
-        self, stamp_ns: int, ratios: np.ndarray, ids: tuple[int, ...], voice_activity: float | None
+        self,
+        stamp_ns: int,
+        ratios: np.ndarray,
+        ids: tuple[int, ...],
+        voice_activity: float | None,
+        person_evidence: Mapping[int, float] | None = None,
     ) -> list[Activity]:
         """Do the same with log ratios (R, J) of everybody already at hand."""
         if self._elapsed_s(stamp_ns) < -_START_ANEW_S:
@@ -165,7 +196,9 @@ class JointActivity:
             return self._statuses(self._probabilities(ids), ids, stamp_ns, decide=False)
         chosen = self._choose(ratios, ids)
         self._follow(tuple(ids[n] for n in chosen), ids, elapsed_s)
-        log_evidence = self._log_evidence(ratios[:, chosen], voice_activity)
+        of_people = np.array([(person_evidence or {}).get(i, 0.0) for i in self._ids])
+        log_evidence = self._log_evidence(ratios[:, chosen], voice_activity, of_people)
+        self._of_people = of_people
         joint = self._predicted(self._joint, elapsed_s) * np.exp(log_evidence)
         self._joint = joint / joint.sum()
         self._stamp_ns = stamp_ns
@@ -213,15 +246,17 @@ class JointActivity:
         self._joint = tensor.transpose(axes).reshape(-1)
         self._ids = ids
 
-    def _log_evidence(self, ratios: np.ndarray, voice_activity: float | None) -> np.ndarray:
-        """(2^J,) of the subsets, at least -evidence_limit below the best."""
+    def _log_evidence(
+        self, ratios: np.ndarray, voice_activity: float | None, of_people: np.ndarray
+    ) -> np.ndarray:
+        """(2^J,) of the subsets, at least -evidence_limit below the best; of_people: (J,)."""
         config = self.config
         members = subset_table(ratios.shape[1])
         evidence, share = subset_evidence(ratios, members)
         owned = share * (len(ratios) / config.absence_bins)  # (2^J, J), 1: enough bins
         of_others = np.minimum(1.0, owned.sum(axis=1, keepdims=True) - owned)
         absent = of_others * np.maximum(0.0, 1 - owned)
-        of_member = config.speaker_cost + config.absence_cost * absent
+        of_member = config.speaker_cost + config.absence_cost * absent - of_people
         quiet = max(0.0, 1 - len(ratios) / max(config.quiet_bins, 1))
         of_speech = config.quiet_cost * quiet
         if voice_activity is not None:

@@ -24,13 +24,16 @@ from av_perception.diarization.joint_activity import Activity, JointActivity, Jo
 from av_perception.diarization.speaking_filter import SpeakingConfig, SpeakingFilter
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.time import nanoseconds, seconds
-from av_perception.interfaces import SpeakingFrame, SpeakingStatus, TrackFrame
+from av_perception.interfaces import MouthFrame, SpeakingFrame, SpeakingStatus, TrackFrame
+from av_perception.lips.visual_activity import VisualActivity, VisualActivityConfig
 
 JOINT = 'joint'
 VAVIT = 'vavit'
 METHODS = (JOINT, VAVIT)
+WITHOUT_MOUTHS = 'tracks without the mouths of their image'
 WITHOUT_SOUND = 'tracks without sound: their status is that of method vavit'
 _START_ANEW_S = 1.0  # a stamp so far back begins another stream
+_MAX_MOUTHS = 25  # images whose tracks are still to come
 _STEP_S = 0.039  # the next block lies so far behind the newest one, with some jitter
 _MAX_PENDING = 250  # blocks without tracks, 10 s: then the oldest go
 _MIN_DISTANCE_M = 1e-6  # nearer to the array a track has no direction
@@ -48,6 +51,11 @@ class SpeakingEstimatorConfig:
     joint: JointActivityConfig = field(default_factory=JointActivityConfig)
     #: Of the method `vavit`.
     vavit: SpeakingConfig = field(default_factory=SpeakingConfig)
+    #: Whether lips that move count beside the sound (method joint): of whom they foretold it so
+    #: far, and of nobody else.
+    lips: bool = False
+    #: When lips are believed.
+    visual: VisualActivityConfig = field(default_factory=VisualActivityConfig)
     #: How long tracks wait for the sound at their stamp, in seconds.
     audio_wait_s: float = 0.1
     #: Tracks whose newest sound is older than this get the status of `vavit` [s].
@@ -93,6 +101,10 @@ class SpeakingEstimator:
         if likelihood is not None and config.method == JOINT:
             self._joint = JointActivity(likelihood, config.joint)
         self._config = config
+        self._lips: VisualActivity | None = None
+        if self._joint is not None and config.lips:
+            self._lips = VisualActivity(config.visual, config.joint.start, config.joint.stop)
+        self._mouths: deque[MouthFrame] = deque(maxlen=_MAX_MOUTHS)
         self.counters: Counter[str] = Counter()
         self._waiting: deque[_Pending] = deque()
         self._blocks: deque[BinBlock] = deque()
@@ -120,6 +132,18 @@ class SpeakingEstimator:
         self._filter.config = config.vavit
         if self._joint is not None:
             self._joint.config = config.joint
+        if self._lips is not None:
+            self._lips.config = config.visual
+
+    @property
+    def believed_lips(self) -> tuple[int, ...]:
+        """Ids of the people whose lips count at present."""
+        return () if self._lips is None else self._lips.believed
+
+    def take_mouths(self, mouths: MouthFrame) -> None:
+        """Take the mouths of an image, before the tracks of the same stamp."""
+        if self._lips is not None:
+            self._mouths.append(mouths)
 
     def take_blocks(self, blocks: list[BinBlock]) -> None:
         """Take sound, as DirectionBins made blocks of it."""
@@ -160,10 +184,20 @@ class SpeakingEstimator:
             return
         if self._newest_track_ns is None or frame.stamp_ns > self._newest_track_ns:
             self._newest_track_ns = frame.stamp_ns
+            self._watch_lips(frame)
             if reference_from_array is not None:
                 directions = track_directions(frame, reference_from_array)
                 self._directions.append((frame.stamp_ns, directions))
         self._judge_blocks()
+
+    def _watch_lips(self, frame: TrackFrame) -> None:
+        """Look at the mouths of new tracks."""
+        if self._lips is None:
+            return
+        own = [mouths for mouths in self._mouths if mouths.stamp_ns == frame.stamp_ns]
+        if not own and any(track.box is not None for track in frame.tracks):
+            self.counters[WITHOUT_MOUTHS] += 1
+        self._lips.watch(frame, own[0] if own else None)
 
     def poll(self, now_ns: int) -> list[tuple[TrackFrame, SpeakingFrame]]:
         """Return the tracks that are decided at now_ns, each with its statuses, oldest first."""
@@ -201,7 +235,12 @@ class SpeakingEstimator:
         while self._blocks and newest_ns is not None and self._blocks[0].stamp_ns <= newest_ns:
             block = self._blocks.popleft()
             directions = _newest_at(self._directions, block.stamp_ns) or {}
-            activity = self._joint.update(block, directions)
+            if self._lips is None:
+                activity = self._joint.update(block, directions)
+            else:
+                seen = self._lips.evidence(block.stamp_ns)
+                activity = self._joint.update(block, directions, seen)
+                self._lips.learn(block.stamp_ns, self._joint.sound_evidence())
             self._remember(block.stamp_ns - lag_ns, {a.id: a for a in activity})
 
     def _remember(self, stamp_ns: int, activity: dict[int, Activity]) -> None:

@@ -54,6 +54,30 @@ def enhance_by_prior(
     np.ndarray
         (N,) speech; `samples` less it is the noise.
     """
+    return enhance_pieces(samples, lambda start, end: prior, config, progress)
+
+
+def enhance_pieces(
+    samples: np.ndarray,
+    prior_of: Callable[[int, int], SpeechPrior],
+    config: EngineConfig | None = None,
+    progress: Progress = lambda fraction: None,
+) -> np.ndarray:
+    """Enhance a recording whose prior of speech may know more of some pieces than of others.
+
+    Parameters
+    ----------
+    samples, config, progress
+        As for `enhance_by_prior`.
+    prior_of
+        Gives the prior of the samples from `start` to `end`: of the frames that
+        `PRIOR_TRANSFORM.forward` makes of them.
+
+    Returns
+    -------
+    np.ndarray
+        (N,) speech; `samples` less it is the noise.
+    """
     config = config or EngineConfig()
     peak = float(np.abs(samples).max(initial=0.0))
     if not peak:
@@ -66,7 +90,7 @@ def enhance_by_prior(
         def show(fraction: float) -> None:
             progress((start + fraction * (done - start)) / len(samples))
 
-        made = _enhanced(samples[start:end], peak, prior, config, show)
+        made = _enhanced(samples[start:end], peak, prior_of(start, end), config, show)
         return made.astype(samples.dtype)
 
     return join_pieces(piece, len(samples), _PIECE, _FADE)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 
+from av_perception_msgs import msg as av
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
 
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
@@ -20,7 +21,11 @@ from av_perception.geometry.transform_tree import TransformUnavailable
 from av_perception.interfaces import TrackFrame
 from av_perception.robot_head import HeadProfile, load_head
 from av_perception.ros import qos
-from av_perception.ros.conversions import speaking_frame_to_msg, track_frame_from_msg
+from av_perception.ros.conversions import (
+    mouth_frame_from_msg,
+    speaking_frame_to_msg,
+    track_frame_from_msg,
+)
 from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import ReadParameter
@@ -99,6 +104,8 @@ class SpeakingStatusNode(PerceptionNode):
             self._poses = HeadPoses(self, self._head, self.value('reference_frame'), TF_MAX_AGE_S)
             listen_to_motion(self, self._motion, self._head.head_joints)
             self._sound.listen(1e-3 * self.value('chunk_ms'), self._on_sound)
+            if self.value('lips'):
+                self.subscribe(av.MouthCrops, 'mouth_crops', self._on_mouths, qos.FEATURES)
         self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES, backlog_s=BACKLOG_S)
         waits_for_transforms = self._poses is not None and self._poses.moves
         self.every(TF_POLL_PERIOD_S if waits_for_transforms else POLL_PERIOD_S, self._poll)
@@ -107,6 +114,10 @@ class SpeakingStatusNode(PerceptionNode):
         self._frame_id = message.header.frame_id
         self._waiting.append((self.now_ns(), track_frame_from_msg(message)))
         self._step()
+
+    def _on_mouths(self, message: av.MouthCrops) -> None:
+        assert self._estimator is not None
+        self._estimator.take_mouths(mouth_frame_from_msg(message))
 
     def _on_sound(self, blocks: list[BinBlock]) -> None:
         assert self._estimator is not None

@@ -9,11 +9,14 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from av_perception_msgs.msg import VisualFeatures
+from av_perception_msgs import msg as av
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from av_perception.errors import UserError
 from av_perception.geometry.time import seconds
+from av_perception.interfaces import MouthFrame, VisualFeatures
+from av_perception.lips.mouth_crop import crop_mouths
 from av_perception.robot_head import CameraGeometry, load_head
 from av_perception.robot_head.camera_calibration import CameraCalibration, rectified_geometry
 from av_perception.ros import qos
@@ -23,8 +26,10 @@ from av_perception.ros.conversions import (
     image_from_compressed_msg,
     image_from_msg,
     image_stamp_ns,
+    mouth_frame_to_msg,
     visual_features_to_msg,
 )
+from av_perception.ros.local_topics import LocalPublisher
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import RELIABLE_IMAGES, Parameter
 from av_perception.ros.playback import HEAD
@@ -75,6 +80,12 @@ class VisualFeaturesNode(PerceptionNode):
             choices=('head', 'topic'),
         ),
         Parameter('mono', False, 'Use the left image only, even when the head has two cameras.'),
+        Parameter(
+            'lips',
+            False,
+            'Also cut out the mouths of faces, on the topic mouth_crops; it costs nothing while '
+            'nobody listens.',
+        ),
         Parameter('opencv_threads', 1, 'Threads of OpenCV in this node.', 1, 16),
         *VISION_PARAMETERS,
     )
@@ -97,7 +108,10 @@ class VisualFeaturesNode(PerceptionNode):
         if self.value('calibration') == 'head':
             self._make_front_end(camera)
         self._last_stamp_ns = 0
-        self._publisher = self.publisher(VisualFeatures, 'visual_features', qos.FEATURES)
+        self._publisher = self.publisher(av.VisualFeatures, 'visual_features', qos.FEATURES)
+        self._mouths: Publisher | LocalPublisher | None = None
+        if self.value('lips'):
+            self._mouths = self.publisher(av.MouthCrops, 'mouth_crops', qos.FEATURES)
 
     def activate(self) -> None:
         """Listen to the images, and to their calibration where it is asked for."""
@@ -196,9 +210,24 @@ class VisualFeaturesNode(PerceptionNode):
         right_image = None if right is None else self._decode(right)
         hurry = self._worker is not None and self._worker.num_waiting >= BEHIND
         features = front_end.process(stamp_ns, left_image, right_image, hurry)
+        self._publish_mouths(features)
         self._publisher.publish(visual_features_to_msg(features, self._camera.frame))
         counters = {text: front_end.counters[name] for name, text in COUNTED.items()}
         self.diagnostics.absorb('vision', counters)
+
+    def _publish_mouths(self, features: VisualFeatures) -> None:
+        """Cut out mouths where somebody wants them; they go before the faces that tracks need."""
+        if self._mouths is None or not self._mouths.get_subscription_count():
+            return
+        assert self._front_end is not None and self._front_end.left_image is not None
+        crops = crop_mouths(self._front_end.left_image, features.faces)
+        lost = len(features.faces) - len(crops)
+        if lost:
+            self.diagnostics.count(
+                'faces without a mouth: their landmarks are no numbers', number=lost
+            )
+        frame = MouthFrame(features.stamp_ns, crops)
+        self._mouths.publish(mouth_frame_to_msg(frame, self._camera.frame))
 
     def _check_order(self, stamp_ns: int) -> None:
         """Refuse an image whose stamp is not newer than the last one's."""

@@ -29,10 +29,12 @@ from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import (
     AudioChunk,
     AudioFeatures,
+    MouthFrame,
     SpeakingFrame,
     TrackFrame,
     VisualFeatures,
 )
+from av_perception.lips.mouth_crop import crop_mouths
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns, sample_stamp_ns
 from av_perception.separation.person_streams import PersonStreams, PersonStreamsConfig
@@ -123,6 +125,26 @@ class OfflinePipeline:
         self._voices_config = replace(config.voices, track_wait_s=math.inf)
         self._voices: PersonStreams | None = None
         self._take_voices: Callable[[list[VoiceChunk]], None] = lambda pieces: None
+        self._watches_lips = config.speaking.lips
+        self._take_mouths: Callable[[MouthFrame], None] = lambda frame: None
+
+    def watch_mouths(self, take_mouths: Callable[[MouthFrame], None]) -> None:
+        """Cut out mouths, too.
+
+        Parameters
+        ----------
+        take_mouths
+            Called with the mouths of each image, before its tracks.
+
+        Raises
+        ------
+        UserError
+            Where there are no images.
+        """
+        if self._vision is None:
+            raise UserError('this recording has no images: there are no mouths in it')
+        self._watches_lips = True
+        self._take_mouths = take_mouths
 
     def separate(self, take_voices: Callable[[list[VoiceChunk]], None]) -> None:
         """Separate voices, too.
@@ -241,9 +263,18 @@ class OfflinePipeline:
             self._counters['images without a camera in the head profile'] += 1
             return
         try:
-            self.take_visual(self._vision.process(stamp_ns, left, right))
+            features = self._vision.process(stamp_ns, left, right)
+            if self._watches_lips and self._vision.left_image is not None:
+                crops = crop_mouths(self._vision.left_image, features.faces)
+                self.take_mouths(MouthFrame(stamp_ns, crops))
+            self.take_visual(features)
         except BadImage as error:
             self._counters[f'bad images: {error}'] += 1
+
+    def take_mouths(self, mouths: MouthFrame) -> None:
+        """Take the mouths of the faces of an image, before these faces."""
+        self._speaking.take_mouths(mouths)
+        self._take_mouths(mouths)
 
     def take_visual(self, features: VisualFeatures) -> None:
         """Take faces that were found already."""

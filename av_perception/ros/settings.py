@@ -99,6 +99,7 @@ SPEAKING_PARAMETERS = (
 SPEAKING_METHOD_PARAMETERS = (
     tuned('method', SpeakingEstimatorConfig, 'method', choices=METHODS),
     tuned('look_ahead', SpeakingEstimatorConfig, 'joint.look_ahead_s', 0.0, 1.0, live=True),
+    tuned('lips', SpeakingEstimatorConfig, 'lips'),
     tuned('audio_wait', SpeakingEstimatorConfig, 'audio_wait_s', 0.0, 1.0),
 )
 VOICE_PARAMETERS = (

@@ -95,6 +95,8 @@ class VisualFrontEnd:
         E, 0 when faces are not described.
     times_ms
         How long each stage of the last image took.
+    left_image
+        (height, width, 3) the last left image, rectified: faces lie in it. None before the first.
 
     Raises
     ------
@@ -130,6 +132,7 @@ class VisualFrontEnd:
         self._without_faces = 0  # images in a row
         self._pairs = 0  # left images that came with a right one
         self._disparities = 0  # faces that were matched in the right image
+        self.left_image: np.ndarray | None = None
         self.times_ms: dict[str, float] = {}
         counted = ('images', 'faces', 'without_disparity', 'over_exposed', 'upside_down')
         self.counters = dict.fromkeys(counted, 0)
@@ -186,6 +189,7 @@ class VisualFrontEnd:
         """
         clock = _StageClock()
         left = self._prepare(left_bgr, 'left')
+        self.left_image = left
         right = self._prepare_right(right_bgr)
         clock.lap('preparation')
         detections = self._usable(self._search.detect(left, hurry))

@@ -205,6 +205,34 @@ def test_people_come_and_go_by_id():
     assert not again.speaking and again.since_ns == stamp(13)
 
 
+def test_evidence_of_zero_about_a_person_changes_nothing():
+    rng = np.random.default_rng(8)
+    plain = activity()
+    told = activity()
+    for index in range(12):
+        ratios = random_ratios(rng, 10, 3)
+        without = plain.update_ratios(stamp(index), ratios, (1, 2, 3), 0.7)
+        zero = told.update_ratios(stamp(index), ratios, (1, 2, 3), 0.7, {2: 0.0, 3: 0.0, 9: 5.0})
+        assert zero == without
+
+
+def test_evidence_about_one_person_alone_is_that_of_the_two_state_filter():
+    """Without sound people are independent: each follows a chain of their own."""
+    config = JointActivityConfig(speaker_cost=0.0, quiet_cost=0.0)
+    told = JointActivity(LIKELIHOOD, config)
+    expected = {4: config.resting, 7: config.resting}
+    rng = np.random.default_rng(9)
+    for index in range(20):
+        evidence = {4: rng.normal(0.3, 1.0), 7: rng.normal(-0.3, 1.0)}
+        statuses = told.update_ratios(stamp(index), np.zeros((0, 2)), (4, 7), None, evidence)
+        for status in statuses:
+            p = expected[status.id]
+            if index:
+                p = p * (1 - config.stop) + (1 - p) * config.start
+            expected[status.id] = expit(logit(p) + evidence[status.id])
+            assert status.probability == pytest.approx(expected[status.id], abs=1e-9)
+
+
 def test_the_order_of_people_does_not_matter():
     rng = np.random.default_rng(5)
     one = activity()

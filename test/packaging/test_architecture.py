@@ -31,9 +31,11 @@ ALLOWED = {
     'vision': (*FOUNDATIONS, 'networks', 'robot_head', 'recording'),
     'synchronization': ('interfaces', 'geometry', 'audio'),
     'tracking': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),
-    'diarization': (*FOUNDATIONS, 'robot_head', 'audio'),
+    'lips': (*FOUNDATIONS, 'vision'),
+    'diarization': (*FOUNDATIONS, 'robot_head', 'audio', 'lips'),
     'separation': (*FOUNDATIONS, 'robot_head', 'audio', 'diarization'),
     'enhancement': (*FOUNDATIONS, 'networks', 'dvae'),
+    'audio_visual': (*FOUNDATIONS, 'networks', 'dvae', 'enhancement'),
     'head_pose': (*FOUNDATIONS, 'networks', 'robot_head'),
     'dvae': ('errors', 'numerics', 'spectral', 'networks'),
     'training': (
@@ -43,6 +45,7 @@ ALLOWED = {
         'evaluation',
         'dvae',
         'motion_forecast',
+        'audio_visual',
     ),
     'hri': ('interfaces', 'geometry'),
     'attention': ('interfaces', 'geometry'),
@@ -65,6 +68,7 @@ ALLOWED = {
         'two_microphones',
         'head_pose',
         'attention',
+        'lips',
     ),
     'visualization': (
         *FOUNDATIONS,

@@ -65,6 +65,11 @@ ARGUMENTS = {
         "Frame in which people are tracked, by the robot's transforms: odom or map for a robot "
         "that moves; empty: the head's base, by its profile.",
     ),
+    'lips': Argument(
+        False,
+        'Cut out mouths (topic mouth_crops, while somebody listens), and let lips that have '
+        'proved themselves count in who speaks.',
+    ),
     'autostart': Argument(
         True,
         'The nodes configure and activate themselves; false leaves the transitions to a '
@@ -298,9 +303,9 @@ NODES = (
     NodeDescription(
         'audio_features', ('head',), 'microphones', gives='audio_features', mode='full'
     ),
-    NodeDescription('visual_features', ('head',), 'camera', gives='visual_features'),
+    NodeDescription('visual_features', ('head', 'lips'), 'camera', gives='visual_features'),
     NodeDescription('tracker', ('head', 'reference_frame'), mode='full'),
-    NodeDescription('speaking_status', ('head', 'reference_frame'), mode='full'),
+    NodeDescription('speaking_status', ('head', 'reference_frame', 'lips'), mode='full'),
     NodeDescription(
         'voices', ('head', 'reference_frame'), 'microphones', ('voices', (True,)), mode='full'
     ),

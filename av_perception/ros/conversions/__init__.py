@@ -34,6 +34,7 @@ from av_perception.ros.conversions.images import (
     image_stamp_ns,
     image_to_msg,
 )
+from av_perception.ros.conversions.mouths import mouth_frame_from_msg, mouth_frame_to_msg
 from av_perception.ros.conversions.poses import (
     direction_to_msg,
     points_from_msg,
@@ -69,6 +70,8 @@ __all__ = [
     'image_to_msg',
     'look_at_to_msg',
     'microphones_of',
+    'mouth_frame_from_msg',
+    'mouth_frame_to_msg',
     'ns_from_time',
     'path_type',
     'points_from_msg',

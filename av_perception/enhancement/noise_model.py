@@ -113,7 +113,12 @@ def cost_of(power: np.ndarray, model: NoiseModel, variance: np.ndarray) -> float
     return float((power / total + np.log(total)).sum(dtype=float) / len(variance))
 
 
-def maximize(power: np.ndarray, model: NoiseModel, variance: np.ndarray) -> NoiseModel:
+def maximize(
+    power: np.ndarray,
+    model: NoiseModel,
+    variance: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> NoiseModel:
     """M-step: one round of all rules, each with what the one before left.
 
     Parameters
@@ -124,35 +129,43 @@ def maximize(power: np.ndarray, model: NoiseModel, variance: np.ndarray) -> Nois
         Noise and gains.
     variance
         (R, T, F) samples of the variance of speech.
+    weights
+        (R, T) how much each sample counts in each frame; None: all alike.
 
     Returns
     -------
     NoiseModel
         With a cost that is no higher.
     """
-    model = _with_factors(power, model, variance)
-    change = _gain_change(power, model.total(variance), model.guess)
+    model = _with_factors(power, model, variance, weights)
+    change = _gain_change(power, model.total(variance), model.guess, weights)
     gain = np.maximum(model.guess_gain * change, _LEAST_GAIN)
     model = replace(model, guess_gain=gain)
-    change = _gain_change(power, model.total(variance), variance)
+    change = _gain_change(power, model.total(variance), variance, weights)
     gain = np.maximum(model.speech_gain * change, _LEAST_GAIN)
     return replace(model, speech_gain=gain)
 
 
-def _with_factors(power: np.ndarray, model: NoiseModel, variance: np.ndarray) -> NoiseModel:
+def _with_factors(
+    power: np.ndarray, model: NoiseModel, variance: np.ndarray, weights: np.ndarray | None
+) -> NoiseModel:
     """Update W and H, where there are any."""
     if not model.factors.dictionary.shape[1]:
         return model
     rest = model.speech(variance) + model.guess_gain[:, None] * model.guess
     rest = rest.swapaxes(1, 2)
-    factors = update_dictionary(power.T, model.factors, _COST, rest)
-    factors = update_activations(power.T, factors, _COST, rest).normalized()
+    factors = update_dictionary(power.T, model.factors, _COST, rest, weights)
+    factors = update_activations(power.T, factors, _COST, rest, weights).normalized()
     return replace(model, factors=factors)
 
 
-def _gain_change(power: np.ndarray, total: np.ndarray, part: np.ndarray) -> np.ndarray:
+def _gain_change(
+    power: np.ndarray, total: np.ndarray, part: np.ndarray, weights: np.ndarray | None
+) -> np.ndarray:
     """(T,) factor of the gain of a part (T, F) or (R, T, F) of V (R, T, F)."""
     share = part / total
+    if weights is not None:
+        share = weights[..., None] * share
     above = (power * share / total).sum(axis=(0, 2))
     below = share.sum(axis=(0, 2))
     return np.sqrt(above / np.maximum(below, np.finfo(total.dtype).tiny))

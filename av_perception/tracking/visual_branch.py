@@ -100,7 +100,9 @@ class VisualBranch:
             About the predicted mean, wherever it is linearized.
         """
         camera = self._model.visual_map(point, poses)
-        value = camera.value + matvec(camera.matrix, predicted_mean - point)
+        value = camera.value
+        if point is not predicted_mean:
+            value = value + matvec(camera.matrix, predicted_mean - point)
         faces = observation.faces
         known = _embeddings(tracks, faces.embeddings.shape[1])
         return VisualAssociation(

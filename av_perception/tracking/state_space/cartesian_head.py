@@ -155,7 +155,7 @@ class CartesianHead:
         """Any depth in depth_range is alike."""
         near, far = self._config.depth_range
         offset = self._config.other_depth_offset * measurements.value[:, 2]
-        across = (offset**2)[:, None, None] * np.eye(2)
+        across = (offset**2)[:, None, None] * _EYE[:2, :2]
         return measurements.noise[:, :2, :2] + across, -float(np.log(1 / near - 1 / far))
 
     def vague(self, measurements, which):
@@ -297,7 +297,9 @@ class CartesianHead:
         bounded = mean.copy()
         relative = mean[:, :3] - base.translation
         distance = np.sqrt((relative[:, :2] ** 2).sum(-1))
-        scale = np.clip(distance, *config.unseen_range) / np.maximum(distance, _LEAST_DISTANCE_M)
+        nearest, farthest = config.unseen_range
+        walked = np.minimum(np.maximum(distance, nearest), farthest)
+        scale = walked / np.maximum(distance, _LEAST_DISTANCE_M)
         flat = relative[:, :2] * scale[:, None]
         if config.base_height:
             lowest, highest = (height - config.base_height for height in config.head_heights)
@@ -321,7 +323,11 @@ class CartesianHead:
 
     def implausible(self, mean, covariance, poses):
         """Whether tracks are farther than max_range by two standard deviations."""
-        distance = np.linalg.norm(mean[:, :3] - poses.reference_from_base.translation, axis=-1)
+        relative = mean[:, :3] - poses.reference_from_base.translation
+        distance = np.sqrt((relative * relative).sum(-1))
+        far = distance > self._config.max_range
+        if not far.any():
+            return far
         std = np.sqrt(np.trace(covariance[:, :3, :3], axis1=1, axis2=2))
         return distance - 2 * std > self._config.max_range
 

@@ -144,6 +144,10 @@ class LifeCycle:
         np.ndarray
             (N,) bool, who should have come out from behind somebody and did not.
         """
+        if seen.all():
+            tracks.missed_since[:] = 0
+            tracks.hidden[:] = False
+            return np.zeros(len(tracks), bool)
         missed = view.clear & ~seen
         still_behind = tracks.hidden & missed
         first = np.where(tracks.missed_since > 0, tracks.missed_since, stamp_ns)

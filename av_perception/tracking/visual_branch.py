@@ -82,8 +82,9 @@ class VisualBranch:
     ) -> VisualAssociation:
         """Set up the E-Z step of vision (T2, T5, T11).
 
-        Sleepers and people who were never seen are no candidates: they come back by birth and
-        re-identification.
+        Sleepers, people who are away and people who were never seen are no candidates: they come
+        back by birth and re-identification, which asks for their looks. Voices keep awake, but a
+        face is not theirs because a voice was.
 
         Parameters
         ----------
@@ -110,7 +111,7 @@ class VisualBranch:
             LinearMap(value, camera.matrix, camera.usable),
             appearance_log_ratio(self._appearance, faces.embeddings, known),
             self._model.log_visual_volume,
-            ~tracks.asleep & ~tracks.never_seen,
+            ~(tracks.asleep | tracks.away | tracks.never_seen),
             tracks.visibility,
             self._outliers(observation, tracks, predicted_mean, poses),
         )

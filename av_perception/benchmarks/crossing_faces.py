@@ -13,8 +13,6 @@ from av_perception.benchmarks.comparison import GNN, JPDA, OURS, SORT, PositionS
 from av_perception.benchmarks.peers import Located, run_peer
 from av_perception.benchmarks.sensors import camera_of
 from av_perception.benchmarks.summary import averaged
-from av_perception.evaluation.frames import align
-from av_perception.evaluation.ghosts import ghost_times
 from av_perception.evaluation.metrics import evaluate
 from av_perception.interfaces import LifeState, VisualFeatures
 from av_perception.recording.tables import TrackTable, TruthTable
@@ -202,7 +200,6 @@ def score(
     """Compare what a tracker said with the truth."""
     metrics = evaluate(tracks, truth, match_distance_m=_MATCH_M)
     seen = metrics.seen
-    ghosts = ghost_times(align(tracks, truth), _MATCH_M)
     ids = [coverage.track_id for coverage in metrics.people.values()]
     switches = [coverage.id_switches for coverage in metrics.people.values()]
     distinct = None not in ids and len(set(ids)) == len(ids)
@@ -215,7 +212,7 @@ def score(
         ospa_m=seen.ospa_m or 0.0,
         switches_per_minute=60 * seen.id_switches / metrics.duration_s,
         position_rmse_m=seen.position_rmse_m or 0.0,
-        oldest_ghost_s=float(ghosts.max(initial=0.0)),
+        oldest_ghost_s=metrics.oldest_ghost_s,
         right_ids=distinct and not any(switches),
     )
 

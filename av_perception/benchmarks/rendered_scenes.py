@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from av_perception.evaluation.frames import align
-from av_perception.evaluation.ghosts import ghost_times
 from av_perception.evaluation.metrics import Metrics, evaluate
 from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.recording import Recording, TruthTable
@@ -98,8 +96,7 @@ def measure(
         path = timelines / f'{name}{suffix}.png'
         plot_timeline(tracks, truth, path, title=name, metrics=metrics, head=recording.head)
     ids = len(np.unique(tracks.id[tracks.status == 'active']))
-    ghosts = ghost_times(align(tracks, truth))
-    return _result(name, seed, recording, metrics, ids, float(ghosts.max(initial=0.0)))
+    return _result(name, seed, recording, metrics, ids)
 
 
 def _recording(scene: str, seed: int | None, report: Report) -> Recording:
@@ -110,7 +107,7 @@ def _recording(scene: str, seed: int | None, report: Report) -> Recording:
 
 
 def _result(
-    name: str, seed: int | None, recording: Recording, metrics: Metrics, ids: int, ghost_s: float
+    name: str, seed: int | None, recording: Recording, metrics: Metrics, ids: int
 ) -> SceneResult:
     return SceneResult(
         scene=name,
@@ -121,7 +118,7 @@ def _result(
         id_switches=metrics.by_direction['all'].id_switches,
         mota_seen=metrics.seen.mota,
         idf1_seen=metrics.seen.idf1,
-        oldest_ghost_s=ghost_s,
+        oldest_ghost_s=metrics.oldest_ghost_s,
         position_rmse_seen_m=metrics.seen.position_rmse_m,
         azimuth_error_heard_deg=metrics.by_direction['heard_only'].azimuth_error_deg,
         der=metrics.der,

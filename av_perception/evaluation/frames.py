@@ -23,6 +23,7 @@ from typing import TypeVar
 import numpy as np
 
 from av_perception.errors import UserError
+from av_perception.geometry.rigid_transform import angles_from_direction, wrap_angle
 from av_perception.recording.tables import TrackTable, TruthTable
 
 DEFAULT_PERIOD_S = 0.04
@@ -93,6 +94,15 @@ class Frames:
         tracks = _directions(self.tracks.position)
         return [
             np.degrees(np.arccos(np.clip(truth[g] @ tracks[h].T, -1, 1))) for g, h in self.rows
+        ]
+
+    @cached_property
+    def azimuths_deg(self) -> list[np.ndarray]:
+        """Per frame (people, tracks) differences in azimuth from the base's origin [deg]."""
+        truth = angles_from_direction(self.truth.position)[0]
+        tracks = angles_from_direction(self.tracks.position)[0]
+        return [
+            np.degrees(np.abs(wrap_angle(truth[g, None] - tracks[None, h]))) for g, h in self.rows
         ]
 
     @cached_property

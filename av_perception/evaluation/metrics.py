@@ -20,6 +20,7 @@ from av_perception.evaluation.diarization import (
     diarization_scores,
 )
 from av_perception.evaluation.frames import Frames, align
+from av_perception.evaluation.ghosts import ghost_times, heard_pairs
 from av_perception.evaluation.tracking_metrics import (
     Pairs,
     clear_and_identity,
@@ -115,6 +116,8 @@ class Metrics(Scores):
         Person -> whether they kept one id.
     people
         Person -> how they were covered.
+    oldest_ghost_s
+        [s] that a track of nobody was shown at most, see `ghosts`.
     num_frames, duration_s
         Of the truth.
     unscored_rows
@@ -132,6 +135,7 @@ class Metrics(Scores):
     by_direction: dict[str, Scores]
     ids_kept: dict[int, bool]
     people: dict[int, PersonCoverage]
+    oldest_ghost_s: float
     num_frames: int
     duration_s: float
     unscored_rows: int
@@ -221,6 +225,7 @@ def _evaluate_frames(frames: Frames, options: _Options) -> Metrics:
         by_direction=by_direction,
         ids_kept={person: coverage.kept for person, coverage in people.items()},
         people=people,
+        oldest_ghost_s=float(ghost_times(frames, options.match_distance_m).max(initial=0.0)),
         num_frames=len(frames.time_s),
         duration_s=len(frames.time_s) * frames.period_s,
         unscored_rows=frames.unscored,
@@ -233,13 +238,16 @@ def _evaluate_frames(frames: Frames, options: _Options) -> Metrics:
 def _split(frames: Frames, pairs: Pairs) -> dict[str, Frames]:
     """Seen and only-heard people apart, each with the track rows that are theirs.
 
-    A matched row goes with its person, an unmatched one (a false positive) with the person nearest
-    in direction at the time; with nobody there, with what the track itself claims.
+    A matched row goes with its person. An unmatched one (a false positive) goes with the person
+    who is heard there, else with the person nearest in direction at the time; with nobody there,
+    with what the track itself claims.
     """
     belongs_to_seen = frames.tracks.seen.copy()
     for (truth, tracks), angles in zip(frames.rows, frames.angles_deg):
         if angles.size:
             belongs_to_seen[tracks] = frames.truth.visible[truth][np.argmin(angles, axis=0)]
+    truth_row, track_row = heard_pairs(frames, pairs)
+    belongs_to_seen[track_row] = frames.truth.visible[truth_row]
     belongs_to_seen[pairs.track_row] = frames.truth.visible[pairs.truth_row]
     visible = frames.truth.visible
     return {

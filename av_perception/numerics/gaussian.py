@@ -62,7 +62,7 @@ def limit_leading(covariance: np.ndarray, size: int, max_std: float) -> np.ndarr
     """
     limit = max_std**2
     trace = covariance.diagonal(axis1=1, axis2=2)[:, :size].sum(1)
-    suspect = np.flatnonzero(trace > limit)
+    suspect = (trace > limit).nonzero()[0]
     if not len(suspect):
         return covariance
     values, vectors = np.linalg.eigh(covariance[suspect, :size, :size])

@@ -18,6 +18,7 @@ _NEAREST_M = 1e-3
 _FARTHEST = 1e9  # [m] or [px]: a number beyond this is a mistake
 _LARGEST_APPEARANCE = 20.0  # logarithms of what cameras see lie far inside
 _LEAST_NORM = 1e-6  # of an embedding that has a direction
+_EYE = np.eye(3)
 
 
 @dataclass(frozen=True)
@@ -89,20 +90,23 @@ def _has_shapes(face: Face) -> bool:
 
 def _are_located(positions: np.ndarray, covariances: np.ndarray) -> np.ndarray:
     """(M,) bool: finite, in front of the camera, and with a proper covariance."""
-    good = np.isfinite(positions).all(1) & np.isfinite(covariances).all((1, 2))
-    good &= (positions[:, 2] > _NEAREST_M) & (np.abs(positions) < _FARTHEST).all(1)
-    return good & _are_proper(np.where(good[:, None, None], covariances, np.eye(3)))
+    # What is not a number is not below a bound either.
+    good = (np.abs(positions) < _FARTHEST).all(1) & np.isfinite(covariances).all((1, 2))
+    good &= positions[:, 2] > _NEAREST_M
+    if not good.all():
+        covariances = np.where(good[:, None, None], covariances, _EYE)
+    return good & _are_proper(covariances)
 
 
 def _are_proper(covariances: np.ndarray) -> np.ndarray:
     """(M,) bool: positive definite within the variance range."""
     try:
-        np.linalg.cholesky(covariances - _VARIANCE_RANGE[0] * np.eye(3))
+        np.linalg.cholesky(covariances - _VARIANCE_RANGE[0] * _EYE)
         positive = np.ones(len(covariances), bool)
     except np.linalg.LinAlgError:
         # At least one of them is not; which ones, only the slower eigenvalues tell.
         positive = np.linalg.eigvalsh(covariances)[:, 0] > _VARIANCE_RANGE[0]
-    return positive & (np.trace(covariances, axis1=1, axis2=2) < _VARIANCE_RANGE[1])
+    return positive & (covariances.diagonal(axis1=1, axis2=2).sum(1) < _VARIANCE_RANGE[1])
 
 
 def _embeddings(faces: list[Face], size: int, counters: Counter) -> np.ndarray:

@@ -50,7 +50,9 @@ class FrameAssignment:
     subbands: np.ndarray
 
     def select(self, index: np.ndarray) -> FrameAssignment:
-        """Pick the tracks with these indices."""
+        """Pick the tracks with these increasing indices."""
+        if len(index) == len(self.seen):
+            return self
         return FrameAssignment(
             self.seen[index], self.heard[index], self.energy[index], self.subbands[index]
         )

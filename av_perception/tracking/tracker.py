@@ -329,6 +329,8 @@ class Tracker:
         births = self._vision.find_births(
             stamp_ns, observed.vision, posterior.alpha, tracks, seen, poses
         )
+        if not births:
+            return assigned
         matches = self._identity.match(tracks, births, ~seen, poses, stamp_ns)
         strangers = []
         for birth, index in zip(births, matches):

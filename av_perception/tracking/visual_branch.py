@@ -82,8 +82,9 @@ class VisualBranch:
     ) -> VisualAssociation:
         """Set up the E-Z step of vision (T2, T5, T11).
 
-        Sleepers and people who were never seen are no candidates: they come back by birth and
-        re-identification.
+        Sleepers, people who are away and people who were never seen are no candidates: they come
+        back by birth and re-identification, which asks for their looks. Voices keep awake, but a
+        face is not theirs because a voice was.
 
         Parameters
         ----------
@@ -100,7 +101,9 @@ class VisualBranch:
             About the predicted mean, wherever it is linearized.
         """
         camera = self._model.visual_map(point, poses)
-        value = camera.value + matvec(camera.matrix, predicted_mean - point)
+        value = camera.value
+        if point is not predicted_mean:
+            value = value + matvec(camera.matrix, predicted_mean - point)
         faces = observation.faces
         known = _embeddings(tracks, faces.embeddings.shape[1])
         return VisualAssociation(
@@ -108,7 +111,7 @@ class VisualBranch:
             LinearMap(value, camera.matrix, camera.usable),
             appearance_log_ratio(self._appearance, faces.embeddings, known),
             self._model.log_visual_volume,
-            ~tracks.asleep & ~tracks.never_seen,
+            ~(tracks.asleep | tracks.away | tracks.never_seen),
             tracks.visibility,
             self._outliers(observation, tracks, predicted_mean, poses),
         )

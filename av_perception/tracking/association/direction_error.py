@@ -37,12 +37,14 @@ class AudioInformation:
     @classmethod
     def nothing(cls, num_tracks: int, state_size: int) -> AudioInformation:
         """Of a frame in which nothing was heard yet: the error is as uncertain as before."""
+        shrinkage = np.empty((num_tracks, 3, 3))
+        shrinkage[:] = _EYE
         return cls(
             np.zeros((num_tracks, state_size, state_size)),
             np.zeros((num_tracks, state_size)),
             np.zeros((num_tracks, 3, 3)),
             np.zeros((num_tracks, 3)),
-            np.broadcast_to(_EYE, (num_tracks, 3, 3)),
+            shrinkage,
         )
 
 

@@ -12,6 +12,7 @@ observation.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy as np
 from av_perception.numerics.gaussian import LOG_2PI, inverse_and_log_det, log_normal, quadratic
 
 _OWN_MASS = 0.5  # a track with more of it has a face at its own depth
+_NONE = np.zeros(0, int)  # indices of no pairs
 _FLOOR = 5.0  # [nat] what is so far below clutter is nobody's in either state
 
 
@@ -76,13 +78,10 @@ class OtherDepth:
         self._size = ray_noise.shape[-1]
         here = config.beside_probability
         free = config.free_probability
-        self._log_other = np.where(beside, np.log(here), np.log(free))
+        self._log_other = np.where(beside, math.log(here), math.log(free))
         # (M, N), of the states that are chosen
-        self.log_weight = np.where(beside, float(np.log1p(-here)), float(np.log1p(-free)))
-        self.face = self.track = np.zeros(0, int)
-        # (P, R, R) and (P,) of the chosen pairs
-        self._precision = np.zeros((0, self._size, self._size))
-        self._log_peak = np.zeros(0)
+        self.log_weight = np.where(beside, math.log1p(-here), math.log1p(-free))
+        self.face = self.track = _NONE
 
     def decide(
         self, own: np.ndarray, residual: np.ndarray, spread: np.ndarray, log_clutter: float
@@ -110,9 +109,10 @@ class OtherDepth:
         innovation = self._noise[:, None] + spread[:, ray, ray]
         other = log_normal(residual[..., ray], innovation) + self._log_density + self._log_other
         chosen = (other > own) & (other > log_clutter - _FLOOR)
-        self.face, self.track = np.nonzero(chosen)
+        self.face, self.track = chosen.nonzero()
         if not len(self.face):
             return own
+        # (P, R, R) and (P,) of the chosen pairs
         self._precision, log_det = inverse_and_log_det(self._noise[self.face])
         self._log_peak = self._log_density - 0.5 * (self._size * LOG_2PI + log_det)
         self.log_weight = np.where(chosen, self._log_other, self.log_weight)

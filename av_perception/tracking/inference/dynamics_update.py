@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -51,8 +52,7 @@ class ProcessNoise:
         self._config, self._base = config, base_noise
         self._fixed = np.isinf(config.prior_weight)
         if not self._fixed:
-            self._factor = np.linalg.cholesky(base_noise)
-            self._whitener = np.linalg.inv(self._factor)
+            self._factor, self._whitener = _factors(base_noise.tobytes(), base_noise.shape)
 
     def covariance(self, ratio: np.ndarray) -> np.ndarray:
         """(N, D, D) `Lam` of (N, D, D) whitened ratios; exactly the nominal noise when fixed."""
@@ -90,7 +90,7 @@ class ProcessNoise:
         target = propagate_covariance(self._whitener, covariance + outer - propagated)
         weight = self._config.prior_weight
         maximum = symmetrize(weight * np.eye(ratio.shape[-1]) + target) / (weight + 1)
-        suspect = np.flatnonzero(~self._is_surely_within_bounds(maximum))
+        suspect = (~self._is_surely_within_bounds(maximum)).nonzero()[0]
         if len(suspect):
             values, vectors = np.linalg.eigh(maximum[suspect])
             clipped = np.clip(values, self._config.lowest, self._config.highest)
@@ -104,3 +104,13 @@ class ProcessNoise:
         above = center - radius >= self._config.lowest
         below = center + radius <= self._config.highest
         return (above & below).all(1)
+
+
+@lru_cache(maxsize=16)
+def _factors(noise: bytes, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Cholesky factors of (N, D, D) process noise, given by its bytes, and their inverses.
+
+    Kept, as steps are mostly as long as the last one and the same people in view.
+    """
+    factor = np.linalg.cholesky(np.frombuffer(noise).reshape(shape))
+    return factor, np.linalg.inv(factor)

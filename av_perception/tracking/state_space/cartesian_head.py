@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from av_perception.numerics.gaussian import limit_leading, matvec, propagate_covariance, symmetrize
+from av_perception.numerics.gaussian import limit_leading, propagate_covariance, symmetrize
 from av_perception.robot_head.profile import HeadProfile
 from av_perception.tracking.state_space.interface import LinearMap, Measurements, Prediction, View
 from av_perception.tracking.state_space.motion import axis_motion
@@ -155,7 +155,7 @@ class CartesianHead:
         """Any depth in depth_range is alike."""
         near, far = self._config.depth_range
         offset = self._config.other_depth_offset * measurements.value[:, 2]
-        across = (offset**2)[:, None, None] * np.eye(2)
+        across = (offset**2)[:, None, None] * _EYE[:2, :2]
         return measurements.noise[:, :2, :2] + across, -float(np.log(1 / near - 1 / far))
 
     def vague(self, measurements, which):
@@ -214,10 +214,11 @@ class CartesianHead:
         return self.reset_range(mean, covariance, poses)
 
     def reset_range(self, mean, covariance, poses):
-        """Scale states along their bearings to the prior range: directions and rates stay.
+        """Scale states along their bearings to the prior range: directions and azimuth rates stay.
 
         Otherwise every turn of a bearing would be taken for news about the range (the filter
-        linearizes at a range it does not know).
+        linearizes at a range it does not know). Nor does a bearing tell that somebody comes
+        nearer, which would raise who is heard above the head; and people do not rise or sink.
         """
         origin = poses.reference_from_array.translation
         typical, range_std = self._config.heard_range
@@ -229,7 +230,10 @@ class CartesianHead:
         along = direction[:, :, None] * direction[:, None, :]
         across = (typical / distance)[..., None] * (_EYE - along)
         position = origin + typical * direction
-        settled = np.concatenate([position, matvec(across, mean[:, 3:])], axis=1)
+        aside = np.stack([-direction[:, 1], direction[:, 0], 0.0 * direction[:, 2]], axis=1)
+        aside /= np.maximum(np.sqrt((aside * aside).sum(-1, keepdims=True)), _LEAST_DISTANCE_M)
+        rate = (mean[:, 3:] * aside).sum(-1, keepdims=True) * typical / distance
+        settled = np.concatenate([position, rate * aside], axis=1)
         scaling = np.zeros_like(covariance)
         scaling[:, :3, :3] = scaling[:, 3:, 3:] = across
         spread = propagate_covariance(scaling, covariance)
@@ -297,7 +301,9 @@ class CartesianHead:
         bounded = mean.copy()
         relative = mean[:, :3] - base.translation
         distance = np.sqrt((relative[:, :2] ** 2).sum(-1))
-        scale = np.clip(distance, *config.unseen_range) / np.maximum(distance, _LEAST_DISTANCE_M)
+        nearest, farthest = config.unseen_range
+        walked = np.minimum(np.maximum(distance, nearest), farthest)
+        scale = walked / np.maximum(distance, _LEAST_DISTANCE_M)
         flat = relative[:, :2] * scale[:, None]
         if config.base_height:
             lowest, highest = (height - config.base_height for height in config.head_heights)
@@ -321,7 +327,11 @@ class CartesianHead:
 
     def implausible(self, mean, covariance, poses):
         """Whether tracks are farther than max_range by two standard deviations."""
-        distance = np.linalg.norm(mean[:, :3] - poses.reference_from_base.translation, axis=-1)
+        relative = mean[:, :3] - poses.reference_from_base.translation
+        distance = np.sqrt((relative * relative).sum(-1))
+        far = distance > self._config.max_range
+        if not far.any():
+            return far
         std = np.sqrt(np.trace(covariance[:, :3, :3], axis1=1, axis2=2))
         return distance - 2 * std > self._config.max_range
 

@@ -38,7 +38,7 @@ def view_of(
     ray = optical[:, :2] * inverse[:, None]
     std = np.sqrt(np.maximum(covariance.diagonal(axis1=1, axis2=2), 0.0))
     uncertain = np.minimum(std[:, :2], _UNCERTAIN_M)
-    margin = (uncertain + np.array(_HEAD_M)) * inverse[:, None]
+    margin = (uncertain + _HEAD_M) * inverse[:, None]
     low = -np.array(camera.center) / camera.focal
     high = low + np.array([camera.width, camera.height]) / camera.focal
     inside = ahead & ((ray - margin >= low) & (ray + margin <= high)).all(1)

@@ -56,9 +56,11 @@ class Absence:
         only_heard = tracks.never_seen
         unseen = (tracks.visibility < IN_VIEW) & ~only_heard
         if unseen.any():
-            by_ear = unseen & (visual_mass < SEEN_MASS)
-            heard = self._model.turned(predicted[by_ear], tracks.mean[by_ear], poses)
-            tracks.mean[by_ear] = heard
+            is_moved = np.any(tracks.mean != predicted, axis=1)
+            by_ear = unseen & (visual_mass < SEEN_MASS) & is_moved
+            if by_ear.any():
+                heard = self._model.turned(predicted[by_ear], tracks.mean[by_ear], poses)
+                tracks.mean[by_ear] = heard
             tracks.mean[unseen] = self._model.bound_unseen(tracks.mean[unseen], poses)
         if only_heard.any():
             tracks.mean[only_heard], tracks.covariance[only_heard] = self._model.reset_range(

@@ -18,6 +18,7 @@ of one person's views; the others replace the view that was seen least.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -85,12 +86,17 @@ class AppearanceModel:
             difference, one + 2 * self.between[chosen]
         )
 
+    @cached_property
+    def _variance(self) -> np.ndarray:
+        """(A,) of the difference of two views of one person."""
+        return 2 * np.diag(self.within)
+
     def distance(self, views: np.ndarray, others: np.ndarray) -> np.ndarray:
         """(P,) mean squared difference of (P, A) views in standard deviations within a person.
 
         Component by component; infinite where nothing shows in both.
         """
-        squared = (views - others) ** 2 / (2 * np.diag(self.within))
+        squared = (views - others) ** 2 / self._variance
         shown = np.isfinite(squared)
         count = shown.sum(axis=1)
         total = np.where(shown, squared, 0.0).sum(axis=1)
@@ -123,9 +129,8 @@ def add_sample(gallery: np.ndarray, sample: np.ndarray, model: AppearanceModel) 
     model
         Says what is a view of its own.
     """
-    known = gallery[:, -1] > 0
-    distance = np.full(len(gallery), np.inf)
-    distance[known] = model.distance(gallery[known, :-1], sample[None])
+    # Empty views show nothing: they are infinitely far.
+    distance = model.distance(gallery[:, :-1], sample[None])
     nearest = int(np.argmin(distance))
     if distance[nearest] > _SAME_VIEW:
         nearest = int(np.argmin(gallery[:, -1]))  # an empty one, or the one seen least
@@ -148,10 +153,12 @@ class Galleries:
 
     def add(self, track_id: int, samples: np.ndarray) -> None:
         """Take (S, A) samples of a person's looks into their gallery."""
+        track_id = int(track_id)
         for sample in samples:
             if np.isfinite(sample).any():
-                gallery = self._views.setdefault(int(track_id), empty_gallery())
-                add_sample(gallery, sample, self._model)
+                if track_id not in self._views:
+                    self._views[track_id] = empty_gallery()
+                add_sample(self._views[track_id], sample, self._model)
 
     def keep(self, ids: np.ndarray) -> None:
         """Forget everybody but these."""

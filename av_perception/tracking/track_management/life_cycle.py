@@ -144,6 +144,10 @@ class LifeCycle:
         np.ndarray
             (N,) bool, who should have come out from behind somebody and did not.
         """
+        if seen.all():
+            tracks.missed_since[:] = 0
+            tracks.hidden[:] = False
+            return np.zeros(len(tracks), bool)
         missed = view.clear & ~seen
         still_behind = tracks.hidden & missed
         first = np.where(tracks.missed_since > 0, tracks.missed_since, stamp_ns)
@@ -229,6 +233,7 @@ class LifeCycle:
         woken = tracks.asleep & (tracks.heard_run >= config.wake_heard_frames)
         tracks.state[woken] = _ACTIVE
         silent_ns = stamp_ns - np.maximum(tracks.last_seen, tracks.last_heard)
+        tracks.away = ~tracks.hidden & (stamp_ns - tracks.last_seen > self._sleep_after_ns)
         patience = np.where(tracks.hidden, self._hidden_sleep_after_ns, self._sleep_after_ns)
         is_silent = silent_ns > patience
         young = (tracks.hits < config.young_images) & ~tracks.never_seen
@@ -260,6 +265,7 @@ class LifeCycle:
         tracks.state[index] = _ACTIVE
         tracks.missed_since[index] = 0
         tracks.hidden[index] = False
+        tracks.away[index] = False
         tracks.other_depth[index] = 0
 
 

@@ -248,7 +248,7 @@ class ReIdentification:
         np.ndarray
             (N,) bool.
         """
-        close = self._is_close(tracks, poses)
+        close = self._is_close(tracks, poses) if len(tracks) > 1 else np.zeros(0, bool)
         if not close.any():
             tracks.doubled[:] = 0
             return np.zeros(len(tracks), bool)

@@ -28,6 +28,7 @@ def _no_past(count: int) -> dict[str, np.ndarray]:
         'doubled': np.zeros(count, int),
         'missed_since': np.zeros(count, np.int64),
         'hidden': np.zeros(count, bool),
+        'away': np.zeros(count, bool),
         'other_depth': np.zeros(count, int),
     }
 
@@ -43,8 +44,9 @@ class TrackSet:
     person was heard; audio_share: (N,) of the last frame's sound; doubled: (N,) consecutive frames
     in which another track followed the same person; missed_since: (N,) stamp since which who would
     be in clear view is not seen [ns], 0 for not; hidden: (N,) bool, behind somebody; hidden_mean:
-    (N, D) the last mean there; other_depth: (N,) images in a row whose face was at another depth;
-    embedding: (N, E), zero rows for none; box: (N, 4) last assigned face [px].
+    (N, D) the last mean there; away: (N,) bool, not seen for a while and not hidden; other_depth:
+    (N,) images in a row whose face was at another depth; embedding: (N, E), zero rows for none;
+    box: (N, 4) last assigned face [px].
     """
 
     id: np.ndarray
@@ -64,6 +66,7 @@ class TrackSet:
     missed_since: np.ndarray
     hidden: np.ndarray
     hidden_mean: np.ndarray
+    away: np.ndarray
     other_depth: np.ndarray
     embedding: np.ndarray
     box: np.ndarray

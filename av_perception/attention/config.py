@@ -21,7 +21,7 @@ class AttentionConfig:
     #: seconds: that took speech.
     found_by_voice_s: float = 0.2
     #: Silence of so many seconds makes a speaker yield to who speaks by then.
-    yield_s: float = 0.25
+    yield_s: float = 0.12
     #: A look lasts at least so many seconds, unless the person is gone.
     min_dwell_s: float = 0.8
     #: Who spoke is looked at until nobody has spoken for so many seconds.

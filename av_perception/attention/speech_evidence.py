@@ -13,8 +13,11 @@ from av_perception.geometry.time import nanoseconds, seconds
 from av_perception.interfaces import LifeState, TrackEstimate
 
 _LONGEST_EVIDENCE = 2.0  # in units of min_speech_s
-# A voice that is found is heard for a while before, and that sound is given to who is there.
-_MISTAKEN_S = 0.3  # who began to speak no longer than this before it was found, is doubted
+# A voice that is found is heard for a while before, and that sound is given to who is there. Who
+# began to speak no longer than this before it was found, is doubted: a new voice takes longer to
+# be found than that of a sleeper.
+_MISTAKEN_S = 0.8
+_MISTAKEN_FOR_SLEEPER_S = 0.3
 _DOUBT_S = 0.4  # for so long
 
 
@@ -55,9 +58,9 @@ class Evidence:
         self.began_ns = None
         self.speech_s = max(0.0, self.speech_s - elapsed_s)
 
-    def doubt(self, stamp_ns: int) -> None:
-        """Take back the speech that has just begun: the voice was somebody else's."""
-        if self.began_ns is None or seconds(stamp_ns - self.began_ns) > _MISTAKEN_S:
+    def doubt(self, stamp_ns: int, mistaken_s: float) -> None:
+        """Take back speech that began no longer than this ago: the voice was somebody else's."""
+        if self.began_ns is None or seconds(stamp_ns - self.began_ns) > mistaken_s:
             return
         self.spoke_ns = self.spoke_before_ns
         self.began_ns = None
@@ -100,13 +103,14 @@ class SpeechEvidence:
         """
         self._people = {i: self._people.get(i) or Evidence() for i in tracks}
         longest_s = _LONGEST_EVIDENCE * config.min_speech_s
-        found = {i for i, one in self._people.items() if _note_state(one, tracks[i], config)}
+        found = {i: _note_state(one, tracks[i], config) for i, one in self._people.items()}
         for i, person in self._people.items():
-            if found - {i}:
-                person.doubt(stamp_ns)
+            mistaken_s = max((s for j, s in found.items() if j != i), default=0.0)
+            if mistaken_s > 0:
+                person.doubt(stamp_ns, mistaken_s)
             if probability.get(i, 0.0) >= config.speech_threshold:  # NaN is not
                 person.note_speech(stamp_ns, elapsed_s, longest_s)
-            else:
+            elif not found[i]:  # of whom was just found the probability tells nothing yet
                 person.note_silence(elapsed_s)
             if tracks[i].seen and person.arrived_ns is None:
                 person.arrived_ns = stamp_ns
@@ -120,15 +124,16 @@ class SpeechEvidence:
         self._people[new_id] = old
 
 
-def _note_state(person: Evidence, track: TrackEstimate, config: AttentionConfig) -> bool:
+def _note_state(person: Evidence, track: TrackEstimate, config: AttentionConfig) -> float:
     """Credit who was just found, or woken, by voice alone with the speech that it took.
 
-    Returns whether the person was.
+    Returns how long before others may have been taken for the person [s], 0 for who was neither.
     """
     is_new = person.is_awake is None and not track.last_seen_ns
     is_woken = person.is_awake is False and track.state != LifeState.SLEEPING
     is_found = (is_new or is_woken) and track.heard and not track.seen
-    if is_found:
-        person.speech_s = max(person.speech_s, config.found_by_voice_s)
     person.is_awake = track.state != LifeState.SLEEPING
-    return is_found
+    if not is_found:
+        return 0.0
+    person.speech_s = max(person.speech_s, config.found_by_voice_s)
+    return _MISTAKEN_S if is_new else _MISTAKEN_FOR_SLEEPER_S

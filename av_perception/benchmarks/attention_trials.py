@@ -12,6 +12,7 @@ import numpy as np
 
 from av_perception.benchmarks.attention_loop import (
     START_NS,
+    See,
     feel_and_hear,
     run_loop,
     see_images,
@@ -43,6 +44,7 @@ LEAST_APART_DEG = 45.0
 DISTANCE_M = (1.2, 1.8)
 SENSOR_NOISE_DB = -40.0  # of the microphones, relative to the noise
 MOTOR_PERIOD_S = 1.5  # between two goals of the neck
+MOTOR_STRETCH_S = 12.0  # then come other people, goals and motors
 SLOW_RATE = 0.25  # [rad/s] at which the tracker goes on listening
 _CASTS = (('narrator', 'astronaut'), ('announcer', 'obama'), ('operator', 'biden'))
 _SPEECH = (AttentionReason.SPEAKS_TO_ME, AttentionReason.SPEAKS, AttentionReason.HEARD)
@@ -137,7 +139,9 @@ def _chunks(sound: np.ndarray, first: int) -> Iterable[AudioChunk]:
         yield AudioChunk(stamp_ns, RATE, first + start, sound[start : start + size])
 
 
-def looks_at_motors(seed: int, duration_s: float, is_slow: bool) -> list[FalseLook]:
+def looks_at_motors(
+    seed: int, duration_s: float, is_slow: bool, see: See = see_images
+) -> list[FalseLook]:
     """Turn the neck to random goals before people who are silent, and list whom it looks at.
 
     Parameters
@@ -148,6 +152,8 @@ def looks_at_motors(seed: int, duration_s: float, is_slow: bool) -> list[FalseLo
         [s]
     is_slow
         Turn so slowly that the tracker goes on listening.
+    see
+        Gives what the cameras see to the pipeline; images are drawn for `see_images` alone.
     """
     joint = {'max_speed': SLOW_RATE} if is_slow else {}
     neck = NeckConfig(JointConfig((-2.09, 2.09), **joint), JointConfig((-0.6, 0.5), **joint))
@@ -156,7 +162,8 @@ def looks_at_motors(seed: int, duration_s: float, is_slow: bool) -> list[FalseLo
         TalkerConfig(t.id, t.waypoints, t.voice, t.photo, turns=()) for t in scene.talkers
     )
     quiet = Scene(duration_s, silent, seed=seed, head=HEAD, room=ROOM)
-    playing = TurningScene(quiet, TurningSceneConfig(neck=neck))
+    config = TurningSceneConfig(neck=neck, images=see is see_images)
+    playing = TurningScene(quiet, config)
     pipeline = TurningHeadPipeline(playing.head)
     random = np.random.default_rng([seed, 9])
     watch = _Watch()
@@ -167,8 +174,9 @@ def looks_at_motors(seed: int, duration_s: float, is_slow: bool) -> list[FalseLo
         moment = playing.step(*goals)
         stamp_ns = stamp_of(moment)
         feel_and_hear(pipeline, moment, RATE)
-        see_images(pipeline, stamp_ns, moment)
-        watch.note(pipeline.poll(stamp_ns), 'slow turns' if is_slow else 'fast turns')
+        see(pipeline, stamp_ns, moment)
+        sound = f'{"slow" if is_slow else "fast"} turns, seed {seed}'
+        watch.note(pipeline.poll(stamp_ns), sound)
     return watch.false_looks
 
 

@@ -39,12 +39,12 @@ from av_perception.ros.settings import (
 from av_perception.ros.sound_input import BACKLOG_S, CHUNK_MS, SoundInput, shared_bins
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
 from av_perception.synchronization.ego_motion import EgoMotion
+from av_perception.synchronization.own_motors import OwnMotors
 
 # Tracks and sound drive the node; polling only ends the waiting where none come any more, and
 # looks for transforms that have come.
 POLL_PERIOD_S = 0.2
 TF_POLL_PERIOD_S = 0.02
-MOTION_WINDOW_S = 0.2
 # The tracker has waited for the transforms of its tracks already.
 TF_WAIT_S = 0.05
 TF_MAX_AGE_S = 0.1
@@ -79,7 +79,8 @@ class SpeakingStatusNode(PerceptionNode):
             likelihood = bins.likelihood
             self._sound = SoundInput(self, microphones, bins)
         self._estimator = SpeakingEstimator(config, likelihood)
-        self._motion = EgoMotion(self.value('max_turn_rate'), MOTION_WINDOW_S)
+        self._motion = EgoMotion(self.value('max_turn_rate'))
+        self._motors = OwnMotors(self._motion)
         self._publisher = self.publisher(SpeakingStatusArray, 'speaking_status', qos.FEATURES)
         if self._estimator.method != config.method:
             self.get_logger().info(
@@ -127,8 +128,7 @@ class SpeakingStatusNode(PerceptionNode):
         for block in blocks:
             if self._motion.is_ego_noise(block.stamp_ns):
                 self.diagnostics.count('sounds left out: the head turns')
-                block = block.emptied()
-            heard.append(block)
+            heard.append(self._motors.removed_from(block))
         self._estimator.take_blocks(heard)
         self._step()
 

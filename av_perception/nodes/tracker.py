@@ -46,6 +46,8 @@ from av_perception.synchronization.block_queue import BlockQueue
 from av_perception.synchronization.clock_steps import ClockSteps
 from av_perception.synchronization.ego_motion import EgoMotion
 from av_perception.synchronization.frame_assembler import FrameAssembler
+from av_perception.synchronization.own_motors import OwnMotors
+from av_perception.synchronization.turning_faces import TurningFaces
 from av_perception.tracking.tracker import Tracker
 from av_perception.tracking.tracker_config import BINS
 
@@ -53,7 +55,6 @@ from av_perception.tracking.tracker_config import BINS
 # transforms that have come.
 POLL_PERIOD_S = 0.2
 TF_POLL_PERIOD_S = 0.02
-MOTION_WINDOW_S = 0.2
 Features = tuple[int, VisualFeatures | None, AudioFeatures | None]  # of one frame, with its stamp
 
 
@@ -98,8 +99,7 @@ class TrackerNode(PerceptionNode):
 
     def configure(self) -> None:
         """Build the tracker, and what pairs its inputs."""
-        head = load_head(self.value('head'))
-        self._head = head
+        self._head = head = load_head(self.value('head'))
         self._tracker = Tracker(tracker_config(self.value), head, self._acoustic_map(head))
         if self._ids is None:
             domain = self.context.get_domain_id()
@@ -111,7 +111,9 @@ class TrackerNode(PerceptionNode):
         self._audio_wait_s = pairing.audio_wait_s
         self._blocks = BlockQueue()
         self._sound = self._sound_input(head)
-        self._motion = EgoMotion(self.value('max_turn_rate'), MOTION_WINDOW_S)
+        self._motion = EgoMotion(self.value('max_turn_rate'))
+        self._motors = OwnMotors(self._motion)
+        self._turning_faces = TurningFaces()
         self._publisher = self.publisher(TrackArray, 'tracks', qos.FEATURES)
         self._transforms = TransformBroadcaster(self) if self.value('publish_tf') else None
         if not self._has_services:
@@ -206,10 +208,10 @@ class TrackerNode(PerceptionNode):
         if self._poses.moves and poses.reference_from_array is not None:
             self._motion.note_pose(stamp_ns, poses.reference_from_array)
         blocks = self._blocks.take(stamp_ns)
-        if (audio is not None or blocks) and self._motion.is_ego_noise(stamp_ns):
+        audio, blocks, is_drowned = self._motors.removed_from_frame(stamp_ns, audio, blocks)
+        if is_drowned:
             self.diagnostics.count('sounds left out: the head turns')
-            audio = None
-            blocks = []
+        visual = self._turning_faces.take(visual, poses.reference_from_optical)
         if self._clock_steps.observe(stamp_ns, self._steady_ns()):
             self.diagnostics.count('steps of the clock', self._clock_steps.reason)
         steady_ns = stamp_ns - self._clock_steps.total_ns

@@ -35,11 +35,12 @@ from av_perception.synchronization.frame_assembler import (
     FrameAssembler,
     FrameAssemblerConfig,
 )
+from av_perception.synchronization.own_motors import OwnMotors
+from av_perception.synchronization.turning_faces import TurningFaces
 from av_perception.tracking.tracker import Tracker
 from av_perception.vision.front_end import VisualFrontEnd
 
 MAX_TURN_RATE = 0.3  # [rad/s] as the nodes' parameter max_turn_rate
-MOTION_WINDOW_S = 0.2
 _MAX_POSES = 500
 
 Result = tuple[TrackFrame, SpeakingFrame, Attention]
@@ -91,7 +92,11 @@ class TurningHeadPipeline:
         speaking = replace(stages.speaking, audio_wait_s=math.inf)
         self._speaking = SpeakingEstimator(speaking, likelihood)
         self._policy = AttentionPolicy(config.attention)
-        self._motion = EgoMotion(MAX_TURN_RATE, MOTION_WINDOW_S)
+        self._motion = EgoMotion(MAX_TURN_RATE)
+        # One for each stage, as each node has its own.
+        self._motors = OwnMotors(self._motion)
+        self._motors_of_speech = OwnMotors(self._motion)
+        self._turning_faces = TurningFaces()
         self._poses: deque[tuple[int, RigidTransform]] = deque(maxlen=_MAX_POSES)
         self._counters: Counter = Counter()
 
@@ -118,11 +123,7 @@ class TurningHeadPipeline:
             self._assembler.push_audio(features, features.stamp_ns)
         blocks = self._bins.push(chunk)
         self._blocks.push(blocks)
-        heard = []
-        for block in blocks:
-            is_drowned = self._motion.is_ego_noise(block.stamp_ns)
-            heard.append(block.emptied() if is_drowned else block)
-        self._speaking.take_blocks(heard)
+        self._speaking.take_blocks([self._motors_of_speech.removed_from(b) for b in blocks])
 
     def see(self, stamp_ns: int, left: np.ndarray, right: np.ndarray | None) -> None:
         """Take an image or a pair, (H, W, 3) each."""
@@ -151,10 +152,10 @@ class TurningHeadPipeline:
         stamp_ns, visual, audio = frame
         poses = SensorPoses.of_head(self._head, self._pose_at(stamp_ns))
         blocks = self._blocks.take(stamp_ns)
+        audio, blocks, _ = self._motors.removed_from_frame(stamp_ns, audio, blocks)
         if self._motion.is_ego_noise(stamp_ns):
             self._counters['sounds left out: the head turns'] += 1
-            audio = None
-            blocks = []
+        visual = self._turning_faces.take(visual, poses.reference_from_optical)
         tracks = self._tracker.step(stamp_ns, visual, audio, poses, blocks)
         self._speaking.follow(tracks, poses.reference_from_array, stamp_ns)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Ego noise: while the head turns, its own motors drown the sound."""
+"""Ego noise: the motors of a head that turns are heard, and drown the rest when they are fast."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from av_perception.geometry.transform_tree import RESET_NS, turn_rate
 # ten messages a second has said its own angle twice.
 _SHORTEST_NS = 50_000_000
 _LONGEST_NS = 150_000_000
+WINDOW_S = 0.2
 _MAX_TURNS = 100  # remembered ones; frames may come long after them
+_AUDIBLE_RATE = 0.05  # [rad/s] slower than this motors are hardly heard, and gyroscopes drift
 
 
 class EgoMotion:
@@ -24,32 +26,26 @@ class EgoMotion:
     Parameters
     ----------
     max_rate
-        [rad/s] turn rate from which the motors drown the sound; 0: they never do.
+        [rad/s] turn rate from which the motors drown the sound; 0: they never do, nor are heard.
     window_s
         [s] how long before and after a turn the sound is not to be used.
     """
 
-    def __init__(self, max_rate: float, window_s: float):
-        self._max_rate = max_rate
-        self._window_ns = nanoseconds(window_s)
-        # First and last moment of each.
-        self._turns: deque[tuple[int, int]] = deque(maxlen=_MAX_TURNS)
+    def __init__(self, max_rate: float, window_s: float = WINDOW_S):
+        self._fast = _Turns(max_rate, window_s)
+        self._all = _Turns(min(_AUDIBLE_RATE, max_rate), window_s)
         self._newest_ns = 0
         self._poses: dict[str, tuple[int, RigidTransform]] = {}
         self._joints: dict[str, _Joint] = {}
 
     def note_rate(self, stamp_ns: int, rate: float) -> None:
         """Note a turn rate [rad/s] at a moment, from a gyroscope or a joint."""
-        if self._newest_ns - stamp_ns > RESET_NS:
-            self._turns.clear()
+        begins_anew = self._newest_ns - stamp_ns > RESET_NS
         self._newest_ns = stamp_ns
-        if not 0 < self._max_rate < abs(rate):
-            return
-        if self._turns and self._is_about(stamp_ns, self._turns[-1]):
-            first, last = self._turns.pop()
-            self._turns.append((min(first, stamp_ns), max(last, stamp_ns)))
-        else:
-            self._turns.append((stamp_ns, stamp_ns))
+        for turns in (self._fast, self._all):
+            if begins_anew:
+                turns.clear()
+            turns.note(stamp_ns, rate)
 
     def note_pose(self, stamp_ns: int, pose: RigidTransform, name: str = '') -> None:
         """Note an orientation at a moment.
@@ -91,6 +87,37 @@ class EgoMotion:
 
     def is_ego_noise(self, stamp_ns: int) -> bool:
         """Whether sound of this moment is not to be used."""
+        return self._fast.is_about(stamp_ns)
+
+    def is_turning(self, stamp_ns: int) -> bool:
+        """Whether motors are heard at this moment, loud or not."""
+        return self._all.is_about(stamp_ns)
+
+
+class _Turns:
+    """First and last moment [ns] of each turn that was faster than a rate [rad/s]."""
+
+    def __init__(self, least_rate: float, window_s: float):
+        self._least_rate = least_rate
+        self._window_ns = nanoseconds(window_s)
+        self._turns: deque[tuple[int, int]] = deque(maxlen=_MAX_TURNS)
+
+    def clear(self) -> None:
+        """Forget all turns."""
+        self._turns.clear()
+
+    def note(self, stamp_ns: int, rate: float) -> None:
+        """Note a rate at a moment."""
+        if not 0 < self._least_rate < abs(rate):
+            return
+        if self._turns and self._is_about(stamp_ns, self._turns[-1]):
+            first, last = self._turns.pop()
+            self._turns.append((min(first, stamp_ns), max(last, stamp_ns)))
+        else:
+            self._turns.append((stamp_ns, stamp_ns))
+
+    def is_about(self, stamp_ns: int) -> bool:
+        """Whether a moment lies in a turn, or no farther from one than the window."""
         return any(self._is_about(stamp_ns, turn) for turn in self._turns)
 
     def _is_about(self, stamp_ns: int, turn: tuple[int, int]) -> bool:

@@ -165,6 +165,34 @@ def test_a_voice_that_is_found_takes_back_what_was_credited_to_who_was_there():
 
 def test_who_has_spoken_for_longer_goes_on_speaking_when_a_voice_is_found():
     watch = Watch()
-    watch.sees([person(1, 0.0)], {1: 0.9}, 20)
+    watch.sees([person(1, 0.0)], {1: 0.9}, 25)
     first = watch.sees([person(1, 0.0), voice(2, 100.0)], {1: 0.9, 2: 0.9})
     assert first.silent_s(watch.stamp_ns) == 0.0
+
+
+@pytest.mark.parametrize('frames', [9, 18])
+def test_a_voice_that_took_long_to_be_found_was_looked_for_at_somebody_else(frames):
+    """Regression: 0.36 and 0.68 s after its onset a voice behind the head was found.
+
+    Until then it was given to who was in view, and the look stayed there for as long again.
+    """
+    watch = Watch()
+    watch.sees([person(1, 0.0)], {1: 1.0}, frames)
+    first = watch.sees([person(1, 0.0), voice(2, 178.0)], {1: 1.0, 2: 0.4})
+    assert first.silent_s(watch.stamp_ns) == math.inf
+
+
+def test_a_sleeper_is_soon_recognized_so_others_are_doubted_only_if_they_began_just_now():
+    for frames, silent_s in ((5, math.inf), (12, 0.0)):
+        watch = Watch()
+        watch.sees([person(1, 0.0), person(2, 90.0)])
+        watch.sees([person(1, 0.0), asleep(2, 90.0)], {1: 1.0}, frames)
+        first = watch.sees([person(1, 0.0), person(2, 90.0, seen=False)], {1: 1.0})
+        assert first.silent_s(watch.stamp_ns) == silent_s
+
+
+def test_the_image_in_which_a_voice_is_found_is_no_silence_of_it():
+    """Regression: nothing is known yet of the speech of who is new, which counted as silence."""
+    watch = Watch()
+    assert watch.sees([voice(1, 90.0)], {1: 0.4}).speech_s == CONFIG.found_by_voice_s
+    assert watch.sees([voice(1, 90.0)], {1: 1.0}).speech_s >= CONFIG.min_speech_s

@@ -11,7 +11,11 @@ import pytest
 from turning_heads import PlantedFaces
 
 from av_perception.benchmarks.attention_loop import half_view_deg, run_loop
-from av_perception.benchmarks.attention_trials import REACH_DEG, random_conversation
+from av_perception.benchmarks.attention_trials import (
+    REACH_DEG,
+    looks_at_motors,
+    random_conversation,
+)
 from av_perception.errors import UserError
 from av_perception.evaluation.attention import find_onsets, score_looks
 from av_perception.interfaces import AttentionReason
@@ -53,6 +57,12 @@ def test_ids_are_kept_through_the_turns(result):
 def test_answers_come_with_the_next_image(result):
     assert result.lag_s <= 0.08
     assert len(result.results) >= 10.0 / 0.04 - 3
+
+
+@pytest.mark.slow
+def test_slow_motors_made_a_silent_person_in_view_seem_to_speak():
+    """Regression: the sound of turns at 0.25 rad/s came from where somebody stood."""
+    assert looks_at_motors(102, 2.6, is_slow=True, see=PlantedFaces(CAMERA, 102)) == []
 
 
 def test_conversations_are_within_reach_and_repeat():

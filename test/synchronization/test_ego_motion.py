@@ -142,3 +142,29 @@ def test_a_clock_set_back_starts_anew_and_a_turn_after_it_is_noticed():
     for ms in range(0, 300, 10):
         made.note_joint(ms * MS, 'HeadYaw', 0.7 + ms / 1000)
     assert made.is_ego_noise(290 * MS) and not made.is_ego_noise(9900 * MS)
+
+
+def test_a_slow_turn_is_heard_but_drowns_nothing():
+    made = motion()
+    made.note_rate(START, 0.25)
+    for ms, turns in ((-250, False), (-150, True), (0, True), (150, True), (250, False)):
+        stamp = START + ms * MS
+        assert made.is_turning(stamp) == turns and not made.is_ego_noise(stamp)
+    made.note_rate(START + 1000 * MS, -2.0)
+    assert made.is_turning(START + 1000 * MS) and made.is_ego_noise(START + 1000 * MS)
+
+
+@pytest.mark.parametrize('rate', [0.0, 0.04, math.nan])
+def test_a_drifting_gyroscope_is_no_turn(rate):
+    made = motion()
+    made.note_rate(START, rate)
+    assert not made.is_turning(START)
+
+
+def test_motors_that_are_said_not_to_be_heard_never_turn():
+    made = EgoMotion(max_rate=0.0, window_s=0.2)
+    made.note_rate(START, 4.0)
+    assert not made.is_turning(START) and not made.is_ego_noise(START)
+    picky = EgoMotion(max_rate=0.02, window_s=0.2)
+    picky.note_rate(START, 0.03)
+    assert picky.is_turning(START) and picky.is_ego_noise(START)

@@ -16,15 +16,17 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.progress import track
 from rich.table import Table
 
 from av_perception.benchmarks.attention_loop import half_view_deg
 from av_perception.benchmarks.attention_trials import (
     HEAD,
+    MOTOR_STRETCH_S,
     FalseLook,
     looks_at_motors,
     looks_at_noise,
@@ -52,7 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--minutes', type=float, default=60.0, help='of recorded noise (default: %(default)s)'
     )
     parser.add_argument(
-        '--motors', type=float, default=60.0, help='seconds of fast and of slow turns'
+        '--motors',
+        type=float,
+        default=60.0,
+        help='seconds of fast and of slow turns, 12 of each seed (default: %(default)s)',
     )
     parser.add_argument('--seed', type=int, default=100, help='of the first conversation')
     parser.add_argument(
@@ -80,18 +85,42 @@ def run(args: argparse.Namespace) -> int:
     if played:
         scores = score_looks(played, half_view_deg(camera_of(head)))
     false_looks = looks_at_noise(head, recordings, args.seed, track(stretches, 'noise'))
-    if args.motors > 0:
-        false_looks += looks_at_motors(args.seed, args.motors, is_slow=False)
-        false_looks += looks_at_motors(args.seed, args.motors, is_slow=True)
-    _print(scores, false_looks)
+    by_motors = _motor_trials(args.seed, args.motors)
+    false_looks += [look for trial in by_motors for look in trial.false_looks]
+    _print(scores, by_motors, false_looks)
     if args.json:
         figures = {
             'conversations': None if scores is None else scores.to_dict(),
+            'motors': [asdict(trial) for trial in by_motors],
             'false_looks': [asdict(look) for look in false_looks],
             'arguments': {k: v for k, v in vars(args).items() if isinstance(v, (int, float))},
         }
         write_json(args.json, figures)
     return 1 if false_looks or (scores is not None and scores.false_turns) else 0
+
+
+@dataclass(frozen=True)
+class MotorTrial:
+    """One kind of turns: seconds and seeds that were played, and what was looked at."""
+
+    turns: str
+    seconds: float
+    seeds: int
+    false_looks: list[FalseLook]
+
+
+def _motor_trials(first_seed: int, seconds: float) -> list[MotorTrial]:
+    """Play motors alone, in stretches of their own seeds; the last one may be shorter."""
+    starts = np.arange(0.0, seconds, MOTOR_STRETCH_S)
+    trials = []
+    for turns in ('fast', 'slow'):
+        false_looks = []
+        for index, start in enumerate(track(starts, f'{turns} turns')):
+            length = max(1.0, min(MOTOR_STRETCH_S, seconds - start))
+            false_looks += looks_at_motors(first_seed + index, length, turns == 'slow')
+        if len(starts):
+            trials.append(MotorTrial(turns, seconds, len(starts), false_looks))
+    return trials
 
 
 def _check_numbers(args: argparse.Namespace) -> None:
@@ -108,13 +137,21 @@ def _check_numbers(args: argparse.Namespace) -> None:
         )
 
 
-def _print(scores: LookScores | None, false_looks: list[FalseLook]) -> None:
+def _print(
+    scores: LookScores | None, by_motors: list[MotorTrial], false_looks: list[FalseLook]
+) -> None:
     console = wide_console()
     if scores is not None:
         table = Table('conversations', '')
         for name, value in scores.to_dict().items():
             text = f'{value:.2f}' if isinstance(value, float) else str(value)
             table.add_row(name.replace('_', ' '), text)
+        console.print(table)
+    if by_motors:
+        table = Table('motors alone', 'seconds', 'seeds', 'false looks')
+        for trial in by_motors:
+            figures = (f'{trial.seconds:g}', str(trial.seeds), str(len(trial.false_looks)))
+            table.add_row(f'{trial.turns} turns', *figures)
         console.print(table)
     console.print(f'looks at who does not speak, in noise and by motors: {len(false_looks)}')
     for look in false_looks:

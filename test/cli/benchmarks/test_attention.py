@@ -90,6 +90,27 @@ def test_a_false_look_is_named_and_fails_the_benchmark(planted, tmp_path, capsys
     ]
 
 
+def test_motors_are_played_in_stretches_of_their_own_seeds(monkeypatch, tmp_path, capsys):
+    """Regression: one seed of a minute is one motor, in front of the same people."""
+    figures = tmp_path / 'attention.json'
+    played = []
+    monkeypatch.setattr(
+        attention,
+        'looks_at_motors',
+        lambda seed, s, is_slow: played.append((seed, s, is_slow)) or [],
+    )
+    words = [*NOTHING[:4], '--motors', '24.5', '--seed', '7', '--json', str(figures)]
+    assert main(['benchmark', 'attention', *words]) == 0
+    stretches = [(7, 12.0), (8, 12.0), (9, 1.0)]  # of less than a second there is no scene
+    assert played == [(*one, slow) for slow in (False, True) for one in stretches]
+    assert json.loads(figures.read_text())['motors'] == [
+        {'turns': turns, 'seconds': 24.5, 'seeds': 3, 'false_looks': []}
+        for turns in ('fast', 'slow')
+    ]
+    lines = {' '.join(line.strip('│ ').split()) for line in capsys.readouterr().out.splitlines()}
+    assert {'fast turns │ 24.5 │ 3 │ 0', 'slow turns │ 24.5 │ 3 │ 0'} <= lines
+
+
 def test_a_false_turn_in_a_conversation_fails_too(planted, monkeypatch):
     bad = LookScores(4, 2, 0.5, 0.75, 1.0, 0, 0.875, 5, 1, 0)
     monkeypatch.setattr(attention, 'score_looks', lambda histories, half_deg: bad)

@@ -164,8 +164,9 @@ def test_in_one_line_a_bin_is_whose_voice_is_strong_there():
         both = {1: 1.0, 2: 1.0}
         found = masks.update(spectra, {1: LEFT, 2: LEFT}, both)
         same = plain.update(spectra, {1: LEFT, 2: LEFT}, both)
-    assert found[0, 1, 10:60].mean() > 0.65 and found[0, 1, 70:].mean() < 0.35
-    assert abs(same[0, 1, 10:60].mean() - same[0, 1, 70:].mean()) < 0.05
+    low_bins, high_bins = slice(10, 60), slice(70, None)
+    assert found[0, 1, low_bins].mean() > max(0.65, same[0, 1, low_bins].mean() + 0.1)
+    assert found[0, 1, high_bins].mean() < min(0.35, same[0, 1, high_bins].mean() - 0.05)
 
 
 def test_who_stands_in_the_line_of_a_talker_does_not_share_their_voice():

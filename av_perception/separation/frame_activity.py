@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from av_perception.audio.direction_bins import DirectionLikelihood, rising_frames
+from av_perception.audio.direction_bins import DirectionLikelihood
 from av_perception.audio.sub_bands import NoiseFloor
 from av_perception.diarization.joint_activity import JointActivity, JointActivityConfig
 from av_perception.separation.person_masks import HeardFrames
@@ -25,12 +25,12 @@ def _quick_chain() -> JointActivityConfig:
     return JointActivityConfig(
         start=0.1,
         stop=0.1,
-        evidence_weight=0.2,
-        speaker_cost=0.24,
+        evidence_weight=0.3,
+        speaker_cost=0.15,
         silence_limit=1.2,
         voice_limit=0.2,
         quiet_cost=0.6,
-        evidence_limit=3.2,
+        evidence_limit=4.0,
     )
 
 
@@ -44,16 +44,10 @@ class FrameActivityConfig:
     min_snr_db: float = 6.0
     #: Groups of frames over which the noise floor is the least power.
     noise_groups: int = 125
-    #: A bin counts where its power exceeds this share of what it was before, at least 0.
-    onset_ratio: float = 1.3
-    #: What it was before fades by this factor a frame, 0..1.
-    onset_fade: float = 0.7
 
     def __post_init__(self):
         if self.noise_groups < 1:
             raise ValueError(f'noise_groups must be at least 1, not {self.noise_groups}')
-        if not 0 <= self.onset_fade <= 1 or not self.onset_ratio >= 0:
-            raise ValueError('onset_fade must lie in 0..1, onset_ratio must not be negative')
 
 
 class FrameActivity:
@@ -84,7 +78,6 @@ class FrameActivity:
         """Forget the past."""
         self._joint.reset()
         self._floor: NoiseFloor | None = None
-        self._before: np.ndarray | None = None  # (K,) the fading peak of the power
 
     def update(
         self, stamp_ns: int, heard: HeardFrames, voice_activity: float | None
@@ -107,21 +100,17 @@ class FrameActivity:
         """
         if not heard.ids:
             return {}
-        counts = self._counting(heard.loudness)
+        counts = self._counting(heard)
         number = counts.sum(axis=0)
         rows = np.flatnonzero(number)
         ratios = (heard.ratios * counts).sum(axis=1)[:, rows] / number[rows]
         statuses = self._joint.update_ratios(stamp_ns, ratios.T, heard.ids, voice_activity)
         return {status.id: status.probability for status in statuses}
 
-    def _counting(self, loudness: np.ndarray) -> np.ndarray:
+    def _counting(self, heard: HeardFrames) -> np.ndarray:
         """(T, K) bool: which bins are above the noise and rise."""
-        config = self.config
-        if self._floor is None or self._before is None:
-            self._floor = NoiseFloor(loudness.shape[1], config.noise_groups, self._window)
-            self._before = np.zeros(loudness.shape[1])
+        loudness = heard.loudness
+        if self._floor is None:
+            self._floor = NoiseFloor(loudness.shape[1], self.config.noise_groups, self._window)
         floor = self._floor.update(loudness.mean(axis=0))
-        rising, self._before = rising_frames(
-            loudness, self._before, config.onset_ratio, config.onset_fade
-        )
-        return (loudness > 10 ** (0.1 * config.min_snr_db) * floor) & rising
+        return (loudness > 10 ** (0.1 * self.config.min_snr_db) * floor) & heard.rising

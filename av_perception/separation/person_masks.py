@@ -8,12 +8,16 @@ too. Whose a bin is follows a hidden Markov chain over the frames, for reverbera
 whom it comes from: with the activity a_n of each person, log ratios l_n of their directions to
 diffuse sound, the probability e that a bin changes hands and a weight c (frames overlap),
 
-    r_n  ~  exp(c l_n) ((1 - e) r_n' + e a_n / sum_m a_m),
-    mask_n = a_n (f + (1 - f) r_n),
+    r_n  ~  exp(c l_n) ((1 - e) r_n' + e b_n / sum_m b_m),    b_n = a_n s_n,
+    mask_n = a_n (2 - a_n) (f + (1 - f) r_n),
 
-r' that of the frame before. A floor f leaves a little of everything while somebody speaks: what
-is cut out entirely is missed by the ear. Bins of all frequencies are judged: where the directions
-are known, those above the array's aliasing frequency tell them apart as well.
+r' that of the frame before, s_n how strong the person's voice is at the frequency
+(`voice_spectra`). Bins that rise carry direct sound: there directions count for more, and owners
+change sooner than where reverberation decays. A floor f leaves a little of everything while
+somebody speaks: what is cut out entirely is missed by the ear. Who probably does not speak, but is
+as clearly in the direction of a bin, is given more of it than a_n alone: a_n (2 - a_n) is near the
+best factor that was measured. Bins of all frequencies are judged: where the directions are known,
+those above the array's aliasing frequency tell them apart as well.
 """
 
 from __future__ import annotations
@@ -23,8 +27,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from av_perception.audio.direction_bins import DirectionLikelihood
+from av_perception.audio.direction_bins import DirectionLikelihood, rising_frames
 from av_perception.audio.steering import Steering
+from av_perception.separation.voice_spectra import VoiceSpectra
 from av_perception.spectral.transform import ShortTimeFourier
 
 SAMPLE_RATE = 16000  # [Hz] of the sound that is separated
@@ -41,28 +46,44 @@ class PersonMasksConfig:
     )
     #: Time over which the powers of a bin are smoothed [s], not negative.
     smoothing_s: float = 0.016
-    #: Log ratios of a frame count by this positive factor: frames overlap.
-    evidence_weight: float = 0.5
-    #: Probability that a bin changes hands from one frame to the next, in (0, 1].
-    change: float = 0.2
+    #: A bin rises where its power exceeds this share of what it was before, at least 0.
+    onset_ratio: float = 1.3
+    #: What it was before fades by this factor a frame, 0..1.
+    onset_fade: float = 0.7
+    #: Log ratios of a bin that rises count by this positive factor.
+    evidence_weight: float = 1.2
+    #: Log ratios of a bin that decays count by this positive factor: it reverberates.
+    decay_weight: float = 0.3
+    #: Probability that a bin that rises changes hands from one frame to the next, in (0, 1].
+    change: float = 0.4
+    #: Probability that a bin that decays changes hands, in (0, 1].
+    decay_change: float = 0.12
+    #: Time of speech over which the spectra of voices are learnt [s], positive.
+    voice_memory_s: float = 2.0
+    #: Exponent of the voices' spectra where they tell whose a bin is, not negative.
+    voice_weight: float = 0.6
     #: Least activity of a person, 0..1: what is left of who counts as silent.
     activity_floor: float = 0.1
     #: Floor of the shares while a person speaks, 0..1: less sounds torn, more lets others in.
-    floor: float = 0.1
+    floor: float = 0.05
     #: Below this frequency bins do not tell directions [Hz].
     lowest_hz: float = 100.0
 
     def __post_init__(self):
         if not self.smoothing_s >= 0:
             raise ValueError(f'smoothing_s must not be negative, but is {self.smoothing_s}')
-        if not self.evidence_weight > 0:
-            raise ValueError(f'evidence_weight must be positive, not {self.evidence_weight}')
-        if not 0 < self.change <= 1:
-            raise ValueError(f'change must lie in (0, 1], not {self.change}')
-        if not 0 <= self.activity_floor <= 1:
-            raise ValueError(f'activity_floor must lie in 0..1, not {self.activity_floor}')
-        if not 0 <= self.floor <= 1:
-            raise ValueError(f'floor must lie in 0..1, not {self.floor}')
+        for name in ('evidence_weight', 'decay_weight', 'voice_memory_s'):
+            if not getattr(self, name) > 0:
+                raise ValueError(f'{name} must be positive, not {getattr(self, name)}')
+        for name in ('change', 'decay_change'):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f'{name} must lie in (0, 1], not {getattr(self, name)}')
+        for name in ('onset_fade', 'activity_floor', 'floor'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f'{name} must lie in 0..1, not {getattr(self, name)}')
+        for name in ('onset_ratio', 'voice_weight'):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f'{name} must not be negative, but is {getattr(self, name)}')
         if not 0 < self.lowest_hz < 0.25 * SAMPLE_RATE:
             raise ValueError(f'lowest_hz must lie in 0..4000 Hz, not {self.lowest_hz}')
 
@@ -86,8 +107,8 @@ class HeardFrames:
     ----------
     ids
         (J,) of the people.
-    loudness
-        (T, K) mean power at the microphones.
+    loudness, rising
+        (T, K) mean power at the microphones, and whether it rises.
     power, aligned
         (T, K) and (J, T, K) of `directed_powers`.
     likelihood, scaled
@@ -96,6 +117,7 @@ class HeardFrames:
 
     ids: tuple[int, ...]
     loudness: np.ndarray
+    rising: np.ndarray
     power: np.ndarray
     aligned: np.ndarray
     likelihood: DirectionLikelihood
@@ -125,6 +147,8 @@ class PersonMasks:
         self._used = self.config.used
         frequencies = self.config.transform.frequencies(SAMPLE_RATE)[self._used]
         self.likelihood = DirectionLikelihood(steering, frequencies, own_noise=OWN_NOISE)
+        hops = self.config.voice_memory_s * SAMPLE_RATE / self.config.transform.hop
+        self._voices = VoiceSpectra(hops, self.config.voice_weight)
         self.reset()
 
     def reset(self) -> None:
@@ -133,9 +157,11 @@ class PersonMasks:
         self._scaled = np.zeros((0, 0, 0), np.complex64)
         self._scaled_for: DirectionLikelihood | None = None
         self._power: np.ndarray | None = None  # (K,) whitened
+        self._before = np.zeros(len(self._used))  # (K,) the fading peak of the loudness
         # By id, (K,) each: power towards the person, share of the bin.
         self._towards: dict[int, np.ndarray] = {}
         self._shares: dict[int, np.ndarray] = {}
+        self._voices.reset()
 
     def update(
         self,
@@ -174,18 +200,20 @@ class PersonMasks:
         ids = tuple(directions)
         likelihood = self.likelihood.heard_by(live or (True,) * spectra.shape[2])
         heard = spectra[:, self._used]
-        if live is not None:
+        if live is not None and not all(live):
             heard = heard[:, :, np.flatnonzero(live)]
         if not ids:
             nothing = np.zeros((0, *heard.shape[:2]), np.float32)
+            silence = nothing.sum(axis=0)
             none = np.zeros((*heard.shape[1:], 0), np.complex64)
-            return HeardFrames(
-                ids, nothing.sum(axis=0), nothing.sum(axis=0), nothing, likelihood, none
-            )
+            return HeardFrames(ids, silence, silence > 0, silence, nothing, likelihood, none)
         scaled = self._steering_towards(likelihood, directions)
         power, aligned = directed_powers(likelihood, heard, scaled)
         loudness = np.mean(heard.real**2 + heard.imag**2, axis=2)
-        return HeardFrames(ids, loudness, power, aligned, likelihood, scaled)
+        rising, self._before = rising_frames(
+            loudness, self._before, self.config.onset_ratio, self.config.onset_fade
+        )
+        return HeardFrames(ids, loudness, rising, power, aligned, likelihood, scaled)
 
     def masks_of(self, heard: HeardFrames, activity: Mapping[int, float]) -> np.ndarray:
         """Do the second half of `update`, of the next frames that were listened to."""
@@ -196,10 +224,12 @@ class PersonMasks:
             self.reset()
             return masks
         active = np.array([activity.get(i, 0.0) for i in ids], np.float32)
-        masks[:, :, self._used] = self._shared(ids, self._smoothed_ratios(heard), active)
+        share = self._shared(heard, active)
+        masks[:, :, self._used] = self.config.floor + (1 - self.config.floor) * share
         self._fill_below(masks)
-        gain = np.maximum(active, self.config.activity_floor)
-        return masks * gain[:, None, None]
+        gain = np.maximum(active * (2 - active), self.config.activity_floor)
+        masks *= gain[:, None, None]
+        return masks
 
     def _fill_below(self, masks: np.ndarray) -> None:
         """Give the bins that tell no direction what those above them have in the mean."""
@@ -235,23 +265,34 @@ class PersonMasks:
             self._scaled_for = likelihood
         return self._scaled
 
-    def _shared(self, ids: tuple[int, ...], ratios: np.ndarray, active: np.ndarray) -> np.ndarray:
-        """(J, T, K) shares of the people in every bin, not below the floor."""
+    def _shared(self, heard: HeardFrames, active: np.ndarray) -> np.ndarray:
+        """(J, T, K) shares of the people in every bin, who speak with probability (J,)."""
         config = self.config
-        evidence = np.exp(config.evidence_weight * (ratios - ratios.max(axis=0)))
-        active = np.maximum(active, max(config.activity_floor, 1e-6))
-        entering = (active / active.sum())[:, None]
+        ratios = self._smoothed_ratios(heard)
+        weight = np.where(heard.rising, config.evidence_weight, config.decay_weight)
+        evidence = np.exp(weight.astype(np.float32) * (ratios - ratios.max(axis=0)))
+        change = np.where(heard.rising, config.change, config.decay_change).astype(np.float32)
+        entering = self._entering(heard, active)
         nothing = np.zeros(ratios.shape[2], np.float32)
-        share = np.stack([self._shares.get(i, nothing) for i in ids])
+        share = np.stack([self._shares.get(i, nothing) for i in heard.ids])
         if not share.any():
-            share = np.broadcast_to(entering, share.shape)
+            share = entering
         result = np.empty_like(ratios)
         for frame in range(ratios.shape[1]):
-            joint = evidence[:, frame] * ((1 - config.change) * share + config.change * entering)
+            prior = share + change[frame] * (entering - share)
+            joint = evidence[:, frame] * prior
             share = joint / np.maximum(joint.sum(axis=0), 1e-30)
             result[:, frame] = share
-        self._shares = dict(zip(ids, share, strict=True))
-        return config.floor + (1 - config.floor) * result
+        self._shares = dict(zip(heard.ids, share, strict=True))
+        self._voices.learn(np.mean(result * heard.loudness, axis=1), active)
+        return result
+
+    def _entering(self, heard: HeardFrames, active: np.ndarray) -> np.ndarray:
+        """(J, K) whose a bin is that changes hands, before its direction is looked at."""
+        voices = self._voices.favor(heard.ids, heard.loudness.mean(axis=0), len(heard.loudness))
+        floor = max(self.config.activity_floor, 1e-6)
+        entering = voices * np.maximum(active, floor)[:, None]
+        return entering / entering.sum(axis=0)
 
 
 def directed_powers(

@@ -109,7 +109,15 @@ def test_people_come_and_go_and_nobody_is_no_error():
 def test_whose_a_bin_is_follows_the_chain():
     """Against the recursion written out for one bin, on powers that are smoothed by hand."""
     random = np.random.default_rng(6)
-    config = PersonMasksConfig(smoothing_s=0.02, change=0.3, evidence_weight=0.7, floor=0.05)
+    config = PersonMasksConfig(
+        smoothing_s=0.02,
+        evidence_weight=0.7,
+        decay_weight=0.2,
+        change=0.3,
+        decay_change=0.05,
+        voice_weight=0.0,
+        floor=0.05,
+    )
     masks = PersonMasks(STEERING, config)
     spectra = random.normal(size=(8, 257, 4, 2)) @ [1, 1j]
     activity = {1: 0.9, 2: 0.4}
@@ -120,23 +128,51 @@ def test_whose_a_bin_is_follows_the_chain():
     likelihood = masks.likelihood
     scaled = likelihood.whitened_steering(np.stack([LEFT, RIGHT]))
     power, aligned = directed_powers(likelihood, spectra[:, config.used], scaled)
+    loudness = np.mean(np.abs(spectra[:, 100]) ** 2, axis=1)
     index = 100 - config.used[0]
     keep, weights = np.exp(-0.008 / 0.02), np.array([0.9, 0.4]) / 1.3
     smooth, towards, share = power[0], power[0] / 4 * np.ones((2, 1)), weights
+    rises, peak = [], 0.0
     for t in range(8):
         smooth = keep * smooth + (1 - keep) * power[t]
         towards = keep * towards + (1 - keep) * aligned[:, t]
         ratio = ratios_of_powers(likelihood, smooth[None], towards[:, None], scaled)
-        joint = np.exp(0.7 * ratio[:, 0, index]) * (0.7 * share + 0.3 * weights)
+        rises.append(loudness[t] > 1.3 * peak)
+        peak = max(loudness[t], 0.7 * peak)
+        weight, change = (0.7, 0.3) if rises[t] else (0.2, 0.05)
+        joint = np.exp(weight * ratio[:, 0, index]) * ((1 - change) * share + change * weights)
         share = joint / joint.sum()
-        masked = np.array([0.9, 0.4]) * (0.05 + 0.95 * share)
+        masked = np.array([0.99, 0.64]) * (0.05 + 0.95 * share)
         np.testing.assert_allclose(found[:, t], masked, rtol=1e-4)
+    assert 0 < sum(rises) < 8
+
+
+def test_in_one_line_a_bin_is_whose_voice_is_strong_there():
+    """Two who were heard apart stand in one line and both speak: spectra tell, in part."""
+    random = np.random.default_rng(11)
+    low = np.where(FREQUENCIES < 2000, 1.0, 0.03)[:, None]
+    masks = PersonMasks(STEERING)
+    plain = PersonMasks(STEERING, PersonMasksConfig(voice_weight=0.0))
+    turns = ((LEFT, low, {1: 1.0, 2: 0.0}), (RIGHT, 1.03 - low, {1: 0.0, 2: 1.0}))
+    for number in range(120):
+        direction, shape, activity = turns[number // 10 % 2]
+        spectra = shape * sound_from(direction, 2, random)
+        for each in (masks, plain):
+            each.update(spectra, {1: LEFT, 2: RIGHT}, activity)
+    for _ in range(6):
+        spectra = sound_from(LEFT, 2, random)
+        both = {1: 1.0, 2: 1.0}
+        found = masks.update(spectra, {1: LEFT, 2: LEFT}, both)
+        same = plain.update(spectra, {1: LEFT, 2: LEFT}, both)
+    low_bins, high_bins = slice(10, 60), slice(70, None)
+    assert found[0, 1, low_bins].mean() > max(0.65, same[0, 1, low_bins].mean() + 0.1)
+    assert found[0, 1, high_bins].mean() < min(0.35, same[0, 1, high_bins].mean() - 0.05)
 
 
 def test_who_stands_in_the_line_of_a_talker_does_not_share_their_voice():
     """Directions say nothing there: who speaks has the sound."""
     random = np.random.default_rng(7)
-    masks = PersonMasks(STEERING, PersonMasksConfig(floor=0.0))
+    masks = PersonMasks(STEERING, PersonMasksConfig(floor=0.0, voice_weight=0.0))
     for _ in range(9):
         found = masks.update(sound_from(LEFT, 2, random), {1: LEFT, 2: LEFT}, {1: 1.0, 2: 0.0})
     np.testing.assert_allclose(found[0], 1 / 1.1, atol=0.01)
@@ -159,8 +195,14 @@ def test_a_dead_microphone_is_left_out():
     [
         {'evidence_weight': 0.0},
         {'evidence_weight': float('nan')},
+        {'decay_weight': -1.0},
         {'change': 0.0},
         {'change': 1.1},
+        {'decay_change': float('nan')},
+        {'onset_ratio': -0.1},
+        {'onset_fade': 1.5},
+        {'voice_memory_s': 0.0},
+        {'voice_weight': float('nan')},
         {'smoothing_s': -0.1},
         {'activity_floor': 1.1},
         {'floor': -0.1},

@@ -71,9 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='a process for each node: costs more, but none can take the others down',
     )
-    parser.add_argument(
-        '--respawn', action='store_true', help='start a node again that ended by itself'
-    )
+    respawn_help = 'start a node again that ended by itself'
+    parser.add_argument('--respawn', action='store_true', help=respawn_help)
     parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
     parser.add_argument(
         '--params-file', default='', help='YAML of node parameters instead of config/params.yaml'

@@ -51,8 +51,7 @@ from av_perception.synchronization.turning_faces import TurningFaces
 from av_perception.tracking.tracker import Tracker
 from av_perception.tracking.tracker_config import BINS
 
-# Features drive the tracker; polling only ends the waiting where none come any more, and looks for
-# transforms that have come.
+# Features drive the tracker; polling ends the waiting for those and for transforms.
 POLL_PERIOD_S = 0.2
 TF_POLL_PERIOD_S = 0.02
 Features = tuple[int, VisualFeatures | None, AudioFeatures | None]  # of one frame, with its stamp
@@ -95,7 +94,6 @@ class TrackerNode(PerceptionNode):
     )
 
     _ids: IdMemory | None = None
-    _has_services = False
 
     def configure(self) -> None:
         """Build the tracker, and what pairs its inputs."""
@@ -116,9 +114,7 @@ class TrackerNode(PerceptionNode):
         self._turning_faces = TurningFaces()
         self._publisher = self.publisher(TrackArray, 'tracks', qos.FEATURES)
         self._transforms = TransformBroadcaster(self) if self.value('publish_tf') else None
-        if not self._has_services:
-            offer_people_services(self, self._reset, self._forget_person)
-            self._has_services = True
+        offer_people_services(self, lambda: self._tracker)
 
     def activate(self) -> None:
         """Listen to the features, and to what tells of the head's pose and motion."""
@@ -223,14 +219,6 @@ class TrackerNode(PerceptionNode):
         if self._transforms is not None and self._transforms.is_heard:
             self._transforms.send(person_transforms(frame, self._poses.frame))
         return True
-
-    def _reset(self) -> None:
-        with self.handling:
-            self._tracker.reset()
-
-    def _forget_person(self, track_id: int) -> bool:
-        with self.handling:
-            return self._tracker.forget(track_id)
 
     def _steady_ns(self) -> int:
         """Read a clock that nobody sets: the machine's, or /clock where time is simulated."""

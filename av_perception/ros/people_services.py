@@ -7,42 +7,41 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from av_perception_msgs.srv import ForgetPerson
-from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from av_perception.ros.node import PerceptionNode
+from av_perception.tracking.tracker import Tracker
 
-def offer_people_services(
-    node: Node, reset: Callable[[], None], forget: Callable[[int], bool]
-) -> None:
-    """Offer `~/reset` and `~/forget_person`.
+
+def offer_people_services(node: PerceptionNode, tracker: Callable[[], Tracker]) -> None:
+    """Offer `~/reset` and `~/forget_person`; no more than once for a node.
 
     Parameters
     ----------
     node
         Whose services they are.
-    reset
-        Forgets everybody.
-    forget
-        Forgets the person of an id; False when there is none.
+    tracker
+        Gives the tracker of the moment: a node that is configured again makes a new one.
     """
+    if any(service.srv_type is ForgetPerson for service in node.services):
+        return
 
-    def on_reset(_, response: Trigger.Response) -> Trigger.Response:
-        reset()
+    def reset(_, response: Trigger.Response) -> Trigger.Response:
+        with node.handling:
+            tracker().reset()
         node.get_logger().info('everybody is forgotten, as ~/reset asked')
         response.success = True
         response.message = 'everybody is forgotten; ids go on'
         return response
 
-    def on_forget(
+    def forget(
         request: ForgetPerson.Request, response: ForgetPerson.Response
     ) -> ForgetPerson.Response:
-        response.success = forget(request.id)
-        response.message = (
-            f'person {request.id} is forgotten'
-            if response.success
-            else f'nobody has the id {request.id}; ids are those of the topic tracks'
-        )
+        with node.handling:
+            response.success = tracker().forget(request.id)
+        unknown = f'nobody has the id {request.id}; ids are those of the topic tracks'
+        response.message = f'person {request.id} is forgotten' if response.success else unknown
         return response
 
-    node.create_service(Trigger, '~/reset', on_reset)
-    node.create_service(ForgetPerson, '~/forget_person', on_forget)
+    node.create_service(Trigger, '~/reset', reset)
+    node.create_service(ForgetPerson, '~/forget_person', forget)

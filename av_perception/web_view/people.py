@@ -39,10 +39,8 @@ def page_state(
         Tracks and speaking status of one moment.
     reference_from_base
         Where the robot is in the frame of the tracks: the page has it in its middle, x upward.
-    heads
-        How heads are turned, in the frame of the tracks; None where nobody knows.
-    attention
-        Whom the robot looks at; None where nobody says.
+    heads, attention
+        How heads are turned, and whom the robot looks at; None where nobody says.
 
     Returns
     -------
@@ -60,11 +58,10 @@ def page_state(
         for track in frame.tracks
         if track.state == LifeState.ACTIVE and _is_finite(track)
     ]
-    reason = attention.reason.value if attention is not None else ''
     return {
         'stamp_s': seconds(frame.stamp_ns),
         'voice': frame.voice_active,
-        'looks_because': reason,
+        'looks_because': '' if attention is None else attention.reason.value,
         'people': people,
     }
 

@@ -232,8 +232,7 @@ class TrackerNode(PerceptionNode):
 
     def _may_wait(self, arrived_ns: int, longest_s: float) -> bool:
         """Tell whether a frame may wait any longer."""
-        waited_ns = self.now_ns() - arrived_ns  # below 0 where the clock was set back
-        return 0 <= waited_ns < nanoseconds(longest_s)
+        return 0 <= self.now_ns() - arrived_ns < nanoseconds(longest_s)  # < 0: clock set back
 
     def _older_poses(self, stamp_ns: int) -> SensorPoses | None:
         """Give poses that stand in for missing ones; None drops the image."""

@@ -20,18 +20,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from av_perception.cli.output import add_sound_arguments, check_picture, check_writable, write_json
 from av_perception.errors import UserError
 from av_perception.geometry.time import seconds
-
-if TYPE_CHECKING:
-    from av_perception.robot_head import HeadProfile, MicrophoneArray
-
-_CHECKED_S = 60.0  # of sound for the check of the channels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +65,8 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f'--max-sources must be at least 1, not {options.max_sources}')
     check_writable(options.json)
     check_picture(options.plot)
+    from av_perception.pipelines.localization import open_sound_and_array
+
     sound, array = open_sound_and_array(options.recording, options.head)
     try:
         result = localized(sound, array, options.max_sources, options.map)
@@ -90,70 +87,10 @@ def run(options: argparse.Namespace) -> int:
 
 def localized(sound, array, max_sources: int, map_file: Path | None = None) -> dict:
     """Localize; the result as written to JSON. Raises UserError where there is nothing to hear."""
-    from av_perception.audio.front_end import AudioFrontEnd, extract_features
-    from av_perception.audio.localization import LocalizationConfig, analysis_of, localize
-    from av_perception.audio.sound_problems import doubtful_fit, sound_problems
+    from av_perception.pipelines.localization import localize_sound
 
-    checked = sound.read_audio(0, round(_CHECKED_S * sound.sample_rate))
-    problems = sound_problems(checked, sound.sample_rate, array)
-    acoustic_map = _acoustic_map(array, map_file)
-    front_end = analysis_of(acoustic_map)
-    stream = AudioFrontEnd(front_end, sound.num_channels, sound.sample_rate)
-    features = extract_features(stream, sound.read_audio, sound.num_samples, sound.sample_rate)
-    try:
-        found = localize(
-            features,
-            acoustic_map,
-            LocalizationConfig(max_sources=max_sources),
-            array.base_from_array,
-        )
-    except UserError as error:
-        raise UserError('; '.join([str(error), *problems])) from error
-    problems += doubtful_fit(found)
+    found, problems = localize_sound(sound, array, max_sources, map_file)
     return _result(found, sound.audio_start_s, problems)
-
-
-def _acoustic_map(array, path: Path | None):
-    from av_perception.audio.acoustic_map import AcousticMap
-    from av_perception.audio.localization import ANALYSIS, analysis_of, map_config
-    from av_perception.audio.map_learning import head_map
-
-    path = path or array.acoustic_map
-    if not path:
-        return head_map(array, map_config(array), ANALYSIS)
-    acoustic_map = AcousticMap.load(path)
-    acoustic_map.check(array, analysis_of(acoustic_map))
-    return acoustic_map
-
-
-def open_sound_and_array(path: Path, head_name: str | None):
-    """Open the sound (a Recording or an AudioFile) and the microphone array that made it.
-
-    Raise UserError when they do not belong together.
-    """
-    from av_perception.audio.capture import AudioFile
-    from av_perception.recording import Recording
-    from av_perception.robot_head import load_head
-
-    if not path.exists():
-        raise UserError(
-            f'there is no recording {path}: give a WAV or FLAC file or a recording folder'
-        )
-    if not path.is_dir():
-        if head_name is None:
-            raise UserError('a sound file does not say where its microphones are: add --head NAME')
-        array = _microphones(load_head(head_name))
-        return AudioFile(str(path), array), array
-    recording = Recording.open(path)
-    array = _microphones(load_head(head_name) if head_name else recording.head)
-    array.require_recorded(recording.num_channels, path)
-    return recording, array
-
-
-def _microphones(head: HeadProfile) -> MicrophoneArray:
-    if head.microphones is None:
-        raise UserError(f"head '{head.name}' has no microphones: choose another --head")
-    return head.microphones
 
 
 def _result(found, start_s: float, problems: list[str]) -> dict:

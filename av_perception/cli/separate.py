@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from av_perception.cli.localize import localized, open_sound_and_array
+from av_perception.cli.localize import localized
 from av_perception.cli.output import add_sound_arguments, check_picture, check_writable, write_json
 from av_perception.errors import UserError
 
@@ -75,6 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Separate, write the voices, say what came out."""
     _check(options)
+    from av_perception.pipelines.localization import open_sound_and_array
+
     sound, array = open_sound_and_array(options.recording, options.head)
     if len(array.coordinates) < 2:
         raise UserError(

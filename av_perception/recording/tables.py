@@ -81,6 +81,14 @@ class _Table:
             first = last
         return cls(**values)
 
+    def columns(self) -> dict[str, np.ndarray]:
+        """Give each column of the CSV file by its name, as `pandas.DataFrame` takes them."""
+        columns: dict[str, np.ndarray] = {}
+        for name, (_, labels) in self._layout.items():
+            array = getattr(self, name).reshape(len(self), len(labels))
+            columns.update(zip(labels, array.T))
+        return columns
+
     def write(self, path: str | Path) -> None:
         """Write (replace) a CSV file.
 

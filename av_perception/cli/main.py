@@ -22,6 +22,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 VERBS = {
     'demo': 'three talkers in a simulated room, all nodes, headless: '
     'pictures and figures in demo_output/',
+    'sample': 'check the installation: a small recording beside the answer that is expected',
     'up': 'start the suite for a head and keep it running',
     'view': 'show a running graph in a browser: people from above, who speaks',
     'record': 'record the topics of a running graph to an MCAP bag',
@@ -58,7 +59,7 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='av-perception',
         description='Who is around the robot, where they are and who is speaking.',
-        epilog='Start with: av-perception demo. Each verb has its own --help.',
+        epilog='Start with: av-perception sample, then demo. Each verb has its own --help.',
     )
     parser.add_argument('--version', action='version', version=f'av-perception {__version__}')
     verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)

@@ -72,6 +72,7 @@ COMMANDS = (  # every input is wrong too: a verb that works first complains of s
     ['benchmark', 'face-search', '--scenes', 'no_scene'],
     ['benchmark', 'motion', '--seeds', '0'],
     ['enhance', 'nowhere', '-o', 'clear.wav'],
+    ['sample', '-o', 'missing/sample'],
     ['train', 'speech-prior', 'nowhere', '-o', 'prior.npz'],
 )
 

@@ -187,6 +187,9 @@ class JointActivity:
 
     def _follow(self, ids: tuple[int, ...], everybody: tuple[int, ...], elapsed_s: float) -> None:
         """Bring the joint distribution to other people: sum over who left, add who came."""
+        if ids == self._ids == everybody:
+            self._outside = {}
+            return
         marginal = self._probabilities(everybody)
         staying = [n for n, i in enumerate(self._ids) if i in ids]
         joint = _marginal(self._joint, len(self._ids), staying)
@@ -248,10 +251,10 @@ class JointActivity:
         matrix = self._transition(elapsed_s)
         if backward:
             matrix = matrix.T
-        tensor = joint.reshape((2,) * count)
-        for axis in range(count):
-            tensor = np.moveaxis(np.tensordot(matrix, tensor, axes=(1, axis)), 0, axis)
-        return tensor.reshape(-1)
+        for person in range(count):
+            # bit n of a subset's number is person n
+            joint = (matrix @ joint.reshape(-1, 2, 2**person)).reshape(-1)
+        return joint
 
     def _probabilities(self, ids: tuple[int, ...]) -> dict[int, float]:
         """P(speaking) now by id."""

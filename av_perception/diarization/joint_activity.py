@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
+from av_perception.audio.held_steering import HeldSteering
 from av_perception.diarization.hysteresis import Decision
 from av_perception.diarization.subset_evidence import subset_evidence, subset_table
 from av_perception.geometry.time import seconds
@@ -125,6 +126,7 @@ class JointActivity:
 
     def reset(self) -> None:
         """Forget everybody."""
+        self._steering = HeldSteering()
         self._ids: tuple[int, ...] = ()
         self._joint = np.ones(1)
         self._outside: dict[int, float] = {}  # probability of whom the subsets leave out
@@ -151,7 +153,7 @@ class JointActivity:
         ids = tuple(directions)
         towards = np.array([directions[i] for i in ids], float).reshape(-1, 3)
         likelihood = self.likelihood.heard_by(block.live)
-        ratios = likelihood.ratios(block, likelihood.whitened_steering(towards))
+        ratios = likelihood.ratios(block, self._steering.towards(likelihood, towards))
         return self.update_ratios(block.stamp_ns, ratios, ids, block.voice_activity)
 
     def update_ratios(

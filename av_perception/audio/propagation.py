@@ -8,6 +8,8 @@ exp(+j 2 pi f t), as numpy.fft has it: a sound that arrives later has the more n
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
@@ -96,25 +98,27 @@ def rigid_sphere_response(
     """
     distance = np.maximum(np.linalg.norm(positions, axis=1), radius)
     unit = positions / np.linalg.norm(positions, axis=1, keepdims=True)
-    wavenumber = 2 * np.pi * np.asarray(frequencies, float) / SPEED_OF_SOUND
-    order = np.arange(int(1.2 * wavenumber.max() * radius) + 12)
     cosine = np.clip(directions @ unit.T, -1, 1)
+    frequencies = np.asarray(frequencies, float)
+    factor = _scattering(tuple(frequencies.tolist()), radius, tuple(distance.tolist()))
+    order = np.arange(factor.shape[2])
     legendre = eval_legendre(order[:, None, None], cosine)  # (order, N, I)
-    factor = _scattering(order, wavenumber[:, None, None], radius, distance)
-    scattered = np.einsum('oni,foi->nfi', legendre, factor, optimize=True)
+    scattered = (factor @ legendre.transpose(2, 0, 1)).transpose(2, 1, 0)  # (N, F, I)
     return free_field_response(distance[:, None] * unit, directions, frequencies) - scattered
 
 
+@lru_cache(maxsize=16)
 def _scattering(
-    order: np.ndarray, wavenumber: np.ndarray, radius: float, distance: np.ndarray
+    frequencies: tuple[float, ...], radius: float, distances: tuple[float, ...]
 ) -> np.ndarray:
-    """(F, order, I) factors of P_n in the scattered wave.
+    """(I, F, order) factors of P_n in the scattered wave, the same for all directions.
 
-    wavenumber: (F, 1, 1) [1/m]; distance: (I,) [m].
+    frequencies: F of them [Hz]; radius [m]; distances: I of them from the center [m].
     """
-    order = order[:, None]
+    wavenumber = 2 * np.pi * np.array(frequencies)[:, None] / SPEED_OF_SOUND
+    order = np.arange(int(1.2 * wavenumber.max() * radius) + 12)
     surface = wavenumber * radius
-    point = wavenumber * distance
+    point = wavenumber * np.array(distances)[:, None, None]
     # Orders far above k a scatter nothing: their h_n overflows.
     with np.errstate(over='ignore', invalid='ignore'):
         slope = spherical_jn(order, surface, derivative=True)

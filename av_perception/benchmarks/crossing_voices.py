@@ -17,7 +17,12 @@ import numpy as np
 
 from av_perception.benchmarks.crossing_faces import START_NS
 from av_perception.benchmarks.sensors import camera_of, microphones_of
-from av_perception.evaluation.voice_owners import NOBODY, is_passed_on, swaps, voice_owners
+from av_perception.evaluation.voice_owners import (
+    in_one_line,
+    judge_owners,
+    voice_owners,
+    window_times,
+)
 from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import AudioChunk, TrackFrame
 from av_perception.recording.source_sounds import SourceSounds
@@ -26,7 +31,7 @@ from av_perception.separation.person_streams import PersonStreams
 from av_perception.separation.stream_synthesis import VoiceChunk
 from av_perception.simulation.crossing_faces import FaceSensorConfig, face_scene
 from av_perception.simulation.crossing_scenes import HEAD, crossing_scene
-from av_perception.simulation.crossings import crossing
+from av_perception.simulation.crossings import crossing, walked
 from av_perception.simulation.simulator import simulate_sound
 from av_perception.tracking.tracker import Tracker, TrackerConfig
 
@@ -47,13 +52,8 @@ class CrossingVoices:
         Its length.
     streams
         How many tracks had a voice.
-    windows, wrong
-        Of a second each: in which a stream is clearly one person's, and those of them in which it
-        is not the person whose it is most of the time.
-    swaps
-        How often a stream passes to another person, and as often back.
-    passed_on
-        Streams that end with another person than they began with.
+    windows, wrong, shared, swaps, passed_on
+        Sums of `StreamOwners` over the streams.
     """
 
     kind: str
@@ -62,6 +62,7 @@ class CrossingVoices:
     streams: int
     windows: int
     wrong: int
+    shared: int
     swaps: int
     passed_on: int
 
@@ -84,7 +85,9 @@ def measure_crossings(kinds: Sequence[str], seeds: Sequence[int]) -> Iterator[Cr
         for seed in seeds:
             samples, parts = simulate_sound(crossing_scene(kind, seed))
             streams = live_streams(samples, tracked(kind, seed, head), head)
-            yield score_streams(kind, seed, streams, samples[:, 0], parts)
+            times = window_times(len(samples), _VOICES_RATE)
+            directions = true_directions(kind, seed, head, times)
+            yield score_streams(kind, seed, streams, samples[:, 0], parts, directions)
 
 
 def tracked(kind: str, seed: int, head: HeadProfile) -> list[TrackFrame]:
@@ -94,6 +97,15 @@ def tracked(kind: str, seed: int, head: HeadProfile) -> list[TrackFrame]:
     tracker = Tracker(TrackerConfig(), head)
     scene = face_scene(walks, camera, seed, FaceSensorConfig(), START_NS)
     return [tracker.step(image.stamp_ns, image, None) for image in scene.images]
+
+
+def true_directions(kind: str, seed: int, head: HeadProfile, times: np.ndarray) -> np.ndarray:
+    """(W, J, 3) unit vectors in the array frame at times [s] from the beginning of a crossing."""
+    paths = crossing(kind, seed, camera_of(head)).paths
+    array_from_base = microphones_of(head).base_from_array.inverse()
+    places = [array_from_base.apply(walked(path, times)) for path in paths]
+    away = np.stack(places, axis=1)
+    return away / np.linalg.norm(away, axis=2, keepdims=True)
 
 
 def live_streams(
@@ -148,21 +160,35 @@ def score_streams(
     streams: dict[int, np.ndarray],
     mixture: np.ndarray,
     parts: SourceSounds,
+    directions: np.ndarray,
 ) -> CrossingVoices:
-    """Compare streams (N,) by id with who gives the first microphone what."""
+    """Compare streams with who gives the first microphone what.
+
+    Parameters
+    ----------
+    kind, seed
+        Of the crossing.
+    streams
+        (N,) by id of the track.
+    mixture, parts
+        (N,) of the first microphone, and what it is made of.
+    directions
+        (W, J, 3) of the people in the order of their numbers, at `window_times`.
+    """
     images = np.stack([parts.images[key][:, 0] for key in sorted(parts.images)], axis=1)
-    owners = [
-        voice_owners(sound, images, mixture.astype(float), _VOICES_RATE)
+    together = in_one_line(directions)
+    judged = [
+        judge_owners(voice_owners(sound, images, mixture.astype(float), _VOICES_RATE), together)
         for sound in streams.values()
     ]
-    clear = [own[own != NOBODY] for own in owners]
     return CrossingVoices(
         kind,
         seed,
         minutes=len(mixture) / _VOICES_RATE / 60,
         streams=len(streams),
-        windows=sum(len(own) for own in clear),
-        wrong=sum(len(own) - int(np.bincount(own).max(initial=0)) for own in clear),
-        swaps=sum(swaps(own) for own in owners),
-        passed_on=sum(is_passed_on(own) for own in owners),
+        windows=sum(one.windows for one in judged),
+        wrong=sum(one.wrong for one in judged),
+        shared=sum(one.shared for one in judged),
+        swaps=sum(one.swaps for one in judged),
+        passed_on=sum(one.is_passed_on for one in judged),
     )

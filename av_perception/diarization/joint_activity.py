@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
+from av_perception.audio.held_steering import HeldSteering
 from av_perception.diarization.hysteresis import Decision
 from av_perception.diarization.subset_evidence import subset_evidence, subset_table
 from av_perception.geometry.time import seconds
@@ -125,6 +126,7 @@ class JointActivity:
 
     def reset(self) -> None:
         """Forget everybody."""
+        self._steering = HeldSteering()
         self._ids: tuple[int, ...] = ()
         self._joint = np.ones(1)
         self._outside: dict[int, float] = {}  # probability of whom the subsets leave out
@@ -175,7 +177,7 @@ class JointActivity:
         ids = tuple(directions)
         towards = np.array([directions[i] for i in ids], float).reshape(-1, 3)
         likelihood = self.likelihood.heard_by(block.live)
-        ratios = likelihood.ratios(block, likelihood.whitened_steering(towards))
+        ratios = likelihood.ratios(block, self._steering.towards(likelihood, towards))
         return self.update_ratios(
             block.stamp_ns, ratios, ids, block.voice_activity, person_evidence
         )
@@ -220,6 +222,9 @@ class JointActivity:
 
     def _follow(self, ids: tuple[int, ...], everybody: tuple[int, ...], elapsed_s: float) -> None:
         """Bring the joint distribution to other people: sum over who left, add who came."""
+        if ids == self._ids == everybody:
+            self._outside = {}
+            return
         marginal = self._probabilities(everybody)
         staying = [n for n, i in enumerate(self._ids) if i in ids]
         joint = _marginal(self._joint, len(self._ids), staying)
@@ -283,10 +288,10 @@ class JointActivity:
         matrix = self._transition(elapsed_s)
         if backward:
             matrix = matrix.T
-        tensor = joint.reshape((2,) * count)
-        for axis in range(count):
-            tensor = np.moveaxis(np.tensordot(matrix, tensor, axes=(1, axis)), 0, axis)
-        return tensor.reshape(-1)
+        for person in range(count):
+            # bit n of a subset's number is person n
+            joint = (matrix @ joint.reshape(-1, 2, 2**person)).reshape(-1)
+        return joint
 
     def _probabilities(self, ids: tuple[int, ...]) -> dict[int, float]:
         """P(speaking) now by id."""

@@ -8,14 +8,19 @@ diffuse sound (n = 0, l_r0 = 0): S_e = max over w of sum_r log sum_n w_n exp(l_r
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 ITERATIONS = 5
 
 
+@cache
 def subset_table(count: int) -> np.ndarray:
     """(2^J, J) bool: row e names the members of subset e; bit n of e is person n."""
-    return (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1
+    table = (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1
+    table.flags.writeable = False
+    return table
 
 
 def subset_evidence(

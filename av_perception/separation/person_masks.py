@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from av_perception.audio.direction_bins import DirectionLikelihood, rising_frames
+from av_perception.audio.held_steering import HeldSteering
 from av_perception.audio.steering import Steering
 from av_perception.separation.voice_spectra import VoiceSpectra
 from av_perception.spectral.transform import ShortTimeFourier
@@ -61,7 +62,7 @@ class PersonMasksConfig:
     #: Time of speech over which the spectra of voices are learnt [s], positive.
     voice_memory_s: float = 2.0
     #: Exponent of the voices' spectra where they tell whose a bin is, not negative.
-    voice_weight: float = 0.6
+    voice_weight: float = 0.7
     #: Least activity of a person, 0..1: what is left of who counts as silent.
     activity_floor: float = 0.1
     #: Floor of the shares while a person speaks, 0..1: less sounds torn, more lets others in.
@@ -153,9 +154,7 @@ class PersonMasks:
 
     def reset(self) -> None:
         """Forget the past."""
-        self._directions: Mapping[int, np.ndarray] | None = None  # those of `_scaled`
-        self._scaled = np.zeros((0, 0, 0), np.complex64)
-        self._scaled_for: DirectionLikelihood | None = None
+        self._steering = HeldSteering()
         self._power: np.ndarray | None = None  # (K,) whitened
         self._before = np.zeros(len(self._used))  # (K,) the fading peak of the loudness
         # By id, (K,) each: power towards the person, share of the bin.
@@ -177,7 +176,7 @@ class PersonMasks:
         spectra
             (T, F, M) of all bins of `config.transform`.
         directions
-            Unit vector (3,) in the array frame of everybody tracked, by id; not to be changed.
+            Unit vector (3,) in the array frame of everybody tracked, by id.
         activity
             Probability of speaking, by id; whoever is not in it is silent.
         live
@@ -207,9 +206,9 @@ class PersonMasks:
             silence = nothing.sum(axis=0)
             none = np.zeros((*heard.shape[1:], 0), np.complex64)
             return HeardFrames(ids, silence, silence > 0, silence, nothing, likelihood, none)
-        scaled = self._steering_towards(likelihood, directions)
+        scaled = self._steering.towards(likelihood, np.array(list(directions.values()), float))
         power, aligned = directed_powers(likelihood, heard, scaled)
-        loudness = np.mean(heard.real**2 + heard.imag**2, axis=2)
+        loudness = total_power(heard.transpose(2, 0, 1)) / heard.shape[2]
         rising, self._before = rising_frames(
             loudness, self._before, self.config.onset_ratio, self.config.onset_fade
         )
@@ -253,17 +252,6 @@ class PersonMasks:
         self._power = power_before
         self._towards = dict(zip(heard.ids, before, strict=True))
         return ratios_of_powers(heard.likelihood, power, aligned, heard.scaled)
-
-    def _steering_towards(
-        self, likelihood: DirectionLikelihood, directions: Mapping[int, np.ndarray]
-    ) -> np.ndarray:
-        """(K, M, J) of `whitened_steering`, made anew when there are other directions."""
-        if directions is not self._directions or likelihood is not self._scaled_for:
-            towards = np.array(list(directions.values()), float)
-            self._scaled = likelihood.whitened_steering(towards)
-            self._directions = directions
-            self._scaled_for = likelihood
-        return self._scaled
 
     def _shared(self, heard: HeardFrames, active: np.ndarray) -> np.ndarray:
         """(J, T, K) shares of the people in every bin, who speak with probability (J,)."""
@@ -317,12 +305,22 @@ def directed_powers(
         (J, T, K) float32, at most `power`.
     """
     white = likelihood.whitening @ spectra.transpose(1, 2, 0).astype(np.complex64)  # (K, M, T)
-    square = white.real**2 + white.imag**2
-    # (faster than the sum over an axis as short as this)
-    power = sum(square[:, m] for m in range(1, square.shape[1])) + square[:, 0]  # (K, T)
+    power = total_power(white.swapaxes(0, 1))  # (K, T)
     product = scaled.swapaxes(1, 2) @ white  # (K, J, T)
     aligned = product.real**2 + product.imag**2
     return np.ascontiguousarray(power.T), np.ascontiguousarray(aligned.transpose(1, 2, 0))
+
+
+def total_power(spectra: np.ndarray) -> np.ndarray:
+    """Sum of the powers of complex spectra (M, ...) over the microphones.
+
+    Faster than the sum over an axis as short as that of the microphones.
+    """
+    power = np.zeros(spectra.shape[1:], spectra.real.dtype)
+    for one in spectra:
+        power += one.real**2
+        power += one.imag**2
+    return power
 
 
 def ratios_of_powers(

@@ -9,6 +9,7 @@ with what the talker alone gives the first microphone, room included.
 
 For example:
   OMP_NUM_THREADS=1 av-perception benchmark separation --json separation.json --plot separation.png
+  av-perception benchmark separation --json separation.json --resume --markdown separation.md
   av-perception benchmark separation --quick --examples sounds
   av-perception benchmark separation --recordings my_scene --methods 'live streams'
 """
@@ -17,8 +18,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from rich.table import Table
 
 from av_perception.benchmarks.separation_methods import METHODS
 from av_perception.benchmarks.separation_recordings import recorded_scene
+from av_perception.benchmarks.separation_rows import KeptRows
 from av_perception.benchmarks.separation_scenes import (
     NUM_QUICK,
     RATE,
@@ -69,7 +70,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--words', action='store_true', help='let pocketsphinx count the words that change'
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all rows to FILE')
+    parser.add_argument(
+        '--json', type=Path, metavar='FILE', help='write all rows to FILE, each when it is done'
+    )
+    parser.add_argument(
+        '--resume',
+        action='store_true',
+        help='go on with the rows that are in the file of --json, and measure what is not',
+    )
     parser.add_argument(
         '--markdown', type=Path, metavar='FILE', help='write tables, with a mean per method'
     )
@@ -89,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
         check_writable(path)
     if args.seeds < 1 or not 1.0 <= args.duration <= 60.0:
         raise UserError('--seeds must be at least 1, --duration from 1 to 60 s')
+    kept = _kept_rows(args)
     planned = _planned(args)
     rows: list[SeparationRow] = []
     console = wide_console(150)
@@ -97,12 +106,15 @@ def run(args: argparse.Namespace) -> int:
         for index, (label, seed, make) in enumerate(planned):
             progress.update(task, description=label)
             examples = args.examples if seed == 0 and index < _NUM_EXAMPLES * args.seeds else None
-            for row in _heard(make(), seed, args, examples):
-                rows.append(row)
+            methods = kept.missing(label, seed, args.methods)
+            progress.advance(task, len(args.methods) - len(methods))
+            for row in _heard(make, seed, args, methods, examples):
+                kept.add(row, seed)
+                if args.json:
+                    write_json(args.json, kept.figures())
                 progress.advance(task)
+            rows += kept.of(label, seed, args.methods)
     console.print(_table(rows))
-    if args.json:
-        write_json(args.json, {'rows': [asdict(row) for row in rows]})
     if args.markdown:
         args.markdown.write_text(separation_tables(rows), encoding='utf-8')
     if args.plot:
@@ -110,6 +122,16 @@ def run(args: argparse.Namespace) -> int:
 
         plot_separation(rows, args.plot)
     return 0
+
+
+def _kept_rows(args) -> KeptRows:
+    """Rows of an earlier run, where it is to be resumed."""
+    kept = KeptRows({'duration_s': args.duration, 'words': args.words})
+    if args.resume:
+        if args.json is None:
+            raise UserError('--resume needs --json FILE, the rows of the earlier run')
+        kept.read(args.json)
+    return kept
 
 
 def _planned(args) -> list[tuple[str, int, Callable[[], SeparationScene]]]:
@@ -128,8 +150,17 @@ def _planned(args) -> list[tuple[str, int, Callable[[], SeparationScene]]]:
     ]
 
 
-def _heard(scene: SeparationScene, seed: int, args, examples: Path | None):
+def _heard(
+    make: Callable[[], SeparationScene],
+    seed: int,
+    args,
+    methods: list[str],
+    examples: Path | None,
+) -> Iterator[SeparationRow]:
     """Yield the rows of one scene; write its sounds where examples are asked for."""
+    if not methods:
+        return
+    scene = make()
     folder = None
     if examples is not None:
         folder = examples / scene.label.replace(' ', '_').replace(',', '').replace('%', 'percent')
@@ -144,7 +175,7 @@ def _heard(scene: SeparationScene, seed: int, args, examples: Path | None):
             if folder is not None:
                 _write(folder / f'talker_{j}_{name}.flac', voice)
 
-    yield from measure(scene, args.methods, seed, note, args.words)
+    yield from measure(scene, methods, seed, note, args.words)
 
 
 def _write(path: Path, sound: np.ndarray) -> None:

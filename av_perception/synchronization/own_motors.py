@@ -18,8 +18,8 @@ from av_perception.audio.direction_bins import BinBlock
 from av_perception.interfaces import AudioFeatures
 from av_perception.synchronization.ego_motion import EgoMotion
 
-_VOICE = 0.5  # probability of voice from which a block is heard while the head turns
-_RATIO = 4.0  # power over that of the motors from which a bin is not theirs: 6 dB
+_VOICE = 0.3  # probability of voice from which a block is heard while the head turns
+_RATIO = 2.0  # power over that of the motors from which a bin is not theirs: 3 dB
 _LEARNING = 0.1  # weight of a block; ten are 0.4 s of motors
 
 

@@ -313,8 +313,8 @@ def test_the_last_bit_of_an_encoder_leaves_no_sound_out_and_a_velocity_does(benc
         one.publishers['joint_states'].publish(joints(now, 0.0015 * (k % 2)))
         one.executor.spin_once(timeout_sec=0.002)
     one.until(lambda: False, 0.3)
-    assert not one.node._motion._turns
+    assert not one.node._motion._all._turns
     one.send('joint_states', joints(0, 0.0, velocity=[0.0]))  # of a wrong length: not read
-    assert not one.node._motion._turns
+    assert not one.node._motion._all._turns
     one.publishers['joint_states'].publish(joints(0, 0.0, velocity=[0.0, 1.0]))
-    assert one.until(lambda: one.node._motion._turns)
+    assert one.until(lambda: one.node._motion._fast._turns)

@@ -81,7 +81,7 @@ def test_the_first_voice_of_all_is_heard_whole():
 def test_of_a_voice_what_is_louder_than_the_motors_is_left():
     motors = OwnMotors(turned(0.25))
     stamp_ns = listened(motors)
-    power = np.full(NUM_BINS, MOTORS)
+    power = np.full(NUM_BINS, 0.3 * MOTORS)
     power[7:20] = 50 * MOTORS  # 17 dB
     heard = block(stamp_ns, power, 0.9)
     given = motors.removed_from(heard)
@@ -92,18 +92,18 @@ def test_of_a_voice_what_is_louder_than_the_motors_is_left():
 
 
 def test_few_bins_of_motors_pass_for_a_voice():
-    """Exponential powers: of those above 4 times a mean of logarithms there are 11 percent."""
+    """Exponential powers: a third lies above twice their geometric mean."""
     motors = OwnMotors(turned(0.25))
     stamp_ns = listened(motors, 60)
     power = np.random.default_rng(2).exponential(MOTORS, NUM_BINS)
-    assert len(motors.removed_from(block(stamp_ns, power, 0.9))) <= 0.3 * NUM_BINS
+    assert len(motors.removed_from(block(stamp_ns, power, 0.9))) <= 0.5 * NUM_BINS
 
 
 def test_the_first_syllable_before_its_voice_is_noticed_does_not_make_the_rest_a_motor():
     motors = OwnMotors(turned(0.25))
     stamp_ns = listened(motors)
     for k in range(2):
-        motors.removed_from(block(stamp_ns + k * BLOCK, 50 * MOTORS, 0.3))
+        motors.removed_from(block(stamp_ns + k * BLOCK, 50 * MOTORS, 0.2))
     given = motors.removed_from(block(stamp_ns + 2 * BLOCK, 50 * MOTORS, 0.9))
     assert len(given) == NUM_BINS
 
@@ -113,10 +113,10 @@ def test_what_was_learned_stays_for_the_next_turn():
     motors = OwnMotors(motion)
     listened(motors)
     still_ns = START + 3000 * MS
-    assert len(motors.removed_from(block(still_ns, MOTORS, 0.9))) == NUM_BINS
+    assert len(motors.removed_from(block(still_ns, 0.3 * MOTORS, 0.9))) == NUM_BINS
     for k in range(100):
         motion.note_rate(START + 5000 * MS + k * 10 * MS, 0.2)
-    assert not len(motors.removed_from(block(START + 5500 * MS, MOTORS, 0.9)))
+    assert not len(motors.removed_from(block(START + 5500 * MS, 0.3 * MOTORS, 0.9)))
 
 
 def test_bins_that_were_never_heard_before_are_nobodys_motor():

@@ -62,6 +62,15 @@ def test_foxglove_shows_topics_that_are_published():
     assert {'markers', 'overlay/image_raw', 'speaking_status', 'tracks', 'diagnostics'} <= topics
 
 
+def test_foxglove_shows_gaze_who_faces_the_robot_and_whom_it_looks_at():
+    panels = FOXGLOVE['configById']
+    shown = panels['3D!people']['topics']
+    assert shown['/markers']['visible'] and shown['/look_at']['visible']
+    facing = [path['value'] for path in panels['Plot!facing']['paths']]
+    assert facing and all('/head_poses' in v and '.facing_probability' in v for v in facing)
+    assert panels['RawMessages!attention']['topicPath'] == '/attention'
+
+
 def test_every_panel_of_foxglove_has_its_place():
     def panels(node):
         return [node] if isinstance(node, str) else panels(node['first']) + panels(node['second'])

@@ -36,7 +36,7 @@ from av_perception.benchmarks.noise_sounds import STRETCH_S, find_recordings
 from av_perception.benchmarks.sensors import camera_of
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.errors import UserError
-from av_perception.evaluation.attention import LookScores, score_looks
+from av_perception.evaluation.attention import LookHistory, LookScores, score_looks
 from av_perception.robot_head import load_head
 
 _LONGEST_S = 7200.0  # of a scene
@@ -78,12 +78,8 @@ def run(args: argparse.Namespace) -> int:
     stretches = range(round(60 * args.minutes / STRETCH_S))
     recordings = find_recordings(args.data / 'noise') if stretches else []
     seeds = range(args.seed, args.seed + args.conversations)
-    played = [
-        play_conversation(seed, args.seconds) for seed in track(seeds, description='conversations')
-    ]
-    scores = None
-    if played:
-        scores = score_looks(played, half_view_deg(camera_of(head)))
+    played = _conversations(seeds, args.seconds, half_view_deg(camera_of(head)))
+    scores = score_looks(played, half_view_deg(camera_of(head))) if played else None
     false_looks = looks_at_noise(head, recordings, args.seed, track(stretches, 'noise'))
     by_motors = _motor_trials(args.seed, args.motors)
     false_looks += [look for trial in by_motors for look in trial.false_looks]
@@ -97,6 +93,25 @@ def run(args: argparse.Namespace) -> int:
         }
         write_json(args.json, figures)
     return 1 if false_looks or (scores is not None and scores.false_turns) else 0
+
+
+def _conversations(seeds: range, seconds: float, half_deg: float) -> list[LookHistory]:
+    """Play them, and print of each how it went, as it takes its time."""
+    console = wide_console()
+    played = []
+    for seed in seeds:
+        played.append(play_conversation(seed, seconds))
+        scores = score_looks(played[-1:], half_deg)
+        console.print(
+            f'conversation {seed}: {scores.out_of_view} onsets out of view, median '
+            f'{_seconds(scores.delay_out_of_view_median_s)}, never faced {scores.missed}, '
+            f'false turns {scores.false_turns}, ids changed {scores.ids_changed}'
+        )
+    return played
+
+
+def _seconds(value: float | None) -> str:
+    return '-' if value is None else f'{value:.2f} s'
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,11 @@ def run(args: argparse.Namespace) -> int:
     console.print('ms of a face: ' + ', '.join(f'{part} {ms:.2f}' for part, ms in cost.items()))
     share = _node_share([one.talker for one in everybody[:GROUP]])
     if share is not None:
-        console.print(f'{GROUP} faces at 12.5 images a second, the node: {share:.2f} of a core')
+        in_node_ms = 1e3 * share / (GROUP * 12.5)
+        console.print(
+            f'{GROUP} faces at 12.5 images a second, the node: {share:.2f} of a core, '
+            f'{in_node_ms:.2f} ms a face'
+        )
     if args.plot:
         plot_turning_head(everybody, 0, args.plot)
     if args.json:

@@ -77,6 +77,7 @@ def test_every_conversation_has_a_seed_of_its_own_and_figures_are_printed(plante
     assert planted == [(7, 3.0), (8, 3.0)]
     output = capsys.readouterr().out
     lines = {' '.join(line.strip('│ ').split()) for line in output.splitlines()}
+    assert output.count('onsets out of view, median 0.75 s, never faced 1, false turns 0') == 2
     assert {'onsets │ 4', 'delay median s │ 0.50', 'delay out of view p90 s │ None'} <= lines
 
 

@@ -13,6 +13,7 @@ from av_perception.geometry.time import NANOSECONDS, seconds
 from av_perception.interfaces import AudioChunk
 
 _CLIPPED = 0.999
+_ABSURD = 1e10  # integers of 32 bits that were stored as floats are smaller
 _LONGEST_SPLICE_S = 0.5  # what is known of room and voice holds over a gap of this length
 _CLOCK_JITTER_S = 0.15  # index and stamps that differ by more contradict each other
 _STAMP_JITTER_S = 0.02  # by stamps alone: less is no gap, nor is less than half a chunk
@@ -29,7 +30,7 @@ class InputStream:
     counts chunks in it).
 
     Counts in `counters`: gaps, backward stamps, chunks whose index is wrong, chunks dropped for
-    NaN or infinity, clipped chunks, silent chunks.
+    NaN or infinity or absurdly large samples, clipped chunks, silent chunks.
     """
 
     def __init__(self, num_channels: int, input_rate: int, output_rate: int, counters: Counter):
@@ -72,6 +73,9 @@ class InputStream:
         samples = self._checked(chunk)
         if not np.isfinite(samples).all():
             self._counters['chunks dropped for NaN'] += 1
+            return np.zeros((0, self._num_channels), np.float32), False
+        if np.abs(samples).max(initial=0.0) > _ABSURD:  # its power would overflow
+            self._counters['chunks dropped for absurd samples'] += 1
             return np.zeros((0, self._num_channels), np.float32), False
         restarted = self._restart_if_broken(chunk)
         self._count_levels(samples)

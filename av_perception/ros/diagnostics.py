@@ -64,10 +64,15 @@ class Diagnostics:
         self._problems: set[str] = set()
 
     def monitor(
-        self, topic: str, timeout_s: float = 1.0, qos: QoSProfile | None = None
+        self,
+        topic: str,
+        timeout_s: float = 1.0,
+        qos: QoSProfile | None = None,
+        type_name: str = '',
+        is_optional: bool = False,
     ) -> InputMonitor:
         """Start to watch a topic that is subscribed to with `qos`; see `InputMonitor`."""
-        self.monitors.append(InputMonitor(topic, timeout_s, qos))
+        self.monitors.append(InputMonitor(topic, timeout_s, qos, type_name, is_optional))
         return self.monitors[-1]
 
     def clear(self) -> None:
@@ -148,7 +153,9 @@ class Diagnostics:
         if has_no_time and self._node.get_parameter('use_sim_time').value:
             return {'/clock': NO_CLOCK}
         sentences = {
-            monitor.topic: monitor.missing(self._node) or monitor.mixed(self._node)
+            monitor.topic: monitor.missing(self._node)
+            or monitor.mixed(self._node)
+            or monitor.wrong_clock()
             for monitor in self.monitors
         }
         return {topic: sentence for topic, sentence in sentences.items() if sentence}

@@ -29,7 +29,7 @@ from av_perception.vision.face_embedding import (
     make_face_embedder,
 )
 from av_perception.vision.face_search import FaceSearch, FaceSearchConfig
-from av_perception.vision.image_check import checked_image, is_over_exposed
+from av_perception.vision.image_check import checked_image, is_noise, is_over_exposed
 from av_perception.vision.rectification import rectifiers_of
 from av_perception.vision.stereo_matching import (
     FaceMatch,
@@ -337,6 +337,7 @@ class VisualFrontEnd:
         """Count an image and its faces, each of which has a match."""
         self.counters['images'] += 1
         self.counters['over_exposed'] += is_over_exposed(left)
+        self.counters['noise'] += is_noise(left)
         self.counters['faces'] += len(matches)
         without = sum(match.disparity is None for match in matches)
         self._disparities += len(matches) - without

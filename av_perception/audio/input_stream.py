@@ -30,7 +30,8 @@ class InputStream:
     counts chunks in it).
 
     Counts in `counters`: gaps, backward stamps, chunks whose index is wrong, chunks dropped for
-    NaN or infinity or absurdly large samples, clipped chunks, silent chunks.
+    NaN or infinity or absurdly large samples, chunks that came twice, clipped chunks, silent
+    chunks.
     """
 
     def __init__(self, num_channels: int, input_rate: int, output_rate: int, counters: Counter):
@@ -47,6 +48,7 @@ class InputStream:
         self._next_sample: int | None = None
         self._last_stamp = 0
         self._last_end = 0
+        self._last_samples = np.zeros((0, num_channels), np.float32)
         #: [s] of sound that is missing before the last chunk, 0 where it followed the one before
         self.gap_s = 0.0
 
@@ -77,12 +79,16 @@ class InputStream:
         if np.abs(samples).max(initial=0.0) > _ABSURD:  # its power would overflow
             self._counters['chunks dropped for absurd samples'] += 1
             return np.zeros((0, self._num_channels), np.float32), False
+        if self._is_repeated(chunk, samples):
+            self._counters['chunks that came twice'] += 1
+            return np.zeros((0, self._num_channels), np.float32), False
         restarted = self._restart_if_broken(chunk)
         self._count_levels(samples)
         self._anchors.append((self._received, chunk.stamp_ns))
         self._received += len(samples)
         self._next_sample = chunk.first_sample + len(samples)
         self._last_stamp = chunk.stamp_ns
+        self._last_samples = samples
         self._last_end = chunk.stamp_ns + self._duration_ns(len(samples))
         if self._resampler is not None and len(samples):
             samples = self._resampler.resample_chunk(samples)
@@ -124,6 +130,13 @@ class InputStream:
                 f'the sound came at {chunk.sample_rate} Hz, expected {self.input_rate} Hz'
             )
         return np.ascontiguousarray(samples, np.float32)
+
+    def _is_repeated(self, chunk: AudioChunk, samples: np.ndarray) -> bool:
+        """Whether it is the last chunk once more. A stamp may stand still, sound does not."""
+        if self._next_sample is None or chunk.stamp_ns != self._last_stamp:
+            return False
+        is_same_place = chunk.first_sample + len(samples) == self._next_sample
+        return bool(is_same_place and len(samples) and np.array_equal(samples, self._last_samples))
 
     def _restart_if_broken(self, chunk: AudioChunk) -> bool:
         self.gap_s = 0.0

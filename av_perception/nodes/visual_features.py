@@ -231,7 +231,10 @@ class VisualFeaturesNode(PerceptionNode):
         self._last_stamp_ns = stamp_ns
 
     def _refuse(self, error: Exception) -> None:
-        self.diagnostics.count('image pairs refused', str(error))
+        reason = str(error)
+        if not isinstance(error, (ValueError, UserError)):
+            reason = f'{type(error).__name__}: {error}'
+        self.diagnostics.count('image pairs refused', reason)
 
 
 def main() -> None:

@@ -116,7 +116,8 @@ class Diagnostics:
     def publish(self) -> None:
         """Publish, called once a second.
 
-        An error names what is missing, a warning what was dropped in this second.
+        An error names what is missing, a warning what was dropped in this second; both do not hide
+        each other.
         """
         now = time.monotonic()
         elapsed_s = now - self._time
@@ -179,12 +180,13 @@ class Diagnostics:
     ) -> DiagnosticStatus:
         text = 'running' if self._node.is_active else 'not active'
         level = DiagnosticStatus.OK
-        if problems:
+        grown = [self._growth(*item) for item in sorted(growths.items())]
+        if problems:  # what was dropped meanwhile may be another matter
             level = DiagnosticStatus.ERROR
-            text = '; '.join(problems.values())
-        elif growths:
+            text = '; '.join([*problems.values(), *grown])
+        elif grown:
             level = DiagnosticStatus.WARN
-            text = ', '.join([text, *(self._growth(*item) for item in sorted(growths.items()))])
+            text = ', '.join([text, *grown])
         head = self._node.get_parameter('head').value if self._node.has_parameter('head') else ''
         return DiagnosticStatus(
             level=level,

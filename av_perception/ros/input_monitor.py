@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 LATENCY_GAIN = 0.1  # of the running mean
-AHEAD_S = -0.2  # latencies below: the stamps lie in the future
+AHEAD_S = -0.5  # latencies below: the stamps lie in the future
 BEHIND_S = 2.0  # latencies above: the stamps are old
 # So long DDS knows a node that was killed; the one that took its place has its name.
 GHOST_S = 25.0
@@ -160,7 +160,7 @@ class InputMonitor:
             return 'its publisher is gone'
         if not publishers:
             return 'nobody publishes it: is its publisher running and its name remapped?'
-        names = publisher_names(node, self.topic)
+        names = ', '.join(sorted({p.node_name for p in publishers}))
         for publisher in publishers:
             if self.qos is None:
                 break

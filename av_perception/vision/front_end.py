@@ -87,7 +87,8 @@ class VisualFrontEnd:
     ----------
     counters
         'images'; 'faces'; 'without_disparity': faces of pairs whose range had to come from their
-        size; 'over_exposed': images that were looked at although most of them is white;
+        size; 'over_exposed': images that were looked at although most of them is white; 'noise':
+        images in which no pixel has to do with the next;
         'upside_down': faces and images that stand on their heads, which are left out.
     calibration_problems
         Sentences about calibrations that leave little of the images.
@@ -131,7 +132,7 @@ class VisualFrontEnd:
         self._pairs = 0  # left images that came with a right one
         self._disparities = 0  # faces that were matched in the right image
         self.times_ms: dict[str, float] = {}
-        counted = ('images', 'faces', 'without_disparity', 'over_exposed', 'upside_down')
+        counted = ('images', 'faces', 'without_disparity', 'over_exposed', 'noise', 'upside_down')
         self.counters = dict.fromkeys(counted, 0)
 
     @property

@@ -81,10 +81,11 @@ def _do_all(faults: list[Fault], logs: Path | None, console: Console) -> list[Fa
 
         def on_result(result: FaultResult) -> None:
             progress.advance(task)
-            if not result.is_held:
-                progress.console.print(
-                    f'{result.name}: {"; ".join(result.complaints)}', style='red'
-                )
+            complaints = '; '.join(result.complaints)
+            if complaints:
+                progress.console.print(f'{result.name}: {complaints}', style='red')
+            elif not console.is_terminal:  # nobody sees the bar
+                progress.console.print(f'{result.name}: stood')
 
         def on_start(fault: Fault) -> None:
             progress.update(task, description=fault.name)

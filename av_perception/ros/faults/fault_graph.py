@@ -36,6 +36,7 @@ SELECTION = Selection(microphones='others', camera='others')
 NEAR_M = 0.3  # a track that near to a person is theirs
 STEADY = 5  # frames in a row that are right
 SETTLING = 200  # frames at most until all is right before a fault
+MAX_SILENT = 40  # frames in a row that are not answered, while nodes find each other
 EXTRA = 25  # frames beyond MAX_RECOVERY that are played to tell how late it was
 SHORTEST_WAIT_S = 1.0  # of wall time, for one answer
 PATIENCE = 20.0  # times the usual time of an answer
@@ -128,7 +129,7 @@ class FaultGraph:
 
     def play_at_pace(self) -> None:
         """Play a frame whether it is answered or not, no faster than the machine answers."""
-        pace_s = max(FRAME_S, 1.5 * statistics.median(self._answer_s))
+        pace_s = max(FRAME_S, statistics.median(self._answer_s))
         start = time.monotonic()
         for k in range(TICKS):
             self.sensors.tick(FRAME_NS // TICKS)
@@ -140,8 +141,12 @@ class FaultGraph:
         """Play until all is right; gives the id of each person, None when it never is."""
         is_heard = False
         steady = 0
+        silent = 0
         for _ in range(SETTLING):
             stamp_ns = self.play_answered()
+            silent = 0 if stamp_ns is not None else silent + 1
+            if silent > MAX_SILENT:
+                return None
             ids = None if stamp_ns is None else self.ids(stamp_ns)
             steady = 0 if ids is None else steady + 1
             is_heard = is_heard or (ids is not None and self._is_heard(stamp_ns, ids))

@@ -170,7 +170,10 @@ SOUND_FAULTS = (
         'changes of sample rate',
     ),
     _altered(
-        'rate-zero', 'a sample rate of 0', lambda: alterations.edited(_of_rate(0)), 'rate of 0'
+        'rate-zero',
+        'a sample rate of 0',
+        lambda: alterations.edited(_of_rate(0)),
+        'sample rate is 0',
     ),
     _altered(
         'stamp-zero',
@@ -184,9 +187,7 @@ SOUND_FAULTS = (
         lambda: alterations.edited(_without_index),
         'first_sample does not count|first sample does not count',
     ),
-    _altered(
-        'twice', 'every chunk comes twice', alterations.repeated, 'backward|index|repeat|twice'
-    ),
+    _altered('twice', 'every chunk comes twice', alterations.repeated, 'chunks that came twice'),
     _altered(
         'swapped', 'chunks come in the wrong order', alterations.swapped, 'backward audio stamps'
     ),

@@ -18,17 +18,21 @@ from av_perception.ros.faults.fault_graph import FaultGraph
 LONGER = 75
 
 
+class NotWell(UserError):
+    """The graph was in disorder before anything was done to it."""
+
+
 def try_fault(graph: FaultGraph, fault: Fault) -> FaultResult:
     """Let something go wrong and end, and see what the graph makes of it.
 
     Raises
     ------
-    UserError
+    NotWell
         When not all was well before.
     """
     before = graph.settle()
     if before is None:
-        raise UserError(f'the graph was not well before {fault.name}')
+        raise NotWell(f'the graph was not well before {fault.name}')
     graph.begin_trial()
     start_ns = graph.sensors.now_ns
     mark = graph.watch.mark()
@@ -95,7 +99,11 @@ def _tried(fault: Fault, graphs: _Graphs, folder: Path) -> FaultResult:
         graphs.close()
         folder.mkdir(parents=True, exist_ok=True)
         return replace(fault.attempt(folder), name=fault.name, what=fault.what)
-    result = try_fault(graphs.get(fault.setup, folder), fault)
+    try:
+        result = try_fault(graphs.get(fault.setup, folder), fault)
+    except NotWell:  # a fault before may have done lasting harm: another graph has not seen it
+        graphs.close()
+        result = try_fault(graphs.get(fault.setup, folder / 'again'), fault)
     if not result.survived or result.recovery_frames is None:
         graphs.close()
     return result

@@ -45,13 +45,19 @@ def private_node(name: str, context=None, **options):
     Raises
     ------
     UserError
-        When another user holds the domain.
+        When another user holds the domain, or DDS finds no room.
     """
     import rclpy
 
     context = context or rclpy.get_default_context()
     check_domain(context.get_domain_id())
-    node = rclpy.create_node(name, context=context, **options)
+    try:
+        node = rclpy.create_node(name, context=context, **options)
+    except RuntimeError as error:  # RCLError, which says no more than that it did not succeed
+        reason = ' '.join(str(error).split(', at ')[0].split())
+        raise UserError(
+            f'{name} cannot join the graph: {reason}; is there room in {SHARED_MEMORY}?'
+        ) from error
     protect_shared_memory()
     return node
 

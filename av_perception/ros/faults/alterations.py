@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -119,12 +120,12 @@ def drifting(parts_per_million: float, period_s: float, start_s: float = 0.0) ->
 
 def _stamps(message: Any, changed: Any) -> list[tuple[Any, Callable[[Any], None]]]:
     """Give each stamp of a message, and what sets it in a copy of the message."""
+    if hasattr(message, 'clock'):
+        return [(message.clock, partial(setattr, changed, 'clock'))]
     if hasattr(message, 'transforms'):
         changed.transforms = copy.deepcopy(message.transforms)
         headers = [transform.header for transform in changed.transforms]
-    elif hasattr(message, 'clock'):
-        return [(message.clock, lambda time: setattr(changed, 'clock', time))]
     else:
         changed.header = copy.deepcopy(message.header)
         headers = [changed.header]
-    return [(h.stamp, lambda time, h=h: setattr(h, 'stamp', time)) for h in headers]
+    return [(header.stamp, partial(setattr, header, 'stamp')) for header in headers]

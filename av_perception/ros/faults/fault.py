@@ -38,6 +38,8 @@ class Fault:
     keeps_ids: bool = True
     #: It does no harm: every frame that is answered meanwhile must hold both people.
     is_harmless: bool = False
+    #: Nobody can say anything while it lasts: it does not wait for a word.
+    is_mute: bool = False
     #: With the setup 'command': does it all, given a folder for logs.
     attempt: Callable[[Path], FaultResult] | None = None
 

@@ -157,12 +157,12 @@ IMAGE_FAULTS = (
         _pixels(np.zeros_like),
         'constant: is the lens covered',
     ),
-    _both('noise', 'images of noise', _pixels(_noise), 'noise|no edges|nothing to see|blurred'),
+    _both('noise', 'images of noise', _pixels(_noise), 'images of noise'),
     _both(
         'saturated',
         'white images',
         _pixels(lambda p: np.full_like(p, 254)),
-        'over-exposed|constant',
+        'constant|over-exposed',
     ),
     _both(
         'truncated',
@@ -243,23 +243,26 @@ def _without_rotation(message: CameraInfo) -> None:
 
 CALIBRATION_FAULTS = (
     _calibrated('stops', 'no calibration', alterations.stopped, 'no message on /left/camera_info'),
-    _calibrated('zeros', 'K and P of zeros', _field(k=[0.0] * 9, p=[0.0] * 12), 'camera_info'),
     _calibrated(
-        'nan', 'NaN in the calibration', _field(k=[math.nan] * 9, p=[math.nan] * 12), 'camera_info'
+        'zeros', 'K and P of zeros', _field(k=[0.0] * 9, p=[0.0] * 12), 'focal length is 0'
     ),
     _calibrated(
-        'size', 'of another resolution', _field(width=1280, height=960), 'calibration|camera'
+        'nan', 'NaN in the calibration', _field(k=[math.nan] * 9, p=[math.nan] * 12), 'not finite'
     ),
+    _calibrated('size', 'of another resolution', _field(width=1280, height=960), '1280x960'),
     _calibrated(
         'millimeters',
         'a baseline in millimeters',
         lambda: alterations.edited(_in_millimeters),
-        'baseline',
+        'a baseline of',
     ),
     _calibrated(
-        'no-rotation', 'R of zeros', lambda: alterations.edited(_without_rotation), ' R |rotation'
+        'no-rotation',
+        'R of zeros',
+        lambda: alterations.edited(_without_rotation),
+        'R is all zeros',
     ),
     _calibrated(
-        'model', 'a model that nobody knows', _field(distortion_model='none'), "'none'|none"
+        'model', 'a model that nobody knows', _field(distortion_model='none'), "model 'none'"
     ),
 )

@@ -43,6 +43,7 @@ class PlantedScene:
         self._images = [
             tuple(image_to_msg(image, 0, self.camera.frame) for image in (left, right))
             for _, _, left, right in pairs
+            if right is not None
         ]
         self._chunk_size = round(CHUNK_S * recording.sample_rate)
         count = round((END_S - START_S) / CHUNK_S)

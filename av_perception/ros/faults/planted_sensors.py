@@ -68,6 +68,7 @@ class PlantedSensors:
             self._advertise(topic)
         self._static = node.create_publisher(TFMessage, '/tf_static', qos.LATCHED)
         self.now_ns = FIRST_NS
+        self.offset_ns = 0  # by which the clock of all sensors is ahead of /clock
         self._frame = 0
         self._alterations: dict[str, Alteration] = {}
         self._rivals: dict[str, tuple[Any, Alteration]] = {}
@@ -126,6 +127,17 @@ class PlantedSensors:
             for topic in topics:
                 self._advertise(topic)
 
+    @contextmanager
+    def set_ahead(self, step_s: float) -> Iterator[None]:
+        """Set the clock of all sensors ahead, and when it ends that of the nodes as well."""
+        step_ns = round(1e9 * step_s)
+        self.offset_ns += step_ns
+        try:
+            yield
+        finally:
+            self.offset_ns -= step_ns
+            self.tick(step_ns)
+
     # ---- time
 
     def tick(self, step_ns: int) -> None:
@@ -135,12 +147,12 @@ class PlantedSensors:
 
     def send_frame(self) -> int:
         """Publish what was captured in the last frame; gives the stamp of its image [ns]."""
-        start_ns = self.now_ns - FRAME_NS
+        start_ns = self.now_ns + self.offset_ns - FRAME_NS
         per_frame = FRAME_NS // CHUNK_NS
         for k in range(per_frame):
             number = self._frame * per_frame + k
             self._send('audio', self._scene.chunk(number, start_ns + k * CHUNK_NS))
-        stamp_ns = self.now_ns - IMAGE_LATENCY_NS
+        stamp_ns = self.now_ns + self.offset_ns - IMAGE_LATENCY_NS
         if self._is_robot:
             self._send_robot(stamp_ns)
         for topic, image in zip(IMAGES, self._scene.images(self._frame, stamp_ns)):
@@ -152,7 +164,7 @@ class PlantedSensors:
         head = self._scene.head
         for topic, info in zip(CAMERA_INFOS, self._scene.camera_infos(stamp_ns)):
             self._send(topic, info)
-        now_ns = self.now_ns
+        now_ns = self.now_ns + self.offset_ns
         still = RigidTransform()
         pairs = ((REFERENCE_FRAME, BODY_FRAME), (BODY_FRAME, head.base_frame))
         transforms = [transform_to_msg(still, *pair, now_ns) for pair in pairs]

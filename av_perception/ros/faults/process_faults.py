@@ -17,13 +17,19 @@ from typing import TYPE_CHECKING
 from av_perception.benchmarks.busy_processes import busy_processes
 from av_perception.ros.bringup.lock_step import wait_until_active
 from av_perception.ros.faults.fault import Fault
-from av_perception.ros.faults.service_faults import NODES
+from av_perception.ros.faults.service_faults import NODES, OUTPUTS
 
 if TYPE_CHECKING:
     from av_perception.ros.faults.fault_graph import FaultGraph
 
 PATIENCE_S = 120.0  # of wall time
-FULL_KIB = 64  # so much may the recorder write
+# So much may the recorder write, to any file: the shared memory of DDS takes 16 MiB.
+FULL_BYTES = 24 << 20
+_LIMITED = (
+    'import os, resource, sys; '
+    'resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); '
+    'os.execv(sys.argv[2], sys.argv[2:])'
+)
 POLL_S = 0.05
 
 
@@ -83,10 +89,10 @@ def without_disk(graph: FaultGraph) -> Iterator[None]:
     """Let a recorder run beside the graph where the disk takes no more."""
     folder = Path(graph.folder) / f'bag_{time.monotonic_ns()}'
     log = folder.with_suffix('.txt')
-    words = [sys.executable, '-m', 'av_perception.cli.main', 'record', '-o', str(folder)]
+    words = ['-m', 'av_perception.cli.main', 'record', '--images', '-o', str(folder)]
     with open(log, 'wb') as file:
         recorder = subprocess.Popen(
-            ['sh', '-c', f'ulimit -f {FULL_KIB}; exec "$@"', 'sh', *words],
+            [sys.executable, '-c', _LIMITED, str(FULL_BYTES), sys.executable, *words],
             env=graph.environment,
             stdin=subprocess.DEVNULL,
             stdout=file,
@@ -106,18 +112,15 @@ def without_disk(graph: FaultGraph) -> Iterator[None]:
     graph.note(text.strip().splitlines()[-1] if text.strip() else '')
 
 
-_LISTENERS = {
-    'audio_features': 'no message on /audio_features',
-    'visual_features': 'no message on /visual_features',
-    'tracker': 'no message on /tracks',
-    'speaking_status': 'no message on /speaking_status',
-}
+_LISTENERS = {node: f'no message on /{topic}' for node, topic in OUTPUTS.items()}
 PROCESS_FAULTS = (
     Fault(
         'all-halted',
-        'the process of all nodes is halted for 2 s',
+        'the process of all nodes is halted for 3 s',
         all_halted,
         ('held up',),
+        frames=75,
+        is_mute=True,
     ),
     Fault('cores-busy', 'all cores are taken by others', without_processor),
     Fault(

@@ -24,7 +24,13 @@ from av_perception.ros.faults.fault import Fault
 if TYPE_CHECKING:
     from av_perception.ros.faults.fault_graph import FaultGraph
 
-NODES = ('audio_features', 'visual_features', 'tracker', 'speaking_status')
+OUTPUTS = {
+    'audio_features': 'audio_features',
+    'visual_features': 'visual_features',
+    'tracker': 'tracks',
+    'speaking_status': 'speaking_status',
+}
+NODES = tuple(OUTPUTS)
 ROUNDS = 20
 _OURS = ('use_sim_time', 'autostart', 'start_type_description_service')
 
@@ -53,7 +59,7 @@ class ParameterClient:
             return ''
         return result.reason or 'refused without a reason'
 
-    def _ask(self, kind: type, service: str, **request: Any) -> Any:
+    def _ask(self, kind: Any, service: str, **request: Any) -> Any:
         return self._observer.ask(self._node, kind, service, kind.Request(**request))
 
 
@@ -199,6 +205,7 @@ SERVICE_FAULTS = (
             f'down-{node}'.replace('_', '-'),
             f'{node} is cleaned up, and configured 2 s later',
             made_anew(node),
+            (f'no message on /{OUTPUTS[node]}',),
             keeps_ids=node != 'tracker',
         )
         for node in NODES

@@ -38,9 +38,10 @@ def try_fault(graph: FaultGraph, fault: Fault) -> FaultResult:
     mark = graph.watch.mark()
     with fault.during(graph):
         for number in range(fault.frames + LONGER):
-            if number >= fault.frames and (not fault.told or fault.find(graph.said(mark))):
+            is_enough = fault.is_mute or not fault.told or fault.find(graph.said(mark))
+            if number >= fault.frames and is_enough:
                 break
-            graph.play_at_pace()
+            graph.play_at_pace(of_machine=not fault.is_mute)
     frames, after = graph.recover()
     problems = graph.problems(graph.watch.mark())
     if fault.is_harmless and not graph.is_whole_since(start_ns, before):

@@ -68,12 +68,14 @@ class InputMonitor:
         self.count = 0
         self._num_reported = 0
         self.latency_s = 0.0
+        self._last_latency_s = 0.0
         self.gap_s = 0.0
         self._shared_since: float | None = None
 
     def tick(self, latency_s: float) -> None:
         """Note that a message arrived, `latency_s` after its stamp."""
         now = time.monotonic()
+        self._last_latency_s = latency_s
         if self.count:
             self.gap_s = max(self.gap_s, now - self.last)
             self.latency_s += LATENCY_GAIN * (latency_s - self.latency_s)
@@ -128,14 +130,15 @@ class InputMonitor:
         """Say in one sentence, with advice, that the stamps cannot be of now; else None."""
         if self.silence_s() > self.timeout_s:
             return None
-        if self.latency_s < AHEAD_S:
+        last_s = self._last_latency_s
+        if max(last_s, self.latency_s) < AHEAD_S:
             return (
-                f'stamps on {self.topic} lie {-self.latency_s:.1f} s in the future: set the '
+                f'stamps on {self.topic} lie {-last_s:.1f} s in the future: set the '
                 "clocks of both machines by chrony, or correct the driver's stamps"
             )
-        if self.latency_s > BEHIND_S:
+        if min(last_s, self.latency_s) > BEHIND_S:
             return (
-                f'stamps on {self.topic} are {self.latency_s:.1f} s old on arrival: set the '
+                f'stamps on {self.topic} are {last_s:.1f} s old on arrival: set the '
                 'clocks of both machines by chrony, or look for what delays it'
             )
         return None

@@ -195,6 +195,19 @@ def test_stamps_of_another_time_are_named(clock, latency_s, expected):
     assert monitor.wrong_clock() is None, 'silence is told instead'
 
 
+def test_neither_one_odd_stamp_nor_a_clock_that_was_set_right_is_a_wrong_clock(clock):
+    monitor = InputMonitor('/audio', 1.0)
+    for _ in range(20):
+        monitor.tick(0.0)
+    monitor.tick(-3.0)
+    assert monitor.wrong_clock() is None, 'one odd stamp'
+    for _ in range(100):
+        monitor.tick(-3600.0)
+    assert '3600.0 s in the future' in monitor.wrong_clock()
+    monitor.tick(0.0)
+    assert monitor.latency_s < -3000 and monitor.wrong_clock() is None, 'it was set right'
+
+
 def test_what_not_every_head_has_is_missing_once_it_was_there(clock):
     """Regression: joints and IMU that fell silent were named nowhere."""
     monitor = InputMonitor('/imu', 1.0, is_optional=True)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from av_perception.errors import UserError
 from av_perception.ros.faults.command_faults import COMMAND_FAULTS
@@ -15,6 +16,21 @@ from av_perception.ros.faults.process_faults import PROCESS_FAULTS
 from av_perception.ros.faults.service_faults import SERVICE_FAULTS
 from av_perception.ros.faults.sound_faults import SOUND_FAULTS
 
+# What is done to the nodes that are not there by default as well.
+_OF_ALL_NODES = (
+    'sound-stops',
+    'sound-loses-50',
+    'sound-clock-behind',
+    'sound-nan',
+    'sound-huge',
+    'sound-truncated',
+    'sound-six-channels',
+    'sound-twice',
+    'images-stop',
+    'images-truncated',
+    'all-behind',
+)
+_OF_DEFAULT_NODES = (*SOUND_FAULTS, *IMAGE_FAULTS, *CLOCK_FAULTS)
 FAULTS: tuple[Fault, ...] = (
     *SOUND_FAULTS,
     *IMAGE_FAULTS,
@@ -23,9 +39,14 @@ FAULTS: tuple[Fault, ...] = (
     *POSE_FAULTS,
     *SERVICE_FAULTS,
     *PROCESS_FAULTS,
+    *(
+        replace(fault, name=f'optional-{fault.name}', setup='all')
+        for fault in _OF_DEFAULT_NODES
+        if fault.name in _OF_ALL_NODES
+    ),
     *COMMAND_FAULTS,
 )
-SETUP_ORDER = ('head', 'robot', 'processes', 'command')
+SETUP_ORDER = ('head', 'robot', 'all', 'processes', 'command')
 
 
 def chosen(names: Sequence[str] | None) -> list[Fault]:

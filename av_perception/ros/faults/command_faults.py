@@ -61,22 +61,32 @@ def _end(number: int, ready: int, options: tuple[str, ...], log: Path) -> list[s
     words = [sys.executable, '-m', 'av_perception.cli.main', *_UP, *options]
     with open(log, 'wb') as file:
         up = subprocess.Popen(
-            words, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            words,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            preexec_fn=_mind_hangups,
         )
     children: set[int] = set()
+    is_clean = False
     try:
         _until(lambda: _text(log).count(': ready after') >= ready)
         _until(lambda: bool(_children_of(up.pid)))
         children = _children_of(up.pid)
         up.send_signal(number)
-        up.wait(PATIENCE_S)
-        is_clean = _until(lambda: not any(map(_is_alive, children)))
+        is_clean = _until(lambda: up.poll() is not None and not any(map(_is_alive, children)))
     finally:
         up.kill()
         for pid in filter(_is_alive, children):
             os.kill(pid, signal.SIGKILL)
-    problems = [] if is_clean else ['nodes outlive the command']
+    problems = [] if is_clean else ['the command or its nodes go on']
     return problems if children else [*problems, 'no node was started']
+
+
+def _mind_hangups() -> None:
+    """Undo what `nohup` has asked of us: it would be inherited."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _text(log: Path) -> str:

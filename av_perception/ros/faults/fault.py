@@ -32,7 +32,8 @@ class Fault:
     #: At least so long [frames].
     frames: int = 50
     #: Which graph: 'head' (one process, the default), 'robot' (with transforms, joints, an IMU
-    #: and the cameras' own calibration), 'processes' (one for each node) or 'command' (`up`).
+    #: and the cameras' own calibration), 'all' (with the nodes that are not there by default),
+    #: 'processes' (one for each node) or 'command' (`up`).
     setup: str = 'head'
     #: Whether the same people must have the same ids afterwards.
     keeps_ids: bool = True

@@ -31,8 +31,9 @@ from av_perception.ros.faults.planted_sensors import FRAME_NS, REFERENCE_FRAME, 
 from av_perception.ros.faults.watch import DiagnosticsWatch, LogWatch
 from av_perception.ros.observer import GraphObserver
 
-SETUPS = ('head', 'robot', 'processes')
+SETUPS = ('head', 'robot', 'all', 'processes')
 SELECTION = Selection(microphones='others', camera='others')
+ALL_NODES = replace(SELECTION, voices=True, attention=True, forecast=True)
 NEAR_M = 0.3  # a track that near to a person is theirs
 STEADY = 5  # frames in a row that are right
 SETTLING = 200  # frames at most until all is right before a fault
@@ -89,14 +90,17 @@ class FaultGraph:
         domain = self._domain_id
         # Ours is prepared as well.
         self.environment = {**prepare_environment(), 'ROS_DOMAIN_ID': str(domain)}
-        nodes = tuple(replace(node, niceness=0) for node in nodes_for(head, SELECTION))
+        selection = ALL_NODES if self.setup == 'all' else SELECTION
+        nodes = tuple(replace(node, niceness=0) for node in nodes_for(head, selection))
         self.names = [node.name for node in nodes]
         overrides: dict[str, dict] = {name: {'use_sim_time': True} for name in self.names}
         arguments = {'head': head_name}
         if self.is_robot:
             overrides['visual_features']['calibration'] = 'topic'
             arguments['reference_frame'] = REFERENCE_FRAME
-        self.observer = stack.enter_context(GraphObserver(domain_id=domain))
+        self.observer = stack.enter_context(
+            GraphObserver(domain_id=domain, voices=self.setup == 'all')
+        )
         self.watch = DiagnosticsWatch(self.observer)
         self.log = LogWatch(self.folder)
         self.runner = GraphRunner(
@@ -105,7 +109,7 @@ class FaultGraph:
             overrides=overrides,
             log_folder=self.folder,
             environment=self.environment,
-            composed=None if self.setup == 'processes' else SELECTION,
+            composed=None if self.setup == 'processes' else selection,
         )
         stack.enter_context(self.runner)
         self.scene = PlantedScene(self._recording, head)

@@ -127,7 +127,7 @@ PROCESS_FAULTS = (
         'disk-full',
         'a recorder finds the disk full',
         without_disk,
-        ('cannot grow|cannot write',),
+        ('bag cannot grow|bag could not be finished',),
         frames=1,
     ),
     *(

@@ -73,14 +73,9 @@ class InputStream:
             When the chunk has other channels or another rate.
         """
         samples = self._checked(chunk)
-        if not np.isfinite(samples).all():
-            self._counters['chunks dropped for NaN'] += 1
-            return np.zeros((0, self._num_channels), np.float32), False
-        if np.abs(samples).max(initial=0.0) > _ABSURD:  # its power would overflow
-            self._counters['chunks dropped for absurd samples'] += 1
-            return np.zeros((0, self._num_channels), np.float32), False
-        if self._is_repeated(chunk, samples):
-            self._counters['chunks that came twice'] += 1
+        useless = self._why_useless(chunk, samples)
+        if useless:
+            self._counters[useless] += 1
             return np.zeros((0, self._num_channels), np.float32), False
         restarted = self._restart_if_broken(chunk)
         self._count_levels(samples)
@@ -130,6 +125,14 @@ class InputStream:
                 f'the sound came at {chunk.sample_rate} Hz, expected {self.input_rate} Hz'
             )
         return np.ascontiguousarray(samples, np.float32)
+
+    def _why_useless(self, chunk: AudioChunk, samples: np.ndarray) -> str:
+        """Give the counter of what makes a chunk useless, '' when it is of use."""
+        if not np.isfinite(samples).all():
+            return 'chunks dropped for NaN'
+        if np.abs(samples).max(initial=0.0) > _ABSURD:  # its power would overflow
+            return 'chunks dropped for absurd samples'
+        return 'chunks that came twice' if self._is_repeated(chunk, samples) else ''
 
     def _is_repeated(self, chunk: AudioChunk, samples: np.ndarray) -> bool:
         """Whether it is the last chunk once more. A stamp may stand still, sound does not."""

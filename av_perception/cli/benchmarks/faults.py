@@ -12,11 +12,13 @@ For example:
   av-perception benchmark faults --list
   av-perception benchmark faults --only sound-nan images
       one fault, and all whose names begin with a word
+  av-perception benchmark faults --only imu --json docs/faults.json --update
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
+from av_perception.errors import UserError
 
 if TYPE_CHECKING:
     from av_perception.ros.faults.fault import Fault, FaultResult
@@ -42,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--logs', type=Path, metavar='FOLDER', help="keep the nodes' logs in FOLDER"
     )
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
+    parser.add_argument(
+        '--update',
+        action='store_true',
+        help='with --json: keep the figures of other faults that FILE holds',
+    )
     parser.add_argument(
         '--plot', metavar='FILE', help='draw how long each recovery took (.png, .svg or .pdf)'
     )
@@ -61,12 +69,15 @@ def run(args: argparse.Namespace) -> int:
     results = _do_all(faults, args.logs, console)
     console.print(_table(results))
     console.print(_summary(results))
+    figures = [result.figures for result in results]
+    if args.update and args.json:
+        figures = updated(Path(args.json), figures)
     if args.json:
-        write_json(args.json, {'faults': [result.figures for result in results]})
+        write_json(args.json, {'faults': figures})
     if args.plot:
         from av_perception.visualization.fault_picture import draw_recoveries
 
-        draw_recoveries([result.figures for result in results], args.plot)
+        draw_recoveries(figures, args.plot)
     return 0 if all(result.is_held for result in results) else 1
 
 
@@ -91,6 +102,20 @@ def _do_all(faults: list[Fault], logs: Path | None, console: Console) -> list[Fa
             progress.update(task, description=fault.name)
 
         return try_faults(faults, recording, logs, on_start, on_result)
+
+
+def updated(path: Path, figures: list[dict]) -> list[dict]:
+    """Add the figures of the other faults that a file holds, in the order of the list."""
+    from av_perception.ros.faults.catalog import chosen
+
+    kept = {}
+    if path.is_file():
+        try:
+            kept = {row['name']: row for row in json.loads(path.read_text('utf-8'))['faults']}
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f'{path} holds no figures of faults: leave out --update') from error
+    kept |= {row['name']: row for row in figures}
+    return [kept[fault.name] for fault in chosen(None) if fault.name in kept]
 
 
 def _list(faults: list[Fault]) -> Table:

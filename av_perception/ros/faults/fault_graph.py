@@ -30,6 +30,7 @@ from av_perception.ros.faults.planted_scene import TALKER, PlantedScene
 from av_perception.ros.faults.planted_sensors import FRAME_NS, REFERENCE_FRAME, PlantedSensors
 from av_perception.ros.faults.watch import DiagnosticsWatch, LogWatch
 from av_perception.ros.observer import GraphObserver
+from av_perception.ros.privacy import private_node
 
 SETUPS = ('head', 'robot', 'all', 'processes')
 SELECTION = Selection(microphones='others', camera='others')
@@ -113,7 +114,9 @@ class FaultGraph:
         )
         stack.enter_context(self.runner)
         self.scene = PlantedScene(self._recording, head)
-        self.sensors = PlantedSensors(self.observer.node, self.scene, self.is_robot)
+        node = private_node('planted_sensors', self.observer.node.context)
+        stack.callback(node.destroy_node)
+        self.sensors = PlantedSensors(node, self.scene, self.is_robot)
         wait_until_active(self.observer, self.runner, self.names)
 
     # ---- playing

@@ -68,6 +68,20 @@ def test_figures_are_written_and_what_failed_sets_the_status(made_up, tmp_path, 
     assert picture.stat().st_size > 1000
 
 
+def test_figures_of_other_faults_are_kept(made_up, tmp_path, capsys):
+    path = tmp_path / 'faults.json'
+    words = ['benchmark', 'faults', '--json', str(path), '--update', '--only']
+    assert main([*words, 'imu-nan', 'sound-nan']) == 0
+    made_up['sound-nan'] = 60
+    assert main([*words, 'sound-nan', 'tf-nan']) == 1
+    rows = json.loads(path.read_text())['faults']
+    assert [row['name'] for row in rows] == ['sound-nan', 'tf-nan', 'imu-nan']
+    assert [row['held'] for row in rows] == [False, True, True]
+    path.write_text('[]')
+    assert main([*words, 'tf-nan']) == 2
+    assert 'leave out --update' in capsys.readouterr().err
+
+
 def test_all_stood_is_success(made_up):
     assert main(['benchmark', 'faults', '--only', 'tf']) == 0
 

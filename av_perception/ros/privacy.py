@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 from av_perception.errors import UserError
@@ -60,6 +61,17 @@ def private_node(name: str, context=None, **options):
         ) from error
     protect_shared_memory()
     return node
+
+
+def free_domain(folder: Path = SHARED_MEMORY) -> int:
+    """Choose a domain in whose shared memory nobody is, nor was anybody killed there."""
+    free = [domain for domain in range(1, 100) if not _is_used(domain, folder)]
+    return random.choice(free or range(1, 100))
+
+
+def _is_used(domain: int, folder: Path) -> bool:
+    port = FIRST_PORT + PORTS_PER_DOMAIN * domain
+    return any((folder / f'{prefix}port{port}').exists() for prefix in SEGMENT_PREFIXES)
 
 
 def check_domain(domain: int, folder: Path = SHARED_MEMORY) -> None:

@@ -11,6 +11,8 @@ import sys
 import pytest
 from dds_domains import free_domain
 
+from av_perception.ros import privacy
+
 LIMITED = (
     'import os, resource, sys; '
     'resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); '
@@ -33,3 +35,14 @@ def test_who_finds_no_room_says_so_in_one_line(tmp_path):
     assert ended.returncode == 2 and 'Traceback' not in ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith('av-perception:')]
     assert 'cannot join the graph' in line and '/dev/shm' in line
+
+
+@pytest.mark.parametrize('prefix', ['fastrtps_', 'fastdds_'])
+def test_a_domain_is_chosen_where_nobody_is(tmp_path, prefix):
+    for domain in range(1, 100):
+        if domain not in (7, 42):
+            (tmp_path / f'{prefix}port{7400 + 250 * domain}').touch()
+    assert {privacy.free_domain(tmp_path) for _ in range(50)} == {7, 42}
+    for domain in (7, 42):
+        (tmp_path / f'{prefix}port{7400 + 250 * domain}').touch()
+    assert 1 <= privacy.free_domain(tmp_path) < 100, 'all are taken: any is as good'

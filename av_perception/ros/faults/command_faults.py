@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from av_perception.ros.bringup.environment import prepare_environment
 from av_perception.ros.faults.fault import Fault, FaultResult
+from av_perception.ros.privacy import free_domain
 
 PATIENCE_S = 120.0  # of wall time, for nodes to start; they end within ten seconds
 POLL_S = 0.1
@@ -57,7 +57,7 @@ def ended(number: int, ready: int, *options: str) -> Callable[[Path], FaultResul
 def _end(number: int, ready: int, options: tuple[str, ...], log: Path) -> list[str]:
     """Start `up`, send it the signal, and say what is wrong afterwards."""
     environment = prepare_environment(dict(os.environ))
-    environment['ROS_DOMAIN_ID'] = str(random.randrange(1, 100))
+    environment['ROS_DOMAIN_ID'] = str(free_domain())
     words = [sys.executable, '-m', 'av_perception.cli.main', *_UP, *options]
     with open(log, 'wb') as file:
         up = subprocess.Popen(

@@ -8,7 +8,6 @@ something is wrong they come at their own pace, or at that of a machine that is 
 
 from __future__ import annotations
 
-import random
 import statistics
 import time
 from collections import deque
@@ -30,7 +29,7 @@ from av_perception.ros.faults.planted_scene import TALKER, PlantedScene
 from av_perception.ros.faults.planted_sensors import FRAME_NS, REFERENCE_FRAME, PlantedSensors
 from av_perception.ros.faults.watch import DiagnosticsWatch, LogWatch
 from av_perception.ros.observer import GraphObserver
-from av_perception.ros.privacy import private_node
+from av_perception.ros.privacy import free_domain, private_node
 
 SETUPS = ('head', 'robot', 'all', 'processes')
 SELECTION = Selection(microphones='others', camera='others')
@@ -64,9 +63,9 @@ class FaultGraph:
         folder
             Where the logs go.
         domain_id
-            Of DDS; None takes one at random.
+            Of DDS; None takes one where nobody is.
         """
-        self._domain_id = domain_id or random.randrange(1, 100)
+        self._domain_id = domain_id or free_domain()
         self.setup = setup
         self.is_robot = setup == 'robot'
         self._recording = recording

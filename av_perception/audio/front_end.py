@@ -28,6 +28,10 @@ from av_perception.geometry.time import NANOSECONDS
 from av_perception.interfaces import AudioChunk, AudioFeatures
 from av_perception.spectral.stft import StftConfig, StreamingStft
 
+_LOUD = 0.05  # of full scale, root mean square
+_NO_VOICE = 0.2  # probability of voice, below which there is none
+_LONG_NOISE = 5  # blocks in a row
+
 
 @dataclass(frozen=True)
 class AudioFrontEndConfig:
@@ -121,6 +125,7 @@ class AudioFrontEnd:
         self._rls = CrossRelationRls(config.transfer, num_bins, self._num_channels, hop_s)
         self._floor = NoiseFloor(num_bins, num_blocks, config.stft.window)
         self._block_start = 0  # [samples] since the restart
+        self._num_loud = 0  # blocks in a row that are loud and no voice
         if self._voice:
             self._voice.reset()
 
@@ -161,7 +166,17 @@ class AudioFrontEnd:
         for start in range(0, len(spectra), size):  # whole blocks come
             features.append(self._block_features(spectra[start : start + size]))
             self._block_start += size * self.config.stft.hop
+        if self._voice is not None:
+            level = float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
+            self._count_loud_noise(level, features)
         return features
+
+    def _count_loud_noise(self, level: float, features: list[AudioFeatures]) -> None:
+        """Count blocks of a level [full scale] in which no voice can be heard; claps are short."""
+        for block in features:
+            is_noise = level > _LOUD and block.voice_activity < _NO_VOICE
+            self._num_loud = self._num_loud + 1 if is_noise else 0
+            self.counters['blocks of loud noise'] += self._num_loud >= _LONG_NOISE
 
     def _block_features(self, spectra: np.ndarray) -> AudioFeatures:
         subbands = self.config.subbands

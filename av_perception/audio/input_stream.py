@@ -13,6 +13,7 @@ from av_perception.geometry.time import NANOSECONDS, seconds
 from av_perception.interfaces import AudioChunk
 
 _CLIPPED = 0.999
+_ABSURD = 1e10  # integers of 32 bits that were stored as floats are smaller
 _LONGEST_SPLICE_S = 0.5  # what is known of room and voice holds over a gap of this length
 _CLOCK_JITTER_S = 0.15  # index and stamps that differ by more contradict each other
 _STAMP_JITTER_S = 0.02  # by stamps alone: less is no gap, nor is less than half a chunk
@@ -29,7 +30,8 @@ class InputStream:
     counts chunks in it).
 
     Counts in `counters`: gaps, backward stamps, chunks whose index is wrong, chunks dropped for
-    NaN or infinity, clipped chunks, silent chunks.
+    NaN or infinity or absurdly large samples, chunks that came twice, clipped chunks, silent
+    chunks.
     """
 
     def __init__(self, num_channels: int, input_rate: int, output_rate: int, counters: Counter):
@@ -46,6 +48,7 @@ class InputStream:
         self._next_sample: int | None = None
         self._last_stamp = 0
         self._last_end = 0
+        self._last_samples = np.zeros((0, num_channels), np.float32)
         #: [s] of sound that is missing before the last chunk, 0 where it followed the one before
         self.gap_s = 0.0
 
@@ -70,8 +73,9 @@ class InputStream:
             When the chunk has other channels or another rate.
         """
         samples = self._checked(chunk)
-        if not np.isfinite(samples).all():
-            self._counters['chunks dropped for NaN'] += 1
+        useless = self._why_useless(chunk, samples)
+        if useless:
+            self._counters[useless] += 1
             return np.zeros((0, self._num_channels), np.float32), False
         restarted = self._restart_if_broken(chunk)
         self._count_levels(samples)
@@ -79,6 +83,7 @@ class InputStream:
         self._received += len(samples)
         self._next_sample = chunk.first_sample + len(samples)
         self._last_stamp = chunk.stamp_ns
+        self._last_samples = samples
         self._last_end = chunk.stamp_ns + self._duration_ns(len(samples))
         if self._resampler is not None and len(samples):
             samples = self._resampler.resample_chunk(samples)
@@ -120,6 +125,21 @@ class InputStream:
                 f'the sound came at {chunk.sample_rate} Hz, expected {self.input_rate} Hz'
             )
         return np.ascontiguousarray(samples, np.float32)
+
+    def _why_useless(self, chunk: AudioChunk, samples: np.ndarray) -> str:
+        """Give the counter of what makes a chunk useless, '' when it is of use."""
+        if not np.isfinite(samples).all():
+            return 'chunks dropped for NaN'
+        if np.abs(samples).max(initial=0.0) > _ABSURD:  # its power would overflow
+            return 'chunks dropped for absurd samples'
+        return 'chunks that came twice' if self._is_repeated(chunk, samples) else ''
+
+    def _is_repeated(self, chunk: AudioChunk, samples: np.ndarray) -> bool:
+        """Whether it is the last chunk once more. A stamp may stand still, sound does not."""
+        if self._next_sample is None or chunk.stamp_ns != self._last_stamp:
+            return False
+        is_same_place = chunk.first_sample + len(samples) == self._next_sample
+        return bool(is_same_place and len(samples) and np.array_equal(samples, self._last_samples))
 
     def _restart_if_broken(self, chunk: AudioChunk) -> bool:
         self.gap_s = 0.0

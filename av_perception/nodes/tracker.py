@@ -54,6 +54,7 @@ from av_perception.tracking.tracker_config import BINS
 # Features drive the tracker; polling ends the waiting for those and for transforms.
 POLL_PERIOD_S = 0.2
 TF_POLL_PERIOD_S = 0.02
+LATE_TRANSFORMS = "they come late, or their publisher's clock is behind"
 Features = tuple[int, VisualFeatures | None, AudioFeatures | None]  # of one frame, with its stamp
 
 
@@ -241,7 +242,7 @@ class TrackerNode(PerceptionNode):
         except TransformUnavailable as missing:
             self.diagnostics.count('images dropped: no transform', str(missing))
             return None
-        self.diagnostics.count('transforms older than their image')
+        self.diagnostics.count('transforms older than their image', LATE_TRANSFORMS)
         return poses
 
     def destroy_node(self) -> None:

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,6 +29,7 @@ from av_perception.ros.conversions import (
     image_from_msg,
     image_stamp_ns,
     mouth_frame_to_msg,
+    ns_from_time,
     visual_features_to_msg,
 )
 from av_perception.ros.local_topics import LocalPublisher
@@ -36,12 +39,14 @@ from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import VISION_PARAMETERS, vision_config
 from av_perception.ros.worker import Worker
+from av_perception.synchronization.stamp_gaps import StampGaps
 from av_perception.vision.front_end import VisualFrontEnd
 
 COUNTED = {
     'without_disparity': 'faces without disparity: hidden from one camera, or the pair is not '
     'rectified',
     'over_exposed': 'images over-exposed: lower the exposure',
+    'noise': 'images of noise: is it dark, or do encoding and camera not fit?',
     'upside_down': 'faces upside down: is the camera mounted the right way up?',
 }
 # Relative difference between a camera's own calibration and the head profile's that is not worth
@@ -145,15 +150,29 @@ class VisualFeaturesNode(PerceptionNode):
         image_qos = qos.images_in(self.value('reliable_images'))
         left_topic = f'left/image_raw{suffix}'
         if not self._stereo:
-            self.subscribe(kind, left_topic, lambda left: worker.put((left, None)), image_qos)
+            take = self._watched('left', lambda left: worker.put((left, None)))
+            self.subscribe(kind, left_topic, take, image_qos)
             return
         pairs = make_stamp_pairs(
             lambda left, right: worker.put((left, right)),
             lambda: self.diagnostics.count('images dropped: no partner with the same stamp'),
             self.value('sync_tolerance'),
         )
-        self.subscribe(kind, left_topic, pairs.first, image_qos)
-        self.subscribe(kind, f'right/image_raw{suffix}', pairs.second, image_qos)
+        self.subscribe(kind, left_topic, self._watched('left', pairs.first), image_qos)
+        right_topic = f'right/image_raw{suffix}'
+        self.subscribe(kind, right_topic, self._watched('right', pairs.second), image_qos)
+
+    def _watched(self, side: str, take: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Count the images that are missing from a side, and hand on those that come."""
+        gaps = StampGaps()
+
+        def receive(image: Image | CompressedImage) -> None:
+            num_missing = gaps.push(ns_from_time(image.header.stamp))
+            if num_missing:
+                self.diagnostics.count(f'{side} images missing', gaps.reason, num_missing)
+            take(image)
+
+        return receive
 
     def _make_front_end(
         self, camera: CameraGeometry, calibrations: tuple[CameraCalibration, ...] = ()
@@ -241,7 +260,10 @@ class VisualFeaturesNode(PerceptionNode):
         self._last_stamp_ns = stamp_ns
 
     def _refuse(self, error: Exception) -> None:
-        self.diagnostics.count('image pairs refused', str(error))
+        reason = str(error)
+        if not isinstance(error, (ValueError, UserError)):
+            reason = f'{type(error).__name__}: {error}'
+        self.diagnostics.count('image pairs refused', reason)
 
 
 def main() -> None:

@@ -64,10 +64,15 @@ class Diagnostics:
         self._problems: set[str] = set()
 
     def monitor(
-        self, topic: str, timeout_s: float = 1.0, qos: QoSProfile | None = None
+        self,
+        topic: str,
+        timeout_s: float = 1.0,
+        qos: QoSProfile | None = None,
+        type_name: str = '',
+        is_optional: bool = False,
     ) -> InputMonitor:
         """Start to watch a topic that is subscribed to with `qos`; see `InputMonitor`."""
-        self.monitors.append(InputMonitor(topic, timeout_s, qos))
+        self.monitors.append(InputMonitor(topic, timeout_s, qos, type_name, is_optional))
         return self.monitors[-1]
 
     def clear(self) -> None:
@@ -111,7 +116,8 @@ class Diagnostics:
     def publish(self) -> None:
         """Publish, called once a second.
 
-        An error names what is missing, a warning what was dropped in this second.
+        An error names what is missing, a warning what was dropped in this second; both do not hide
+        each other.
         """
         now = time.monotonic()
         elapsed_s = now - self._time
@@ -148,7 +154,9 @@ class Diagnostics:
         if has_no_time and self._node.get_parameter('use_sim_time').value:
             return {'/clock': NO_CLOCK}
         sentences = {
-            monitor.topic: monitor.missing(self._node) or monitor.mixed(self._node)
+            monitor.topic: monitor.missing(self._node)
+            or monitor.mixed(self._node)
+            or monitor.wrong_clock()
             for monitor in self.monitors
         }
         return {topic: sentence for topic, sentence in sentences.items() if sentence}
@@ -172,12 +180,13 @@ class Diagnostics:
     ) -> DiagnosticStatus:
         text = 'running' if self._node.is_active else 'not active'
         level = DiagnosticStatus.OK
-        if problems:
+        grown = [self._growth(*item) for item in sorted(growths.items())]
+        if problems:  # what was dropped meanwhile may be another matter
             level = DiagnosticStatus.ERROR
-            text = '; '.join(problems.values())
-        elif growths:
+            text = '; '.join([*problems.values(), *grown])
+        elif grown:
             level = DiagnosticStatus.WARN
-            text = ', '.join([text, *(self._growth(*item) for item in sorted(growths.items()))])
+            text = ', '.join([text, *grown])
         head = self._node.get_parameter('head').value if self._node.has_parameter('head') else ''
         return DiagnosticStatus(
             level=level,

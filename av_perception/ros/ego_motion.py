@@ -51,23 +51,41 @@ def listen_to_motion(
         return
 
     def on_imu(message: Imu) -> None:
-        rate = message.angular_velocity
-        motion.note_rate(ns_from_time(message.header.stamp), math.hypot(rate.x, rate.y, rate.z))
+        motion.note_rate(ns_from_time(message.header.stamp), _turn_rate(message))
 
     def on_joints(message: JointState) -> None:
         # A driver that does not stamp: its message tells of the moment at which it came.
         stamp_ns = ns_from_time(message.header.stamp) or node.now_ns()
-        angles = _one_for_each_name(message.position, message)
-        velocities = _one_for_each_name(message.velocity, message)
-        for name, angle, velocity in zip(message.name, angles, velocities):
-            if name in head_joints:
-                motion.note_joint(stamp_ns, name, angle, velocity)
+        _note_joints(motion, message, stamp_ns, head_joints)
 
-    node.subscribe(Imu, 'imu', on_imu, qos.MOTION, timeout_s=None)
+    node.subscribe(Imu, 'imu', on_imu, qos.MOTION, is_optional=True)
     if head_joints:
-        node.subscribe(JointState, 'joint_states', on_joints, qos.MOTION, timeout_s=None)
+        node.subscribe(JointState, 'joint_states', on_joints, qos.MOTION, is_optional=True)
         topic = node.resolve_topic_name('joint_states')
         node.every(LOOK_PERIOD_S, lambda: _count_rivals(node, topic))
+
+
+def _turn_rate(message: Imu) -> float:
+    """Read how fast it turns [rad/s]. Raises ValueError for what is no number."""
+    velocity = message.angular_velocity
+    rate = math.hypot(velocity.x, velocity.y, velocity.z)
+    if not math.isfinite(rate):
+        raise ValueError('its angular velocity is not finite')
+    return rate
+
+
+def _note_joints(
+    motion: EgoMotion, message: JointState, stamp_ns: int, head_joints: tuple[str, ...]
+) -> None:
+    """Note the joints of the head. Raises ValueError for one without angle and velocity."""
+    angles = _one_for_each_name(message.position, message)
+    velocities = _one_for_each_name(message.velocity, message)
+    for name, angle, velocity in zip(message.name, angles, velocities):
+        if name not in head_joints:
+            continue
+        if not math.isfinite(angle) and not math.isfinite(velocity):
+            raise ValueError(f"no angle and no velocity of the joint '{name}'")
+        motion.note_joint(stamp_ns, name, angle, velocity)
 
 
 def _count_rivals(node: PerceptionNode, topic: str) -> None:

@@ -12,6 +12,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 LATENCY_GAIN = 0.1  # of the running mean
+AHEAD_S = -0.5  # latencies below: the stamps lie in the future
+BEHIND_S = 2.0  # latencies above: the stamps are old
 # So long DDS knows a node that was killed; the one that took its place has its name.
 GHOST_S = 25.0
 
@@ -33,7 +35,14 @@ class InputMonitor:
         The longest time between messages since the last report [s].
     """
 
-    def __init__(self, topic: str, timeout_s: float, qos: QoSProfile | None = None):
+    def __init__(
+        self,
+        topic: str,
+        timeout_s: float,
+        qos: QoSProfile | None = None,
+        type_name: str = '',
+        is_optional: bool = False,
+    ):
         """Start to watch.
 
         Parameters
@@ -44,8 +53,14 @@ class InputMonitor:
             Silent for longer, the topic is missing [s].
         qos : QoSProfile or None
             Of our subscription, to tell a publisher that does not match.
+        type_name : str
+            Of our messages, as in 'sensor_msgs/msg/Image', to tell a publisher of others.
+        is_optional : bool
+            It is missing only once it has spoken, and several may publish it.
         """
         self.topic = topic
+        self.type_name = type_name
+        self._is_optional = is_optional
         self.timeout_s = timeout_s
         self.qos = qos
         self.last = time.monotonic()
@@ -53,12 +68,14 @@ class InputMonitor:
         self.count = 0
         self._num_reported = 0
         self.latency_s = 0.0
+        self._last_latency_s = 0.0
         self.gap_s = 0.0
         self._shared_since: float | None = None
 
     def tick(self, latency_s: float) -> None:
         """Note that a message arrived, `latency_s` after its stamp."""
         now = time.monotonic()
+        self._last_latency_s = latency_s
         if self.count:
             self.gap_s = max(self.gap_s, now - self.last)
             self.latency_s += LATENCY_GAIN * (latency_s - self.latency_s)
@@ -91,29 +108,62 @@ class InputMonitor:
     def missing(self, node: Node) -> str | None:
         """Say in one sentence, with advice, that the input is missing; None when it is not."""
         silence_s = time.monotonic() - max(self.last, self._listening_since)
-        if silence_s < self.timeout_s:
+        if silence_s < self.timeout_s or (self._is_optional and not self.count):
             return None
         return f'no message on {self.topic} for {silence_s:.1f} s; {self._advice(node)}'
 
     def mixed(self, node: Node) -> str | None:
         """Say in one sentence, with advice, that several nodes publish the input; else None."""
-        if node.count_publishers(self.topic) < 2:
+        if self._is_optional or node.count_publishers(self.topic) < 2:
             self._shared_since = None
+            return None
+        names = [p.node_name for p in self._publishers(node) if self._is_ours(p)]
+        if len(names) < 2:
             return None
         now = time.monotonic()
         self._shared_since = self._shared_since or now
-        names = [p.node_name for p in node.get_publishers_info_by_topic(self.topic)]
         if len(set(names)) == 1 and now - self._shared_since < GHOST_S:
             return None
         return mixed_sentence(self.topic, names)
 
+    def wrong_clock(self) -> str | None:
+        """Say in one sentence, with advice, that the stamps cannot be of now; else None."""
+        if self.silence_s() > self.timeout_s:
+            return None
+        last_s = self._last_latency_s
+        if max(last_s, self.latency_s) < AHEAD_S:
+            return (
+                f'stamps on {self.topic} lie {-last_s:.1f} s in the future: set the '
+                "clocks of both machines by chrony, or correct the driver's stamps"
+            )
+        if min(last_s, self.latency_s) > BEHIND_S:
+            return (
+                f'stamps on {self.topic} are {last_s:.1f} s old on arrival: set the '
+                'clocks of both machines by chrony, or look for what delays it'
+            )
+        return None
+
+    def _publishers(self, node: Node) -> list:
+        return node.get_publishers_info_by_topic(self.topic)
+
+    def _is_ours(self, publisher) -> bool:
+        """Whether a publisher's messages are of our type."""
+        return not self.type_name or publisher.topic_type == self.type_name
+
     def _advice(self, node: Node) -> str:
-        publishers = node.get_publishers_info_by_topic(self.topic)
+        everybody = self._publishers(node)
+        publishers = [publisher for publisher in everybody if self._is_ours(publisher)]
+        if everybody and not publishers:
+            others = ', '.join(sorted({f'{p.node_name} ({p.topic_type})' for p in everybody}))
+            return (
+                f'it is published with messages of another type by {others}, not as '
+                f'{self.type_name}: remap that, or convert it'
+            )
         if not publishers and self.count:
             return 'its publisher is gone'
         if not publishers:
             return 'nobody publishes it: is its publisher running and its name remapped?'
-        names = publisher_names(node, self.topic)
+        names = ', '.join(sorted({p.node_name for p in publishers}))
         for publisher in publishers:
             if self.qos is None:
                 break

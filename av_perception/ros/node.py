@@ -144,6 +144,7 @@ class PerceptionNode(TunableNode):
         qos: QoSProfile,
         timeout_s: float | None = 1.0,
         backlog_s: float | None = None,
+        is_optional: bool = False,
     ) -> Subscription:
         """Make a subscription that lives while active.
 
@@ -161,9 +162,15 @@ class PerceptionNode(TunableNode):
             Silence for so long [s] is an error in the diagnostics; None watches nothing.
         backlog_s : float or None
             What waits more than this behind the newest [s] is left out and counted; None: nothing.
+        is_optional : bool
+            Silence is no error before the first message.
         """
         full_name = self.resolve_topic_name(topic)
-        receive = self._receiver(callback, full_name, timeout_s, qos)
+        monitor = None
+        if timeout_s is not None:
+            type_name = '/'.join((*message_type.__module__.split('.')[:2], message_type.__name__))
+            monitor = self.diagnostics.monitor(full_name, timeout_s, qos, type_name, is_optional)
+        receive = self._receiver(callback, full_name, monitor)
         return self._listen(message_type, topic, receive, qos, backlog_s)
 
     def _listen(
@@ -270,12 +277,9 @@ class PerceptionNode(TunableNode):
         self.get_logger().debug(''.join(traceback.format_exception(error)))
 
     def _receiver(
-        self, callback: Callable, full_name: str, timeout_s: float | None, qos: QoSProfile
+        self, callback: Callable, full_name: str, monitor: InputMonitor | None
     ) -> Callable[[Any], None]:
-        """Make what handles each message; silence is watched for unless timeout_s is None."""
-        monitor = None
-        if timeout_s is not None:
-            monitor = self.diagnostics.monitor(full_name, timeout_s, qos)
+        """Make what handles each message."""
 
         def receive(message) -> None:
             self._receive(message, callback, full_name, monitor)

@@ -254,6 +254,11 @@ class GraphObserver:
                 **{v.key: v.value for v in status.values},
             }
 
+    def ask(self, name: str, kind: type, service: str, request):
+        """Call a service of a node; kind: of the service. Raises UserError without an answer."""
+        client = self.node.create_client(kind, f'{name}/{service}')
+        return self._call_or_fail(name, client, request)
+
     def _call_or_fail(self, name: str, client, request):
         try:
             return self._call(client, request, CALL_TIMEOUT_S)

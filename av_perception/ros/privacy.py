@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 from av_perception.errors import UserError
@@ -45,15 +46,32 @@ def private_node(name: str, context=None, **options):
     Raises
     ------
     UserError
-        When another user holds the domain.
+        When another user holds the domain, or DDS finds no room.
     """
     import rclpy
 
     context = context or rclpy.get_default_context()
     check_domain(context.get_domain_id())
-    node = rclpy.create_node(name, context=context, **options)
+    try:
+        node = rclpy.create_node(name, context=context, **options)
+    except RuntimeError as error:  # RCLError, which says no more than that it did not succeed
+        reason = ' '.join(str(error).split(', at ')[0].split())
+        raise UserError(
+            f'{name} cannot join the graph: {reason}; is there room in {SHARED_MEMORY}?'
+        ) from error
     protect_shared_memory()
     return node
+
+
+def free_domain(folder: Path = SHARED_MEMORY) -> int:
+    """Choose a domain in whose shared memory nobody is, nor was anybody killed there."""
+    free = [domain for domain in range(1, 100) if not _is_used(domain, folder)]
+    return random.choice(free or range(1, 100))
+
+
+def _is_used(domain: int, folder: Path) -> bool:
+    port = FIRST_PORT + PORTS_PER_DOMAIN * domain
+    return any((folder / f'{prefix}port{port}').exists() for prefix in SEGMENT_PREFIXES)
 
 
 def check_domain(domain: int, folder: Path = SHARED_MEMORY) -> None:

@@ -29,7 +29,7 @@ from av_perception.vision.face_embedding import (
     make_face_embedder,
 )
 from av_perception.vision.face_search import FaceSearch, FaceSearchConfig
-from av_perception.vision.image_check import checked_image, is_over_exposed
+from av_perception.vision.image_check import checked_image, is_noise, is_over_exposed
 from av_perception.vision.rectification import rectifiers_of
 from av_perception.vision.stereo_matching import (
     FaceMatch,
@@ -87,7 +87,8 @@ class VisualFrontEnd:
     ----------
     counters
         'images'; 'faces'; 'without_disparity': faces of pairs whose range had to come from their
-        size; 'over_exposed': images that were looked at although most of them is white;
+        size; 'over_exposed': images that were looked at although most of them is white; 'noise':
+        images in which no pixel has to do with the next;
         'upside_down': faces and images that stand on their heads, which are left out.
     calibration_problems
         Sentences about calibrations that leave little of the images.
@@ -134,7 +135,7 @@ class VisualFrontEnd:
         self._disparities = 0  # faces that were matched in the right image
         self.left_image: np.ndarray | None = None
         self.times_ms: dict[str, float] = {}
-        counted = ('images', 'faces', 'without_disparity', 'over_exposed', 'upside_down')
+        counted = ('images', 'faces', 'without_disparity', 'over_exposed', 'noise', 'upside_down')
         self.counters = dict.fromkeys(counted, 0)
 
     @property
@@ -341,6 +342,7 @@ class VisualFrontEnd:
         """Count an image and its faces, each of which has a match."""
         self.counters['images'] += 1
         self.counters['over_exposed'] += is_over_exposed(left)
+        self.counters['noise'] += is_noise(left)
         self.counters['faces'] += len(matches)
         without = sum(match.disparity is None for match in matches)
         self._disparities += len(matches) - without

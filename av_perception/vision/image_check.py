@@ -13,6 +13,8 @@ WHITE = 250  # gray level from which a pixel is over-exposed
 OVER_EXPOSED = 0.5  # share of white pixels that is worth a warning
 WHITE_ALL_OVER = 0.97  # share of white pixels at which there is nothing to see
 _SAMPLED = 8  # every eighth row and column tells the share
+_FLAT = 8.0  # gray levels of deviation, below which there is too little to tell noise from
+_RELATED = 0.3  # correlation of neighboring pixels; above 0.9 in what cameras see
 
 
 class BadImage(ValueError):
@@ -89,3 +91,16 @@ def white_share(image: np.ndarray) -> float:
 def is_over_exposed(image: np.ndarray) -> bool:
     """Whether most of the image is white, so that faces may be missed."""
     return white_share(image) > OVER_EXPOSED
+
+
+def is_noise(image: np.ndarray) -> bool:
+    """Whether neighboring pixels of a (height, width[, channels]) uint8 image have no relation.
+
+    So it is where bytes are taken for another encoding, or a sensor sees nothing but itself.
+    """
+    rows = image[::_SAMPLED, : image.shape[1] // 2 * 2]
+    values = rows.reshape(*rows.shape[:2], -1)[..., 0].astype(np.float32)
+    left = values[:, 0::2] - values[:, 0::2].mean()
+    right = values[:, 1::2] - values[:, 1::2].mean()
+    power = float(np.sqrt(np.mean(left**2) * np.mean(right**2)))
+    return power > _FLAT**2 and float(np.mean(left * right)) < _RELATED * power

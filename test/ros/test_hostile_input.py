@@ -22,7 +22,12 @@ from av_perception.interfaces import VisualFeatures as Faces
 from av_perception.nodes.audio_features import AudioFeaturesNode
 from av_perception.nodes.tracker import TrackerNode
 from av_perception.nodes.visual_features import VisualFeaturesNode
-from av_perception.ros.conversions import audio_chunk_to_msg, image_to_msg, visual_features_to_msg
+from av_perception.ros.conversions import (
+    audio_chunk_from_msg,
+    audio_chunk_to_msg,
+    image_to_msg,
+    visual_features_to_msg,
+)
 
 SECOND = 1_000_000_000
 RANDOM = np.random.default_rng(3)
@@ -140,3 +145,18 @@ def test_the_tracker_survives_lies(bench):
         for m in b.heard
         for t in m.tracks
     )
+
+
+@pytest.mark.parametrize(
+    'samples, rate, stamp_ns, reason',
+    [
+        (256, 0, SECOND, 'its sample rate is 0'),
+        (0, 16000, SECOND, 'it is empty'),
+        (256, 16000, 0, 'its stamp is 0'),
+    ],
+)
+def test_chunks_that_lack_something_are_refused_by_name(samples, rate, stamp_ns, reason):
+    """Regression: a rate of 0 was taken for another device, an empty chunk for a gap."""
+    chunk = Chunk(stamp_ns, rate, 0, np.zeros((samples, 4), np.float32))
+    with pytest.raises(ValueError, match=reason):
+        audio_chunk_from_msg(audio_chunk_to_msg(chunk, 'microphone_array'))

@@ -152,6 +152,73 @@ def test_the_advice_fits_what_is_wrong(topic, publishers, ours, advice, clock):
     assert ('reliable_images' in sentence) == ('image' in topic)
 
 
+def typed(name, kind):
+    return SimpleNamespace(node_name=name, topic_type=kind, qos_profile=RELIABLE)
+
+
+def graph_with(*publishers):
+    """A node that knows these (name, type) publishers of every topic."""
+    infos = [typed(*publisher) for publisher in publishers]
+    return SimpleNamespace(
+        get_publishers_info_by_topic=lambda topic: infos,
+        count_publishers=lambda topic: len(infos),
+    )
+
+
+IMAGE, STRING = 'sensor_msgs/msg/Image', 'std_msgs/msg/String'
+
+
+def test_a_publisher_of_another_type_is_named(clock):
+    """Regression: it was said to be silent, and to mix its messages with the right ones."""
+    monitor = InputMonitor('/left', 1.0, RELIABLE, IMAGE)
+    clock.now += 2
+    sentence = monitor.missing(graph_with(('camera', STRING)))
+    assert f'camera ({STRING}), not as {IMAGE}' in sentence and 'silent' not in sentence
+    both = graph_with(('camera', IMAGE), ('chatter', STRING))
+    assert monitor.missing(both).endswith('; camera publishes it but is silent')
+    assert monitor.mixed(both) is None
+    rivals = monitor.mixed(graph_with(('camera', IMAGE), ('rival', IMAGE)))
+    assert rivals.startswith('2 nodes publish /left (camera, rival)')
+
+
+@pytest.mark.parametrize(
+    'latency_s, expected',
+    [(-1.0, '1.0 s in the future'), (-0.1, None), (0.5, None), (5.0, '5.0 s old on arrival')],
+)
+def test_stamps_of_another_time_are_named(clock, latency_s, expected):
+    """Regression: a sensor whose clock was a second ahead was named by doctor alone."""
+    monitor = InputMonitor('/audio', 1.0)
+    monitor.tick(latency_s)
+    sentence = monitor.wrong_clock()
+    assert sentence is None if expected is None else expected in sentence
+    clock.now += 2
+    assert monitor.wrong_clock() is None, 'silence is told instead'
+
+
+def test_neither_one_odd_stamp_nor_a_clock_that_was_set_right_is_a_wrong_clock(clock):
+    monitor = InputMonitor('/audio', 1.0)
+    for _ in range(20):
+        monitor.tick(0.0)
+    monitor.tick(-3.0)
+    assert monitor.wrong_clock() is None, 'one odd stamp'
+    for _ in range(100):
+        monitor.tick(-3600.0)
+    assert '3600.0 s in the future' in monitor.wrong_clock()
+    monitor.tick(0.0)
+    assert monitor.latency_s < -3000 and monitor.wrong_clock() is None, 'it was set right'
+
+
+def test_what_not_every_head_has_is_missing_once_it_was_there(clock):
+    """Regression: joints and IMU that fell silent were named nowhere."""
+    monitor = InputMonitor('/imu', 1.0, is_optional=True)
+    clock.now += 10
+    assert monitor.missing(graph_with()) is None
+    monitor.tick(0.0)
+    clock.now += 2
+    assert 'its publisher is gone' in monitor.missing(graph_with())
+    assert monitor.mixed(graph_with(('a', IMAGE), ('b', IMAGE))) is None, 'several may publish'
+
+
 def test_publishers_are_named_once_and_in_order():
     node = node_with(('b', RELIABLE), ('a', RELIABLE), ('b', BEST_EFFORT))
     assert publisher_names(node, '/audio') == 'a, b'

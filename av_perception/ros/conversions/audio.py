@@ -33,11 +33,16 @@ def audio_chunk_from_msg(message: av.AudioChunk) -> AudioChunk:
     Raises
     ------
     ValueError
-        When the number of samples does not fit the channels, or there is no stamp.
+        When the number of samples does not fit the channels, or there are no samples, no
+        stamp or no rate.
     """
     samples = np.frombuffer(message.samples, np.float32)
     if message.channels == 0 or samples.size % message.channels:
         raise ValueError(f'{samples.size} samples do not divide into {message.channels} channels')
+    if not samples.size:
+        raise ValueError('it is empty: the driver sends chunks without samples')
+    if message.sample_rate == 0:
+        raise ValueError('its sample rate is 0: the driver does not fill it in')
     stamp_ns = ns_from_time(message.header.stamp)
     if stamp_ns == 0:
         raise ValueError('its stamp is 0: the driver does not stamp its sound')

@@ -1,0 +1,158 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong on robots, done to the running graph: does it live, recover, and say so.
+
+Every fault is done to the nodes over DDS, on simulated time, with two people before planted
+sensors. It reports whether all nodes lived on without a traceback, how long after the end of the
+cause the tracks were right again, whether people kept their ids, and which sentence on
+/diagnostics named the cause. The exit status is 1 when one of them was not stood.
+
+For example:
+  av-perception benchmark faults --json docs/faults.json
+  av-perception benchmark faults --list
+  av-perception benchmark faults --only sound-nan images
+      one fault, and all whose names begin with a word
+  av-perception benchmark faults --only imu --json docs/faults.json --update
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
+from av_perception.errors import UserError
+
+if TYPE_CHECKING:
+    from av_perception.ros.faults.fault import Fault, FaultResult
+
+LONGEST_TOLD = 60  # columns
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the benchmark."""
+    parser.add_argument(
+        '--only', nargs='+', metavar='NAME', help='these faults: their names, or how they begin'
+    )
+    parser.add_argument('--list', action='store_true', help='name all faults and do none')
+    parser.add_argument(
+        '--logs', type=Path, metavar='FOLDER', help="keep the nodes' logs in FOLDER"
+    )
+    parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
+    parser.add_argument(
+        '--update',
+        action='store_true',
+        help='with --json: keep the figures of other faults that FILE holds',
+    )
+    parser.add_argument(
+        '--plot', metavar='FILE', help='draw how long each recovery took (.png, .svg or .pdf)'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the faults, print the table, write the files; 1 when one was not stood."""
+    from av_perception.ros.faults.catalog import chosen
+
+    check_writable(args.json)
+    check_picture(args.plot)
+    faults = chosen(args.only)
+    console = wide_console()
+    if args.list:
+        console.print(_list(faults))
+        return 0
+    results = _do_all(faults, args.logs, console)
+    console.print(_table(results))
+    console.print(_summary(results))
+    figures = [result.figures for result in results]
+    if args.update and args.json:
+        figures = updated(Path(args.json), figures)
+    if args.json:
+        write_json(args.json, {'faults': figures})
+    if args.plot:
+        from av_perception.visualization.fault_picture import draw_recoveries
+
+        draw_recoveries(figures, args.plot)
+    return 0 if all(result.is_held for result in results) else 1
+
+
+def _do_all(faults: list[Fault], logs: Path | None, console: Console) -> list[FaultResult]:
+    """Do all faults with a progress bar, and print what was not stood at once."""
+    from av_perception.ros.faults.trial import try_faults
+    from av_perception.simulation.cache import simulated_recording
+
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task('render the scene', total=len(faults))
+        recording = simulated_recording('short')
+
+        def on_result(result: FaultResult) -> None:
+            progress.advance(task)
+            complaints = '; '.join(result.complaints)
+            if complaints:
+                progress.console.print(f'{result.name}: {complaints}', style='red')
+            elif not console.is_terminal:  # nobody sees the bar
+                progress.console.print(f'{result.name}: stood')
+
+        def on_start(fault: Fault) -> None:
+            progress.update(task, description=fault.name)
+
+        return try_faults(faults, recording, logs, on_start, on_result)
+
+
+def updated(path: Path, figures: list[dict]) -> list[dict]:
+    """Add the figures of the other faults that a file holds, in the order of the list."""
+    from av_perception.ros.faults.catalog import chosen
+
+    kept = {}
+    if path.is_file():
+        try:
+            kept = {row['name']: row for row in json.loads(path.read_text('utf-8'))['faults']}
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f'{path} holds no figures of faults: leave out --update') from error
+    kept |= {row['name']: row for row in figures}
+    return [kept[fault.name] for fault in chosen(None) if fault.name in kept]
+
+
+def _list(faults: list[Fault]) -> Table:
+    table = Table(title=f'{len(faults)} faults')
+    for heading in ('name', 'what goes wrong', 'graph'):
+        table.add_column(heading)
+    for fault in faults:
+        table.add_row(fault.name, fault.what, fault.setup)
+    return table
+
+
+def _table(results: list[FaultResult]) -> Table:
+    table = Table(title='faults done to the running graph')
+    for heading in ('fault', 'lives', 'right again', 'ids', 'told as'):
+        table.add_column(heading)
+    for result in results:
+        recovery = '-' if result.is_end else 'never'
+        if result.recovery_s is not None:
+            recovery = f'{result.recovery_s:.2f} s'
+        ids = {True: 'kept', False: 'lost', None: '-'}[result.ids_kept]
+        told = result.told or ('NOTHING' if result.is_told_of else '-')
+        cells = [
+            result.name,
+            'yes' if result.survived else '; '.join(result.problems),
+            recovery,
+            ids,
+            shortened(told),
+        ]
+        table.add_row(*cells, style='' if result.is_held else 'red')
+    return table
+
+
+def shortened(sentence: str, longest: int = LONGEST_TOLD) -> str:
+    """Cut a sentence that is too long for a table."""
+    return sentence if len(sentence) <= longest else sentence[: longest - 3] + '...'
+
+
+def _summary(results: list[FaultResult]) -> str:
+    num_held = sum(result.is_held for result in results)
+    return f'{num_held} of {len(results)} faults were stood.'

@@ -1,0 +1,93 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Images that never came, and what an unexpected error of the front end is called."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from av_perception_msgs.msg import VisualFeatures
+from ros_bench import send_pair
+from sensor_msgs.msg import Image
+
+from av_perception.interfaces import VisualFeatures as Features
+from av_perception.nodes import visual_features
+from av_perception.nodes.visual_features import VisualFeaturesNode
+
+SECOND = 10**9
+PERIOD_NS = 40_000_000
+SMALL = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+
+
+class Eyes:
+    """A front end that sees nobody, and stumbles over one image."""
+
+    embedding_size = 0
+    calibration_problems = ()
+    counters = dict.fromkeys(visual_features.COUNTED, 0)
+    stumbles_at: int | None = None
+
+    def __init__(self, *arguments, **options):
+        """Nothing to build."""
+
+    def warm_up(self):
+        """Nothing to warm up."""
+
+    def process(self, stamp_ns, left, right, hurry=False):
+        if stamp_ns == self.stumbles_at:
+            raise KeyError('noise')
+        return Features(stamp_ns, ())
+
+
+@pytest.fixture()
+def watched(bench, monkeypatch):
+    """The node, and what sends it the image pair of a number."""
+    monkeypatch.setattr(visual_features, 'VisualFrontEnd', Eyes)
+    topics = {f'{side}/image_raw': Image for side in ('left', 'right')}
+    b = bench(VisualFeaturesNode, topics, ('visual_features', VisualFeatures))
+    return b, lambda number: send_pair(b, SECOND + number * PERIOD_NS, SMALL)
+
+
+def test_images_that_never_came_are_counted_for_each_side(watched):
+    """Regression: a camera that lost images was told from its rate alone, by who knew it."""
+    b, send = watched
+    for number in range(12):
+        send(number)
+    assert b.counted('images missing') == 0
+    send(14)
+    assert b.counted('left images missing') == b.counted('right images missing') == 2
+    reasons = b.node.diagnostics._reasons
+    assert reasons['left images missing'] == '120 ms between two stamps, 40 is usual'
+    send(15)
+    assert b.counted('images missing') == 4
+
+
+def test_an_unexpected_error_is_told_with_its_kind(watched, monkeypatch):
+    """Regression: it was told as 'noise', the key that was missing."""
+    b, send = watched
+    monkeypatch.setattr(Eyes, 'stumbles_at', SECOND + PERIOD_NS)
+    send(0)
+    send(1)
+    assert b.until(lambda: b.counted('image pairs refused') == 1)
+    assert b.node.diagnostics._reasons['image pairs refused'] == "KeyError: 'noise'"
+    send(2)
+    assert b.until(lambda: len(b.heard) == 2), 'the node goes on'
+
+
+def test_what_is_missing_and_what_was_dropped_are_both_said(watched):
+    """Regression: an input that was missing hid every drop of the other one."""
+    b, _ = watched
+    statuses = b.listen_to_diagnostics()
+    diagnostics = b.node.diagnostics
+    monitor = next(m for m in diagnostics.monitors if 'right' in m.topic)
+    monitor.last -= 100
+    monitor._listening_since -= 100
+    diagnostics.count('image pairs refused', 'the left image is constant')
+    diagnostics.publish()
+    assert b.until(
+        lambda: any(
+            'no message on /right/image_raw' in status.message
+            and 'image pairs refused: 1 more (the left image is constant)' in status.message
+            for status in statuses
+        )
+    )

@@ -1,0 +1,88 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""What the IMU and the joints must not say is counted with its reason; the rest still counts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from av_perception_msgs.msg import TrackArray
+from geometry_msgs.msg import Vector3
+from sensor_msgs.msg import Imu, JointState
+
+from av_perception.nodes.tracker import TrackerNode
+from av_perception.ros.conversions import header
+
+SECOND = 10**9
+START_NS = 10**12
+INPUTS = {'imu': Imu, 'joint_states': JointState}
+
+
+@pytest.fixture()
+def tracker(bench):
+    """The tracker of a head with joints."""
+    return bench(TrackerNode, INPUTS, ('tracks', TrackArray), head='simulated_turning')
+
+
+def imu(rate, number=0):
+    velocity = Vector3(x=rate, y=0.0, z=0.0)
+    return Imu(header=header(START_NS + number * SECOND // 10, 'head'), angular_velocity=velocity)
+
+
+def joints(names, number=0, **fields):
+    stamp_ns = START_NS + number * SECOND // 10
+    return JointState(header=header(stamp_ns, ''), name=names, **fields)
+
+
+def reason(tracker, part):
+    reasons = tracker.node.diagnostics._reasons
+    return next((text for event, text in reasons.items() if part in event), '')
+
+
+def test_an_angular_velocity_that_is_no_number_is_named(tracker):
+    """Regression: NaN from an IMU was taken for a head that stands still, and nobody said so."""
+    tracker.send('imu', imu(0.0), imu(math.nan, 1), imu(math.inf, 2))
+    assert tracker.counted('dropped from /imu') == 2
+    assert reason(tracker, '/imu') == 'its angular velocity is not finite'
+    tracker.send('imu', imu(5.0, 3))
+    assert tracker.node._motion.is_ego_noise(START_NS + 3 * SECOND // 10)
+    assert tracker.counted('dropped from /imu') == 2
+
+
+@pytest.mark.parametrize(
+    'fields',
+    [
+        {'position': [math.nan, math.nan], 'velocity': [math.nan, math.nan]},
+        {'position': [0.0]},
+        {},
+    ],
+    ids=['NaN', 'fewer angles than names', 'nothing'],
+)
+def test_joints_that_say_nothing_are_named(tracker, fields):
+    """Regression: joint states without angles were listened to in silence."""
+    tracker.send('joint_states', joints(['head_pan', 'head_tilt'], **fields))
+    assert tracker.counted('dropped from /joint_states') == 1
+    assert "no angle and no velocity of the joint 'head_pan'" in reason(tracker, 'joint_states')
+
+
+def test_joints_of_others_and_joints_with_either_are_no_fault(tracker):
+    tracker.send(
+        'joint_states',
+        joints(['knee']),
+        joints(['head_pan'], 1, position=[0.1]),
+        joints(['head_pan'], 2, velocity=[0.1]),
+    )
+    assert tracker.counted('dropped from') == 0
+
+
+def test_what_was_never_there_is_not_missed(tracker):
+    monitors = {m.topic: m for m in tracker.node.diagnostics.monitors}
+    for topic in ('/imu', '/joint_states'):
+        monitors[topic]._listening_since -= 100
+        monitors[topic].last -= 100
+        assert monitors[topic].missing(tracker.node) is None
+    tracker.send('imu', imu(0.0))
+    monitors['/imu']._listening_since -= 100
+    monitors['/imu'].last -= 100
+    assert 'no message on /imu' in monitors['/imu'].missing(tracker.node)

@@ -1,0 +1,48 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Where files may not grow, DDS finds no room for its shared memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from dds_domains import free_domain
+
+from av_perception.ros import privacy
+
+LIMITED = (
+    'import os, resource, sys; '
+    'resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); '
+    'os.execv(sys.argv[1], sys.argv[1:])'
+)
+
+
+@pytest.mark.slow
+def test_who_finds_no_room_says_so_in_one_line(tmp_path):
+    """Regression: `record` ended with a traceback of rclpy."""
+    words = ['-m', 'av_perception.cli.main', 'record', '-o', str(tmp_path / 'bag')]
+    ended = subprocess.run(
+        [sys.executable, '-c', LIMITED, sys.executable, *words],
+        env={**os.environ, 'ROS_DOMAIN_ID': str(free_domain())},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 2 and 'Traceback' not in ended.stderr
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith('av-perception:')]
+    assert 'cannot join the graph' in line and '/dev/shm' in line
+
+
+@pytest.mark.parametrize('prefix', ['fastrtps_', 'fastdds_'])
+def test_a_domain_is_chosen_where_nobody_is(tmp_path, prefix):
+    for domain in range(1, 100):
+        if domain not in (7, 42):
+            (tmp_path / f'{prefix}port{7400 + 250 * domain}').touch()
+    assert {privacy.free_domain(tmp_path) for _ in range(50)} == {7, 42}
+    for domain in (7, 42):
+        (tmp_path / f'{prefix}port{7400 + 250 * domain}').touch()
+    assert 1 <= privacy.free_domain(tmp_path) < 100, 'all are taken: any is as good'

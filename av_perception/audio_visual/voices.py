@@ -41,6 +41,7 @@ from av_perception.enhancement.prior import SpeechPrior
 VISION = 'vision'
 ENCODER = 'encoder'
 STARTS = (VISION, ENCODER)
+Progress = Callable[[float], None]
 _LOUDEST = 4.0  # gain of somebody who is known to speak
 
 
@@ -106,18 +107,16 @@ def separate_power(
     config: VoicesConfig | None = None,
     guess: np.ndarray | None = None,
     speaking: np.ndarray | None = None,
-    progress: Callable[[float], None] = lambda fraction: None,
+    progress: Progress = lambda fraction: None,
 ) -> Voices:
     """Tell the voices in the power of one channel apart.
 
     Parameters
     ----------
-    power, guess, progress
-        As for `enhancement.engine.enhance_power`.
+    power, guess, config, progress
+        As for `enhancement.engine.enhance_power`, with a `VoicesConfig`.
     priors
         One per person, which sees the face (`seen_prior`).
-    config
-        See `VoicesConfig`.
     speaking
         (J, T) probability that each person speaks; NaN, None: it is not known.
 

@@ -40,6 +40,7 @@ from av_perception.dvae.spectra import FLOOR, log_powers
 from av_perception.training.torch_backend import TORCH
 from av_perception.training.visual_prior import fixed_gaussian
 
+_DECODER = ('decoder', 'output', 'deep', 'deep_output', 'visual_decoder', 'seen_decoder')
 _LOUDEST_NOISE = 50.0  # power that is added to the bins of what the ears of MIN-VAE hear
 
 
@@ -70,6 +71,9 @@ class SeeingTrainingConfig:
     beta: float = 0.3
     #: Units of the visual layers.
     visual_hidden: int = 128
+    #: Whether the decoder stays as it is and does not see: latents then mean what they mean to the
+    #: VAE, so that its other files fit. The published conditional VAE lets it learn.
+    keeps_decoder: bool = True
     #: Whether the encoder hears the talker in a mixture with another.
     hears_mixtures: bool = False
     #: Ratios of talker to other [dB], drawn between these.
@@ -168,7 +172,7 @@ class _Training:
         latents = [vae.encode(log_powers(one.power, self.config.floor)).sample for one in talkers]
         start['blind.mean'], start['blind.variance'] = fixed_gaussian(latents)
         self.arrays = {name: torch.from_numpy(np.array(one)) for name, one in start.items()}
-        self.trained = [name for name in start if name not in CONSTANTS]
+        self.trained = [name for name in start if self.is_trained(name)]
         for name in self.trained:
             self.arrays[name].requires_grad_()
         self.model = kind(sizes, self.arrays, TORCH)
@@ -176,6 +180,12 @@ class _Training:
             [self.arrays[name] for name in self.trained], self.config.learning_rate
         )
         self.weight = 0.5  # pi of a mixture of encoders
+
+    def is_trained(self, name: str) -> bool:
+        """Whether a parameter learns."""
+        if self.config.keeps_decoder and name.split('.')[0] in _DECODER:
+            return False
+        return name not in CONSTANTS
 
     def run(self, check: Sequence[SeenTalker], progress: Progress) -> TrainedSeeing:
         """Train to the end."""

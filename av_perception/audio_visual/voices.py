@@ -52,7 +52,7 @@ class VoicesConfig:
     #: E-step of each person: those of enhancement but vem.
     method: str = PEEM
     #: Rounds of all E-steps and the M-step, at least 1.
-    iterations: int = 5
+    iterations: int = 4
     #: Where latents begin: what is seen, then the encoder on what that leaves of the mixture
     #: (vision), or an encoder that was trained on mixtures (encoder).
     start: str = VISION
@@ -60,8 +60,8 @@ class VoicesConfig:
     rank: int = 4
     #: How much a bin counts against the priors.
     evidence_weight: float = EVIDENCE_WEIGHT
-    #: Work of an E-step.
-    latents: LatentStepConfig = field(default_factory=lambda: LatentStepConfig(samples=2))
+    #: Work of an E-step of one person: little, for all wait for each other.
+    latents: LatentStepConfig = field(default_factory=lambda: LatentStepConfig(steps=1, samples=2))
     #: Of all draws.
     seed: int = 0
 

@@ -83,8 +83,7 @@ def separate_seen(
     samples, prior, visual, config, progress
         As for `enhance_seen`, with a `VoicesConfig`.
     people, speaking
-        Of each, what is seen at times [s] after the first sample, and the probability of speaking
-        then, NaN where it is not known; None: it is known of nobody.
+        Of each, what is seen at times [s] after the first sample; how likely they speak, or NaN.
 
     Returns
     -------
@@ -97,7 +96,7 @@ def separate_seen(
 
     def piece(start: int, end: int) -> np.ndarray:
         own = samples[start:end]
-        level = max(float(np.abs(own).max()), _LEAST_LEVEL * peak)
+        level = max(np.abs(own).max(), _LEAST_LEVEL * peak)
         spectra = PRIOR_TRANSFORM.forward(own / level)
         times = frame_times(len(spectra), start / RATE)
         priors = [seen_prior(prior, visual, seen(times)) for seen in people]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class SeenPerson:
 
 def save_people(path: Path, people: Mapping[int, SeenPerson]) -> None:
     """Write the features of people by id. Raises UserError when that cannot be done."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for person, seen in people.items():
         arrays[f'{_STAMPS}{person}'] = seen.stamps_s
         arrays[f'features_{person}'] = np.asarray(seen.features, np.float32)

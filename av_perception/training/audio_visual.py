@@ -240,11 +240,11 @@ class _Training:
         values = torch.from_numpy(frames.values[rows])
         model = self.model.seeing(values, torch.from_numpy(frames.belief[rows]))
         if isinstance(model, ConditionalVae):
-            fit, divergence, shown = conditional_losses(model, x, *noises, heard)
+            fit, divergence, shown = conditional_losses(model, x, noises[0], noises[1], heard)
             share = self.config.bound_share
             total = share * (fit + self.config.beta * divergence) + (1 - share) * shown
             return total.mean(), np.ones(len(rows))
-        ears, eyes = branch_losses(model, x, *noises, heard)
+        ears, eyes = branch_losses(model, x, noises[0], noises[1], heard)
         hearing = hearing_posterior((ears - eyes).detach().numpy(), self.weight)
         apart = choice_divergence(hearing, self.weight).mean()
         mixed = torch.from_numpy(hearing) * ears + torch.from_numpy(1 - hearing) * eyes

@@ -95,8 +95,12 @@ def run(args: argparse.Namespace) -> int:
     if voices:
         console.print(_voices_table(voices))
     if args.json:
-        rows = {'seen': seen, 'voices': voices, 'summaries': found}
-        write_json(args.json, {name: [asdict(row) for row in own] for name, own in rows.items()})
+        figures = {
+            'seen': [asdict(row) for row in seen],
+            'voices': [asdict(row) for row in voices],
+            'summaries': [asdict(row) for row in found],
+        }
+        write_json(args.json, figures)
     if args.plot:
         from av_perception.benchmarks.av_enhancement_plot import draw_gains
 

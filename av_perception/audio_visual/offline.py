@@ -1,19 +1,25 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Enhancement of a whole recording of somebody who is seen."""
+"""Whole recordings of people who are seen: one voice made clear, or several told apart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from av_perception.audio_visual.features import VisualFeatures, frame_times
 from av_perception.audio_visual.seen_prior import VISION_WEIGHT, SeenPrior, seen_prior
 from av_perception.audio_visual.visual_prior import VisualPrior
+from av_perception.audio_visual.voices import VoicesConfig, separate_power
 from av_perception.enhancement.engine import EngineConfig
 from av_perception.enhancement.offline import Progress, enhance_pieces
 from av_perception.enhancement.prior import PRIOR_TRANSFORM, RATE, SpeechPrior
+from av_perception.spectral.pieces import join_pieces
+
+_PIECE = 16 * RATE  # samples: memory stays bounded, noise may change
+_FADE = RATE // 2  # samples of a piece that fade into the next
+_LEAST_LEVEL = 1e-3  # of the loudest sample: what is quieter is not amplified
 
 #: Features at times (T,) [s] after the first sample.
 Seen = Callable[[np.ndarray], VisualFeatures]
@@ -59,3 +65,45 @@ def enhance_seen(
         return seen_prior(prior, visual, seen(times), vision_weight)
 
     return enhance_pieces(samples, prior_of, config, progress)
+
+
+def separate_seen(
+    samples: np.ndarray,
+    prior: SpeechPrior,
+    visual: VisualPrior,
+    people: Sequence[Seen],
+    speaking: Sequence[Callable[[np.ndarray], np.ndarray]] | None = None,
+    config: VoicesConfig | None = None,
+    progress: Progress = lambda fraction: None,
+) -> np.ndarray:
+    """Tell the voices of people in one channel apart by their faces.
+
+    Parameters
+    ----------
+    samples, prior, visual, config, progress
+        As for `enhance_seen`, with a `VoicesConfig`.
+    people, speaking
+        Of each, what is seen at times [s] after the first sample; how likely they speak, or NaN.
+
+    Returns
+    -------
+    np.ndarray
+        (N, J) voices; `samples` less their sum is the noise.
+    """
+    peak = float(np.abs(samples).max(initial=0.0))
+    if not peak:
+        return np.zeros((len(samples), len(people)))
+
+    def piece(start: int, end: int) -> np.ndarray:
+        own = samples[start:end]
+        level = max(np.abs(own).max(), _LEAST_LEVEL * peak)
+        spectra = PRIOR_TRANSFORM.forward(own / level)
+        times = frame_times(len(spectra), start / RATE)
+        priors = [seen_prior(prior, visual, seen(times)) for seen in people]
+        known = None if speaking is None else np.stack([one(times) for one in speaking])
+        gains = separate_power(np.abs(spectra) ** 2, priors, config, speaking=known).gains
+        progress(end / len(samples))
+        voices = [PRIOR_TRANSFORM.inverse(gain * spectra, len(own)) for gain in gains]
+        return level * np.stack(voices, axis=1)
+
+    return join_pieces(piece, len(samples), _PIECE, _FADE)

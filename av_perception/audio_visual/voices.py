@@ -41,6 +41,7 @@ from av_perception.enhancement.prior import SpeechPrior
 VISION = 'vision'
 ENCODER = 'encoder'
 STARTS = (VISION, ENCODER)
+Progress = Callable[[float], None]
 _LOUDEST = 4.0  # gain of somebody who is known to speak
 
 
@@ -51,7 +52,7 @@ class VoicesConfig:
     #: E-step of each person: those of enhancement but vem.
     method: str = PEEM
     #: Rounds of all E-steps and the M-step, at least 1.
-    iterations: int = 5
+    iterations: int = 4
     #: Where latents begin: what is seen, then the encoder on what that leaves of the mixture
     #: (vision), or an encoder that was trained on mixtures (encoder).
     start: str = VISION
@@ -59,8 +60,8 @@ class VoicesConfig:
     rank: int = 4
     #: How much a bin counts against the priors.
     evidence_weight: float = EVIDENCE_WEIGHT
-    #: Work of an E-step.
-    latents: LatentStepConfig = field(default_factory=lambda: LatentStepConfig(samples=2))
+    #: Work of an E-step of one person: little, for all wait for each other.
+    latents: LatentStepConfig = field(default_factory=lambda: LatentStepConfig(steps=1, samples=2))
     #: Of all draws.
     seed: int = 0
 
@@ -106,18 +107,16 @@ def separate_power(
     config: VoicesConfig | None = None,
     guess: np.ndarray | None = None,
     speaking: np.ndarray | None = None,
-    progress: Callable[[float], None] = lambda fraction: None,
+    progress: Progress = lambda fraction: None,
 ) -> Voices:
     """Tell the voices in the power of one channel apart.
 
     Parameters
     ----------
-    power, guess, progress
-        As for `enhancement.engine.enhance_power`.
+    power, guess, config, progress
+        As for `enhancement.engine.enhance_power`, with a `VoicesConfig`.
     priors
         One per person, which sees the face (`seen_prior`).
-    config
-        See `VoicesConfig`.
     speaking
         (J, T) probability that each person speaks; NaN, None: it is not known.
 

@@ -47,7 +47,7 @@ def measure(clip: NoisyClip, name: str, method: Method) -> EnhancementRow:
         clip.snr_db,
         float(si_sdr(voice[:, None], clip.voice[:, None])[0]),
         _pesq(clip.voice, voice),
-        _estoi(clip.voice, voice),
+        estoi(clip.voice, voice),
         spent,
     )
 
@@ -74,7 +74,8 @@ def _pesq(reference: np.ndarray, voice: np.ndarray) -> float:
         return 1.0
 
 
-def _estoi(reference: np.ndarray, voice: np.ndarray) -> float:
+def estoi(reference: np.ndarray, voice: np.ndarray) -> float:
+    """Intelligibility of a voice (N,); UserError where its package is missing."""
     try:
         import pystoi
     except ImportError:

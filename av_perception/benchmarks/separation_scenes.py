@@ -49,7 +49,7 @@ class SceneKind:
     array: one of ARRAYS; talkers: how many; motion: STANDING, WALKING around the head and back, or
     CHANGING places with each other, which brings them into one line; t60_s: reverberation time;
     overlap: share of the time in which two and more have the floor; snr_db: of their sound over
-    the noise.
+    the noise; apart_deg: between neighbors in azimuth, NaN for 45 degrees or more at random.
     """
 
     array: str = '4.6 cm'
@@ -58,13 +58,15 @@ class SceneKind:
     t60_s: float = 0.2
     overlap: float = 1.0
     snr_db: float = 20.0
+    apart_deg: float = float('nan')
 
     @property
     def label(self) -> str:
         """Name of the row in tables."""
+        apart = f', {self.apart_deg:.0f} deg apart' if np.isfinite(self.apart_deg) else ''
         return (
             f'{self.array}, {self.talkers} {self.motion}, T60 {self.t60_s:g} s, '
-            f'overlap {100 * self.overlap:.0f} %, {self.snr_db:.0f} dB'
+            f'overlap {100 * self.overlap:.0f} %, {self.snr_db:.0f} dB{apart}'
         )
 
 
@@ -124,12 +126,18 @@ def voice_files(data: Path, reported: bool) -> list[Path]:
 
 
 def make_scene(
-    kind: SceneKind, duration_s: float, data: Path, seed: int, reported: bool = True
+    kind: SceneKind,
+    duration_s: float,
+    data: Path,
+    seed: int,
+    reported: bool = True,
+    files: list[Path] | None = None,
 ) -> SeparationScene:
-    """Render a scene; the seed draws voices, places and noise."""
+    """Render a scene; the seed draws voices (of these files, if any are named), places, noise."""
     random = np.random.default_rng(seed)
     array = array_of(kind.array)
-    dry = _dry_voices(kind, duration_s, data, random, reported)
+    files = voice_files(data, reported) if files is None else files
+    dry = _dry_voices(kind, duration_s, files, random)
     azimuths = _azimuths(kind, duration_s, random)
     if kind.array == 'two ears':
         images, azimuths = _through_ears(dry, azimuths, data)
@@ -181,10 +189,9 @@ def diffuse_noise(
     return transform.inverse(np.einsum('fij,tfj->tfi', factors, white), len(voices))
 
 
-def _dry_voices(kind: SceneKind, duration_s, data: Path, random, reported: bool) -> np.ndarray:
+def _dry_voices(kind: SceneKind, duration_s, files: list[Path], random) -> np.ndarray:
     """(N, J) each talker's voice in their turn, of equal power while it sounds."""
     count = round(duration_s * RATE)
-    files = voice_files(data, reported)
     voices = np.zeros((count, kind.talkers))
     chosen = random.choice(len(files), kind.talkers, replace=False)
     for j, (start, end) in enumerate(turns(kind.talkers, kind.overlap)):
@@ -207,6 +214,8 @@ def _azimuths(kind: SceneKind, duration_s: float, random) -> np.ndarray:
     free = span - kind.talkers * _APART_DEG
     cuts = np.sort(random.uniform(0, free, kind.talkers)) - 0.0
     azimuth = first + cuts + np.arange(kind.talkers) * _APART_DEG
+    if np.isfinite(kind.apart_deg):
+        azimuth = first + np.arange(kind.talkers) * kind.apart_deg
     walk = np.zeros((len(times), 1))
     if kind.motion == WALKING:  # all the same way round, so that nobody overtakes
         walk = 0.5 * _WALK_DEG * np.sin(2 * np.pi * times[:, None] / duration_s)

@@ -14,6 +14,9 @@ person_<id>.flac: what each person gives the first microphone, 16 kHz, as long a
   masks   those of the live streams: fast, follows people
   wiener  a filter of all microphones by these masks: sounds less gated
   vemove  filters that move and spectra of each voice, fitted to the whole: slow, refines the masks
+  av-vae  one channel and what mouths show, for people whom the microphones cannot tell apart:
+
+  av-perception separate talk.wav --method av-vae --visual seen.npz --visual-prior lips.npz -o out
 """
 
 from __future__ import annotations
@@ -21,12 +24,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from av_perception.cli.faces import BY_FACES, add_face_arguments, check_faces, separate_by_faces
 from av_perception.cli.localize import localized
 from av_perception.cli.output import add_sound_arguments, check_picture, check_writable, write_json
 from av_perception.errors import UserError
@@ -38,12 +43,13 @@ MAX_PEOPLE = 8
 class _People:
     """ids: (J,); directions: (T, J, 3) in the array frame every 40 ms, NaN while unknown.
 
-    azimuths_deg: (J,) of the middle of each person's time, in the head's base frame.
+    azimuths_deg: (J,) of the middle of each person's time, in the head's base frame; None where
+    nobody asked for it.
     """
 
     ids: list[int]
     directions: np.ndarray
-    azimuths_deg: list[float]
+    azimuths_deg: Sequence[float | None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,8 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument('--tracks', type=Path, metavar='FILE', help='tracks.csv of this recording')
     parser.add_argument(
-        '--method', choices=('masks', 'wiener', 'vemove'), default='masks', help='(default masks)'
+        '--method',
+        choices=('masks', 'wiener', 'vemove', BY_FACES),
+        default='masks',
+        help='(default masks)',
     )
+    add_face_arguments(parser)
     parser.add_argument(
         '--iterations', type=int, default=10, metavar='N', help='of vemove (default 10)'
     )
@@ -75,6 +85,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Separate, write the voices, say what came out."""
     _check(options)
+    if options.method == BY_FACES:
+        return _run_by_faces(options)
     from av_perception.pipelines.localization import open_sound_and_array
 
     sound, array = open_sound_and_array(options.recording, options.head)
@@ -100,7 +112,25 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _run_by_faces(options: argparse.Namespace) -> int:
+    """Separate one channel by what mouths show."""
+    started = time.process_time()
+    ids, samples, voices = separate_by_faces(options)
+    people = _People(ids, np.zeros((0, len(ids), 3)), [None] * len(ids))
+    result = _write(voices, people, options)
+    result['cpu_s'] = round(time.process_time() - started, 2)
+    if options.json:
+        write_json(options.json, result)
+    if options.plot:
+        from av_perception.visualization.separation_picture import draw_voices
+
+        draw_voices(samples, voices, [f'person {i}' for i in ids], options.plot)
+    _print_table(result)
+    return 0
+
+
 def _check(options: argparse.Namespace) -> None:
+    check_faces(options)
     check_writable(options.json, made_folder=options.output)
     check_picture(options.plot, made_folder=options.output)
     _check_folder(options.output)
@@ -250,6 +280,7 @@ def _print_table(result: dict) -> None:
 
     table = Table('person', 'azimuth [deg]', 'share of the sound', 'file')
     for entry in result['people']:
-        azimuth = f'{entry["azimuth_deg"]:.0f}'
+        known = entry['azimuth_deg']
+        azimuth = '' if known is None else f'{known:.0f}'
         table.add_row(str(entry['id']), azimuth, f'{entry["share"]:.0%}', entry['file'])
     Console().print(table)

@@ -13,7 +13,7 @@ from av_perception.audio_visual.seen_prior import seen_prior
 from av_perception.audio_visual.visual_prior import LinearVisualPrior
 from av_perception.audio_visual.voices import Mixture, VoicesConfig, separate_power
 from av_perception.enhancement.engine import EngineConfig, enhance_power
-from av_perception.enhancement.latent_steps import METHODS
+from av_perception.enhancement.latent_steps import METHODS, LatentStepConfig
 from av_perception.enhancement.noise_model import start_noise
 
 BINS = 120
@@ -55,7 +55,8 @@ def snr_db(found, voice):
 @pytest.mark.parametrize('method', SEPARATING)
 def test_faces_tell_two_voices_apart(method):
     voices, mixture, seen = scene()
-    found = separated(mixture, seen, method=method)
+    latents = LatentStepConfig(samples=2)  # (as many steps as chains need)
+    found = separated(mixture, seen, method=method, latents=latents)
     for j in range(2):
         own = found.gains[j] * mixture
         assert snr_db(own, voices[j]) > 4
@@ -83,7 +84,8 @@ def test_one_person_is_a_voice_in_noise(start, method):
     _, mixture, seen = scene(1)
     power = np.abs(mixture) ** 2
     alone = enhance_power(power, seen[0], EngineConfig(method=method, iterations=4))
-    found = separate_power(power, seen, VoicesConfig(method=method, iterations=4, start=start))
+    config = VoicesConfig(method=method, start=start, latents=LatentStepConfig())
+    found = separate_power(power, seen, config)
     np.testing.assert_allclose(found.gains[0], alone.gain, rtol=1e-4, atol=1e-5)
 
 

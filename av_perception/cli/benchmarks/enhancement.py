@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     check_writable(args.json)
     if args.clips < 1 or not 1.0 <= args.duration <= 60.0:
         raise UserError('--clips must be at least 1, --duration from 1 to 60 s')
-    data = _data_folder()
+    data = data_folder()
     if args.quick:
         args.clips = min(args.clips, _NUM_QUICK)
         args.duration = min(args.duration, 2.0)
@@ -99,7 +99,8 @@ def _methods(args: argparse.Namespace, data: Path) -> dict[str, Method]:
     return methods
 
 
-def _data_folder() -> Path:
+def data_folder() -> Path:
+    """Find the folder of the development data. Raises UserError where it is not named."""
     folder = os.environ.get('AV_PERCEPTION_DATA')
     if folder is None or not Path(folder).is_dir():
         raise UserError(

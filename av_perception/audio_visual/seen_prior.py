@@ -163,3 +163,13 @@ def seen_prior(
     mean, variance = visual.prior(features)
     kind = TunableSeenPrior if isinstance(prior, TunablePrior) else SeenPrior
     return kind(prior, mean, variance, vision_weight)
+
+
+def blind_prior(prior: SpeechPrior, visual: VisualPrior, num_frames: int) -> SeenPrior:
+    """Give a prior of speech the Gaussian of speech that is not seen: what a switch compares with.
+
+    N(0, I) is wider than speech is; beside it, eyes that show anything are right too often.
+    """
+    mean, variance = (np.broadcast_to(one, (num_frames, len(one))) for one in visual.blind())
+    kind = TunableSeenPrior if isinstance(prior, TunablePrior) else SeenPrior
+    return kind(prior, mean, variance)

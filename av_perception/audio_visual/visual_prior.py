@@ -31,17 +31,23 @@ class VisualPrior(Protocol):
     def prior(self, features: VisualFeatures) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance (T, L) of the latents, by features of T frames."""
 
+    def blind(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance (L,) of the latents of speech, whatever is seen."""
+
 
 @dataclass(frozen=True)
 class LinearVisualPrior:
     """z | v ~ N(W v + b, diag(variance)).
 
-    weight: (L, D); bias, variance: (L,).
+    weight: (L, D); bias, variance: (L,); blind_mean, blind_variance: (L,) of the latents of the
+    talkers in training, whatever is seen; None: N(0, I).
     """
 
     weight: np.ndarray
     bias: np.ndarray
     variance: np.ndarray
+    blind_mean: np.ndarray | None = None
+    blind_variance: np.ndarray | None = None
 
     @property
     def num_features(self) -> int:
@@ -58,6 +64,12 @@ class LinearVisualPrior:
         mean = features.values @ self.weight.T + self.bias
         variance = np.broadcast_to(self.variance, mean.shape)
         return blended(mean, variance, features.reliability)
+
+    def blind(self) -> tuple[np.ndarray, np.ndarray]:
+        """See `VisualPrior`."""
+        if self.blind_mean is None or self.blind_variance is None:
+            return np.zeros_like(self.bias), np.ones_like(self.bias)
+        return self.blind_mean, self.blind_variance
 
 
 def blended(

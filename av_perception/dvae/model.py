@@ -94,6 +94,10 @@ class DynamicalVae:
             shapes.update(dense_shapes('deep_output', config.deep_dim, data, bias=False))
         return shapes
 
+    def with_parameters(self, parameters: Mapping[str, Array], ops: Backend) -> DynamicalVae:
+        """Give the same model of other parameters, perhaps of another library."""
+        return type(self)(self.config, parameters, ops)
+
     @property
     def num_latents(self) -> int:
         """Numbers per step that `decode` takes."""

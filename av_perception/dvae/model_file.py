@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from av_perception.dvae.config import DvaeConfig
-from av_perception.dvae.families import model_named
+from av_perception.dvae.families import MODELS
 from av_perception.dvae.model import DynamicalVae
 from av_perception.errors import UserError
 
@@ -46,15 +46,20 @@ def save_model(path: Path, model: DynamicalVae, card: Mapping, half: bool = True
         raise UserError(f'cannot write {path}: {error.strerror or error}') from error
 
 
-def model_of(arrays: Mapping[str, np.ndarray], source: str) -> tuple[DynamicalVae, dict]:
+def model_of(
+    arrays: Mapping[str, np.ndarray],
+    source: str,
+    kinds: Mapping[str, type[DynamicalVae]] = MODELS,
+    config_type: type[DvaeConfig] = DvaeConfig,
+) -> tuple[DynamicalVae, dict]:
     """Make the model that arrays of a file are, in single precision, and its card.
 
     Parameters
     ----------
-    arrays
-        As `networks.weights.read_arrays` gives them.
-    source
-        The file, for messages.
+    arrays, source
+        As `networks.weights.read_arrays` gives them, and the file, for messages.
+    kinds, config_type
+        Models that it may be, by name, and the class of their configuration.
 
     Returns
     -------
@@ -68,8 +73,8 @@ def model_of(arrays: Mapping[str, np.ndarray], source: str) -> tuple[DynamicalVa
     """
     try:
         card = json.loads(np.asarray(arrays[CARD], np.uint8).tobytes())
-        config = DvaeConfig(**card['config'])
-        kind = model_named(card['model'])
+        config = config_type(**card['config'])
+        kind = kinds[card['model']]
         parameters = {}
         for name, shape in kind.shapes(config).items():
             values = np.ascontiguousarray(arrays[name], np.float32)

@@ -115,12 +115,12 @@ class SpeechPrior:
     def with_encoder(self, parameters: dict[str, np.ndarray]) -> SpeechPrior:
         """Give the same prior with another encoder."""
         changed = {name: _float32(values) for name, values in parameters.items()}
-        model = type(self.model)(self.model.config, {**self.model.parameters, **changed})
+        model = self.model.with_parameters({**self.model.parameters, **changed}, NUMPY)
         return SpeechPrior(model, self.floor, self.card)
 
     def _with_gradients(self, tuned: dict[str, Traced] | None = None) -> DynamicalVae:
         known = {name: traced(values) for name, values in self.model.parameters.items()}
-        return type(self.model)(self.model.config, {**known, **(tuned or {})}, GRADIENT)
+        return self.model.with_parameters({**known, **(tuned or {})}, GRADIENT)
 
 
 def load_prior(name: str) -> SpeechPrior:

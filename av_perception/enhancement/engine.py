@@ -133,7 +133,7 @@ def enhance_power(
     """
     config = config or EngineConfig()
     random = np.random.default_rng(config.seed)
-    power, guess = _safe(power, guess)
+    power, guess = safe_powers(power, guess)
     heard = heard_power(power)
     model = start_noise(guess, config.rank, random)
     step = make_step(config.method, prior, heard, config.latents, random)
@@ -176,8 +176,8 @@ def guess_noise(power: np.ndarray) -> np.ndarray:
     return np.minimum(track_noise(power, HOP_S), backward)
 
 
-def _safe(power: np.ndarray, guess: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Float32 power and guess, both above what silence would give."""
+def safe_powers(power: np.ndarray, guess: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Float32 power and guess (T, F), both above what silence would give; None: tracked here."""
     least = float(_LEAST_POWER * np.max(power, initial=0.0)) + _QUIETEST
     power = np.maximum(power, least).astype(np.float32)
     if guess is None:

@@ -134,12 +134,22 @@ def make_step(
     ValueError
         When there is no such method.
     """
+    if method == VEM and isinstance(prior, TunablePrior):
+        steps = config.steps or _STEPS[method]
+        return EncoderStep(prior, heard, config.samples, steps, config.encoder_rate, random)
+    return step_from(method, prior.encode(heard)[0], config, random)
+
+
+def step_from(
+    method: str, mean: np.ndarray, config: LatentStepConfig, random: np.random.Generator
+) -> LatentStep:
+    """Make an E-step that begins at latents (T, L), whatever encoder they are of; see `make_step`.
+
+    Raises ValueError when there is no such method.
+    """
     if method not in METHODS:
         raise ValueError(f"the method must be one of {', '.join(METHODS)}, not '{method}'")
     steps = config.steps or _STEPS[method]
-    if method == VEM and isinstance(prior, TunablePrior):
-        return EncoderStep(prior, heard, config.samples, steps, config.encoder_rate, random)
-    mean = prior.encode(heard)[0]
     if method == AMORTIZED:
         return AmortizedStep(mean)
     if method == PEEM:

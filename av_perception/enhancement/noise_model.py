@@ -27,7 +27,7 @@ from av_perception.spectral.nmf import (
 
 _COST = 'itakura-saito'
 _FIRST_LEVEL = 0.1  # of the spectra to be learnt, in units of the first guess
-_LEAST_GAIN = 1e-6
+LEAST_GAIN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,12 @@ def cost_of(power: np.ndarray, model: NoiseModel, variance: np.ndarray) -> float
     return float((power / total + np.log(total)).sum(dtype=float) / len(variance))
 
 
-def maximize(power: np.ndarray, model: NoiseModel, variance: np.ndarray) -> NoiseModel:
+def maximize(
+    power: np.ndarray,
+    model: NoiseModel,
+    variance: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> NoiseModel:
     """M-step: one round of all rules, each with what the one before left.
 
     Parameters
@@ -124,35 +129,69 @@ def maximize(power: np.ndarray, model: NoiseModel, variance: np.ndarray) -> Nois
         Noise and gains.
     variance
         (R, T, F) samples of the variance of speech.
+    weights
+        (R, T) how much each sample counts in each frame; None: all alike.
 
     Returns
     -------
     NoiseModel
         With a cost that is no higher.
     """
-    model = _with_factors(power, model, variance)
-    change = _gain_change(power, model.total(variance), model.guess)
-    gain = np.maximum(model.guess_gain * change, _LEAST_GAIN)
-    model = replace(model, guess_gain=gain)
-    change = _gain_change(power, model.total(variance), variance)
-    gain = np.maximum(model.speech_gain * change, _LEAST_GAIN)
+    model = update_noise(power, model, model.speech(variance), weights)
+    change = gain_change(power, model.total(variance), variance, weights)
+    gain = np.maximum(model.speech_gain * change, LEAST_GAIN)
     return replace(model, speech_gain=gain)
 
 
-def _with_factors(power: np.ndarray, model: NoiseModel, variance: np.ndarray) -> NoiseModel:
+def update_noise(
+    power: np.ndarray,
+    model: NoiseModel,
+    speech: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> NoiseModel:
+    """Update what noise is, beside speech that stays; see `maximize`.
+
+    Parameters
+    ----------
+    power, model, weights
+        As for `maximize`.
+    speech
+        (R, T, F) variance of all speech in the recording, gains and all.
+
+    Returns
+    -------
+    NoiseModel
+        With a cost that is no higher.
+    """
+    model = _with_factors(power, model, speech, weights)
+    change = gain_change(power, speech + model.noise, model.guess, weights)
+    gain = np.maximum(model.guess_gain * change, LEAST_GAIN)
+    return replace(model, guess_gain=gain)
+
+
+def _with_factors(
+    power: np.ndarray, model: NoiseModel, speech: np.ndarray, weights: np.ndarray | None
+) -> NoiseModel:
     """Update W and H, where there are any."""
     if not model.factors.dictionary.shape[1]:
         return model
-    rest = model.speech(variance) + model.guess_gain[:, None] * model.guess
+    rest = speech + model.guess_gain[:, None] * model.guess
     rest = rest.swapaxes(1, 2)
-    factors = update_dictionary(power.T, model.factors, _COST, rest)
-    factors = update_activations(power.T, factors, _COST, rest).normalized()
+    factors = update_dictionary(power.T, model.factors, _COST, rest, weights)
+    factors = update_activations(power.T, factors, _COST, rest, weights).normalized()
     return replace(model, factors=factors)
 
 
-def _gain_change(power: np.ndarray, total: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """(T,) factor of the gain of a part (T, F) or (R, T, F) of V (R, T, F)."""
+def gain_change(
+    power: np.ndarray,
+    total: np.ndarray,
+    part: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> np.ndarray:
+    """(T,) factor of the gain of a part (T, F) or (R, T, F) of V (R, T, F); see `maximize`."""
     share = part / total
+    if weights is not None:
+        share = weights[..., None] * share
     above = (power * share / total).sum(axis=(0, 2))
     below = share.sum(axis=(0, 2))
     return np.sqrt(above / np.maximum(below, np.finfo(total.dtype).tiny))

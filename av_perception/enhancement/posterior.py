@@ -33,11 +33,15 @@ class Posterior:
 
     def misfit(self, latents: np.ndarray) -> np.ndarray:
         """(T,) the terms of U of every frame, for latents (T, L)."""
-        total = self.model.total(self.prior.decode(latents))
-        likelihood = (self.power / total + np.log(total)).sum(axis=1)
         mean, variance = self.prior.prior(latents)
         penalty = (latents - mean) ** 2 / variance + np.log(variance)
-        return self.weight * likelihood + 0.5 * penalty.sum(axis=1)
+        likelihood = self.likelihood_misfit(self.prior.decode(latents))
+        return likelihood + 0.5 * penalty.sum(axis=1)
+
+    def likelihood_misfit(self, variance: np.ndarray) -> np.ndarray:
+        """(..., T) the first sum of U alone, for variances of speech (..., T, F)."""
+        total = self.model.total(variance)
+        return self.weight * (self.power / total + np.log(total)).sum(axis=-1)
 
     def gradient(self, latents: np.ndarray) -> np.ndarray:
         """(T, L) of U."""

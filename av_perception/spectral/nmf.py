@@ -74,15 +74,20 @@ def divergence(observed: np.ndarray, model: np.ndarray, cost: str) -> float:
     return float((observed * logarithm - observed + model).sum())
 
 
-def update_dictionary(observed, factors: Factors, cost: str, background=0.0) -> Factors:
+def update_dictionary(
+    observed, factors: Factors, cost: str, background=0.0, weights=None
+) -> Factors:
     """One step for W; parameters as for `update_activations`."""
-    attracted, repelled, power = _gradient_parts(observed, factors.model + background, cost)
+    model = factors.model + background
+    attracted, repelled, power = _gradient_parts(observed, model, cost, weights)
     activations = factors.activations
     ratio = _ratio(attracted @ activations.T, repelled @ activations.T)
     return Factors(factors.dictionary * ratio**power, activations, factors.cost)
 
 
-def update_activations(observed, factors: Factors, cost: str, background=0.0) -> Factors:
+def update_activations(
+    observed, factors: Factors, cost: str, background=0.0, weights=None
+) -> Factors:
     """One step for H, after which the cost is no higher than before.
 
     Parameters
@@ -96,6 +101,8 @@ def update_activations(observed, factors: Factors, cost: str, background=0.0) ->
     background
         Fixed part of the model, not negative: a number, (F, T), or R samples (R, F, T) over which
         the cost is summed.
+    weights
+        (R, T) how much each sample counts in each frame; None: all alike.
 
     Returns
     -------
@@ -107,7 +114,8 @@ def update_activations(observed, factors: Factors, cost: str, background=0.0) ->
     ValueError
         When there is no such cost.
     """
-    attracted, repelled, power = _gradient_parts(observed, factors.model + background, cost)
+    model = factors.model + background
+    attracted, repelled, power = _gradient_parts(observed, model, cost, weights)
     dictionary = factors.dictionary
     ratio = _ratio(dictionary.T @ attracted, dictionary.T @ repelled)
     return Factors(dictionary, factors.activations * ratio**power, factors.cost)
@@ -159,13 +167,18 @@ def random_factors(observed: np.ndarray, rank: int, random: np.random.Generator)
     return Factors(dictionary, activations * level)
 
 
-def _gradient_parts(observed, model, cost: str) -> tuple[np.ndarray, np.ndarray, float]:
+def _gradient_parts(
+    observed, model, cost: str, weights=None
+) -> tuple[np.ndarray, np.ndarray, float]:
     """(F, T) what raises and what lowers the factors, and the exponent of their ratio."""
     beta = _beta(cost)
     model = np.maximum(model, _LEAST_MODEL)
     attracted = observed * model ** (beta - 2.0)
     repelled = model ** (beta - 1.0)
     if model.ndim == 3:
+        if weights is not None:
+            attracted = weights[:, None] * attracted
+            repelled = weights[:, None] * repelled
         attracted, repelled = attracted.sum(axis=0), repelled.sum(axis=0)
     return attracted, repelled, 0.5 if beta == 0 else 1.0
 

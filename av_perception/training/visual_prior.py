@@ -29,10 +29,9 @@ def train_visual_prior(
 
     Parameters
     ----------
-    latents
-        (T, L) of each talker: means that the encoder of the prior of speech gives clean speech.
-    features
-        Of the same frames; a frame counts as far as it is reliable.
+    latents, features
+        (T, L) of each talker, means that the encoder of the prior of speech gives clean speech,
+        and features of the same frames; a frame counts as far as it is reliable.
     ridges
         Strengths to choose from, per frame and in units of the features' variance.
 
@@ -59,7 +58,15 @@ def train_visual_prior(
         weights[1:].T.astype(np.float32),
         weights[0].astype(np.float32),
         variance.astype(np.float32),
+        *fixed_gaussian(latents),
     )
+
+
+def fixed_gaussian(latents: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance (L,) of latents (T, L) of talkers: what a visual prior has to beat."""
+    every = np.concatenate(latents)
+    variance = np.maximum(every.var(axis=0), _LEAST_VARIANCE)
+    return every.mean(axis=0).astype(np.float32), variance.astype(np.float32)
 
 
 class _Part:
@@ -114,7 +121,7 @@ def nats_gained(
     latents, features
         Of each talker, as for `train_visual_prior`; talkers it was not trained on.
     fixed
-        Mean and variance (L,) of the Gaussian: of the latents of the training talkers.
+        Mean and variance (L,) of a `fixed_gaussian` of the training talkers.
 
     Returns
     -------

@@ -98,3 +98,17 @@ def test_single_precision_does_as_well():
         model = maximize(power, model, draws)
         assert cost_of(power, model, draws) <= before + 1e-5 * abs(before)
     assert model.noise.dtype == np.float32
+
+
+def test_weighed_samples_count_as_often_as_their_weights_say():
+    random = np.random.default_rng(3)
+    shape = (12, 20)
+    power = random.exponential(size=shape)
+    variance = random.exponential(size=(3, *shape)) + 0.1
+    start = start_noise(random.exponential(size=shape) + 0.1, 2, random)
+    copies = variance[[0, 0, 0, 1, 1, 2]]
+    expected = maximize(power, start, copies)
+    weights = np.tile(np.array([3.0, 2.0, 1.0])[:, None], (1, len(power)))
+    found = maximize(power, start, variance, weights)
+    np.testing.assert_allclose(found.noise, expected.noise)
+    np.testing.assert_allclose(found.speech_gain, expected.speech_gain)

@@ -1,0 +1,267 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Whether to believe the eyes, frame by frame: decoders with and without vision, and a switch.
+
+    alpha_1 ~ p0,  p(alpha_t = m | alpha_t-1 = l) = tau_lm,  z_t | alpha_t = m ~ N(m_m, p_m),
+    x_t | z_t, alpha_t = m ~ N_c(0, g v_m(z_t) + noise)
+
+(Sadeghi and Alameda-Pineda, "Switching variational auto-encoders for noise-agnostic audio-visual
+speech enhancement", ICASSP 2021). The posterior is q(alpha) prod_t q(z_t | alpha_t), Gaussian
+given the mode. Every step raises the bound, with the same draws all the time:
+
+    B = -sum_tm e_tm F_tm - KL(q(alpha) || p(alpha)),
+    F_tm = w E_q[sum_f |x|^2 / V + log V] + KL(q(z_t | m) || N(m_m, p_m))
+
+* q(z | m): Fisher steps of the mean, the covariance is the inverse of the curvature (Laplace);
+  a frame takes what lowers its F;
+* q(alpha): forward-backward with -F as the log likelihoods;
+* tau: expected transitions, beside a belief worth so many; noise and gains: the rules of
+  `noise_model`, each sample weighed by e.
+
+Speech is integrated out, which the publication does not: latents need not wait for it. The
+evidence weight w tempers the switch, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from av_perception.enhancement.engine import EVIDENCE_WEIGHT, heard_power, safe_powers
+from av_perception.enhancement.noise_model import NoiseModel, maximize, start_noise
+from av_perception.enhancement.posterior import Posterior, fisher_step
+from av_perception.enhancement.prior import SpeechPrior
+from av_perception.numerics.hmm import ChainPosterior, forward_backward
+
+_TRIES = (1.0, 0.25)  # of a step, until it lowers F
+_LONGEST = 2.0  # that a latent moves in a step
+
+
+@dataclass(frozen=True)
+class SwitchConfig:
+    """How often, with how many draws, and how modes last."""
+
+    #: Rounds of all steps, at least 1.
+    iterations: int = 5
+    #: Draws of each Gaussian, an even number: they come in opposite pairs.
+    samples: int = 2
+    #: Spectra that noise is made of beside its first guess.
+    rank: int = 4
+    #: How much a bin counts against the priors.
+    evidence_weight: float = EVIDENCE_WEIGHT
+    #: Probability that a mode lasts from one frame to the next, below 1.
+    stay: float = 0.97
+    #: How many frames this belief is worth; 0: transitions are those of the recording.
+    stay_frames: float = 400.0
+    #: Of all draws.
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.iterations < 1:
+            raise ValueError(f'iterations must be at least 1, not {self.iterations}')
+        if self.samples < 2 or self.samples % 2:
+            raise ValueError(f'samples must be even, not {self.samples}')
+        if not 0 < self.stay < 1:
+            raise ValueError(f'stay must lie between 0 and 1, not {self.stay}')
+        for name in ('rank', 'stay_frames'):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f'{name} must not be negative, but is {getattr(self, name)}')
+        if not self.evidence_weight > 0:
+            raise ValueError(f'evidence_weight must be positive, not {self.evidence_weight}')
+
+
+@dataclass(frozen=True)
+class Switched:
+    """What is known of speech and modes.
+
+    Attributes
+    ----------
+    gain
+        (T, F) in 0..1: speech is `gain * x`, noise the rest.
+    modes
+        (T, M) e, probability of each mode in each frame.
+    transition
+        (M, M) tau.
+    model
+        Noise and gains.
+    bounds
+        (rounds,) B after q(alpha) of each round.
+    """
+
+    gain: np.ndarray
+    modes: np.ndarray
+    transition: np.ndarray
+    model: NoiseModel
+    bounds: np.ndarray
+
+
+class ModeBelief:
+    """q(z | m) of one mode.
+
+    Parameters
+    ----------
+    prior
+        Of speech in this mode, frame-wise.
+    heard
+        (T, F) power that its encoder is fed with.
+    draws
+        (K, T, L) standard normal, used all the time.
+    """
+
+    def __init__(self, prior: SpeechPrior, heard: np.ndarray, draws: np.ndarray):
+        self._prior = prior
+        self._draws = draws
+        self._mean = prior.encode(heard)[0]
+        frames, size = self._mean.shape
+        self._factor = np.zeros((frames, size, size), np.float32)  # A, A A' the covariance
+        self._is_first = True
+        #: (K, T, F) variances of speech that the draws decode to
+        self.variance = np.zeros((0, 0, 0))
+        #: (T,) F
+        self.loss = np.zeros(0)
+
+    def improve(self, posterior: Posterior) -> None:
+        """Move where that lowers F, with noise and gains as they are now."""
+        posterior = replace(posterior, prior=self._prior)
+        if self._is_first:
+            self._begin(posterior)
+        self.loss = self._loss(posterior, self._mean, self._factor, self.variance)
+        slope, curvature = posterior.fisher(self._mean)
+        step = -np.linalg.solve(curvature, slope[..., None])[..., 0]
+        step = np.clip(step, -_LONGEST, _LONGEST)
+        factor = _root_of_inverse(curvature)
+        for length in _TRIES:
+            mean = (self._mean + length * step).astype(np.float32)
+            variance = self._decoded(mean, factor)
+            loss = self._loss(posterior, mean, factor, variance)
+            is_better = loss < self.loss
+            self._mean = np.where(is_better[:, None], mean, self._mean)
+            self._factor = np.where(is_better[:, None, None], factor, self._factor)
+            self.variance = np.where(is_better[:, None], variance, self.variance)
+            self.loss = np.where(is_better, loss, self.loss)
+            if is_better.all():
+                break
+            step = np.where(is_better[:, None], 0.0, step)
+
+    def _begin(self, posterior: Posterior) -> None:
+        self._mean = fisher_step(posterior, self._mean)
+        self._factor = _root_of_inverse(posterior.fisher(self._mean)[1])
+        self.variance = self._decoded(self._mean, self._factor)
+        self._is_first = False
+
+    def _decoded(self, mean: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """(K, T, F) of the draws."""
+        latents = mean + (factor @ self._draws[..., None])[..., 0]
+        return np.stack([self._prior.decode(z.astype(np.float32)) for z in latents])
+
+    def _loss(
+        self, posterior: Posterior, mean: np.ndarray, factor: np.ndarray, variance: np.ndarray
+    ) -> np.ndarray:
+        """(T,) F."""
+        expected = posterior.likelihood_misfit(variance).mean(axis=0)
+        center, spread = self._prior.prior(mean)
+        own = (factor**2).sum(axis=-1)
+        divergence = (own + (mean - center) ** 2) / spread + np.log(spread) - 1
+        log_determinant = 2 * np.linalg.slogdet(factor)[1]
+        return expected + 0.5 * (divergence.sum(axis=1) - log_determinant)
+
+
+def enhance_by_switch(
+    power: np.ndarray,
+    priors: Sequence[SpeechPrior],
+    config: SwitchConfig | None = None,
+    guess: np.ndarray | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> Switched:
+    """Fit noise, latents and modes to the power of a recording.
+
+    Parameters
+    ----------
+    power
+        (T, F) of `PRIOR_TRANSFORM`, finite, of a waveform with a maximum of about one.
+    priors
+        One of each of M modes, frame-wise: audio alone and audio-visual, say.
+    config
+        See `SwitchConfig`.
+    guess
+        (T, F) of the noise; None: it is tracked here.
+    progress
+        Called with the fraction that is done.
+
+    Returns
+    -------
+    Switched
+        Gains of speech, probabilities of the modes.
+    """
+    config = config or SwitchConfig()
+    if not all(prior.is_frame_wise for prior in priors):
+        raise ValueError('a switch needs priors of speech whose frames are on their own: a vae')
+    random = np.random.default_rng(config.seed)
+    power, guess = safe_powers(power, guess)
+    model = start_noise(guess, config.rank, random)
+    heard = heard_power(power)
+    half = random.standard_normal((config.samples // 2, len(power), priors[0].num_latents))
+    draws = np.concatenate([half, -half]).astype(np.float32)
+    beliefs = [ModeBelief(prior, heard, draws) for prior in priors]
+    posterior = Posterior(priors[0], power, model, config.evidence_weight)
+    return _alternate(posterior, beliefs, config, progress)
+
+
+def _alternate(
+    posterior: Posterior,
+    beliefs: list[ModeBelief],
+    config: SwitchConfig,
+    progress: Callable[[float], None],
+) -> Switched:
+    """Take all steps so often."""
+    believed = first_transition(len(beliefs), config.stay)
+    transition = believed
+    bounds = np.zeros(config.iterations)
+    for index in range(config.iterations):
+        for belief in beliefs:
+            belief.improve(posterior)
+        losses = np.stack([belief.loss for belief in beliefs], axis=1)
+        chain = _chain(transition, losses)
+        # (a belief of the transitions has a log density, too)
+        bounds[index] = chain.log_evidence + config.stay_frames * np.sum(
+            believed * np.log(transition)
+        ) / len(beliefs)
+        transition = _transition(chain, believed, config.stay_frames)
+        variance = np.concatenate([belief.variance for belief in beliefs])
+        weights = np.repeat(chain.states.T, config.samples, axis=0) / config.samples
+        weights = weights.astype(np.float32)
+        model = maximize(posterior.power, posterior.model, variance, weights)
+        posterior = replace(posterior, model=model)
+        progress((index + 1) / config.iterations)
+    share = model.speech(variance) / model.total(variance)
+    gain = np.einsum('kt,ktf->tf', weights, share)
+    return Switched(gain, chain.states, transition, model, bounds)
+
+
+def first_transition(num_modes: int, stay: float) -> np.ndarray:
+    """(M, M) modes that last with this probability, and go over to all others alike."""
+    if num_modes == 1:
+        return np.ones((1, 1))
+    others = (1 - stay) / (num_modes - 1)
+    return others + (stay - others) * np.eye(num_modes)
+
+
+def _chain(transition: np.ndarray, losses: np.ndarray) -> ChainPosterior:
+    """q(alpha), of F (T, M)."""
+    size = len(transition)
+    return forward_backward(np.full(size, -np.log(size)), np.log(transition), -losses)
+
+
+def _transition(chain: ChainPosterior, believed: np.ndarray, frames: float) -> np.ndarray:
+    """(M, M) most probable tau."""
+    counts = chain.pairs.sum(axis=0) + frames / len(believed) * believed + 1e-9
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
+def _root_of_inverse(curvature: np.ndarray) -> np.ndarray:
+    """(T, L, L) float32 A with `A A' = C^-1`."""
+    lower = np.linalg.cholesky(curvature.astype(float))
+    eye = np.broadcast_to(np.eye(lower.shape[-1]), lower.shape)
+    return np.linalg.solve(lower.swapaxes(1, 2), eye).astype(np.float32)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -20,8 +21,8 @@ from av_perception.interfaces import AudioChunk
 def live_modes() -> Makers:
     """Modes beside those that need no weights, by name."""
     return {
-        VAE: lambda: PriorStream(_prior(VAE)),
-        RVAE: lambda: PriorStream(_prior(RVAE)),
+        VAE: lambda start: PriorStream(_prior(VAE)),
+        RVAE: lambda start: PriorStream(_prior(RVAE)),
     }
 
 
@@ -50,10 +51,18 @@ class PersonEnhancers:
     ----------
     mode
         One of `stream.MODES`.
+    makers_of
+        Gives modes that take the place of `live_modes` for a voice, by its id and the stamp [ns]
+        of its first sample.
     """
 
-    def __init__(self, mode: str = OFF):
+    def __init__(
+        self,
+        mode: str = OFF,
+        makers_of: Callable[[int, int], Makers] = lambda key, start_ns: {},
+    ):
         self._mode = OFF
+        self._makers_of = makers_of
         self._voices: dict[int, _Voice] = {}
         self.switch(mode)
 
@@ -69,7 +78,7 @@ class PersonEnhancers:
         """
         if mode in live_modes():
             _prior(mode)
-        self._enhancer(mode)
+        StreamEnhancer(live_modes(), mode)
         for voice in self._voices.values():
             voice.enhancer.switch(mode)
         self._mode = mode
@@ -100,7 +109,9 @@ class PersonEnhancers:
             done.append(self._given(voice, voice.enhancer.finish(), chunk))
             voice = None
         if voice is None:
-            voice = _Voice(self._enhancer(self._mode), chunk.first_sample, chunk.first_sample)
+            makers = {**live_modes(), **self._makers_of(key, chunk.stamp_ns)}
+            enhancer = StreamEnhancer(makers, self._mode)
+            voice = _Voice(enhancer, chunk.first_sample, chunk.first_sample)
             self._voices[key] = voice
         voice.next_in = chunk.first_sample + len(chunk.samples)
         found = voice.enhancer.push(_finite(_columns(chunk.samples)))
@@ -109,9 +120,6 @@ class PersonEnhancers:
             del self._voices[key]
         done.append(self._given(voice, found, chunk))
         return [piece for piece in done if len(piece.samples)] or (done[-1:] if ended else [])
-
-    def _enhancer(self, mode: str) -> StreamEnhancer:
-        return StreamEnhancer(live_modes(), mode)
 
     def _given(self, voice: _Voice, samples: np.ndarray, like: AudioChunk) -> AudioChunk:
         """Make a chunk of what came out, with the time at which it was captured."""

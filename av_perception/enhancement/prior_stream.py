@@ -89,6 +89,7 @@ class PriorStream:
         self._heard = np.zeros((0, transform.num_bins))
         self._noise = self._heard
         self._level = _LEAST_LEVEL
+        self._done = 0  # frames
         self._random = np.random.default_rng(0)
 
     def push(self, samples: np.ndarray) -> np.ndarray:
@@ -116,6 +117,7 @@ class PriorStream:
         """Give the samples that the next so many frames complete."""
         spectra = self._pending[:count]
         gain = self._gain(np.abs(spectra) ** 2)
+        self._done += count
         self._pending = self._pending[count:]
         self._heard = self._heard[count:]
         self._noise = self._noise[count:]

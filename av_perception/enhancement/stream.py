@@ -35,7 +35,8 @@ class Processor(Protocol):
         """End the stream: gives the last samples, perhaps some silence after them."""
 
 
-Makers = dict[str, Callable[[], Processor]]
+#: By mode: makes a processor, given the place in the stream of the first sample that it gets.
+Makers = dict[str, Callable[[int], Processor]]
 
 
 class PassThrough:
@@ -92,7 +93,11 @@ class StreamEnhancer:
     """
 
     def __init__(self, makers: Makers | None = None, mode: str = OFF):
-        self._makers: Makers = {OFF: PassThrough, LSA: LsaStream, **(makers or {})}
+        self._makers: Makers = {
+            OFF: lambda start: PassThrough(),
+            LSA: lambda start: LsaStream(),
+            **(makers or {}),
+        }
         self._check(mode)
         self._start(mode)
 
@@ -105,7 +110,7 @@ class StreamEnhancer:
         self._wanted = mode
         self._received = 0
         self._history: np.ndarray | None = None
-        self._now = _Running(self._made(mode), 0)
+        self._now = _Running(self._made(mode, 0), 0)
         self._next: _Running | None = None
         self._switched_at = 0
 
@@ -142,14 +147,14 @@ class StreamEnhancer:
         self._start(self._wanted)
         return last
 
-    def _made(self, mode: str) -> Processor:
-        return self._makers[mode]()
+    def _made(self, mode: str, start: int) -> Processor:
+        return self._makers[mode](start)
 
     def _begin_switch(self) -> None:
         """Start the wanted mode beside the one that runs, a little in the past."""
         history = self._history
         start = self._received - (0 if history is None else len(history))
-        self._next = _Running(self._made(self._wanted), start)
+        self._next = _Running(self._made(self._wanted, start), start)
         if history is not None:
             self._next.push(history)
         self._switched_at = self._received

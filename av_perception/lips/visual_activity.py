@@ -51,8 +51,10 @@ class VisualActivityConfig:
     doubt_memory_s: float = 1.5
     #: evidence counts by this factor: neighboring images say nearly the same
     weight: float = 0.4
-    #: [nat] largest evidence of one block
-    limit: float = 1.2
+    #: [nat] largest evidence of one block that somebody speaks: lips close after the voice
+    speech_limit: float = 0.4
+    #: [nat] largest evidence of one block that somebody is silent
+    silence_limit: float = 1.2
     #: [s] an image so much older than a block says nothing about it
     longest_age_s: float = 0.06
     #: reliability of a crop from which on its motion is looked at
@@ -62,7 +64,7 @@ class VisualActivityConfig:
         times = (self.memory_s, self.gain_memory_s, self.doubt_memory_s, self.longest_age_s)
         if not min(times) > 0:
             raise ValueError('times of visual activity must be positive')
-        if min(self.least_separation, self.weight, self.limit, self.least_seen_s) < 0:
+        if min(self.least_separation, self.weight, self.speech_limit, self.silence_limit) < 0:
             raise ValueError('limits of visual activity must not be negative')
         if self.least_turns < 1:
             raise ValueError(f'least_turns must be at least 1, not {self.least_turns}')
@@ -175,14 +177,14 @@ class VisualActivity:
 
         Exactly 0 of whom is not believed, or was not seen just now; those are left out.
         """
-        limit = self.config.limit
+        config = self.config
         found = {}
         for key, lips in self._people.items():
             seen = self._seen_at(lips, stamp_ns) if lips.believed else None
             if seen is not None:
                 value, reliability = seen
-                ratio = self.config.weight * reliability * _ratio(lips, value)
-                found[key] = float(np.clip(ratio, -limit, limit))
+                ratio = config.weight * reliability * _ratio(lips, value)
+                found[key] = float(np.clip(ratio, -config.silence_limit, config.speech_limit))
         return found
 
     def learn(self, stamp_ns: int, of_sound: Mapping[int, float]) -> None:

@@ -144,6 +144,9 @@ class SpeakingStatusNode(PerceptionNode):
         for _, speaking in self._estimator.poll(self.now_ns()):
             self._publisher.publish(speaking_frame_to_msg(speaking, self._frame_id))
         self.diagnostics.absorb('speaking', self._estimator.counters)
+        if self.value('lips'):
+            believed = ', '.join(str(key) for key in self._estimator.believed_lips)
+            self.diagnostics.reports['people whose lips are believed'] = believed or 'none'
 
     def _follow(self, arrived_ns: int, frame: TrackFrame) -> bool:
         """Hand on tracks with the pose of the array; False: its transforms may still come."""

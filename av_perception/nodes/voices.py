@@ -9,24 +9,33 @@ elsewhere would be later than the sound. It waits for tracks no longer than `tra
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from av_perception_msgs import msg as av
 from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
 from av_perception_msgs.msg import TrackArray
 from rclpy.publisher import Publisher
 
+from av_perception.audio_visual.seen_stream import VISUAL_MODES
 from av_perception.enhancement.person_enhancers import PersonEnhancers
 from av_perception.enhancement.stream import MODES, OFF
 from av_perception.errors import UserError
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.transform_tree import TransformUnavailable
-from av_perception.interfaces import AudioChunk
+from av_perception.interfaces import AudioChunk, MouthFrame, TrackFrame
+from av_perception.lips.lip_model import load_lips
+from av_perception.lips.seen_voices import SeenVoices
 from av_perception.robot_head import HeadProfile, load_head
 from av_perception.ros import qos
-from av_perception.ros.conversions import audio_chunk_to_msg, track_frame_from_msg
+from av_perception.ros.conversions import (
+    audio_chunk_to_msg,
+    mouth_frame_from_msg,
+    track_frame_from_msg,
+)
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
@@ -46,13 +55,25 @@ ENHANCE = Parameter(
     choices=MODES,
     live=True,
 )
+VISUAL = Parameter(
+    'visual',
+    OFF,
+    'How lips help with enhance vae: not at all (off), as the prior of the latents (cvae), as a '
+    'second encoder (min_vae), or as the prior where a switch believes them (swvae). It needs '
+    'lips:=true of visual_features, and lips_file.',
+    choices=VISUAL_MODES,
+)
+LIPS_FILE = Parameter(
+    'lips_file', '', 'What `av-perception train lips` made of recordings of yours; none ships.'
+)
+MOUTHS_KEPT = 15  # images whose tracks are still to come
 
 
 class VoicesNode(PerceptionNode):
     """Separates the sound of the tracked people; stamps are capture times, ids the tracks'."""
 
     NAME = 'voices'
-    PARAMETERS = (HEAD, REFERENCE_FRAME, CHUNK_MS, *VOICE_PARAMETERS, ENHANCE)
+    PARAMETERS = (HEAD, REFERENCE_FRAME, CHUNK_MS, *VOICE_PARAMETERS, ENHANCE, VISUAL, LIPS_FILE)
 
     _streams: PersonStreams
     _head: HeadProfile
@@ -71,7 +92,14 @@ class VoicesNode(PerceptionNode):
         self._streams = PersonStreams(microphones, microphones.sample_rate, config, bins=bins)
         self._sound = SoundInput(self, microphones, _Ears(self, self._streams))
         self._outputs: dict[int, Publisher] = {}
-        self._enhancers = PersonEnhancers(self.value('enhance'))
+        self._lips: SeenVoices | None = None
+        self._mouths: deque[MouthFrame] = deque(maxlen=MOUTHS_KEPT)
+        if self.value('visual') == OFF:
+            self._enhancers = PersonEnhancers(self.value('enhance'))
+        else:
+            model = load_lips(Path(self.value('lips_file')).expanduser())
+            self._lips = SeenVoices(model, self.value('visual'))
+            self._enhancers = PersonEnhancers(self.value('enhance'), self._lips.makers)
 
     def tune(self, value: Callable[[str], Any]) -> None:
         """Go over to another enhancement."""
@@ -85,14 +113,30 @@ class VoicesNode(PerceptionNode):
         self._poll = self.every(POLL_PERIOD_S, self._on_time)
         self._sound.listen(1e-3 * self.value('chunk_ms'), self._publish)
         self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
+        if self._lips is not None:
+            self.subscribe(av.MouthCrops, 'mouth_crops', self._on_mouths, qos.FEATURES)
 
     def deactivate(self) -> None:
         """Take down the streams."""
         while self._outputs:
             self.destroy_publisher(self._outputs.popitem()[1])
 
+    def _on_mouths(self, message: av.MouthCrops) -> None:
+        self._mouths.append(mouth_frame_from_msg(message))
+
+    def _read_lips(self, frame: TrackFrame) -> None:
+        """Look at the mouths of the image that the tracks are of."""
+        if self._lips is None:
+            return
+        for mouths in [one for one in self._mouths if one.stamp_ns == frame.stamp_ns]:
+            self._lips.see(frame, mouths)
+        beliefs = self._lips.beliefs.items()
+        told = ', '.join(f'person {key}: {belief:.2f}' for key, belief in beliefs)
+        self.diagnostics.reports['how far lips count'] = told or 'nobody speaks'
+
     def _on_tracks(self, message: TrackArray) -> None:
         frame = track_frame_from_msg(message)
+        self._read_lips(frame)
         # Their topics are there before they speak, so that nobody misses their first words.
         self._tracked = {track.id for track in frame.tracks}
         for key in sorted(self._tracked - self._outputs.keys()):

@@ -41,6 +41,8 @@ class Diagnostics:
         Of the topics that are listened to.
     counters : Counter
         What was dropped or repaired, by event.
+    reports : dict
+        What the node tells of itself beside that: text by name. It is no fault.
     """
 
     def __init__(self, node: TunableNode):
@@ -57,6 +59,7 @@ class Diagnostics:
         self._was_active = False
         self.monitors: list[InputMonitor] = []
         self.counters: Counter[str] = Counter()
+        self.reports: dict[str, str] = {}
         self._reasons: dict[str, str] = {}  # of each counter, why it grew last
         self._warned: Counter[str] = Counter()
         self._absorbed: Counter[str] = Counter()
@@ -210,6 +213,8 @@ class Diagnostics:
             KeyValue(key=f'last reason of {event}', value=reason)
             for event, reason in sorted(dict(self._reasons).items())
         ]
+        reports = sorted(dict(self.reports).items())
+        values += [KeyValue(key=name, value=text) for name, text in reports]
         for monitor in self.monitors:
             values += monitor.values(elapsed_s)
         return values

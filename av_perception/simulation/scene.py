@@ -118,6 +118,8 @@ class TalkerConfig:
     clip: str = ''
     #: [px] x, y, width, height of the face in `photo` or `clip`, from 8 on; assets know theirs
     face: tuple[float, float, float, float] | None = None
+    #: draw a mouth over that of the photo that shows what the voice does
+    mouth: bool = False
     #: [s] (start, end) of turns in order, none: drawn
     turns: tuple[tuple[float, float], ...] | None = None
 
@@ -146,6 +148,8 @@ class TalkerConfig:
             raise ValueError('a talker needs either a voice or a clip')
         if self.clip and self.photo:
             raise ValueError('a talker with a clip has no photo')
+        if self.clip and self.mouth:
+            raise ValueError('a talker with a clip has a mouth that moves already')
         if (self.clip or self.photo not in (*PHOTOGRAPHS, '')) and self.face is None:
             raise ValueError(
                 'face: [x, y, width, height] in pixels is missing for a photo or clip of your own'

@@ -19,6 +19,7 @@ from av_perception.simulation.assets import PHOTOGRAPHS, VOICES, ensure_assets
 from av_perception.simulation.conversation import DrySpeech, load_voice, plan_turns, utter
 from av_perception.simulation.cutout import load_appearance
 from av_perception.simulation.noise import render_noises
+from av_perception.simulation.planted_mouth import PlantedMouth
 from av_perception.simulation.rendering import StereoPair, StereoRenderer
 from av_perception.simulation.room_audio import (
     MovingSource,
@@ -161,7 +162,7 @@ def _perform(
     images = None
     frame_rate = DEFAULT_FRAME_RATE
     if head.camera is not None:
-        images = _Images(scene, head.camera, speech, seed)
+        images = _Images(scene, head.camera, speech, rate, seed)
         frame_rate = head.camera.frame_rate
     time_s = np.arange(int(np.floor(scene.duration * frame_rate))) / frame_rate
     info, head_file = _description(scene, head, seed)
@@ -265,8 +266,19 @@ class _DrawnImage:
 class _Images:
     """Draws the scene's image pairs."""
 
-    def __init__(self, scene: Scene, camera: CameraGeometry, speech: list[DrySpeech], seed: int):
+    def __init__(
+        self,
+        scene: Scene,
+        camera: CameraGeometry,
+        speech: list[DrySpeech],
+        sample_rate: int,
+        seed: int,
+    ):
         self._talkers = scene.talkers
+        self._mouths = [
+            PlantedMouth(said.samples, sample_rate) if talker.mouth else None
+            for talker, said in zip(scene.talkers, speech)
+        ]
         self._turns = [said.turns for said in speech]
         self._appearances = [load_appearance(talker) for talker in scene.talkers]
         self._optical_from_base = camera.base_from_optical.inverse()
@@ -278,7 +290,11 @@ class _Images:
     def draw(self, index: int, time_s: float) -> StereoPair:
         """Draw the stereo pair of a time."""
         positions = np.array([talker.positions(time_s) for talker in self._talkers])
-        people = [a.at(time_s, turns) for a, turns in zip(self._appearances, self._turns)]
+        views = [a.at(time_s, turns) for a, turns in zip(self._appearances, self._turns)]
+        people = [
+            view if mouth is None else mouth.on(view, time_s)
+            for view, mouth in zip(views, self._mouths)
+        ]
         faces = face_surfaces(self._optical_from_base.apply(positions))
         return self._renderer.render(index, people, faces)
 

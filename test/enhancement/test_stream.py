@@ -19,8 +19,8 @@ from av_perception.enhancement.stream import LSA, OFF, RVAE, VAE, StreamEnhancer
 RATE = 16000
 CHUNK = 256
 MAKERS = {
-    VAE: lambda: PriorStream(planted_prior()),
-    RVAE: lambda: PriorStream(load_prior('rvae')),
+    VAE: lambda start: PriorStream(planted_prior()),
+    RVAE: lambda start: PriorStream(load_prior('rvae')),
 }
 
 
@@ -68,7 +68,7 @@ def test_off_gives_each_sample_at_once():
 @pytest.mark.parametrize('mode', [LSA, VAE, RVAE])
 def test_a_stream_gives_what_its_processor_gives(mode):
     sound = tone(0.7) + 0.01 * np.random.default_rng(0).standard_normal(round(0.7 * RATE))
-    processor = LsaStream() if mode == LSA else MAKERS[mode]()
+    processor = LsaStream() if mode == LSA else MAKERS[mode](0)
     whole = np.concatenate([processor.push(sound), processor.finish()])[: len(sound)]
     for chunk in (100, 256, 5000):
         found = run(StreamEnhancer(MAKERS, mode), sound, chunk=chunk)
@@ -78,7 +78,7 @@ def test_a_stream_gives_what_its_processor_gives(mode):
 def test_every_sample_keeps_its_place_through_switches():
     sound = tone(2.0)
     switches = [(4000, 'late'), (9000, OFF), (12000, 'later'), (20000, 'late'), (26000, OFF)]
-    makers = {'late': lambda: Scaled(700, 1.0), 'later': lambda: Scaled(2500, 1.0)}
+    makers = {'late': lambda start: Scaled(700, 1.0), 'later': lambda start: Scaled(2500, 1.0)}
     for chunk in (64, 256, 1000):
         found = run(StreamEnhancer(makers), sound, switches, chunk)
         np.testing.assert_allclose(found, sound, atol=1e-12)
@@ -87,7 +87,7 @@ def test_every_sample_keeps_its_place_through_switches():
 @pytest.mark.parametrize('order', [(OFF, 'soft'), ('soft', OFF)])
 def test_modes_fade_into_each_other_without_a_click(order):
     sound = np.full(RATE, 0.5)
-    enhancer = StreamEnhancer({'soft': Scaled}, order[0])
+    enhancer = StreamEnhancer({'soft': lambda start: Scaled()}, order[0])
     found = run(enhancer, sound, [(8192, order[1])])
     ends = {OFF: 0.5, 'soft': 0.125}
     assert found[0] == ends[order[0]] and found[-1] == ends[order[1]]
@@ -136,7 +136,7 @@ def test_switching_beside_a_microphone_does_not_click(modes):
 
 def test_a_switch_within_a_fade_waits_for_its_end():
     sound = np.full(RATE, 0.5)
-    enhancer = StreamEnhancer({'soft': Scaled})
+    enhancer = StreamEnhancer({'soft': lambda start: Scaled()})
     found = run(enhancer, sound, [(4096, 'soft'), (4352, OFF), (4608, 'soft')])
     assert len(found) == len(sound) and found[-1] == 0.125
     assert np.abs(np.diff(found)).max() < 1e-3
@@ -145,7 +145,7 @@ def test_a_switch_within_a_fade_waits_for_its_end():
 def test_a_voice_that_ends_within_a_fade_loses_nothing():
     for count in range(8192, 10000, 300):
         sound = np.full(count, 0.5)
-        found = run(StreamEnhancer({'soft': Scaled}), sound, [(8192, 'soft')])
+        found = run(StreamEnhancer({'soft': lambda start: Scaled()}), sound, [(8192, 'soft')])
         assert len(found) == count
 
 
@@ -165,8 +165,8 @@ def test_a_mode_that_is_not_there_is_refused():
     ('processor', 'delay'),
     [
         (LsaStream(), LsaConfig().transform.size),
-        (MAKERS[VAE](), PriorStreamConfig().delay),
-        (MAKERS[RVAE](), WITH_MEMORY.delay),
+        (MAKERS[VAE](0), PriorStreamConfig().delay),
+        (MAKERS[RVAE](0), WITH_MEMORY.delay),
     ],
 )
 def test_delays_are_what_they_are_said_to_be_and_at_most_160_ms(processor, delay):

@@ -89,7 +89,7 @@ def test_lips_that_begin_to_lie_are_disbelieved_within_seconds():
 
 
 def test_evidence_is_bounded_and_old_images_say_nothing():
-    config = VisualActivityConfig(limit=0.5, weight=1.0)
+    config = VisualActivityConfig(speech_limit=0.5, silence_limit=0.5, weight=1.0)
     lips = VisualActivity(config)
     frames = frames_with_mouths({1: 0.0}, {1: talking_opening(SPEAKS)})
     for k, (frame, mouths) in enumerate(frames):
@@ -189,6 +189,6 @@ def test_motion_needs_images_close_together_and_in_order():
 
 
 def test_configurations_that_make_no_sense_are_refused():
-    for wrong in ({'memory_s': 0.0}, {'limit': -1.0}, {'least_turns': 0}):
+    for wrong in ({'memory_s': 0.0}, {'speech_limit': -1.0}, {'least_turns': 0}):
         with pytest.raises(ValueError, match='must'):
             VisualActivityConfig(**wrong)

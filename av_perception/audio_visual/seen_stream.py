@@ -1,0 +1,177 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""A live stream of somebody who is seen: `enhancement.prior_stream` with eyes.
+
+Three ways to use what vision says of the latents of a frame, p(z | v):
+
+cvae     in place of N(0, I): the prior of the conditional VAE (Sadeghi et al. 2020)
+min_vae  as a second encoder: latents begin where the ears or the eyes put them; q_n, that the ears
+         chose, weighs what both lead to (Sadeghi and Alameda-Pineda 2021, mixture of inference
+         networks)
+swvae    beside a mode without eyes, with a switch that follows the past alone: e, that the eyes
+         are right (Sadeghi and Alameda-Pineda 2021, switching VAEs)
+
+Images are never waited for: the newest holds for 60 ms, then nothing is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from av_perception.audio_visual.features import VisualFeatures, frame_times
+from av_perception.audio_visual.seeing_objective import hearing_posterior
+from av_perception.audio_visual.seen_prior import blind_prior, seen_prior
+from av_perception.audio_visual.switch import first_transition
+from av_perception.audio_visual.visual_prior import VisualPrior
+from av_perception.enhancement.noise_model import NoiseModel, maximize
+from av_perception.enhancement.posterior import Posterior
+from av_perception.enhancement.prior import SpeechPrior
+from av_perception.enhancement.prior_stream import PriorStream, PriorStreamConfig
+
+OFF = 'off'
+CVAE = 'cvae'
+MIN_VAE = 'min_vae'
+SWVAE = 'swvae'
+VISUAL_MODES = (OFF, CVAE, MIN_VAE, SWVAE)
+_STAY = 0.97  # probability that eyes which are right, or wrong, are so in the next frame
+_EARS = 0.5  # pi, probability that the ears choose
+_LONGEST = 2.0  # that a latent moves in a step
+_TRIES = (1.0, 0.25)  # of a step
+
+#: Features at times (T,) [s] after the first sample of the stream.
+Seen = Callable[[np.ndarray], VisualFeatures]
+
+
+class SeenStream(PriorStream):
+    """Samples in, samples out, as `PriorStream`.
+
+    Parameters
+    ----------
+    prior
+        Of speech, frame-wise.
+    visual
+        What features say of its latents.
+    seen
+        Gives the features.
+    mode
+        CVAE, MIN_VAE or SWVAE.
+    config
+        See `PriorStreamConfig`.
+
+    Attributes
+    ----------
+    belief
+        Of the newest block: how far the eyes counted, in 0..1: the reliability (cvae), 1 - q_n
+        (min_vae), e (swvae); NaN before the first.
+
+    Raises
+    ------
+    ValueError
+        For another mode, or a prior whose frames are not on their own.
+    """
+
+    def __init__(
+        self,
+        prior: SpeechPrior,
+        visual: VisualPrior,
+        seen: Seen,
+        mode: str = SWVAE,
+        config: PriorStreamConfig | None = None,
+    ):
+        if mode not in VISUAL_MODES[1:]:
+            raise ValueError(f"mode must be one of {', '.join(VISUAL_MODES[1:])}, not '{mode}'")
+        if not prior.is_frame_wise:
+            raise ValueError('vision needs a prior of speech whose frames are on their own: a vae')
+        super().__init__(prior, config)
+        self._visual = visual
+        self._seen = seen
+        self._mode = mode
+        self._log_modes = np.log(np.full(2, 0.5))  # of eyes that are shut, and open
+        self.belief = float('nan')
+
+    def _fitted(
+        self, power: np.ndarray, heard: np.ndarray, model: NoiseModel
+    ) -> tuple[np.ndarray, NoiseModel]:
+        """See `PriorStream`: (1, T, F) variance of speech, and noise and gains."""
+        count = len(power)
+        features = self._seen(frame_times(self._done + count)[self._done :])
+        weight = self._config.evidence_weight
+        open_eyes = seen_prior(self._prior, self._visual, features)
+        if self._mode == CVAE:
+            self.belief = float(features.reliability.mean())
+            mode = _Mode(open_eyes, heard)
+            for _ in range(self._config.rounds):
+                model = maximize(power, model, mode.variance)
+                mode.improve(Posterior(open_eyes, power, model, weight))
+            return mode.variance, model
+        if self._mode == MIN_VAE:
+            # One prior for both; the eyes say only where to begin.
+            shut_eyes = blind_prior(self._prior, self._visual, count)
+            modes = [_Mode(shut_eyes, heard), _Mode(shut_eyes, heard, open_eyes.prior(heard)[0])]
+        else:
+            shut_eyes = blind_prior(self._prior, self._visual, count)
+            modes = [_Mode(shut_eyes, heard), _Mode(open_eyes, heard)]
+        shares = np.full((2, count), 0.5, np.float32)
+        for _ in range(max(1, self._config.rounds)):
+            both = np.concatenate([mode.variance for mode in modes])
+            model = maximize(power, model, both, shares)
+            for mode in modes:
+                mode.improve(Posterior(mode.prior, power, model, weight))
+            losses = np.stack([mode.loss for mode in modes])
+            shares = self._shares(losses, features.reliability)
+        if self._mode == SWVAE:
+            self._log_modes = np.log(np.maximum(shares[:, -1].astype(float), 1e-6))
+        self.belief = float(shares[1].mean())
+        mixed = sum(share[:, None] * mode.variance[0] for share, mode in zip(shares, modes))
+        return mixed[None].astype(np.float32), model
+
+    def _shares(self, losses: np.ndarray, reliability: np.ndarray) -> np.ndarray:
+        """(2, T) how far ears alone and eyes count, by the losses F (2, T) of both."""
+        if self._mode == MIN_VAE:
+            ears = hearing_posterior(losses[0] - losses[1], _EARS)
+            ears = np.where(reliability > 0, ears, 1.0)
+            return np.stack([ears, 1 - ears]).astype(np.float32)
+        transition = np.log(first_transition(2, _STAY))
+        now = self._log_modes
+        found = np.empty(losses.shape)
+        for frame, loss in enumerate(losses.T):  # a block's few frames
+            ahead = np.logaddexp.reduce(now[:, None] + transition, axis=0)
+            # Unseen, both modes say the same: the chain forgets.
+            now = ahead - (loss if reliability[frame] > 0 else 0.0)
+            now = now - np.logaddexp.reduce(now)
+            found[:, frame] = np.exp(now)
+        return found.astype(np.float32)
+
+
+class _Mode:
+    """Latents of a block under one prior.
+
+    variance: (1, T, F) of speech; loss: (T,) F, by Laplace's approximation.
+    """
+
+    def __init__(self, prior: SpeechPrior, heard: np.ndarray, start: np.ndarray | None = None):
+        self.prior = prior
+        self._latents = prior.encode(heard)[0] if start is None else start
+        self.variance = prior.decode(self._latents)[None]
+        self.loss = np.zeros(len(heard))
+
+    def improve(self, posterior: Posterior) -> None:
+        """Take one step of Fisher scoring where it helps, and reckon the loss."""
+        misfit = posterior.misfit(self._latents)
+        slope, curvature = posterior.fisher(self._latents)
+        step = -np.linalg.solve(curvature, slope[..., None])[..., 0]
+        step = np.clip(step, -_LONGEST, _LONGEST)
+        for length in _TRIES:
+            moved = (self._latents + length * step).astype(np.float32)
+            found = posterior.misfit(moved)
+            is_better = found < misfit
+            self._latents = np.where(is_better[:, None], moved, self._latents)
+            misfit = np.where(is_better, found, misfit)
+            if is_better.all():
+                break
+            step = np.where(is_better[:, None], 0.0, step)
+        # The posterior's width: -log of the integral of exp(-U) about its least.
+        self.loss = misfit + 0.5 * np.linalg.slogdet(curvature)[1]
+        self.variance = self.prior.decode(self._latents)[None]

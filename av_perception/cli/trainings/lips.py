@@ -1,0 +1,133 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Train lips on recordings of yours: what mouths tell of the speech that is heard with them.
+
+  av-perception train lips talk_1 talk_2 talk_3 -o lips.npz
+  ros2 run av_perception voices --ros-args -p enhance:=vae -p visual:=cvae -p lips_file:=lips.npz
+
+RECORDING is a folder as `av-perception record` writes it. Used are the moments in which one person
+speaks alone, clear (15 dB over the noise) and well seen; four people or more are needed. Each is
+left out once: only when lips tell 1 nat a frame more of people who were left out than a fixed
+Gaussian does, the weights are written, and beside them a model card (lips.json). Nothing leaves
+this machine: the weights hold neither faces nor voices, and no file but these two is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from av_perception.cli.output import check_writable, staged_progress, write_json
+from av_perception.errors import UserError
+
+_PRIOR = 'vae'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        'recordings', type=Path, nargs='+', metavar='RECORDING', help='folders of recordings'
+    )
+    parser.add_argument(
+        '-o', '--output', type=Path, required=True, metavar='FILE', help='the weights (.npz)'
+    )
+    parser.add_argument(
+        '--prior',
+        default=_PRIOR,
+        metavar='NAME',
+        help='of speech, frame by frame, whose latents lips tell: vae (default), wide_vae or the '
+        'file of one of yours',
+    )
+    parser.add_argument(
+        '--data', default='', metavar='TEXT', help='what the recordings are, and who agreed'
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Choose moments, train, and write the weights when they pass; 1 when they do not."""
+    if options.output.suffix != '.npz':
+        raise UserError(f'cannot write {options.output}: name a file that ends in .npz')
+    card_path = options.output.with_suffix('.json')
+    for path in (options.output, card_path):
+        check_writable(path)
+    from av_perception.dvae.speech_prior import load_prior
+
+    prior = load_prior(options.prior)
+    if not prior.is_frame_wise:
+        raise UserError(f'--prior {options.prior} has a memory: lips need vae or wide_vae')
+    examples, lost = _examples(options.recordings)
+    from av_perception.training.lips import train_lips
+
+    _tell(examples, lost)
+    with staged_progress() as bar:
+        task = bar.add_task('learn', total=1.0, text='')
+        trained = train_lips(
+            examples, prior, lambda done, text: bar.update(task, completed=done, text=text)
+        )
+    for name, gain in trained.gains.items():
+        print(f'{name}: {gain:+.2f} nat a frame, left out')
+    if not trained.passes:
+        print(
+            f'refused: lips tell {trained.gain:.2f} nat a frame of people who were left out, 1 is '
+            'needed; nothing is written. More people and larger faces help.',
+            file=sys.stderr,
+        )
+        return 1
+    _write(options, card_path, examples, trained)
+    return 0
+
+
+def _examples(paths: list[Path]) -> tuple[list, dict[str, float]]:
+    """Moments of all recordings."""
+    import cv2
+
+    from av_perception.pipelines.lip_recordings import examples_of
+    from av_perception.recording import Recording
+
+    cv2.setNumThreads(1)
+    found: list = []
+    lost: dict[str, float] = {}
+    with staged_progress() as bar:
+        for path in paths:
+            task = bar.add_task(path.name, total=1.0, text='')
+            recording = Recording.open(path)
+            examples, without = examples_of(
+                recording, path.name, lambda done, task=task: bar.update(task, completed=done)
+            )
+            found += examples
+            for reason, length_s in without.items():
+                lost[reason] = lost.get(reason, 0.0) + length_s
+    return found, lost
+
+
+def _tell(examples: list, lost: dict[str, float]) -> None:
+    total_s = sum(example.duration_s for example in examples)
+    print(f'{len(examples)} people speak alone, clear and well seen, {total_s:.1f} s in all')
+    reasons = ', '.join(f'{reason} {length:.1f} s' for reason, length in lost.items() if length)
+    if reasons:
+        print(f'left out: {reasons}')
+
+
+def _write(options: argparse.Namespace, card_path: Path, examples: list, trained) -> None:
+    from av_perception import __version__
+    from av_perception.lips.lip_model import GAIN, SPEECH_PRIOR, save_lips
+
+    card = {
+        SPEECH_PRIOR: options.prior,
+        GAIN: round(trained.gain, 3),
+        'nats_per_frame_by_person': [round(gain, 3) for gain in trained.gains.values()],
+        'people': len(trained.gains),
+        'seconds': round(sum(example.duration_s for example in examples), 1),
+        'data': options.data or 'recordings of the user',
+        'checked_by': 'each person left out once; fixed Gaussian of the latents of the others',
+        'use': 'voices and enhance of av_perception, for people like those of the recordings',
+        'privacy': 'learnt on this machine; holds averages over people, no image and no sound',
+        'version': __version__,
+    }
+    save_lips(options.output, trained.encoder, trained.visual, card)
+    write_json(card_path, card)
+    print(
+        f'wrote {options.output} and {card_path}: lips tell {trained.gain:.2f} nat a frame of '
+        'people who were left out'
+    )

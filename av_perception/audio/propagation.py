@@ -8,6 +8,8 @@ exp(+j 2 pi f t), as numpy.fft has it: a sound that arrives later has the more n
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
@@ -96,29 +98,30 @@ def rigid_sphere_response(
     """
     distance = np.maximum(np.linalg.norm(positions, axis=1), radius)
     unit = positions / np.linalg.norm(positions, axis=1, keepdims=True)
-    wavenumber = 2 * np.pi * np.asarray(frequencies, float) / SPEED_OF_SOUND
-    order = np.arange(int(1.2 * wavenumber.max() * radius) + 12)
+    # The same frequencies are asked for again and again, for other directions.
+    factor = _scattering(tuple(np.asarray(frequencies, float)), radius, tuple(distance))
+    order = np.arange(factor.shape[1])
     cosine = np.clip(directions @ unit.T, -1, 1)
     legendre = eval_legendre(order[:, None, None], cosine)  # (order, N, I)
-    factor = _scattering(order, wavenumber[:, None, None], radius, distance)
     scattered = np.einsum('oni,foi->nfi', legendre, factor, optimize=True)
     return free_field_response(distance[:, None] * unit, directions, frequencies) - scattered
 
 
+@lru_cache(maxsize=16)
 def _scattering(
-    order: np.ndarray, wavenumber: np.ndarray, radius: float, distance: np.ndarray
+    frequencies: tuple[float, ...], radius: float, distance: tuple[float, ...]
 ) -> np.ndarray:
-    """(F, order, I) factors of P_n in the scattered wave.
-
-    wavenumber: (F, 1, 1) [1/m]; distance: (I,) [m].
-    """
-    order = order[:, None]
+    """(F, order, I) factors of P_n in the scattered wave; frequencies [Hz], distance (I,) [m]."""
+    wavenumber = 2 * np.pi * np.array(frequencies)[:, None, None] / SPEED_OF_SOUND
+    order = np.arange(int(1.2 * wavenumber.max() * radius) + 12)[:, None]
     surface = wavenumber * radius
-    point = wavenumber * distance
+    point = wavenumber * np.array(distance)
     # Orders far above k a scatter nothing: their h_n overflows.
     with np.errstate(over='ignore', invalid='ignore'):
         slope = spherical_jn(order, surface, derivative=True)
         outgoing_slope = slope - 1j * spherical_yn(order, surface, derivative=True)
         outgoing = spherical_jn(order, point) - 1j * spherical_yn(order, point)
         factor = (2 * order + 1) * 1j**order * slope / outgoing_slope * outgoing
-    return np.where(np.isfinite(factor), factor, 0.0)
+    factor = np.where(np.isfinite(factor), factor, 0.0)
+    factor.flags.writeable = False
+    return factor

@@ -172,8 +172,7 @@ class JointActivity:
         """
         ids = tuple(directions)
         towards = np.array([directions[i] for i in ids], float).reshape(-1, 3)
-        likelihood = self.likelihood.heard_by(block.live)
-        ratios = likelihood.ratios(block, likelihood.whitened_steering(towards))
+        ratios = self.likelihood.heard_by(block.live).ratios_towards(block, towards)
         return self.update_ratios(
             block.stamp_ns, ratios, ids, block.voice_activity, person_evidence
         )
@@ -218,6 +217,9 @@ class JointActivity:
 
     def _follow(self, ids: tuple[int, ...], everybody: tuple[int, ...], elapsed_s: float) -> None:
         """Bring the joint distribution to other people: sum over who left, add who came."""
+        if ids == everybody == self._ids:
+            self._outside = {}
+            return
         marginal = self._probabilities(everybody)
         staying = [n for n, i in enumerate(self._ids) if i in ids]
         joint = _marginal(self._joint, len(self._ids), staying)
@@ -278,14 +280,14 @@ class JointActivity:
         self, joint: np.ndarray, elapsed_s: float, backward: bool = False
     ) -> np.ndarray:
         """Advance the joint by a time; backward: the transposed chain, for smoothing."""
-        count = len(joint).bit_length() - 1
         matrix = self._transition(elapsed_s)
         if backward:
             matrix = matrix.T
-        tensor = joint.reshape((2,) * count)
-        for axis in range(count):
-            tensor = np.moveaxis(np.tensordot(matrix, tensor, axes=(1, axis)), 0, axis)
-        return tensor.reshape(-1)
+        stride = 1  # of the next person's bit in the number of a subset
+        while stride < len(joint):
+            joint = (matrix @ joint.reshape(-1, 2, stride)).reshape(-1)
+            stride *= 2
+        return joint
 
     def _probabilities(self, ids: tuple[int, ...]) -> dict[int, float]:
         """P(speaking) now by id."""

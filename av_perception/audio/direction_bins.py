@@ -173,13 +173,16 @@ class DirectionLikelihood:
             )
         return self._partial[live]
 
-    def whitened_steering(self, directions: np.ndarray) -> np.ndarray:
+    def whitened_steering(
+        self, directions: np.ndarray, bins: np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
         """(F, M, N) g = L^-1 d of unit vectors (N, 3), scaled so that `ratios` needs no more.
 
-        Columns are g* sqrt(s / (1 + s |g|^2)); of length q: 1 + s |g|^2 = 1 / (1 - q^2).
+        Columns are g* sqrt(s / (1 + s |g|^2)); of length q: 1 + s |g|^2 = 1 / (1 - q^2). `bins`
+        names those of the F frequencies that are wanted.
         """
         vectors = self._steering.vectors(directions, self.frequencies)  # (N, F, M)
-        white = self.whitening @ vectors.transpose(1, 2, 0)  # (F, M, N)
+        white = self.whitening[bins] @ vectors[:, bins].transpose(1, 2, 0)  # (F, M, N)
         square = self._strength * np.sum(np.abs(white) ** 2, axis=1, keepdims=True)
         return (white.conj() * np.sqrt(self._strength / (1 + square))).astype(np.complex64)
 
@@ -193,9 +196,18 @@ class DirectionLikelihood:
         scaled
             (F, M, N) from `whitened_steering`.
         """
-        if not len(block) or not scaled.shape[2]:
-            return np.zeros((len(block), scaled.shape[2]), np.float32)
-        own = scaled[block.bins]
+        return self._ratios(block, scaled[block.bins])
+
+    def ratios_towards(self, block: BinBlock, directions: np.ndarray) -> np.ndarray:
+        """Return `ratios` for unit vectors (N, 3), steered at the kept bins alone."""
+        if not len(block) or not len(directions):
+            return np.zeros((len(block), len(directions)), np.float32)
+        return self._ratios(block, self.whitened_steering(directions, block.bins))
+
+    def _ratios(self, block: BinBlock, own: np.ndarray) -> np.ndarray:
+        """(R, N); own: (R, M, N) steering of the rows."""
+        if not len(block) or not own.shape[2]:
+            return np.zeros((len(block), own.shape[2]), np.float32)
         product = block.unit @ own  # (R, T, N)
         aligned = product.real**2 + product.imag**2
         length = np.sum(own.real**2 + own.imag**2, axis=1)  # s|g|^2/(1+s|g|^2)

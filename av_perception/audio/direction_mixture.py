@@ -244,7 +244,7 @@ class DirectionMixture:
             self._scaled[block.live] = likelihood.whitened_steering(self._grid.directions)
         ratios = likelihood.ratios(block, self._scaled[block.live])
         if ids:
-            own = likelihood.ratios(block, likelihood.whitened_steering(towards))
+            own = likelihood.ratios_towards(block, towards)
             ratios = np.concatenate([ratios, own], axis=1)
         ratios = self.config.temper * ratios
         peak = np.maximum(ratios.max(axis=1, keepdims=True), 0.0)

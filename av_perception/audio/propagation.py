@@ -125,4 +125,6 @@ def _scattering(
         outgoing_slope = slope - 1j * spherical_yn(order, surface, derivative=True)
         outgoing = spherical_jn(order, point) - 1j * spherical_yn(order, point)
         factor = (2 * order + 1) * 1j**order * slope / outgoing_slope * outgoing
-    return np.where(np.isfinite(factor), factor, 0.0)
+    factor = np.where(np.isfinite(factor), factor, 0.0)
+    factor.flags.writeable = False
+    return factor

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
-from av_perception.audio.held_steering import HeldSteering
-from av_perception.diarization.hysteresis import Decision
+from av_perception.diarization.bin_supply import BinSupply
+from av_perception.diarization.hysteresis import Decision, TurnEnds
 from av_perception.diarization.subset_evidence import subset_evidence, subset_table
 from av_perception.geometry.time import seconds
 
@@ -52,6 +52,9 @@ class JointActivityConfig:
     absence_cost: float = 0.8
     #: Who owns so many bins of a block is not absent, and nobody is while the others own fewer.
     absence_bins: float = 8.0
+    #: Mean number of bins of a block of voice in a quiet room, 0 or more. In noise voices leave
+    #: fewer: each counts for more then, and fewer bins are quiet or absence. 0: always the same.
+    usual_bins: float = 60.0
     #: Differences between subsets count up to this in one block [nat].
     evidence_limit: float = 8.0
     #: Probability above which a person counts as speaking, in (0, 1).
@@ -62,6 +65,12 @@ class JointActivityConfig:
     on_delay_s: float = 0.0
     #: How long the probability must stay below `off` [s].
     off_delay_s: float = 0.0
+    #: Who speaks again within this time after the end of a turn had not ended it [s].
+    resume_s: float = 0.5
+    #: `off` falls by exp(-resume_step) for everybody where a turn had not ended [nat], ...
+    resume_step: float = 0.5
+    #: ... and rises by exp(end_step) where one had [nat].
+    end_step: float = 0.25
     #: Sound of so much later is heard before the decision, in seconds: surer, and so much later.
     look_ahead_s: float = 0.0
     #: People who can speak in one block, 1..10; of more the likeliest count.
@@ -82,6 +91,8 @@ class JointActivityConfig:
             raise ValueError('delays must not be negative')
         if min(self.quiet_bins, self.quiet_cost, self.absence_cost) < 0:
             raise ValueError('quiet_bins, quiet_cost and absence_cost must not be negative')
+        if min(self.usual_bins, self.resume_s, self.resume_step, self.end_step) < 0:
+            raise ValueError('usual_bins, resume_s, resume_step and end_step must not be negative')
         if not self.absence_bins > 0:
             raise ValueError(f'absence_bins must be positive, not {self.absence_bins}')
         if not 1 <= self.max_people <= 10:
@@ -126,11 +137,12 @@ class JointActivity:
 
     def reset(self) -> None:
         """Forget everybody."""
-        self._steering = HeldSteering()
         self._ids: tuple[int, ...] = ()
         self._joint = np.ones(1)
         self._outside: dict[int, float] = {}  # probability of whom the subsets leave out
         self._decisions: dict[int, Decision] = {}
+        self._supply = BinSupply()
+        self._turn_ends = TurnEnds()
         self._steps: deque[_Step] = deque()
         self._stamp_ns: int | None = None
         self._of_people = np.zeros(0)  # evidence beside the sound, of the newest step
@@ -176,8 +188,7 @@ class JointActivity:
         """
         ids = tuple(directions)
         towards = np.array([directions[i] for i in ids], float).reshape(-1, 3)
-        likelihood = self.likelihood.heard_by(block.live)
-        ratios = likelihood.ratios(block, self._steering.towards(likelihood, towards))
+        ratios = self.likelihood.heard_by(block.live).ratios_towards(block, towards)
         return self.update_ratios(
             block.stamp_ns, ratios, ids, block.voice_activity, person_evidence
         )
@@ -198,6 +209,7 @@ class JointActivity:
             return self._statuses(self._probabilities(ids), ids, stamp_ns, decide=False)
         chosen = self._choose(ratios, ids)
         self._follow(tuple(ids[n] for n in chosen), ids, elapsed_s)
+        self._supply.note(len(ratios), voice_activity)
         of_people = np.array([(person_evidence or {}).get(i, 0.0) for i in self._ids])
         log_evidence = self._log_evidence(ratios[:, chosen], voice_activity, of_people)
         self._of_people = of_people
@@ -222,7 +234,7 @@ class JointActivity:
 
     def _follow(self, ids: tuple[int, ...], everybody: tuple[int, ...], elapsed_s: float) -> None:
         """Bring the joint distribution to other people: sum over who left, add who came."""
-        if ids == self._ids == everybody:
+        if ids == everybody == self._ids:
             self._outside = {}
             return
         marginal = self._probabilities(everybody)
@@ -258,17 +270,18 @@ class JointActivity:
         config = self.config
         members = subset_table(ratios.shape[1])
         evidence, share = subset_evidence(ratios, members)
-        owned = share * (len(ratios) / config.absence_bins)  # (2^J, J), 1: enough bins
+        supply = self._supply.share_of(config.usual_bins)
+        owned = share * (len(ratios) / (supply * config.absence_bins))  # (2^J, J), 1: enough bins
         of_others = np.minimum(1.0, owned.sum(axis=1, keepdims=True) - owned)
         absent = of_others * np.maximum(0.0, 1 - owned)
         of_member = config.speaker_cost + config.absence_cost * absent - of_people
-        quiet = max(0.0, 1 - len(ratios) / max(config.quiet_bins, 1))
+        quiet = max(0.0, 1 - len(ratios) / max(supply * config.quiet_bins, 1))
         of_speech = config.quiet_cost * quiet
         if voice_activity is not None:
             odds = np.log(max(voice_activity, 1e-9) / max(1 - voice_activity, 1e-9))
             of_speech -= np.clip(odds, -config.silence_limit, config.voice_limit)
         cost = (of_member * members).sum(axis=1) + of_speech * members.any(axis=1)
-        total = config.evidence_weight * evidence - cost
+        total = config.evidence_weight / supply * evidence - cost
         return np.maximum(total - total.max(), -config.evidence_limit)
 
     def _transition(self, elapsed_s: float) -> np.ndarray:
@@ -284,13 +297,13 @@ class JointActivity:
         self, joint: np.ndarray, elapsed_s: float, backward: bool = False
     ) -> np.ndarray:
         """Advance the joint by a time; backward: the transposed chain, for smoothing."""
-        count = len(joint).bit_length() - 1
         matrix = self._transition(elapsed_s)
         if backward:
             matrix = matrix.T
-        for person in range(count):
-            # bit n of a subset's number is person n
-            joint = (matrix @ joint.reshape(-1, 2, 2**person)).reshape(-1)
+        stride = 1  # of the next person's bit in the number of a subset
+        while stride < len(joint):
+            joint = (matrix @ joint.reshape(-1, 2, stride)).reshape(-1)
+            stride *= 2
         return joint
 
     def _probabilities(self, ids: tuple[int, ...]) -> dict[int, float]:
@@ -338,12 +351,19 @@ class JointActivity:
         decisions = {i: self._decisions.get(i) or Decision(stamp_ns) for i in ids}
         if decide:
             self._decisions = decisions
+            self._decide(probability, stamp_ns)
         result = []
         for i, decision in decisions.items():
-            if decide:
-                decision.update(probability[i], stamp_ns, self.config)
             result.append(Activity(i, decision.speaking, float(probability[i]), decision.since_ns))
         return result
+
+    def _decide(self, probability: Mapping[int, float], stamp_ns: int) -> None:
+        """Decide anew, and learn from turns that end or go on after all."""
+        off = self._turn_ends.lowered(self.config.off)
+        for i, decision in self._decisions.items():
+            if decision.update(probability[i], stamp_ns, self.config, off):
+                self._turn_ends.note(i, decision, self.config)
+        self._turn_ends.settle(stamp_ns, self.config)
 
 
 def _marginal(joint: np.ndarray, count: int, kept: list[int]) -> np.ndarray:

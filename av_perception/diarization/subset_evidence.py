@@ -8,16 +8,16 @@ diffuse sound (n = 0, l_r0 = 0): S_e = max over w of sum_r log sum_n w_n exp(l_r
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
 ITERATIONS = 5
 
 
-@cache
+@lru_cache(maxsize=16)
 def subset_table(count: int) -> np.ndarray:
-    """(2^J, J) bool: row e names the members of subset e; bit n of e is person n."""
+    """(2^J, J) bool, read-only: row e names the members of subset e; bit n of e is person n."""
     table = (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1
     table.flags.writeable = False
     return table
@@ -54,6 +54,6 @@ def subset_evidence(
     density = np.exp(below_peak)  # (R, 1 + J)
     for _ in range(iterations):
         mixture = np.maximum(density @ weight.T, 1e-300)  # (R, E)
-        weight = weight * ((1 / mixture).T @ density) / len(ratios)  # EM
+        weight *= ((1 / mixture).T @ density) / len(ratios)  # EM
     mixture = np.maximum(density @ weight.T, 1e-300)
     return np.log(mixture).sum(axis=0) + peak.sum(), weight[:, 1:]

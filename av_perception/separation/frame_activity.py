@@ -31,6 +31,7 @@ def _quick_chain() -> JointActivityConfig:
         voice_limit=0.2,
         quiet_cost=0.6,
         evidence_limit=4.0,
+        usual_bins=0.0,  # groups are shorter than blocks, and their bins are others
     )
 
 

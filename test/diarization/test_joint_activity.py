@@ -42,20 +42,37 @@ def random_ratios(rng, rows, people):
     return ratios
 
 
-def log_evidence(ratios, voice, config):
+def supplies(blocks, config):
+    """Share of the usual bins that voice has had up to every block, written out."""
+    shares = []
+    for last in range(len(blocks)):
+        age = last - np.arange(last + 1)
+        bins = np.array([len(ratios) for ratios, _ in blocks[: last + 1]])
+        voice = np.array([voice for _, voice in blocks[: last + 1]])
+        silence = np.maximum(0, 1 - 2 * voice)
+        keep = (1 - 1 / 250) ** age
+        with_voice = (keep * voice) @ bins + 10 * config.usual_bins
+        without = (keep * silence) @ bins
+        mean = with_voice / (keep @ voice + 10) + 2 * without / (keep @ silence + 5)
+        shares.append(np.clip(mean / config.usual_bins, 0.15, 1))
+    return shares
+
+
+def log_evidence(ratios, voice, config, supply=1.0):
     """(2^J,) as the model states it, written out."""
     subsets = subset_table(ratios.shape[1])
     odds = np.clip(logit(voice), -config.silence_limit, config.voice_limit)
     plain = []
     for evidence, shares, members in zip(*subset_evidence(ratios, subsets), subsets):
-        value = config.evidence_weight * evidence
-        owned = shares * len(ratios) / config.absence_bins
+        value = config.evidence_weight / supply * evidence
+        owned = shares * len(ratios) / (supply * config.absence_bins)
         for n in np.flatnonzero(members):
             by_others = min(1, owned.sum() - owned[n])
             absent = by_others * max(0, 1 - owned[n])
             value -= config.speaker_cost + config.absence_cost * absent
         if members.any():
-            value += odds - config.quiet_cost * max(0, 1 - len(ratios) / config.quiet_bins)
+            enough = supply * config.quiet_bins
+            value += odds - config.quiet_cost * max(0, 1 - len(ratios) / enough)
         plain.append(value)
     return np.maximum(np.array(plain) - max(plain), -config.evidence_limit)
 
@@ -64,7 +81,8 @@ def enumerated(blocks, config, people, at=-1):
     """P(person speaks at block `at`) by the sum over all sequences of subsets."""
     subsets = subset_table(people)
     flip = np.array([[1 - config.start, config.start], [config.stop, 1 - config.stop]])
-    evidence = [log_evidence(ratios, voice, config) for ratios, voice in blocks]
+    supply = supplies(blocks, config)
+    evidence = [log_evidence(*block, config, share) for block, share in zip(blocks, supply)]
     total = np.zeros(2**people)
     for sequence in itertools.product(range(2**people), repeat=len(blocks)):
         states = subsets[list(sequence)].astype(int)
@@ -103,8 +121,8 @@ def test_look_ahead_equals_the_sum_over_all_sequences_at_the_earlier_block():
 
 def test_one_person_equals_the_two_state_filter():
     rng = np.random.default_rng(2)
-    config = JointActivityConfig()
-    filtered = activity()
+    config = JointActivityConfig(usual_bins=0)
+    filtered = activity(usual_bins=0)
     p = config.resting
     for index in range(30):
         ratios = rng.normal(0.2, 2, (8, 1))
@@ -162,6 +180,46 @@ def test_a_gap_between_words_ends_no_turn_while_the_detector_hears_voice():
         for index in range(20, 28):
             (status,) = talking.update_ratios(stamp(index), echo, (1,), voice)
         assert status.speaking == expected
+
+
+def test_a_voice_in_noise_was_missed_where_few_of_its_bins_stand_out():
+    """A block has two to seven bins, every third of which tells where the voice comes from."""
+    shares = {}
+    for usual_bins in (0.0, 60.0):
+        rng = np.random.default_rng(11)
+        noisy = activity(usual_bins=usual_bins)
+        said = np.zeros((300, 2))
+        speaks = np.arange(300) % 100 >= 50
+        for index in range(300):
+            ratios = rng.normal(-0.5, 0.7, (rng.integers(2, 8), 2))
+            if speaks[index]:
+                ratios[::3, 0] += 2.0
+            voice = 0.95 if speaks[index] else 0.1
+            statuses = noisy.update_ratios(stamp(index), ratios, (1, 2), voice)
+            said[index] = [status.speaking for status in statuses]
+        shares[usual_bins] = said[speaks, 0].mean()
+        assert said[:, 1].mean() < 0.05 and said[~speaks, 0].mean() < 0.1
+    assert shares[0.0] < 0.1 and shares[60.0] > 0.75
+
+
+def test_turns_were_torn_by_every_dip_of_a_voice_that_another_covers():
+    """The first dip tears the turn, later ones less and less; ends are still found."""
+    both = np.concatenate([np.tile([2.0, -2.0], (20, 1)), np.tile([-2.0, 2.0], (20, 1))])
+    covered = np.concatenate([np.tile([0.1, -1.0], (5, 1)), np.tile([-2.0, 2.0], (20, 1))])
+    starts = {}
+    for resume_step in (0.0, 0.5):
+        talking = activity(resume_step=resume_step)
+        said = []
+        for index in range(400):
+            ratios = covered if index % 20 >= 14 and index < 300 else both
+            if index >= 380:
+                ratios = np.tile([-2.0, 2.0], (40, 1))
+            first, _ = talking.update_ratios(stamp(index), ratios, (1, 2), 0.99)
+            said.append(first.speaking)
+        assert not said[-1]
+        starts[resume_step] = np.flatnonzero(np.diff(np.array(said).astype(int), prepend=0) == 1)
+    assert starts[0.0].max() >= 280 and len(starts[0.0]) >= 15
+    assert starts[0.5].max() <= 100
 
 
 def test_voice_that_no_track_explains_makes_nobody_speak():

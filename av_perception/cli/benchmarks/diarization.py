@@ -5,6 +5,7 @@
 Each scene is rendered once (and kept in the cache) and tracked by the whole suite offline; every
 method then gets the same tracks and the same sound. Errors are shares of the true speech; DER with
 a collar of 0.25 s, and without, where it is the sum of missed, false and confused speech.
+Last, what audio_features, tracker and speaking_status take together with each method of theirs.
 The scenes of the array of 4.6 cm, and grid, need the development data (AV_PERCEPTION_DATA).
 
 example:
@@ -20,13 +21,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 import cv2
+import numpy as np
 from rich.progress import Progress
 from rich.table import Table
 
-from av_perception.benchmarks.diarization import METHODS, Figures, Scene, measure
+from av_perception.benchmarks.diarization import METHODS, Figures, Scene, measure, sound_chunks
+from av_perception.benchmarks.hearing_cost import HearingCost, KeepingPipeline, hearing_cost
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.errors import UserError
-from av_perception.pipelines.full import START_NS, OfflinePipeline
+from av_perception.pipelines.full import START_NS
 from av_perception.recording import Recording
 from av_perception.simulation.cache import simulated_recording
 
@@ -42,6 +45,7 @@ _SCENES_OF_DATA = (
     'small_array/noisy',
     'small_array/kitchen',
 )
+_COST_S = 6.0  # of each scene's beginning
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,17 +69,22 @@ def run(args: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     console = wide_console()
     results: list[Figures] = []
+    costs: list[HearingCost] = []
     with Progress(console=console, transient=True) as progress:
         for name in args.scenes or _default_scenes(console):
-            scene = _tracked(name, progress)
+            scene, cost = _tracked(name, progress)
+            costs.append(cost)
             task = progress.add_task(f'judge {name}', total=len(args.methods))
             for method in args.methods:
                 results.append(measure(name, scene, method))
                 progress.advance(task)
             progress.remove_task(task)
+            if args.json:  # after every scene: all of them take long
+                figures = [asdict(r) for r in results]
+                write_json(args.json, {'results': figures, 'costs': [asdict(c) for c in costs]})
     console.print(_table(results))
-    if args.json:
-        write_json(args.json, {'results': [asdict(r) for r in results]})
+    console.print(_means(results))
+    console.print(_cost_table(costs))
     return 0
 
 
@@ -86,8 +95,8 @@ def _default_scenes(console) -> tuple[str, ...]:
     return _SCENES
 
 
-def _tracked(name: str, progress: Progress) -> Scene:
-    """Render a scene, or open a recording, and track it. Raises UserError."""
+def _tracked(name: str, progress: Progress) -> tuple[Scene, HearingCost]:
+    """Render a scene, or open a recording, and track it; what that costs. Raises UserError."""
     task = progress.add_task(f'render {name}', total=1.0)
     recording = _recording(name, lambda done, text: progress.update(task, completed=done))
     if recording.truth is None or not recording.truth.speaking.any():
@@ -95,9 +104,13 @@ def _tracked(name: str, progress: Progress) -> Scene:
     if not recording.head.can_hear_directions:
         raise UserError(f'{name} has fewer than two microphones: no method can hear directions')
     progress.update(task, completed=0.0, description=f'track {name}')
-    answers = OfflinePipeline(recording).run(lambda done: progress.update(task, completed=done))
+    pipeline = KeepingPipeline(recording)
+    answers = pipeline.run(lambda done: progress.update(task, completed=done))
+    progress.update(task, description=f'time {name}')
+    chunks = list(sound_chunks(recording, START_NS))
+    cost = hearing_cost(name, recording, pipeline.faces, chunks, _COST_S)
     progress.remove_task(task)
-    return Scene(recording, [frame for frame, _ in answers], START_NS)
+    return Scene(recording, [frame for frame, _ in answers], START_NS), cost
 
 
 def _recording(name: str, progress) -> Recording:
@@ -130,6 +143,43 @@ def _table(results: list[Figures]) -> Table:
             f'{r.cpu:.3f}',
         )
     return table
+
+
+def _means(results: list[Figures]) -> Table:
+    """Means over the scenes, by method."""
+    table = Table(title='mean over the scenes')
+    table.add_column('method')
+    for heading in ('DER', 'missed', 'false', 'confused', 'turns per true turn', 'CPU per s'):
+        table.add_column(heading, justify='right')
+    for method in dict.fromkeys(r.method for r in results):
+        own = [r for r in results if r.method == method]
+        with_collar = [r.der_collar for r in own if r.der_collar is not None]
+        plain = [r.der for r in own if r.der is not None]
+        table.add_row(
+            method,
+            f'{_percent(_mean(with_collar))} / {_percent(_mean(plain))} %',
+            f'{100 * np.mean([r.missed for r in own]):.1f} %',
+            f'{100 * np.mean([r.false_alarm for r in own]):.1f} %',
+            f'{100 * np.mean([r.confusion for r in own]):.1f} %',
+            f'{np.mean([r.turns for r in own]):.2f}',
+            f'{np.mean([r.cpu for r in own]):.3f}',
+        )
+    return table
+
+
+def _cost_table(costs: list[HearingCost]) -> Table:
+    table = Table(title='audio_features + tracker + speaking_status, processor time per second')
+    for heading in ('scene', 'method:=joint', 'method:=vavit'):
+        table.add_column(heading, justify='left' if heading == 'scene' else 'right')
+    for cost in costs:
+        table.add_row(cost.scene, f'{cost.joint:.3f}', f'{cost.vavit:.3f}')
+    means = [np.mean([c.joint for c in costs]), np.mean([c.vavit for c in costs])]
+    table.add_row('mean', *(f'{mean:.3f}' for mean in means))
+    return table
+
+
+def _mean(shares: list[float]) -> float | None:
+    return float(np.mean(shares)) if shares else None
 
 
 def _percent(share: float | None) -> str:

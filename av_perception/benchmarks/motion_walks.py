@@ -16,7 +16,13 @@ from av_perception.benchmarks.sensors import camera_of
 from av_perception.errors import UserError
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import LifeState
-from av_perception.motion_forecast.history import Histories
+from av_perception.motion_forecast.history import (
+    STAY_MEMORY_S,
+    STAY_PERIOD_S,
+    Histories,
+    calm,
+    stays,
+)
 from av_perception.robot_head import load_head
 from av_perception.simulation.crossing_faces import FaceSensorConfig, face_scene
 from av_perception.simulation.crossings import CROSSINGS, crossing, walked
@@ -76,12 +82,28 @@ def _windows_at(tracks: WalkTracks, now: int, back: np.ndarray, ahead: np.ndarra
     truth = truth.swapaxes(0, 1)
     used = np.isfinite(ages[:, -1]) & (np.isfinite(ages).sum(1) >= _MIN_PLACES)
     used &= np.isfinite(truth).all((1, 2))
-    return Windows(Histories(ages[used], positions[used], covariances[used]), truth[used])
+    stays_s = _stays(tracks, now)
+    is_here = np.isfinite(ages[:, -1])
+    calm_s = np.full(len(ages), calm(stays_s[is_here]) if is_here.any() else 0.0)
+    histories = Histories(ages, positions, covariances, stays_s, calm_s)
+    return Windows(histories.rows(used), truth[used])
+
+
+def _stays(tracks: WalkTracks, now: int) -> np.ndarray:
+    """(N,) [s] for how long everybody has stayed; who comes back after being away begins anew."""
+    rate = 1 / float(np.median(np.diff(tracks.times_s)))
+    step = max(round(STAY_PERIOD_S * rate), 1)
+    rows = np.arange(now, -1, -step)[: int(STAY_MEMORY_S / STAY_PERIOD_S) + 1][::-1]
+    positions = tracks.positions[rows].swapaxes(0, 1)
+    known = np.isfinite(positions).all(-1)
+    is_recent = np.logical_and.accumulate(known[:, ::-1], axis=1)[:, ::-1]
+    ages = tracks.times_s[now] - tracks.times_s[rows]
+    return stays(np.where(is_recent, ages, np.nan), positions)
 
 
 def joined(parts: list[Windows]) -> Windows:
     """Put windows together."""
-    names = ('ages', 'positions', 'covariances')
+    names = ('ages', 'positions', 'covariances', 'stays_s', 'calm_s')
     arrays = (np.concatenate([getattr(p.histories, name) for p in parts]) for name in names)
     return Windows(Histories(*arrays), np.concatenate([part.truth for part in parts]))
 

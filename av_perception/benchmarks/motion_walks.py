@@ -35,6 +35,8 @@ WINDOW_S = 1.6
 _PERIOD_S = 0.1  # about which places of a history lie apart
 _MIN_PLACES = 6
 _MATCH_M = 0.5
+_MOST = 1e9  # that a frame number, a name or a coordinate can be
+_MOST_PLACES = 20_000_000  # frames times people
 _FILE_STD_M = 0.02  # what public truth is worth
 SETS = ('social', 'passing', 'standing', 'crossings', 'tracked')
 
@@ -80,7 +82,7 @@ def _windows_at(tracks: WalkTracks, now: int, back: np.ndarray, ahead: np.ndarra
     above = np.minimum(below + 1, len(tracks.truth) - 1)
     truth = (1 - share) * tracks.truth[below] + share * tracks.truth[above]
     truth = truth.swapaxes(0, 1)
-    used = np.isfinite(ages[:, -1]) & (np.isfinite(ages).sum(1) >= _MIN_PLACES)
+    used = np.isfinite(ages[:, -1]) & (np.isfinite(ages).sum(1) >= min(_MIN_PLACES, len(back)))
     used &= np.isfinite(truth).all((1, 2))
     stays_s = _stays(tracks, now)
     is_here = np.isfinite(ages[:, -1])
@@ -181,21 +183,13 @@ def file_walks(path: Path, rate: float) -> WalkTracks:
     UserError
         When it cannot be read as such.
     """
-    try:
-        text = path.read_text(encoding='utf-8').replace(',', ' ')
-        table = np.array([line.split()[:4] for line in text.splitlines() if line.strip()], float)
-        frames, people, _, _ = table.T
-    except (OSError, ValueError, IndexError) as error:
-        raise UserError(
-            f'cannot read walks from {path}: rows of frame, person, x, y are needed ({error})'
-        ) from error
-    if not np.isfinite(table).all():
-        raise UserError(f'{path} holds numbers that are not finite')
+    table = _file_table(path)
+    frames, people, _, _ = table.T
     names, columns = np.unique(people, return_inverse=True)
     numbers, rows = np.unique(frames, return_inverse=True)
     step = np.diff(numbers).min() if len(numbers) > 1 else 1.0
     count = int(round((numbers[-1] - numbers[0]) / step)) + 1
-    if count > 100 * len(numbers) + 1000:
+    if count > 100 * len(numbers) + 1000 or count * len(names) > _MOST_PLACES:
         raise UserError(f'{path}: the frame numbers lie too far apart')
     places = np.round((numbers[rows] - numbers[0]) / step).astype(int)
     truth = np.full((count, len(names), 3), np.nan)
@@ -203,6 +197,26 @@ def file_walks(path: Path, rate: float) -> WalkTracks:
     truth[places, columns, 2] = 0.0
     spread = np.broadcast_to(_FILE_STD_M**2 * np.eye(3), (*truth.shape, 3))
     return WalkTracks(np.arange(count) * step / rate, truth, spread, truth)
+
+
+def _file_table(path: Path) -> np.ndarray:
+    """Read (N, 4) numbers that can be walks. Raises UserError for others."""
+    try:
+        text = path.read_text(encoding='utf-8').replace(',', ' ')
+        rows = [line.split() for line in text.splitlines() if line.strip()]
+        table = np.array(rows, float).reshape(len(rows), 4)
+        if not len(table):
+            raise ValueError('it is empty')
+    except (OSError, ValueError) as error:
+        reason = ' '.join(str(error).split())
+        raise UserError(
+            f'cannot read walks from {path}: rows of frame, person, x, y are needed ({reason})'
+        ) from error
+    if not np.isfinite(table).all() or np.abs(table).max() > _MOST:
+        raise UserError(f'{path} holds walks of numbers that are not finite, or too large')
+    if len(np.unique(table[:, :2], axis=0)) < len(table):
+        raise UserError(f'{path} holds walks with two places of one person in a frame')
+    return table
 
 
 def find_walk_files() -> list[Path]:

@@ -32,7 +32,6 @@ from av_perception.motion_forecast.path_gate import LEVELS
 from av_perception.training.torch_backend import TORCH
 
 _FROZEN = ('data.mean', 'data.scale')
-NOTE_STEPS = 25
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def train_path_dvae(
     config: PathTrainingConfig | None = None,
     note: Callable[[float, str], None] = lambda gone, text: None,
 ) -> DynamicalVae:
-    """Train an SRNN.
+    """Train an SRNN, which is given back in NumPy.
 
     Parameters
     ----------
@@ -85,12 +84,7 @@ def train_path_dvae(
     config
         How.
     note
-        Called now and then with the part that is done and a line of text.
-
-    Returns
-    -------
-    DynamicalVae
-        Of NumPy arrays.
+        Called at every step with the part that is done and a line of text.
     """
     config = config or PathTrainingConfig()
     data = torch.from_numpy(_sequences(histories, truth))
@@ -107,8 +101,7 @@ def train_path_dvae(
         torch.nn.utils.clip_grad_norm_(trained, 5.0)
         optimizer.step()
         schedule.step()
-        if step % NOTE_STEPS == 0:
-            note(gone, f'loss {float(loss.detach()):.2f}')
+        note(gone, f'loss {float(loss.detach()):.2f}')
     return _in_numpy(model, tensors)
 
 

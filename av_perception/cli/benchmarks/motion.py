@@ -67,7 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--paths', type=Path, nargs='+', metavar='FILE', help='ground-plane truth to forecast too'
     )
     parser.add_argument(
-        '--rate', type=float, default=2.5, metavar='HZ', help='of its frames (default 2.5)'
+        '--rate',
+        type=float,
+        default=2.5,
+        metavar='HZ',
+        help='of its frame numbers (default 2.5; 25 where they count by tens)',
     )
     parser.add_argument('--no-skeletons', action='store_true', help='paths only')
     parser.add_argument('--no-paths', action='store_true', help='skeletons only')
@@ -107,8 +111,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _paths(args: argparse.Namespace) -> tuple[dict[str, Windows], list[PathRow]]:
     seeds = max(args.seeds // 4, 1) if args.quick else args.seeds
-    sets = dict(simulated_sets(seeds, _FIRST_SEED))
-    sets |= _of_files(args.paths or find_walk_files(), args.rate)
+    files = _of_files(args.paths or find_walk_files(), args.rate)
+    sets = dict(simulated_sets(seeds, _FIRST_SEED)) | files
     rows = [row for name, windows in sets.items() for row in measure_paths(name, windows)]
     everything = joined([sets[name] for name in SETS])
     return sets, [*rows, *measure_paths(ALL, everything)]

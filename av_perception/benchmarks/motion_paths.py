@@ -21,6 +21,7 @@ from av_perception.evaluation.forecasts import (
 from av_perception.motion_forecast.constant_velocity import ConstantVelocityConfig
 from av_perception.motion_forecast.forecaster import (
     CONSTANT_VELOCITY,
+    DVAE,
     IMM,
     ForecastConfig,
     PeopleForecast,
@@ -32,6 +33,7 @@ SAMPLES = 10
 _DAMPING = 0.3  # [1/s] of the damped line, the best on the walks that others were tuned on
 _CONFIG = ForecastConfig(samples=SAMPLES)
 LINE = 'least squares'
+OURS = 'ours (imm)'
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ METHODS: dict[str, Callable[[Histories], PeopleForecast]] = {
     'least squares, on the line': _line(from_newest=False),
     LINE: _line(),
     'damped least squares': _line(damping=_DAMPING),
-    'ours (imm)': lambda histories: forecast_people(histories, _CONFIG, IMM),
+    'SRNN (dvae)': lambda histories: forecast_people(histories, _CONFIG, DVAE),
+    OURS: lambda histories: forecast_people(histories, _CONFIG, IMM),
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from av_perception.benchmarks.motion_paths import PathRow
+from av_perception.benchmarks.motion_paths import OURS, PathRow
 from av_perception.benchmarks.motion_walks import HORIZONS_S, Windows
 from av_perception.motion_forecast.forecaster import IMM, ForecastConfig, forecast_people
 
@@ -31,12 +31,12 @@ def plot_motion(windows: Windows, rows: Sequence[PathRow], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 6.5), layout='constrained')
+    figure = Figure(figsize=(12, 6.5), layout='constrained')
     grid = figure.subplots(2, 3)
     chosen = _different(windows)
     for axes, index in zip(grid[:, :2].ravel(), chosen):
         _fan(axes, windows, index)
-    _coverage(grid[0, 2], [row for row in rows if row.held_68 and 'ours' in row.method])
+    _coverage(grid[0, 2], [row for row in rows if row.method == OURS])
     _errors(grid[1, 2], rows)
     grid[0, 0].legend(loc='best', fontsize=7, frameon=False)
     figure.savefig(path, dpi=110)
@@ -58,10 +58,7 @@ def _different(windows: Windows) -> list[int]:
 
 def _fan(axes, windows: Windows, index: int) -> None:
     histories = windows.histories
-    one = slice(index, index + 1)
-    row = type(histories)(
-        histories.ages[one], histories.positions[one], histories.covariances[one]
-    )
+    row = histories.rows(slice(index, index + 1))
     made = forecast_people(row, ForecastConfig(samples=_NUM_WALKS), IMM)
     past = row.positions[0]
     now = past[-1:]
@@ -87,8 +84,8 @@ def _coverage(axes, rows: Sequence[PathRow]) -> None:
         axes.axhline(level, color='black', linewidth=0.6)
     axes.set_ylim(0.4, 1.0)
     axes.set_xlabel('horizon [s]')
-    axes.set_ylabel('truth within the 68 % and 95 % region')
-    axes.legend(fontsize=7, frameon=False)
+    axes.set_ylabel('held by the 68 % and 95 % region')
+    axes.legend(fontsize=7, frameon=False, ncols=2, loc='lower left')
 
 
 def _errors(axes, rows: Sequence[PathRow]) -> None:
@@ -98,6 +95,9 @@ def _errors(axes, rows: Sequence[PathRow]) -> None:
     for k, method in enumerate(methods):
         errors = [row.fde_m for row in rows if row.method == method]
         axes.bar(np.arange(len(errors)) + k * width, errors, width, label=method)
-    axes.set_xticks(np.arange(len(walks)) + 0.4, walks, fontsize=7)
+    middle = np.arange(len(walks)) + 0.4 - width / 2
+    axes.set_xticks(middle, walks, fontsize=7, rotation=30, ha='right', rotation_mode='anchor')
     axes.set_ylabel('FDE after 2 s [m]')
-    axes.legend(fontsize=6, frameon=False)
+    # Above all bars, so that no name lies on one.
+    axes.set_ylim(0, 1.45 * axes.get_ylim()[1])
+    axes.legend(fontsize=6, frameon=False, ncols=2, loc='upper left')

@@ -16,7 +16,13 @@ from av_perception.benchmarks.sensors import camera_of
 from av_perception.errors import UserError
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import LifeState
-from av_perception.motion_forecast.history import Histories
+from av_perception.motion_forecast.history import (
+    STAY_MEMORY_S,
+    STAY_PERIOD_S,
+    Histories,
+    calm,
+    stays,
+)
 from av_perception.robot_head import load_head
 from av_perception.simulation.crossing_faces import FaceSensorConfig, face_scene
 from av_perception.simulation.crossings import CROSSINGS, crossing, walked
@@ -29,6 +35,8 @@ WINDOW_S = 1.6
 _PERIOD_S = 0.1  # about which places of a history lie apart
 _MIN_PLACES = 6
 _MATCH_M = 0.5
+_MOST = 1e9  # that a frame number, a name or a coordinate can be
+_MOST_PLACES = 20_000_000  # frames times people
 _FILE_STD_M = 0.02  # what public truth is worth
 SETS = ('social', 'passing', 'standing', 'crossings', 'tracked')
 
@@ -74,14 +82,30 @@ def _windows_at(tracks: WalkTracks, now: int, back: np.ndarray, ahead: np.ndarra
     above = np.minimum(below + 1, len(tracks.truth) - 1)
     truth = (1 - share) * tracks.truth[below] + share * tracks.truth[above]
     truth = truth.swapaxes(0, 1)
-    used = np.isfinite(ages[:, -1]) & (np.isfinite(ages).sum(1) >= _MIN_PLACES)
+    used = np.isfinite(ages[:, -1]) & (np.isfinite(ages).sum(1) >= min(_MIN_PLACES, len(back)))
     used &= np.isfinite(truth).all((1, 2))
-    return Windows(Histories(ages[used], positions[used], covariances[used]), truth[used])
+    stays_s = _stays(tracks, now)
+    is_here = np.isfinite(ages[:, -1])
+    calm_s = np.full(len(ages), calm(stays_s[is_here]) if is_here.any() else 0.0)
+    histories = Histories(ages, positions, covariances, stays_s, calm_s)
+    return Windows(histories.rows(used), truth[used])
+
+
+def _stays(tracks: WalkTracks, now: int) -> np.ndarray:
+    """(N,) [s] for how long everybody has stayed; who comes back after being away begins anew."""
+    rate = 1 / float(np.median(np.diff(tracks.times_s)))
+    step = max(round(STAY_PERIOD_S * rate), 1)
+    rows = np.arange(now, -1, -step)[: int(STAY_MEMORY_S / STAY_PERIOD_S) + 1][::-1]
+    positions = tracks.positions[rows].swapaxes(0, 1)
+    known = np.isfinite(positions).all(-1)
+    is_recent = np.logical_and.accumulate(known[:, ::-1], axis=1)[:, ::-1]
+    ages = tracks.times_s[now] - tracks.times_s[rows]
+    return stays(np.where(is_recent, ages, np.nan), positions)
 
 
 def joined(parts: list[Windows]) -> Windows:
     """Put windows together."""
-    names = ('ages', 'positions', 'covariances')
+    names = ('ages', 'positions', 'covariances', 'stays_s', 'calm_s')
     arrays = (np.concatenate([getattr(p.histories, name) for p in parts]) for name in names)
     return Windows(Histories(*arrays), np.concatenate([part.truth for part in parts]))
 
@@ -159,21 +183,13 @@ def file_walks(path: Path, rate: float) -> WalkTracks:
     UserError
         When it cannot be read as such.
     """
-    try:
-        text = path.read_text(encoding='utf-8').replace(',', ' ')
-        table = np.array([line.split()[:4] for line in text.splitlines() if line.strip()], float)
-        frames, people, _, _ = table.T
-    except (OSError, ValueError, IndexError) as error:
-        raise UserError(
-            f'cannot read walks from {path}: rows of frame, person, x, y are needed ({error})'
-        ) from error
-    if not np.isfinite(table).all():
-        raise UserError(f'{path} holds numbers that are not finite')
+    table = _file_table(path)
+    frames, people, _, _ = table.T
     names, columns = np.unique(people, return_inverse=True)
     numbers, rows = np.unique(frames, return_inverse=True)
     step = np.diff(numbers).min() if len(numbers) > 1 else 1.0
     count = int(round((numbers[-1] - numbers[0]) / step)) + 1
-    if count > 100 * len(numbers) + 1000:
+    if count > 100 * len(numbers) + 1000 or count * len(names) > _MOST_PLACES:
         raise UserError(f'{path}: the frame numbers lie too far apart')
     places = np.round((numbers[rows] - numbers[0]) / step).astype(int)
     truth = np.full((count, len(names), 3), np.nan)
@@ -181,6 +197,26 @@ def file_walks(path: Path, rate: float) -> WalkTracks:
     truth[places, columns, 2] = 0.0
     spread = np.broadcast_to(_FILE_STD_M**2 * np.eye(3), (*truth.shape, 3))
     return WalkTracks(np.arange(count) * step / rate, truth, spread, truth)
+
+
+def _file_table(path: Path) -> np.ndarray:
+    """Read (N, 4) numbers that can be walks. Raises UserError for others."""
+    try:
+        text = path.read_text(encoding='utf-8').replace(',', ' ')
+        rows = [line.split() for line in text.splitlines() if line.strip()]
+        table = np.array(rows, float).reshape(len(rows), 4)
+        if not len(table):
+            raise ValueError('it is empty')
+    except (OSError, ValueError) as error:
+        reason = ' '.join(str(error).split())
+        raise UserError(
+            f'cannot read walks from {path}: rows of frame, person, x, y are needed ({reason})'
+        ) from error
+    if not np.isfinite(table).all() or np.abs(table).max() > _MOST:
+        raise UserError(f'{path} holds walks of numbers that are not finite, or too large')
+    if len(np.unique(table[:, :2], axis=0)) < len(table):
+        raise UserError(f'{path} holds walks with two places of one person in a frame')
+    return table
 
 
 def find_walk_files() -> list[Path]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +22,16 @@ from av_perception.motion_forecast.constant_velocity import (
 )
 from av_perception.motion_forecast.history import Histories, TrackMemory
 from av_perception.motion_forecast.imm import ImmConfig, ImmForecast
+from av_perception.motion_forecast.path_dvae import MIN_SPAN_S, shipped_dvae
 from av_perception.motion_forecast.path_gate import gaussian_radii, shipped_gate
 
 CONSTANT_VELOCITY = 'constant_velocity'
 IMM = 'imm'
-METHODS = (IMM, CONSTANT_VELOCITY)
+DVAE = 'dvae'
+HIT_DVAE = 'hit_dvae'
+METHODS = (IMM, CONSTANT_VELOCITY, DVAE, HIT_DVAE)
 TOO_SHORT = 'known for too short a time'
+NO_SKELETON = 'no skeleton of this person'
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class ForecastConfig:
     """What is forecast, and by what. Raises ValueError."""
 
     #: How people are forecast; imm knows that they stop and turn, constant_velocity goes straight
-    #: on.
+    #: on, dvae has learned paths; hit_dvae also forecasts the skeletons on skeletons/person_<id>.
     method: str = IMM
     #: [s] The last moment of a forecast.
     horizon_s: float = 2.0
@@ -101,6 +106,11 @@ class MotionForecaster:
         self._awake: list[int] = []
 
     @property
+    def stamp_ns(self) -> int:
+        """[ns] of the newest tracks that were taken, 0 before the first."""
+        return self._memory.stamp_ns
+
+    @property
     def counters(self) -> Counter[str]:
         """What was left out or begun anew, and why."""
         return self._memory.counters
@@ -126,18 +136,23 @@ class MotionForecaster:
             awake = (track for track in frame.tracks if track.state != LifeState.SLEEPING)
             self._awake = [track.id for track in awake]
 
-    def forecast(self) -> MotionForecastFrame | None:
-        """Forecast everybody who is awake from the newest tracks; None before the first."""
+    def forecast(self, bodies: Collection[int] = ()) -> MotionForecastFrame | None:
+        """Forecast everybody who is awake from the newest tracks; None before the first.
+
+        Parameters
+        ----------
+        bodies
+            Ids of those whose skeletons are forecast too: with `hit_dvae` all others fall back.
+        """
         if not self._memory.stamp_ns:
             return None
         ids = self._memory.known(self._awake)
         forecasts: dict[int, MotionForecast] = {}
         if ids:
             histories = self._memory.histories(ids)
-            is_short = np.nanmax(histories.ages, 1) - np.nanmin(histories.ages, 1)
-            is_short = is_short < self.config.min_history_s
-            for method, reason, rows in self._shares(is_short):
-                made = forecast_people(_rows(histories, rows), self.config, method)
+            spans_s = np.nanmax(histories.ages, 1) - np.nanmin(histories.ages, 1)
+            for method, reason, rows in self._shares(spans_s, np.isin(ids, list(bodies))):
+                made = forecast_people(histories.rows(rows), self.config, method)
                 for k, row in enumerate(rows):
                     forecasts[ids[row]] = MotionForecast(
                         ids[row],
@@ -151,16 +166,33 @@ class MotionForecaster:
         ordered = tuple(forecasts[key] for key in ids)
         return MotionForecastFrame(self._memory.stamp_ns, self.config.horizons_s, ordered)
 
-    def _shares(self, is_short: np.ndarray):
-        """Yield method, reason of the fallback and rows of those it forecasts."""
+    def _shares(
+        self, spans_s: np.ndarray, has_body: np.ndarray
+    ) -> Iterator[tuple[str, str, np.ndarray]]:
+        """Yield method, reason of the fallback and rows of those it forecasts.
+
+        spans_s: (N,) [s] for which people are known; has_body: (N,) whose skeletons are forecast.
+        """
         method = self.config.method
+        is_short = spans_s < self.config.min_history_s
+        shares = []
         if method == CONSTANT_VELOCITY:
-            yield method, '', np.arange(len(is_short))
-            return
-        if is_short.any():
-            yield CONSTANT_VELOCITY, TOO_SHORT, np.flatnonzero(is_short)
-        if not is_short.all():
-            yield method, '', np.flatnonzero(~is_short)
+            shares = [(method, '', np.ones_like(is_short))]
+        elif method == DVAE:
+            is_old = spans_s >= max(MIN_SPAN_S, self.config.min_history_s)
+            shares = [(DVAE, '', is_old), (IMM, TOO_SHORT, ~is_short & ~is_old)]
+        elif method == HIT_DVAE:
+            shares = [
+                (HIT_DVAE, '', ~is_short & has_body),
+                (IMM, NO_SKELETON, ~is_short & ~has_body),
+            ]
+        else:
+            shares = [(IMM, '', ~is_short)]
+        if method != CONSTANT_VELOCITY:
+            shares.append((CONSTANT_VELOCITY, TOO_SHORT, is_short))
+        for name, reason, chosen in shares:
+            if chosen.any():
+                yield name, reason, np.flatnonzero(chosen)
 
 
 def forecast_people(histories: Histories, config: ForecastConfig, method: str) -> PeopleForecast:
@@ -173,20 +205,32 @@ def forecast_people(histories: Histories, config: ForecastConfig, method: str) -
     histories
         Of N people, each with a place at least.
     config
-        Horizons, number of draws, and both methods.
+        Horizons, number of draws, and all methods.
     method
-        One of METHODS.
+        One of METHODS; paths of HIT_DVAE are those of IMM.
     """
     random = np.random.default_rng(0)
-    if method == IMM:
+    if method in (IMM, HIT_DVAE):
         imm = ImmForecast(histories, config.horizons_s, config.imm, shipped_gate())
         walks = imm.draw(config.samples, random)
         return PeopleForecast(imm.paths.means, imm.paths.covariances, walks, imm.radii)
+    if method == DVAE:
+        return _dvae_people(histories, config, random)
     paths = forecast_straight(histories, config.horizons_s, config.straight)
     walks = paths.draw(config.samples, random)
     radii = np.broadcast_to(gaussian_radii(), (*paths.means.shape[:2], 2))
     return PeopleForecast(paths.means, paths.covariances, walks, radii)
 
 
-def _rows(histories: Histories, rows: np.ndarray) -> Histories:
-    return Histories(histories.ages[rows], histories.positions[rows], histories.covariances[rows])
+def _dvae_people(
+    histories: Histories, config: ForecastConfig, random: np.random.Generator
+) -> PeopleForecast:
+    """Moments and radii of all draws of the model, and as many of them as are wanted."""
+    made = shipped_dvae().forecast(histories, config.horizons_s, config.samples)
+    means = made.paths.means
+    walks = np.empty((len(means), config.samples, *means.shape[1:]))
+    walks[..., :2] = made.draws[:, : config.samples]
+    sigma = np.sqrt(made.paths.covariances[..., 2, 2])[:, None]
+    heights = random.standard_normal((len(means), config.samples, 1))
+    walks[..., 2] = means[:, None, :, 2] + sigma * heights
+    return PeopleForecast(means, made.paths.covariances, walks, made.radii)

@@ -28,7 +28,7 @@ from av_perception.networks.weights import load_arrays
 
 WINDOWS_S = (0.6, 1.0, 1.6)  # of the lines
 NUM_EXPERTS = len(WINDOWS_S) + 1  # and the modes
-NUM_FEATURES = 14
+NUM_FEATURES = 16
 LEVELS = (0.68, 0.95)
 NUM_OUTPUTS = NUM_EXPERTS + 3 * len(LEVELS)
 MAX_LOG = 3.0  # of radii over a Gaussian's
@@ -134,6 +134,8 @@ def features(histories: Histories, now: ModeStates) -> np.ndarray:
         np.log(_misfit(histories, places, *lines[2]) + 0.005),
         *np.log(now.probabilities[:, [0, 1, 2]] + 1e-3).T,
         np.linalg.norm(modes - velocities[:, 1], axis=1),
+        np.log(histories.stays_s + 0.1),
+        np.log(histories.calm_s + 0.1),
     )
     return np.stack(rows, 1)
 

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Node `motion_forecast`: `tracks` to where everybody will be, on `motion_forecasts`.
 
-Also on `motion_forecasts/person_<id>`, as paths, and on `motion_forecast_markers`, for rviz. It
-works only while somebody listens.
+Also on `motion_forecasts/person_<id>`, as paths, and on `motion_forecast_markers`, for rviz. With
+`method: hit_dvae` and a body tracker also `skeletons/person_<id>` to
+`skeleton_forecasts/person_<id>`. It works only while somebody listens.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from av_perception_msgs.msg import MotionForecastArray, TrackArray
 from rclpy.publisher import Publisher
@@ -16,7 +18,11 @@ from visualization_msgs.msg import MarkerArray
 
 from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import MotionForecastFrame
-from av_perception.motion_forecast.forecaster import MotionForecaster
+from av_perception.motion_forecast.forecaster import (
+    CONSTANT_VELOCITY,
+    HIT_DVAE,
+    MotionForecaster,
+)
 from av_perception.ros import qos
 from av_perception.ros.conversions import (
     forecast_frame_to_msg,
@@ -29,6 +35,7 @@ from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter, ReadParameter
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import FORECAST_PARAMETERS, forecast_config
+from av_perception.ros.skeleton_streams import OUTPUT, SkeletonStreams
 
 WATCH_PERIOD_S = 0.5
 PATHS = 'motion_forecasts/person_'
@@ -48,10 +55,27 @@ class MotionForecastNode(PerceptionNode):
             30.0,
             live=True,
         ),
+        Parameter(
+            'skeleton_rate',
+            2.0,
+            '[Hz] How often a skeleton is forecast, while somebody listens and the method is '
+            'hit_dvae.',
+            0.1,
+            10.0,
+            live=True,
+        ),
+        Parameter(
+            'skeleton_samples',
+            10,
+            'How many possible futures are drawn of a skeleton.',
+            1,
+            50,
+        ),
         *FORECAST_PARAMETERS,
     )
 
     _forecaster: MotionForecaster | None = None
+    _skeletons: SkeletonStreams | None = None
 
     def configure(self) -> None:
         """Build the forecaster and the outputs."""
@@ -74,25 +98,40 @@ class MotionForecastNode(PerceptionNode):
         self.every(WATCH_PERIOD_S, self._watch_demand)
 
     def deactivate(self) -> None:
-        """Take down the paths."""
+        """Take down paths and futures of skeletons."""
         self._drop_paths(set())
+        if self._skeletons is not None:
+            self._skeletons.forget()
 
     def _watch_demand(self) -> None:
         """Listen to tracks only while somebody listens to forecasts, paths or markers."""
-        self._paths_wanted = self._path_type is not None and self._is_path_wanted()
+        self._paths_wanted = self._path_type is not None and self._is_subscribed(PATHS)
         counts = [p.get_subscription_count() for p in (self._forecasts, self._markers)]
-        wanted = self._paths_wanted or any(counts)
+        wanted = self._paths_wanted or any(counts) or self._is_subscribed(OUTPUT)
         if wanted and not self._listens:
             self._begin(None)
             self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
         elif self._listens and not wanted:
             self.stop_listening()
             self._drop_paths(set())
+            if self._skeletons is not None:
+                self._skeletons.forget()
         self._listens = wanted
+        self._watch_skeletons()
 
-    def _is_path_wanted(self) -> bool:
-        """Whether somebody subscribes to a person's path, published already or not."""
-        prefix = self.resolve_topic_name(PATHS)
+    def _watch_skeletons(self) -> None:
+        """Listen to the skeletons that there are, while they are asked for."""
+        if self._listens and self.value('method') == HIT_DVAE:
+            if self._skeletons is None:
+                self._skeletons = SkeletonStreams(self)
+            samples = self.value('skeleton_samples')
+            self._skeletons.watch(replace(forecast_config(self.value), samples=samples))
+        elif self._skeletons is not None:
+            self._skeletons.close()
+
+    def _is_subscribed(self, topics: str) -> bool:
+        """Whether somebody subscribes to a topic of a person, published already or not."""
+        prefix = self.resolve_topic_name(topics)
         names = [name for name, _ in self.get_topic_names_and_types() if name.startswith(prefix)]
         return any(self.count_subscribers(name) for name in names)
 
@@ -118,14 +157,17 @@ class MotionForecastNode(PerceptionNode):
         if self._next_ns - period_ns <= frame.stamp_ns < self._next_ns:
             return
         self._next_ns = frame.stamp_ns + period_ns
-        forecast = self._forecaster.forecast()
+        bodies = set() if self._skeletons is None else self._skeletons.fresh(frame.stamp_ns)
+        forecast = self._forecaster.forecast(bodies)
         if forecast is not None and forecast.stamp_ns == frame.stamp_ns:
             self._publish(forecast, frame_id)
 
     def _publish(self, frame: MotionForecastFrame, frame_id: str) -> None:
         for forecast in frame.forecasts:
             if forecast.fallback_reason:
-                self.diagnostics.count('people forecast straight on', forecast.fallback_reason)
+                is_line = forecast.method == CONSTANT_VELOCITY
+                how = 'straight on' if is_line else f'by {forecast.method} instead'
+                self.diagnostics.count(f'people forecast {how}', forecast.fallback_reason)
         if self._forecasts.get_subscription_count():
             self._forecasts.publish(forecast_frame_to_msg(frame, frame_id))
         if self._markers.get_subscription_count():

@@ -29,6 +29,12 @@ from av_perception.motion_forecast.path_gate import (
 )
 
 _LINE = 1  # the expert to be better than: the line over a second
+_SPEED = 1  # features by which people are grouped
+_NOISE = 6
+# Shares of the truth that regions of LEVELS should hold, on every set and at every horizon.
+_BANDS = ((0.66, 0.70), (0.915, 0.95))
+_BAND_WEIGHT = 100.0
+_SOFTNESS = 0.08  # of the border of a region, in logarithms of its radius
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def gate_examples(
 
 
 def train_gate(
-    sets: list[GateExamples], horizons_s: np.ndarray, steps: int = 1000, width: int = 32
+    sets: list[GateExamples], horizons_s: np.ndarray, steps: int = 700, width: int = 24
 ) -> Gate:
     """Train on sets of walks.
 
@@ -104,25 +110,31 @@ def train_gate(
     return Gate(*(array.detach().numpy() for array in arrays))
 
 
-def calibrated(gate: Gate, held_out: GateExamples, horizons_s: np.ndarray) -> Gate:
-    """Widen or narrow both regions so that they hold their share of walks held out of training.
+def calibrated(gate: Gate, held_out: list[GateExamples], horizons_s: np.ndarray) -> Gate:
+    """Widen or narrow each region of the gate as walks held out of training ask for.
 
     Parameters
     ----------
     gate
         As it was trained.
     held_out
-        Of all kinds together.
+        Of every kind of walks: the kind that is farthest off decides.
     horizons_s
         (H,) [s]
     """
-    outputs = gate(held_out.features)
-    means = np.einsum('ne,nehi->nhi', expert_weights(outputs), held_out.experts)
-    squared = squared_deviations(means, held_out.spreads, held_out.truth)
-    reached = np.sqrt(squared)[..., None] / (region_radii(outputs, horizons_s) * gaussian_radii())
+    reached = []
+    for one in held_out:
+        outputs = gate(one.features)
+        means = np.einsum('ne,nehi->nhi', expert_weights(outputs), one.experts)
+        squared = squared_deviations(means, one.spreads, one.truth)
+        radii = region_radii(outputs, horizons_s) * gaussian_radii()
+        reached.append(np.log(np.sqrt(squared)[..., None] / radii))
     bias = gate.bias_out.copy()
-    for k, level in enumerate(LEVELS):
-        bias[NUM_EXPERTS + 3 * k] += np.log(np.quantile(reached[..., k], level))
+    for k, band in enumerate(_BANDS):
+        shifts = np.linspace(-0.3, 0.3, 61)
+        held = np.array([[(one[..., k] <= s).mean(0) for one in reached] for s in shifts])
+        worst = np.abs(held - np.mean(band)).max((1, 2))
+        bias[NUM_EXPERTS + 3 * k] += shifts[worst.argmin()]
     return replace(gate, bias_out=bias)
 
 
@@ -156,13 +168,33 @@ def _loss(net, one, center, scale, logs) -> torch.Tensor:
     error = (truth - means.detach())[..., None]
     squared = (error * torch.linalg.solve(spreads, error)).sum((-1, -2))
     # Radii are right when these shares of the truth lie within them.
+    groups = _groups(inputs)
     curves = outputs[:, NUM_EXPERTS:].reshape(-1, len(LEVELS), 3, 1)
     for k, level in enumerate(LEVELS):
         constant, slope, bend = curves[:, k].unbind(1)
         radius = torch.clip(constant + slope * logs + bend * logs**2, -MAX_LOG, MAX_LOG)
         excess = 0.5 * torch.log(squared + 1e-6) - radius - math.log(gaussian_radius(level))
         worse = worse + _pinball(excess, level) / (1 - level) ** 0.5
+        weight = _BAND_WEIGHT * 0.32 / (1 - level)
+        worse = worse + sum(_outside(excess[one], _BANDS[k]) for one in groups) * (
+            weight / len(groups)
+        )
     return worse
+
+
+def _groups(inputs: torch.Tensor) -> list[torch.Tensor]:
+    """List indices of all, of who is slow and fast, of who is seen well and badly: halves."""
+    rows = [torch.arange(len(inputs))]
+    for feature in (_SPEED, _NOISE):
+        order = inputs[:, feature].argsort()
+        rows += [order[: len(order) // 2], order[len(order) // 2 :]]
+    return rows
+
+
+def _outside(excess: torch.Tensor, band: tuple[float, float]) -> torch.Tensor:
+    """How far the share of negative excesses (N, H) lies outside of a band, squared."""
+    held = torch.sigmoid(-excess / _SOFTNESS).mean(0)
+    return (torch.relu(band[0] - held) ** 2 + torch.relu(held - band[1]) ** 2).mean()
 
 
 def _pinball(excess: torch.Tensor, level: float) -> torch.Tensor:

@@ -9,7 +9,7 @@ import json
 import numpy as np
 import pytest
 
-from av_perception.benchmarks.motion_paths import LINE, METHODS, live_cpu_s, measure_paths
+from av_perception.benchmarks.motion_paths import LINE, METHODS, OURS, live_cpu_s, measure_paths
 from av_perception.benchmarks.motion_skeletons import BASELINES, Forecast, rows_of
 from av_perception.benchmarks.motion_walks import (
     HORIZONS_S,
@@ -78,11 +78,14 @@ def test_lines_are_exact_on_lines_and_standing_still_is_not():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('kind', ['social', 'passing', 'standing', 'crossings', 'tracked'])
-def test_ours_is_not_worse_than_the_line_on_unseen_walks(kind):
+def test_ours_is_not_worse_than_the_line_and_its_regions_hold_on_unseen_walks(kind):
     windows = joined([windows_of(walks_of(kind, seed)) for seed in (2000, 2001, 2002)])
     rows = {row.method: row for row in measure_paths(kind, windows)}
-    assert rows['ours (imm)'].ade_m <= rows[LINE].ade_m
-    assert rows['ours (imm)'].fde_m <= rows[LINE].fde_m
+    assert rows[OURS].ade_m <= rows[LINE].ade_m
+    assert rows[OURS].fde_m <= rows[LINE].fde_m
+    # Over many scenes 60 to 76 and 90 to 98 %; three scenes differ by a few percent more.
+    assert 0.55 <= min(rows[OURS].held_68) and max(rows[OURS].held_68) <= 0.81
+    assert 0.87 <= min(rows[OURS].held_95) and max(rows[OURS].held_95) <= 0.995
 
 
 def test_the_cost_of_a_forecast_is_measured():
@@ -128,13 +131,45 @@ def test_public_text_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'text', ['', '1 2 3', 'a b c d', '1 1 nan 0\n2 1 0 0', '0 1 0 0\n1 1 0 0\n9e9 1 0 0']
+    'text',
+    [
+        '',
+        '1 2 3',
+        'a b c d',
+        '1 1 nan 0\n2 1 0 0',
+        '0 1 0 0\n1 1 0 0\n9e9 1 0 0',
+        '0 1 0 0\n1 1 0.4',
+        '0 1 0 0\n0 1 5 5\n1 1 0 0',
+        '0 1 0 0\n1 1 1e300 0',
+    ],
 )
 def test_text_that_is_none_is_refused(tmp_path, text):
     path = tmp_path / 'walks.txt'
     path.write_text(text)
     with pytest.raises(UserError, match='walks'):
         file_walks(path, 2.5)
+
+
+@pytest.mark.parametrize('step, rate', [(1, 2.5), (10, 25.0)])
+def test_public_walks_are_windows_although_there_are_few_places(tmp_path, step, rate):
+    """At 2.5 Hz, which is how public walks are annotated, 1.6 s held fewer places than wanted."""
+    rows = [(step * k, 1, 0.5 * k, 1.0) for k in range(15)]
+    cut = windows_of(file_walks(write(tmp_path / 'street.txt', rows), rate))
+    assert len(cut) > 1 and cut.histories.ages.shape[1] == 5
+    (row,) = [row for row in measure_paths('street', cut) if row.method == LINE]
+    assert row.ade_m < 1e-9
+
+
+@pytest.mark.parametrize('content', [b'\xff\xfe\x00\x01', None])
+def test_files_that_hold_no_text_are_answered_in_one_line(tmp_path, capsys, content):
+    path = tmp_path / 'walks.txt'
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    assert main(['benchmark', 'motion', '--no-skeletons', '--paths', str(path)]) != 0
+    message = capsys.readouterr().err.strip()
+    assert 'cannot read walks' in message and len(message.splitlines()) <= 2
 
 
 @pytest.mark.slow

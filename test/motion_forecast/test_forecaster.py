@@ -10,7 +10,10 @@ import pytest
 from av_perception.interfaces import LifeState, TrackEstimate, TrackFrame
 from av_perception.motion_forecast.forecaster import (
     CONSTANT_VELOCITY,
+    DVAE,
+    HIT_DVAE,
     IMM,
+    NO_SKELETON,
     TOO_SHORT,
     ForecastConfig,
     MotionForecaster,
@@ -86,18 +89,56 @@ def test_forecasts_turn_with_the_people():
     np.testing.assert_allclose(aside.forecast().forecasts[0].means, means @ turn.T, atol=1e-6)
 
 
-def test_people_do_not_change_each_others_forecasts(forecaster):
-    alone = MotionForecaster()
-    walk(alone, straight)
-    for k in range(40):
+def in_company(x, pace):
+    """A forecast of one who walks while two others are there: one at x, one at a pace [m/s]."""
+    forecaster = MotionForecaster()
+    for k in range(60):
         people = (
             track(1, straight(k * 0.04)),
-            track(2, (3.0, -1.0 + 0.02 * k, 0.4)),
-            track(3, (2.0, 2.0, 0.4)),
+            track(2, (x, -1.0 + 0.04 * k * pace, 0.4)),
+            track(3, (2.0, x, 0.4)),
         )
         forecaster.observe(TrackFrame(START_NS + k * PERIOD_NS, people, False))
     first, *_ = forecaster.forecast().forecasts
-    np.testing.assert_allclose(first.means, alone.forecast().forecasts[0].means, atol=1e-9)
+    return first
+
+
+def test_where_others_are_does_not_change_a_forecast():
+    one, other = (in_company(x, 0.0) for x in (3.0, 5.0))
+    np.testing.assert_allclose(one.means, other.means, atol=1e-9)
+    np.testing.assert_allclose(one.covariances, other.covariances, atol=1e-9)
+
+
+def test_whether_others_stay_tells_how_calm_a_place_is():
+    calm, lively = (in_company(3.0, pace) for pace in (0.0, 1.0))
+    assert not np.allclose(calm.covariances, lively.covariances, rtol=1e-3)
+    # But it is what somebody does that counts most.
+    np.testing.assert_allclose(calm.means, lively.means, atol=0.15)
+
+
+@pytest.mark.parametrize(
+    'method, bodies, made, why',
+    [
+        (HIT_DVAE, (1,), HIT_DVAE, ''),
+        (HIT_DVAE, (), IMM, NO_SKELETON),
+        (HIT_DVAE, (9,), IMM, NO_SKELETON),
+        (DVAE, (), DVAE, ''),
+    ],
+)
+def test_methods_say_what_they_fell_back_to(method, bodies, made, why):
+    forecaster = MotionForecaster(ForecastConfig(method=method))
+    walk(forecaster, straight)
+    (one,) = forecaster.forecast(bodies).forecasts
+    assert (one.method, one.fallback_reason) == (made, why)
+    assert np.linalg.norm(one.means[4] - straight(39 * 0.04 + 1.0)) < 0.35
+    assert one.samples.shape == (16, 10, 3) and one.radii.shape == (10, 2)
+
+
+def test_dvae_leaves_who_is_known_for_half_a_second_to_imm():
+    forecaster = MotionForecaster(ForecastConfig(method=DVAE))
+    walk(forecaster, straight, count=14)
+    (one,) = forecaster.forecast().forecasts
+    assert (one.method, one.fallback_reason) == (IMM, TOO_SHORT)
 
 
 def test_a_new_person_falls_back_alone(forecaster):

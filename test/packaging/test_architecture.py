@@ -50,7 +50,7 @@ ALLOWED = {
     ),
     'hri': ('interfaces', 'geometry'),
     'attention': ('interfaces', 'geometry'),
-    'motion_forecast': (*FOUNDATIONS, 'networks'),
+    'motion_forecast': (*FOUNDATIONS, 'networks', 'dvae'),
     'clustering': FOUNDATIONS,
     'two_microphones': (*FOUNDATIONS, 'robot_head', 'audio', 'synchronization'),
     'calibration': (*FOUNDATIONS, 'robot_head', 'recording', 'audio', 'two_microphones'),

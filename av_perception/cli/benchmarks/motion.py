@@ -22,7 +22,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from av_perception.benchmarks.motion_paths import LINE, PathRow, live_cpu_s, measure_paths
+from av_perception.benchmarks.motion_paths import (
+    LINE,
+    OURS,
+    PathRow,
+    live_cpu_s,
+    measure_paths,
+)
 from av_perception.benchmarks.motion_plot import plot_motion
 from av_perception.benchmarks.motion_skeletons import (
     BASELINES,
@@ -33,6 +39,7 @@ from av_perception.benchmarks.motion_skeletons import (
     rows_of,
 )
 from av_perception.benchmarks.motion_walks import (
+    HORIZONS_S,
     SETS,
     Windows,
     file_walks,
@@ -60,7 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--paths', type=Path, nargs='+', metavar='FILE', help='ground-plane truth to forecast too'
     )
     parser.add_argument(
-        '--rate', type=float, default=2.5, metavar='HZ', help='of its frames (default 2.5)'
+        '--rate',
+        type=float,
+        default=2.5,
+        metavar='HZ',
+        help='of its frame numbers (default 2.5; 25 where they count by tens)',
     )
     parser.add_argument('--no-skeletons', action='store_true', help='paths only')
     parser.add_argument('--no-paths', action='store_true', help='skeletons only')
@@ -82,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_paths:
         sets, rows = _paths(args)
         console.print(_path_table(rows))
+        console.print(_regions_table([row for row in rows if row.method == OURS]))
         cpu_s = live_cpu_s()
         console.print(f'three people: {1e3 * cpu_s:.1f} ms, {5 * cpu_s:.3f} of a core at 5 Hz')
         figures = {'paths': [asdict(row) for row in rows], 'three_people_cpu_s': cpu_s}
@@ -99,8 +111,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _paths(args: argparse.Namespace) -> tuple[dict[str, Windows], list[PathRow]]:
     seeds = max(args.seeds // 4, 1) if args.quick else args.seeds
-    sets = dict(simulated_sets(seeds, _FIRST_SEED))
-    sets |= _of_files(args.paths or find_walk_files(), args.rate)
+    files = _of_files(args.paths or find_walk_files(), args.rate)
+    sets = dict(simulated_sets(seeds, _FIRST_SEED)) | files
     rows = [row for name, windows in sets.items() for row in measure_paths(name, windows)]
     everything = joined([sets[name] for name in SETS])
     return sets, [*rows, *measure_paths(ALL, everything)]
@@ -118,7 +130,7 @@ def _is_worse_somewhere(rows: list[PathRow]) -> bool:
     by_key = {(row.walks, row.method): row for row in rows}
     for row in rows:
         base = by_key[row.walks, LINE]
-        if 'ours' in row.method and (row.ade_m > base.ade_m or row.fde_m > base.fde_m):
+        if row.method == OURS and (row.ade_m > base.ade_m or row.fde_m > base.fde_m):
             return True
     return False
 
@@ -159,6 +171,20 @@ def _path_table(rows: list[PathRow]) -> Table:
             f'{row.cpu_ms:.2f}',
         )
         before = row.walks
+    return table
+
+
+def _regions_table(rows: list[PathRow]) -> Table:
+    """How often the regions of our paths hold, by walks and horizon."""
+    table = Table(title='ours: how often [%] the regions hold after so many seconds')
+    table.add_column('walks')
+    table.add_column('region', justify='right')
+    for horizon_s in HORIZONS_S:
+        table.add_column(f'{horizon_s:.1f}', justify='right')
+    for row in rows:
+        for level, held in (('68 %', row.held_68), ('95 %', row.held_95)):
+            name = row.walks if level == '68 %' else ''
+            table.add_row(name, level, *(f'{100 * share:.0f}' for share in held))
     return table
 
 

@@ -41,6 +41,7 @@ from av_perception.ros.conversions.poses import (
     transform_from_msg,
     transform_to_msg,
 )
+from av_perception.ros.conversions.skeletons import body_forecast_to_msg, joints_from_msg
 from av_perception.ros.conversions.tracks import (
     speaking_frame_from_msg,
     speaking_frame_to_msg,
@@ -55,6 +56,7 @@ __all__ = [
     'audio_chunk_to_msg',
     'audio_features_from_msg',
     'audio_features_to_msg',
+    'body_forecast_to_msg',
     'calibration_from_msg',
     'camera_info_to_msg',
     'direction_to_msg',
@@ -68,6 +70,7 @@ __all__ = [
     'image_from_msg',
     'image_stamp_ns',
     'image_to_msg',
+    'joints_from_msg',
     'look_at_to_msg',
     'microphones_of',
     'mouth_frame_from_msg',

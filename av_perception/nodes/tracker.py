@@ -15,10 +15,7 @@ from av_perception_msgs.msg import AudioFeatures as AudioFeaturesMsg
 from av_perception_msgs.msg import TrackArray
 from av_perception_msgs.msg import VisualFeatures as VisualFeaturesMsg
 
-from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.direction_bins import BinBlock
-from av_perception.audio.front_end import AudioFrontEndConfig
-from av_perception.audio.map_learning import AcousticMapConfig, checked_map, head_map
 from av_perception.geometry.time import nanoseconds
 from av_perception.geometry.transform_tree import TransformUnavailable
 from av_perception.interfaces import AudioFeatures, VisualFeatures
@@ -39,7 +36,12 @@ from av_perception.ros.people_services import offer_people_services
 from av_perception.ros.person_frames import person_transforms
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
-from av_perception.ros.settings import TRACKER_PARAMETERS, assembler_config, tracker_config
+from av_perception.ros.settings import (
+    TRACKER_PARAMETERS,
+    assembler_config,
+    chosen_map,
+    tracker_config,
+)
 from av_perception.ros.sound_input import BACKLOG_S, CHUNK_MS, SoundInput, shared_bins
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
 from av_perception.synchronization.block_queue import BlockQueue
@@ -99,7 +101,7 @@ class TrackerNode(PerceptionNode):
     def configure(self) -> None:
         """Build the tracker, and what pairs its inputs."""
         self._head = head = load_head(self.value('head'))
-        self._tracker = Tracker(tracker_config(self.value), head, self._acoustic_map(head))
+        self._tracker = Tracker(tracker_config(self.value), head, chosen_map(self.value, head))
         if self._ids is None:
             domain = self.context.get_domain_id()
             self._ids = IdMemory(self.get_fully_qualified_name(), domain)
@@ -144,13 +146,6 @@ class TrackerNode(PerceptionNode):
         self.every(TF_POLL_PERIOD_S if self._poses.moves else POLL_PERIOD_S, self._poll)
         if self._sound is not None:
             self._sound.listen(1e-3 * self.value('chunk_ms'), self._on_sound)
-
-    def _acoustic_map(self, head: HeadProfile) -> AcousticMap | None:
-        if head.microphones is None or not head.can_hear_directions:
-            return None
-        if not self.value('acoustic_map'):
-            return head_map(head.microphones, AcousticMapConfig(), AudioFrontEndConfig())
-        return checked_map(self.value('acoustic_map'), head.microphones, AudioFrontEndConfig())
 
     def _sound_input(self, head: HeadProfile) -> SoundInput | None:
         """Make what turns `audio` into bins of direction, None where they are not wanted."""

@@ -5,15 +5,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import cv2
 import numpy as np
 from av_perception_msgs import msg as av
 from rclpy.publisher import Publisher
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, Image
 
 from av_perception.errors import UserError
 from av_perception.geometry.time import seconds
@@ -22,16 +20,15 @@ from av_perception.lips.mouth_crop import crop_mouths
 from av_perception.robot_head import CameraGeometry, load_head
 from av_perception.robot_head.camera_calibration import CameraCalibration, rectified_geometry
 from av_perception.ros import qos
-from av_perception.ros.compat import make_stamp_pairs
 from av_perception.ros.conversions import (
     calibration_from_msg,
     image_from_compressed_msg,
     image_from_msg,
     image_stamp_ns,
     mouth_frame_to_msg,
-    ns_from_time,
     visual_features_to_msg,
 )
+from av_perception.ros.image_pairs import listen_to_image_pairs
 from av_perception.ros.local_topics import LocalPublisher
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import RELIABLE_IMAGES, Parameter
@@ -39,7 +36,6 @@ from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import VISION_PARAMETERS, vision_config
 from av_perception.ros.worker import Worker
-from av_perception.synchronization.stamp_gaps import StampGaps
 from av_perception.vision.front_end import VisualFrontEnd
 
 COUNTED = {
@@ -128,7 +124,7 @@ class VisualFeaturesNode(PerceptionNode):
             catches_up=True,
         )
         self._worker = worker
-        self._listen_to_images(worker)
+        listen_to_image_pairs(self, self._stereo, worker.put)
         if self.value('calibration') == 'topic':
             image_qos = qos.images_in(self.value('reliable_images'))
             for side in ('left', 'right') if self._stereo else ('left',):
@@ -143,36 +139,6 @@ class VisualFeaturesNode(PerceptionNode):
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
-
-    def _listen_to_images(self, worker: Worker) -> None:
-        kind = CompressedImage if self.value('compressed') else Image
-        suffix = '/compressed' if self.value('compressed') else ''
-        image_qos = qos.images_in(self.value('reliable_images'))
-        left_topic = f'left/image_raw{suffix}'
-        if not self._stereo:
-            take = self._watched('left', lambda left: worker.put((left, None)))
-            self.subscribe(kind, left_topic, take, image_qos)
-            return
-        pairs = make_stamp_pairs(
-            lambda left, right: worker.put((left, right)),
-            lambda: self.diagnostics.count('images dropped: no partner with the same stamp'),
-            self.value('sync_tolerance'),
-        )
-        self.subscribe(kind, left_topic, self._watched('left', pairs.first), image_qos)
-        right_topic = f'right/image_raw{suffix}'
-        self.subscribe(kind, right_topic, self._watched('right', pairs.second), image_qos)
-
-    def _watched(self, side: str, take: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Count the images that are missing from a side, and hand on those that come."""
-        gaps = StampGaps()
-
-        def receive(image: Image | CompressedImage) -> None:
-            num_missing = gaps.push(ns_from_time(image.header.stamp))
-            if num_missing:
-                self.diagnostics.count(f'{side} images missing', gaps.reason, num_missing)
-            take(image)
-
-        return receive
 
     def _make_front_end(
         self, camera: CameraGeometry, calibrations: tuple[CameraCalibration, ...] = ()

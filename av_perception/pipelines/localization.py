@@ -108,7 +108,7 @@ def _acoustic_map(array: MicrophoneArray, path: Path | None) -> AcousticMap:
     chosen = path or array.acoustic_map
     if not chosen:
         return head_map(array, map_config(array), ANALYSIS)
-    acoustic_map = AcousticMap.load(chosen)
+    acoustic_map = AcousticMap.load(Path(chosen))
     acoustic_map.check(array, analysis_of(acoustic_map))
     return acoustic_map
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from av_perception.attention.config import AttentionConfig
+from av_perception.audio.acoustic_map import AcousticMap
+from av_perception.audio.front_end import AudioFrontEndConfig
+from av_perception.audio.map_learning import AcousticMapConfig, checked_map, head_map
 from av_perception.config import field_comment
 from av_perception.diarization.speaking_estimator import METHODS, SpeakingEstimatorConfig
 from av_perception.diarization.speaking_filter import SpeakingConfig
@@ -242,6 +245,18 @@ def speaking_estimator_config(
 def person_streams_config(value: ReadParameter) -> PersonStreamsConfig:
     """PersonStreamsConfig from a function that reads parameters. Raises UserError."""
     return _configured(PersonStreamsConfig(), _changes(VOICE_PARAMETERS, value))
+
+
+def chosen_map(value: ReadParameter, head: HeadProfile) -> AcousticMap | None:
+    """Give the acoustic map of a head, learnt from its geometry unless `acoustic_map` names one.
+
+    None for a head that hears no directions. Raises UserError for a map that does not fit.
+    """
+    if head.microphones is None or not head.can_hear_directions:
+        return None
+    if not value('acoustic_map'):
+        return head_map(head.microphones, AcousticMapConfig(), AudioFrontEndConfig())
+    return checked_map(value('acoustic_map'), head.microphones, AudioFrontEndConfig())
 
 
 def tracker_config(value: ReadParameter) -> TrackerConfig:

@@ -18,6 +18,7 @@ SHELL = ('nodes', 'ros', 'cli')  # everything else is the core
 FOUNDATIONS = ('errors', 'config', 'paths', 'interfaces', 'geometry', 'numerics', 'spectral')
 # Which other folders the files of a folder may import. What is not here may import nothing.
 ALLOWED = {
+    '__init__': ('api',),
     'config': ('errors',),
     'paths': ('errors',),
     'interfaces': (),

@@ -36,10 +36,8 @@ def write_bag(
 
     Parameters
     ----------
-    recording
-        Of one head.
-    folder
-        Of the bag, new.
+    recording, folder
+        What is written, and the bag's folder, new.
     progress
         Called with the fraction that is done.
 
@@ -63,8 +61,7 @@ def write_bag(
         with rosbag2.Writer(folder, version=9, storage_plugin=storage) as writer:
             for stamp_ns, topic, kind, message in _in_order(recording):
                 if topic not in connections:
-                    added = writer.add_connection(topic, kind, typestore=store.types)
-                    connections[topic] = added
+                    connections[topic] = writer.add_connection(topic, kind, typestore=store.types)
                 writer.write(connections[topic], stamp_ns, serialize_message(message))
                 count += 1
                 progress(min(1.0, (stamp_ns - START_NS) / (last_ns - START_NS)))

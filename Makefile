@@ -9,7 +9,7 @@ DEMO_ARGUMENTS ?=
 # As many processes as there are cores; 0 runs all in one.
 TEST_PROCESSES ?= auto
 
-.PHONY: demo test lint parameters clean help
+.PHONY: demo test lint docs parameters clean help
 help:                       ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
 
@@ -23,6 +23,9 @@ lint: $(VENV)/.lint          ## style, format and types: ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.docs          ## the pages as a web site: docs/_build/index.html
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
 parameters: $(VENV)/.installed   ## writes docs/parameters.md anew
 	$(BIN)/python tools/parameter_table.py
@@ -51,6 +54,10 @@ $(VENV)/.installed: $(VENV)/.ros setup.py setup.cfg
 
 $(VENV)/.colcon: $(VENV)/.installed requirements-colcon.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements-colcon.txt
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[docs]'
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.installed

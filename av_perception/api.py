@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The suite in a few lines of Python, without ROS: a recording in, arrays out.
 
+For example::
+
     from av_perception import localize, track
 
     people = track('talkers')                       # a recording folder

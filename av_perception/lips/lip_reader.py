@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """From crops of a mouth to a few numbers per image that a visual prior of speech takes.
 
-A crop is shrunk, its light taken out, and what the person's mouth looks like on average lately is
-subtracted: what is left is what the mouth does. Its principal components, and how they change from
-image to image, are the features. All of it is causal, the same live as in training.
+A crop is shrunk, its light taken out, and what the person's mouth looks like at rest is
+subtracted: what is left is what the mouth does. Where it moves most is brought to the middle, and
+how strongly it moves on average to one, for mouths lie elsewhere in every face, and skins are
+light or dark. Principal components of that, and how they change from image to image, are the
+features. All of it is causal, the same live as in training.
 """
 
 from __future__ import annotations
@@ -18,18 +20,21 @@ import numpy as np
 from av_perception.audio_visual.features import VisualFeatures, resample
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import MouthCrop
+from av_perception.lips.mouth_motion import unexplained_change
 
-_ROWS = slice(10, 58)  # of the crop, about the lips
-_COLUMNS = slice(6, 61)
-_SIZE = (20, 18)  # width and height of what is looked at
-_MEMORY_S = 10.0  # of how the mouth looks on average
-_WARM_UP_S = 1.0  # until then the average is none
+_SIZE = 24  # height and width that a crop is shrunk to
+_MARGIN = 4  # pixels around what is looked at, by which a mouth may lie beside the middle
+_MEMORY_S = 10.0  # of how the mouth looks at rest, and of where it moves
+_KNOWN_S = 0.4  # of rest, until then it is not known
+_MOVES = 2.2  # a mouth that changes so many times as much as at rest moves, at 1.2 it rests
+_FLOOR_RISE = 0.1  # per second: what was the least change may not be so for ever
 _LONGEST_STEP_S = 0.12  # two images further apart show no change
 _KEPT_S = 2.0
 # Between images further apart nothing is known, and the newest holds for half of it: live, sound
 # is there before its image has been through detector and tracker.
 _LONGEST_GAP_S = 0.2
-_LEAST_CONTRAST = 5.0  # gray values
+_LARGEST = 3.0  # of what a pixel shows
+_LEAST_MOTION = 2.0  # gray values: a mouth that moves less is not made to move more
 NUM_COMPONENTS = 16
 
 
@@ -46,9 +51,16 @@ class LipLooks:
     """Follows the looks of one mouth."""
 
     def __init__(self) -> None:
-        self._mean: np.ndarray | None = None
-        self._seen_s = 0.0
+        self._begin()
         self._stamp_ns: int | None = None
+
+    def _begin(self) -> None:
+        self._before: np.ndarray | None = None
+        self._rest = np.zeros((_SIZE, _SIZE), np.float32)
+        self._energy = np.zeros_like(self._rest)  # of what differs from rest, pixel by pixel
+        self._rest_s = 0.0
+        self._moved_s = 0.0
+        self._floor = 0.0  # change between images while the mouth rests
 
     def update(self, stamp_ns: int, crop: MouthCrop) -> Look | None:
         """Take the next image; None for one whose stamp does not advance."""
@@ -56,27 +68,60 @@ class LipLooks:
         if self._stamp_ns is not None and -1.0 < elapsed_s <= 0:
             return None
         if elapsed_s < 0:  # another stream
-            self._mean = None
-            self._seen_s = 0.0
+            self._begin()
         self._stamp_ns = stamp_ns
         plain = _plain(crop.mouth)
-        if self._mean is None:
-            self._mean = plain
-        # A plain mean at first, then one that forgets.
-        step_s = min(max(elapsed_s, 0.0), _LONGEST_STEP_S)
-        share = step_s / max(min(self._seen_s + step_s, _MEMORY_S), 1e-3)
-        weight = min(1.0, share * crop.reliability)
-        self._mean = self._mean + weight * (plain - self._mean)
-        self._seen_s += step_s
-        known = min(1.0, self._seen_s / _WARM_UP_S)
-        return Look(stamp_ns, plain - self._mean, crop.reliability * known)
+        if self._before is None:
+            self._rest = plain
+        else:
+            step_s = min(max(elapsed_s, 0.0), _LONGEST_STEP_S) * crop.reliability
+            self._learn(plain, step_s, unexplained_change(self._before, plain))
+        self._before = plain
+        known = min(1.0, self._rest_s / _KNOWN_S)
+        values = self._centered(plain - self._rest).ravel()
+        return Look(stamp_ns, values, crop.reliability * known)
+
+    def _learn(self, plain: np.ndarray, step_s: float, change: float) -> None:
+        """Learn how the mouth rests while it rests, and where it moves while it moves."""
+        rising = self._floor * (1 + _FLOOR_RISE * step_s)
+        self._floor = change if not self._floor else min(rising, change)
+        still = float(np.clip(_MOVES - change / max(self._floor, 1e-3), 0.0, 1.0))
+        self._rest_s += still * step_s
+        share = still * step_s / max(min(self._rest_s, _MEMORY_S), 1e-3)
+        self._rest = self._rest + share * (plain - self._rest)
+        moved = (1 - still) * step_s
+        self._moved_s += moved
+        share = moved / max(min(self._moved_s, _MEMORY_S), 1e-3)
+        self._energy += share * ((plain - self._rest) ** 2 - self._energy)
+
+    def _centered(self, change: np.ndarray) -> np.ndarray:
+        """Bring what moves most to the middle, and to a strength of about one."""
+        energy = _WINDOW * np.maximum(self._energy - np.median(self._energy), 0.0)
+        total = float(energy.sum())
+        shift = np.zeros(2)
+        strength = 0.0
+        if total > 0:
+            middle = np.array([_INDEX @ energy.sum(axis=0), _INDEX @ energy.sum(axis=1)]) / total
+            shift = np.clip(middle - (_SIZE - 1) / 2, -_MARGIN, _MARGIN)
+            strength = float(np.sqrt((energy**2).sum() / total))
+        inner = _SIZE - 2 * _MARGIN
+        matrix = np.column_stack([np.eye(2), _MARGIN + shift])
+        moved = cv2.warpAffine(
+            change, matrix, (inner, inner), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
+        return np.clip(moved / (strength + _LEAST_MOTION), -_LARGEST, _LARGEST)
+
+
+_INDEX = np.arange(_SIZE, dtype=np.float32)
+# What moves at the rim is no mouth: a collar, the background beside a cheek.
+_FALL = np.exp(-0.5 * ((_INDEX - (_SIZE - 1) / 2) / (0.2 * _SIZE)) ** 2)
+_WINDOW = _FALL[:, None] * _FALL
 
 
 def _plain(mouth: np.ndarray) -> np.ndarray:
-    """(P,) float32 of a crop, without its light."""
-    part = mouth[_ROWS, _COLUMNS].astype(np.float32)
-    small = cv2.resize(part, _SIZE, interpolation=cv2.INTER_AREA).ravel()
-    return (small - small.mean()) / (small.std() + _LEAST_CONTRAST)
+    """(24, 24) float32 gray values of a crop about their mean."""
+    small = cv2.resize(mouth, (_SIZE, _SIZE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return small - small.mean()
 
 
 @dataclass(frozen=True)

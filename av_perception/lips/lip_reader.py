@@ -5,19 +5,21 @@
 A crop is shrunk, its light taken out, and what the person's mouth looks like at rest is
 subtracted: what is left is what the mouth does. Where it moves most is brought to the middle, and
 how strongly it moves on average to one, for mouths lie elsewhere in every face, and skins are
-light or dark. Principal components of that, and how they change from image to image, are the
-features. All of it is causal, the same live as in training.
+light or dark. A few numbers say how far, how high and how wide that differs from rest, and how
+bright and dark it is; they, and how they change from image to image, are the features (principal
+components told people apart, not what they say). All is causal, the same live as in training.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from av_perception.audio_visual.features import VisualFeatures, resample
+from av_perception.audio_visual.features import VisualFeatures, nothing_seen, resample
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import MouthCrop
 from av_perception.lips.mouth_motion import unexplained_change
@@ -35,7 +37,9 @@ _KEPT_S = 2.0
 _LONGEST_GAP_S = 0.2
 _LARGEST = 3.0  # of what a pixel shows
 _LEAST_MOTION = 2.0  # gray values: a mouth that moves less is not made to move more
-NUM_COMPONENTS = 16
+_INNER = _SIZE - 2 * _MARGIN
+_LEAST_AMOUNT = 0.02
+_FARTHEST = 4.0  # standard deviations
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,9 @@ class LipLooks:
             middle = np.array([_INDEX @ energy.sum(axis=0), _INDEX @ energy.sum(axis=1)]) / total
             shift = np.clip(middle - (_SIZE - 1) / 2, -_MARGIN, _MARGIN)
             strength = float(np.sqrt((energy**2).sum() / total))
-        inner = _SIZE - 2 * _MARGIN
         matrix = np.column_stack([np.eye(2), _MARGIN + shift])
         moved = cv2.warpAffine(
-            change, matrix, (inner, inner), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            change, matrix, (_INNER, _INNER), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         )
         return np.clip(moved / (strength + _LEAST_MOTION), -_LARGEST, _LARGEST)
 
@@ -124,24 +127,49 @@ def _plain(mouth: np.ndarray) -> np.ndarray:
     return small - small.mean()
 
 
+def shape_numbers(looks: np.ndarray) -> np.ndarray:
+    """(N, K) numbers of looks (N, P): extent, height, width, brightness and darkness."""
+    images = looks.reshape(-1, _INNER, _INNER)
+    amount = np.abs(images) + _LEAST_AMOUNT
+    total = amount.sum(axis=(1, 2))
+    aside = np.abs(np.arange(_INNER) - (_INNER - 1) / 2)
+    by_row = amount.sum(axis=2)
+    by_column = amount.sum(axis=1)
+    quarter = _INNER // 4
+    center = images[:, quarter:-quarter, quarter:-quarter]
+    return np.stack(
+        [
+            np.log(total),
+            np.sqrt(by_row @ aside**2 / total),
+            np.sqrt(by_column @ aside**2 / total),
+            np.maximum(center, 0.0).mean(axis=(1, 2)),
+            np.minimum(center, 0.0).mean(axis=(1, 2)),
+            by_row @ aside / _INNER**2,
+            by_column @ aside / _INNER**2,
+        ],
+        axis=1,
+    )
+
+
 @dataclass(frozen=True)
 class LipEncoder:
-    """Principal components of looks. mean: (P,); components: (C, P), scaled to unit variance."""
+    """Numbers of looks about their mean, in standard deviations. mean, scale: (K,)."""
 
     mean: np.ndarray
-    components: np.ndarray
+    scale: np.ndarray
 
     @property
     def num_features(self) -> int:
-        """D, of the components and of their changes."""
-        return 2 * len(self.components)
+        """D, of the numbers and of their changes."""
+        return 2 * len(self.mean)
 
     def project(self, looks: np.ndarray) -> np.ndarray:
-        """(N, C) of looks (N, P)."""
-        return (looks - self.mean) @ self.components.T
+        """(N, K) of looks (N, P)."""
+        found = (shape_numbers(looks) - self.mean) * self.scale
+        return np.clip(found, -_FARTHEST, _FARTHEST)
 
     def features(self, stamps_ns: np.ndarray, looks: np.ndarray) -> np.ndarray:
-        """Give components and changes of consecutive images of one mouth.
+        """Give numbers and changes of consecutive images of one mouth.
 
         Parameters
         ----------
@@ -162,13 +190,38 @@ class LipEncoder:
         return np.concatenate([found, change], axis=1)
 
 
-def learn_encoder(looks: np.ndarray, num_components: int = NUM_COMPONENTS) -> LipEncoder:
-    """Find the principal components of looks (N, P) of several people."""
-    mean = looks.mean(axis=0)
-    _, strength, axes = np.linalg.svd(looks - mean, full_matrices=False)
-    count = min(num_components, len(axes))
-    spread = np.maximum(strength[:count] / np.sqrt(max(len(looks), 1)), 1e-3)
-    return LipEncoder(mean.astype(np.float32), (axes[:count] / spread[:, None]).astype(np.float32))
+def learn_encoder(looks: np.ndarray) -> LipEncoder:
+    """Find means and scales of the numbers of looks (N, P) of several people."""
+    found = shape_numbers(looks)
+    scale = 1 / np.maximum(found.std(axis=0), 1e-3)
+    return LipEncoder(found.mean(axis=0).astype(np.float32), scale.astype(np.float32))
+
+
+def read_all(
+    encoder: LipEncoder, mouths: Sequence[tuple[int, MouthCrop]]
+) -> Callable[[np.ndarray], VisualFeatures]:
+    """Read the lips of one person in all images at once.
+
+    Parameters
+    ----------
+    encoder
+        Of a lip model.
+    mouths
+        Stamps [ns] after second 0, growing, and crops.
+
+    Returns
+    -------
+    callable
+        Gives the features at times (T,) [s] after second 0.
+    """
+    follower = LipLooks()
+    looks = [look for row in mouths if (look := follower.update(*row)) is not None]
+    if not looks:
+        return lambda times_s: nothing_seen(len(times_s), encoder.num_features)
+    stamps_ns = np.array([look.stamp_ns for look in looks])
+    values = encoder.features(stamps_ns, np.stack([look.values for look in looks]))
+    reliability = np.array([look.reliability for look in looks])
+    return lambda times_s: resample(stamps_ns * 1e-9, values, reliability, times_s)
 
 
 class LipReader:

@@ -27,7 +27,7 @@ from av_perception.lips.mouth_motion import unexplained_change
 _SIZE = 24  # height and width that a crop is shrunk to
 _MARGIN = 4  # pixels around what is looked at, by which a mouth may lie beside the middle
 _MEMORY_S = 10.0  # of how the mouth looks at rest, and of where it moves
-_KNOWN_S = 0.4  # of rest, until then it is not known
+_KNOWN_S = 0.1  # of rest, until then it is not known
 _MOVES = 2.2  # a mouth that changes so many times as much as at rest moves, at 1.2 it rests
 _FLOOR_RISE = 0.1  # per second: what was the least change may not be so for ever
 _LONGEST_STEP_S = 0.12  # two images further apart show no change
@@ -36,6 +36,8 @@ _KEPT_S = 2.0
 # is there before its image has been through detector and tracker.
 _LONGEST_GAP_S = 0.2
 _LARGEST = 3.0  # of what a pixel shows
+_USUAL_MOTION = 20.0  # gray values
+_USUAL_S = 1.0  # of motion that weighs as much as what mouths do usually
 _LEAST_MOTION = 2.0  # gray values: a mouth that moves less is not made to move more
 _INNER = _SIZE - 2 * _MARGIN
 _LEAST_AMOUNT = 0.02
@@ -61,9 +63,10 @@ class LipLooks:
     def _begin(self) -> None:
         self._before: np.ndarray | None = None
         self._rest = np.zeros((_SIZE, _SIZE), np.float32)
-        self._energy = np.zeros_like(self._rest)  # of what differs from rest, pixel by pixel
+        # Of what differs from rest, pixel by pixel; at first that of most mouths.
+        self._energy = _USUAL_MOTION**2 * _WINDOW
         self._rest_s = 0.0
-        self._moved_s = 0.0
+        self._moved_s = _USUAL_S
         self._floor = 0.0  # change between images while the mouth rests
 
     def update(self, stamp_ns: int, crop: MouthCrop) -> Look | None:

@@ -138,11 +138,12 @@ class VisualBranch:
         mean: np.ndarray,
         poses: SensorPoses,
     ) -> np.ndarray:
-        """(M, N) bool: the face is where the track is, which is in view."""
+        """(M, N) bool: the face is where the track is, which is in view or was a moment ago."""
         if poses.reference_from_optical is None:
             raise ValueError('the poses of a head that sees must hold that of its camera')
         positions = poses.reference_from_optical.apply(observation.faces.positions)
-        return self._model.same_place(positions, mean) & (tracks.visibility > IN_VIEW)
+        in_view = (tracks.visibility > IN_VIEW) | tracks.seen_lately
+        return self._model.same_place(positions, mean) & in_view
 
     def update_appearance(
         self, tracks: TrackSet, observation: VisualObservation, alpha: np.ndarray, seen: np.ndarray

@@ -90,7 +90,7 @@ class Absence:
         """
         view = View.unknown(len(tracks))
         if not seen.all():
-            in_view = tracks.visibility > IN_VIEW
+            in_view = (tracks.visibility > IN_VIEW) | tracks.seen_lately
             view = self._model.view(tracks.mean, tracks.covariance, in_view, poses)
         still_behind = self._life.note_view(tracks, seen, view, stamp_ns)
         # Who would have come out into clear view and is not seen has stopped.

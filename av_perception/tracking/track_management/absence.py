@@ -16,6 +16,8 @@ from av_perception.tracking.track_management.life_cycle import (
 )
 from av_perception.tracking.track_management.track_set import TrackSet
 
+_MOVED = 1e-6  # [m] and [m/s]; faces of others and rounding move a track by less
+
 
 class Absence:
     """Moves tracks where people can be who are not seen.
@@ -56,7 +58,7 @@ class Absence:
         only_heard = tracks.never_seen
         unseen = (tracks.visibility < IN_VIEW) & ~only_heard
         if unseen.any():
-            is_moved = np.any(tracks.mean != predicted, axis=1)
+            is_moved = np.abs(tracks.mean - predicted).max(axis=1) > _MOVED
             by_ear = unseen & (visual_mass < SEEN_MASS) & is_moved
             if by_ear.any():
                 heard = self._model.turned(predicted[by_ear], tracks.mean[by_ear], poses)

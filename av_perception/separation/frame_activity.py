@@ -101,8 +101,7 @@ class FrameActivity:
         if not heard.ids:
             return {}
         ratios = heard.mean_ratios(self._counting(heard))
-        statuses = self._joint.update_ratios(stamp_ns, ratios, heard.ids, voice_activity)
-        return {status.id: status.probability for status in statuses}
+        return self._joint.probabilities(stamp_ns, ratios, heard.ids, voice_activity)
 
     def _counting(self, heard: HeardFrames) -> np.ndarray:
         """(T, K) bool: which bins are above the noise and rise."""

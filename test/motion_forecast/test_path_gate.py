@@ -110,6 +110,16 @@ def test_radii_scale_the_covariance_and_the_draws():
     )
 
 
+def test_wide_regions_make_nobody_run():
+    """Walks of who stood once led 7 m away within 2 s."""
+    gate = believing(NUM_EXPERTS - 1, (3.0, 3.0))
+    forecast = ImmForecast(people(), HORIZONS, ImmConfig(), gate)
+    walks = forecast.draw(50, np.random.default_rng(0))
+    away = np.linalg.norm((walks - forecast.paths.means[:, None])[..., :2], axis=-1)
+    assert away.max() <= 2.0 * HORIZONS[-1] + 1e-6
+    assert (away <= 2.0 * HORIZONS + 1e-6).all() and away.max() > 1.0
+
+
 def test_features_do_not_know_place_and_direction():
     known = people()
     turn = np.array([[0.6, -0.8, 0.0], [0.8, 0.6, 0.0], [0.0, 0.0, 1.0]])

@@ -202,7 +202,7 @@ class JointActivity:
         person_evidence: Mapping[int, float] | None = None,
     ) -> list[Activity]:
         """Do the same with log ratios (R, J) of everybody already at hand."""
-        log_evidence = self._filter(stamp_ns, ratios, ids, voice_activity)
+        log_evidence = self._filter(stamp_ns, ratios, ids, voice_activity, person_evidence)
         if log_evidence is None:
             return self._statuses(self._probabilities(ids), ids, stamp_ns, decide=False)
         self._steps.append(_Step(stamp_ns, self._ids, self._joint, log_evidence, ids))
@@ -222,7 +222,12 @@ class JointActivity:
         return self._probabilities(ids)
 
     def _filter(
-        self, stamp_ns: int, ratios: np.ndarray, ids: tuple[int, ...], voice_activity: float | None
+        self,
+        stamp_ns: int,
+        ratios: np.ndarray,
+        ids: tuple[int, ...],
+        voice_activity: float | None,
+        person_evidence: Mapping[int, float] | None = None,
     ) -> np.ndarray | None:
         """Advance to a block; gives its log evidence, None where its stamp does not advance."""
         if self._elapsed_s(stamp_ns) < -_START_ANEW_S:

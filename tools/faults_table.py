@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from av_perception.ros.faults.catalog import FAULTS
+
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / 'docs' / 'faults.json'
 PAGE = ROOT / 'docs' / 'reliability.md'
@@ -31,7 +33,9 @@ def table(figures: dict) -> str:
 
 def _cells(fault: dict) -> list[str]:
     recovery = '-' if fault['recovery_s'] is None else f'{fault["recovery_s"]:.2f} s'
-    told = fault['told'] or '-'
+    told = '-'
+    if fault['told']:
+        told = next(f for f in FAULTS if f.name == fault['name']).excerpt(fault['told'])
     if len(told) > LONGEST:
         told = f'{told[:LONGEST].rstrip()} ...'
     return [

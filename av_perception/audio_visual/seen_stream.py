@@ -36,6 +36,8 @@ MIN_VAE = 'min_vae'
 SWVAE = 'swvae'
 VISUAL_MODES = (OFF, CVAE, MIN_VAE, SWVAE)
 _STAY = 0.97  # probability that eyes which are right, or wrong, are so in the next frame
+_SUREST = 4.0  # [nat] that a frame says for or against the eyes: at first noise is not known yet
+_LEAST_MODE = 0.01  # probability of a mode: eyes that lied may be right again
 _EARS = 0.5  # pi, probability that the ears choose
 _LONGEST = 2.0  # that a latent moves in a step
 _TRIES = (1.0, 0.25)  # of a step
@@ -97,35 +99,33 @@ class SeenStream(PriorStream):
         """See `PriorStream`: (1, T, F) variance of speech, and noise and gains."""
         count = len(power)
         features = self._seen(frame_times(self._done + count)[self._done :])
-        weight = self._config.evidence_weight
         open_eyes = seen_prior(self._prior, self._visual, features)
         if self._mode == CVAE:
             self.belief = float(features.reliability.mean())
-            mode = _Mode(open_eyes, heard)
-            for _ in range(self._config.rounds):
-                model = maximize(power, model, mode.variance)
-                mode.improve(Posterior(open_eyes, power, model, weight))
-            return mode.variance, model
-        if self._mode == MIN_VAE:
-            # One prior for both; the eyes say only where to begin.
-            shut_eyes = blind_prior(self._prior, self._visual, count)
-            modes = [_Mode(shut_eyes, heard), _Mode(shut_eyes, heard, open_eyes.prior(heard)[0])]
-        else:
-            shut_eyes = blind_prior(self._prior, self._visual, count)
-            modes = [_Mode(shut_eyes, heard), _Mode(open_eyes, heard)]
-        shares = np.full((2, count), 0.5, np.float32)
+            return self._fitted_by(open_eyes, power, heard, model)
+        shut_eyes = blind_prior(self._prior, self._visual, count)
+        modes = [_Mode(shut_eyes, heard), _Mode(open_eyes, heard)]
+        if self._mode == MIN_VAE:  # one prior for both: the eyes say only where to begin
+            modes[1] = _Mode(shut_eyes, heard, open_eyes.prior(heard)[0])
+        variance, shares, model = self._weighed(power, modes, model, features.reliability)
+        if self._mode == SWVAE:
+            self._log_modes = np.log(np.maximum(shares[:, -1].astype(float), _LEAST_MODE))
+        self.belief = float(shares[1].mean())
+        return variance, model
+
+    def _weighed(
+        self, power: np.ndarray, modes: list[_Mode], model: NoiseModel, reliability: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, NoiseModel]:
+        """(1, T, F) variance of speech by both modes, their shares (2, T), noise and gains."""
+        shares = np.full((2, len(power)), 0.5, np.float32)
         for _ in range(max(1, self._config.rounds)):
             both = np.concatenate([mode.variance for mode in modes])
             model = maximize(power, model, both, shares)
             for mode in modes:
-                mode.improve(Posterior(mode.prior, power, model, weight))
-            losses = np.stack([mode.loss for mode in modes])
-            shares = self._shares(losses, features.reliability)
-        if self._mode == SWVAE:
-            self._log_modes = np.log(np.maximum(shares[:, -1].astype(float), 1e-6))
-        self.belief = float(shares[1].mean())
-        mixed = sum(share[:, None] * mode.variance[0] for share, mode in zip(shares, modes))
-        return mixed[None].astype(np.float32), model
+                mode.improve(power, model, self._config.evidence_weight)
+            shares = self._shares(np.stack([mode.loss for mode in modes]), reliability)
+        variances = np.concatenate([mode.variance for mode in modes])
+        return np.einsum('mt,mtf->tf', shares, variances)[None], shares, model
 
     def _shares(self, losses: np.ndarray, reliability: np.ndarray) -> np.ndarray:
         """(2, T) how far ears alone and eyes count, by the losses F (2, T) of both."""
@@ -136,11 +136,12 @@ class SeenStream(PriorStream):
         transition = np.log(first_transition(2, _STAY))
         now = self._log_modes
         found = np.empty(losses.shape)
-        for frame, loss in enumerate(losses.T):  # a block's few frames
+        # Unseen, both modes say the same: the chain forgets.
+        ratios = np.clip(losses[0] - losses[1], -_SUREST, _SUREST) * (reliability > 0)
+        for frame in range(losses.shape[1]):  # a block has few
             ahead = np.logaddexp.reduce(now[:, None] + transition, axis=0)
-            # Unseen, both modes say the same: the chain forgets.
-            now = ahead - (loss if reliability[frame] > 0 else 0.0)
-            now = now - np.logaddexp.reduce(now)
+            ahead[1] += ratios[frame]
+            now = ahead - np.logaddexp.reduce(ahead)
             found[:, frame] = np.exp(now)
         return found.astype(np.float32)
 
@@ -157,8 +158,9 @@ class _Mode:
         self.variance = prior.decode(self._latents)[None]
         self.loss = np.zeros(len(heard))
 
-    def improve(self, posterior: Posterior) -> None:
+    def improve(self, power: np.ndarray, model: NoiseModel, weight: float) -> None:
         """Take one step of Fisher scoring where it helps, and reckon the loss."""
+        posterior = Posterior(self.prior, power, model, weight)
         misfit = posterior.misfit(self._latents)
         slope, curvature = posterior.fisher(self._latents)
         step = -np.linalg.solve(curvature, slope[..., None])[..., 0]

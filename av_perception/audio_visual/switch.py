@@ -6,17 +6,21 @@
     x_t | z_t, alpha_t = m ~ N_c(0, g v_m(z_t) + noise)
 
 (Sadeghi and Alameda-Pineda, "Switching variational auto-encoders for noise-agnostic audio-visual
-speech enhancement", ICASSP 2021). The posterior is q(alpha) prod_t q(z_t | alpha_t), Gaussian
-given the mode. Every step raises the bound, with the same draws all the time:
+speech enhancement", ICASSP 2021). Latents have a Gaussian q(z_t | m) given the mode, with K draws
+that are used all the time; the evidence of a mode is that of the weighed draws (Burda, Grosse and
+Salakhutdinov, "Importance weighted autoencoders", ICLR 2016):
 
-    B = -sum_tm e_tm F_tm - KL(q(alpha) || p(alpha)),
-    F_tm = w E_q[sum_f |x|^2 / V + log V] + KL(q(z_t | m) || N(m_m, p_m))
+    F_tm = -log 1/K sum_k exp(-f_tmk),
+    f_tmk = w sum_f (|x|^2 / V + log V) - log N(z_k; m_m, p_m) + log q(z_k | m)
+
+A plain bound, K = 1, is looser the wider q is, which is in favor of eyes that lie. Every step
+raises B = log sum_alpha p(alpha) prod_t exp(-F_t,alpha_t):
 
 * q(z | m): Fisher steps of the mean, the covariance is the inverse of the curvature (Laplace);
   a frame takes what lowers its F;
 * q(alpha): forward-backward with -F as the log likelihoods;
 * tau: expected transitions, beside a belief worth so many; noise and gains: the rules of
-  `noise_model`, each sample weighed by e.
+  `noise_model`, each draw weighed by e and by its part of F.
 
 Speech is integrated out, which the publication does not: latents need not wait for it. The
 evidence weight w tempers the switch, too.
@@ -34,6 +38,7 @@ from av_perception.enhancement.noise_model import NoiseModel, maximize, start_no
 from av_perception.enhancement.posterior import Posterior, fisher_step
 from av_perception.enhancement.prior import SpeechPrior
 from av_perception.numerics.hmm import ChainPosterior, forward_backward
+from av_perception.numerics.softmax import log_sum_exp
 
 _TRIES = (1.0, 0.25)  # of a step, until it lowers F
 _LONGEST = 2.0  # that a latent moves in a step
@@ -44,9 +49,9 @@ class SwitchConfig:
     """How often, with how many draws, and how modes last."""
 
     #: Rounds of all steps, at least 1.
-    iterations: int = 5
+    iterations: int = 4
     #: Draws of each Gaussian, an even number: they come in opposite pairs.
-    samples: int = 2
+    samples: int = 8
     #: Spectra that noise is made of beside its first guess.
     rank: int = 4
     #: How much a bin counts against the priors.
@@ -116,56 +121,65 @@ class ModeBelief:
         self._mean = prior.encode(heard)[0]
         frames, size = self._mean.shape
         self._factor = np.zeros((frames, size, size), np.float32)  # A, A A' the covariance
-        self._is_first = True
         #: (K, T, F) variances of speech that the draws decode to
         self.variance = np.zeros((0, 0, 0))
-        #: (T,) F
-        self.loss = np.zeros(0)
+        #: (K, T) f of the draws
+        self.losses = np.zeros((0, 0))
+
+    @property
+    def loss(self) -> np.ndarray:
+        """(T,) F."""
+        return np.log(len(self.losses)) - log_sum_exp(-self.losses, axis=0)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(K, T) how much each draw counts."""
+        return np.exp(-self.losses - log_sum_exp(-self.losses, axis=0))
 
     def improve(self, posterior: Posterior) -> None:
         """Move where that lowers F, with noise and gains as they are now."""
         posterior = replace(posterior, prior=self._prior)
-        if self._is_first:
-            self._begin(posterior)
-        self.loss = self._loss(posterior, self._mean, self._factor, self.variance)
+        if not self.variance.size:
+            self._mean = fisher_step(posterior, self._mean)
         slope, curvature = posterior.fisher(self._mean)
         step = -np.linalg.solve(curvature, slope[..., None])[..., 0]
         step = np.clip(step, -_LONGEST, _LONGEST)
         factor = _root_of_inverse(curvature)
+        if not self.variance.size:
+            self._factor = factor
+            self.variance = self._decoded(self._mean, factor)
+        self.losses = self._losses(posterior, self._mean, self._factor, self.variance)
         for length in _TRIES:
             mean = (self._mean + length * step).astype(np.float32)
             variance = self._decoded(mean, factor)
-            loss = self._loss(posterior, mean, factor, variance)
-            is_better = loss < self.loss
+            losses = self._losses(posterior, mean, factor, variance)
+            is_better = log_sum_exp(-losses, axis=0) > log_sum_exp(-self.losses, axis=0)
             self._mean = np.where(is_better[:, None], mean, self._mean)
             self._factor = np.where(is_better[:, None, None], factor, self._factor)
             self.variance = np.where(is_better[:, None], variance, self.variance)
-            self.loss = np.where(is_better, loss, self.loss)
+            self.losses = np.where(is_better, losses, self.losses)
             if is_better.all():
                 break
             step = np.where(is_better[:, None], 0.0, step)
 
-    def _begin(self, posterior: Posterior) -> None:
-        self._mean = fisher_step(posterior, self._mean)
-        self._factor = _root_of_inverse(posterior.fisher(self._mean)[1])
-        self.variance = self._decoded(self._mean, self._factor)
-        self._is_first = False
+    def _latents(self, mean: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """(K, T, L) of the draws."""
+        return (mean + (factor @ self._draws[..., None])[..., 0]).astype(np.float32)
 
     def _decoded(self, mean: np.ndarray, factor: np.ndarray) -> np.ndarray:
         """(K, T, F) of the draws."""
-        latents = mean + (factor @ self._draws[..., None])[..., 0]
-        return np.stack([self._prior.decode(z.astype(np.float32)) for z in latents])
+        return np.stack([self._prior.decode(z) for z in self._latents(mean, factor)])
 
-    def _loss(
+    def _losses(
         self, posterior: Posterior, mean: np.ndarray, factor: np.ndarray, variance: np.ndarray
     ) -> np.ndarray:
-        """(T,) F."""
-        expected = posterior.likelihood_misfit(variance).mean(axis=0)
+        """(K, T) f."""
+        likelihood = posterior.likelihood_misfit(variance)
         center, spread = self._prior.prior(mean)
-        own = (factor**2).sum(axis=-1)
-        divergence = (own + (mean - center) ** 2) / spread + np.log(spread) - 1
-        log_determinant = 2 * np.linalg.slogdet(factor)[1]
-        return expected + 0.5 * (divergence.sum(axis=1) - log_determinant)
+        distance = (self._latents(mean, factor) - center) ** 2 / spread + np.log(spread)
+        # (log of 2 pi is in both densities)
+        log_proposal = 0.5 * (self._draws**2).sum(axis=-1) + np.linalg.slogdet(factor)[1]
+        return likelihood + 0.5 * distance.sum(axis=-1) - log_proposal
 
 
 def enhance_by_switch(
@@ -230,7 +244,8 @@ def _alternate(
         ) / len(beliefs)
         transition = _transition(chain, believed, config.stay_frames)
         variance = np.concatenate([belief.variance for belief in beliefs])
-        weights = np.repeat(chain.states.T, config.samples, axis=0) / config.samples
+        shares = zip(chain.states.T, beliefs)
+        weights = np.concatenate([share * belief.weights for share, belief in shares])
         weights = weights.astype(np.float32)
         model = maximize(posterior.power, posterior.model, variance, weights)
         posterior = replace(posterior, model=model)

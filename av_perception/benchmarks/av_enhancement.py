@@ -33,6 +33,7 @@ NOISE = 'noise'
 VISIONS = (HONEST, LIES, NOISE)
 ALWAYS = 'always'
 SWITCH = 'switch'
+BELIEFS = (ALWAYS, SWITCH)
 R2 = (0.0, 0.25, 0.5, 0.8)
 
 
@@ -116,6 +117,8 @@ class SeenBenchmark:
         How much is planted.
     visions
         Of VISIONS; noise is shown to the prior of the largest R2 alone.
+    beliefs
+        Of BELIEFS.
     """
 
     def __init__(
@@ -124,16 +127,18 @@ class SeenBenchmark:
         prior: SpeechPrior,
         r2: Sequence[float] = R2,
         visions: Sequence[str] = VISIONS,
+        beliefs: Sequence[str] = BELIEFS,
     ):
         self._prior = prior
         self._planted = plant_vision(data, prior)
         self._visual = {one: self._planted.prior(one) for one in r2}
         self._visions = visions
+        self._beliefs = beliefs
 
     @property
     def num_rows(self) -> int:
         """Of a trial."""
-        return 1 + 2 * len(self._conditions())
+        return 1 + len(self._beliefs) * len(self._conditions())
 
     def _conditions(self) -> list[tuple[str, float]]:
         """Vision and R2; where R2 is 0, nothing can lie."""
@@ -162,7 +167,10 @@ class SeenBenchmark:
         yield row(AUDIO, 0.0, ALWAYS, alone.gain)
         for vision, r2 in self._conditions():
             seen = self._seen(trial, vision, r2, np.random.default_rng(seed))
-            yield row(vision, r2, ALWAYS, enhance_power(power, seen, EngineConfig()).gain)
+            if ALWAYS in self._beliefs:
+                yield row(vision, r2, ALWAYS, enhance_power(power, seen, EngineConfig()).gain)
+            if SWITCH not in self._beliefs:
+                continue
             blind = blind_prior(self._prior, self._visual[r2], len(power))
             found = enhance_by_switch(power, [blind, seen], SwitchConfig())
             believed = found.modes[:, 1]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from av_perception.benchmarks.av_enhancement import (
     ALWAYS,
-    AUDIO,
     HONEST,
     LIES,
     SWITCH,
@@ -46,7 +45,9 @@ def draw_gains(found: Sequence[SeenSummary], path: Path) -> None:
     left, right = figure.subplots(1, 2)
     for vision, believed, color, style in _LINES:
         own = [one for one in found if (one.vision, one.believed) == (vision, believed)]
-        places = [one.r2 for one in own if one.vision != AUDIO]
+        if not own:
+            continue
+        places = [one.r2 for one in own]
         label = f'{vision}, {"always believed" if believed == ALWAYS else "switch"}'
         look = {'color': color, 'linestyle': style, 'marker': 'o', 'label': label}
         left.plot(places, [one.gain_db for one in own], **look)

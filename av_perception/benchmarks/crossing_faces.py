@@ -16,7 +16,7 @@ from av_perception.benchmarks.summary import averaged
 from av_perception.evaluation.metrics import evaluate
 from av_perception.interfaces import LifeState, VisualFeatures
 from av_perception.recording.tables import TrackTable, TruthTable
-from av_perception.robot_head.profile import HeadProfile, load_head
+from av_perception.robot_head.profile import CameraGeometry, HeadProfile, load_head
 from av_perception.simulation.box_scenes import BoxSceneConfig
 from av_perception.simulation.crossing_faces import FaceScene, FaceSensorConfig, face_scene
 from av_perception.simulation.crossings import Crossing, crossing
@@ -86,22 +86,34 @@ def measure(
     CrossingResult
         One per scene and tracker. Raises UserError where Stone Soup is wanted and not installed.
     """
-    head = load_head(HEAD)
-    sensor = sensor or FaceSensorConfig()
-    spread = _spread() if looks else None
     earlier = {(result.kind, result.seed, result.tracker): result for result in known}
     for kind in kinds:
         for seed in seeds:
-            walks = crossing(kind, seed, camera_of(head))
-            scene = face_scene(walks, camera_of(head), seed, sensor, START_NS, spread)
-            case = _Case(kind, seed, walks, scene, head, sensor, config)
+            case = staged(kind, seed, looks, sensor, config)
             kept = case.still_valid(earlier)
             for name in trackers:
                 yield kept.get(name) or case.run(name)
 
 
+def staged(
+    kind: str,
+    seed: int,
+    looks: bool = True,
+    sensor: FaceSensorConfig | None = None,
+    config: TrackerConfig | None = None,
+) -> Case:
+    """Draw a scene and detect its faces; arguments as of `measure`."""
+    head = load_head(HEAD)
+    camera = camera_of(head)
+    sensor = sensor or FaceSensorConfig()
+    walks = crossing(kind, seed, camera)
+    spread = _spread() if looks else None
+    scene = face_scene(walks, camera, seed, sensor, START_NS, spread)
+    return Case(kind, seed, walks, scene, head, sensor, config)
+
+
 @dataclass(frozen=True)
-class _Case:
+class Case:
     """One scene for all trackers; fields as of `measure` and `run_tracker`."""
 
     kind: str
@@ -111,6 +123,11 @@ class _Case:
     head: HeadProfile
     sensor: FaceSensorConfig
     config: TrackerConfig | None
+
+    @property
+    def camera(self) -> CameraGeometry:
+        """Whose images the faces are in."""
+        return camera_of(self.head)
 
     def run(self, name: str) -> CrossingResult:
         """Run and score one tracker."""

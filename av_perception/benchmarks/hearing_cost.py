@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from av_perception.diarization.speaking_estimator import METHODS, SpeakingEstimatorConfig
 from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import AudioChunk, VisualFeatures
-from av_perception.pipelines.full import START_NS, OfflinePipeline, PipelineConfig
+from av_perception.pipelines.full import START_NS, OfflinePipeline, PipelineConfig, Result
 from av_perception.recording import Recording
 
 
@@ -72,6 +72,39 @@ def hearing_cost(
     return HearingCost(scene, duration_s, **per_second)
 
 
+def run_on(
+    pipeline: OfflinePipeline, faces: Sequence[VisualFeatures], chunks: Sequence[AudioChunk]
+) -> list[Result]:
+    """Run a pipeline on faces and sound that are at hand.
+
+    Parameters
+    ----------
+    pipeline
+        Nothing was given to it so far.
+    faces
+        Of the images, by stamp.
+    chunks
+        Of the sound, by stamp; those that end before an image come before it.
+
+    Returns
+    -------
+    list of (TrackFrame, SpeakingFrame)
+        All frames in order.
+    """
+    heard = 0
+    results: list[Result] = []
+    for features in faces:
+        while heard < len(chunks) and _end_ns(chunks[heard]) <= features.stamp_ns:
+            pipeline.hear(chunks[heard])
+            heard += 1
+        pipeline.take_visual(features)
+        results += pipeline.poll(features.stamp_ns)
+    for chunk in chunks[heard:]:
+        pipeline.hear(chunk)
+        results += pipeline.poll(_end_ns(chunk))
+    return results + pipeline.flush()
+
+
 def _cost(
     recording: Recording,
     faces: Sequence[VisualFeatures],
@@ -81,15 +114,10 @@ def _cost(
     """Processor time [s]."""
     config = PipelineConfig(speaking=SpeakingEstimatorConfig(method=method))
     pipeline = OfflinePipeline(recording, config)
-    heard = 0
     began = time.process_time()
-    for features in faces:
-        while heard < len(chunks) and chunks[heard].stamp_ns < features.stamp_ns:
-            pipeline.hear(chunks[heard])
-            heard += 1
-        pipeline.take_visual(features)
-        pipeline.poll(features.stamp_ns)
-    for chunk in chunks[heard:]:
-        pipeline.hear(chunk)
-    pipeline.flush()
+    run_on(pipeline, faces, chunks)
     return time.process_time() - began
+
+
+def _end_ns(chunk: AudioChunk) -> int:
+    return chunk.stamp_ns + nanoseconds(len(chunk.samples) / chunk.sample_rate)

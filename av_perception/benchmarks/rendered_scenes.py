@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from av_perception.evaluation.metrics import Metrics, evaluate
+from av_perception.geometry.time import seconds
+from av_perception.interfaces import VisualFeatures
 from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.recording import Recording, TruthTable
 from av_perception.recording.collect import collect_tracks
@@ -18,6 +20,8 @@ from av_perception.simulation.cache import scene_recording, simulated_recording
 from av_perception.simulation.crossing_scenes import crossing_scene
 from av_perception.simulation.crossings import CROSSINGS
 
+_SAME_S = 1e-3  # stamps closer than this are of one image
+FOUND_M = 0.5  # a face that is farther off is not of that person
 SCENES = ('three_talkers', 'crossing', 'partial_view')
 Report = Callable[[float, str], None]  # fraction in [0, 1], what is going on
 
@@ -42,6 +46,9 @@ class SceneResult:
     ids: int
     #: id switches by direction, of people seen or heard
     id_switches: int
+    #: share of the images of people in view that their face was found in; who is not found is
+    #: missed, or guessed by the tracker
+    faces_found: float | None
     #: MOTA of people seen
     mota_seen: float | None
     #: IDF1 of people seen
@@ -85,7 +92,8 @@ def measure(
     """
     name = Path(scene).stem
     recording = _recording(scene, seed, lambda fraction, _: report(fraction, f'render {name}'))
-    frames = OfflinePipeline(recording).run(lambda fraction: report(fraction, f'track {name}'))
+    pipeline = _Watched(recording)
+    frames = pipeline.run(lambda fraction: report(fraction, f'track {name}'))
     tracks = collect_tracks(frames, START_NS)
     truth = truth_of(recording)
     metrics = evaluate(tracks, truth)
@@ -96,7 +104,51 @@ def measure(
         path = timelines / f'{name}{suffix}.png'
         plot_timeline(tracks, truth, path, title=name, metrics=metrics, head=recording.head)
     ids = len(np.unique(tracks.id[tracks.status == 'active']))
-    return _result(name, seed, recording, metrics, ids)
+    found = found_share(pipeline.faces, truth, recording)
+    return _result(name, seed, recording, metrics, ids, found)
+
+
+class _Watched(OfflinePipeline):
+    """Keeps the faces that were found."""
+
+    def __init__(self, recording: Recording):
+        super().__init__(recording)
+        self.faces: list[VisualFeatures] = []
+
+    def take_visual(self, features: VisualFeatures) -> None:
+        """Keep the faces of an image, and track."""
+        self.faces.append(features)
+        super().take_visual(features)
+
+
+def found_share(
+    images: list[VisualFeatures], truth: TruthTable, recording: Recording
+) -> float | None:
+    """Tell in how many of the images of people in view their face was found.
+
+    Parameters
+    ----------
+    images
+        Faces that were found; stamps count from START_NS.
+    truth, recording
+        Who was in view, and of which head.
+
+    Returns
+    -------
+    float or None
+        Share of the rows of truth in view with a face within FOUND_M; None without such rows.
+    """
+    camera = recording.head.camera
+    if camera is None or not truth.visible.any():
+        return None
+    found = []
+    for image in images:
+        now = truth.visible & (abs(truth.time_s - seconds(image.stamp_ns - START_NS)) < _SAME_S)
+        optical = np.array([face.position for face in image.faces]).reshape(-1, 3)
+        base = camera.base_from_optical.apply(optical)
+        distance = np.linalg.norm(truth.position[now][:, None] - base, axis=-1)
+        found.append((distance < FOUND_M).any(axis=1))
+    return float(np.concatenate(found).sum() / truth.visible.sum()) if found else 0.0
 
 
 def _recording(scene: str, seed: int | None, report: Report) -> Recording:
@@ -107,7 +159,12 @@ def _recording(scene: str, seed: int | None, report: Report) -> Recording:
 
 
 def _result(
-    name: str, seed: int | None, recording: Recording, metrics: Metrics, ids: int
+    name: str,
+    seed: int | None,
+    recording: Recording,
+    metrics: Metrics,
+    ids: int,
+    faces_found: float | None,
 ) -> SceneResult:
     return SceneResult(
         scene=name,
@@ -116,6 +173,7 @@ def _result(
         people=len(metrics.people),
         ids=ids,
         id_switches=metrics.by_direction['all'].id_switches,
+        faces_found=faces_found,
         mota_seen=metrics.seen.mota,
         idf1_seen=metrics.seen.idf1,
         oldest_ghost_s=metrics.oldest_ghost_s,

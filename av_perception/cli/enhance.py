@@ -6,6 +6,7 @@
   av-perception enhance noisy.wav -o clear.flac --method amortized --plot clear.png
   av-perception enhance noisy.wav -o clear.wav --prior none
   av-perception enhance talk.wav --channel 2 -o clear.wav --noise rest.wav --json clear.json
+  av-perception enhance noisy.wav -o clear.wav --visual swvae --lips lips.npz --mouths one.npz
 
 FILE is a WAV or FLAC file, or what else libsndfile reads, of any rate; what is written has 16 kHz.
 Noise is learnt from the recording itself. --prior names what is known of speech:
@@ -19,6 +20,9 @@ and --method how a prior is used, from fast to thorough:
   peem       the most probable speech
   vem        the encoder tuned to the recording
   adam, ldem, mala, mcem  for comparison: see docs/enhancement.md
+
+--visual lets the mouth of who speaks help (av-perception track --mouths), with lips that were
+trained on recordings of yours (av-perception train lips): see docs/lips.md.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from av_perception.cli.eyes import add_visual_arguments, open_eyes
 from av_perception.cli.output import check_picture, check_writable, write_json
 from av_perception.dvae.speech_prior import PRIORS, load_prior
 from av_perception.enhancement.engine import EngineConfig
@@ -73,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--iterations', type=int, metavar='N', help='of the method (default: as it needs)'
     )
+    add_visual_arguments(parser)
     parser.add_argument('--seed', type=int, default=0, help='of what is drawn (default 0)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to FILE')
     parser.add_argument(
@@ -83,11 +89,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Enhance, write what was asked for, say what came out."""
     _check(options)
-    prior = None if options.prior == NONE else load_prior(options.prior)
+    eyes = open_eyes(options)
+    prior = None
+    if eyes is None and options.prior != NONE:
+        prior = load_prior(options.prior)
     samples = _read(options.recording, options.channel)
     samples, not_numbers = finite_samples(samples)
     started = time.process_time()
-    voice = _enhance(samples, prior, options)
+    voice = _enhance(samples, prior, options) if eyes is None else eyes.enhanced(samples)
     spent_s = time.process_time() - started
     rest = samples - voice
     _write(options.output, voice)
@@ -185,12 +194,18 @@ def _figures(samples: np.ndarray, voice: np.ndarray, options: argparse.Namespace
     return {
         'file': str(options.output),
         'prior': options.prior,
-        'method': 'lsa' if options.prior == NONE else options.method,
+        'method': _method(options),
         'duration_s': round(len(samples) / RATE, 3),
         'level_change_db': round(10 * float(np.log10((kept + tiny) / (whole + tiny))), 2),
         'estimated_snr_db': round(10 * float(np.log10((kept + tiny) / (rest + tiny))), 2),
         'noise_file': None if options.noise is None else str(options.noise),
     }
+
+
+def _method(options: argparse.Namespace) -> str:
+    if options.visual != 'off':
+        return f'the live stream with eyes ({options.visual})'
+    return 'lsa' if options.prior == NONE else options.method
 
 
 def _print(result: dict) -> None:

@@ -8,6 +8,7 @@
   av-perception track my_recording --voices voices
       also the voice of each person, as FLAC, and who spoke when (turns.csv, turns.rttm)
   av-perception track my_recording --gaze gaze.csv      who looks at the robot, and at whom
+  av-perception track my_recording --mouths mouths      the mouth of each person, image by image
   av-perception evaluate tracks.csv my_recording        the figures against the recording's truth
 
 The same bag gives the same tracks, bit for bit.
@@ -69,6 +70,12 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         metavar='CSV',
         help='of a recording folder: also write how heads are turned and who faces whom',
     )
+    parser.add_argument(
+        '--mouths',
+        type=Path,
+        metavar='FOLDER',
+        help='also write the mouth of each person, image by image (person_<id>.npz)',
+    )
     parser.add_argument('--plot', type=Path, help='write a picture of who was where and who spoke')
     parser.add_argument('--json', type=Path, help='write the figures of the run to this file')
 
@@ -83,7 +90,10 @@ def run(options: argparse.Namespace) -> int:
     recording, origin_ns = _checked(options)
     pipeline = _make_pipeline(options, recording)
     voices = _separate(pipeline, options, origin_ns)
+    mouths = _watch_mouths(pipeline, options)
     frames, elapsed_s = _run(pipeline)
+    if options.mouths:
+        _write_mouths(options.mouths, frames, mouths, origin_ns)
     if voices is not None:
         voices.finish([speaking for _, speaking in frames], options.recording.name)
     tracks = collect_tracks(frames, origin_ns)
@@ -123,6 +133,24 @@ def _separate(pipeline, options: argparse.Namespace, origin_ns: int):
 
     pipeline.separate(write)
     return voices
+
+
+def _watch_mouths(pipeline, options: argparse.Namespace) -> list:
+    """Have the pipeline cut out mouths; what it cuts out comes into the list."""
+    found: list = []
+    if options.mouths:
+        if options.mode != 'full' or not hasattr(pipeline, 'watch_mouths'):
+            raise UserError('--mouths is for recording folders in the full mode')
+        pipeline.watch_mouths(found.append)
+    return found
+
+
+def _write_mouths(folder: Path, frames: list, mouths: list, origin_ns: int) -> None:
+    from av_perception.lips.mouth_tracks import mouths_by_track
+    from av_perception.recording.mouth_files import write_mouths
+
+    found = mouths_by_track((tracks for tracks, _ in frames), mouths)
+    print(f'mouths: wrote {len(write_mouths(folder, found, origin_ns))} files to {folder}')
 
 
 def _checked(options: argparse.Namespace) -> tuple:

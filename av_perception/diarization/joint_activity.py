@@ -202,11 +202,39 @@ class JointActivity:
         person_evidence: Mapping[int, float] | None = None,
     ) -> list[Activity]:
         """Do the same with log ratios (R, J) of everybody already at hand."""
+        log_evidence = self._filter(stamp_ns, ratios, ids, voice_activity, person_evidence)
+        if log_evidence is None:
+            return self._statuses(self._probabilities(ids), ids, stamp_ns, decide=False)
+        self._steps.append(_Step(stamp_ns, self._ids, self._joint, log_evidence, ids))
+        return self._publish()
+
+    def probabilities(
+        self, stamp_ns: int, ratios: np.ndarray, ids: tuple[int, ...], voice_activity: float | None
+    ) -> dict[int, float]:
+        """Take log ratios as `update_ratios`, for who needs no decision and no look-ahead.
+
+        Returns
+        -------
+        dict of int to float
+            Probability of speaking, by id.
+        """
+        self._filter(stamp_ns, ratios, ids, voice_activity)
+        return self._probabilities(ids)
+
+    def _filter(
+        self,
+        stamp_ns: int,
+        ratios: np.ndarray,
+        ids: tuple[int, ...],
+        voice_activity: float | None,
+        person_evidence: Mapping[int, float] | None = None,
+    ) -> np.ndarray | None:
+        """Advance to a block; gives its log evidence, None where its stamp does not advance."""
         if self._elapsed_s(stamp_ns) < -_START_ANEW_S:
             self.reset()
         elapsed_s = self._elapsed_s(stamp_ns)
         if elapsed_s <= 0 and self._stamp_ns is not None:
-            return self._statuses(self._probabilities(ids), ids, stamp_ns, decide=False)
+            return None
         chosen = self._choose(ratios, ids)
         self._follow(tuple(ids[n] for n in chosen), ids, elapsed_s)
         self._supply.note(len(ratios), voice_activity)
@@ -216,8 +244,7 @@ class JointActivity:
         joint = self._predicted(self._joint, elapsed_s) * np.exp(log_evidence)
         self._joint = joint / joint.sum()
         self._stamp_ns = stamp_ns
-        self._steps.append(_Step(stamp_ns, self._ids, self._joint, log_evidence, ids))
-        return self._publish()
+        return log_evidence
 
     def _elapsed_s(self, stamp_ns: int) -> float:
         """Time since the last block; 0 for the first [s]."""

@@ -145,13 +145,19 @@ class PriorStream:
         self, power: np.ndarray, heard: np.ndarray, model: NoiseModel
     ) -> tuple[np.ndarray, NoiseModel]:
         """(1, T, F) variance of speech, and noise and gains, after all rounds."""
-        latents = self._prior.encode(heard)[0]
-        variance = self._prior.decode(latents)[None]
+        return self._fitted_by(self._prior, power, heard, model)
+
+    def _fitted_by(
+        self, prior: SpeechPrior, power: np.ndarray, heard: np.ndarray, model: NoiseModel
+    ) -> tuple[np.ndarray, NoiseModel]:
+        """Do the same with a prior that may know more of these frames."""
+        latents = prior.encode(heard)[0]
+        variance = prior.decode(latents)[None]
         for _ in range(self._config.rounds):
             model = maximize(power, model, variance)
-            posterior = Posterior(self._prior, power, model, self._config.evidence_weight)
+            posterior = Posterior(prior, power, model, self._config.evidence_weight)
             latents = fisher_step(posterior, latents, tries=2)
-            variance = self._prior.decode(latents)[None]
+            variance = prior.decode(latents)[None]
         return variance, model
 
     def _follow_level(self, power: np.ndarray) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from av_perception.geometry.time import NANOSECONDS, seconds
 from av_perception.interfaces import MouthCrop, MouthFrame, SpeakingFrame, TrackFrame
-from av_perception.lips.mouth_tracks import mouths_of_tracks
+from av_perception.lips.mouth_tracks import mouths_by_track
 
 _SPEAKS = 0.7  # probability from which on somebody speaks
 _SILENT = 0.3  # and up to which the others do not
@@ -102,7 +102,7 @@ def lip_examples(
     stamps_ns = np.array([tracks.stamp_ns for tracks, _ in frames])
     speaking = _speaking(frames)
     quiet = noise_power(sound, stamps_ns, speaking)
-    seen = _seen(frames, mouths)
+    seen = mouths_by_track((tracks for tracks, _ in frames), mouths)
     lost = {'others speak too': 0.0, 'not seen well': 0.0, 'too noisy': 0.0, 'too short': 0.0}
     examples = []
     for key, own in speaking.items():
@@ -112,14 +112,14 @@ def lip_examples(
         stretches = []
         for first, last in _spans((own >= _SPEAKS) & alone, alone, stamps_ns):
             start_ns, samples = sound.between(first, last)
-            reason = _reason(samples, quiet, seen[key], (first, last))
+            reason = _reason(samples, quiet, seen.get(key, []), (first, last))
             if reason:
                 lost[reason] += seconds(last - first)
             else:
                 stretches.append(Stretch(start_ns, samples))
         if stretches:
             first_ns = stretches[0].start_ns - int(_LEAD_S * NANOSECONDS)
-            crops = tuple(row for row in seen[key] if row[0] >= first_ns)
+            crops = tuple(row for row in seen.get(key, []) if row[0] >= first_ns)
             examples.append(LipExample(f'{name}, person {key}', tuple(stretches), crops))
     return examples, lost
 
@@ -149,22 +149,6 @@ def _speaking(frames: Sequence[tuple[TrackFrame, SpeakingFrame]]) -> dict[int, n
     for index, (_, said) in enumerate(frames):
         for status in said.statuses:
             found[status.id][index] = status.probability
-    return found
-
-
-def _seen(
-    frames: Sequence[tuple[TrackFrame, SpeakingFrame]], mouths: Sequence[MouthFrame]
-) -> dict[int, list[tuple[int, MouthCrop]]]:
-    """Stamps and crops of everybody."""
-    by_stamp = {frame.stamp_ns: frame for frame in mouths}
-    found: dict[int, list[tuple[int, MouthCrop]]] = {
-        status.id: [] for _, said in frames for status in said.statuses
-    }
-    for tracks, _ in frames:
-        own = by_stamp.get(tracks.stamp_ns)
-        if own is not None:
-            for key, crop in mouths_of_tracks(tracks, own).items():
-                found.setdefault(key, []).append((tracks.stamp_ns, crop))
     return found
 
 

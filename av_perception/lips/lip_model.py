@@ -25,7 +25,7 @@ from av_perception.networks.weights import read_arrays
 LEAST_GAIN = 1.0
 GAIN = 'nats_per_frame'
 SPEECH_PRIOR = 'speech_prior'
-_ARRAYS = ('lips.mean', 'lips.components')
+_ARRAYS = ('lips.mean', 'lips.scale')
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def save_lips(path: Path, encoder: LipEncoder, visual: LinearVisualPrior, card: 
     """Write a model. Raises UserError when it cannot be written."""
     save_visual_prior(path, visual, card)
     arrays: dict[str, Any] = dict(read_arrays(path))
-    arrays.update(zip(_ARRAYS, (encoder.mean, encoder.components)))
+    arrays.update(zip(_ARRAYS, (encoder.mean, encoder.scale)))
     try:
         np.savez_compressed(path, **arrays)
     except OSError as error:
@@ -69,15 +69,15 @@ def load_lips(path: Path) -> LipModel:
     visual, card = load_visual_prior(path)
     arrays = read_arrays(path)
     try:
-        mean, components = (np.asarray(arrays[name], np.float32) for name in _ARRAYS)
-        encoder = LipEncoder(mean, components)
-        fits = components.ndim == 2 and components.shape[1:] == mean.shape
+        mean, scale = (np.asarray(arrays[name], np.float32) for name in _ARRAYS)
+        encoder = LipEncoder(mean, scale)
+        fits = mean.ndim == 1 and scale.shape == mean.shape
         fits = fits and visual.num_features == encoder.num_features
         gain = float(card[GAIN])
         card[SPEECH_PRIOR]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f'{path} holds no lips ({error}): train them again') from error
-    if not fits or not np.isfinite(components).all() or not np.isfinite(mean).all():
+    if not fits or not np.isfinite(scale).all() or not np.isfinite(mean).all():
         raise UserError(f'{path} is damaged: train the lips again')
     if not gain >= LEAST_GAIN:
         raise UserError(

@@ -2,35 +2,46 @@
 # SPDX-License-Identifier: Apache-2.0
 """From crops of a mouth to a few numbers per image that a visual prior of speech takes.
 
-A crop is shrunk, its light taken out, and what the person's mouth looks like on average lately is
-subtracted: what is left is what the mouth does. Its principal components, and how they change from
-image to image, are the features. All of it is causal, the same live as in training.
+A crop is shrunk, its light taken out, and what the person's mouth looks like at rest is
+subtracted: what is left is what the mouth does. Where it moves most is brought to the middle, and
+how strongly it moves on average to one, for mouths lie elsewhere in every face, and skins are
+light or dark. A few numbers say how far, how high and how wide that differs from rest, and how
+bright and dark it is; they, and how they change from image to image, are the features (principal
+components told people apart, not what they say). All is causal, the same live as in training.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from av_perception.audio_visual.features import VisualFeatures, resample
+from av_perception.audio_visual.features import VisualFeatures, nothing_seen, resample
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import MouthCrop
+from av_perception.lips.mouth_motion import unexplained_change
 
-_ROWS = slice(10, 58)  # of the crop, about the lips
-_COLUMNS = slice(6, 61)
-_SIZE = (20, 18)  # width and height of what is looked at
-_MEMORY_S = 10.0  # of how the mouth looks on average
-_WARM_UP_S = 1.0  # until then the average is none
+_SIZE = 24  # height and width that a crop is shrunk to
+_MARGIN = 4  # pixels around what is looked at, by which a mouth may lie beside the middle
+_MEMORY_S = 10.0  # of how the mouth looks at rest, and of where it moves
+_KNOWN_S = 0.1  # of rest, until then it is not known
+_MOVES = 2.2  # a mouth that changes so many times as much as at rest moves, at 1.2 it rests
+_FLOOR_RISE = 0.1  # per second: what was the least change may not be so for ever
 _LONGEST_STEP_S = 0.12  # two images further apart show no change
 _KEPT_S = 2.0
 # Between images further apart nothing is known, and the newest holds for half of it: live, sound
 # is there before its image has been through detector and tracker.
 _LONGEST_GAP_S = 0.2
-_LEAST_CONTRAST = 5.0  # gray values
-NUM_COMPONENTS = 16
+_LARGEST = 3.0  # of what a pixel shows
+_USUAL_MOTION = 20.0  # gray values
+_USUAL_S = 1.0  # of motion that weighs as much as what mouths do usually
+_LEAST_MOTION = 2.0  # gray values: a mouth that moves less is not made to move more
+_INNER = _SIZE - 2 * _MARGIN
+_LEAST_AMOUNT = 0.02
+_FARTHEST = 4.0  # standard deviations
 
 
 @dataclass(frozen=True)
@@ -46,9 +57,17 @@ class LipLooks:
     """Follows the looks of one mouth."""
 
     def __init__(self) -> None:
-        self._mean: np.ndarray | None = None
-        self._seen_s = 0.0
+        self._begin()
         self._stamp_ns: int | None = None
+
+    def _begin(self) -> None:
+        self._before: np.ndarray | None = None
+        self._rest = np.zeros((_SIZE, _SIZE), np.float32)
+        # Of what differs from rest, pixel by pixel; at first that of most mouths.
+        self._energy = _USUAL_MOTION**2 * _WINDOW
+        self._rest_s = 0.0
+        self._moved_s = _USUAL_S
+        self._floor = 0.0  # change between images while the mouth rests
 
     def update(self, stamp_ns: int, crop: MouthCrop) -> Look | None:
         """Take the next image; None for one whose stamp does not advance."""
@@ -56,47 +75,104 @@ class LipLooks:
         if self._stamp_ns is not None and -1.0 < elapsed_s <= 0:
             return None
         if elapsed_s < 0:  # another stream
-            self._mean = None
-            self._seen_s = 0.0
+            self._begin()
         self._stamp_ns = stamp_ns
         plain = _plain(crop.mouth)
-        if self._mean is None:
-            self._mean = plain
-        # A plain mean at first, then one that forgets.
-        step_s = min(max(elapsed_s, 0.0), _LONGEST_STEP_S)
-        share = step_s / max(min(self._seen_s + step_s, _MEMORY_S), 1e-3)
-        weight = min(1.0, share * crop.reliability)
-        self._mean = self._mean + weight * (plain - self._mean)
-        self._seen_s += step_s
-        known = min(1.0, self._seen_s / _WARM_UP_S)
-        return Look(stamp_ns, plain - self._mean, crop.reliability * known)
+        if self._before is None:
+            self._rest = plain
+        else:
+            step_s = min(max(elapsed_s, 0.0), _LONGEST_STEP_S) * crop.reliability
+            self._learn(plain, step_s, unexplained_change(self._before, plain))
+        self._before = plain
+        known = min(1.0, self._rest_s / _KNOWN_S)
+        values = self._centered(plain - self._rest).ravel()
+        return Look(stamp_ns, values, crop.reliability * known)
+
+    def _learn(self, plain: np.ndarray, step_s: float, change: float) -> None:
+        """Learn how the mouth rests while it rests, and where it moves while it moves."""
+        rising = self._floor * (1 + _FLOOR_RISE * step_s)
+        self._floor = change if not self._floor else min(rising, change)
+        still = float(np.clip(_MOVES - change / max(self._floor, 1e-3), 0.0, 1.0))
+        self._rest_s += still * step_s
+        share = still * step_s / max(min(self._rest_s, _MEMORY_S), 1e-3)
+        self._rest = self._rest + share * (plain - self._rest)
+        moved = (1 - still) * step_s
+        self._moved_s += moved
+        share = moved / max(min(self._moved_s, _MEMORY_S), 1e-3)
+        self._energy += share * ((plain - self._rest) ** 2 - self._energy)
+
+    def _centered(self, change: np.ndarray) -> np.ndarray:
+        """Bring what moves most to the middle, and to a strength of about one."""
+        energy = _WINDOW * np.maximum(self._energy - np.median(self._energy), 0.0)
+        total = float(energy.sum())
+        shift = np.zeros(2)
+        strength = 0.0
+        if total > 0:
+            middle = np.array([_INDEX @ energy.sum(axis=0), _INDEX @ energy.sum(axis=1)]) / total
+            shift = np.clip(middle - (_SIZE - 1) / 2, -_MARGIN, _MARGIN)
+            strength = float(np.sqrt((energy**2).sum() / total))
+        matrix = np.column_stack([np.eye(2), _MARGIN + shift])
+        moved = cv2.warpAffine(
+            change, matrix, (_INNER, _INNER), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
+        return np.clip(moved / (strength + _LEAST_MOTION), -_LARGEST, _LARGEST)
+
+
+_INDEX = np.arange(_SIZE, dtype=np.float32)
+# What moves at the rim is no mouth: a collar, the background beside a cheek.
+_FALL = np.exp(-0.5 * ((_INDEX - (_SIZE - 1) / 2) / (0.2 * _SIZE)) ** 2)
+_WINDOW = _FALL[:, None] * _FALL
 
 
 def _plain(mouth: np.ndarray) -> np.ndarray:
-    """(P,) float32 of a crop, without its light."""
-    part = mouth[_ROWS, _COLUMNS].astype(np.float32)
-    small = cv2.resize(part, _SIZE, interpolation=cv2.INTER_AREA).ravel()
-    return (small - small.mean()) / (small.std() + _LEAST_CONTRAST)
+    """(24, 24) float32 gray values of a crop about their mean."""
+    small = cv2.resize(mouth, (_SIZE, _SIZE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return small - small.mean()
+
+
+def shape_numbers(looks: np.ndarray) -> np.ndarray:
+    """(N, K) numbers of looks (N, P): extent, height, width, brightness and darkness."""
+    images = looks.reshape(-1, _INNER, _INNER)
+    amount = np.abs(images) + _LEAST_AMOUNT
+    total = amount.sum(axis=(1, 2))
+    aside = np.abs(np.arange(_INNER) - (_INNER - 1) / 2)
+    by_row = amount.sum(axis=2)
+    by_column = amount.sum(axis=1)
+    quarter = _INNER // 4
+    center = images[:, quarter:-quarter, quarter:-quarter]
+    return np.stack(
+        [
+            np.log(total),
+            np.sqrt(by_row @ aside**2 / total),
+            np.sqrt(by_column @ aside**2 / total),
+            np.maximum(center, 0.0).mean(axis=(1, 2)),
+            np.minimum(center, 0.0).mean(axis=(1, 2)),
+            by_row @ aside / _INNER**2,
+            by_column @ aside / _INNER**2,
+        ],
+        axis=1,
+    )
 
 
 @dataclass(frozen=True)
 class LipEncoder:
-    """Principal components of looks. mean: (P,); components: (C, P), scaled to unit variance."""
+    """Numbers of looks about their mean, in standard deviations. mean, scale: (K,)."""
 
     mean: np.ndarray
-    components: np.ndarray
+    scale: np.ndarray
 
     @property
     def num_features(self) -> int:
-        """D, of the components and of their changes."""
-        return 2 * len(self.components)
+        """D, of the numbers and of their changes."""
+        return 2 * len(self.mean)
 
     def project(self, looks: np.ndarray) -> np.ndarray:
-        """(N, C) of looks (N, P)."""
-        return (looks - self.mean) @ self.components.T
+        """(N, K) of looks (N, P)."""
+        found = (shape_numbers(looks) - self.mean) * self.scale
+        return np.clip(found, -_FARTHEST, _FARTHEST)
 
     def features(self, stamps_ns: np.ndarray, looks: np.ndarray) -> np.ndarray:
-        """Give components and changes of consecutive images of one mouth.
+        """Give numbers and changes of consecutive images of one mouth.
 
         Parameters
         ----------
@@ -117,13 +193,38 @@ class LipEncoder:
         return np.concatenate([found, change], axis=1)
 
 
-def learn_encoder(looks: np.ndarray, num_components: int = NUM_COMPONENTS) -> LipEncoder:
-    """Find the principal components of looks (N, P) of several people."""
-    mean = looks.mean(axis=0)
-    _, strength, axes = np.linalg.svd(looks - mean, full_matrices=False)
-    count = min(num_components, len(axes))
-    spread = np.maximum(strength[:count] / np.sqrt(max(len(looks), 1)), 1e-3)
-    return LipEncoder(mean.astype(np.float32), (axes[:count] / spread[:, None]).astype(np.float32))
+def learn_encoder(looks: np.ndarray) -> LipEncoder:
+    """Find means and scales of the numbers of looks (N, P) of several people."""
+    found = shape_numbers(looks)
+    scale = 1 / np.maximum(found.std(axis=0), 1e-3)
+    return LipEncoder(found.mean(axis=0).astype(np.float32), scale.astype(np.float32))
+
+
+def read_all(
+    encoder: LipEncoder, mouths: Sequence[tuple[int, MouthCrop]]
+) -> Callable[[np.ndarray], VisualFeatures]:
+    """Read the lips of one person in all images at once.
+
+    Parameters
+    ----------
+    encoder
+        Of a lip model.
+    mouths
+        Stamps [ns] after second 0, growing, and crops.
+
+    Returns
+    -------
+    callable
+        Gives the features at times (T,) [s] after second 0.
+    """
+    follower = LipLooks()
+    looks = [look for row in mouths if (look := follower.update(*row)) is not None]
+    if not looks:
+        return lambda times_s: nothing_seen(len(times_s), encoder.num_features)
+    stamps_ns = np.array([look.stamp_ns for look in looks])
+    values = encoder.features(stamps_ns, np.stack([look.values for look in looks]))
+    reliability = np.array([look.reliability for look in looks])
+    return lambda times_s: resample(stamps_ns * 1e-9, values, reliability, times_s)
 
 
 class LipReader:

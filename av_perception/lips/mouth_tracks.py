@@ -43,5 +43,19 @@ def mouths_of_tracks(tracks: TrackFrame, mouths: MouthFrame) -> dict[int, MouthC
     return found
 
 
+def mouths_by_track(
+    tracks: Iterable[TrackFrame], mouths: Iterable[MouthFrame]
+) -> dict[int, list[tuple[int, MouthCrop]]]:
+    """Collect the mouths of everybody: stamps [ns] and crops in order of the tracks, by id."""
+    by_stamp = {frame.stamp_ns: frame for frame in mouths}
+    found: dict[int, list[tuple[int, MouthCrop]]] = {}
+    for frame in tracks:
+        own = by_stamp.get(frame.stamp_ns)
+        if own is not None:
+            for key, crop in mouths_of_tracks(frame, own).items():
+                found.setdefault(key, []).append((frame.stamp_ns, crop))
+    return found
+
+
 def _seen(tracks: Iterable[TrackEstimate]) -> Iterable[tuple[TrackEstimate, np.ndarray]]:
     return ((track, track.box) for track in tracks if track.box is not None)

@@ -34,6 +34,7 @@ from av_perception.motion_forecast.path_gaussian import PathGaussian
 from av_perception.numerics.gaussian import matvec
 
 STEP_S = 0.1  # longest of the chain ahead
+_FASTEST = 2.0  # [m/s] of a walk away from the mean
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,11 @@ class ImmForecast:
         means = self.paths.means[:, None]
         sigma = np.sqrt(self.paths.covariances[..., 2, 2])[:, None]
         walks[..., 2] = means[..., 2] + sigma * random.standard_normal((count, num_samples, 1))
-        factors = self._factors[:, None, :, None]
-        walks[..., :2] = means[..., :2] + factors * (walks[..., :2] - chain[..., :2])
+        away = self._factors[:, None, :, None] * (walks[..., :2] - chain[..., :2])
+        # Regions may be wide, but nobody on foot is that far from where most are.
+        farthest = _FASTEST * self._horizons_s[:, None]
+        length = np.linalg.norm(away, axis=-1, keepdims=True)
+        walks[..., :2] = means[..., :2] + away * np.minimum(1.0, farthest / (length + 1e-9))
         return walks
 
     def _step(self, modes, states, step_s: float, random):

@@ -122,6 +122,8 @@ class OfflinePipeline:
         self._speaking = SpeakingEstimator(speaking, likelihood)
         self._counters: Counter = Counter()
         self._next_sample = 0
+        self._ahead = np.zeros((0, 1), np.float32)  # read from the file
+        self._ahead_start = 0
         self._voices_config = replace(config.voices, track_wait_s=math.inf)
         self._voices: PersonStreams | None = None
         self._take_voices: Callable[[list[VoiceChunk]], None] = lambda pieces: None
@@ -300,10 +302,20 @@ class OfflinePipeline:
             if START_NS + end_ns > stamp_ns:
                 return
             first = self._next_sample
-            samples = recording.read_audio(first, chunk_size)
+            samples = self._read_sound(first, chunk_size)
             start_ns = START_NS + sample_stamp_ns(recording, first)
             self._next_sample += len(samples)
             self.hear(AudioChunk(start_ns, recording.sample_rate, first, samples))
+
+    def _read_sound(self, first: int, count: int) -> np.ndarray:
+        """Read a chunk (count, channels); the file is opened once a second."""
+        recording = self._recording
+        wanted_end = min(first + count, recording.num_samples)
+        if not self._ahead_start <= first <= wanted_end <= self._ahead_start + len(self._ahead):
+            self._ahead = recording.read_audio(first, max(count, recording.sample_rate))
+            self._ahead_start = first
+        offset = first - self._ahead_start
+        return self._ahead[offset : offset + count]
 
     def _step(self, frames: list[Frame]) -> list[Result]:
         array = self._recording.head.microphones

@@ -101,12 +101,8 @@ class FrameActivity:
         """
         if not heard.ids:
             return {}
-        counts = self._counting(heard)
-        number = counts.sum(axis=0)
-        rows = np.flatnonzero(number)
-        ratios = (heard.ratios * counts).sum(axis=1)[:, rows] / number[rows]
-        statuses = self._joint.update_ratios(stamp_ns, ratios.T, heard.ids, voice_activity)
-        return {status.id: status.probability for status in statuses}
+        ratios = heard.mean_ratios(self._counting(heard))
+        return self._joint.probabilities(stamp_ns, ratios, heard.ids, voice_activity)
 
     def _counting(self, heard: HeardFrames) -> np.ndarray:
         """(T, K) bool: which bins are above the noise and rise."""

@@ -124,10 +124,28 @@ class HeardFrames:
     likelihood: DirectionLikelihood
     scaled: np.ndarray
 
-    @property
-    def ratios(self) -> np.ndarray:
-        """(J, T, K) log ratio of every direction to diffuse sound, frame by frame."""
-        return ratios_of_powers(self.likelihood, self.power, self.aligned, self.scaled)
+    def mean_ratios(self, counts: np.ndarray) -> np.ndarray:
+        """Log ratio of every direction to diffuse sound, mean over the frames that count.
+
+        Parameters
+        ----------
+        counts
+            (T, K) bool.
+
+        Returns
+        -------
+        np.ndarray
+            (R, J) of the R frequencies at which some frame counts.
+        """
+        number = counts.sum(axis=0)
+        rows = np.flatnonzero(number)
+        ratios = ratios_of_powers(
+            self.likelihood,
+            self.power[:, rows],
+            self.aligned[:, :, rows],
+            self.scaled[rows],
+        )
+        return ((ratios * counts[:, rows]).sum(axis=1) / number[rows]).T
 
 
 class PersonMasks:

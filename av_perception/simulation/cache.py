@@ -73,15 +73,23 @@ def scene_recording(
 def _digest(scene: Scene, seed: int | None) -> str:
     """Twelve hexadecimal digits that tell renderings apart."""
     head = asdict(scene.load_head())
-    described = asdict(scene)
-    if not scene.noise:
-        del described['noise']  # quiet rooms keep the renderings from before there was noise
-    content: tuple = (FORMAT, __version__, described, head, _contents(scene), seed)
+    content: tuple = (FORMAT, __version__, described(scene), head, _contents(scene), seed)
     # Rooms that ring no longer keep the renderings from before the order depended on it.
     order = highest_order(scene.room.t60)
     if order > HIGHEST_ORDER:
         content = (*content, order)
     return hashlib.sha256(repr(content).encode()).hexdigest()[:12]
+
+
+def described(scene: Scene) -> dict:
+    """Give what the renderings of a scene depend on, without fields that change nothing."""
+    found = asdict(scene)
+    if not scene.noise:
+        del found['noise']  # quiet rooms keep the renderings from before there was noise
+    for talker in found['talkers']:
+        if not talker.get('mouth'):
+            talker.pop('mouth', None)  # and photographs those from before there were mouths
+    return found
 
 
 def _contents(scene: Scene) -> list[str]:

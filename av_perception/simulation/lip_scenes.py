@@ -15,8 +15,8 @@ from av_perception.simulation.assets import PHOTOGRAPHS
 from av_perception.simulation.clips import read_clip_images
 from av_perception.simulation.scene import RoomConfig, Scene, TalkerConfig
 
-PEOPLE_OF_A_SCENE = 3
-_PLACES = ((1.25, 0.5, 0.05), (1.35, 0.0, 0.08), (1.2, -0.5, 0.04))
+PEOPLE_OF_A_SCENE = 4
+_PLACES = ((0.95, 0.52, 0.05), (1.0, 0.18, 0.08), (0.95, -0.17, 0.04), (0.97, -0.5, 0.06))
 _TURN_S = 3.0
 _PAUSE_S = 0.6
 _TURNS = 2  # of each person
@@ -50,12 +50,12 @@ def still_of(clip: Path, box: Box, folder: Path) -> Face:
 def lip_scenes(
     faces: Sequence[Face], voices: Sequence[str], mouth: bool, seed: int = 0
 ) -> list[Scene]:
-    """Make scenes of three people each who take turns of three seconds, two of each.
+    """Make scenes of four people each who take turns of three seconds, two of each.
 
     Parameters
     ----------
     faces, voices
-        Of the people, as many of the one as of the other; who is left over by threes stays away.
+        Of the people, as many of the one as of the other; who is left over by fours stays away.
     mouth
         Whether mouths are drawn that show what the voices do.
     seed

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A mouth drawn over that of a photograph, which shows what the voice does.
 
-How far it is open, how wide it is, and how bright teeth and tongue are follow the levels of bands
-of the dry voice. It is no model of a mouth: what can be learnt from it is known, which is what it
-is for.
+How far it is open, how wide it is, and how bright teeth, tongue and lips are follow the levels of
+five bands of the dry voice. It is no model of a mouth: what can be learnt from it is known, which
+is what it is for.
 """
 
 from __future__ import annotations
@@ -16,13 +16,19 @@ import numpy as np
 
 from av_perception.simulation.cutout import PIXELS_PER_METER, Cutout
 
-BANDS_HZ = ((100.0, 900.0), (900.0, 2500.0), (2500.0, 7000.0))
+BANDS_HZ = (
+    (100.0, 600.0),
+    (600.0, 1300.0),
+    (1300.0, 2300.0),
+    (2300.0, 4000.0),
+    (4000.0, 7500.0),
+)
 _WINDOW_S = 0.064
 _STEP_S = 0.01
 _RANGE_DB = 45.0  # from a mouth at rest to one wide open
 _BELOW = 0.52  # of the mouth below the middle of the face, in half heights of the face
-_LIPS_BGR = (70, 60, 150)
-_INSIDE_BGR = (25, 15, 35)
+_LIPS_BGR = (80.0, 70.0, 160.0)
+_INSIDE_BGR = (25.0, 15.0, 35.0)
 _FRACTION_BITS = 4  # of a pixel, in OpenCV's drawing
 
 
@@ -43,24 +49,25 @@ class PlantedMouth:
     def on(self, view: Cutout, time_s: float) -> Cutout:
         """Draw the mouth of a time [s] over that of a view."""
         row = min(max(int(round(time_s / _STEP_S)), 0), len(self._levels) - 1)
-        low, middle, high = self._levels[row].tolist()
+        opening, width, tongue, teeth, lips = self._levels[row].tolist()
         texture = view.texture.copy()
         place = view.center + [0.0, _BELOW * view.face_radii_m[1] * PIXELS_PER_METER]
         unit = float(view.face_radii_m[0] * PIXELS_PER_METER)  # half a face's width in pixels
-        half = np.array([0.30 + 0.12 * middle, 0.10 + 0.26 * low]) * unit
-        inner = half - 0.07 * unit
-        _ellipse(texture, place, half, _LIPS_BGR)
+        half = np.array([0.28 + 0.16 * width, 0.12 + 0.26 * opening]) * unit
+        inner = half - 0.08 * unit
+        shade = 0.4 + 1.1 * lips
+        _ellipse(texture, place, half, tuple(shade * part for part in _LIPS_BGR))
         _ellipse(texture, place, inner, _INSIDE_BGR)
-        teeth = 40.0 + 200.0 * high
-        _ellipse(texture, place - [0.0, 0.45 * inner[1]], inner * [0.7, 0.4], (teeth,) * 3)
-        tongue = 30.0 + 150.0 * middle
-        color = (0.5 * tongue, 0.4 * tongue, tongue)
-        _ellipse(texture, place + [0.0, 0.5 * inner[1]], inner * [0.6, 0.35], color)
+        bright = 30.0 + 220.0 * teeth
+        _ellipse(texture, place - [0.0, 0.45 * inner[1]], inner * [0.75, 0.45], (bright,) * 3)
+        red = 20.0 + 200.0 * tongue
+        color = (0.5 * red, 0.4 * red, red)
+        _ellipse(texture, place + [0.0, 0.5 * inner[1]], inner * [0.65, 0.4], color)
         return replace(view, texture=texture, _levels={})
 
 
 def band_levels(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Levels of BANDS_HZ every 10 ms: (T, 3) in 0..1, 1 the loudest moment of each band."""
+    """Levels of BANDS_HZ every 10 ms: (T, 5) in 0..1, 1 the loudest moment of each band."""
     step = int(round(_STEP_S * sample_rate))
     size = int(round(_WINDOW_S * sample_rate))
     padded = np.pad(np.asarray(samples, float), (size // 2, size))

@@ -119,9 +119,11 @@ class ShortTimeFourier:
 
 def spectra_of(samples: np.ndarray, window: np.ndarray, hop: int) -> np.ndarray:
     """Spectra (frames, size // 2 + 1, ...) of all whole windows in samples (N, ...), N >= size."""
-    frames = np.lib.stride_tricks.sliding_window_view(samples, len(window), axis=0)[::hop]
-    frames = np.moveaxis(frames, -1, 1)
-    return np.fft.rfft(frames * window.reshape(-1, *[1] * (samples.ndim - 1)), axis=1)
+    # Time is the last axis, along which transforms are fastest.
+    channels = np.ascontiguousarray(np.moveaxis(samples, 0, -1))
+    frames = np.lib.stride_tricks.sliding_window_view(channels, len(window), axis=-1)
+    spectra = np.fft.rfft(frames[..., ::hop, :] * window)
+    return np.moveaxis(spectra, (-2, -1), (0, 1))
 
 
 def overlap_add(spectra: np.ndarray, window: np.ndarray, hop: int) -> np.ndarray:

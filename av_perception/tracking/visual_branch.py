@@ -82,9 +82,7 @@ class VisualBranch:
     ) -> VisualAssociation:
         """Set up the E-Z step of vision (T2, T5, T11).
 
-        Sleepers, people who are away and people who were never seen are no candidates: they come
-        back by birth and re-identification, which asks for their looks. Voices keep awake, but a
-        face is not theirs because a voice was.
+        Who sleeps, is away or was never seen is no candidate: they come back by birth and looks.
 
         Parameters
         ----------
@@ -101,9 +99,7 @@ class VisualBranch:
             About the predicted mean, wherever it is linearized.
         """
         camera = self._model.visual_map(point, poses)
-        value = camera.value
-        if point is not predicted_mean:
-            value = value + matvec(camera.matrix, predicted_mean - point)
+        value = camera.value + matvec(camera.matrix, predicted_mean - point)
         faces = observation.faces
         known = _embeddings(tracks, faces.embeddings.shape[1])
         return VisualAssociation(
@@ -138,11 +134,12 @@ class VisualBranch:
         mean: np.ndarray,
         poses: SensorPoses,
     ) -> np.ndarray:
-        """(M, N) bool: the face is where the track is, which is in view."""
+        """(M, N) bool: the face is where the track is, which is in view or was a moment ago."""
         if poses.reference_from_optical is None:
             raise ValueError('the poses of a head that sees must hold that of its camera')
         positions = poses.reference_from_optical.apply(observation.faces.positions)
-        return self._model.same_place(positions, mean) & (tracks.visibility > IN_VIEW)
+        in_view = (tracks.visibility > IN_VIEW) | tracks.seen_lately
+        return self._model.same_place(positions, mean) & in_view
 
     def update_appearance(
         self, tracks: TrackSet, observation: VisualObservation, alpha: np.ndarray, seen: np.ndarray

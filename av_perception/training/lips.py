@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lips learnt from moments of recordings, and the gate that lips have to pass.
 
-Everybody in turn is left out: components, regression and variances are learnt from the others, and
+Everybody in turn is left out: means, regression and variances are learnt from the others, and
 it is measured how much likelier the latents of the one left out are than under a fixed Gaussian of
 the others' latents. The mean over people decides; what is kept is learnt from all.
 """
@@ -27,7 +27,7 @@ from av_perception.training.visual_prior import fixed_gaussian, nats_gained, tra
 LEAST_PEOPLE = 4
 LEAST_SECONDS = 2.0  # of a person
 _FOLDS = 8  # with more people several are left out at once
-_KNOWN = 0.5  # reliability of looks that components are learnt from
+_KNOWN = 0.5  # reliability of looks that means are learnt from
 
 Progress = Callable[[float, str], None]
 

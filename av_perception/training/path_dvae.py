@@ -28,7 +28,7 @@ from av_perception.motion_forecast.path_dvae import (
     generated,
     path_steps,
 )
-from av_perception.motion_forecast.path_gate import LEVELS
+from av_perception.motion_forecast.path_gate import LEVELS, gaussian_radii
 from av_perception.training.torch_backend import TORCH
 
 _FROZEN = ('data.mean', 'data.scale')
@@ -125,7 +125,8 @@ def _new_model(config: PathTrainingConfig) -> tuple[DynamicalVae, dict[str, torc
 def region_radii_of(model: DynamicalVae, histories: Histories, truth: np.ndarray) -> np.ndarray:
     """(H, 2) standard deviations within which people held out were in 68 and 95 % of cases."""
     horizons_s = STEP_S * np.arange(1, truth.shape[1] + 1)
-    neutral = PathDvae(model, {'radii': np.ones((truth.shape[1], 2))})
+    plain = np.full((truth.shape[1], 2), gaussian_radii()[1])
+    neutral = PathDvae(model, {'radii': plain})
     paths = neutral.forecast(histories, horizons_s).paths
     squared = squared_deviations(
         paths.means[..., :2], paths.covariances[..., :2, :2], truth[..., :2]

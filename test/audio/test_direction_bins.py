@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -111,6 +113,28 @@ def test_the_loudness_and_the_phase_of_a_bin_do_not_matter():
         likelihood.ratios(block_of(likelihood, 7j * x), scaled),
         atol=1e-3,
     )
+
+
+def test_steering_at_the_kept_bins_alone_gives_the_same_ratios():
+    """For a sphere as well, and for no bins, and for nobody."""
+    rng = np.random.default_rng(3)
+    directions = sphere_grid(4)
+    for array in (SQUARE, replace(SQUARE, sphere=RigidSphere(radius=0.03))):
+        likelihood = DirectionLikelihood(GeometricSteering(array), FREQUENCIES)
+        block = block_of(likelihood, complex_normal(rng, len(FREQUENCIES), 4))
+        kept = replace(
+            block,
+            bins=block.bins[::3],
+            unit=block.unit[::3],
+            kept=block.kept[::3],
+            power=block.power[::3],
+        )
+        whole = likelihood.ratios(kept, likelihood.whitened_steering(directions))
+        np.testing.assert_allclose(
+            likelihood.ratios_towards(kept, directions), whole, rtol=1e-5, atol=1e-5
+        )
+        assert likelihood.ratios_towards(kept.emptied(), directions).shape == (0, 4)
+        assert likelihood.ratios_towards(kept, directions[:0]).shape == (len(kept), 0)
 
 
 def test_rows_are_means_over_their_kept_frames():

@@ -13,9 +13,12 @@ from av_perception.audio_visual.offline import enhance_seen
 from av_perception.audio_visual.seen_prior import SeenPrior, TunableSeenPrior, seen_prior
 from av_perception.audio_visual.visual_prior import LinearVisualPrior, blended, log_density
 from av_perception.dvae.spectra import PRIOR_TRANSFORM
+from av_perception.enhancement.chains import ChainStep
 from av_perception.enhancement.engine import EngineConfig, enhance_power
 from av_perception.enhancement.latent_steps import METHODS
+from av_perception.enhancement.noise_model import start_noise
 from av_perception.enhancement.offline import enhance_by_prior
+from av_perception.enhancement.posterior import Posterior
 
 BINS = 60
 LATENTS = 3
@@ -163,3 +166,22 @@ def test_both_kinds_are_made():
     assert isinstance(seen_prior(prior, exact_prior(0.5), features), TunableSeenPrior)
     prior, *_, features = scene()
     assert type(seen_prior(prior, exact_prior(0.5), features)) is SeenPrior
+
+
+@pytest.mark.parametrize('method', ['mcem', 'mala'])
+def test_chains_stay_at_what_is_seen_where_nothing_is_heard(method):
+    """The stationary distribution is then the visual prior itself (Kolmogorov and Smirnov)."""
+    from scipy.stats import kstest
+
+    prior, speech, _, features = scene(frames=20)
+    visual = exact_prior(0.6)
+    seen = seen_prior(prior, visual, features)
+    random = np.random.default_rng(3)
+    power = (np.abs(speech) ** 2).astype(np.float32)
+    loud = start_noise(np.full_like(power, 1e9), 0, random)
+    step = ChainStep(seen.prior(None)[0], method, 20, 20, random)
+    posterior = Posterior(seen, power, loud)
+    draws = np.stack([step(posterior) for _ in range(12)][2:])[::3]
+    mean, variance = visual.prior(features)
+    white = (draws - mean) / np.sqrt(variance)
+    assert kstest(white.ravel(), 'norm').statistic < 0.03

@@ -63,6 +63,12 @@ def test_faces_tell_two_voices_apart(method):
         assert snr_db(own, voices[j]) > snr_db(own, voices[1 - j]) + 6
 
 
+def test_with_the_true_decoder_voices_come_out_8_db_clear():
+    voices, mixture, seen = scene(r2=0.98)
+    gains = separated(mixture, seen).gains
+    assert np.mean([snr_db(gain * mixture, voice) for gain, voice in zip(gains, voices)]) > 8
+
+
 @pytest.mark.parametrize('method', ['peem', 'mala'])
 @pytest.mark.parametrize('count', [1, 3])
 def test_no_m_step_raises_the_cost(method, count):

@@ -7,10 +7,12 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from av_perception.benchmarks.comparison import GNN, OURS, SORT
-from av_perception.benchmarks.crossing_faces import CrossingResult, measure, summarize
+from av_perception.benchmarks.crossing_faces import CrossingResult, measure, staged, summarize
+from av_perception.benchmarks.disturbed_crossings import disturbed, measure_disturbed, spreads
 from av_perception.cli.main import main
 
 
@@ -71,6 +73,40 @@ def test_earlier_figures_of_peers_stand_for_those_of_the_same_scene_only():
     assert list(measure(['child'], [7], (SORT,), known=[other, slow])) == [sort]
 
 
+def test_a_disturbance_moves_every_face_by_about_a_pixel_at_its_depth():
+    case = staged('child', 3)
+    moved = disturbed(case.scene, case.camera, 1)
+    pairs = [
+        pair
+        for images in zip(case.scene.images, moved.images)
+        for pair in zip(*(image.faces for image in images))
+    ]
+    shifts = np.array([after.box[:2] - before.box[:2] for before, after in pairs])
+    assert shifts.std(axis=0) == pytest.approx([1.0, 1.0], abs=0.1)
+    places = [[case.camera.project(face.position) for face in pair] for pair in pairs]
+    np.testing.assert_allclose(np.diff(places, axis=1)[:, 0], shifts, atol=1e-9)
+    assert all(after.position[2] == before.position[2] for before, after in pairs)
+    assert disturbed(case.scene, case.camera, 0) is case.scene
+
+
+@pytest.mark.slow
+def test_the_first_run_is_undisturbed_and_the_others_differ():
+    ((first, second),) = measure_disturbed(['child'], [7], 1)
+    (alone,) = measure(['child'], [7], (OURS,))
+    assert first == alone and second != alone
+
+
+def test_the_spread_is_that_within_scenes_and_the_worst_of_all_runs():
+    scenes = [
+        [result(OURS, 0.9, 0.1), result(OURS, 0.7, 0.4, right_ids=False)],
+        [result(OURS, 1.0, 0.2), result(OURS, 1.0, 0.0)],
+    ]
+    (spread,) = spreads(scenes)
+    assert (spread.scenes, spread.runs) == (2, 2)
+    assert spread.mota_sd == pytest.approx(0.05) and spread.worst_mota == 0.7
+    assert spread.oldest_ghost_s == 0.4 and spread.right_ids == 0.75
+
+
 @pytest.mark.parametrize('content', ['', '{}', '{"scenes": [{"mota": 1}]}'])
 def test_figures_of_something_else_are_refused(content, tmp_path, capsys):
     figures = tmp_path / 'figures.json'
@@ -79,7 +115,9 @@ def test_figures_of_something_else_are_refused(content, tmp_path, capsys):
     assert 'holds no figures of `benchmark crossings`' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('arguments', [['--seeds', '0'], ['--first-seed', '-1']])
+@pytest.mark.parametrize(
+    'arguments', [['--seeds', '0'], ['--first-seed', '-1'], ['--disturb', '-1']]
+)
 def test_senseless_numbers_are_refused(arguments, capsys):
     assert main(['benchmark', 'crossings', *arguments]) == 2
-    assert '--seeds must lie in 1..10000' in capsys.readouterr().err
+    assert 'must lie in' in capsys.readouterr().err

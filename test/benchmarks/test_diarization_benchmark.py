@@ -18,8 +18,10 @@ from av_perception.benchmarks.diarization import (
     by_joint,
     by_vavit,
     measure,
+    sound_chunks,
     srp_power,
 )
+from av_perception.benchmarks.hearing_cost import KeepingPipeline, run_on
 from av_perception.cli.main import main
 from av_perception.errors import UserError
 from av_perception.pipelines.full import START_NS, OfflinePipeline
@@ -90,10 +92,31 @@ def test_the_verb_measures_a_recording_and_writes_its_figures(scene, tmp_path):
     figures = tmp_path / 'diarization.json'
     arguments = ['benchmark', 'diarization', '--methods', 'joint', 'vavit', '--json', str(figures)]
     assert main([*arguments, '--scenes', str(scene.recording.folder)]) == 0
-    joint, shares = json.loads(figures.read_text())['results']
+    written = json.loads(figures.read_text())
+    joint, shares = written['results']
     assert (joint['method'], shares['method']) == ('joint', 'vavit')
     assert joint['der'] == pytest.approx(measure('', scene, 'joint').der)
     assert joint['cpu'] > 0
+    (cost,) = written['costs']
+    assert cost['seconds'] == pytest.approx(6.0, abs=0.02) and cost['vavit'] > 0
+    assert cost['joint'] == pytest.approx(cost['vavit'], rel=0.5)
+
+
+def test_what_is_timed_is_what_the_suite_does(answers):
+    """Faces that were kept, and sound in chunks, give the tracks and statuses of the run."""
+    recording, said = answers
+    watched = KeepingPipeline(recording)
+    watched.run()
+    chunks = list(sound_chunks(recording, START_NS))
+    timed = OfflinePipeline(recording)
+    again = run_on(timed, watched.faces, chunks)
+    assert len(again) == len(said)
+    for (frame, status), (expected_frame, expected) in zip(again, said, strict=True):
+        assert frame.stamp_ns == expected_frame.stamp_ns
+        for track, expected_track in zip(frame.tracks, expected_frame.tracks, strict=True):
+            assert track.id == expected_track.id
+            np.testing.assert_allclose(track.mean, expected_track.mean, atol=1e-9)
+        assert [s.speaking for s in status.statuses] == [s.speaking for s in expected.statuses]
 
 
 def test_a_seed_that_is_no_number_is_told(tmp_path):

@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 
 from av_perception.benchmarks import noise_people, noise_sounds
 from av_perception.cli.benchmarks import noise as verb
@@ -69,6 +70,28 @@ def test_the_json_holds_all_figures(data_directory, tmp_path, monkeypatch):
         'with false alarms, no noise model',
     }
     assert len(figures['voices']) == 2 and figures['minutes'] == pytest.approx(2 / 60)
+
+
+@pytest.mark.slow
+def test_without_voices_there_was_an_empty_table_of_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(noise_sounds, 'STRETCH_S', 1.0)
+    monkeypatch.setattr(verb, 'STRETCH_S', 1.0)
+    folder = tmp_path / 'noise'
+    folder.mkdir()
+    hiss = 0.01 * np.random.default_rng(0).normal(size=2 * RATE)
+    soundfile.write(folder / 'hiss.wav', hiss, RATE)
+    small = ['--data', str(tmp_path), '--minutes', '0.02', '--no-alarms']
+    assert main(['benchmark', 'noise', *small, '--voices', '0']) == 0
+    printed = capsys.readouterr().out
+    assert 'minutes of noise' in printed and 'only heard' not in printed
+    assert main(['benchmark', 'noise', *small, '--voices', '-1']) == 2
+    assert '0 or more' in capsys.readouterr().err
+
+
+def test_voices_that_nobody_found_were_left_out_of_the_table():
+    missed = [noise_people.VoiceResult('a.wav', noise, None, None, 0) for noise in ('quiet', 'x')]
+    table = verb._voice_table(missed)
+    assert [list(column.cells) for column in table.columns[1:3]] == [['0 of 1'] * 2, ['-'] * 2]
 
 
 class TestNoiseOfARoom:

@@ -5,11 +5,19 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from tracking_scenes import HEAD, START_NS, face_at, image
 
-from av_perception.benchmarks.rendered_scenes import SceneResult, switches_per_minute
+from av_perception.benchmarks.rendered_scenes import (
+    SceneResult,
+    found_share,
+    switches_per_minute,
+)
 from av_perception.cli.main import main
+from av_perception.recording.tables import TruthTable
 
 SCENE = """
 duration: 3.0
@@ -35,6 +43,7 @@ def test_a_scene_is_rendered_tracked_and_compared(tmp_path, monkeypatch):
     (result,) = json.loads(figures.read_text())['results']
     assert result['people'] == result['ids'] == 1
     assert result['id_switches'] == 0 and result['seed'] == 5
+    assert result['faces_found'] > 0.8
     assert result['mota_seen'] > 0.8 and result['position_rmse_seen_m'] < 0.1
     assert result['azimuth_error_heard_deg'] is None
     assert (tmp_path / 'pictures' / 'one_5.png').stat().st_size > 10000
@@ -42,7 +51,26 @@ def test_a_scene_is_rendered_tracked_and_compared(tmp_path, monkeypatch):
 
 def test_switches_are_counted_per_minute_over_all_scenes():
     results = [
-        SceneResult('a', None, 0.5, 3, 3, 1, 1.0, 1.0, 0.0, 0.1, None, None),
-        SceneResult('b', None, 1.5, 3, 4, 2, 1.0, 1.0, 0.0, 0.1, None, None),
+        SceneResult('a', None, 0.5, 3, 3, 1, 1.0, 1.0, 1.0, 0.0, 0.1, None, None),
+        SceneResult('b', None, 1.5, 3, 4, 2, 1.0, 1.0, 1.0, 0.0, 0.1, None, None),
     ]
     assert switches_per_minute(results) == pytest.approx(1.5)
+
+
+def test_faces_are_found_where_they_are_near_the_person_in_the_same_image():
+    assert START_NS == 10**9
+    truth = TruthTable(
+        time_s=np.array([0.0, 0.0, 0.04, 0.04, 0.08]),
+        id=np.array([1, 2, 1, 2, 1]),
+        position=np.array([[2.0, 0.4, 0.1], [2.0, -0.4, 0.1]] * 2 + [[2.0, 0.4, 0.1]]),
+        speaking=np.zeros(5, bool),
+        visible=np.array([True, True, True, False, True]),
+    )
+    near = face_at([2.1, 0.4, 0.1])
+    far = face_at([2.0, 1.0, 0.1])
+    images = [image(0, near, far), image(1, far), image(2)]
+    recording = SimpleNamespace(head=HEAD)
+    assert found_share(images, truth, recording) == pytest.approx(1 / 4)
+    assert (
+        found_share(images[:1], truth, SimpleNamespace(head=SimpleNamespace(camera=None))) is None
+    )

@@ -132,3 +132,15 @@ def test_the_cause_is_found_among_what_was_said():
     said = ['a: no message on /tracks', 'b: no message on /audio for 2 s; its publisher is gone']
     assert fault.find(said) == said[1]
     assert fault.find(said[:1]) == ''
+
+
+@pytest.mark.parametrize(
+    'sentence, excerpt',
+    [
+        ('ears: NaN: 2 more', 'ears: NaN: 2 more'),
+        ('ears: running, NaN: 2 more', 'ears: NaN: 2 more'),
+        ('ears: running', 'ears: running'),
+    ],
+)
+def test_the_excerpt_begins_with_the_cause(sentence, excerpt):
+    assert Fault('x', 'x', told=('NaN',)).excerpt(sentence) == excerpt

@@ -17,7 +17,8 @@ from av_perception.errors import UserError
 from av_perception.lips.lip_model import GAIN, SPEECH_PRIOR, load_lips, save_lips
 from av_perception.lips.lip_reader import LipLooks, LipReader, learn_encoder
 
-MOUTHS = showing_mouths(banded_voice(3.0, 1), START_NS, 1)
+SOUND = np.concatenate([np.zeros(16000), banded_voice(2.0, 1)])  # at rest for a second first
+MOUTHS = showing_mouths(SOUND, START_NS, 1)
 
 
 def looks_of(mouths):
@@ -27,7 +28,7 @@ def looks_of(mouths):
 
 @pytest.fixture(scope='module')
 def encoder():
-    return learn_encoder(np.stack([look.values for look in looks_of(MOUTHS)]), 4)
+    return learn_encoder(np.stack([look.values for look in looks_of(MOUTHS)]))
 
 
 def test_live_features_are_those_of_training(encoder):
@@ -53,19 +54,21 @@ def test_a_mouth_that_rests_shows_nothing_whatever_it_looks_like():
     assert moving.std() > 0.1
 
 
-def test_light_does_not_matter():
+def test_light_hardly_matters():
     darker = [
         (stamp_ns, replace(crop, mouth=(0.7 * crop.mouth + 10).astype(np.uint8)))
         for stamp_ns, crop in MOUTHS
     ]
     bright, dark = (np.stack([look.values for look in looks_of(m)]) for m in (MOUTHS, darker))
-    assert np.abs(bright - dark).mean() < 0.1 * np.abs(bright).mean()
+    assert np.abs(bright - dark).mean() < 0.2 * np.abs(bright).mean(), 'of 30 % less light'
 
 
-def test_reliability_grows_with_what_is_known_of_the_mouth():
-    reliability = [look.reliability for look in looks_of(MOUTHS)]
-    assert reliability[0] == 0.0 and reliability[12] == pytest.approx(0.48)
-    assert reliability[-1] == 1.0
+def test_reliability_grows_while_the_mouth_is_seen_at_rest():
+    reliability = np.array([look.reliability for look in looks_of(MOUTHS)])
+    assert reliability[0] == 0.0 and 0 < reliability[4] < 0.5
+    assert (reliability[24:] == 1.0).all(), 'after a second of rest'
+    talking = showing_mouths(banded_voice(1.0, 3), START_NS, 3)
+    assert looks_of(talking)[-1].reliability < 1.0, 'who talks all the time is not known at rest'
 
 
 def test_after_a_gap_there_is_no_change_and_old_images_say_nothing(encoder):
@@ -74,7 +77,7 @@ def test_after_a_gap_there_is_no_change_and_old_images_say_nothing(encoder):
     reader.see(MOUTHS[0][0] + 30 * PERIOD_NS, MOUTHS[5][1])
     last_s = 30 * 0.04
     found = reader.features(START_NS, np.array([last_s, last_s + 0.09, last_s + 0.11, 0.6]))
-    assert np.all(found.values[0, 4:] == 0.0) and np.any(found.values[0, :4] != 0.0)
+    assert np.all(found.values[0, 7:] == 0.0) and np.any(found.values[0, :7] != 0.0)
     assert list(found.reliability > 0) == [True, True, False, False]
 
 
@@ -93,7 +96,7 @@ def saved(path, encoder, gain=2.0):
 
 def test_lips_come_back_from_their_file(tmp_path, encoder):
     model = load_lips(saved(tmp_path / 'lips.npz', encoder))
-    assert np.array_equal(model.encoder.components, encoder.components)
+    assert np.array_equal(model.encoder.scale, encoder.scale)
     assert model.speech_prior == 'vae' and model.visual.num_latents == 16
 
 
@@ -109,7 +112,7 @@ def test_lips_that_are_absent_damaged_or_did_not_pass_are_refused(tmp_path, enco
     with pytest.raises(UserError, match='holds no lips'):
         load_lips(path)
     arrays = dict(np.load(saved(path, encoder)))
-    arrays['lips.components'] = np.full_like(arrays['lips.components'], np.nan)
+    arrays['lips.scale'] = np.full_like(arrays['lips.scale'], np.nan)
     np.savez(path, **arrays)
     with pytest.raises(UserError, match='damaged'):
         load_lips(path)

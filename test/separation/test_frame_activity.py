@@ -10,7 +10,12 @@ from av_perception.audio.steering import GeometricSteering
 from av_perception.diarization.subset_evidence import subset_evidence, subset_table
 from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.separation.frame_activity import FrameActivity, FrameActivityConfig
-from av_perception.separation.person_masks import SAMPLE_RATE, PersonMasks, PersonMasksConfig
+from av_perception.separation.person_masks import (
+    SAMPLE_RATE,
+    PersonMasks,
+    PersonMasksConfig,
+    ratios_of_powers,
+)
 
 HALF = 0.023
 SQUARE = ((HALF, HALF, 0.0), (-HALF, HALF, 0.0), (-HALF, -HALF, 0.0), (HALF, -HALF, 0.0))
@@ -105,7 +110,7 @@ def test_evidence_is_that_of_the_bins_that_rise():
     joint = scene.activity._joint._joint.copy()
     found = scene.activity.update(10**9 + 10 * GROUP_NS, heard, None)
 
-    ratios = heard.ratios
+    ratios = ratios_of_powers(heard.likelihood, heard.power, heard.aligned, heard.scaled)
     rows = [
         np.mean([ratios[:, t, k] for t in range(2) if rising[t, k]], axis=0)
         for k in np.flatnonzero(rising.any(axis=0))

@@ -49,3 +49,18 @@ def test_a_scene_is_rendered_once_and_again_when_its_files_change(tmp_path, monk
     assert cache.simulated_recording('mine', seed=3) != first
     voice.write_bytes(b'two')
     assert cache.simulated_recording('mine') != first and len(rendered) == 3
+
+
+def test_a_planted_mouth_is_another_scene_and_photographs_are_those_from_before():
+    """Regression: a field for mouths made all renderings that were kept worthless."""
+    from dataclasses import replace
+
+    from av_perception.simulation.scene import load_scene
+
+    scene = load_scene('short')
+    plain = cache._digest(scene, None)
+    planted = replace(scene, talkers=tuple(replace(t, mouth=True) for t in scene.talkers))
+    assert cache._digest(planted, None) != plain
+    assert "'mouth'" not in repr(cache.described(scene)) and "'mouth'" in repr(
+        cache.described(planted)
+    )

@@ -4,29 +4,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tracking_scenes import (
     HEAD,
     direction_to,
     face_at,
+    image,
     only,
     sound_from,
     sound_map,
     watch,
 )
 
-from av_perception.interfaces import LifeState
+from av_perception.interfaces import APPEARANCE_SIZE, LifeState
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.association.other_depth import OtherDepthConfig
+from av_perception.tracking.association.visual_association import AppearanceConfig
 from av_perception.tracking.state_space.cartesian_head import CartesianHead, CartesianHeadConfig
 from av_perception.tracking.state_space.image_plane import ImagePlane, ImagePlaneConfig
 from av_perception.tracking.state_space.interface import View
 from av_perception.tracking.state_space.occlusion import view_of
 from av_perception.tracking.track_management.absence import Absence
+from av_perception.tracking.track_management.gallery import AppearanceModel
 from av_perception.tracking.track_management.life_cycle import LifeConfig, LifeCycle
 from av_perception.tracking.track_management.track_set import TrackSet
+from av_perception.tracking.track_management.visual_birth import BirthConfig
 from av_perception.tracking.tracker import Tracker, TrackerConfig
+from av_perception.tracking.visual_branch import VisualBranch
 
 SOUND = sound_map()
 POSES = SensorPoses.of_head(HEAD)
@@ -186,6 +194,26 @@ def test_a_voice_goes_to_who_is_seen_there_not_to_who_was_lost_there():
         assert f < 30 or (shares[hidden] < 1e-6 and shares[3 - hidden] > 0.8)
 
 
+def looks_of(face, looks):
+    """The same face with clothes and hair."""
+    return replace(face, appearance=looks)
+
+
+def test_a_strangers_face_is_not_ones_own_because_a_voice_was():
+    """Regression: a voice kept the track awake, which took the next face in that direction."""
+    rng, tracker = np.random.default_rng(5), Tracker(TrackerConfig(), HEAD, SOUND)
+    place = np.array([2.0, 0.4, 0.1])
+    looks = np.zeros(APPEARANCE_SIZE)
+    others = looks + 3 * np.sqrt(np.diag(AppearanceModel.shipped().between))
+    known = only(watch(tracker, range(25), lambda f: [looks_of(face_at(place, rng), looks)]))
+    for f in range(25, 75):
+        sound = sound_from(SOUND, f, [direction_to(place)], rng)
+        frame = watch(tracker, [f], lambda f: [], lambda f, sound=sound: sound)
+    assert only(frame).state == LifeState.ACTIVE
+    frame = watch(tracker, range(75, 90), lambda f: [looks_of(face_at(place, rng), others)])
+    assert [t.id for t in frame.tracks if t.seen] == [known.id + 1]
+
+
 def track_set(*places):
     """Confirmed tracks of people who were just seen, at rest."""
     means = np.array([[*place, 0, 0, 0] for place in places], float).reshape(-1, 6)
@@ -294,12 +322,12 @@ class TestImages:
     def test_faces_elsewhere_in_a_row_loosen_the_place_alone(self, limit, sd_m):
         images = Images([2, 0, 0], [3, 1, 0], believe_images=limit, lost_place_sd=sd_m)
         before = images.tracks.covariance.copy()
-        for image in range(1, 3 * limit + 1):
+        for k in range(1, 3 * limit + 1):
             tracks = images.note([True, True], elsewhere=[0.9, 0.1])
             expected = before[0].copy()
-            expected[:3, :3] += (image // limit) * sd_m**2 * np.eye(3)
+            expected[:3, :3] += (k // limit) * sd_m**2 * np.eye(3)
             np.testing.assert_allclose(tracks.covariance[0], expected)
-            assert tracks.other_depth[0] == image % limit
+            assert tracks.other_depth[0] == k % limit
         np.testing.assert_array_equal(tracks.covariance[1], before[1])
         np.testing.assert_allclose(tracks.mean[:, :3], [[2, 0, 0], [3, 1, 0]])
 
@@ -325,3 +353,18 @@ class TestImages:
         again = tracks.mean.copy()
         images.bound()
         np.testing.assert_allclose(tracks.mean, again, atol=1e-12)
+
+
+@pytest.mark.parametrize('is_lately, own_depth', [(True, 0.02), (False, 0.97)])
+def test_a_face_at_the_depth_of_who_was_missed_just_now_is_doubted(is_lately, own_depth):
+    """Regression: who was missed in one image hid nobody, and half-hidden faces were believed."""
+    tracks = track_set([1.5, 0.0, 0.1], [2.5, 0.0, 0.1])
+    tracks.visibility[:] = 0.3  # both were missed in the image before
+    tracks.seen_lately[0] = is_lately
+    model = CartesianHead(CartesianHeadConfig(), HEAD)
+    branch = VisualBranch(model, AppearanceConfig(), OtherDepthConfig(), BirthConfig())
+    half_hidden = image(0, face_at([1.45, -0.1, 0.1]))
+    faces = branch.observe(half_hidden, Counter())
+    association = branch.associate(faces, tracks, tracks.mean, tracks.mean, POSES)
+    weights = np.exp(association.other_depth.log_weight[0])
+    np.testing.assert_allclose(weights, [0.97, own_depth])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from av_perception.interfaces import LifeState
+from av_perception.tracking.state_space.interface import View
 from av_perception.tracking.track_management.life_cycle import LifeConfig, LifeCycle
 from av_perception.tracking.track_management.track_set import TrackSet
 from av_perception.tracking.track_management.visual_birth import Birth
@@ -197,3 +198,92 @@ def test_all_that_is_known_of_a_track_stays_together(index):
     tracks.keep(np.array(index, int))
     for name, array in before.items():
         np.testing.assert_array_equal(getattr(tracks, name), array[index], err_msg=name)
+
+
+IN_SIGHT = View(clear=np.array([False]), hidden=np.array([False]))
+IN_CLEAR_VIEW = View(clear=np.array([True]), hidden=np.array([False]))
+BEHIND = View(clear=np.array([False]), hidden=np.array([True]))
+HIDING_PLACE = np.arange(6.0)
+FALSE_PLACE = HIDING_PLACE + 1.0
+
+
+def hidden_track(life):
+    """Somebody who was seen to go behind somebody else."""
+    tracks = seen_tracks()
+    life.note_view(tracks, np.array([False]), BEHIND, START + 1)
+    return tracks
+
+
+def found(life, tracks, faces, view=IN_SIGHT):
+    """Show the hidden one in some images, first at a false place; who was put back, per image."""
+    put_back = []
+    for image, face in enumerate(faces):
+        if face:
+            tracks.mean[0] = FALSE_PLACE
+            tracks.covariance[0] = 1e-4 * np.eye(6)
+        back = life.note_view(tracks, np.array([bool(face)]), view, START + 2 + image)
+        put_back.append(bool(back[0]))
+    return put_back
+
+
+def test_a_false_face_does_not_lead_away_who_is_hidden():
+    life = LifeCycle(LifeConfig(young_images=5))
+    tracks = hidden_track(life)
+    assert found(life, tracks, [1, 0, 0, 0, 0]) == [False] * 5
+    assert found(life, tracks, [0]) == [True]
+    assert tracks.hidden[0]
+    np.testing.assert_array_equal(tracks.hidden_mean[0], HIDING_PLACE)
+    np.testing.assert_array_equal(tracks.covariance[0], np.eye(6))
+
+
+def test_who_is_seen_once_where_somebody_hides_them_was_not_seen():
+    life = LifeCycle(LifeConfig())
+    tracks = hidden_track(life)
+    assert found(life, tracks, [1]) == [False]
+    assert found(life, tracks, [0], BEHIND) == [True]
+    np.testing.assert_array_equal(tracks.hidden_mean[0], HIDING_PLACE)
+
+
+@pytest.mark.parametrize('faces', [[1] * 6 + [0] * 20, [1, 0, 1, 1, 0, 1, 1, 1, 0, 1]])
+def test_who_came_out_from_behind_somebody_is_not_put_back(faces):
+    life = LifeCycle(LifeConfig(young_images=5))
+    tracks = hidden_track(life)
+    assert not any(found(life, tracks, faces))
+    assert not tracks.hidden[0]
+
+
+def test_who_walks_behind_the_next_one_is_hidden_there():
+    life = LifeCycle(LifeConfig())
+    tracks = hidden_track(life)
+    assert not any(found(life, tracks, [1] * 3) + found(life, tracks, [0] * 9, BEHIND))
+    np.testing.assert_array_equal(tracks.hidden_mean[0], FALSE_PLACE)
+
+
+@pytest.mark.parametrize('was_hidden, missed_s', [(True, 0.2), (False, 0.4)])
+def test_who_hid_behind_somebody_who_walked_on_sleeps_sooner(was_hidden, missed_s):
+    life = LifeCycle(LifeConfig(clear_sleep_after_s=0.4))
+    tracks = hidden_track(life) if was_hidden else seen_tracks()
+    life.note_view(tracks, np.array([False]), IN_CLEAR_VIEW, START + 1)
+    life.advance(tracks, START + 1 + round(missed_s * SECOND))
+    assert tracks.state.tolist() == [ACTIVE]
+    life.advance(tracks, START + 2 + round(missed_s * SECOND))
+    assert tracks.state.tolist() == [SLEEPING]
+
+
+def test_who_is_not_seen_for_a_second_is_away_unless_hidden():
+    life = LifeCycle(LifeConfig(sleep_after_s=1.0))
+    tracks = seen_tracks(2)
+    tracks.hidden[1] = True
+    tracks.last_heard[:] = START + SECOND  # voices keep awake
+    life.advance(tracks, START + SECOND)
+    assert not tracks.away.any()
+    life.advance(tracks, START + SECOND + 1)
+    assert tracks.away.tolist() == [True, False] and tracks.state.tolist() == [ACTIVE] * 2
+
+
+def test_a_face_that_is_missed_in_a_few_images_was_seen_lately():
+    life = LifeCycle(LifeConfig())
+    tracks = seen_tracks()
+    for image, is_lately in ((6, True), (7, False)):
+        life.advance(tracks, START + image * SECOND // 25)
+        assert tracks.seen_lately.tolist() == [is_lately]

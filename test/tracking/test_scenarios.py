@@ -63,7 +63,7 @@ def test_occluded_sleeps_wakes_with_the_same_id_and_dies():
     assert sleeping.state == LifeState.SLEEPING
     woken = only(watch(tracker, range(125, 135), present))
     assert woken.id == first.id and woken.state == LifeState.ACTIVE and woken.seen
-    assert len(watch(tracker, range(135, 160 + 11 * 25), lambda f: []).tracks) == 0
+    assert len(watch(tracker, range(135, 160 + 16 * 25), lambda f: []).tracks) == 0
 
 
 def hidden_person_keeps_id(seed):

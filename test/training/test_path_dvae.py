@@ -12,8 +12,10 @@ torch = pytest.importorskip('torch', reason='PyTorch is not installed (extra tra
 from av_perception.dvae.config import DvaeConfig  # noqa: E402
 from av_perception.dvae.families import model_named  # noqa: E402
 from av_perception.dvae.start import random_parameters  # noqa: E402
+from av_perception.evaluation.forecasts import coverage, squared_deviations  # noqa: E402
 from av_perception.motion_forecast.history import Histories  # noqa: E402
 from av_perception.motion_forecast.path_dvae import NUM_PAST, PathDvae, generated  # noqa: E402
+from av_perception.motion_forecast.path_gate import LEVELS  # noqa: E402
 from av_perception.training.path_dvae import (  # noqa: E402
     PathTrainingConfig,
     region_radii_of,
@@ -50,6 +52,21 @@ def test_generation_is_the_same_in_both_libraries():
         kind(SIZES, tensors, TORCH), torch.from_numpy(past), torch.from_numpy(noise), 4
     )
     np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-5)
+
+
+def test_regions_hold_their_share_of_the_walks_they_were_set_on():
+    """Covariances were once scaled twice: regions of 95 % held everybody."""
+    known, truth = walkers(200)
+    kind = model_named('srnn')
+    model = kind(SIZES, random_parameters(kind, SIZES, 0))
+    radii = region_radii_of(model, known, truth)
+    made = PathDvae(model, {'radii': radii}).forecast(known, HORIZONS)
+    squared = squared_deviations(
+        made.paths.means[..., :2], made.paths.covariances[..., :2, :2], truth[..., :2]
+    )
+    for k, level in enumerate(LEVELS):
+        held = coverage(squared, made.radii[..., k])
+        np.testing.assert_allclose(held, level, atol=0.011)
 
 
 @pytest.mark.slow

@@ -25,8 +25,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from av_perception.benchmarks.av_enhancement import (
+    BELIEFS,
     R2,
     SWITCH,
+    VISIONS,
     SeenBenchmark,
     SeenRow,
     SeenSummary,
@@ -68,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--r2', type=float, nargs='+', default=list(R2), metavar='X', help='what is planted'
+    )
+    parser.add_argument(
+        '--visions', nargs='+', choices=VISIONS, default=list(VISIONS), help='(default: all)'
+    )
+    parser.add_argument(
+        '--believed', nargs='+', choices=BELIEFS, default=list(BELIEFS), help='(default: both)'
     )
     parser.add_argument(
         '--prior', default='wide_vae', metavar='NAME', help='vae, wide_vae (default) or a file'
@@ -129,7 +137,7 @@ def _enhance(
     if not args.clips:
         return []
     trials = make_trials(data, prior, args.clips, args.duration)
-    benchmark = SeenBenchmark(data, prior, args.r2)
+    benchmark = SeenBenchmark(data, prior, args.r2, args.visions, args.believed)
     task = progress.add_task('enhance', total=len(trials) * benchmark.num_rows)
     rows = []
     for seed, trial in enumerate(trials):

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         console.print(_list(faults))
         return 0
     results = _do_all(faults, args.logs, console)
-    console.print(_table(results))
+    console.print(_table(faults, results))
     console.print(_summary(results))
     figures = [result.figures for result in results]
     if args.update and args.json:
@@ -127,16 +127,16 @@ def _list(faults: list[Fault]) -> Table:
     return table
 
 
-def _table(results: list[FaultResult]) -> Table:
+def _table(faults: list[Fault], results: list[FaultResult]) -> Table:
     table = Table(title='faults done to the running graph')
     for heading in ('fault', 'lives', 'right again', 'ids', 'told as'):
         table.add_column(heading)
-    for result in results:
+    for fault, result in zip(faults, results):
         recovery = '-' if result.is_end else 'never'
         if result.recovery_s is not None:
             recovery = f'{result.recovery_s:.2f} s'
         ids = {True: 'kept', False: 'lost', None: '-'}[result.ids_kept]
-        told = result.told or ('NOTHING' if result.is_told_of else '-')
+        told = fault.excerpt(result.told) or ('NOTHING' if result.is_told_of else '-')
         cells = [
             result.name,
             'yes' if result.survived else '; '.join(result.problems),

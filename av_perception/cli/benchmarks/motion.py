@@ -193,7 +193,7 @@ def _span(held: tuple[float, ...]) -> str:
 
 
 def _skeleton_table(rows: list[SkeletonRow]) -> Table:
-    table = Table(title='skeletons: best of 10 [m]; joints [mm] after 0.2, 0.4, 1 and 2 s')
+    table = Table(title='skeletons: best of 10 in m; joints in mm after 0.2, 0.4, 1 and 2 s')
     for name in ('action', 'method'):
         table.add_column(name)
     for heading in ('windows', 'ADE', 'FDE', 'APD', 'joints', 'fell back', 'CPU s'):

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--voices',
         type=int,
         default=12,
-        help='how many voices, each in quiet and in noise (default: %(default)s)',
+        help='how many voices, each in quiet and in noise; 0: noise alone (default: %(default)s)',
     )
     parser.add_argument(
         '--data',
@@ -87,16 +88,20 @@ def run(args: argparse.Namespace) -> int:
     head = load_head(args.head)
     if not head.can_hear_directions:
         raise UserError(f"head '{args.head}' has no microphone array: name another one")
+    if args.voices < 0:
+        raise UserError(f'--voices {args.voices}: a number of voices is 0 or more')
     console = wide_console()
     noises = find_recordings(args.data / 'noise')
-    voices = find_recordings(args.data / 'speech')
+    voices = find_recordings(args.data / 'speech') if args.voices else []
     count = max(1, round(args.minutes * 60 / STRETCH_S))
     with_bar = track(range(count), 'noise', console=console, transient=True)
     births, voiced = noise_births(head, noises, args.seed, with_bar, args.alarms)
     chosen = [voices[i * len(voices) // args.voices] for i in range(args.voices)]
     results = _find_voices(head, chosen, noises, args.seed, console)
     minutes = count * STRETCH_S / 60
-    console.print(_noise_table(births, minutes, voiced), _voice_table(results))
+    console.print(_noise_table(births, minutes, voiced))
+    if results:
+        console.print(_voice_table(results))
     if args.json:
         figures = {
             'minutes': minutes,
@@ -147,8 +152,6 @@ def _voice_table(results: list[VoiceResult]) -> Table:
         ('in noise', [r for r in results if r.noise != QUIET]),
     ):
         delays_s = [r.speech_s for r in group if r.speech_s is not None]
-        if not delays_s:
-            continue
         errors_deg = [
             r.azimuth_error_deg
             for r in group
@@ -157,10 +160,17 @@ def _voice_table(results: list[VoiceResult]) -> Table:
         table.add_row(
             name,
             f'{len(delays_s)} of {len(group)}',
-            f'{np.median(delays_s):.2f} s',
-            f'{max(delays_s):.2f} s',
-            f'{np.mean(errors_deg):.1f}°',
-            f'{max(errors_deg):.1f}°',
+            *_middle_and_largest(delays_s, np.median, '.2f', ' s'),
+            *_middle_and_largest(errors_deg, np.mean, '.1f', '°'),
             f'{np.mean([r.people for r in group]):.2f}',
         )
     return table
+
+
+def _middle_and_largest(
+    values: list[float], middle: Callable[[list[float]], np.floating], form: str, unit: str
+) -> tuple[str, str]:
+    """Two cells; nothing was measured where no voice was found."""
+    if not values:
+        return '-', '-'
+    return f'{middle(values):{form}}{unit}', f'{max(values):{form}}{unit}'

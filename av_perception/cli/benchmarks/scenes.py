@@ -92,9 +92,17 @@ def _table(results: list[SceneResult]) -> Table:
         title=f'{switches_per_minute(results):.2f} id switches a minute (to reach: at most 1)'
     )
     table.add_column('scene')
-    for heading in ('length', 'people', 'ids', 'id switches', 'MOTA seen', 'IDF1 seen', 'ghost'):
+    for heading in (
+        'length',
+        'people',
+        'ids',
+        'id switches',
+        'faces found',
+        'MOTA seen',
+        'IDF1 seen',
+    ):
         table.add_column(heading, justify='right')
-    for heading in ('position error seen', 'azimuth error heard', 'DER'):
+    for heading in ('ghost', 'position error seen', 'azimuth error heard', 'DER'):
         table.add_column(heading, justify='right')
     for r in results:
         table.add_row(
@@ -103,6 +111,7 @@ def _table(results: list[SceneResult]) -> Table:
             str(r.people),
             str(r.ids),
             str(r.id_switches),
+            _shown(r.faces_found, 100, ' %'),
             _shown(r.mota_seen, 100, ' %'),
             _shown(r.idf1_seen, 100, ' %'),
             f'{r.oldest_ghost_s:.2f} s',

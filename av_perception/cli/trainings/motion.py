@@ -161,7 +161,7 @@ def verdict(ours: SkeletonRow, still: SkeletonRow) -> str:
         f'{still.fde_m:.3f} m, APD {ours.apd_m:.2f} m, {ours.fallbacks} of {ours.windows} fell '
         f'back'
     )
-    if ours.ade_m >= still.ade_m or ours.fde_m >= still.fde_m:
+    if not (ours.ade_m < still.ade_m and ours.fde_m < still.fde_m):
         raise UserError(f'not written, no better than standing still ({figures}): train longer')
     if ours.apd_m < _LEAST_APD_M:
         raise UserError(f'not written, the draws hardly differ ({figures}): train longer')

@@ -19,6 +19,8 @@ import numpy as np
 from av_perception.ros.conversions import ns_from_time, time_from_ns
 
 Alteration = Callable[[Any, int], list[Any]]
+# By so much a clock is set [s]: no stamp of before coincides with one that is still to come.
+STEP_S = 1.013
 _PATTERN = 1000  # numbers after which what is lost repeats
 _FIRST_LOST = 8  # however small the share, this one is lost
 

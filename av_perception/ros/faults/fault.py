@@ -52,6 +52,16 @@ class Fault:
                     return sentence
         return ''
 
+    def excerpt(self, sentence: str) -> str:
+        """Cut what comes before the name of the cause; whose words they are stays."""
+        for pattern in self.told:
+            found = re.search(pattern, sentence)
+            if found:
+                name, _, words = sentence.partition(': ')
+                start = found.start() - len(sentence) + len(words)
+                return sentence if start <= 0 else f'{name}: {words[start:]}'
+        return sentence
+
 
 @dataclass(frozen=True)
 class FaultResult:

@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
 from av_perception.ros.faults import alterations
-from av_perception.ros.faults.alterations import Alteration
+from av_perception.ros.faults.alterations import STEP_S, Alteration
 from av_perception.ros.faults.fault import FRAME_S, Fault
 from av_perception.ros.faults.planted_sensors import CAMERA_INFOS, IMAGES
 
@@ -126,13 +126,13 @@ IMAGE_FAULTS = (
     _both(
         'clock-ahead',
         "the cameras' clock is set 1 s ahead, and back",
-        partial(alterations.shifted, 1.0),
+        partial(alterations.shifted, STEP_S),
         'sound is .* behind the images',
     ),
     _both(
         'clock-behind',
         "the cameras' clock is set 1 s back, and ahead",
-        partial(alterations.shifted, -1.0),
+        partial(alterations.shifted, -STEP_S),
         'images are .* behind the sound',
         'jumps back',
     ),

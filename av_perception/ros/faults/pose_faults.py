@@ -13,7 +13,7 @@ from sensor_msgs.msg import Imu, JointState
 from tf2_msgs.msg import TFMessage
 
 from av_perception.ros.faults import alterations
-from av_perception.ros.faults.alterations import Alteration
+from av_perception.ros.faults.alterations import STEP_S, Alteration
 from av_perception.ros.faults.fault import FRAME_S, Fault
 from av_perception.ros.faults.planted_sensors import CAMERA_INFOS, IMAGES, POSES
 
@@ -82,13 +82,13 @@ POSE_FAULTS = (
     _tf(
         'clock-ahead',
         'stamps of transforms are 1 s ahead, then right again',
-        partial(alterations.shifted, 1.0),
+        partial(alterations.shifted, STEP_S),
         _NO_TRANSFORM,
     ),
     _tf(
         'clock-behind',
         'stamps of transforms are 1 s behind, then right again',
-        partial(alterations.shifted, -1.0),
+        partial(alterations.shifted, -STEP_S),
         _NO_TRANSFORM,
     ),
     _tf('nan', 'NaN', _translated(math.nan), 'transforms refused'),
@@ -149,7 +149,7 @@ CLOCK_FAULTS = (
     _all(
         'ahead',
         'the clock of all sensors is set 1 s ahead, and back',
-        partial(alterations.shifted, 1.0),
+        partial(alterations.shifted, STEP_S),
         'was the clock set|jumps back|backward',
     ),
     Fault(
@@ -161,7 +161,7 @@ CLOCK_FAULTS = (
     _all(
         'behind',
         'the clock of all sensors is set 1 s back, and ahead',
-        partial(alterations.shifted, -1.0),
+        partial(alterations.shifted, -STEP_S),
         'jumps back|backward',
     ),
     Fault(

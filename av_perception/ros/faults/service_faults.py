@@ -186,7 +186,7 @@ SERVICE_FAULTS = (
             f'parameters-{node}'.replace('_', '-'),
             f'every parameter of {node} at and beyond its bounds',
             set_everything(node),
-            ('must be', 'takes effect', 'fall within', 'Wrong parameter type'),
+            ('Parameter .* out of range', 'must be', 'Wrong parameter type'),
             frames=1,
         )
         for node in NODES

@@ -14,7 +14,7 @@ from std_msgs.msg import String
 
 from av_perception.ros.conversions.arrays import typed_array
 from av_perception.ros.faults import alterations
-from av_perception.ros.faults.alterations import Alteration
+from av_perception.ros.faults.alterations import STEP_S, Alteration
 from av_perception.ros.faults.fault import Fault
 from av_perception.ros.faults.planted_scene import CHUNK_S
 
@@ -109,13 +109,13 @@ SOUND_FAULTS = (
     _altered(
         'clock-ahead',
         "the sound's clock is set 1 s ahead, and back",
-        partial(alterations.shifted, 1.0),
+        partial(alterations.shifted, STEP_S),
         'stamps.*future',
     ),
     _altered(
         'clock-behind',
         "the sound's clock is set 1 s back, and ahead",
-        partial(alterations.shifted, -1.0),
+        partial(alterations.shifted, -STEP_S),
         'sound is .* behind the images',
         'backward audio stamps',
     ),

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from av_perception.numerics.gaussian import limit_leading, propagate_covariance, symmetrize
+from av_perception.numerics.gaussian import limit_leading, matvec, propagate_covariance, symmetrize
 from av_perception.robot_head.profile import HeadProfile
 from av_perception.tracking.state_space.interface import LinearMap, Measurements, Prediction, View
 from av_perception.tracking.state_space.motion import axis_motion
@@ -214,11 +214,10 @@ class CartesianHead:
         return self.reset_range(mean, covariance, poses)
 
     def reset_range(self, mean, covariance, poses):
-        """Scale states along their bearings to the prior range: directions and azimuth rates stay.
+        """Scale states along their bearings to the prior range: directions and rates stay.
 
         Otherwise every turn of a bearing would be taken for news about the range (the filter
-        linearizes at a range it does not know). Nor does a bearing tell that somebody comes
-        nearer, which would raise who is heard above the head; and people do not rise or sink.
+        linearizes at a range it does not know).
         """
         origin = poses.reference_from_array.translation
         typical, range_std = self._config.heard_range
@@ -230,10 +229,7 @@ class CartesianHead:
         along = direction[:, :, None] * direction[:, None, :]
         across = (typical / distance)[..., None] * (_EYE - along)
         position = origin + typical * direction
-        aside = np.stack([-direction[:, 1], direction[:, 0], 0.0 * direction[:, 2]], axis=1)
-        aside /= np.maximum(np.sqrt((aside * aside).sum(-1, keepdims=True)), _LEAST_DISTANCE_M)
-        rate = (mean[:, 3:] * aside).sum(-1, keepdims=True) * typical / distance
-        settled = np.concatenate([position, rate * aside], axis=1)
+        settled = np.concatenate([position, matvec(across, mean[:, 3:])], axis=1)
         scaling = np.zeros_like(covariance)
         scaling[:, :3, :3] = scaling[:, 3:, 3:] = across
         spread = propagate_covariance(scaling, covariance)

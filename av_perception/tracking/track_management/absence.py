@@ -16,6 +16,8 @@ from av_perception.tracking.track_management.life_cycle import (
 )
 from av_perception.tracking.track_management.track_set import TrackSet
 
+_MOVED = 1e-6  # [m] and [m/s]; faces of others and rounding move a track by less
+
 
 class Absence:
     """Moves tracks where people can be who are not seen.
@@ -56,7 +58,7 @@ class Absence:
         only_heard = tracks.never_seen
         unseen = (tracks.visibility < IN_VIEW) & ~only_heard
         if unseen.any():
-            is_moved = np.any(tracks.mean != predicted, axis=1)
+            is_moved = np.abs(tracks.mean - predicted).max(axis=1) > _MOVED
             by_ear = unseen & (visual_mass < SEEN_MASS) & is_moved
             if by_ear.any():
                 heard = self._model.turned(predicted[by_ear], tracks.mean[by_ear], poses)
@@ -90,7 +92,7 @@ class Absence:
         """
         view = View.unknown(len(tracks))
         if not seen.all():
-            in_view = tracks.visibility > IN_VIEW
+            in_view = (tracks.visibility > IN_VIEW) | tracks.seen_lately
             view = self._model.view(tracks.mean, tracks.covariance, in_view, poses)
         still_behind = self._life.note_view(tracks, seen, view, stamp_ns)
         # Who would have come out into clear view and is not seen has stopped.

@@ -22,6 +22,7 @@ _SLEEPING = int(LifeState.SLEEPING)
 _LEAST_LIKELIHOOD = 0.05  # of an image without a face while the person is in view
 SEEN_MASS = 0.5  # a track with more of the faces' responsibility is seen
 IN_VIEW = 0.5  # visibility from which somebody counts as in view
+_LATELY_NS = nanoseconds(0.25)  # detectors miss faces for a few images
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ class LifeConfig:
     sleep_after_s: float = 1.0
     #: [s] the same while somebody seen is before that person
     hidden_sleep_after_s: float = 6.0
-    #: [s] nobody is who would be in clear view and is not seen for longer
+    #: [s] nobody is who would be in clear view and is not seen for longer; half of that where
+    #: somebody hid there who has walked on
     clear_sleep_after_s: float = 0.4
     #: a mistake is who was found and is missed in more images than this before being seen in as
-    #: many; they sleep at once
+    #: many; they sleep at once, or are still hidden where they were
     young_images: int = 5
     #: Asleep for this long, a person is forgotten, in seconds.
-    dead_after_s: float = 10.0
+    dead_after_s: float = 15.0
     #: [s] the same for somebody only ever heard (nothing but silence says that they left)
     unseen_dead_after_s: float = 30.0
     #: in (0, 1], share of the sub-bands from which a person counts as heard
@@ -142,21 +144,45 @@ class LifeCycle:
         Returns
         -------
         np.ndarray
-            (N,) bool, who should have come out from behind somebody and did not.
+            (N,) bool, who should have come out from behind somebody and did not, or seemed to have
+            and had not.
         """
+        mistaken = self._try(tracks, seen, view)
         if seen.all():
             tracks.missed_since[:] = 0
             tracks.hidden[:] = False
-            return np.zeros(len(tracks), bool)
+            return mistaken
         missed = view.clear & ~seen
-        still_behind = tracks.hidden & missed
+        still_behind = (tracks.hidden & missed) | mistaken
         first = np.where(tracks.missed_since > 0, tracks.missed_since, stamp_ns)
-        tracks.missed_since = np.where(missed, first, 0)
-        behind = view.hidden & ~seen
+        tracks.missed_since = np.where(missed & ~mistaken, first, 0)
+        behind = view.hidden & ~seen & ~mistaken
         tracks.hidden_mean[behind] = tracks.mean[behind]
+        tracks.hidden_covariance[behind] = tracks.covariance[behind]
         # Put back behind somebody, who should have come out is still hidden.
-        tracks.hidden = behind | (tracks.hidden & ~seen)
+        tracks.hidden = behind | mistaken | (tracks.hidden & ~seen)
         return still_behind
+
+    def _try(self, tracks: TrackSet, seen: np.ndarray, view: View) -> np.ndarray:
+        """Tell whose coming out from behind somebody was a false face: (N,) bool.
+
+        They are missed in so many images more than they are seen in, or they were hardly seen and
+        are where somebody hides them.
+        """
+        limit = self._config.young_images
+        comes_out = tracks.hidden & seen
+        on_trial = tracks.trial > 0
+        if not (comes_out.any() or on_trial.any()):
+            return on_trial
+        missed = on_trial & ~seen & ~view.hidden
+        tracks.trial += (on_trial & seen).astype(int) - missed
+        behind = on_trial & view.hidden & ~seen
+        mistaken = (missed & (tracks.trial == 0)) | (behind & (tracks.trial <= limit))
+        tracks.covariance[mistaken] = tracks.hidden_covariance[mistaken]
+        # Who is behind somebody again, or was seen for long enough, is where the track says.
+        tracks.trial[behind | (tracks.trial >= 2 * limit)] = 0
+        tracks.trial[comes_out] = limit
+        return mistaken
 
     def note_depth(
         self, tracks: TrackSet, seen: np.ndarray, elsewhere: np.ndarray, limit: int
@@ -233,14 +259,17 @@ class LifeCycle:
         woken = tracks.asleep & (tracks.heard_run >= config.wake_heard_frames)
         tracks.state[woken] = _ACTIVE
         silent_ns = stamp_ns - np.maximum(tracks.last_seen, tracks.last_heard)
-        tracks.away = ~tracks.hidden & (stamp_ns - tracks.last_seen > self._sleep_after_ns)
+        unseen_ns = stamp_ns - tracks.last_seen
+        tracks.away = ~tracks.hidden & (unseen_ns > self._sleep_after_ns)
+        tracks.seen_lately = unseen_ns <= _LATELY_NS
         patience = np.where(tracks.hidden, self._hidden_sleep_after_ns, self._sleep_after_ns)
         is_silent = silent_ns > patience
         young = (tracks.hits < config.young_images) & ~tracks.never_seen
         is_silent |= young & (tracks.age - tracks.hits > config.young_images) & (silent_ns > 0)
         # In clear view it takes less: a head that is not there is not seen.
         missed_ns = stamp_ns - np.maximum(tracks.missed_since, tracks.last_heard)
-        is_silent |= (tracks.missed_since > 0) & (missed_ns > self._clear_sleep_after_ns)
+        clear_ns = np.where(tracks.hidden, 0.5, 1.0) * self._clear_sleep_after_ns
+        is_silent |= (tracks.missed_since > 0) & (missed_ns > clear_ns)
         drowsy = (tracks.state == _ACTIVE) & is_silent
         tracks.state[drowsy] = _SLEEPING
         tracks.asleep_since[drowsy] = stamp_ns
@@ -266,6 +295,7 @@ class LifeCycle:
         tracks.missed_since[index] = 0
         tracks.hidden[index] = False
         tracks.away[index] = False
+        tracks.trial[index] = 0
         tracks.other_depth[index] = 0
 
 

@@ -29,6 +29,8 @@ def _no_past(count: int) -> dict[str, np.ndarray]:
         'missed_since': np.zeros(count, np.int64),
         'hidden': np.zeros(count, bool),
         'away': np.zeros(count, bool),
+        'seen_lately': np.zeros(count, bool),
+        'trial': np.zeros(count, int),
         'other_depth': np.zeros(count, int),
     }
 
@@ -43,10 +45,12 @@ class TrackSet:
     since birth and images with a face among them; heard_run: (N,) consecutive frames in which the
     person was heard; audio_share: (N,) of the last frame's sound; doubled: (N,) consecutive frames
     in which another track followed the same person; missed_since: (N,) stamp since which who would
-    be in clear view is not seen [ns], 0 for not; hidden: (N,) bool, behind somebody; hidden_mean:
-    (N, D) the last mean there; away: (N,) bool, not seen for a while and not hidden; other_depth:
-    (N,) images in a row whose face was at another depth; embedding: (N, E), zero rows for none;
-    box: (N, 4) last assigned face [px].
+    be in clear view is not seen [ns], 0 for not; hidden: (N,) bool, behind somebody; hidden_mean,
+    hidden_covariance: (N, D) and (N, D, D) the last state there; trial: (N,) images that who came
+    out may be missed in, 0 when that is sure; away: (N,) bool, not seen for a while and not
+    hidden; seen_lately: (N,) bool, in view or missed in a few images only; other_depth: (N,)
+    images in a row whose face was at another depth; embedding: (N, E), zero rows for none; box:
+    (N, 4) last assigned face [px].
     """
 
     id: np.ndarray
@@ -66,7 +70,10 @@ class TrackSet:
     missed_since: np.ndarray
     hidden: np.ndarray
     hidden_mean: np.ndarray
+    hidden_covariance: np.ndarray
+    trial: np.ndarray
     away: np.ndarray
+    seen_lately: np.ndarray
     other_depth: np.ndarray
     embedding: np.ndarray
     box: np.ndarray
@@ -104,6 +111,7 @@ class TrackSet:
             covariance=covariances,
             noise_ratio=np.tile(np.eye(size), (count, 1, 1)),
             hidden_mean=means.copy(),
+            hidden_covariance=covariances.copy(),
             state=np.full(count, int(LifeState.TENTATIVE)),
             visibility=np.ones(count),
             last_seen=np.full(count, stamp_ns, np.int64),

@@ -1,0 +1,70 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Whether lips pass their own gate: on planted mouths they have to, on photographs they must not.
+
+Needs the development data (AV_PERCEPTION_DATA). Scenes are rendered once and kept in the cache.
+
+example:
+  OMP_NUM_THREADS=1 av-perception benchmark lips --json lips.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import cv2
+from rich.progress import Progress
+from rich.table import Table
+
+from av_perception.benchmarks.lips import PHOTOGRAPHS, PLANTED, measure
+from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command line of the benchmark."""
+    parser.add_argument(
+        '--mouths',
+        nargs='+',
+        choices=(PLANTED, PHOTOGRAPHS),
+        default=[PLANTED, PHOTOGRAPHS],
+        help='(default: both)',
+    )
+    parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the table and write the file."""
+    check_writable(args.json)
+    data = os.environ.get('AV_PERCEPTION_DATA')
+    if not data:
+        raise UserError('benchmark lips needs faces and voices: set AV_PERCEPTION_DATA')
+    cv2.setNumThreads(1)
+    console = wide_console()
+    results = []
+    work = Path(tempfile.gettempdir()) / f'av_perception_stills_{os.getuid()}'
+    with Progress(console=console, transient=True) as progress:
+        for mouths in args.mouths:
+            task = progress.add_task(mouths, total=1.0)
+
+            def show(done: float, text: str, task=task) -> None:
+                progress.update(task, completed=done, description=text)
+
+            results.append(measure(mouths, Path(data), work, show))
+            progress.remove_task(task)
+    table = Table(title='log density of latents over a fixed Gaussian, each person left out once')
+    for heading in ('mouths', 'speech [s]', 'people', 'least', 'mean [nat a frame]', 'verdict'):
+        table.add_column(heading)
+    for r in results:
+        gains = list(r.gains.values())
+        verdict = 'passes' if r.passes else 'refused'
+        cells = (f'{r.seconds:.0f}', str(len(gains)), f'{min(gains):.2f}', f'{r.gain:.2f}')
+        table.add_row(r.mouths, *cells, verdict)
+    console.print(table)
+    if args.json:
+        write_json(args.json, {'results': [asdict(r) for r in results]})
+    return 0

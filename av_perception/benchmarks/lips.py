@@ -69,7 +69,11 @@ def measure(mouths: str, data: Path, work: Path, report: Report) -> LipResult:
             report((number + done) / len(scenes), f'{name} {text}')
 
         recording = scene_recording(scene, scene.name, None, lambda d, t: show(0.5 * d, t))
-        found, _ = examples_of(recording, scene.name, lambda d: show(0.5 + 0.5 * d, 'tracking'))
+        found, _ = examples_of(
+            recording,
+            scene.name,
+            lambda pipeline, show=show: pipeline.run(lambda d: show(0.5 + 0.5 * d, 'tracking')),
+        )
         examples += found
     trained: TrainedLips = train_lips(examples, load_prior('vae'))
     seconds = sum(example.duration_s for example in examples)

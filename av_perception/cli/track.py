@@ -140,7 +140,7 @@ def _watch_mouths(pipeline, options: argparse.Namespace) -> list:
     found: list = []
     if options.mouths:
         if options.mode != 'full' or not hasattr(pipeline, 'watch_mouths'):
-            raise UserError('--mouths is for recording folders in the full mode')
+            raise UserError(f'--mouths is for the full mode, not --mode {options.mode}')
         pipeline.watch_mouths(found.append)
     return found
 

@@ -33,7 +33,7 @@ def examples(is_photograph=False, people=5):
 
 
 def test_lips_that_pass_are_written_with_their_card(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, '_examples', lambda paths: examples())
+    monkeypatch.setattr(command, '_examples', lambda paths, head: examples())
     output = tmp_path / 'lips.npz'
     assert main(['train', 'lips', str(tmp_path), '-o', str(output), '--data', 'five of us']) == 0
     card = json.loads((tmp_path / 'lips.json').read_text())
@@ -45,14 +45,14 @@ def test_lips_that_pass_are_written_with_their_card(tmp_path, monkeypatch, capsy
 
 
 def test_photographs_are_refused_and_nothing_is_written(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, '_examples', lambda paths: examples(is_photograph=True))
+    monkeypatch.setattr(command, '_examples', lambda paths, head: examples(is_photograph=True))
     assert main(['train', 'lips', str(tmp_path), '-o', str(tmp_path / 'lips.npz')]) == 1
     assert 'refused: lips tell' in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_done_is_said(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, '_examples', lambda paths: examples(people=2))
+    monkeypatch.setattr(command, '_examples', lambda paths, head: examples(people=2))
     for words, said in (
         (['-o', str(tmp_path / 'lips.npz')], '4 are needed'),
         (['-o', str(tmp_path / 'lips.txt')], 'ends in .npz'),

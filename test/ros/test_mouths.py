@@ -11,20 +11,34 @@ import numpy as np
 import pytest
 from av_perception_msgs import msg as av
 from av_perception_msgs.msg import TrackArray, VisualFeatures
-from planted_mouths import frames_with_mouths, mouth_of, talking_opening
-from planted_voices import START_NS
+from planted_mouths import (
+    banded_voice,
+    frames_with_mouths,
+    mouth_of,
+    showing_mouths,
+    talking_opening,
+)
+from planted_voices import START_NS, chunks_of, planted_voices
+from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message, serialize_message
 from ros_bench import send_pair
 from sensor_msgs.msg import Image
 
+from av_perception.audio_visual.visual_prior import LinearVisualPrior
+from av_perception.errors import UserError
 from av_perception.interfaces import MouthFrame
+from av_perception.lips.lip_model import GAIN, SPEECH_PRIOR, save_lips
+from av_perception.lips.lip_reader import LipLooks, learn_encoder
 from av_perception.nodes import visual_features
 from av_perception.nodes.speaking_status import SpeakingStatusNode
 from av_perception.nodes.visual_features import VisualFeaturesNode
+from av_perception.nodes.voices import VoicesNode
 from av_perception.ros import qos
 from av_perception.ros.conversions import (
+    audio_chunk_to_msg,
     mouth_frame_from_msg,
     mouth_frame_to_msg,
+    ns_from_time,
     track_frame_to_msg,
 )
 from av_perception.simulation.cache import simulated_recording
@@ -120,3 +134,54 @@ def test_speaking_status_watches_the_mouths_of_its_tracks(bench):
     frame, _ = frames_with_mouths({1: 0.0}, {1: np.ones(5)})[-1]
     one.send('tracks', track_frame_to_msg(frame, 'base_link'))
     assert one.node._estimator.counters['tracks without the mouths of their image'] == 1
+
+
+@pytest.fixture()
+def lips_file(tmp_path):
+    """Lips that passed, of nobody."""
+    looks = LipLooks()
+    mouths = showing_mouths(banded_voice(1.0, 1), START_NS, 1)
+    encoder = learn_encoder(np.stack([looks.update(*row).values for row in mouths]))
+    weight = np.full((16, encoder.num_features), 0.1, np.float32)
+    visual = LinearVisualPrior(weight, np.zeros(16), np.full(16, 0.3))
+    save_lips(tmp_path / 'lips.npz', encoder, visual, {SPEECH_PRIOR: 'vae', GAIN: 1.5})
+    return str(tmp_path / 'lips.npz')
+
+
+@pytest.mark.slow
+def test_voices_hear_with_eyes_within_200_ms(bench, lips_file):
+    """By construction: every sample that is 200 ms old has come out, and lips are counted."""
+    inputs = {'tracks': TrackArray, 'audio': av.AudioChunk, 'mouth_crops': av.MouthCrops}
+    eyes = {'enhance': 'vae', 'visual': 'swvae', 'lips_file': lips_file}
+    one = bench(VoicesNode, inputs, None, head='respeaker', track_wait=1.0, **eyes)
+    sound = planted_voices([0.0], [(0.2, 1.9)], 2.0)
+    chunks = chunks_of(sound, 256)
+    heard: list = []
+    one.client.create_subscription(av.AudioChunk, 'voices/person_1', heard.append, qos.voice(0.02))
+    shown = showing_mouths(sound[:, 0].astype(float), START_NS, 1)
+    rows = frames_with_mouths({1: 0.0}, {1: np.full(50, 0.1)})
+    lags = []
+    for k, (frame, mouths) in enumerate(rows):
+        crops = tuple(replace(shown[k][1], box=crop.box) for crop in mouths.mouths)
+        one.send('mouth_crops', mouth_frame_to_msg(MouthFrame(frame.stamp_ns, crops), 'camera'))
+        one.send('tracks', track_frame_to_msg(frame, 'base_link'))
+        while chunks and chunks[0].stamp_ns + 16_000_000 <= frame.stamp_ns:
+            newest = chunks.pop(0)
+            one.send('audio', audio_chunk_to_msg(newest, 'microphones'))
+            if len(heard) > 6:
+                last = heard[-1]
+                end_ns = ns_from_time(last.header.stamp) + len(last.samples) * 62500
+                lags.append(newest.stamp_ns + 16_000_000 - end_ns)
+    assert len(lags) > 10 and max(lags) <= 200_000_000, max(lags)
+    assert 'person 1' in one.node.diagnostics.reports['how far lips count']
+
+
+def test_voices_without_lips_of_ones_own_say_so(ros_context):
+    given = {'head': 'respeaker', 'enhance': 'vae', 'visual': 'cvae', 'lips_file': '/nowhere.npz'}
+    overrides = [Parameter(name, value=value) for name, value in given.items()]
+    node = VoicesNode(context=ros_context, parameter_overrides=overrides)
+    try:
+        with pytest.raises(UserError, match='none ship'):
+            node.configure()
+    finally:
+        node.destroy_node()

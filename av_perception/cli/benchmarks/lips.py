@@ -3,9 +3,12 @@
 """Whether lips pass their own gate: on planted mouths they have to, on photographs they must not.
 
 Needs the development data (AV_PERCEPTION_DATA). Scenes are rendered once and kept in the cache.
+With --who-speaks, in place of that: who speaks in scenes, by sound alone, with planted lips, and
+with the lips of the images.
 
 example:
   OMP_NUM_THREADS=1 av-perception benchmark lips --json lips.json
+  av-perception benchmark lips --who-speaks three_talkers:1 grid
 """
 
 from __future__ import annotations
@@ -34,12 +37,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[PLANTED, PHOTOGRAPHS],
         help='(default: both)',
     )
+    parser.add_argument(
+        '--who-speaks', nargs='+', metavar='SCENE[:SEED]', help='names or files of scenes'
+    )
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table and write the file."""
     check_writable(args.json)
+    if args.who_speaks:
+        return _who_speaks(args)
     data = os.environ.get('AV_PERCEPTION_DATA')
     if not data:
         raise UserError('benchmark lips needs faces and voices: set AV_PERCEPTION_DATA')
@@ -65,6 +73,34 @@ def run(args: argparse.Namespace) -> int:
         cells = (f'{r.seconds:.0f}', str(len(gains)), f'{min(gains):.2f}', f'{r.gain:.2f}')
         table.add_row(r.mouths, *cells, verdict)
     console.print(table)
+    if args.json:
+        write_json(args.json, {'results': [asdict(r) for r in results]})
+    return 0
+
+
+def _who_speaks(args: argparse.Namespace) -> int:
+    """Judge scenes with lips and without."""
+    from av_perception.benchmarks.diarization import Scene
+    from av_perception.benchmarks.lip_diarization import compare
+    from av_perception.cli.benchmarks.diarization import _recording, _table
+    from av_perception.interfaces import MouthFrame
+    from av_perception.pipelines.full import START_NS, OfflinePipeline
+
+    cv2.setNumThreads(1)
+    console = wide_console()
+    results = []
+    with Progress(console=console, transient=True) as progress:
+        for name in args.who_speaks:
+            task = progress.add_task(name, total=1.0)
+            recording = _recording(name, lambda done, text: None)
+            pipeline = OfflinePipeline(recording)
+            mouths: list[MouthFrame] = []
+            pipeline.watch_mouths(mouths.append)
+            answers = pipeline.run(lambda done, task=task: progress.update(task, completed=done))
+            scene = Scene(recording, [frame for frame, _ in answers], START_NS)
+            results += compare(name, scene, {frame.stamp_ns: frame for frame in mouths})
+            progress.remove_task(task)
+    console.print(_table(results))
     if args.json:
         write_json(args.json, {'results': [asdict(r) for r in results]})
     return 0

@@ -5,17 +5,19 @@
   av-perception train lips talk_1 talk_2 talk_3 -o lips.npz
   ros2 run av_perception voices --ros-args -p enhance:=vae -p visual:=cvae -p lips_file:=lips.npz
 
-RECORDING is a folder as `av-perception record` writes it. Used are the moments in which one person
-speaks alone, clear (15 dB over the noise) and well seen; four people or more are needed. Each is
-left out once: only when lips tell 1 nat a frame more of people who were left out than a fixed
-Gaussian does, the weights are written, and beside them a model card (lips.json). Nothing leaves
-this machine: the weights hold neither faces nor voices, and no file but these two is written.
+RECORDING is a recording folder, or a bag with images (av-perception record --images; a bag does
+not know its head: --head NAME). Used are the moments in which one person speaks alone, clear (15
+dB over the noise) and well seen; four people or more are needed. Each is left out once: only
+when lips tell 1 nat a frame more of people who were left out than a fixed Gaussian does, the
+weights are written, and beside them a model card (lips.json). Nothing leaves this machine: the
+weights hold neither faces nor voices, and no file but these two is written.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from av_perception.cli.output import check_writable, staged_progress, write_json
@@ -27,10 +29,13 @@ _PRIOR = 'vae'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        'recordings', type=Path, nargs='+', metavar='RECORDING', help='folders of recordings'
+        'recordings', type=Path, nargs='+', metavar='RECORDING', help='recording folders or bags'
     )
     parser.add_argument(
         '-o', '--output', type=Path, required=True, metavar='FILE', help='the weights (.npz)'
+    )
+    parser.add_argument(
+        '--head', default='', help='with bags: the head they were recorded with, a name or a file'
     )
     parser.add_argument(
         '--prior',
@@ -56,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     prior = load_prior(options.prior)
     if not prior.is_frame_wise:
         raise UserError(f'--prior {options.prior} has a memory: lips need vae or wide_vae')
-    examples, lost = _examples(options.recordings)
+    examples, lost = _examples(options.recordings, options.head)
     from av_perception.training.lips import train_lips
 
     _tell(examples, lost)
@@ -78,12 +83,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _examples(paths: list[Path]) -> tuple[list, dict[str, float]]:
+def _examples(paths: list[Path], head: str) -> tuple[list, dict[str, float]]:
     """Moments of all recordings."""
     import cv2
 
     from av_perception.pipelines.lip_recordings import examples_of
-    from av_perception.recording import Recording
 
     cv2.setNumThreads(1)
     found: list = []
@@ -91,14 +95,31 @@ def _examples(paths: list[Path]) -> tuple[list, dict[str, float]]:
     with staged_progress() as bar:
         for path in paths:
             task = bar.add_task(path.name, total=1.0, text='')
-            recording = Recording.open(path)
-            examples, without = examples_of(
-                recording, path.name, lambda done, task=task: bar.update(task, completed=done)
-            )
+
+            def show(done: float, task=task) -> None:
+                bar.update(task, completed=done)
+
+            recording, run = _opened(path, head, show)
+            examples, without = examples_of(recording, path.name, run)
             found += examples
             for reason, length_s in without.items():
                 lost[reason] = lost.get(reason, 0.0) + length_s
     return found, lost
+
+
+def _opened(path: Path, head: str, show: Callable[[float], None]) -> tuple:
+    """Open a recording folder or a bag; also what feeds it to its pipeline. Raises UserError."""
+    from av_perception.recording import Recording
+
+    if (path / 'recording.yaml').is_file() or not head:
+        return Recording.open(path), lambda pipeline: pipeline.run(show)
+    from av_perception.ros.bringup.environment import prepare_environment
+
+    prepare_environment()
+    from av_perception.ros.bags.bag_offline import BagRecording, BagRunner
+
+    bag = BagRecording(path, head)
+    return bag, lambda pipeline: BagRunner(bag, pipeline).run(show)
 
 
 def _tell(examples: list, lost: dict[str, float]) -> None:

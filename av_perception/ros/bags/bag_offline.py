@@ -17,6 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from av_perception.errors import UserError
 from av_perception.geometry.time import seconds
+from av_perception.interfaces import MouthFrame
 from av_perception.pipelines.full import OfflinePipeline
 from av_perception.robot_head import load_head
 from av_perception.ros.bags.bag_file import (
@@ -177,6 +178,10 @@ class BagRunner:
     def separate(self, take_voices: Callable[[list[VoiceChunk]], None]) -> None:
         """See `OfflinePipeline.separate`."""
         self._pipeline.separate(take_voices)
+
+    def watch_mouths(self, take_mouths: Callable[[MouthFrame], None]) -> None:
+        """See `OfflinePipeline.watch_mouths`."""
+        self._pipeline.watch_mouths(take_mouths)
 
     @property
     def counters(self) -> Counter:

@@ -74,19 +74,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--alone', action='store_true', help='without the other trackers')
     parser.add_argument(
+        '--update',
+        metavar='FILE',
+        help='take the other trackers from the figures in FILE, of an earlier --json, where they '
+        'are of the same scenes',
+    )
+    _add_disturbance(parser)
+    parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
+
+
+def _add_disturbance(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         '--disturb',
         type=int,
         default=0,
         metavar='N',
         help='see each scene N times more with small disturbances (default: %(default)s)',
     )
-    parser.add_argument(
-        '--update',
-        metavar='FILE',
-        help='take the other trackers from the figures in FILE, of an earlier --json, where they '
-        'are of the same scenes',
-    )
-    parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -139,6 +139,8 @@ def test_the_cause_is_found_among_what_was_said():
     [
         ('ears: NaN: 2 more', 'ears: NaN: 2 more'),
         ('ears: running, NaN: 2 more', 'ears: NaN: 2 more'),
+        ('ears: running, a: 1 more, dropped: 2 more (NaN)', 'ears: dropped: 2 more (NaN)'),
+        ('ears: no message on /a; got NaN', 'ears: got NaN'),
         ('ears: running', 'ears: running'),
     ],
 )

@@ -24,7 +24,7 @@ OF_THE_HEAD = (
     'images-lose-10',
     'images-noise',
     'images-truncated',
-    'all-ahead',
+    'all-an-hour-ahead',
     'forbidden-transitions',
 )
 OF_THE_ROBOT = ('tf-stops', 'joints-nan', 'imu-nan', 'calibration-zeros')

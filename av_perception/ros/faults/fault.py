@@ -53,13 +53,14 @@ class Fault:
         return ''
 
     def excerpt(self, sentence: str) -> str:
-        """Cut what comes before the name of the cause; whose words they are stays."""
+        """Cut the clauses before the one that names the cause; whose words they are stays."""
         for pattern in self.told:
             found = re.search(pattern, sentence)
             if found:
                 name, _, words = sentence.partition(': ')
-                start = found.start() - len(sentence) + len(words)
-                return sentence if start <= 0 else f'{name}: {words[start:]}'
+                end = max(0, found.start() - len(sentence) + len(words))
+                start = max(words.rfind(mark, 0, end) for mark in ('; ', ', '))
+                return sentence if start < 0 else f'{name}: {words[start + 2 :]}'
         return sentence
 
 

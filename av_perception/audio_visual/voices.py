@@ -6,8 +6,9 @@
 
 with the mean and variance that each person's face gives (Nguyen, Sadeghi, Ricci and
 Alameda-Pineda, "Deep variational generative models for audio-visual speech separation", MLSP
-2021). The E-step goes from person to person: for one of them, all others are noise, whose variance
-is kept while their latents move. Whose voice is whose is decided by the faces.
+2021). In the E-step of one person all others are noise, with the variance that they had before:
+one after the other, as it is published, makes the first ones better and the last ones worse.
+Whose voice is whose is decided by the faces.
 
 Where it is known how likely somebody speaks, their gain is at most so many times that.
 """
@@ -204,17 +205,20 @@ class Mixture:
         """(R, T, F) variance of all voices together."""
         return np.einsum('jt,rjtf->rtf', self.loudness, self.variance)
 
-    def rest(self, sample: int, person: int, noise: NoiseModel) -> np.ndarray:
-        """(T, F) variance of all but a person's voice."""
+    def rest(
+        self, sample: int, person: int, noise: NoiseModel, variance: np.ndarray
+    ) -> np.ndarray:
+        """(T, F) variance of all but a person's voice, of those (R, J, T, F) of the voices."""
         loudness = self.loudness.copy()
         loudness[person] = 0.0
-        return np.einsum('jt,jtf->tf', loudness, self.variance[sample]) + noise.noise
+        return np.einsum('jt,jtf->tf', loudness, variance[sample]) + noise.noise
 
     def improve_latents(self, noise: NoiseModel) -> None:
-        """E-step of one person after the other."""
+        """E-step of everybody, who all hear the others as they were."""
+        before = self.variance.copy()
         for sample, steps in enumerate(self._steps):
             for person, step in enumerate(steps):
-                rest = self.rest(sample, person, noise)
+                rest = self.rest(sample, person, noise, before)
                 others = start_noise(rest, 0, np.random.default_rng(0))
                 others = replace(others, speech_gain=self.loudness[person])
                 prior = self._priors[person]

@@ -90,7 +90,7 @@ def measure(
     """
     head = load_head(HEAD)
     sensor = sensor or FaceSensorConfig()
-    spread = _spread() if looks else None
+    spread = looks_spread() if looks else None
     earlier = {(result.kind, result.seed, result.tracker): result for result in known}
     for kind in kinds:
         for seed in seeds:
@@ -130,7 +130,7 @@ class _Case:
         return known
 
 
-def _spread() -> LooksSpread:
+def looks_spread() -> LooksSpread:
     """Take that of the people whom the tracker's model was learned from."""
     model = AppearanceModel.shipped()
     return LooksSpread(model.within, model.between)

@@ -107,7 +107,7 @@ def staged(
     camera = camera_of(head)
     sensor = sensor or FaceSensorConfig()
     walks = crossing(kind, seed, camera)
-    spread = _spread() if looks else None
+    spread = looks_spread() if looks else None
     scene = face_scene(walks, camera, seed, sensor, START_NS, spread)
     return Case(kind, seed, walks, scene, head, sensor, config)
 
@@ -145,7 +145,7 @@ class Case:
         return known
 
 
-def _spread() -> LooksSpread:
+def looks_spread() -> LooksSpread:
     """Take that of the people whom the tracker's model was learned from."""
     model = AppearanceModel.shipped()
     return LooksSpread(model.within, model.between)

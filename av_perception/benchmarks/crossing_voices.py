@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.benchmarks.crossing_faces import START_NS
+from av_perception.benchmarks.crossing_faces import START_NS, looks_spread
 from av_perception.benchmarks.sensors import camera_of, microphones_of
 from av_perception.evaluation.voice_owners import (
     in_one_line,
@@ -95,7 +95,7 @@ def tracked(kind: str, seed: int, head: HeadProfile) -> list[TrackFrame]:
     camera = camera_of(head)
     walks = crossing(kind, seed, camera)
     tracker = Tracker(TrackerConfig(), head)
-    scene = face_scene(walks, camera, seed, FaceSensorConfig(), START_NS)
+    scene = face_scene(walks, camera, seed, FaceSensorConfig(), START_NS, looks_spread())
     return [tracker.step(image.stamp_ns, image, None) for image in scene.images]
 
 

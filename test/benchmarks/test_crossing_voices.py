@@ -57,6 +57,13 @@ def test_directions_are_those_of_the_walks():
     assert found[0, 0, 1] and not found[1, 0, 1]
 
 
+def test_a_stranger_has_another_stream_than_who_left():
+    """Faces are described, as in the benchmark of crossings: by place alone they are one."""
+    frames = tracked('stranger', 1000, load_head(crossing_voices.HEAD))
+    seen = {track.id for frame in frames for track in frame.tracks if track.seen}
+    assert len(seen) == 3
+
+
 @pytest.mark.slow
 def test_ids_of_the_tracker_are_those_of_the_streams():
     """A voice from where the tracker sees somebody comes out of that track's stream."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def compare(name: str, scene: Scene, own: Mouths) -> list[Figures]:
     """Judge a scene without lips, with planted ones and with those of its images."""
     found = []
     for method, mouths in ((WITHOUT, None), (PLANTED, planted(scene)), (OWN, own)):
-        METHODS[method] = lambda given, mouths=mouths: answers(given, mouths)
+        METHODS[method] = partial(answers, mouths=mouths)
         found.append(measure(name, scene, method))
     return found
 

@@ -78,11 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--params-file', default='', help='YAML of node parameters instead of config/params.yaml'
     )
     add_network_argument(parser)
+    levels = ('debug', 'info', 'warn', 'error')
     parser.add_argument(
-        '--log-level',
-        default='info',
-        choices=('debug', 'info', 'warn', 'error'),
-        help='what the nodes log (default: info)',
+        '--log-level', default='info', choices=levels, help='what the nodes log (default: info)'
     )
 
 

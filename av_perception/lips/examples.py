@@ -79,16 +79,12 @@ def lip_examples(
     mouths: Sequence[MouthFrame],
     sound: Sound,
 ) -> tuple[list[LipExample], dict[str, float]]:
-    """Choose the moments to learn from.
+    """Choose the moments of a recording, called by a name, to learn from.
 
     Parameters
     ----------
-    name
-        Of the recording.
-    frames
-        Tracks and who speaks, image by image.
-    mouths
-        Of the images.
+    frames, mouths
+        Tracks and who speaks, image by image, and the mouths in the images.
     sound
         Of one microphone.
 
@@ -109,19 +105,32 @@ def lip_examples(
         others = [p for other, p in speaking.items() if other != key]
         alone = np.all([p <= _SILENT for p in others], axis=0) if others else own >= 0
         lost['others speak too'] += float(((own >= _SPEAKS) & ~alone).sum() * _BLOCK_S)
-        stretches = []
-        for first, last in _spans((own >= _SPEAKS) & alone, alone, stamps_ns):
-            start_ns, samples = sound.between(first, last)
-            reason = _reason(samples, quiet, seen.get(key, []), (first, last))
-            if reason:
-                lost[reason] += seconds(last - first)
-            else:
-                stretches.append(Stretch(start_ns, samples))
+        spans = _spans((own >= _SPEAKS) & alone, alone, stamps_ns)
+        stretches = _stretches(spans, sound, quiet, seen.get(key, []), lost)
         if stretches:
             first_ns = stretches[0].start_ns - int(_LEAD_S * NANOSECONDS)
-            crops = tuple(row for row in seen.get(key, []) if row[0] >= first_ns)
+            crops = tuple(row for row in seen[key] if row[0] >= first_ns)
             examples.append(LipExample(f'{name}, person {key}', tuple(stretches), crops))
     return examples, lost
+
+
+def _stretches(
+    spans: list[tuple[int, int]],
+    sound: Sound,
+    quiet: float,
+    seen: list[tuple[int, MouthCrop]],
+    lost: dict[str, float],
+) -> list[Stretch]:
+    """Keep what is clear and seen; the seconds of the rest are added to `lost` by reason."""
+    kept = []
+    for span in spans:
+        start_ns, samples = sound.between(*span)
+        reason = _reason(samples, quiet, seen, span)
+        if reason:
+            lost[reason] += seconds(span[1] - span[0])
+        else:
+            kept.append(Stretch(start_ns, samples))
+    return kept
 
 
 def noise_power(sound: Sound, stamps_ns: np.ndarray, speaking: dict[int, np.ndarray]) -> float:

@@ -5,9 +5,9 @@
 A crop is shrunk, its light taken out, and what the person's mouth looks like at rest is
 subtracted: what is left is what the mouth does. Where it moves most is brought to the middle, and
 how strongly it moves on average to one, for mouths lie elsewhere in every face, and skins are
-light or dark. A few numbers say how far, how high and how wide that differs from rest, and how
-bright and dark it is; they, and how they change from image to image, are the features (principal
-components told people apart, not what they say). All is causal, the same live as in training.
+light or dark. How much that differs from rest in nine fields about the middle, whether brighter or
+darker, is told by nine numbers; they and their squares, of three images in a row, are the features
+(principal components told people apart, not what they say). All is causal, live as in training.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ _USUAL_MOTION = 20.0  # gray values
 _USUAL_S = 1.0  # of motion that weighs as much as what mouths do usually
 _LEAST_MOTION = 2.0  # gray values: a mouth that moves less is not made to move more
 _INNER = _SIZE - 2 * _MARGIN
-_LEAST_AMOUNT = 0.02
+_FIELDS = 3  # across and down
+_FIELD_PX = 4
+_LEAST_AMOUNT = 0.05
+_IMAGES = 3  # in a row, of which features tell
 _FARTHEST = 4.0  # standard deviations
 
 
@@ -131,27 +134,12 @@ def _plain(mouth: np.ndarray) -> np.ndarray:
 
 
 def shape_numbers(looks: np.ndarray) -> np.ndarray:
-    """(N, K) numbers of looks (N, P): extent, height, width, brightness and darkness."""
-    images = looks.reshape(-1, _INNER, _INNER)
-    amount = np.abs(images) + _LEAST_AMOUNT
-    total = amount.sum(axis=(1, 2))
-    aside = np.abs(np.arange(_INNER) - (_INNER - 1) / 2)
-    by_row = amount.sum(axis=2)
-    by_column = amount.sum(axis=1)
-    quarter = _INNER // 4
-    center = images[:, quarter:-quarter, quarter:-quarter]
-    return np.stack(
-        [
-            np.log(total),
-            np.sqrt(by_row @ aside**2 / total),
-            np.sqrt(by_column @ aside**2 / total),
-            np.maximum(center, 0.0).mean(axis=(1, 2)),
-            np.minimum(center, 0.0).mean(axis=(1, 2)),
-            by_row @ aside / _INNER**2,
-            by_column @ aside / _INNER**2,
-        ],
-        axis=1,
-    )
+    """(N, K) numbers of looks (N, P): how much each field differs from rest, in logarithms."""
+    images = np.abs(looks.reshape(-1, _INNER, _INNER))
+    margin = (_INNER - _FIELDS * _FIELD_PX) // 2
+    middle = images[:, margin : _INNER - margin, margin : _INNER - margin]
+    fields = middle.reshape(-1, _FIELDS, _FIELD_PX, _FIELDS, _FIELD_PX).mean(axis=(2, 4))
+    return np.log(fields + _LEAST_AMOUNT).reshape(-1, _FIELDS**2)
 
 
 @dataclass(frozen=True)
@@ -163,16 +151,17 @@ class LipEncoder:
 
     @property
     def num_features(self) -> int:
-        """D, of the numbers and of their changes."""
-        return 2 * len(self.mean)
+        """D, of the numbers and their squares in all images of a row."""
+        return 2 * _IMAGES * len(self.mean)
 
     def project(self, looks: np.ndarray) -> np.ndarray:
-        """(N, K) of looks (N, P)."""
+        """(N, 2 K) numbers of looks (N, P) and their squares."""
         found = (shape_numbers(looks) - self.mean) * self.scale
-        return np.clip(found, -_FARTHEST, _FARTHEST)
+        found = np.clip(found, -_FARTHEST, _FARTHEST)
+        return np.concatenate([found, found**2 - 1], axis=1)
 
     def features(self, stamps_ns: np.ndarray, looks: np.ndarray) -> np.ndarray:
-        """Give numbers and changes of consecutive images of one mouth.
+        """Give the features of consecutive images of one mouth.
 
         Parameters
         ----------
@@ -184,13 +173,23 @@ class LipEncoder:
         Returns
         -------
         np.ndarray
-            (N, D); changes after a gap are 0.
+            (N, D): of the image itself, then of those before it; what lies before a gap is taken
+            for what came after it.
         """
-        found = self.project(looks)
-        change = np.diff(found, axis=0, prepend=found[:1])
-        gap_s = np.diff(stamps_ns, prepend=stamps_ns[:1]) * 1e-9
-        change[gap_s > _LONGEST_STEP_S] = 0.0
-        return np.concatenate([found, change], axis=1)
+        return in_a_row(np.asarray(stamps_ns), self.project(looks))
+
+
+def in_a_row(stamps_ns: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """(N, 3 C) of rows (N, C): each with the two before it, as far as there is no gap."""
+    rows = np.arange(len(found))
+    gap_s = np.diff(stamps_ns, prepend=stamps_ns[:1]) * 1e-9
+    goes_on = (gap_s > 0) & (gap_s <= _LONGEST_STEP_S)
+    parts = [found]
+    before = rows
+    for _ in range(_IMAGES - 1):
+        before = np.where(goes_on[before], before - 1, before)
+        parts.append(found[before])
+    return np.concatenate(parts, axis=1)
 
 
 def learn_encoder(looks: np.ndarray) -> LipEncoder:
@@ -233,7 +232,7 @@ class LipReader:
     def __init__(self, encoder: LipEncoder):
         self._encoder = encoder
         self._looks = LipLooks()
-        self._before: tuple[int, np.ndarray] | None = None
+        # Stamp [ns], what the image alone tells, reliability.
         self._rows: deque[tuple[int, np.ndarray, float]] = deque()
 
     def see(self, stamp_ns: int, crop: MouthCrop) -> None:
@@ -241,23 +240,19 @@ class LipReader:
         look = self._looks.update(stamp_ns, crop)
         if look is None:
             return
+        if self._rows and stamp_ns < self._rows[-1][0]:
+            self._rows.clear()
         found = self._encoder.project(look.values[None])[0]
-        change = np.zeros_like(found)
-        if self._before is not None:
-            step_s = seconds(stamp_ns - self._before[0])
-            if 0 < step_s <= _LONGEST_STEP_S:
-                change = found - self._before[1]
-            elif step_s < 0:
-                self._rows.clear()
-        self._before = (stamp_ns, found)
-        self._rows.append((stamp_ns, np.concatenate([found, change]), look.reliability))
+        self._rows.append((stamp_ns, found, look.reliability))
         while seconds(stamp_ns - self._rows[0][0]) > _KEPT_S:
             self._rows.popleft()
 
     def features(self, start_ns: int, times_s: np.ndarray) -> VisualFeatures:
         """Give the features at times (T,) [s] after a stamp; without reliability where unseen."""
-        count = self._encoder.num_features
-        stamps_s = np.array([seconds(row[0] - start_ns) for row in self._rows])
-        values = np.array([row[1] for row in self._rows]).reshape(-1, count)
+        if not self._rows:
+            return nothing_seen(len(times_s), self._encoder.num_features)
+        stamps_ns = np.array([row[0] for row in self._rows])
+        values = in_a_row(stamps_ns, np.array([row[1] for row in self._rows]))
         reliability = np.array([row[2] for row in self._rows])
+        stamps_s = (stamps_ns - start_ns) * 1e-9
         return resample(stamps_s, values, reliability, times_s, _LONGEST_GAP_S)

@@ -55,16 +55,12 @@ def reliabilities(
 
     Parameters
     ----------
-    faces
-        Of one image.
-    corners
-        (4, 2) [px] of the crop of each, NaN where there is none.
+    faces, corners
+        Of an image; (4, 2) [px] of the crop of each, NaN where there is none.
     image_size
         (2,) width and height [px].
-    config
-        See there.
-    yaws
-        (faces,) [rad] where they are known, else NaN; None: none is known.
+    config, yaws
+        Limits; (faces,) [rad] where they are known, else NaN.
 
     Returns
     -------
@@ -72,12 +68,13 @@ def reliabilities(
         (faces,) in [0, 1]; 0 where the landmarks are no numbers.
     """
     config = config or ReliabilityConfig()
-    if not len(faces):
+    if not faces:
         return np.zeros(0)
     landmarks = np.array([face.landmarks for face in faces], float)
     apart = np.linalg.norm(landmarks[:, 1] - landmarks[:, 0], axis=1)
-    told = landmark_yaws(landmarks)
-    turned = told if yaws is None else np.where(np.isfinite(yaws), yaws, told)
+    turned = landmark_yaws(landmarks)
+    if yaws is not None:
+        turned = np.where(np.isfinite(yaws), yaws, turned)
     factors = [
         _ramp(apart, config.eyes_px),
         _ramp(np.array([_share_inside(one, image_size) for one in corners]), config.inside),

@@ -107,17 +107,22 @@ def train_lips(
     gains: dict[str, float] = {}
     for number, left_out in enumerate(groups):
         others = [one for index, one in enumerate(people) if index not in left_out]
-        encoder, visual = _learnt(others)
         tested = [people[index] for index in left_out]
-        found = nats_gained(
-            visual,
-            [one.latents for one in tested],
-            [one.features(encoder) for one in tested],
-            fixed_gaussian([one.latents for one in others]),
-        )
-        gains.update({one.name: float(gain) for one, gain in zip(tested, found)})
+        gains.update(_gains(others, tested))
         progress((number + 1) / (len(groups) + 1), f'without {tested[0].name}')
     return TrainedLips(*_learnt(people), gains)
+
+
+def _gains(others: Sequence[_Person], tested: Sequence[_Person]) -> dict[str, float]:
+    """Measure what lips learnt from others tell, in nats per frame, by person."""
+    encoder, visual = _learnt(others)
+    found = nats_gained(
+        visual,
+        [one.latents for one in tested],
+        [one.features(encoder) for one in tested],
+        fixed_gaussian([one.latents for one in others]),
+    )
+    return {one.name: float(gain) for one, gain in zip(tested, found)}
 
 
 def _learnt(people: Sequence[_Person]) -> tuple[LipEncoder, LinearVisualPrior]:

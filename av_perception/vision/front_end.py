@@ -189,8 +189,7 @@ class VisualFrontEnd:
             constant or white all over.
         """
         clock = _StageClock()
-        left = self._prepare(left_bgr, 'left')
-        self.left_image = left
+        self.left_image = left = self._prepare(left_bgr, 'left')
         right = self._prepare_right(right_bgr)
         clock.lap('preparation')
         detections = self._usable(self._search.detect(left, hurry))

@@ -65,19 +65,17 @@ def test_light_hardly_matters():
 
 def test_reliability_grows_while_the_mouth_is_seen_at_rest():
     reliability = np.array([look.reliability for look in looks_of(MOUTHS)])
-    assert reliability[0] == 0.0 and 0 < reliability[4] < 0.5
+    assert reliability[0] == 0.0 and (np.diff(reliability[:24]) >= 0).all()
     assert (reliability[24:] == 1.0).all(), 'after a second of rest'
-    talking = showing_mouths(banded_voice(1.0, 3), START_NS, 3)
-    assert looks_of(talking)[-1].reliability < 1.0, 'who talks all the time is not known at rest'
 
 
-def test_after_a_gap_there_is_no_change_and_old_images_say_nothing(encoder):
+def test_after_a_gap_nothing_came_before_and_old_images_say_nothing(encoder):
     reader = LipReader(encoder)
     reader.see(*MOUTHS[0])
     reader.see(MOUTHS[0][0] + 30 * PERIOD_NS, MOUTHS[5][1])
     last_s = 30 * 0.04
     found = reader.features(START_NS, np.array([last_s, last_s + 0.09, last_s + 0.11, 0.6]))
-    assert np.all(found.values[0, 7:] == 0.0) and np.any(found.values[0, :7] != 0.0)
+    assert np.array_equal(found.values[0, 18:36], found.values[0, :18]), 'nothing before the gap'
     assert list(found.reliability > 0) == [True, True, False, False]
 
 

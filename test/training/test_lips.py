@@ -18,9 +18,10 @@ from av_perception.training.lips import train_lips
 LEAD_S = 2.0
 
 
-def person(seed: int, is_photograph: bool = False, seconds: float = 6.0) -> LipExample:
-    """Somebody who speaks all the time, known from LEAD_S on."""
-    sound = banded_voice(seconds, seed)
+def person(seed: int, is_photograph: bool = False, seconds: float = 7.0) -> LipExample:
+    """Somebody who rests for LEAD_S, then speaks."""
+    voice = banded_voice(seconds - LEAD_S, seed)
+    sound = np.concatenate([np.zeros(int(16000 * LEAD_S)), voice])
     mouths = showing_mouths(sound, START_NS, seed, is_photograph)
     first = int(16000 * LEAD_S)
     stretch = Stretch(START_NS + int(LEAD_S * 1e9), sound[first:])
@@ -80,4 +81,4 @@ def test_latents_of_a_stranger_are_foretold(learnt, prior):
 
 def test_too_few_people_are_refused(prior):
     with pytest.raises(UserError, match='2 people speak alone, .* 4 are needed'):
-        train_lips([person(1), person(2), person(3, seconds=2.5)], prior)
+        train_lips([person(1), person(2), person(3, seconds=3.5)], prior)

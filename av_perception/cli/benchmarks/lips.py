@@ -17,6 +17,7 @@ import argparse
 import os
 import tempfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -78,6 +79,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _advance(progress: Progress, task, done: float) -> None:
+    progress.update(task, completed=done)
+
+
 def _who_speaks(args: argparse.Namespace) -> int:
     """Judge scenes with lips and without."""
     from av_perception.benchmarks.diarization import Scene
@@ -96,7 +101,7 @@ def _who_speaks(args: argparse.Namespace) -> int:
             pipeline = OfflinePipeline(recording)
             mouths: list[MouthFrame] = []
             pipeline.watch_mouths(mouths.append)
-            answers = pipeline.run(lambda done, task=task: progress.update(task, completed=done))
+            answers = pipeline.run(partial(_advance, progress, task))
             scene = Scene(recording, [frame for frame, _ in answers], START_NS)
             results += compare(name, scene, {frame.stamp_ns: frame for frame in mouths})
             progress.remove_task(task)

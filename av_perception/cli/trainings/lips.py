@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from av_perception.cli.output import check_writable, staged_progress, write_json
@@ -96,10 +97,7 @@ def _examples(paths: list[Path], head: str) -> tuple[list, dict[str, float]]:
         for path in paths:
             task = bar.add_task(path.name, total=1.0, text='')
 
-            def show(done: float, task=task) -> None:
-                bar.update(task, completed=done)
-
-            recording, run = _opened(path, head, show)
+            recording, run = _opened(path, head, partial(_advance, bar, task))
             examples, without = examples_of(recording, path.name, run)
             found += examples
             for reason, length_s in without.items():
@@ -107,12 +105,16 @@ def _examples(paths: list[Path], head: str) -> tuple[list, dict[str, float]]:
     return found, lost
 
 
+def _advance(bar, task, done: float) -> None:
+    bar.update(task, completed=done)
+
+
 def _opened(path: Path, head: str, show: Callable[[float], None]) -> tuple:
     """Open a recording folder or a bag; also what feeds it to its pipeline. Raises UserError."""
     from av_perception.recording import Recording
 
     if (path / 'recording.yaml').is_file() or not head:
-        return Recording.open(path), lambda pipeline: pipeline.run(show)
+        return Recording.open(path), partial(_run, show=show)
     from av_perception.ros.bringup.environment import prepare_environment
 
     prepare_environment()
@@ -120,6 +122,10 @@ def _opened(path: Path, head: str, show: Callable[[float], None]) -> tuple:
 
     bag = BagRecording(path, head)
     return bag, lambda pipeline: BagRunner(bag, pipeline).run(show)
+
+
+def _run(pipeline, show: Callable[[float], None]) -> list:
+    return pipeline.run(show)
 
 
 def _tell(examples: list, lost: dict[str, float]) -> None:

@@ -91,7 +91,7 @@ def _table(results: list[SceneResult]) -> Table:
     table = Table(
         title=f'{switches_per_minute(results):.2f} id switches a minute (to reach: at most 1)'
     )
-    table.add_column('scene')
+    table.add_column('scene', no_wrap=True)
     for heading in (
         'length',
         'people',

@@ -92,6 +92,7 @@ class InputMonitor:
     def listen_again(self) -> None:
         """Note that our own node was held up: nobody else is to blame for the silence so far."""
         self._listening_since = time.monotonic()
+        self._last_latency_s = 0.0
 
     def values(self, elapsed_s: float) -> list[KeyValue]:
         """Report rate, latency and longest gap since the last call, `elapsed_s` ago."""

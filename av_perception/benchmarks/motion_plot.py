@@ -39,7 +39,8 @@ def plot_motion(windows: Windows, rows: Sequence[PathRow], path: Path) -> None:
     _coverage(grid[0, 2], [row for row in rows if row.method == OURS])
     _errors(grid[1, 2], rows)
     grid[0, 0].legend(loc='best', fontsize=7, frameon=False)
-    figure.savefig(path, dpi=110)
+    # Equal axes change their labels after the layout.
+    figure.savefig(path, dpi=110, bbox_inches='tight')
 
 
 def _different(windows: Windows) -> list[int]:

@@ -34,7 +34,6 @@ from av_perception.motion_forecast.path_gaussian import PathGaussian
 from av_perception.numerics.gaussian import matvec
 
 STEP_S = 0.1  # longest of the chain ahead
-_FASTEST = 2.0  # [m/s] of a walk away from the mean
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,8 @@ class ImmForecast:
     def _gated(self, histories: Histories, gate: Gate) -> PathGaussian:
         outputs = gate(features(histories, self.now))
         inner, outer = np.moveaxis(region_radii(outputs, self._horizons_s), 2, 0)
-        self._factors = np.sqrt(inner * outer)
+        # The chain stops, turns and goes on by itself: wider, its walks would run away.
+        self._factors = np.minimum(np.sqrt(inner * outer), 1.0)
         self.radii = gaussian_radii() * np.stack([inner / outer, np.ones_like(outer)], 2)
         means = self.chain.means.copy()
         lines = line_experts(histories, self._horizons_s)
@@ -140,11 +140,8 @@ class ImmForecast:
         means = self.paths.means[:, None]
         sigma = np.sqrt(self.paths.covariances[..., 2, 2])[:, None]
         walks[..., 2] = means[..., 2] + sigma * random.standard_normal((count, num_samples, 1))
-        away = self._factors[:, None, :, None] * (walks[..., :2] - chain[..., :2])
-        # Regions may be wide, but nobody on foot is that far from where most are.
-        farthest = _FASTEST * self._horizons_s[:, None]
-        length = np.linalg.norm(away, axis=-1, keepdims=True)
-        walks[..., :2] = means[..., :2] + away * np.minimum(1.0, farthest / (length + 1e-9))
+        factors = self._factors[:, None, :, None]
+        walks[..., :2] = means[..., :2] + factors * (walks[..., :2] - chain[..., :2])
         return walks
 
     def _step(self, modes, states, step_s: float, random):

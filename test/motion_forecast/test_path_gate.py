@@ -94,30 +94,28 @@ def test_a_gate_that_believes_one_expert_gives_its_forecast(expert):
 
 def test_radii_scale_the_covariance_and_the_draws():
     known = people()
-    gate = believing(NUM_EXPERTS - 1, np.log([1.2, 1.5]))
+    gate = believing(NUM_EXPERTS - 1, np.log([0.8, 0.9]))
     forecast = ImmForecast(known, HORIZONS, ImmConfig(), gate)
     plain = ImmForecast(known, HORIZONS, ImmConfig())
     np.testing.assert_allclose(
-        forecast.paths.covariances[..., :2, :2], 2.25 * plain.chain.covariances[..., :2, :2]
+        forecast.paths.covariances[..., :2, :2], 0.81 * plain.chain.covariances[..., :2, :2]
     )
     inner, outer = gaussian_radii()
-    np.testing.assert_allclose(forecast.radii[..., 0], inner * 1.2 / 1.5)
+    np.testing.assert_allclose(forecast.radii[..., 0], inner * 0.8 / 0.9)
     np.testing.assert_allclose(forecast.radii[..., 1], outer)
     draws, plain_draws = (f.draw(3, np.random.default_rng(0)) for f in (forecast, plain))
     means = plain.paths.means[:, None, :, :2]
     np.testing.assert_allclose(
-        draws[..., :2] - means, np.sqrt(1.8) * (plain_draws[..., :2] - means), atol=1e-9
+        draws[..., :2] - means, np.sqrt(0.72) * (plain_draws[..., :2] - means), atol=1e-9
     )
 
 
 def test_wide_regions_make_nobody_run():
     """Walks of who stood once led 7 m away within 2 s."""
-    gate = believing(NUM_EXPERTS - 1, (3.0, 3.0))
-    forecast = ImmForecast(people(), HORIZONS, ImmConfig(), gate)
-    walks = forecast.draw(50, np.random.default_rng(0))
-    away = np.linalg.norm((walks - forecast.paths.means[:, None])[..., :2], axis=-1)
-    assert away.max() <= 2.0 * HORIZONS[-1] + 1e-6
-    assert (away <= 2.0 * HORIZONS + 1e-6).all() and away.max() > 1.0
+    wide = ImmForecast(people(), HORIZONS, ImmConfig(), believing(NUM_EXPERTS - 1, (3.0, 3.0)))
+    plain = ImmForecast(people(), HORIZONS, ImmConfig())
+    drawn, chain = (one.draw(50, np.random.default_rng(0)) for one in (wide, plain))
+    np.testing.assert_allclose(drawn[..., :2], chain[..., :2], atol=1e-9)
 
 
 def test_features_do_not_know_place_and_direction():

@@ -22,7 +22,7 @@ from av_perception.audio.training_examples import AcousticMapConfig
 from av_perception.audio.vessl import VesslConfig
 from av_perception.calibration.microphone_calibration import CalibrationConfig
 from av_perception.config import config_from_mapping
-from av_perception.diarization.joint_activity import JointActivityConfig
+from av_perception.diarization.joint_activity_config import JointActivityConfig
 from av_perception.diarization.speaking_filter import SpeakingConfig
 from av_perception.errors import UserError
 from av_perception.hri.people import HumansConfig

@@ -21,7 +21,7 @@ from av_perception.audio.propagation import SPEED_OF_SOUND
 from av_perception.audio.voice_activity import VoiceActivity
 from av_perception.benchmarks.rendered_scenes import truth_of
 from av_perception.benchmarks.sensors import microphones_of
-from av_perception.diarization.joint_activity import JointActivityConfig
+from av_perception.diarization.joint_activity_config import JointActivityConfig
 from av_perception.diarization.speaking_estimator import (
     JOINT,
     VAVIT,

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
-from av_perception.diarization.joint_activity import Activity, JointActivity, JointActivityConfig
+from av_perception.diarization.joint_activity import Activity, JointActivity
+from av_perception.diarization.joint_activity_config import JointActivityConfig
 from av_perception.diarization.speaking_filter import SpeakingConfig, SpeakingFilter
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.time import nanoseconds, seconds

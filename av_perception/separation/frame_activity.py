@@ -16,7 +16,8 @@ import numpy as np
 
 from av_perception.audio.direction_bins import DirectionLikelihood
 from av_perception.audio.sub_bands import NoiseFloor
-from av_perception.diarization.joint_activity import JointActivity, JointActivityConfig
+from av_perception.diarization.joint_activity import JointActivity
+from av_perception.diarization.joint_activity_config import JointActivityConfig
 from av_perception.separation.person_masks import HeardFrames
 
 

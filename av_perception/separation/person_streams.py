@@ -19,7 +19,8 @@ import numpy as np
 from av_perception.audio.bin_stream import BinStream, SharedBinStream, direction_likelihood
 from av_perception.audio.direction_bins import BinBlock, DirectionBinsConfig
 from av_perception.audio.steering import GeometricSteering, Steering
-from av_perception.diarization.joint_activity import Activity, JointActivity, JointActivityConfig
+from av_perception.diarization.joint_activity import Activity, JointActivity
+from av_perception.diarization.joint_activity_config import JointActivityConfig
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.time import nanoseconds, seconds
 from av_perception.interfaces import AudioChunk, TrackFrame

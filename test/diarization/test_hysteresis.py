@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from av_perception.diarization.hysteresis import Decision, TurnEnds
-from av_perception.diarization.joint_activity import JointActivityConfig
+from av_perception.diarization.joint_activity_config import JointActivityConfig
 
 CONFIG = JointActivityConfig(resume_s=0.5, resume_step=0.5, end_step=0.25)
 MS = 1_000_000

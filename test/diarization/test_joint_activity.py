@@ -18,7 +18,8 @@ from av_perception.audio.direction_bins import (
     DirectionLikelihood,
 )
 from av_perception.audio.steering import GeometricSteering
-from av_perception.diarization.joint_activity import JointActivity, JointActivityConfig
+from av_perception.diarization.joint_activity import JointActivity
+from av_perception.diarization.joint_activity_config import JointActivityConfig
 from av_perception.diarization.subset_evidence import subset_evidence, subset_table
 from av_perception.geometry.rigid_transform import direction_from_angles
 from av_perception.interfaces import AudioChunk

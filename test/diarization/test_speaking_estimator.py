@@ -22,7 +22,7 @@ from planted_voices import (
 
 from av_perception.audio.bin_stream import BinStream, direction_likelihood
 from av_perception.audio.direction_bins import DirectionBinsConfig
-from av_perception.diarization.joint_activity import JointActivityConfig
+from av_perception.diarization.joint_activity_config import JointActivityConfig
 from av_perception.diarization.speaking_estimator import (
     VAVIT,
     WITHOUT_SOUND,

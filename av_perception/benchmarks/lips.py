@@ -67,12 +67,16 @@ def measure(mouths: str, data: Path, work: Path, report: Report) -> LipResult:
     scenes = lip_scenes(faces, voices, mouths == PLANTED)
     for number, scene in enumerate(scenes):
         told = partial(_tell, report, number / len(scenes), 1 / len(scenes), scene.name)
-        recording = scene_recording(scene, scene.name, None, lambda d, t: told(0.5 * d, t))
+        recording = scene_recording(scene, scene.name, None, partial(_render, told))
         found, _ = examples_of(recording, scene.name, partial(_run, told))
         examples += found
     trained: TrainedLips = train_lips(examples, load_prior('vae'))
     seconds = sum(example.duration_s for example in examples)
     return LipResult(mouths, seconds, trained.gains, trained.gain, trained.passes)
+
+
+def _render(told: Report, done: float, text: str) -> None:
+    told(0.5 * done, text)
 
 
 def _run(told: Report, pipeline: OfflinePipeline) -> list[Result]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ import cv2
 from av_perception.dvae.speech_prior import load_prior
 from av_perception.errors import UserError
 from av_perception.lips.examples import LipExample
+from av_perception.pipelines.full import OfflinePipeline, Result
 from av_perception.pipelines.lip_recordings import examples_of
 from av_perception.simulation.cache import scene_recording
 from av_perception.simulation.lip_scenes import Face, known_faces, lip_scenes, still_of
@@ -64,20 +66,25 @@ def measure(mouths: str, data: Path, work: Path, report: Report) -> LipResult:
     examples: list[LipExample] = []
     scenes = lip_scenes(faces, voices, mouths == PLANTED)
     for number, scene in enumerate(scenes):
-
-        def show(done: float, text: str = '', number: int = number, name: str = scene.name):
-            report((number + done) / len(scenes), f'{name} {text}')
-
-        recording = scene_recording(scene, scene.name, None, lambda d, t: show(0.5 * d, t))
-        found, _ = examples_of(
-            recording,
-            scene.name,
-            lambda pipeline, show=show: pipeline.run(lambda d: show(0.5 + 0.5 * d, 'tracking')),
-        )
+        told = partial(_tell, report, number / len(scenes), 1 / len(scenes), scene.name)
+        recording = scene_recording(scene, scene.name, None, partial(_render, told))
+        found, _ = examples_of(recording, scene.name, partial(_run, told))
         examples += found
     trained: TrainedLips = train_lips(examples, load_prior('vae'))
     seconds = sum(example.duration_s for example in examples)
     return LipResult(mouths, seconds, trained.gains, trained.gain, trained.passes)
+
+
+def _render(told: Report, done: float, text: str) -> None:
+    told(0.5 * done, text)
+
+
+def _run(told: Report, pipeline: OfflinePipeline) -> list[Result]:
+    return pipeline.run(lambda done: told(0.5 + 0.5 * done, 'tracking'))
+
+
+def _tell(report: Report, begun: float, part: float, name: str, done: float, text: str) -> None:
+    report(begun + part * done, f'{name} {text}')
 
 
 def people(data: Path, work: Path) -> tuple[list[Face], list[str]]:

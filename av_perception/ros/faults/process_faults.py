@@ -144,9 +144,11 @@ PROCESS_FAULTS = (
     *(
         Fault(
             f'halted-{node}'.replace('_', '-'),
-            f'{node} is halted for 2 s',
+            f'{node} is halted for 3 s',
             halted(node),
             (_LISTENERS[node], 'held up'),
+            frames=75,
+            is_mute=True,
             setup='processes',
         )
         for node in NODES

@@ -70,6 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--words', action='store_true', help='let pocketsphinx count the words that change'
     )
+    _add_results(parser)
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    """Declare what is written, and how a run goes on."""
     parser.add_argument(
         '--json', type=Path, metavar='FILE', help='write all rows to FILE, each when it is done'
     )

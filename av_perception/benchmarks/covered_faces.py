@@ -61,13 +61,14 @@ class Couples:
     ----------
     camera
         A stereo pair.
-    people
-        Whom to draw.
+    faces
+        Whom to draw: the sizes in which there is each of two faces or more. The two of a couple
+        have different ones, or the nearer would be the farther one's best match.
     """
 
-    def __init__(self, camera: CameraGeometry, people: Sequence[Cutout]):
+    def __init__(self, camera: CameraGeometry, faces: Sequence[Sequence[Cutout]]):
         self.camera = camera
-        self._people = people
+        self._faces = faces
         self._renderer = StereoRenderer(camera, _WALL_M, _EYE_HEIGHT_M, 1)
 
     def draw(
@@ -92,7 +93,9 @@ class Couples:
             (4, 3) head centers [m] in the left optical frame.
         """
         centers = _places(self.camera, distance_m, random)
-        people = [self._people[k] for k in random.permutation(len(self._people))[: 2 * _COUPLES]]
+        couples = [random.permutation(len(self._faces))[:2] for _ in range(_COUPLES)]
+        sizes = [self._faces[face] for face in np.transpose(couples).ravel()]
+        people = [of_all[random.integers(len(of_all))] for of_all in sizes]
         face_depth = FACE_DEPTH_M + _DEPTH_SPREAD_M * random.normal(size=2 * _COUPLES)
         return self._renderer.render(index, people, face_surfaces(centers, face_depth)), centers
 

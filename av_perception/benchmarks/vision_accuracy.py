@@ -80,7 +80,7 @@ class PeopleBeforeCamera:
     def __init__(self, camera: CameraGeometry):
         self.camera = camera
         self._renderer = StereoRenderer(camera, _WALL_M, _EYE_HEIGHT_M, 0)
-        self._people = people_of_all_sizes()
+        self._people = [person for sizes in people_of_all_sizes() for person in sizes]
 
     def draw(
         self, index: int, distance_m: float, random: np.random.Generator
@@ -264,10 +264,10 @@ def _true_boxes(centers: np.ndarray, camera: CameraGeometry) -> np.ndarray:
     return np.hstack([camera.project(centers) - size / 2, size])
 
 
-def people_of_all_sizes() -> list[Cutout]:
-    """Cut out the people of all photographs, each with heads of several sizes."""
+def people_of_all_sizes() -> list[list[Cutout]]:
+    """Cut out the person of each photograph, with heads of several sizes."""
     sizes = 1 + HEAD_SIZE_SPREAD * norm.ppf((np.arange(_SIZES) + 0.5) / _SIZES)
-    return [_resized(person, size) for person in map(_person, PHOTOGRAPHS) for size in sizes]
+    return [[_resized(person, size) for size in sizes] for person in map(_person, PHOTOGRAPHS)]
 
 
 def people_of_photographs() -> dict[str, list[Cutout]]:

@@ -140,7 +140,7 @@ def test_every_distance_gets_its_pairs_and_each_is_reported():
 def people():
     texture = np.full((120, 100, 4), 255, np.uint8)
     radii_m = np.array([FACE_WIDTH_M / 2, 0.09])
-    return [Cutout(texture, np.array([50.0, 60.0]), radii_m) for _ in range(6)]
+    return [[Cutout(texture, np.array([50.0, 60.0]), radii_m) for _ in range(2)] for _ in range(3)]
 
 
 @pytest.mark.parametrize('distance_m', [1.5, 3.0])
@@ -164,7 +164,10 @@ def test_couples_stand_one_behind_the_other_in_both_images(people, monkeypatch, 
         edge = np.abs(near_pixel - pixel)[:, 0] - 0.085 * CAMERA.focal[0] / near[:, 2]
         shares += list(0.5 - edge * far[:, 2] / (FACE_WIDTH_M * CAMERA.focal[0]))
         _, chosen, surfaces = drawn[-1]
-        assert len({id(person) for person in chosen}) == 4
+        # Regression: the same photograph before itself was matched with the nearer one, 20 cm off.
+        face_of_id = {id(one): k for k, sizes in enumerate(people) for one in sizes}
+        faces = [face_of_id[id(person)] for person in chosen]
+        assert faces[0] != faces[2] and faces[1] != faces[3]
         np.testing.assert_allclose(np.cross(surfaces, centers), 0.0, atol=1e-9)
         depth = np.linalg.norm(centers, axis=1) - np.linalg.norm(surfaces, axis=1)
         assert np.abs(depth - FACE_DEPTH_M).max() < 6 * 0.008

@@ -19,6 +19,7 @@ from av_perception.dvae.model_file import CARD, model_of, save_model
 from av_perception.dvae.spectra import FLOOR
 from av_perception.dvae.speech_prior import SpeechPrior
 from av_perception.errors import UserError
+from av_perception.files import json_of
 from av_perception.networks.weights import read_arrays
 
 _LINEAR = 'linear'
@@ -98,7 +99,7 @@ def load_visual_prior(path: Path) -> tuple[LinearVisualPrior | NetworkVisualPrio
     """
     arrays = read_arrays(path)
     try:
-        card = json.loads(np.asarray(arrays[CARD], np.uint8).tobytes())
+        card = json_of(arrays[CARD])
         if card['model'] == _LINEAR:
             return _linear(arrays), card
     except (KeyError, TypeError, ValueError) as error:

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from av_perception.array_files import read_npz
 from av_perception.errors import UserError
-from av_perception.files import read_npz
 
 FORMAT_VERSION = 2
 _ARRAYS = (

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from av_perception.array_files import json_of
 from av_perception.audio_visual.features import VisualFeatures
 from av_perception.audio_visual.seeing_vae import SEEING_MODELS, SeeingConfig, SeeingVae
 from av_perception.audio_visual.visual_prior import LinearVisualPrior, VisualPrior
@@ -19,7 +20,6 @@ from av_perception.dvae.model_file import CARD, model_of, save_model
 from av_perception.dvae.spectra import FLOOR
 from av_perception.dvae.speech_prior import SpeechPrior
 from av_perception.errors import UserError
-from av_perception.files import json_of
 from av_perception.networks.weights import read_arrays
 
 _LINEAR = 'linear'

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from av_perception.array_files import json_of
 from av_perception.dvae.config import DvaeConfig
 from av_perception.dvae.families import MODELS
 from av_perception.dvae.model import DynamicalVae
 from av_perception.errors import UserError
-from av_perception.files import json_of
 
 CARD = 'card'  # the name of the entry that is text
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from av_perception.array_files import read_npz
 from av_perception.errors import UserError
-from av_perception.files import read_npz
 
 FILE_RATE = 120  # [Hz] of the clips in the file
 RATE = 24  # [Hz] of what the networks see

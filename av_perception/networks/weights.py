@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from av_perception.array_files import MAX_ARRAY_BYTES, arrays_of
 from av_perception.errors import UserError
-from av_perception.files import MAX_ARRAY_BYTES, arrays_of, read_within
+from av_perception.files import read_within
 from av_perception.paths import cache_location
 
 PACKAGE_DATA = Path(__file__).resolve().parent / 'data'

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from av_perception.array_files import read_npz
 from av_perception.errors import UserError
-from av_perception.files import read_npz
 from av_perception.geometry.time import NANOSECONDS, seconds
 from av_perception.interfaces import MouthCrop
 

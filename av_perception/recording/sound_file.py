@@ -95,10 +95,8 @@ def read_samples(
     ----------
     sound
         See `open_sound`.
-    start
-        First sample.
-    count
-        How many.
+    start, count
+        First sample, and how many.
     dtype
         'float32' or 'float64'.
 

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 import soundfile
 
+from av_perception.array_files import MAX_ARRAY_BYTES
 from av_perception.errors import UserError
-from av_perception.files import MAX_ARRAY_BYTES, read_within
+from av_perception.files import read_within
 from av_perception.recording.sound_file import read_pieces, read_sound
 from av_perception.simulation.activity import voice_activity
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from av_perception.array_files import json_of
 from av_perception.errors import UserError
-from av_perception.files import json_of
 from av_perception.networks.weights import read_arrays
 from av_perception.training.speech_data import Frames, gather_frames
 from av_perception.training.speech_prior import TrainingConfig, TrainingState

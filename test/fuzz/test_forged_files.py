@@ -21,6 +21,7 @@ import soundfile
 import yaml
 from hostile_files import HEAD, RATE, load_head_of, write_recording, write_sofa
 
+from av_perception.array_files import arrays_of
 from av_perception.audio.acoustic_map import AcousticMap
 from av_perception.audio.sofa import read_sofa
 from av_perception.audio_visual.people_file import load_people
@@ -28,7 +29,7 @@ from av_perception.audio_visual.visual_files import load_visual_prior
 from av_perception.config import load_yaml, read_yaml
 from av_perception.dvae.model_file import CARD, model_of
 from av_perception.errors import UserError
-from av_perception.files import arrays_of, check_image, is_inside, read_within
+from av_perception.files import check_image, is_inside, read_within
 from av_perception.motion_forecast.skeletons import load_clips
 from av_perception.networks.weights import read_arrays
 from av_perception.paths import resolve_resource

@@ -16,8 +16,7 @@ from av_perception.errors import UserError
 
 ROUNDS = 200
 # What takes more than some milliseconds to read, as it starts a decoder or a pipeline.
-COSTLY = {'mcap': 12, 'db3': 12, 'video': 25, 'mkv': 25, 'played video': 25, 'clip': 25}
-COSTLY |= {'SOFA': 60, 'scene': 60, 'map': 60}
+COSTLY = {'mcap': 40, 'db3': 40, 'video': 60, 'mkv': 60, 'played video': 60, 'clip': 60}
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ truth:
                       no `right` with one camera, neither for sound alone
     truth.csv         optional, see `tables.TruthTable`
 
-`head` is a profile's name, an absolute path, or a path relative to the folder. Sample n is at
+`head` is a profile's name, an absolute path, or the path of a file in the folder. Sample n is at
 `audio_start + n / sample_rate`, image k at `video_start + k / frame_rate`, in seconds on one
 clock.
 """

@@ -50,16 +50,23 @@ def open_sound(path: str | Path) -> soundfile.SoundFile:
         sound = soundfile.SoundFile(str(path))
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise UserError(f'{path} is not a readable sound file: {_reason(error)}') from error
+    problem = _problem(sound, path)
+    if problem:
+        sound.close()
+        raise UserError(problem)
+    return sound
+
+
+def _problem(sound: soundfile.SoundFile, path: Path) -> str:
+    """Say what is wrong with what the header claims, '' when nothing is."""
     if sound.frames <= 0:
-        sound.close()
-        raise UserError(f'there is no sound in {path}, {_EMPTY}')
+        return f'there is no sound in {path}, {_EMPTY}'
     if not RATES[0] <= sound.samplerate <= RATES[1]:
-        sound.close()
-        raise UserError(
+        return (
             f'{path} claims a sample rate of {sound.samplerate} Hz, which no sound has: record '
             'or convert it again'
         )
-    return sound
+    return ''
 
 
 def read_sound(path: str | Path, dtype: str = 'float64') -> tuple[np.ndarray, int]:

@@ -231,7 +231,7 @@ class CameraGeometry:
     frame_rate: float = 25.0
     #: camera_info YAML files of the camera, or of left and right; the images are then raw and
     #: rectified by them. In a head profile they stand in place of width, height, focal, center and
-    #: baseline, with paths relative to the profile's folder
+    #: baseline, with paths in the profile's folder, or absolute ones
     calibration: tuple[str, ...] = ()
 
     def __post_init__(self):

@@ -14,6 +14,7 @@ what the tests need.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -40,6 +41,9 @@ def main() -> int:
     if options.list or unknown:
         print(f'unknown: {", ".join(unknown)}' if unknown else '\n'.join(ALL_READERS))
         return 2 if unknown else 0
+    from av_perception.ros.bringup.environment import prepare_environment
+
+    prepare_environment()  # bags need the definitions of messages
     found = 0
     for name in options.kinds or ALL_READERS:
         failures = fuzz(name, options.rounds, options.seed)
@@ -67,6 +71,8 @@ def fuzz(name: str, rounds: int, seed: int) -> int:
             kept.write_bytes(path.read_bytes())
             print(f'{kept}: {problem}')
             failures += 1
+    if not failures:
+        shutil.rmtree(folder)
     return failures
 
 

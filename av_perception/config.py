@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import inspect
 import io
+import math
 import re
 import textwrap
 import tokenize
@@ -20,8 +21,11 @@ from typing import Any, TypeVar
 import yaml
 
 from av_perception.errors import UserError
+from av_perception.files import MEBIBYTE, read_within
 
 _Config = TypeVar('_Config')
+MAX_YAML_BYTES = 4 * MEBIBYTE
+MAX_YAML_NODES = 1_000_000  # with every alias written out
 
 
 class _Loader(yaml.SafeLoader):
@@ -31,15 +35,23 @@ class _Loader(yaml.SafeLoader):
     it is text).
     """
 
+    def get_single_node(self) -> yaml.Node | None:
+        """Compose the document. Raises yaml.YAMLError for one that repeats itself too often."""
+        node = super().get_single_node()
+        if node is not None and _written_out(node, {}) > MAX_YAML_NODES:
+            raise yaml.YAMLError('its aliases (*name) repeat too much: write it out')
+        return node
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         """Build the mapping of a node. Raises yaml.constructor.ConstructorError."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        keys = [key for key in keys if key != '<<']  # several merges are allowed
-        repeated = next((key for key in keys if keys.count(key) > 1), None)
-        if repeated is not None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f'the key {repeated!r} is there twice', node.start_mark
-            )
+        seen: set[str] = set()
+        for key in keys:
+            if key in seen and key != '<<':  # several merges are allowed
+                raise yaml.constructor.ConstructorError(
+                    None, None, f'the key {key!r} is there twice', node.start_mark
+                )
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
 
@@ -50,14 +62,28 @@ _Loader.add_implicit_resolver(
 )
 
 
+def _written_out(node: yaml.Node, known: dict[int, float]) -> float:
+    """Count the nodes below one as if every alias were written out; inf for an endless one."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = math.inf  # what it is while its own parts are counted
+        parts = node.value
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in parts for part in pair]
+        known[id(node)] = 1 + sum(_written_out(part, known) for part in parts)
+    return known[id(node)]
+
+
 def load_yaml(text: str) -> Any:
     """Parse YAML text. Raises yaml.YAMLError for whatever cannot be understood."""
     try:
         return yaml.load(text, Loader=_Loader)
     except RecursionError as error:
         raise yaml.YAMLError('it is nested too deeply') from error
-    except (ValueError, TypeError) as error:  # such as a day that is in no month
-        raise yaml.YAMLError(str(error)) from error
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        # Such as a day that is in no month, or `!!bool 3`.
+        raise yaml.YAMLError(str(error) or type(error).__name__) from error
 
 
 def read_yaml(path: str | Path) -> dict:
@@ -79,8 +105,8 @@ def read_yaml(path: str | Path) -> dict:
         When the file is absent or unreadable, is no valid YAML or holds no mapping.
     """
     try:
-        content = load_yaml(Path(path).read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError) as error:
+        content = load_yaml(read_within(path, MAX_YAML_BYTES).decode('utf-8'))
+    except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or error
         raise UserError(f'cannot read {path}: {reason}') from error
     except yaml.YAMLError as error:

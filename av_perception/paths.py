@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from av_perception.errors import UserError
+from av_perception.files import is_file
 
 _SHARE = Path('share') / 'av_perception'  # below an installation's prefix, as ament wants it
 
@@ -96,12 +97,16 @@ def resolve_resource(name_or_path: str, folder: str, suffix: str = '.yaml') -> P
     UserError
         When there is none; it lists the names that exist.
     """
-    path = Path(name_or_path).expanduser()
-    if path.suffix == suffix and path.is_file():
+    try:
+        path = Path(name_or_path).expanduser()
+    except RuntimeError as error:  # of a user that there is not
+        raise UserError(f"no file '{name_or_path}': {error}") from error
+    if path.suffix == suffix and is_file(path):
         return path.resolve()
     shipped = share_directory() / 'config' / folder
     candidate = shipped / f'{name_or_path}{suffix}'
-    if candidate.is_file():
+    # A name does not lead out of the folder.
+    if candidate.parent == shipped and is_file(candidate):
         return candidate
     names = ', '.join(sorted(p.stem for p in shipped.glob(f'*{suffix}')))
     raise UserError(

@@ -107,7 +107,7 @@ def test_a_wheel_of_one_user_finds_its_files(wheel, tmp_path):
 
 def test_an_installation_without_its_files_is_one_line(tmp_path):
     """The message says what to do, and the package alone is no reason for a traceback."""
-    for name in ('__init__.py', 'errors.py', 'paths.py'):
+    for name in ('__init__.py', 'errors.py', 'files.py', 'paths.py'):
         target = tmp_path / 'av_perception' / name
         target.parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / 'av_perception' / name, target)

@@ -7,13 +7,13 @@ The names of its arrays, numbers and texts are the fields of `acoustic_map.Acous
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from av_perception.array_files import read_npz
 from av_perception.errors import UserError
 
 FORMAT_VERSION = 2
@@ -99,11 +99,8 @@ def read_map(path: Path) -> dict[str, Any]:
 
 def _read_archive(path: Path) -> dict[str, np.ndarray]:
     try:
-        if not zipfile.is_zipfile(path) and Path(path).exists():
-            raise ValueError('it is not an npz file')
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        return read_npz(path)
+    except (OSError, ValueError) as error:
         reason = ' '.join(str(error).split())
         raise UserError(
             f'cannot read the acoustic map {path}: {reason}; learn it again'

@@ -13,6 +13,7 @@ from av_perception.audio.dp_rtf import relative_transfer
 from av_perception.audio.responses import MeasuredTransfer
 from av_perception.errors import UserError
 from av_perception.geometry.rigid_transform import direction_from_angles
+from av_perception.recording.sound_file import RATES
 from av_perception.robot_head.profile import MicrophoneArray
 
 _ONSET_SHARE = 0.1  # of the peak: where a response begins
@@ -20,6 +21,8 @@ _ONSET_SHARE = 0.1  # of the peak: where a response begins
 _BEFORE_S = 0.001
 _AFTER_S = 0.008
 _FADE_S = 0.002
+_LONGEST = 1 << 18  # samples of a response
+_MAX_VALUES = 1 << 27  # numbers of a data set, 1 GiB
 
 
 @dataclass(frozen=True)
@@ -97,14 +100,16 @@ def _read_content(path: Path) -> _SofaContent:
 
 def _content_of(file) -> _SofaContent:
     """Take what an open file of h5py holds. Raises ValueError and KeyError."""
-    responses = np.array(file['Data.IR'], float)
-    rate = np.array(file['Data.SamplingRate'], float)
-    position = np.array(file['SourcePosition'], float)
-    delay = np.array(file['Data.Delay'], float) if 'Data.Delay' in file else np.zeros((1, 1))
+    responses = _numbers(file, 'Data.IR')
+    rate = _numbers(file, 'Data.SamplingRate')
+    position = _numbers(file, 'SourcePosition')
+    delay = _numbers(file, 'Data.Delay') if 'Data.Delay' in file else np.zeros((1, 1))
     shape = responses.shape
     is_whole = len(shape) == 3 and 0 not in shape and rate.size
     if not is_whole or position.shape != (shape[0], 3):
         raise ValueError(f'Data.IR has the shape {shape}, SourcePosition {position.shape}')
+    if shape[2] > _LONGEST or not RATES[0] <= rate.ravel()[0] <= RATES[1]:
+        raise ValueError(f'its responses have {shape[2]} samples at {rate.ravel()[0]:g} Hz')
     kind = file['SourcePosition'].attrs.get('Type', 'spherical')
     kind = kind.decode(errors='replace') if isinstance(kind, bytes) else str(kind)
     return _SofaContent(
@@ -113,6 +118,19 @@ def _content_of(file) -> _SofaContent:
         float(rate.ravel()[0]),
         _directions(position, kind),
     )
+
+
+def _numbers(file, name: str) -> np.ndarray:
+    """Read a data set of the file itself, in bounds. Raises ValueError and KeyError."""
+    import h5py
+
+    # HDF5 can send the reader to any other file.
+    data = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
+        raise ValueError(f'{name} is not a data set in this file')
+    if data.size is None or data.size > _MAX_VALUES:
+        raise ValueError(f'{name} claims the shape {data.shape}')
+    return np.array(data, float)
 
 
 def _directions(position: np.ndarray, kind: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from av_perception.array_files import json_of
 from av_perception.audio_visual.features import VisualFeatures
 from av_perception.audio_visual.seeing_vae import SEEING_MODELS, SeeingConfig, SeeingVae
 from av_perception.audio_visual.visual_prior import LinearVisualPrior, VisualPrior
@@ -98,7 +99,7 @@ def load_visual_prior(path: Path) -> tuple[LinearVisualPrior | NetworkVisualPrio
     """
     arrays = read_arrays(path)
     try:
-        card = json.loads(np.asarray(arrays[CARD], np.uint8).tobytes())
+        card = json_of(arrays[CARD])
         if card['model'] == _LINEAR:
             return _linear(arrays), card
     except (KeyError, TypeError, ValueError) as error:

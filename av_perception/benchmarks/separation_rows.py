@@ -49,7 +49,7 @@ class KeptRows:
             settings = found['settings']
             rows = [_read_row(row) for row in found['rows']]
             seeds = [int(row['seed']) for row in found['rows']]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
                 f'{path} has no rows of this benchmark ({error}): name another file'
             ) from error

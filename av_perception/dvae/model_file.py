@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from av_perception.array_files import json_of
 from av_perception.dvae.config import DvaeConfig
 from av_perception.dvae.families import MODELS
 from av_perception.dvae.model import DynamicalVae
@@ -72,7 +73,7 @@ def model_of(
         When arrays are missing, of other shapes or not finite.
     """
     try:
-        card = json.loads(np.asarray(arrays[CARD], np.uint8).tobytes())
+        card = json_of(arrays[CARD])
         config = config_type(**card['config'])
         kind = kinds[card['model']]
         parameters = {}

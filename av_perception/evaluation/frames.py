@@ -242,7 +242,8 @@ def _frame_times(stamps: np.ndarray) -> tuple[np.ndarray, float]:
         return times, DEFAULT_PERIOD_S
     gaps = np.diff(times)
     period = float(np.median(gaps))
-    missing = np.maximum(np.round(gaps / period).astype(int) - 1, 0)
+    # In floating point: a sum of holes of any length does not wrap around.
+    missing = np.maximum(np.round(gaps / period) - 1, 0)
     if missing.sum() > MAX_HOLE_FRAMES:
         raise UserError(
             f'the truth has a hole of {gaps.max():.0f} s at a frame period of {period:.3g} s: '
@@ -250,7 +251,7 @@ def _frame_times(stamps: np.ndarray) -> tuple[np.ndarray, float]:
         )
     filled = [times]
     for hole in np.flatnonzero(missing):
-        steps = np.arange(1, missing[hole] + 1)
+        steps = np.arange(1.0, missing[hole] + 1)
         filled.append(times[hole] + gaps[hole] * steps / (missing[hole] + 1))
     return np.sort(np.concatenate(filled)), period
 

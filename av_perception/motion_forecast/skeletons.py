@@ -8,12 +8,12 @@ root position and rotation removed.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from av_perception.array_files import read_npz
 from av_perception.errors import UserError
 
 FILE_RATE = 120  # [Hz] of the clips in the file
@@ -67,9 +67,8 @@ def load_clips(path: Path) -> list[Clip]:
         When it cannot be read or holds something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if '__' in name}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        arrays = {name: values for name, values in read_npz(path).items() if '__' in name}
+    except (OSError, ValueError) as error:
         raise UserError(f'cannot read skeletons from {path}: {error}') from error
     clips = []
     for key, values in sorted(arrays.items()):

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import io
 import os
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from av_perception.array_files import MAX_ARRAY_BYTES, arrays_of
 from av_perception.errors import UserError
+from av_perception.files import read_within
 from av_perception.paths import cache_location
 
 PACKAGE_DATA = Path(__file__).resolve().parent / 'data'
@@ -273,7 +273,9 @@ def load_arrays(weights: str | Weights) -> dict[str, np.ndarray]:
     return read_arrays(find_weights(entry), entry.sha256)
 
 
-def read_arrays(path: Path, sha256: str = '') -> dict[str, np.ndarray]:
+def read_arrays(
+    path: Path, sha256: str = '', limit: int = MAX_ARRAY_BYTES
+) -> dict[str, np.ndarray]:
     """Read the arrays in a `.npz` file, none of them pickled, after comparing its content.
 
     Parameters
@@ -282,6 +284,8 @@ def read_arrays(path: Path, sha256: str = '') -> dict[str, np.ndarray]:
         The file.
     sha256
         Of its content; '' does not compare.
+    limit
+        Bytes of all arrays together.
 
     Returns
     -------
@@ -294,14 +298,11 @@ def read_arrays(path: Path, sha256: str = '') -> dict[str, np.ndarray]:
         When the file cannot be read, has other content, or is no `.npz` file of plain arrays.
     """
     try:
-        content = Path(path).read_bytes()
+        content = read_within(path, limit)
         if sha256 and hashlib.sha256(content).hexdigest() != sha256:
             raise ValueError('its SHA-256 is not the expected one')
-        if not zipfile.is_zipfile(io.BytesIO(content)):
-            raise ValueError('it is no npz file')
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        return arrays_of(content, limit)
+    except (OSError, ValueError) as error:
         reason = ' '.join(str(error).split())
         raise UserError(f'cannot read the weights {path}: {reason}; install them again') from error
 

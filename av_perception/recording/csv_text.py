@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from av_perception.errors import UserError
+from av_perception.files import MAX_TEXT_BYTES, read_within
 
 _DECIMAL_COMMA = re.compile(r'\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*')
 
@@ -56,9 +57,13 @@ def read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 def _read_text(path: Path) -> str:
     """Read text in UTF-8. Raises UserError."""
     try:
-        return path.read_bytes().decode('utf-8-sig')
+        content = read_within(path, MAX_TEXT_BYTES)
     except OSError as error:
         raise UserError(f'cannot read {path}: {error.strerror or error}') from error
+    except ValueError as error:
+        raise UserError(f'cannot read {path}: {error}') from error
+    try:
+        return content.decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise UserError(f'{path} is not a CSV text file: save it as CSV in UTF-8') from error
 

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from av_perception.errors import UserError
+from av_perception.files import MAX_IMAGE_BYTES, check_image, read_within
 
 VIDEOS = ('.mp4', '.mkv', '.avi', '.mov', '.m4v', '.webm', '.mpg')
 # Images that a video may end earlier than its header says: the number there is often an estimate.
@@ -55,7 +56,7 @@ class ImageSequence:
         else:
             self._files = _numbered_images(path)
             self.length = len(self._files)
-            height, width = _read_image(self._files[0]).shape[:2]
+            height, width = read_image(self._files[0]).shape[:2]
         self.claimed_length = self.length
         self.size = (width, height)
 
@@ -72,7 +73,7 @@ class ImageSequence:
 
         Raises UserError at an image that cannot be decoded or has another size.
         """
-        decoded: Iterable[np.ndarray] = map(_read_image, self._files)
+        decoded: Iterable[np.ndarray] = map(read_image, self._files)
         if self.is_video:
             decoded = _decode_video(self.path, self.length)
         for index, image in enumerate(decoded):
@@ -186,10 +187,13 @@ def _numbered_images(folder: Path) -> list[Path]:
     return files
 
 
-def _read_image(path: Path) -> np.ndarray:
+def read_image(path: Path) -> np.ndarray:
+    """Read a (height, width, 3) uint8 BGR image. Raises UserError."""
     try:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error:  # a size that no image has
+        content = read_within(path, MAX_IMAGE_BYTES)
+        check_image(content)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, ValueError, cv2.error):  # an empty file, a size that no image has
         image = None
     if image is None:
         raise UserError(f'{path} is not a readable image: make it again')

@@ -13,6 +13,7 @@ there is none.
 from __future__ import annotations
 
 import configparser
+import io
 import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from av_perception.errors import UserError
+from av_perception.files import MAX_TEXT_BYTES, read_within
 
 PERSON = 1  # class of the boxes to score
 MAX_FRAME = 1_000_000
@@ -100,16 +102,18 @@ class MotTable:
         path = Path(path)
         lines = []
         try:
-            with open(path, encoding='utf-8-sig') as stream:
-                for number, line in enumerate(stream, 1):
-                    if line.strip():
-                        lines.append(_numbers(line, f'{path}, line {number}'))
+            text = read_within(path, MAX_TEXT_BYTES).decode('utf-8-sig')
         except OSError as error:
             raise UserError(f'cannot read {path}: {error.strerror}') from error
         except UnicodeDecodeError as error:
             raise UserError(
                 f'{path} is not MOT-challenge text ({",".join(_NAMES)},...)'
             ) from error
+        except ValueError as error:
+            raise UserError(f'cannot read {path}: {error}') from error
+        for number, line in enumerate(io.StringIO(text, newline=None), 1):
+            if line.strip():
+                lines.append(_numbers(line, f'{path}, line {number}'))
         return cls._from_lines(lines)
 
     @classmethod
@@ -237,7 +241,7 @@ class SequenceInfo:
         """Read a seqinfo.ini. Raises UserError when it is malformed."""
         parser = configparser.ConfigParser()
         try:
-            parser.read(path, encoding='utf-8')
+            parser.read_string(read_within(path, MAX_TEXT_BYTES).decode('utf-8'), str(path))
             section = parser['Sequence']
             return cls(
                 section.getfloat('frameRate'),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from av_perception.array_files import read_npz
 from av_perception.errors import UserError
 from av_perception.geometry.time import NANOSECONDS, seconds
 from av_perception.interfaces import MouthCrop
@@ -65,9 +66,9 @@ def read_mouths(path: Path) -> list[tuple[int, MouthCrop]]:
         When there is no such file, or it holds something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = [file[name] for name in _NAMES]
-    except (OSError, KeyError, ValueError, EOFError) as error:
+        content = read_npz(path)
+        arrays = [content[name] for name in _NAMES]
+    except (OSError, KeyError, ValueError) as error:
         raise UserError(
             f'{path} holds no mouths ({error}): write some with av-perception track --mouths'
         ) from error

@@ -12,7 +12,7 @@ truth:
                       no `right` with one camera, neither for sound alone
     truth.csv         optional, see `tables.TruthTable`
 
-`head` is a profile's name, an absolute path, or a path relative to the folder. Sample n is at
+`head` is a profile's name, an absolute path, or the path of a file in the folder. Sample n is at
 `audio_start + n / sample_rate`, image k at `video_start + k / frame_rate`, in seconds on one
 clock.
 """
@@ -30,6 +30,7 @@ import yaml
 
 from av_perception.config import config_from_mapping, read_yaml
 from av_perception.errors import UserError
+from av_perception.files import is_file, is_inside
 from av_perception.recording.consistency import (
     SOUND_FILES,
     check_audio,
@@ -125,8 +126,7 @@ class Recording:
         if not path.is_file():
             raise UserError(f'{folder} is not a recording: it holds no recording.yaml')
         info = config_from_mapping(RecordingInfo, read_yaml(path), str(path))
-        own_head = folder / info.head
-        head_name = str(own_head.resolve()) if own_head.is_file() else info.head
+        head_name = _head_of(folder, info)
         head = load_head(head_name)
         audio = find_audio(folder)
         microphones = check_audio(audio, info, head)
@@ -191,6 +191,17 @@ class Recording:
                 if right is None:  # its video ends a few images earlier than its header said
                     return
             yield index, self.video_start_s + index / self.frame_rate, left, right
+
+
+def _head_of(folder: Path, info: RecordingInfo) -> str:
+    """Name the head profile, or the path of the one in the folder. Raises UserError."""
+    if not (Path(info.head).is_absolute() or is_inside(info.head)):
+        raise UserError(
+            f'{folder / "recording.yaml"}: head {info.head!r} leads out of the folder: copy the '
+            'profile into it, or give its absolute path'
+        )
+    own_head = folder / info.head
+    return str(own_head.resolve()) if is_file(own_head) else info.head
 
 
 def _camera_rate(head: HeadProfile) -> float:

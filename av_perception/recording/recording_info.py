@@ -13,7 +13,7 @@ import numpy as np
 class RecordingInfo:
     """The content of `recording.yaml`; times are in seconds on one clock."""
 
-    #: name of a head profile, an absolute path, or a path relative to the recording's folder
+    #: name of a head profile, an absolute path, or the path of a file in the recording's folder
     head: str
     #: [Hz] of the sound, 8000 to 192000
     sample_rate: int

@@ -12,6 +12,9 @@ import soundfile
 from av_perception.errors import UserError
 
 HEADERLESS = ('.raw', '.pcm', '.s16', '.s32', '.f32', '.sw', '.snd_raw')
+RATES = (1000, 1_000_000)  # [Hz] that a sound can have
+_PIECE = 1 << 20  # samples that are read at a time: a header may claim any number of them
+_MAX_VALUES = 1 << 29  # samples of all channels that are read at once
 _EMPTY = 'it has 0 samples: choose another file, or record it again'
 
 
@@ -47,38 +50,77 @@ def open_sound(path: str | Path) -> soundfile.SoundFile:
         sound = soundfile.SoundFile(str(path))
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise UserError(f'{path} is not a readable sound file: {_reason(error)}') from error
-    if sound.frames <= 0:
+    problem = _problem(sound, path)
+    if problem:
         sound.close()
-        raise UserError(f'there is no sound in {path}, {_EMPTY}')
+        raise UserError(problem)
     return sound
 
 
-def read_samples(sound: soundfile.SoundFile, start: int, count: int) -> np.ndarray:
+def _problem(sound: soundfile.SoundFile, path: Path) -> str:
+    """Say what is wrong with what the header claims, '' when nothing is."""
+    if sound.frames <= 0:
+        return f'there is no sound in {path}, {_EMPTY}'
+    if not RATES[0] <= sound.samplerate <= RATES[1]:
+        return (
+            f'{path} claims a sample rate of {sound.samplerate} Hz, which no sound has: record '
+            'or convert it again'
+        )
+    return ''
+
+
+def read_sound(path: str | Path, dtype: str = 'float64') -> tuple[np.ndarray, int]:
+    """Read a whole file.
+
+    Parameters
+    ----------
+    path, dtype
+        See `open_sound` and `read_samples`.
+
+    Returns
+    -------
+    samples : np.ndarray
+        (N, channels)
+    rate : int
+        [Hz]
+
+    Raises
+    ------
+    UserError
+        See `open_sound` and `read_samples`.
+    """
+    with open_sound(path) as sound:
+        return read_samples(sound, 0, sound.frames, dtype), sound.samplerate
+
+
+def read_samples(
+    sound: soundfile.SoundFile, start: int, count: int, dtype: str = 'float32'
+) -> np.ndarray:
     """Read samples of an open file.
 
     Parameters
     ----------
     sound
         See `open_sound`.
-    start
-        First sample.
-    count
-        How many.
+    start, count
+        First sample, and how many.
+    dtype
+        'float32' or 'float64'.
 
     Returns
     -------
     np.ndarray
-        (count, channels) float32, fewer at the end of the file.
+        (count, channels), fewer at the end of the file.
 
     Raises
     ------
     UserError
-        Where the file cannot be decoded, or ends before its header says.
+        Where the file cannot be decoded, ends before its header says, or is too long.
     """
     wanted = max(0, min(count, sound.frames - start))
     try:
         sound.seek(min(start, sound.frames))
-        samples = sound.read(wanted, dtype='float32', always_2d=True)
+        samples = read_pieces(sound, wanted, dtype)
     except (OSError, RuntimeError) as error:
         raise UserError(
             f'{sound.name} cannot be decoded at sample {start}: {_reason(error)}; '
@@ -90,6 +132,26 @@ def read_samples(sound: soundfile.SoundFile, start: int, count: int) -> np.ndarr
             f'{sound.frames}: record or convert it again'
         )
     return samples
+
+
+def read_pieces(sound: soundfile.SoundFile, wanted: int, dtype: str) -> np.ndarray:
+    """Read at most `wanted` samples; memory follows what is decoded, not what a header claims.
+
+    Raises UserError for more than fit into memory, and what soundfile raises.
+    """
+    if wanted <= _PIECE:
+        return sound.read(wanted, dtype=dtype, always_2d=True)
+    pieces = []
+    found = 0
+    while found < wanted:
+        piece = sound.read(min(_PIECE, wanted - found), dtype=dtype, always_2d=True)
+        found += len(piece)
+        if found * sound.channels > _MAX_VALUES:
+            raise UserError(f'{sound.name} is too long to be read at once: cut it into parts')
+        if not len(piece):
+            break
+        pieces.append(piece)
+    return np.concatenate(pieces) if pieces else np.zeros((0, sound.channels), dtype)
 
 
 def _reason(error: Exception) -> str:

@@ -96,9 +96,10 @@ def read_sources(recording: str | Path) -> SourceSounds:
     dry: dict[int, np.ndarray] = {}
     for path in sorted(folder.glob('*.flac')):
         kind, _, key = path.stem.partition('_')
-        if kind == 'person' and key.isdigit():
+        is_number = key.isascii() and key.isdigit()  # int() takes no superscripts
+        if kind == 'person' and is_number:
             images[int(key)] = _read(path)
-        elif kind == 'dry' and key.isdigit():
+        elif kind == 'dry' and is_number:
             dry[int(key)] = _read(path)[:, 0]
     if not images:
         raise UserError(

@@ -16,6 +16,7 @@ import soundfile
 from av_perception.errors import UserError
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import AudioChunk, SpeakingFrame
+from av_perception.recording.sound_file import read_pieces
 
 _LONGEST_WRITE = 1 << 16  # samples of silence at a time
 PEAK_STEP_S = 0.04  # of `voice_peaks`
@@ -154,11 +155,16 @@ def voice_peaks(folder: str | Path) -> dict[int, np.ndarray]:
     """
     peaks = {}
     for path in sorted(Path(folder).glob('person_*.flac')):
+        key = path.stem.removeprefix('person_')
+        if not (key.isascii() and key.isdigit()):
+            continue
         try:
-            samples, rate = soundfile.read(str(path), dtype='float32')
+            with soundfile.SoundFile(str(path)) as sound:
+                samples = read_pieces(sound, sound.frames, 'float32')
+                size = max(1, round(PEAK_STEP_S * sound.samplerate))
         except (OSError, RuntimeError) as error:
             raise UserError(f'cannot read the voice {path}: {error}') from error
-        size = round(PEAK_STEP_S * rate)
-        padded = np.pad(np.abs(samples), (0, -len(samples) % size))
-        peaks[int(path.stem.split('_')[1])] = padded.reshape(-1, size).max(axis=1)
+        loudest = np.abs(samples).max(axis=1)
+        padded = np.pad(loudest, (0, -len(samples) % size))
+        peaks[int(key)] = padded.reshape(-1, size).max(axis=1)
     return peaks

@@ -16,6 +16,7 @@ import numpy as np
 
 from av_perception.config import config_from_mapping, read_yaml
 from av_perception.errors import UserError
+from av_perception.files import is_inside
 from av_perception.geometry.rigid_transform import BODY_FROM_OPTICAL, RigidTransform
 from av_perception.paths import resolve_resource
 from av_perception.robot_head.camera_calibration import read_calibrations, rectified_geometry
@@ -230,7 +231,7 @@ class CameraGeometry:
     frame_rate: float = 25.0
     #: camera_info YAML files of the camera, or of left and right; the images are then raw and
     #: rectified by them. In a head profile they stand in place of width, height, focal, center and
-    #: baseline, with paths relative to the profile's folder
+    #: baseline, with paths in the profile's folder, or absolute ones
     calibration: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -330,6 +331,7 @@ def load_head(name_or_path: str) -> HeadProfile:
     head = config_from_mapping(HeadProfile, mapping, where)
     if head.microphones is None or not head.microphones.acoustic_map:
         return head
+    _require_inside(where, head.microphones.acoustic_map)
     acoustic_map = str(path.parent / head.microphones.acoustic_map)
     return replace(head, microphones=replace(head.microphones, acoustic_map=acoustic_map))
 
@@ -346,6 +348,8 @@ def _with_calibration(mapping: dict, folder: Path, where: str) -> dict:
             f'{where}: camera.calibration must list the camera_info files of the left and, with '
             'two cameras, of the right one'
         )
+    for name in names:
+        _require_inside(where, name)
     files = [str((folder / name).resolve()) for name in names]
     try:
         known = rectified_geometry(read_calibrations(files))
@@ -357,6 +361,15 @@ def _with_calibration(mapping: dict, folder: Path, where: str) -> dict:
                 f'{where}: camera.{name} and camera.calibration both say it: remove camera.{name}'
             )
     return {**mapping, 'camera': {**camera, **known, 'calibration': files}}
+
+
+def _require_inside(where: str, name: str) -> None:
+    """Raise UserError for a relative path that climbs out of the profile's folder."""
+    if not (Path(name).is_absolute() or is_inside(name)):
+        raise UserError(
+            f'{where}: {name!r} leads out of its folder: put the file beside the profile, or give '
+            'its absolute path'
+        )
 
 
 def _require_finite(config: object, *names: str) -> None:

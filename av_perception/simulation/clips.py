@@ -16,7 +16,10 @@ import cv2
 import numpy as np
 import soundfile
 
+from av_perception.array_files import MAX_ARRAY_BYTES
 from av_perception.errors import UserError
+from av_perception.files import read_within
+from av_perception.recording.sound_file import read_pieces, read_sound
 from av_perception.simulation.activity import voice_activity
 
 SILENCE_KEPT_S = 0.12  # before and after the speech of a clip
@@ -85,9 +88,14 @@ def _whole_sound(path: Path) -> tuple[np.ndarray, int]:
     beside = [path.with_suffix(suffix) for suffix in ('.wav', '.flac')]
     try:
         existing = [file for file in beside if file.is_file()]
-        source = str(existing[0]) if existing else BytesIO(audio_stream(path.read_bytes()))
-        samples, rate = soundfile.read(source, always_2d=True)
-    except (RuntimeError, OSError, IndexError) as error:
+        if existing:
+            samples, rate = read_sound(existing[0])
+        else:
+            content = audio_stream(read_within(path, MAX_ARRAY_BYTES))
+            with soundfile.SoundFile(BytesIO(content)) as sound:
+                rate = sound.samplerate
+                samples = read_pieces(sound, sound.frames, 'float64')
+    except (RuntimeError, OSError, IndexError, ValueError, UserError) as error:
         raise UserError(
             f'no sound in the clip {path}: give an MPEG-1 clip, '
             f'or put its sound beside it as {path.stem}.wav'

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, sosfilt
 
 from av_perception.errors import UserError
+from av_perception.recording.sound_file import read_sound
 from av_perception.simulation.activity import voice_activity
 from av_perception.simulation.assets import VOICES, asset_path, resample
 from av_perception.simulation.clips import read_clip_audio
@@ -170,8 +170,8 @@ def load_voice(talker: TalkerConfig, sample_rate: int) -> np.ndarray:
     else:
         path = asset_path(talker.voice) if talker.voice in VOICES else Path(talker.voice)
         try:
-            channels, rate = soundfile.read(str(path), always_2d=True)
-        except (RuntimeError, OSError) as error:
+            channels, rate = read_sound(path)
+        except UserError as error:
             raise UserError(f'the voice {path} is not a readable sound file: {error}') from error
         samples = channels[:, 0]
     if len(samples) < 0.2 * rate or not np.isfinite(samples).all() or np.ptp(samples) == 0:

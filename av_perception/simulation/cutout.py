@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from av_perception.errors import UserError
+from av_perception.recording.images import read_image
 from av_perception.simulation.assets import PHOTOGRAPHS, asset_path
 from av_perception.simulation.clips import read_clip_images
 from av_perception.simulation.scene import TalkerConfig
@@ -108,9 +109,10 @@ def load_appearance(talker: TalkerConfig) -> Appearance:
         images, rate = read_clip_images(Path(talker.clip))
         return Appearance(tuple(cut_out(images, talker.face, talker.clip)), rate)
     path, face = _photo_of(talker)
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise UserError(f'the photo {path} is not a readable image')
+    try:
+        image = read_image(path)
+    except UserError as error:
+        raise UserError(f'the photo {path} is not a readable image') from error
     return Appearance(tuple(cut_out([image], face, str(path))))
 
 

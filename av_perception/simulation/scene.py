@@ -18,6 +18,7 @@ import pyroomacoustics
 
 from av_perception.config import config_from_mapping, read_yaml
 from av_perception.errors import UserError
+from av_perception.files import is_file
 from av_perception.paths import resolve_resource
 from av_perception.robot_head import HeadProfile, load_head
 from av_perception.simulation.assets import PHOTOGRAPHS, VOICES
@@ -302,7 +303,7 @@ def load_scene(name_or_path) -> Scene:
         )
         for n in scene.noise
     )
-    head = str(head_beside) if head_beside.is_file() else scene.head
+    head = str(head_beside) if is_file(head_beside) else scene.head
     return dataclasses.replace(scene, talkers=talkers, noise=noise, head=head)
 
 
@@ -326,8 +327,11 @@ def _resolve(name: str, folder: Path, known: tuple[str, ...], where: str) -> str
                 f'{where} needs the environment variable {variable}: '
                 f'set it to the folder that holds {name.split("/", 1)[-1]}'
             )
-    path = folder / Path(os.path.expandvars(name)).expanduser()
-    if path.is_file():
+    try:
+        path = folder / Path(os.path.expandvars(name)).expanduser()
+    except RuntimeError as error:  # of a user that there is not
+        raise UserError(f'{where}: no file {name!r}: {error}') from error
+    if is_file(path):
         return str(path)
     hint = f'; known names: {", ".join(known)}' if known else ''
     raise UserError(f'{where}: no file {str(path)!r}{hint}')

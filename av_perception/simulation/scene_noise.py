@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from av_perception.errors import UserError
+from av_perception.recording.sound_file import read_sound
 from av_perception.simulation.assets import resample
 from av_perception.spectral.transform import spectra_of
 from av_perception.spectral.windows import hann
@@ -104,8 +103,8 @@ def read_noise(path: str, num_samples: int, sample_rate: int) -> np.ndarray:
         When it cannot be read, is silent or not finite.
     """
     try:
-        channels, rate = soundfile.read(str(Path(path)), always_2d=True)
-    except (RuntimeError, OSError) as error:
+        channels, rate = read_sound(path)
+    except UserError as error:
         raise UserError(f'the noise {path} is not a readable sound file: {error}') from error
     samples = channels.mean(axis=1)
     if not len(samples) or not np.isfinite(samples).all() or np.ptp(samples) == 0:

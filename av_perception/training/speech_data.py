@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 
 from av_perception.dvae.spectra import FLOOR, PRIOR_TRANSFORM, RATE, log_powers
 from av_perception.errors import UserError
+from av_perception.recording.sound_file import read_sound
 
 SUFFIXES = ('.flac', '.wav', '.ogg')
 _SILENCE_DB = 30.0  # below the loudest moment: cut from both ends
@@ -81,9 +81,9 @@ def split_talkers(folder: Path, num_check: int, num_test: int, seed: int) -> Tal
 def read_speech(path: Path) -> np.ndarray:
     """(N,) at 16 kHz without silent ends, its largest sample 1; empty where there is no sound."""
     try:
-        samples, rate = soundfile.read(path, dtype='float64', always_2d=True)
-    except (OSError, RuntimeError) as error:
-        raise UserError(f'cannot read {path}: {error}; take it out of the folder') from error
+        samples, rate = read_sound(path)
+    except UserError as error:
+        raise UserError(f'{error}; take it out of the folder') from error
     sound = np.nan_to_num(samples[:, 0], nan=0.0, posinf=0.0, neginf=0.0)
     if rate != RATE:
         sound = soxr.resample(sound, rate, RATE)

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from av_perception.array_files import json_of
 from av_perception.errors import UserError
 from av_perception.networks.weights import read_arrays
 from av_perception.training.speech_data import Frames, gather_frames
 from av_perception.training.speech_prior import TrainingConfig, TrainingState
 
+_MAX_FRAMES_BYTES = 1 << 36  # of the spectra of some hundred hours
 _GROUPS = ('parameters', 'first_moment', 'second_moment', 'best')
 
 
@@ -43,7 +45,7 @@ def load_state(path: Path, config: TrainingConfig) -> TrainingState:
     """
     arrays = read_arrays(path)
     try:
-        text = json.loads(arrays['text'].tobytes())
+        text = json_of(arrays['text'])
         was = json.dumps(text['config'], sort_keys=True)
         groups: dict[str, dict[str, np.ndarray]] = {group: {} for group in _GROUPS}
         for name, values in arrays.items():
@@ -69,7 +71,7 @@ def cached_frames(
     key = json.dumps([[path.name, path.stat().st_size] for path in files] + [speed, floor])
     path = folder / f'frames_{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz'
     if path.is_file():
-        arrays = read_arrays(path)
+        arrays = read_arrays(path, limit=_MAX_FRAMES_BYTES)
         return Frames(arrays['log_power'], arrays['lengths'])
     frames = gather_frames(files, speed, floor, progress)
     _write_whole(

@@ -15,19 +15,39 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / 'av_perception'
 FILES = sorted(PACKAGE.rglob('*.py'))
 SHELL = ('nodes', 'ros', 'cli')  # everything else is the core
-FOUNDATIONS = ('errors', 'config', 'paths', 'interfaces', 'geometry', 'numerics', 'spectral')
+FOUNDATIONS = (
+    'errors',
+    'files',
+    'array_files',
+    'config',
+    'paths',
+    'interfaces',
+    'geometry',
+    'numerics',
+    'spectral',
+)
 # Which other folders the files of a folder may import. What is not here may import nothing.
 ALLOWED = {
     '__init__': ('api',),
-    'config': ('errors',),
-    'paths': ('errors',),
+    'files': (),
+    'array_files': ('files',),
+    'config': ('errors', 'files'),
+    'paths': ('errors', 'files'),
     'interfaces': (),
     'geometry': ('errors',),
     'numerics': ('errors',),
     'spectral': ('errors', 'numerics'),
-    'networks': ('errors', 'paths'),
-    'robot_head': ('errors', 'config', 'paths', 'geometry'),
-    'recording': ('errors', 'config', 'interfaces', 'geometry', 'robot_head'),
+    'networks': ('errors', 'files', 'array_files', 'paths'),
+    'robot_head': ('errors', 'files', 'config', 'paths', 'geometry'),
+    'recording': (
+        'errors',
+        'files',
+        'array_files',
+        'config',
+        'interfaces',
+        'geometry',
+        'robot_head',
+    ),
     'audio': (*FOUNDATIONS, 'robot_head', 'recording'),
     'vision': (*FOUNDATIONS, 'networks', 'robot_head', 'recording'),
     'synchronization': ('interfaces', 'geometry', 'audio'),
@@ -38,7 +58,7 @@ ALLOWED = {
     'enhancement': (*FOUNDATIONS, 'networks', 'dvae'),
     'audio_visual': (*FOUNDATIONS, 'networks', 'dvae', 'enhancement'),
     'head_pose': (*FOUNDATIONS, 'networks', 'robot_head'),
-    'dvae': ('errors', 'numerics', 'spectral', 'networks'),
+    'dvae': ('errors', 'array_files', 'numerics', 'spectral', 'networks'),
     'training': (
         *FOUNDATIONS,
         'networks',

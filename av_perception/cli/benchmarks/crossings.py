@@ -138,7 +138,7 @@ def _read(path: str) -> list[CrossingResult]:
     try:
         rows = json.loads(Path(path).read_text(encoding='utf-8'))['scenes']
         return [CrossingResult(**row) for row in rows]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(f'{path} holds no figures of `benchmark crossings`: {error}') from error
 
 

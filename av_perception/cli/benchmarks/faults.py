@@ -112,7 +112,7 @@ def updated(path: Path, figures: list[dict]) -> list[dict]:
     if path.is_file():
         try:
             kept = {row['name']: row for row in json.loads(path.read_text('utf-8'))['faults']}
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f'{path} holds no figures of faults: leave out --update') from error
     kept |= {row['name']: row for row in figures}
     return [kept[fault.name] for fault in chosen(None) if fault.name in kept]

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
+from av_perception.recording.images import read_image
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,7 +133,6 @@ def _board(options: argparse.Namespace) -> BoardConfig:
 
 def _read_pairs(left: str, right: str) -> list[ImagePair]:
     """Read the images of both sides; raise UserError where they do not belong together."""
-    import cv2
     import numpy as np
 
     files = [_files(place) for place in (left, right)]
@@ -145,10 +145,7 @@ def _read_pairs(left: str, right: str) -> list[ImagePair]:
     for names in zip(*files):
         images = []
         for name in names:
-            image = cv2.imread(name)
-            if image is None:
-                raise UserError(f'{name} is not a readable image')
-            images.append(image)
+            images.append(read_image(Path(name)))
         if np.array_equal(images[0], images[1]) and np.ptp(
             images[0]
         ):  # two covered lenses are alike too

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
+from av_perception.files import check_image
 from av_perception.ros.conversions.encodings import decode
 from av_perception.ros.conversions.headers import header, ns_from_time
 
@@ -73,11 +74,12 @@ def image_from_compressed_msg(message: CompressedImage) -> np.ndarray:
     Raises
     ------
     ValueError
-        For data that is cut short or no image.
+        For data that is cut short or no image, or claims a size that no camera has.
     """
     data = np.frombuffer(message.data, np.uint8)
     if _is_torn(data.tobytes()):
         raise ValueError(f'the JPEG image is torn after {data.size} bytes')
+    check_image(data.tobytes())
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except cv2.error:  # of a size that no image has

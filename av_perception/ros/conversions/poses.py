@@ -67,6 +67,8 @@ def points_from_msg(message: PointCloud2) -> np.ndarray:
     step = message.point_step
     if step < max(offsets) + FLOAT_BYTES or num_bytes < count * step:
         raise ValueError(f'{num_bytes} bytes are too few for {count} points of {step}')
+    if not count:
+        return np.zeros((0, 3))  # and its step may be any
     layout = np.dtype(
         {'names': list('xyz'), 'formats': ['<f4'] * 3, 'offsets': offsets, 'itemsize': step}
     )

@@ -53,7 +53,7 @@ class AppearanceModel:
     @classmethod
     def shipped(cls) -> AppearanceModel:
         """Load what was learned from rendered people."""
-        with np.load(SPREAD_FILE) as spread:
+        with np.load(SPREAD_FILE, allow_pickle=False) as spread:
             return cls(spread['within'].astype(float), spread['between'].astype(float))
 
     def log_ratio(self, views: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -117,6 +117,20 @@ def check_picture(path: str | Path | None, made_folder: str | Path | None = None
         raise UserError(f'cannot draw {path}: name it .png, .svg or .pdf')
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it.
+
+    Raises
+    ------
+    UserError
+        It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f'cannot write to {path}: {error.strerror or error}') from error
+
+
 def write_json(path: str | Path, figures) -> None:
     """Write figures.
 

@@ -78,7 +78,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(words, told, folder, capsy
         ('replay bag --rate fast', "argument --rate: invalid float value: 'fast'"),
         ('benchmark nothing', "invalid choice: 'nothing'"),
         ('calibrate', 'are required'),
-        ('track a b', 'unrecognized arguments: b'),
+        ('localize a b', 'unrecognized arguments: b'),
     ],
 )
 def test_what_the_parser_refuses_comes_with_the_usage(words, told, folder, capsys):
@@ -172,7 +172,7 @@ def test_arguments_for_ros_are_left_to_ros(monkeypatch):
     seen = []
     monkeypatch.setattr('av_perception.cli.track.run', lambda options: seen.append(options) or 0)
     assert main(['track', 'here', '--ros-args', '-r', '__ns:=/robot']) == 0
-    assert str(seen[0].recording) == 'here'
+    assert [str(path) for path in seen[0].recordings] == ['here']
 
 
 def test_an_error_is_described_in_one_line_with_its_place():

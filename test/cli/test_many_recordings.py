@@ -1,0 +1,144 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs on many recordings: what is found, what one damaged one does, what is left as it was."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import soundfile
+import yaml
+from hard_ends import end_hard
+
+from av_perception.cli.main import main
+from av_perception.cli.many import Job, run_many
+from av_perception.simulation.cache import simulated_recording
+
+RATE = 16000
+
+
+@pytest.fixture(scope='module')
+def originals(tmp_path_factory):
+    """Two seconds of sound each: one person, another one in a folder below, a file cut short."""
+    short = simulated_recording('short')
+    folder = tmp_path_factory.mktemp('originals')
+    for name, start_s in (('one', 0.0), ('night/two', 2.8), ('damaged', 0.0)):
+        recording = folder / name
+        recording.mkdir(parents=True)
+        samples = short.read_audio(round(start_s * RATE), 2 * RATE)
+        soundfile.write(recording / 'audio.flac', samples, RATE)
+        description = {'head': 'simulated', 'sample_rate': RATE, 'audio_start': 0.0}
+        (recording / 'recording.yaml').write_text(yaml.safe_dump(description))
+    sound = folder / 'damaged' / 'audio.flac'
+    sound.write_bytes(sound.read_bytes()[:60])
+    return folder
+
+
+@pytest.fixture
+def folder(originals, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(originals, tmp_path / 'all')
+    return tmp_path / 'all'
+
+
+def entries_of(path: Path) -> dict[str, dict]:
+    return {entry['recording']: entry for entry in json.loads(path.read_text())['recordings']}
+
+
+def words_of(text: str) -> str:
+    """What a table says, without its lines and whatever breaks them."""
+    return ' '.join(''.join(' ' if mark in '│┃' else mark for mark in text).split())
+
+
+@pytest.mark.slow
+def test_a_damaged_recording_is_named_and_the_others_are_tracked(folder, tmp_path, capsys):
+    assert main(['track', 'all', '--jobs', '2', '--json', 'all.json']) == 1
+    output, error = capsys.readouterr()
+    assert error == '' and 'Traceback' not in output
+    assert '3 recordings: 2 done, 0 left as it was, 1 failed' in output
+    entries = entries_of(tmp_path / 'all.json')
+    states = {name: entry['state'] for name, entry in entries.items()}
+    assert states == {'damaged': 'failed', 'night/two': 'done', 'one': 'done'}
+    told = entries['damaged']['error']
+    assert 'all/damaged/audio.flac is not a readable sound file' in told and '\n' not in told
+    assert 'audio.flac is not a readable' in words_of(output)
+    assert not (folder / 'damaged' / 'tracks.csv').exists()
+    for name in ('one', 'night/two'):
+        assert main(['track', f'all/{name}', '-o', 'alone.csv', '--json', 'alone.json']) == 0
+        assert (folder / name / 'tracks.csv').read_text() == Path('alone.csv').read_text()
+        figures = json.loads(Path('alone.json').read_text())
+        for key in ('frames', 'people', 'dropped', 'problems'):
+            assert entries[name]['figures'][key] == figures[key]
+        assert figures['people']
+
+
+@pytest.mark.slow
+def test_what_holds_is_left_and_what_changed_is_done_again(folder, tmp_path, capsys):
+    shutil.rmtree(folder / 'damaged')
+    words = ['track', 'all/night', 'all/one', '-o', 'out', '--json', 'all.json', '--resume']
+    assert main(words) == 0
+    made = {name: Path('out', name, 'tracks.csv') for name in ('one', 'two')}
+    stamps = {name: path.stat().st_mtime_ns for name, path in made.items()}
+    first = entries_of(tmp_path / 'all.json')
+    assert {entry['state'] for entry in first.values()} == {'done'}
+
+    assert main(words) == 0
+    again = entries_of(tmp_path / 'all.json')
+    assert {entry['state'] for entry in again.values()} == {'left as it was'}
+    assert again['one']['figures'] == first['one']['figures']
+    assert {name: path.stat().st_mtime_ns for name, path in made.items()} == stamps
+
+    os.utime(folder / 'one' / 'audio.flac')
+    made['two'].unlink()
+    record = Path('out', 'two', 'tracks.csv.run.json')
+    assert record.is_file()
+    assert main(words) == 0
+    assert {e['state'] for e in entries_of(tmp_path / 'all.json').values()} == {'done'}
+    assert made['two'].is_file()
+
+    text = json.loads(record.read_text())
+    record.write_text(json.dumps({**text, 'version': '0.0.1'}))
+    assert main(words) == 0
+    states = {name: entry['state'] for name, entry in entries_of(tmp_path / 'all.json').items()}
+    assert states == {'one': 'left as it was', 'two': 'done'}
+
+
+@pytest.mark.parametrize(
+    'words, told',
+    [
+        ('track all --jobs 0', '--jobs must lie in 1..64, not 0'),
+        ('track all --voices /tmp/voices', 'say a name; it is used in the folder of each'),
+        ('track all --plot ../a.png', 'say a name; it is used in the folder of each'),
+        ('track all other', 'would both be called one'),
+        ('track a.mcap b.mcap', 'would both be written to tracks.csv: name a folder'),
+        ('track all --json absent/a.json', 'there is no folder'),
+        ('track all -o a.mcap', 'cannot write to a.mcap/damaged'),
+    ],
+)
+def test_a_mistake_is_one_line_before_any_work(folder, capsys, words, told):
+    shutil.copytree(folder / 'one', 'other/one')
+    for name in ('a.mcap', 'b.mcap'):
+        Path(name).touch()
+    before = sorted(folder.parent.rglob('*'))
+    assert main(words.split()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('av-perception: error: ') and told in error and error.count('\n') == 1
+    assert sorted(folder.parent.rglob('*')) == before
+
+
+def test_a_process_that_is_killed_ends_no_other(tmp_path, capsys):
+    jobs = [
+        Job(name, argparse.Namespace(run=end_hard, hard=hard, json=None), ())
+        for name, hard in (('killed', True), ('whole', False))
+    ]
+    options = argparse.Namespace(jobs=1, json=tmp_path / 'all.json')
+    assert run_many(jobs, options, {'figure': lambda figures: str(figures['figure'])}) == 1
+    entries = entries_of(tmp_path / 'all.json')
+    assert 'ended by signal 9: is there enough memory?' in entries['killed']['error']
+    assert entries['whole']['figures'] == {'figure': 3}
+    assert '2 recordings: 1 done, 0 left as it was, 1 failed' in capsys.readouterr().out

@@ -102,6 +102,20 @@ def name_within(option: str, name: Path | None) -> Path | None:
     return name
 
 
+def check_folder_of_several(path: Path | None) -> None:
+    """Refuse the name of a file, and a file, where the output of several recordings goes.
+
+    Raises
+    ------
+    UserError
+        It would not be a folder.
+    """
+    if path is None or path.is_dir():
+        return
+    if path.exists() or path.suffix.lower() in ('.csv', '.wav', '.flac'):
+        raise UserError(f'-o {path}: of several recordings, name a folder, not a file')
+
+
 def run_many(jobs: Sequence[Job], options: argparse.Namespace, columns: Columns) -> int:
     """Run the verb on every recording, show a table and write --json.
 

@@ -23,7 +23,15 @@ import sys
 import time
 from pathlib import Path
 
-from av_perception.cli.many import Columns, Job, add_many_arguments, is_many, name_within, run_many
+from av_perception.cli.many import (
+    Columns,
+    Job,
+    add_many_arguments,
+    check_folder_of_several,
+    is_many,
+    name_within,
+    run_many,
+)
 from av_perception.cli.output import check_picture, check_writable, make_folder, write_json
 from av_perception.errors import UserError
 from av_perception.recording.collection import Found, find_recordings, input_files, is_bag
@@ -105,6 +113,7 @@ def run(options: argparse.Namespace) -> int:
 def _run_many(found: list[Found], options: argparse.Namespace) -> int:
     """Track each in a process of its own."""
     check_writable(options.json)
+    check_folder_of_several(options.output)
     names = {
         name: name_within(f'--{name}', getattr(options, name))
         for name in ('voices', 'gaze', 'mouths', 'plot')

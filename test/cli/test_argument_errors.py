@@ -49,6 +49,10 @@ def folder(tmp_path, monkeypatch):
         ('evaluate a.csv b.csv --match-distance 0', '--match-distance must be a positive'),
         ('demo -o two.wav', 'cannot write to two.wav: it is a file, name a folder'),
         ('benchmark end-to-end --load -1', '--load must not be negative'),
+        (
+            'evaluate a.csv',
+            'name two files, TRACKS and TRUTH, or folders of recordings: not a.csv',
+        ),
         ('evaluate a.csv b.csv', 'cannot read a.csv: No such file'),
     ],
 )
@@ -73,7 +77,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(words, told, folder, capsy
         ('simulate short -o out --seed one', "invalid seed value: 'one'"),
         ('demo --seed -3', 'argument --seed: must not be negative'),
         ('track a --mode fast', "argument --mode: invalid choice: 'fast'"),
-        ('evaluate a.csv', 'required: TRUTH'),
+        ('evaluate', 'required: PATH'),
         ('record -o bag --storage tape', "argument --storage: invalid choice: 'tape'"),
         ('replay bag --rate fast', "argument --rate: invalid float value: 'fast'"),
         ('benchmark nothing', "invalid choice: 'nothing'"),

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 import yaml
 from hard_ends import end_hard
+from table_scenes import track_table, two_people
 
 from av_perception.cli.main import main
 from av_perception.cli.many import Job, run_many
@@ -117,7 +118,13 @@ def test_what_holds_is_left_and_what_changed_is_done_again(folder, tmp_path, cap
         ('track all other', 'would both be called one'),
         ('track a.mcap b.mcap', 'would both be written to tracks.csv: name a folder'),
         ('track all --json absent/a.json', 'there is no folder'),
-        ('track all -o a.mcap', 'cannot write to a.mcap/damaged'),
+        ('track all -o a.mcap', 'of several recordings, name a folder, not a file'),
+        ('track all -o tracks.csv', 'of several recordings, name a folder, not a file'),
+        ('evaluate all --match-distance 0', '--match-distance must be a positive number'),
+        ('evaluate all --timeline /a.png', 'say a name; it is used in the folder of each'),
+        ('enhance all -o clear.wav', 'of several recordings, name a folder, not a file'),
+        ('enhance all -o clear --noise rest.wav', '--noise is for one sound, and 3 are'),
+        ('enhance all -o clear --seed -1', '--seed must not be negative'),
     ],
 )
 def test_a_mistake_is_one_line_before_any_work(folder, capsys, words, told):
@@ -129,6 +136,37 @@ def test_a_mistake_is_one_line_before_any_work(folder, capsys, words, told):
     error = capsys.readouterr().err
     assert error.startswith('av-perception: error: ') and told in error and error.count('\n') == 1
     assert sorted(folder.parent.rglob('*')) == before
+
+
+@pytest.mark.slow
+def test_tracks_of_a_folder_are_scored_as_one_by_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    short = simulated_recording('short')
+    for name in ('a', 'b'):
+        for file in ('recording.yaml', 'audio.flac', 'truth.csv'):
+            Path('all', name).mkdir(parents=True, exist_ok=True)
+            shutil.copy(short.folder / file, Path('all', name, file))
+    Path('out', 'a').mkdir(parents=True)
+    track_table(two_people()).write(Path('out', 'a', 'tracks.csv'))
+    assert main(['evaluate', 'all', '--tracks', 'out', '--json', 'all.json']) == 1
+    assert 'MOTA' in words_of(capsys.readouterr().out)
+    entries = entries_of(tmp_path / 'all.json')
+    assert 'cannot read out/b/tracks.csv' in entries['b']['error']
+    assert main(['evaluate', 'out/a/tracks.csv', 'all/a', '--json', 'alone.json']) == 0
+    assert entries['a']['figures'] == json.loads(Path('alone.json').read_text())
+
+
+@pytest.mark.slow
+def test_sounds_of_a_folder_are_enhanced_as_one_by_one(folder, capsys):
+    words = ['--prior', 'none', '--json', 'all.json']
+    assert main(['enhance', 'all', '-o', 'all/clear', '--jobs', '2', *words]) == 1
+    assert '3 recordings: 2 done' in capsys.readouterr().out
+    assert main(['enhance', 'all/one/audio.flac', '-o', 'alone.wav', *words]) == 0
+    made = Path('all', 'clear', 'one', 'audio.wav')
+    assert made.read_bytes() == Path('alone.wav').read_bytes()
+    assert main(['enhance', 'all', '-o', 'all/clear', '--resume', *words]) == 1
+    output = capsys.readouterr().out
+    assert '3 recordings: 0 done, 2 left as it was, 1 failed' in output, 'its own output is none'
 
 
 def test_a_process_that_is_killed_ends_no_other(tmp_path, capsys):

@@ -152,8 +152,11 @@ def _run_many(args: argparse.Namespace) -> int:
     jobs = []
     for one in find_recordings(args.paths):
         folder = args.tracks / one.name if args.tracks else one.path
-        own = {'paths': [folder / 'tracks.csv', one.path], 'tracks': None}
-        own['timeline'] = timeline and folder / timeline
+        own = {
+            'paths': [folder / 'tracks.csv', one.path],
+            'tracks': None,
+            'timeline': timeline and folder / timeline,
+        }
         jobs.append(Job(one.name, argparse.Namespace(**{**vars(args), **own}), ()))
     return run_many(jobs, args, _COLUMNS)
 

@@ -69,6 +69,7 @@ def test_a_damaged_recording_is_named_and_the_others_are_tracked(folder, tmp_pat
     assert 'all/damaged/audio.flac is not a readable sound file' in told and '\n' not in told
     assert 'audio.flac is not a readable' in words_of(output)
     assert not (folder / 'damaged' / 'tracks.csv').exists()
+    assert (folder / 'one' / 'tracks.csv').stat().st_mode & 0o077 == 0, 'for its user only'
     for name in ('one', 'night/two'):
         assert main(['track', f'all/{name}', '-o', 'alone.csv', '--json', 'alone.json']) == 0
         assert (folder / name / 'tracks.csv').read_text() == Path('alone.csv').read_text()

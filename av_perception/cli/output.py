@@ -54,14 +54,19 @@ def staged_progress() -> Progress:
     )
 
 
-def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the sound of an array, and the head it belongs to."""
-    parser.add_argument(
-        'recording',
-        type=Path,
-        metavar='RECORDING',
-        help='multichannel WAV or FLAC file, or a recording folder',
-    )
+def add_sound_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Declare the sound of an array, or several, and the head it belongs to."""
+    known = 'multichannel WAV or FLAC file, or a recording folder'
+    if several:
+        parser.add_argument(
+            'recordings',
+            type=Path,
+            nargs='+',
+            metavar='RECORDING',
+            help=f'{known}; several, or a folder of recording folders',
+        )
+    else:
+        parser.add_argument('recording', type=Path, metavar='RECORDING', help=known)
     parser.add_argument(
         '--head', help='name or file of the head profile; a recording folder knows its own'
     )

@@ -34,7 +34,13 @@ from av_perception.cli.many import (
 )
 from av_perception.cli.output import check_picture, check_writable, make_folder, write_json
 from av_perception.errors import UserError
-from av_perception.recording.collection import Found, find_recordings, input_files, is_bag
+from av_perception.recording.collection import (
+    Found,
+    find_recordings,
+    input_files,
+    is_bag,
+    own_folder,
+)
 
 _COLUMNS: Columns = {
     'people': lambda figures: ' '.join(map(str, figures['people'])),
@@ -120,7 +126,7 @@ def _run_many(found: list[Found], options: argparse.Namespace) -> int:
     }
     jobs = []
     for one in found:
-        folder = options.output / one.name if options.output else _own_folder(one.path)
+        folder = options.output / one.name if options.output else own_folder(one.path)
         if options.output and one.path.exists():
             make_folder(folder)
         own = {key: name and folder / name for key, name in names.items()}
@@ -254,11 +260,7 @@ def _output_file(options: argparse.Namespace) -> Path:
     """Choose the CSV to write: tracks.csv in the folder unless said otherwise."""
     if options.output:
         return options.output
-    return _own_folder(options.recording) / 'tracks.csv'
-
-
-def _own_folder(recording: Path) -> Path:
-    return recording if recording.is_dir() else recording.parent
+    return own_folder(options.recording) / 'tracks.csv'
 
 
 def _print(figures: dict, duration_s: float, output: Path) -> None:

@@ -114,6 +114,11 @@ def _refuse_equal_names(found: list[Found]) -> None:
         seen[one.name] = one.path
 
 
+def own_folder(path: Path) -> Path:
+    """Give the folder that a recording is, or in which a file is."""
+    return path if path.is_dir() else path.parent
+
+
 def input_files(path: Path) -> list[Path]:
     """List the files that a recording, a bag or a sound file is made of; not what is derived."""
     if not path.is_dir():

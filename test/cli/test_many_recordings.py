@@ -125,6 +125,9 @@ def test_what_holds_is_left_and_what_changed_is_done_again(folder, tmp_path, cap
         ('evaluate all --timeline /a.png', 'say a name; it is used in the folder of each'),
         ('enhance all -o clear.wav', 'of several recordings, name a folder, not a file'),
         ('enhance all -o clear --noise rest.wav', '--noise is for one sound, and 3 are'),
+        ('separate all -o out --people 9', '--people must lie in 1..8, not 9'),
+        ('separate all -o out --tracks /t.csv', 'say a name; it is used in the folder of each'),
+        ('separate all -o out --method av-vae', 'is for one recording'),
         ('enhance all -o clear --seed -1', '--seed must not be negative'),
     ],
 )
@@ -168,6 +171,18 @@ def test_sounds_of_a_folder_are_enhanced_as_one_by_one(folder, capsys):
     assert main(['enhance', 'all', '-o', 'all/clear', '--resume', *words]) == 1
     output = capsys.readouterr().out
     assert '3 recordings: 0 done, 2 left as it was, 1 failed' in output, 'its own output is none'
+
+
+@pytest.mark.slow
+def test_voices_of_a_folder_are_those_of_one_by_one(folder, tmp_path):
+    words = ['--directions', '30', '-60', '--json', 'all.json']
+    assert main(['separate', 'all', '-o', 'voices', '--jobs', '2', *words]) == 1
+    states = {name: entry['state'] for name, entry in entries_of(tmp_path / 'all.json').items()}
+    assert states == {'damaged': 'failed', 'night/two': 'done', 'one': 'done'}
+    assert main(['separate', 'all/one', '-o', 'alone', *words]) == 0
+    for person in ('person_0.flac', 'person_1.flac'):
+        made = Path('voices', 'one', person)
+        assert made.read_bytes() == Path('alone', person).read_bytes()
 
 
 def test_a_process_that_is_killed_ends_no_other(tmp_path, capsys):

@@ -96,18 +96,33 @@ def test_what_holds_is_left_and_what_changed_is_done_again(folder, tmp_path, cap
     assert {name: path.stat().st_mtime_ns for name, path in made.items()} == stamps
 
     os.utime(folder / 'one' / 'audio.flac')
-    made['two'].unlink()
-    record = Path('out', 'two', 'tracks.csv.run.json')
-    assert record.is_file()
-    assert main(words) == 0
-    assert {e['state'] for e in entries_of(tmp_path / 'all.json').values()} == {'done'}
-    assert made['two'].is_file()
-
-    text = json.loads(record.read_text())
-    record.write_text(json.dumps({**text, 'version': '0.0.1'}))
     assert main(words) == 0
     states = {name: entry['state'] for name, entry in entries_of(tmp_path / 'all.json').items()}
-    assert states == {'one': 'left as it was', 'two': 'done'}
+    assert states == {'one': 'done', 'two': 'left as it was'}
+
+
+@pytest.mark.slow
+def test_an_output_that_may_not_hold_is_made_again(tmp_path):
+    output = tmp_path / 'out.csv'
+    single = argparse.Namespace(run=end_hard, hard=False, json=None)
+    job = Job('one', single, (), output)
+    record = tmp_path / 'out.csv.run.json'
+
+    def state(**settings) -> str:
+        given = argparse.Namespace(jobs=1, resume=True, json=tmp_path / 'a.json', **settings)
+        assert run_many([job], given, {}) == 0
+        output.touch()  # the stand-in writes none
+        return entries_of(tmp_path / 'a.json')['one']['state']
+
+    assert [state(), state()] == ['done', 'left as it was']
+    output.unlink()
+    assert state() == 'done'
+    whole = record.read_text()
+    record.write_text(json.dumps({**json.loads(whole), 'version': '0.0.1'}))
+    assert state() == 'done'
+    record.write_text(whole[: len(whole) // 2])
+    assert state() == 'done'
+    assert [state(mode='other'), state(mode='other')] == ['done', 'left as it was']
 
 
 @pytest.mark.parametrize(

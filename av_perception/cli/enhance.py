@@ -6,6 +6,7 @@
   av-perception enhance noisy.wav -o clear.flac --method amortized --plot clear.png
   av-perception enhance noisy.wav -o clear.wav --prior none
   av-perception enhance talk.wav --channel 2 -o clear.wav --noise rest.wav --json clear.json
+  av-perception enhance sounds -o clear --jobs 4 --resume     all in a folder, to clear/<name>.wav
   av-perception enhance noisy.wav -o clear.wav --visual swvae --lips lips.npz --mouths one.npz
 
 FILE is a WAV or FLAC file, or what else libsndfile reads, of any rate; what is written has 16 kHz.
@@ -36,7 +37,15 @@ import numpy as np
 import soundfile
 
 from av_perception.cli.eyes import add_visual_arguments, open_eyes
-from av_perception.cli.output import check_picture, check_writable, write_json
+from av_perception.cli.many import (
+    Columns,
+    Job,
+    add_many_arguments,
+    check_folder_of_several,
+    is_many,
+    run_many,
+)
+from av_perception.cli.output import check_picture, check_writable, make_folder, write_json
 from av_perception.dvae.speech_prior import PRIORS, load_prior
 from av_perception.enhancement.engine import EngineConfig
 from av_perception.enhancement.latent_steps import METHODS, VEM
@@ -48,19 +57,36 @@ from av_perception.enhancement.offline import (
 )
 from av_perception.enhancement.prior import RATE, SpeechPrior
 from av_perception.errors import UserError
+from av_perception.recording.collection import Found, find_sounds
 from av_perception.recording.sound_file import open_sound, read_samples
 
 NONE = 'none'
 BEST = 'wide_vae'  # of the priors, where time is no matter
 _MAX_ITERATIONS = 1000
 _FORMATS = ('.wav', '.flac')
+_COLUMNS: Columns = {
+    'seconds': lambda figures: f'{figures["duration_s"]:.1f}',
+    'method': lambda figures: figures['method'],
+    'voice over noise, estimated': lambda figures: f'{figures["estimated_snr_db"]:.1f} dB',
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument('recording', type=Path, metavar='FILE', help='the sound')
     parser.add_argument(
-        '-o', '--output', type=Path, required=True, metavar='FILE', help='the voice (wav, flac)'
+        'recordings',
+        type=Path,
+        nargs='+',
+        metavar='FILE',
+        help='the sound; several, or folders of such',
+    )
+    parser.add_argument(
+        '-o',
+        '--output',
+        type=Path,
+        required=True,
+        metavar='FILE',
+        help='the voice (wav, flac); of several sounds a folder',
     )
     parser.add_argument('--noise', type=Path, metavar='FILE', help='what was taken away')
     parser.add_argument(
@@ -84,9 +110,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--plot', type=Path, metavar='FILE', help='draw the spectrograms (png, svg, pdf)'
     )
+    add_many_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
+    """Enhance one sound or several."""
+    found = find_sounds(options.recordings)
+    if is_many(options, options.recordings, found):
+        return _run_many(found, options)
+    options.recording = options.recordings[0]
+    return _run_one(options)
+
+
+def _run_many(found: list[Found], options: argparse.Namespace) -> int:
+    """Enhance each in a process of its own."""
+    for name in ('noise', 'plot', 'lips', 'mouths'):
+        if getattr(options, name) is not None:
+            raise UserError(f'--{name} is for one sound, and {len(found)} are to be enhanced')
+    check_writable(options.json)
+    check_folder_of_several(options.output)
+    _check_numbers(options)
+    jobs = []
+    made = options.output.resolve()
+    for one in [one for one in found if made not in one.path.resolve().parents]:
+        output = options.output / f'{one.name}.wav'
+        make_folder(output.parent)
+        changed = {'recordings': [one.path], 'output': output, 'resume': False}
+        single = argparse.Namespace(**{**vars(options), **changed})
+        jobs.append(Job(one.name, single, [one.path, Path(options.prior)], output))
+    return run_many(jobs, options, _COLUMNS)
+
+
+def _run_one(options: argparse.Namespace) -> int:
     """Enhance, write what was asked for, say what came out."""
     _check(options)
     eyes = open_eyes(options)
@@ -121,6 +176,10 @@ def _check(options: argparse.Namespace) -> None:
     for path in (options.output, options.noise):
         if path is not None and path.suffix.lower() not in _FORMATS:
             raise UserError(f'cannot write {path}: name a file that ends in .wav or .flac')
+    _check_numbers(options)
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
     if options.channel < 0:
         raise UserError(f'--channel must not be negative, but is {options.channel}')
     if options.iterations is not None and not 1 <= options.iterations <= _MAX_ITERATIONS:

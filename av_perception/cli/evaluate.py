@@ -8,22 +8,27 @@ who could only be heard. `evaluate mot` is for boxes in images.
 
 For example:
   av-perception evaluate tracks.csv my_recording --timeline timeline.png --json metrics.json
+  av-perception evaluate recordings                  each with its own tracks.csv and truth.csv
+  av-perception evaluate recordings --tracks out     the tracks of `track recordings -o out`
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from av_perception.cli.many import Columns, Job, add_many_arguments, name_within, run_many
 from av_perception.cli.output import check_picture, check_writable, write_json
 from av_perception.errors import UserError
 from av_perception.evaluation.metrics import Metrics, Scores, evaluate
 from av_perception.recording import Recording, TrackTable, TruthTable
+from av_perception.recording.collection import find_recordings
 from av_perception.robot_head import HeadProfile
 
 
@@ -75,13 +80,43 @@ FIGURES = (
     Figure('ospa_m', 'OSPA: places and number of people', '{:.3f} m', 0.25, 0.5),
     _share('der', 'DER: speech missed, false or given to the wrong one', 0.12, 0.3, False),
 )
+_NAMES_OF_SEVERAL = ('mota', 'idf1', 'id_switches', 'azimuth_error_deg', 'der')
 _NUMBERS = 'no one two three four five six seven eight nine ten'.split()
+
+
+def _column(figure: Figure) -> Callable[[dict], str]:
+    """Make the cell of a figure in the table of several recordings."""
+
+    def cell(figures: dict) -> str:
+        value = figures[figure.name]
+        return '-' if value is None else figure.form.format(value * figure.factor)
+
+    return cell
+
+
+_COLUMNS: Columns = {
+    figure.label.split(':')[0]: _column(figure)
+    for figure in FIGURES
+    if figure.name in _NAMES_OF_SEVERAL
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument('tracks', metavar='TRACKS', help='tracks.csv')
-    parser.add_argument('truth', metavar='TRUTH', help='truth.csv, or a recording folder with one')
+    parser.add_argument(
+        'paths',
+        type=Path,
+        nargs='+',
+        metavar='PATH',
+        help='TRACKS (tracks.csv) and TRUTH (truth.csv, or a recording folder with one); '
+        'or recording folders and folders of them',
+    )
+    parser.add_argument(
+        '--tracks',
+        type=Path,
+        metavar='FOLDER',
+        help='of several recordings: where `track -o FOLDER` has written their tracks',
+    )
     parser.add_argument(
         '--match-distance',
         metavar='M',
@@ -91,18 +126,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--timeline', metavar='PNG', help='also draw who was where and who spoke')
     parser.add_argument('--json', metavar='FILE', help='write all figures to FILE')
+    add_many_arguments(parser, resumable=False)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate and report."""
-    if not (math.isfinite(args.match_distance) and args.match_distance > 0):
+    """Evaluate tracks, or those of several recordings."""
+    if all(path.is_dir() for path in args.paths):
+        return _run_many(args)
+    if len(args.paths) != 2:
         raise UserError(
-            f'--match-distance must be a positive number of meters, not {args.match_distance}'
+            'name two files, TRACKS and TRUTH, or folders of recordings: '
+            f'not {" ".join(map(str, args.paths))}'
         )
+    if args.tracks:
+        raise UserError('--tracks is for folders of recordings')
+    return _run_one(args)
+
+
+def _run_many(args: argparse.Namespace) -> int:
+    """Evaluate the tracks of each recording against its own truth."""
+    _check_match_distance(args.match_distance)
+    check_writable(args.json)
+    timeline = name_within('--timeline', args.timeline and Path(args.timeline))
+    check_picture(timeline and Path(timeline.name))
+    jobs = []
+    for one in find_recordings(args.paths):
+        folder = args.tracks / one.name if args.tracks else one.path
+        own = {
+            'paths': [folder / 'tracks.csv', one.path],
+            'tracks': None,
+            'timeline': timeline and folder / timeline,
+        }
+        jobs.append(Job(one.name, argparse.Namespace(**{**vars(args), **own}), ()))
+    return run_many(jobs, args, _COLUMNS)
+
+
+def _check_match_distance(distance_m: float) -> None:
+    if not (math.isfinite(distance_m) and distance_m > 0):
+        raise UserError(f'--match-distance must be a positive number of meters, not {distance_m}')
+
+
+def _run_one(args: argparse.Namespace) -> int:
+    """Evaluate and report."""
+    _check_match_distance(args.match_distance)
     check_writable(args.json)
     check_picture(args.timeline)
-    tracks = TrackTable.read(args.tracks)
-    truth, head = _read_truth(Path(args.truth))
+    tracks = TrackTable.read(args.paths[0])
+    truth, head = _read_truth(args.paths[1])
     metrics = evaluate(tracks, truth, args.match_distance)
     console = Console(highlight=False)
     console.print(figures_table(metrics))

@@ -54,14 +54,19 @@ def staged_progress() -> Progress:
     )
 
 
-def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the sound of an array, and the head it belongs to."""
-    parser.add_argument(
-        'recording',
-        type=Path,
-        metavar='RECORDING',
-        help='multichannel WAV or FLAC file, or a recording folder',
-    )
+def add_sound_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Declare the sound of an array, or several, and the head it belongs to."""
+    known = 'multichannel WAV or FLAC file, or a recording folder'
+    if several:
+        parser.add_argument(
+            'recordings',
+            type=Path,
+            nargs='+',
+            metavar='RECORDING',
+            help=f'{known}; several, or a folder of recording folders',
+        )
+    else:
+        parser.add_argument('recording', type=Path, metavar='RECORDING', help=known)
     parser.add_argument(
         '--head', help='name or file of the head profile; a recording folder knows its own'
     )
@@ -115,6 +120,20 @@ def check_picture(path: str | Path | None, made_folder: str | Path | None = None
     check_writable(path, made_folder)
     if path is not None and Path(path).suffix.lower() not in PICTURE_ENDINGS:
         raise UserError(f'cannot draw {path}: name it .png, .svg or .pdf')
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it.
+
+    Raises
+    ------
+    UserError
+        It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f'cannot write to {path}: {error.strerror or error}') from error
 
 
 def write_json(path: str | Path, figures) -> None:

@@ -6,10 +6,14 @@
   av-perception separate talk.wav --head respeaker --directions 40 -75 -o voices --plot voices.png
   av-perception separate my_recording --tracks tracks.csv --method vemove -o voices
 
+  av-perception separate recordings --tracks tracks.csv --jobs 4 -o voices    all in a folder
+
 RECORDING is what `localize` takes. Where people are is found from the sound (--people: how many
 at most), or said as azimuths in degrees (counter-clockwise from straight ahead, in the
 head's base frame) for people who stay, or read from a table that `track` wrote. FOLDER gets
 person_<id>.flac: what each person gives the first microphone, 16 kHz, as long as the recording.
+Of several recordings, --tracks is a name in the folder of each, and FOLDER/<its name> gets its
+voices.
 
   masks   those of the live streams: fast, follows people
   wiener  a filter of all microphones by these masks: sounds less gated
@@ -33,10 +37,24 @@ import soundfile
 
 from av_perception.cli.faces import BY_FACES, add_face_arguments, check_faces, separate_by_faces
 from av_perception.cli.localize import localized
+from av_perception.cli.many import (
+    Columns,
+    Job,
+    add_many_arguments,
+    check_folder_of_several,
+    is_many,
+    name_within,
+    run_many,
+)
 from av_perception.cli.output import add_sound_arguments, check_picture, check_writable, write_json
 from av_perception.errors import UserError
+from av_perception.recording.collection import Found, find_recordings, input_files, own_folder
 
 MAX_PEOPLE = 8
+_COLUMNS: Columns = {
+    'people': lambda figures: ' '.join(str(entry['id']) for entry in figures['people']),
+    'method': lambda figures: figures['method'],
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +72,7 @@ class _People:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    add_sound_arguments(parser)
+    add_sound_arguments(parser, several=True)
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         '--people', type=int, metavar='N', help='look for at most N people (default 4)'
@@ -80,9 +98,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--plot', type=Path, metavar='FILE', help='draw the spectrograms (png, svg, pdf)'
     )
+    add_many_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
+    """Separate one recording or several."""
+    found = find_recordings(options.recordings)
+    if is_many(options, options.recordings, found):
+        return _run_many(found, options)
+    options.recording = options.recordings[0]
+    return _run_one(options)
+
+
+def _run_many(found: list[Found], options: argparse.Namespace) -> int:
+    """Separate each in a process of its own."""
+    if options.method == BY_FACES:
+        raise UserError(f'--method {BY_FACES} is for one recording: --visual is of its people')
+    check_writable(options.json)
+    check_folder_of_several(options.output)
+    _check_numbers(options)
+    tracks = name_within('--tracks', options.tracks)
+    plot = name_within('--plot', options.plot)
+    jobs = []
+    for one in found:
+        own = {
+            'recordings': [one.path],
+            'output': options.output / one.name,
+            'tracks': tracks and own_folder(one.path) / tracks,
+            'plot': plot and options.output / one.name / plot,
+            'resume': False,
+        }
+        inputs = [*input_files(one.path), *filter(None, [own['tracks']])]
+        single = argparse.Namespace(**{**vars(options), **own})
+        jobs.append(Job(one.name, single, inputs, options.output / one.name))
+    return run_many(jobs, options, _COLUMNS)
+
+
+def _run_one(options: argparse.Namespace) -> int:
     """Separate, write the voices, say what came out."""
     _check(options)
     if options.method == BY_FACES:
@@ -134,6 +186,10 @@ def _check(options: argparse.Namespace) -> None:
     check_writable(options.json, made_folder=options.output)
     check_picture(options.plot, made_folder=options.output)
     _check_folder(options.output)
+    _check_numbers(options)
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
     if options.people is not None and not 1 <= options.people <= MAX_PEOPLE:
         raise UserError(f'--people must lie in 1..{MAX_PEOPLE}, not {options.people}')
     if options.directions is not None:

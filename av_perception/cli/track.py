@@ -9,9 +9,11 @@
       also the voice of each person, as FLAC, and who spoke when (turns.csv, turns.rttm)
   av-perception track my_recording --gaze gaze.csv      who looks at the robot, and at whom
   av-perception track my_recording --mouths mouths      the mouth of each person, image by image
+  av-perception track recordings --jobs 4 --resume      all in a folder; a table at the end
   av-perception evaluate tracks.csv my_recording        the figures against the recording's truth
 
-The same bag gives the same tracks, bit for bit.
+The same bag gives the same tracks, bit for bit. Of several recordings, each gets its files in its
+own folder, or in OUTPUT/<its name>: -o names a folder then, the other options names in it.
 """
 
 from __future__ import annotations
@@ -21,17 +23,41 @@ import sys
 import time
 from pathlib import Path
 
-from av_perception.cli.output import check_picture, check_writable, write_json
+from av_perception.cli.many import (
+    Columns,
+    Job,
+    add_many_arguments,
+    check_folder_of_several,
+    is_many,
+    name_within,
+    run_many,
+)
+from av_perception.cli.output import check_picture, check_writable, make_folder, write_json
 from av_perception.errors import UserError
+from av_perception.recording.collection import (
+    Found,
+    find_recordings,
+    input_files,
+    is_bag,
+    own_folder,
+)
+
+_COLUMNS: Columns = {
+    'people': lambda figures: ' '.join(map(str, figures['people'])),
+    'images': lambda figures: str(figures['frames']),
+    'real-time factor': lambda figures: f'{figures["real_time_factor"]:.2f}',
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument(
-        'recording',
+        'recordings',
         type=Path,
+        nargs='+',
         metavar='RECORDING',
-        help='recording folder (recording.yaml, audio, left/right images), or a bag',
+        help='recording folder (recording.yaml, audio, left/right images), a bag, or a folder of '
+        'such',
     )
     parser.add_argument(
         '--head',
@@ -42,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '-o',
         '--output',
         type=Path,
-        help='CSV to write (default: tracks.csv in the recording folder)',
+        help='CSV to write (default: tracks.csv in the recording folder); of several a folder',
     )
     parser.add_argument(
         '--map', type=Path, help='acoustic map (default: learned from the geometry of the head)'
@@ -55,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '(face_itd_fusion); events: clusters on the ITD line (av_events)',
     )
     _add_outputs(parser)
+    add_many_arguments(parser)
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +108,37 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Track one recording or several."""
+    found = find_recordings(options.recordings)
+    if is_many(options, options.recordings, found):
+        return _run_many(found, options)
+    options.recording = options.recordings[0]
+    return _run_one(options)
+
+
+def _run_many(found: list[Found], options: argparse.Namespace) -> int:
+    """Track each in a process of its own."""
+    check_writable(options.json)
+    check_folder_of_several(options.output)
+    names = {
+        name: name_within(f'--{name}', getattr(options, name))
+        for name in ('voices', 'gaze', 'mouths', 'plot')
+    }
+    jobs = []
+    for one in found:
+        folder = options.output / one.name if options.output else own_folder(one.path)
+        if options.output and one.path.exists():
+            make_folder(folder)
+        own = {key: name and folder / name for key, name in names.items()}
+        output = folder / 'tracks.csv'
+        inputs = [*input_files(one.path), *filter(None, [options.map])]
+        changed = {'recordings': [one.path], 'output': output, 'resume': False, **own}
+        single = argparse.Namespace(**{**vars(options), **changed})
+        jobs.append(Job(one.name, single, inputs, output))
+    return run_many(jobs, options, _COLUMNS)
+
+
+def _run_one(options: argparse.Namespace) -> int:
     """Track, write, say what came out."""
     import cv2
 
@@ -158,7 +216,7 @@ def _checked(options: argparse.Namespace) -> tuple:
     check_picture(options.plot)
     for path in (options.json, options.output, options.gaze):
         check_writable(path)
-    if options.gaze and _is_bag(options.recording):
+    if options.gaze and is_bag(options.recording):
         raise UserError(
             '--gaze is for recording folders; play a bag with replay.launch.py head_pose:=true'
         )
@@ -202,8 +260,7 @@ def _output_file(options: argparse.Namespace) -> Path:
     """Choose the CSV to write: tracks.csv in the folder unless said otherwise."""
     if options.output:
         return options.output
-    folder = options.recording if options.recording.is_dir() else options.recording.parent
-    return folder / 'tracks.csv'
+    return own_folder(options.recording) / 'tracks.csv'
 
 
 def _print(figures: dict, duration_s: float, output: Path) -> None:
@@ -232,7 +289,7 @@ def _open(options: argparse.Namespace):
     from av_perception.pipelines.full import START_NS
     from av_perception.recording import Recording
 
-    if _is_bag(options.recording):
+    if is_bag(options.recording):
         if not options.head:
             raise UserError(
                 f'{options.recording} is a bag, which does not know its head: add --head NAME'
@@ -247,17 +304,6 @@ def _open(options: argparse.Namespace):
     if options.head:
         raise UserError('--head is for bags: a recording folder names its head in recording.yaml')
     return Recording.open(options.recording), START_NS
-
-
-def _is_bag(path: Path) -> bool:
-    """Tell whether this is a bag's file, or its folder, be it without metadata.yaml."""
-    suffixes = ('.mcap', '.db3')
-    if path.suffix in suffixes or (path / 'metadata.yaml').is_file():
-        return True
-    has_recording = (path / 'recording.yaml').is_file()
-    return (
-        path.is_dir() and not has_recording and any(f.suffix in suffixes for f in path.iterdir())
-    )
 
 
 def _make_pipeline(options: argparse.Namespace, recording):

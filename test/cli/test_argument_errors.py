@@ -49,6 +49,10 @@ def folder(tmp_path, monkeypatch):
         ('evaluate a.csv b.csv --match-distance 0', '--match-distance must be a positive'),
         ('demo -o two.wav', 'cannot write to two.wav: it is a file, name a folder'),
         ('benchmark end-to-end --load -1', '--load must not be negative'),
+        (
+            'evaluate a.csv',
+            'name two files, TRACKS and TRUTH, or folders of recordings: not a.csv',
+        ),
         ('evaluate a.csv b.csv', 'cannot read a.csv: No such file'),
     ],
 )
@@ -73,12 +77,12 @@ def test_a_mistake_is_one_line_and_nothing_is_written(words, told, folder, capsy
         ('simulate short -o out --seed one', "invalid seed value: 'one'"),
         ('demo --seed -3', 'argument --seed: must not be negative'),
         ('track a --mode fast', "argument --mode: invalid choice: 'fast'"),
-        ('evaluate a.csv', 'required: TRUTH'),
+        ('evaluate', 'required: PATH'),
         ('record -o bag --storage tape', "argument --storage: invalid choice: 'tape'"),
         ('replay bag --rate fast', "argument --rate: invalid float value: 'fast'"),
         ('benchmark nothing', "invalid choice: 'nothing'"),
         ('calibrate', 'are required'),
-        ('track a b', 'unrecognized arguments: b'),
+        ('localize a b', 'unrecognized arguments: b'),
     ],
 )
 def test_what_the_parser_refuses_comes_with_the_usage(words, told, folder, capsys):
@@ -172,7 +176,7 @@ def test_arguments_for_ros_are_left_to_ros(monkeypatch):
     seen = []
     monkeypatch.setattr('av_perception.cli.track.run', lambda options: seen.append(options) or 0)
     assert main(['track', 'here', '--ros-args', '-r', '__ns:=/robot']) == 0
-    assert str(seen[0].recording) == 'here'
+    assert [str(path) for path in seen[0].recordings] == ['here']
 
 
 def test_an_error_is_described_in_one_line_with_its_place():

@@ -95,7 +95,7 @@ class Couples:
         centers = _places(self.camera, distance_m, random)
         couples = [random.permutation(len(self._faces))[:2] for _ in range(_COUPLES)]
         sizes = [self._faces[int(face)] for face in np.transpose(couples).ravel()]
-        people = [of_all[random.integers(len(of_all))] for of_all in sizes]
+        people = [of_all[int(random.integers(len(of_all)))] for of_all in sizes]
         face_depth = FACE_DEPTH_M + _DEPTH_SPREAD_M * random.normal(size=2 * _COUPLES)
         return self._renderer.render(index, people, face_surfaces(centers, face_depth)), centers
 

@@ -92,7 +92,7 @@ class BinBlock:
     voice detector; bins: (R,) rising indices into the band's frequencies; unit: (R, T, M)
     complex64 whitened bins of unit length; kept: (R, T) bool; power: (R,) mean power of the kept
     bins at the microphones; live: which of the head's microphones were heard, M of them (there are
-    no bins where fewer than two were).
+    no bins where fewer than two were); is_blank: all samples are 0, no word of the room.
     """
 
     stamp_ns: int
@@ -102,6 +102,7 @@ class BinBlock:
     kept: np.ndarray
     power: np.ndarray
     live: tuple[bool, ...]
+    is_blank: bool = False
 
     def __len__(self) -> int:
         return len(self.bins)
@@ -296,6 +297,7 @@ class DirectionBins:
     def _block(self, frames: np.ndarray) -> BinBlock:
         """frames: (T, F, M)."""
         live = self._live(frames)
+        is_blank = not frames.any()
         heard = frames[..., live] if live.any() else frames  # what is dead is no quieter room
         power = np.mean(heard.real**2 + heard.imag**2, axis=2)  # (T, F)
         floor = self._floor.update(power.mean(axis=0))
@@ -321,6 +323,7 @@ class DirectionBins:
             kept,
             mean_power,
             tuple(live.tolist()),
+            is_blank,
         )
 
     def _live(self, frames: np.ndarray) -> np.ndarray:

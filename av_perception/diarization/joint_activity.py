@@ -113,7 +113,7 @@ class JointActivity:
         towards = np.array([directions[i] for i in ids], float).reshape(-1, 3)
         ratios = self.likelihood.heard_by(block.live).ratios_towards(block, towards)
         return self.update_ratios(
-            block.stamp_ns, ratios, ids, block.voice_activity, person_evidence
+            block.stamp_ns, ratios, ids, block.voice_activity, person_evidence, block.is_blank
         )
 
     def update_ratios(
@@ -123,9 +123,12 @@ class JointActivity:
         ids: tuple[int, ...],
         voice_activity: float | None,
         person_evidence: Mapping[int, float] | None = None,
+        is_blank: bool = False,
     ) -> list[Activity]:
         """Do the same with log ratios (R, J) of everybody already at hand."""
-        log_evidence = self._filter(stamp_ns, ratios, ids, voice_activity, person_evidence)
+        log_evidence = self._filter(
+            stamp_ns, ratios, ids, voice_activity, person_evidence, is_blank
+        )
         if log_evidence is None:
             return self._statuses(self._probabilities(ids), ids, stamp_ns, decide=False)
         self._steps.append(_Step(stamp_ns, self._ids, self._joint, log_evidence, ids))
@@ -151,6 +154,7 @@ class JointActivity:
         ids: tuple[int, ...],
         voice_activity: float | None,
         person_evidence: Mapping[int, float] | None = None,
+        is_blank: bool = False,
     ) -> np.ndarray | None:
         """Advance to a block; gives its log evidence, None where its stamp does not advance."""
         if self._elapsed_s(stamp_ns) < -_START_ANEW_S:
@@ -160,7 +164,8 @@ class JointActivity:
             return None
         chosen = self._choose(ratios, ids)
         self._follow(tuple(ids[n] for n in chosen), ids, elapsed_s)
-        self._supply.note(len(ratios), voice_activity)
+        if not is_blank:  # digital zeros tell nothing of what voices leave in the room
+            self._supply.note(len(ratios), voice_activity)
         of_people = np.array([(person_evidence or {}).get(i, 0.0) for i in self._ids])
         log_evidence = self._log_evidence(ratios[:, chosen], voice_activity, of_people)
         self._of_people = of_people

@@ -386,3 +386,20 @@ def test_a_silent_bystander_elsewhere_changes_no_probability():
     assert np.abs(pair - trio[:, :2]).max() < 0.05
     assert trio[:, 2].max() < 0.5
     assert pair.max() > 0.9
+
+
+def test_digital_zeros_before_the_sound_change_nothing_that_is_said_later():
+    """Regression: what a driver or player sends before its sound counted as a quiet room."""
+    rng = np.random.default_rng(5)
+    blocks = [rng.normal(0.5, 0.7, (6, 2)) for _ in range(20)]
+    said = []
+    for num_zeros in (0, 10):
+        after_zeros = activity()
+        for index in range(num_zeros):
+            nothing = np.zeros((0, 2))
+            after_zeros.update_ratios(stamp(index), nothing, (1, 2), 0.02, is_blank=True)
+        said.append(after_zeros._supply.share_of(60.0))
+        for index, ratios in enumerate(blocks):
+            after_zeros.update_ratios(stamp(100 + index), ratios, (1, 2), 0.9)
+        said.append(after_zeros._supply.share_of(60.0))
+    assert said[:2] == said[2:]

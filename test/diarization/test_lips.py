@@ -119,7 +119,7 @@ def test_planted_mouths_give_earlier_onsets_and_fewer_confusions(sound, by_sound
     openings = {k: talking_opening(leading(own), seed=k) for k, own in truth().items()}
     speaking, _, estimator = said(sound, openings)
     assert set(estimator.believed_lips) == {1, 2}
-    assert wrong(speaking) < 0.7 * wrong(by_sound[0]), (wrong(speaking), wrong(by_sound[0]))
+    assert wrong(speaking) < 0.75 * wrong(by_sound[0]), (wrong(speaking), wrong(by_sound[0]))
     assert delays(speaking).mean() < delays(by_sound[0]).mean()
 
 

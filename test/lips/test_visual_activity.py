@@ -48,7 +48,8 @@ def test_lips_that_move_with_speech_are_believed_after_two_turns():
     assert all(1 in now for now in believed[13 * RATE :])
     later = slice(13 * RATE, None)
     values = np.array([now[1] for now in evidence[later]])
-    assert values[SPEAKS[later]].mean() > 0.6 and values[~SPEAKS[later]].mean() < -0.3
+    most = 0.75 * VisualActivityConfig().speech_limit
+    assert values[SPEAKS[later]].mean() > most and values[~SPEAKS[later]].mean() < -0.3
 
 
 @pytest.mark.parametrize('seed', range(5))

@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 from dds_domains import free_domain
 
 from av_perception.benchmarks.attention_loop import half_view_deg
 from av_perception.evaluation.attention import find_onsets, score_looks
+from av_perception.interfaces import Attention, AttentionReason
 from av_perception.ros.bringup.attention_session import play_attention
+from av_perception.ros.bringup.live_player import LivePlayer
 from av_perception.simulation.scene import load_scene
 from av_perception.simulation.turning_scene import TurningScene
 
@@ -45,3 +48,13 @@ def test_a_voice_out_of_view_turns_the_head_and_the_person_keeps_the_id(tmp_path
     # Every image was answered, in order; the last two come too late to turn for.
     assert len(answers) == scene.num_steps - 2
     assert answers[-1].attention.id == 2
+
+
+def test_an_answer_whose_tracks_are_still_on_their_way_is_waited_for():
+    """Regression: the loop ended with a KeyError where attention overtook the tracks it is of."""
+    nobody = Attention(1, AttentionReason.NOBODY)
+    observer = SimpleNamespace(attention={1: nobody}, speaking={1: None}, tracks={})
+    player = SimpleNamespace(_observer=observer, _looks={})
+    assert not LivePlayer._is_answered(player, 1)
+    observer.tracks[1] = None
+    assert LivePlayer._is_answered(player, 1)

@@ -173,8 +173,12 @@ class LivePlayer:
             time.sleep(POLL_S)
 
     def _is_answered(self, stamp_ns: int) -> bool:
-        attention = self._observer.attention.get(stamp_ns)
-        if attention is None or stamp_ns not in self._observer.speaking:
+        observer = self._observer
+        attention = observer.attention.get(stamp_ns)
+        # Each topic comes by a way of its own: what attention was made of may come after it.
+        if attention is None or stamp_ns not in observer.tracks:
+            return False
+        if stamp_ns not in observer.speaking:
             return False
         return attention.target is None or stamp_ns in self._looks
 

@@ -118,6 +118,7 @@ def test_the_command_writes_figures_and_a_picture(data_directory, tmp_path):
     assert {'detection', 'matching', 'description'} <= measured['stages_ms'].keys()
     free, *covered = figures['covered']
     assert free['situation'] == 'free' and free['recall'] > 0.8
+    assert any(situation['people'] for situation in covered)
     for situation in (free, *covered):
         if situation['people'] and situation['recall'] > 0:  # ten people need not stand so
             assert situation['nees'] < situation['nees_band'][1]

@@ -302,6 +302,7 @@ RANGES = {
         ('depth_density', (0.0, INF), (TINY,), 'densities'),
         ('center_error', (0.0, INF), (TINY,), 'errors'),
         ('size_error', (0.0, INF), (TINY,), 'errors'),
+        ('width_error_ratio', (0.0, INF), (TINY,), 'ratio'),
         ('max_position_sd', (0.0, INF), (TINY,)),
         ('max_size_ratio', (1.0, 0.5), (1 + TINY,)),
         ('size_range', ((0.0, 1.0), (1.0, 1.0)), ((TINY, 1.0),)),

@@ -196,16 +196,12 @@ def _run_tracker(
 ) -> Tracked:
     """Track boxes that enclose one of _BOXES, with a progress bar."""
     from av_perception.pipelines.mot_tracking import (
-        HEAD_M,
-        PERSON_M,
-        MotTrackingConfig,
-        guess_object_size,
+        CONFIGS,
+        guess_boxes,
         track_boxes,
-        with_object_size,
     )
 
-    sizes_m = {'auto': guess_object_size(detections), 'heads': HEAD_M, 'people': PERSON_M}
-    config = with_object_size(MotTrackingConfig(), sizes_m[boxes])
+    config = CONFIGS[guess_boxes(detections) if boxes == 'auto' else boxes]
     with Progress(transient=True) as progress:
         task = progress.add_task('track', total=1.0)
         return track_boxes(

@@ -16,9 +16,7 @@ from av_perception.errors import UserError
 from av_perception.evaluation.mot import check_truth, score_boxes, score_positions
 from av_perception.evaluation.tracking_metrics import ospa
 from av_perception.pipelines.mot_tracking import (
-    HEAD_M,
-    PERSON_M,
-    guess_object_size,
+    guess_boxes,
     image_of,
     track_boxes,
 )
@@ -233,8 +231,8 @@ def test_a_truth_that_is_none_is_refused(change, message):
 
 def test_what_boxes_hold_and_how_large_the_image_is_comes_from_the_boxes():
     people = MotTable.of([1, 1], [-1, -1], [[10, 10, 50, 150], [900, 400, 60, 160]])
-    assert guess_object_size(people) == PERSON_M
-    assert guess_object_size(walkers()) == HEAD_M == guess_object_size(MotTable.of([], [], []))
+    assert guess_boxes(people) == 'people'
+    assert guess_boxes(walkers()) == 'heads' == guess_boxes(MotTable.of([], [], []))
     camera = image_of(SequenceInfo(), people)
     assert (camera.width, camera.height, camera.frame_rate) == (960, 560, 25)
     camera = image_of(SequenceInfo(30, 1920, 1080), people)

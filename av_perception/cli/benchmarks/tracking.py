@@ -7,18 +7,21 @@ missing and some are false. The detections are tracked twice: as boxes in the im
 positions that a stereo pair gives. Every tracker has the same model of motion and noise; the
 others are also told how many detections are missing and false. The truth holds everybody in the
 image, hidden or not. There is no sound and no appearance. Reported are accuracy and the time of a
-step. Needs: pip install 'av_perception[evaluation,comparison]'. Set OMP_NUM_THREADS=1 to measure
-one core.
+step. With --sequences the boxes are those of recorded sequences: folders with det/det.txt and
+gt/gt.txt, as of the MOT challenge. Needs: pip install 'av_perception[evaluation,comparison]'. Set
+OMP_NUM_THREADS=1 to measure one core.
 
 For example:
   OMP_NUM_THREADS=1 av-perception benchmark tracking --json tracking.json --plot tracking.png
   av-perception benchmark tracking --seeds 1 --picture tracks.png --scenes scenes
+  av-perception benchmark tracking --sequences MOT15/train/TUD-Campus MOT15/train/TUD-Stadtmitte
   av-perception evaluate mot --detections scenes/busy_0/det.txt --truth scenes/busy_0/gt.txt
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -66,6 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help='also write every scene there: det.txt, gt.txt, seqinfo.ini',
     )
+    parser.add_argument(
+        '--sequences',
+        metavar='FOLDER',
+        type=Path,
+        nargs='+',
+        help='instead of the scenes: recorded sequences, each with det/det.txt and gt/gt.txt',
+    )
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
     parser.add_argument('--plot', metavar='FILE', help='draw the figures to FILE (png, svg, pdf)')
     parser.add_argument(
@@ -82,15 +92,18 @@ def run(args: argparse.Namespace) -> int:
         check_picture(path)
     if args.seeds < 1 or not 1 <= args.seconds <= 3600:
         raise UserError('--seeds must be at least 1 and --seconds lie in 1..3600')
+    if args.sequences:
+        return _compare_sequences(args)
     scenes = make_scenes(args.seeds, args.seconds)
     if args.scenes:
         for (kind, seed), scene in scenes.items():
             scene.write(args.scenes / f'{kind}_{seed}')
     console = wide_console()
-    results = _measure(scenes, console)
+    number = len(scenes) * len(SPACES) * len(TRACKERS)
+    results = _with_progress(measure(scenes), number, console)
     summary = summarize(results)
     for space in SPACES:
-        console.print(_table(space, args.seeds, summary))
+        console.print(_table(space, f'means over {args.seeds} scenes of each kind', summary))
     if args.json:
         rows = [asdict(result) for result in results]
         write_json(args.json, {'summary': summary, 'scenes': rows})
@@ -98,22 +111,45 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(scenes: dict[tuple[str, int], BoxScene], console: Console) -> list[TrackerResult]:
-    """Measure with a progress bar."""
+def _compare_sequences(args: argparse.Namespace) -> int:
+    """Measure recorded sequences, print the table, write the files."""
+    from av_perception.benchmarks.box_sequences import measure_sequences, read_sequences
+
+    if args.scenes or args.picture:
+        raise UserError('--scenes and --picture are of generated scenes: leave out --sequences')
+    sequences = read_sequences(args.sequences)
+    console = wide_console()
+    number = len(sequences) * len(TRACKERS)
+    results = _with_progress(measure_sequences(sequences), number, console)
+    summary = summarize(results)
+    console.print(_table('boxes', 'recorded sequences', summary))
+    if args.json:
+        rows = [asdict(result) for result in results]
+        write_json(args.json, {'summary': summary, 'sequences': rows})
+    if args.plot:
+        from av_perception.benchmarks.comparison_plots import plot_figures
+
+        plot_figures([asdict(result) for result in results], args.plot)
+    return 0
+
+
+def _with_progress(
+    measured: Iterable[TrackerResult], number: int, console: Console
+) -> list[TrackerResult]:
+    """Collect so many results, with a progress bar."""
     results = []
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task('tracking', total=len(scenes) * len(SPACES) * len(TRACKERS))
-        for result in measure(scenes):
+        task = progress.add_task('tracking', total=number)
+        for result in measured:
             results.append(result)
             progress.advance(task)
     return results
 
 
-def _table(space: str, num_scenes: int, summary: list[dict]) -> Table:
+def _table(space: str, what: str, summary: list[dict]) -> Table:
     unit = _UNITS[space]
     table = Table(
-        title=f'{space}: means over {num_scenes} scenes of each kind; '
-        'median and 99 %: time of a step',
+        title=f'{space}: {what}; median and 99 %: time of a step',
         box=SIMPLE,
     )
     table.add_column('scenes')

@@ -50,6 +50,9 @@ class ImagePlaneConfig:
     center_error: float = 0.05
     #: standard deviation of a box's size, as a fraction of its width and height
     size_error: float = 0.1
+    #: how many times as large both errors are along the width as along the height (legs that walk
+    #: make boxes wider and narrower: 2.2; heads 1)
+    width_error_ratio: float = 1.0
     #: greater than 1, gate between boxes of one new person
     max_size_ratio: float = 1.5
     #: smallest and largest width and height of boxes, as fractions of the image's height
@@ -71,11 +74,13 @@ class ImagePlaneConfig:
             self.depth_density,
             self.center_error,
             self.size_error,
+            self.width_error_ratio,
             self.max_position_sd,
         )
         if not all(np.isfinite(value) and value > 0 for value in positive):
             raise ValueError(
-                'object_size, densities, damping_time_s, speeds, errors and max_position_sd '
+                'object_size, densities, damping_time_s, speeds, errors, their ratio and '
+                'max_position_sd '
                 'must be positive'
             )
         if not self.max_size_ratio > 1:
@@ -158,7 +163,7 @@ class ImagePlane:
 
     def measure(self, faces):
         """T2: center and size, with noise in proportion to the size."""
-        size = faces.boxes[:, 2:]
+        size = faces.boxes[:, 2:] * [self._config.width_error_ratio, 1.0]
         errors = [self._config.center_error * size, self._config.size_error * size]
         std = np.concatenate(errors, axis=1)
         return Measurements(center_and_size(faces.boxes), std[:, :, None] ** 2 * np.eye(_BOX))

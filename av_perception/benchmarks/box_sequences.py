@@ -1,0 +1,185 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Trackers compared on recorded sequences: detections and truth as MOT-challenge text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from av_perception.benchmarks.comparison import TRACKERS, BoxSpace, scene_length
+from av_perception.benchmarks.peers import PeerModel
+from av_perception.benchmarks.tracking import TrackerResult
+from av_perception.errors import UserError
+from av_perception.evaluation.mot import check_boxes, check_truth
+from av_perception.geometry.boxes import areas, box_overlap
+from av_perception.pipelines.mot_tracking import (
+    CONFIGS,
+    guess_boxes,
+    image_of,
+)
+from av_perception.recording.mot_text import MotTable, SequenceInfo
+from av_perception.robot_head.profile import CameraGeometry, HeadProfile
+from av_perception.simulation.box_scenes import BoxScene
+from av_perception.tracking.state_space.image_plane import ImagePlane
+
+_FOUND = 0.5  # overlap of a detection with whom it shows, as in the challenge
+_RATES = (0.01, 0.99)  # of detection; the peers take its logarithms
+_LEAST_CLUTTER = 0.01  # false detections a frame; the peers divide by it
+
+
+@dataclass(frozen=True)
+class BoxSequence:
+    """A recorded sequence."""
+
+    #: of its folder
+    name: str
+    #: detections, truth, and how many frames there are
+    scene: BoxScene
+    #: a camera made up for the image, see `image_of`
+    camera: CameraGeometry
+
+
+def read_sequences(folders: Sequence[Path]) -> list[BoxSequence]:
+    """Read sequences in the layout of the challenge, or of `BoxScene.write`.
+
+    Parameters
+    ----------
+    folders
+        Each with det/det.txt and gt/gt.txt, or det.txt and gt.txt; a seqinfo.ini may be beside.
+
+    Returns
+    -------
+    list of BoxSequence
+        In the same order.
+
+    Raises
+    ------
+    UserError
+        A file is missing or cannot be used.
+    """
+    return [_read(Path(folder)) for folder in folders]
+
+
+def measure_sequences(sequences: Sequence[BoxSequence]) -> Iterator[TrackerResult]:
+    """Run every tracker on the boxes of every sequence.
+
+    Parameters
+    ----------
+    sequences
+        From `read_sequences`.
+
+    Yields
+    ------
+    TrackerResult
+        One per sequence and tracker.
+    """
+    for sequence in sequences:
+        space = SequenceSpace(sequence)
+        frames = scene_length(sequence.scene)
+        minutes = frames / sequence.camera.frame_rate / 60
+        for name in TRACKERS:
+            tracks, step_s = space.run(name, sequence.scene)
+            scores = space.score(tracks, sequence.scene)
+            yield TrackerResult(
+                space=space.name,
+                scene=sequence.name,
+                seed=0,
+                tracker=name,
+                id_switches_per_minute=scores.id_switches / minutes,
+                mota=scores.mota,
+                idf1=scores.idf1,
+                hota=scores.hota,
+                ospa=scores.ospa,
+                median_ms=float(np.median(step_s) * 1e3),
+                p99_ms=float(np.percentile(step_s, 99) * 1e3),
+            )
+
+
+class SequenceSpace(BoxSpace):
+    """Boxes of a recorded sequence.
+
+    The peers' constant process noise is that of ImagePlane for boxes of the median size; they are
+    told the rates of missing and false detections, which the truth tells.
+    """
+
+    def __init__(self, sequence: BoxSequence):
+        detections = sequence.scene.detections
+        self._config = CONFIGS[guess_boxes(detections)]
+        self._camera = sequence.camera
+        head = HeadProfile('image plane', camera=sequence.camera)
+        self._plane = ImagePlane(self._config.plane, head)
+        config = self._config.plane
+        size = float(np.sqrt(np.median(areas(detections.box)))) if len(detections) else 1.0
+        scale = size / config.object_size  # [px/m]
+        found, clutter = detector_rates(sequence.scene)
+        self.model = PeerModel(
+            size=4,
+            moving=2,
+            acceleration_density=config.acceleration_density * scale**2,
+            walk_density=config.depth_density * (scale / self._camera.focal[0] * size) ** 2,
+            speed_sd=config.birth_speed_sd * scale,
+            clutter_density=clutter * float(np.exp(-self._plane.log_visual_volume)),
+            detection_probability=found,
+            period_s=1 / self._camera.frame_rate,
+        )
+
+
+def detector_rates(scene: BoxScene) -> tuple[float, float]:
+    """Count what a detector found.
+
+    Parameters
+    ----------
+    scene
+        Detections and truth.
+
+    Returns
+    -------
+    found
+        Share in (0, 1) of the true boxes that a detection overlaps by half.
+    clutter
+        Mean number of detections in a frame that overlap nobody by half.
+    """
+    frames = scene_length(scene)
+    found = 0
+    false = 0
+    rows = zip(scene.detections.frames(frames), scene.truth.frames(frames))
+    for detected, true in rows:
+        overlap = box_overlap(scene.detections.box[detected], scene.truth.box[true])
+        found += int((overlap > _FOUND).any(0).sum())
+        false += int((~(overlap > _FOUND).any(1)).sum())
+    share = found / max(len(scene.truth), 1)
+    return float(np.clip(share, *_RATES)), max(false / frames, _LEAST_CLUTTER)
+
+
+def _read(folder: Path) -> BoxSequence:
+    """Read one folder. Raises UserError."""
+    detections_file = _file(folder, 'det')
+    truth_file = _file(folder, 'gt')
+    detections = MotTable.read(detections_file)
+    truth = MotTable.read(truth_file)
+    if not len(truth):
+        raise UserError(f'the truth in {truth_file} has no rows: there is nothing to compare with')
+    check_boxes(truth, truth_file)
+    check_boxes(detections, detections_file)
+    check_truth(truth)
+    info = SequenceInfo.beside(detections_file)
+    length = int(max(info.length or 0, truth.frame[-1]))
+    kept = detections.take((detections.frame <= length) & (detections.box[:, 2:] > 0).all(1))
+    scene = BoxScene(truth, kept, SequenceInfo(info.frame_rate, info.width, info.height, length))
+    return BoxSequence(folder.resolve().name, scene, image_of(info, kept))
+
+
+def _file(folder: Path, kind: str) -> Path:
+    """Find det.txt or gt.txt of a sequence. Raises UserError."""
+    places = (folder / kind / f'{kind}.txt', folder / f'{kind}.txt')
+    for place in places:
+        if place.is_file():
+            return place
+    raise UserError(
+        f'{folder} is no sequence: it has neither {kind}/{kind}.txt nor {kind}.txt '
+        '(the layout of the MOT challenge)'
+    )

@@ -126,7 +126,7 @@ class CenterFaceDetector:
         self._config = config or FaceDetectorConfig()
         self._size = network_input_size(self._config.input_size)
         self.input_size = self._size
-        self.overlap_threshold = self._config.overlap_threshold
+        self.score_threshold, self.overlap_threshold = self._config.thresholds
         model = self._config.model_file or packaged_model('centerface')
         self._network = make_network(model, 'CenterFace', (1, 3, *self._size[::-1]))
         crop_shape = (None, 3, self.crop_size, self.crop_size)
@@ -137,17 +137,31 @@ class CenterFaceDetector:
                 f'{model} is not a CenterFace network: it lacks the output {min(missing)}'
             )
 
-    def detect(self, image_bgr: np.ndarray) -> FaceDetections:
-        """Find the faces of a (height, width, 3) uint8 BGR image, best score first."""
+    def detect(self, image_bgr: np.ndarray, least_score: float | None = None) -> FaceDetections:
+        """Find the faces of an image.
+
+        Parameters
+        ----------
+        image_bgr
+            (height, width, 3) uint8.
+        least_score
+            Below which there is no face; None for the threshold.
+
+        Returns
+        -------
+        FaceDetections
+            Best score first.
+        """
         blob = cv2.dnn.blobFromImage(image_bgr, size=self._size, swapRB=True)
         heat_map, scale, offset, landmarks = self._network.run(blob, CENTERFACE_OUTPUTS)
+        least_score = self.score_threshold if least_score is None else least_score
         detections = decode_centerface(
-            heat_map, scale, offset, landmarks, *self._config.thresholds
+            heat_map, scale, offset, landmarks, least_score, self.overlap_threshold
         )
         return detections.scaled(_scale_to_image(image_bgr, self._size))
 
     def detect_in(
-        self, image_bgr: np.ndarray, windows: np.ndarray
+        self, image_bgr: np.ndarray, windows: np.ndarray, least_score: float | None = None
     ) -> tuple[FaceDetections, np.ndarray]:
         """Find the faces in square windows of an image, all in one batch.
 
@@ -157,6 +171,8 @@ class CenterFaceDetector:
             (height, width, 3) uint8.
         windows
             (N, 4) int left, top, width and height [px], inside the image; N at least 1.
+        least_score
+            Below which there is no face; None for the threshold.
 
         Returns
         -------
@@ -176,9 +192,8 @@ class CenterFaceDetector:
         ]
         blob = cv2.dnn.blobFromImages(crops, swapRB=True)
         heat_map, size, offset, landmarks = self._crop_network.run(blob, CENTERFACE_OUTPUTS)
-        faces, index = decode_centerface_batch(
-            heat_map, size, offset, landmarks, self._config.thresholds[0]
-        )
+        least_score = self.score_threshold if least_score is None else least_score
+        faces, index = decode_centerface_batch(heat_map, size, offset, landmarks, least_score)
         shift = windows[index, :2]
         scale = windows[index, 2:] / side
         boxes = faces.boxes * np.tile(scale, 2) + np.pad(shift, ((0, 0), (0, 2)))

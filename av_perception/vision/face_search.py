@@ -3,7 +3,12 @@
 """Where faces are looked for in a stream of images: everywhere now and then, else around them.
 
 A network's time is proportional to the area that it looks at. So it sees the whole image every few
-images only; in those between, one small crop around each face that was known, all in one batch.
+images only, and coarsely; in those between, one small crop around each face that was known, all in
+one batch. A crop shows a far face in all its pixels. So what the whole image shows weakly is a
+face or none as a crop of the next image has it, and a far face that is known and that the whole
+image does not show is looked for in a crop at once: far faces are found like near ones, a few
+images later.
+
 The whole image is looked at at once
 
 - where a crop shows the face that it was cut for no more: the person turned, hid or walked on;
@@ -38,6 +43,9 @@ CROP_COST = 2.0  # time of a pixel of a crop over that of a pixel of the whole i
 NEAR = 0.5  # widths of a face around it: another one that reaches there may be covered
 SAME_FACE = 0.3  # intersection over union of a face with itself in the next image
 SURE_SCORE = 0.5  # a face that scored less may vanish without being looked for
+WEAK_SCORE = 0.08  # what scores less is not looked at again
+MOST_WEAK = 3  # weak faces that are looked at again, the best of an image
+SMALL_PX = 18.0  # pixels of the network's input: narrower faces are easily missed
 CHANGED = 12.0  # [gray levels] mean change of the image since it was looked at as a whole
 PUT_OFF = 3  # times as many images between two whole ones, for a computer that is behind
 WARMED_UP = (1, 2, 3, 4)  # crops at a time that the network knows from the start
@@ -72,6 +80,8 @@ class CropDetector(Detector, Protocol):
 
     Attributes
     ----------
+    score_threshold
+        Score below which there is no face.
     crop_size
         Side of the square that a crop is scaled to [px].
     input_size
@@ -80,12 +90,16 @@ class CropDetector(Detector, Protocol):
         Intersection over union above which the weaker of two faces goes.
     """
 
+    score_threshold: float
     crop_size: int
     input_size: tuple[int, int]
     overlap_threshold: float
 
+    def detect(self, image_bgr: np.ndarray, least_score: float | None = None) -> FaceDetections:
+        """Find the faces of an image; least_score: None for the threshold."""
+
     def detect_in(
-        self, image_bgr: np.ndarray, windows: np.ndarray
+        self, image_bgr: np.ndarray, windows: np.ndarray, least_score: float | None = None
     ) -> tuple[FaceDetections, np.ndarray]:
         """Find the faces (M) in square windows (N, 4) of an image, and the window (M,) of each."""
 
@@ -112,8 +126,9 @@ class FaceSearch:
         if config.every > 1 and hasattr(detector, 'detect_in'):
             self._crops = cast(CropDetector, detector)
         self._every = config.every
-        self._known = np.zeros((0, 4))  # boxes of the image before
-        self._sure = np.zeros(0, bool)  # those of them that may not vanish unnoticed
+        self._known = np.zeros((0, 4))  # boxes of the image before, those of weak faces last
+        self._is_face = np.zeros(0, bool)  # those of them that are no weak ones
+        self._is_sure = np.zeros(0, bool)  # those that may not vanish unnoticed
         self._since_whole = 0  # images since the whole one was looked at
         self._sparse: np.ndarray | None = None  # pixels of that image
         self.whole_images = 0
@@ -143,15 +158,14 @@ class FaceSearch:
         FaceDetections
             Best score first.
         """
-        found = None
-        if self._crops and not self._is_whole_due(image_bgr, PUT_OFF if hurry else 1):
+        if self._crops is None:
+            self.whole_images += 1
+            return self._detector.detect(image_bgr)
+        if self._is_whole_due(image_bgr, PUT_OFF if hurry else 1) or not self._pays(self._crops):
+            found = self._look_everywhere(self._crops, image_bgr)
+        else:
             found = self._look_again(self._crops, image_bgr)
-        if found is None:
-            found = self._look_everywhere(image_bgr)
-        usable = np.isfinite(found.boxes).all(axis=1)  # a damaged network says anything
-        self._known = found.boxes[usable]
-        self._sure = found.scores[usable] >= SURE_SCORE
-        return found
+        return self._remembered(self._crops, found)
 
     def _is_whole_due(self, image: np.ndarray, put_off: int) -> bool:
         """Tell whether the whole image has to be looked at, whatever the crops show."""
@@ -163,36 +177,65 @@ class FaceSearch:
             return True
         return bool(np.abs(sparse - self._sparse).mean() > CHANGED)
 
-    def _look_everywhere(self, image: np.ndarray) -> FaceDetections:
+    def _pays(self, detector: CropDetector) -> bool:
+        """Tell whether the known faces should be looked for in crops, or rather in the image."""
+        faces = self._known[self._is_face]
+        return len(faces) <= _most_crops(detector) and not are_near(faces)
+
+    def _look_everywhere(self, detector: CropDetector, image: np.ndarray) -> FaceDetections:
+        """Find faces and weak ones in the whole image, and known small ones in crops."""
+        whole = self._look_at_whole(detector, image)
+        faces = self._known[self._is_face]
+        seen = whole.boxes[whole.scores >= detector.score_threshold]
+        missed = box_overlap(faces, seen).max(axis=1, initial=0.0) < SAME_FACE
+        missed &= _are_small(faces, detector, image)
+        if not missed.any():
+            return whole
+        crops = _look_around(detector, image, faces[missed][: _most_crops(detector)])
+        return merged(joined(whole, crops), detector.overlap_threshold)
+
+    def _look_again(self, detector: CropDetector, image: np.ndarray) -> FaceDetections:
+        """Find the known faces in crops; where one is missing, in the whole image as well."""
+        if not len(self._known):
+            return nothing_found()
+        crops = _look_around(detector, image, self._known[: _most_crops(detector)])
+        faces = crops.boxes[crops.scores >= detector.score_threshold]
+        if _all_continue(self._known[self._is_sure], faces):
+            return crops
+        whole = self._look_at_whole(detector, image)
+        small = chosen(crops, _are_small(crops.boxes, detector, image))
+        return merged(joined(whole, small), detector.overlap_threshold)
+
+    def _look_at_whole(self, detector: CropDetector, image: np.ndarray) -> FaceDetections:
         self._since_whole = 0
         self.whole_images += 1
-        if self._crops:
-            self._sparse = _sparse_pixels(image)
-        return self._detector.detect(image)
+        self._sparse = _sparse_pixels(image)
+        return detector.detect(image, min(WEAK_SCORE, detector.score_threshold))
 
-    def _look_again(self, detector: CropDetector, image: np.ndarray) -> FaceDetections | None:
-        """Find the known faces in crops; None where one is missing, or crops would not pay."""
-        known = self._known
-        if not len(known):
-            return nothing_found()
-        crop_area = CROP_COST * len(known) * detector.crop_size**2
-        if crop_area > np.prod(detector.input_size) or are_near(known):
-            return None
-        size = np.array(image.shape[1::-1])
-        windows = crop_windows(known, size, detector.crop_size)
-        faces, index = detector.detect_in(image, windows)
-        found = chosen(faces, _lie_inside(faces.boxes, windows[index], size))
-        found = merged(found, detector.overlap_threshold)
-        if not _all_continue(known[self._sure], found.boxes):
-            return None
-        # Boxes of small faces are no finer in a crop, though it shows the image finer.
-        coarseness = np.maximum(found.input_scales, (size / detector.input_size).max())
-        return replace(found, input_scale=coarseness)
+    def _remembered(self, detector: CropDetector, found: FaceDetections) -> FaceDetections:
+        """Keep what the next image is searched for; returned are the faces, without weak ones."""
+        is_face = found.scores >= detector.score_threshold
+        usable = np.isfinite(found.boxes).all(axis=1)  # a damaged network says anything
+        usable &= is_face | (np.cumsum(~is_face) <= MOST_WEAK)
+        self._known = found.boxes[usable]
+        self._is_face = is_face[usable]
+        self._is_sure = self._is_face & (found.scores[usable] >= SURE_SCORE)
+        return chosen(found, is_face)
 
 
 def nothing_found() -> FaceDetections:
     """Make the faces of an image without any."""
     return FaceDetections(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 5, 2)), np.zeros(0))
+
+
+def joined(first: FaceDetections, second: FaceDetections) -> FaceDetections:
+    """Put the faces of two looks together, one that both show is there twice."""
+    return FaceDetections(
+        np.concatenate([first.boxes, second.boxes]),
+        np.concatenate([first.scores, second.scores]),
+        np.concatenate([first.landmarks, second.landmarks]),
+        np.concatenate([first.input_scales, second.input_scales]),
+    )
 
 
 def crop_windows(boxes: np.ndarray, image_size: np.ndarray, crop_size: int) -> np.ndarray:
@@ -247,6 +290,36 @@ def merged(faces: FaceDetections, most_overlap: float) -> FaceDetections:
         Intersection over union above which the weaker of two goes.
     """
     return chosen(faces, suppress_overlaps(faces.boxes, faces.scores, 0.0, most_overlap))
+
+
+def _look_around(detector: CropDetector, image: np.ndarray, known: np.ndarray) -> FaceDetections:
+    """Find faces in crops around known boxes (N, 4), N at least 1; weak ones in these places."""
+    size = np.array(image.shape[1::-1])
+    windows = crop_windows(known, size, detector.crop_size)
+    least_score = min(WEAK_SCORE, detector.score_threshold)
+    faces, index = detector.detect_in(image, windows, least_score)
+    keep = _lie_inside(faces.boxes, windows[index], size)
+    goes_on = box_overlap(faces.boxes, known).max(axis=1) >= SAME_FACE
+    keep &= goes_on | (faces.scores >= detector.score_threshold)
+    found = merged(chosen(faces, keep), detector.overlap_threshold)
+    # Boxes of small faces are no finer in a crop, though it shows the image finer.
+    coarseness = np.maximum(found.input_scales, _input_scale(detector, image))
+    return replace(found, input_scale=coarseness)
+
+
+def _most_crops(detector: CropDetector) -> int:
+    """How many crops take no longer than the whole image."""
+    return int(np.prod(detector.input_size) / (CROP_COST * detector.crop_size**2))
+
+
+def _are_small(boxes: np.ndarray, detector: CropDetector, image: np.ndarray) -> np.ndarray:
+    """(N,) whether faces (N, 4) are so narrow that the whole image may not show them."""
+    return boxes[:, 2] < SMALL_PX * _input_scale(detector, image)
+
+
+def _input_scale(detector: CropDetector, image: np.ndarray) -> float:
+    """Pixels of the image per pixel of the network's input for the whole image."""
+    return float((np.array(image.shape[1::-1]) / detector.input_size).max())
 
 
 def _lie_inside(boxes: np.ndarray, windows: np.ndarray, image_size: np.ndarray) -> np.ndarray:

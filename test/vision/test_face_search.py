@@ -36,8 +36,15 @@ RIGHT = [400.0, 200, 40, 52]
 
 
 class CroppingDetector(PlantedDetector):
-    """Sees the planted faces of which more than the center lies in what it is shown."""
+    """Sees the planted faces of which more than the center lies in what it is shown.
 
+    Attributes
+    ----------
+    whole_scores, crop_scores
+        (N,) of each face in the whole image and in crops; None: high ones.
+    """
+
+    score_threshold = 0.3
     crop_size = 64
     input_size = (320, 256)
     overlap_threshold = 0.3
@@ -46,20 +53,32 @@ class CroppingDetector(PlantedDetector):
         super().__init__(boxes)
         self.whole = 0
         self.crops = 0
+        self.whole_scores = None
+        self.crop_scores = None
 
-    def detect(self, image_bgr):
+    def detect(self, image_bgr, least_score=None):
         self.whole += 1
-        return super().detect(image_bgr)
+        scores = self.whole_scores
+        if scores is None:
+            scores = np.linspace(0.9, 0.5, len(self.boxes))
+        order = np.argsort(-scores, kind='stable')
+        order = order[
+            scores[order] > (self.score_threshold if least_score is None else least_score)
+        ]
+        boxes = self.boxes[order]
+        return FaceDetections(boxes, scores[order], landmarks_of(boxes))
 
-    def detect_in(self, image_bgr, windows):
+    def detect_in(self, image_bgr, windows, least_score=None):
         self.crops += len(windows)
         center = centers(self.boxes)
         low = windows[:, None, :2]
         shown = ((center > low) & (center < low + windows[:, None, 2:])).all(axis=2)
+        scores = np.full(len(self.boxes), 0.9) if self.crop_scores is None else self.crop_scores
+        shown &= scores > (self.score_threshold if least_score is None else least_score)
         index, face = np.nonzero(shown)
         boxes = self.boxes[face]
-        scores = np.full(len(boxes), 0.9)
-        return FaceDetections(boxes, scores, landmarks_of(boxes), windows[index, 2] / 64), index
+        scales = windows[index, 2] / 64
+        return FaceDetections(boxes, scores[face], landmarks_of(boxes), scales), index
 
 
 def search_of(*boxes, every=5):
@@ -171,6 +190,79 @@ def test_a_look_at_the_whole_image_waits_while_others_wait():
     detector.boxes = np.array([RIGHT])  # nor where a face is lost
     assert len(search.detect(IMAGE, hurry=True)) == 1
     assert detector.whole == 3
+
+
+SMALL = [300.0, 300, 20, 26]  # 3 m away
+
+
+def test_a_far_face_that_the_whole_image_shows_weakly_is_found_in_the_next_image():
+    detector, search = search_of(LEFT, SMALL)
+    detector.whole_scores = np.array([0.9, 0.1])
+    assert len(search.detect(IMAGE)) == 1
+    for _ in range(8):  # and is kept while whole images do not show it
+        assert len(search.detect(IMAGE)) == 2
+    assert detector.whole == 2
+
+
+def test_what_a_crop_shows_weakly_is_no_face():
+    detector, search = search_of(LEFT, SMALL)
+    detector.whole_scores = np.array([0.9, 0.1])
+    detector.crop_scores = np.array([0.9, 0.29])
+    for _ in range(12):
+        np.testing.assert_array_equal(search.detect(IMAGE).boxes, [LEFT])
+
+
+def test_what_is_no_face_in_a_crop_is_not_looked_at_again_until_the_next_whole_image():
+    detector, search = search_of(LEFT, SMALL)
+    detector.whole_scores = np.array([0.9, 0.1])
+    detector.crop_scores = np.array([0.9, 0.0])
+    for _ in range(5):
+        search.detect(IMAGE)
+    assert detector.crops == 2 + 1 + 1 + 1
+
+
+def test_a_known_far_face_that_the_whole_image_does_not_show_is_found_in_a_crop_of_it():
+    detector, search = search_of(LEFT, SMALL)
+    search.detect(IMAGE)
+    detector.whole_scores = np.array([0.9, 0.0])
+    for _ in range(12):
+        detector.boxes = detector.boxes + 1.0
+        np.testing.assert_array_equal(search.detect(IMAGE).boxes, detector.boxes)
+
+
+def test_a_near_face_that_the_whole_image_does_not_show_is_gone():
+    detector, search = search_of(RIGHT)
+    for _ in range(5):
+        assert len(search.detect(IMAGE)) == 1
+    detector.whole_scores = np.array([0.0])
+    assert len(search.detect(IMAGE)) == 0
+
+
+def test_only_the_best_weak_faces_are_looked_at_again():
+    weak = [[20.0 + 60 * column, 400, 20, 26] for column in range(9)]
+    detector, search = search_of(LEFT, *weak)
+    detector.whole_scores = np.append(0.9, np.linspace(0.1, 0.2, 9))
+    search.detect(IMAGE)
+    found = search.detect(IMAGE)
+    assert detector.crops == 1 + 3
+    assert sorted(found.boxes[:, 0]) == [100, 380, 440, 500]
+
+
+def test_a_low_threshold_of_the_detector_is_kept():
+    detector, search = search_of(SMALL)
+    detector.score_threshold = 0.05
+    detector.whole_scores = detector.crop_scores = np.array([0.06])
+    for _ in range(6):
+        assert len(search.detect(IMAGE)) == 1
+
+
+def test_a_far_face_is_kept_where_a_near_one_is_lost():
+    detector, search = search_of(RIGHT, SMALL)
+    search.detect(IMAGE)
+    detector.boxes = np.array([SMALL])  # the near one left
+    detector.whole_scores = np.array([0.0])
+    np.testing.assert_array_equal(search.detect(IMAGE).boxes, [SMALL])
+    assert detector.whole == 2
 
 
 def test_boxes_of_small_faces_are_no_finer_in_a_crop_and_those_of_large_ones_are_coarser():

@@ -6,25 +6,46 @@ Rendered scenes are tracked offline with the whole image looked at in each image
 (`detect_every`), with crops around the known faces in between. The time is processor time of the
 visual features of an image pair.
 
+With `--face-sizes`, also how faces of these widths are found: people of clips or photographs
+(`--people`) walk slowly before a wall, in streams of sixteen images; and with `--empty`, how many
+faces are found in pictures without people.
+
 For example:
   av-perception benchmark face-search --scenes three_talkers crossing --json face_search.json
   av-perception benchmark face-search --every 1 3 5 10
+  av-perception benchmark face-search --scenes --face-sizes 14 18 22 30 --people data/av_grid
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
+import cv2
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from av_perception.benchmarks.face_search import SearchResult, search_result
+from av_perception.benchmarks.far_faces import (
+    FarAccuracy,
+    false_faces,
+    measure_far_faces,
+    read_people,
+)
+from av_perception.benchmarks.sensors import camera_of
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.errors import UserError
 from av_perception.recording import Recording
+from av_perception.recording.images import read_image
+from av_perception.robot_head.profile import load_head
+from av_perception.vision.face_detector import CenterFaceDetector
+from av_perception.vision.face_search import FaceSearch, FaceSearchConfig
 
+HEAD = 'simulated'
 HEADINGS = (
     'whole image every',
     'looked at as a whole',
@@ -41,14 +62,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the benchmark."""
     parser.add_argument(
         '--scenes',
-        nargs='+',
+        nargs='*',
         default=['three_talkers'],
         help='names or files of scenes (default: three_talkers)',
     )
     parser.add_argument(
         '--every', nargs='+', type=int, default=[1, 5], help='settings (default: 1 5)'
     )
+    _add_size_arguments(parser)
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
+
+
+def _add_size_arguments(parser: argparse.ArgumentParser) -> None:
+    data = Path(os.environ.get('AV_PERCEPTION_DATA', ''))
+    parser.add_argument(
+        '--face-sizes',
+        nargs='+',
+        type=float,
+        default=[],
+        metavar='PX',
+        help='also measure how faces of these widths are found, in pixels',
+    )
+    parser.add_argument(
+        '--people',
+        nargs='+',
+        type=Path,
+        default=[data / 'av_grid'],
+        metavar='PATH',
+        help='clips, photographs or folders of them (default: $AV_PERCEPTION_DATA/av_grid)',
+    )
+    parser.add_argument(
+        '--streams', type=int, default=10, help='streams of images per width (default 10)'
+    )
+    parser.add_argument(
+        '--empty',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='FILE',
+        help='count faces in these pictures without people',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,10 +109,13 @@ def run(args: argparse.Namespace) -> int:
     from av_perception.simulation.cache import simulated_recording
 
     check_writable(args.json)
-    if min(args.every) < 1:
-        raise UserError('--every must be at least 1')
+    if min(args.every) < 1 or args.streams < 1:
+        raise UserError('--every and --streams must be at least 1')
+    if args.face_sizes and not 8 <= min(args.face_sizes) <= max(args.face_sizes) <= 120:
+        raise UserError('--face-sizes must lie in 8..120 pixels')
+    cv2.setNumThreads(1)
     console = wide_console()
-    figures = {}
+    figures: dict = {}
     for scene in args.scenes:
         recording = simulated_recording(scene, None, lambda fraction, text: None)
         if recording.truth is None or not recording.num_frames:
@@ -67,6 +123,8 @@ def run(args: argparse.Namespace) -> int:
         results = [_measure(recording, scene, every, console) for every in args.every]
         console.print(table_of(scene, results))
         figures[scene] = [asdict(result) for result in results]
+    if args.face_sizes or args.empty:
+        figures['face_sizes'] = _measure_sizes(args, console)
     if args.json:
         write_json(args.json, figures)
     return 0
@@ -79,6 +137,55 @@ def _measure(recording: Recording, scene: str, every: int, console: Console) -> 
         return search_result(
             recording, every, lambda fraction: progress.update(task, completed=fraction)
         )
+
+
+def _measure_sizes(args: argparse.Namespace, console: Console) -> dict:
+    """Measure faces of given widths and pictures without people; print both."""
+    detector = CenterFaceDetector()
+    camera = camera_of(load_head(HEAD))
+
+    def maker(every: int) -> Callable[[], FaceSearch]:
+        return lambda: FaceSearch(detector, FaceSearchConfig(every))
+
+    searches = {every: maker(every) for every in args.every}
+    rows: list[FarAccuracy] = []
+    people = read_people(args.people) if args.face_sizes else []
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task('faces by size', total=len(args.face_sizes))
+        for size in args.face_sizes:
+            rows += measure_far_faces(camera, people, size, args.streams, searches)
+            progress.advance(task)
+    if rows:
+        console.print(table_of_sizes(rows))
+    false = {}
+    if args.empty:
+        pictures = [read_image(path) for path in args.empty]
+        false = {every: false_faces(pictures, camera, make()) for every, make in searches.items()}
+        for every, (faces, images) in false.items():
+            console.print(f'without people, every {every}: {faces} faces in {images} images')
+    return {'by_size': [asdict(row) for row in rows], 'without_people': false}
+
+
+def table_of_sizes(rows: list[FarAccuracy]) -> Table:
+    """One row for each width and way of looking."""
+    table = Table(title='faces by size')
+    for heading in ('face', 'whole image every', 'found', 'right', 'first found in image'):
+        table.add_column(heading, justify='right')
+    for heading in ('center (RMS)', 'width (RMS)', 'landmarks'):
+        table.add_column(heading, justify='right')
+    for row in rows:
+        median, late = row.first_image
+        table.add_row(
+            f'{row.face_px:.0f} px',
+            str(row.every),
+            f'{100 * row.recall:.1f} %',
+            f'{100 * row.precision:.1f} %',
+            f'{median:.0f}, 90 % by {late:.0f}',
+            f'{row.center_px:.2f} px',
+            f'{100 * row.width_error:.0f} %',
+            f'{100 * row.landmark_error:.1f} %',
+        )
+    return table
 
 
 def table_of(scene: str, results: list[SearchResult]) -> Table:

@@ -135,7 +135,12 @@ class JointActivity:
         return self._publish()
 
     def probabilities(
-        self, stamp_ns: int, ratios: np.ndarray, ids: tuple[int, ...], voice_activity: float | None
+        self,
+        stamp_ns: int,
+        ratios: np.ndarray,
+        ids: tuple[int, ...],
+        voice_activity: float | None,
+        person_evidence: Mapping[int, float] | None = None,
     ) -> dict[int, float]:
         """Take log ratios as `update_ratios`, for who needs no decision and no look-ahead.
 
@@ -144,7 +149,7 @@ class JointActivity:
         dict of int to float
             Probability of speaking, by id.
         """
-        self._filter(stamp_ns, ratios, ids, voice_activity)
+        self._filter(stamp_ns, ratios, ids, voice_activity, person_evidence)
         return self._probabilities(ids)
 
     def _filter(

@@ -5,7 +5,8 @@
 The chain over subsets of `diarization/joint_activity`, on the frames of the masks. It is fed with
 bins of all frequencies, since those above the band of the blocks tell apart people who stand close
 together, and it changes sooner than who "is speaking": whom it gives the sound of another loses
-both. Only bins count that are above the noise and rise: what decays is reverberation.
+both. Only bins count that are above the noise and rise: what decays is reverberation. Somebody for
+whom no track stands takes part, less readily than those who are tracked.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from av_perception.audio.sub_bands import NoiseFloor
 from av_perception.diarization.joint_activity import JointActivity
 from av_perception.diarization.joint_activity_config import JointActivityConfig
 from av_perception.separation.person_masks import HeardFrames
+from av_perception.separation.untracked_voice import UNTRACKED
 
 
 def _quick_chain() -> JointActivityConfig:
@@ -46,10 +48,14 @@ class FrameActivityConfig:
     min_snr_db: float = 6.0
     #: Groups of frames over which the noise floor is the least power.
     noise_groups: int = 125
+    #: Cost of somebody for whom no track stands, beside that of a speaker [nat per group].
+    untracked_cost: float = 0.15
 
     def __post_init__(self):
         if self.noise_groups < 1:
             raise ValueError(f'noise_groups must be at least 1, not {self.noise_groups}')
+        if not self.untracked_cost >= 0:
+            raise ValueError(f'untracked_cost must not be negative, but is {self.untracked_cost}')
 
 
 class FrameActivity:
@@ -103,7 +109,8 @@ class FrameActivity:
         if not heard.ids:
             return {}
         ratios = heard.mean_ratios(self._counting(heard))
-        return self._joint.probabilities(stamp_ns, ratios, heard.ids, voice_activity)
+        cost = {UNTRACKED: -self.config.untracked_cost}
+        return self._joint.probabilities(stamp_ns, ratios, heard.ids, voice_activity, cost)
 
     def _counting(self, heard: HeardFrames) -> np.ndarray:
         """(T, K) bool: which bins are above the noise and rise."""

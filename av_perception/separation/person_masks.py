@@ -17,7 +17,8 @@ change sooner than where reverberation decays. A floor f leaves a little of ever
 somebody speaks: what is cut out entirely is missed by the ear. Who probably does not speak, but is
 as clearly in the direction of a bin, is given more of it than a_n alone: a_n (2 - a_n) is near the
 best factor that was measured. Bins of all frequencies are judged: where the directions are known,
-those above the array's aliasing frequency tell them apart as well.
+those above the array's aliasing frequency tell them apart as well. Somebody for whom no track
+stands (`untracked_voice`) takes part with less than a tracked person's weight.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import numpy as np
 from av_perception.audio.direction_bins import DirectionLikelihood, rising_frames
 from av_perception.audio.held_steering import HeldSteering
 from av_perception.audio.steering import Steering
+from av_perception.separation.untracked_voice import UNTRACKED
 from av_perception.separation.voice_spectra import VoiceSpectra
 from av_perception.spectral.transform import ShortTimeFourier
 
@@ -65,6 +67,8 @@ class PersonMasksConfig:
     voice_weight: float = 0.7
     #: Least activity of a person, 0..1: what is left of who counts as silent.
     activity_floor: float = 0.1
+    #: Weight of somebody for whom no track stands, over that of who is tracked, in (0, 1].
+    untracked_weight: float = 0.5
     #: Floor of the shares while a person speaks, 0..1: less sounds torn, more lets others in.
     floor: float = 0.05
     #: Below this frequency bins do not tell directions [Hz].
@@ -76,7 +80,7 @@ class PersonMasksConfig:
         for name in ('evidence_weight', 'decay_weight', 'voice_memory_s'):
             if not getattr(self, name) > 0:
                 raise ValueError(f'{name} must be positive, not {getattr(self, name)}')
-        for name in ('change', 'decay_change'):
+        for name in ('change', 'decay_change', 'untracked_weight'):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f'{name} must lie in (0, 1], not {getattr(self, name)}')
         for name in ('onset_fade', 'activity_floor', 'floor'):
@@ -297,7 +301,12 @@ class PersonMasks:
         """(J, K) whose a bin is that changes hands, before its direction is looked at."""
         voices = self._voices.favor(heard.ids, heard.loudness.mean(axis=0), len(heard.loudness))
         floor = max(self.config.activity_floor, 1e-6)
-        entering = voices * np.maximum(active, floor)[:, None]
+        weight = np.maximum(active, floor)
+        if UNTRACKED in heard.ids:
+            stranger = heard.ids.index(UNTRACKED)
+            speaks = max(float(active[stranger]), 1e-3)  # and no floor
+            weight[stranger] = self.config.untracked_weight * speaks
+        entering = voices * weight[:, None]
         return entering / entering.sum(axis=0)
 
 

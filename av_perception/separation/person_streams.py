@@ -18,6 +18,8 @@ import numpy as np
 
 from av_perception.audio.bin_stream import BinStream, SharedBinStream, direction_likelihood
 from av_perception.audio.direction_bins import BinBlock, DirectionBinsConfig
+from av_perception.audio.direction_grid import direction_grid
+from av_perception.audio.held_steering import HeldSteering
 from av_perception.audio.steering import GeometricSteering, Steering
 from av_perception.diarization.joint_activity import Activity, JointActivity
 from av_perception.diarization.joint_activity_config import JointActivityConfig
@@ -32,11 +34,18 @@ from av_perception.separation.person_filters import PersonFilters
 from av_perception.separation.person_masks import PersonMasks, PersonMasksConfig
 from av_perception.separation.reference_microphones import ReferenceMicrophones
 from av_perception.separation.stream_synthesis import StreamSynthesis, VoiceChunk
+from av_perception.separation.untracked_voice import (
+    UNTRACKED,
+    UntrackedVoice,
+    UntrackedVoiceConfig,
+)
 
 MASK = 'mask'
 WIENER = 'wiener'
 OUTPUTS = (MASK, WIENER)
 LATE_TRACKS = 'sounds that did not wait for late tracks'
+GRID_STEP_DEG = 10.0  # directions among which who has no track is searched
+GRID_ELEVATION_DEG = 10.0  # where the heads of people are
 _SLACK_NS = 1000  # stamps are rounded
 _MAX_WAITING = 500  # groups, 8 s: then the oldest go on without tracks
 
@@ -51,6 +60,8 @@ class PersonStreamsConfig:
     activity: JointActivityConfig = field(default_factory=JointActivityConfig)
     #: Who speaks, as masks need it: sooner.
     frame_activity: FrameActivityConfig = field(default_factory=FrameActivityConfig)
+    #: Who talks without a track.
+    untracked: UntrackedVoiceConfig = field(default_factory=UntrackedVoiceConfig)
     #: What makes a voice: mask (most of the others is gone) or wiener (a filter of all
     #: microphones by the masks: smoother, and more of the others is left).
     output: str = MASK
@@ -124,6 +135,9 @@ class PersonStreams:
         block_size = (bins_config.frames_per_block - 1) * stft.hop + stft.window
         self._half_block_ns = nanoseconds(0.5 * block_size / stft.sample_rate)
         self._joint = JointActivity(self._bins.likelihood, self._config.activity)
+        self._steering = HeldSteering()  # of the blocks
+        grid = direction_grid(array, GRID_STEP_DEG, (GRID_ELEVATION_DEG,))
+        self._untracked = UntrackedVoice(self._bins.likelihood, grid, self._config.untracked)
         self._masks = PersonMasks(steering, self._config.masks)
         self._frame_activity = FrameActivity(
             self._masks.likelihood, self._config.masks.transform.size, self._config.frame_activity
@@ -153,6 +167,7 @@ class PersonStreams:
     def _forget_people(self) -> None:
         """Forget what frames have told."""
         self._masks.reset()
+        self._untracked.reset()
         self._frame_activity.reset()
         self._filters.reset()
         self._references.reset()
@@ -263,9 +278,9 @@ class PersonStreams:
             self._forget_people()
         self._judge_blocks(group.end_ns)
         directions = self._directions_at(group)
-        heard = self._masks.listen(group.spectra, directions, self._live)
+        heard = self._masks.listen(group.spectra, self._with_untracked(directions), self._live)
         active = self._frame_activity.update(group.center_ns, heard, self._voice_activity)
-        masks = self._masks.masks_of(heard, active)
+        masks = self._masks.masks_of(heard, active)[: len(directions)]
         references = self._references.update(directions, self._live)
         heard_there = group.spectra[:, :, references].transpose(2, 0, 1)
         if self._config.output == WIENER:
@@ -284,6 +299,13 @@ class PersonStreams:
             self._directions = self._people.at(group.center_ns)
         return self._directions
 
+    def _with_untracked(self, directions: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+        """Add, behind the people, who talks without a track."""
+        stranger = self._untracked.direction
+        if stranger is None or not directions:
+            return directions
+        return {**directions, UNTRACKED: stranger}
+
     def _judge_blocks(self, end_ns: int) -> None:
         """Find out who speaks, by all blocks that end by a moment."""
         while self._blocks:
@@ -291,10 +313,31 @@ class PersonStreams:
             if block.stamp_ns + self._half_block_ns > end_ns + _SLACK_NS:
                 return
             self._blocks.popleft()
-            activity = self._joint.update(block, self._people.at(block.stamp_ns))
-            self._activity = {a.id: a for a in activity}
+            self._judge(block)
             self._voice_activity = block.voice_activity
             self._live = block.live
+
+    def _judge(self, block: BinBlock) -> None:
+        """Find out who speaks in a block, and whether that is somebody without a track."""
+        people = self._people.at(block.stamp_ns)
+        ids = tuple(people)
+        ratios = np.zeros((len(block), 0), np.float32)
+        if people:
+            directions = np.array(list(people.values()), float)
+            likelihood = self._bins.likelihood.heard_by(block.live)
+            steering = self._steering.towards(likelihood, directions)
+            ratios = likelihood.ratios(block, steering)
+            self._untracked.update(block, ratios, directions, steering)
+            if self._untracked.direction is not None:
+                # Who has no track takes part: otherwise somebody who has would seem to speak.
+                own = likelihood.ratios_towards(block, self._untracked.direction[None])
+                ratios = np.concatenate([ratios, own], axis=1)
+                ids = (*ids, UNTRACKED)
+        cost = {UNTRACKED: -self._config.untracked.cost}
+        activity = self._joint.update_ratios(
+            block.stamp_ns, ratios, ids, block.voice_activity, cost, block.is_blank
+        )
+        self._activity = {a.id: a for a in activity if a.id != UNTRACKED}
 
 
 def joined(pieces: list[VoiceChunk]) -> list[VoiceChunk]:

@@ -148,6 +148,6 @@ def test_silence_is_finite():
 
 
 def test_senseless_configurations_are_refused():
-    wrong = {'noise_groups': 0}
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        FrameActivityConfig(**wrong)
+    for wrong in ({'noise_groups': 0}, {'untracked_cost': -1.0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            FrameActivityConfig(**wrong)

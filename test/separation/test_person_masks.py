@@ -199,6 +199,7 @@ def test_a_dead_microphone_is_left_out():
         {'change': 0.0},
         {'change': 1.1},
         {'decay_change': float('nan')},
+        {'untracked_weight': 0.0},
         {'onset_ratio': -0.1},
         {'onset_fade': 1.5},
         {'voice_memory_s': 0.0},

@@ -151,7 +151,20 @@ def fisher_move(
     slope, curvature = posterior.fisher(latents, decoded)
     step = -np.linalg.solve(curvature, slope[:, :, None])[..., 0]
     step = np.clip(step, -longest, longest)
-    misfit = posterior.misfit(latents, decoded)
+    start = FisherStep(latents, decoded, posterior.misfit(latents, decoded), curvature)
+    return _moved(posterior, start, step, lengths)
+
+
+def _moved(
+    posterior: Posterior,
+    start: FisherStep,
+    step: np.ndarray,
+    lengths: Sequence[float] | np.ndarray,
+) -> FisherStep:
+    """Go along a step (T, L), in each frame by the first length that lowers U."""
+    latents = start.latents
+    decoded = start.decoded
+    misfit = start.misfit
     is_open = np.ones(len(latents), bool)  # frames that have not moved
     for length in lengths:
         moved = (latents + np.where(is_open[:, None], length * step, 0.0)).astype(latents.dtype)
@@ -167,4 +180,4 @@ def fisher_move(
         is_open = is_open & ~is_better
         if not is_open.any():
             break
-    return FisherStep(latents, decoded, misfit, curvature)
+    return FisherStep(latents, decoded, misfit, start.curvature)

@@ -67,7 +67,7 @@ class SeenPrior:
 
     def encode(self, power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance (T, L) of the latents, of the power of speech (T, F) and vision."""
-        return self._fused(*self._inner.encode(power))[:2]
+        return self.fused(*self._inner.encode(power))[:2]
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """Variance of speech (T, F), positive, of latents (T, L)."""
@@ -85,10 +85,10 @@ class SeenPrior:
         """Mean and variance (T, L) of the latents, by vision."""
         return self._mean, self._variance
 
-    def _fused(
+    def fused(
         self, mean: np.ndarray, variance: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean and variance (T, L) where encoder and vision meet, and the encoder's share."""
+        """Mean and variance (T, L) where encoder and vision meet, and the share of the first."""
         weight = self._vision_weight
         change = variance * weight * (1 / self._variance - 1)
         share = 1 / np.maximum(1 + change, _LEAST_SHARE)
@@ -110,7 +110,7 @@ class TunableSeenPrior(SeenPrior):
     ) -> dict[str, np.ndarray]:
         """Gradients in the encoder's parameters, of those (T, L) in what `encode` gives."""
         mean, variance = self._inner.encode(power)
-        fused, _, share = self._fused(mean, variance)
+        fused, _, share = self.fused(mean, variance)
         # With s = u' / u: dm'/de = s, dm'/dlog u = s (m' - e), dlog u'/dlog u = s.
         is_free = share < 1 / _LEAST_SHARE  # elsewhere s is a constant
         mean_slope = np.where(is_free, share * (fused - mean), fused - share * mean)

@@ -17,16 +17,17 @@ Images are never waited for: the newest holds for 60 ms, then nothing is seen.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from av_perception.audio_visual.features import VisualFeatures, frame_times
 from av_perception.audio_visual.seeing_objective import hearing_posterior
-from av_perception.audio_visual.seen_prior import blind_prior, seen_prior
+from av_perception.audio_visual.seen_prior import SeenPrior, blind_prior, seen_prior
 from av_perception.audio_visual.switch import first_transition
 from av_perception.audio_visual.visual_prior import VisualPrior
 from av_perception.enhancement.noise_model import NoiseModel, maximize
-from av_perception.enhancement.posterior import Posterior
+from av_perception.enhancement.posterior import Posterior, fisher_move
 from av_perception.enhancement.prior import SpeechPrior
 from av_perception.enhancement.prior_stream import PriorStream, PriorStreamConfig
 
@@ -39,8 +40,7 @@ _STAY = 0.97  # probability that eyes which are right, or wrong, are so in the n
 _SUREST = 4.0  # [nat] that a frame says for or against the eyes: at first noise is not known yet
 _LEAST_MODE = 0.01  # probability of a mode: eyes that lied may be right again
 _EARS = 0.5  # pi, probability that the ears choose
-_LONGEST = 2.0  # that a latent moves in a step
-_TRIES = (1.0, 0.25)  # of a step
+_LENGTHS = (1.0, 0.25)  # of a step, tried in turn
 
 #: Features at times (T,) [s] after the first sample of the stream.
 Seen = Callable[[np.ndarray], VisualFeatures]
@@ -104,9 +104,7 @@ class SeenStream(PriorStream):
             self.belief = float(features.reliability.mean())
             return self._fitted_by(open_eyes, power, heard, model)
         shut_eyes = blind_prior(self._prior, self._visual, count)
-        modes = [_Mode(shut_eyes, heard), _Mode(open_eyes, heard)]
-        if self._mode == MIN_VAE:  # one prior for both: the eyes say only where to begin
-            modes[1] = _Mode(shut_eyes, heard, open_eyes.prior(heard)[0])
+        modes = _BothModes(self._prior, shut_eyes, open_eyes, heard, self._mode == MIN_VAE)
         variance, shares, model = self._weighed(power, modes, model, features.reliability)
         if self._mode == SWVAE:
             self._log_modes = np.log(np.maximum(shares[:, -1].astype(float), _LEAST_MODE))
@@ -114,18 +112,15 @@ class SeenStream(PriorStream):
         return variance, model
 
     def _weighed(
-        self, power: np.ndarray, modes: list[_Mode], model: NoiseModel, reliability: np.ndarray
+        self, power: np.ndarray, modes: _BothModes, model: NoiseModel, reliability: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, NoiseModel]:
         """(1, T, F) variance of speech by both modes, their shares (2, T), noise and gains."""
         shares = np.full((2, len(power)), 0.5, np.float32)
         for _ in range(max(1, self._config.rounds)):
-            both = np.concatenate([mode.variance for mode in modes])
-            model = maximize(power, model, both, shares)
-            for mode in modes:
-                mode.improve(power, model, self._config.evidence_weight)
-            shares = self._shares(np.stack([mode.loss for mode in modes]), reliability)
-        variances = np.concatenate([mode.variance for mode in modes])
-        return np.einsum('mt,mtf->tf', shares, variances)[None], shares, model
+            model = maximize(power, model, modes.variance, shares)
+            losses = modes.improve(power, model, self._config.evidence_weight)
+            shares = self._shares(losses, reliability)
+        return np.einsum('mt,mtf->tf', shares, modes.variance)[None], shares, model
 
     def _shares(self, losses: np.ndarray, reliability: np.ndarray) -> np.ndarray:
         """(2, T) how far ears alone and eyes count, by the losses F (2, T) of both."""
@@ -146,34 +141,70 @@ class SeenStream(PriorStream):
         return found.astype(np.float32)
 
 
-class _Mode:
-    """Latents of a block under one prior.
+class _BothModes:
+    """Latents of a block with eyes shut and open, one after the other as if of 2 T frames.
 
-    variance: (1, T, F) of speech; loss: (T,) F, by Laplace's approximation.
+    Parameters
+    ----------
+    prior
+        Of speech, which both decode with.
+    shut, opened
+        The same that does not see, and that sees.
+    heard
+        (T, F) what the encoder hears.
+    is_choice
+        Whether latents with eyes open only begin where the eyes put them (min_vae).
+
+    Attributes
+    ----------
+    variance
+        (2, T, F) of speech.
     """
 
-    def __init__(self, prior: SpeechPrior, heard: np.ndarray, start: np.ndarray | None = None):
-        self.prior = prior
-        self._latents = prior.encode(heard)[0] if start is None else start
-        self.variance = prior.decode(self._latents)[None]
-        self.loss = np.zeros(len(heard))
+    def __init__(
+        self,
+        prior: SpeechPrior,
+        shut: SeenPrior,
+        opened: SeenPrior,
+        heard: np.ndarray,
+        is_choice: bool,
+    ):
+        encoded = prior.encode(heard)  # one encoder for both
+        by_ears = shut.fused(*encoded)[0]
+        if is_choice:
+            by_eyes = opened.prior(by_ears)[0]
+            opened = shut
+        else:
+            by_eyes = opened.fused(*encoded)[0]
+        means, variances = zip(*(mode.prior(by_ears) for mode in (shut, opened)))
+        self._prior = SeenPrior(prior, np.concatenate(means), np.concatenate(variances))
+        self._latents = np.concatenate([by_ears, by_eyes])
+        self._decoded = prior.decode(self._latents)
 
-    def improve(self, power: np.ndarray, model: NoiseModel, weight: float) -> None:
-        """Take one step of Fisher scoring where it helps, and reckon the loss."""
-        posterior = Posterior(self.prior, power, model, weight)
-        misfit = posterior.misfit(self._latents)
-        slope, curvature = posterior.fisher(self._latents)
-        step = -np.linalg.solve(curvature, slope[..., None])[..., 0]
-        step = np.clip(step, -_LONGEST, _LONGEST)
-        for length in _TRIES:
-            moved = (self._latents + length * step).astype(np.float32)
-            found = posterior.misfit(moved)
-            is_better = found < misfit
-            self._latents = np.where(is_better[:, None], moved, self._latents)
-            misfit = np.where(is_better, found, misfit)
-            if is_better.all():
-                break
-            step = np.where(is_better[:, None], 0.0, step)
-        # The posterior's width: -log of the integral of exp(-U) about its least.
-        self.loss = misfit + 0.5 * np.linalg.slogdet(curvature)[1]
-        self.variance = self.prior.decode(self._latents)[None]
+    @property
+    def variance(self) -> np.ndarray:
+        """See the class."""
+        return self._decoded.reshape(2, -1, self._decoded.shape[1])
+
+    def improve(self, power: np.ndarray, model: NoiseModel, weight: float) -> np.ndarray:
+        """Take one step of Fisher scoring where it helps; gives the losses F (2, T) of both.
+
+        They are Laplace's: -log of the integral of exp(-U) about its least.
+        """
+        posterior = Posterior(self._prior, np.tile(power, (2, 1)), _twice(model), weight)
+        found = fisher_move(posterior, self._latents, self._decoded, _LENGTHS)
+        self._latents = found.latents
+        self._decoded = found.decoded
+        losses = found.misfit + 0.5 * np.linalg.slogdet(found.curvature)[1]
+        return losses.reshape(2, -1)
+
+
+def _twice(model: NoiseModel) -> NoiseModel:
+    """Noise and gains of T frames, as if the frames came twice."""
+    activations = np.tile(model.factors.activations, 2)
+    return NoiseModel(
+        np.tile(model.guess, (2, 1)),
+        np.tile(model.guess_gain, 2),
+        np.tile(model.speech_gain, 2),
+        replace(model.factors, activations=activations),
+    )

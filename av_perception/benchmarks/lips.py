@@ -27,7 +27,8 @@ from av_perception.vision.face_detector import FaceDetectorConfig, make_face_det
 
 PLANTED = 'planted'
 PHOTOGRAPHS = 'photographs'
-_EVERY = 7  # file of the speech is a voice: women and men, far apart in the alphabet
+_EVERY = 7  # file of the speech is a voice, far apart in the alphabet
+_FIRST = 3  # of the files: features were chosen on the voices from 0 on
 
 Report = Callable[[float, str], None]
 
@@ -92,7 +93,7 @@ def people(data: Path, work: Path) -> tuple[list[Face], list[str]]:
     clips = sorted((data / 'av_grid').glob('*.mpg'))
     speech = sorted((data / 'speech' / 'librispeech_train').glob('*.flac'))
     faces = known_faces()
-    if not clips or len(speech) < _EVERY * (len(faces) + len(clips)):
+    if not clips or len(speech) < _FIRST + _EVERY * (len(faces) + len(clips)):
         raise UserError(f'{data} has no av_grid or no speech: set AV_PERCEPTION_DATA')
     detector = make_face_detector(FaceDetectorConfig())
     for clip in clips:
@@ -100,5 +101,5 @@ def people(data: Path, work: Path) -> tuple[list[Face], list[str]]:
         found = detector.detect(cv2.imread(still.photo))
         left, top, width, height = (float(length) for length in found.boxes[0])
         faces.append(replace(still, box=(left, top, width, height)))
-    voices = [str(path) for path in speech[::_EVERY][: len(faces)]]
+    voices = [str(path) for path in speech[_FIRST::_EVERY][: len(faces)]]
     return faces, voices

@@ -78,14 +78,15 @@ class SpeechPrior:
         parameters = self.model.parameters
         added, added_slope = self.model.memory_addition(z)
         hidden = np.tanh(NUMPY.dense(z, parameters['decoder.weight'], added))
-        inner = parameters['decoder.weight'] + added_slope
-        slope = (1 - hidden**2)[:, :, None] * inner
-        jacobian = parameters['output.weight'] @ slope
+        inner = np.swapaxes(parameters['decoder.weight'] + added_slope, -1, -2)
+        # (T, L, H): so each layer is one product for all frames and latents
+        slope = (1 - hidden**2)[:, None, :] * inner
+        jacobian = _through(slope, parameters['output.weight'])
         if self.model.config.deep_dim:
             deep = np.tanh(NUMPY.dense(hidden, parameters['deep.weight'], parameters['deep.bias']))
-            slope = (1 - deep**2)[:, :, None] * (parameters['deep.weight'] @ slope)
-            jacobian = jacobian + parameters['deep_output.weight'] @ slope
-        return jacobian
+            slope = (1 - deep**2)[:, None, :] * _through(slope, parameters['deep.weight'])
+            jacobian += _through(slope, parameters['deep_output.weight'])
+        return jacobian.swapaxes(1, 2)
 
     def prior(self, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance (T, L) of z_t given the rows of latents (T, L) before t."""
@@ -155,6 +156,11 @@ def prior_of(arrays: dict[str, np.ndarray], source: str) -> SpeechPrior:
     if model.config.output != 'log_variance' or not isinstance(floor, float) or floor <= 0:
         raise UserError(f'{source} is no prior of speech: it has no spectra or no floor')
     return SpeechPrior(model, floor, card)
+
+
+def _through(slope: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(T, L, out) slopes (T, L, in) behind a layer (out, in)."""
+    return (slope.reshape(-1, slope.shape[-1]) @ weight.T).reshape(*slope.shape[:-1], -1)
 
 
 def _float32(values: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ with those latents is left out of the gradient (each frame is fitted to its own 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,12 +32,13 @@ class Posterior:
     model: NoiseModel
     weight: float = 1.0
 
-    def misfit(self, latents: np.ndarray) -> np.ndarray:
-        """(T,) the terms of U of every frame, for latents (T, L)."""
+    def misfit(self, latents: np.ndarray, decoded: np.ndarray | None = None) -> np.ndarray:
+        """(T,) the terms of U of every frame, for latents (T, L); decoded: (T, F) their v."""
         mean, variance = self.prior.prior(latents)
         penalty = (latents - mean) ** 2 / variance + np.log(variance)
-        likelihood = self.likelihood_misfit(self.prior.decode(latents))
-        return likelihood + 0.5 * penalty.sum(axis=1)
+        if decoded is None:
+            decoded = self.prior.decode(latents)
+        return self.likelihood_misfit(decoded) + 0.5 * penalty.sum(axis=1)
 
     def likelihood_misfit(self, variance: np.ndarray) -> np.ndarray:
         """(..., T) the first sum of U alone, for variances of speech (..., T, F)."""
@@ -53,9 +55,16 @@ class Posterior:
         weights = self._weights(self.prior.decode(latents))[0]
         return self.prior.decode_gradient(latents, weights)
 
-    def fisher(self, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Gradient (T, L) of U, and its expected curvature within a frame (T, L, L)."""
-        weights, share = self._weights(self.prior.decode(latents))
+    def fisher(
+        self, latents: np.ndarray, decoded: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Gradient (T, L) of U, and its expected curvature within a frame (T, L, L).
+
+        decoded: (T, F) v of these latents; None: they are decoded here.
+        """
+        if decoded is None:
+            decoded = self.prior.decode(latents)
+        weights, share = self._weights(decoded)
         jacobian = self.prior.decode_jacobian(latents)
         scaled = jacobian * share[:, :, None]
         curvature = self.weight * (scaled.swapaxes(1, 2) @ scaled)
@@ -74,6 +83,20 @@ class Posterior:
         total = speech + self.model.noise
         share = speech / total
         return self.weight * share * (1 - self.power / total), share
+
+
+@dataclass(frozen=True)
+class FisherStep:
+    """Where a step of Fisher scoring led.
+
+    latents: (T, L); decoded: (T, F) v of them; misfit: (T,) U; curvature: (T, L, L) where the step
+    began.
+    """
+
+    latents: np.ndarray
+    decoded: np.ndarray
+    misfit: np.ndarray
+    curvature: np.ndarray
 
 
 def fisher_step(
@@ -97,20 +120,64 @@ def fisher_step(
     np.ndarray
         (T, L) with a U that is no higher. Where frames are on their own, each decides for itself.
     """
-    slope, curvature = posterior.fisher(latents)
+    decoded = posterior.prior.decode(latents)
+    lengths = 0.5 ** np.arange(tries)
+    return fisher_move(posterior, latents, decoded, lengths, longest).latents
+
+
+def fisher_move(
+    posterior: Posterior,
+    latents: np.ndarray,
+    decoded: np.ndarray,
+    lengths: Sequence[float] | np.ndarray,
+    longest: float = 2.0,
+) -> FisherStep:
+    """Take a step of Fisher scoring, and give all that was found on the way.
+
+    Parameters
+    ----------
+    posterior, latents, longest
+        As for `fisher_step`.
+    decoded
+        (T, F) v of these latents.
+    lengths
+        Of the step, tried in turn until U is lower.
+
+    Returns
+    -------
+    FisherStep
+        With a U that is no higher.
+    """
+    slope, curvature = posterior.fisher(latents, decoded)
     step = -np.linalg.solve(curvature, slope[:, :, None])[..., 0]
     step = np.clip(step, -longest, longest)
-    before = posterior.misfit(latents)
-    for _ in range(tries):
-        moved = (latents + step).astype(latents.dtype)
-        after = posterior.misfit(moved)
-        gain = before - after
+    start = FisherStep(latents, decoded, posterior.misfit(latents, decoded), curvature)
+    return _moved(posterior, start, step, lengths)
+
+
+def _moved(
+    posterior: Posterior,
+    start: FisherStep,
+    step: np.ndarray,
+    lengths: Sequence[float] | np.ndarray,
+) -> FisherStep:
+    """Go along a step (T, L), in each frame by the first length that lowers U."""
+    latents = start.latents
+    decoded = start.decoded
+    misfit = start.misfit
+    is_open = np.ones(len(latents), bool)  # frames that have not moved
+    for length in lengths:
+        moved = (latents + np.where(is_open[:, None], length * step, 0.0)).astype(latents.dtype)
+        moved_decoded = posterior.prior.decode(moved)
+        after = posterior.misfit(moved, moved_decoded)
+        gain = misfit - after
         if not posterior.prior.is_frame_wise:
             gain = np.full(len(gain), gain.sum())
-        is_better = gain > 0
+        is_better = is_open & (gain > 0)
         latents = np.where(is_better[:, None], moved, latents)
-        before = np.where(is_better, after, before)
-        if is_better.all():
+        decoded = np.where(is_better[:, None], moved_decoded, decoded)
+        misfit = np.where(is_better, after, misfit)
+        is_open = is_open & ~is_better
+        if not is_open.any():
             break
-        step = np.where(is_better[:, None], 0.0, 0.5 * step)
-    return latents
+    return FisherStep(latents, decoded, misfit, start.curvature)

@@ -18,7 +18,7 @@ import numpy as np
 from av_perception.enhancement.engine import EVIDENCE_WEIGHT, HEARD
 from av_perception.enhancement.heard_voice import HeardFrames, HeardVoice
 from av_perception.enhancement.noise_model import NoiseModel, maximize, start_noise
-from av_perception.enhancement.posterior import Posterior, fisher_step
+from av_perception.enhancement.posterior import Posterior, fisher_move
 from av_perception.enhancement.prior import PRIOR_TRANSFORM, RATE, SpeechPrior
 from av_perception.enhancement.prior_memory import PriorMemory
 from av_perception.spectral.transform import StreamingSynthesis
@@ -26,6 +26,7 @@ from av_perception.spectral.transform import StreamingSynthesis
 _LEAST_LEVEL = 1e-3  # a stream that is quieter is silence
 _LEVEL_MEMORY_S = 5.0
 _LEAST_POWER = 1e-8  # of what priors know
+_LENGTHS = (1.0, 0.5)  # of a step, tried in turn
 
 
 @dataclass(frozen=True)
@@ -152,13 +153,14 @@ class PriorStream:
     ) -> tuple[np.ndarray, NoiseModel]:
         """Do the same with a prior that may know more of these frames."""
         latents = prior.encode(heard)[0]
-        variance = prior.decode(latents)[None]
+        variance = prior.decode(latents)
         for _ in range(self._config.rounds):
-            model = maximize(power, model, variance)
+            model = maximize(power, model, variance[None])
             posterior = Posterior(prior, power, model, self._config.evidence_weight)
-            latents = fisher_step(posterior, latents, tries=2)
-            variance = prior.decode(latents)[None]
-        return variance, model
+            found = fisher_move(posterior, latents, variance, _LENGTHS)
+            latents = found.latents
+            variance = found.decoded
+        return variance[None], model
 
     def _follow_level(self, power: np.ndarray) -> float:
         """Largest sample lately, as the power of frames tells it."""

@@ -1,13 +1,12 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""From crops of a mouth to a few numbers per image that a visual prior of speech takes.
+"""From what a mouth does to a few numbers per image that a visual prior of speech takes.
 
-A crop is shrunk, its light taken out, and what the person's mouth looks like at rest is
-subtracted: what is left is what the mouth does. Where it moves most is brought to the middle, and
-how strongly it moves on average to one, for mouths lie elsewhere in every face, and skins are
-light or dark. How much that differs from rest in nine fields about the middle, whether brighter or
-darker, is told by nine numbers; they and their squares, of three images in a row, are the features
-(principal components told people apart, not what they say). All is causal, live as in training.
+Nine fields about the middle of the mouth tell how much they differ from rest, how much brighter
+and how much darker they are, in logarithms. Every person opens the mouth in an own way and has an
+own skin: numbers count about their mean while this person's mouth moved until now, in standard
+deviations. They and their squares, of two images in a row, are the features (principal components
+told people apart, not what they say). All is causal, live as in training.
 """
 
 from __future__ import annotations
@@ -16,135 +15,68 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from av_perception.audio_visual.features import VisualFeatures, nothing_seen, resample
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import MouthCrop
-from av_perception.lips.mouth_motion import unexplained_change
+from av_perception.lips.lip_looks import INNER, LONGEST_STEP_S, LipLooks, Look
 
-_SIZE = 24  # height and width that a crop is shrunk to
-_MARGIN = 4  # pixels around what is looked at, by which a mouth may lie beside the middle
-_MEMORY_S = 10.0  # of how the mouth looks at rest, and of where it moves
-_KNOWN_S = 0.1  # of rest, until then it is not known
-_MOVES = 2.2  # a mouth that changes so many times as much as at rest moves, at 1.2 it rests
-_FLOOR_RISE = 0.1  # per second: what was the least change may not be so for ever
-_LONGEST_STEP_S = 0.12  # two images further apart show no change
+_FIELDS = 3  # across and down
+_FIELD_PX = 4
+_LEAST_AMOUNT = 2.0  # gray values: a field that differs less does not differ
+_IMAGES = 2  # in a row, of which features tell
+_FARTHEST = 4.0  # standard deviations
+_USUAL_S = 1.0  # of motion of this person that weighs as much as what other people do
+_MEMORY_S = 10.0  # of motion
+_LEAST_VARIANCE = 1e-4
 _KEPT_S = 2.0
 # Between images further apart nothing is known, and the newest holds for half of it: live, sound
 # is there before its image has been through detector and tracker.
 _LONGEST_GAP_S = 0.2
-_LARGEST = 3.0  # of what a pixel shows
-_USUAL_MOTION = 20.0  # gray values
-_USUAL_S = 1.0  # of motion that weighs as much as what mouths do usually
-_LEAST_MOTION = 2.0  # gray values: a mouth that moves less is not made to move more
-_INNER = _SIZE - 2 * _MARGIN
-_FIELDS = 3  # across and down
-_FIELD_PX = 4
-_LEAST_AMOUNT = 0.05
-_IMAGES = 3  # in a row, of which features tell
-_FARTHEST = 4.0  # standard deviations
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a mouth does in one image: (P,) gray values, and how far to rely on them."""
-
-    stamp_ns: int
-    values: np.ndarray
-    reliability: float
-
-
-class LipLooks:
-    """Follows the looks of one mouth."""
-
-    def __init__(self) -> None:
-        self._begin()
-        self._stamp_ns: int | None = None
-
-    def _begin(self) -> None:
-        self._before: np.ndarray | None = None
-        self._rest = np.zeros((_SIZE, _SIZE), np.float32)
-        # Of what differs from rest, pixel by pixel; at first that of most mouths.
-        self._energy = _USUAL_MOTION**2 * _WINDOW
-        self._rest_s = 0.0
-        self._moved_s = _USUAL_S
-        self._floor = 0.0  # change between images while the mouth rests
-
-    def update(self, stamp_ns: int, crop: MouthCrop) -> Look | None:
-        """Take the next image; None for one whose stamp does not advance."""
-        elapsed_s = 0.0 if self._stamp_ns is None else seconds(stamp_ns - self._stamp_ns)
-        if self._stamp_ns is not None and -1.0 < elapsed_s <= 0:
-            return None
-        if elapsed_s < 0:  # another stream
-            self._begin()
-        self._stamp_ns = stamp_ns
-        plain = _plain(crop.mouth)
-        if self._before is None:
-            self._rest = plain
-        else:
-            step_s = min(max(elapsed_s, 0.0), _LONGEST_STEP_S) * crop.reliability
-            self._learn(plain, step_s, unexplained_change(self._before, plain))
-        self._before = plain
-        known = min(1.0, self._rest_s / _KNOWN_S)
-        values = self._centered(plain - self._rest).ravel()
-        return Look(stamp_ns, values, crop.reliability * known)
-
-    def _learn(self, plain: np.ndarray, step_s: float, change: float) -> None:
-        """Learn how the mouth rests while it rests, and where it moves while it moves."""
-        rising = self._floor * (1 + _FLOOR_RISE * step_s)
-        self._floor = change if not self._floor else min(rising, change)
-        still = float(np.clip(_MOVES - change / max(self._floor, 1e-3), 0.0, 1.0))
-        self._rest_s += still * step_s
-        share = still * step_s / max(min(self._rest_s, _MEMORY_S), 1e-3)
-        self._rest = self._rest + share * (plain - self._rest)
-        moved = (1 - still) * step_s
-        self._moved_s += moved
-        share = moved / max(min(self._moved_s, _MEMORY_S), 1e-3)
-        self._energy += share * ((plain - self._rest) ** 2 - self._energy)
-
-    def _centered(self, change: np.ndarray) -> np.ndarray:
-        """Bring what moves most to the middle, and to a strength of about one."""
-        energy = _WINDOW * np.maximum(self._energy - np.median(self._energy), 0.0)
-        total = float(energy.sum())
-        shift = np.zeros(2)
-        strength = 0.0
-        if total > 0:
-            middle = np.array([_INDEX @ energy.sum(axis=0), _INDEX @ energy.sum(axis=1)]) / total
-            shift = np.clip(middle - (_SIZE - 1) / 2, -_MARGIN, _MARGIN)
-            strength = float(np.sqrt((energy**2).sum() / total))
-        matrix = np.column_stack([np.eye(2), _MARGIN + shift])
-        moved = cv2.warpAffine(
-            change, matrix, (_INNER, _INNER), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        )
-        return np.clip(moved / (strength + _LEAST_MOTION), -_LARGEST, _LARGEST)
-
-
-_INDEX = np.arange(_SIZE, dtype=np.float32)
-# What moves at the rim is no mouth: a collar, the background beside a cheek.
-_FALL = np.exp(-0.5 * ((_INDEX - (_SIZE - 1) / 2) / (0.2 * _SIZE)) ** 2)
-_WINDOW = _FALL[:, None] * _FALL
-
-
-def _plain(mouth: np.ndarray) -> np.ndarray:
-    """(24, 24) float32 gray values of a crop about their mean."""
-    small = cv2.resize(mouth, (_SIZE, _SIZE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return small - small.mean()
 
 
 def shape_numbers(looks: np.ndarray) -> np.ndarray:
-    """(N, K) numbers of looks (N, P): how much each field differs from rest, in logarithms."""
-    images = np.abs(looks.reshape(-1, _INNER, _INNER))
-    margin = (_INNER - _FIELDS * _FIELD_PX) // 2
-    middle = images[:, margin : _INNER - margin, margin : _INNER - margin]
-    fields = middle.reshape(-1, _FIELDS, _FIELD_PX, _FIELDS, _FIELD_PX).mean(axis=(2, 4))
-    return np.log(fields + _LEAST_AMOUNT).reshape(-1, _FIELDS**2)
+    """(N, K) of looks (N, P): how much each field differs, is brighter, and is darker."""
+    margin = (INNER - _FIELDS * _FIELD_PX) // 2
+    images = looks.reshape(-1, INNER, INNER)
+    middle = images[:, margin : INNER - margin, margin : INNER - margin]
+    numbers = []
+    for amount in (np.abs(middle), np.maximum(middle, 0.0), np.maximum(-middle, 0.0)):
+        fields = amount.reshape(-1, _FIELDS, _FIELD_PX, _FIELDS, _FIELD_PX).mean(axis=(2, 4))
+        numbers.append(np.log(fields + _LEAST_AMOUNT).reshape(-1, _FIELDS**2))
+    return np.concatenate(numbers, axis=1)
+
+
+class PersonScale:
+    """Mean and spread of the numbers of one person, while the mouth moved until now.
+
+    Parameters
+    ----------
+    encoder
+        What they are of most people.
+    """
+
+    def __init__(self, encoder: LipEncoder):
+        self._mean = encoder.mean.astype(float)
+        self._variance = 1 / encoder.scale.astype(float) ** 2
+        self._known_s = _USUAL_S
+
+    def update(self, numbers: np.ndarray, moved_s: float) -> np.ndarray:
+        """Take the numbers (K,) of the next image; gives the features (2 K,) of it alone."""
+        self._known_s = min(self._known_s + moved_s, _MEMORY_S)
+        share = moved_s / self._known_s
+        ahead = numbers - self._mean
+        self._mean = self._mean + share * ahead
+        self._variance = self._variance + share * ((1 - share) * ahead**2 - self._variance)
+        scale = np.sqrt(self._variance + _LEAST_VARIANCE)
+        found = np.clip((numbers - self._mean) / scale, -_FARTHEST, _FARTHEST)
+        return np.concatenate([found, found**2 - 1])
 
 
 @dataclass(frozen=True)
 class LipEncoder:
-    """Numbers of looks about their mean, in standard deviations. mean, scale: (K,)."""
+    """What numbers of mouths that move are usually. mean, scale: (K,), 1 / standard deviation."""
 
     mean: np.ndarray
     scale: np.ndarray
@@ -154,36 +86,31 @@ class LipEncoder:
         """D, of the numbers and their squares in all images of a row."""
         return 2 * _IMAGES * len(self.mean)
 
-    def project(self, looks: np.ndarray) -> np.ndarray:
-        """(N, 2 K) numbers of looks (N, P) and their squares."""
-        found = (shape_numbers(looks) - self.mean) * self.scale
-        found = np.clip(found, -_FARTHEST, _FARTHEST)
-        return np.concatenate([found, found**2 - 1], axis=1)
-
-    def features(self, stamps_ns: np.ndarray, looks: np.ndarray) -> np.ndarray:
+    def features(self, looks: Sequence[Look]) -> np.ndarray:
         """Give the features of consecutive images of one mouth.
 
         Parameters
         ----------
-        stamps_ns
-            (N,) [ns], growing.
         looks
-            (N, P).
+            N, with growing stamps.
 
         Returns
         -------
         np.ndarray
-            (N, D): of the image itself, then of those before it; what lies before a gap is taken
+            (N, D): of the image itself, then of that before it; what lies before a gap is taken
             for what came after it.
         """
-        return in_a_row(np.asarray(stamps_ns), self.project(looks))
+        scale = PersonScale(self)
+        numbers = shape_numbers(np.stack([look.values for look in looks]))
+        rows = [scale.update(*row) for row in zip(numbers, (look.moved_s for look in looks))]
+        return in_a_row(np.array([look.stamp_ns for look in looks]), np.stack(rows))
 
 
 def in_a_row(stamps_ns: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """(N, 3 C) of rows (N, C): each with the two before it, as far as there is no gap."""
+    """(N, 2 C) of rows (N, C): each with the one before it, unless there is a gap."""
     rows = np.arange(len(found))
     gap_s = np.diff(stamps_ns, prepend=stamps_ns[:1]) * 1e-9
-    goes_on = (gap_s > 0) & (gap_s <= _LONGEST_STEP_S)
+    goes_on = (gap_s > 0) & (gap_s <= LONGEST_STEP_S)
     parts = [found]
     before = rows
     for _ in range(_IMAGES - 1):
@@ -192,11 +119,18 @@ def in_a_row(stamps_ns: np.ndarray, found: np.ndarray) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def learn_encoder(looks: np.ndarray) -> LipEncoder:
-    """Find means and scales of the numbers of looks (N, P) of several people."""
-    found = shape_numbers(looks)
-    scale = 1 / np.maximum(found.std(axis=0), 1e-3)
-    return LipEncoder(found.mean(axis=0).astype(np.float32), scale.astype(np.float32))
+def learn_encoder(looks: Sequence[Look]) -> LipEncoder:
+    """Find means and scales of the numbers, of looks at mouths of several people while they move.
+
+    Where nobody's mouth moves, all looks count alike.
+    """
+    numbers = shape_numbers(np.stack([look.values for look in looks]))
+    weights = np.array([look.moved_s for look in looks])
+    if not weights.sum() > 0:
+        weights = np.ones(len(looks))
+    mean = np.average(numbers, axis=0, weights=weights)
+    spread = np.sqrt(np.average((numbers - mean) ** 2, axis=0, weights=weights))
+    return LipEncoder(mean.astype(np.float32), (1 / np.maximum(spread, 1e-3)).astype(np.float32))
 
 
 def read_all(
@@ -221,7 +155,7 @@ def read_all(
     if not looks:
         return lambda times_s: nothing_seen(len(times_s), encoder.num_features)
     stamps_ns = np.array([look.stamp_ns for look in looks])
-    values = encoder.features(stamps_ns, np.stack([look.values for look in looks]))
+    values = encoder.features(looks)
     reliability = np.array([look.reliability for look in looks])
     return lambda times_s: resample(stamps_ns * 1e-9, values, reliability, times_s)
 
@@ -232,6 +166,7 @@ class LipReader:
     def __init__(self, encoder: LipEncoder):
         self._encoder = encoder
         self._looks = LipLooks()
+        self._scale = PersonScale(encoder)
         # Stamp [ns], what the image alone tells, reliability.
         self._rows: deque[tuple[int, np.ndarray, float]] = deque()
 
@@ -242,7 +177,8 @@ class LipReader:
             return
         if self._rows and stamp_ns < self._rows[-1][0]:
             self._rows.clear()
-        found = self._encoder.project(look.values[None])[0]
+            self._scale = PersonScale(self._encoder)
+        found = self._scale.update(shape_numbers(look.values[None])[0], look.moved_s)
         self._rows.append((stamp_ns, found, look.reliability))
         while seconds(stamp_ns - self._rows[0][0]) > _KEPT_S:
             self._rows.popleft()

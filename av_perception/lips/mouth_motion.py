@@ -108,7 +108,7 @@ def unexplained_change(before: np.ndarray, now: np.ndarray) -> float:
     """
     mean = (before + now) / 2
     down, right = np.gradient(mean)
-    rows, columns = _places(*mean.shape)
+    rows, columns = places(*mean.shape)
     grown = columns * right + rows * down
     turned = columns * down - rows * right
     causes = np.stack([right, down, grown, turned, mean, np.ones_like(mean)])
@@ -120,7 +120,7 @@ def unexplained_change(before: np.ndarray, now: np.ndarray) -> float:
 
 
 @cache
-def _places(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+def places(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns (h, w) of the pixels about the middle."""
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     return rows - (height - 1) / 2, columns - (width - 1) / 2

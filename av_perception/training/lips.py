@@ -20,8 +20,9 @@ from av_perception.dvae.spectra import PRIOR_TRANSFORM
 from av_perception.dvae.speech_prior import SpeechPrior
 from av_perception.errors import UserError
 from av_perception.lips.examples import LipExample
+from av_perception.lips.lip_looks import LipLooks, Look
 from av_perception.lips.lip_model import LEAST_GAIN
-from av_perception.lips.lip_reader import LipEncoder, LipLooks, Look, learn_encoder
+from av_perception.lips.lip_reader import LipEncoder, learn_encoder
 from av_perception.training.visual_prior import fixed_gaussian, nats_gained, train_visual_prior
 
 LEAST_PEOPLE = 4
@@ -63,7 +64,7 @@ class _Person:
     def features(self, encoder: LipEncoder) -> VisualFeatures:
         """Of the frames of all stretches."""
         stamps_ns = np.array([look.stamp_ns for look in self.looks])
-        values = encoder.features(stamps_ns, np.stack([look.values for look in self.looks]))
+        values = encoder.features(self.looks)
         reliability = np.array([look.reliability for look in self.looks])
         parts = []
         for start_ns, count in self.starts:
@@ -127,8 +128,9 @@ def _gains(others: Sequence[_Person], tested: Sequence[_Person]) -> dict[str, fl
 
 def _learnt(people: Sequence[_Person]) -> tuple[LipEncoder, LinearVisualPrior]:
     """Learn encoder and visual prior from some people."""
-    looks = [look.values for one in people for look in one.looks if look.reliability >= _KNOWN]
-    encoder = learn_encoder(np.stack(looks))
+    encoder = learn_encoder(
+        [look for one in people for look in one.looks if look.reliability >= _KNOWN]
+    )
     features = [one.features(encoder) for one in people]
     return encoder, train_visual_prior([one.latents for one in people], features)
 

@@ -16,8 +16,9 @@ from av_perception.audio_visual.visual_prior import LinearVisualPrior
 from av_perception.cli.main import main
 from av_perception.cli.trainings import lips as command
 from av_perception.lips.examples import LipExample, Stretch
+from av_perception.lips.lip_looks import LipLooks
 from av_perception.lips.lip_model import GAIN, SPEECH_PRIOR, load_lips, save_lips
-from av_perception.lips.lip_reader import LipLooks, learn_encoder
+from av_perception.lips.lip_reader import learn_encoder
 from av_perception.recording.mouth_files import write_mouths
 
 
@@ -69,7 +70,7 @@ def seen(tmp_path):
     mouths = showing_mouths(sound, START_NS, 1)
     [mouths_file] = write_mouths(tmp_path, {1: list(mouths)}, START_NS)
     follower = LipLooks()
-    encoder = learn_encoder(np.stack([follower.update(*row).values for row in mouths]))
+    encoder = learn_encoder([follower.update(*row) for row in mouths])
     weight = np.full((16, encoder.num_features), 0.2, np.float32)
     visual = LinearVisualPrior(weight, np.zeros(16), np.full(16, 0.2))
     save_lips(tmp_path / 'lips.npz', encoder, visual, {SPEECH_PRIOR: 'vae', GAIN: 1.5})

@@ -14,8 +14,9 @@ from av_perception.audio_visual.visual_prior import LinearVisualPrior
 from av_perception.enhancement.person_enhancers import PersonEnhancers
 from av_perception.enhancement.stream import LSA, VAE
 from av_perception.interfaces import AudioChunk, MouthFrame
+from av_perception.lips.lip_looks import LipLooks
 from av_perception.lips.lip_model import GAIN, SPEECH_PRIOR, LipModel
-from av_perception.lips.lip_reader import LipLooks, learn_encoder
+from av_perception.lips.lip_reader import learn_encoder
 from av_perception.lips.seen_voices import SeenVoices
 
 VOICES = {1: banded_voice(2.0, 1), 2: banded_voice(2.0, 2)}
@@ -26,7 +27,7 @@ CHUNK = 256
 def model():
     looks = LipLooks()
     mouths = showing_mouths(VOICES[1], START_NS, 1)
-    encoder = learn_encoder(np.stack([looks.update(*row).values for row in mouths]))
+    encoder = learn_encoder([looks.update(*row) for row in mouths])
     rng = np.random.default_rng(0)
     weight = 0.1 * rng.normal(size=(16, encoder.num_features)).astype(np.float32)
     visual = LinearVisualPrior(weight, np.zeros(16), np.full(16, 0.5))

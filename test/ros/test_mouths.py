@@ -27,8 +27,9 @@ from sensor_msgs.msg import Image
 from av_perception.audio_visual.visual_prior import LinearVisualPrior
 from av_perception.errors import UserError
 from av_perception.interfaces import MouthFrame
+from av_perception.lips.lip_looks import LipLooks
 from av_perception.lips.lip_model import GAIN, SPEECH_PRIOR, save_lips
-from av_perception.lips.lip_reader import LipLooks, learn_encoder
+from av_perception.lips.lip_reader import learn_encoder
 from av_perception.nodes import visual_features
 from av_perception.nodes.speaking_status import SpeakingStatusNode
 from av_perception.nodes.visual_features import VisualFeaturesNode
@@ -141,7 +142,7 @@ def lips_file(tmp_path):
     """Lips that passed, of nobody."""
     looks = LipLooks()
     mouths = showing_mouths(banded_voice(1.0, 1), START_NS, 1)
-    encoder = learn_encoder(np.stack([looks.update(*row).values for row in mouths]))
+    encoder = learn_encoder([looks.update(*row) for row in mouths])
     weight = np.full((16, encoder.num_features), 0.1, np.float32)
     visual = LinearVisualPrior(weight, np.zeros(16), np.full(16, 0.3))
     save_lips(tmp_path / 'lips.npz', encoder, visual, {SPEECH_PRIOR: 'vae', GAIN: 1.5})

@@ -32,6 +32,7 @@ from av_perception.ros.bringup.graph import (
     START_DELAY_S,
     TOPICS,
     Selection,
+    image_parameters,
     nodes_for,
     source_of,
 )
@@ -46,7 +47,13 @@ PROCESSES = {
     'params_file': (SHARE + '/config/params.yaml', 'YAML file with the parameters of the nodes.'),
     'network': (
         'false',
-        'Open the graph to other hosts (rviz on a laptop); else nothing listens on the network.',
+        'Open the graph to other hosts (rviz on a laptop); else nothing listens on the network. '
+        'With where:=robot and where:=computer it is open.',
+    ),
+    'compressed': (
+        AUTO,
+        'Take images from left/image_raw/compressed and right/image_raw/compressed; auto: with '
+        'where:=computer, else as params_file says.',
     ),
     'use_sim_time': ('false', 'Take the time from /clock.'),
     'use_composition': (
@@ -114,7 +121,8 @@ def resolve_automatic(words):
     if words['truth'] == AUTO:
         words['truth'] = str(words['source'] == 'simulated').lower()
     if words['dds_profile'] == AUTO:
-        prepared = prepare_environment(dict(os.environ), is_true(words, 'network'))
+        network = is_true(words, 'network') or words['where'] != 'all'
+        prepared = prepare_environment(dict(os.environ), network)
         words['dds_profile'] = prepared[PROFILE_VARIABLES[0]]
 
 
@@ -195,6 +203,7 @@ def ros_arguments(words):
 def parameters(words, names):
     """Give the parameter file, and over it the launch arguments of these names."""
     values = {name: parameter(words, name) for name in names}
+    values |= image_parameters(words['where'], words['compressed'])
     return [words['params_file'], {'use_sim_time': is_true(words, 'use_sim_time'), **values}]
 
 

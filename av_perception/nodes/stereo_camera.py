@@ -39,6 +39,7 @@ class StereoCameraNode(PerceptionNode):
     """Publishes left and right image with one stamp, and CameraInfo, at the camera's rate."""
 
     NAME = 'stereo_camera'
+    TELLS_TIME = True
     PARAMETERS = (
         HEAD,
         Parameter(

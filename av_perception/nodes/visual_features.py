@@ -128,6 +128,7 @@ class VisualFeaturesNode(PerceptionNode):
             worker.put(pair)
 
         listen_to_image_pairs(self, self._source, self._stereo, take)
+        self.watch_clock_of(self._source.topic('left'))
         if self.value('calibration') == 'topic':
             image_qos = qos.images_in(self.value('reliable_images'))
             for side in ('left', 'right') if self._stereo else ('left',):

@@ -19,6 +19,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from av_perception.errors import UserError
 from av_perception.robot_head import load_head
+from av_perception.ros.bringup.access import COMPOSED, enclave_words
 from av_perception.ros.bringup.environment import (
     PROFILE_VARIABLES,
     THREAD_VARIABLES,
@@ -152,7 +153,7 @@ def process(node, words):
         exec_name=node.name,
         name=node.name,
         prefix=f'nice -n {node.niceness}' if node.niceness else None,
-        arguments=ros_arguments(words),
+        arguments=ros_arguments(words, node.name),
         parameters=parameters(words, (*node.arguments, 'autostart')),
         **common(words),
     )
@@ -164,7 +165,7 @@ def one_process(words):
     respawn = ['--respawn', words['use_respawn']]
     return Node(
         executable='composed',
-        arguments=[*choices, *respawn, *ros_arguments(words)],
+        arguments=[*choices, *respawn, *ros_arguments(words, COMPOSED)],
         parameters=parameters(words, (*ARGUMENTS, 'microphones')),
         **common(words),
     )
@@ -195,9 +196,9 @@ def common(words):
     }
 
 
-def ros_arguments(words):
+def ros_arguments(words, process_name):
     """Give the command line's part for rclpy."""
-    return ['--ros-args', '--log-level', words['log_level']]
+    return ['--ros-args', '--log-level', words['log_level'], *enclave_words(process_name)]
 
 
 def parameters(words, names):

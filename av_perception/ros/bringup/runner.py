@@ -19,6 +19,7 @@ import yaml
 
 from av_perception.errors import UserError
 from av_perception.paths import share_directory
+from av_perception.ros.bringup.access import COMPOSED, enclave_words
 from av_perception.ros.bringup.environment import prepare_environment
 from av_perception.ros.bringup.graph import (
     IMAGE_PARAMETERS,
@@ -28,8 +29,6 @@ from av_perception.ros.bringup.graph import (
 )
 from av_perception.ros.bringup.usage import Usage, cpu_of_nodes, process_usage
 from av_perception.ros.lifeline import STOP_GRACE_S, Lifeline, name_leftovers
-
-COMPOSED = 'composed'  # the process that hosts all nodes
 
 
 class GraphRunner:
@@ -124,7 +123,8 @@ class GraphRunner:
         names = (*node.arguments, *IMAGE_PARAMETERS)  # who takes no images knows neither of these
         values = {k: self._arguments[k] for k in names if k in self._arguments}
         values |= self._overrides.get(node.name, {})
-        words = ['--ros-args', *self._ros_arguments, *_parameter_words(values)]
+        words = ['--ros-args', *enclave_words(node.name, self._environment)]
+        words += [*self._ros_arguments, *_parameter_words(values)]
         self.start_module(node.name, node.module, words, node.niceness)
 
     def _start_composed(self, selection: Selection) -> None:
@@ -134,7 +134,8 @@ class GraphRunner:
             'respawn': str(self._respawn).lower(),
         }
         words = [word for name, value in options.items() for word in (f'--{name}', value)]
-        words += ['--ros-args', *self._ros_arguments, *_parameter_words(self._arguments)]
+        words += ['--ros-args', *enclave_words(COMPOSED, self._environment)]
+        words += [*self._ros_arguments, *_parameter_words(self._arguments)]
         if self._overrides:
             words += ['--params-file', str(self._write_overrides())]
         self.start_module(COMPOSED, 'av_perception.ros.bringup.composed', words)

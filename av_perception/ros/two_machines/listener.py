@@ -106,4 +106,7 @@ def listen(places: dict[int, np.ndarray], output: Path, commands: list[list[str]
 
 if __name__ == '__main__':
     given = {int(k): np.array(v) for k, v in json.loads(sys.argv[1]).items()}
-    listen(given, Path(sys.argv[2]), commands_of(sys.argv[3:]))
+    listened_to = commands_of(sys.argv[3:])
+    output = Path(sys.argv[2])
+    del sys.argv[1:]  # rclpy would take the words of the commands for its own
+    listen(given, output, listened_to)

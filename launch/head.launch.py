@@ -19,6 +19,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from av_perception.errors import UserError
 from av_perception.robot_head import load_head
+from av_perception.ros.bringup.access import COMPOSED, enclave_words
 from av_perception.ros.bringup.environment import (
     PROFILE_VARIABLES,
     THREAD_VARIABLES,
@@ -32,6 +33,7 @@ from av_perception.ros.bringup.graph import (
     START_DELAY_S,
     TOPICS,
     Selection,
+    image_parameters,
     nodes_for,
     source_of,
 )
@@ -46,7 +48,13 @@ PROCESSES = {
     'params_file': (SHARE + '/config/params.yaml', 'YAML file with the parameters of the nodes.'),
     'network': (
         'false',
-        'Open the graph to other hosts (rviz on a laptop); else nothing listens on the network.',
+        'Open the graph to other hosts (rviz on a laptop); else nothing listens on the network. '
+        'With where:=robot and where:=computer it is open.',
+    ),
+    'compressed': (
+        AUTO,
+        'Take images from left/image_raw/compressed and right/image_raw/compressed; auto: with '
+        'where:=computer, else as params_file says.',
     ),
     'use_sim_time': ('false', 'Take the time from /clock.'),
     'use_composition': (
@@ -114,7 +122,8 @@ def resolve_automatic(words):
     if words['truth'] == AUTO:
         words['truth'] = str(words['source'] == 'simulated').lower()
     if words['dds_profile'] == AUTO:
-        prepared = prepare_environment(dict(os.environ), is_true(words, 'network'))
+        network = is_true(words, 'network') or words['where'] != 'all'
+        prepared = prepare_environment(dict(os.environ), network)
         words['dds_profile'] = prepared[PROFILE_VARIABLES[0]]
 
 
@@ -144,7 +153,7 @@ def process(node, words):
         exec_name=node.name,
         name=node.name,
         prefix=f'nice -n {node.niceness}' if node.niceness else None,
-        arguments=ros_arguments(words),
+        arguments=ros_arguments(words, node.name),
         parameters=parameters(words, (*node.arguments, 'autostart')),
         **common(words),
     )
@@ -156,7 +165,7 @@ def one_process(words):
     respawn = ['--respawn', words['use_respawn']]
     return Node(
         executable='composed',
-        arguments=[*choices, *respawn, *ros_arguments(words)],
+        arguments=[*choices, *respawn, *ros_arguments(words, COMPOSED)],
         parameters=parameters(words, (*ARGUMENTS, 'microphones')),
         **common(words),
     )
@@ -187,14 +196,15 @@ def common(words):
     }
 
 
-def ros_arguments(words):
+def ros_arguments(words, process_name):
     """Give the command line's part for rclpy."""
-    return ['--ros-args', '--log-level', words['log_level']]
+    return ['--ros-args', '--log-level', words['log_level'], *enclave_words(process_name)]
 
 
 def parameters(words, names):
     """Give the parameter file, and over it the launch arguments of these names."""
     values = {name: parameter(words, name) for name in names}
+    values |= image_parameters(words['where'], words['compressed'])
     return [words['params_file'], {'use_sim_time': is_true(words, 'use_sim_time'), **values}]
 
 

@@ -31,6 +31,7 @@ PRODUCERS = {  # by the last part of the topic's name
     'head_poses': 'head_pose',
 }
 SUITE = {node.name for node in NODES}
+SENSORS = {node.name for node in NODES if node.sensor} - {'truth'}  # who stamp by a clock
 
 
 def check_graph(
@@ -69,6 +70,7 @@ def check_graph(
         for name in sorted(names):
             findings += _clocks(observer.diagnostics.get(name, {}), name)
         findings += _inputs(observer)
+        findings += _machines(observer, names)
         return [*findings, *_results(observer), *_simulated_time(observer, names)]
 
 
@@ -130,6 +132,19 @@ def _node(observer: GraphObserver, name: str, count: int) -> Finding:
     levels = {DiagnosticStatus.OK: True, DiagnosticStatus.WARN: None}
     well = levels.get(observer.levels[name], False)
     return Finding(name, well, said['message'] + (f' ({figures})' if figures else ''))
+
+
+def _machines(observer: GraphObserver, names: Iterable[str]) -> list[Finding]:
+    """Compare the clocks of the sensors' machines with this one's."""
+    findings = []
+    for name in sorted(SENSORS & set(names)):
+        offset = observer.clock_offset(name)
+        if offset.is_known:
+            sentence = offset.sentence(name)
+            error_ms = 1e3 * offset.error_s
+            text = f'{1e3 * offset.ahead_s:.1f} ms ahead of this one, to {error_ms:.1f} ms'
+            findings.append(Finding(f'clock of {name}', not sentence, sentence or text))
+    return findings
 
 
 def _clocks(said: dict[str, str], name: str) -> list[Finding]:

@@ -39,6 +39,7 @@ VERBS = {
     'acoustic map, cameras, microphone positions',
     'train': 'make weights out of data that you name: priors of speech',
     'benchmark': 'measure speed and accuracy',
+    'security': 'write the policy of SROS2: which topics each node may use',
     'doctor': 'check sound card, cameras, models and the running graph; says what to do',
 }
 

@@ -6,6 +6,8 @@
   av-perception up simulated                           a simulated room, played once
   av-perception up my_head.yaml --source file --recording FOLDER
   av-perception up my_head.yaml --mode minimal         faces and two microphones, small robots
+  av-perception up my_head.yaml --where robot          of two machines: the one with the sensors,
+  av-perception up my_head.yaml --where computer       and the one with all the rest
 
 Nothing listens on the network and no other user of this machine can read along: the nodes speak
 through shared memory. The first line printed says so, or what your own settings
@@ -15,8 +17,8 @@ about it; and what ros2, rviz and drivers in another shell need to find the grap
   export FASTRTPS_DEFAULT_PROFILES_FILE=.../config/fastdds_shared_memory.xml
   export ROS_AUTOMATIC_DISCOVERY_RANGE=SYSTEM_DEFAULT
 
---network opens the graph to every host that reaches this one. Files are readable by their user
-only.
+--network opens the graph to every host that reaches this one, and so does --where, as two machines
+must reach each other. Files are readable by their user only.
 """
 
 from __future__ import annotations
@@ -65,6 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in EXTRAS:
         flag = f'--{name.replace("_", "-")}'
         parser.add_argument(flag, action='store_true', help=SELECTION[name].description)
+    parser.add_argument(
+        '--compressed',
+        choices=('auto', 'true', 'false'),
+        default='auto',
+        help='take images from left/image_raw/compressed and right/image_raw/compressed; auto: '
+        'with --where computer, else as the parameter file says',
+    )
     parser.add_argument('--lips', action='store_true', help=ARGUMENTS['lips'].description)
     parser.add_argument(
         '--processes',
@@ -74,6 +83,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     respawn_help = 'start a node again that ended by itself'
     parser.add_argument('--respawn', action='store_true', help=respawn_help)
     parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
+    parser.add_argument(
+        '--remap',
+        action='append',
+        default=[],
+        metavar='FROM:=TO',
+        help="rename a topic, as a driver's: left/image_raw:=/camera/image_raw; repeatable",
+    )
+    parser.add_argument(
+        '--sim-time', action='store_true', help='take the time from /clock, as of a bag'
+    )
+    parser.add_argument(
+        '--start-time', type=float, metavar='S', help=ARGUMENTS['start_time'].description
+    )
     parser.add_argument(
         '--params-file', default='', help='YAML of node parameters instead of config/params.yaml'
     )
@@ -99,14 +121,18 @@ def run(options: argparse.Namespace) -> int:
     if source == 'simulated':
         _render(options.scene, options.seed)
     arguments = _node_arguments(options, source)
-    environment = prepare_environment(dict(os.environ), network=options.network)
+    network = options.network or options.where != 'all'
+    environment = prepare_environment(dict(os.environ), network=network)
     print(f'av-perception: {reach(environment)}', flush=True)
     selection = Selection(
         **{name: getattr(options, name) for name in (*CHOICES, *EXTRAS)},
         truth=source == 'simulated',
     )
+    nodes = nodes_for(head, selection)
+    if not nodes:
+        raise UserError(f"no node is left to start on '{options.head}' with these arguments")
     with GraphRunner(
-        nodes_for(head, selection),
+        nodes,
         arguments,
         options.namespace,
         options.params_file,
@@ -114,6 +140,7 @@ def run(options: argparse.Namespace) -> int:
         environment=environment,
         composed=None if options.processes else selection,
         respawn=options.respawn,
+        ros_arguments=_ros_arguments(options),
     ) as graph:
         try:
             ended = _watch(graph, options.respawn)
@@ -128,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _node_arguments(options: argparse.Namespace, source: str) -> dict:
     """Collect the launch arguments of the nodes."""
-    from av_perception.ros.bringup.graph import START_DELAY_S
+    from av_perception.ros.bringup.graph import START_DELAY_S, image_parameters
 
     arguments = {
         'head': options.head,
@@ -138,10 +165,28 @@ def _node_arguments(options: argparse.Namespace, source: str) -> dict:
         'seed': options.seed,
         'microphones': options.microphones,
         'lips': options.lips,
+        **image_parameters(options.where, options.compressed),
     }
-    if source != 'device':
+    if options.start_time is not None:
+        arguments['start_time'] = options.start_time
+    elif source != 'device' and not options.sim_time:
         arguments['start_time'] = time.time() + START_DELAY_S
     return arguments
+
+
+def _ros_arguments(options: argparse.Namespace) -> list[str]:
+    """Give what all nodes find behind --ros-args. Raises UserError for what renames nothing."""
+    from av_perception.errors import UserError
+
+    words = ['-p', 'use_sim_time:=true'] if options.sim_time else []
+    for rule in options.remap:
+        before, sign, after = rule.partition(':=')
+        if not (before and sign and after):
+            raise UserError(
+                f"--remap needs FROM:=TO, as left/image_raw:=/camera/image, not '{rule}'"
+            )
+        words += ['-r', rule]
+    return words
 
 
 def _watch(graph: GraphRunner, respawn: bool) -> dict[str, int]:

@@ -40,6 +40,7 @@ class AudioBridgeNode(PerceptionNode):
     """
 
     NAME = 'audio_bridge'
+    TELLS_TIME = True
     PARAMETERS = (
         HEAD,
         Parameter(

@@ -46,6 +46,7 @@ class AudioFeaturesNode(PerceptionNode):
     def activate(self) -> None:
         """Listen to the sound."""
         self._input.listen(1e-3 * self.value('chunk_ms'), self._publish)
+        self.watch_clock_of('audio')
 
     def _publish(self, blocks: list[AudioFeatures]) -> None:
         for features in blocks:

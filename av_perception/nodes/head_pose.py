@@ -12,7 +12,7 @@ import sys
 import cv2
 import numpy as np
 from av_perception_msgs.msg import HeadPoseArray, TrackArray
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import Image
 
 from av_perception.errors import UserError
 from av_perception.geometry.transform_tree import TransformUnavailable
@@ -22,13 +22,18 @@ from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.ros import qos
 from av_perception.ros.conversions import (
     head_pose_frame_to_msg,
-    image_from_compressed_msg,
     ns_from_time,
     track_frame_from_msg,
 )
 from av_perception.ros.image_memory import ImageMemory
+from av_perception.ros.image_source import image_source
 from av_perception.ros.node import PerceptionNode
-from av_perception.ros.parameters import RELIABLE_IMAGES, Parameter, ReadParameter
+from av_perception.ros.parameters import (
+    COMPRESSED,
+    RELIABLE_IMAGES,
+    Parameter,
+    ReadParameter,
+)
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import HEAD_POSE_PARAMETERS, head_pose_config
@@ -54,7 +59,7 @@ class HeadPoseNode(PerceptionNode):
             1,
             25,
         ),
-        Parameter('compressed', False, 'Subscribe to left/image_raw/compressed.'),
+        COMPRESSED,
         RELIABLE_IMAGES,
         *HEAD_POSE_PARAMETERS,
     )
@@ -108,14 +113,9 @@ class HeadPoseNode(PerceptionNode):
     def _start_listening(self) -> None:
         self._num_frames = 0
         self._poses = HeadPoses(self, self._head, self.value('reference_frame'))
-        compressed = self.value('compressed')
-        self._images = ImageMemory(
-            self._rectify, *([image_from_compressed_msg] if compressed else [])
-        )
-        kind = CompressedImage if compressed else Image
-        topic = f'left/image_raw{"/compressed" if compressed else ""}'
-        image_qos = qos.images_in(self.value('reliable_images'))
-        self.subscribe(kind, topic, self._images.keep, image_qos)
+        source = image_source(self)
+        self._images = ImageMemory(self._rectify, source.decode)
+        self.subscribe(source.kind, source.topic('left'), self._images.keep, source.profile)
         self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
 
     def _on_tracks(self, message: TrackArray) -> None:

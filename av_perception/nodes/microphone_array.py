@@ -39,6 +39,7 @@ class MicrophoneArrayNode(PerceptionNode):
     """Publishes AudioChunk messages stamped with the capture time of their first sample."""
 
     NAME = 'microphone_array'
+    TELLS_TIME = True
     PARAMETERS = (
         HEAD,
         Parameter(

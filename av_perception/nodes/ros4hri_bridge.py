@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from av_perception_msgs.msg import HeadPoseArray, SpeakingStatusArray, TrackArray
-from sensor_msgs.msg import Image
 
 from av_perception.errors import UserError
 from av_perception.geometry.transform_tree import TransformUnavailable
@@ -30,8 +29,9 @@ from av_perception.ros.hri_messages import detections_message, human_transforms,
 from av_perception.ros.hri_topics import TopicsOfIds, optional_messages
 from av_perception.ros.human_voices import HumanVoices
 from av_perception.ros.image_memory import ImageMemory
+from av_perception.ros.image_source import image_source
 from av_perception.ros.node import PerceptionNode
-from av_perception.ros.parameters import RELIABLE_IMAGES, Parameter
+from av_perception.ros.parameters import COMPRESSED, RELIABLE_IMAGES, Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
@@ -78,6 +78,7 @@ class Ros4HriBridgeNode(PerceptionNode):
         ),
         Parameter('face_width', 128, 'Width of cropped faces in pixels.', 16, 1024),
         Parameter('face_height', 128, 'Height of cropped faces in pixels.', 16, 1024),
+        COMPRESSED,
         RELIABLE_IMAGES,
     )
 
@@ -112,8 +113,10 @@ class Ros4HriBridgeNode(PerceptionNode):
         """Listen to the people; to images when somebody looks at a face."""
         self._poses = HeadPoses(self, self._head, self.value('reference_frame'))
         self._images = ImageMemory()
+        self._source = image_source(self)
         if self._head.camera is not None:
-            self._images = ImageMemory(rectifiers_of(self._head.camera)[0].rectify)
+            rectify = rectifiers_of(self._head.camera)[0].rectify
+            self._images = ImageMemory(rectify, self._source.decode)
         self._listens = False
         pairs = make_stamp_pairs(
             self._tell, lambda: self.diagnostics.count('tracks without speaking status')
@@ -166,8 +169,8 @@ class Ros4HriBridgeNode(PerceptionNode):
         """Listen to the images only from when somebody looks at a face."""
         if not self._listens and topics.wants_crops():
             self._listens = True
-            image_qos = qos.images_in(self.value('reliable_images'))
-            self.subscribe(Image, 'left/image_raw', self._images.keep, image_qos)
+            source = self._source
+            self.subscribe(source.kind, source.topic('left'), self._images.keep, source.profile)
 
     def _tell_gazes(self, topics: TopicsOfIds, frame: HumansFrame, frame_id: str) -> None:
         """Tell who faces whom, once for every message of head poses."""

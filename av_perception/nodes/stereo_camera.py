@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Node `stereo_camera`: image pairs, with their calibration, on `left/...` and `right/...`.
 
-They come as they are from one or two devices, video files or a simulated scene.
+They come as they are, and compressed, from one or two devices, video files or a simulated scene.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from av_perception.robot_head import CameraGeometry, load_head
 from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.ros import qos
 from av_perception.ros.compat import TransformBroadcaster
+from av_perception.ros.compressed_images import JPEG_QUALITY, CompressedOutput
 from av_perception.ros.conversions import (
     camera_info_to_msg,
     image_to_msg,
@@ -38,6 +39,7 @@ class StereoCameraNode(PerceptionNode):
     """Publishes left and right image with one stamp, and CameraInfo, at the camera's rate."""
 
     NAME = 'stereo_camera'
+    TELLS_TIME = True
     PARAMETERS = (
         HEAD,
         Parameter(
@@ -65,6 +67,7 @@ class StereoCameraNode(PerceptionNode):
             0.0,
             1000.0,
         ),
+        JPEG_QUALITY,
         PUBLISH_TF,
         *PLAYBACK,
     )
@@ -89,6 +92,7 @@ class StereoCameraNode(PerceptionNode):
         self._infos = [
             self.publisher(CameraInfo, f'{side}/camera_info', qos.IMAGES_OUT) for side in sides
         ]
+        self._compressed = CompressedOutput(self, sides)
         self._calibrations = [_calibration(head.camera, side) for side in sides]
         self._static = (
             TransformBroadcaster(self, static=True) if self.value('publish_tf') else None
@@ -104,6 +108,7 @@ class StereoCameraNode(PerceptionNode):
                 camera.base_from_optical, self._base_frame, camera.frame, self.now_ns()
             )
             self._static.send([pose])
+        self._compressed.listen()
         self._pacer = Pacer(self._pairs(), self.now_ns, self._finish, self._fail)
 
     def deactivate(self) -> None:
@@ -154,6 +159,7 @@ class StereoCameraNode(PerceptionNode):
         for publisher, image in zip(self._images, (left, right)):
             if publisher.get_subscription_count():
                 publisher.publish(image_to_msg(image, stamp_ns, frame))
+        self._compressed.publish((left, right), stamp_ns, frame)
         for publisher, calibration in zip(self._infos, self._calibrations):
             if publisher.get_subscription_count():
                 publisher.publish(camera_info_to_msg(calibration, stamp_ns, frame))

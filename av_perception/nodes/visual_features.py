@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from av_perception_msgs import msg as av
 from rclpy.publisher import Publisher
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo
 
 from av_perception.errors import UserError
 from av_perception.geometry.time import seconds
@@ -20,18 +20,18 @@ from av_perception.lips.mouth_crop import crop_mouths
 from av_perception.robot_head import CameraGeometry, load_head
 from av_perception.robot_head.camera_calibration import CameraCalibration, rectified_geometry
 from av_perception.ros import qos
+from av_perception.ros.compressed_images import Receipts
 from av_perception.ros.conversions import (
     calibration_from_msg,
-    image_from_compressed_msg,
-    image_from_msg,
     image_stamp_ns,
     mouth_frame_to_msg,
     visual_features_to_msg,
 )
-from av_perception.ros.image_pairs import listen_to_image_pairs
+from av_perception.ros.image_pairs import ImagePair, listen_to_image_pairs
+from av_perception.ros.image_source import image_source
 from av_perception.ros.local_topics import LocalPublisher
 from av_perception.ros.node import PerceptionNode
-from av_perception.ros.parameters import RELIABLE_IMAGES, Parameter
+from av_perception.ros.parameters import COMPRESSED, RELIABLE_IMAGES, Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import VISION_PARAMETERS, vision_config
@@ -60,11 +60,7 @@ class VisualFeaturesNode(PerceptionNode):
     PARAMETERS = (
         HEAD,
         RELIABLE_IMAGES,
-        Parameter(
-            'compressed',
-            False,
-            'Subscribe to left/image_raw/compressed and right/image_raw/compressed.',
-        ),
+        COMPRESSED,
         Parameter(
             'sync_tolerance',
             0.0,
@@ -103,7 +99,8 @@ class VisualFeaturesNode(PerceptionNode):
             )
         self._camera = camera
         self._stereo = camera.baseline > 0 and not self.value('mono')
-        self._decode = image_from_compressed_msg if self.value('compressed') else image_from_msg
+        self._source = image_source(self)
+        self._receipts = Receipts(self) if self.value('compressed') else None
         self._calibrations: dict[str, CameraCalibration] = {}
         self._front_end: VisualFrontEnd | None = None
         if self.value('calibration') == 'head':
@@ -124,7 +121,14 @@ class VisualFeaturesNode(PerceptionNode):
             catches_up=True,
         )
         self._worker = worker
-        listen_to_image_pairs(self, self._stereo, worker.put)
+
+        def take(pair: ImagePair) -> None:
+            if self._receipts is not None:
+                self._receipts.confirm(pair[0])
+            worker.put(pair)
+
+        listen_to_image_pairs(self, self._source, self._stereo, take)
+        self.watch_clock_of(self._source.topic('left'))
         if self.value('calibration') == 'topic':
             image_qos = qos.images_in(self.value('reliable_images'))
             for side in ('left', 'right') if self._stereo else ('left',):
@@ -184,15 +188,15 @@ class VisualFeaturesNode(PerceptionNode):
                     f'{expected.tolist()}: correct the profile',
                 )
 
-    def _process(self, pair: tuple[Image, Image | None]) -> None:
+    def _process(self, pair: ImagePair) -> None:
         left, right = pair
         front_end = self._front_end
         if front_end is None:
             raise ValueError('no calibration has come on camera_info')
         stamp_ns = image_stamp_ns(left)
         self._check_order(stamp_ns)
-        left_image = self._decode(left)
-        right_image = None if right is None else self._decode(right)
+        left_image = self._source.decode(left)
+        right_image = None if right is None else self._source.decode(right)
         hurry = self._worker is not None and self._worker.num_waiting >= BEHIND
         features = front_end.process(stamp_ns, left_image, right_image, hurry)
         self._publish_mouths(features)

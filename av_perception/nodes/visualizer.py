@@ -33,10 +33,11 @@ from av_perception.ros.conversions import (
 )
 from av_perception.ros.head_pose_memory import HeadPoseMemory
 from av_perception.ros.image_memory import ImageMemory
+from av_perception.ros.image_source import ImageSource, image_source
 from av_perception.ros.local_topics import LocalPublisher
 from av_perception.ros.markers import attention_marker, people_markers
 from av_perception.ros.node import PerceptionNode
-from av_perception.ros.parameters import RELIABLE_IMAGES, Parameter
+from av_perception.ros.parameters import COMPRESSED, RELIABLE_IMAGES, Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.transforms import REFERENCE_FRAME, HeadPoses
@@ -61,6 +62,7 @@ class VisualizerNode(PerceptionNode):
             True,
             'Show how heads are turned, where the node head_pose runs (head_pose:=true).',
         ),
+        COMPRESSED,
         RELIABLE_IMAGES,
     )
 
@@ -71,7 +73,8 @@ class VisualizerNode(PerceptionNode):
         self._overlay: _Overlay | None = None
         if self.value('overlay') and self._head.camera is not None:
             publisher = self.publisher(Image, 'overlay/image_raw', qos.IMAGES_OUT)
-            self._overlay = _Overlay(self._head.camera, publisher)
+            source = image_source(self)
+            self._overlay = _Overlay(self._head.camera, publisher, source)
         self._listens = False
 
     def activate(self) -> None:
@@ -101,8 +104,9 @@ class VisualizerNode(PerceptionNode):
         looks = overlay is not None and overlay.is_watched()
         if overlay is not None and looks and not self._listens:
             self._listens = True
-            image_qos = qos.images_in(self.value('reliable_images'))
-            self.subscribe(Image, 'left/image_raw', overlay.images.keep, image_qos)
+            source = overlay.source
+            topic = source.topic('left')
+            self.subscribe(source.kind, topic, overlay.images.keep, source.profile)
         wanted = self.value('head_poses') and (looks or self._markers.get_subscription_count())
         if wanted and self._ear is None:
             self._ear = self.subscribe(
@@ -157,10 +161,13 @@ class VisualizerNode(PerceptionNode):
 class _Overlay:
     """The left images and where they go with the people drawn on them."""
 
-    def __init__(self, camera: CameraGeometry, publisher: Publisher | LocalPublisher):
+    def __init__(
+        self, camera: CameraGeometry, publisher: Publisher | LocalPublisher, source: ImageSource
+    ):
         self._camera = camera
         self._publisher = publisher
-        self.images = ImageMemory(rectifiers_of(camera)[0].rectify)
+        self.source = source
+        self.images = ImageMemory(rectifiers_of(camera)[0].rectify, source.decode)
 
     def is_watched(self) -> bool:
         return bool(self._publisher.get_subscription_count())

@@ -9,9 +9,9 @@ from typing import Any
 
 from sensor_msgs.msg import CompressedImage, Image
 
-from av_perception.ros import qos
 from av_perception.ros.compat import make_stamp_pairs
 from av_perception.ros.conversions import ns_from_time
+from av_perception.ros.image_source import ImageSource
 from av_perception.ros.node import PerceptionNode
 from av_perception.synchronization.stamp_gaps import StampGaps
 
@@ -19,26 +19,28 @@ ImagePair = tuple[Any, Any]  # left, and right or None; messages
 
 
 def listen_to_image_pairs(
-    node: PerceptionNode, is_stereo: bool, take: Callable[[ImagePair], None]
+    node: PerceptionNode,
+    source: ImageSource,
+    is_stereo: bool,
+    take: Callable[[ImagePair], None],
 ) -> None:
     """Subscribe to the images as the node's parameters say.
 
     Parameters
     ----------
     node
-        With the parameters compressed, reliable_images and sync_tolerance; it listens and counts.
+        With the parameter sync_tolerance; it listens and counts.
+    source
+        Raw or compressed images.
     is_stereo
         Whether there is a right camera.
     take
         Called with each pair.
     """
-    kind = CompressedImage if node.value('compressed') else Image
-    suffix = '/compressed' if node.value('compressed') else ''
-    image_qos = qos.images_in(node.value('reliable_images'))
 
     def listen(side: str, receive: Callable[[Any], None]) -> None:
         watched = _watched(node, side, receive)
-        node.subscribe(kind, f'{side}/image_raw{suffix}', watched, image_qos)
+        node.subscribe(source.kind, source.topic(side), watched, source.profile)
 
     if not is_stereo:
         listen('left', lambda left: take((left, None)))

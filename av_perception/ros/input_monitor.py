@@ -11,8 +11,10 @@ from diagnostic_msgs.msg import KeyValue
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
+from av_perception.synchronization.clock_offset import ClockOffset
+
 LATENCY_GAIN = 0.1  # of the running mean
-AHEAD_S = -0.5  # latencies below: the stamps lie in the future
+AHEAD_S = -0.2  # latencies below: the stamps lie in the future
 BEHIND_S = 2.0  # latencies above: the stamps are old
 # So long DDS knows a node that was killed; the one that took its place has its name.
 GHOST_S = 25.0
@@ -33,6 +35,8 @@ class InputMonitor:
         How old messages are on arrival, a running mean [s].
     gap_s : float
         The longest time between messages since the last report [s].
+    clock : tuple or None
+        Name of the node that publishes it and ClockOffset of its machine, where that is asked for.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class InputMonitor:
         self._last_latency_s = 0.0
         self.gap_s = 0.0
         self._shared_since: float | None = None
+        self.clock: tuple[str, ClockOffset] | None = None
 
     def tick(self, latency_s: float) -> None:
         """Note that a message arrived, `latency_s` after its stamp."""
@@ -100,7 +105,12 @@ class InputMonitor:
         gap_s = max(self.gap_s, self.silence_s())
         self._num_reported = self.count
         self.gap_s = 0.0
-        return [
+        values = []
+        if self.clock is not None and self.clock[1].is_known:
+            name, offset = self.clock
+            text = f'{1e3 * offset.ahead_s:.1f} +- {1e3 * offset.error_s:.1f}'
+            values = [KeyValue(key=f'clock of {name} ahead [ms]', value=text)]
+        return values + [
             KeyValue(key=f'rate of {self.topic} [Hz]', value=f'{rate:.1f}'),
             KeyValue(key=f'latency of {self.topic} [ms]', value=f'{1e3 * self.latency_s:.1f}'),
             KeyValue(key=f'longest gap of {self.topic} [ms]', value=f'{1e3 * gap_s:.0f}'),
@@ -131,6 +141,8 @@ class InputMonitor:
         """Say in one sentence, with advice, that the stamps cannot be of now; else None."""
         if self.silence_s() > self.timeout_s:
             return None
+        if self.clock is not None and (sentence := self.clock[1].sentence(self.clock[0])):
+            return sentence
         last_s = self._last_latency_s
         if max(last_s, self.latency_s) < AHEAD_S:
             return (

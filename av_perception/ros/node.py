@@ -31,6 +31,7 @@ from av_perception.ros.local_topics import (
     Sent,
     is_ours,
 )
+from av_perception.ros.machine_clock import ClockWatch, tell_time
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.privacy import protect_shared_memory
 from av_perception.ros.transitions import refuse_forbidden_transitions
@@ -62,6 +63,8 @@ class PerceptionNode(TunableNode):
     """
 
     NAME = ''
+    #: Whether it stamps by the clock of its machine, which others then ask for: a sensor.
+    TELLS_TIME = False
     PARAMETERS: tuple[Parameter, ...] = ()
 
     def __init__(self, local_topics: LocalTopics | None = None, **options):
@@ -87,9 +90,12 @@ class PerceptionNode(TunableNode):
         self._subscriptions_made: list[Subscription] = []
         self._timers_made: list[Timer] = []
         self._publishers_made: list[Publisher] = []
+        self._clock_watches: list[ClockWatch] = []
         refuse_forbidden_transitions(self)
         parameters.declare(self, (*self.PARAMETERS, AUTOSTART))
         self.diagnostics = Diagnostics(self)
+        if self.TELLS_TIME:
+            tell_time(self)
 
     # ---- for subclasses to implement
 
@@ -259,6 +265,13 @@ class PerceptionNode(TunableNode):
         self._timers_made.append(self.create_timer(period_s, handle))
         return self._timers_made[-1]
 
+    def watch_clock_of(self, topic: str) -> None:
+        """Compare the clock of the node that publishes a topic, which is subscribed to."""
+        full_name = self.resolve_topic_name(topic)
+        for monitor in self.diagnostics.monitors:
+            if monitor.topic == full_name:
+                self._clock_watches.append(ClockWatch(self, monitor))
+
     def destroy_node(self) -> None:
         """Take the node off the graph at once.
 
@@ -381,5 +394,7 @@ class PerceptionNode(TunableNode):
             if self._local is not None:
                 self._local.close()
             self.stop_listening()
+            while self._clock_watches:
+                self._clock_watches.pop().close()
             while self._timers_made:
                 self.destroy_timer(self._timers_made.pop())

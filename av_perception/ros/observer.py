@@ -18,6 +18,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from std_srvs.srv import Trigger
 
 from av_perception.errors import UserError
 from av_perception.geometry.time import nanoseconds, seconds
@@ -29,7 +30,9 @@ from av_perception.ros.conversions import (
     speaking_frame_from_msg,
     track_frame_from_msg,
 )
+from av_perception.ros.machine_clock import SERVICE as CLOCK_SERVICE
 from av_perception.ros.privacy import private_node
+from av_perception.synchronization.clock_offset import ClockOffset
 
 CALL_TIMEOUT_S = 10.0
 VOICE_CHUNK_S = 0.016
@@ -122,6 +125,21 @@ class GraphObserver:
             return None
         finally:
             self.node.destroy_client(client)
+
+    def clock_offset(self, name: str, num_questions: int = 3) -> ClockOffset:
+        """Ask a node for its time, and compare; unknown where it does not tell."""
+        offset = ClockOffset()
+        client = self.node.create_client(Trigger, f'{name}/{CLOCK_SERVICE}')
+        try:
+            for _ in range(num_questions):
+                asked_ns = self.now_ns()
+                answer = self._call(client, Trigger.Request(), 1.0)
+                offset.push(asked_ns, int(answer.message), self.now_ns())
+        except TimeoutError:
+            pass
+        finally:
+            self.node.destroy_client(client)
+        return offset
 
     def wait_for_state(
         self,

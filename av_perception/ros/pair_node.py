@@ -79,6 +79,7 @@ class MicrophonePairNode(PerceptionNode):
     def activate(self) -> None:
         """Listen to the sound, and to what tells of the head's motion."""
         self._input.listen(1e-3 * self.value('chunk_ms'), self._hear)
+        self.watch_clock_of('audio')
         listen_to_motion(self, self._motion, self.head.head_joints)
         self.every(POLL_PERIOD_S, self._step)
 

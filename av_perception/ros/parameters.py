@@ -95,6 +95,14 @@ RELIABLE_IMAGES = Parameter(
 )
 
 
+COMPRESSED = Parameter(
+    'compressed',
+    False,
+    'Take images from left/image_raw/compressed and right/image_raw/compressed, as from another '
+    'machine.',
+)
+
+
 def declare(node: TunableNode, parameters: tuple[Parameter, ...]) -> None:
     """Declare all parameters on a node, and watch changes.
 

@@ -9,6 +9,7 @@ import random
 from pathlib import Path
 
 from av_perception.errors import UserError
+from av_perception.ros.bringup.access import refusal
 from av_perception.ros.bringup.environment import is_closed
 
 OTHERS = 0o077  # all rights of the group and of everybody else
@@ -56,6 +57,8 @@ def private_node(name: str, context=None, **options):
         node = rclpy.create_node(name, context=context, **options)
     except RuntimeError as error:  # RCLError, which says no more than that it did not succeed
         reason = ' '.join(str(error).split(', at ')[0].split())
+        if refusal(error):
+            raise UserError(refusal(error)) from error
         raise UserError(
             f'{name} cannot join the graph: {reason}; is there room in {SHARED_MEMORY}?'
         ) from error

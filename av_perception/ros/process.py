@@ -19,6 +19,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import get_logger
 
 from av_perception.errors import UserError, describe
+from av_perception.ros.bringup.access import refusal
 from av_perception.ros.bringup.environment import prepare_environment
 from av_perception.ros.bringup.graph import RESPAWN_DELAY_S
 from av_perception.ros.bringup.usage import MAX_THREAD_NAME
@@ -148,7 +149,7 @@ class _Host:
             with self._making:
                 node = node_type(local_topics=self._local_topics)
         except BaseException as error:  # SystemExit too, which ends a thread without a word
-            get_logger(node_type.NAME).error(describe(error))
+            get_logger(node_type.NAME).error(refusal(error) or describe(error))
             get_logger(node_type.NAME).debug(traceback.format_exc())
             return False
         self._nodes.add(node)

@@ -8,6 +8,8 @@ FEATURES = QoSProfile(depth=50)  # two seconds of features at 25 Hz, reliable
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # Drivers of inertial sensors are best effort by custom.
 MOTION = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+# The word of the next image makes up for one that is lost.
+RECEIPTS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 IMAGES_OUT = QoSProfile(depth=5)  # reliable: best-effort subscribers match too
 
 

@@ -67,6 +67,22 @@ def reach_with(profile: str) -> str:
 
 def reach(environment=os.environ) -> str:
     """One line: who can reach the graph of a prepared environment, and by whose choice."""
+    return f'{_reach(environment)}{_security(environment)}'
+
+
+def _security(environment) -> str:
+    if environment.get('ROS_SECURITY_ENABLE', '').lower() != 'true':
+        return ''
+    keys = environment.get('ROS_SECURITY_KEYSTORE', '')
+    if environment.get('ROS_SECURITY_STRATEGY') != 'Enforce':
+        return (
+            '; ROS_SECURITY_ENABLE=true without ROS_SECURITY_STRATEGY=Enforce: a process without '
+            'keys starts UNPROTECTED'
+        )
+    return f'; only processes with keys of {keys or "ROS_SECURITY_KEYSTORE, which is not set"}'
+
+
+def _reach(environment) -> str:
     chosen_range = environment.get(RANGE_VARIABLE, 'SUBNET')
     profile = _chosen_profile(environment)
     if not _is_fast_dds(environment):

@@ -107,7 +107,15 @@ DRIVER_AUDIO = {
     'audio_stamped': 'audio_common_msgs/AudioStamped (the other package of that name)',
     'naoqi': 'naoqi_bridge_msgs/AudioBuffer',
 }
+PLACES = {
+    'all': 'one machine does everything',
+    'robot': 'of two machines this is the one with the sensors, and only they are started',
+    'computer': 'of two machines this is the other one: everything but the sensors is started, '
+    'and images are asked for compressed and reliably',
+}
+IMAGE_PARAMETERS = ('compressed', 'reliable_images')  # of every node that takes images
 CHOICES = {
+    'where': tuple(PLACES),
     'mode': tuple(MODES),
     'microphones': ('ours', 'others', 'none', *DRIVER_AUDIO),
     'camera': ('ours', 'others', 'none'),
@@ -122,6 +130,7 @@ class Selection:
     mode: str = 'full'
     microphones: str = 'ours'
     camera: str = 'ours'
+    where: str = 'all'
     events: bool = False
     ros4hri: bool = False
     head_pose: bool = False
@@ -174,6 +183,7 @@ def _glossary(meanings: dict[str, str]) -> str:
 
 DEFAULT_SELECTION = Selection()
 SELECTION = {
+    'where': Argument('all', _glossary(PLACES) + '; two machines need the network, which opens.'),
     'mode': Argument('full', _glossary(MODES) + '.'),
     'microphones': Argument(
         'ours',
@@ -272,6 +282,8 @@ class NodeDescription:
             field, values = self.when
             if getattr(selection, field) not in values:
                 return False
+        if selection.where != 'all' and self.sensor != (selection.where == 'robot'):
+            return False
         return self.mode in ('', selection.mode) and self.gives not in selection.given
 
 
@@ -334,6 +346,30 @@ def nodes_for(
 ) -> tuple[NodeDescription, ...]:
     """Choose the nodes that run on a head for a Selection."""
     return tuple(node for node in NODES if node.runs(head, selection))
+
+
+def image_parameters(where: str, compressed: str = 'auto') -> dict[str, bool]:
+    """Give the parameters of nodes that take images; those of the parameter file are left out.
+
+    Parameters
+    ----------
+    where
+        One of PLACES.
+    compressed
+        true, false or auto: true on the computer of two machines, else as the file says.
+
+    Raises
+    ------
+    UserError
+        For another word.
+    """
+    word = _chosen('compressed', compressed.lower(), ('auto', 'true', 'false'))
+    values = {}
+    if where == 'computer':
+        values = {'compressed': True, 'reliable_images': True}
+    if word != 'auto':
+        values['compressed'] = word == 'true'
+    return values
 
 
 def source_of(source: str, head: str) -> str:

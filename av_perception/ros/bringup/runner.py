@@ -12,18 +12,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from av_perception.errors import UserError
 from av_perception.paths import share_directory
+from av_perception.ros.bringup.access import COMPOSED, enclave_words
 from av_perception.ros.bringup.environment import prepare_environment
-from av_perception.ros.bringup.graph import RESPAWN_DELAY_S, NodeDescription, Selection
+from av_perception.ros.bringup.graph import (
+    IMAGE_PARAMETERS,
+    RESPAWN_DELAY_S,
+    NodeDescription,
+    Selection,
+)
 from av_perception.ros.bringup.usage import Usage, cpu_of_nodes, process_usage
 from av_perception.ros.lifeline import STOP_GRACE_S, Lifeline, name_leftovers
-
-COMPOSED = 'composed'  # the process that hosts all nodes
 
 
 class GraphRunner:
@@ -38,7 +43,7 @@ class GraphRunner:
     nodes : tuple of NodeDescription
         One process for each.
     arguments : dict
-        Values of graph.ARGUMENTS.
+        Values of graph.ARGUMENTS, and of graph.IMAGE_PARAMETERS.
     namespace : str
         Of all nodes and topics.
     params_file : str
@@ -57,6 +62,8 @@ class GraphRunner:
     respawn : bool
         That process makes a node again that ended by itself (a process of its own is for
         `revive`).
+    ros_arguments : sequence of str
+        Further words behind --ros-args, for all nodes.
     """
 
     def __init__(
@@ -71,6 +78,7 @@ class GraphRunner:
         environment: dict | None = None,
         composed: Selection | None = None,
         respawn: bool = False,
+        ros_arguments: Sequence[str] = (),
     ):
         self._nodes = nodes
         self._arguments = arguments
@@ -83,6 +91,7 @@ class GraphRunner:
             log_level,
             '--params-file',
             params_file or str(share_directory() / 'config' / 'params.yaml'),
+            *ros_arguments,
         ]
         if namespace:
             self._ros_arguments += ['-r', f'__ns:=/{namespace.strip("/")}']
@@ -111,9 +120,11 @@ class GraphRunner:
 
     def start(self, node: NodeDescription) -> None:
         """Start one node's process."""
-        values = {k: self._arguments[k] for k in node.arguments if k in self._arguments}
+        names = (*node.arguments, *IMAGE_PARAMETERS)  # who takes no images knows neither of these
+        values = {k: self._arguments[k] for k in names if k in self._arguments}
         values |= self._overrides.get(node.name, {})
-        words = ['--ros-args', *self._ros_arguments, *_parameter_words(values)]
+        words = ['--ros-args', *enclave_words(node.name, self._environment)]
+        words += [*self._ros_arguments, *_parameter_words(values)]
         self.start_module(node.name, node.module, words, node.niceness)
 
     def _start_composed(self, selection: Selection) -> None:
@@ -123,7 +134,8 @@ class GraphRunner:
             'respawn': str(self._respawn).lower(),
         }
         words = [word for name, value in options.items() for word in (f'--{name}', value)]
-        words += ['--ros-args', *self._ros_arguments, *_parameter_words(self._arguments)]
+        words += ['--ros-args', *enclave_words(COMPOSED, self._environment)]
+        words += [*self._ros_arguments, *_parameter_words(self._arguments)]
         if self._overrides:
             words += ['--params-file', str(self._write_overrides())]
         self.start_module(COMPOSED, 'av_perception.ros.bringup.composed', words)

@@ -1,0 +1,96 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""How many images may be under way to another machine, so that none is old when it arrives.
+
+A network that is slower than the cameras would queue images in its buffers, and sound behind them,
+until everything is late by seconds. The receiver says which images have come; what takes longer
+than usual has waited in such a queue. So many are let go that the queue stays short, as TCP Vegas
+does (Brakmo and Peterson 1995); an image that may not go is left out, and the next one is fresh.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ImageFlowConfig:
+    """When images are left out."""
+
+    #: So much longer than the quickest of late may an image take before fewer are let go [s].
+    excess_s: float = 0.1
+    #: An image that has not come after so long is taken for lost [s].
+    lost_after_s: float = 0.5
+    #: So many are under way at most.
+    most: float = 8.0
+    #: By so much that number grows with each image that came soon.
+    growth: float = 0.25
+    #: What remains of that number when one came late.
+    shrinkage: float = 0.7
+    #: The quickest is looked for among so many.
+    memory: int = 250
+
+    def __post_init__(self):
+        if not (self.excess_s > 0 and self.lost_after_s > 0 and self.growth > 0):
+            raise ValueError('excess_s, lost_after_s and growth must be positive')
+        if not (self.most >= 1 and self.memory >= 1 and 0 < self.shrinkage < 1):
+            raise ValueError('most and memory must be at least 1, shrinkage between 0 and 1')
+
+
+class ImageFlow:
+    """Says which images go. Times are of the sender's clock [s]; it may be set.
+
+    Attributes
+    ----------
+    window : float
+        How many may be under way.
+    """
+
+    def __init__(self, config: ImageFlowConfig | None = None):
+        """Start with one at a time."""
+        self._config = config or ImageFlowConfig()
+        self.window = 1.0
+        self._under_way: deque[tuple[int, float]] = deque()  # stamp [ns], when it was sent [s]
+        self._delays_s: deque[float] = deque(maxlen=self._config.memory)
+        self._last_s: float | None = None  # when the last one came, or the first was sent
+
+    def may_send(self, stamp_ns: int, now_s: float) -> bool:
+        """Whether the image of a stamp goes now; if so it is under way."""
+        if self._last_s is None or now_s < self._last_s:
+            self._last_s = now_s
+            self._under_way.clear()  # of a clock that was set back since
+        while self._under_way and now_s - self._under_way[0][1] > self._config.lost_after_s:
+            self._under_way.popleft()
+            self.window = 1.0
+        if len(self._under_way) >= int(self.window):
+            return False
+        self._under_way.append((stamp_ns, now_s))
+        return True
+
+    def received(self, stamp_ns: int, now_s: float) -> None:
+        """Note that the image of a stamp has come; what was sent before it is not waited for."""
+        if stamp_ns not in {stamp for stamp, _ in self._under_way}:
+            return  # too late, or another sender's
+        self._last_s = now_s
+        while True:
+            stamp, sent_s = self._under_way.popleft()
+            if stamp == stamp_ns:
+                break
+        self._delays_s.append(now_s - sent_s)
+        if self._delays_s[-1] > min(self._delays_s) + self._config.excess_s:
+            self.window = max(1.0, self._config.shrinkage * self.window)
+        else:
+            self.window = min(self._config.most, self.window + self._config.growth)
+
+    def reason(self, now_s: float) -> str:
+        """Say why images are left out."""
+        silent_s = 0.0 if self._last_s is None else now_s - self._last_s
+        if silent_s > 2 * self._config.lost_after_s:
+            return f'none has arrived for {silent_s:.1f} s: is the network down?'
+        if not self._delays_s:
+            return 'none has arrived yet'
+        return (
+            f'the network is slower than the camera, an image takes '
+            f'{1e3 * self._delays_s[-1]:.0f} ms: lower jpeg_quality'
+        )

@@ -131,6 +131,7 @@ setup(
             'onnx>=1.14,<2',
             'onnxruntime>=1.12,<2',
         ],
+        'cluster': ['distributed>=2024.5,<2027'],
         'bags': ['rosbags>=0.10,<0.12'],
         'train': ['torch>=2.2,<3', 'pystoi>=0.4,<1'],
         'docs': ['sphinx>=8,<9', 'myst-parser>=4,<5', 'furo>=2025', 'numpydoc>=1.8,<2'],

@@ -9,25 +9,21 @@ nothing that happens to one, be it out of memory, ends the others.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
 import multiprocessing
-import os
-import signal
 import sys
-import tempfile
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from av_perception import __version__
+from av_perception.cli.cluster import Tasks, check_cluster, work_on_cluster
+from av_perception.cli.job_process import error_of_end, send_answer
 from av_perception.cli.output import wide_console, write_json
-from av_perception.errors import UserError, describe
+from av_perception.errors import UserError
 from av_perception.recording.collection import state_of_files
 
 DONE = 'done'
@@ -35,7 +31,17 @@ LEFT = 'left as it was'
 FAILED = 'failed'
 MAX_JOBS = 64
 # What tells nothing of the result, or is the recording's own and stands in its state of files.
-_NO_SETTINGS = ('run', 'verb', 'jobs', 'resume', 'json', 'recording', 'recordings', 'output')
+_NO_SETTINGS = (
+    'run',
+    'verb',
+    'jobs',
+    'cluster',
+    'resume',
+    'json',
+    'recording',
+    'recordings',
+    'output',
+)
 
 # The header of a column of the table, and its cell out of the figures of one recording.
 Columns = Mapping[str, Callable[[dict], str]]
@@ -68,6 +74,12 @@ def add_many_arguments(parser: argparse.ArgumentParser, resumable: bool = True) 
         default=1,
         metavar='N',
         help='of several recordings, work on N at once, each in a process (default 1)',
+    )
+    parser.add_argument(
+        '--cluster',
+        metavar='ADDRESS',
+        help='of several recordings, have them worked on by a Dask cluster (tcp://HOST:8786) '
+        'whose workers see the same files (pip install "av_perception[cluster]")',
     )
     if resumable:
         parser.add_argument(
@@ -124,7 +136,7 @@ def run_many(jobs: Sequence[Job], options: argparse.Namespace, columns: Columns)
     jobs
         The recordings.
     options
-        As they were given: jobs, json, and resume where the verb can.
+        As they were given: jobs, cluster, json, and resume where the verb can.
     columns
         Of the table, between the state and the note.
 
@@ -135,13 +147,18 @@ def run_many(jobs: Sequence[Job], options: argparse.Namespace, columns: Columns)
     """
     if not 1 <= options.jobs <= MAX_JOBS:
         raise UserError(f'--jobs must lie in 1..{MAX_JOBS}, not {options.jobs}')
+    cluster = getattr(options, 'cluster', None)
+    check_cluster(cluster, options.jobs)
     _refuse_equal_outputs(jobs)
     settings = {key: str(v) for key, v in vars(options).items() if key not in _NO_SETTINGS}
     entries: dict[int, dict] = {}
     if getattr(options, 'resume', False):
         earlier = {index: _earlier(job, settings) for index, job in enumerate(jobs)}
         entries = {index: entry for index, entry in earlier.items() if entry is not None}
-    _work(jobs, [i for i in range(len(jobs)) if i not in entries], options.jobs, settings, entries)
+    work = partial(_work_here, at_once=options.jobs)
+    if cluster is not None:
+        work = partial(work_on_cluster, cluster)
+    _work(jobs, work, settings, entries)
     ordered = [entries[index] for index in range(len(jobs))]
     _show(ordered, columns)
     if options.json:
@@ -163,58 +180,73 @@ def _refuse_equal_outputs(jobs: Sequence[Job]) -> None:
 
 
 def _work(
-    jobs: Sequence[Job], waiting: list[int], at_once: int, settings: dict, entries: dict[int, dict]
+    jobs: Sequence[Job], work: Callable[..., None], settings: dict, entries: dict[int, dict]
 ) -> None:
-    """Work on those that wait, with a progress bar; fills entries."""
+    """Work on those that have no entry yet, with a progress bar; fills entries."""
     from rich.progress import Progress
 
-    running: dict[Connection, tuple[int, Any, dict]] = {}
+    waiting = {index: job for index, job in enumerate(jobs) if index not in entries}
+    states = {index: state_of_files(job.inputs) for index, job in waiting.items()}
     with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task('recordings', total=len(jobs), completed=len(entries))
-        try:
-            while waiting or running:
-                while waiting and len(running) < at_once:
-                    index = waiting.pop(0)
-                    state = state_of_files(jobs[index].inputs)
-                    receiver, process = _start(jobs[index])
-                    running[receiver] = (index, process, state)
-                ready = wait(list(running))
-                for receiver in [one for one in running if one in ready]:
-                    index, process, state = running.pop(receiver)
-                    entries[index] = _ended(jobs[index], receiver, process)
-                    _keep_record(jobs[index], entries[index], settings, state)
-                    bar.update(task, advance=1, description=jobs[index].name)
-        finally:
-            for _, process, _ in running.values():
-                process.terminate()
-            for _, process, _ in running.values():
-                process.join()
+
+        def on_answer(index: int, answer: dict) -> None:
+            entries[index] = _ended(jobs[index], answer)
+            _keep_record(jobs[index], entries[index], settings, states[index])
+            bar.update(task, advance=1, description=jobs[index].name)
+
+        tasks = {index: (job.options, job.inputs) for index, job in waiting.items()}
+        work(tasks, on_answer=on_answer)
 
 
-def _start(job: Job) -> tuple[Connection, Any]:
+def _ended(job: Job, answer: dict) -> dict:
+    """Make the entry of a recording that was worked on."""
+    is_missing = job.output is not None and not job.output.exists()
+    if not answer.get('error') and is_missing:
+        answer = {**answer, 'error': f'{job.output} was made, but cannot be seen from here'}
+    return _entry(job, FAILED if answer.get('error') else DONE, answer)
+
+
+def _work_here(tasks: Tasks, at_once: int, on_answer: Callable[[int, dict], None]) -> None:
+    """Do tasks in processes of this machine."""
+    waiting = list(tasks)
+    running: dict[Connection, tuple[int, Any]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                index = waiting.pop(0)
+                receiver, process = _start(tasks[index][0])
+                running[receiver] = (index, process)
+            ready = wait(list(running))
+            for receiver in [one for one in running if one in ready]:
+                index, process = running.pop(receiver)
+                on_answer(index, _answer(receiver, process))
+    finally:
+        for _, process in running.values():
+            process.terminate()
+        for _, process in running.values():
+            process.join()
+
+
+def _start(options: argparse.Namespace) -> tuple[Connection, Any]:
     context = multiprocessing.get_context('spawn')  # fork would copy the threads' locks
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_run_one, args=(sender, job.options), daemon=True)
+    process = context.Process(target=send_answer, args=(sender, options), daemon=True)
     process.start()
     sender.close()  # so that the receiver ends with the process
     return receiver, process
 
 
-def _ended(job: Job, receiver: Connection, process) -> dict:
-    """Make the entry of a recording whose process has answered, or ended without."""
+def _answer(receiver: Connection, process) -> dict:
+    """Take the answer of a process, or say how it ended without."""
     try:
-        answer = receiver.recv()
+        return receiver.recv()
     except EOFError:
         process.join()
-        code = process.exitcode
-        how = f'ended with status {code}: run it alone to see why'
-        if code and code < 0:
-            how = f'was ended by signal {-code}: is there enough memory? fewer --jobs?'
-        answer = {'error': f'its process {how}'}
+        return {'error': error_of_end(process.exitcode)}
     finally:
         receiver.close()
-    process.join()
-    return _entry(job, FAILED if answer.get('error') else DONE, answer)
+        process.join()
 
 
 def _entry(job: Job, state: str, answer: dict) -> dict:
@@ -227,43 +259,6 @@ def _entry(job: Job, state: str, answer: dict) -> dict:
         'cpu_s': answer.get('cpu_s'),
         'figures': answer.get('figures', {}),
     }
-
-
-def _run_one(sender: Connection, options: argparse.Namespace) -> None:
-    """In a process of its own: run the verb on one recording and send what came out."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the starter, which ends us
-    threading.Thread(target=_end_with_starter, daemon=True).start()
-    words = io.StringIO()
-    started = time.process_time()
-    answer: dict = {}
-    with tempfile.TemporaryDirectory() as folder:
-        options.json = Path(folder) / 'figures.json'
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(words):
-            try:
-                status = options.run(options)
-                if status:
-                    answer['error'] = _last_line(words.getvalue()) or f'exit status {status}'
-            except Exception as error:  # whatever it is, the other recordings go on
-                answer['error'] = describe(error)
-        if options.json.is_file():
-            answer['figures'] = json.loads(options.json.read_text(encoding='utf-8'))
-    lines = words.getvalue().splitlines()
-    told = [line.removeprefix('problem: ') for line in lines if line.startswith('problem: ')]
-    answer['problems'] = told
-    answer['cpu_s'] = round(time.process_time() - started, 2)
-    sender.send(answer)
-    sender.close()
-
-
-def _end_with_starter() -> None:
-    starter = multiprocessing.parent_process()
-    if starter is not None:
-        wait([starter.sentinel])
-        os._exit(2)
-
-
-def _last_line(text: str) -> str:
-    return next((line for line in reversed(text.splitlines()) if line.strip()), '')
 
 
 def _earlier(job: Job, settings: dict) -> dict | None:

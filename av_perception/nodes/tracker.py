@@ -241,8 +241,8 @@ class TrackerNode(PerceptionNode):
         return poses
 
     def destroy_node(self) -> None:
-        """End in order: the next tracker may count from 1."""
-        if self._ids is not None:
+        """End in order: the next tracker may count from 1, unless it takes this one's place."""
+        if self._ids is not None and not self.has_successor:
             self._ids.forget()
         super().destroy_node()
 

@@ -60,6 +60,8 @@ class PerceptionNode(TunableNode):
         Why the last transition failed: a life-cycle manager may try again.
     diagnostics : Diagnostics
         Where it counts what it drops.
+    has_successor : bool
+        Whether the same process makes it anew when it has ended.
     """
 
     NAME = ''
@@ -87,6 +89,7 @@ class PerceptionNode(TunableNode):
             self._local = LocalConnections(self, local_topics, self.fail)
         self.failure: str | None = None
         self.refusal: str | None = None
+        self.has_successor = False
         self._subscriptions_made: list[Subscription] = []
         self._timers_made: list[Timer] = []
         self._publishers_made: list[Publisher] = []

@@ -26,12 +26,15 @@ from av_perception.ros.bringup.usage import MAX_THREAD_NAME
 from av_perception.ros.lifeline import watch_starter
 from av_perception.ros.local_topics import LocalTopics
 from av_perception.ros.node import PerceptionNode
+from av_perception.ros.port_watch import PortWatch
 from av_perception.ros.privacy import check_domain, keep_private
 
 # A worker thread asks for the interpreter a hundred times per image: 5 ms each time, Python's
 # default, is too long.
 THREAD_SWITCH_S = 0.0005
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+DEAF = 'joined the graph anew'
+DEAF_REASON = 'nothing was heard any more: its shared memory {} was taken away'
 
 
 def catch_stop_signals() -> threading.Event:
@@ -84,6 +87,10 @@ def run_nodes(
         _init(arguments)
         check_domain(rclpy.get_default_context().get_domain_id())
         host.run_all(node_types)
+        while host.is_deaf:
+            rclpy.try_shutdown()
+            _init(arguments)
+            host.run_all(node_types)
         return 2 if host.ended else 0
     except UserError as error:
         names = ' '.join(node_type.NAME for node_type in node_types)
@@ -94,7 +101,7 @@ def run_nodes(
 
 
 class _Host:
-    """Keeps nodes going until the process is asked to stop.
+    """Keeps nodes going until the process is asked to stop, or hears nothing any more.
 
     `ended` names those that ended by themselves.
     """
@@ -106,10 +113,26 @@ class _Host:
         self._respawn = respawn
         self._making = threading.Lock()
         self._nodes: set[PerceptionNode] = set()
+        self._executors: set[SingleThreadedExecutor] = set()
+        self._ports = PortWatch()
+        self._lost: list[str] = []  # ports of shared memory
+        self._why_anew: list[str] = []  # those that were lost before the nodes were made
         self.ended: list[str] = []
+
+    @property
+    def _is_ending(self) -> bool:
+        """Whether all nodes are to end."""
+        return bool(self._lost) or self._stopping.is_set()
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the nodes were ended because only a new participant hears again."""
+        return bool(self._lost) and not self._stopping.is_set()
 
     def run_all(self, node_types: dict[type[PerceptionNode], int]) -> None:
         """Run every node in a thread of its own, until all have ended."""
+        self._why_anew = self._lost
+        self._lost = []
         self._local_topics = LocalTopics() if len(node_types) > 1 else None
         threads = [
             threading.Thread(target=self.run, args=item, name=item[0].NAME, daemon=True)
@@ -120,11 +143,19 @@ class _Host:
         for thread in threads:
             while thread.is_alive():  # without end: a signal must find the main thread at work
                 thread.join(timeout=0.2)
+                self._look_after_ports()
+
+    def _look_after_ports(self) -> None:
+        """End all nodes where this process hears nothing any more, so that it can start anew."""
+        self._lost = self._lost or self._ports.lost()
+        if self._lost:
+            for executor in set(self._executors):
+                executor.wake()
 
     def run(self, node_type: type[PerceptionNode], niceness: int) -> None:
         """Live the whole life of one node, in the thread that calls."""
         started = self._started
-        while not self._stopping.is_set() and not self._live(node_type, niceness, started):
+        while not self._is_ending and not self._live(node_type, niceness, started):
             # A node whose constructor failed is on the graph until Python forgets it, even if it
             # was there when another one became ready.
             gc.unfreeze()
@@ -153,10 +184,12 @@ class _Host:
             get_logger(node_type.NAME).debug(traceback.format_exc())
             return False
         self._nodes.add(node)
+        if self._why_anew:
+            node.diagnostics.count(DEAF, DEAF_REASON.format(', '.join(self._why_anew)))
         # Not earlier: the first node starts the threads of DDS, which serve all.
         _set_up_thread(node_type.NAME, niceness)
         executor = SingleThreadedExecutor()
-        work = partial(self._spin, node, executor, started)
+        work = partial(self._work, node, executor, started)
         for step in (work, executor.shutdown, node._take_down, node.destroy_node):
             try:
                 step()
@@ -165,7 +198,7 @@ class _Host:
         self._nodes.remove(node)
         return node.failure is None
 
-    def _spin(
+    def _work(
         self, node: PerceptionNode, executor: SingleThreadedExecutor, started: float
     ) -> None:
         """Let a node work until the process is asked to stop or the node cannot go on."""
@@ -177,10 +210,15 @@ class _Host:
         # process for as long as several images take.
         gc.freeze()
         executor.add_node(node)
-        while not self._stopping.is_set() and node.failure is None:
-            # No longer than a second: the diagnostics wake it; a timeout would cost a timer each
-            # time.
-            executor.spin_once()
+        self._executors.add(executor)
+        try:
+            while not self._is_ending and node.failure is None:
+                # No longer than a second: the diagnostics wake it; a timeout would cost a timer
+                # each time.
+                executor.spin_once()
+        finally:
+            self._executors.remove(executor)
+            node.has_successor = self.is_deaf
 
 
 def _set_up_thread(name: str, niceness: int) -> None:

@@ -1,0 +1,118 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""Whether this process still hears by shared memory, or its ports were taken away.
+
+Who is halted for more than two seconds is dead to Fast DDS: its writers make the port in shared
+memory anew with every message, until somebody listens there. When the halted process goes on in
+the middle of that, a writer can remove the port that it is just making (two processes hold the
+lock of the name, for the lock's file is removed and made anew too). The process then listens on
+memory that no longer has a name, and never hears anything again; nothing tells it so. The same
+comes of a `fastdds shm clean`, or of whoever else tidies up /dev/shm.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from av_perception.ros.privacy import SHARED_MEMORY
+
+OWN_PROCESS = Path('/proc/self')
+LOOK_S = 1.0  # between two looks
+HELD_UP_S = 1.0  # so long without a call, and the process has been halted
+WARY_S = 10.0  # so long after that it looks with every call
+CONFIRM_S = 0.4  # a port that is being made anew is not lost
+# A process holds the lock of each port at which it listens: alone (_el) or with others (_sl).
+_LOCK = re.compile(r'/(fast(?:rtps|dds)_port\d+)_[es]l$')
+
+
+def orphaned_ports(process: Path = OWN_PROCESS, memory: Path = SHARED_MEMORY) -> frozenset[str]:
+    """Name the ports at which a process listens though others do not find them.
+
+    Parameters
+    ----------
+    process
+        Its folder in /proc.
+    memory
+        Where the files of shared memory are.
+
+    Returns
+    -------
+    frozenset of str
+        Their files' names; empty where the system does not tell (no Linux).
+    """
+    try:
+        ports = _listened(process)
+        mapped = _mapped(process, ports)
+    except OSError:
+        return frozenset()
+    return frozenset(
+        port for port in ports if port in mapped and _inode(memory / port) not in mapped[port]
+    )
+
+
+def _listened(process: Path) -> set[str]:
+    """Name the ports whose locks a process holds."""
+    ports = set()
+    for descriptor in (process / 'fd').iterdir():
+        try:
+            found = _LOCK.search(os.readlink(descriptor).removesuffix(' (deleted)'))
+        except OSError:  # closed meanwhile
+            continue
+        if found:
+            ports.add(found[1])
+    return ports
+
+
+def _mapped(process: Path, ports: set[str]) -> dict[str, set[int]]:
+    """Give the inodes under which ports are mapped into a process."""
+    mapped: dict[str, set[int]] = {}
+    for line in (process / 'maps').read_text().splitlines():
+        if '_port' not in line:
+            continue
+        parts = line.split(maxsplit=5)
+        name = Path(parts[5].removesuffix(' (deleted)')).name
+        if name in ports:
+            mapped.setdefault(name, set()).add(int(parts[4]))
+    return mapped
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
+class PortWatch:
+    """Looks after the ports of this process now and then, more often after it was halted."""
+
+    def __init__(
+        self,
+        look: Callable[[], frozenset[str]] = orphaned_ports,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """look: names what is orphaned; clock: in seconds."""
+        self._look = look
+        self._clock = clock
+        self._called = clock()
+        self._looked = self._called
+        self._wary_until = -1.0
+        self._orphaned_since: dict[str, float] = {}
+
+    def lost(self) -> list[str]:
+        """Name the ports that are lost for good; call it several times a second."""
+        now = self._clock()
+        if now - self._called > HELD_UP_S:
+            self._wary_until = now + WARY_S
+        self._called = now
+        is_wary = now < self._wary_until or bool(self._orphaned_since)
+        if not is_wary and now - self._looked < LOOK_S:
+            return []
+        self._looked = now
+        since = self._orphaned_since
+        self._orphaned_since = {port: since.get(port, now) for port in self._look()}
+        return sorted(p for p, start in self._orphaned_since.items() if now - start >= CONFIRM_S)

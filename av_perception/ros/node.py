@@ -31,6 +31,7 @@ from av_perception.ros.local_topics import (
     Sent,
     is_ours,
 )
+from av_perception.ros.missing_inputs import MissingInputs
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.privacy import protect_shared_memory
 from av_perception.ros.transitions import refuse_forbidden_transitions
@@ -89,7 +90,8 @@ class PerceptionNode(TunableNode):
         self._publishers_made: list[Publisher] = []
         refuse_forbidden_transitions(self)
         parameters.declare(self, (*self.PARAMETERS, AUTOSTART))
-        self.diagnostics = Diagnostics(self)
+        missing = self.shared(MissingInputs, MissingInputs)
+        self.diagnostics = Diagnostics(self, missing)
 
     # ---- for subclasses to implement
 

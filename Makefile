@@ -9,7 +9,7 @@ DEMO_ARGUMENTS ?=
 # As many processes as there are cores; 0 runs all in one.
 TEST_PROCESSES ?= auto
 
-.PHONY: demo test lint docs parameters clean help
+.PHONY: demo test lint docs parameters wheels clean help
 help:                       ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
 
@@ -30,8 +30,11 @@ docs: $(VENV)/.docs          ## the pages as a web site: docs/_build/index.html
 parameters: $(VENV)/.installed   ## writes docs/parameters.md anew
 	$(BIN)/python tools/parameter_table.py
 
+wheels: $(VENV)/.ros         ## dist/: the suite and its messages, for machines without this checkout
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . ./av_perception_msgs ./tools/tf2_msgs
+
 clean:                      ## removes the environment and what was built
-	rm -rf $(VENV) build install log demo_output av_perception_msgs/build tools/tf2_msgs/build *.egg-info
+	rm -rf $(VENV) build dist install log demo_output av_perception_msgs/build tools/tf2_msgs/build *.egg-info
 
 $(VENV)/.created:
 	@test -n "$(PYTHON)" || { echo 'make: no Python 3.10 to 3.13 with venv found; install one (Debian: apt-get install python3-venv) or say make PYTHON=...' >&2; exit 1; }

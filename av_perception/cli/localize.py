@@ -28,6 +28,8 @@ from av_perception.cli.output import add_sound_arguments, check_picture, check_w
 from av_perception.errors import UserError
 from av_perception.geometry.time import seconds
 
+_AZIMUTHS_DEG = (0, 45, 90, 135, 180, -135, -90, -45)  # around the circle, counter-clockwise
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
@@ -133,7 +135,7 @@ def _print_table(sources: list[dict]) -> None:
     Console().print(table)
 
 
-def _draw(result: dict, path: Path) -> None:
+def draw_directions(result: dict, path: Path) -> None:
     """Draw frames as a histogram, sources as spokes; ahead is up, left is left."""
     from matplotlib.figure import Figure
 
@@ -155,13 +157,15 @@ def _draw(result: dict, path: Path) -> None:
         label = f'{source["azimuth_deg"]:.0f}°'
         axes.plot([azimuth, azimuth], [0, 1.05], color=f'C{index + 1}', label=label)
     axes.set_yticks([])
+    # The angles of the table: to the left counts up to 180, to the right down to -180.
+    axes.set_thetagrids(range(0, 360, 45), [f'{angle}°' for angle in _AZIMUTHS_DEG])
     axes.legend(loc='lower left')
     figure.savefig(path)
 
 
 def _plot(result: dict, path: Path) -> None:
     try:
-        _draw(result, path)
+        draw_directions(result, path)
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or error
         raise UserError(f'cannot write {path}: {reason}') from error

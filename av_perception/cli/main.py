@@ -13,6 +13,7 @@ import sys
 
 from av_perception import __version__
 from av_perception.errors import UserError
+from av_perception.ros.bringup.availability import advice_for
 from av_perception.ros.bringup.environment import limit_threads
 from av_perception.ros.privacy import keep_private
 
@@ -120,8 +121,8 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             if sys.stdout is not None:  # it is None where it was closed (>&-)
                 sys.stdout.flush()  # so that a full disk shows here, not when the interpreter ends
-    except UserError as error:
-        print(f'av-perception: error: {error}', file=sys.stderr)
+    except (UserError, ModuleNotFoundError) as error:
+        print(f'av-perception: error: {_to_mend(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -133,6 +134,16 @@ def main(arguments: list[str] | None = None) -> int:
         if error.errno in _FULL:
             _drop_output()
         return 2
+
+
+def _to_mend(error: UserError | ModuleNotFoundError) -> str:
+    """Say in one line what the user is to mend; raises what is our own fault."""
+    if isinstance(error, UserError):
+        return str(error)
+    advice = advice_for(error.name)
+    if advice is None:
+        raise error
+    return advice
 
 
 def _told(error: OSError) -> str:

@@ -103,7 +103,11 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         metavar='FOLDER',
         help='also write the mouth of each person, image by image (person_<id>.npz)',
     )
-    parser.add_argument('--plot', type=Path, help='write a picture of who was where and who spoke')
+    parser.add_argument(
+        '--plot',
+        type=Path,
+        help='write a picture of who was where and who spoke, beside the truth where there is one',
+    )
     parser.add_argument('--json', type=Path, help='write the figures of the run to this file')
 
 
@@ -220,12 +224,7 @@ def _checked(options: argparse.Namespace) -> tuple:
         raise UserError(
             '--gaze is for recording folders; play a bag with replay.launch.py head_pose:=true'
         )
-    recording, origin_ns = _open(options)
-    if options.plot and recording.truth is None:
-        raise UserError(
-            f'--plot compares with the truth, and {options.recording} has no truth.csv'
-        )
-    return recording, origin_ns
+    return _open(options)
 
 
 def _run(pipeline) -> tuple[list, float]:
@@ -252,8 +251,14 @@ def _plot(options: argparse.Namespace, tracks, recording) -> None:
     from av_perception.visualization.timeline import plot_timeline
 
     voices = voice_peaks(options.voices) if options.voices else None
-    title = options.recording.name
-    plot_timeline(tracks, recording.truth, options.plot, title=title, voices=voices)
+    plot_timeline(
+        tracks,
+        recording.truth,
+        options.plot,
+        title=options.recording.name,
+        head=recording.head,
+        voices=voices,
+    )
 
 
 def _output_file(options: argparse.Namespace) -> Path:

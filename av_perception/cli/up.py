@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 from av_perception.cli.network import add_network_argument
 
 if TYPE_CHECKING:
+    from av_perception.robot_head import HeadProfile
     from av_perception.ros.bringup.runner import GraphRunner
 
 _WATCH_PERIOD_S = 0.3
@@ -108,15 +109,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Start all nodes, wait, stop all nodes; 2 when one ended by itself: it has said why."""
-    from av_perception.errors import UserError
-    from av_perception.robot_head import load_head
     from av_perception.ros.bringup.environment import prepare_environment, reach
     from av_perception.ros.bringup.graph import CHOICES, Selection, nodes_for, source_of
     from av_perception.ros.bringup.runner import GraphRunner
 
-    head = load_head(options.head)
-    if options.params_file and not Path(options.params_file).is_file():
-        raise UserError(f'there is no parameter file {options.params_file}')
+    head = _checked_head(options)
     source = source_of(options.source, options.head)
     if source == 'simulated':
         _render(options.scene, options.seed)
@@ -151,6 +148,19 @@ def run(options: argparse.Namespace) -> int:
             'Stopping the others.'
         )
         return 2
+
+
+def _checked_head(options: argparse.Namespace) -> HeadProfile:
+    """Load the head, and check what the nodes need before they are started. Raises UserError."""
+    from av_perception.errors import UserError
+    from av_perception.robot_head import load_head
+    from av_perception.ros.bringup.availability import require_ros
+
+    head = load_head(options.head)
+    if options.params_file and not Path(options.params_file).is_file():
+        raise UserError(f'there is no parameter file {options.params_file}')
+    require_ros()
+    return head
 
 
 def _node_arguments(options: argparse.Namespace, source: str) -> dict:

@@ -18,6 +18,7 @@ from rclpy.qos import QoSProfile
 from av_perception.ros.compat import NO_PUBLISHER_EVENTS
 from av_perception.ros.conversions import header
 from av_perception.ros.input_monitor import InputMonitor
+from av_perception.ros.missing_inputs import MissingInputs, is_starting
 from av_perception.ros.tunable_node import TunableNode
 
 PERIOD_S = 1.0
@@ -33,7 +34,8 @@ NO_CLOCK = (
 class Diagnostics:
     """Collects a node's monitors and counters and publishes them.
 
-    It also logs a problem once when it starts and once when it ends.
+    It also logs a problem once when it starts and once when it ends; one that several nodes of a
+    process have, once for all of them.
 
     Attributes
     ----------
@@ -45,8 +47,16 @@ class Diagnostics:
         What the node tells of itself beside that: text by name. It is no fault.
     """
 
-    def __init__(self, node: TunableNode):
-        """node: whose diagnostics these are."""
+    def __init__(self, node: TunableNode, missing: MissingInputs | None = None):
+        """Start with nothing counted.
+
+        Parameters
+        ----------
+        node : TunableNode
+            Whose diagnostics these are.
+        missing : MissingInputs or None
+            What the nodes of its process have said; None: it is alone.
+        """
         self._node = node
         self._publisher = node.create_publisher(
             DiagnosticArray, '/diagnostics', 10, event_callbacks=NO_PUBLISHER_EVENTS
@@ -64,7 +74,8 @@ class Diagnostics:
         self._warned: Counter[str] = Counter()
         self._absorbed: Counter[str] = Counter()
         self._published: Counter[str] = Counter()
-        self._problems: set[str] = set()
+        self._missing = missing or MissingInputs()
+        self._told: dict[str, str] = {}  # topic: the advice in the log
 
     def monitor(
         self,
@@ -81,7 +92,9 @@ class Diagnostics:
     def clear(self) -> None:
         """Forget the monitors (the node was deactivated)."""
         self.monitors.clear()
-        self._problems.clear()
+        for topic, advice in self._told.items():
+            self._missing.end(topic, advice)
+        self._told.clear()
 
     def count(self, event: str, reason: str = '', number: int = 1) -> None:
         """Count something dropped or repaired.
@@ -165,11 +178,17 @@ class Diagnostics:
         return {topic: sentence for topic, sentence in sentences.items() if sentence}
 
     def _log_changes(self, problems: dict[str, str]) -> None:
-        for topic in problems.keys() - self._problems:
-            self._node.get_logger().warning(problems[topic])
-        for topic in self._problems - problems.keys():
-            self._node.get_logger().info(f'{topic} is as it should be again')
-        self._problems = set(problems)
+        """Log what begins and what ends, unless another node of the process has said it."""
+        new = [m for m in self.monitors if m.topic in problems and m.topic not in self._told]
+        waiting = {m.topic for m in new if is_starting(m, self._node)}
+        for topic in problems.keys() - self._told.keys() - waiting:
+            advice = problems[topic].split('; ')[-1]
+            self._told[topic] = advice
+            if self._missing.begin(topic, advice):
+                self._node.get_logger().warning(problems[topic])
+        for topic in self._told.keys() - problems.keys():
+            if self._missing.end(topic, self._told.pop(topic)):
+                self._node.get_logger().info(f'{topic} is as it should be')
 
     def _growths(self) -> dict[str, int]:
         """Tell how much each counter has grown since the last call, without what is no fault."""

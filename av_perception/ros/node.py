@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, TypeVar
 
 from rclpy.lifecycle import State, TransitionCallbackReturn
@@ -32,6 +33,7 @@ from av_perception.ros.local_topics import (
     is_ours,
 )
 from av_perception.ros.machine_clock import ClockWatch, tell_time
+from av_perception.ros.missing_inputs import MissingInputs
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.privacy import protect_shared_memory
 from av_perception.ros.transitions import refuse_forbidden_transitions
@@ -96,7 +98,7 @@ class PerceptionNode(TunableNode):
         self._clock_watches: list[ClockWatch] = []
         refuse_forbidden_transitions(self)
         parameters.declare(self, (*self.PARAMETERS, AUTOSTART))
-        self.diagnostics = Diagnostics(self)
+        self.diagnostics = Diagnostics(self, self.shared(MissingInputs, MissingInputs))
         if self.TELLS_TIME:
             tell_time(self)
 
@@ -179,7 +181,7 @@ class PerceptionNode(TunableNode):
         if timeout_s is not None:
             type_name = '/'.join((*message_type.__module__.split('.')[:2], message_type.__name__))
             monitor = self.diagnostics.monitor(full_name, timeout_s, qos, type_name, is_optional)
-        receive = self._receiver(callback, full_name, monitor)
+        receive = partial(self._receive, callback=callback, full_name=full_name, monitor=monitor)
         return self._listen(message_type, topic, receive, qos, backlog_s)
 
     def _listen(
@@ -291,16 +293,6 @@ class PerceptionNode(TunableNode):
         self.failure = describe(error)
         self.get_logger().error(self.failure)
         self.get_logger().debug(''.join(traceback.format_exception(error)))
-
-    def _receiver(
-        self, callback: Callable, full_name: str, monitor: InputMonitor | None
-    ) -> Callable[[Any], None]:
-        """Make what handles each message."""
-
-        def receive(message) -> None:
-            self._receive(message, callback, full_name, monitor)
-
-        return receive
 
     def _receive(
         self, message, callback: Callable, full_name: str, monitor: InputMonitor | None

@@ -3,8 +3,8 @@
 """One picture of a run: where everybody was, who spoke, a plan of the room, and the figures.
 
 Thick and light is the truth, thin and dark the estimate. An estimate has the color of its id (as
-in the overlay and in rviz), a person of the truth that of the id which covered them best: a change
-of id shows as a change of color.
+in the overlay and in rviz), a person of the truth color and name of the id which covered them
+best: a change of id shows as a change of color.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from av_perception.visualization.timeline_text import draw_footer, draw_key
 
 def plot_timeline(
     tracks: TrackTable,
-    truth: TruthTable,
+    truth: TruthTable | None,
     path,
     title: str = 'Who was where, and who spoke',
     metrics: Metrics | None = None,
@@ -42,7 +42,7 @@ def plot_timeline(
     Parameters
     ----------
     tracks, truth
-        What was said, and what was so.
+        What was said, and what was so; None where nobody knows.
     path, title
         The file, and its headline.
     metrics, head
@@ -97,7 +97,7 @@ def _draw(
     draw_speech(speech, scene, voices)
     speech.sharex(azimuth)
     draw_plan(figure.add_subplot(right[0]), scene, camera)
-    draw_key(figure.add_subplot(right[1]))
+    draw_key(figure.add_subplot(right[1]), scene.has_truth)
     figure.text(0.062, 0.957, title, fontsize=19, weight='bold')
     draw_footer(figure, metrics)
     return figure

@@ -125,11 +125,10 @@ def _label_people(axes: Axes, scene: TimelineScene) -> None:
 
     They are moved apart where they would overlap.
     """
-    truth = scene.frames.truth
-    last_azimuth = {}
-    for person in scene.colors:
-        last = np.flatnonzero(truth.id == person)[-1]
-        last_azimuth[person] = float(np.degrees(angles_from_direction(truth.position[last])[0]))
+    last_azimuth = {
+        person: float(np.degrees(angles_from_direction(scene.last_position(person))[0]))
+        for person in scene.colors
+    }
     low, high = axes.get_ylim()
     height = -np.inf
     for person in sorted(last_azimuth, key=last_azimuth.__getitem__):
@@ -137,7 +136,7 @@ def _label_people(axes: Axes, scene: TimelineScene) -> None:
         axes.text(
             1.008,
             height,
-            f'person {person}',
+            scene.names[person],
             color=name_color(scene.colors[person]),
             fontsize=11.5,
             weight='bold',

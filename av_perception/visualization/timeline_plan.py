@@ -31,7 +31,7 @@ def draw_plan(axes: Axes, scene: TimelineScene, camera: CameraGeometry | None) -
     if camera is not None:
         _draw_field_of_view(axes, camera, 4 * reach)
     for person, color in scene.colors.items():
-        _draw_person(axes, frames, person, color)
+        _draw_person(axes, scene, person, color)
     for track_id in np.unique(frames.tracks.id):
         rows = np.flatnonzero(frames.tracks.id == track_id)
         for run in runs_of(frames.track_frame[rows]):
@@ -73,8 +73,9 @@ def _draw_field_of_view(axes: Axes, camera: CameraGeometry, length: float) -> No
     axes.fill(right, ahead, color='0.95', lw=0, zorder=0)
 
 
-def _draw_person(axes: Axes, frames: Frames, person: int, color: Color) -> None:
-    """Draw the path of a person of the truth, striped out of view, and a dot at its end."""
+def _draw_person(axes: Axes, scene: TimelineScene, person: int, color: Color) -> None:
+    """Draw the path of a person by the truth, striped out of view, and a dot at its end."""
+    frames = scene.frames
     truth = frames.truth
     rows = np.flatnonzero(truth.id == person)
     for run in runs_of(frames.truth_frame[rows], truth.visible[rows]):
@@ -89,10 +90,10 @@ def _draw_person(axes: Axes, frames: Frames, person: int, color: Color) -> None:
             solid_capstyle='butt',
             dash_capstyle='butt',
         )
-    x, y = truth.position[rows[-1], :2]
+    x, y = scene.last_position(person)[:2]
     axes.plot(-y, x, 'o', ms=11, color=unit(color), mec='white', mew=1.5, zorder=5)
     axes.annotate(
-        f'person {person}',
+        scene.names[person],
         (-y, x),
         xytext=(0, 11),
         textcoords='offset points',

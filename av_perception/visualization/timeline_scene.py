@@ -29,6 +29,7 @@ from av_perception.visualization.colors import (
 SIZE_PX = (1600, 1100)
 HALO = [withStroke(linewidth=3, foreground='white')]
 STRIPES = (0, (0.45, 0.45))
+_NO_TRUTH = TruthTable(*(np.zeros(shape) for shape in (0, 0, (0, 3), 0, 0)))
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,33 @@ class TimelineScene:
     frames
         Truth and M scored rows of tracks.
     people
-        (M,) truth id that each track row stands for, -1 for nobody's.
+        (M,) person that each track row stands for, -1 for nobody's.
     colors
-        Truth id -> the color of the person.
+        Person -> their color. A person is an id of the truth, or of the tracks without one.
+    names
+        Person -> the name in all panels, which is the id that covered them best: tables, overlay
+        and rviz know people by ids alone.
+    has_truth
+        Whether there is a truth at all.
     """
 
     frames: Frames
     people: np.ndarray
     colors: dict[int, Color]
+    names: dict[int, str]
+    has_truth: bool = True
+
+    def last_position(self, person: int) -> np.ndarray:
+        """Where a person was in the end, (3,) [m]: by the truth, or by the tracks without one."""
+        if self.has_truth:
+            truth = self.frames.truth
+            return truth.position[np.flatnonzero(truth.id == person)[-1]]
+        return self.frames.tracks.position[np.flatnonzero(self.people == person)[-1]]
 
 
 def make_scene(
     tracks: TrackTable,
-    truth: TruthTable,
+    truth: TruthTable | None,
     match_distance_m: float,
     answered_s: np.ndarray | None = None,
 ) -> TimelineScene:
@@ -61,20 +76,24 @@ def make_scene(
     Parameters
     ----------
     tracks, truth
-        What was said, and what was so.
+        What was said, and what was so; None: nobody knows, and people are those who were tracked.
     match_distance_m
         [m] farther than this an estimate is not of that person.
     answered_s
         [s] times of the images of which something was said, see `align`.
     """
+    if truth is None:
+        frames = align(tracks, _NO_TRUTH, answered_s)
+        ids = np.unique(frames.tracks.id).tolist()
+        colors = {track_id: color_of(track_id) for track_id in ids}
+        return TimelineScene(frames, frames.tracks.id, colors, {i: f'id {i}' for i in ids}, False)
     frames = align(tracks, truth, answered_s)
     pairs = match(frames, frames.distances_m, match_distance_m)
     own_id = _own_ids(frames, pairs)
-    colors = {
-        person: color_of(own_id[person]) if person in own_id else NEUTRAL
-        for person in np.unique(frames.truth.id).tolist()
-    }
-    return TimelineScene(frames, assigned_people(frames, pairs), colors)
+    people = np.unique(frames.truth.id).tolist()
+    colors = {p: color_of(own_id[p]) if p in own_id else NEUTRAL for p in people}
+    names = {p: f'id {own_id[p]}' if p in own_id else 'not found' for p in people}
+    return TimelineScene(frames, assigned_people(frames, pairs), colors, names)
 
 
 def _own_ids(frames: Frames, pairs: Pairs) -> dict[int, int]:

@@ -41,7 +41,7 @@ def draw_speech(
     for row, person in enumerate(people):
         _draw_truth(axes, scene, person, -row)
         _draw_estimate(axes, scene, person, -row, voices)
-    names = [f'person {person}' for person in people]
+    names = list(scene.names.values())
     if ((scene.people == NOBODY) & scene.frames.tracks.speaking).any():
         _draw_estimate(axes, scene, NOBODY, -len(people), voices)
         names.append('nobody')
@@ -58,7 +58,7 @@ def draw_speech(
 
 def _label_rows(axes: Axes, scene: TimelineScene, names: list[str], lowest: str) -> None:
     """Write a row's name to its left and what its bars are to its right."""
-    kinds = ((0.76, 'truth'), (0.53, 'estimate'), (0.2, lowest))
+    kinds = [(0.76, 'truth'), (0.53, 'estimate'), (0.2, lowest)][0 if scene.has_truth else 1 :]
     for row in range(len(names)):
         axes.axhline(-row - 0.02, color='0.88', lw=1, zorder=0)
         for height, text in kinds if len(names) <= 4 else ():

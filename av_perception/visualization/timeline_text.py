@@ -4,41 +4,68 @@
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from av_perception.evaluation.metrics import Metrics
 from av_perception.visualization.colors import PALETTE, darken, lighten, unit
+from av_perception.visualization.timeline_scene import STRIPES
+
+_SAMPLE = (0.02, 0.17)  # from where to where a sample goes
+_LIGHT = unit(lighten(PALETTE[0], 0.6))
+_DARK = unit(darken(PALETTE[0], 0.25))
 
 
-def draw_key(axes: Axes) -> None:
-    """Draw samples of the styles, in one hue, with a word each."""
-    hue = PALETTE[0]
-    light = unit(lighten(hue, 0.6))
-    dark = unit(darken(hue, 0.25))
+def draw_key(axes: Axes, has_truth: bool = True) -> None:
+    """Draw samples of the styles, in one hue, with a word each; without truth those of estimates.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    has_truth
+        Whether the picture shows a truth.
+    """
     axes.set(xlim=(0, 1), ylim=(0, 5))
     axes.axis('off')
     axes.set_title('How to read it', loc='left', fontsize=13, weight='bold')
-    axes.plot([0.02, 0.17], [4.5, 4.5], color=light, lw=9, solid_capstyle='butt')
-    axes.plot(
-        [0.02, 0.17], [3.5, 3.5], color=light, lw=9, ls=(0, (0.45, 0.45)), dash_capstyle='butt'
-    )
-    axes.fill_between([0.02, 0.17], 2.25, 2.75, color=dark, alpha=0.2, lw=0)
-    axes.plot([0.02, 0.17], [2.5, 2.5], color=dark, lw=1.6)
-    axes.broken_barh([(0.02, 0.15)], (1.55, 0.3), color=light, lw=0)
-    axes.broken_barh([(0.04, 0.13)], (1.2, 0.3), color=dark, lw=0)
-    axes.fill_between(
-        [0.02, 0.06, 0.14, 0.17], 0.25, [0.25, 0.75, 0.75, 0.25], color=dark, alpha=0.35, lw=0
-    )
-    texts = (
-        "truth, in the camera's view",
-        'truth, out of view: only sound can tell',
-        'estimate, with 95 % band; color = id',
-        'speaking: truth above estimate',
-        'probability of speaking, 0 to 1',
-    )
-    for row, text in enumerate(texts):
+    entries = [
+        (_estimate, 'estimate, with 95 % band; color and name: its id'),
+        (_speech, 'speaking: truth above estimate' if has_truth else 'speaking'),
+        (_probability, 'probability of speaking, 0 to 1'),
+    ]
+    if has_truth:
+        seen = (_truth, "truth, in the camera's view")
+        unseen = (_unseen_truth, 'truth, out of view: only sound can tell')
+        entries = [seen, unseen, *entries]
+    for row, (draw, text) in enumerate(entries):
+        draw(axes, 4.5 - row)
         axes.text(0.21, 4.5 - row, text, va='center', fontsize=11)
+
+
+def _truth(axes: Axes, height: float) -> None:
+    axes.plot(_SAMPLE, [height, height], color=_LIGHT, lw=9, solid_capstyle='butt')
+
+
+def _unseen_truth(axes: Axes, height: float) -> None:
+    style = {'ls': STRIPES, 'dash_capstyle': 'butt'}
+    axes.plot(_SAMPLE, [height, height], color=_LIGHT, lw=9, **style)
+
+
+def _estimate(axes: Axes, height: float) -> None:
+    axes.fill_between(_SAMPLE, height - 0.25, height + 0.25, color=_DARK, alpha=0.2, lw=0)
+    axes.plot(_SAMPLE, [height, height], color=_DARK, lw=1.6)
+
+
+def _speech(axes: Axes, height: float) -> None:
+    axes.broken_barh([(0.02, 0.15)], (height + 0.05, 0.3), color=_LIGHT, lw=0)
+    axes.broken_barh([(0.04, 0.13)], (height - 0.3, 0.3), color=_DARK, lw=0)
+
+
+def _probability(axes: Axes, height: float) -> None:
+    top = height + np.array([-0.25, 0.25, 0.25, -0.25])
+    axes.fill_between([0.02, 0.06, 0.14, 0.17], height - 0.25, top, color=_DARK, alpha=0.35, lw=0)
 
 
 def draw_footer(figure: Figure, metrics: Metrics | None) -> None:

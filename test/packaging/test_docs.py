@@ -61,10 +61,42 @@ def test_messages_that_are_quoted_are_those_that_are_printed():
 
 def test_the_index_leads_to_every_page():
     folder = ROOT / 'docs'
-    listed = set(re.findall(r'^[a-z_/]+$', (folder / 'index.md').read_text('utf-8'), re.MULTILINE))
+    indexes = [folder / 'index.md', folder / 'systems.md']
+    trees = [re.findall(r'```{toctree}.*?```', p.read_text('utf-8'), re.DOTALL) for p in indexes]
+    listed = {name for tree in sum(trees, []) for name in re.findall(r'(?m)^[a-z_/]+$', tree)}
     pages_there = {
         p.relative_to(folder).with_suffix('').as_posix()
         for p in folder.rglob('*.md')
         if '_build' not in p.parts
     }
     assert listed == pages_there - {'index'}
+
+
+SYSTEMS = sorted((ROOT / 'docs' / 'systems').glob('*.md'))
+
+
+def test_each_of_the_fifteen_systems_has_a_page_and_a_line_of_the_index():
+    index = (ROOT / 'docs' / 'systems.md').read_text('utf-8')
+    rows = re.findall(r'^\| \d+ \| \[[^]]+\]\(systems/([a-z_]+)\.md\)', index, re.MULTILINE)
+    assert len(rows) == 15 and sorted(rows) == [page.stem for page in SYSTEMS]
+
+
+@pytest.mark.parametrize('page', SYSTEMS, ids=lambda page: page.stem)
+def test_a_page_of_a_system_says_all_that_a_reader_asks(page):
+    text = page.read_text('utf-8')
+    wanted = ['What it does for a robot', 'Use it', 'How it works', 'Figures', 'Limits']
+    assert re.findall(r'^## (.*)$', text, re.MULTILINE) == [*wanted, 'Tested by']
+    assert 45 <= len(text.splitlines()) <= 120
+
+
+@pytest.mark.parametrize('page', SYSTEMS, ids=lambda page: page.stem)
+def test_equations_name_functions_that_stand_in_their_file(page):
+    """`folder/file.py`: `function`, `other` of the tables."""
+    places = re.findall(r'`([a-z_0-9/]+\.py)`: ((?:`\w+`(?:, )?)+)', page.read_text('utf-8'))
+    missing = []
+    for file, names in places:
+        code = (PACKAGE / file).read_text('utf-8')
+        for name in re.findall(r'`(\w+)`', names):
+            if not re.search(rf'^\s*(?:def|class) {name}\b', code, re.MULTILINE):
+                missing.append(f'{file}: {name}')
+    assert len(places) >= 4 and missing == []

@@ -15,22 +15,85 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from av_perception.nodes.speaking_status import SpeakingStatusNode
 from av_perception.ros.diagnostics import NO_CLOCK, Diagnostics
 from av_perception.ros.input_monitor import GHOST_S, InputMonitor
+from av_perception.ros.missing_inputs import MissingInputs
+
+
+def diagnostics_of(publishers=(), missing=None):
+    """Diagnostics of a node that only keeps its log; every topic has these publishers."""
+    warnings, news = [], []
+    logger = SimpleNamespace(warning=warnings.append, info=news.append)
+    infos = [SimpleNamespace(node_name=name) for name in publishers]
+    node = SimpleNamespace(
+        create_publisher=lambda *a, **k: None,
+        create_timer=lambda *a, **k: None,
+        get_logger=lambda: logger,
+        get_publishers_info_by_topic=lambda topic: infos,
+        is_active=True,
+    )
+    made = Diagnostics(node, missing)
+    made.warnings = warnings
+    made.news = news
+    return made
 
 
 @pytest.fixture()
 def diagnostics():
     """Diagnostics of a node that only keeps its warnings."""
-    warnings = []
-    logger = SimpleNamespace(warning=warnings.append, info=lambda text: None)
-    node = SimpleNamespace(
-        create_publisher=lambda *a, **k: None,
-        create_timer=lambda *a, **k: None,
-        get_logger=lambda: logger,
-        is_active=True,
-    )
-    made = Diagnostics(node)
-    made.warnings = warnings
-    return made
+    return diagnostics_of()
+
+
+def silent_for(monitor, seconds):
+    """Make it wait for so long already."""
+    monitor.last = time.monotonic() - seconds
+    return {monitor.topic: f'no message on {monitor.topic} for {seconds:.1f} s; nobody is there'}
+
+
+def test_an_input_that_two_nodes_miss_is_told_once_and_once_when_it_comes():
+    """Regression: a graph without its sensors printed eleven warnings of three inputs."""
+    missing = MissingInputs()
+    nodes = [diagnostics_of(missing=missing) for _ in range(2)]
+    problems = [silent_for(node.monitor('/audio'), 6.0 + i) for i, node in enumerate(nodes)]
+    for node, problem in zip(nodes, problems):
+        node._log_changes(problem)
+        node._log_changes(problem)
+    assert [len(node.warnings) for node in nodes] == [1, 0]
+    for node in reversed(nodes):
+        node._log_changes({})
+    assert nodes[0].news + nodes[1].news == ['/audio is as it should be']
+    nodes[1]._log_changes(problems[1])
+    assert [len(node.warnings) for node in nodes] == [1, 1], 'a second time is news again'
+
+
+@pytest.mark.parametrize(
+    'publishers, silent_s, is_told',
+    [
+        ((), 2.0, False),  # sensors start up
+        ((), 6.0, True),
+        (('tracker',), 6.0, False),  # it says itself what it waits for
+        (('camera_driver',), 6.0, True),
+        (('tracker', 'camera_driver'), 6.0, True),
+    ],
+)
+def test_silence_before_the_first_message_is_told_where_nobody_else_tells_it(
+    publishers, silent_s, is_told
+):
+    node = diagnostics_of(publishers)
+    node._log_changes(silent_for(node.monitor('/tracks'), silent_s))
+    assert bool(node.warnings) == is_told
+    monitor = node.monitor('/heard')
+    monitor.tick(0.0)
+    node._log_changes(silent_for(monitor, silent_s))
+    assert any('/heard' in text for text in node.warnings), 'what has ended is news at once'
+
+
+def test_a_node_that_is_deactivated_leaves_the_telling_to_others():
+    missing = MissingInputs()
+    first, second = (diagnostics_of(missing=missing) for _ in range(2))
+    problem = silent_for(first.monitor('/audio'), 6.0)
+    first._log_changes(problem)
+    first.clear()
+    second._log_changes(silent_for(second.monitor('/audio'), 6.0))
+    assert len(second.warnings) == 1
 
 
 def test_warnings_come_at_the_first_and_every_tenfold(diagnostics):

@@ -19,6 +19,7 @@ from av_perception.visualization.timeline_azimuth import (
     draw_azimuth,
     unwrapped_deg,
 )
+from av_perception.visualization.timeline_plan import draw_plan
 from av_perception.visualization.timeline_scene import make_scene, runs_of, track_color
 from av_perception.visualization.timeline_speech import draw_speech
 
@@ -111,6 +112,42 @@ def hatched(axes):
     """(begin, end) [s] of the hatched spans of a panel."""
     patches = [patch for patch in axes.patches if patch.get_hatch()]
     return [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in patches]
+
+
+def texts(axes):
+    """All that is written in a panel, names of rows too."""
+    return [t.get_text() for t in [*axes.texts, *axes.get_yticklabels()]]
+
+
+def test_people_have_one_name_in_all_panels_that_of_their_id():
+    """Regression: id 2 on the left was person 1 on the right."""
+    tracks = track_table(still(7, NORTH, range(50), True) + still(3, WEST, range(50)))
+    azimuth, speech, plan = (
+        drawn_axes(draw, tracks, TRUTH, *camera)
+        for draw, camera in ((draw_azimuth, [None]), (draw_speech, []), (draw_plan, [None]))
+    )
+    for axes in (azimuth, speech, plan):
+        assert {'id 3', 'id 7'} <= set(texts(axes))
+        assert not [text for text in texts(axes) if 'person' in text]
+    names = make_scene(tracks, TRUTH, 0.5).names
+    assert names == {1: 'id 7', 2: 'id 3'}
+
+
+def test_who_is_not_found_is_called_so():
+    tracks = track_table(still(7, NORTH, range(50)))
+    assert make_scene(tracks, TRUTH, 0.5).names == {1: 'id 7', 2: 'not found'}
+
+
+def test_a_recording_without_truth_is_drawn_by_ids_alone(tmp_path):
+    """Regression: `track --plot` refused everybody's own recording."""
+    speech = drawn_axes(draw_speech, TRACKS, None)
+    assert [name.get_text() for name in speech.get_yticklabels()] == ['id 1', 'id 2', 'id 4']
+    assert 'truth' not in texts(speech) and 'estimate' in texts(speech)
+    assert hatched(speech) == []
+    head = load_head('simulated')
+    for name, tracks in (('some', TRACKS), ('nobody', track_table([]))):
+        plot_timeline(tracks, None, tmp_path / f'{name}.png', head=head)
+        assert (tmp_path / f'{name}.png').stat().st_size > 10_000
 
 
 def test_the_band_of_a_hidden_track_stays_within_half_a_turn():

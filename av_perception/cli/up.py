@@ -109,6 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Start all nodes, wait, stop all nodes; 2 when one ended by itself: it has said why."""
+    from av_perception.errors import UserError
     from av_perception.ros.bringup.environment import prepare_environment, reach
     from av_perception.ros.bringup.graph import CHOICES, Selection, nodes_for, source_of
     from av_perception.ros.bringup.runner import GraphRunner

@@ -23,11 +23,15 @@ import numpy as np
 
 from av_perception.audio.input_stream import InputStream
 from av_perception.audio.steering import PartialSteering, Steering
-from av_perception.audio.sub_bands import NoiseFloor
+from av_perception.audio.sub_bands import NoiseFloor, rising_frames
 from av_perception.audio.voice_activity import SAMPLE_RATE, VoiceActivity, VoiceDetector
 from av_perception.errors import UserError
 from av_perception.interfaces import AudioChunk
 from av_perception.spectral.stft import StftConfig, StreamingStft
+
+# float32 cannot tell a perfectly aligned bin from none of it left.
+_LEAST_LEFT = np.float32(1e-6)
+_FRAMES_PER_LOGARITHM = 6  # _LEAST_LEFT to this power is still a normal float32
 
 
 @dataclass(frozen=True)
@@ -182,12 +186,17 @@ class DirectionLikelihood:
         Columns are g* sqrt(s / (1 + s |g|^2)); of length q: 1 + s |g|^2 = 1 / (1 - q^2). `bins`
         names those of the F frequencies that are wanted.
         """
-        vectors = self._steering.vectors(directions, self.frequencies)  # (N, F, M)
-        white = self.whitening[bins] @ vectors[:, bins].transpose(1, 2, 0)  # (F, M, N)
+        if self._steering.is_cheap:
+            vectors = self._steering.vectors(directions, self.frequencies[bins])  # (N, F, M)
+        else:
+            vectors = self._steering.vectors(directions, self.frequencies)[:, bins]
+        white = self.whitening[bins] @ vectors.transpose(1, 2, 0)  # (F, M, N)
         square = self._strength * np.sum(np.abs(white) ** 2, axis=1, keepdims=True)
         return (white.conj() * np.sqrt(self._strength / (1 + square))).astype(np.complex64)
 
-    def ratios(self, block: BinBlock, scaled: np.ndarray) -> np.ndarray:
+    def ratios(
+        self, block: BinBlock, scaled: np.ndarray, of_length: np.ndarray | None = None
+    ) -> np.ndarray:
         """(R, N) log ratio of every row of a block, mean over its kept frames.
 
         Parameters
@@ -195,28 +204,45 @@ class DirectionLikelihood:
         block
             R rows of whitened bins.
         scaled
-            (F, M, N) from `whitened_steering`.
+            (F, M, N) from `whitened_steering`, of many directions that stay.
+        of_length
+            (F, N) `log_of_length(scaled)`, for who keeps it; None computes it.
         """
-        return self._ratios(block, scaled[block.bins])
+        if not len(block):
+            return np.zeros((0, scaled.shape[2]), np.float32)
+        # What is not kept becomes 0, of which everything is left: log 1 adds nothing.
+        product = (block.unit * block.kept[..., None]) @ scaled[block.bins]  # (R, T, N)
+        squares = product.view(product.real.dtype)
+        np.square(squares, out=squares)
+        left = squares[..., ::2] + squares[..., 1::2]
+        np.subtract(1, left, out=left)
+        np.maximum(left, _LEAST_LEFT, out=left)
+        # One logarithm for as many frames as a product of floats can hold.
+        step = _FRAMES_PER_LOGARITHM
+        parts = [left[:, t : t + step] for t in range(0, left.shape[1], step)]
+        misfit = sum(np.log(part.prod(axis=1)) for part in parts)
+        weight = self.num_microphones / block.kept.sum(axis=1, keepdims=True)
+        if of_length is None:
+            of_length = log_of_length(scaled)
+        return of_length[block.bins] - weight.astype(np.float32) * misfit
 
     def ratios_towards(self, block: BinBlock, directions: np.ndarray) -> np.ndarray:
-        """Return `ratios` for unit vectors (N, 3), steered at the kept bins alone."""
+        """Return `ratios` for unit vectors (N, 3), few of them, steered at the kept bins alone."""
         if not len(block) or not len(directions):
             return np.zeros((len(block), len(directions)), np.float32)
-        return self._ratios(block, self.whitened_steering(directions, block.bins))
-
-    def _ratios(self, block: BinBlock, own: np.ndarray) -> np.ndarray:
-        """(R, N); own: (R, M, N) steering of the rows."""
-        if not len(block) or not own.shape[2]:
-            return np.zeros((len(block), own.shape[2]), np.float32)
+        own = self.whitened_steering(directions, block.bins)
         product = block.unit @ own  # (R, T, N)
         aligned = product.real**2 + product.imag**2
-        length = np.sum(own.real**2 + own.imag**2, axis=1)  # s|g|^2/(1+s|g|^2)
-        # (1e-6: float32 cannot tell a perfectly aligned bin from none of it left)
-        misfit = np.log(np.maximum(1 - aligned, 1e-6))
+        misfit = np.log(np.maximum(1 - aligned, _LEAST_LEFT))
         share = block.kept / block.kept.sum(axis=1, keepdims=True)
         mean = np.einsum('rt,rtn->rn', share.astype(np.float32), misfit)
-        return np.log(np.maximum(1 - length, 1e-6)) - self.num_microphones * mean
+        return log_of_length(own) - self.num_microphones * mean
+
+
+def log_of_length(scaled: np.ndarray) -> np.ndarray:
+    """(F, N) -log(1 + s |g|^2) of columns (F, M, N) of `DirectionLikelihood.whitened_steering`."""
+    square = np.sum(scaled.real**2 + scaled.imag**2, axis=1)  # s|g|^2/(1+s|g|^2)
+    return np.log(np.maximum(1 - square, _LEAST_LEFT))
 
 
 class DirectionBins:
@@ -296,10 +322,13 @@ class DirectionBins:
 
     def _block(self, frames: np.ndarray) -> BinBlock:
         """frames: (T, F, M)."""
-        live = self._live(frames)
-        is_blank = not frames.any()
-        heard = frames[..., live] if live.any() else frames  # what is dead is no quieter room
-        power = np.mean(heard.real**2 + heard.imag**2, axis=2)  # (T, F)
+        by_channel = frames.real**2 + frames.imag**2
+        live = self._live(by_channel)
+        is_blank = not by_channel.any() and not frames.any()
+        heard = by_channel
+        if live.any() and not live.all():  # what is dead is no quieter room
+            heard = by_channel[..., live]
+        power = np.mean(heard, axis=2)  # (T, F)
         floor = self._floor.update(power.mean(axis=0))
         rising, self._before = rising_frames(
             power, self._before, self.config.onset_ratio, self.config.onset_fade
@@ -311,7 +340,8 @@ class DirectionBins:
         rows = np.flatnonzero(kept.any(axis=0))
         kept = kept[:, rows].T
         whitening = self._likelihood.heard_by(tuple(live.tolist())).whitening[rows]
-        white = frames[:, rows][..., live].transpose(1, 0, 2) @ whitening.swapaxes(1, 2)
+        used = frames[:, rows] if live.all() else frames[:, rows][..., live]
+        white = used.transpose(1, 0, 2) @ whitening.swapaxes(1, 2)
         length = np.linalg.norm(white, axis=2, keepdims=True)
         unit = white / np.maximum(length, np.finfo(np.float32).tiny)
         mean_power = (power[:, rows].T * kept).sum(axis=1) / np.maximum(kept.sum(axis=1), 1)
@@ -326,9 +356,9 @@ class DirectionBins:
             is_blank,
         )
 
-    def _live(self, frames: np.ndarray) -> np.ndarray:
-        """(M,) bool; counts the blocks in which a microphone is silent while others are not."""
-        power = np.mean(frames.real**2 + frames.imag**2, axis=(0, 1))
+    def _live(self, by_channel: np.ndarray) -> np.ndarray:
+        """(M,) bool of powers (T, F, M); counts the blocks in which some of them are silent."""
+        power = np.mean(by_channel, axis=(0, 1))
         live = power > 10 ** (-0.1 * self.config.dead_channel_db) * power.max()
         if live.any() and not live.all():
             self.counters['blocks with a dead microphone'] += 1
@@ -346,31 +376,3 @@ class DirectionBins:
         if self._voice is None:
             return None
         return self._voice.probability(self._block_start, self._block_start + self._length)
-
-
-def rising_frames(
-    power: np.ndarray, before: np.ndarray, ratio: float, fade: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Tell where energy does not decay.
-
-    Parameters
-    ----------
-    power
-        (T, F) of consecutive frames.
-    before
-        (F,) the fading peak of the frames before.
-    ratio, fade
-        Power must exceed this share of the peak, which fades by this factor a frame.
-
-    Returns
-    -------
-    rising
-        (T, F) bool.
-    before
-        (F,) for the frames to come.
-    """
-    rising = np.empty(power.shape, bool)
-    for frame, now in enumerate(power):
-        rising[frame] = now > ratio * before
-        before = np.maximum(now, fade * before)
-    return rising, before

@@ -32,7 +32,8 @@ class DirectionGrid:
 
     def azimuth_of(self, directions: np.ndarray) -> np.ndarray:
         """(...,) azimuth [rad] in the base frame of (..., 3) directions in the array frame."""
-        return angles_from_direction(self.array.base_from_array.rotate(directions))[0]
+        in_base = self.array.base_from_array.rotate(directions)
+        return np.arctan2(in_base[..., 1], in_base[..., 0])
 
     def near(self, directions: np.ndarray, limit_deg: float) -> np.ndarray:
         """(N, D) bool: whose azimuth is within limit_deg of that of (N, 3) directions.

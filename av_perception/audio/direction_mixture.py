@@ -11,76 +11,21 @@ instantaneous bins and over a sliding window).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
+from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood, log_of_length
 from av_perception.audio.direction_grid import DirectionGrid
-from av_perception.audio.directional_noise import DirectionalNoise, DirectionalNoiseConfig
+from av_perception.audio.direction_mixture_config import DirectionMixtureConfig
+from av_perception.audio.directional_noise import DirectionalNoise
+from av_perception.audio.held_steering import HeldSteering
 from av_perception.audio.voice_share import VoiceShare, silence
 
 _MAX_RATIO = 60.0  # exp of it is still a float32
 _FEW_BINS = 8  # in a block with fewer nobody dominates
 _SAME_PLACE = np.cos(np.radians(10.0))  # nobody walks so far around an array in a block
 _LARGER_PART = 0.5  # of a block's bins: whoever owns it dominates the block
-
-
-@dataclass(frozen=True)
-class DirectionMixtureConfig:
-    """Memory, EM, and what counts as a voice."""
-
-    #: The bins of this time are explained together [s].
-    window_s: float = 3.0
-    #: At most so many of them, the newest; at least 256.
-    max_bins: int = 3072
-    #: Log ratios count by this positive factor.
-    temper: float = 1.5
-    #: EM iterations per block, at least 1.
-    iterations: int = 1
-    #: Share of the weights spread over the grid before each block, in (0, 1): new voices rise.
-    refresh: float = 0.02
-    #: A known person explains what comes from so near [deg azimuth].
-    known_radius_deg: float = 20.0
-    #: Weights so near to a peak are the peak's [deg azimuth].
-    peak_radius_deg: float = 12.0
-    #: Two peaks are at least so far apart [deg azimuth].
-    separation_deg: float = 25.0
-    #: A voice owns this share of the voiced bins, in (0, 1).
-    min_share: float = 0.1
-    #: A voice owns so many of the voiced bins.
-    min_bins: float = 60.0
-    #: A voice stayed so long [s].
-    min_age_s: float = 0.2
-    #: Share of a voice's bins in blocks that it owned for the most part, at one time, in 0..1: a
-    #: reflection never does.
-    min_dominance: float = 0.15
-    #: So much of what comes from there is voiced, in 0..1, of all bins and of the bins in equal
-    #: times with and without voice: what sounds between the words as well is no voice.
-    min_voice: float = 0.6
-    #: What sounds while nobody speaks.
-    noise: DirectionalNoiseConfig = field(default_factory=DirectionalNoiseConfig)
-
-    def __post_init__(self):
-        if self.window_s <= 0 or self.max_bins < 256 or self.iterations < 1 or self.temper <= 0:
-            raise ValueError(
-                'window_s and temper must be positive, max_bins at least 256, '
-                'iterations at least 1'
-            )
-        if not (
-            0 < self.refresh < 1
-            and 0 < self.min_share < 1
-            and 0 <= self.min_voice <= 1
-            and 0 <= self.min_dominance < 1
-        ):
-            raise ValueError(
-                'refresh and min_share must lie in (0, 1), min_voice in 0..1, '
-                'min_dominance in 0..1'
-            )
-        if not 0 < self.peak_radius_deg <= self.separation_deg < 180:
-            raise ValueError('0 < peak_radius_deg <= separation_deg < 180 must hold')
-        if min(self.known_radius_deg, self.min_bins, self.min_age_s) < 0:
-            raise ValueError('known_radius_deg, min_bins and min_age_s must not be negative')
 
 
 @dataclass(frozen=True)
@@ -113,9 +58,10 @@ class BlockDensities:
 @dataclass(frozen=True)
 class _Peak:
     direction: np.ndarray
-    covariance: np.ndarray
-    share: float
-    voice: float
+    azimuth: float  # [rad] of the direction in the base frame
+    weight: np.ndarray  # (D,), of the peak alone
+    voiced_bins: float  # around it
+    silent_bins: float
     since_ns: int
     dominant: bool  # now, or once since it is there
 
@@ -141,8 +87,11 @@ class DirectionMixture:
         self.config = config or DirectionMixtureConfig()
         self._likelihood = likelihood
         self._grid = grid
-        self._scaled: dict[tuple[bool, ...], np.ndarray] = {}  # of the grid, by live microphones
+        # Steering of the grid and its `log_of_length`, by live microphones.
+        self._steering: dict[tuple[bool, ...], tuple[np.ndarray, np.ndarray]] = {}
+        self._held = HeldSteering()  # of the known people
         self._near = grid.near(grid.directions, self.config.peak_radius_deg)  # (D, D)
+        self._sums_near = self._near.astype(float)
         self._apart = ~grid.near(grid.directions, self.config.separation_deg)
         self._noise = DirectionalNoise(self.config.noise, self._near)
         self._voice_share = VoiceShare(self.config.window_s)
@@ -152,12 +101,13 @@ class DirectionMixture:
         """Forget all sound."""
         size = self.config.max_bins
         count = len(self._grid)
-        self._density = np.zeros(
-            (size, count), np.float32
-        )  # of every bin under every direction ...
-        self._diffuse_density = np.ones(size, np.float32)  # ... and from everywhere
+        # Of every bin under every direction, and from everywhere
+        self._density = np.zeros((size, count), np.float32)
+        self._diffuse_density = np.ones(size, np.float32)
         self._voiced = np.zeros(size, np.float32)  # voice activity when it was heard
         self._stamp = np.full(size, -1, np.int64)  # -1: nothing there
+        self._block = np.zeros(size, np.int64)  # number of its block, among those remembered
+        self._num_blocks = 0  # that had bins
         self._known: dict[int, np.ndarray] = {}  # (size,) density under each known person
         self._towards: dict[int, np.ndarray] = {}  # (3,) where each of them was last
         self._next = self._filled = 0
@@ -195,17 +145,25 @@ class DirectionMixture:
         recent = (self._stamp[: self._filled] >= since_ns).astype(np.float32)
         self._refresh(allowed)
         self._peaks = self._find_peaks(block.stamp_ns, recent, self._iterate(recent))
-        return [
-            HeardVoice(p.direction, p.covariance, p.share, p.since_ns)
-            for p in self._peaks
-            if self._is_voice(p, block.stamp_ns)
-        ]
+        return [self._voice(p) for p in self._peaks if self._is_voice(p, block.stamp_ns)]
 
     def _is_voice(self, peak: _Peak, stamp_ns: int) -> bool:
         config = self.config
-        old = stamp_ns - peak.since_ns >= config.min_age_s * 1e9
-        is_voice = old and peak.voice >= config.min_voice and peak.dominant
-        return is_voice and not self._is_noise(peak.direction)
+        if not peak.dominant or stamp_ns - peak.since_ns < config.min_age_s * 1e9:
+            return False
+        voice = self._voice_share.of(peak.voiced_bins, peak.silent_bins)
+        return voice >= config.min_voice and not self._is_noise(peak.direction)
+
+    def _voice(self, peak: _Peak) -> HeardVoice:
+        """Mean and spread of the weights of a peak."""
+        directions = self._grid.directions
+        share = peak.weight.sum()
+        mean = peak.weight @ directions / share
+        offset = directions - mean
+        covariance = (peak.weight[:, None] * offset).T @ offset / share
+        step = np.radians(360.0 / max(len(self._grid), 72))
+        covariance = covariance / np.linalg.norm(mean) ** 2 + step**2 / 12 * np.eye(3)
+        return HeardVoice(peak.direction, covariance, float(share), peak.since_ns)
 
     def _is_noise(self, direction: np.ndarray) -> bool:
         """Whether a known noise comes from there, or from so near that they are one peak."""
@@ -239,29 +197,38 @@ class DirectionMixture:
         rows = (self._next + np.arange(count)) % self.config.max_bins
         self._filled = min(self._filled + count, self.config.max_bins)
         self._next = (self._next + count) % self.config.max_bins
-        likelihood = self._likelihood.heard_by(block.live)
-        if block.live not in self._scaled:
-            self._scaled[block.live] = likelihood.whitened_steering(self._grid.directions)
-        ratios = likelihood.ratios(block, self._scaled[block.live])
-        if ids:
-            own = likelihood.ratios_towards(block, towards)
-            ratios = np.concatenate([ratios, own], axis=1)
-        ratios = self.config.temper * ratios
+        ratios = self.config.temper * self._ratios(block, towards)
         peak = np.maximum(ratios.max(axis=1, keepdims=True), 0.0)
-        density = np.exp(np.maximum(ratios - peak, -_MAX_RATIO))
-        self._density[rows] = density[:, : len(self._grid)]
+        density = ratios - peak
+        np.maximum(density, -_MAX_RATIO, out=density)
+        np.exp(density, out=density)
+        of_grid = density[:, : len(self._grid)]
+        self._density[rows] = of_grid
         for column, i in enumerate(ids, start=len(self._grid)):
             self._known[i][rows] = density[:, column]
         self._diffuse_density[rows] = np.exp(np.maximum(-peak[:, 0], -_MAX_RATIO))
         voiced = _voiced(block)
         self._voiced[rows] = voiced
         people = density[:, len(self._grid) :] @ np.array(list(self.shares.values()))
-        of_grid = self._density[rows]
         self._noise.learn(block.stamp_ns, voiced, of_grid, self._diffuse_density[rows], people)
         self.newest = BlockDensities(
             ratios[:, : len(self._grid)], self._owned(rows, density), voiced
         )
         self._stamp[rows] = block.stamp_ns
+        self._block[rows] = self._num_blocks % self.config.max_bins
+        self._num_blocks += 1
+
+    def _ratios(self, block: BinBlock, towards: np.ndarray) -> np.ndarray:
+        """(R, D + N) log ratio of the directions of the grid and of the known people."""
+        likelihood = self._likelihood.heard_by(block.live)
+        if block.live not in self._steering:
+            scaled = likelihood.whitened_steering(self._grid.directions)
+            self._steering[block.live] = (scaled, log_of_length(scaled))
+        ratios = likelihood.ratios(block, *self._steering[block.live])
+        if not len(towards):
+            return ratios
+        own = likelihood.ratios(block, self._held.towards(likelihood, towards))
+        return np.concatenate([ratios, own], axis=1)
 
     def _owned(self, rows: np.ndarray, density: np.ndarray) -> np.ndarray:
         """(R, N) how far the bins (R, D + N) are each known person's, by the weights so far."""
@@ -286,19 +253,23 @@ class DirectionMixture:
         shares = np.array(list(self.shares.values()))
         for _ in range(self.config.iterations):
             # E-step: the mixture's density of every bin
-            weights = np.stack([self._weight.astype(np.float32), self._noise.weight])
-            mixture, noise = weights @ density.T
+            # (one product with the matrix after another: two at once take twice as long)
+            mixture = density @ self._weight.astype(np.float32)
+            noise = density @ self._noise.weight
             noise += np.float32(self._noise.everywhere) * diffuse_density
             mixture += shares.astype(np.float32) @ known
             mixture += self.diffuse * diffuse_density + self.noise_share * noise
             inverse = recent / np.maximum(mixture, 1e-30)
-            both = np.stack([voiced * inverse, silent * inverse])
+            of_voice = voiced * inverse
             # M-step: each weight is the share of the voiced bins that are its own
-            voiced_mass, silent_mass = (self._weight * (both @ density)).astype(float)
+            voiced_mass = self._weight * (of_voice @ density)
+            silent_mass = np.zeros(len(voiced_mass))
+            if silent.any():
+                silent_mass = self._weight * ((silent * inverse) @ density)
             own = _Ownership(voiced_mass, silent_mass, inverse)
-            shares = shares * (known @ both[0]) / total
-            self.diffuse = float(self.diffuse * (diffuse_density @ both[0]) / total)
-            self.noise_share = float(self.noise_share * (noise @ both[0]) / total)
+            shares = shares * (known @ of_voice) / total
+            self.diffuse = float(self.diffuse * (diffuse_density @ of_voice) / total)
+            self.noise_share = float(self.noise_share * (noise @ of_voice) / total)
             self._weight = voiced_mass / total
         self.shares = dict(zip(self.shares, shares.tolist(), strict=True))
         return own
@@ -321,59 +292,53 @@ class DirectionMixture:
         """Take the largest sums of neighboring weights, one after another and well apart."""
         config = self.config
         open_weight = self._weight.copy()
-        weights = []
-        near = []
+        peaks: list[_Peak] = []
         total = float(own.voiced_mass.sum() / max(self._weight.sum(), 1e-9))
         while True:
-            sums = self._near @ open_weight
+            sums = self._sums_near @ open_weight
             best = int(np.argmax(sums))
             if sums[best] < config.min_share or sums[best] * total < config.min_bins:
-                break
-            near.append(self._near[best])
-            weights.append(near[-1] * open_weight)
+                return peaks
+            near = self._near[best]
+            peak = self._peak(near, near * open_weight, own, stamp_ns)
+            if not peak.dominant:
+                dominance = self._dominance(peak.weight, recent, own)
+                peak = replace(peak, dominant=dominance >= config.min_dominance)
+            peaks.append(peak)
             open_weight = open_weight * self._apart[best]
-        dominance = self._dominance(weights, recent, own)
-        voice = [self._voice_share.of(n @ own.voiced_mass, n @ own.silent_mass) for n in near]
-        return [
-            self._peak(w, v, d, stamp_ns)
-            for w, v, d in zip(weights, voice, dominance, strict=True)
-        ]
 
-    def _dominance(
-        self, weights: list[np.ndarray], recent: np.ndarray, own: _Ownership
-    ) -> list[float]:
-        """Share of each peak's voiced bins that lie in blocks which it owns for the most part."""
-        if not weights:
-            return []
+    def _dominance(self, weight: np.ndarray, recent: np.ndarray, own: _Ownership) -> float:
+        """Share of a peak's voiced bins that lie in blocks which it owns for the most part.
+
+        weight: (D,) of the peak.
+        """
         filled = self._filled
-        density = self._density[:filled] @ np.array(weights, np.float32).T  # (R, P)
+        density = self._density[:filled] @ weight.astype(np.float32)
         voiced = self._voiced[:filled] * recent
-        _, block = np.unique(self._stamp[:filled], return_inverse=True)
-        mine = voiced[:, None] * own.inverse[:, None] * density
-        bins = np.stack([np.bincount(block, column) for column in mine.T])  # (P, B)
+        block = self._block[:filled]
+        bins = np.bincount(block, voiced * own.inverse * density)
         whole = np.bincount(block, voiced)
         owned = (bins > _LARGER_PART * whole) & (whole >= _FEW_BINS)
-        share = (bins * owned).sum(axis=1) / np.maximum(bins.sum(axis=1), 1e-9)
-        return share.tolist()
+        return float((bins * owned).sum() / max(bins.sum(), 1e-9))
 
-    def _peak(self, own: np.ndarray, voice: float, dominance: float, stamp_ns: int) -> _Peak:
-        """Mean and spread of the weights (D,) of one peak, and since when it is there."""
-        directions = self._grid.directions
-        mean = own @ directions / own.sum()
-        offset = directions - mean
-        covariance = (own[:, None] * offset).T @ offset / own.sum()
-        length = np.linalg.norm(mean)
-        direction = mean / length
-        step = np.radians(360.0 / max(len(self._grid), 72))
-        covariance = covariance / length**2 + step**2 / 12 * np.eye(3)
-        before = [p for p in self._peaks if self._is_same(p.direction, direction)]
-        since_ns = min((p.since_ns for p in before), default=stamp_ns)
-        dominant = any(p.dominant for p in before) or dominance >= self.config.min_dominance
-        return _Peak(direction, covariance, float(own.sum()), voice, since_ns, dominant)
+    def _peak(self, near: np.ndarray, weight: np.ndarray, own: _Ownership, stamp_ns: int) -> _Peak:
+        """Where the weights (D,) of one peak lie, and since when it is there; near: (D,) bool."""
+        mean = weight @ self._grid.directions
+        direction = mean / np.linalg.norm(mean)
+        azimuth = float(self._grid.azimuth_of(direction))
+        before = [p for p in self._peaks if self._is_same(p.azimuth, azimuth)]
+        return _Peak(
+            direction,
+            azimuth,
+            weight,
+            float(near @ own.voiced_mass),
+            float(near @ own.silent_mass),
+            since_ns=min((p.since_ns for p in before), default=stamp_ns),
+            dominant=any(p.dominant for p in before),
+        )
 
-    def _is_same(self, first: np.ndarray, second: np.ndarray) -> bool:
-        azimuth = self._grid.azimuth_of(np.stack([first, second]))
-        difference = (azimuth[0] - azimuth[1] + np.pi) % (2 * np.pi) - np.pi
+    def _is_same(self, first: float, second: float) -> bool:
+        difference = (first - second + np.pi) % (2 * np.pi) - np.pi
         return abs(difference) <= np.radians(self.config.peak_radius_deg)
 
 

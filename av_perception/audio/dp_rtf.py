@@ -14,6 +14,7 @@ over the bins, for 2 to 16 microphones.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -46,36 +47,44 @@ class DpRtfConfig:
 class CrossRelationRls:
     """Exponentially weighted least squares on the cross-relations of all pairs.
 
-    In information form: the recursion keeps, per bin, the weighted correlation
-    C_ij = sum_p' lambda^(p - p') conj(x_i) x_j^T (Q x Q blocks) of the stacked microphone signals.
-    The cost sum_{i<j} |x_i^T a_j - x_j^T a_i|^2 is the form a^H R a with R_jj = sum_{i != j} C_ii
+    In information form. Per bin, with the weighted correlations
+    C_ij = sum_p' lambda^(p - p') conj(x_i) x_j^T (Q x Q blocks) of the stacked microphone signals,
+    the cost sum_{i<j} |x_i^T a_j - x_j^T a_i|^2 is the form a^H R a with R_jj = sum_{i != j} C_ii
     and R_ji = -C_ij: the normal matrix that covariance-form recursive least squares inverts step
     by step.
+
+    As tap q is the signal q frames ago, C_ij(q, q + d) is what C_ij(0, d) was q frames ago: the
+    recursion runs over those sums alone, a sixth of all, and keeps them of the last Q frames.
     """
 
     def __init__(self, config: DpRtfConfig, num_bins: int, num_channels: int, hop_s: float):
         self._config = config
         self._num_channels = num_channels
         self._forgetting = np.exp(-hop_s / config.memory_s)
-        self._history = np.zeros((num_bins, num_channels, config.num_taps - 1), complex)
-        size = num_channels * config.num_taps
-        self._correlation = np.zeros((num_bins, size, size), complex)
-        is_first = np.arange(size) % config.num_taps == 0
-        self._first_taps_last = np.argsort(is_first, kind='stable')
+        taps = config.num_taps
+        # Bins are the last axis, along which all of this runs.
+        self._history = np.zeros((taps - 1, num_channels, num_bins), complex)
+        # (q, i, j, d, bin) -C_ij(q, q + d)
+        self._lagged = np.zeros((taps, num_channels, num_channels, taps, num_bins), complex)
+        self._entries = _normal_entries(taps, num_channels)
 
     def update(self, frames: np.ndarray) -> None:
         """Take consecutive spectra (frames, bins, channels) into the recursion."""
         num_frames = len(frames)
         taps = self._config.num_taps
-        series = np.concatenate([self._history, frames.transpose(1, 2, 0)], axis=-1)
-        self._history = series[..., series.shape[-1] - taps + 1 :]
-        # Newest sample first: (bins, channels, frames, taps) -> (bins, channels taps, frames)
-        windows = np.lib.stride_tricks.sliding_window_view(series, taps, axis=-1)[..., ::-1]
-        stacked = np.ascontiguousarray(windows.transpose(0, 1, 3, 2))
-        stacked = stacked.reshape(len(series), -1, num_frames)
-        weight = self._forgetting ** np.arange(num_frames - 1, -1, -1)
-        self._correlation *= self._forgetting**num_frames
-        self._correlation += (stacked.conj() * weight) @ stacked.transpose(0, 2, 1)
+        series = np.concatenate([self._history, frames.swapaxes(1, 2)])
+        self._history = series[num_frames:]
+        sums = np.empty((num_frames + 1, *self._lagged.shape[1:]), complex)  # newest first
+        sums[num_frames] = self._lagged[0]
+        for k in range(num_frames):
+            newest = k + taps - 1
+            past = series[k : k + taps][::-1].swapaxes(0, 1)  # (channels, taps, bins)
+            now = sums[num_frames - 1 - k]
+            np.multiply(-series[newest].conj()[:, None, None], past, out=now)
+            now += self._forgetting * sums[num_frames - k]
+        if num_frames + 1 < taps:
+            sums = np.concatenate([sums, self._lagged[1:]])
+        self._lagged = sums[:taps]
 
     def normal_matrix(self, bins) -> np.ndarray:
         """Build the normal matrices R of the cross-relations.
@@ -92,12 +101,27 @@ class CrossRelationRls:
         """
         taps = self._config.num_taps
         channels = self._num_channels
-        blocks = self._correlation[bins].reshape(-1, channels, taps, channels, taps)
-        normal = -blocks.transpose(0, 3, 2, 1, 4)
-        total = np.einsum('fiqip->fqp', blocks)
+        lower = np.tril(self._lower_normal(bins))
+        normal = lower + np.tril(lower, -1).conj().transpose(0, 2, 1)
+        # Ordered tap, microphone, the last tap first
+        normal = normal.reshape(-1, taps, channels, taps, channels)[:, ::-1, :, ::-1]
+        return normal.transpose(0, 2, 1, 4, 3).reshape(-1, channels * taps, channels * taps)
+
+    def _lower_normal(self, bins) -> np.ndarray:
+        """(bins, Q I, Q I) normal matrices, of which the lower triangle counts.
+
+        Ordered tap, microphone, the last tap first.
+        """
+        taps = self._config.num_taps
+        channels = self._num_channels
+        size = channels * taps
+        lagged = self._lagged.reshape(size * size, -1).T[bins]
+        normal = lagged.take(self._entries, axis=1)
+        blocks = normal.reshape(-1, taps, channels, taps, channels)
+        total = np.einsum('fqcrc->fqr', blocks)
         for channel in range(channels):
-            normal[:, channel, :, channel] += total
-        return normal.reshape(-1, channels * taps, channels * taps)
+            blocks[:, :, channel, :, channel] -= total
+        return normal.reshape(-1, size, size)
 
     def solve(self, bins) -> tuple[np.ndarray, np.ndarray]:
         """First taps and normalized residual of the least-squares filters.
@@ -126,19 +150,33 @@ class CrossRelationRls:
 
     def _first_tap_cost(self, bins) -> tuple[np.ndarray, np.ndarray]:
         """S (bins, I, I) and the cost (bins,) per unit of tap energy of unrelated microphones."""
-        normal = self.normal_matrix(bins)
+        normal = self._lower_normal(bins)
+        channels = self._num_channels
         diagonal = np.einsum('fkk->fk', normal)  # a view
-        baseline = diagonal[:, :: self._config.num_taps].real.mean(axis=1)
+        baseline = diagonal[:, -channels:].real.mean(axis=1)
         diagonal += (self._config.loading * baseline + np.finfo(float).tiny)[:, None]
-        # With the first taps last, their block of R = L L^H has S = L_last L_last^H.
-        order = self._first_taps_last
+        # As the first taps come last, their block of R = L L^H has S = L_last L_last^H.
         try:
-            factor = np.linalg.cholesky(normal[:, order[:, None], order])
+            factor = np.linalg.cholesky(normal)
         except np.linalg.LinAlgError:  # without loading, rounding may leave R indefinite
-            diagonal += np.finfo(float).eps * np.abs(normal).sum(axis=2)
-            factor = np.linalg.cholesky(normal[:, order[:, None], order])
-        last = factor[:, -self._num_channels :, -self._num_channels :]
+            rows = np.abs(self.normal_matrix(bins)).sum(axis=(1, 2)) / normal.shape[1]
+            diagonal += np.finfo(float).eps * rows[:, None]
+            factor = np.linalg.cholesky(normal)
+        last = factor[:, -channels:, -channels:]
         return last @ last.conj().transpose(0, 2, 1), baseline
+
+
+@lru_cache(maxsize=8)
+def _normal_entries(taps: int, channels: int) -> np.ndarray:
+    """((Q I)^2,) where each entry -C_ij(q, r) of R_ji is kept, in (q, i, j, d) flattened.
+
+    Rows and columns are ordered tap, microphone, the last tap first: so q <= r in the lower
+    triangle. The others, whose conjugates are kept, are not told.
+    """
+    order = np.arange(taps)[::-1]
+    row, j, column, i = np.meshgrid(order, range(channels), order, range(channels), indexing='ij')
+    lag = np.maximum(column - row, 0)
+    return (((row * channels + i) * channels + j) * taps + lag).ravel()
 
 
 def relative_transfer(first_taps: np.ndarray) -> np.ndarray:

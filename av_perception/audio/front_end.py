@@ -181,10 +181,11 @@ class AudioFrontEnd:
     def _block_features(self, spectra: np.ndarray) -> AudioFeatures:
         subbands = self.config.subbands
         stft = self.config.stft
-        live = self._live_channels(spectra)
+        by_channel = np.mean(spectra.real**2 + spectra.imag**2, axis=0)  # (bins, channels)
+        live = self._live_channels(by_channel)
         power = np.zeros(stft.num_bins)
         if live.any():
-            power = np.mean(np.abs(spectra[:, :, live]) ** 2, axis=(0, 2))
+            power = by_channel[:, live].mean(axis=1)
         transfer, usable = self._transfer(spectra, power)
         present = usable[:, None] & live[None, 1:] & live[0]
         num_usable = subband_mean(usable & live[0], subbands) * subbands.width
@@ -219,9 +220,12 @@ class AudioFrontEnd:
             return 1.0
         return self._voice.probability(self._block_start, self._block_start + length)
 
-    def _live_channels(self, spectra: np.ndarray) -> np.ndarray:
-        """(channels,) bool; counts the blocks in which some microphones alone are silent."""
-        power = np.mean(np.abs(spectra) ** 2, axis=(0, 1))
+    def _live_channels(self, by_channel: np.ndarray) -> np.ndarray:
+        """(channels,) bool; counts the blocks in which some microphones alone are silent.
+
+        by_channel: (bins, channels) power.
+        """
+        power = by_channel.mean(axis=0)
         live = power > 10 ** (-0.1 * self.config.dead_channel_db) * power.max()
         if live.any() and not live.all():
             self.counters['blocks with a dead microphone'] += 1

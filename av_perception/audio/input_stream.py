@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 
 import numpy as np
@@ -73,12 +74,14 @@ class InputStream:
             When the chunk has other channels or another rate.
         """
         samples = self._checked(chunk)
-        useless = self._why_useless(chunk, samples)
+        peak = float(np.abs(samples).max(initial=0.0))  # NaN where a sample is
+        useless = self._why_useless(chunk, samples, peak)
         if useless:
             self._counters[useless] += 1
             return np.zeros((0, self._num_channels), np.float32), False
         restarted = self._restart_if_broken(chunk)
-        self._count_levels(samples)
+        self._counters['clipped chunks'] += int(peak >= _CLIPPED)
+        self._counters['silent chunks'] += int(len(samples) > 0 and peak == 0.0)
         self._anchors.append((self._received, chunk.stamp_ns))
         self._received += len(samples)
         self._next_sample = chunk.first_sample + len(samples)
@@ -126,11 +129,11 @@ class InputStream:
             )
         return np.ascontiguousarray(samples, np.float32)
 
-    def _why_useless(self, chunk: AudioChunk, samples: np.ndarray) -> str:
+    def _why_useless(self, chunk: AudioChunk, samples: np.ndarray, peak: float) -> str:
         """Give the counter of what makes a chunk useless, '' when it is of use."""
-        if not np.isfinite(samples).all():
+        if not math.isfinite(peak):
             return 'chunks dropped for NaN'
-        if np.abs(samples).max(initial=0.0) > _ABSURD:  # its power would overflow
+        if peak > _ABSURD:  # its power would overflow
             return 'chunks dropped for absurd samples'
         return 'chunks that came twice' if self._is_repeated(chunk, samples) else ''
 
@@ -177,11 +180,6 @@ class InputStream:
             return late_s
         self._counters[WRONG_INDEX] += 1
         return 0.0
-
-    def _count_levels(self, samples: np.ndarray) -> None:
-        peak = float(np.abs(samples).max(initial=0.0))
-        self._counters['clipped chunks'] += int(peak >= _CLIPPED)
-        self._counters['silent chunks'] += int(len(samples) > 0 and peak == 0.0)
 
 
 def _make_resampler(input_rate: int, output_rate: int, num_channels: int):

@@ -35,6 +35,10 @@ class Steering(Protocol):
     def num_microphones(self) -> int:
         """M."""
 
+    @property
+    def is_cheap(self) -> bool:
+        """Whether a few frequencies cost less than all, of which something is prepared."""
+
     def vectors(self, directions: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
         """(N, F, M) complex, of length sqrt(M): directions (N, 3), frequencies (F,) [Hz]."""
 
@@ -53,10 +57,18 @@ class GeometricSteering:
         """M."""
         return len(self._array.positions)
 
+    @property
+    def is_cheap(self) -> bool:
+        """In the free field; around a sphere the orders of the given frequencies are kept."""
+        return geometric_model(self._array) == FREE_FIELD
+
     def vectors(self, directions: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
         """(N, F, M) of unit vectors (N, 3) at frequencies (F,) [Hz]."""
         directions = np.atleast_2d(directions)
-        return normalized(array_response(self._array, directions, np.asarray(frequencies, float)))
+        heard = array_response(self._array, directions, np.asarray(frequencies, float))
+        if geometric_model(self._array) == FREE_FIELD:
+            return heard  # of that length already
+        return normalized(heard)
 
     def diffuse_coherence(self, frequencies: np.ndarray) -> np.ndarray:
         """(F, M, M); in the free field sin(k r) / (k r)."""
@@ -125,6 +137,11 @@ class MeasuredSteering:
         """M."""
         return self._geometry.num_microphones
 
+    @property
+    def is_cheap(self) -> bool:
+        """As the geometry between whose responses it interpolates."""
+        return self._geometry.is_cheap
+
     def vectors(self, directions: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
         """(N, F, M) of unit vectors (N, 3) at frequencies (F,) [Hz]."""
         directions = np.atleast_2d(directions)
@@ -165,6 +182,11 @@ class PartialSteering:
     def num_microphones(self) -> int:
         """M of the live ones."""
         return len(self._live)
+
+    @property
+    def is_cheap(self) -> bool:
+        """As the whole array."""
+        return self._whole.is_cheap
 
     def vectors(self, directions: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
         """(N, F, M) of unit vectors (N, 3) at frequencies (F,) [Hz]."""

@@ -80,6 +80,34 @@ def _grouped(values: np.ndarray, config: SubbandConfig) -> np.ndarray:
     return used.reshape(*used.shape[:-2], config.count, config.width * used.shape[-1])
 
 
+def rising_frames(
+    power: np.ndarray, before: np.ndarray, ratio: float, fade: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tell where energy does not decay.
+
+    Parameters
+    ----------
+    power
+        (T, F) of consecutive frames.
+    before
+        (F,) the fading peak of the frames before.
+    ratio, fade
+        Power must exceed this share of the peak, which fades by this factor a frame.
+
+    Returns
+    -------
+    rising
+        (T, F) bool.
+    before
+        (F,) for the frames to come.
+    """
+    rising = np.empty(power.shape, bool)
+    for frame, now in enumerate(power):
+        rising[frame] = now > ratio * before
+        before = np.maximum(now, fade * before)
+    return rising, before
+
+
 class NoiseFloor:
     """Each bin's noise power: the minimum of its smoothed power over a sliding time.
 

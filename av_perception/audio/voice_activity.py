@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Reversible
 from typing import Protocol
 
 import numpy as np
@@ -186,11 +186,15 @@ class VoiceListener:
         return self._shared.probability(self._stream, start + self._offset, end + self._offset)
 
 
-def _highest(windows: Iterable[tuple[int, float]], start: int, end: int) -> float:
+def _highest(windows: Reversible[tuple[int, float]], start: int, end: int) -> float:
     """Give the highest of the windows that end in start + 1..end, else the last one before."""
-    known = [probability for stop, probability in windows if start < stop <= end]
-    before = [probability for stop, probability in windows if stop <= start]
-    return max(known, default=before[-1] if before else 0.0)
+    highest = None
+    for stop, probability in reversed(windows):  # the newest are asked for
+        if stop <= start:
+            return probability if highest is None else highest
+        if stop <= end:
+            highest = probability if highest is None else max(highest, probability)
+    return 0.0 if highest is None else highest
 
 
 def _detector_class():

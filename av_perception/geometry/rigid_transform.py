@@ -121,7 +121,8 @@ def direction_from_angles(azimuth_rad, elevation_rad) -> np.ndarray:
 
 def angles_from_direction(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return azimuth, in (-pi, pi], and elevation [rad] of (..., 3) vectors of any length."""
-    x, y, z = np.moveaxis(np.asarray(direction, float), -1, 0)
+    direction = np.asarray(direction, float)
+    x, y, z = direction[..., 0], direction[..., 1], direction[..., 2]
     return np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
 
 

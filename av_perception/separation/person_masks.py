@@ -28,9 +28,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from av_perception.audio.direction_bins import DirectionLikelihood, rising_frames
+from av_perception.audio.direction_bins import DirectionLikelihood
 from av_perception.audio.held_steering import HeldSteering
 from av_perception.audio.steering import Steering
+from av_perception.audio.sub_bands import rising_frames
 from av_perception.separation.untracked_voice import UNTRACKED
 from av_perception.separation.voice_spectra import VoiceSpectra
 from av_perception.spectral.transform import ShortTimeFourier

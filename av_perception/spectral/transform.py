@@ -120,10 +120,19 @@ class ShortTimeFourier:
 def spectra_of(samples: np.ndarray, window: np.ndarray, hop: int) -> np.ndarray:
     """Spectra (frames, size // 2 + 1, ...) of all whole windows in samples (N, ...), N >= size."""
     # Time is the last axis, along which transforms are fastest.
-    channels = np.ascontiguousarray(np.moveaxis(samples, 0, -1))
-    frames = np.lib.stride_tricks.sliding_window_view(channels, len(window), axis=-1)
-    spectra = np.fft.rfft(frames[..., ::hop, :] * window)
-    return np.moveaxis(spectra, (-2, -1), (0, 1))
+    axes = range(samples.ndim)
+    channels = np.ascontiguousarray(samples.transpose(*axes[1:], 0))
+    # A view; NumPy's own sliding windows take longer to set up than these transforms take.
+    count = (len(samples) - len(window)) // hop + 1
+    step = channels.strides[-1]
+    frames = np.ndarray(
+        (*channels.shape[:-1], count, len(window)),
+        channels.dtype,
+        channels,
+        strides=(*channels.strides[:-1], hop * step, step),
+    )
+    spectra = np.fft.rfft(frames * window)
+    return spectra.transpose(samples.ndim - 1, samples.ndim, *axes[:-1])
 
 
 def overlap_add(spectra: np.ndarray, window: np.ndarray, hop: int) -> np.ndarray:

@@ -221,6 +221,7 @@ class Tracker:
                 directions,
                 self._sleepers_std(prediction, directions),
                 poses.reference_from_array.rotation,
+                self._tracks.never_seen,  # whoever was seen is where eyes and sub-bands say
             )
         return FrameObservations(stamp_ns, poses, faces, voice, voices, directions)
 

@@ -69,8 +69,8 @@ class VoicesOfFrame:
     """What the bins of one frame say of N tracks.
 
     strangers: voices that no track explains; observed: (N, 3) unit vectors in the array frame in
-    which the tracks were heard; precision: (N, 3, 3) of them, zero where nothing was heard; share:
-    (N,) of the voiced bins, 0 for too few of them.
+    which the tracks were heard; precision: (N, 3, 3) of them, zero where nothing was heard or
+    nobody is sought; share: (N,) of the voiced bins, 0 for too few of them.
     """
 
     strangers: tuple[HeardVoice, ...]
@@ -126,6 +126,7 @@ class VoiceDirections:
         directions: LinearMap,
         sleepers_std: np.ndarray,
         rotation: np.ndarray,
+        sought: np.ndarray | None = None,
     ) -> VoicesOfFrame:
         """Take the blocks of one frame.
 
@@ -136,15 +137,17 @@ class VoiceDirections:
         ids, directions
             (N,) of the tracks, and where the array hears them, about their predicted means.
         sleepers_std
-            (N,) standard deviation of the azimuth of who sleeps [rad], 0 of who does not: people
-            walk on in silence.
+            (N,) of the azimuth of who sleeps and may have walked on [rad], 0 of who does not.
         rotation
             (3, 3) of the array in the reference frame.
+        sought
+            (N,) bool, whom their voices are to tell where they are; None for everybody.
         """
         self._turn(rotation)
+        sought = directions.usable if sought is None else sought & directions.usable
         usable = np.flatnonzero(directions.usable)
-        strangers, score, own_bins, share = self._hear(blocks, ids, directions, usable)
-        observed, precision = self._directions(score, own_bins, directions)
+        strangers, score, own_bins, share = self._hear(blocks, ids, directions, usable, sought)
+        observed, precision = self._directions(score, own_bins, directions, sought)
         share = np.where(precision.any(axis=(1, 2)), share, 0.0)
         new = []
         for voice in strangers:
@@ -163,6 +166,7 @@ class VoiceDirections:
         ids: np.ndarray,
         directions: LinearMap,
         usable: np.ndarray,
+        sought: np.ndarray,
     ) -> tuple[list[HeardVoice], np.ndarray, np.ndarray, np.ndarray]:
         """Strangers of the last block; of each track log likelihood on the grid, bins, share."""
         known = {int(ids[n]): directions.value[n] for n in usable}
@@ -173,7 +177,8 @@ class VoiceDirections:
         for block in blocks:
             strangers = self._mixture.update(block, known)
             newest = self._mixture.newest
-            score[usable] += newest.voiced * (newest.owned.T @ newest.ratios)
+            for column in np.flatnonzero(sought[usable]):
+                score[usable[column]] += newest.voiced * (newest.owned[:, column] @ newest.ratios)
             own_bins[usable] += newest.voiced * newest.owned.sum(axis=0)
             all_bins += newest.voiced * len(newest.ratios)
         return strangers, score, own_bins, own_bins / max(all_bins, 1.0)
@@ -206,17 +211,23 @@ class VoiceDirections:
             self._rotation = rotation
 
     def _directions(
-        self, score: np.ndarray, own_bins: np.ndarray, directions: LinearMap
+        self,
+        score: np.ndarray,
+        own_bins: np.ndarray,
+        directions: LinearMap,
+        sought: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean (N, 3) and precision (N, 3, 3) of the posterior over directions near the tracks."""
         config = self._config
         observed = directions.value.copy()
         precision = np.zeros((len(own_bins), 3, 3))
-        near = self._grid.near(directions.value, config.search_deg)
-        heard = (own_bins >= config.min_bins) & near.any(axis=1)
-        for n in np.flatnonzero(heard):
-            places = self._grid.directions[near[n]]
-            weight = softmax(config.tempering * score[n, near[n]])
+        loud = np.flatnonzero(sought & (own_bins >= config.min_bins))
+        near = self._grid.near(directions.value[loud], config.search_deg)
+        for n, places_near in zip(loud, near, strict=True):
+            if not places_near.any():
+                continue
+            places = self._grid.directions[places_near]
+            weight = softmax(config.tempering * score[n, places_near])
             mean = weight @ places
             offset = places - mean
             covariance = (weight[:, None] * offset).T @ offset

@@ -14,6 +14,7 @@ from av_perception.audio.direction_bins import (
     DirectionBins,
     DirectionBinsConfig,
     DirectionLikelihood,
+    log_of_length,
 )
 from av_perception.audio.dp_rtf import relative_transfer
 from av_perception.audio.front_end import AudioFrontEndConfig
@@ -150,6 +151,36 @@ def test_rows_are_means_over_their_kept_frames():
     together = BinBlock(0, 1.0, np.arange(4), unit, kept, np.ones(4), (True,) * 4)
     expected = [ratios[row, kept[row]].mean(axis=0) for row in range(4)]
     np.testing.assert_allclose(likelihood.ratios(together, scaled), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('num_frames', [1, 5, 15])
+def test_logarithms_of_products_are_sums_of_logarithms(num_frames):
+    """Also of more frames than a product of floats can hold, all of them from one direction."""
+    rng = np.random.default_rng(5)
+    array = random_array(3)
+    steering = GeometricSteering(array)
+    likelihood = DirectionLikelihood(steering, FREQUENCIES, direct_to_diffuse=1e5)
+    directions = sphere_grid(30)
+    count = len(FREQUENCIES)
+    sound = complex_normal(rng, count, num_frames, 3)
+    sound[::2] = complex_normal(rng, len(sound[::2]), num_frames, 1)
+    sound[::2] *= array_response(array, directions[:1], FREQUENCIES[::2])[0][:, None]
+    white = sound @ likelihood.whitening.swapaxes(1, 2)
+    unit = white / np.linalg.norm(white, axis=2, keepdims=True)
+    kept = rng.random((count, num_frames)) < 0.5
+    kept[::2] = True
+    kept[:, 0] = True
+    block = BinBlock(
+        0, 1.0, np.arange(count), unit.astype(np.complex64), kept, np.ones(count), (True,) * 3
+    )
+    scaled = likelihood.whitened_steering(directions)
+    plain = likelihood.ratios_towards(block, directions)
+    for ratios in (
+        likelihood.ratios(block, scaled),
+        likelihood.ratios(block, scaled, log_of_length(scaled)),
+    ):
+        np.testing.assert_allclose(ratios, plain, rtol=2e-3, atol=2e-3)
+    assert plain[::2, 0].min() > 5
 
 
 @pytest.mark.parametrize('count', [2, 4, 16])

@@ -186,6 +186,71 @@ def test_a_voice_that_ended_is_forgotten_after_the_window():
     np.testing.assert_allclose(azimuths(heard[-1]), [-80], atol=4)
 
 
+def plain_round(found, block, known):
+    """Weights (D,), of people and of diffuse sound, and blocks that peaks own, term by term."""
+    filled = found._filled
+    recent = found._stamp[:filled] >= block.stamp_ns - round(found.config.window_s * 1e9)
+    voiced = found._voiced[:filled] * recent
+    density = found._density[:filled].astype(float)
+    diffuse = found._diffuse_density[:filled].astype(float)
+    people = np.array([found._known[i][:filled] for i in known], float).reshape(-1, filled)
+    shares = np.array([found.shares[i] for i in known])
+    noise = density @ found._noise.weight + found._noise.everywhere * diffuse
+    mixture = density @ found._weight + found.diffuse * diffuse + found.noise_share * noise
+    mixture += shares @ people
+    weight = found._weight * (voiced / mixture @ density) / voiced.sum()
+    shares = shares * (people @ (voiced / mixture)) / voiced.sum()
+    return weight, shares, found.diffuse * (diffuse @ (voiced / mixture)) / voiced.sum(), mixture
+
+
+@pytest.mark.parametrize('known', [{}, {3: at(35), 5: at(-150)}])
+def test_a_round_of_em_is_that_of_the_equations(known):
+    """In double precision and whole matrices; the memory of 256 bins has been overwritten."""
+    rng = np.random.default_rng(9)
+    found = mixture(max_bins=256)
+    listen(found, blocks_of((40, -90), 20, rng, voice=0.3), known)
+    (block,) = blocks_of((40, -90), 1, rng, first=20)
+    expected = []
+    iterate = found._iterate
+
+    def watched(recent):
+        expected.append(plain_round(found, block, known))
+        return iterate(recent)
+
+    found._iterate = watched
+    found.update(block, known)
+    weight, shares, diffuse, inverse = expected[0]
+    np.testing.assert_allclose(found._weight, weight, rtol=1e-3, atol=1e-7)
+    np.testing.assert_allclose(list(found.shares.values()), shares, rtol=1e-3, atol=1e-7)
+    assert found.diffuse == pytest.approx(diffuse, rel=1e-3)
+
+
+def test_a_peak_dominates_the_blocks_of_which_it_owns_most():
+    """Counted block by block; one of them lies at both ends of the memory."""
+    rng = np.random.default_rng(10)
+    found = mixture(max_bins=256)
+    listen(found, blocks_of((40, -90), 21, rng))
+    ownerships = []
+    iterate = found._iterate
+    found._iterate = lambda recent: ownerships.append(iterate(recent)) or ownerships[-1]
+    (block,) = blocks_of((40, -90), 1, rng, first=21)
+    found.update(block, {})
+    recent = np.ones(256, np.float32)
+    near = found._near[int(np.argmax(found._weight))]
+    weight = near * found._weight
+    mine = found._voiced * ownerships[0].inverse * (found._density @ weight)
+    total, owned = 0.0, 0.0
+    for stamp_ns in np.unique(found._stamp):
+        rows = found._stamp == stamp_ns
+        total += mine[rows].sum()
+        whole = found._voiced[rows].sum()
+        if whole >= 8 and mine[rows].sum() > 0.5 * whole:
+            owned += mine[rows].sum()
+    assert 0 < owned < total
+    dominance = found._dominance(weight, recent, ownerships[0])
+    assert dominance == pytest.approx(owned / total, rel=1e-4)
+
+
 def test_diffuse_sound_gives_no_direction():
     rng = np.random.default_rng(7)
     found = mixture()

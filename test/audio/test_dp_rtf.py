@@ -83,6 +83,36 @@ def test_block_size_does_not_matter():
     )
 
 
+def whole_normal(frames, taps, forgetting):
+    """(bins, I Q, I Q) R from the correlation of the stacked signals, frame by frame."""
+    num_frames, bins, channels = frames.shape
+    padded = np.concatenate([np.zeros((taps - 1, bins, channels)), frames])
+    correlation = np.zeros((bins, channels * taps, channels * taps), complex)
+    for p in range(num_frames):
+        stacked = padded[p : p + taps][::-1].transpose(1, 2, 0).reshape(bins, -1)
+        products = stacked.conj()[:, :, None] * stacked[:, None, :]
+        correlation = forgetting * correlation + products
+    blocks = correlation.reshape(bins, channels, taps, channels, taps)
+    normal = -blocks.transpose(0, 3, 2, 1, 4)
+    for channel in range(channels):
+        normal[:, channel, :, channel] += np.einsum('fiqir->fqr', blocks)
+    return normal.reshape(bins, channels * taps, -1)
+
+
+@pytest.mark.parametrize('taps, channels, block', [(6, 4, 5), (6, 2, 1), (4, 3, 7), (1, 3, 5)])
+def test_lagged_sums_hold_the_whole_correlation(taps, channels, block):
+    """From the first frames on, when there are fewer of them than taps as well."""
+    frames = complex_noise(np.random.default_rng(12), 4 * block, 3, channels)
+    config = DpRtfConfig(num_taps=taps)
+    estimator = CrossRelationRls(config, 3, channels, HOP_S)
+    for end in range(block, len(frames) + 1, block):
+        estimator.update(frames[end - block : end])
+        expected = whole_normal(frames[:end], taps, np.exp(-HOP_S / config.memory_s))
+        np.testing.assert_allclose(estimator.normal_matrix(slice(None)), expected, atol=1e-11)
+        chosen = np.array([True, False, True])
+        np.testing.assert_allclose(estimator.normal_matrix(chosen), expected[chosen], atol=1e-11)
+
+
 def test_planted_transfer_functions_are_found_at_30_db():
     truth, frames = planted(np.random.default_rng(3), snr_db=30, num_frames=1000)
     taps, residual = run(frames, DpRtfConfig(num_taps=3, memory_s=8.0, loading=1e-6)).solve(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from av_perception.audio import voice_activity
-from av_perception.audio.voice_activity import SharedVoiceActivity, VoiceActivity
+from av_perception.audio.voice_activity import SharedVoiceActivity, VoiceActivity, _highest
 from av_perception.interfaces import AudioChunk
 
 SIZE = 256
@@ -128,3 +128,15 @@ def test_a_driver_whose_index_stays_zero_goes_on():
 def test_chunks_are_needed_to_tell_what_was_heard_already():
     with pytest.raises(ValueError, match='give the chunk'):
         SharedVoiceActivity().listener().push(np.zeros(SIZE, np.float32))
+
+
+def test_the_highest_probability_is_that_of_all_windows_that_end_in_the_stretch():
+    """Sought from the newest window back; the plain answer looks at all of them."""
+    random = np.random.default_rng(3)
+    windows = [(512 * n, float(random.random())) for n in range(40)]
+    for start in range(-600, 40 * 512, 173):
+        for end in (start, start + 300, start + 640, start + 5000):
+            inside = [probability for stop, probability in windows if start < stop <= end]
+            before = [probability for stop, probability in windows if stop <= start]
+            expected = max(inside, default=before[-1] if before else 0.0)
+            assert _highest(windows, start, end) == expected

@@ -5,8 +5,8 @@
 import numpy as np
 import pytest
 
-from av_perception.audio.direction_bins import rising_frames
 from av_perception.audio.steering import GeometricSteering
+from av_perception.audio.sub_bands import rising_frames
 from av_perception.diarization.subset_evidence import subset_evidence, subset_table
 from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.separation.frame_activity import FrameActivity, FrameActivityConfig

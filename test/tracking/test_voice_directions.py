@@ -147,6 +147,23 @@ def test_the_observed_direction_pulls_to_the_voice():
     assert not precision[1].any() and not vector[1].any(), 'who is silent is not moved'
 
 
+def test_who_is_not_sought_is_a_known_voice_and_nothing_more():
+    """The others, and the strangers, are what they are for everybody."""
+    everybody = VoiceDirections(VoiceDirectionsConfig(), ARRAY)
+    some = VoiceDirections(VoiceDirectionsConfig(), ARRAY)
+    ids, directions, awake = ears(40, -60)
+    sought = np.array([False, True])
+    for block in planted((42, -58, 150), 60, np.random.default_rng(11)):
+        whole = everybody.observe([block], ids, directions, awake, np.eye(3))
+        part = some.observe([block], ids, directions, awake, np.eye(3), sought)
+    assert whole.precision.any(axis=(1, 2)).all()
+    np.testing.assert_array_equal(part.observed[1], whole.observed[1])
+    np.testing.assert_array_equal(part.precision[1], whole.precision[1])
+    assert not part.precision[0].any() and part.share[0] == 0 and part.share[1] == whole.share[1]
+    (stranger,), (expected,) = part.strangers, whole.strangers
+    np.testing.assert_array_equal(stranger.direction, expected.direction)
+
+
 def test_a_voice_near_where_a_sleeper_may_be_is_the_sleepers():
     """Who walked on in silence got a second id."""
     random = np.random.default_rng(8)

@@ -16,8 +16,13 @@ from av_perception.vision.face_detector import CenterFaceDetector, FaceDetectorC
 from av_perception.vision.face_search import (
     FaceSearch,
     FaceSearchConfig,
-    crop_windows,
     merged,
+)
+from av_perception.vision.face_windows import (
+    crop_windows,
+    lie_inside,
+    near_groups,
+    part_around,
 )
 
 PHOTOGRAPHS = DATA / 'images'
@@ -53,6 +58,7 @@ class CroppingDetector(PlantedDetector):
         super().__init__(boxes)
         self.whole = 0
         self.crops = 0
+        self.parts = []
         self.whole_scores = None
         self.crop_scores = None
 
@@ -79,6 +85,13 @@ class CroppingDetector(PlantedDetector):
         boxes = self.boxes[face]
         scales = windows[index, 2] / 64
         return FaceDetections(boxes, scores[face], landmarks_of(boxes), scales), index
+
+    def detect_part(self, image_bgr, part, least_score=None):
+        crops = self.crops
+        faces, _ = self.detect_in(image_bgr, part.window[None], least_score)
+        self.crops = crops
+        self.parts.append(part)
+        return faces
 
 
 def search_of(*boxes, every=5):
@@ -173,11 +186,65 @@ def test_one_face_that_stands_for_two_known_ones_has_the_whole_image_looked_at()
     assert detector.whole == 2
 
 
-def test_faces_that_may_cover_each_other_are_looked_at_in_the_whole_image():
-    detector, search = search_of(LEFT, [160.0, 110, 30, 40])
+def test_faces_that_may_cover_each_other_are_looked_for_in_one_part_of_the_image():
+    detector, search = search_of(LEFT, [160.0, 110, 30, 40], RIGHT)
+    for _ in range(5):
+        assert len(search.detect(IMAGE)) == 3
+    assert (detector.whole, detector.crops, len(detector.parts)) == (1, 4, 4)
+    part = detector.parts[0]
+    assert part.input_size == (192, 160)  # in all pixels, as one of them is small
+    np.testing.assert_array_equal(part.window[2:], part.input_size)
+    boxes = detector.boxes[:2]
+    assert lie_inside(boxes, np.tile(part.window, (2, 1)), np.array([640, 480])).all()
+
+
+def test_two_near_faces_are_looked_for_as_coarsely_as_in_the_whole_image():
+    detector, search = search_of([100.0, 100, 90, 120], [180.0, 110, 70, 90])
+    for _ in range(2):
+        assert len(search.detect(IMAGE)) == 2
+    (part,) = detector.parts
+    assert part.window[2] == 2 * part.input_size[0] and part.window[3] == 2 * part.input_size[1]
+    assert part.input_area < 0.6 * 320 * 256
+
+
+def test_near_faces_that_fill_the_image_are_looked_for_in_all_of_it():
+    detector, search = search_of([60.0, 40, 250, 320], [300.0, 60, 240, 300])
     for _ in range(4):
         assert len(search.detect(IMAGE)) == 2
-    assert (detector.whole, detector.crops) == (4, 0)
+    assert (detector.whole, len(detector.parts)) == (4, 0)
+
+
+def test_a_face_that_hides_behind_another_is_looked_for_in_the_whole_image_at_once():
+    detector, search = search_of(LEFT, [160.0, 110, 30, 40])
+    search.detect(IMAGE)
+    detector.boxes = np.array([LEFT])
+    assert len(search.detect(IMAGE)) == 1
+    assert detector.whole == 2
+
+
+def test_groups_are_those_of_faces_that_reach_each_other_over_others():
+    boxes = [[100.0, 100, 40, 50], [300, 100, 40, 50], [150, 100, 40, 50], [200, 100, 40, 50]]
+    np.testing.assert_array_equal(near_groups(np.array(boxes)), [0, 1, 0, 0])
+    assert len(near_groups(np.zeros((0, 4)))) == 0
+
+
+def test_parts_lie_in_the_image_and_hold_their_faces_whatever_the_boxes():
+    random = np.random.default_rng(4)
+    for _ in range(200):
+        size = random.integers(40, 900, 2)
+        boxes = random.uniform(-300, 900, (3, 4))
+        boxes[:, 2:] = np.exp(random.uniform(-3, random.choice([4.0, 8.0]), (3, 2)))
+        scale = random.uniform(1, 3)
+        part = part_around(boxes, size, 64, scale)
+        assert (part.window[:2] >= 0).all() and (far_corners(part.window) <= size).all()
+        assert (part.window[2:] > 0).all() and min(part.input_size) >= 32
+        assert not np.array(part.input_size) % 32 @ [1, 1]
+        low = np.clip(boxes[:, :2], 0, size).min(axis=0)
+        high = np.clip(far_corners(boxes), 0, size).max(axis=0)
+        fits = np.all(high - low < size - 32 * scale) and boxes[:, 2:].max() < size.min() / 3
+        if fits:
+            assert (part.window[:2] <= np.maximum(low, 0)).all()
+            assert (far_corners(part.window) >= high - 1).all()
 
 
 def test_a_look_at_the_whole_image_waits_while_others_wait():
@@ -318,7 +385,7 @@ def test_of_faces_that_two_crops_share_the_better_one_stays():
     boxes = np.array([LEFT, [104.0, 101, 50, 65], RIGHT])
     scales = np.array([1.5, 2.5, 3.5])
     faces = FaceDetections(boxes, np.array([0.8, 0.9, 0.7]), landmarks_of(boxes), scales)
-    kept = merged(faces, 0.3)
+    kept = merged([faces], 0.3)
     np.testing.assert_array_equal(kept.boxes, boxes[1:])
     assert kept.input_scales.tolist() == [2.5, 3.5]
 

@@ -9,7 +9,8 @@ face or none as a crop of the next image has it, and a far face that is known an
 image does not show is looked for in a crop at once: far faces are found like near ones, a few
 images later.
 
-The whole image is looked at at once
+It is looked at later, but not for ever, while it changes where the known people are alone, for
+then nobody has come, and while other images wait. The whole image is looked at at once
 
 - where a crop shows the face that it was cut for no more: the person turned, hid or walked on;
 - where the image changed as a whole: a head that turned, a light, another scene;
@@ -38,7 +39,9 @@ from av_perception.vision.face_windows import (
     lie_inside,
     near_groups,
     part_around,
+    people_windows,
 )
+from av_perception.vision.image_change import ImageChange
 
 CROP_COST = 2.0  # time of a pixel of a crop over that of a pixel of the whole image
 PART_COST = 1.3  # the same of a part
@@ -47,19 +50,18 @@ SURE_SCORE = 0.5  # a face that scored less may vanish without being looked for
 WEAK_SCORE = 0.08  # what scores less is not looked at again
 MOST_WEAK = 3  # weak faces that are looked at again, the best of an image
 SMALL_PX = 18.0  # pixels of the network's input: narrower faces are easily missed
-CHANGED = 12.0  # [gray levels] mean change of the image since it was looked at as a whole
-PUT_OFF = 3  # times as many images between two whole ones, for a computer that is behind
+LONGEST = 3  # times `every` images between two whole ones, where nothing is new or others wait
 WARMED_UP = (1, 2, 3, 4)  # crops at a time that the network knows from the start
-SPARSE = 20  # [px] between those pixels that tell it
 
 
 @dataclass(frozen=True)
 class FaceSearchConfig:
     """How often the whole image is looked at."""
 
-    #: Images from one look for faces at the whole image to the next, at least 1 (each image). In
-    #: those between only crops around the known faces are looked at, which takes a quarter of the
-    #: time; a newcomer is found so many images later at most. CenterFace alone looks at crops.
+    #: Images from one look for faces at the whole image to the next, at least 1 (each image);
+    #: three times as many while it changes where the known people are alone. In those between only
+    #: crops around the known faces are looked at, which takes a quarter of the time; a newcomer is
+    #: found so many images later at most. CenterFace alone looks at crops.
     every: int = 5
 
     def __post_init__(self):
@@ -136,7 +138,7 @@ class FaceSearch:
         self._is_face = np.zeros(0, bool)  # those of them that are no weak ones
         self._is_sure = np.zeros(0, bool)  # those that may not vanish unnoticed
         self._since_whole = 0  # images since the whole one was looked at
-        self._sparse: np.ndarray | None = None  # pixels of that image
+        self._change = ImageChange()  # since then
         self.whole_images = 0
 
     def warm_up(self, image_bgr: np.ndarray) -> None:
@@ -160,7 +162,7 @@ class FaceSearch:
         image_bgr
             (height, width, 3) uint8.
         hurry
-            Others wait: a look at the whole image that is due only by count is put off.
+            Others wait: a look at the whole image for newcomers is put off.
 
         Returns
         -------
@@ -172,22 +174,22 @@ class FaceSearch:
             return self._detector.detect(image_bgr)
         size = np.array(image_bgr.shape[1::-1])
         plan = _Plan.of(self._known, self._is_face, self._crops, size)
-        due = self._is_whole_due(image_bgr, PUT_OFF if hurry else 1)
+        due = self._is_whole_due(image_bgr, hurry)
         if due or plan.cost > np.prod(self._crops.input_size):
             found = self._look_everywhere(self._crops, image_bgr)
         else:
             found = self._look_again(self._crops, image_bgr, plan)
         return self._remembered(self._crops, found)
 
-    def _is_whole_due(self, image: np.ndarray, put_off: int) -> bool:
+    def _is_whole_due(self, image: np.ndarray, hurry: bool) -> bool:
         """Tell whether the whole image has to be looked at, whatever the crops show."""
         self._since_whole += 1
-        if self._sparse is None or self._since_whole >= put_off * self._every:
+        if self._since_whole >= LONGEST * self._every or self._change.is_other(image):
             return True
-        sparse = _sparse_pixels(image)
-        if sparse.shape != self._sparse.shape:
-            return True
-        return bool(np.abs(sparse - self._sparse).mean() > CHANGED)
+        if hurry or self._since_whole < self._every:
+            return False
+        size = np.array(image.shape[1::-1])
+        return self._change.is_new_beside(image, people_windows(self._known, size))
 
     def _look_everywhere(self, detector: CropDetector, image: np.ndarray) -> FaceDetections:
         """Find faces and weak ones in the whole image, and known small ones in crops."""
@@ -221,7 +223,7 @@ class FaceSearch:
     def _look_at_whole(self, detector: CropDetector, image: np.ndarray) -> FaceDetections:
         self._since_whole = 0
         self.whole_images += 1
-        self._sparse = _sparse_pixels(image)
+        self._change.keep(image)
         return detector.detect(image, min(WEAK_SCORE, detector.score_threshold))
 
     def _remembered(self, detector: CropDetector, found: FaceDetections) -> FaceDetections:
@@ -367,8 +369,3 @@ def _all_continue(known: np.ndarray, found: np.ndarray) -> bool:
     overlap = box_overlap(known, found)
     best = overlap.argmax(axis=1)
     return bool((overlap.max(axis=1) >= SAME_FACE).all()) and len(set(best)) == len(known)
-
-
-def _sparse_pixels(image: np.ndarray) -> np.ndarray:
-    """Few pixels of an image, as numbers that can be subtracted."""
-    return image[SPARSE // 2 :: SPARSE, SPARSE // 2 :: SPARSE].astype(np.int16)

@@ -14,6 +14,7 @@ CROP_WIDTH = 2.2  # of a crop, in lengths of the longer side of its face
 LEAST_CROP_SCALE = 1.0  # pixels of the image per pixel of a crop: enlarging shows nothing new
 CROP_BORDER = 0.02  # of a crop's width: what reaches into it is cut off
 NEAR = 0.5  # widths of a face around it: another one that reaches there may be covered
+BODY_WIDTH = 3.6  # of a person, in widths of the face
 PART_STEP = 32  # [px] of which the sides of a part's input are multiples
 
 
@@ -61,6 +62,30 @@ def crop_windows(boxes: np.ndarray, image_size: np.ndarray, crop_size: int) -> n
     corners = np.clip(corners, 0, image_size - sides[:, None])
     windows = np.concatenate([corners, sides[:, None], sides[:, None]], axis=1)
     return np.floor(windows).astype(int)
+
+
+def people_windows(boxes: np.ndarray, image_size: np.ndarray) -> np.ndarray:
+    """Lay two windows around each person, inside the image: the face's, and one of the body.
+
+    Parameters
+    ----------
+    boxes
+        (N, 4) of the faces [px].
+    image_size
+        (2,) width and height [px].
+
+    Returns
+    -------
+    np.ndarray
+        (2 N, 4) int left, top, width and height [px].
+    """
+    middle = boxes[:, 0] + boxes[:, 2] / 2
+    beside = BODY_WIDTH / 2 * boxes[:, 2]
+    low = np.column_stack([middle - beside, boxes[:, 1]])
+    high = np.column_stack([middle + beside, np.full(len(boxes), image_size[1])])
+    low = np.clip(low, 0, image_size)
+    bodies = np.hstack([low, np.clip(high, low, image_size) - low])
+    return np.concatenate([crop_windows(boxes, image_size, 0), bodies.astype(int)])
 
 
 def near_groups(boxes: np.ndarray) -> np.ndarray:

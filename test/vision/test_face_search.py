@@ -94,6 +94,13 @@ class CroppingDetector(PlantedDetector):
         return faces
 
 
+def lively(number):
+    """Make an image in which something other than people moves."""
+    image = IMAGE.copy()
+    image[2:34, 40 + 50 * (number % 10) :][:, :40] = 160
+    return image
+
+
 def search_of(*boxes, every=5):
     detector = CroppingDetector(boxes)
     return detector, FaceSearch(detector, FaceSearchConfig(every))
@@ -103,7 +110,7 @@ def test_the_whole_image_is_looked_at_every_fifth_time_and_crops_between():
     detector, search = search_of(LEFT, RIGHT)
     for number in range(1, 11):
         detector.boxes += 3.0  # they walk
-        found = search.detect(IMAGE)
+        found = search.detect(lively(number))
         np.testing.assert_array_equal(found.boxes, detector.boxes)
         assert detector.whole == 1 + (number - 1) // 5
     assert detector.crops == 8 * 2
@@ -128,11 +135,42 @@ def test_a_detector_that_knows_no_crops_sees_every_image():
 def test_a_newcomer_is_found_within_five_images(known):
     for first in range(1, 7):  # whatever image they come in
         detector, search = search_of(*known)
-        for _ in range(first):
-            search.detect(IMAGE)
+        for number in range(first):
+            search.detect(lively(number))
         detector.boxes = np.array([*known, RIGHT])
-        late = next(n for n in range(10) if len(search.detect(IMAGE)) == len(known) + 1)
+        late = next(
+            n for n in range(10) if len(search.detect(lively(n + first))) == len(known) + 1
+        )
         assert late < 5
+
+
+@pytest.mark.parametrize('known', [[], [LEFT]])
+def test_a_newcomer_who_changes_nothing_in_the_image_is_found_within_fifteen_images(known):
+    detector, search = search_of(*known)
+    search.detect(IMAGE)
+    detector.boxes = np.array([*known, RIGHT])
+    late = next(n for n in range(20) if len(search.detect(IMAGE)) == len(known) + 1)
+    assert late == 14
+
+
+def test_a_newcomer_who_stands_still_is_looked_for_although_nothing_moves_any_more():
+    detector, search = search_of(LEFT)
+    search.detect(IMAGE)
+    detector.boxes = np.array([LEFT, RIGHT])
+    image = IMAGE.copy()
+    image[195:260, 395:445] = 150  # who came
+    assert [len(search.detect(image)) for _ in range(5)] == [1, 1, 1, 1, 2]
+
+
+def test_people_who_move_have_no_whole_images_looked_at():
+    detector, search = search_of(LEFT)
+    for number in range(15):
+        image = IMAGE.copy()
+        image[90:180, 95 + number : 155 + number] = 150  # the head
+        image[200:, 70 + number : 180 + number] = 30  # the body
+        detector.boxes = detector.boxes + [1.0, 0, 0, 0]
+        assert len(search.detect(image)) == 1
+    assert detector.whole == 1
 
 
 def test_who_comes_out_beside_a_known_face_is_found_at_once():
@@ -266,8 +304,8 @@ def test_a_far_face_that_the_whole_image_shows_weakly_is_found_in_the_next_image
     detector, search = search_of(LEFT, SMALL)
     detector.whole_scores = np.array([0.9, 0.1])
     assert len(search.detect(IMAGE)) == 1
-    for _ in range(8):  # and is kept while whole images do not show it
-        assert len(search.detect(IMAGE)) == 2
+    for number in range(8):  # and is kept while whole images do not show it
+        assert len(search.detect(lively(number))) == 2
     assert detector.whole == 2
 
 
@@ -283,8 +321,8 @@ def test_what_is_no_face_in_a_crop_is_not_looked_at_again_until_the_next_whole_i
     detector, search = search_of(LEFT, SMALL)
     detector.whole_scores = np.array([0.9, 0.1])
     detector.crop_scores = np.array([0.9, 0.0])
-    for _ in range(5):
-        search.detect(IMAGE)
+    for number in range(5):
+        search.detect(lively(number))
     assert detector.crops == 2 + 1 + 1 + 1
 
 
@@ -292,17 +330,18 @@ def test_a_known_far_face_that_the_whole_image_does_not_show_is_found_in_a_crop_
     detector, search = search_of(LEFT, SMALL)
     search.detect(IMAGE)
     detector.whole_scores = np.array([0.9, 0.0])
-    for _ in range(12):
+    for number in range(12):
         detector.boxes = detector.boxes + 1.0
-        np.testing.assert_array_equal(search.detect(IMAGE).boxes, detector.boxes)
+        np.testing.assert_array_equal(search.detect(lively(number)).boxes, detector.boxes)
+    assert detector.whole == 3
 
 
 def test_a_near_face_that_the_whole_image_does_not_show_is_gone():
     detector, search = search_of(RIGHT)
-    for _ in range(5):
-        assert len(search.detect(IMAGE)) == 1
+    for number in range(5):
+        assert len(search.detect(lively(number))) == 1
     detector.whole_scores = np.array([0.0])
-    assert len(search.detect(IMAGE)) == 0
+    assert len(search.detect(lively(5))) == 0
 
 
 def test_only_the_best_weak_faces_are_looked_at_again():

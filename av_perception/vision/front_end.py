@@ -298,7 +298,8 @@ class VisualFrontEnd:
             return []
         if self._matcher is None or right is None:
             return [FaceMatch(None, covered) for covered in covered_shares(boxes)]
-        return self._matcher.match_all(*gray_rows((left, right), boxes), boxes)
+        left_gray, right_gray = gray_rows((left, right), boxes)
+        return self._matcher.match_all(left_gray, right_gray, boxes)
 
     def _features(
         self,

@@ -189,7 +189,8 @@ class FaceSearch:
         if hurry or self._since_whole < self._every:
             return False
         size = np.array(image.shape[1::-1])
-        return self._change.is_new_beside(image, people_windows(self._known, size))
+        people = people_windows(self._known[self._is_face], size)
+        return self._change.is_new_beside(image, people)
 
     def _look_everywhere(self, detector: CropDetector, image: np.ndarray) -> FaceDetections:
         """Find faces and weak ones in the whole image, and known small ones in crops."""

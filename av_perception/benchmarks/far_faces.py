@@ -310,8 +310,9 @@ def measure_far_faces(
         images = [stream.draw(index) for index in range(IMAGES)]
         for every, make in searches.items():
             search = make()
-            found = [(search.detect(image), *truth) for image, *truth in images]
-            tallies[every].add_stream(found)
+            tallies[every].add_stream(
+                [(search.detect(image), boxes, landmarks) for image, boxes, landmarks in images]
+            )
     return [tallies[every].accuracy(face_px, every) for every in searches]
 
 

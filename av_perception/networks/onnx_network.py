@@ -16,7 +16,8 @@ import numpy as np
 
 from av_perception.errors import UserError
 
-Shape = tuple[int | None, int, int, int]  # of blobs; None: any number of images at a time
+Size = int | None  # None: any
+Shape = tuple[Size, int, Size, Size]  # of blobs: images at a time, channels, height, width
 
 
 def load_network(model: str | Path | bytes, purpose: str) -> cv2.dnn.Net:
@@ -81,7 +82,7 @@ class OpenCvNetwork:
 
 
 class OnnxRuntimeNetwork:
-    """A network with one input by ONNX Runtime, on one thread, for blobs of one shape.
+    """A network with one input by ONNX Runtime, on one thread.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ class OnnxRuntimeNetwork:
     purpose
         What the network is for, in messages.
     shape
-        Of the blobs: (1, channels, height, width); None for the first: any number.
+        Of the blobs: (images, channels, height, width); None for any number.
 
     Attributes
     ----------
@@ -141,7 +142,7 @@ def model_for_shape(path: Path, shape: Shape) -> bytes:
     path
         An ONNX file, exported with whatever shape.
     shape
-        Of the input: (1, channels, height, width).
+        Of the input: (images, channels, height, width); None for any number.
 
     Returns
     -------
@@ -155,9 +156,12 @@ def model_for_shape(path: Path, shape: Shape) -> bytes:
     inputs = [item for item in model.graph.input if item.name not in weights]
     del model.graph.input[:]
     model.graph.input.extend(inputs)
-    for dimension, size in zip(model.graph.input[0].type.tensor_type.shape.dim, shape):
+    names = ('images', 'channels', 'height', 'width')
+    for name, dimension, size in zip(
+        names, model.graph.input[0].type.tensor_type.shape.dim, shape
+    ):
         if size is None:
-            dimension.dim_param = 'batch'
+            dimension.dim_param = name
         else:
             dimension.dim_value = size
     # The shapes of what follows are for ONNX Runtime to infer.
@@ -180,7 +184,7 @@ def make_network(
     purpose
         What the network is for, in messages.
     shape
-        Of the blobs: (1, channels, height, width); None for the first: any number.
+        Of the blobs: (images, channels, height, width); None for any number.
 
     Raises
     ------

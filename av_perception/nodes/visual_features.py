@@ -49,7 +49,7 @@ COUNTED = {
 # a word.
 SIMILAR = 0.03
 NEW_START_S = 1.0  # a stamp that jumps back further is a new start: a looped bag
-BEHIND = 3  # image pairs that wait: from then on what can be left to later images is
+BEHIND = 1  # image pairs that wait: from then on what can be left to later images is
 LONGEST_QUEUE = 10  # image pairs, 0.4 s of 25 a second: so long a stall of the machine loses none
 
 

@@ -13,7 +13,7 @@ brow to chin.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +30,7 @@ from av_perception.vision.face_decoding import (
     decode_centerface,
     decode_centerface_batch,
 )
+from av_perception.vision.face_windows import Part
 
 CENTERFACE_OUTPUTS = ('537', '538', '539', '540')  # heat map, scale, offset, landmarks
 BLAZEFACE_OUTPUTS = ('reshaped_regressor_face_4', 'reshaped_classifier_face_4')
@@ -131,6 +132,7 @@ class CenterFaceDetector:
         self._network = make_network(model, 'CenterFace', (1, 3, *self._size[::-1]))
         crop_shape = (None, 3, self.crop_size, self.crop_size)
         self._crop_network = make_network(model, 'CenterFace', crop_shape)
+        self._part_network = make_network(model, 'CenterFace', (1, 3, None, None))
         missing = set(CENTERFACE_OUTPUTS) - set(self._network.outputs)
         if missing:
             raise UserError(
@@ -199,6 +201,37 @@ class CenterFaceDetector:
         boxes = faces.boxes * np.tile(scale, 2) + np.pad(shift, ((0, 0), (0, 2)))
         points = faces.landmarks * scale[:, None] + shift[:, None]
         return FaceDetections(boxes, faces.scores, points, scale[:, 0]), index
+
+    def detect_part(
+        self, image_bgr: np.ndarray, part: Part, least_score: float | None = None
+    ) -> FaceDetections:
+        """Find the faces in a part of an image.
+
+        Parameters
+        ----------
+        image_bgr
+            (height, width, 3) uint8.
+        part
+            Inside the image.
+        least_score
+            Below which there is no face; None for the threshold.
+
+        Returns
+        -------
+        FaceDetections
+            In pixels of the image, best score first.
+        """
+        left, top, width, height = part.window
+        shown = image_bgr[top : top + height, left : left + width]
+        blob = cv2.dnn.blobFromImage(shown, size=part.input_size, swapRB=True)
+        heat_map, scale, offset, landmarks = self._part_network.run(blob, CENTERFACE_OUTPUTS)
+        least_score = self.score_threshold if least_score is None else least_score
+        faces = decode_centerface(
+            heat_map, scale, offset, landmarks, least_score, self.overlap_threshold
+        )
+        faces = faces.scaled(_scale_to_image(shown, part.input_size))
+        boxes = faces.boxes + [left, top, 0, 0]
+        return replace(faces, boxes=boxes, landmarks=faces.landmarks + [left, top])
 
 
 class BlazeFaceDetector:

@@ -9,12 +9,15 @@ face or none as a crop of the next image has it, and a far face that is known an
 image does not show is looked for in a crop at once: far faces are found like near ones, a few
 images later.
 
-The whole image is looked at at once
+It is looked at later, but not for ever, while it changes where the known people are alone, for
+then nobody has come, and while other images wait. The whole image is looked at at once
 
 - where a crop shows the face that it was cut for no more: the person turned, hid or walked on;
 - where the image changed as a whole: a head that turned, a light, another scene;
-- where one face is about to cover another: what remains of it is judged in the whole image;
 - where there are so many faces that the crops would take longer.
+
+Where one face is about to cover another, both are looked for in one larger part of the image: what
+remains of the farther one is judged with all that is around it.
 
 A crop gives every face that lies well inside it, so who comes out from behind somebody is found
 there; of faces that two crops share, one stays.
@@ -22,43 +25,43 @@ there; of faces that two crops share, one stays.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import numpy as np
 
-from av_perception.geometry.boxes import (
-    box_overlap,
-    centers,
-    far_corners,
-    intersections,
-    suppress_overlaps,
-)
+from av_perception.geometry.boxes import box_overlap, suppress_overlaps
 from av_perception.vision.face_decoding import FaceDetections
+from av_perception.vision.face_windows import (
+    Part,
+    crop_windows,
+    lie_inside,
+    near_groups,
+    part_around,
+    people_windows,
+)
+from av_perception.vision.image_change import ImageChange
 
-CROP_WIDTH = 2.2  # of a crop, in lengths of the longer side of its face
-LEAST_CROP_SCALE = 1.0  # pixels of the image per pixel of a crop: enlarging shows nothing new
-CROP_BORDER = 0.02  # of a crop's width: what reaches into it is cut off
 CROP_COST = 2.0  # time of a pixel of a crop over that of a pixel of the whole image
-NEAR = 0.5  # widths of a face around it: another one that reaches there may be covered
+PART_COST = 1.3  # the same of a part
 SAME_FACE = 0.3  # intersection over union of a face with itself in the next image
 SURE_SCORE = 0.5  # a face that scored less may vanish without being looked for
 WEAK_SCORE = 0.08  # what scores less is not looked at again
 MOST_WEAK = 3  # weak faces that are looked at again, the best of an image
 SMALL_PX = 18.0  # pixels of the network's input: narrower faces are easily missed
-CHANGED = 12.0  # [gray levels] mean change of the image since it was looked at as a whole
-PUT_OFF = 3  # times as many images between two whole ones, for a computer that is behind
+LONGEST = 3  # times `every` images between two whole ones, where nothing is new or others wait
 WARMED_UP = (1, 2, 3, 4)  # crops at a time that the network knows from the start
-SPARSE = 20  # [px] between those pixels that tell it
 
 
 @dataclass(frozen=True)
 class FaceSearchConfig:
     """How often the whole image is looked at."""
 
-    #: Images from one look for faces at the whole image to the next, at least 1 (each image). In
-    #: those between only crops around the known faces are looked at, which takes a quarter of the
-    #: time; a newcomer is found so many images later at most. CenterFace alone looks at crops.
+    #: Images from one look for faces at the whole image to the next, at least 1 (each image);
+    #: three times as many while it changes where the known people are alone. In those between only
+    #: crops around the known faces are looked at, which takes a quarter of the time; a newcomer is
+    #: found so many images later at most. CenterFace alone looks at crops.
     every: int = 5
 
     def __post_init__(self):
@@ -103,6 +106,11 @@ class CropDetector(Detector, Protocol):
     ) -> tuple[FaceDetections, np.ndarray]:
         """Find the faces (M) in square windows (N, 4) of an image, and the window (M,) of each."""
 
+    def detect_part(
+        self, image_bgr: np.ndarray, part: Part, least_score: float | None = None
+    ) -> FaceDetections:
+        """Find the faces in a part of an image."""
+
 
 class FaceSearch:
     """Finds the faces of one image after the other.
@@ -130,7 +138,7 @@ class FaceSearch:
         self._is_face = np.zeros(0, bool)  # those of them that are no weak ones
         self._is_sure = np.zeros(0, bool)  # those that may not vanish unnoticed
         self._since_whole = 0  # images since the whole one was looked at
-        self._sparse: np.ndarray | None = None  # pixels of that image
+        self._change = ImageChange()  # since then
         self.whole_images = 0
 
     def warm_up(self, image_bgr: np.ndarray) -> None:
@@ -142,6 +150,9 @@ class FaceSearch:
                 boxes = np.tile([0.0, 0.0, 1.0, 1.0], (count, 1))
                 windows = crop_windows(boxes, size, self._crops.crop_size)
                 self._crops.detect_in(image_bgr, windows)
+            self._crops.detect_part(
+                image_bgr, part_around(boxes, size, self._crops.crop_size, 1.0)
+            )
 
     def detect(self, image_bgr: np.ndarray, hurry: bool = False) -> FaceDetections:
         """Find the faces of the next image.
@@ -151,7 +162,7 @@ class FaceSearch:
         image_bgr
             (height, width, 3) uint8.
         hurry
-            Others wait: a look at the whole image that is due only by count is put off.
+            Others wait: a look at the whole image for newcomers is put off.
 
         Returns
         -------
@@ -161,26 +172,25 @@ class FaceSearch:
         if self._crops is None:
             self.whole_images += 1
             return self._detector.detect(image_bgr)
-        if self._is_whole_due(image_bgr, PUT_OFF if hurry else 1) or not self._pays(self._crops):
+        size = np.array(image_bgr.shape[1::-1])
+        plan = _Plan.of(self._known, self._is_face, self._crops, size)
+        due = self._is_whole_due(image_bgr, hurry)
+        if due or plan.cost > np.prod(self._crops.input_size):
             found = self._look_everywhere(self._crops, image_bgr)
         else:
-            found = self._look_again(self._crops, image_bgr)
+            found = self._look_again(self._crops, image_bgr, plan)
         return self._remembered(self._crops, found)
 
-    def _is_whole_due(self, image: np.ndarray, put_off: int) -> bool:
+    def _is_whole_due(self, image: np.ndarray, hurry: bool) -> bool:
         """Tell whether the whole image has to be looked at, whatever the crops show."""
         self._since_whole += 1
-        if self._sparse is None or self._since_whole >= put_off * self._every:
+        if self._since_whole >= LONGEST * self._every or self._change.is_other(image):
             return True
-        sparse = _sparse_pixels(image)
-        if sparse.shape != self._sparse.shape:
-            return True
-        return bool(np.abs(sparse - self._sparse).mean() > CHANGED)
-
-    def _pays(self, detector: CropDetector) -> bool:
-        """Tell whether the known faces should be looked for in crops, or rather in the image."""
-        faces = self._known[self._is_face]
-        return len(faces) <= _most_crops(detector) and not are_near(faces)
+        if hurry or self._since_whole < self._every:
+            return False
+        size = np.array(image.shape[1::-1])
+        people = people_windows(self._known[self._is_face], size)
+        return self._change.is_new_beside(image, people)
 
     def _look_everywhere(self, detector: CropDetector, image: np.ndarray) -> FaceDetections:
         """Find faces and weak ones in the whole image, and known small ones in crops."""
@@ -192,24 +202,29 @@ class FaceSearch:
         if not missed.any():
             return whole
         crops = _look_around(detector, image, faces[missed][: _most_crops(detector)])
-        return merged(joined(whole, crops), detector.overlap_threshold)
+        return merged([whole, crops], detector.overlap_threshold)
 
-    def _look_again(self, detector: CropDetector, image: np.ndarray) -> FaceDetections:
-        """Find the known faces in crops; where one is missing, in the whole image as well."""
-        if not len(self._known):
+    def _look_again(
+        self, detector: CropDetector, image: np.ndarray, plan: _Plan
+    ) -> FaceDetections:
+        """Find the known faces around them; where one is missing, in the whole image as well."""
+        looks = [_look_at_part(detector, image, part, self._known) for part in plan.parts]
+        if len(plan.alone):
+            looks.append(_look_around(detector, image, plan.alone))
+        if not looks:
             return nothing_found()
-        crops = _look_around(detector, image, self._known[: _most_crops(detector)])
-        faces = crops.boxes[crops.scores >= detector.score_threshold]
+        around = merged(looks, detector.overlap_threshold)
+        faces = around.boxes[around.scores >= detector.score_threshold]
         if _all_continue(self._known[self._is_sure], faces):
-            return crops
+            return around
         whole = self._look_at_whole(detector, image)
-        small = chosen(crops, _are_small(crops.boxes, detector, image))
-        return merged(joined(whole, small), detector.overlap_threshold)
+        small = chosen(around, _are_small(around.boxes, detector, image))
+        return merged([whole, small], detector.overlap_threshold)
 
     def _look_at_whole(self, detector: CropDetector, image: np.ndarray) -> FaceDetections:
         self._since_whole = 0
         self.whole_images += 1
-        self._sparse = _sparse_pixels(image)
+        self._change.keep(image)
         return detector.detect(image, min(WEAK_SCORE, detector.score_threshold))
 
     def _remembered(self, detector: CropDetector, found: FaceDetections) -> FaceDetections:
@@ -228,50 +243,6 @@ def nothing_found() -> FaceDetections:
     return FaceDetections(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 5, 2)), np.zeros(0))
 
 
-def joined(first: FaceDetections, second: FaceDetections) -> FaceDetections:
-    """Put the faces of two looks together, one that both show is there twice."""
-    return FaceDetections(
-        np.concatenate([first.boxes, second.boxes]),
-        np.concatenate([first.scores, second.scores]),
-        np.concatenate([first.landmarks, second.landmarks]),
-        np.concatenate([first.input_scales, second.input_scales]),
-    )
-
-
-def crop_windows(boxes: np.ndarray, image_size: np.ndarray, crop_size: int) -> np.ndarray:
-    """Lay a square window around each face, inside the image.
-
-    Parameters
-    ----------
-    boxes
-        (N, 4) of the faces [px].
-    image_size
-        (2,) width and height [px].
-    crop_size
-        [px] of the network's input: windows are no smaller.
-
-    Returns
-    -------
-    np.ndarray
-        (N, 4) int left, top, width and height [px].
-    """
-    sides = CROP_WIDTH * boxes[:, 2:].max(axis=1)
-    sides = np.clip(sides, LEAST_CROP_SCALE * crop_size, image_size.min())
-    corners = centers(boxes) - sides[:, None] / 2
-    corners = np.clip(corners, 0, image_size - sides[:, None])
-    windows = np.concatenate([corners, sides[:, None], sides[:, None]], axis=1)
-    return np.floor(windows).astype(int)
-
-
-def are_near(boxes: np.ndarray) -> bool:
-    """Whether one of the faces (N, 4) [px] covers another, or soon may."""
-    grown = boxes.copy()
-    margin = NEAR * boxes[:, 2:3]
-    grown[:, :2] -= margin
-    grown[:, 2:] += 2 * margin
-    return bool((intersections(boxes, grown) > 0).sum() > len(boxes))  # each is near itself
-
-
 def chosen(faces: FaceDetections, keep: np.ndarray) -> FaceDetections:
     """Take some of the faces; keep: a mask or indices."""
     return FaceDetections(
@@ -279,17 +250,59 @@ def chosen(faces: FaceDetections, keep: np.ndarray) -> FaceDetections:
     )
 
 
-def merged(faces: FaceDetections, most_overlap: float) -> FaceDetections:
-    """Make one face of one that several crops show.
+def merged(looks: Sequence[FaceDetections], most_overlap: float) -> FaceDetections:
+    """Make one face of one that several looks show.
 
     Parameters
     ----------
-    faces
-        Of all crops, in pixels of the image.
+    looks
+        At least one, in pixels of the image; each may show a face several times.
     most_overlap
         Intersection over union above which the weaker of two goes.
     """
+    faces = FaceDetections(
+        np.concatenate([look.boxes for look in looks]),
+        np.concatenate([look.scores for look in looks]),
+        np.concatenate([look.landmarks for look in looks]),
+        np.concatenate([look.input_scales for look in looks]),
+    )
     return chosen(faces, suppress_overlaps(faces.boxes, faces.scores, 0.0, most_overlap))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Where known faces are looked for in the next image.
+
+    alone: (N, 4) boxes that get a crop each; parts: those around faces near each other; cost: time
+    of both, in pixels of the network's input for the whole image.
+    """
+
+    alone: np.ndarray
+    parts: list[Part]
+    cost: float
+
+    @classmethod
+    def of(
+        cls, known: np.ndarray, is_face: np.ndarray, detector: CropDetector, size: np.ndarray
+    ) -> _Plan:
+        """Plan for boxes (N, 4) of which some (N,) are faces, others weak, in images of a size."""
+        faces = known[is_face]
+        group = near_groups(faces)
+        firsts, counts = np.unique(group, return_counts=True)
+        parts = []
+        for first in firsts[counts > 1]:
+            together = faces[group == first]
+            coarse = _input_scale(detector, size)
+            # Small ones in all their pixels, others as in the whole image.
+            scale = 1.0 if together[:, 2].min() < SMALL_PX * coarse else coarse
+            parts.append(part_around(together, size, detector.crop_size, scale))
+        is_alone = np.isin(group, firsts[counts == 1])
+        crop_cost = CROP_COST * detector.crop_size**2
+        cost = PART_COST * sum(part.input_area for part in parts) + crop_cost * is_alone.sum()
+        # Weak faces take what is left.
+        room = max(int((np.prod(detector.input_size) - cost) / crop_cost), 0)
+        alone = np.concatenate([faces[is_alone], known[~is_face][:room]])
+        return cls(alone, parts, float(cost))
 
 
 def _look_around(detector: CropDetector, image: np.ndarray, known: np.ndarray) -> FaceDetections:
@@ -298,13 +311,39 @@ def _look_around(detector: CropDetector, image: np.ndarray, known: np.ndarray) -
     windows = crop_windows(known, size, detector.crop_size)
     least_score = min(WEAK_SCORE, detector.score_threshold)
     faces, index = detector.detect_in(image, windows, least_score)
-    keep = _lie_inside(faces.boxes, windows[index], size)
-    goes_on = box_overlap(faces.boxes, known).max(axis=1) >= SAME_FACE
-    keep &= goes_on | (faces.scores >= detector.score_threshold)
-    found = merged(chosen(faces, keep), detector.overlap_threshold)
+    found = _clear_ones(detector, faces, windows[index], known, size)
     # Boxes of small faces are no finer in a crop, though it shows the image finer.
-    coarseness = np.maximum(found.input_scales, _input_scale(detector, image))
+    coarseness = np.maximum(found.input_scales, _input_scale(detector, size))
     return replace(found, input_scale=coarseness)
+
+
+def _look_at_part(
+    detector: CropDetector, image: np.ndarray, part: Part, known: np.ndarray
+) -> FaceDetections:
+    """Find faces in a part of the image; weak ones where a known box (N, 4) is."""
+    size = np.array(image.shape[1::-1])
+    least_score = min(WEAK_SCORE, detector.score_threshold)
+    faces = detector.detect_part(image, part, least_score)
+    windows = np.broadcast_to(part.window, (len(faces), 4))
+    found = _clear_ones(detector, faces, windows, known, size)
+    coarseness = np.maximum(found.input_scales, _input_scale(detector, size))
+    return replace(found, input_scale=coarseness)
+
+
+def _clear_ones(
+    detector: CropDetector,
+    faces: FaceDetections,
+    windows: np.ndarray,
+    known: np.ndarray,
+    size: np.ndarray,
+) -> FaceDetections:
+    """Leave out what is cut off by its window (M, 4), and weak ones where no known box (N, 4) is.
+
+    size: (2,) width and height of the image [px].
+    """
+    goes_on = box_overlap(faces.boxes, known).max(axis=1, initial=0.0) >= SAME_FACE
+    clear = goes_on | (faces.scores >= detector.score_threshold)
+    return chosen(faces, clear & lie_inside(faces.boxes, windows, size))
 
 
 def _most_crops(detector: CropDetector) -> int:
@@ -314,25 +353,12 @@ def _most_crops(detector: CropDetector) -> int:
 
 def _are_small(boxes: np.ndarray, detector: CropDetector, image: np.ndarray) -> np.ndarray:
     """(N,) whether faces (N, 4) are so narrow that the whole image may not show them."""
-    return boxes[:, 2] < SMALL_PX * _input_scale(detector, image)
+    return boxes[:, 2] < SMALL_PX * _input_scale(detector, np.array(image.shape[1::-1]))
 
 
-def _input_scale(detector: CropDetector, image: np.ndarray) -> float:
-    """Pixels of the image per pixel of the network's input for the whole image."""
-    return float((np.array(image.shape[1::-1]) / detector.input_size).max())
-
-
-def _lie_inside(boxes: np.ndarray, windows: np.ndarray, image_size: np.ndarray) -> np.ndarray:
-    """(M,) whether boxes (M, 4) are not cut off by their windows (M, 4).
-
-    Those that the image cuts off are whole enough.
-    """
-    border = CROP_BORDER * windows[:, 2:3]
-    low = np.where(windows[:, :2] <= 0, -np.inf, windows[:, :2] + border)
-    ends = far_corners(windows)
-    high = np.where(ends >= image_size, np.inf, ends - border)
-    whole = (boxes[:, :2] >= low) & (far_corners(boxes) <= high)
-    return np.all(whole, axis=1)
+def _input_scale(detector: CropDetector, size: np.ndarray) -> float:
+    """Pixels of an image of a size (2,) per pixel of the network's input for all of it."""
+    return float((size / detector.input_size).max())
 
 
 def _all_continue(known: np.ndarray, found: np.ndarray) -> bool:
@@ -344,8 +370,3 @@ def _all_continue(known: np.ndarray, found: np.ndarray) -> bool:
     overlap = box_overlap(known, found)
     best = overlap.argmax(axis=1)
     return bool((overlap.max(axis=1) >= SAME_FACE).all()) and len(set(best)) == len(known)
-
-
-def _sparse_pixels(image: np.ndarray) -> np.ndarray:
-    """Few pixels of an image, as numbers that can be subtracted."""
-    return image[SPARSE // 2 :: SPARSE, SPARSE // 2 :: SPARSE].astype(np.int16)

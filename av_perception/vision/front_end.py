@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from av_perception.geometry.boxes import centers
+from av_perception.geometry.boxes import centers, far_corners
 from av_perception.interfaces import Face, VisualFeatures
 from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.robot_head.profile import CameraGeometry
@@ -40,6 +41,7 @@ from av_perception.vision.triangulation import TriangulationConfig, is_cut_off, 
 
 MIN_FACE_PX = 8.0  # a smaller box has neither a range nor a texture
 LEAST_DISPARITIES = 0.1  # share of the faces: with a wrong pair hardly one matches by chance
+ROW_MARGIN = 12  # [px] beside a face's rows: those of the other image may be others by 10
 TURNED_EVERY = 50  # images without a face between two looks at an image turned by 180 degrees
 TURNED_SCORE = 0.6  # that a face in it needs: it is no proof of anything else
 
@@ -296,8 +298,7 @@ class VisualFrontEnd:
             return []
         if self._matcher is None or right is None:
             return [FaceMatch(None, covered) for covered in covered_shares(boxes)]
-        left_gray = cv2.cvtColor(left, cv2.COLOR_BGR2GRAY)
-        right_gray = cv2.cvtColor(right, cv2.COLOR_BGR2GRAY)
+        left_gray, right_gray = gray_rows((left, right), boxes)
         return self._matcher.match_all(left_gray, right_gray, boxes)
 
     def _features(
@@ -348,6 +349,32 @@ class VisualFrontEnd:
         if right is not None:
             self._pairs += 1
             self.counters['without_disparity'] += without
+
+
+def gray_rows(images: Sequence[np.ndarray], boxes: np.ndarray) -> list[np.ndarray]:
+    """Make images gray in the rows of some boxes.
+
+    Parameters
+    ----------
+    images
+        (height, width, 3) uint8 BGR.
+    boxes
+        (N, 4) left, top, width and height [px], N at least 1.
+
+    Returns
+    -------
+    list of np.ndarray
+        (height, width) uint8 each, 0 in rows that are ROW_MARGIN or more away from all boxes.
+    """
+    height = images[0].shape[0]
+    first = int(np.clip(boxes[:, 1].min() - ROW_MARGIN, 0, height - 1))
+    last = int(np.clip(far_corners(boxes)[:, 1].max() + ROW_MARGIN, first + 1, height))
+    grays = []
+    for image in images:
+        gray = np.zeros(image.shape[:2], np.uint8)
+        gray[first:last] = cv2.cvtColor(image[first:last], cv2.COLOR_BGR2GRAY)
+        grays.append(gray)
+    return grays
 
 
 class _StageClock:

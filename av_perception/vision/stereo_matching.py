@@ -350,7 +350,9 @@ class StereoMatcher:
         correlation = cv2.matchTemplate(band, template, cv2.TM_CCOEFF_NORMED)
         # A flat stretch has no correlation: OpenCV gives 0, 1 or not a number there, depending on
         # its release.
-        return np.nan_to_num(correlation, nan=0.0, posinf=0.0, neginf=0.0)
+        if not np.isfinite(correlation).all():
+            correlation = np.nan_to_num(correlation, nan=0.0, posinf=0.0, neginf=0.0)
+        return correlation
 
     def _is_trustworthy(self, correlation: np.ndarray, column: int, patch_width: int) -> bool:
         """Whether the peak is high enough, inside the searched range, and alone."""

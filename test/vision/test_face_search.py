@@ -16,8 +16,13 @@ from av_perception.vision.face_detector import CenterFaceDetector, FaceDetectorC
 from av_perception.vision.face_search import (
     FaceSearch,
     FaceSearchConfig,
-    crop_windows,
     merged,
+)
+from av_perception.vision.face_windows import (
+    crop_windows,
+    lie_inside,
+    near_groups,
+    part_around,
 )
 
 PHOTOGRAPHS = DATA / 'images'
@@ -53,6 +58,7 @@ class CroppingDetector(PlantedDetector):
         super().__init__(boxes)
         self.whole = 0
         self.crops = 0
+        self.parts = []
         self.whole_scores = None
         self.crop_scores = None
 
@@ -80,6 +86,20 @@ class CroppingDetector(PlantedDetector):
         scales = windows[index, 2] / 64
         return FaceDetections(boxes, scores[face], landmarks_of(boxes), scales), index
 
+    def detect_part(self, image_bgr, part, least_score=None):
+        crops = self.crops
+        faces, _ = self.detect_in(image_bgr, part.window[None], least_score)
+        self.crops = crops
+        self.parts.append(part)
+        return faces
+
+
+def lively(number):
+    """Make an image in which something other than people moves."""
+    image = IMAGE.copy()
+    image[2:34, 40 + 50 * (number % 10) :][:, :40] = 160
+    return image
+
 
 def search_of(*boxes, every=5):
     detector = CroppingDetector(boxes)
@@ -90,7 +110,7 @@ def test_the_whole_image_is_looked_at_every_fifth_time_and_crops_between():
     detector, search = search_of(LEFT, RIGHT)
     for number in range(1, 11):
         detector.boxes += 3.0  # they walk
-        found = search.detect(IMAGE)
+        found = search.detect(lively(number))
         np.testing.assert_array_equal(found.boxes, detector.boxes)
         assert detector.whole == 1 + (number - 1) // 5
     assert detector.crops == 8 * 2
@@ -115,11 +135,42 @@ def test_a_detector_that_knows_no_crops_sees_every_image():
 def test_a_newcomer_is_found_within_five_images(known):
     for first in range(1, 7):  # whatever image they come in
         detector, search = search_of(*known)
-        for _ in range(first):
-            search.detect(IMAGE)
+        for number in range(first):
+            search.detect(lively(number))
         detector.boxes = np.array([*known, RIGHT])
-        late = next(n for n in range(10) if len(search.detect(IMAGE)) == len(known) + 1)
+        late = next(
+            n for n in range(10) if len(search.detect(lively(n + first))) == len(known) + 1
+        )
         assert late < 5
+
+
+@pytest.mark.parametrize('known', [[], [LEFT]])
+def test_a_newcomer_who_changes_nothing_in_the_image_is_found_within_fifteen_images(known):
+    detector, search = search_of(*known)
+    search.detect(IMAGE)
+    detector.boxes = np.array([*known, RIGHT])
+    late = next(n for n in range(20) if len(search.detect(IMAGE)) == len(known) + 1)
+    assert late == 14
+
+
+def test_a_newcomer_who_stands_still_is_looked_for_although_nothing_moves_any_more():
+    detector, search = search_of(LEFT)
+    search.detect(IMAGE)
+    detector.boxes = np.array([LEFT, RIGHT])
+    image = IMAGE.copy()
+    image[195:260, 395:445] = 150  # who came
+    assert [len(search.detect(image)) for _ in range(5)] == [1, 1, 1, 1, 2]
+
+
+def test_people_who_move_have_no_whole_images_looked_at():
+    detector, search = search_of(LEFT)
+    for number in range(15):
+        image = IMAGE.copy()
+        image[90:180, 95 + number : 155 + number] = 150  # the head
+        image[200:, 70 + number : 180 + number] = 30  # the body
+        detector.boxes = detector.boxes + [1.0, 0, 0, 0]
+        assert len(search.detect(image)) == 1
+    assert detector.whole == 1
 
 
 def test_who_comes_out_beside_a_known_face_is_found_at_once():
@@ -173,11 +224,65 @@ def test_one_face_that_stands_for_two_known_ones_has_the_whole_image_looked_at()
     assert detector.whole == 2
 
 
-def test_faces_that_may_cover_each_other_are_looked_at_in_the_whole_image():
-    detector, search = search_of(LEFT, [160.0, 110, 30, 40])
+def test_faces_that_may_cover_each_other_are_looked_for_in_one_part_of_the_image():
+    detector, search = search_of(LEFT, [160.0, 110, 30, 40], RIGHT)
+    for _ in range(5):
+        assert len(search.detect(IMAGE)) == 3
+    assert (detector.whole, detector.crops, len(detector.parts)) == (1, 4, 4)
+    part = detector.parts[0]
+    assert part.input_size == (192, 160)  # in all pixels, as one of them is small
+    np.testing.assert_array_equal(part.window[2:], part.input_size)
+    boxes = detector.boxes[:2]
+    assert lie_inside(boxes, np.tile(part.window, (2, 1)), np.array([640, 480])).all()
+
+
+def test_two_near_faces_are_looked_for_as_coarsely_as_in_the_whole_image():
+    detector, search = search_of([100.0, 100, 90, 120], [180.0, 110, 70, 90])
+    for _ in range(2):
+        assert len(search.detect(IMAGE)) == 2
+    (part,) = detector.parts
+    assert part.window[2] == 2 * part.input_size[0] and part.window[3] == 2 * part.input_size[1]
+    assert part.input_area < 0.6 * 320 * 256
+
+
+def test_near_faces_that_fill_the_image_are_looked_for_in_all_of_it():
+    detector, search = search_of([60.0, 40, 250, 320], [300.0, 60, 240, 300])
     for _ in range(4):
         assert len(search.detect(IMAGE)) == 2
-    assert (detector.whole, detector.crops) == (4, 0)
+    assert (detector.whole, len(detector.parts)) == (4, 0)
+
+
+def test_a_face_that_hides_behind_another_is_looked_for_in_the_whole_image_at_once():
+    detector, search = search_of(LEFT, [160.0, 110, 30, 40])
+    search.detect(IMAGE)
+    detector.boxes = np.array([LEFT])
+    assert len(search.detect(IMAGE)) == 1
+    assert detector.whole == 2
+
+
+def test_groups_are_those_of_faces_that_reach_each_other_over_others():
+    boxes = [[100.0, 100, 40, 50], [300, 100, 40, 50], [150, 100, 40, 50], [200, 100, 40, 50]]
+    np.testing.assert_array_equal(near_groups(np.array(boxes)), [0, 1, 0, 0])
+    assert len(near_groups(np.zeros((0, 4)))) == 0
+
+
+def test_parts_lie_in_the_image_and_hold_their_faces_whatever_the_boxes():
+    random = np.random.default_rng(4)
+    for _ in range(200):
+        size = random.integers(40, 900, 2)
+        boxes = random.uniform(-300, 900, (3, 4))
+        boxes[:, 2:] = np.exp(random.uniform(-3, random.choice([4.0, 8.0]), (3, 2)))
+        scale = random.uniform(1, 3)
+        part = part_around(boxes, size, 64, scale)
+        assert (part.window[:2] >= 0).all() and (far_corners(part.window) <= size).all()
+        assert (part.window[2:] > 0).all() and min(part.input_size) >= 32
+        assert not np.array(part.input_size) % 32 @ [1, 1]
+        low = np.clip(boxes[:, :2], 0, size).min(axis=0)
+        high = np.clip(far_corners(boxes), 0, size).max(axis=0)
+        fits = np.all(high - low < size - 32 * scale) and boxes[:, 2:].max() < size.min() / 3
+        if fits:
+            assert (part.window[:2] <= np.maximum(low, 0)).all()
+            assert (far_corners(part.window) >= high - 1).all()
 
 
 def test_a_look_at_the_whole_image_waits_while_others_wait():
@@ -199,8 +304,8 @@ def test_a_far_face_that_the_whole_image_shows_weakly_is_found_in_the_next_image
     detector, search = search_of(LEFT, SMALL)
     detector.whole_scores = np.array([0.9, 0.1])
     assert len(search.detect(IMAGE)) == 1
-    for _ in range(8):  # and is kept while whole images do not show it
-        assert len(search.detect(IMAGE)) == 2
+    for number in range(8):  # and is kept while whole images do not show it
+        assert len(search.detect(lively(number))) == 2
     assert detector.whole == 2
 
 
@@ -216,8 +321,8 @@ def test_what_is_no_face_in_a_crop_is_not_looked_at_again_until_the_next_whole_i
     detector, search = search_of(LEFT, SMALL)
     detector.whole_scores = np.array([0.9, 0.1])
     detector.crop_scores = np.array([0.9, 0.0])
-    for _ in range(5):
-        search.detect(IMAGE)
+    for number in range(5):
+        search.detect(lively(number))
     assert detector.crops == 2 + 1 + 1 + 1
 
 
@@ -225,17 +330,18 @@ def test_a_known_far_face_that_the_whole_image_does_not_show_is_found_in_a_crop_
     detector, search = search_of(LEFT, SMALL)
     search.detect(IMAGE)
     detector.whole_scores = np.array([0.9, 0.0])
-    for _ in range(12):
+    for number in range(12):
         detector.boxes = detector.boxes + 1.0
-        np.testing.assert_array_equal(search.detect(IMAGE).boxes, detector.boxes)
+        np.testing.assert_array_equal(search.detect(lively(number)).boxes, detector.boxes)
+    assert detector.whole == 3
 
 
 def test_a_near_face_that_the_whole_image_does_not_show_is_gone():
     detector, search = search_of(RIGHT)
-    for _ in range(5):
-        assert len(search.detect(IMAGE)) == 1
+    for number in range(5):
+        assert len(search.detect(lively(number))) == 1
     detector.whole_scores = np.array([0.0])
-    assert len(search.detect(IMAGE)) == 0
+    assert len(search.detect(lively(5))) == 0
 
 
 def test_only_the_best_weak_faces_are_looked_at_again():
@@ -318,7 +424,7 @@ def test_of_faces_that_two_crops_share_the_better_one_stays():
     boxes = np.array([LEFT, [104.0, 101, 50, 65], RIGHT])
     scales = np.array([1.5, 2.5, 3.5])
     faces = FaceDetections(boxes, np.array([0.8, 0.9, 0.7]), landmarks_of(boxes), scales)
-    kept = merged(faces, 0.3)
+    kept = merged([faces], 0.3)
     np.testing.assert_array_equal(kept.boxes, boxes[1:])
     assert kept.input_scales.tolist() == [2.5, 3.5]
 

@@ -15,8 +15,9 @@ from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.robot_head.profile import CameraGeometry
 from av_perception.vision.face_detector import FaceDetections, FaceDetectorConfig
 from av_perception.vision.face_embedding import NoEmbedder
-from av_perception.vision.front_end import VisualFrontEnd, VisualFrontEndConfig
+from av_perception.vision.front_end import VisualFrontEnd, VisualFrontEndConfig, gray_rows
 from av_perception.vision.image_check import BadImage
+from av_perception.vision.stereo_matching import StereoMatchConfig, StereoMatcher
 from av_perception.vision.triangulation import TriangulationConfig
 
 PHOTOGRAPHS = DATA / 'images'
@@ -334,3 +335,20 @@ def test_faces_take_turns_to_be_described():
 def test_nobody_is_described_who_is_too_small():
     visual = describing([[100, 100, 20, 26]])
     assert [described(visual, index) for index in range(2)] == [[], []]
+
+
+def test_gray_rows_hold_all_that_a_match_looks_at():
+    random = np.random.default_rng(2)
+    picture = random.integers(0, 255, (480, 640, 3)).astype(np.uint8)
+    config = StereoMatchConfig(vertical_search_px=10, min_correlation=0.01)
+    matcher = StereoMatcher(config, CAMERA, 0.135)
+    for box in ([300.0, -20, 60, 80], [300.0, 200, 45, 60], [500.0, 430, 60, 80]):
+        columns = round(CAMERA.baseline * box[2] / 0.135)  # as far as a face of this width is
+        shift = np.roll(picture, -columns, axis=1)
+        boxes = np.array([box])
+        whole = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in (picture, shift)]
+        rows = gray_rows((picture, shift), boxes)
+        expected = matcher.match_all(*whole, boxes)
+        assert matcher.match_all(*rows, boxes) == expected
+        assert expected[0].disparity.disparity == pytest.approx(columns, abs=0.1)
+        assert (rows[0] == 0).all(axis=1).any()

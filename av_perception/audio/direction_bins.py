@@ -197,16 +197,16 @@ class DirectionLikelihood:
         scaled
             (F, M, N) from `whitened_steering`.
         """
-        return self._ratios(block, scaled[block.bins])
+        return self.ratios_of_rows(block, scaled[block.bins])
 
     def ratios_towards(self, block: BinBlock, directions: np.ndarray) -> np.ndarray:
         """Return `ratios` for unit vectors (N, 3), steered at the kept bins alone."""
         if not len(block) or not len(directions):
             return np.zeros((len(block), len(directions)), np.float32)
-        return self._ratios(block, self.whitened_steering(directions, block.bins))
+        return self.ratios_of_rows(block, self.whitened_steering(directions, block.bins))
 
-    def _ratios(self, block: BinBlock, own: np.ndarray) -> np.ndarray:
-        """(R, N); own: (R, M, N) steering of the rows."""
+    def ratios_of_rows(self, block: BinBlock, own: np.ndarray) -> np.ndarray:
+        """Return `ratios` for the steering (R, M, N) of the block's rows alone."""
         if not len(block) or not own.shape[2]:
             return np.zeros((len(block), own.shape[2]), np.float32)
         product = block.unit @ own  # (R, T, N)

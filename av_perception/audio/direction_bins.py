@@ -230,7 +230,12 @@ class DirectionLikelihood:
         """Return `ratios` for unit vectors (N, 3), few of them, steered at the kept bins alone."""
         if not len(block) or not len(directions):
             return np.zeros((len(block), len(directions)), np.float32)
-        own = self.whitened_steering(directions, block.bins)
+        return self.ratios_of_rows(block, self.whitened_steering(directions, block.bins))
+
+    def ratios_of_rows(self, block: BinBlock, own: np.ndarray) -> np.ndarray:
+        """Return `ratios` for the steering (R, M, N) of the block's rows alone."""
+        if not len(block) or not own.shape[2]:
+            return np.zeros((len(block), own.shape[2]), np.float32)
         product = block.unit @ own  # (R, T, N)
         aligned = product.real**2 + product.imag**2
         misfit = np.log(np.maximum(1 - aligned, _LEAST_LEFT))

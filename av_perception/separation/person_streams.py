@@ -19,7 +19,6 @@ import numpy as np
 from av_perception.audio.bin_stream import BinStream, SharedBinStream, direction_likelihood
 from av_perception.audio.direction_bins import BinBlock, DirectionBinsConfig
 from av_perception.audio.direction_grid import direction_grid
-from av_perception.audio.held_steering import HeldSteering
 from av_perception.audio.steering import GeometricSteering, Steering
 from av_perception.diarization.joint_activity import Activity, JointActivity
 from av_perception.diarization.joint_activity_config import JointActivityConfig
@@ -135,7 +134,6 @@ class PersonStreams:
         block_size = (bins_config.frames_per_block - 1) * stft.hop + stft.window
         self._half_block_ns = nanoseconds(0.5 * block_size / stft.sample_rate)
         self._joint = JointActivity(self._bins.likelihood, self._config.activity)
-        self._steering = HeldSteering()  # of the blocks
         grid = direction_grid(array, GRID_STEP_DEG, (GRID_ELEVATION_DEG,))
         self._untracked = UntrackedVoice(self._bins.likelihood, grid, self._config.untracked)
         self._masks = PersonMasks(steering, self._config.masks)
@@ -325,8 +323,8 @@ class PersonStreams:
         if people:
             directions = np.array(list(people.values()), float)
             likelihood = self._bins.likelihood.heard_by(block.live)
-            steering = self._steering.towards(likelihood, directions)
-            ratios = likelihood.ratios(block, steering)
+            steering = likelihood.whitened_steering(directions, block.bins)
+            ratios = likelihood.ratios_of_rows(block, steering)
             self._untracked.update(block, ratios, directions, steering)
             if self._untracked.direction is not None:
                 # Who has no track takes part: otherwise somebody who has would seem to speak.

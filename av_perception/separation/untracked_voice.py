@@ -28,10 +28,14 @@ import numpy as np
 
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
 from av_perception.audio.direction_grid import DirectionGrid
+from av_perception.geometry.rigid_transform import direction_from_angles
 from av_perception.geometry.time import seconds
 
 UNTRACKED = -1  # the id of somebody for whom no track stands; tracks count from 0
 _THINNED = 6  # every so many frequencies tell whether two directions sound alike
+_RING_STEP_DEG = 3.0  # where people may be, to tell once and for all what is near them
+_RING_ELEVATION_DEG = 10.0
+_MOST = 40.0  # exp of it is still a float32
 _START_ANEW_S = 1.0  # a stamp so far back begins another stream
 
 
@@ -98,6 +102,10 @@ class UntrackedVoice:
         self.config = config or UntrackedVoiceConfig()
         self._likelihood = likelihood
         self._grid = grid
+        azimuth = np.radians(np.arange(0.0, 360.0, _RING_STEP_DEG))
+        in_base = direction_from_angles(azimuth, np.radians(_RING_ELEVATION_DEG))
+        self._ring = grid.array.base_from_array.inverse().rotate(in_base)
+        self._excludes = self._excluded(self._ring)  # (D, P) by a person in each of its directions
         self._steering: dict[tuple[bool, ...], np.ndarray] = {}  # (F, M, D) by live microphones
         self.reset()
 
@@ -106,9 +114,10 @@ class UntrackedVoice:
         self._evidence = np.zeros(len(self._grid))
         self._stamp_ns: int | None = None
         self._heard_ns = 0
-        self._people: np.ndarray | None = None  # steering of whom `_free` is about
-        self._free = np.ones(len(self._grid), bool)
         self._best: int | None = None
+        self._near: tuple[int, ...] = ()  # where on the ring everybody tracked is
+        self._free = np.arange(len(self._grid))  # directions away from them
+        self._towards: dict[tuple[bool, ...], np.ndarray] = {}  # steering of those alone
 
     @property
     def direction(self) -> np.ndarray | None:
@@ -127,21 +136,21 @@ class UntrackedVoice:
         ratios
             (R, J) their log ratio of everybody tracked to diffuse sound.
         directions, people
-            (J, 3) unit vectors, and (F, M, J) of `DirectionLikelihood.whitened_steering`.
+            (J, 3) unit vectors, and (R, M, J) of `DirectionLikelihood.whitened_steering` at the
+            bins of the block.
         """
         elapsed_s = 0.0 if self._stamp_ns is None else seconds(block.stamp_ns - self._stamp_ns)
         if elapsed_s < -_START_ANEW_S:
             self.reset()
         self._stamp_ns = block.stamp_ns
-        self._notice(block.live, directions, people)
-        evidence = self._evidence * np.exp(-max(elapsed_s, 0.0) / self.config.memory_s)
-        if len(block):
-            voiced = 1.0 if block.voice_activity is None else block.voice_activity
-            evidence = evidence + voiced * self._unexplained(block, ratios, people)
-        evidence *= self._free
+        self._notice(directions)
+        before = self._evidence[self._free]
+        before *= np.exp(-max(elapsed_s, 0.0) / self.config.memory_s)
+        evidence = self._collected(before, block, ratios, people)
         # The best comes down to the limit, and the others stay as far behind.
-        excess = max(evidence.max() - self.config.limit, 0.0)
-        self._evidence = np.maximum(evidence - excess, 0.0)
+        excess = max(evidence.max(initial=0.0) - self.config.limit, 0.0)
+        self._evidence[:] = 0.0
+        self._evidence[self._free] = np.maximum(evidence - excess, 0.0)
         self._decide(block.stamp_ns)
 
     def _decide(self, stamp_ns: int) -> None:
@@ -152,36 +161,57 @@ class UntrackedVoice:
             self._heard_ns = stamp_ns
         elif self._best is not None:
             is_over = seconds(stamp_ns - self._heard_ns) > self.config.hold_s
-            if is_over or not self._free[self._best]:
+            if is_over or self._best not in self._free:
                 self._best = None
 
-    def _unexplained(self, block: BinBlock, ratios: np.ndarray, people: np.ndarray) -> np.ndarray:
-        """(D,) evidence of the block for a talker in each direction, beside those tracked."""
-        likelihood = self._likelihood.heard_by(block.live)
-        of_grid = likelihood.ratios(block, self._steering_of(block.live))
+    def _collected(
+        self, before: np.ndarray, block: BinBlock, ratios: np.ndarray, people: np.ndarray
+    ) -> np.ndarray:
+        """Evidence (D',) of the free directions with that of a block."""
+        voiced = 1.0 if block.voice_activity is None else block.voice_activity
+        if not len(block) or not len(before) or not voiced:
+            return before
+        of_grid = self._likelihood.heard_by(block.live).ratios(block, self._steering_of(block))
         explained = ratios.max(axis=1, initial=0.0)
-        if people.shape[2] > 1:
-            of_pairs = pair_ratios(block, people[block.bins])
-            explained = np.maximum(explained, of_pairs.max(axis=1))
-        share = self.config.share
-        return np.log1p(share * np.expm1(of_grid - explained[:, None])).sum(axis=0)
+        evidence = before + voiced * self._unexplained(of_grid, explained)
+        if ratios.shape[1] > 1 and evidence.max() > 0:
+            # What two of them explain lowers evidence, so that none needs no such look.
+            explained = np.maximum(explained, pair_ratios(block, people).max(axis=1))
+            evidence = before + voiced * self._unexplained(of_grid, explained)
+        return evidence
 
-    def _steering_of(self, live: tuple[bool, ...]) -> np.ndarray:
+    def _unexplained(self, of_grid: np.ndarray, explained: np.ndarray) -> np.ndarray:
+        """Evidence (D',) of bins, beside log ratios (R,) that they are explained by so far."""
+        share = self.config.share
+        gain = np.exp(np.minimum(of_grid - explained[:, None], _MOST))
+        return np.log(1 - share + share * gain).sum(axis=0)
+
+    def _steering_of(self, block: BinBlock) -> np.ndarray:
+        """(F, M, D') towards the free directions."""
+        live = block.live
         if live not in self._steering:
             likelihood = self._likelihood.heard_by(live)
             self._steering[live] = likelihood.whitened_steering(self._grid.directions)
-        return self._steering[live]
+        if live not in self._towards:
+            self._towards[live] = np.ascontiguousarray(self._steering[live][:, :, self._free])
+        return self._towards[live]
 
-    def _notice(self, live: tuple[bool, ...], directions: np.ndarray, people: np.ndarray) -> None:
-        """Find out which directions nobody tracked stands near, when somebody has moved."""
-        if people is self._people:
+    def _notice(self, directions: np.ndarray) -> None:
+        """Find out which directions nobody tracked is near, when somebody has moved."""
+        near = tuple(np.argmax(directions @ self._ring.T, axis=1).tolist())
+        if near == self._near:
             return
-        self._people = people
-        near = self._grid.near(directions, self.config.near_deg).any(axis=0)
-        own = _unit(people[::_THINNED])
-        grid = _unit(self._steering_of(live)[::_THINNED])
-        likeness = np.mean(np.abs(grid.conj().swapaxes(1, 2) @ own) ** 2, axis=0)  # (D, J)
-        self._free = ~near & (likeness.max(axis=1, initial=0.0) < self.config.alike)
+        self._near = near
+        self._free = np.flatnonzero(~self._excludes[:, list(near)].any(axis=1))
+        self._towards = {}
+
+    def _excluded(self, people: np.ndarray) -> np.ndarray:
+        """(D, P) bool: where in the grid a person in each of the directions (P, 3) is heard."""
+        bins = slice(None, None, _THINNED)
+        own = _unit(self._likelihood.whitened_steering(people, bins))
+        grid = _unit(self._likelihood.whitened_steering(self._grid.directions, bins))
+        likeness = np.mean(np.abs(grid.conj().swapaxes(1, 2) @ own) ** 2, axis=0)
+        return self._grid.near(people, self.config.near_deg).T | (likeness >= self.config.alike)
 
 
 def pair_ratios(block: BinBlock, steering: np.ndarray) -> np.ndarray:

@@ -53,10 +53,10 @@ class Ear:
     def hear(self, blocks, tracked_deg):
         """Azimuth [deg] of who talks after every block; NaN: nobody."""
         people = np.array([towards(azimuth) for azimuth in tracked_deg])
-        steering = self.likelihood.whitened_steering(people)
         found = []
         for block in blocks:
-            ratios = self.likelihood.ratios(block, steering)
+            steering = self.likelihood.whitened_steering(people, block.bins)
+            ratios = self.likelihood.ratios_of_rows(block, steering)
             self.voice.update(block, ratios, people, steering)
             direction = self.voice.direction
             heard = np.nan if direction is None else np.arctan2(direction[1], direction[0])
@@ -180,9 +180,9 @@ def test_evidence_is_what_the_people_do_not_explain():
     blocks = ear.blocks(planted_voices([-60.0], [(0.1, 0.8)], 0.8))
     block = max(blocks, key=len)
     people = np.array([towards(35.0), towards(100.0)])
-    steering = ear.likelihood.whitened_steering(people)
-    ratios = ear.likelihood.ratios(block, steering)
-    pairs = pair_ratios(block, steering[block.bins])
+    steering = ear.likelihood.whitened_steering(people, block.bins)
+    ratios = ear.likelihood.ratios_of_rows(block, steering)
+    pairs = pair_ratios(block, steering)
     config = UntrackedVoiceConfig(threshold=1e8, limit=1e9, share=0.3)
     voice = UntrackedVoice(ear.likelihood, direction_grid(SQUARE, 10.0, (10.0,)), config)
     voice.update(block, ratios, people, steering)

@@ -23,7 +23,7 @@ import numpy as np
 
 from av_perception.audio_visual.features import VisualFeatures, frame_times
 from av_perception.audio_visual.seeing_objective import hearing_posterior
-from av_perception.audio_visual.seen_prior import SeenPrior, blind_prior, seen_prior
+from av_perception.audio_visual.seen_prior import SeenPrior
 from av_perception.audio_visual.switch import first_transition
 from av_perception.audio_visual.visual_prior import VisualPrior
 from av_perception.enhancement.noise_model import NoiseModel, maximize
@@ -99,11 +99,12 @@ class SeenStream(PriorStream):
         """See `PriorStream`: (1, T, F) variance of speech, and noise and gains."""
         count = len(power)
         features = self._seen(frame_times(self._done + count)[self._done :])
-        open_eyes = seen_prior(self._prior, self._visual, features)
+        open_eyes = SeenPrior(self._prior, *self._visual.prior(features))
         if self._mode == CVAE:
             self.belief = float(features.reliability.mean())
             return self._fitted_by(open_eyes, power, heard, model)
-        shut_eyes = blind_prior(self._prior, self._visual, count)
+        blind = (np.broadcast_to(one, (count, len(one))) for one in self._visual.blind())
+        shut_eyes = SeenPrior(self._prior, *blind)
         modes = _BothModes(self._prior, shut_eyes, open_eyes, heard, self._mode == MIN_VAE)
         variance, shares, model = self._weighed(power, modes, model, features.reliability)
         if self._mode == SWVAE:

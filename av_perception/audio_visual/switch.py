@@ -18,7 +18,7 @@ raises B = log sum_alpha p(alpha) prod_t exp(-F_t,alpha_t):
 
 * q(z | m): Fisher steps of the mean, the covariance is the inverse of the curvature (Laplace);
   a frame takes what lowers its F;
-* q(alpha): forward-backward with -F as the log likelihoods;
+* q(alpha): forward-backward with -F, less a doubt of modes that see, as the log likelihoods;
 * tau: expected transitions, beside a belief worth so many; noise and gains: the rules of
   `noise_model`, each draw weighed by e and by its part of F.
 
@@ -57,7 +57,10 @@ class SwitchConfig:
     #: How much a bin counts against the priors.
     evidence_weight: float = EVIDENCE_WEIGHT
     #: Probability that a mode lasts from one frame to the next, below 1.
-    stay: float = 0.97
+    stay: float = 0.997
+    #: Evidence that every frame of a mode after the first has to bring beforehand [nat], not
+    #: negative: where nothing is heard, nothing speaks against eyes that lie.
+    doubt: float = 0.4
     #: How many frames this belief is worth; 0: transitions are those of the recording.
     stay_frames: float = 400.0
     #: Of all draws.
@@ -70,7 +73,7 @@ class SwitchConfig:
             raise ValueError(f'samples must be even, not {self.samples}')
         if not 0 < self.stay < 1:
             raise ValueError(f'stay must lie between 0 and 1, not {self.stay}')
-        for name in ('rank', 'stay_frames'):
+        for name in ('rank', 'doubt', 'stay_frames'):
             if not getattr(self, name) >= 0:
                 raise ValueError(f'{name} must not be negative, but is {getattr(self, name)}')
         if not self.evidence_weight > 0:
@@ -232,11 +235,12 @@ def _alternate(
     """Take all steps so often."""
     believed = first_transition(len(beliefs), config.stay)
     transition = believed
+    doubts = config.doubt * (np.arange(len(beliefs)) > 0)
     bounds = np.zeros(config.iterations)
     for index in range(config.iterations):
         for belief in beliefs:
             belief.improve(posterior)
-        losses = np.stack([belief.loss for belief in beliefs], axis=1)
+        losses = np.stack([belief.loss for belief in beliefs], axis=1) + doubts
         chain = _chain(transition, losses)
         # (a belief of the transitions has a log density, too)
         bounds[index] = chain.log_evidence + config.stay_frames * np.sum(

@@ -35,6 +35,7 @@ ALWAYS = 'always'
 SWITCH = 'switch'
 BELIEFS = (ALWAYS, SWITCH)
 R2 = (0.0, 0.25, 0.5, 0.8)
+_PAUSE = 1e-3  # of the loudest frame, in power
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class SeenRow:
 
     vision: AUDIO, or one of VISIONS: honest, that of another talker for 40 % of the time, or
     noise; r2: planted; believed: ALWAYS, or as far as the SWITCH says; kind, snr_db: of the noise;
-    seen_lying, seen_honest: mean belief of the switch where vision lies, and elsewhere.
+    seen_lying, seen_honest: mean belief of the switch where vision lies, and elsewhere, over the
+    frames in which somebody speaks; all_lying, all_honest: the same with all pauses.
     """
 
     vision: str
@@ -55,6 +57,8 @@ class SeenRow:
     estoi: float
     seen_lying: float = float('nan')
     seen_honest: float = float('nan')
+    all_lying: float = float('nan')
+    all_honest: float = float('nan')
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,12 @@ def make_trials(
     if count == 1:
         others = [latents[0][::-1]]
     return [SeenTrial(*both) for both in zip(clips, latents, others)]
+
+
+def speaking_frames(voice: np.ndarray) -> np.ndarray:
+    """(T,) bool: frames of a clean voice (N,) that are no pauses."""
+    power = (np.abs(PRIOR_TRANSFORM.forward(voice)) ** 2).sum(axis=1)
+    return power > _PAUSE * power.max(initial=0.0)
 
 
 class SeenBenchmark:
@@ -175,7 +185,9 @@ class SeenBenchmark:
             found = enhance_by_switch(power, [blind, seen], SwitchConfig())
             believed = found.modes[:, 1]
             lies = lying_frames(len(believed))
-            shares = (float(believed[lies].mean()), float(believed[~lies].mean()))
+            speaks = speaking_frames(clip.voice)
+            chosen = (lies & speaks, ~lies & speaks, lies, ~lies)
+            shares = [float(believed[frames].mean()) for frames in chosen]
             yield row(vision, r2, SWITCH, found.gain, *shares)
 
     def _seen(self, trial: SeenTrial, vision: str, r2: float, random) -> SeenPrior:
@@ -188,7 +200,7 @@ class SeenSummary:
     """Medians over the clips of one condition.
 
     gain_db, estoi_gain: of the differences to audio alone on the same clip; least_gain_db: of the
-    clip that loses most.
+    clip that loses most; beliefs: of `SeenRow`, (median, mean) of each.
     """
 
     vision: str
@@ -199,8 +211,10 @@ class SeenSummary:
     gain_db: float
     estoi_gain: float
     least_gain_db: float
-    seen_lying: float
-    seen_honest: float
+    seen_lying: tuple[float, float]
+    seen_honest: tuple[float, float]
+    all_lying: tuple[float, float]
+    all_honest: tuple[float, float]
 
 
 def summaries(rows: Sequence[SeenRow]) -> list[SeenSummary]:
@@ -218,8 +232,15 @@ def summaries(rows: Sequence[SeenRow]) -> list[SeenSummary]:
             np.median(gains),
             np.median(heard),
             np.min(gains),
-            np.median([row.seen_lying for row in own]),
-            np.median([row.seen_honest for row in own]),
         ]
-        found.append(SeenSummary(*key, *map(float, figures)))
+        beliefs = [
+            _middles([getattr(row, name) for row in own])
+            for name in ('seen_lying', 'seen_honest', 'all_lying', 'all_honest')
+        ]
+        found.append(SeenSummary(*key, *map(float, figures), *beliefs))
     return found
+
+
+def _middles(values: list[float]) -> tuple[float, float]:
+    """Median and mean."""
+    return float(np.median(values)), float(np.mean(values))

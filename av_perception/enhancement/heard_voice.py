@@ -83,7 +83,7 @@ class HeardVoice:
 
     def _heard(self, spectra: np.ndarray) -> HeardFrames:
         spectra = spectra.astype(np.result_type(self._dtype, np.complex64))
-        power = np.abs(spectra).astype(float) ** 2
+        power = spectra.real**2 + spectra.imag**2
         own = np.ascontiguousarray(power[..., 0])
         if self._num_columns == 1:
             gain, noise = self._gain.update_with_noise(own)

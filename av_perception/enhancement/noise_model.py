@@ -52,7 +52,8 @@ class NoiseModel:
     @property
     def noise(self) -> np.ndarray:
         """(T, F) variance of the noise, `c N + W H`."""
-        return self.guess_gain[:, None] * self.guess + self.factors.model.T
+        guess = self.guess_gain[:, None] * self.guess
+        return guess + self.factors.model.T if self.factors.dictionary.shape[1] else guess
 
     def speech(self, variance: np.ndarray) -> np.ndarray:
         """(..., T, F) variance of speech in the recording, `g v`."""

@@ -87,7 +87,7 @@ class PriorStream:
         self._synthesis = StreamingSynthesis(transform, 1)
         # Frames that wait, (T, F) each: spectra, what the encoder hears, noise.
         self._pending = np.zeros((0, transform.num_bins), np.complex64)
-        self._heard = np.zeros((0, transform.num_bins))
+        self._heard = np.zeros((0, transform.num_bins), np.float32)
         self._noise = self._heard
         self._level = _LEAST_LEVEL
         self._done = 0  # frames

@@ -67,9 +67,15 @@ def test_no_step_lowers_the_bound(stay_frames):
 
 def test_decoders_that_are_alike_leave_the_chain_as_it_is_believed():
     power, prior, _ = scene()
-    found = enhance_by_switch(power, [prior, prior])
+    found = enhance_by_switch(power, [prior, prior], SwitchConfig(stay=0.97, doubt=0.0))
     np.testing.assert_allclose(found.modes, 0.5, atol=1e-6)
     np.testing.assert_allclose(found.transition, first_transition(2, 0.97), atol=0.02)
+
+
+def test_eyes_that_nothing_speaks_against_are_doubted():
+    power, prior, _ = scene()
+    found = enhance_by_switch(power, [prior, prior], SwitchConfig(doubt=0.4))
+    assert found.modes[10:-10, 1].max() < 0.1
 
 
 def test_one_mode_is_a_voice_without_a_switch():

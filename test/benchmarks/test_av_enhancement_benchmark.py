@@ -119,7 +119,7 @@ def test_summaries_are_medians_of_differences_on_the_same_clip():
     assert [one.vision for one in found] == [AUDIO, LIES]
     assert found[1].gain_db == 1.0 and found[1].least_gain_db == 0.5
     assert found[1].si_sdr_db == 5.5 and found[1].estoi_gain == pytest.approx(0.02)
-    assert found[1].seen_lying == pytest.approx(0.1) and found[1].seen_honest == 0.9
+    assert found[1].seen_lying == pytest.approx((0.1, 0.1)) and found[1].seen_honest[0] == 0.9
 
 
 def test_an_order_is_right_where_no_other_is_nearer():

@@ -93,13 +93,15 @@ def run(args: argparse.Namespace) -> int:
     prior = load_prior(args.prior)
     if not prior.is_frame_wise:
         raise UserError(f'{args.prior} has a memory: name vae, wide_vae or a file of such a prior')
-    console = wide_console(110)
+    console = wide_console(130)
     with Progress(console=console, transient=True) as progress:
         seen = _enhance(args, data, prior, progress)
         voices = _separate(args, data, prior, progress)
     found = summaries(seen)
     if found:
-        console.print(_seen_table(found, f'medians over {args.clips} clips'))
+        console.print(
+            _seen_table(found, f'medians over {args.clips} clips; belief: median / mean')
+        )
     if voices:
         console.print(_voices_table(voices))
     if args.json:
@@ -176,18 +178,20 @@ def _separate(
 
 def _seen_table(found: Sequence[SeenSummary], title: str) -> Table:
     table = Table('vision', 'R2', 'believed', title=title)
-    headings = ('SI-SDR', 'ESTOI', 'gain', 'ESTOI gain', 'least gain', 'seen: lies', 'honest')
+    headings = ('SI-SDR', 'ESTOI', 'gain', 'ESTOI gain', 'least gain')
+    headings += ('seen: lies', 'honest', 'pauses too: lies', 'honest')
     for heading in headings:
         table.add_column(heading, justify='right')
     for one in found:
-        belief = ('', '')
+        belief = [''] * 4
         if one.believed == SWITCH:
-            belief = (f'{one.seen_lying:.2f}', f'{one.seen_honest:.2f}')
+            both = (one.seen_lying, one.seen_honest, one.all_lying, one.all_honest)
+            belief = [f'{median:.2f} / {mean:.2f}' for median, mean in both]
         table.add_row(
             one.vision,
             f'{one.r2:g}',
             one.believed,
-            f'{one.si_sdr_db:.1f}',
+            f'{one.si_sdr_db:.2f}',
             f'{one.estoi:.3f}',
             f'{one.gain_db:+.2f}',
             f'{one.estoi_gain:+.3f}',

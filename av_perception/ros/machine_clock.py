@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
+from av_perception.ros.input_monitor import UNKNOWN
 from av_perception.synchronization.clock_offset import ClockOffset
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class ClockWatch:
         publishers = self._node.get_publishers_info_by_topic(self._monitor.topic)
         others = [p for p in publishers if not self._is_ours(p)]
         name = ''
-        if len(others) == 1:
+        if len(others) == 1 and others[0].node_name != UNKNOWN:
             name = f'{others[0].node_namespace.rstrip("/")}/{others[0].node_name}'
         if name == self._name:
             return

@@ -17,7 +17,9 @@ NETWORK_HEADER = (
     '| network | images | latency, 95 % | oldest image | sound lost | left out | ids | '
     'right again | Mbit/s |'
 )
-JPEG_HEADER = '| quality | Mbit/s | faces found | false per image | depth | looks moved |'
+JPEG_HEADER = (
+    '| people at | quality | Mbit/s | faces found | false per image | depth | looks moved |'
+)
 NAMED_HEADER = '| network | what `/diagnostics` says |'
 
 
@@ -40,6 +42,7 @@ def jpeg_table(figures: dict) -> str:
     """Write one row for each quality."""
     rows = [
         [
+            f'{row["distance_m"]:.0f} m',
             str(row['quality'] or 'raw'),
             f'{row["mbit_s"]:.1f}',
             f'{100 * row["recall"]:.1f} %',

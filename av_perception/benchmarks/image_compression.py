@@ -29,6 +29,8 @@ class CompressedVision:
 
     #: In percent; RAW for none.
     quality: int
+    #: Of the people [m].
+    distance_m: float
     #: Of both cameras, 25 pairs a second [Mbit/s].
     mbit_s: float
     #: Share of the people who were found.
@@ -88,6 +90,7 @@ def measure_compression(
         results.append(
             CompressedVision(
                 quality,
+                distance_m,
                 8e-6 * size / pairs * FRAME_RATE,
                 float(np.mean(errors.is_found)),
                 errors.false / pairs,

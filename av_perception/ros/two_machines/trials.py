@@ -105,6 +105,8 @@ class Result:
     figures: Figures
     #: By pattern of Trial.told: what was said.
     told: dict[str, str]
+    #: So many times slower than real it was.
+    slower: float = 1.0
 
     @property
     def complaints(self) -> list[str]:
@@ -133,6 +135,7 @@ class Result:
         return {
             'name': self.trial.name,
             'what': self.trial.what,
+            'slower': self.slower,
             **figures,
             'told': [said for said in self.told.values() if said],
             'complaints': self.complaints,
@@ -183,7 +186,7 @@ def try_all(
         for trial, (window, returned_ns, mbit_s) in zip(ours, whiles):
             figures = measured(session.heard, window, returned_ns, mbit_s)
             said = sentences(session.heard, window, trial.told)
-            results.append(Result(trial, figures, said))
+            results.append(Result(trial, figures, said, slower))
             on_result(results[-1])
     return results
 

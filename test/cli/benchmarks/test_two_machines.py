@@ -68,6 +68,21 @@ def test_figures_are_written_and_what_failed_sets_the_status(made_up, tmp_path, 
     assert rows['all']['latency_ms'] == [80.0, 120.0]
 
 
+def test_other_figures_of_the_file_are_kept(made_up, tmp_path, capsys):
+    path = tmp_path / 'figures.json'
+    words = ['benchmark', 'two-machines', '--json', str(path), '--update', '--only']
+    path.write_text('{"compression": [1]}')
+    assert main([*words, 'slow', 'loss']) == 0
+    made_up['slow'] = {'oldest_image_ms': 900.0}
+    assert main([*words, 'slow', 'clean']) == 1
+    figures = json.loads(path.read_text())
+    assert [row['name'] for row in figures['trials']] == ['clean', 'loss', 'slow']
+    assert figures['trials'][-1]['oldest_image_ms'] == 900.0 and figures['compression'] == [1]
+    path.write_text('[]')
+    assert main([*words, 'loss']) == 2
+    assert 'leave out --update' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     'name, changes, complaint',
     [
@@ -116,8 +131,8 @@ def test_what_jpeg_costs_is_measured_on_the_same_pairs(tmp_path, capsys):
     words = ['--only', 'compression', '--pairs', '2', '--json', str(path)]
     assert main(['benchmark', 'two-machines', *words]) == 0
     rows = json.loads(path.read_text())['compression']
-    assert [row['quality'] for row in rows] == [0, 95, 80, 60, 40, 20]
-    sizes = [row['mbit_s'] for row in rows]
+    assert [row['quality'] for row in rows] == 2 * [0, 95, 80, 60, 40, 20]
+    sizes = [row['mbit_s'] for row in rows[:6]]
     assert sizes == sorted(sizes, reverse=True), 'the lower the smaller'
-    assert rows[0]['looks_moved'] == 0.0 < rows[-1]['looks_moved']
+    assert rows[0]['looks_moved'] == 0.0 < rows[5]['looks_moved']
     assert rows[0]['recall'] > 0.8

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 from av_perception.cli.network import add_network_argument
 
 if TYPE_CHECKING:
+    from av_perception.ros.bringup.graph import Selection
     from av_perception.ros.bringup.runner import GraphRunner
 
 _WATCH_PERIOD_S = 0.3
@@ -75,6 +76,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'with --where computer, else as the parameter file says',
     )
     parser.add_argument('--lips', action='store_true', help=ARGUMENTS['lips'].description)
+    _add_process_arguments(parser)
+    _add_ros_arguments(parser)
+    add_network_argument(parser)
+    levels = ('debug', 'info', 'warn', 'error')
+    parser.add_argument(
+        '--log-level', default='info', choices=levels, help='what the nodes log (default: info)'
+    )
+
+
+def _add_process_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--processes',
         action='store_true',
@@ -83,6 +94,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     respawn_help = 'start a node again that ended by itself'
     parser.add_argument('--respawn', action='store_true', help=respawn_help)
     parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
+
+
+def _add_ros_arguments(parser: argparse.ArgumentParser) -> None:
+    from av_perception.ros.bringup.graph import ARGUMENTS
+
     parser.add_argument(
         '--remap',
         action='append',
@@ -99,11 +115,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--params-file', default='', help='YAML of node parameters instead of config/params.yaml'
     )
-    add_network_argument(parser)
-    levels = ('debug', 'info', 'warn', 'error')
-    parser.add_argument(
-        '--log-level', default='info', choices=levels, help='what the nodes log (default: info)'
-    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -111,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
     from av_perception.errors import UserError
     from av_perception.robot_head import load_head
     from av_perception.ros.bringup.environment import prepare_environment, reach
-    from av_perception.ros.bringup.graph import CHOICES, Selection, nodes_for, source_of
+    from av_perception.ros.bringup.graph import nodes_for, source_of
     from av_perception.ros.bringup.runner import GraphRunner
 
     head = load_head(options.head)
@@ -124,10 +135,7 @@ def run(options: argparse.Namespace) -> int:
     network = options.network or options.where != 'all'
     environment = prepare_environment(dict(os.environ), network=network)
     print(f'av-perception: {reach(environment)}', flush=True)
-    selection = Selection(
-        **{name: getattr(options, name) for name in (*CHOICES, *EXTRAS)},
-        truth=source == 'simulated',
-    )
+    selection = _selection(options, source)
     nodes = nodes_for(head, selection)
     if not nodes:
         raise UserError(f"no node is left to start on '{options.head}' with these arguments")
@@ -151,6 +159,13 @@ def run(options: argparse.Namespace) -> int:
             'Stopping the others.'
         )
         return 2
+
+
+def _selection(options: argparse.Namespace, source: str) -> Selection:
+    from av_perception.ros.bringup.graph import CHOICES, Selection
+
+    choices = {name: getattr(options, name) for name in (*CHOICES, *EXTRAS)}
+    return Selection(**choices, truth=source == 'simulated')
 
 
 def _node_arguments(options: argparse.Namespace, source: str) -> dict:

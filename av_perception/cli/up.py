@@ -121,7 +121,6 @@ def run(options: argparse.Namespace) -> int:
     """Start all nodes, wait, stop all nodes; 2 when one ended by itself: it has said why."""
     from av_perception.errors import UserError
     from av_perception.robot_head import load_head
-    from av_perception.ros.bringup.environment import prepare_environment, reach
     from av_perception.ros.bringup.graph import nodes_for, source_of
     from av_perception.ros.bringup.runner import GraphRunner
 
@@ -132,9 +131,7 @@ def run(options: argparse.Namespace) -> int:
     if source == 'simulated':
         _render(options.scene, options.seed)
     arguments = _node_arguments(options, source)
-    network = options.network or options.where != 'all'
-    environment = prepare_environment(dict(os.environ), network=network)
-    print(f'av-perception: {reach(environment)}', flush=True)
+    environment = _environment(options)
     selection = _selection(options, source)
     nodes = nodes_for(head, selection)
     if not nodes:
@@ -159,6 +156,16 @@ def run(options: argparse.Namespace) -> int:
             'Stopping the others.'
         )
         return 2
+
+
+def _environment(options: argparse.Namespace) -> dict[str, str]:
+    """Prepare that of the nodes, and say who can reach them."""
+    from av_perception.ros.bringup.environment import prepare_environment, reach
+
+    network = options.network or options.where != 'all'
+    environment = prepare_environment(dict(os.environ), network=network)
+    print(f'av-perception: {reach(environment)}', flush=True)
+    return environment
 
 
 def _selection(options: argparse.Namespace, source: str) -> Selection:

@@ -21,10 +21,12 @@ class ImageFlowConfig:
 
     #: So much longer than the quickest of late may an image take before fewer are let go [s].
     excess_s: float = 0.1
-    #: An image that has not come after so long is taken for lost [s].
+    #: An image that has not come after so long is taken for lost [s]; twice as long after each
+    #: that was lost in a row, but no longer than longest_s: others may still clog the network.
     lost_after_s: float = 0.5
-    #: So many are under way at most.
-    most: float = 8.0
+    longest_s: float = 1.0
+    #: So many are under way at most: the time from image to answer, in images.
+    most: float = 5.0
     #: By so much that number grows with each image that came soon.
     growth: float = 0.25
     #: What remains of that number when all of the last few came late.
@@ -35,8 +37,10 @@ class ImageFlowConfig:
     memory: int = 250
 
     def __post_init__(self):
-        if not (self.excess_s > 0 and self.lost_after_s > 0 and self.growth > 0):
-            raise ValueError('excess_s, lost_after_s and growth must be positive')
+        if not (self.excess_s > 0 and self.growth > 0):
+            raise ValueError('excess_s and growth must be positive')
+        if not 0 < self.lost_after_s <= self.longest_s:
+            raise ValueError('lost_after_s must be positive and no more than longest_s')
         if not (self.most >= 1 and self.memory >= self.recent >= 1 and 0 < self.shrinkage < 1):
             raise ValueError(
                 'most and recent must be at least 1, memory no less, shrinkage between 0 and 1'
@@ -58,6 +62,7 @@ class ImageFlow:
         self.window = 1.0
         self._under_way: deque[tuple[int, float]] = deque()  # stamp [ns], when it was sent [s]
         self._delays_s: deque[float] = deque(maxlen=self._config.memory)
+        self._patience_s = self._config.lost_after_s
         self._recent_s: deque[float] = deque(maxlen=self._config.recent)
         self._last_s: float | None = None  # when the last one came, or the first was sent
 
@@ -66,9 +71,10 @@ class ImageFlow:
         if self._last_s is None or now_s < self._last_s:
             self._last_s = now_s
             self._under_way.clear()  # of a clock that was set back since
-        while self._under_way and now_s - self._under_way[0][1] > self._config.lost_after_s:
-            self._under_way.popleft()
+        if self._under_way and now_s - self._under_way[-1][1] > self._patience_s:
+            self._under_way.clear()
             self.window = 1.0
+            self._patience_s = min(2 * self._patience_s, self._config.longest_s)
         if len(self._under_way) >= int(self.window):
             return False
         self._under_way.append((stamp_ns, now_s))
@@ -79,6 +85,7 @@ class ImageFlow:
         if stamp_ns not in {stamp for stamp, _ in self._under_way}:
             return  # too late, or another sender's
         self._last_s = now_s
+        self._patience_s = self._config.lost_after_s
         while True:
             stamp, sent_s = self._under_way.popleft()
             if stamp == stamp_ns:

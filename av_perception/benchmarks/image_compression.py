@@ -16,6 +16,7 @@ import numpy as np
 
 from av_perception.benchmarks.vision_accuracy import Errors, PeopleBeforeCamera
 from av_perception.interfaces import Face
+from av_perception.simulation.rendering import StereoPair
 from av_perception.vision.front_end import VisualFrontEnd
 
 FRAME_RATE = 25.0  # [Hz] at which bits a second are reckoned
@@ -29,6 +30,8 @@ class CompressedVision:
 
     #: In percent; RAW for none.
     quality: int
+    #: Of the people [m].
+    distance_m: float
     #: Of both cameras, 25 pairs a second [Mbit/s].
     mbit_s: float
     #: Share of the people who were found.
@@ -71,23 +74,16 @@ def measure_compression(
     """
     random = np.random.default_rng(0)
     drawn = [scene.draw(index, distance_m, random) for index in range(pairs)]
-    results = []
+    results: list[CompressedVision] = []
     reference: list[tuple[Face, ...]] = []
     for quality in qualities:
-        front_end = make_front_end()
         errors = Errors()
-        found = []
-        size = 0
-        for index, (pair, centers) in enumerate(drawn):
-            versions = [compressed(image, quality) for image in (pair.left, pair.right)]
-            size += sum(num_bytes for _, num_bytes in versions)
-            features = front_end.process(index, versions[0][0], versions[1][0])
-            errors.add(features.faces, centers, scene.camera)
-            found.append(features.faces)
+        found, size = _faces(make_front_end(), drawn, quality, errors, scene)
         reference = reference or found
         results.append(
             CompressedVision(
                 quality,
+                distance_m,
                 8e-6 * size / pairs * FRAME_RATE,
                 float(np.mean(errors.is_found)),
                 errors.false / pairs,
@@ -96,6 +92,26 @@ def measure_compression(
             )
         )
     return results
+
+
+def _faces(
+    front_end: VisualFrontEnd,
+    drawn: Sequence[tuple[StereoPair, np.ndarray]],
+    quality: int,
+    errors: Errors,
+    scene: PeopleBeforeCamera,
+) -> tuple[list[tuple[Face, ...]], int]:
+    """Find the faces of all pairs, and tell how large these were in all [bytes]."""
+    found = []
+    size = 0
+    for index, (pair, centers) in enumerate(drawn):
+        images = [image for image in (pair.left, pair.right) if image is not None]
+        versions = [compressed(image, quality) for image in images]
+        size += sum(num_bytes for _, num_bytes in versions)
+        features = front_end.process(index, versions[0][0], versions[1][0])
+        errors.add(features.faces, centers, scene.camera)
+        found.append(features.faces)
+    return found, size
 
 
 def looks_moved(before: Sequence[Sequence[Face]], after: Sequence[Sequence[Face]]) -> float:

@@ -33,6 +33,7 @@ from av_perception.cli.network import add_network_argument
 
 if TYPE_CHECKING:
     from av_perception.robot_head import HeadProfile
+    from av_perception.ros.bringup.graph import Selection
     from av_perception.ros.bringup.runner import GraphRunner
 
 _WATCH_PERIOD_S = 0.3
@@ -76,6 +77,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'with --where computer, else as the parameter file says',
     )
     parser.add_argument('--lips', action='store_true', help=ARGUMENTS['lips'].description)
+    _add_process_arguments(parser)
+    _add_ros_arguments(parser)
+    add_network_argument(parser)
+    levels = ('debug', 'info', 'warn', 'error')
+    parser.add_argument(
+        '--log-level', default='info', choices=levels, help='what the nodes log (default: info)'
+    )
+
+
+def _add_process_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--processes',
         action='store_true',
@@ -84,6 +95,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     respawn_help = 'start a node again that ended by itself'
     parser.add_argument('--respawn', action='store_true', help=respawn_help)
     parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
+
+
+def _add_ros_arguments(parser: argparse.ArgumentParser) -> None:
+    from av_perception.ros.bringup.graph import ARGUMENTS
+
     parser.add_argument(
         '--remap',
         action='append',
@@ -100,18 +116,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--params-file', default='', help='YAML of node parameters instead of config/params.yaml'
     )
-    add_network_argument(parser)
-    levels = ('debug', 'info', 'warn', 'error')
-    parser.add_argument(
-        '--log-level', default='info', choices=levels, help='what the nodes log (default: info)'
-    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Start all nodes, wait, stop all nodes; 2 when one ended by itself: it has said why."""
     from av_perception.errors import UserError
-    from av_perception.ros.bringup.environment import prepare_environment, reach
-    from av_perception.ros.bringup.graph import CHOICES, Selection, nodes_for, source_of
+    from av_perception.ros.bringup.graph import nodes_for, source_of
     from av_perception.ros.bringup.runner import GraphRunner
 
     head = _checked_head(options)
@@ -119,13 +129,8 @@ def run(options: argparse.Namespace) -> int:
     if source == 'simulated':
         _render(options.scene, options.seed)
     arguments = _node_arguments(options, source)
-    network = options.network or options.where != 'all'
-    environment = prepare_environment(dict(os.environ), network=network)
-    print(f'av-perception: {reach(environment)}', flush=True)
-    selection = Selection(
-        **{name: getattr(options, name) for name in (*CHOICES, *EXTRAS)},
-        truth=source == 'simulated',
-    )
+    environment = _environment(options)
+    selection = _selection(options, source)
     nodes = nodes_for(head, selection)
     if not nodes:
         raise UserError(f"no node is left to start on '{options.head}' with these arguments")
@@ -162,6 +167,23 @@ def _checked_head(options: argparse.Namespace) -> HeadProfile:
         raise UserError(f'there is no parameter file {options.params_file}')
     require_ros()
     return head
+
+
+def _environment(options: argparse.Namespace) -> dict[str, str]:
+    """Prepare that of the nodes, and say who can reach them."""
+    from av_perception.ros.bringup.environment import prepare_environment, reach
+
+    network = options.network or options.where != 'all'
+    environment = prepare_environment(dict(os.environ), network=network)
+    print(f'av-perception: {reach(environment)}', flush=True)
+    return environment
+
+
+def _selection(options: argparse.Namespace, source: str) -> Selection:
+    from av_perception.ros.bringup.graph import CHOICES, Selection
+
+    choices = {name: getattr(options, name) for name in (*CHOICES, *EXTRAS)}
+    return Selection(**choices, truth=source == 'simulated')
 
 
 def _node_arguments(options: argparse.Namespace, source: str) -> dict:

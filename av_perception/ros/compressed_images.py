@@ -27,7 +27,7 @@ from av_perception.synchronization.image_flow import ImageFlow
 JPEG_QUALITY = Parameter(
     'jpeg_quality',
     80,
-    'Of the compressed images, in percent: lower is smaller, and finds fewer faces that are far.',
+    'Of the compressed images, in percent: lower is smaller, and depth and looks suffer a little.',
     10,
     100,
     live=True,

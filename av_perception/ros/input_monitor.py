@@ -14,6 +14,7 @@ from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from av_perception.synchronization.clock_offset import ClockOffset
 
 LATENCY_GAIN = 0.1  # of the running mean
+UNKNOWN = '_NODE_NAME_UNKNOWN_'  # what rmw calls a node that it has not heard of yet
 AHEAD_S = -0.2  # latencies below: the stamps lie in the future
 BEHIND_S = 2.0  # latencies above: the stamps are old
 # So long DDS knows a node that was killed; the one that took its place has its name.
@@ -156,6 +157,12 @@ class InputMonitor:
             )
         return None
 
+    @staticmethod
+    def _names(publishers: Sequence) -> str:
+        """Name nodes; those of another machine are not always known by name."""
+        names = {p.node_name for p in publishers} - {UNKNOWN}
+        return ', '.join(sorted(names)) or 'a node of another machine'
+
     def _publishers(self, node: Node) -> list:
         return node.get_publishers_info_by_topic(self.topic)
 
@@ -176,7 +183,7 @@ class InputMonitor:
             return 'its publisher is gone'
         if not publishers:
             return 'nobody publishes it: is its publisher running and its name remapped?'
-        names = ', '.join(sorted({p.node_name for p in publishers}))
+        names = self._names(publishers)
         for publisher in publishers:
             if self.qos is None:
                 break

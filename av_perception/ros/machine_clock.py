@@ -8,16 +8,15 @@ Drivers of others do not tell theirs; then only the stamps say something, agains
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from av_perception.ros.input_monitor import UNKNOWN, InputMonitor
 from av_perception.synchronization.clock_offset import ClockOffset
-
-if TYPE_CHECKING:
-    from av_perception.ros.input_monitor import InputMonitor
-    from av_perception.ros.node import PerceptionNode
 
 SERVICE = 'clock'
 OFTEN_S = 1.0  # from one question to the next, until enough answers have come
@@ -26,12 +25,12 @@ ENOUGH = 4
 PARTICIPANT = 12  # bytes of an endpoint's identifier that are those of its process (RTPS)
 
 
-def tell_time(node: PerceptionNode) -> None:
+def tell_time(node: Node, now_ns: Callable[[], int]) -> None:
     """Offer the service ~/clock of a node: its time in nanoseconds, as a text."""
 
     def answer(_, response: Trigger.Response) -> Trigger.Response:
         response.success = True
-        response.message = str(node.now_ns())
+        response.message = str(now_ns())
         return response
 
     node.create_service(Trigger, f'~/{SERVICE}', answer)
@@ -40,9 +39,10 @@ def tell_time(node: PerceptionNode) -> None:
 class ClockWatch:
     """Asks the node that publishes a topic for its time, while its listener is active."""
 
-    def __init__(self, node: PerceptionNode, monitor: InputMonitor):
+    def __init__(self, node: Node, now_ns: Callable[[], int], monitor: InputMonitor):
         """Watch the publisher of the topic of a monitor, which is told what comes of it."""
         self._node = node
+        self._now_ns = now_ns
         self._monitor = monitor
         self._client: Any = None
         self._name = ''
@@ -65,7 +65,7 @@ class ClockWatch:
         self._choose()
         if self._client is None or not self._client.service_is_ready():
             return
-        asked_ns = self._node.now_ns()
+        asked_ns = self._now_ns()
         name = self._name
         future = self._client.call_async(Trigger.Request())
         future.add_done_callback(lambda done: self._on_answer(name, asked_ns, done.result()))
@@ -75,7 +75,7 @@ class ClockWatch:
         publishers = self._node.get_publishers_info_by_topic(self._monitor.topic)
         others = [p for p in publishers if not self._is_ours(p)]
         name = ''
-        if len(others) == 1:
+        if len(others) == 1 and others[0].node_name != UNKNOWN:
             name = f'{others[0].node_namespace.rstrip("/")}/{others[0].node_name}'
         if name == self._name:
             return
@@ -100,7 +100,7 @@ class ClockWatch:
         self._num_answers += 1
         if self._monitor.clock is None:
             self._monitor.clock = (name.lstrip('/'), ClockOffset())
-        self._monitor.clock[1].push(asked_ns, int(answer.message), self._node.now_ns())
+        self._monitor.clock[1].push(asked_ns, int(answer.message), self._now_ns())
 
     def _forget(self) -> None:
         """Let go of the node that was asked."""

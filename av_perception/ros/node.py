@@ -100,7 +100,7 @@ class PerceptionNode(TunableNode):
         parameters.declare(self, (*self.PARAMETERS, AUTOSTART))
         self.diagnostics = Diagnostics(self, self.shared(MissingInputs, MissingInputs))
         if self.TELLS_TIME:
-            tell_time(self)
+            tell_time(self, lambda: self.now_ns())
 
     # ---- for subclasses to implement
 
@@ -275,7 +275,7 @@ class PerceptionNode(TunableNode):
         full_name = self.resolve_topic_name(topic)
         for monitor in self.diagnostics.monitors:
             if monitor.topic == full_name:
-                self._clock_watches.append(ClockWatch(self, monitor))
+                self._clock_watches.append(ClockWatch(self, self.now_ns, monitor))
 
     def destroy_node(self) -> None:
         """Take the node off the graph at once.

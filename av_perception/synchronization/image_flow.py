@@ -3,9 +3,10 @@
 """How many images may be under way to another machine, so that none is old when it arrives.
 
 A network that is slower than the cameras would queue images in its buffers, and sound behind them,
-until everything is late by seconds. The receiver says which images have come; what takes longer
-than usual has waited in such a queue. So many are let go that the queue stays short, as TCP Vegas
-does (Brakmo and Peterson 1995); an image that may not go is left out, and the next one is fresh.
+until everything is late by seconds. The receiver says which images have come; when even the
+quickest of the last few took longer than usual, they have waited in such a queue (a single one may
+have waited for a lost packet). So many are let go that the queue stays short, as TCP Vegas does
+(Brakmo and Peterson 1995); an image that may not go is left out, and the next one is fresh.
 """
 
 from __future__ import annotations
@@ -20,22 +21,30 @@ class ImageFlowConfig:
 
     #: So much longer than the quickest of late may an image take before fewer are let go [s].
     excess_s: float = 0.1
-    #: An image that has not come after so long is taken for lost [s].
+    #: An image that has not come after so long is taken for lost [s]; twice as long after each
+    #: that was lost in a row, but no longer than longest_s: others may still clog the network.
     lost_after_s: float = 0.5
-    #: So many are under way at most.
-    most: float = 8.0
+    longest_s: float = 1.0
+    #: So many are under way at most: the time from image to answer, in images.
+    most: float = 5.0
     #: By so much that number grows with each image that came soon.
     growth: float = 0.25
-    #: What remains of that number when one came late.
+    #: What remains of that number when all of the last few came late.
     shrinkage: float = 0.7
+    #: The last few.
+    recent: int = 4
     #: The quickest is looked for among so many.
     memory: int = 250
 
     def __post_init__(self):
-        if not (self.excess_s > 0 and self.lost_after_s > 0 and self.growth > 0):
-            raise ValueError('excess_s, lost_after_s and growth must be positive')
-        if not (self.most >= 1 and self.memory >= 1 and 0 < self.shrinkage < 1):
-            raise ValueError('most and memory must be at least 1, shrinkage between 0 and 1')
+        if not (self.excess_s > 0 and self.growth > 0):
+            raise ValueError('excess_s and growth must be positive')
+        if not 0 < self.lost_after_s <= self.longest_s:
+            raise ValueError('lost_after_s must be positive and no more than longest_s')
+        if not (self.most >= 1 and self.memory >= self.recent >= 1 and 0 < self.shrinkage < 1):
+            raise ValueError(
+                'most and recent must be at least 1, memory no less, shrinkage between 0 and 1'
+            )
 
 
 class ImageFlow:
@@ -53,6 +62,8 @@ class ImageFlow:
         self.window = 1.0
         self._under_way: deque[tuple[int, float]] = deque()  # stamp [ns], when it was sent [s]
         self._delays_s: deque[float] = deque(maxlen=self._config.memory)
+        self._patience_s = self._config.lost_after_s
+        self._recent_s: deque[float] = deque(maxlen=self._config.recent)
         self._last_s: float | None = None  # when the last one came, or the first was sent
 
     def may_send(self, stamp_ns: int, now_s: float) -> bool:
@@ -60,9 +71,10 @@ class ImageFlow:
         if self._last_s is None or now_s < self._last_s:
             self._last_s = now_s
             self._under_way.clear()  # of a clock that was set back since
-        while self._under_way and now_s - self._under_way[0][1] > self._config.lost_after_s:
-            self._under_way.popleft()
+        if self._under_way and now_s - self._under_way[-1][1] > self._patience_s:
+            self._under_way.clear()
             self.window = 1.0
+            self._patience_s = min(2 * self._patience_s, self._config.longest_s)
         if len(self._under_way) >= int(self.window):
             return False
         self._under_way.append((stamp_ns, now_s))
@@ -73,14 +85,19 @@ class ImageFlow:
         if stamp_ns not in {stamp for stamp, _ in self._under_way}:
             return  # too late, or another sender's
         self._last_s = now_s
+        self._patience_s = self._config.lost_after_s
         while True:
             stamp, sent_s = self._under_way.popleft()
             if stamp == stamp_ns:
                 break
         self._delays_s.append(now_s - sent_s)
-        if self._delays_s[-1] > min(self._delays_s) + self._config.excess_s:
+        self._recent_s.append(now_s - sent_s)
+        late_s = min(self._delays_s) + self._config.excess_s
+        is_full = len(self._recent_s) == self._config.recent
+        if is_full and min(self._recent_s) > late_s:
             self.window = max(1.0, self._config.shrinkage * self.window)
-        else:
+            self._recent_s.clear()  # what follows shows what it helped
+        elif self._delays_s[-1] <= late_s:
             self.window = min(self._config.most, self.window + self._config.growth)
 
     def reason(self, now_s: float) -> str:

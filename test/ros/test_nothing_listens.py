@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from launch_standin import resolve_said
 from lifecycle_msgs.msg import State
+from network_sockets import CHOICES, START_TIMEOUT_S, a_users_shell, network_sockets
 
 from av_perception.errors import UserError
 from av_perception.ros import privacy
@@ -31,18 +32,7 @@ from av_perception.ros.observer import GraphObserver
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTED = ('tracker', 'speaking_status')
-CHOICES = (
-    *PROFILE_VARIABLES,
-    RANGE_VARIABLE,
-    'ROS_LOCALHOST_ONLY',
-    'ROS_STATIC_PEERS',
-    'RMW_IMPLEMENTATION',
-    'FASTDDS_BUILTIN_TRANSPORTS',
-)
-START_TIMEOUT_S = 300.0
 SEARCH_S = '300'
-TABLES = ('udp', 'udp6', 'udplite', 'udplite6', 'tcp', 'tcp6', 'raw', 'raw6')
-INODE = 9  # column of these tables
 FIND = """
 import sys, time, rclpy
 rclpy.init()
@@ -52,23 +42,6 @@ while 'tracker' not in node.get_node_names() and time.monotonic() < deadline:
     time.sleep(0.1)
 sys.exit('tracker' not in node.get_node_names())
 """
-
-
-def a_users_shell() -> dict[str, str]:
-    """This environment without a word about who can reach the graph."""
-    return {name: value for name, value in os.environ.items() if name not in CHOICES}
-
-
-def network_sockets(pid: int | str) -> list[str]:
-    """Table and local address of every UDP, TCP and raw socket of a process."""
-    links = [os.readlink(link) for link in Path(f'/proc/{pid}/fd').iterdir() if link.is_symlink()]
-    inodes = {link[len('socket:[') : -1] for link in links if link.startswith('socket:[')}
-    found = []
-    for table in TABLES:
-        path = Path(f'/proc/{pid}/net/{table}')
-        rows = [row.split() for row in path.read_text().splitlines()[1:]] if path.exists() else []
-        found += [f'{table} {row[1]}' for row in rows if row[INODE] in inodes]
-    return found
 
 
 def shared_memory(pid: int) -> dict[str, int]:

@@ -23,6 +23,7 @@ For example:
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import tempfile
 from dataclasses import asdict
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from av_perception.ros.two_machines.trials import Result, Trial
 
 QUALITIES = (0, 95, 80, 60, 40, 20)
-DISTANCE_M = 2.0
+DISTANCES_M = (2.0, 4.0)
 COMPRESSION = 'compression'  # the name, for --only, of what JPEG costs
 
 
@@ -62,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--logs', type=Path, metavar='FOLDER', help='keep the logs of both machines in FOLDER'
     )
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
+    parser.add_argument(
+        '--update',
+        action='store_true',
+        help='with --json: keep the other figures that FILE holds',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f'--slower must be at least 1, not {args.slower}')
     if trials and why_not():
         raise UserError(why_not())
-    figures: dict[str, Any] = {'slower': args.slower}
+    figures: dict[str, Any] = {}
     if is_compression_wanted:
         compression = _measure_compression(args.pairs)
         console.print(_compression_table(compression))
@@ -92,8 +98,24 @@ def run(args: argparse.Namespace) -> int:
         for complaint in result.complaints:
             console.print(f'{result.trial.name}: {complaint}', style='red')
     if args.json:
-        write_json(args.json, figures)
+        write_json(args.json, updated(Path(args.json), figures) if args.update else figures)
     return 1 if any(result.complaints for result in results) else 0
+
+
+def updated(path: Path, figures: dict[str, Any]) -> dict[str, Any]:
+    """Add the other figures that a file holds. Raises UserError."""
+    from av_perception.ros.two_machines.trials import TRIALS
+
+    if not path.is_file():
+        return figures
+    try:
+        kept = json.loads(path.read_text('utf-8'))
+        rows = {row['name']: row for row in kept.get('trials', [])}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f'{path} holds no figures of two machines: leave out --update') from error
+    rows |= {row['name']: row for row in figures.get('trials', [])}
+    trials = [rows[trial.name] for trial in TRIALS if trial.name in rows]
+    return {**kept, **figures, 'trials': trials}
 
 
 def _chosen(names: list[str] | None) -> tuple[list[Trial], bool]:
@@ -118,13 +140,14 @@ def _measure_compression(pairs: int) -> list[CompressedVision]:
 
     camera = camera_of(load_head('simulated'))
     config = VisualFrontEndConfig(search=FaceSearchConfig(1))  # an image says nothing of the next
-    return measure_compression(
-        lambda: VisualFrontEnd(config, camera),
-        PeopleBeforeCamera(camera),
-        QUALITIES,
-        DISTANCE_M,
-        pairs,
-    )
+    scene = PeopleBeforeCamera(camera)
+    return [
+        row
+        for distance_m in DISTANCES_M
+        for row in measure_compression(
+            lambda: VisualFrontEnd(config, camera), scene, QUALITIES, distance_m, pairs
+        )
+    ]
 
 
 def _do(trials: list[Trial], args: argparse.Namespace, console: Console) -> list[Result]:
@@ -155,11 +178,20 @@ def _do(trials: list[Trial], args: argparse.Namespace, console: Console) -> list
 
 
 def _compression_table(rows: list[CompressedVision]) -> Table:
-    table = Table(title=f'images as JPEG, people at {DISTANCE_M:.0f} m')
-    for heading in ('quality', 'Mbit/s', 'faces', 'false per image', 'depth', 'looks moved'):
+    table = Table(title='images as JPEG')
+    for heading in (
+        'distance',
+        'quality',
+        'Mbit/s',
+        'faces',
+        'false per image',
+        'depth',
+        'looks moved',
+    ):
         table.add_column(heading, justify='right')
     for row in rows:
         table.add_row(
+            f'{row.distance_m:.0f} m',
             str(row.quality or 'raw'),
             f'{row.mbit_s:.1f}',
             f'{100 * row.recall:.1f} %',

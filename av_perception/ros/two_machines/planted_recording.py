@@ -38,6 +38,20 @@ def write_planted_recording(
     dict
         Of each person: the head's center in the head's base frame, (3,) [m].
     """
+    _write_sound(folder, scene, duration_s)
+    first = round(START_S * scene.frame_rate)
+    pairs = [(left, right) for _, _, left, right in islice(scene.images(), first, first + IMAGES)]
+    for number, side in enumerate(('left', 'right')):
+        images = [pair[number] for pair in pairs]
+        _link_images(folder / side, images, round(duration_s * scene.frame_rate))
+    truth = scene.truth
+    assert truth is not None
+    distance_s = np.abs(truth.time_s - START_S)
+    is_now = distance_s == distance_s.min()
+    return dict(zip(truth.id[is_now].tolist(), truth.position[is_now]))
+
+
+def _write_sound(folder: Path, scene: Recording, duration_s: float) -> None:
     info = RecordingInfo(
         head=scene.head_name,
         sample_rate=scene.sample_rate,
@@ -50,16 +64,6 @@ def write_planted_recording(
     with RecordingWriter(folder, info) as writer:
         for _ in range(int(np.ceil(duration_s / (END_S - START_S)))):
             writer.write_audio(period)
-    first = round(START_S * scene.frame_rate)
-    pairs = [(left, right) for _, _, left, right in islice(scene.images(), first, first + IMAGES)]
-    for number, side in enumerate(('left', 'right')):
-        images = [pair[number] for pair in pairs]
-        _link_images(folder / side, images, round(duration_s * scene.frame_rate))
-    truth = scene.truth
-    assert truth is not None
-    distance_s = np.abs(truth.time_s - START_S)
-    is_now = distance_s == distance_s.min()
-    return dict(zip(truth.id[is_now].tolist(), truth.position[is_now]))
 
 
 def _link_images(folder: Path, images: list, count: int) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import IO
 import numpy as np
 
 from av_perception.errors import UserError
+from av_perception.paths import share_directory
 from av_perception.ros.bringup.environment import PROFILE_VARIABLES, RANGE_VARIABLE
 from av_perception.ros.two_machines.clock import Pace
 from av_perception.ros.two_machines.listener import READY
@@ -161,6 +163,9 @@ def _start(session: Session, machine: str, words: list[str]) -> subprocess.Popen
     setting = session.setting
     environment = {k: v for k, v in os.environ.items() if k not in DECIDED}
     environment |= {'ROS_DOMAIN_ID': DOMAIN, **setting.variables}
+    if setting.slower != 1.0:
+        profile = slowed_profile(setting.folder / 'profile.xml', setting.slower)
+        environment |= dict.fromkeys(PROFILE_VARIABLES, profile)
     with open(setting.folder / f'{machine}.log', 'wb') as log:
         return subprocess.Popen(
             session.machines.command(machine, words),
@@ -170,6 +175,17 @@ def _start(session: Session, machine: str, words: list[str]) -> subprocess.Popen
             stderr=log,
             start_new_session=True,
         )
+
+
+def slowed_profile(path: Path, slower: float) -> str:
+    """Write the profile for the network with all its times longer; gives its path."""
+    shipped = share_directory() / 'config' / 'fastdds_network.xml'
+
+    def longer(found: re.Match) -> str:
+        return f'<nanosec>{round(int(found[1]) * slower)}</nanosec>'
+
+    path.write_text(re.sub(r'<nanosec>(\d+)</nanosec>', longer, shipped.read_text()))
+    return str(path)
 
 
 def _wait_until_well(session: Session, listener: subprocess.Popen) -> None:

@@ -105,6 +105,8 @@ class Result:
     figures: Figures
     #: By pattern of Trial.told: what was said.
     told: dict[str, str]
+    #: So many times slower than real it was.
+    slower: float = 1.0
 
     @property
     def complaints(self) -> list[str]:
@@ -133,6 +135,7 @@ class Result:
         return {
             'name': self.trial.name,
             'what': self.trial.what,
+            'slower': self.slower,
             **figures,
             'told': [said for said in self.told.values() if said],
             'complaints': self.complaints,
@@ -173,18 +176,30 @@ def try_all(
     UserError
         Where no two machines can be made, or they do not find each other.
     """
-    results = []
+    results: list[Result] = []
     for setup in SETUPS:
         ours = [trial for trial in trials if trial.setup == setup]
-        if not ours:
-            continue
-        with _started(setup, scene, folder / setup, slower, _duration_s(ours)) as session:
-            whiles = [_do(trial, session, on_start) for trial in ours]
-        for trial, (window, returned_ns, mbit_s) in zip(ours, whiles):
-            figures = measured(session.heard, window, returned_ns, mbit_s)
-            said = sentences(session.heard, window, trial.told)
-            results.append(Result(trial, figures, said))
-            on_result(results[-1])
+        if ours:
+            results += _try_on_one_graph(ours, scene, folder / setup, slower, on_start)
+        for result in results[len(results) - len(ours) :]:
+            on_result(result)
+    return results
+
+
+def _try_on_one_graph(
+    trials: list[Trial],
+    scene: Recording,
+    folder: Path,
+    slower: float,
+    on_start: Callable[[Trial], None],
+) -> list[Result]:
+    with _started(trials[0].setup, scene, folder, slower, _duration_s(trials)) as session:
+        whiles = [_do(trial, session, on_start) for trial in trials]
+    results = []
+    for trial, (window, returned_ns, mbit_s) in zip(trials, whiles):
+        figures = measured(session.heard, window, returned_ns, mbit_s)
+        said = sentences(session.heard, window, trial.told)
+        results.append(Result(trial, figures, said, slower))
     return results
 
 

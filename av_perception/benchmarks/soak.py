@@ -192,8 +192,7 @@ def soak_offline(
     """
     soak = Soak('offline', minutes)
     pipeline = OfflinePipeline(recording)
-    crowd = Crowd(camera_of(recording.head))
-    talk = Talk(recording)
+    crowd, talk = Crowd(camera_of(recording.head)), Talk(recording)
     num_frames = round(60 * minutes / FRAME_S)
     every = max(1, num_frames // readings)
     ids: set[int] = set()
@@ -212,7 +211,6 @@ def soak_offline(
             soak.readings.append(footprint())
             on_progress(number / num_frames)
     count(pipeline.flush())
-    soak.pauses = num_pauses(num_frames)
-    soak.pauses_noticed = pipeline.counters[PAUSE]
+    soak.pauses, soak.pauses_noticed = num_pauses(num_frames), pipeline.counters[PAUSE]
     soak.people, soak.visits, soak.ids = crowd.num_people, crowd.num_visits, len(ids)
     return soak

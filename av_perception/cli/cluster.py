@@ -116,7 +116,8 @@ def _is_wanted() -> bool:
     """Tell on a worker whether anybody still waits for the task of this thread."""
     from distributed.worker import get_worker, thread_state
 
-    task = get_worker().state.tasks.get(getattr(thread_state, 'key', None))
+    key = getattr(thread_state, 'key', '')
+    task = get_worker().state.tasks.get(key)
     return task is not None and task.state == 'executing'
 
 

@@ -133,16 +133,7 @@ def answer_of_text(text: str, is_wanted: Callable[[], bool] = lambda: True) -> d
     """
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / 'answer.json'
-        environment = dict(os.environ)
-        limit_threads(environment)
-        child = subprocess.Popen(
-            [sys.executable, '-m', __name__, str(path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            text=True,
-        )
+        child = _child(path)
         assert child.stdin is not None
         try:
             with contextlib.suppress(BrokenPipeError):  # it has ended: how is told below
@@ -158,6 +149,20 @@ def answer_of_text(text: str, is_wanted: Callable[[], bool] = lambda: True) -> d
         if path.is_file():
             return json.loads(path.read_text(encoding='utf-8'))
         return {'error': error_of_end(child.returncode)}
+
+
+def _child(path: Path) -> subprocess.Popen:
+    """Start a process that waits for a task, and writes the answer to a file."""
+    environment = dict(os.environ)
+    limit_threads(environment)
+    return subprocess.Popen(
+        [sys.executable, '-m', __name__, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        text=True,
+    )
 
 
 def _is_alive(child: subprocess.Popen) -> bool:

@@ -84,13 +84,7 @@ def run_nodes(
     threading.excepthook = host.lose_thread
     try:
         prepare_environment()
-        _init(arguments)
-        check_domain(rclpy.get_default_context().get_domain_id())
-        host.run_all(node_types)
-        while host.is_deaf:
-            rclpy.try_shutdown()
-            _init(arguments)
-            host.run_all(node_types)
+        _run_while_asked(host, node_types, arguments)
         return 2 if host.ended else 0
     except UserError as error:
         names = ' '.join(node_type.NAME for node_type in node_types)
@@ -98,6 +92,19 @@ def run_nodes(
         return 2
     finally:
         rclpy.try_shutdown()
+
+
+def _run_while_asked(
+    host: _Host, node_types: dict[type[PerceptionNode], int], arguments: list[str] | None
+) -> None:
+    """Run the nodes, and again in a new participant where they hear nothing any more."""
+    _init(arguments)
+    check_domain(rclpy.get_default_context().get_domain_id())
+    host.run_all(node_types)
+    while host.is_deaf:
+        rclpy.try_shutdown()
+        _init(arguments)
+        host.run_all(node_types)
 
 
 class _Host:

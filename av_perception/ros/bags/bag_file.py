@@ -8,12 +8,14 @@ Message definitions, topics, and what of them the suite computes from.
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
 from av_perception.errors import UserError
+from av_perception.ros.bags.bag_repair import copy_whole_part, has_end
 
 PICTURES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 SOUND = {
@@ -96,7 +98,9 @@ def _messages_in(field):
 def open_bag(path: Path):
     """Open a rosbags Reader of a bag.
 
-    A folder that has lost its metadata.yaml is read through the one file in it.
+    A folder that has lost its metadata.yaml is read through the one file in it. Of an MCAP file
+    that was cut, the reader gives all up to the last whole record, or chunk of records; then its
+    `cut_bytes` is how much was left out, else 0.
 
     Parameters
     ----------
@@ -108,16 +112,43 @@ def open_bag(path: Path):
     UserError
         When there is none, or it cannot be read.
     """
-    rosbag2 = rosbags()[0]
     if not path.exists():
         raise UserError(f'there is no bag {path}')
     if path.is_dir() and not (path / 'metadata.yaml').is_file():
         path = _only_file(path)
     try:
-        reader = rosbag2.Reader(path)
-        reader.open()
+        return _opened(path)
     except Exception as error:  # the library raises many types for a damaged bag
-        raise UserError(f'cannot read the bag {path}: {_one_line(error)}; {_REPAIR}') from error
+        reader = _opened_in_part(path)
+        if reader is None:
+            text = f'cannot read the bag {path}: {_one_line(error)}; {_REPAIR}'
+            raise UserError(text) from error
+        return reader
+
+
+def _opened(path: Path):
+    reader = rosbags()[0].Reader(path)
+    reader.open()
+    reader.cut_bytes = 0
+    return reader
+
+
+def _opened_in_part(path: Path):
+    """Open the whole records of an MCAP file that was cut, through a copy; None if that fails.
+
+    The copy has no name any more when it is open; the system takes it away when it is closed.
+    """
+    files = sorted(path.glob('*.mcap')) if path.is_dir() else [path]
+    if len(files) != 1 or files[0].suffix != '.mcap' or has_end(files[0]):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / files[0].name
+        try:
+            cut_bytes = copy_whole_part(files[0], copy)
+            reader = _opened(copy)
+        except Exception:  # the caller has the reason why the bag itself cannot be read
+            return None
+    reader.cut_bytes = cut_bytes
     return reader
 
 
@@ -155,6 +186,10 @@ def read_messages(reader, connections):
         raise UnreadableRest(
             f'the bag cannot be read to its end ({_one_line(error)}); {_REPAIR}'
         ) from error
+    if reader.cut_bytes:
+        raise UnreadableRest(
+            f'the bag was cut: the last {reader.cut_bytes} bytes hold no whole record'
+        )
 
 
 def _one_line(error: Exception) -> str:

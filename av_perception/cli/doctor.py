@@ -207,7 +207,8 @@ def check_ros() -> list[Finding]:
             importlib.import_module(module)
             findings.append(Finding(module, True, 'found'))
         except ImportError as error:
-            findings.append(Finding(module, False, f'{error}: {advice}'))
+            text = f'{error}, only nodes need it: {advice}'
+            findings.append(Finding(module, None, text))
     return findings
 
 

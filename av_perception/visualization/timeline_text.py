@@ -51,8 +51,7 @@ def _truth(axes: Axes, height: float) -> None:
 
 
 def _unseen_truth(axes: Axes, height: float) -> None:
-    style = {'ls': STRIPES, 'dash_capstyle': 'butt'}
-    axes.plot(_SAMPLE, [height, height], color=_LIGHT, lw=9, **style)
+    axes.plot(_SAMPLE, [height, height], color=_LIGHT, lw=9, ls=STRIPES, dash_capstyle='butt')
 
 
 def _estimate(axes: Axes, height: float) -> None:

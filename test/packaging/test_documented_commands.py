@@ -17,6 +17,7 @@ import re
 import pytest
 from documented_commands import PAGES, ROOT, Command, documented_commands
 
+from av_perception import __version__
 from av_perception.cli.main import VERBS, _join_verb, build_parser
 from av_perception.robot_head import load_head
 from av_perception.ros.bringup.graph import ARGUMENTS, CHOICES, SELECTION, TOPICS
@@ -285,3 +286,12 @@ def test_the_profile_and_the_scene_of_the_docs_are_accepted(tmp_path):
     assert load_head(str(tmp_path / 'my_head.yaml')).camera.baseline == 0.1
     loaded = load_scene(str(tmp_path / 'scene.yaml'))
     assert len(loaded.talkers) == 2 and loaded.duration == 9.0
+
+
+def test_wheels_that_the_front_page_installs_have_the_version_and_extras_that_there_are():
+    text = (ROOT / 'README.md').read_text('utf-8')
+    wheels = re.findall(r'"av_perception-([\d.]+)-py3-none-any\.whl\[([a-z,]+)\]"', text)
+    declared = (ROOT / 'setup.py').read_text('utf-8').split('extras_require={')[1]
+    assert len(wheels) == 2 and {version for version, _ in wheels} == {__version__}
+    for extra in {extra for _, extras in wheels for extra in extras.split(',')}:
+        assert f"'{extra}': " in declared

@@ -31,6 +31,7 @@ parameters: $(VENV)/.installed   ## writes docs/parameters.md anew
 	$(BIN)/python tools/parameter_table.py
 
 wheels: $(VENV)/.ros         ## dist/: the suite and its messages, for machines without this checkout
+	rm -rf build/lib build/bdist.* dist
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . ./av_perception_msgs ./tools/tf2_msgs
 
 clean:                      ## removes the environment and what was built

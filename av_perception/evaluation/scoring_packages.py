@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from av_perception.errors import UserError
+
+_PACKAGES = ('trackeval', 'pyannote.metrics')  # named as their modules
 
 
 def missing_package(package: str) -> UserError:
@@ -16,3 +20,23 @@ def missing_package(package: str) -> UserError:
         f'evaluation needs the package {package}: pip install trackeval pyannote.metrics '
         '(on a robot in a virtual environment: they bring a NumPy of their own)'
     )
+
+
+def require_scoring() -> None:
+    """Check, before long work, that its outcome can be scored.
+
+    Raises
+    ------
+    UserError
+        A package is absent.
+    """
+    for package in _PACKAGES:
+        if not _is_installed(package):
+            raise missing_package(package)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package that it belongs to
+        return False

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from av_perception.config import are_missing
 from av_perception.errors import UserError
 from av_perception.recording.images import MISCOUNTED, ImageSequence
 from av_perception.recording.recording_info import RecordingInfo
@@ -56,10 +55,10 @@ def check_images(
         return  # sound alone
     if left is None:
         raise UserError(f'{folder} holds images of the right camera but none of the left')
-    missing = [key for key in ('frame_rate', 'video_start') if getattr(info, key) is None]
-    if missing:
+    if info.frame_rate is None:
         raise UserError(
-            f'{folder / "recording.yaml"}: {are_missing(missing)} (the recording has images)'
+            f"{folder / 'recording.yaml'}: the key 'frame_rate' is missing (the recording has "
+            'images)'
         )
     if head.camera is None:
         raise UserError(

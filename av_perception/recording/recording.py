@@ -5,7 +5,8 @@
 One folder with the sound of all microphones, the images of one or two cameras, and maybe the
 truth:
 
-    recording.yaml    head, sample_rate, audio_start; with images also frame_rate and video_start
+    recording.yaml    head, sample_rate; with images also frame_rate; maybe audio_start and
+                      video_start, 0 by default
     audio.flac|.wav   one channel per microphone in the head profile's order, or all channels of
                       the device, of which the profile names the microphones' (device_channels)
     left.mp4, right.mp4 (or .mkv, .avi, ...), or left/000000.png ..., right/000000.png ...
@@ -98,10 +99,10 @@ class Recording:
         self.video_start_s = info.audio_start if info.video_start is None else info.video_start
         self.num_frames = min((images.length for images in (left, right) if images), default=0)
         self.problem = ''
-        if not self.num_frames and info.frame_rate is not None and info.video_start is not None:
+        if not self.num_frames and info.frame_rate is not None:
             self.problem = (
-                f'{folder} holds no images, recording.yaml speaks of them (frame_rate, '
-                'video_start): put left.mp4 or left/000000.png, ... there; this is sound alone'
+                f'{folder} holds no images, recording.yaml speaks of them (frame_rate): '
+                'put left.mp4 or left/000000.png, ... there; this is sound alone'
             )
         self.truth: TruthTable | None = None
         if (folder / 'truth.csv').exists():
@@ -124,7 +125,10 @@ class Recording:
         folder = Path(folder)
         path = folder / 'recording.yaml'
         if not path.is_file():
-            raise UserError(f'{folder} is not a recording: it holds no recording.yaml')
+            raise UserError(
+                f'{folder} is not a recording: it holds no recording.yaml (of two lines: head, '
+                'sample_rate)'
+            )
         info = config_from_mapping(RecordingInfo, read_yaml(path), str(path))
         head_name = _head_of(folder, info)
         head = load_head(head_name)

@@ -18,10 +18,10 @@ class RecordingInfo:
     #: [Hz] of the sound, 8000 to 192000
     sample_rate: int
     #: [s] time of sample 0
-    audio_start: float
+    audio_start: float = 0.0
     #: [Hz] of the images, above 0 and up to 1000; none: there are no images
     frame_rate: float | None = None
-    #: [s] time of image 0; none: there are no images
+    #: [s] time of image 0; none: that of sample 0
     video_start: float | None = None
     #: whatever the maker of the recording wants to remember
     origin: dict | None = None

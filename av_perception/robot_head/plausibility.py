@@ -78,7 +78,7 @@ def check_microphones(positions: np.ndarray) -> None:
     extent = float(np.linalg.norm(positions[:, None] - positions, axis=2).max())
     least, most = ARRAY_SIZE_M
     if not least <= extent <= most:
-        raise ValueError(f'microphones: {extent:.4g} m apart{_cause(extent, least, most)}')
+        raise ValueError(f'the outermost are {extent:.4g} m apart{_cause(extent, least, most)}')
 
 
 def check_position(position: Sequence[float], what: str) -> None:

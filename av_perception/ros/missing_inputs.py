@@ -13,7 +13,9 @@ from av_perception.ros.input_monitor import InputMonitor
 
 # Before its first message an input may be so long on its way [s]: drivers and networks start up.
 STARTUP_S = 5.0
-_OUR_NODES = frozenset(description.name for description in NODES)
+_SENSORS = frozenset(('microphone_array', 'audio_bridge', 'stereo_camera', 'truth'))
+# They wait for sensors themselves, and say so.
+_LATER_NODES = frozenset(description.name for description in NODES) - _SENSORS
 
 
 class MissingInputs:
@@ -52,10 +54,10 @@ def is_starting(monitor: InputMonitor, node: Node) -> bool:
     Returns
     -------
     bool
-        The node has hardly begun to listen; or nodes of the suite publish the input, who say
-        themselves what they wait for.
+        The node has hardly begun to listen; or only nodes of the suite behind the sensors publish
+        the input, who say themselves what they wait for.
     """
     if monitor.count:
         return False
     names = {p.node_name for p in node.get_publishers_info_by_topic(monitor.topic)}
-    return monitor.silence_s() < STARTUP_S or bool(names) and names <= _OUR_NODES
+    return monitor.silence_s() < STARTUP_S or bool(names) and names <= _LATER_NODES

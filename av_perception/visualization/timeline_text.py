@@ -31,8 +31,10 @@ def draw_key(axes: Axes, has_truth: bool = True) -> None:
     axes.axis('off')
     axes.set_title('How to read it', loc='left', fontsize=13, weight='bold')
     entries = [
-        (_estimate, 'estimate, with 95 % band; color and name: its id'),
-        (_speech, 'speaking: truth above estimate' if has_truth else 'speaking'),
+        (_estimate, 'estimate by id, with 95 % band'),
+        (_speech, 'speaking: truth above estimate')
+        if has_truth
+        else (_estimated_speech, 'speaking'),
         (_probability, 'probability of speaking, 0 to 1'),
     ]
     if has_truth:
@@ -49,8 +51,7 @@ def _truth(axes: Axes, height: float) -> None:
 
 
 def _unseen_truth(axes: Axes, height: float) -> None:
-    style = {'ls': STRIPES, 'dash_capstyle': 'butt'}
-    axes.plot(_SAMPLE, [height, height], color=_LIGHT, lw=9, **style)
+    axes.plot(_SAMPLE, [height, height], color=_LIGHT, lw=9, ls=STRIPES, dash_capstyle='butt')
 
 
 def _estimate(axes: Axes, height: float) -> None:
@@ -61,6 +62,10 @@ def _estimate(axes: Axes, height: float) -> None:
 def _speech(axes: Axes, height: float) -> None:
     axes.broken_barh([(0.02, 0.15)], (height + 0.05, 0.3), color=_LIGHT, lw=0)
     axes.broken_barh([(0.04, 0.13)], (height - 0.3, 0.3), color=_DARK, lw=0)
+
+
+def _estimated_speech(axes: Axes, height: float) -> None:
+    axes.broken_barh([(0.02, 0.15)], (height - 0.15, 0.3), color=_DARK, lw=0)
 
 
 def _probability(axes: Axes, height: float) -> None:

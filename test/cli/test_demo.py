@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from types import SimpleNamespace
 
 import pytest
 
 from av_perception.cli.demo import _problems, count_images, losses
+from av_perception.cli.main import main
 
 GOOD = {
     'mota': 0.98,
@@ -59,3 +61,22 @@ def test_what_was_lost_is_told_by_node():
         'visual_features image pairs dropped: too slow (7)'
     )
     assert 'too slow or busy' in losses({})
+
+
+@pytest.mark.parametrize('absent', ['trackeval', 'pyannote.metrics'])
+def test_what_is_missing_is_said_before_minutes_of_rendering(
+    absent, monkeypatch, tmp_path, capsys
+):
+    """Regression: without the checkout the demo rendered, played, and then could not score."""
+    monkeypatch.chdir(tmp_path)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, 'find_spec', lambda name: None if name == absent else find_spec(name)
+    )
+    monkeypatch.setattr('av_perception.cli.demo._prepare', lambda *_: pytest.fail('it began'))
+    monkeypatch.setattr(
+        'av_perception.ros.bringup.environment.prepare_environment', lambda *_, **__: {}
+    )
+    assert main(['demo']) == 2
+    assert f'needs the package {absent}: pip install' in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 from av_perception import paths
-from av_perception.cli.main import main
+from av_perception.cli.main import VERBS, main
 from av_perception.cli.output import check_picture, check_writable, write_json
 from av_perception.errors import UserError
 from av_perception.paths import cache_directory
@@ -77,6 +77,9 @@ COMMANDS = (  # every input is wrong too: a verb that works first complains of s
     ['enhance', 'nowhere', '-o', 'clear.wav'],
     ['sample', '-o', 'missing/sample'],
     ['train', 'speech-prior', 'nowhere', '-o', 'prior.npz'],
+    ['train', 'motion', 'nowhere', '-o', 'motion.npz'],
+    ['train', 'paths', '-o', 'paths.npz', '--seeds', '0'],
+    ['train', 'lips', 'nowhere', '-o', 'lips.npz', '--prior', 'nowhere'],
 )
 
 
@@ -116,6 +119,16 @@ def test_no_verb_writes_json_by_itself():
         and 'write_json(' in p.read_text(encoding='utf-8')
         for p in takers
     )
+
+
+# Verbs that go on until Ctrl-C and have no figures.
+WITHOUT_FIGURES = {'up', 'view'}
+
+
+def test_every_verb_with_figures_writes_them():
+    verbs = {' '.join(c[:2]) if c[0] in ('train', 'evaluate') else c[0] for c in COMMANDS}
+    assert verbs >= {'evaluate mot', 'train motion', 'train paths', 'train lips'}
+    assert {verb.split()[0] for verb in verbs} | WITHOUT_FIGURES == {v.split()[0] for v in VERBS}
 
 
 def test_every_verb_that_draws_checks_the_name_of_its_picture():

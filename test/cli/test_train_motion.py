@@ -12,7 +12,7 @@ import pytest
 
 from av_perception.benchmarks.motion_skeletons import SkeletonRow
 from av_perception.cli.main import main
-from av_perception.cli.trainings.motion import RECIPE, checked, verdict
+from av_perception.cli.trainings.motion import RECIPE, check_rows, verdict
 from av_perception.errors import UserError
 from av_perception.motion_forecast.skeletons import CHOSEN_BY, Clip
 from av_perception.networks.weights import load_arrays
@@ -54,11 +54,11 @@ def test_weights_of_noise_are_refused():
     center = np.asarray(arrays['center'], float).reshape(21, 3)
     swing = 0.1 * np.sin(2 * np.pi * seconds)[:, None, None] * np.array([0.0, 0.0, 1.0])
     with pytest.raises(UserError, match='no better than standing still'):
-        checked(arrays, [Clip('walking', CHOSEN_BY[-1], center + swing)])
+        verdict(*check_rows(arrays, [Clip('walking', CHOSEN_BY[-1], center + swing)]))
 
 
-def test_own_clips_cannot_be_checked_and_that_is_said():
-    assert checked(load_arrays('hit_dvae_motion'), []).startswith('not checked')
+def test_own_clips_cannot_be_checked():
+    assert check_rows(load_arrays('hit_dvae_motion'), []) is None
 
 
 def test_without_pytorch_it_says_what_to_install(tmp_path, monkeypatch, capsys):

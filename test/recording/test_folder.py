@@ -118,9 +118,17 @@ def test_one_camera_and_sound_alone(tmp_path):
     assert recording.frame_rate == 25.0 and recording.video_start_s == 0.25
 
 
-@pytest.mark.parametrize(
-    'key', ['head', 'sample_rate', 'audio_start', 'frame_rate', 'video_start']
-)
+def test_sound_and_images_begin_together_unless_told_otherwise(tmp_path):
+    """Regression: a stranger's two lines, head and sample_rate, were refused."""
+    for sides, keys in (((), ('head', 'sample_rate')), (('left',), ('frame_rate',))):
+        info = {key: INFO[key] for key in ('head', 'sample_rate', *keys)}
+        make_by_hand(tmp_path / str(len(sides)), info=info, sides=sides)
+        recording = Recording.open(tmp_path / str(len(sides)))
+        assert (recording.audio_start_s, recording.video_start_s) == (0.0, 0.0)
+        assert not recording.problem
+
+
+@pytest.mark.parametrize('key', ['head', 'sample_rate', 'frame_rate'])
 def test_missing_key_is_named(key, tmp_path):
     make_by_hand(tmp_path / 'r', info={k: v for k, v in INFO.items() if k != key})
     assert repr(key) in fault_of(tmp_path / 'r')

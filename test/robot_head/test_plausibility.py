@@ -232,8 +232,8 @@ def test_camera_info_messages_are_completed_and_refused_alike():
 @pytest.mark.parametrize(
     'factor, words',
     [
-        (1000, 'microphones: 64.63 m apart: millimeters instead of meters?'),
-        (100, 'microphones: 6.463 m apart: centimeters instead of meters?'),
+        (1000, 'the outermost are 64.63 m apart: millimeters instead of meters?'),
+        (100, 'the outermost are 6.463 m apart: centimeters instead of meters?'),
         (0.01, '0.0006463 m apart, 0.005 to 3 m are possible'),
         (1e6, '0.005 to 3 m are possible'),
     ],

@@ -72,6 +72,7 @@ def test_an_input_that_two_nodes_miss_is_told_once_and_once_when_it_comes():
         (('tracker',), 6.0, False),  # it says itself what it waits for
         (('camera_driver',), 6.0, True),
         (('tracker', 'camera_driver'), 6.0, True),
+        (('stereo_camera',), 6.0, True),  # a sensor of our own may be silent for any reason
     ],
 )
 def test_silence_before_the_first_message_is_told_where_nobody_else_tells_it(

@@ -254,7 +254,7 @@ def _table(figures: list[dict], load: int) -> Table:
         ]
         table.add_row(*cells[: len(headings)])
     targets = (f'{MEDIAN_MS:.0f} ms', f'{TAIL_MS:.0f} ms', '0', f'{CORES}', '')
-    cells = ['to reach', *targets, f'{VOICE_MS:.0f} ms']
+    cells = ['target', *targets, f'{VOICE_MS:.0f} ms']
     table.add_row(*cells[: len(headings)], style='dim')
     return table
 

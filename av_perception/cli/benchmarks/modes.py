@@ -193,7 +193,7 @@ def _print_nominal(console: Console, nominal: NominalLoad) -> None:
     color = 'green' if reached else 'red'
     console.print(
         f'minimal mode, {nominal.faces:.0f} faces at {RATE_HZ:.0f} Hz: '
-        f'{nominal.core_share:.1%} of a core ([{color}]to reach: {_CORE_SHARE:.0%}[/]), '
+        f'{nominal.core_share:.1%} of a core ([{color}]target: {_CORE_SHARE:.0%}[/]), '
         f'{nominal.cpu_ms_per_image:.2f} ms per image, '
         f'at most {nominal.highest_rate_hz:.0f} Hz'
     )

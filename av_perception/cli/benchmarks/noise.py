@@ -131,7 +131,7 @@ def _noise_table(births: dict[str, list[Birth]], minutes: float, voiced: float) 
         title=f'{minutes:.1f} minutes of noise; '
         f'the detector hears voice in {100 * voiced:.2f} % of it'
     )
-    for heading in ('voice activity', 'people found', 'to reach', 'in'):
+    for heading in ('voice activity', 'people found', 'target', 'in'):
         table.add_column(heading)
     for name, group in births.items():
         where = sorted({f'{birth.noise} ({birth.played})' for birth in group})

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _table(results: list[SceneResult]) -> Table:
     table = Table(
-        title=f'{switches_per_minute(results):.2f} id switches a minute (to reach: at most 1)'
+        title=f'{switches_per_minute(results):.2f} id switches a minute (target: at most 1)'
     )
     table.add_column('scene', no_wrap=True)
     for heading in (

@@ -74,7 +74,7 @@ def _nominal_table(timing: Timing) -> Table:
         f'{size.subbands} sub-bands x {size.components}, '
         f'{size.pieces} pieces, {size.iterations} iterations'
     )
-    for heading in ('figure', 'measured', 'to reach', ''):
+    for heading in ('figure', 'measured', 'target', ''):
         table.add_column(heading, justify='left' if heading == 'figure' else 'right')
     for name, value, target in (
         ('median', timing.median_ms, _MEDIAN_MS),

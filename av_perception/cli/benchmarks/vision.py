@@ -259,7 +259,7 @@ def _parse_size(text: str) -> tuple[int, int]:
 def _speed_table(detector: str, size: str, measurements: list[Measurement]) -> Table:
     table = Table(
         title=f'{detector}, input {size}: ms for a pair with {PEOPLE} faces '
-        f'(median to reach: {_MEDIAN_MS:.0f}); stages: means'
+        f'(target of the median: {_MEDIAN_MS:.0f}); stages: means'
     )
     for heading in ('distance', 'median', '99 %', *measurements[0].stages_ms):
         table.add_column(heading, justify='right')
@@ -275,7 +275,7 @@ def _speed_table(detector: str, size: str, measurements: list[Measurement]) -> T
 
 def _accuracy_table(size: str, measurements: list[Measurement]) -> Table:
     table = Table(
-        title=f'input {size}: accuracy (depth error to reach at 2 m: {100 * _DEPTH_ERROR:.0f} %)'
+        title=f'input {size}: accuracy (depth error at 2 m, target: {100 * _DEPTH_ERROR:.0f} %)'
     )
     for heading in ('distance', 'recall', 'false', 'depth error', 'NEES', '95 % band'):
         table.add_column(heading, justify='right')
@@ -297,7 +297,7 @@ def _accuracy_table(size: str, measurements: list[Measurement]) -> Table:
 
 
 def _covered_table(measurements: list[CoveredAccuracy]) -> Table:
-    table = Table(title='faces behind somebody nearer (NEES to reach: not above the band)')
+    table = Table(title='faces behind somebody nearer (target of the NEES: not above the band)')
     for heading in ('face', 'people', 'found', 'depth error', 'stated', 'wrong', 'NEES', 'band'):
         table.add_column(heading, justify='right')
     for m in measurements:

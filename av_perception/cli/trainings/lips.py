@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data', default='', metavar='TEXT', help='what the recordings are, and who agreed'
     )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to FILE')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output.suffix != '.npz':
         raise UserError(f'cannot write {options.output}: name a file that ends in .npz')
     card_path = options.output.with_suffix('.json')
-    for path in (options.output, card_path):
+    for path in (options.output, card_path, options.json):
         check_writable(path)
     from av_perception.dvae.speech_prior import load_prior
 
@@ -71,6 +72,9 @@ def run(options: argparse.Namespace) -> int:
         trained = train_lips(
             examples, prior, lambda done, text: bar.update(task, completed=done, text=text)
         )
+    if options.json:
+        gains = {name: float(gain) for name, gain in trained.gains.items()}
+        write_json(options.json, {'passes': bool(trained.passes), 'nats_a_frame': gains})
     for name, gain in trained.gains.items():
         print(f'{name}: {gain:+.2f} nat a frame, left out')
     if not trained.passes:

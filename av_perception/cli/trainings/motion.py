@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from av_perception.cli.output import check_writable, staged_progress
+from av_perception.cli.output import check_writable, staged_progress, write_json
 from av_perception.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 RECIPE = ((0.38, 0.08), (0.62, 0.04))
 _SECONDS = 463.0
 _LEAST_APD_M = 1.0  # draws that differ less are one
+_NOT_CHECKED = 'not checked: CLIPS holds none of the clips by which weights are chosen'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,11 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '(default: the recipe)',
     )
     parser.add_argument('--seed', type=int, default=0, help='of everything drawn (default 0)')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to FILE')
 
 
 def run(options: argparse.Namespace) -> int:
     """Train, check, write the weights."""
     check_writable(options.output)
+    check_writable(options.json)
     if options.seconds <= 0 or (options.noise is not None and options.noise <= 0):
         raise UserError('--seconds and --noise must be positive')
     try:
@@ -74,9 +78,13 @@ def run(options: argparse.Namespace) -> int:
     if not trained:
         raise UserError(f'{options.clips} holds no clips to train on')
     weights: dict[str, Any] = arrays_of(_trained(options, trained))
-    print(checked(weights, [clip for clip in clips if clip.name in CHOSEN_BY]))
+    rows = check_rows(weights, [clip for clip in clips if clip.name in CHOSEN_BY])
+    print(verdict(*rows) if rows else _NOT_CHECKED)
     np.savez_compressed(options.output, **weights)
     print(f'wrote {options.output}')
+    if options.json:
+        figures = dict(zip(('trained', 'still'), map(asdict, rows or ())))
+        write_json(options.json, {'clips': len(trained), 'seconds': options.seconds, **figures})
     return 0
 
 
@@ -117,7 +125,9 @@ def _stage(config, clips: Sequence[Clip], start):
         return train(list(clips), config, note, start)
 
 
-def checked(weights: dict[str, np.ndarray], clips: Sequence[Clip]) -> str:
+def check_rows(
+    weights: dict[str, np.ndarray], clips: Sequence[Clip]
+) -> tuple[SkeletonRow, SkeletonRow] | None:
     """Compare weights with standing still.
 
     Parameters
@@ -129,13 +139,8 @@ def checked(weights: dict[str, np.ndarray], clips: Sequence[Clip]) -> str:
 
     Returns
     -------
-    str
-        A line with the figures.
-
-    Raises
-    ------
-    UserError
-        Where they are no better, or their draws do not differ.
+    tuple of SkeletonRow or None
+        Figures of the weights, and of standing still; None without clips.
     """
     from av_perception.benchmarks.motion_skeletons import HIT_DVAE, forecasts_of, rows_of
     from av_perception.motion_forecast.hit_dvae import HitDvae
@@ -148,10 +153,10 @@ def checked(weights: dict[str, np.ndarray], clips: Sequence[Clip]) -> str:
     forecaster = SkeletonForecaster(HitDvae(weights), SkeletonConfig(holds_one=False))
     made = list(forecasts_of(HIT_DVAE, clips, forecaster))
     if not made:
-        return 'not checked: CLIPS holds none of the clips by which weights are chosen'
+        return None
     ours = rows_of(HIT_DVAE, made)[-1]
     still = rows_of('still', list(forecasts_of('zero velocity', clips, None)))[-1]
-    return verdict(ours, still)
+    return ours, still
 
 
 def verdict(ours: SkeletonRow, still: SkeletonRow) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.progress import track
 
-from av_perception.cli.output import check_writable, staged_progress
+from av_perception.cli.output import check_writable, staged_progress, write_json
 from av_perception.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,11 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--steps', type=int, metavar='N', help='of training (default 700 of imm, 900 of dvae)'
     )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to FILE')
 
 
 def run(options: argparse.Namespace) -> int:
     """Simulate, train, write."""
     check_writable(options.output)
+    check_writable(options.json)
     steps = options.steps
     if not 1 <= options.seeds <= _MAX_SEEDS or (steps is not None and steps < 1):
         raise UserError(f'--seeds must lie in 1..{_MAX_SEEDS}, --steps be at least 1')
@@ -73,6 +75,9 @@ def run(options: argparse.Namespace) -> int:
     train(options.output, trained, others, steps)
     count = sum(len(windows) for windows in trained.values())
     print(f'wrote {options.output}, trained on {count} windows')
+    if options.json:
+        by_kind = {kind: len(windows) for kind, windows in trained.items()}
+        write_json(options.json, {'method': options.method, 'windows': count, **by_kind})
     return 0
 
 

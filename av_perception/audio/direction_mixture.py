@@ -60,18 +60,17 @@ class _Peak:
     direction: np.ndarray
     azimuth: float  # [rad] of the direction in the base frame
     weight: np.ndarray  # (D,), of the peak alone
-    voiced_bins: float  # around it
-    silent_bins: float
+    near: np.ndarray  # (D,) bool, around it
     since_ns: int
     dominant: bool  # now, or once since it is there
 
 
 @dataclass(frozen=True)
 class _Ownership:
-    """Of an E-step: (D,) bins of each direction with and without voice; (R,) one over mixture."""
+    """Of an E-step by weights (D,): (D,) voiced bins of each, (R,) one over the mixture."""
 
+    weight: np.ndarray
     voiced_mass: np.ndarray
-    silent_mass: np.ndarray
     inverse: np.ndarray
 
 
@@ -104,6 +103,8 @@ class DirectionMixture:
         # Of every bin under every direction, and from everywhere
         self._density = np.zeros((size, count), np.float32)
         self._diffuse_density = np.ones(size, np.float32)
+        self._noise_density = np.zeros(size, np.float32)  # with the weights of a revision
+        self._noise_revision = self._noise.revision
         self._voiced = np.zeros(size, np.float32)  # voice activity when it was heard
         self._stamp = np.full(size, -1, np.int64)  # -1: nothing there
         self._block = np.zeros(size, np.int64)  # number of its block, among those remembered
@@ -144,15 +145,24 @@ class DirectionMixture:
         since_ns = block.stamp_ns - round(self.config.window_s * 1e9)
         recent = (self._stamp[: self._filled] >= since_ns).astype(np.float32)
         self._refresh(allowed)
-        self._peaks = self._find_peaks(block.stamp_ns, recent, self._iterate(recent))
-        return [self._voice(p) for p in self._peaks if self._is_voice(p, block.stamp_ns)]
+        own = self._iterate(recent)
+        self._peaks = self._find_peaks(block.stamp_ns, recent, own)
+        return [
+            self._voice(p) for p in self._peaks if self._is_voice(p, block.stamp_ns, recent, own)
+        ]
 
-    def _is_voice(self, peak: _Peak, stamp_ns: int) -> bool:
+    def _is_voice(self, peak: _Peak, stamp_ns: int, recent: np.ndarray, own: _Ownership) -> bool:
         config = self.config
         if not peak.dominant or stamp_ns - peak.since_ns < config.min_age_s * 1e9:
             return False
-        voice = self._voice_share.of(peak.voiced_bins, peak.silent_bins)
-        return voice >= config.min_voice and not self._is_noise(peak.direction)
+        if self._is_noise(peak.direction):
+            return False
+        filled = self._filled
+        silent = silence(self._voiced[:filled]) * recent * own.inverse
+        density = self._density[:filled] @ (peak.near * own.weight).astype(np.float32)
+        voiced_bins = float(peak.near @ own.voiced_mass)
+        voice = self._voice_share.of(voiced_bins, float(silent @ density))
+        return voice >= config.min_voice
 
     def _voice(self, peak: _Peak) -> HeardVoice:
         """Mean and spread of the weights of a peak."""
@@ -211,6 +221,7 @@ class DirectionMixture:
         self._voiced[rows] = voiced
         people = density[:, len(self._grid) :] @ np.array(list(self.shares.values()))
         self._noise.learn(block.stamp_ns, voiced, of_grid, self._diffuse_density[rows], people)
+        self._noise_density[rows] = of_grid @ self._noise.weight
         self.newest = BlockDensities(
             ratios[:, : len(self._grid)], self._owned(rows, density), voiced
         )
@@ -245,34 +256,37 @@ class DirectionMixture:
         known = np.array([column[:filled] for column in self._known.values()], np.float32)
         known = known.reshape(len(self._known), filled)
         voiced = self._voiced[:filled] * recent
-        silent = silence(self._voiced[:filled]) * recent
         total = float(voiced.sum())
-        own = _Ownership(np.zeros(len(self._weight)), np.zeros(len(self._weight)), recent)
+        own = _Ownership(self._weight, np.zeros(len(self._weight)), recent)
         if total < 1:
             return own
         shares = np.array(list(self.shares.values()))
         for _ in range(self.config.iterations):
             # E-step: the mixture's density of every bin
-            # (one product with the matrix after another: two at once take twice as long)
             mixture = density @ self._weight.astype(np.float32)
-            noise = density @ self._noise.weight
-            noise += np.float32(self._noise.everywhere) * diffuse_density
+            noise = np.float32(self._noise.everywhere) * diffuse_density
+            noise += self._of_noise()
             mixture += shares.astype(np.float32) @ known
             mixture += self.diffuse * diffuse_density + self.noise_share * noise
             inverse = recent / np.maximum(mixture, 1e-30)
             of_voice = voiced * inverse
             # M-step: each weight is the share of the voiced bins that are its own
             voiced_mass = self._weight * (of_voice @ density)
-            silent_mass = np.zeros(len(voiced_mass))
-            if silent.any():
-                silent_mass = self._weight * ((silent * inverse) @ density)
-            own = _Ownership(voiced_mass, silent_mass, inverse)
+            own = _Ownership(self._weight, voiced_mass, inverse)
             shares = shares * (known @ of_voice) / total
             self.diffuse = float(self.diffuse * (diffuse_density @ of_voice) / total)
             self.noise_share = float(self.noise_share * (noise @ of_voice) / total)
             self._weight = voiced_mass / total
         self.shares = dict(zip(self.shares, shares.tolist(), strict=True))
         return own
+
+    def _of_noise(self) -> np.ndarray:
+        """(R,) density of the bins as noise from the directions that are known of it."""
+        if self._noise_revision != self._noise.revision:
+            self._noise_revision = self._noise.revision
+            density = self._density[: self._filled]
+            self._noise_density[: self._filled] = density @ self._noise.weight
+        return self._noise_density[: self._filled]
 
     def _refresh(self, allowed: np.ndarray) -> None:
         """Let every component rise again; what is near a known person is that person's."""
@@ -300,7 +314,7 @@ class DirectionMixture:
             if sums[best] < config.min_share or sums[best] * total < config.min_bins:
                 return peaks
             near = self._near[best]
-            peak = self._peak(near, near * open_weight, own, stamp_ns)
+            peak = self._peak(near, near * open_weight, stamp_ns)
             if not peak.dominant:
                 dominance = self._dominance(peak.weight, recent, own)
                 peak = replace(peak, dominant=dominance >= config.min_dominance)
@@ -321,7 +335,7 @@ class DirectionMixture:
         owned = (bins > _LARGER_PART * whole) & (whole >= _FEW_BINS)
         return float((bins * owned).sum() / max(bins.sum(), 1e-9))
 
-    def _peak(self, near: np.ndarray, weight: np.ndarray, own: _Ownership, stamp_ns: int) -> _Peak:
+    def _peak(self, near: np.ndarray, weight: np.ndarray, stamp_ns: int) -> _Peak:
         """Where the weights (D,) of one peak lie, and since when it is there; near: (D,) bool."""
         mean = weight @ self._grid.directions
         direction = mean / np.linalg.norm(mean)
@@ -331,8 +345,7 @@ class DirectionMixture:
             direction,
             azimuth,
             weight,
-            float(near @ own.voiced_mass),
-            float(near @ own.silent_mass),
+            near,
             since_ns=min((p.since_ns for p in before), default=stamp_ns),
             dominant=any(p.dominant for p in before),
         )

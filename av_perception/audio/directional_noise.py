@@ -45,7 +45,8 @@ class DirectionalNoiseConfig:
 class DirectionalNoise:
     """Recursive; starts as sound from everywhere.
 
-    weight: (D,) float32 of the directions; everywhere: of sound from all around.
+    weight: (D,) float32 of the directions; everywhere: of sound from all around; revision: number
+    of their changes.
 
     Parameters
     ----------
@@ -58,10 +59,12 @@ class DirectionalNoise:
     def __init__(self, config: DirectionalNoiseConfig, near: np.ndarray):
         self._config = config
         self._near = near.astype(np.float32)
+        self.revision = 0
         self.reset()
 
     def reset(self) -> None:
         """Forget all noise."""
+        self.revision += 1
         self.weight = np.zeros(len(self._near), np.float32)
         self.everywhere = 1.0
         self._heard = 0.0
@@ -117,6 +120,7 @@ class DirectionalNoise:
         # M-step, in steps of the block's share of what was heard, and no more than the memory
         step = len(density) / (len(density) + min(self._heard + _FEW, self._config.memory_bins))
         self._heard += len(density)
+        self.revision += 1
         self.weight = ((1 - step) * self.weight + step * found).astype(np.float32)
         self.everywhere = (1 - step) * self.everywhere + step * diffuse
         total = float(self.weight.sum()) + self.everywhere

@@ -64,27 +64,25 @@ class CrossRelationRls:
         taps = config.num_taps
         # Bins are the last axis, along which all of this runs.
         self._history = np.zeros((taps - 1, num_channels, num_bins), complex)
-        # (q, i, j, d, bin) -C_ij(q, q + d)
-        self._lagged = np.zeros((taps, num_channels, num_channels, taps, num_bins), complex)
-        self._entries = _normal_entries(taps, num_channels)
+        # (slot, i, j, d, bin) -C_ij(0, d) of the last Q frames, the newest at `_newest`
+        self._sums = np.zeros((taps, num_channels, num_channels, taps, num_bins), complex)
+        self._newest = 0
+        self._products = np.empty(self._sums.shape[1:], complex)
 
     def update(self, frames: np.ndarray) -> None:
         """Take consecutive spectra (frames, bins, channels) into the recursion."""
-        num_frames = len(frames)
         taps = self._config.num_taps
         series = np.concatenate([self._history, frames.swapaxes(1, 2)])
-        self._history = series[num_frames:]
-        sums = np.empty((num_frames + 1, *self._lagged.shape[1:]), complex)  # newest first
-        sums[num_frames] = self._lagged[0]
-        for k in range(num_frames):
-            newest = k + taps - 1
-            past = series[k : k + taps][::-1].swapaxes(0, 1)  # (channels, taps, bins)
-            now = sums[num_frames - 1 - k]
-            np.multiply(-series[newest].conj()[:, None, None], past, out=now)
-            now += self._forgetting * sums[num_frames - k]
-        if num_frames + 1 < taps:
-            sums = np.concatenate([sums, self._lagged[1:]])
-        self._lagged = sums[:taps]
+        self._history = series[len(frames) :]
+        for last in range(taps - 1, len(series)):
+            past = series[last - taps + 1 : last + 1][::-1]  # (taps, channels, bins)
+            past = past.swapaxes(0, 1)
+            np.multiply(-series[last].conj()[:, None, None], past, out=self._products)
+            before = self._sums[self._newest]
+            self._newest = (self._newest - 1) % taps
+            now = self._sums[self._newest]
+            np.multiply(before, self._forgetting, out=now)
+            now += self._products
 
     def normal_matrix(self, bins) -> np.ndarray:
         """Build the normal matrices R of the cross-relations.
@@ -115,8 +113,8 @@ class CrossRelationRls:
         taps = self._config.num_taps
         channels = self._num_channels
         size = channels * taps
-        lagged = self._lagged.reshape(size * size, -1).T[bins]
-        normal = lagged.take(self._entries, axis=1)
+        sums = self._sums.reshape(size * size, -1).T[bins]
+        normal = sums.take(_normal_entries(taps, channels, self._newest), axis=1)
         blocks = normal.reshape(-1, taps, channels, taps, channels)
         total = np.einsum('fqcrc->fqr', blocks)
         for channel in range(channels):
@@ -166,17 +164,20 @@ class CrossRelationRls:
         return last @ last.conj().transpose(0, 2, 1), baseline
 
 
-@lru_cache(maxsize=8)
-def _normal_entries(taps: int, channels: int) -> np.ndarray:
-    """((Q I)^2,) where each entry -C_ij(q, r) of R_ji is kept, in (q, i, j, d) flattened.
+@lru_cache(maxsize=64)
+def _normal_entries(taps: int, channels: int, newest: int) -> np.ndarray:
+    """((Q I)^2,) where each entry -C_ij(q, r) of R_ji is kept, in (slot, i, j, d) flattened.
 
     Rows and columns are ordered tap, microphone, the last tap first: so q <= r in the lower
     triangle. The others, whose conjugates are kept, are not told.
     """
     order = np.arange(taps)[::-1]
     row, j, column, i = np.meshgrid(order, range(channels), order, range(channels), indexing='ij')
+    slot = (newest + row) % taps  # of `row` frames ago
     lag = np.maximum(column - row, 0)
-    return (((row * channels + i) * channels + j) * taps + lag).ravel()
+    entries = (((slot * channels + i) * channels + j) * taps + lag).ravel()
+    entries.flags.writeable = False
+    return entries
 
 
 def relative_transfer(first_taps: np.ndarray) -> np.ndarray:

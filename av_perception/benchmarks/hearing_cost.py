@@ -8,14 +8,24 @@ Faces are found once and kept; each method of `speaking_status` then gets the sa
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from av_perception.diarization.speaking_estimator import METHODS, SpeakingEstimatorConfig
+from av_perception.diarization.speaking_estimator import JOINT, METHODS, SpeakingEstimatorConfig
 from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import AudioChunk, VisualFeatures
 from av_perception.pipelines.full import START_NS, OfflinePipeline, PipelineConfig, Result
 from av_perception.recording import Recording
+
+#: Stages of the pipeline by the node that has them, or by what nodes share.
+STAGES = {
+    'audio_features': '_audio',
+    'bins of direction': '_bins',
+    'tracker': '_tracker',
+    'speaking_status': '_speaking',
+}
 
 
 class KeepingPipeline(OfflinePipeline):
@@ -31,14 +41,54 @@ class KeepingPipeline(OfflinePipeline):
         super().take_visual(features)
 
 
+class _Timed:
+    """A stage of a pipeline; what its methods take is added to an entry of `spent_s`."""
+
+    def __init__(self, stage: Any, name: str, spent_s: Counter[str]):
+        self._stage = stage
+        self._name = name
+        self._spent_s = spent_s
+
+    def __getattr__(self, name: str) -> Any:
+        """Give the stage's attribute; a method is timed."""
+        attribute = getattr(self._stage, name)
+        if not callable(attribute):
+            return attribute
+
+        def timed(*args, **kwargs):
+            began = time.process_time()
+            try:
+                return attribute(*args, **kwargs)
+            finally:
+                self._spent_s[self._name] += time.process_time() - began
+
+        return timed
+
+
+class TimedPipeline(OfflinePipeline):
+    """Tells in `spent_s` the processor time of its stages [s]."""
+
+    def __init__(self, recording: Recording, config: PipelineConfig):
+        super().__init__(recording, config)
+        self.spent_s: Counter[str] = Counter()
+        for stage, attribute in STAGES.items():
+            timed = _Timed(getattr(self, attribute), stage, self.spent_s)
+            setattr(self, attribute, timed)
+
+
 @dataclass(frozen=True)
 class HearingCost:
-    """Processor time of the three stages per second of sound, by method of `speaking_status`."""
+    """Processor time of the three nodes per second of sound, by method of `speaking_status`.
+
+    stages: what each part takes with method `joint`; the bins of direction are those of `tracker`
+    and `speaking_status`, computed once.
+    """
 
     scene: str
     seconds: float
     joint: float
     vavit: float
+    stages: dict[str, float]
 
 
 def hearing_cost(
@@ -66,10 +116,14 @@ def hearing_cost(
     end_ns = START_NS + nanoseconds(min(seconds, recording.duration_s))
     images = [features for features in faces if features.stamp_ns < end_ns]
     sound = [chunk for chunk in chunks if chunk.stamp_ns < end_ns]
-    cost = {method: _cost(recording, images, sound, method) for method in METHODS}
     duration_s = sum(len(chunk.samples) / chunk.sample_rate for chunk in sound)
-    per_second = {method: spent_s / duration_s for method, spent_s in cost.items()}
-    return HearingCost(scene, duration_s, **per_second)
+    per_second = {}
+    stages = {}
+    for method in METHODS:
+        whole_s, spent_s = _cost(recording, images, sound, method)
+        per_second[method] = whole_s / duration_s
+        stages[method] = {stage: spent_s[stage] / duration_s for stage in STAGES}
+    return HearingCost(scene, duration_s, **per_second, stages=stages[JOINT])
 
 
 def run_on(
@@ -110,13 +164,13 @@ def _cost(
     faces: Sequence[VisualFeatures],
     chunks: Sequence[AudioChunk],
     method: str,
-) -> float:
-    """Processor time [s]."""
+) -> tuple[float, Counter[str]]:
+    """Processor time [s], of all and by stage."""
     config = PipelineConfig(speaking=SpeakingEstimatorConfig(method=method))
-    pipeline = OfflinePipeline(recording, config)
+    pipeline = TimedPipeline(recording, config)
     began = time.process_time()
     run_on(pipeline, faces, chunks)
-    return time.process_time() - began
+    return time.process_time() - began, pipeline.spent_s
 
 
 def _end_ns(chunk: AudioChunk) -> int:

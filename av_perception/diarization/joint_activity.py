@@ -239,7 +239,7 @@ class JointActivity:
         of_speech = config.quiet_cost * quiet
         if voice_activity is not None:
             odds = np.log(max(voice_activity, 1e-9) / max(1 - voice_activity, 1e-9))
-            of_speech -= np.clip(odds, -config.silence_limit, config.voice_limit)
+            of_speech -= min(max(odds, -config.silence_limit), config.voice_limit)
         cost = (of_member * members).sum(axis=1) + of_speech * members.any(axis=1)
         total = config.evidence_weight / supply * evidence - cost
         return np.maximum(total - total.max(), -config.evidence_limit)

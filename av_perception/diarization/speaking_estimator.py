@@ -319,13 +319,13 @@ def track_directions(
     dict of int to (3,) array
         Unit vector in the array frame by id.
     """
-    ids = [track.id for track in frame.tracks if np.isfinite(track.mean[:3]).all()]
-    places = [track.mean[:3] for track in frame.tracks if np.isfinite(track.mean[:3]).all()]
-    offsets = reference_from_array.inverse().apply(np.reshape(places, (-1, 3)))
+    tracks = [track for track in frame.tracks if np.isfinite(track.mean[:3]).all()]
+    places = np.reshape([track.mean[:3] for track in tracks], (-1, 3))
+    offsets = reference_from_array.inverse().apply(places)
     distance = np.linalg.norm(offsets, axis=1)
     return {
-        i: offset / length
-        for i, offset, length in zip(ids, offsets, distance, strict=True)
+        track.id: offset / length
+        for track, offset, length in zip(tracks, offsets, distance, strict=True)
         if length > _MIN_DISTANCE_M
     }
 

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
-import numpy as np
 from scipy.special import betaln
 
 from av_perception.diarization.hysteresis import Decision
@@ -139,7 +140,7 @@ class SpeakingFilter:
         share = min(max(share, _LEAST_SHARE), 1 - _LEAST_SHARE)
         speaking = _beta_log_density(share, *config.speaking_beta)
         silent = _beta_log_density(share, *config.silent_beta)
-        return float(np.clip(speaking - silent, -config.evidence_limit, config.evidence_limit))
+        return min(max(speaking - silent, -config.evidence_limit), config.evidence_limit)
 
     def _unknown(self, stamp_ns: int) -> _Voice:
         """Of whom nothing is known."""
@@ -160,11 +161,17 @@ class SpeakingFilter:
         memory_of_step = self.config.stay_speaking + self.config.stay_silent - 1
         memory = memory_of_step ** (dt_s / _NOMINAL_STEP_S)
         prior = stationary + (voice.probability - stationary) * memory
-        odds = prior / (1 - prior) * np.exp(evidence)
-        voice.probability = float(odds / (1 + odds))
+        odds = prior / (1 - prior) * math.exp(evidence)
+        voice.probability = odds / (1 + odds)
         voice.decision.update(voice.probability, stamp_ns, self.config)
 
 
 def _beta_log_density(share: float, a: float, b: float) -> float:
     """Log density of Beta(a, b) at a share."""
-    return (a - 1) * np.log(share) + (b - 1) * np.log1p(-share) - betaln(a, b)
+    log_density = (a - 1) * math.log(share) + (b - 1) * math.log1p(-share)
+    return log_density - _log_beta(a, b)
+
+
+@lru_cache(maxsize=16)
+def _log_beta(a: float, b: float) -> float:
+    return float(betaln(a, b))

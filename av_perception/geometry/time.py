@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import overload
 
 import numpy as np
@@ -64,9 +65,9 @@ def nanoseconds(time_s):
     ValueError
         When a time is not finite, or an array holds one beyond the 292 years of int64.
     """
-    if np.ndim(time_s) == 0:
+    if isinstance(time_s, (float, int)) or np.ndim(time_s) == 0:
         time_s = float(time_s)
-        if not np.isfinite(time_s):
+        if not math.isfinite(time_s):
             raise ValueError(f'a time must be finite, not {time_s} s')
         whole_s = int(time_s)
         return whole_s * NANOSECONDS + round((time_s - whole_s) * NANOSECONDS)

@@ -100,6 +100,9 @@ def test_the_verb_measures_a_recording_and_writes_its_figures(scene, tmp_path):
     (cost,) = written['costs']
     assert cost['seconds'] == pytest.approx(6.0, abs=0.02) and cost['vavit'] > 0
     assert cost['joint'] == pytest.approx(cost['vavit'], rel=0.5)
+    stages = cost['stages']
+    assert list(stages) == ['audio_features', 'bins of direction', 'tracker', 'speaking_status']
+    assert min(stages.values()) > 0 and sum(stages.values()) <= cost['joint']
 
 
 def test_what_is_timed_is_what_the_suite_does(answers):

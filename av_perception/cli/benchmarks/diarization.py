@@ -5,7 +5,8 @@
 Each scene is rendered once (and kept in the cache) and tracked by the whole suite offline; every
 method then gets the same tracks and the same sound. Errors are shares of the true speech; DER with
 a collar of 0.25 s, and without, where it is the sum of missed, false and confused speech.
-Last, what audio_features, tracker and speaking_status take together with each method of theirs.
+Last, what audio_features, tracker and speaking_status take together with each method of theirs,
+and which part of it takes how much.
 The scenes of the array of 4.6 cm, and grid, need the development data (AV_PERCEPTION_DATA).
 
 example:
@@ -26,7 +27,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from av_perception.benchmarks.diarization import METHODS, Figures, Scene, measure, sound_chunks
-from av_perception.benchmarks.hearing_cost import HearingCost, KeepingPipeline, hearing_cost
+from av_perception.benchmarks.hearing_cost import (
+    STAGES,
+    HearingCost,
+    KeepingPipeline,
+    hearing_cost,
+)
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.errors import UserError
 from av_perception.pipelines.full import START_NS
@@ -168,13 +174,16 @@ def _means(results: list[Figures]) -> Table:
 
 
 def _cost_table(costs: list[HearingCost]) -> Table:
+    """Show what the three nodes take, and each part of it with method `joint`."""
     table = Table(title='audio_features + tracker + speaking_status, processor time per second')
-    for heading in ('scene', 'method:=joint', 'method:=vavit'):
-        table.add_column(heading, justify='left' if heading == 'scene' else 'right')
-    for cost in costs:
-        table.add_row(cost.scene, f'{cost.joint:.3f}', f'{cost.vavit:.3f}')
-    means = [np.mean([c.joint for c in costs]), np.mean([c.vavit for c in costs])]
-    table.add_row('mean', *(f'{mean:.3f}' for mean in means))
+    headings = ('method:=joint', *STAGES, 'method:=vavit')
+    table.add_column('scene')
+    for heading in headings:
+        table.add_column(heading, justify='right')
+    rows = [(c.joint, *(c.stages[stage] for stage in STAGES), c.vavit) for c in costs]
+    for cost, row in zip(costs, rows, strict=True):
+        table.add_row(cost.scene, *(f'{value:.3f}' for value in row))
+    table.add_row('mean', *(f'{mean:.3f}' for mean in np.mean(rows, axis=0)))
     return table
 
 

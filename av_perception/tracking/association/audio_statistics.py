@@ -103,12 +103,12 @@ class AudioStatistics:
 
         Prepared for sub-bands in which all are present.
         """
-        partial = ~present.all(axis=1)
-        if not partial.any():
+        whole = present.all(axis=1, keepdims=True)
+        if np.all(whole):
             return self._complete.reshape(self.num_subbands, self._num_pieces, -1).copy()
         # All of them: picking those out of the table takes longer than the product.
         sums = (present[:, None, :] @ self._of_present)[:, 0]
-        statistics = np.where(partial[:, None], sums, self._complete)
+        statistics = np.where(whole, self._complete, sums)
         return statistics.reshape(self.num_subbands, self._num_pieces, -1)
 
     def evidence(self, features: AudioFeatures) -> AudioEvidence:

@@ -47,6 +47,7 @@ CROP_COST = 2.0  # time of a pixel of a crop over that of a pixel of the whole i
 PART_COST = 1.3  # the same of a part
 SAME_FACE = 0.3  # intersection over union of a face with itself in the next image
 SURE_SCORE = 0.5  # a face that scored less may vanish without being looked for
+DOUBTFUL = 0.9  # times the threshold: score of what is a face only once it is a sure one
 WEAK_SCORE = 0.08  # what scores less is not looked at again
 MOST_WEAK = 3  # weak faces that are looked at again, the best of an image
 SMALL_PX = 18.0  # pixels of the network's input: narrower faces are easily missed
@@ -198,19 +199,19 @@ class FaceSearch:
         faces = self._known[self._is_face]
         seen = whole.boxes[whole.scores >= detector.score_threshold]
         missed = box_overlap(faces, seen).max(axis=1, initial=0.0) < SAME_FACE
-        missed &= _are_small(faces, detector, image)
+        missed &= _are_small(faces, detector, np.array(image.shape[1::-1]))
         if not missed.any():
             return whole
-        crops = _look_around(detector, image, faces[missed][: _most_crops(detector)])
+        crops = self._look_around(detector, image, faces[missed][: _most_crops(detector)])
         return merged([whole, crops], detector.overlap_threshold)
 
     def _look_again(
         self, detector: CropDetector, image: np.ndarray, plan: _Plan
     ) -> FaceDetections:
         """Find the known faces around them; where one is missing, in the whole image as well."""
-        looks = [_look_at_part(detector, image, part, self._known) for part in plan.parts]
+        looks = [self._look_at_part(detector, image, part) for part in plan.parts]
         if len(plan.alone):
-            looks.append(_look_around(detector, image, plan.alone))
+            looks.append(self._look_around(detector, image, plan.alone))
         if not looks:
             return nothing_found()
         around = merged(looks, detector.overlap_threshold)
@@ -218,8 +219,55 @@ class FaceSearch:
         if _all_continue(self._known[self._is_sure], faces):
             return around
         whole = self._look_at_whole(detector, image)
-        small = chosen(around, _are_small(around.boxes, detector, image))
+        size = np.array(image.shape[1::-1])
+        small = chosen(around, _are_small(around.boxes, detector, size))
         return merged([whole, small], detector.overlap_threshold)
+
+    def _look_around(
+        self, detector: CropDetector, image: np.ndarray, boxes: np.ndarray
+    ) -> FaceDetections:
+        """Find faces in crops around boxes (N, 4), N at least 1, and weak ones in their places."""
+        size = np.array(image.shape[1::-1])
+        windows = crop_windows(boxes, size, detector.crop_size)
+        least_score = min(WEAK_SCORE, detector.score_threshold)
+        faces, index = detector.detect_in(image, windows, least_score)
+        clear = self._clear_ones(detector, faces, windows[index], size)
+        return merged([clear], detector.overlap_threshold)
+
+    def _look_at_part(
+        self, detector: CropDetector, image: np.ndarray, part: Part
+    ) -> FaceDetections:
+        """Find faces in a part of the image, and weak ones where a known box is."""
+        least_score = min(WEAK_SCORE, detector.score_threshold)
+        faces = detector.detect_part(image, part, least_score)
+        windows = np.broadcast_to(part.window, (len(faces), 4))
+        return self._clear_ones(detector, faces, windows, np.array(image.shape[1::-1]))
+
+    def _clear_ones(
+        self,
+        detector: CropDetector,
+        faces: FaceDetections,
+        windows: np.ndarray,
+        size: np.ndarray,
+    ) -> FaceDetections:
+        """Leave out what is cut off by its window (M, 4), and weak ones where no known box is.
+
+        A small face that is new has to be a sure one, otherwise it is a weak one: the more pixels
+        of little, the more looks like a face. size: (2,) width and height of the image [px].
+        """
+        threshold = detector.score_threshold
+        boxes = faces.boxes
+        is_known = box_overlap(boxes, self._known).max(axis=1, initial=0.0) >= SAME_FACE
+        known_faces = self._known[self._is_face]
+        is_new = box_overlap(boxes, known_faces).max(axis=1, initial=0.0) < SAME_FACE
+        doubtful = is_new & _are_small(boxes, detector, size)
+        doubtful &= faces.scores < max(SURE_SCORE, threshold)
+        scores = np.where(doubtful, np.minimum(faces.scores, DOUBTFUL * threshold), faces.scores)
+        clear = is_known | (scores >= threshold)
+        # Boxes of small faces are no finer in a crop, though it shows the image finer.
+        coarseness = np.maximum(faces.input_scales, _input_scale(detector, size))
+        weighed = replace(faces, scores=scores, input_scale=coarseness)
+        return chosen(weighed, clear & lie_inside(boxes, windows, size))
 
     def _look_at_whole(self, detector: CropDetector, image: np.ndarray) -> FaceDetections:
         self._since_whole = 0
@@ -305,55 +353,17 @@ class _Plan:
         return cls(alone, parts, float(cost))
 
 
-def _look_around(detector: CropDetector, image: np.ndarray, known: np.ndarray) -> FaceDetections:
-    """Find faces in crops around known boxes (N, 4), N at least 1; weak ones in these places."""
-    size = np.array(image.shape[1::-1])
-    windows = crop_windows(known, size, detector.crop_size)
-    least_score = min(WEAK_SCORE, detector.score_threshold)
-    faces, index = detector.detect_in(image, windows, least_score)
-    found = _clear_ones(detector, faces, windows[index], known, size)
-    # Boxes of small faces are no finer in a crop, though it shows the image finer.
-    coarseness = np.maximum(found.input_scales, _input_scale(detector, size))
-    return replace(found, input_scale=coarseness)
-
-
-def _look_at_part(
-    detector: CropDetector, image: np.ndarray, part: Part, known: np.ndarray
-) -> FaceDetections:
-    """Find faces in a part of the image; weak ones where a known box (N, 4) is."""
-    size = np.array(image.shape[1::-1])
-    least_score = min(WEAK_SCORE, detector.score_threshold)
-    faces = detector.detect_part(image, part, least_score)
-    windows = np.broadcast_to(part.window, (len(faces), 4))
-    found = _clear_ones(detector, faces, windows, known, size)
-    coarseness = np.maximum(found.input_scales, _input_scale(detector, size))
-    return replace(found, input_scale=coarseness)
-
-
-def _clear_ones(
-    detector: CropDetector,
-    faces: FaceDetections,
-    windows: np.ndarray,
-    known: np.ndarray,
-    size: np.ndarray,
-) -> FaceDetections:
-    """Leave out what is cut off by its window (M, 4), and weak ones where no known box (N, 4) is.
-
-    size: (2,) width and height of the image [px].
-    """
-    goes_on = box_overlap(faces.boxes, known).max(axis=1, initial=0.0) >= SAME_FACE
-    clear = goes_on | (faces.scores >= detector.score_threshold)
-    return chosen(faces, clear & lie_inside(faces.boxes, windows, size))
-
-
 def _most_crops(detector: CropDetector) -> int:
     """How many crops take no longer than the whole image."""
     return int(np.prod(detector.input_size) / (CROP_COST * detector.crop_size**2))
 
 
-def _are_small(boxes: np.ndarray, detector: CropDetector, image: np.ndarray) -> np.ndarray:
-    """(N,) whether faces (N, 4) are so narrow that the whole image may not show them."""
-    return boxes[:, 2] < SMALL_PX * _input_scale(detector, np.array(image.shape[1::-1]))
+def _are_small(boxes: np.ndarray, detector: CropDetector, size: np.ndarray) -> np.ndarray:
+    """(N,) whether faces (N, 4) are so narrow that the whole image may not show them.
+
+    size: (2,) width and height of the image [px].
+    """
+    return boxes[:, 2] < SMALL_PX * _input_scale(detector, size)
 
 
 def _input_scale(detector: CropDetector, size: np.ndarray) -> float:

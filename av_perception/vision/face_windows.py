@@ -11,7 +11,7 @@ import numpy as np
 from av_perception.geometry.boxes import centers, far_corners, intersections
 
 CROP_WIDTH = 2.2  # of a crop, in lengths of the longer side of its face
-LEAST_CROP_SCALE = 1.0  # pixels of the image per pixel of a crop: enlarging shows nothing new
+LEAST_CROP_SCALE = 0.75  # pixels of the image per pixel of a crop: enlarging more shows no more
 CROP_BORDER = 0.02  # of a crop's width: what reaches into it is cut off
 NEAR = 0.5  # widths of a face around it: another one that reaches there may be covered
 BODY_WIDTH = 3.6  # of a person, in widths of the face
@@ -49,7 +49,7 @@ def crop_windows(boxes: np.ndarray, image_size: np.ndarray, crop_size: int) -> n
     image_size
         (2,) width and height [px].
     crop_size
-        [px] of the network's input: windows are no smaller.
+        [px] of the network's input: windows are no smaller than LEAST_CROP_SCALE times that.
 
     Returns
     -------

@@ -57,7 +57,7 @@ class UntrackedVoiceConfig:
     cost: float = 0.4
     #: Whoever is so near to somebody tracked is that person [deg azimuth].
     near_deg: float = 25.0
-    #: Whoever sounds as much alike as this is that person, in 0..1 (1: the same at all
+    #: Directions farther apart that sound as much alike are one, in 0..1 (1: the same at all
     #: frequencies): two microphones cannot tell front from back.
     alike: float = 0.9
 
@@ -211,7 +211,11 @@ class UntrackedVoice:
         own = _unit(self._likelihood.whitened_steering(people, bins))
         grid = _unit(self._likelihood.whitened_steering(self._grid.directions, bins))
         likeness = np.mean(np.abs(grid.conj().swapaxes(1, 2) @ own) ** 2, axis=0)
-        return self._grid.near(people, self.config.near_deg).T | (likeness >= self.config.alike)
+        near = self._grid.near(people, self.config.near_deg).T
+        # Tracks are as wrong where only their mirror image is in the grid.
+        mirrored = (likeness >= self.config.alike) & ~near
+        beside = people @ people.T >= np.cos(np.radians(self.config.near_deg)) - 1e-9
+        return near | (mirrored @ beside)
 
 
 def pair_ratios(block: BinBlock, steering: np.ndarray) -> np.ndarray:

@@ -103,8 +103,8 @@ class SeenStream(PriorStream):
         if self._mode == CVAE:
             self.belief = float(features.reliability.mean())
             return self._fitted_by(open_eyes, power, heard, model)
-        blind = (np.broadcast_to(one, (count, len(one))) for one in self._visual.blind())
-        shut_eyes = SeenPrior(self._prior, *blind)
+        mean, variance = (np.tile(one, (count, 1)) for one in self._visual.blind())
+        shut_eyes = SeenPrior(self._prior, mean, variance)
         modes = _BothModes(self._prior, shut_eyes, open_eyes, heard, self._mode == MIN_VAE)
         variance, shares, model = self._weighed(power, modes, model, features.reliability)
         if self._mode == SWVAE:

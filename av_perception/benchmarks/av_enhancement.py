@@ -226,18 +226,19 @@ def summaries(rows: Sequence[SeenRow]) -> list[SeenSummary]:
         pairs = list(zip(own, alone))
         gains = [one.si_sdr_db - other.si_sdr_db for one, other in pairs]
         heard = [one.estoi - other.estoi for one, other in pairs]
-        figures = [
-            np.median([row.si_sdr_db for row in own]),
-            np.median([row.estoi for row in own]),
-            np.median(gains),
-            np.median(heard),
-            np.min(gains),
-        ]
-        beliefs = [
-            _middles([getattr(row, name) for row in own])
-            for name in ('seen_lying', 'seen_honest', 'all_lying', 'all_honest')
-        ]
-        found.append(SeenSummary(*key, *map(float, figures), *beliefs))
+        summary = SeenSummary(
+            *key,
+            si_sdr_db=float(np.median([row.si_sdr_db for row in own])),
+            estoi=float(np.median([row.estoi for row in own])),
+            gain_db=float(np.median(gains)),
+            estoi_gain=float(np.median(heard)),
+            least_gain_db=float(np.min(gains)),
+            seen_lying=_middles([row.seen_lying for row in own]),
+            seen_honest=_middles([row.seen_honest for row in own]),
+            all_lying=_middles([row.all_lying for row in own]),
+            all_honest=_middles([row.all_honest for row in own]),
+        )
+        found.append(summary)
     return found
 
 

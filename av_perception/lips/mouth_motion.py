@@ -106,23 +106,30 @@ def unexplained_change(before: np.ndarray, now: np.ndarray) -> float:
     To first order a similarity changes the image I by u I_x + v I_y + s (x I_x + y I_y)
     + r (x I_y - y I_x), light by a I + b: the change is regressed on these six.
     """
-    mean = (before + now) / 2
-    down, right = np.gradient(mean)
-    rows, columns = places(*mean.shape)
-    grown = columns * right + rows * down
-    turned = columns * down - rows * right
-    causes = np.stack([right, down, grown, turned, mean, np.ones_like(mean)])
-    causes = causes[:, 1:-1, 1:-1].reshape(6, -1)
+    causes = causes_of_change((before + now) / 2)
     change = (now - before)[1:-1, 1:-1].ravel()
     normal = causes @ causes.T + _RIDGE * np.eye(6)
     explained = np.linalg.solve(normal, causes @ change) @ causes
     return float(np.abs(change - explained).mean())
 
 
+def causes_of_change(image: np.ndarray) -> np.ndarray:
+    """(6, (h - 2) (w - 2)) by what pixels within the rim change with u, v, s, r, a and b."""
+    rows, columns = _places(*image.shape)
+    causes = np.empty((6, *rows.shape), np.float32)
+    causes[0] = 0.5 * (image[1:-1, 2:] - image[1:-1, :-2])
+    causes[1] = 0.5 * (image[2:, 1:-1] - image[:-2, 1:-1])
+    causes[2] = columns * causes[0] + rows * causes[1]
+    causes[3] = columns * causes[1] - rows * causes[0]
+    causes[4] = image[1:-1, 1:-1]
+    causes[5] = 1.0
+    return causes.reshape(6, -1)
+
+
 @cache
-def places(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns (h, w) of the pixels about the middle."""
-    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+def _places(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns (h - 2, w - 2) of the pixels within the rim, about the middle."""
+    rows, columns = np.mgrid[1 : height - 1, 1 : width - 1].astype(np.float32)
     return rows - (height - 1) / 2, columns - (width - 1) / 2
 
 

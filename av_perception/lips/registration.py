@@ -17,12 +17,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from av_perception.lips.mouth_motion import places
+from av_perception.lips.mouth_motion import causes_of_change
 
 _ROUNDS = 3
 _NOISE = 30.0  # variance of gray values that do not change
 # What is known of (u, v, s, r, a, b) before, as the inverse of a variance, in units of the noise.
-_BELIEFS = np.array([0.5, 0.5, 25.0, 25.0, 50.0, 0.0])
+_BELIEFS = np.diag([0.5, 0.5, 25.0, 25.0, 50.0, 0.0])
 
 
 def registered(image: np.ndarray, reference: np.ndarray, energy: np.ndarray) -> np.ndarray:
@@ -40,28 +40,18 @@ def registered(image: np.ndarray, reference: np.ndarray, energy: np.ndarray) -> 
     np.ndarray
         (n, n) float32.
     """
-    causes = _causes(reference)
-    weights = 1 / (energy[1:-1, 1:-1].ravel() + _NOISE)
-    weighed = causes * (weights / (1 / (energy + _NOISE)).sum())
-    gain = np.linalg.solve(weighed @ causes.T + np.diag(_BELIEFS), weighed)
+    causes = causes_of_change(reference)
+    weights = 1 / (energy + _NOISE)
+    weighed = causes * (weights[1:-1, 1:-1].ravel() / weights.sum())
+    spread = np.linalg.inv(weighed @ causes.T + _BELIEFS)
+    still = reference[1:-1, 1:-1].ravel()
     motion = np.zeros(4)
     moved = image
     for _ in range(_ROUNDS):
-        change = (moved - reference)[1:-1, 1:-1].ravel()
-        found = gain @ change
+        found = spread @ (weighed @ (moved[1:-1, 1:-1].ravel() - still))
         motion = motion + found[:4]
         moved = _moved_back(image, motion)
     return (moved - found[5]) / (1 + found[4])
-
-
-def _causes(image: np.ndarray) -> np.ndarray:
-    """(6, (n - 2)^2) by what the pixels within the rim change with u, v, s, r, a and b."""
-    down, right = np.gradient(image)
-    rows, columns = places(*image.shape)
-    grown = columns * right + rows * down
-    turned = columns * down - rows * right
-    causes = np.stack([right, down, grown, turned, image, np.ones_like(image)])
-    return causes[:, 1:-1, 1:-1].reshape(6, -1)
 
 
 def _moved_back(image: np.ndarray, motion: np.ndarray) -> np.ndarray:

@@ -178,9 +178,9 @@ def _separate(
 
 def _seen_table(found: Sequence[SeenSummary], title: str) -> Table:
     table = Table('vision', 'R2', 'believed', title=title)
-    headings = ('SI-SDR', 'ESTOI', 'gain', 'ESTOI gain', 'least gain')
-    headings += ('seen: lies', 'honest', 'pauses too: lies', 'honest')
-    for heading in headings:
+    figures = ('SI-SDR', 'ESTOI', 'gain', 'ESTOI gain', 'least gain')
+    beliefs = ('seen: lies', 'honest', 'pauses too: lies', 'honest')
+    for heading in figures + beliefs:
         table.add_column(heading, justify='right')
     for one in found:
         belief = [''] * 4

@@ -4,11 +4,12 @@
 
 Needs the development data (AV_PERCEPTION_DATA). Scenes are rendered once and kept in the cache.
 With --who-speaks, in place of that: who speaks in scenes, by sound alone, with planted lips, and
-with the lips of the images.
+with the lips of the images. With --cost: what hearing with eyes takes of a core.
 
 example:
   OMP_NUM_THREADS=1 av-perception benchmark lips --json lips.json
   av-perception benchmark lips --who-speaks three_talkers:1 grid
+  OMP_NUM_THREADS=1 av-perception benchmark lips --cost
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--who-speaks', nargs='+', metavar='SCENE[:SEED]', help='names or files of scenes'
     )
+    parser.add_argument('--cost', action='store_true', help='measure processor time, live')
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
 
 
@@ -49,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     check_writable(args.json)
     if args.who_speaks:
         return _who_speaks(args)
+    if args.cost:
+        return _cost(args)
     data = os.environ.get('AV_PERCEPTION_DATA')
     if not data:
         raise UserError('benchmark lips needs faces and voices: set AV_PERCEPTION_DATA')
@@ -76,6 +80,21 @@ def run(args: argparse.Namespace) -> int:
     console.print(table)
     if args.json:
         write_json(args.json, {'results': [asdict(r) for r in results]})
+    return 0
+
+
+def _cost(args: argparse.Namespace) -> int:
+    """Measure the processor time of all stages."""
+    from av_perception.benchmarks.lip_cost import lip_costs
+
+    cv2.setNumThreads(1)
+    rows = list(lip_costs())
+    table = Table('stage', 'cores', title='two people, 25 images a second')
+    for row in rows:
+        table.add_row(row.stage, f'{row.cores:.3f}')
+    wide_console().print(table)
+    if args.json:
+        write_json(args.json, {'costs': [asdict(row) for row in rows]})
     return 0
 
 

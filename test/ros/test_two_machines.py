@@ -128,6 +128,7 @@ def test_the_profile_is_slowed_in_all_its_times(tmp_path):
     text = open(slowed_profile(tmp_path / 'p.xml', 4.0)).read()
     assert '<heartbeatPeriod><nanosec>240000000</nanosec>' in text
     assert '<nackResponseDelay><nanosec>20000000</nanosec>' in text
+    assert '<leaseDuration><sec>80</sec></leaseDuration>' in text
     assert '<maxMessageSize>1400</maxMessageSize>' in text
 
 

@@ -23,9 +23,9 @@ DELAY = Conditions(delay_s=0.02)
 RATE = Conditions(rate_bps=20e6)
 ALL = Conditions(loss=0.01, delay_s=0.02, rate_bps=20e6)
 SLOW = replace(ALL, rate_bps=6e6)
-SETTLE_S = 2.0  # after each change of the network
-WHILE_S = 10.0  # so long each is looked at
-AFTER_S = 8.0  # and after a return
+SETTLE_S = 1.5  # after each change of the network
+WHILE_S = 6.0  # so long each is looked at
+AFTER_S = 5.0  # and after a return
 NO_SOUND = 'no message on /audio for'
 NO_IMAGES = 'no message on /left/image_raw'
 CAMERA_WAITS = 'none has arrived for'

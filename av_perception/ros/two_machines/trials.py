@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -195,6 +196,7 @@ def _try_on_one_graph(
 ) -> list[Result]:
     with _started(trials[0].setup, scene, folder, slower, _duration_s(trials)) as session:
         whiles = [_do(trial, session, on_start) for trial in trials]
+    (folder / 'whiles.json').write_text(json.dumps(whiles))  # to look at heard.json by
     results = []
     for trial, (window, returned_ns, mbit_s) in zip(trials, whiles):
         figures = measured(session.heard, window, returned_ns, mbit_s)

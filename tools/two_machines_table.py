@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / 'docs' / 'two_machines.json'
 PAGE = ROOT / 'docs' / 'two_machines.md'
 NETWORK_HEADER = (
-    '| network | images | latency, 95 % | oldest image | sound lost | left out | ids | '
+    '| network | images | latency, 95 % | oldest image | sound lost | left out, lost | ids | '
     'right again | Mbit/s |'
 )
 JPEG_HEADER = (
@@ -64,7 +64,7 @@ def _network(row: dict) -> list[str]:
         latency,
         f'{row["oldest_image_ms"]:.0f} ms',
         str(row['sound_lost']),
-        str(row['images_left_out']),
+        f'{row["images_left_out"]}, {row["images_lost"]}',
         'kept' if row['ids_kept'] else 'lost',
         recovery,
         f'{row["mbit_s"]:.1f}',

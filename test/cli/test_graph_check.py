@@ -22,6 +22,7 @@ from av_perception.nodes.speaking_status import SpeakingStatusNode
 from av_perception.nodes.tracker import TrackerNode
 from av_perception.ros import qos
 from av_perception.ros.conversions import header
+from av_perception.ros.node import PerceptionNode
 
 PATIENCE_S = 120.0
 pytestmark = pytest.mark.slow
@@ -113,6 +114,25 @@ def test_a_node_that_is_missing_and_a_topic_of_two_nodes_are_named(graph):
         ('/tracks', False, r'2 nodes publish /tracks \(driver, tracker\)'),
         ('speaking_status', False, 'and their messages mix'),
     )
+
+
+class AheadMicrophones(PerceptionNode):
+    """A sensor on a machine whose clock is 0.42 s ahead."""
+
+    NAME = 'microphone_array'
+    TELLS_TIME = True
+
+    def now_ns(self):
+        return super().now_ns() + 420_000_000
+
+
+def test_a_robot_whose_clock_is_ahead_is_named_by_how_much(graph):
+    """It is asked for its time, so it is known to milliseconds, whatever the network's delay."""
+    graph(AheadMicrophones)
+    what = 'clock of microphone_array'
+    text = looked((what, False, r'is (\S+) s ahead of this one'))[what].text
+    assert float(re.search(r'is (\S+) s ahead', text).group(1)) == pytest.approx(0.42, abs=0.05)
+    assert 'chrony' in text
 
 
 @pytest.mark.parametrize(

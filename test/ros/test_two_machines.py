@@ -128,6 +128,7 @@ def test_the_profile_is_slowed_in_all_its_times(tmp_path):
     text = open(slowed_profile(tmp_path / 'p.xml', 4.0)).read()
     assert '<heartbeatPeriod><nanosec>240000000</nanosec>' in text
     assert '<nackResponseDelay><nanosec>20000000</nanosec>' in text
+    assert '<leaseDuration><sec>80</sec></leaseDuration>' in text
     assert '<maxMessageSize>1400</maxMessageSize>' in text
 
 
@@ -183,6 +184,10 @@ def test_images_that_no_counter_speaks_of_were_lost_in_silence():
     ]
     figures = measured(heard, WINDOW, None, 0.0)
     assert figures.images_left_out == 40 and figures.lost_in_silence == 0
+    assert figures.images_lost == 0
+    missing = {'left images missing': '45', 'images dropped: no partner with the same stamp': '3'}
+    heard['said'] += [said(17 * S, 'visual_features', '', **missing)]
+    assert measured(heard, WINDOW, None, 0.0).images_lost == 45 - 40 + 3
 
 
 def test_counters_grow_within_the_while_alone():

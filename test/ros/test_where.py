@@ -41,8 +41,8 @@ def test_robot_and_computer_run_together_what_one_machine_does(head, selection):
     [
         ('all', 'auto', {}),
         ('robot', 'auto', {}),
-        ('computer', 'auto', {'compressed': True, 'reliable_images': True}),
-        ('computer', 'false', {'compressed': False, 'reliable_images': True}),
+        ('computer', 'auto', {'compressed': True}),
+        ('computer', 'false', {'compressed': False}),
         ('all', 'true', {'compressed': True}),
     ],
 )
@@ -62,7 +62,6 @@ def test_the_launch_file_of_the_computer_asks_for_compressed_images_and_opens_th
     started = {process.executable: process for process in processes}
     assert 'stereo_camera' not in started and 'microphone_array' not in started
     assert started['visual_features'].parameters['compressed'] is True
-    assert started['visual_features'].parameters['reliable_images'] is True
     assert 'open to the network' in said[0]
 
 
@@ -77,7 +76,6 @@ def test_one_machine_leaves_images_to_the_parameter_file():
     """Regression: what a launch file always sets, nobody can choose in a parameter file."""
     (composed,) = resolve(HEAD, {})[0]
     assert 'compressed' not in composed.parameters
-    assert 'reliable_images' not in composed.parameters
 
 
 def options(*words):

@@ -204,7 +204,7 @@ def _compression_table(rows: list[CompressedVision]) -> Table:
 
 def _table(results: list[Result]) -> Table:
     table = Table(title='two machines')
-    headings = ('network', 'images', 'latency', 'oldest', 'sound lost', 'left out', 'ids')
+    headings = ('network', 'images', 'latency', 'oldest', 'sound lost', 'left out, lost', 'ids')
     for heading in (*headings, 'right again', 'Mbit/s', 'named'):
         table.add_column(heading)
     for result in results:
@@ -216,7 +216,7 @@ def _table(results: list[Result]) -> Table:
             f'{figures.latency_ms[0]:.0f}, {figures.latency_ms[1]:.0f} ms',
             f'{figures.oldest_image_ms:.0f} ms',
             str(figures.sound_lost),
-            str(figures.images_left_out),
+            f'{figures.images_left_out}, {figures.images_lost}',
             'kept' if figures.ids_kept else 'lost',
             recovery,
             f'{figures.mbit_s:.1f}',

@@ -167,8 +167,9 @@ def refusal(error: BaseException) -> str:
     if 'security libraries' not in str(error):
         return ''
     return (
-        f'{ENABLED}=true, but this Fast DDS was built without security, as that of the Python '
-        'wheels is: nothing was started; use the Fast DDS of a ROS distribution, or unset it'
+        'ROS_SECURITY_ENABLE=true, but this Fast DDS was built without security, as that of the '
+        'Python wheels is: nothing was started; use the Fast DDS of a ROS distribution, or unset '
+        'it'
     )
 
 

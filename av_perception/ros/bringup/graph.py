@@ -111,9 +111,9 @@ PLACES = {
     'all': 'one machine does everything',
     'robot': 'of two machines this is the one with the sensors, and only they are started',
     'computer': 'of two machines this is the other one: everything but the sensors is started, '
-    'and images are asked for compressed and reliably',
+    'and images are asked for compressed',
 }
-IMAGE_PARAMETERS = ('compressed', 'reliable_images')  # of every node that takes images
+IMAGE_PARAMETERS = ('compressed',)  # of every node that takes images
 CHOICES = {
     'where': tuple(PLACES),
     'mode': tuple(MODES),
@@ -364,12 +364,9 @@ def image_parameters(where: str, compressed: str = 'auto') -> dict[str, bool]:
         For another word.
     """
     word = _chosen('compressed', compressed.lower(), ('auto', 'true', 'false'))
-    values = {}
-    if where == 'computer':
-        values = {'compressed': True, 'reliable_images': True}
-    if word != 'auto':
-        values['compressed'] = word == 'true'
-    return values
+    if word == 'auto':
+        return {'compressed': True} if where == 'computer' else {}
+    return {'compressed': word == 'true'}
 
 
 def source_of(source: str, head: str) -> str:

@@ -17,6 +17,7 @@ FRAME_RATE = 25.0  # [Hz] of the planted cameras
 STEADY = 5  # frames in a row that are right
 LEFT_OUT = 'compressed images left out'
 MISSING = 'left images missing'
+HALF = 'images dropped: no partner with the same stamp'
 GAPS = 'sound: gaps in the sound'
 OLD_SOUND = 'messages left out from /audio'
 HEARER = 'audio_features'  # whose counters of sound are taken
@@ -39,6 +40,8 @@ class Figures:
     sound_lost: int
     #: Pairs that the camera left out, for the network is slow.
     images_left_out: int
+    #: Pairs of which a side, or both, did not come, and that are spoken of.
+    images_lost: int
     #: Pairs that did not come and that no counter speaks of.
     lost_in_silence: int
     #: Everybody has the id of before.
@@ -71,7 +74,8 @@ def measured(
     ages_ms = [1e3 * seconds(came - stamp) for stamp, came, _ in seen] or [float('nan')]
     expected = FRAME_RATE * seconds(window[1] - window[0])
     left_out = growth(heard, window, 'stereo_camera', LEFT_OUT)
-    told = max(left_out, growth(heard, window, 'visual_features', MISSING))
+    missing = growth(heard, window, 'visual_features', MISSING)  # those left out among them
+    told = max(left_out, missing) + growth(heard, window, 'visual_features', HALF)
     silent = max(0, round(expected) - len(seen) - told - MARGIN)
     sound_lost = sum(growth(heard, window, HEARER, event) for event in (GAPS, OLD_SOUND))
     return Figures(
@@ -80,6 +84,7 @@ def measured(
         oldest_image_ms=max(ages_ms),
         sound_lost=sound_lost,
         images_left_out=left_out,
+        images_lost=told - left_out,
         lost_in_silence=0 if returned_ns else silent,  # then silence is what is said
         ids_kept=_ids(heard, window[0]) == _ids(heard, window[1]) is not None,
         recovery_s=None if returned_ns is None else recovery_s(heard, returned_ns),

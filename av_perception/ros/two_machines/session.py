@@ -33,6 +33,11 @@ DOMAIN = '77'  # nobody else is on these two machines
 HEAD = 'simulated'
 PYTHON = (sys.executable, '-m')
 UP = (*PYTHON, 'av_perception.cli.main', 'up', HEAD)
+# When Fast DDS takes a silent participant for gone, and how often it says that it is there.
+LEASE = (
+    '<builtin><discovery_config><leaseDuration><sec>{lease}</sec></leaseDuration>'
+    '<leaseAnnouncement><sec>{announcement}</sec></leaseAnnouncement></discovery_config></builtin>'
+)
 DECIDED = (*PROFILE_VARIABLES, RANGE_VARIABLE, 'ROS_LOCALHOST_ONLY', 'ROS_STATIC_PEERS')
 
 
@@ -184,7 +189,9 @@ def slowed_profile(path: Path, slower: float) -> str:
     def longer(found: re.Match) -> str:
         return f'<nanosec>{round(int(found[1]) * slower)}</nanosec>'
 
-    path.write_text(re.sub(r'<nanosec>(\d+)</nanosec>', longer, shipped.read_text()))
+    text = re.sub(r'<nanosec>(\d+)</nanosec>', longer, shipped.read_text())
+    lease = LEASE.format(lease=round(20 * slower), announcement=round(3 * slower))
+    path.write_text(text.replace('<rtps>', f'<rtps>{lease}', 1))
     return str(path)
 
 

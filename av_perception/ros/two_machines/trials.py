@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,9 +24,9 @@ DELAY = Conditions(delay_s=0.02)
 RATE = Conditions(rate_bps=20e6)
 ALL = Conditions(loss=0.01, delay_s=0.02, rate_bps=20e6)
 SLOW = replace(ALL, rate_bps=6e6)
-SETTLE_S = 2.0  # after each change of the network
-WHILE_S = 10.0  # so long each is looked at
-AFTER_S = 8.0  # and after a return
+SETTLE_S = 1.5  # after each change of the network
+WHILE_S = 6.0  # so long each is looked at
+AFTER_S = 5.0  # and after a return
 NO_SOUND = 'no message on /audio for'
 NO_IMAGES = 'no message on /left/image_raw'
 CAMERA_WAITS = 'none has arrived for'
@@ -195,6 +196,7 @@ def _try_on_one_graph(
 ) -> list[Result]:
     with _started(trials[0].setup, scene, folder, slower, _duration_s(trials)) as session:
         whiles = [_do(trial, session, on_start) for trial in trials]
+    (folder / 'whiles.json').write_text(json.dumps(whiles))  # to look at heard.json by
     results = []
     for trial, (window, returned_ns, mbit_s) in zip(trials, whiles):
         figures = measured(session.heard, window, returned_ns, mbit_s)

@@ -21,6 +21,7 @@ GOOD = Figures(
     oldest_image_ms=150.0,
     sound_lost=0,
     images_left_out=0,
+    images_lost=0,
     lost_in_silence=0,
     ids_kept=True,
     recovery_s=None,

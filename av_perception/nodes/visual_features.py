@@ -30,7 +30,7 @@ from av_perception.ros.conversions import (
 )
 from av_perception.ros.image_pairs import listen_to_image_pairs
 from av_perception.ros.local_topics import LocalPublisher
-from av_perception.ros.node import PerceptionNode
+from av_perception.ros.node import TOO_SLOW, PerceptionNode
 from av_perception.ros.parameters import RELIABLE_IMAGES, Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
@@ -118,10 +118,12 @@ class VisualFeaturesNode(PerceptionNode):
         """Listen to the images, and to their calibration where it is asked for."""
         worker = Worker(
             self._process,
-            lambda: self.diagnostics.count('image pairs dropped: too slow for the camera'),
+            lambda: self.diagnostics.count(
+                'image pairs dropped: too slow for the camera', TOO_SLOW
+            ),
             self._refuse,
             depth=LONGEST_QUEUE,
-            catches_up=True,
+            depth_behind=BEHIND,
         )
         self._worker = worker
         listen_to_image_pairs(self, self._stereo, worker.put)

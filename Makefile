@@ -19,10 +19,11 @@ demo: $(VENV)/.installed    ## three talkers in a simulated room, all nodes, 30 
 test: $(VENV)/.colcon       ## all tests
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(TEST_ARGUMENTS)
 
-lint: $(VENV)/.lint          ## style, format and types: ruff and mypy
+lint: $(VENV)/.lint          ## style, format and types: ruff and mypy; packages with known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tools/audit.py
 
 docs: $(VENV)/.docs          ## the pages as a web site: docs/_build/index.html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
@@ -65,5 +66,5 @@ $(VENV)/.docs: $(VENV)/.installed
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[lint]'
+	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[lint,dev]'
 	touch $@

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 DEFAULT_SCENE = 'three_talkers'
 MINIMUM_MOTA = 0.85
 MAXIMUM_DER = 0.25
+TOLD_LOST = 0.02  # of the images: from then on that is said to be a cause of bad figures
+# Words of the counters of what an image can be lost to.
+LOST = ('dropped', 'left out', 'refused', 'late visual', 'images missing')
 _FOLDERS = ('bag', 'logs')
 _FILES = (
     'timeline.png',
@@ -234,11 +237,24 @@ def _verdict(console: Console, metrics: Metrics, figures: dict) -> int:
         )
     problems = _problems(figures)
     if problems:
+        problems += _lost_images(figures)
         text = f'[bold red]It did not work:[/] {"; ".join(problems)}.'
     else:
         text = '[bold green]It worked.[/]'
     console.print(text, soft_wrap=True)
     return 1 if problems else 0
+
+
+def _lost_images(figures: dict) -> list[str]:
+    """Say that many images were lost, where bad figures may come of that."""
+    images = figures['images']
+    num_lost = images - figures['images_tracked']
+    if num_lost <= TOLD_LOST * images:
+        return []
+    return [
+        f'{num_lost} of {images} images were lost, and who was there then counts as missed: the '
+        'processors are too busy, or too slow'
+    ]
 
 
 def count_images(recording: Recording, frames: list, origin_ns: int) -> int:
@@ -285,7 +301,7 @@ def losses(diagnostics: dict[str, dict[str, str]]) -> str:
         f'{node} {event} ({number})'
         for node, values in sorted(diagnostics.items())
         for event, number in values.items()
-        if ('dropped' in event or 'left out' in event) and number.isdigit()
+        if any(word in event for word in LOST) and number.isdigit() and int(number)
     ]
     return ', '.join(told) or 'no node has counted a loss: the machine is too slow or busy'
 

@@ -30,7 +30,7 @@ from av_perception.ros.conversions import (
 from av_perception.ros.image_pairs import ImagePair, listen_to_image_pairs
 from av_perception.ros.image_source import image_source
 from av_perception.ros.local_topics import LocalPublisher
-from av_perception.ros.node import PerceptionNode
+from av_perception.ros.node import TOO_SLOW, PerceptionNode
 from av_perception.ros.parameters import COMPRESSED, RELIABLE_IMAGES, Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
@@ -49,7 +49,8 @@ COUNTED = {
 # a word.
 SIMILAR = 0.03
 NEW_START_S = 1.0  # a stamp that jumps back further is a new start: a looped bag
-BEHIND = 1  # image pairs that wait: from then on what can be left to later images is
+HURRIES = 1  # image pairs that wait: from then on what can be left to later images is
+QUEUE_BEHIND = 3  # image pairs that wait at most while the node is behind
 LONGEST_QUEUE = 10  # image pairs, 0.4 s of 25 a second: so long a stall of the machine loses none
 
 
@@ -115,10 +116,12 @@ class VisualFeaturesNode(PerceptionNode):
         """Listen to the images, and to their calibration where it is asked for."""
         worker = Worker(
             self._process,
-            lambda: self.diagnostics.count('image pairs dropped: too slow for the camera'),
+            lambda: self.diagnostics.count(
+                'image pairs dropped: too slow for the camera', TOO_SLOW
+            ),
             self._refuse,
             depth=LONGEST_QUEUE,
-            catches_up=True,
+            depth_behind=QUEUE_BEHIND,
         )
         self._worker = worker
 
@@ -197,7 +200,7 @@ class VisualFeaturesNode(PerceptionNode):
         self._check_order(stamp_ns)
         left_image = self._source.decode(left)
         right_image = None if right is None else self._source.decode(right)
-        hurry = self._worker is not None and self._worker.num_waiting >= BEHIND
+        hurry = self._worker is not None and self._worker.num_waiting >= HURRIES
         features = front_end.process(stamp_ns, left_image, right_image, hurry)
         self._publish_mouths(features)
         self._publisher.publish(visual_features_to_msg(features, self._camera.frame))

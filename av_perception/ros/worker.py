@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,9 +19,10 @@ JOIN_TIMEOUT_S = 5.0
 class Worker:
     """Runs heavy work in a thread of its own.
 
-    When it falls behind and too many items wait, the oldest is dropped; or all of them but the new
-    one, where late results are of no use: what follows is then fresh again, and a burst that fits
-    the queue loses nothing. An exception in the work is handed on, and the next item is taken.
+    When it falls behind and too many items wait, the oldest is dropped. Where late results are of
+    no use, it can also keep fewer waiting from then on: a burst that fits the queue loses nothing,
+    and who is too slow for good leaves out single items between others, and is never far behind.
+    An exception in the work is handed on, and the next item is taken.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class Worker:
         on_drop: Callable[[], None],
         on_error: Callable[[Exception], None],
         depth: int = 4,
-        catches_up: bool = False,
+        depth_behind: int | None = None,
     ):
         """Start the thread.
 
@@ -44,49 +45,74 @@ class Worker:
             Called with the exception of an item.
         depth : int
             So many items wait.
-        catches_up : bool
-            All that wait are dropped when one more comes, not the oldest alone.
+        depth_behind : int or None
+            So many wait once there were more than `depth`, until `depth` items in a row have found
+            nobody waiting; of those that wait then, the newest and others at equal distances stay.
+            None: always `depth`.
         """
         self._work = work
         self._on_drop = on_drop
         self._on_error = on_error
-        self._catches_up = catches_up
-        self._queue: queue.Queue = queue.Queue(depth)
+        self._depth = depth
+        self._depth_behind = depth_behind
+        self._is_behind = False
+        self._num_prompt = 0  # items in a row that have found nobody waiting
+        self._waiting: deque[Any] = deque()
+        self._changed = threading.Condition()
+        self._is_stopped = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     @property
     def num_waiting(self) -> int:
         """How many items wait behind the one in work."""
-        return self._queue.qsize()
+        return len(self._waiting)
 
     def put(self, item: Any) -> None:
         """Hand over an item without ever blocking the caller."""
-        while True:
-            try:
-                return self._queue.put_nowait(item)
-            except queue.Full:
-                while self._discard_oldest():
-                    self._on_drop()
-                    if not self._catches_up:
-                        break
+        with self._changed:
+            self._note_pace()
+            self._waiting.append(item)
+            num_dropped = self._leave_out()
+            self._changed.notify()
+        for _ in range(num_dropped):
+            self._on_drop()
 
     def stop(self) -> None:
         """Finish the item in work, forget the waiting ones, end the thread."""
-        while not self._queue.empty():
-            self._discard_oldest()
-        self._queue.put(None)
+        with self._changed:
+            self._is_stopped = True
+            self._waiting.clear()
+            self._changed.notify()
         self._thread.join(timeout=JOIN_TIMEOUT_S)
 
-    def _discard_oldest(self) -> bool:
-        try:
-            self._queue.get_nowait()
-        except queue.Empty:
-            return False
-        return True
+    def _note_pace(self) -> None:
+        """Be no more behind when enough items have found nobody waiting."""
+        self._num_prompt = 0 if self._waiting else self._num_prompt + 1
+        if self._num_prompt >= self._depth:
+            self._is_behind = False
+
+    def _leave_out(self) -> int:
+        """Drop what is too much; tells how many."""
+        before = len(self._waiting)
+        if self._depth_behind is not None and before > self._depth and not self._is_behind:
+            self._is_behind = True
+            step = -(-before // self._depth_behind)  # rounded up
+            self._waiting = deque(list(self._waiting)[::-1][::step][::-1])
+        limit = self._depth
+        if self._is_behind and self._depth_behind is not None:
+            limit = self._depth_behind
+        while len(self._waiting) > limit:
+            self._waiting.popleft()
+        return before - len(self._waiting)
 
     def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._is_stopped)
+                if self._is_stopped:
+                    return
+                item = self._waiting.popleft()
             try:
                 self._work(item)
             except Exception as error:  # the thread must outlive any single item

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from av_perception.cli.demo import _problems, count_images, losses
+from av_perception.cli.demo import _lost_images, _problems, count_images, losses
 from av_perception.cli.main import main
 
 GOOD = {
@@ -80,3 +80,19 @@ def test_what_is_missing_is_said_before_minutes_of_rendering(
     assert main(['demo']) == 2
     assert f'needs the package {absent}: pip install' in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    'event', ['pairing: late visual', 'image pairs refused', 'left images missing']
+)
+def test_whatever_an_image_was_lost_to_is_said(event):
+    assert (
+        losses({'tracker': {event: '3', 'pairing: without audio': '9'}}) == f'tracker {event} (3)'
+    )
+    assert 'no node has counted a loss' in losses({'tracker': {event: '0'}})
+
+
+def test_many_lost_images_are_named_as_a_cause_of_bad_figures():
+    (told,) = _lost_images({'images': 750, 'images_tracked': 695})
+    assert '55 of 750 images were lost' in told and 'too busy' in told
+    assert _lost_images({'images': 750, 'images_tracked': 745}) == []

@@ -23,7 +23,7 @@ from av_perception.interfaces import VisualFeatures
 from av_perception.nodes import visual_features
 from av_perception.nodes.audio_features import AudioFeaturesNode
 from av_perception.nodes.tracker import TrackerNode
-from av_perception.nodes.visual_features import LONGEST_QUEUE, VisualFeaturesNode
+from av_perception.nodes.visual_features import LONGEST_QUEUE, QUEUE_BEHIND, VisualFeaturesNode
 from av_perception.robot_head import load_head
 from av_perception.ros import qos
 from av_perception.ros.conversions import audio_chunk_to_msg, image_to_msg, ns_from_time
@@ -48,12 +48,14 @@ class GatedEyes:
 
     def __init__(self, *arguments, **options):
         self.allowed = threading.Semaphore(0)
+        self.seen = []  # stamps
 
     def warm_up(self):
         """Nothing to warm up."""
 
     def process(self, stamp_ns, left, right, hurry=False):
         self.allowed.acquire()
+        self.seen.append(stamp_ns)
         return VisualFeatures(stamp_ns, (face_at(PLACE, np.random.default_rng(stamp_ns % 97)),))
 
 
@@ -165,3 +167,34 @@ def test_eyes_that_stand_still_lose_the_oldest_images_and_no_sound(graph):
         assert graph.until(lambda n=number: stamp(n) in graph.tracked()), 'each is seen again'
     assert graph.tracked()[stamp(last + 10)] == [known]
     assert graph.counted(graph.eyes, 'too slow for the camera') == dropped, 'no more are lost'
+
+
+def test_people_are_tracked_by_eyes_at_half_the_pace_of_the_camera(graph):
+    """Regression: eleven images in a row were left out, again and again."""
+    eyes = graph.eyes._front_end
+    for number in range(20):  # all is well, and somebody is known
+        eyes.allowed.release()
+        graph.show(number)
+        assert graph.until(lambda n=number: stamp(n) in graph.tracked())
+    (known,) = graph.tracked()[stamp(19)]
+    behind = []
+    for number in range(20, 100):
+        graph.show(number)
+        if number % 2:
+            count = len(eyes.seen)
+            eyes.allowed.release()
+            assert graph.until(lambda c=count: len(eyes.seen) == c + 1)
+            behind.append(number - (eyes.seen[-1] - START_NS) // PERIOD_NS)
+    eyes.allowed.release(100)
+    assert graph.until(lambda: stamp(99) in graph.tracked()), 'the newest image is not lost'
+    tracked = graph.tracked()
+    assert graph.until(lambda: set(eyes.seen) <= set(tracked)), 'what was seen was tracked'
+    since = [one for one in eyes.seen if one >= stamp(19)]
+    assert {tuple(tracked[one]) for one in since} == {(known,)}, 'by one id, all the time'
+    gaps = np.diff(eyes.seen) // PERIOD_NS
+    assert gaps.max() <= 8 and (gaps > 4).sum() <= 1, 'once, when they fell behind'
+    assert max(behind[-25:]) <= 2 * (QUEUE_BEHIND + 1), 'images behind the newest'
+    dropped = graph.counted(graph.eyes, 'too slow for the camera')
+    assert dropped == 100 - len(eyes.seen) and 0 < dropped <= 45
+    for node in (graph.ears, graph.tracker):
+        assert graph.counted(node, '/audio') == graph.counted(node, 'gaps') == 0

@@ -14,7 +14,12 @@ from sensor_msgs.msg import Image
 
 from av_perception.interfaces import VisualFeatures as Features
 from av_perception.nodes import visual_features
-from av_perception.nodes.visual_features import BEHIND, LONGEST_QUEUE, VisualFeaturesNode
+from av_perception.nodes.visual_features import (
+    HURRIES,
+    LONGEST_QUEUE,
+    QUEUE_BEHIND,
+    VisualFeaturesNode,
+)
 
 SECOND = 1_000_000_000
 PERIOD_NS = 40_000_000
@@ -68,7 +73,7 @@ def test_a_stall_as_long_as_the_queue_loses_nothing_and_is_made_up_for_in_a_hurr
     assert b.counted('dropped') == 0
     # Image k begins with the images behind it still waiting; all but the first had arrived.
     waiting = [LONGEST_QUEUE - number for number in range(LONGEST_QUEUE + 1)]
-    assert eyes.hurries[1:] == [count >= BEHIND for count in waiting[1:]]
+    assert eyes.hurries[1:] == [count >= HURRIES for count in waiting[1:]]
     assert not eyes.hurries[0]
 
 
@@ -77,13 +82,15 @@ def test_a_queue_that_was_full_says_what_it_dropped_and_is_fresh_again(slow):
     eyes = b.node._front_end
     for number in range(LONGEST_QUEUE + 2):
         send(number)
-    assert b.until(lambda: b.counted('too slow for the camera') == LONGEST_QUEUE)
+    dropped = LONGEST_QUEUE + 1 - QUEUE_BEHIND
+    assert b.until(lambda: b.counted('too slow for the camera') == dropped)
     eyes.allowed.release(1000)
     newest = LONGEST_QUEUE + 1
-    assert b.until(lambda: len(b.heard) == 2)
-    assert answered(b) == [0, PERIOD_NS * newest]
+    assert b.until(lambda: len(b.heard) == 1 + QUEUE_BEHIND)
+    assert answered(b) == [PERIOD_NS * number for number in (0, newest - 8, newest - 4, newest)]
     for number in range(newest + 1, newest + 6):  # and goes on as if nothing had been
+        count = len(b.heard)
         send(number)
-    assert b.until(lambda: len(b.heard) == 7)
-    assert b.counted('dropped') == LONGEST_QUEUE
+        assert b.until(lambda c=count: len(b.heard) == c + 1)
+    assert b.counted('dropped') == dropped
     assert eyes.hurries[-1] is False

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 from av_perception_msgs.msg import TrackArray
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -211,32 +212,84 @@ def test_a_slow_worker_drops_the_oldest_and_survives_errors():
     assert done == ['first', 'last'] and len(drops) == 1 and len(errors) == 1
 
 
-def test_a_worker_that_catches_up_goes_on_with_the_newest_and_loses_no_burst_that_fits():
+class GatedWork:
+    """Work that is allowed item by item; what was done, and what was dropped."""
+
+    def __init__(self, **options):
+        self.done, self.drops = [], []
+        self._allowed = threading.Semaphore(0)
+        self._begun = threading.Semaphore(0)
+        self.worker = Worker(self._work, lambda: self.drops.append(1), print, **options)
+        self.worker.put(0)
+        assert self._begun.acquire(timeout=PATIENCE_S)
+
+    def _work(self, item):
+        self._begun.release()
+        self._allowed.acquire()
+        self.done.append(item)
+
+    def finish_one(self):
+        """Let the item in work be done, and the next one begin."""
+        count = len(self.done)
+        self._allowed.release()
+        assert wait_for(lambda: len(self.done) == count + 1)
+
+    def finish_all(self):
+        while self.worker.num_waiting:
+            self.finish_one()
+            assert self._begun.acquire(timeout=PATIENCE_S)
+        self.finish_one()
+        self.worker.stop()
+
+
+def test_a_worker_that_fell_behind_is_fresh_again_and_loses_no_burst_that_fits():
     """Regression: behind a slow detector every image was four images old when it was looked at."""
-    done, drops = [], []
-    is_at_work, gate = threading.Event(), threading.Event()
+    work = GatedWork(depth=9, depth_behind=3)
+    for item in range(1, 10):
+        work.worker.put(item)
+    assert not work.drops
+    work.worker.put(10)
+    assert work.worker.num_waiting == 3 and len(work.drops) == 7
+    work.worker.put(11)
+    work.finish_all()
+    assert work.done == [0, 6, 10, 11], 'at equal distances, not all of one time'
+    assert len(work.drops) == 8
 
-    def work(item):
-        is_at_work.set()
-        gate.wait(PATIENCE_S)
-        done.append(item)
 
-    worker = Worker(work, lambda: drops.append(1), print, depth=4, catches_up=True)
-    worker.put(0)
-    assert is_at_work.wait(PATIENCE_S)
-    for item in range(1, 5):
-        worker.put(item)
-    assert not drops
-    for item in (5, 6):
-        worker.put(item)
-    gate.set()
-    assert wait_for(lambda: 6 in done)
-    assert done == [0, 5, 6] and len(drops) == 4
-    for item in range(7, 11):
-        worker.put(item)
-    assert wait_for(lambda: 10 in done)
-    worker.stop()
-    assert done[3:] == [7, 8, 9, 10] and len(drops) == 4
+def test_a_worker_at_half_the_pace_leaves_out_single_items_and_is_never_far_behind():
+    """Regression: eleven images in a row were left out, again and again: people were lost."""
+    work = GatedWork(depth=10, depth_behind=3)
+    behind = []
+    for item in range(1, 121):
+        work.worker.put(item)
+        if item % 2 == 0:
+            work.finish_one()
+            assert work._begun.acquire(timeout=PATIENCE_S)
+            behind.append(item - work.done[-1])
+    work.finish_all()
+    gaps = np.diff(work.done)
+    assert gaps.max() <= 8 and (gaps > 4).sum() <= 1, 'once, when it fell behind'
+    assert (gaps[20:] == 2).mean() > 0.9
+    assert max(behind[15:]) <= 2 * (3 + 1), 'items behind the newest'
+    assert len(work.done) + len(work.drops) == 121
+
+
+def test_a_worker_that_keeps_pace_again_takes_a_burst_again():
+    work = GatedWork(depth=4, depth_behind=1)
+    for item in range(1, 6):
+        work.worker.put(item)
+    assert work.worker.num_waiting == 1
+    work.finish_one()
+    assert work._begun.acquire(timeout=PATIENCE_S)
+    dropped = len(work.drops)
+    for item in range(6, 10):  # each finds nobody waiting
+        work.worker.put(item)
+        work.finish_one()
+        assert work._begun.acquire(timeout=PATIENCE_S)
+    for item in range(10, 14):
+        work.worker.put(item)
+    assert work.worker.num_waiting == 4 and len(work.drops) == dropped
+    work.finish_all()
 
 
 def test_the_pacer_plays_in_order_at_its_time_and_reports_a_cut_file():

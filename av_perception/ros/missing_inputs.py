@@ -26,18 +26,18 @@ class MissingInputs:
         self._lock = threading.Lock()
         self._told: set[tuple[str, str]] = set()
 
-    def begin(self, topic: str, advice: str) -> bool:
+    def begin(self, topic: str, words: str) -> bool:
         """Note a problem; tell whether nobody has said it yet."""
         with self._lock:
-            is_new = (topic, advice) not in self._told
-            self._told.add((topic, advice))
+            is_new = (topic, words) not in self._told
+            self._told.add((topic, words))
         return is_new
 
-    def end(self, topic: str, advice: str) -> bool:
+    def end(self, topic: str, words: str) -> bool:
         """Note the end of a problem; tell whether nobody has said that yet."""
         with self._lock:
-            is_new = (topic, advice) in self._told
-            self._told.discard((topic, advice))
+            is_new = (topic, words) in self._told
+            self._told.discard((topic, words))
         return is_new
 
 

@@ -87,6 +87,14 @@ def test_silence_before_the_first_message_is_told_where_nobody_else_tells_it(
     assert any('/heard' in text for text in node.warnings), 'what has ended is news at once'
 
 
+def test_what_two_nodes_say_with_other_numbers_is_told_once():
+    missing = MissingInputs()
+    nodes = [diagnostics_of(missing=missing) for _ in range(2)]
+    for node, seconds in zip(nodes, (3.1, 3.2)):
+        node._log_changes({'/audio': f'stamps on /audio lie {seconds} s in the future: set them'})
+    assert [len(node.warnings) for node in nodes] == [1, 0]
+
+
 def test_a_node_that_is_deactivated_leaves_the_telling_to_others():
     missing = MissingInputs()
     first, second = (diagnostics_of(missing=missing) for _ in range(2))

@@ -33,6 +33,8 @@ class InputMonitor:
         How old messages are on arrival, a running mean [s].
     gap_s : float
         The longest time between messages since the last report [s].
+    is_made_here : bool
+        Nodes of the suite that wait for sensors themselves were seen to publish it.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class InputMonitor:
         self.latency_s = 0.0
         self._last_latency_s = 0.0
         self.gap_s = 0.0
+        self.is_made_here = False
         self._shared_since: float | None = None
 
     def tick(self, latency_s: float) -> None:

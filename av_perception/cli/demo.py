@@ -306,6 +306,10 @@ def losses(diagnostics: dict[str, dict[str, str]]) -> str:
     return ', '.join(told) or 'no node has counted a loss: the machine is too slow or busy'
 
 
+def _percent(share: float | None) -> str:
+    return 'without a value' if share is None else f'{100 * share:.1f} %'
+
+
 def _problems(figures: dict) -> list[str]:
     """Say what keeps the demo from having worked."""
     problems = []
@@ -313,9 +317,9 @@ def _problems(figures: dict) -> list[str]:
         if figures['false_positives']:
             problems.append(f'{figures["false_positives"]} rows of ghosts in an empty room')
     elif figures['mota'] is None or figures['mota'] < MINIMUM_MOTA:
-        problems.append(f'MOTA {figures["mota"]} is below {MINIMUM_MOTA}')
+        problems.append(f'MOTA {_percent(figures["mota"])} is below {_percent(MINIMUM_MOTA)}')
     if figures['der'] is not None and figures['der'] > MAXIMUM_DER:
-        problems.append(f'DER {figures["der"]:.3f} is above {MAXIMUM_DER}')
+        problems.append(f'DER {_percent(figures["der"])} is above {_percent(MAXIMUM_DER)}')
     lost = [str(person) for person, kept in figures['ids_kept'].items() if not kept]
     if lost:
         problems.append(f'the ids of {", ".join(lost)} were not kept')

@@ -7,6 +7,7 @@ Missing inputs by name, rates, latency, and counters with their last reason.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -75,7 +76,7 @@ class Diagnostics:
         self._absorbed: Counter[str] = Counter()
         self._published: Counter[str] = Counter()
         self._missing = missing or MissingInputs()
-        self._told: dict[str, str] = {}  # topic: the advice in the log
+        self._told: dict[str, str] = {}  # topic: what the log has of it
 
     def monitor(
         self,
@@ -92,8 +93,8 @@ class Diagnostics:
     def clear(self) -> None:
         """Forget the monitors (the node was deactivated)."""
         self.monitors.clear()
-        for topic, advice in self._told.items():
-            self._missing.end(topic, advice)
+        for topic, words in self._told.items():
+            self._missing.end(topic, words)
         self._told.clear()
 
     def count(self, event: str, reason: str = '', number: int = 1) -> None:
@@ -182,9 +183,10 @@ class Diagnostics:
         new = [m for m in self.monitors if m.topic in problems and m.topic not in self._told]
         waiting = {m.topic for m in new if is_starting(m, self._node)}
         for topic in problems.keys() - self._told.keys() - waiting:
-            advice = problems[topic].split('; ')[-1]
-            self._told[topic] = advice
-            if self._missing.begin(topic, advice):
+            # Of two nodes that say the same of other seconds one is enough.
+            words = re.sub(r'[\d.]+', '', problems[topic])
+            self._told[topic] = words
+            if self._missing.begin(topic, words):
                 self._node.get_logger().warning(problems[topic])
         for topic in self._told.keys() - problems.keys():
             if self._missing.end(topic, self._told.pop(topic)):

@@ -38,6 +38,8 @@ class InputMonitor:
         The longest time between messages since the last report [s].
     clock : tuple or None
         Name of the node that publishes it and ClockOffset of its machine, where that is asked for.
+    is_made_here : bool
+        Nodes of the suite that wait for sensors themselves were seen to publish it.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class InputMonitor:
         self.latency_s = 0.0
         self._last_latency_s = 0.0
         self.gap_s = 0.0
+        self.is_made_here = False
         self._shared_since: float | None = None
         self.clock: tuple[str, ClockOffset] | None = None
 

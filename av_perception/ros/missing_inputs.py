@@ -8,7 +8,7 @@ import threading
 
 from rclpy.node import Node
 
-from av_perception.ros.bringup.graph import NODES
+from av_perception.ros.bringup.graph import NODES, START_DELAY_S
 from av_perception.ros.input_monitor import InputMonitor
 
 # Before its first message an input may be so long on its way [s]: drivers and networks start up.
@@ -26,18 +26,18 @@ class MissingInputs:
         self._lock = threading.Lock()
         self._told: set[tuple[str, str]] = set()
 
-    def begin(self, topic: str, advice: str) -> bool:
+    def begin(self, topic: str, words: str) -> bool:
         """Note a problem; tell whether nobody has said it yet."""
         with self._lock:
-            is_new = (topic, advice) not in self._told
-            self._told.add((topic, advice))
+            is_new = (topic, words) not in self._told
+            self._told.add((topic, words))
         return is_new
 
-    def end(self, topic: str, advice: str) -> bool:
+    def end(self, topic: str, words: str) -> bool:
         """Note the end of a problem; tell whether nobody has said that yet."""
         with self._lock:
-            is_new = (topic, advice) in self._told
-            self._told.discard((topic, advice))
+            is_new = (topic, words) in self._told
+            self._told.discard((topic, words))
         return is_new
 
 
@@ -60,4 +60,8 @@ def is_starting(monitor: InputMonitor, node: Node) -> bool:
     if monitor.count:
         return False
     names = {p.node_name for p in node.get_publishers_info_by_topic(monitor.topic)}
-    return monitor.silence_s() < STARTUP_S or bool(names) and names <= _LATER_NODES
+    if names and names <= _LATER_NODES:
+        monitor.is_made_here = True
+    # Our own players wait for each other before they begin.
+    patience_s = STARTUP_S + (START_DELAY_S if names and names <= _SENSORS else 0.0)
+    return monitor.is_made_here or monitor.silence_s() < patience_s

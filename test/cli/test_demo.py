@@ -26,9 +26,9 @@ GOOD = {
     'change, word',
     [
         ({}, None),
-        ({'mota': 0.8}, 'MOTA'),
+        ({'mota': 0.8}, 'MOTA 80.0 % is below 85.0 %'),
         ({'mota': None}, 'MOTA'),
-        ({'der': 0.3}, 'DER'),
+        ({'der': 0.3}, 'DER 30.0 % is above 25.0 %'),
         ({'der': None}, None),
         ({'mota': None, 'truth_rows': 0}, None),
         ({'mota': None, 'truth_rows': 0, 'false_positives': 3}, '3 rows of ghosts'),

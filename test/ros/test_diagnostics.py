@@ -72,7 +72,8 @@ def test_an_input_that_two_nodes_miss_is_told_once_and_once_when_it_comes():
         (('tracker',), 6.0, False),  # it says itself what it waits for
         (('camera_driver',), 6.0, True),
         (('tracker', 'camera_driver'), 6.0, True),
-        (('stereo_camera',), 6.0, True),  # a sensor of our own may be silent for any reason
+        (('stereo_camera',), 6.0, False),  # players wait for each other
+        (('stereo_camera',), 16.0, True),
     ],
 )
 def test_silence_before_the_first_message_is_told_where_nobody_else_tells_it(
@@ -85,6 +86,24 @@ def test_silence_before_the_first_message_is_told_where_nobody_else_tells_it(
     monitor.tick(0.0)
     node._log_changes(silent_for(monitor, silent_s))
     assert any('/heard' in text for text in node.warnings), 'what has ended is news at once'
+
+
+def test_a_graph_that_ends_does_not_miss_what_never_came():
+    """Regression: at Ctrl-C each node missed what the others had never published."""
+    node = diagnostics_of(('tracker',))
+    problem = silent_for(node.monitor('/tracks'), 60.0)
+    node._log_changes(problem)
+    node._node.get_publishers_info_by_topic = lambda topic: []
+    node._log_changes(problem)
+    assert node.warnings == []
+
+
+def test_what_two_nodes_say_with_other_numbers_is_told_once():
+    missing = MissingInputs()
+    nodes = [diagnostics_of(missing=missing) for _ in range(2)]
+    for node, seconds in zip(nodes, (3.1, 3.2)):
+        node._log_changes({'/audio': f'stamps on /audio lie {seconds} s in the future: set them'})
+    assert [len(node.warnings) for node in nodes] == [1, 0]
 
 
 def test_a_node_that_is_deactivated_leaves_the_telling_to_others():

@@ -173,3 +173,32 @@ def blind_prior(prior: SpeechPrior, visual: VisualPrior, num_frames: int) -> See
     mean, variance = (np.broadcast_to(one, (num_frames, len(one))) for one in visual.blind())
     kind = TunableSeenPrior if isinstance(prior, TunablePrior) else SeenPrior
     return kind(prior, mean, variance)
+
+
+def switch_priors(
+    prior: SpeechPrior, visual: VisualPrior, features: VisualFeatures
+) -> list[SeenPrior]:
+    """Give the modes of a switch: eyes shut, eyes at another moment, and eyes.
+
+    Where noise covers the voice, what eyes show may explain a part of the noise by chance. What
+    they showed half a recording away does so as often: only eyes that are better than that, too,
+    are of this voice.
+
+    Parameters
+    ----------
+    prior, visual, features
+        As for `seen_prior`.
+
+    Returns
+    -------
+    list of SeenPrior
+        The one that is to prove itself last.
+    """
+    half = len(features) // 2
+    values = np.roll(features.values, half, axis=0)
+    mistimed = VisualFeatures(values, np.roll(features.reliability, half))
+    return [
+        blind_prior(prior, visual, len(features)),
+        seen_prior(prior, visual, mistimed),
+        seen_prior(prior, visual, features),
+    ]

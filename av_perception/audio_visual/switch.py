@@ -18,7 +18,7 @@ raises B = log sum_alpha p(alpha) prod_t exp(-F_t,alpha_t):
 
 * q(z | m): Fisher steps of the mean, the covariance is the inverse of the curvature (Laplace);
   a frame takes what lowers its F;
-* q(alpha): forward-backward with -F, less a doubt of modes that see, as the log likelihoods;
+* q(alpha): forward-backward with -F as the log likelihoods, less a doubt of the last mode;
 * tau: expected transitions, beside a belief worth so many; noise and gains: the rules of
   `noise_model`, each draw weighed by e and by its part of F.
 
@@ -57,9 +57,9 @@ class SwitchConfig:
     #: How much a bin counts against the priors.
     evidence_weight: float = EVIDENCE_WEIGHT
     #: Probability that a mode lasts from one frame to the next, below 1.
-    stay: float = 0.997
-    #: Evidence that every frame of a mode after the first has to bring beforehand [nat], not
-    #: negative: where nothing is heard, nothing speaks against eyes that lie.
+    stay: float = 0.97
+    #: Evidence that every frame of the last mode has to bring beforehand [nat], not negative:
+    #: where nothing is heard, nothing speaks against eyes that lie.
     doubt: float = 0.4
     #: How many frames this belief is worth; 0: transitions are those of the recording.
     stay_frames: float = 400.0
@@ -199,7 +199,8 @@ def enhance_by_switch(
     power
         (T, F) of `PRIOR_TRANSFORM`, finite, of a waveform with a maximum of about one.
     priors
-        One of each of M modes, frame-wise: audio alone and audio-visual, say.
+        One of each of M modes, frame-wise, the one that is to prove itself last: those of
+        `seen_prior.switch_priors`, say.
     config
         See `SwitchConfig`.
     guess
@@ -235,7 +236,7 @@ def _alternate(
     """Take all steps so often."""
     believed = first_transition(len(beliefs), config.stay)
     transition = believed
-    doubts = config.doubt * (np.arange(len(beliefs)) > 0)
+    doubts = config.doubt * (np.arange(len(beliefs)) == max(1, len(beliefs) - 1))
     bounds = np.zeros(config.iterations)
     for index in range(config.iterations):
         for belief in beliefs:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from av_perception.audio_visual.features import VisualFeatures
-from av_perception.audio_visual.seen_prior import SeenPrior, blind_prior, seen_prior
+from av_perception.audio_visual.seen_prior import seen_prior, switch_priors
 from av_perception.audio_visual.switch import SwitchConfig, enhance_by_switch
 from av_perception.benchmarks.enhancement_clips import NoisyClip, make_clips
 from av_perception.benchmarks.enhancement_scores import estoi
@@ -176,23 +176,21 @@ class SeenBenchmark:
         alone = enhance_power(power, self._prior, EngineConfig())
         yield row(AUDIO, 0.0, ALWAYS, alone.gain)
         for vision, r2 in self._conditions():
-            seen = self._seen(trial, vision, r2, np.random.default_rng(seed))
+            random = np.random.default_rng(seed)
+            features = trial.features(self._planted, vision, r2, random)
             if ALWAYS in self._beliefs:
+                seen = seen_prior(self._prior, self._visual[r2], features)
                 yield row(vision, r2, ALWAYS, enhance_power(power, seen, EngineConfig()).gain)
             if SWITCH not in self._beliefs:
                 continue
-            blind = blind_prior(self._prior, self._visual[r2], len(power))
-            found = enhance_by_switch(power, [blind, seen], SwitchConfig())
-            believed = found.modes[:, 1]
+            priors = switch_priors(self._prior, self._visual[r2], features)
+            found = enhance_by_switch(power, priors, SwitchConfig())
+            believed = found.modes[:, -1]
             lies = lying_frames(len(believed))
             speaks = speaking_frames(clip.voice)
             chosen = (lies & speaks, ~lies & speaks, lies, ~lies)
             shares = [float(believed[frames].mean()) for frames in chosen]
             yield row(vision, r2, SWITCH, found.gain, *shares)
-
-    def _seen(self, trial: SeenTrial, vision: str, r2: float, random) -> SeenPrior:
-        features = trial.features(self._planted, vision, r2, random)
-        return seen_prior(self._prior, self._visual[r2], features)
 
 
 @dataclass(frozen=True)

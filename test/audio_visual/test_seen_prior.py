@@ -10,7 +10,13 @@ from speech_priors import complex_normal, planted_prior, planted_speech
 
 from av_perception.audio_visual.features import VisualFeatures, nothing_seen
 from av_perception.audio_visual.offline import enhance_seen
-from av_perception.audio_visual.seen_prior import SeenPrior, TunableSeenPrior, seen_prior
+from av_perception.audio_visual.seen_prior import (
+    SeenPrior,
+    TunableSeenPrior,
+    blind_prior,
+    seen_prior,
+    switch_priors,
+)
 from av_perception.audio_visual.visual_prior import LinearVisualPrior, blended, log_density
 from av_perception.dvae.spectra import PRIOR_TRANSFORM
 from av_perception.enhancement.chains import ChainStep
@@ -185,3 +191,14 @@ def test_chains_stay_at_what_is_seen_where_nothing_is_heard(method):
     mean, variance = visual.prior(features)
     white = (draws - mean) / np.sqrt(variance)
     assert kstest(white.ravel(), 'norm').statistic < 0.03
+
+
+def test_eyes_of_a_switch_compete_with_themselves_at_another_moment():
+    prior, _, _, features = scene()
+    visual = exact_prior(0.9)
+    shut, mistimed, eyes = (one.prior(None) for one in switch_priors(prior, visual, features))
+    mean, variance = visual.prior(features)
+    half = len(features) // 2
+    np.testing.assert_array_equal(eyes, (mean, variance))
+    np.testing.assert_array_equal(mistimed, np.roll((mean, variance), half, axis=1))
+    np.testing.assert_array_equal(shut, blind_prior(prior, visual, len(features)).prior(None))

@@ -11,7 +11,7 @@ import pytest
 from speech_priors import complex_normal, planted_prior, planted_speech
 
 from av_perception.audio_visual.features import VisualFeatures
-from av_perception.audio_visual.seen_prior import seen_prior
+from av_perception.audio_visual.seen_prior import seen_prior, switch_priors
 from av_perception.audio_visual.switch import (
     ModeBelief,
     SwitchConfig,
@@ -54,6 +54,19 @@ def test_lying_eyes_are_disbelieved_and_honest_ones_believed(seed):
     assert seeing[LIES].mean() < 0.1
     is_pause = (np.arange(FRAMES) // 12) % 3 == 0  # in which eyes see what nobody says
     assert seeing[~LIES & ~is_pause].mean() > 0.7
+
+
+def test_noise_for_eyes_is_not_believed_where_noise_covers_the_voice():
+    random = np.random.default_rng(4)
+    prior = planted_prior(BINS, LATENTS)
+    speech, _ = planted_speech(prior, FRAMES, random)
+    noise = complex_normal(np.full(speech.shape, 30 * np.mean(np.abs(speech) ** 2)), random)
+    visual = LinearVisualPrior(
+        np.sqrt(0.9) * np.eye(LATENTS), np.zeros(LATENTS), np.full(LATENTS, 0.1)
+    )
+    shown = VisualFeatures(random.standard_normal((FRAMES, LATENTS)), np.ones(FRAMES))
+    priors = switch_priors(prior, visual, shown)
+    assert enhance_by_switch(np.abs(speech + noise) ** 2, priors).modes[:, -1].mean() < 0.1
 
 
 @pytest.mark.parametrize('stay_frames', [0.0, 400.0])

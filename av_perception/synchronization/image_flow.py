@@ -21,14 +21,14 @@ class ImageFlowConfig:
 
     #: So much longer than the quickest of late may an image take before fewer are let go [s].
     excess_s: float = 0.1
-    #: An image that has not come after so long is taken for lost [s]; twice as long after each
-    #: that was lost in a row, but no longer than longest_s: others may still clog the network.
-    lost_after_s: float = 0.5
-    longest_s: float = 1.0
+    #: By so much more than the quickest of late may it take before it is taken for lost [s].
+    patience_s: float = 0.3
+    #: Where nothing has come for so long, one at a time is tried [s].
+    silent_after_s: float = 0.5
     #: So many are under way at most: the time from image to answer, in images.
     most: float = 5.0
     #: By so much that number grows with each image that came soon.
-    growth: float = 0.25
+    growth: float = 0.35
     #: What remains of that number when all of the last few came late.
     shrinkage: float = 0.7
     #: The last few.
@@ -39,8 +39,8 @@ class ImageFlowConfig:
     def __post_init__(self):
         if not (self.excess_s > 0 and self.growth > 0):
             raise ValueError('excess_s and growth must be positive')
-        if not 0 < self.lost_after_s <= self.longest_s:
-            raise ValueError('lost_after_s must be positive and no more than longest_s')
+        if not (self.patience_s >= self.excess_s and self.silent_after_s > 0):
+            raise ValueError('patience_s must be at least excess_s, silent_after_s positive')
         if not (self.most >= 1 and self.memory >= self.recent >= 1 and 0 < self.shrinkage < 1):
             raise ValueError(
                 'most and recent must be at least 1, memory no less, shrinkage between 0 and 1'
@@ -62,7 +62,6 @@ class ImageFlow:
         self.window = 1.0
         self._under_way: deque[tuple[int, float]] = deque()  # stamp [ns], when it was sent [s]
         self._delays_s: deque[float] = deque(maxlen=self._config.memory)
-        self._patience_s = self._config.lost_after_s
         self._recent_s: deque[float] = deque(maxlen=self._config.recent)
         self._last_s: float | None = None  # when the last one came, or the first was sent
 
@@ -71,10 +70,13 @@ class ImageFlow:
         if self._last_s is None or now_s < self._last_s:
             self._last_s = now_s
             self._under_way.clear()  # of a clock that was set back since
-        if self._under_way and now_s - self._under_way[-1][1] > self._patience_s:
-            self._under_way.clear()
+        patience_s = self._config.silent_after_s
+        if self._delays_s:
+            patience_s = min(self._delays_s) + self._config.patience_s
+        while self._under_way and now_s - self._under_way[0][1] > patience_s:
+            self._under_way.popleft()
+        if now_s - self._last_s > self._config.silent_after_s:
             self.window = 1.0
-            self._patience_s = min(2 * self._patience_s, self._config.longest_s)
         if len(self._under_way) >= int(self.window):
             return False
         self._under_way.append((stamp_ns, now_s))
@@ -85,7 +87,6 @@ class ImageFlow:
         if stamp_ns not in {stamp for stamp, _ in self._under_way}:
             return  # too late, or another sender's
         self._last_s = now_s
-        self._patience_s = self._config.lost_after_s
         while True:
             stamp, sent_s = self._under_way.popleft()
             if stamp == stamp_ns:
@@ -103,7 +104,7 @@ class ImageFlow:
     def reason(self, now_s: float) -> str:
         """Say why images are left out."""
         silent_s = 0.0 if self._last_s is None else now_s - self._last_s
-        if silent_s > 2 * self._config.lost_after_s:
+        if silent_s > 2 * self._config.silent_after_s:
             return f'none has arrived for {silent_s:.1f} s: is the network down?'
         if not self._delays_s:
             return 'none has arrived yet'

@@ -107,7 +107,8 @@ class Session:
         computer = [*UP, '--where', COMPUTER, *setting.computer]
         clocks: dict[str, list[list[str]]] = {ROBOT: [], COMPUTER: []}
         if self.pace.slower != 1.0 or setting.ahead_s:
-            start_s = 1e-9 * self.pace.start_ns + setting.ahead_s + LEAD_S
+            lead_s = LEAD_S / self.pace.slower + 2.0
+            start_s = 1e-9 * self.pace.start_ns + setting.ahead_s + lead_s
             robot += ['--start-time', f'{start_s:.3f}']
             clocks = {
                 ROBOT: [self._clock(robot, ROBOT, setting.ahead_s)],

@@ -254,8 +254,8 @@ class FaceSearch:
     ) -> FaceDetections:
         """Leave out what is cut off by its window (M, 4), and weak ones where no known box is.
 
-        A small face that is new has to be a sure one, otherwise it is a weak one: the more pixels
-        of little, the more looks like a face. size: (2,) width and height of the image [px].
+        A small face that is new has to be a sure one, otherwise it is a weak one: with few pixels
+        many things look like faces. size: (2,) width and height of the image [px].
         """
         threshold = detector.score_threshold
         boxes = faces.boxes

@@ -48,7 +48,8 @@ PART_COST = 1.3  # the same of a part
 SAME_FACE = 0.3  # intersection over union of a face with itself in the next image
 SURE_SCORE = 0.5  # a face that scored less may vanish without being looked for
 DOUBTFUL = 0.9  # times the threshold: score of what is a face only once it is a sure one
-WEAK_SCORE = 0.08  # what scores less is not looked at again
+PROPOSED_SCORE = 0.05  # what scores less in the whole image is not looked at again
+WEAK_SCORE = 0.2  # the same in a crop, which shows every face better than that
 MOST_WEAK = 3  # weak faces that are looked at again, the best of an image
 SMALL_PX = 18.0  # pixels of the network's input: narrower faces are easily missed
 LONGEST = 3  # times `every` images between two whole ones, where nothing is new or others wait
@@ -194,15 +195,16 @@ class FaceSearch:
         return self._change.is_new_beside(image, people)
 
     def _look_everywhere(self, detector: CropDetector, image: np.ndarray) -> FaceDetections:
-        """Find faces and weak ones in the whole image, and known small ones in crops."""
+        """Find faces and weak ones in the whole image, and in crops the known that it misses."""
+        weak_are_new = self._since_whole == 1  # those of the image before were not judged yet
         whole = self._look_at_whole(detector, image)
-        faces = self._known[self._is_face]
         seen = whole.boxes[whole.scores >= detector.score_threshold]
-        missed = box_overlap(faces, seen).max(axis=1, initial=0.0) < SAME_FACE
-        missed &= _are_small(faces, detector, np.array(image.shape[1::-1]))
-        if not missed.any():
+        again = box_overlap(self._known, seen).max(axis=1, initial=0.0) < SAME_FACE
+        small = _are_small(self._known, detector, np.array(image.shape[1::-1]))
+        again &= np.where(self._is_face, small, weak_are_new)
+        if not again.any():
             return whole
-        crops = self._look_around(detector, image, faces[missed][: _most_crops(detector)])
+        crops = self._look_around(detector, image, self._known[again][: _most_crops(detector)])
         return merged([whole, crops], detector.overlap_threshold)
 
     def _look_again(
@@ -252,8 +254,8 @@ class FaceSearch:
     ) -> FaceDetections:
         """Leave out what is cut off by its window (M, 4), and weak ones where no known box is.
 
-        A small face that is new has to be a sure one, otherwise it is a weak one: the more pixels
-        of little, the more looks like a face. size: (2,) width and height of the image [px].
+        A small face that is new has to be a sure one, otherwise it is a weak one: with few pixels
+        many things look like faces. size: (2,) width and height of the image [px].
         """
         threshold = detector.score_threshold
         boxes = faces.boxes
@@ -273,7 +275,7 @@ class FaceSearch:
         self._since_whole = 0
         self.whole_images += 1
         self._change.keep(image)
-        return detector.detect(image, min(WEAK_SCORE, detector.score_threshold))
+        return detector.detect(image, min(PROPOSED_SCORE, detector.score_threshold))
 
     def _remembered(self, detector: CropDetector, found: FaceDetections) -> FaceDetections:
         """Keep what the next image is searched for; returned are the faces, without weak ones."""

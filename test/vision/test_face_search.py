@@ -7,7 +7,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from vision_scenes import DATA, PlantedDetector, landmarks_of, photograph_pair
+from vision_scenes import CAMERA, DATA, PlantedDetector, landmarks_of, photograph_pair
 
 from av_perception.geometry.boxes import box_overlap, centers, far_corners
 from av_perception.networks.weights import has_weights
@@ -19,6 +19,7 @@ from av_perception.vision.face_search import (
     merged,
 )
 from av_perception.vision.face_windows import (
+    Part,
     crop_windows,
     lie_inside,
     near_groups,
@@ -477,3 +478,50 @@ def test_crops_show_the_faces_of_the_whole_image_where_a_finer_look_sees_them(na
         in_crops.extend(box_overlap(reference.boxes, crops.boxes).max(axis=1))
     assert min(in_crops) > 0.75
     assert np.mean(in_crops) > np.mean(in_whole) - 0.03
+
+
+@needs_photographs
+@needs_detector
+def test_a_part_shows_the_faces_of_the_image_in_their_places():
+    detector = CenterFaceDetector()
+    photograph = cv2.imread(str(PHOTOGRAPHS / 'obama.jpg'))
+    heads = np.array([[-0.7, 0.05, 2.9], [0.7, -0.05, 1.3]])  # 21 and 47 pixels
+    random = np.random.default_rng(5)
+    left, _ = photograph_pair(photograph, FACES['obama.jpg'], heads, random)
+    whole = detector.detect(left)
+    everything = detector.detect_part(left, Part(np.array([0, 0, 640, 480]), (320, 256)))
+    np.testing.assert_allclose(everything.boxes, whole.boxes, atol=0.01)
+    np.testing.assert_allclose(everything.landmarks, whole.landmarks, atol=0.01)
+    np.testing.assert_allclose(everything.input_scales, whole.input_scales)
+    for head in heads:
+        width = CAMERA.focal[0] * 0.135 / head[2]
+        box = np.append(CAMERA.project(head) - width * np.array([0.5, 0.7]), [width, 1.4 * width])
+        part = part_around(box[None], np.array([640, 480]), 64, 1.0)
+        found = detector.detect_part(left, part)
+        assert box_overlap(box[None], found.boxes).max() > 0.7
+
+
+@pytest.mark.slow
+@needs_photographs
+@needs_detector
+@pytest.mark.parametrize('wall_changes', [False, True])
+def test_a_face_almost_three_meters_away_is_found_and_kept(wall_changes):
+    search = FaceSearch(CenterFaceDetector(), FaceSearchConfig(5))
+    photograph = cv2.imread(str(PHOTOGRAPHS / 'biden.jpg'))
+    for number in range(8):
+        heads = np.array([[0.3 + 0.01 * number, 0.0, 2.8]])  # 22 pixels
+        random = np.random.default_rng(6 + number * wall_changes)
+        left, _ = photograph_pair(photograph, FACES['biden.jpg'], heads, random)
+        found = search.detect(left)
+        if number > 5:  # after the second look at the whole image
+            assert len(found) == 1
+            assert np.linalg.norm(centers(found.boxes[0]) - CAMERA.project(heads[0])) < 4
+
+
+def test_a_weak_face_is_judged_in_a_crop_while_the_camera_turns():
+    detector, search = search_of(LEFT, SMALL)
+    detector.whole_scores = np.array([0.9, 0.1])
+    search.detect(IMAGE)
+    for number in range(3):  # all of the image changes every time
+        assert len(search.detect(IMAGE + 40 * (1 + number % 2))) == 2
+    assert detector.whole == 4

@@ -199,7 +199,8 @@ class PersonMasks:
         spectra
             (T, F, M) of all bins of `config.transform`.
         directions
-            Unit vector (3,) in the array frame of everybody tracked, by id.
+            Unit vector (3,) in the array frame of everybody tracked, by id; under `UNTRACKED`
+            that of somebody for whom no track stands.
         activity
             Probability of speaking, by id; whoever is not in it is silent.
         live

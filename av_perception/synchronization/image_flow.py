@@ -23,7 +23,7 @@ class ImageFlowConfig:
     excess_s: float = 0.1
     #: By so much more than the quickest of late may it take before it is taken for lost [s].
     patience_s: float = 0.3
-    #: Where nothing has come for so long, one at a time is tried [s].
+    #: Where nothing has come for so long, two at a time are tried: one may be lost again [s].
     silent_after_s: float = 0.5
     #: So many are under way at most: the time from image to answer, in images.
     most: float = 5.0
@@ -60,6 +60,7 @@ class ImageFlow:
         """Start with one at a time."""
         self._config = config or ImageFlowConfig()
         self.window = 1.0
+        self._is_starting = False  # after a silence: twice as many each time, until one is late
         self._under_way: deque[tuple[int, float]] = deque()  # stamp [ns], when it was sent [s]
         self._delays_s: deque[float] = deque(maxlen=self._config.memory)
         self._recent_s: deque[float] = deque(maxlen=self._config.recent)
@@ -76,7 +77,8 @@ class ImageFlow:
         while self._under_way and now_s - self._under_way[0][1] > patience_s:
             self._under_way.popleft()
         if now_s - self._last_s > self._config.silent_after_s:
-            self.window = 1.0
+            self.window = 2.0
+            self._is_starting = True
         if len(self._under_way) >= int(self.window):
             return False
         self._under_way.append((stamp_ns, now_s))
@@ -98,8 +100,10 @@ class ImageFlow:
         if is_full and min(self._recent_s) > late_s:
             self.window = max(1.0, self._config.shrinkage * self.window)
             self._recent_s.clear()  # what follows shows what it helped
+            self._is_starting = False
         elif self._delays_s[-1] <= late_s:
-            self.window = min(self._config.most, self.window + self._config.growth)
+            growth = self.window if self._is_starting else self._config.growth
+            self.window = min(self._config.most, self.window + growth)
 
     def reason(self, now_s: float) -> str:
         """Say why images are left out."""

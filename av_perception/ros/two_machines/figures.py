@@ -21,6 +21,7 @@ HALF = 'images dropped: no partner with the same stamp'
 GAPS = 'sound: gaps in the sound'
 OLD_SOUND = 'messages left out from /audio'
 HEARER = 'audio_features'  # whose counters of sound are taken
+LAST_VIEW_S = 2.0  # everybody must have been in view within so long before the end
 MARGIN = 3  # images that may be under way at both ends of a while
 
 Window = tuple[int, int]  # when a while began and ended [ns]
@@ -147,6 +148,6 @@ def _value(said: list[Any], event: str) -> int:
 
 def _ids(heard: dict[str, list], now_ns: int) -> dict | None:
     """Give the ids of the last frame before a moment that holds everybody."""
-    earliest_ns = now_ns - nanoseconds(1.0)
+    earliest_ns = now_ns - nanoseconds(LAST_VIEW_S)
     frames = [ids for _, came, ids in heard['tracks'] if earliest_ns < came < now_ns and ids]
     return frames[-1] if frames else None

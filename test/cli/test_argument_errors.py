@@ -49,6 +49,8 @@ def folder(tmp_path, monkeypatch):
         ('evaluate a.csv b.csv --match-distance 0', '--match-distance must be a positive'),
         ('demo -o two.wav', 'cannot write to two.wav: it is a file, name a folder'),
         ('benchmark end-to-end --load -1', '--load must not be negative'),
+        ('benchmark faults --rounds 0', '--rounds must lie in 1..100, not 0'),
+        ('benchmark soak --minutes 0', '--minutes must lie in 0.5..1440, not 0.0'),
         (
             'evaluate a.csv',
             'name two files, TRACKS and TRUTH, or folders of recordings: not a.csv',

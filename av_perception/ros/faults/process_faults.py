@@ -153,4 +153,14 @@ PROCESS_FAULTS = (
         )
         for node in NODES
     ),
+    Fault(
+        'halted-visual-features-longer',
+        'visual_features is halted for 8 s',
+        halted('visual_features'),
+        (_LISTENERS['visual_features'], 'held up'),
+        frames=200,
+        is_mute=True,
+        setup='processes',
+        keeps_ids=False,  # unseen for so long, people are new ones
+    ),
 )

@@ -19,6 +19,7 @@ For example:
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict
@@ -170,18 +171,24 @@ def _measure_sizes(args: argparse.Namespace, console: Console) -> dict:
 def table_of_sizes(rows: list[FarAccuracy]) -> Table:
     """One row for each width and way of looking."""
     table = Table(title='faces by size')
-    for heading in ('face', 'whole image every', 'found', 'right', 'first found in image'):
+    for heading in (
+        'face',
+        'whole image every',
+        'found',
+        'right',
+        'first found in image: median, 90 %',
+    ):
         table.add_column(heading, justify='right')
     for heading in ('center (RMS)', 'width (RMS)', 'landmarks'):
         table.add_column(heading, justify='right')
     for row in rows:
-        median, late = row.first_image
+        median, late = (f'{n:.0f}' if math.isfinite(n) else 'never' for n in row.first_image)
         table.add_row(
             f'{row.face_px:.0f} px',
             str(row.every),
             f'{100 * row.recall:.1f} %',
             f'{100 * row.precision:.1f} %',
-            f'{median:.0f}, 90 % by {late:.0f}',
+            f'{median}, {late}',
             f'{row.center_px:.2f} px',
             f'{100 * row.width_error:.0f} %',
             f'{100 * row.landmark_error:.1f} %',

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from av_perception.cli import cluster, job_process
+from av_perception.cli import cluster, job_process, many
 from av_perception.cli.enhance import run
 from av_perception.cli.main import main
 
@@ -122,6 +122,24 @@ def test_files_that_a_worker_does_not_see_are_named(tmp_path):
     absent = str(tmp_path / 'absent.wav')
     assert cluster.look(str(tmp_path), [absent])['unseen'] == [absent]
     assert cluster.look(str(tmp_path), [])['unseen'] == []
+
+
+def test_an_output_that_is_not_here_is_told(tmp_path, monkeypatch, capsys):
+    pytest.importorskip('distributed', reason='Dask (extra cluster) is absent')
+
+    def elsewhere(address, tasks, on_answer):
+        for number in tasks:
+            on_answer(number, {'figures': {'figure': 3}})
+
+    monkeypatch.setattr(many, 'work_on_cluster', elsewhere)
+    options = argparse.Namespace(jobs=1, cluster='tcp://a:1', json=tmp_path / 'all.json')
+    here = tmp_path / 'here.csv'
+    here.touch()
+    jobs = [many.Job(p.stem, argparse.Namespace(), (), p) for p in (here, tmp_path / 'far.csv')]
+    assert many.run_many(jobs, options, {}) == 1
+    monkeypatch.chdir(tmp_path)
+    assert 'not to be seen from here' in entries()['far']['error']
+    assert entries()['here']['state'] == 'done'
 
 
 def test_a_task_survives_as_text():

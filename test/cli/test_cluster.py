@@ -16,7 +16,7 @@ import soundfile
 
 from av_perception.cli import cluster, job_process, many
 from av_perception.cli.enhance import run
-from av_perception.cli.main import main
+from av_perception.cli.main import build_parser, main
 
 RATE = 16000
 NAMES = ('one', 'night/two', 'three')
@@ -146,6 +146,21 @@ def test_a_task_survives_as_text():
     given = argparse.Namespace(run=run, a=Path('b/c'), many=[Path('d'), 1], n=None, x=0.5, s='é\n')
     options, folder = job_process.options_of(job_process.text_of(given, Path('/data')))
     assert options == given and folder == '/data'
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        'track all -o out --plot a.png --cluster tcp://a:1',
+        'evaluate all --tracks out --match-distance 0.5 --cluster tcp://a:1',
+        'enhance all -o out --prior none --iterations 3 --cluster tcp://a:1',
+        'separate all -o out --directions 30 -60 --cluster tcp://a:1',
+    ],
+)
+def test_the_options_of_every_verb_survive_as_text(words):
+    options = build_parser(words.split()[0]).parse_args(words.split())
+    again, _ = job_process.options_of(job_process.text_of(options, Path('/data')))
+    assert again == options
 
 
 def test_a_task_names_a_function_of_the_package_alone():

@@ -157,7 +157,7 @@ def run_many(jobs: Sequence[Job], options: argparse.Namespace, columns: Columns)
         entries = {index: entry for index, entry in earlier.items() if entry is not None}
     work = partial(_work_here, at_once=options.jobs)
     if cluster is not None:
-        work = partial(work_on_cluster, cluster)
+        work = partial(_work_far, jobs, cluster)
     _work(jobs, work, settings, entries)
     ordered = [entries[index] for index in range(len(jobs))]
     _show(ordered, columns)
@@ -201,10 +201,21 @@ def _work(
 
 def _ended(job: Job, answer: dict) -> dict:
     """Make the entry of a recording that was worked on."""
-    is_missing = job.output is not None and not job.output.exists()
-    if not answer.get('error') and is_missing:
-        answer = {**answer, 'error': f'{job.output} was made, but cannot be seen from here'}
     return _entry(job, FAILED if answer.get('error') else DONE, answer)
+
+
+def _work_far(
+    jobs: Sequence[Job], address: str, tasks: Tasks, on_answer: Callable[[int, dict], None]
+) -> None:
+    """Do tasks on a cluster; what is not to be seen here was not written to a shared place."""
+
+    def on_far_answer(index: int, answer: dict) -> None:
+        output = jobs[index].output
+        if output is not None and not output.exists() and not answer.get('error'):
+            answer = {**answer, 'error': f'{output} was made, but is not to be seen from here'}
+        on_answer(index, answer)
+
+    work_on_cluster(address, tasks, on_far_answer)
 
 
 def _work_here(tasks: Tasks, at_once: int, on_answer: Callable[[int, dict], None]) -> None:

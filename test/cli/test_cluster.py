@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from av_perception.cli import cluster, job_process
+from av_perception.cli import cluster, job_process, many
 from av_perception.cli.enhance import run
-from av_perception.cli.main import main
+from av_perception.cli.main import build_parser, main
 
 RATE = 16000
 NAMES = ('one', 'night/two', 'three')
@@ -124,10 +124,43 @@ def test_files_that_a_worker_does_not_see_are_named(tmp_path):
     assert cluster.look(str(tmp_path), [])['unseen'] == []
 
 
+def test_an_output_that_is_not_here_is_told(tmp_path, monkeypatch, capsys):
+    pytest.importorskip('distributed', reason='Dask (extra cluster) is absent')
+
+    def elsewhere(address, tasks, on_answer):
+        for number in tasks:
+            on_answer(number, {'figures': {'figure': 3}})
+
+    monkeypatch.setattr(many, 'work_on_cluster', elsewhere)
+    options = argparse.Namespace(jobs=1, cluster='tcp://a:1', json=tmp_path / 'all.json')
+    here = tmp_path / 'here.csv'
+    here.touch()
+    jobs = [many.Job(p.stem, argparse.Namespace(), (), p) for p in (here, tmp_path / 'far.csv')]
+    assert many.run_many(jobs, options, {}) == 1
+    monkeypatch.chdir(tmp_path)
+    assert 'not to be seen from here' in entries()['far']['error']
+    assert entries()['here']['state'] == 'done'
+
+
 def test_a_task_survives_as_text():
     given = argparse.Namespace(run=run, a=Path('b/c'), many=[Path('d'), 1], n=None, x=0.5, s='é\n')
     options, folder = job_process.options_of(job_process.text_of(given, Path('/data')))
     assert options == given and folder == '/data'
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        'track all -o out --plot a.png --cluster tcp://a:1',
+        'evaluate all --tracks out --match-distance 0.5 --cluster tcp://a:1',
+        'enhance all -o out --prior none --iterations 3 --cluster tcp://a:1',
+        'separate all -o out --directions 30 -60 --cluster tcp://a:1',
+    ],
+)
+def test_the_options_of_every_verb_survive_as_text(words):
+    options = build_parser(words.split()[0]).parse_args(words.split())
+    again, _ = job_process.options_of(job_process.text_of(options, Path('/data')))
+    assert again == options
 
 
 def test_a_task_names_a_function_of_the_package_alone():

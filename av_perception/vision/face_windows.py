@@ -57,7 +57,8 @@ def crop_windows(boxes: np.ndarray, image_size: np.ndarray, crop_size: int) -> n
         (N, 4) int left, top, width and height [px].
     """
     sides = CROP_WIDTH * boxes[:, 2:].max(axis=1)
-    sides = np.clip(sides, LEAST_CROP_SCALE * crop_size, image_size.min())
+    # Whole pixels first: a window that is moved into the image then ends where the image does.
+    sides = np.floor(np.clip(sides, LEAST_CROP_SCALE * crop_size, image_size.min()))
     corners = centers(boxes) - sides[:, None] / 2
     corners = np.clip(corners, 0, image_size - sides[:, None])
     windows = np.concatenate([corners, sides[:, None], sides[:, None]], axis=1)

@@ -441,6 +441,15 @@ def test_windows_lie_in_the_image_and_are_square_whatever_the_boxes():
         assert (windows[:, 2] >= min(48, *size)).all()
 
 
+def test_a_window_at_the_border_ends_where_the_image_does():
+    size = np.array([640, 480])
+    for width in np.linspace(10, 90, 41):  # one whose side is no whole number ended a pixel before
+        box = np.array([[640 - 0.6 * width, 480 - 0.6 * width, width, 1.3 * width]])
+        window = crop_windows(box, size, 64)
+        np.testing.assert_array_equal(far_corners(window), [size])
+        assert lie_inside(box, window, size).all()
+
+
 def test_of_faces_that_two_crops_share_the_better_one_stays():
     boxes = np.array([LEFT, [104.0, 101, 50, 65], RIGHT])
     scales = np.array([1.5, 2.5, 3.5])

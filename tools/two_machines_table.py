@@ -57,12 +57,13 @@ def jpeg_table(figures: dict) -> str:
 
 def _network(row: dict) -> list[str]:
     latency = '{:.0f} ms, {:.0f} ms'.format(*row['latency_ms'])
+    oldest = row['oldest_image_ms']
     recovery = '-' if row['recovery_s'] is None else f'{row["recovery_s"]:.2f} s'
     return [
         f'`{row["name"]}`: {row["what"]}',
         f'{row["images_hz"]:.1f} Hz',
         latency,
-        f'{row["oldest_image_ms"]:.0f} ms',
+        'none came' if oldest is None else f'{oldest:.0f} ms',
         str(row['sound_lost']),
         f'{row["images_left_out"]}, {row["images_lost"]}',
         'kept' if row['ids_kept'] else 'lost',

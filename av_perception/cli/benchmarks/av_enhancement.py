@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     prior = load_prior(args.prior)
     if not prior.is_frame_wise:
         raise UserError(f'{args.prior} has a memory: name vae, wide_vae or a file of such a prior')
-    console = wide_console(130)
+    console = wide_console(150)
     with Progress(console=console, transient=True) as progress:
         seen = _enhance(args, data, prior, progress)
         voices = _separate(args, data, prior, progress)

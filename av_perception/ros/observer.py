@@ -100,6 +100,9 @@ class GraphObserver:
     def __exit__(self, *_) -> None:
         rclpy.try_shutdown(context=self._context)
         self._thread.join(timeout=5.0)
+        # What is left to the end of Python is taken down in any order.
+        self._executor.shutdown()
+        self.node.destroy_node()
 
     def now_ns(self) -> int:
         """Read the ROS clock [ns]."""

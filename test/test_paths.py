@@ -15,7 +15,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SHIPPED = ('setup.py', 'setup.cfg', 'pyproject.toml', 'package.xml', 'README.md')
+SHIPPED = (
+    'setup.py',
+    'setup.cfg',
+    'pyproject.toml',
+    'package.xml',
+    'README.md',
+    'MANIFEST.in',
+    'requirements-ros.txt',
+)
 FOLDERS = ('av_perception', 'config', 'launch', 'resource')
 QUESTION = """
 from av_perception.paths import resolve_resource, share_directory

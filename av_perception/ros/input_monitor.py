@@ -75,7 +75,7 @@ class InputMonitor:
         self.count = 0
         self._num_reported = 0
         self.latency_s = 0.0
-        self._last_latency_s = 0.0
+        self._last_latencies_s = (0.0, 0.0)  # of the last two messages
         self.gap_s = 0.0
         self.is_made_here = False
         self._shared_since: float | None = None
@@ -84,7 +84,8 @@ class InputMonitor:
     def tick(self, latency_s: float) -> None:
         """Note that a message arrived, `latency_s` after its stamp."""
         now = time.monotonic()
-        self._last_latency_s = latency_s
+        before_s = self._last_latencies_s[1] if self.count else latency_s
+        self._last_latencies_s = (before_s, latency_s)
         if self.count:
             self.gap_s = max(self.gap_s, now - self.last)
             self.latency_s += LATENCY_GAIN * (latency_s - self.latency_s)
@@ -101,7 +102,7 @@ class InputMonitor:
     def listen_again(self) -> None:
         """Note that our own node was held up: nobody else is to blame for the silence so far."""
         self._listening_since = time.monotonic()
-        self._last_latency_s = 0.0
+        self._last_latencies_s = (0.0, 0.0)
 
     def values(self, elapsed_s: float) -> list[KeyValue]:
         """Report rate, latency and longest gap since the last call, `elapsed_s` ago."""
@@ -147,13 +148,15 @@ class InputMonitor:
             return None
         if self.clock is not None and (sentence := self.clock[1].sentence(self.clock[0])):
             return sentence
-        last_s = self._last_latency_s
-        if max(last_s, self.latency_s) < AHEAD_S:
+        # One odd stamp moves the mean by a tenth of it, and is soon forgotten.
+        latencies_s = (*self._last_latencies_s, self.latency_s)
+        last_s = self._last_latencies_s[1]
+        if max(latencies_s) < AHEAD_S:
             return (
                 f'stamps on {self.topic} lie {-last_s:.1f} s in the future: set the '
                 "clocks of both machines by chrony, or correct the driver's stamps"
             )
-        if min(last_s, self.latency_s) > BEHIND_S:
+        if min(latencies_s) > BEHIND_S:
             return (
                 f'stamps on {self.topic} are {last_s:.1f} s old on arrival: set the '
                 'clocks of both machines by chrony, or look for what delays it'

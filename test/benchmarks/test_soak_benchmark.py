@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import threading
@@ -39,6 +40,7 @@ def test_growth_is_what_was_planted_and_an_odd_reading_counts_for_nothing():
 
 
 def test_what_a_process_holds_is_seen():
+    gc.collect()
     before = footprint()
     descriptor, name = os.memfd_create('held'), f'/dev/shm/av_perception_test_{os.getpid()}'
     release = threading.Event()
@@ -47,7 +49,7 @@ def test_what_a_process_holds_is_seen():
     with open(name, 'w+b') as file:
         file.truncate(4096)
         piece = mmap.mmap(file.fileno(), 4096)
-    held = np.ones(8 << 20, np.uint8)
+    held = np.ones(64 << 20, np.uint8)  # so much is taken from the system anew
     try:
         after = footprint()
     finally:
@@ -59,7 +61,7 @@ def test_what_a_process_holds_is_seen():
     assert after.threads == before.threads + 1
     assert after.segments == before.segments + 1
     assert after.handles >= before.handles + 1
-    assert after.memory_mib == pytest.approx(before.memory_mib + held.nbytes / 2**20, abs=2.0)
+    assert after.memory_mib == pytest.approx(before.memory_mib + held.nbytes / 2**20, abs=8.0)
 
 
 def test_each_thing_that_is_wrong_is_named():

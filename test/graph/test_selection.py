@@ -111,9 +111,10 @@ def test_the_empty_topic_is_given_by_nobody():
 
 
 def every_selection():
-    for mode, microphones, camera in itertools.product(*CHOICES.values()):
-        for flags in itertools.product((False, True), repeat=5):
-            yield Selection(mode, microphones, camera, *flags)
+    flags = ('events', 'ros4hri', 'head_pose', 'visualizer', 'truth')
+    for chosen in itertools.product(*CHOICES.values()):
+        for switched in itertools.product((False, True), repeat=len(flags)):
+            yield Selection(**dict(zip(CHOICES, chosen)), **dict(zip(flags, switched)))
 
 
 @pytest.mark.parametrize('head', HEADS)
@@ -122,6 +123,10 @@ def test_properties_of_every_choice(head):
     profile = head_with(microphones, camera)
     for selection in every_selection():
         nodes = {node.name for node in nodes_for(profile, selection)}
+        if selection.where != 'all':
+            whole = dataclasses.replace(selection, where='all')
+            assert nodes <= {node.name for node in nodes_for(profile, whole)}
+            continue
         # Exactly one node says who speaks, and nothing hears or sees without what it needs.
         assert len(nodes & {'speaking_status', 'face_itd_fusion'}) == 1
         assert len(nodes & {'microphone_array', 'audio_bridge'}) <= 1

@@ -35,6 +35,11 @@ OTHERS = {
     'arecord': 'needs a sound card',
     '.': 'sources an environment',
     'cd': 'no command of ours',
+    'for': 'a loop of the shell',
+    'done': 'its end',
+    'sudo': 'what it runs needs root; test_two_machines.py runs it where it may',
+    'ufw': 'needs a firewall',
+    'dask': 'test_cluster.py starts a scheduler and workers',
     'export': 'sets an environment',
 }
 # Verbs of pages that no test runs to the end, and why.
@@ -43,6 +48,7 @@ NOT_RUN = {
     'benchmark face-search': 'minutes of video; test_face_search_benchmark.py runs its core',
     'benchmark lips': 'minutes of video; test/lips and test_lips.py run what it measures',
     'benchmark microphone-calibration': 'test_clustering_benchmarks.py runs its core',
+    'benchmark soak': 'an hour of simulated time; test_soak_benchmark.py runs two minutes of it',
     'benchmark modes': 'minutes of video; test_clustering_benchmarks.py runs its core',
     'train motion': 'minutes of PyTorch; test_hit_dvae.py trains on tiny clips',
 }

@@ -227,9 +227,9 @@ def test_the_profiles_that_ship_are_valid():
 
 @pytest.mark.parametrize(
     'arguments, message',
-    [(['--plot', 'x.png'], 'no truth.csv'), (['-o', '/nowhere/tracks.csv'], '/nowhere')],
+    [(['--plot', '/nowhere/x.png'], '/nowhere'), (['-o', '/nowhere/tracks.csv'], '/nowhere')],
 )
 def test_track_says_before_the_work_what_it_cannot_write(foreign, capsys, arguments, message):
-    """Regression: a plot without truth, or into no folder, failed after all the work."""
+    """Regression: a plot or tracks into no folder failed after all the work."""
     assert main(['track', str(foreign), *arguments]) == 2
     assert message in capsys.readouterr().err

@@ -50,11 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run one or both, print the table, write the file; 1 when something grew."""
+    check_writable(args.json)
     if not 0.5 <= args.minutes <= MAX_MINUTES:
         raise UserError(f'--minutes must lie in 0.5..{MAX_MINUTES:g}, not {args.minutes}')
     if not Path('/proc/self/smaps_rollup').exists():
         raise UserError('this system does not tell what a process holds: Linux is needed')
-    check_writable(args.json)
     recording = simulated_recording('short')
     soaks = []
     with Progress(transient=True) as progress:

@@ -74,13 +74,13 @@ def run(args: argparse.Namespace) -> int:
     """Do the trials, print the tables, write the file; 1 when something is not as it must be."""
     from av_perception.ros.two_machines.namespaces import why_not
 
+    check_writable(args.json)
     trials, is_compression_wanted = _chosen(args.only)
     console = wide_console()
     if args.list:
         for trial in trials:
             console.print(f'{trial.name:12} {trial.what}')
         return 0
-    check_writable(args.json)
     if not (math.isfinite(args.slower) and args.slower >= 1.0):
         raise UserError(f'--slower must be at least 1, not {args.slower}')
     if trials and why_not():

@@ -139,11 +139,13 @@ def _opened_in_part(path: Path):
     The copy has no name any more when it is open; the system takes it away when it is closed.
     """
     files = sorted(path.glob('*.mcap')) if path.is_dir() else [path]
-    if len(files) != 1 or files[0].suffix != '.mcap' or has_end(files[0]):
+    if len(files) != 1 or files[0].suffix != '.mcap':
         return None
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / files[0].name
         try:
+            if has_end(files[0]):
+                return None
             cut_bytes = copy_whole_part(files[0], copy)
             reader = _opened(copy)
         except Exception:  # the caller has the reason why the bag itself cannot be read

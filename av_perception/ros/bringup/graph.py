@@ -183,7 +183,6 @@ def _glossary(meanings: dict[str, str]) -> str:
 
 DEFAULT_SELECTION = Selection()
 SELECTION = {
-    'where': Argument('all', _glossary(PLACES) + '; two machines need the network, which opens.'),
     'mode': Argument('full', _glossary(MODES) + '.'),
     'microphones': Argument(
         'ours',
@@ -197,6 +196,7 @@ SELECTION = {
         'ours: stereo_camera, if the head has a camera; others: another driver publishes the '
         'images; none.',
     ),
+    'where': Argument('all', _glossary(PLACES) + '; two machines need the network, which opens.'),
     'events': Argument(
         False, 'Also start av_events: clusters of visual points and sound, on the topic av_events.'
     ),

@@ -12,7 +12,7 @@ import numpy as np
 
 from av_perception.benchmarks.comparison import TRACKERS, BoxSpace, scene_length
 from av_perception.benchmarks.peers import PeerModel
-from av_perception.benchmarks.tracking import TrackerResult
+from av_perception.benchmarks.tracking import TrackerResult, run_tracker
 from av_perception.errors import UserError
 from av_perception.evaluation.mot import check_boxes, check_truth
 from av_perception.geometry.boxes import areas, box_overlap
@@ -82,21 +82,7 @@ def measure_sequences(sequences: Sequence[BoxSequence]) -> Iterator[TrackerResul
         frames = scene_length(sequence.scene)
         minutes = frames / sequence.camera.frame_rate / 60
         for name in TRACKERS:
-            tracks, step_s = space.run(name, sequence.scene)
-            scores = space.score(tracks, sequence.scene)
-            yield TrackerResult(
-                space=space.name,
-                scene=sequence.name,
-                seed=0,
-                tracker=name,
-                id_switches_per_minute=scores.id_switches / minutes,
-                mota=scores.mota,
-                idf1=scores.idf1,
-                hota=scores.hota,
-                ospa=scores.ospa,
-                median_ms=float(np.median(step_s) * 1e3),
-                p99_ms=float(np.percentile(step_s, 99) * 1e3),
-            )
+            yield run_tracker(space, name, sequence.scene, minutes, sequence.name)
 
 
 class SequenceSpace(BoxSpace):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from av_perception.benchmarks.comparison import SPACES, TRACKERS, scene_length
+from av_perception.benchmarks.comparison import SPACES, TRACKERS, Space, scene_length
 from av_perception.benchmarks.sensors import camera_of
 from av_perception.benchmarks.summary import averaged
 from av_perception.robot_head.profile import load_head
@@ -93,21 +93,45 @@ def measure(scenes: dict[tuple[str, int], BoxScene]) -> Iterator[TrackerResult]:
         for build in SPACES.values():
             space = build(SCENES[kind], head)
             for name in TRACKERS:
-                tracks, step_s = space.run(name, scene)
-                scores = space.score(tracks, scene)
-                yield TrackerResult(
-                    space=space.name,
-                    scene=kind,
-                    seed=seed,
-                    tracker=name,
-                    id_switches_per_minute=scores.id_switches / minutes,
-                    mota=scores.mota,
-                    idf1=scores.idf1,
-                    hota=scores.hota,
-                    ospa=scores.ospa,
-                    median_ms=float(np.median(step_s) * 1e3),
-                    p99_ms=float(np.percentile(step_s, 99) * 1e3),
-                )
+                yield run_tracker(space, name, scene, minutes, kind, seed)
+
+
+def run_tracker(
+    space: Space, name: str, scene: BoxScene, minutes: float, kind: str, seed: int = 0
+) -> TrackerResult:
+    """Run one tracker on one scene, and score it.
+
+    Parameters
+    ----------
+    space
+        What is tracked.
+    name
+        One of TRACKERS.
+    scene, minutes
+        Its detections and truth, and how long it lasts.
+    kind, seed
+        Which scene it is, for the tables.
+
+    Returns
+    -------
+    TrackerResult
+        Accuracy, and the time of a step.
+    """
+    tracks, step_s = space.run(name, scene)
+    scores = space.score(tracks, scene)
+    return TrackerResult(
+        space=space.name,
+        scene=kind,
+        seed=seed,
+        tracker=name,
+        id_switches_per_minute=scores.id_switches / minutes,
+        mota=scores.mota,
+        idf1=scores.idf1,
+        hota=scores.hota,
+        ospa=scores.ospa,
+        median_ms=float(np.median(step_s) * 1e3),
+        p99_ms=float(np.percentile(step_s, 99) * 1e3),
+    )
 
 
 def summarize(results: list[TrackerResult]) -> list[dict]:

@@ -4,8 +4,8 @@
 
 ros2 launch av_perception head.launch.py head:=nao microphones:=naoqi camera:=others
 
-One process for all nodes, or one for each with use_composition:=false. Which nodes run is decided
-in av_perception/ros/bringup/graph.py.
+One process for all nodes but voices, or one for each with use_composition:=false. Which nodes run
+is decided in av_perception/ros/bringup/graph.py.
 """
 
 import os
@@ -36,6 +36,7 @@ from av_perception.ros.bringup.graph import (
     image_parameters,
     nodes_for,
     source_of,
+    split,
 )
 from launch import LaunchDescription
 
@@ -59,8 +60,8 @@ PROCESSES = {
     'use_sim_time': ('false', 'Take the time from /clock.'),
     'use_composition': (
         'true',
-        'All nodes in one process, each with its own threads; false: a process for each, which '
-        'costs more, but none can take the others down.',
+        'The nodes in one process, each with its own threads, and voices beside them; false: a '
+        'process for each, which costs more, but none can take the others down.',
     ),
     'use_respawn': ('false', 'Start a node again two seconds after it ended by itself.'),
     'log_level': ('info', 'debug, info, warn or error.'),
@@ -104,10 +105,11 @@ def start(context):
     head = load_head(words['head'])
     selection = Selection.from_words(**{name: words[name] for name in SELECTION})
     actions = environment(words)
+    apart = nodes_for(head, selection)
     if is_true(words, 'use_composition'):
-        actions.append(one_process(words))
-    else:
-        actions += [process(node, words) for node in nodes_for(head, selection)]
+        shared, apart = split(apart)
+        actions += [one_process(words)] if shared else []
+    actions += [process(node, words) for node in apart]
     if is_true(words, 'use_rviz'):
         actions.append(rviz(words, head.base_frame))
     return actions

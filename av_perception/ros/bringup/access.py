@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
-from av_perception.ros.bringup.graph import PACKAGE
+from av_perception.ros.bringup.graph import NODES, PACKAGE, split
 
-COMPOSED = 'composed'  # the process of all nodes
+COMPOSED = 'composed'  # the process that nodes share
 TOOLS = 'tools'  # doctor, record, replay and the demo's observer
 ENABLED = 'ROS_SECURITY_ENABLE'
 # What every node of ours publishes and answers (rclpy's life-cycle nodes).
@@ -130,10 +130,10 @@ def policy(namespace: str = '') -> str:
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<policy version="0.2.0">', '  <enclaves>']
     for name, access in ACCESS.items():
         lines += _enclave(name, _profile(space, name, access))
-    everything = [
-        line for name, access in ACCESS.items() for line in _profile(space, name, access)
-    ]
-    lines += _enclave(COMPOSED, everything)
+    shared, _ = split(NODES)
+    lines += _enclave(
+        COMPOSED, [x for node in shared for x in _profile(space, node.name, ACCESS[node.name])]
+    )
     looks_on = Access(
         publishes=_all(access.publishes for access in ACCESS.values()),
         subscribes=(*_all(access.publishes for access in ACCESS.values()), '/diagnostics'),

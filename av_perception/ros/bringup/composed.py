@@ -1,8 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""All nodes of the graph in one process, each with its own executor and thread.
+"""The nodes of the graph in one process, each with its own executor and thread.
 
-It is what a launch file starts with use_composition:=true.
+It is what a launch file starts with use_composition:=true. The node voices stays outside: it has a
+process of its own.
 
 ros2 run av_perception composed --head nao --microphones naoqi --ros-args --params-file params.yaml
 """
@@ -22,6 +23,7 @@ from av_perception.ros.bringup.graph import (
     NodeDescription,
     Selection,
     nodes_for,
+    split,
 )
 
 
@@ -41,7 +43,7 @@ def main(words: list[str] | None = None) -> int:
     respawn = options.pop('respawn').lower() == 'true'
     try:
         head = load_head(options.pop('head'))
-        nodes = nodes_for(head, Selection.from_words(**options))
+        nodes, _ = split(nodes_for(head, Selection.from_words(**options)))
         node_types = {node_class(node): node.niceness for node in nodes}
     except Exception as error:  # a UserError, or what importing a node may raise
         print(f'composed: error: {describe(error)}', file=sys.stderr)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from av_perception.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from av_perception.robot_head import HeadProfile
 
 PACKAGE = 'av_perception'
@@ -266,6 +268,9 @@ class NodeDescription:
     niceness: int = 0
     #: The one of MODES it belongs to; '' for all.
     mode: str = ''
+    #: Whether it has a process of its own even where the others share one: it computes much, and
+    #: threads of one process take turns at the interpreter.
+    apart: bool = False
 
     @property
     def module(self) -> str:
@@ -319,7 +324,12 @@ NODES = (
     NodeDescription('tracker', ('head', 'reference_frame'), mode='full'),
     NodeDescription('speaking_status', ('head', 'reference_frame', 'lips'), mode='full'),
     NodeDescription(
-        'voices', ('head', 'reference_frame'), 'microphones', ('voices', (True,)), mode='full'
+        'voices',
+        ('head', 'reference_frame'),
+        'microphones',
+        ('voices', (True,)),
+        mode='full',
+        apart=True,
     ),
     NodeDescription('face_itd_fusion', ('head',), mode='minimal'),
     NodeDescription(
@@ -346,6 +356,15 @@ def nodes_for(
 ) -> tuple[NodeDescription, ...]:
     """Choose the nodes that run on a head for a Selection."""
     return tuple(node for node in NODES if node.runs(head, selection))
+
+
+def split(
+    nodes: Iterable[NodeDescription],
+) -> tuple[tuple[NodeDescription, ...], tuple[NodeDescription, ...]]:
+    """Tell the nodes that share one process where nodes are composed from those that do not."""
+    nodes = tuple(nodes)
+    shared = tuple(node for node in nodes if not node.apart)
+    return shared, tuple(node for node in nodes if node.apart)
 
 
 def image_parameters(where: str, compressed: str = 'auto') -> dict[str, bool]:

@@ -26,6 +26,7 @@ from av_perception.ros.bringup.graph import (
     RESPAWN_DELAY_S,
     NodeDescription,
     Selection,
+    split,
 )
 from av_perception.ros.bringup.usage import Usage, cpu_of_nodes, process_usage
 from av_perception.ros.lifeline import STOP_GRACE_S, Lifeline, name_leftovers
@@ -58,7 +59,7 @@ class GraphRunner:
     environment : dict or None
         Of the processes; None takes our own.
     composed : Selection or None
-        All nodes in one process, those of this Selection.
+        The nodes of this Selection in one process, but for those that are always apart.
     respawn : bool
         That process makes a node again that ended by itself (a process of its own is for
         `revive`).
@@ -105,11 +106,13 @@ class GraphRunner:
     def __enter__(self) -> GraphRunner:
         name_leftovers()
         try:
-            if self._composed is None:
-                for node in self._nodes:
-                    self.start(node)
-            else:
-                self._start_composed(self._composed)
+            apart = self._nodes
+            if self._composed is not None:
+                shared, apart = split(self._nodes)
+                if shared:
+                    self._start_composed(self._composed)
+            for node in apart:
+                self.start(node)
         except BaseException:  # Ctrl-C among them: nobody else would stop those that have started
             self.stop()
             raise
@@ -229,7 +232,7 @@ class GraphRunner:
         }
         whole = usage.get(COMPOSED)
         if whole is not None:
-            names = tuple(node.name for node in self._nodes)
+            names = tuple(node.name for node in split(self._nodes)[0])
             cpu_s = cpu_of_nodes(self.processes[COMPOSED].pid, names)
             usage[COMPOSED] = Usage(whole.cpu_s - sum(cpu_s.values()), whole.peak_mib)
             usage |= {name: Usage(spent_s, 0.0) for name, spent_s in cpu_s.items()}

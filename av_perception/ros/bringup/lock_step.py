@@ -28,6 +28,8 @@ from av_perception.ros.observer import GraphObserver
 from av_perception.ros.recorded_sensors import RecordedSensors
 
 STOP_TIMEOUT_S = 120.0  # of wall time; less than a second where nothing else runs
+# The player waits for everyone: nobody goes on without what somebody else still works on.
+PATIENCE = {'voices': {'track_wait': 1.0}}
 RECORDER = 'bag_recorder'
 RECORDED = ('audio', 'truth', 'tracks', 'speaking_status')  # a recorder that is ready hears these
 
@@ -97,7 +99,9 @@ def _graph(
     return GraphRunner(
         nodes,
         {'head': recording.head_name},
-        overrides={node.name: {'use_sim_time': True} for node in nodes},
+        overrides={
+            node.name: {'use_sim_time': True, **PATIENCE.get(node.name, {})} for node in nodes
+        },
         log_folder=log_folder,
         environment={**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)},
         composed=selection if composed else None,

@@ -17,7 +17,7 @@ demo: $(VENV)/.installed    ## three talkers in a simulated room, all nodes, 30 
 	$(BIN)/av-perception demo $(DEMO_ARGUMENTS)
 
 test: $(VENV)/.colcon       ## all tests
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(TEST_ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(TEST_ARGUMENTS)
 
 lint: $(VENV)/.lint          ## style, format and types: ruff and mypy; packages with known vulnerabilities
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -19,9 +20,17 @@ MAX_ARRAY_BYTES = 1024 * MEBIBYTE  # of all arrays of a file, decompressed
 _DEFLATES_TO = 1100  # times its size, at most; what claims more is no true header
 
 
-def read_npz(path: str | Path, limit: int = MAX_ARRAY_BYTES) -> dict[str, np.ndarray]:
-    """Read the arrays of a `.npz` file. Raises OSError and ValueError, see `arrays_of`."""
-    return arrays_of(read_within(path, limit), limit)
+def read_npz(
+    path: str | Path, limit: int = MAX_ARRAY_BYTES, sha256: str = ''
+) -> dict[str, np.ndarray]:
+    """Read the arrays of a `.npz` file, after comparing its content where `sha256` is given.
+
+    Raises OSError and ValueError, see `arrays_of`.
+    """
+    content = read_within(path, limit)
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError('its SHA-256 is not the expected one')
+    return arrays_of(content, limit)
 
 
 def arrays_of(content: bytes, limit: int = MAX_ARRAY_BYTES) -> dict[str, np.ndarray]:

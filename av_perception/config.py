@@ -8,11 +8,10 @@ import ast
 import dataclasses
 import functools
 import inspect
-import io
+import itertools
+import linecache
 import math
 import re
-import textwrap
-import tokenize
 import types
 import typing
 from pathlib import Path
@@ -295,25 +294,39 @@ def field_comment(kind: type, name: str) -> str:
 def _comments_in(kind: type) -> dict[str, str]:
     """Read the comments in the body of one class, without those of its bases."""
     try:
-        source = textwrap.dedent(inspect.getsource(kind))
-    except (OSError, TypeError) as error:
+        path = inspect.getsourcefile(kind) or ''
+        lines = linecache.getlines(path)
+        body = _classes_of(path)[kind.__qualname__].body
+    except (OSError, TypeError, KeyError) as error:
         raise LookupError(
             f'the source of {kind.__qualname__} is not there: install the package with its '
             'source files, the comments of the fields are read from them'
         ) from error
-    by_line = {
-        token.start[0]: token.string[2:].strip()
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT and token.line.lstrip().startswith('#:')
-    }
-    body = typing.cast(ast.ClassDef, ast.parse(source).body[0]).body
     comments = {}
     for statement in body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            first = statement.lineno
-            while first - 1 in by_line:
-                first -= 1
-            if first < statement.lineno:
-                lines = (by_line[line] for line in range(first, statement.lineno))
-                comments[statement.target.id] = ' '.join(lines)
+            above = reversed(lines[: statement.lineno - 1])
+            stripped = (line.strip() for line in above)
+            block = [*itertools.takewhile(lambda line: line.startswith('#:'), stripped)]
+            if block:
+                words = (line[2:].strip() for line in reversed(block))
+                comments[statement.target.id] = ' '.join(words)
     return comments
+
+
+@functools.cache
+def _classes_of(path: str) -> dict[str, ast.ClassDef]:
+    """Find the classes of a source file by qualified name, all at once: a node asks for dozens."""
+    classes: dict[str, ast.ClassDef] = {}
+    pending: list[tuple[str, ast.AST]] = [('', ast.parse(''.join(linecache.getlines(path))))]
+    while pending:
+        prefix, parent = pending.pop()
+        for child in ast.iter_child_nodes(parent):
+            if isinstance(child, ast.ClassDef):
+                classes[prefix + child.name] = child
+                pending.append((f'{prefix}{child.name}.', child))
+            elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                pending.append((f'{prefix}{child.name}.<locals>.', child))
+            elif isinstance(child, ast.stmt):
+                pending.append((prefix, child))
+    return classes

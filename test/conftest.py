@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+from file_order import Stopwatch, kept_seconds, longest_first
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -16,13 +18,30 @@ def pytest_configure(config):
     """Keep the tests off any running robot's graph, off the network and out of the user's log
     folder.
     """
-    if hasattr(config, 'workerinput'):  # one of several processes: what it inherited is shared
-        os.environ['ROS_DOMAIN_ID'] = str(100 + os.getpid() % 100)
-    os.environ.setdefault('ROS_DOMAIN_ID', str(100 + os.getpid() % 100))
+    keep_bytecode()
+    from dds_domains import own_domain
+
+    is_worker = hasattr(config, 'workerinput')
+    if is_worker or 'ROS_DOMAIN_ID' not in os.environ:  # a worker's is inherited, and so shared
+        os.environ['ROS_DOMAIN_ID'] = str(own_domain())
     os.environ.setdefault('ROS_LOG_DIR', str(config.rootpath / '.pytest_cache' / 'ros_log'))
     from av_perception.ros.bringup.environment import prepare_environment
 
     prepare_environment()
+    if not is_worker:
+        config.pluginmanager.register(Stopwatch(config))
+
+
+def keep_bytecode():
+    """Compile each source once: a run starts hundreds of processes, and each imports the suite."""
+    sys.dont_write_bytecode = False
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Where processes share the test files, the longest begin first."""
+    if hasattr(config, 'workerinput'):
+        items[:] = longest_first(items, kept_seconds(config))
 
 
 @pytest.fixture(scope='session')

@@ -14,14 +14,14 @@ from av_perception.benchmarks.comparison import TRACKERS, BoxSpace, scene_length
 from av_perception.benchmarks.peers import PeerModel
 from av_perception.benchmarks.tracking import TrackerResult, run_tracker
 from av_perception.errors import UserError
-from av_perception.evaluation.mot import check_boxes, check_truth
+from av_perception.evaluation.mot import read_boxes
 from av_perception.geometry.boxes import areas, box_overlap
 from av_perception.pipelines.mot_tracking import (
     CONFIGS,
     guess_boxes,
     image_of,
 )
-from av_perception.recording.mot_text import MotTable, SequenceInfo
+from av_perception.recording.mot_text import SequenceInfo
 from av_perception.robot_head.profile import CameraGeometry, HeadProfile
 from av_perception.simulation.box_scenes import BoxScene
 from av_perception.tracking.state_space.image_plane import ImagePlane
@@ -144,14 +144,7 @@ def detector_rates(scene: BoxScene) -> tuple[float, float]:
 def _read(folder: Path) -> BoxSequence:
     """Read one folder. Raises UserError."""
     detections_file = _file(folder, 'det')
-    truth_file = _file(folder, 'gt')
-    detections = MotTable.read(detections_file)
-    truth = MotTable.read(truth_file)
-    if not len(truth):
-        raise UserError(f'the truth in {truth_file} has no rows: there is nothing to compare with')
-    check_boxes(truth, truth_file)
-    check_boxes(detections, detections_file)
-    check_truth(truth)
+    detections, truth = read_boxes(detections_file, _file(folder, 'gt'))
     info = SequenceInfo.beside(detections_file)
     length = int(max(info.length or 0, truth.frame[-1]))
     kept = detections.take((detections.frame <= length) & (detections.box[:, 2:] > 0).all(1))

@@ -153,29 +153,15 @@ def _check(args: argparse.Namespace) -> None:
         check_writable(path)
 
 
-def _read(args: argparse.Namespace) -> tuple[MotTable, MotTable]:
-    """Read detections and truth; raise UserError where they cannot be used."""
-    from av_perception.evaluation.mot import check_boxes, check_truth
-    from av_perception.recording.mot_text import MotTable
-
-    detections = MotTable.read(args.detections)
-    truth = MotTable.read(args.truth)
-    if not len(truth):
-        raise UserError(f'the truth in {args.truth} has no rows: there is nothing to compare with')
-    for table, path in ((truth, args.truth), (detections, args.detections)):
-        check_boxes(table, path)
-    check_truth(truth)
-    return detections, truth
-
-
 def _track(
     args: argparse.Namespace,
 ) -> tuple[Tracked, MotTable, int, dict[str, int]]:
     """Track; the boxes, the truth, the last frame to score, and what was dropped, by reason."""
+    from av_perception.evaluation.mot import read_boxes
     from av_perception.pipelines.mot_tracking import image_of
     from av_perception.recording.mot_text import SequenceInfo
 
-    detections, truth = _read(args)
+    detections, truth = read_boxes(args.detections, args.truth)
     info = SequenceInfo.beside(args.detections)
     last_frame = int(max(info.length or 0, truth.frame[-1]))
     is_late = detections.frame > last_frame

@@ -8,6 +8,7 @@ Boxes are compared by overlap, or positions by distance, with TrackEval's metric
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -69,6 +70,29 @@ class MotScores:
     frames: int
     neutral: int
     ospa_cutoff: float
+
+
+def read_boxes(detections_file: Path, truth_file: Path) -> tuple[MotTable, MotTable]:
+    """Read the detections and the truth of a sequence, fit to be tracked and scored.
+
+    Returns
+    -------
+    detections, truth
+        As they are in the files.
+
+    Raises
+    ------
+    UserError
+        When a file cannot be read, the truth is empty, or boxes or truth cannot be used.
+    """
+    detections = MotTable.read(detections_file)
+    truth = MotTable.read(truth_file)
+    if not len(truth):
+        raise UserError(f'the truth in {truth_file} has no rows: there is nothing to compare with')
+    check_boxes(truth, truth_file)
+    check_boxes(detections, detections_file)
+    check_truth(truth)
+    return detections, truth
 
 
 def score_boxes(

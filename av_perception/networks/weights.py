@@ -18,9 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from av_perception.array_files import MAX_ARRAY_BYTES, arrays_of
+from av_perception.array_files import MAX_ARRAY_BYTES, read_npz
 from av_perception.errors import UserError
-from av_perception.files import read_within
 from av_perception.paths import cache_location
 
 PACKAGE_DATA = Path(__file__).resolve().parent / 'data'
@@ -298,10 +297,7 @@ def read_arrays(
         When the file cannot be read, has other content, or is no `.npz` file of plain arrays.
     """
     try:
-        content = read_within(path, limit)
-        if sha256 and hashlib.sha256(content).hexdigest() != sha256:
-            raise ValueError('its SHA-256 is not the expected one')
-        return arrays_of(content, limit)
+        return read_npz(path, limit, sha256)
     except (OSError, ValueError) as error:
         reason = ' '.join(str(error).split())
         raise UserError(f'cannot read the weights {path}: {reason}; install them again') from error

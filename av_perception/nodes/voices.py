@@ -112,9 +112,11 @@ class VoicesNode(PerceptionNode):
         self._poses = HeadPoses(self, self._head, self.value('reference_frame'))
         self._poll = self.every(POLL_PERIOD_S, self._on_time)
         self._sound.listen(1e-3 * self.value('chunk_ms'), self._publish)
-        self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
+        self._tracks = self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
         if self._lips is not None:
-            self.subscribe(av.MouthCrops, 'mouth_crops', self._on_mouths, qos.FEATURES)
+            self._crops = self.subscribe(
+                av.MouthCrops, 'mouth_crops', self._on_mouths, qos.FEATURES
+            )
 
     def deactivate(self) -> None:
         """Take down the streams."""
@@ -128,6 +130,7 @@ class VoicesNode(PerceptionNode):
         """Look at the mouths of the image that the tracks are of."""
         if self._lips is None:
             return
+        self.handle_waiting(self._crops)  # they were sent before the tracks
         for mouths in [one for one in self._mouths if one.stamp_ns == frame.stamp_ns]:
             self._lips.see(frame, mouths)
         beliefs = self._lips.beliefs.items()
@@ -144,7 +147,12 @@ class VoicesNode(PerceptionNode):
         pose = self._reference_from_array(frame.stamp_ns, message.header.frame_id)
         self._publish(self._streams.follow(frame, pose, self.now_ns()))
 
+    def take_tracks(self) -> None:
+        """Take the tracks that have come: those are not late for which nobody had time."""
+        self.handle_waiting(self._tracks)
+
     def _on_time(self) -> None:
+        self.take_tracks()
         self._publish(self._streams.poll(self.now_ns()))
 
     def _publish(self, pieces: list[VoiceChunk]) -> None:
@@ -210,6 +218,7 @@ class _Ears:
 
     def push(self, chunk: AudioChunk) -> list[VoiceChunk]:
         """Take a chunk; gives what it completed."""
+        self._node.take_tracks()
         return self._streams.push(chunk, self._node.now_ns())
 
 

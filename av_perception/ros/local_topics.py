@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -62,7 +63,7 @@ class Inbox:
         self._thread = threading.Thread(target=self._run, daemon=True, name=name)
         self._thread.start()
 
-    def announce(self, handle: Callable[[], None]) -> None:
+    def announce(self, handle: Callable[[], object]) -> None:
         """Have something handled, after what was announced before."""
         self._arrivals.put(handle)
 
@@ -86,6 +87,7 @@ class LocalSubscription:
         subscription: Subscription,
         gate: Gate,
         inbox: Inbox,
+        handling: AbstractContextManager,
         receive: Callable[[Sent, Sent | None], None],
         on_drop: Callable[[], None],
     ):
@@ -99,6 +101,8 @@ class LocalSubscription:
             Its callback group.
         inbox : Inbox
             Of the node.
+        handling : context manager
+            Held by who takes a message and handles it, so that they are handled in order.
         receive : callable
             receive(message, newest): each message, and the newest that waits behind it, if any;
             both with the time of their sending [ns].
@@ -109,6 +113,7 @@ class LocalSubscription:
         self._subscription = subscription
         self._gate = gate
         self._inbox = inbox
+        self._handling = handling
         self._receive = receive
         self._on_drop = on_drop
         self._depth = max(1, subscription.qos_profile.depth)
@@ -148,13 +153,22 @@ class LocalSubscription:
             take_waiting(self._subscription)  # what came both ways has been handled
         self._gate.is_open = not is_covered
 
-    def _handle(self) -> None:
-        with self._lock:
-            if not self._waiting:
-                return  # closed since it was announced
-            message = self._waiting.popleft()
-            newest = self._waiting[-1] if self._waiting else None
-        self._receive(message, newest)
+    def handle_waiting(self) -> bool:
+        """Handle all that waits, before its turn; False: it comes by DDS."""
+        while self._handle():
+            pass
+        return not self._gate.is_open
+
+    def _handle(self) -> bool:
+        """Handle the oldest that waits; False where none does."""
+        with self._handling:
+            with self._lock:
+                if not self._waiting:
+                    return False  # closed, or handled before its turn, since it was announced
+                message = self._waiting.popleft()
+                newest = self._waiting[-1] if self._waiting else None
+            self._receive(message, newest)
+        return True
 
 
 class LocalTopics:
@@ -246,7 +260,13 @@ class LocalPublisher:
 class LocalConnections:
     """The publishers and subscriptions of one node to the others of its process."""
 
-    def __init__(self, node: Node, topics: LocalTopics, on_error: Callable[[BaseException], None]):
+    def __init__(
+        self,
+        node: Node,
+        topics: LocalTopics,
+        handling: AbstractContextManager,
+        on_error: Callable[[BaseException], None],
+    ):
         """Connect nothing yet.
 
         Parameters
@@ -255,10 +275,13 @@ class LocalConnections:
             Whose they are.
         topics : LocalTopics
             Of the process.
+        handling : context manager
+            The node holds it while it handles a message.
         on_error : callable
             Called with what a handler of messages raises.
         """
         self.topics = topics
+        self._handling = handling
         self._name = node.get_name()
         self._on_error = on_error
         self._publishers: list[LocalPublisher] = []
@@ -281,7 +304,7 @@ class LocalConnections:
         if self._inbox is None:
             self._inbox = Inbox(self._name, self._on_error)
         self._subscriptions.append(
-            LocalSubscription(subscription, gate, self._inbox, receive, on_drop)
+            LocalSubscription(subscription, gate, self._inbox, self._handling, receive, on_drop)
         )
         self.topics.add(self._subscriptions[-1])
         return self._subscriptions[-1]
@@ -306,6 +329,11 @@ class LocalConnections:
         if self._inbox is not None:
             self._inbox.close()
             self._inbox = None
+
+    def handle_waiting(self, subscription: Subscription) -> bool:
+        """Handle at once what waits for a subscription; False: what comes to it comes by DDS."""
+        here = [here for here in self._subscriptions if here.is_of(subscription)]
+        return any(one.handle_waiting() for one in here)
 
     def forget(self, subscription: Subscription) -> None:
         """Forget one subscription."""

@@ -88,7 +88,7 @@ class PerceptionNode(TunableNode):
         self.handling = threading.RLock()
         self._local: LocalConnections | None = None
         if local_topics is not None:
-            self._local = LocalConnections(self, local_topics, self.fail)
+            self._local = LocalConnections(self, local_topics, self.handling, self.fail)
         self.failure: str | None = None
         self.refusal: str | None = None
         self.has_successor = False
@@ -229,17 +229,22 @@ class PerceptionNode(TunableNode):
         full_name = subscription.topic_name
 
         def receive_one(message: Sent, newest: Sent | None) -> None:
-            with self.handling:
-                if not self.is_active:
-                    return
-                waiting = [] if newest is None else [newest]
-                if not self._count_outdated([message, *waiting], full_name, backlog_s):
-                    receive(message[0])
+            if not self.is_active:
+                return
+            waiting = [] if newest is None else [newest]
+            if not self._count_outdated([message, *waiting], full_name, backlog_s):
+                receive(message[0])
 
         def count_dropped() -> None:
             self.diagnostics.count(f'messages dropped from {full_name}', TOO_SLOW)
 
         local.subscription(subscription, gate, receive_one, count_dropped)
+
+    def handle_waiting(self, subscription: Subscription) -> None:
+        """Handle at once what has come to a subscription and has not had its turn."""
+        if self._local is None or not self._local.handle_waiting(subscription):
+            for message, _ in take_waiting(subscription):
+                subscription.callback(message)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Take down a subscription whose silence is not watched."""

@@ -9,8 +9,9 @@ import threading
 import pytest
 import rclpy
 from av_perception_msgs.msg import TrackArray
+from rclpy.duration import Duration
 from rclpy.qos import QoSProfile
-from ros_bench import Rig, wait_for
+from ros_bench import PATIENCE_S, Rig, wait_for
 
 from av_perception.ros import local_topics, qos
 from av_perception.ros.conversions import header, ns_from_time
@@ -44,7 +45,9 @@ class SinkNode(PerceptionNode):
 
     def activate(self):
         depth = QoSProfile(depth=DEPTH)
-        self.subscribe(TrackArray, 'tracks', self._take, depth, backlog_s=self.BACKLOG_S)
+        self.subscription = self.subscribe(
+            TrackArray, 'tracks', self._take, depth, backlog_s=self.BACKLOG_S
+        )
 
     def _take(self, message):
         self.took_one.set()
@@ -132,6 +135,30 @@ def test_a_full_queue_loses_its_oldest_says_so_and_recovers(nodes):
         source.tracks.publish(tracks(last + number))
         assert wait_for(lambda: len(sink.heard) == len(kept) + number)  # noqa: B023
     assert sink.diagnostics.counters['messages dropped from /tracks'] == NUM_TOO_MANY
+
+
+def test_what_waits_is_handled_before_its_turn_once_and_in_order(nodes):
+    source, sink, _ = nodes
+    with sink.handling:  # the inbox has been told of the messages, and has to wait
+        for stamp in range(1, DEPTH):
+            source.tracks.publish(tracks(stamp))
+        sink.handle_waiting(sink.subscription)
+        assert stamps(sink.heard) == list(range(1, DEPTH))
+    source.tracks.publish(tracks(DEPTH))
+    assert wait_for(lambda: stamps(sink.heard) == list(range(1, DEPTH + 1)))
+
+
+def test_what_others_sent_is_handled_before_its_turn(nodes):
+    source, sink, client = nodes
+    source.trigger_deactivate()
+    rig = Rig(sink, client)
+    publisher = client.create_publisher(TrackArray, 'tracks', qos.FEATURES)
+    assert rig.until(lambda: publisher.get_subscription_count() == 1)
+    for stamp in range(1, DEPTH):
+        publisher.publish(tracks(stamp))
+    assert publisher.wait_for_all_acked(Duration(seconds=PATIENCE_S))
+    sink.handle_waiting(sink.subscription)
+    assert stamps(sink.heard) == list(range(1, DEPTH))
 
 
 def test_what_is_too_far_behind_the_newest_is_left_out_and_counted(nodes, monkeypatch):

@@ -11,6 +11,8 @@ import pytest
 from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
 from av_perception_msgs.msg import TrackArray
 from planted_voices import START_NS, chunks_of, frames_of, planted_voices
+from rclpy.duration import Duration
+from ros_bench import PATIENCE_S
 
 from av_perception.enhancement.lsa_stream import LsaStream
 from av_perception.errors import UserError
@@ -23,7 +25,7 @@ from av_perception.ros.conversions import (
     track_frame_to_msg,
 )
 from av_perception.ros.human_voices import sound_bytes
-from av_perception.separation.person_streams import PersonStreams, PersonStreamsConfig
+from av_perception.separation.person_streams import LATE_TRACKS, PersonStreams, PersonStreamsConfig
 
 pytestmark = pytest.mark.slow
 HEAD = load_head('respeaker')
@@ -138,6 +140,21 @@ def has(messages, number):
 
 def count(messages):
     return sum(len(message.samples) for message in messages)
+
+
+def test_tracks_that_had_no_turn_yet_are_not_late(bench, scene):
+    """Regression: on a busy machine, sound went on without tracks that waited in the queue."""
+    chunks, frames = scene
+    one = bench(VoicesNode, INPUTS, None, head='respeaker', track_wait=0.0)
+    one.send('tracks', track_frame_to_msg(frames[0], HEAD.base_frame))
+    tracks = one.publishers['tracks']
+    for frame in frames[1:20]:
+        tracks.publish(track_frame_to_msg(frame, HEAD.base_frame))
+    assert tracks.wait_for_all_acked(Duration(seconds=PATIENCE_S))
+    for chunk in chunks[5:20]:
+        one.node._sound._receive(audio_chunk_to_msg(chunk, HEAD.microphones.frame))
+    assert one.node._streams.track_counters[LATE_TRACKS] == 0
+    assert not one.node._streams.is_waiting
 
 
 def test_topics_come_with_the_tracks_and_go_with_them(bench, scene):

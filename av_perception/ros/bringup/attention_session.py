@@ -7,7 +7,6 @@ All nodes are processes, over DDS, on simulated time: a slow or busy machine los
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from av_perception.ros.bringup.live_player import REFERENCE_FRAME, LivePlayer
 from av_perception.ros.bringup.lock_step import wait_until_active
 from av_perception.ros.bringup.runner import GraphRunner
 from av_perception.ros.observer import GraphObserver
+from av_perception.ros.privacy import free_domain
 from av_perception.simulation.turning_scene import Moment, TurningScene
 
 # What a node waits for comes, in a time that stands still meanwhile.
@@ -83,7 +83,7 @@ def play_attention(
     UserError
         When a node fails, or when something is not answered.
     """
-    domain_id = domain_id or random.randrange(1, 100)
+    domain_id = domain_id or free_domain()
     progress(0.0, 'starting the nodes')
     with (
         GraphObserver(domain_id=domain_id) as observer,

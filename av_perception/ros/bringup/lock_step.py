@@ -9,7 +9,6 @@ loses nothing: it only takes longer.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,9 +24,12 @@ from av_perception.ros.bringup.lock_step_player import START_TIMEOUT_S, LockStep
 from av_perception.ros.bringup.runner import GraphRunner
 from av_perception.ros.bringup.session import SessionResult
 from av_perception.ros.observer import GraphObserver
+from av_perception.ros.privacy import free_domain
 from av_perception.ros.recorded_sensors import RecordedSensors
 
 STOP_TIMEOUT_S = 120.0  # of wall time; less than a second where nothing else runs
+# The player waits for everyone: nobody goes on without what somebody else still works on.
+PATIENCE = {'voices': {'track_wait': 1.0}}
 RECORDER = 'bag_recorder'
 RECORDED = ('audio', 'truth', 'tracks', 'speaking_status')  # a recorder that is ready hears these
 
@@ -60,7 +62,7 @@ def play_in_lock_step(
         When a node fails, or when something is not answered.
     """
     selection = _without_sensors(selection or Selection(), recording)
-    domain_id = domain_id or random.randrange(1, 100)
+    domain_id = domain_id or free_domain()
     progress(0.0, 'starting the nodes')
     with (
         GraphObserver(domain_id=domain_id) as observer,
@@ -97,7 +99,9 @@ def _graph(
     return GraphRunner(
         nodes,
         {'head': recording.head_name},
-        overrides={node.name: {'use_sim_time': True} for node in nodes},
+        overrides={
+            node.name: {'use_sim_time': True, **PATIENCE.get(node.name, {})} for node in nodes
+        },
         log_folder=log_folder,
         environment={**prepare_environment(), 'ROS_DOMAIN_ID': str(domain_id)},
         composed=selection if composed else None,

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from av_perception.ros.bringup.graph import DEFAULT_SELECTION, Selection, nodes_
 from av_perception.ros.bringup.runner import GraphRunner
 from av_perception.ros.bringup.usage import Usage
 from av_perception.ros.observer import GraphObserver
+from av_perception.ros.privacy import free_domain
 
 Progress = Callable[[float, str], None]  # takes a fraction and a text
 
@@ -88,7 +88,7 @@ def play_through_graph(
         Of the nodes; all in one process, or each in its own; publish the truth, if there is one.
         UserError when a node fails.
     """
-    domain_id = random.randrange(1, 100)  # whatever is set: a demo must not talk to a robot
+    domain_id = free_domain()  # whatever is set: a demo must not talk to a robot
     selection = _that_fits(selection, recording, truth)
     nodes = nodes_for(recording.head, selection)
     sensors = [node.name for node in nodes if node.sensor]

@@ -81,7 +81,8 @@ class CrossRelationRls:
             before = self._sums[self._newest]
             self._newest = (self._newest - 1) % taps
             now = self._sums[self._newest]
-            np.multiply(before, self._forgetting, out=now)
+            # As real numbers: NumPy would make the factor complex.
+            np.multiply(before.view(float), self._forgetting, out=now.view(float))
             now += self._products
 
     def normal_matrix(self, bins) -> np.ndarray:

@@ -131,7 +131,7 @@ class PerceptionNode(TunableNode):
 
     def now_ns(self) -> int:
         """Read the ROS clock [ns]."""
-        is_simulated = self.get_clock().ros_time_is_active
+        is_simulated = self.get_parameter('use_sim_time').value
         # Else it is the machine's, which is read far faster without rclpy.
         return self.get_clock().now().nanoseconds if is_simulated else time.time_ns()
 

@@ -283,7 +283,9 @@ class DirectionBins:
         self.counters: Counter[str] = Counter()
         self._num_channels = likelihood.num_microphones
         self._likelihood = likelihood
-        self._used = config.used
+        # The band is all bins from its first to its last: a slice copies faster than indices.
+        self._band = slice(config.used[0], config.used[-1] + 1)
+        self._num_bins = len(config.used)
         self._input = InputStream(
             self._num_channels, sample_rate, config.stft.sample_rate, self.counters
         )
@@ -298,7 +300,7 @@ class DirectionBins:
         if restarted:
             self._restart()
         if self._voice:
-            self._voice.push(samples.mean(axis=1), chunk)
+            self._voice.push(samples, chunk)
         step = self.config.frames_per_block * self.config.stft.hop  # long chunks in pieces
         blocks: list[BinBlock] = []
         for start in range(0, len(samples), step):
@@ -309,8 +311,8 @@ class DirectionBins:
         config = self.config
         self._stft = StreamingStft(config.stft, self._num_channels, config.frames_per_block)
         num_blocks = max(1, round(config.noise_window_s / config.block_s))
-        self._floor = NoiseFloor(len(self._used), num_blocks, config.stft.window)
-        self._before = np.zeros(len(self._used))
+        self._floor = NoiseFloor(self._num_bins, num_blocks, config.stft.window)
+        self._before = np.zeros(self._num_bins)
         self._block_start = 0
         if self._voice:
             self._voice.reset()
@@ -320,7 +322,7 @@ class DirectionBins:
         size = self.config.frames_per_block
         blocks = []
         for start in range(0, len(spectra), size):  # whole blocks come
-            frames = spectra[start : start + size, self._used].astype(np.complex64)
+            frames = spectra[start : start + size, self._band].astype(np.complex64)
             blocks.append(self._block(frames))
             self._block_start += size * self.config.stft.hop
         return blocks

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood, log_of_length
+from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
 from av_perception.audio.direction_grid import DirectionGrid
 from av_perception.audio.direction_mixture_config import DirectionMixtureConfig
 from av_perception.audio.directional_noise import DirectionalNoise
-from av_perception.audio.held_steering import HeldSteering
+from av_perception.audio.held_steering import JoinedSteering
 from av_perception.audio.voice_share import VoiceShare, silence
 
 _MAX_RATIO = 60.0  # exp of it is still a float32
@@ -86,9 +86,7 @@ class DirectionMixture:
         self.config = config or DirectionMixtureConfig()
         self._likelihood = likelihood
         self._grid = grid
-        # Steering of the grid and its `log_of_length`, by live microphones.
-        self._steering: dict[tuple[bool, ...], tuple[np.ndarray, np.ndarray]] = {}
-        self._held = HeldSteering()  # of the known people
+        self._steering: dict[tuple[bool, ...], JoinedSteering] = {}  # by live microphones
         self._near = grid.near(grid.directions, self.config.peak_radius_deg)  # (D, D)
         self._sums_near = self._near.astype(float)
         self._apart = ~grid.near(grid.directions, self.config.separation_deg)
@@ -233,13 +231,8 @@ class DirectionMixture:
         """(R, D + N) log ratio of the directions of the grid and of the known people."""
         likelihood = self._likelihood.heard_by(block.live)
         if block.live not in self._steering:
-            scaled = likelihood.whitened_steering(self._grid.directions)
-            self._steering[block.live] = (scaled, log_of_length(scaled))
-        ratios = likelihood.ratios(block, *self._steering[block.live])
-        if not len(towards):
-            return ratios
-        own = likelihood.ratios(block, self._held.towards(likelihood, towards))
-        return np.concatenate([ratios, own], axis=1)
+            self._steering[block.live] = JoinedSteering(likelihood, self._grid.directions)
+        return likelihood.ratios(block, *self._steering[block.live].with_people(towards))
 
     def _owned(self, rows: np.ndarray, density: np.ndarray) -> np.ndarray:
         """(R, N) how far the bins (R, D + N) are each known person's, by the weights so far."""

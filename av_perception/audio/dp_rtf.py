@@ -81,7 +81,8 @@ class CrossRelationRls:
             before = self._sums[self._newest]
             self._newest = (self._newest - 1) % taps
             now = self._sums[self._newest]
-            np.multiply(before, self._forgetting, out=now)
+            # As real numbers: NumPy would make the factor complex.
+            np.multiply(before.view(float), self._forgetting, out=now.view(float))
             now += self._products
 
     def normal_matrix(self, bins) -> np.ndarray:
@@ -99,27 +100,30 @@ class CrossRelationRls:
         """
         taps = self._config.num_taps
         channels = self._num_channels
-        lower = np.tril(self._lower_normal(bins))
+        lower = np.tril(self._lower_normal(bins).transpose(2, 0, 1))
         normal = lower + np.tril(lower, -1).conj().transpose(0, 2, 1)
         # Ordered tap, microphone, the last tap first
         normal = normal.reshape(-1, taps, channels, taps, channels)[:, ::-1, :, ::-1]
         return normal.transpose(0, 2, 1, 4, 3).reshape(-1, channels * taps, channels * taps)
 
     def _lower_normal(self, bins) -> np.ndarray:
-        """(bins, Q I, Q I) normal matrices, of which the lower triangle counts.
+        """(Q I, Q I, bins) normal matrices, of which the lower triangle counts.
 
-        Ordered tap, microphone, the last tap first.
+        Ordered tap, microphone, the last tap first. The bins stay the last axis, along which all
+        that follows is done.
         """
         taps = self._config.num_taps
         channels = self._num_channels
         size = channels * taps
-        sums = self._sums.reshape(size * size, -1).T[bins]
-        normal = sums.take(_normal_entries(taps, channels, self._newest), axis=1)
-        blocks = normal.reshape(-1, taps, channels, taps, channels)
-        total = np.einsum('fqcrc->fqr', blocks)
+        sums = self._sums.reshape(size * size, -1)
+        # Indexing with a mask would lay the bins first.
+        sums = sums.take(np.arange(sums.shape[1])[bins], axis=1)
+        normal = sums.take(_normal_entries(taps, channels, self._newest), axis=0)
+        blocks = normal.reshape(taps, channels, taps, channels, -1)
+        total = sum(blocks[:, channel, :, channel] for channel in range(channels))
         for channel in range(channels):
-            blocks[:, :, channel, :, channel] -= total
-        return normal.reshape(-1, size, size)
+            blocks[:, channel, :, channel] -= total
+        return normal.reshape(size, size, -1)
 
     def solve(self, bins) -> tuple[np.ndarray, np.ndarray]:
         """First taps and normalized residual of the least-squares filters.
@@ -150,16 +154,16 @@ class CrossRelationRls:
         """S (bins, I, I) and the cost (bins,) per unit of tap energy of unrelated microphones."""
         normal = self._lower_normal(bins)
         channels = self._num_channels
-        diagonal = np.einsum('fkk->fk', normal)  # a view
-        baseline = diagonal[:, -channels:].real.mean(axis=1)
-        diagonal += (self._config.loading * baseline + np.finfo(float).tiny)[:, None]
+        diagonal = np.einsum('kkf->kf', normal)  # a view
+        baseline = diagonal[-channels:].real.mean(axis=0)
+        diagonal += self._config.loading * baseline + np.finfo(float).tiny
         # As the first taps come last, their block of R = L L^H has S = L_last L_last^H.
         try:
-            factor = np.linalg.cholesky(normal)
+            factor = np.linalg.cholesky(normal.transpose(2, 0, 1))
         except np.linalg.LinAlgError:  # without loading, rounding may leave R indefinite
-            rows = np.abs(self.normal_matrix(bins)).sum(axis=(1, 2)) / normal.shape[1]
-            diagonal += np.finfo(float).eps * rows[:, None]
-            factor = np.linalg.cholesky(normal)
+            rows = np.abs(self.normal_matrix(bins)).sum(axis=(1, 2)) / len(normal)
+            diagonal += np.finfo(float).eps * rows
+            factor = np.linalg.cholesky(normal.transpose(2, 0, 1))
         last = factor[:, -channels:, -channels:]
         return last @ last.conj().transpose(0, 2, 1), baseline
 

@@ -151,7 +151,7 @@ class AudioFrontEnd:
         if restarted:
             self._restart()
         if self._voice:
-            self._voice.push(samples.mean(axis=1), chunk)
+            self._voice.push(samples, chunk)
         # A long chunk is taken in pieces, to spare memory.
         step = self.config.frames_per_block * self.config.stft.hop
         features = []
@@ -166,9 +166,8 @@ class AudioFrontEnd:
         for start in range(0, len(spectra), size):  # whole blocks come
             features.append(self._block_features(spectra[start : start + size]))
             self._block_start += size * self.config.stft.hop
-        if self._voice is not None:
-            level = float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
-            self._count_loud_noise(level, features)
+        if self._voice is not None and features:
+            self._count_loud_noise(float(np.sqrt(np.mean(samples**2))), features)
         return features
 
     def _count_loud_noise(self, level: float, features: list[AudioFeatures]) -> None:

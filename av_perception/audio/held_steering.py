@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from av_perception.audio.direction_bins import DirectionLikelihood
+from av_perception.audio.direction_bins import DirectionLikelihood, log_of_length
 
 # [rad] a third of a degree, far below the errors of tracks: so far people stand still.
 TOLERANCE_RAD = 0.006
@@ -52,3 +52,45 @@ class HeldSteering:
             self._scaled = self._scaled.copy()
             self._scaled[:, :, moved] = likelihood.whitened_steering(directions[moved])
         return self._scaled
+
+
+class JoinedSteering:
+    """Steering of directions that stay and of people, side by side, for one product of both."""
+
+    def __init__(self, likelihood: DirectionLikelihood, directions: np.ndarray):
+        """Steer at the directions (D, 3) that stay."""
+        self._likelihood = likelihood
+        self._count = len(directions)
+        self._held = HeldSteering()
+        self._people = np.zeros((0, 0, 0), np.complex64)  # what is joined to the others now
+        self._scaled = likelihood.whitened_steering(directions)
+        self._of_length = log_of_length(self._scaled)
+
+    def with_people(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Steer at people as well.
+
+        Parameters
+        ----------
+        directions
+            (N, 3) unit vectors in the array frame, as of `HeldSteering.towards`.
+
+        Returns
+        -------
+        scaled, of_length
+            (F, M, D + N) complex64 and (F, D + N), as `DirectionLikelihood.ratios` wants them; the
+            people come last. They hold until the next call.
+        """
+        people = self._held.towards(self._likelihood, directions)
+        if people is self._people:
+            return self._scaled, self._of_length
+        if people.shape[2] != self._people.shape[2]:
+            own = slice(self._count)
+            self._scaled = np.concatenate([self._scaled[..., own], people], axis=2)
+            self._of_length = np.concatenate(
+                [self._of_length[:, own], log_of_length(people)], axis=1
+            )
+        else:
+            self._scaled[..., self._count :] = people
+            self._of_length[:, self._count :] = log_of_length(people)
+        self._people = people
+        return self._scaled, self._of_length

@@ -28,7 +28,7 @@ class VoiceDetector(Protocol):
         """Forget the past, after a gap."""
 
     def push(self, samples: np.ndarray, chunk: AudioChunk | None = None) -> None:
-        """Take the next (N,) samples of one channel, in [-1, 1], of a chunk."""
+        """Take the next (N,) or (N, channels) samples, in [-1, 1], of a chunk; see `mono`."""
 
     def probability(self, start: int, end: int) -> float:
         """Highest probability of a stretch of sound, in samples since the last reset."""
@@ -50,8 +50,8 @@ class VoiceActivity:
         self._windows: deque[tuple[int, float]] = deque([(0, 0.0)])
 
     def push(self, samples: np.ndarray, chunk: AudioChunk | None = None) -> None:
-        """Take the next (N,) samples of one channel, in [-1, 1]; the chunk does not count."""
-        self._pending = np.concatenate([self._pending, np.asarray(samples, np.float32)])
+        """Take the next (N,) or (N, channels) samples, in [-1, 1]; the chunk does not count."""
+        self._pending = np.concatenate([self._pending, mono(samples)])
         while len(self._pending) >= _WINDOW:
             probability = float(self._detector.process(self._pending[:_WINDOW].data))
             self._windows.append((self._windows[-1][0] + _WINDOW, probability))
@@ -107,7 +107,7 @@ class SharedVoiceActivity:
         Parameters
         ----------
         samples
-            (N,) at 16 kHz, in [-1, 1].
+            (N,) or (N, channels) at 16 kHz, in [-1, 1].
         chunk
             Of which they were made.
         is_fresh
@@ -152,7 +152,7 @@ class SharedVoiceActivity:
     def _hear(self, samples: np.ndarray) -> None:
         windows = self._windows[self._stream]
         self._received += len(samples)
-        self._pending = np.concatenate([self._pending, np.asarray(samples, np.float32)])
+        self._pending = np.concatenate([self._pending, mono(samples)])
         while len(self._pending) >= _WINDOW:
             probability = float(self._detector.process(self._pending[:_WINDOW].data))
             self._pending = self._pending[_WINDOW:]
@@ -173,7 +173,7 @@ class VoiceListener:
         self._received = 0
 
     def push(self, samples: np.ndarray, chunk: AudioChunk | None = None) -> None:
-        """Take the next (N,) samples of one channel, in [-1, 1], all that a chunk has."""
+        """Take the next (N,) or (N, channels) samples, in [-1, 1], all that a chunk has."""
         if chunk is None:
             raise ValueError('a shared detector tells chunks apart: give the chunk')
         is_fresh = self._stream == 0
@@ -184,6 +184,15 @@ class VoiceListener:
     def probability(self, start: int, end: int) -> float:
         """Highest probability of a stretch of sound, in samples since the last reset."""
         return self._shared.probability(self._stream, start + self._offset, end + self._offset)
+
+
+def mono(samples: np.ndarray) -> np.ndarray:
+    """(N,) float32 mean over the channels of (N, channels) samples; (N,) stay as they are."""
+    samples = np.asarray(samples, np.float32)
+    if samples.ndim == 1:
+        return samples
+    # As `mean` does, without its checks: this is done for every chunk.
+    return np.add.reduce(samples, axis=1) / np.float32(samples.shape[1])
 
 
 def _highest(windows: Reversible[tuple[int, float]], start: int, end: int) -> float:

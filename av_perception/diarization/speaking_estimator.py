@@ -319,15 +319,17 @@ def track_directions(
     dict of int to (3,) array
         Unit vector in the array frame by id.
     """
-    tracks = [track for track in frame.tracks if np.isfinite(track.mean[:3]).all()]
-    places = np.reshape([track.mean[:3] for track in tracks], (-1, 3))
+    if not frame.tracks:
+        return {}
+    places = np.array([track.mean[:3] for track in frame.tracks])
+    finite = np.isfinite(places).all(axis=1)
+    places[~finite] = 0.0
     offsets = reference_from_array.inverse().apply(places)
     distance = np.linalg.norm(offsets, axis=1)
-    return {
-        track.id: offset / length
-        for track, offset, length in zip(tracks, offsets, distance, strict=True)
-        if length > _MIN_DISTANCE_M
-    }
+    known = finite & (distance > _MIN_DISTANCE_M)
+    units = offsets / np.where(known, distance, 1.0)[:, None]
+    pairs = zip(frame.tracks, units, known.tolist(), strict=True)
+    return {track.id: unit for track, unit, is_known in pairs if is_known}
 
 
 def _newest_at(history: deque[tuple[int, dict]], stamp_ns: int) -> Mapping | None:

@@ -109,7 +109,10 @@ class SpeakingStatusNode(PerceptionNode):
                 self.subscribe(av.MouthCrops, 'mouth_crops', self._on_mouths, qos.FEATURES)
         self.subscribe(TrackArray, 'tracks', self._on_tracks, qos.FEATURES, backlog_s=BACKLOG_S)
         waits_for_transforms = self._poses is not None and self._poses.moves
-        self.every(TF_POLL_PERIOD_S if waits_for_transforms else POLL_PERIOD_S, self._poll)
+        if waits_for_transforms:
+            self.every(TF_POLL_PERIOD_S, self._poll)
+        else:
+            self.when_idle(POLL_PERIOD_S, self._poll)
 
     def _on_tracks(self, message: TrackArray) -> None:
         self._frame_id = message.header.frame_id

@@ -143,7 +143,10 @@ class TrackerNode(PerceptionNode):
             listen_to_motion(self, self._motion, self._head.head_joints)
         # Frames with the time of their arrival [ns], waiting for their transforms.
         self._waiting: deque[tuple[int, Features]] = deque()
-        self.every(TF_POLL_PERIOD_S if self._poses.moves else POLL_PERIOD_S, self._poll)
+        if self._poses.moves:
+            self.every(TF_POLL_PERIOD_S, self._poll)
+        else:
+            self.when_idle(POLL_PERIOD_S, self._poll)
         if self._sound is not None:
             self._sound.listen(1e-3 * self.value('chunk_ms'), self._on_sound)
 

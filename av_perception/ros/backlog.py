@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rclpy.subscription import Subscription
 
-from av_perception.geometry.time import nanoseconds
+from av_perception.geometry.time import nanoseconds, seconds
+from av_perception.ros.conversions import ns_from_time
 
 
 def take_waiting(subscription: Subscription) -> list[tuple[object, int]]:
@@ -32,6 +34,30 @@ def take_waiting(subscription: Subscription) -> list[tuple[object, int]]:
                 break
             waiting.append((taken[0], taken[1]['source_timestamp']))
     return waiting
+
+
+def outdated(messages: Sequence[tuple[Any, int]], limit_s: float | None) -> tuple[int, float]:
+    """Count the stamped messages at the head of a queue that lie too far behind the newest.
+
+    Parameters
+    ----------
+    messages : sequence of tuple
+        (message, when it was sent [ns]), oldest first.
+    limit_s : float or None
+        How far behind a message may be [s]; None: as far as it likes.
+
+    Returns
+    -------
+    count : int
+        So many of the oldest are of no use; see `num_outdated`.
+    behind_s : float
+        How far the oldest is behind the newest [s], 0 where all are of use.
+    """
+    if limit_s is None or len(messages) < 2:
+        return 0, 0.0
+    stamps_ns = [ns_from_time(message.header.stamp) for message, _ in messages]
+    count = num_outdated(stamps_ns, [sent_ns for _, sent_ns in messages], limit_s)
+    return count, seconds(stamps_ns[-1] - stamps_ns[0]) if count else 0.0
 
 
 def num_outdated(stamps_ns: Sequence[int], sent_ns: Sequence[int], limit_s: float) -> int:

@@ -74,6 +74,7 @@ class Diagnostics:
         self._reasons: dict[str, str] = {}  # of each counter, why it grew last
         self._warned: Counter[str] = Counter()
         self._absorbed: Counter[str] = Counter()
+        self._absorbed_of: dict[str, dict[str, int]] = {}  # of each stage, its counters then
         self._published: Counter[str] = Counter()
         self._missing = missing or MissingInputs()
         self._told: dict[str, str] = {}  # topic: what the log has of it
@@ -122,6 +123,10 @@ class Diagnostics:
         reason_of : callable
             Says why the counter of a name grew.
         """
+        # They stand still nearly always, and are asked for with every message.
+        if counters == self._absorbed_of.get(stage):
+            return
+        self._absorbed_of[stage] = dict(counters)
         for name, number in counters.items():
             event = f'{stage}: {name.replace("_", " ")}'
             known = self._absorbed[event]

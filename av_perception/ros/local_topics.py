@@ -46,7 +46,11 @@ class Gate(ReentrantCallbackGroup):
 
 
 class Inbox:
-    """The thread of a node that handles what comes from its own process, in order of arrival."""
+    """The thread of a node that handles what comes from its own process, in order of arrival.
+
+    It also wakes the node where nothing comes: a timer of rclpy that finds nothing to do takes as
+    long as a step of the tracker.
+    """
 
     def __init__(self, name: str, on_error: Callable[[BaseException], None]):
         """Start the thread.
@@ -60,6 +64,7 @@ class Inbox:
         """
         self._on_error = on_error
         self._arrivals: queue.SimpleQueue = queue.SimpleQueue()
+        self._idle: tuple[float, Callable[[], None]] | None = None
         self._thread = threading.Thread(target=self._run, daemon=True, name=name)
         self._thread.start()
 
@@ -67,12 +72,27 @@ class Inbox:
         """Have something handled, after what was announced before."""
         self._arrivals.put(handle)
 
+    def when_idle(self, period_s: float, handle: Callable[[], None]) -> None:
+        """Have something handled each time that nothing was announced for so long."""
+        self._idle = (period_s, handle)
+        self._arrivals.put(_nothing)  # the thread begins to count
+
     def close(self) -> None:
         """End the thread after what was announced; does not wait for it."""
         self._arrivals.put(None)
 
+    def _next(self) -> Callable[[], None] | None:
+        """Wait for what is to be handled; None ends the thread."""
+        if self._idle is None:
+            return self._arrivals.get()
+        period_s, on_idle = self._idle
+        try:
+            return self._arrivals.get(timeout=period_s)
+        except queue.Empty:
+            return on_idle
+
     def _run(self) -> None:
-        while (handle := self._arrivals.get()) is not None:
+        while (handle := self._next()) is not None:
             try:
                 handle()
             except BaseException as error:  # half a node must not go on
@@ -309,6 +329,12 @@ class LocalConnections:
         self.topics.add(self._subscriptions[-1])
         return self._subscriptions[-1]
 
+    def when_idle(self, period_s: float, handle: Callable[[], None]) -> None:
+        """Have something handled each time that nothing came from this process for so long."""
+        if self._inbox is None:
+            self._inbox = Inbox(self._name, self._on_error)
+        self._inbox.when_idle(period_s, handle)
+
     def open(self) -> None:
         """Publish to this process: the node becomes active."""
         for publisher in self._publishers:
@@ -344,6 +370,10 @@ class LocalConnections:
     def forget_publishers(self) -> None:
         """Forget the publishers, which are made anew."""
         self._publishers.clear()
+
+
+def _nothing() -> None:
+    """Handle nothing."""
 
 
 def is_ours(topic: str) -> bool:

@@ -46,6 +46,7 @@ class ClockWatch:
         self._monitor = monitor
         self._client: Any = None
         self._name = ''
+        self._is_own = False  # this process publishes the topic, and nobody else
         self._num_answers = 0
         self._asked_s = time.monotonic()
         self._timer = node.create_timer(
@@ -59,7 +60,8 @@ class ClockWatch:
 
     def _ask(self) -> None:
         now_s = time.monotonic()
-        if self._num_answers >= ENOUGH and now_s - self._asked_s < SELDOM_S:
+        is_known = self._is_own or self._num_answers >= ENOUGH
+        if is_known and now_s - self._asked_s < SELDOM_S:
             return
         self._asked_s = now_s
         self._choose()
@@ -74,6 +76,7 @@ class ClockWatch:
         """Find the one node that publishes the topic from another process."""
         publishers = self._node.get_publishers_info_by_topic(self._monitor.topic)
         others = [p for p in publishers if not self._is_ours(p)]
+        self._is_own = bool(publishers) and not others
         name = ''
         if len(others) == 1 and others[0].node_name != UNKNOWN:
             name = f'{others[0].node_namespace.rstrip("/")}/{others[0].node_name}'

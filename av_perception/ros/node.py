@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Callable, Hashable
 from functools import partial
@@ -19,7 +20,7 @@ from rclpy.timer import Timer
 from av_perception.errors import UserError, describe
 from av_perception.geometry.time import seconds
 from av_perception.ros import parameters
-from av_perception.ros.backlog import num_outdated, take_waiting
+from av_perception.ros.backlog import outdated, take_waiting
 from av_perception.ros.compat import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
 from av_perception.ros.conversions import ns_from_time
 from av_perception.ros.diagnostics import HELD_UP_REASON, Diagnostics
@@ -130,7 +131,9 @@ class PerceptionNode(TunableNode):
 
     def now_ns(self) -> int:
         """Read the ROS clock [ns]."""
-        return self.get_clock().now().nanoseconds
+        is_simulated = self.get_parameter('use_sim_time').value
+        # Else it is the machine's, which is read far faster without rclpy.
+        return self.get_clock().now().nanoseconds if is_simulated else time.time_ns()
 
     def publisher(
         self, message_type: type, topic: str, qos: QoSProfile | int
@@ -267,13 +270,23 @@ class PerceptionNode(TunableNode):
 
     def every(self, period_s: float, callback: Callable[[], Any]) -> Timer:
         """Make a timer that lives while active."""
-
-        def handle() -> None:
-            with self.handling:
-                callback()
-
-        self._timers_made.append(self.create_timer(period_s, handle))
+        self._timers_made.append(self.create_timer(period_s, partial(self._handle, callback)))
         return self._timers_made[-1]
+
+    def when_idle(self, period_s: float, callback: Callable[[], Any]) -> None:
+        """Call back where no message comes for so long, while active; what takes them does more.
+
+        Alone in a process, and in simulated time, it is `every`.
+        """
+        if self._local is None or self.get_parameter('use_sim_time').value:
+            self.every(period_s, callback)
+        else:
+            self._local.when_idle(period_s, partial(self._handle, callback))
+
+    def _handle(self, callback: Callable[[], Any]) -> None:
+        with self.handling:
+            if self.is_active:
+                callback()
 
     def watch_clock_of(self, topic: str) -> None:
         """Compare the clock of the node that publishes a topic, which is subscribed to."""
@@ -315,21 +328,12 @@ class PerceptionNode(TunableNode):
         except UserError as error:
             self.diagnostics.count(f'messages refused from {full_name}', str(error))
 
-    def _count_outdated(
-        self, messages: list[Sent], full_name: str, backlog_s: float | None
-    ) -> int:
+    def _count_outdated(self, messages: list[Sent], topic: str, backlog_s: float | None) -> int:
         """Tell how many of the oldest lie too far behind the newest, and count them."""
-        if backlog_s is None or len(messages) < 2:
-            return 0
-        stamps_ns = [ns_from_time(message.header.stamp) for message, _ in messages]
-        count = num_outdated(stamps_ns, [sent_ns for _, sent_ns in messages], backlog_s)
+        count, behind_s = outdated(messages, backlog_s)
         if count:
-            behind_s = seconds(stamps_ns[-1] - stamps_ns[0])
-            self.diagnostics.count(
-                f'messages left out from {full_name}',
-                f'{behind_s:.1f} s behind: {HELD_UP_REASON}',
-                count,
-            )
+            reason = f'{behind_s:.1f} s behind: {HELD_UP_REASON}'
+            self.diagnostics.count(f'messages left out from {topic}', reason, count)
         return count
 
     # ---- life cycle

@@ -81,7 +81,7 @@ class Tracker:
     ):
         self._config = config
         self._model: StateSpace = model or CartesianHead(config.motion, head)
-        self._still = SensorPoses.of_head(head)
+        self._still = self._usable_poses = SensorPoses.of_head(head)
         self._vision: VisualBranch | None = None
         if head.camera is not None:
             self._vision = VisualBranch(
@@ -181,9 +181,11 @@ class Tracker:
 
     def _accepts(self, stamp_ns: int, poses: SensorPoses) -> bool:
         """Whether the frame can be used; a stamp far back starts a new session."""
-        if poses is not self._still and not usable_poses(poses):
-            self.counters['bad_poses'] += 1
-            return False
+        if poses is not self._usable_poses:
+            if not usable_poses(poses):
+                self.counters['bad_poses'] += 1
+                return False
+            self._usable_poses = poses  # a head that stands still has the same ones for ever
         last_ns = self._last.stamp_ns
         if last_ns and stamp_ns <= last_ns:
             if seconds(last_ns - stamp_ns) <= self._config.reset_after_s:

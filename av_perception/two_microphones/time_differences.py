@@ -189,7 +189,7 @@ class TimeDifferenceExtractor:
 
     def _advance(self, samples: np.ndarray) -> list[TimeDifferences]:
         if self._voice:
-            self._voice.push(samples.mean(axis=1))
+            self._voice.push(samples)
         self._spectra = np.concatenate([self._spectra, self._stft.push(samples)])
         size = self.config.frames_per_block
         blocks = []

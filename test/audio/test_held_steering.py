@@ -4,8 +4,8 @@
 
 import numpy as np
 
-from av_perception.audio.direction_bins import DirectionLikelihood
-from av_perception.audio.held_steering import TOLERANCE_RAD, HeldSteering
+from av_perception.audio.direction_bins import DirectionLikelihood, log_of_length
+from av_perception.audio.held_steering import TOLERANCE_RAD, HeldSteering, JoinedSteering
 from av_perception.audio.steering import GeometricSteering
 from av_perception.geometry.rigid_transform import direction_from_angles
 from av_perception.robot_head.profile import MicrophoneArray
@@ -72,3 +72,17 @@ def test_people_who_come_go_or_change_places_are_right():
         directions = direction_from_angles(np.array(azimuths, float), 0.0).reshape(-1, 3)
         found = held.towards(which, directions)
         np.testing.assert_allclose(found, which.whitened_steering(directions), rtol=1e-6)
+
+
+def test_grid_and_people_together_are_what_they_are_apart():
+    likelihood = DirectionLikelihood(
+        GeometricSteering(MicrophoneArray(coordinates=SQUARE)), FREQUENCIES
+    )
+    grid = direction_from_angles(np.linspace(-3.0, 3.0, 7), 0.1)
+    joined = JoinedSteering(likelihood, grid)
+    for azimuths in ([], [0.1, 0.9], [0.1, 0.9], [0.5, 0.9], [0.9], [], [0.2, 0.9, -1.0]):
+        people = direction_from_angles(np.array(azimuths, float), 0.0).reshape(-1, 3)
+        scaled, of_length = joined.with_people(people)
+        fresh = likelihood.whitened_steering(np.concatenate([grid, people]))
+        np.testing.assert_allclose(scaled, fresh, rtol=1e-6)
+        np.testing.assert_allclose(of_length, log_of_length(fresh), rtol=1e-5)

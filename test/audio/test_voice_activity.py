@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from av_perception.audio import voice_activity
-from av_perception.audio.voice_activity import SharedVoiceActivity, VoiceActivity, _highest
+from av_perception.audio.voice_activity import SharedVoiceActivity, VoiceActivity, _highest, mono
 from av_perception.interfaces import AudioChunk
 
 SIZE = 256
 CHUNK_NS = 16_000_000
+RANDOM = np.random.default_rng(5)
 
 
 class Planted:
@@ -140,3 +141,12 @@ def test_the_highest_probability_is_that_of_all_windows_that_end_in_the_stretch(
             before = [probability for stop, probability in windows if stop <= start]
             expected = max(inside, default=before[-1] if before else 0.0)
             assert _highest(windows, start, end) == expected
+
+
+@pytest.mark.parametrize('channels', [1, 2, 4, 7, 16])
+def test_of_several_channels_the_mean_is_heard(channels):
+    samples = RANDOM.normal(size=(256, channels)).astype(np.float32)
+    np.testing.assert_allclose(mono(samples), samples.mean(axis=1), rtol=1e-6, atol=1e-7)
+    assert mono(samples).dtype == np.float32
+    assert mono(samples[:0]).shape == (0,)
+    np.testing.assert_array_equal(mono(samples[:, 0]), samples[:, 0])

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -160,6 +161,21 @@ def test_a_stage_made_anew_goes_on_counting(diagnostics):
     for number in (40, 40, 1, 2):
         diagnostics.absorb('sound', {'clipped': number})
     assert diagnostics.counters['sound: clipped'] == 42
+
+
+def test_counters_that_grow_by_turns_are_all_counted(diagnostics):
+    """Counters that stand still are passed over; one that grows beside them is not."""
+    counters = Counter(late=1)
+    total = 1
+    diagnostics.absorb('pairing', counters)
+    for name in ('late', 'unused', 'unused', 'late', 'never before'):
+        for _ in range(3):
+            diagnostics.absorb('pairing', counters)
+        counters[name] += 2
+        total += 2
+        diagnostics.absorb('pairing', counters)
+    assert sum(diagnostics.counters.values()) == total
+    assert diagnostics.counters['pairing: unused'] == 4
 
 
 def test_the_longest_gap_is_that_of_the_last_second(monkeypatch):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 import rclpy
@@ -15,7 +16,7 @@ from ros_bench import PATIENCE_S, Rig, wait_for
 
 from av_perception.ros import local_topics, qos
 from av_perception.ros.conversions import header, ns_from_time
-from av_perception.ros.local_topics import LocalTopics, is_ours
+from av_perception.ros.local_topics import Inbox, LocalTopics, is_ours
 from av_perception.ros.node import PerceptionNode
 
 DEPTH = 5
@@ -230,4 +231,61 @@ def test_an_object_is_shared_under_its_key_while_somebody_holds_it(nodes):
 def test_nodes_of_separate_processes_share_nothing(ros_context):
     node = SourceNode(context=ros_context)
     assert node.shared('key', list) is not node.shared('key', list)
+    node.destroy_node()
+
+
+def test_who_waits_is_called_each_time_that_nothing_came_for_long():
+    errors = []
+    calls = []
+    inbox = Inbox('idle', errors.append)
+    inbox.when_idle(0.02, lambda: calls.append('idle'))
+    assert wait_for(lambda: len(calls) >= 3)
+    inbox.announce(lambda: calls.append('message'))
+    assert wait_for(lambda: 'message' in calls)
+    num_before = len(calls)
+    assert wait_for(lambda: len(calls) > num_before)
+    inbox.close()
+    inbox._thread.join(60)
+    assert not inbox._thread.is_alive() and not errors
+
+
+def test_messages_that_wait_go_before_who_waits_for_some():
+    """However late the thread is, it has nothing to do but messages while there are any."""
+    calls = []
+    may_go_on = threading.Event()
+    inbox = Inbox('idle', calls.append)
+    inbox.announce(may_go_on.wait)
+    inbox.when_idle(1e-6, lambda: calls.append('idle'))
+    for number in range(100):
+        inbox.announce(partial(calls.append, number))
+    may_go_on.set()
+    assert wait_for(lambda: 'idle' in calls)
+    inbox.close()
+    assert calls[:100] == list(range(100))
+
+
+class PatientNode(SinkNode):
+    """Counts how often it was called for want of messages."""
+
+    def activate(self):
+        super().activate()
+        self.num_calls = 0
+        self.when_idle(0.02, self._count)
+
+    def _count(self):
+        self.num_calls += 1
+
+
+@pytest.mark.parametrize('is_alone', [False, True])
+def test_a_node_without_messages_is_called_by_its_inbox_or_else_by_a_timer(ros_context, is_alone):
+    topics = None if is_alone else LocalTopics()
+    node = PatientNode(local_topics=topics, context=ros_context)
+    assert node.start()
+    assert bool(node._timers_made) == is_alone
+    rig = Rig(node)
+    assert rig.until(lambda: node.num_calls >= 3)
+    node.trigger_deactivate()
+    num_before = node.num_calls
+    rig.spin(0.2)
+    assert node.num_calls == num_before
     node.destroy_node()

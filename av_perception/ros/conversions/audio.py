@@ -80,16 +80,20 @@ def microphones_of(chunk: AudioChunk, microphones: MicrophoneArray, source: str)
 
 def audio_features_to_msg(features: AudioFeatures, frame_id: str) -> av.AudioFeatures:
     """Convert AudioFeatures to their message."""
+    # Converted at once, and cut into sub-bands then.
+    vectors = typed_array('f', features.vectors)
+    present = typed_array('B', features.present)
+    size = features.vectors.shape[1]
     subbands = [
         av.SubbandFeature(
             index=k,
-            vector=typed_array('f', vector),
-            present=typed_array('B', present),
-            energy=float(energy),
-            valid=bool(valid),
+            vector=vectors[k * size : (k + 1) * size],
+            present=present[k * size : (k + 1) * size],
+            energy=energy,
+            valid=valid,
         )
-        for k, (vector, present, energy, valid) in enumerate(
-            zip(features.vectors, features.present, features.energy, features.valid)
+        for k, (energy, valid) in enumerate(
+            zip(features.energy.tolist(), features.valid.tolist(), strict=True)
         )
     ]
     return av.AudioFeatures(
@@ -111,13 +115,14 @@ def audio_features_from_msg(message: av.AudioFeatures) -> AudioFeatures:
     sizes = {len(field) for s in subbands for field in (s.vector, s.present)}
     if len(sizes) != 1:
         raise ValueError('the sub-bands must all have vectors of one size')
-    vectors = np.stack([np.frombuffer(s.vector, np.float32) for s in subbands]).astype(float)
-    present = np.stack([np.frombuffer(s.present, np.uint8) for s in subbands]).astype(bool)
+    vectors = np.frombuffer(b''.join(s.vector for s in subbands), np.float32)
+    present = np.frombuffer(b''.join(s.present for s in subbands), np.uint8)
+    shape = (len(subbands), -1) if vectors.size else (len(subbands), 0)
     return AudioFeatures(
         ns_from_time(message.header.stamp),
         message.voice_activity,
-        vectors,
-        present,
+        vectors.astype(float).reshape(shape),
+        present.astype(bool).reshape(shape),
         np.array([s.energy for s in subbands], float),
         np.array([s.valid for s in subbands], bool),
     )

@@ -12,7 +12,8 @@ from av_perception.geometry.time import NANOSECONDS
 
 def time_from_ns(stamp_ns: int) -> Time:
     """Convert nanoseconds to builtin_interfaces/Time."""
-    return Time(sec=int(stamp_ns // NANOSECONDS), nanosec=int(stamp_ns % NANOSECONDS))
+    sec, nanosec = divmod(int(stamp_ns), NANOSECONDS)
+    return Time(sec=sec, nanosec=nanosec)
 
 
 def ns_from_time(time: Time) -> int:

@@ -15,7 +15,7 @@ from av_perception.interfaces import (
     TrackEstimate,
     TrackFrame,
 )
-from av_perception.ros.conversions.arrays import typed_array, xyz
+from av_perception.ros.conversions.arrays import typed_array
 from av_perception.ros.conversions.headers import header, ns_from_time, time_from_ns
 
 
@@ -29,11 +29,12 @@ def track_frame_to_msg(frame: TrackFrame, frame_id: str) -> av.TrackArray:
 
 
 def _track_to_msg(track: TrackEstimate) -> av.Track:
+    x, y, z, *velocity = track.mean.tolist()
     message = av.Track(
         id=track.id,
         state=int(track.state),
-        position=Point(**xyz(track.mean[:3])),
-        velocity=Vector3(**xyz(track.mean[3:])),
+        position=Point(x=x, y=y, z=z),
+        velocity=Vector3(**dict(zip('xyz', velocity, strict=True))),
         covariance=np.asarray(track.covariance, float).ravel(),
         seen=bool(track.seen),
         heard=bool(track.heard),

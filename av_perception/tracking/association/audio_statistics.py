@@ -75,6 +75,10 @@ class AudioStatistics:
         self._of_feature = self._by_component(with_feature)
         self._of_square = self._by_component(with_square)
         self._complete = self._of_present.sum(axis=1)
+        # The same for all components of a bin at once, (K, bins, 10 R).
+        self._components = self._layout(acoustic_map.num_microphones - 1)
+        by_component = self._of_present.reshape(*self._components, -1)
+        self._of_bins = np.ascontiguousarray(by_component.sum(axis=(1, 3)))
         self._piece_prior = prior_columns(acoustic_map)
 
     def _likelihood_columns(self, acoustic_map) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -98,6 +102,15 @@ class AudioStatistics:
         by_component = np.ascontiguousarray(columns.swapaxes(1, 2))
         return by_component.reshape(self.num_subbands, self.feature_size, -1)
 
+    def _layout(self, num_others: int) -> tuple[int, int, int, int]:
+        """(K, 2, bins, microphones but one): real and imaginary parts, as `subband_vectors` does.
+
+        Of features that are none of bins, each is taken for a bin of its own.
+        """
+        if self.feature_size % (2 * num_others):
+            return self.num_subbands, 1, self.feature_size, 1
+        return self.num_subbands, 2, self.feature_size // (2 * num_others), num_others
+
     def _sum_of_present(self, present: np.ndarray) -> np.ndarray:
         """(K, R, 10) what depends on the presence (K, G) of the components only.
 
@@ -106,8 +119,16 @@ class AudioStatistics:
         whole = present.all(axis=1, keepdims=True)
         if np.all(whole):
             return self._complete.reshape(self.num_subbands, self._num_pieces, -1).copy()
-        # All of them: picking those out of the table takes longer than the product.
-        sums = (present[:, None, :] @ self._of_present)[:, 0]
+        # All of them: picking those out of the table takes longer than the product, whose time is
+        # that of reading the table.
+        table = self._of_present
+        by_component = present.reshape(self._components)
+        by_bin = by_component[:, 0, :, 0]
+        # Bins are present or not as a whole, unless a microphone is dead.
+        if (by_component == by_bin[:, None, :, None]).all():
+            present = by_bin
+            table = self._of_bins
+        sums = (present[:, None, :] @ table)[:, 0]
         statistics = np.where(whole, self._complete, sums)
         return statistics.reshape(self.num_subbands, self._num_pieces, -1)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +80,8 @@ class KeptRows:
 
 
 def _read_row(row: dict[str, Any]) -> SeparationRow:
-    names = [field.name for field in fields(SeparationRow)]
-    # (what is not a number is null in JSON)
+    # (what is not a number is null in JSON; figures of later releases are not there)
+    names = [f.name for f in fields(SeparationRow) if f.default is MISSING or f.name in row]
     numbers = {
         name: float('nan') if row[name] is None else float(row[name])
         for name in names

@@ -37,7 +37,6 @@ _ROOM_M = (6.0, 5.0, 2.8)
 _HEAD_M = (3.0, 2.4, 1.3)
 _DISTANCE_M = (1.0, 1.6)
 _RISE_M = (0.0, 0.4)  # of a mouth over the head
-_APART_DEG = 45.0  # least distance between two talkers in azimuth
 _WALK_DEG = 60.0  # how far a walk leads around the head, and back
 _EARS_T60_S = 0.32  # of the measured room
 
@@ -49,7 +48,7 @@ class SceneKind:
     array: one of ARRAYS; talkers: how many; motion: STANDING, WALKING around the head and back, or
     CHANGING places with each other, which brings them into one line; t60_s: reverberation time;
     overlap: share of the time in which two and more have the floor; snr_db: of their sound over
-    the noise; apart_deg: between neighbors in azimuth, NaN for 45 degrees or more at random.
+    the noise; apart_deg: between neighbors in azimuth, NaN for least_apart_deg or more at random.
     """
 
     array: str = '4.6 cm'
@@ -59,6 +58,7 @@ class SceneKind:
     overlap: float = 1.0
     snr_db: float = 20.0
     apart_deg: float = float('nan')
+    least_apart_deg: float = 45.0
 
     @property
     def label(self) -> str:
@@ -120,9 +120,12 @@ def voice_files(data: Path, reported: bool) -> list[Path]:
     files = sorted((data / 'speech' / 'librispeech_train').glob('*.flac'))
     if not files:
         raise UserError(f'there are no voices in {data}: AV_PERCEPTION_DATA must name the data')
-    return [
-        f for f in files if (int(f.stem.split('_')[1].split('-')[0]) >= FIRST_REPORTED) == reported
-    ]
+    return [f for f in files if (speaker_of(f) >= FIRST_REPORTED) == reported]
+
+
+def speaker_of(file: Path) -> int:
+    """Read the number of the speaker in the name of a voice."""
+    return int(file.stem.split('_')[1].split('-')[0])
 
 
 def make_scene(
@@ -211,9 +214,9 @@ def _azimuths(kind: SceneKind, duration_s: float, random) -> np.ndarray:
     if kind.array == 'two ears':
         span = 120.0 * kind.talkers / max(kind.talkers - 1, 1)
         first = -60.0
-    free = span - kind.talkers * _APART_DEG
+    free = span - kind.talkers * kind.least_apart_deg
     cuts = np.sort(random.uniform(0, free, kind.talkers)) - 0.0
-    azimuth = first + cuts + np.arange(kind.talkers) * _APART_DEG
+    azimuth = first + cuts + np.arange(kind.talkers) * kind.least_apart_deg
     if np.isfinite(kind.apart_deg):
         azimuth = first + np.arange(kind.talkers) * kind.apart_deg
     walk = np.zeros((len(times), 1))

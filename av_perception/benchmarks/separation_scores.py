@@ -20,7 +20,7 @@ from av_perception.benchmarks.separation_methods import (
     stream_microphones,
 )
 from av_perception.benchmarks.separation_scenes import RATE, SeparationScene
-from av_perception.benchmarks.word_errors import word_error_rate
+from av_perception.benchmarks.word_errors import spoken_words, word_error_rate
 from av_perception.errors import UserError
 
 _LOUD = 1e-3  # of the loudest 50 ms of the microphone: somebody speaks
@@ -37,8 +37,9 @@ class SeparationRow:
     pesq, stoi: by their packages; cpu: processor time per second of sound; word_errors: see
     `benchmarks/word_errors.py`, NaN unless asked for; least_stoi_gain: STOI above that of the best
     microphone, of the talker with the least; silent_db: of the talker with the most, the level of
-    their voice while they are silent, over that of the first microphone, NaN where nobody is.
-    NaN where a method does not work on a scene.
+    their voice while they are silent, over that of the first microphone, NaN where nobody is;
+    stoi_gain: STOI above that of the best microphone; num_words: in the dry voices. NaN where a
+    method does not work on a scene.
     """
 
     scene: str
@@ -53,6 +54,8 @@ class SeparationRow:
     word_errors: float = float('nan')
     least_stoi_gain: float = float('nan')
     silent_db: float = float('nan')
+    stoi_gain: float = float('nan')
+    num_words: float = float('nan')
 
 
 def si_sdr(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -102,6 +105,7 @@ def measure(
     """
     trial = Trial(scene, seed)
     floor = _Floor.of(trial)
+    spoken = spoken_words(scene.dry) if words else []
     for method in methods:
         started = time.process_time()
         voices = _result(trial, method)
@@ -112,7 +116,8 @@ def measure(
         noted(method, voices)
         row = _row(scene, method, voices, floor, spent)
         if words:
-            row = replace(row, word_errors=word_error_rate(voices, scene.dry))
+            errors = word_error_rate(voices, spoken)
+            row = replace(row, word_errors=errors, num_words=float(sum(map(len, spoken))))
         yield row
 
 
@@ -193,6 +198,7 @@ def _row(
         spent,
         least_stoi_gain=float((stois - floor.stoi).min()),
         silent_db=float('nan') if np.isnan(silent).all() else float(np.nanmax(silent)),
+        stoi_gain=float((stois - floor.stoi).mean()),
     )
 
 

@@ -26,14 +26,17 @@ def separation_tables(rows: Sequence[SeparationRow]) -> str:
     Returns
     -------
     str
-        SI-SDR of every scene and method with the least gain in brackets, the methods' means, and
-        the live streams by themselves where they are among the methods.
+        SI-SDR of every scene and method with the least gain in brackets, the methods' means,
+        the live streams by themselves where they are among the methods; wrong words where they
+        were counted.
     """
     scenes = list(dict.fromkeys(row.scene for row in rows))
     methods = list(dict.fromkeys(row.method for row in rows))
     tables = [_by_scene(rows, scenes, methods), _means(rows, methods)]
     if STREAMS in methods:
         tables.append(_streams(rows, scenes))
+    if any(row.num_words > 0 for row in rows):
+        tables.append(_words(rows, scenes, methods))
     return '\n'.join(tables)
 
 
@@ -66,11 +69,19 @@ def _means(rows: Sequence[SeparationRow], methods: list[str]) -> str:
     for name, field, form in figures:
         of = [_mean([row for row in rows if row.method == method], field) for method in methods]
         lines.append([name, *(format(value, form) for value in of)])
-    words = [[r.word_errors for r in rows if r.method == method] for method in methods]
-    heard = [[value for value in values if not np.isnan(value)] for values in words]
-    if any(heard):
-        medians = [f'{np.median(values):.0%}' if values else '' for values in heard]
-        lines.append(['words wrong, median', *medians])
+    return _table(lines)
+
+
+def _words(rows: Sequence[SeparationRow], scenes: list[str], methods: list[str]) -> str:
+    """Share of the words that are wrong; of all scenes together, each word counts alike."""
+    lines = [['words wrong', 'words', *methods]]
+    for name, of in [*((scene, [scene]) for scene in scenes), ('all', scenes)]:
+        own = [row for row in rows if row.scene in of and not np.isnan(row.word_errors)]
+        by_method = [[row for row in own if row.method == method] for method in methods]
+        spoken = [sum(row.num_words for row in rows) for rows in by_method]
+        wrong = [sum(row.num_words * row.word_errors for row in rows) for rows in by_method]
+        shares = [f'{w / n:.0%}' if n else '' for w, n in zip(wrong, spoken, strict=True)]
+        lines.append([name, f'{max(spoken):.0f}', *shares])
     return _table(lines)
 
 

@@ -53,15 +53,28 @@ def word_errors(words: Sequence[str], reference: Sequence[str]) -> int:
     return int(costs[-1])
 
 
-def word_error_rate(voices: np.ndarray, dry: np.ndarray) -> float:
-    """Errors per word of the dry voices, over all talkers; voices, dry: (N, J). NaN without words.
+def spoken_words(dry: np.ndarray) -> list[list[str]]:
+    """List the words of each of the dry voices (N, J)."""
+    return [recognized_words(voice) for voice in dry.T]
 
-    Voices are a room's sound later than the dry ones, which words do not mind.
+
+def word_error_rate(voices: np.ndarray, spoken: Sequence[Sequence[str]]) -> float:
+    """Count errors per spoken word, over all talkers.
+
+    Parameters
+    ----------
+    voices
+        (N, J), a room's sound later than the dry ones, which words do not mind.
+    spoken
+        Words of each talker.
+
+    Returns
+    -------
+    float
+        0 where all words are right; more than 1 where more are invented than were said; NaN where
+        nothing was said.
     """
-    errors = 0
-    total = 0
-    for voice, clean in zip(voices.T, dry.T):
-        reference = recognized_words(clean)
-        errors += word_errors(recognized_words(voice), reference)
-        total += len(reference)
+    pairs = zip(voices.T, spoken, strict=True)
+    errors = sum(word_errors(recognized_words(voice), words) for voice, words in pairs)
+    total = sum(len(words) for words in spoken)
     return errors / total if total else float('nan')

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from av_perception.benchmarks.separation_methods import METHODS as ALL_METHODS
 from av_perception.benchmarks.separation_plot import plot_separation
 from av_perception.benchmarks.separation_scores import SeparationRow
 
@@ -78,6 +79,14 @@ def test_a_reference_alone_has_no_bars_and_no_legend(axes_of):
         warnings.simplefilter('error')
         axes = axes_of([row('a', METHODS[0], 0.0)])
     assert not axes.containers and not axes.figure.legends
+
+
+def test_no_two_of_all_methods_look_the_same(axes_of):
+    """Regression: ten colors were repeated for eighteen methods."""
+    axes = axes_of([row('a', method, 1.0) for method in ALL_METHODS])
+    looks = [(bars[0].get_facecolor(), bars[0].get_hatch()) for bars in axes.containers]
+    assert len(looks) == len(ALL_METHODS) - 1
+    assert len(set(looks)) == len(looks) == len({color for color, _ in looks})
 
 
 @pytest.mark.parametrize('ending', ['png', 'svg', 'pdf'])

@@ -4,6 +4,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -18,7 +19,8 @@ METHODS = ['a', 'b', 'c']
 
 
 def row(scene, method, gain=1.5):
-    return SeparationRow(scene, method, 2.0, gain, 0.5, 3.0, 1.2, 0.8, 0.1, 0.25, 0.1, -20.0)
+    rest = (0.5, 3.0, 1.2, 0.8, 0.1, 0.25, 0.1, -20.0, 0.15, 12.0)
+    return SeparationRow(scene, method, 2.0, gain, *rest)
 
 
 def test_a_run_is_resumed_where_it_ended(tmp_path):
@@ -41,6 +43,21 @@ def test_a_run_is_resumed_where_it_ended(tmp_path):
     # Rows of other methods stay, whatever is measured now.
     again.add(row('room', 'c'), 0)
     assert len(again.figures()['rows']) == 4
+
+
+def test_rows_from_before_a_figure_was_measured_are_taken(tmp_path):
+    path = tmp_path / 'rows.json'
+    kept = KeptRows(SETTINGS)
+    kept.add(row('room', 'a'), 0)
+    figures = kept.figures()
+    for name in ('stoi_gain', 'num_words'):
+        del figures['rows'][0][name]
+    write_json(path, figures)
+    again = KeptRows(SETTINGS)
+    again.read(path)
+    found = again.of('room', 0, METHODS)[0]
+    assert math.isnan(found.num_words) and math.isnan(found.stoi_gain)
+    assert replace(found, num_words=12.0, stoi_gain=0.15) == row('room', 'a')
 
 
 def test_rows_of_other_settings_are_refused(tmp_path):

@@ -12,6 +12,8 @@ For example:
   av-perception benchmark separation --json separation.json --resume --markdown separation.md
   av-perception benchmark separation --quick --examples sounds
   av-perception benchmark separation --recordings my_scene --methods 'live streams'
+  av-perception benchmark separation --held-out --duration 8 --markdown classes.md \
+      --methods 'best microphone' 'live streams' 'oracle masks'
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -27,13 +30,21 @@ import soundfile
 from rich.progress import Progress
 from rich.table import Table
 
-from av_perception.benchmarks.separation_methods import METHODS
+from av_perception.benchmarks.held_out_scenes import (
+    KINDS,
+    class_of,
+    held_out_draws,
+    held_out_voices,
+)
+from av_perception.benchmarks.separation_classes import HEADINGS, class_cells, class_table
+from av_perception.benchmarks.separation_methods import BEST_MICROPHONE, METHODS
 from av_perception.benchmarks.separation_recordings import recorded_scene
 from av_perception.benchmarks.separation_rows import KeptRows
 from av_perception.benchmarks.separation_scenes import (
     NUM_QUICK,
     RATE,
     SCENES,
+    SceneKind,
     SeparationScene,
     make_scene,
 )
@@ -45,13 +56,30 @@ from av_perception.errors import UserError
 _NUM_EXAMPLES = 5
 
 
+@dataclass(frozen=True)
+class _Planned:
+    """A scene to hear: its name, its seed, which draw of its kind it is, and what makes it."""
+
+    label: str
+    seed: int
+    draw: int
+    make: Callable[[], SeparationScene]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the benchmark."""
     parser.add_argument('--quick', action='store_true', help=f'the first {NUM_QUICK} scenes only')
     parser.add_argument(
         '--scenes', default='', metavar='TEXT', help='only those with this in their name'
     )
-    parser.add_argument(
+    sounds = parser.add_mutually_exclusive_group()
+    sounds.add_argument(
+        '--held-out',
+        action='store_true',
+        help=f'instead: {len(KINDS)} scenes of all kinds with voices that no choice was made on, '
+        'summed up by class',
+    )
+    sounds.add_argument(
         '--recordings',
         type=Path,
         nargs='+',
@@ -108,30 +136,44 @@ def run(args: argparse.Namespace) -> int:
     console = wide_console(150)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task('separate', total=len(planned) * len(args.methods))
-        for index, (label, seed, make) in enumerate(planned):
-            progress.update(task, description=label)
-            examples = args.examples if seed == 0 and index < _NUM_EXAMPLES * args.seeds else None
-            methods = kept.missing(label, seed, args.methods)
+        for index, scene in enumerate(planned):
+            progress.update(task, description=scene.label)
+            is_example = scene.draw == 0 and index < _NUM_EXAMPLES * args.seeds
+            methods = kept.missing(scene.label, scene.seed, args.methods)
             progress.advance(task, len(args.methods) - len(methods))
-            for row in _heard(make, seed, args, methods, examples):
-                kept.add(row, seed)
+            for row in _heard(scene, args, methods, args.examples if is_example else None):
+                kept.add(row, scene.seed)
                 if args.json:
                     write_json(args.json, kept.figures())
                 progress.advance(task)
-            rows += kept.of(label, seed, args.methods)
+            rows += kept.of(scene.label, scene.seed, args.methods)
     console.print(_table(rows))
+    classes = {kind.label: class_of(kind) for kind in KINDS} if args.held_out else {}
+    if args.held_out:
+        console.print(_class_table(rows, classes))
+    _write_results(args, rows, classes)
+    return 0
+
+
+def _write_results(args, rows: list[SeparationRow], classes: dict[str, str]) -> None:
+    """Write tables and picture, where they are asked for."""
     if args.markdown:
-        args.markdown.write_text(separation_tables(rows), encoding='utf-8')
+        tables = separation_tables(rows)
+        if args.held_out:
+            tables = f'{class_table(rows, classes, BEST_MICROPHONE)}\n{tables}'
+        args.markdown.write_text(tables, encoding='utf-8')
     if args.plot:
         from av_perception.benchmarks.separation_plot import plot_separation
 
         plot_separation(rows, args.plot)
-    return 0
 
 
 def _kept_rows(args) -> KeptRows:
     """Rows of an earlier run, where it is to be resumed."""
-    kept = KeptRows({'duration_s': args.duration, 'words': args.words})
+    settings = {'duration_s': args.duration, 'words': args.words}
+    if args.held_out:
+        settings['held_out'] = True
+    kept = KeptRows(settings)
     if args.resume:
         if args.json is None:
             raise UserError('--resume needs --json FILE, the rows of the earlier run')
@@ -139,33 +181,48 @@ def _kept_rows(args) -> KeptRows:
     return kept
 
 
-def _planned(args) -> list[tuple[str, int, Callable[[], SeparationScene]]]:
-    """List the scenes: label, seed, and what makes them."""
+def _planned(args) -> list[_Planned]:
+    """List the scenes."""
     if args.recordings:
-        return [(path.name, 0, partial(recorded_scene, path)) for path in args.recordings]
+        return [_Planned(p.name, 0, 0, partial(recorded_scene, p)) for p in args.recordings]
     data = _data_folder()
-    kinds = SCENES[:NUM_QUICK] if args.quick else SCENES
-    kinds = tuple(kind for kind in kinds if args.scenes in kind.label)
-    if not kinds:
-        raise UserError(f"no scene has '{args.scenes}' in its name")
+    kinds = _chosen(args)
+    if args.held_out:
+        files = held_out_voices(data)
+        return [
+            _Planned(
+                kind.label,
+                seed,
+                index % args.seeds,
+                partial(make_scene, kind, args.duration, data, seed, files=files),
+            )
+            for index, (kind, seed) in enumerate(held_out_draws(kinds, args.seeds))
+        ]
     return [
-        (kind.label, seed, partial(make_scene, kind, args.duration, data, seed))
+        _Planned(kind.label, seed, seed, partial(make_scene, kind, args.duration, data, seed))
         for kind in kinds
         for seed in range(args.seeds)
     ]
 
 
+def _chosen(args) -> tuple[SceneKind, ...]:
+    """Pick the kinds of scenes by --held-out, --quick and --scenes."""
+    kinds = KINDS if args.held_out else SCENES
+    if args.quick:
+        kinds = kinds[:NUM_QUICK]
+    chosen = tuple(kind for kind in kinds if args.scenes in kind.label)
+    if not chosen:
+        raise UserError(f"no scene has '{args.scenes}' in its name")
+    return chosen
+
+
 def _heard(
-    make: Callable[[], SeparationScene],
-    seed: int,
-    args,
-    methods: list[str],
-    examples: Path | None,
+    planned: _Planned, args, methods: list[str], examples: Path | None
 ) -> Iterator[SeparationRow]:
     """Yield the rows of one scene; write its sounds where examples are asked for."""
     if not methods:
         return
-    scene = make()
+    scene = planned.make()
     folder = None
     if examples is not None:
         folder = examples / scene.label.replace(' ', '_').replace(',', '').replace('%', 'percent')
@@ -180,7 +237,7 @@ def _heard(
             if folder is not None:
                 _write(folder / f'talker_{j}_{name}.flac', voice)
 
-    yield from measure(scene, methods, seed, note, args.words)
+    yield from measure(scene, methods, planned.seed, note, args.words)
 
 
 def _write(path: Path, sound: np.ndarray) -> None:
@@ -195,6 +252,15 @@ def _data_folder() -> Path:
             'development data'
         )
     return Path(folder)
+
+
+def _class_table(rows: list[SeparationRow], classes: dict[str, str]) -> Table:
+    table = Table(title='by class of scene')
+    for heading in HEADINGS:
+        table.add_column(heading, justify='left' if heading in HEADINGS[:2] else 'right')
+    for cells in class_cells(rows, classes, BEST_MICROPHONE):
+        table.add_row(*cells)
+    return table
 
 
 def _table(rows: list[SeparationRow]) -> Table:

@@ -18,7 +18,7 @@ from av_perception.cli.benchmarks import separation
 from av_perception.cli.main import main
 
 NAN = float('nan')
-FIRST, SECOND = list(METHODS)[:2]
+FIRST, SECOND, STREAMS = list(METHODS)[:3]
 
 
 @pytest.mark.parametrize(
@@ -41,26 +41,27 @@ def test_without_voices_the_variable_is_named(folder, monkeypatch, capsys):
 
 @pytest.fixture
 def planted(tmp_path, monkeypatch):
-    """Scenes of two talkers; the first method works, the second one does not on them."""
+    """Scenes of two talkers; all methods but the second one work on them."""
     random = np.random.default_rng(0)
     loud = random.uniform(-3, 3, (1600, 2))
 
-    def make_scene(kind, duration_s, data, seed):
+    def make_scene(kind, duration_s, data, seed, files=None):
         label = kind.label
         return SimpleNamespace(label=label, mixture=loud, references=0.25 * loud)
 
     def measure(scene, methods, seed, note, words):
         for name in methods:
-            if name == FIRST:
+            if name != SECOND:
                 note(name, 0.1 * loud)
                 figures = (7.25, -0.5, -2.0, 9.0, 1.5, 0.75, 0.01, 0.25 if words else NAN)
             else:
                 figures = (NAN,) * 8
-            levels = (0.05, -31.0) if name == FIRST else (NAN, NAN)
+            levels = (0.05, -31.0, 0.1) if name != SECOND else (NAN, NAN, NAN)
             yield SeparationRow(scene.label, name, *figures, *levels)
 
     monkeypatch.setenv('AV_PERCEPTION_DATA', str(tmp_path))
     monkeypatch.setattr(separation, 'make_scene', make_scene)
+    monkeypatch.setattr(separation, 'held_out_voices', lambda data: [])
     monkeypatch.setattr(separation, 'measure', measure)
     return loud
 
@@ -100,6 +101,27 @@ def test_scenes_are_chosen_by_name(planted, capsys):
     assert capsys.readouterr().out.count('7.2') == chosen > 0
     assert main(['benchmark', 'separation', '--scenes', 'on the moon']) == 2
     assert "no scene has 'on the moon' in its name" in capsys.readouterr().err
+
+
+def test_held_out_scenes_are_summed_up_by_class(planted, tmp_path, capsys):
+    rows = tmp_path / 'rows.json'
+    tables = tmp_path / 'tables.md'
+    words = ['benchmark', 'separation', '--methods', FIRST, STREAMS, '--json', str(rows)]
+    words += ['--held-out', '--scenes', '2 standing', '--seeds', '2', '--markdown', str(tables)]
+    assert main(words) == 0
+    output = capsys.readouterr().out
+    assert 'by class of scene' in output and output.count('sitting, overlap') == 2
+    lines = tables.read_text().splitlines()
+    for overlap in (50, 100):
+        line = f'| sitting, overlap {overlap} % | {STREAMS} | 6 | -0.5 | 0.0 | -0.5 | -2.0 |'
+        assert any(found.startswith(line) for found in lines), lines
+    # Six kinds, two draws, two methods, no two scenes of one seed.
+    found = json.loads(rows.read_text())['rows']
+    assert len(found) == 24 and len({row['seed'] for row in found}) == 12
+    # Rows of these are not taken for those of other scenes.
+    other = ['benchmark', 'separation', '--quick', '--json', str(rows), '--resume']
+    assert main(other) == 2
+    assert 'name another file' in capsys.readouterr().err
 
 
 def test_words_are_counted_where_they_are_asked_for(planted, capsys):

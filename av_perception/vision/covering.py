@@ -10,6 +10,7 @@ import numpy as np
 _HEAD_ASIDE = 0.25
 _HEAD_ABOVE = 0.4
 _MIDDLE = (0.7, 0.7)  # of a box, as a fraction of its width and height: the face for sure
+_BESIDE = (1.6, 1.3)  # likewise: a head that reaches there is beside or before the face
 
 
 def heads_reach(boxes: np.ndarray, patch_fraction: tuple[float, float]) -> np.ndarray:
@@ -38,6 +39,23 @@ def heads_reach(boxes: np.ndarray, patch_fraction: tuple[float, float]) -> np.nd
     shares = np.prod(np.maximum(high - low, 0.0), axis=2) / np.prod(size, axis=1)[:, None]
     np.fill_diagonal(shares, 0.0)
     return shares
+
+
+def are_beside_nearer(boxes: np.ndarray) -> np.ndarray:
+    """Tell which faces have the head of a larger one beside or before them.
+
+    Parameters
+    ----------
+    boxes
+        (N, 4) left, top, width and height [px].
+
+    Returns
+    -------
+    np.ndarray
+        (N,) bool.
+    """
+    larger = boxes[:, 2] > boxes[:, 2:3]
+    return (larger & (heads_reach(boxes, _BESIDE) > 0)).any(axis=1)
 
 
 def covered_shares(boxes: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ import numpy as np
 from av_perception.errors import UserError
 from av_perception.networks.onnx_network import checked_path, make_network
 from av_perception.networks.weights import find_weights
+from av_perception.vision.box_noise import BLAZEFACE, CENTERFACE, YUNET, BoxNoise
 from av_perception.vision.face_decoding import (
     BLAZEFACE_SIZE,
     FaceDetections,
@@ -84,11 +85,11 @@ class FaceDetector(Protocol):
 
     Attributes
     ----------
-    noise_factor
-        How much coarser its boxes are than CenterFace's from an input of the same size.
+    box_noise
+        How far the middles of its boxes lie from the heads.
     """
 
-    noise_factor: float
+    box_noise: BoxNoise
 
     def detect(self, image_bgr: np.ndarray) -> FaceDetections:
         """Find the faces of a (height, width, 3) uint8 BGR image, best score first."""
@@ -120,7 +121,7 @@ class CenterFaceDetector:
     It looks at crops of an image, too (`face_search.CropDetector`).
     """
 
-    noise_factor = 1.0
+    box_noise = CENTERFACE
     crop_size = 64  # a face is 22 pixels wide then, in a whole image of 640x480 at 1.3 m 24
 
     def __init__(self, config: FaceDetectorConfig | None = None):
@@ -243,7 +244,7 @@ class BlazeFaceDetector:
     which is how coarse its boxes are.
     """
 
-    noise_factor = 1.3
+    box_noise = BLAZEFACE
 
     def __init__(self, config: FaceDetectorConfig):
         self._config = config
@@ -287,7 +288,7 @@ class BlazeFaceDetector:
 class YuNetDetector:
     """OpenCV's FaceDetectorYN (4.5.4 or later) with the user's or the registered YuNet file."""
 
-    noise_factor = 1.0
+    box_noise = YUNET
 
     def __init__(self, config: FaceDetectorConfig):
         path = _yunet_file(config)

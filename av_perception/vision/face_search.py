@@ -32,6 +32,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from av_perception.geometry.boxes import box_overlap, suppress_overlaps
+from av_perception.vision.box_noise import BoxNoise
 from av_perception.vision.face_decoding import FaceDetections
 from av_perception.vision.face_windows import (
     Part,
@@ -74,7 +75,7 @@ class FaceSearchConfig:
 class Detector(Protocol):
     """What finds faces in an image; see `face_detector.FaceDetector`."""
 
-    noise_factor: float
+    box_noise: BoxNoise
 
     def detect(self, image_bgr: np.ndarray) -> FaceDetections:
         """Find the faces of a (height, width, 3) uint8 BGR image, best score first."""
@@ -266,9 +267,7 @@ class FaceSearch:
         doubtful &= faces.scores < max(SURE_SCORE, threshold)
         scores = np.where(doubtful, np.minimum(faces.scores, DOUBTFUL * threshold), faces.scores)
         clear = is_known | (scores >= threshold)
-        # Boxes of small faces are no finer in a crop, though it shows the image finer.
-        coarseness = np.maximum(faces.input_scales, _input_scale(detector, size))
-        weighed = replace(faces, scores=scores, input_scale=coarseness)
+        weighed = replace(faces, scores=scores)
         return chosen(weighed, clear & lie_inside(boxes, windows, size))
 
     def _look_at_whole(self, detector: CropDetector, image: np.ndarray) -> FaceDetections:

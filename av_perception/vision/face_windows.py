@@ -59,10 +59,7 @@ def crop_windows(boxes: np.ndarray, image_size: np.ndarray, crop_size: int) -> n
     sides = CROP_WIDTH * boxes[:, 2:].max(axis=1)
     # Whole pixels first: a window that is moved into the image then ends where the image does.
     sides = np.floor(np.clip(sides, LEAST_CROP_SCALE * crop_size, image_size.min()))
-    corners = centers(boxes) - sides[:, None] / 2
-    corners = np.clip(corners, 0, image_size - sides[:, None])
-    windows = np.concatenate([corners, sides[:, None], sides[:, None]], axis=1)
-    return np.floor(windows).astype(int)
+    return _windows_inside(centers(boxes), np.column_stack([sides, sides]), image_size)
 
 
 def people_windows(boxes: np.ndarray, image_size: np.ndarray) -> np.ndarray:
@@ -140,9 +137,14 @@ def part_around(boxes: np.ndarray, image_size: np.ndarray, crop_size: int, scale
     most = np.maximum(image_size / (scale * PART_STEP), 1).astype(int)
     input_size = PART_STEP * np.minimum(steps, most)
     size = np.minimum(np.floor(scale * input_size), image_size)
-    corner = np.clip((low + high - size) / 2, 0, image_size - size)
-    window = np.floor(np.concatenate([corner, size])).astype(int)
+    window = _windows_inside((low + high) / 2, size, image_size)
     return Part(window, (int(input_size[0]), int(input_size[1])))
+
+
+def _windows_inside(middle: np.ndarray, size: np.ndarray, image_size: np.ndarray) -> np.ndarray:
+    """(..., 4) int windows of whole sizes (..., 2) about middles (..., 2), in the image."""
+    corner = np.clip(middle - size / 2, 0, image_size - size)
+    return np.floor(np.concatenate([corner, size], axis=-1)).astype(int)
 
 
 def lie_inside(boxes: np.ndarray, windows: np.ndarray, image_size: np.ndarray) -> np.ndarray:

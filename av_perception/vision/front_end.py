@@ -29,7 +29,7 @@ from av_perception.vision.face_embedding import (
     FaceEmbedderConfig,
     make_face_embedder,
 )
-from av_perception.vision.face_search import FaceSearch, FaceSearchConfig
+from av_perception.vision.face_search import FaceSearch, FaceSearchConfig, chosen
 from av_perception.vision.image_check import checked_image, is_noise, is_over_exposed
 from av_perception.vision.rectification import rectifiers_of
 from av_perception.vision.stereo_matching import (
@@ -232,9 +232,7 @@ class VisualFrontEnd:
         upright = mouth_row > eyes_row
         self.counters['upside_down'] += int((good & ~upright).sum())
         keep = np.nonzero(good & upright)[0][: self._config.max_faces]
-        return FaceDetections(
-            boxes[keep], detections.scores[keep], landmarks[keep], detections.input_scale
-        )
+        return chosen(detections, keep)
 
     def _watch_orientation(self, image: np.ndarray, num_faces: int) -> None:
         """While there are no faces, look now and then whether a turned image would show some."""
@@ -309,8 +307,17 @@ class VisualFrontEnd:
         embeddings: list[np.ndarray],
         appearances: np.ndarray,
     ) -> VisualFeatures:
+        noise = self._detector.box_noise
+        center_stds = noise.center_stds(detections.boxes, detections.input_scales)
         faces = tuple(
-            self._face(detections, index, matches[index], embeddings[index], appearances[index])
+            self._face(
+                detections,
+                index,
+                center_stds[index],
+                matches[index],
+                embeddings[index],
+                appearances[index],
+            )
             for index in range(len(detections))
         )
         return VisualFeatures(stamp_ns, faces)
@@ -319,6 +326,7 @@ class VisualFrontEnd:
         self,
         detections: FaceDetections,
         index: int,
+        center_std_px: np.ndarray,
         match: FaceMatch,
         embedding: np.ndarray,
         appearance: np.ndarray,
@@ -331,8 +339,8 @@ class VisualFrontEnd:
             match.disparity,
             self._camera,
             self._config.triangulation,
-            float(detections.input_scales[index]),
-            self._detector.noise_factor,
+            center_std_px,
+            self._detector.box_noise.size_factor,
             match.covered,
         )
         score = float(detections.scores[index])

@@ -20,13 +20,13 @@ disparity is that of the cells which show it. Where they do not tell it, the fac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from av_perception.robot_head.profile import CameraGeometry
-from av_perception.vision.covering import heads_reach
+from av_perception.vision.covering import are_beside_nearer, heads_reach
 from av_perception.vision.surfaces import (
     Cells,
     Surfaces,
@@ -45,6 +45,10 @@ _CELL_REACH = 3  # columns around a match in which the peaks of its cells are se
 _COVERED_TOLERANCE = 1.5  # by which a covered face may be farther than the width of its box says
 _COVERED_FLOOR = 3.0  # times the floor of the disparity: cells at the edge show both surfaces
 _HEAD_REACH = 0.08  # share of the patch that a nearer head must reach into
+# [px] standard deviation of the disparity beside a nearer head, per lack of correlation: what of
+# the head is in the patch draws the peak to itself (225 faces of eleven people: errors of 0.03 px
+# (RMS) at a correlation of 0.99, of 0.25 at 0.92, 0.5 at 0.83 and 0.7 at 0.77).
+_DRAWN_PX = 3.0
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,10 @@ class StereoMatcher:
                 matches[far] = FaceMatch(found.disparity, max(found.covered, matches[far].covered))
             covered = max(matches[far].covered, float(beside[far, near]))
             matches[far] = FaceMatch(matches[far].disparity, covered)
-        return matches
+        return [
+            _beside_a_head(match) if is_beside else match
+            for match, is_beside in zip(matches, are_beside_nearer(boxes))
+        ]
 
     def match(self, left: np.ndarray, right: np.ndarray, box: np.ndarray) -> DisparityMatch | None:
         """Measure the disparity of a face alone; arguments as of `match_face`."""
@@ -379,3 +386,12 @@ class StereoMatcher:
         correlation = self._correlate(left, matched, patch.y + shift, first, last)
         column = int(np.argmax(correlation.max(axis=0)))
         return abs(first + column - patch.x) <= self._config.consistency_px
+
+
+def _beside_a_head(match: FaceMatch) -> FaceMatch:
+    """Be less certain of a disparity that a nearer head beside the face may have drawn to it."""
+    if match.disparity is None:
+        return match
+    drawn = _DRAWN_PX * max(1.0 - match.disparity.correlation, 0.0)
+    variance = match.disparity.variance + drawn**2
+    return replace(match, disparity=replace(match.disparity, variance=variance))

@@ -15,6 +15,7 @@ from av_perception.benchmarks.vision_accuracy import Errors, nees_band
 from av_perception.cli.main import main
 from av_perception.errors import UserError
 from av_perception.interfaces import Face
+from av_perception.vision.box_noise import CENTERFACE
 from av_perception.vision.face_detector import FaceDetections
 
 CENTERS = np.array([[-0.4, 0.0, 2.0], [0.3, 0.1, 2.1]])
@@ -73,7 +74,7 @@ class BrightnessEmbedder:
 class OneFace:
     """Finds a face in every image."""
 
-    noise_factor = 1.0
+    box_noise = CENTERFACE
 
     def detect(self, image_bgr):
         return FaceDetections(np.array([[10.0, 10, 50, 60]]), np.array([0.9]), np.zeros((1, 5, 2)))

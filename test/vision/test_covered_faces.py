@@ -136,6 +136,7 @@ def test_two_planted_surfaces_are_found_as_by_exhaustive_search():
 def test_the_covariance_of_a_covered_face_is_larger_in_all_directions():
     landmarks = landmarks_of(BOX)[0]
     config = TriangulationConfig()
-    _, free = locate_head(BOX, landmarks, None, CAMERA, config)
-    _, covered = locate_head(BOX, landmarks, None, CAMERA, config, covered=0.5)
+    stds = np.ones(2)
+    _, free = locate_head(BOX, landmarks, None, CAMERA, config, stds)
+    _, covered = locate_head(BOX, landmarks, None, CAMERA, config, stds, covered=0.5)
     assert np.all(np.linalg.eigvalsh(covered - free) > 0)

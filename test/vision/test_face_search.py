@@ -392,14 +392,16 @@ def test_a_far_face_is_kept_where_a_near_one_is_lost():
     assert detector.whole == 2
 
 
-def test_boxes_of_small_faces_are_no_finer_in_a_crop_and_those_of_large_ones_are_coarser():
-    detector, search = search_of(RIGHT, [100.0, 100, 200, 260])
+def test_boxes_are_as_coarse_as_the_crop_that_shows_them():
+    detector, search = search_of(RIGHT, SMALL, [0.0, 40, 170, 226])
     whole = search.detect(IMAGE)
     assert np.all(whole.input_scales == 1.0)  # as the planted detector says
     crops = search.detect(IMAGE)
-    wide = crops.input_scales[crops.boxes[:, 2] > 100]
-    assert crops.input_scales.min() == 2.0  # 640 pixels of the image on 320 of the network
-    assert wide == pytest.approx(480 / 64)
+    order = np.argsort(crops.boxes[:, 2])
+    sides = crop_windows(crops.boxes[order], np.array([640, 480]), 64)[:, 2]
+    np.testing.assert_allclose(crops.input_scales[order], sides / 64)
+    assert crops.input_scales[order[0]] < 1.0, 'finer than the whole image at 320 of 640 pixels'
+    assert crops.input_scales[order[-1]] == pytest.approx(480 / 64)
 
 
 def test_an_image_that_changed_as_a_whole_is_looked_at_as_a_whole():

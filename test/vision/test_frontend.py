@@ -13,6 +13,7 @@ from av_perception.geometry.boxes import centers
 from av_perception.networks.weights import has_weights
 from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.robot_head.profile import CameraGeometry
+from av_perception.vision.box_noise import CENTERFACE
 from av_perception.vision.face_detector import FaceDetections, FaceDetectorConfig
 from av_perception.vision.face_embedding import NoEmbedder
 from av_perception.vision.front_end import VisualFrontEnd, VisualFrontEndConfig, gray_rows
@@ -67,13 +68,15 @@ def test_a_planted_face_at_2_m_is_placed_there():
 def test_over_many_draws_the_covariance_fits_the_errors():
     """Whole chain: image noise through the matcher, box noise through the triangulation."""
     random = np.random.default_rng(3)
+    calibrated = StereoMatchConfig(disparity_floor_px=0.02)  # no pair is as well rectified as this
     squared_errors = []
     ray = np.append((centers(BOX) - CAMERA.center) / CAMERA.focal, 1.0)
     for draw in range(60):
         depth = 2.0 * random.uniform(0.9, 1.1)
         images = bgr(textured_pair(BOX, CAMERA.disparity(depth), random, noise=8.0))
-        jitter = random.normal(0, FLAT.center_std_px(BOX[2], 1.0), 2)
-        (face,) = front_end([BOX + [*jitter, 0, 0]]).process(draw, *images).faces
+        jitter = random.normal(0, CENTERFACE.center_stds(BOX[None], np.ones(1))[0])
+        visual = front_end([BOX + [*jitter, 0, 0]], matching=calibrated)
+        (face,) = visual.process(draw, *images).faces
         error = face.position - depth * ray
         squared_errors.append(error @ np.linalg.solve(face.covariance, error))
     # Mean of 60 chi-square draws of 3 degrees of freedom: 95 % within 3 +- 0.62.
@@ -130,7 +133,7 @@ def test_one_camera_takes_the_range_from_the_size():
     ):
         (face,) = visual.process(1, left, second).faces
         assert face.position[2] == pytest.approx(450 * 0.135 / 30.4)
-        assert np.sqrt(face.covariance[2, 2]) == pytest.approx(0.12 * face.position[2])
+        assert np.sqrt(face.covariance[2, 2]) == pytest.approx(FLAT.size_spread * face.position[2])
         assert visual.counters['without_disparity'] == 0
 
 
@@ -253,6 +256,25 @@ def test_faces_upside_down_are_no_people():
     assert visual.process(1, *planted_scene()).faces == () and visual.counters['upside_down'] >= 1
 
 
+def test_a_face_that_is_left_out_does_not_stop_faces_of_several_scales():
+    """Regression: looks of several scales, one face upside down: the scales had another length."""
+    boxes = np.array([BOX, BOX + [150, 0, 0, 0]])
+
+    class Looks(PlantedDetector):
+        def detect(self, image_bgr):
+            found = super().detect(image_bgr)
+            turned = found.landmarks.copy()
+            turned[0] = 2 * centers(boxes)[0] - turned[0]
+            return FaceDetections(boxes, found.scores, turned, np.array([1.0, 8.0]))
+
+    def spread(detector):
+        visual = VisualFrontEnd(VisualFrontEndConfig(), CAMERA, detector, NoEmbedder())
+        return visual.process(1, *planted_scene()).faces[-1].covariance[1, 1]
+
+    fine = spread(PlantedDetector(boxes))
+    assert spread(Looks(boxes)) > 4 * fine, 'the one that stays keeps its own scale'
+
+
 @needs_photographs
 @needs_detector
 def test_an_image_upside_down_makes_no_ghosts_and_is_named():
@@ -303,7 +325,7 @@ def test_swapped_cameras_make_no_ghosts():
     visual = front_end([BOX - [CAMERA.disparity(2.0), 0, 0, 0]])
     (face,) = visual.process(1, right, left).faces
     assert visual.counters['without_disparity'] == 1
-    assert np.sqrt(face.covariance[2, 2]) > 0.1 * face.position[2]
+    assert np.sqrt(face.covariance[2, 2]) > 0.99 * FLAT.size_spread * face.position[2]
 
 
 class CountingEmbedder:

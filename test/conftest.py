@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+try:
+    from drawn import register_profiles
+except (ImportError, pytest.skip.Exception):  # without Hypothesis its tests are skipped
+    pass
+else:
+    register_profiles()
 
 
 def pytest_configure(config):

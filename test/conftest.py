@@ -12,6 +12,12 @@ import pytest
 from file_order import Stopwatch, kept_seconds, longest_first
 
 ROOT = Path(__file__).resolve().parent.parent
+try:
+    from drawn import register_profiles
+except (ImportError, pytest.skip.Exception):  # without Hypothesis its tests are skipped
+    pass
+else:
+    register_profiles()
 
 
 def pytest_configure(config):

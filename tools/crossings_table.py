@@ -7,12 +7,10 @@ The figures are those of `av-perception benchmark crossings --json docs/crossing
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from page_tables import DOCS, rewrite, table_of
 
-ROOT = Path(__file__).resolve().parent.parent
-FIGURES = ROOT / 'docs' / 'crossings.json'
-PAGE = ROOT / 'docs' / 'people.md'
+FIGURES = DOCS / 'crossings.json'
+PAGE = DOCS / 'people.md'
 HEADER = (
     '| crossing | tracker | MOTA | IDF1 | OSPA [m] | switches a minute | error | oldest ghost '
     '| right ids |'
@@ -21,7 +19,7 @@ HEADER = (
 
 def table(figures: dict) -> str:
     """Write the table of the means and standard deviations over the scenes of every kind."""
-    lines = [HEADER, '|---|---|---|---|---|---|---|---|---|']
+    rows = []
     last = None
     for row in figures['summary']:
         kind = '' if row['kind'] == last else f'`{row["kind"]}`'
@@ -37,22 +35,15 @@ def table(figures: dict) -> str:
             f'{row["oldest_ghost_s"]:.2f} s',
             f'{100 * row["right_ids"]:.0f} %',
         ]
-        lines.append(f'| {" | ".join(cells)} |')
-    return '\n'.join(lines) + '\n'
+        rows.append(cells)
+    return table_of(HEADER, rows)
 
 
 def _percent(row: dict, name: str) -> str:
     return f'{100 * row[name]:.1f} ± {100 * row[f"{name}_sd"]:.1f} %'
 
 
-def written(page: str) -> str:
-    """Cut the table out of the text of the page."""
-    start = page.index(HEADER)
-    end = page.find('\n\n', start)
-    return page[start : end + 1] if end >= 0 else page[start:]
-
+TABLES = {HEADER: table}
 
 if __name__ == '__main__':
-    text = PAGE.read_text(encoding='utf-8')
-    fresh = table(json.loads(FIGURES.read_text(encoding='utf-8')))
-    PAGE.write_text(text.replace(written(text), fresh), encoding='utf-8')
+    rewrite(PAGE, FIGURES, TABLES)

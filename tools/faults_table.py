@@ -7,14 +7,12 @@ The figures are those of `av-perception benchmark faults --json docs/faults.json
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from page_tables import DOCS, rewrite, table_of
 
 from av_perception.ros.faults.catalog import FAULTS
 
-ROOT = Path(__file__).resolve().parent.parent
-FIGURES = ROOT / 'docs' / 'faults.json'
-PAGE = ROOT / 'docs' / 'reliability.md'
+FIGURES = DOCS / 'faults.json'
+PAGE = DOCS / 'reliability.md'
 HEADER = '| fault | what goes wrong | lives | right again | ids | named |'
 LONGEST = 90  # characters of the sentence that names the cause
 
@@ -22,13 +20,10 @@ LONGEST = 90  # characters of the sentence that names the cause
 def table(figures: dict) -> str:
     """Write one row for each fault, and one of all."""
     faults = figures['faults']
-    lines = [HEADER, '|---|---|---|---|---|---|']
-    lines += [f'| {" | ".join(_cells(fault))} |' for fault in faults]
     held = sum(fault['held'] for fault in faults)
     slowest = max(fault['recovery_s'] or 0.0 for fault in faults)
-    cells = ['all', f'{held} of {len(faults)} stood', '', f'at most {slowest:.2f} s', '', '']
-    lines.append(f'| {" | ".join(cells)} |')
-    return '\n'.join(lines) + '\n'
+    everything = ['all', f'{held} of {len(faults)} stood', '', f'at most {slowest:.2f} s', '', '']
+    return table_of(HEADER, [*map(_cells, faults), everything])
 
 
 def _cells(fault: dict) -> list[str]:
@@ -48,14 +43,7 @@ def _cells(fault: dict) -> list[str]:
     ]
 
 
-def written(page: str) -> str:
-    """Cut the table out of the text of the page."""
-    start = page.index(HEADER)
-    end = page.find('\n\n', start)
-    return page[start : end + 1] if end >= 0 else page[start:]
-
+TABLES = {HEADER: table}
 
 if __name__ == '__main__':
-    text = PAGE.read_text(encoding='utf-8')
-    fresh = table(json.loads(FIGURES.read_text(encoding='utf-8')))
-    PAGE.write_text(text.replace(written(text), fresh), encoding='utf-8')
+    rewrite(PAGE, FIGURES, TABLES)

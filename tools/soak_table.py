@@ -7,12 +7,10 @@ The figures are those of `av-perception benchmark soak --json docs/soak.json`.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from page_tables import DOCS, rewrite, table_of
 
-ROOT = Path(__file__).resolve().parent.parent
-FIGURES = ROOT / 'docs' / 'soak.json'
-PAGE = ROOT / 'docs' / 'reliability.md'
+FIGURES = DOCS / 'soak.json'
+PAGE = DOCS / 'reliability.md'
 HEADER = '| a long run | offline pipeline | nodes |'
 WAYS = ('offline', 'nodes')
 NAMES = {
@@ -40,16 +38,10 @@ def table(figures: dict) -> str:
         ),
         *(
             (told, [_growth(way, name, digits) for way in ways])
-            for name, (told, digits) in _named()
+            for name, (told, digits) in NAMES.items()
         ),
     ]
-    lines = [HEADER, '|---|---|---|']
-    lines += [f'| {" | ".join([name, *cells])} |' for name, cells in rows]
-    return '\n'.join(lines) + '\n'
-
-
-def _named() -> list[tuple[str, tuple[str, int]]]:
-    return list(NAMES.items())
+    return table_of(HEADER, [[name, *cells] for name, cells in rows])
 
 
 def _growth(way: dict, name: str, digits: int) -> str:
@@ -58,14 +50,7 @@ def _growth(way: dict, name: str, digits: int) -> str:
     return f'{last:.{digits}f} ({way["growth"][name]:+.{digits}f})'
 
 
-def written(page: str) -> str:
-    """Cut the table out of the text of the page."""
-    start = page.index(HEADER)
-    end = page.find('\n\n', start)
-    return page[start : end + 1] if end >= 0 else page[start:]
-
+TABLES = {HEADER: table}
 
 if __name__ == '__main__':
-    text = PAGE.read_text(encoding='utf-8')
-    fresh = table(json.loads(FIGURES.read_text(encoding='utf-8')))
-    PAGE.write_text(text.replace(written(text), fresh), encoding='utf-8')
+    rewrite(PAGE, FIGURES, TABLES)

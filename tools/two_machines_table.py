@@ -7,12 +7,10 @@ The figures are those of `av-perception benchmark two-machines --json docs/two_m
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from page_tables import DOCS, rewrite, table_of
 
-ROOT = Path(__file__).resolve().parent.parent
-FIGURES = ROOT / 'docs' / 'two_machines.json'
-PAGE = ROOT / 'docs' / 'two_machines.md'
+FIGURES = DOCS / 'two_machines.json'
+PAGE = DOCS / 'two_machines.md'
 NETWORK_HEADER = (
     '| network | images | latency, 95 % | oldest image | sound lost | left out, lost | ids | '
     'right again | Mbit/s |'
@@ -25,7 +23,7 @@ NAMED_HEADER = '| network | what `/diagnostics` says |'
 
 def network_table(figures: dict) -> str:
     """Write one row for each state of the network."""
-    return _table(NETWORK_HEADER, [_network(row) for row in figures['trials']])
+    return table_of(NETWORK_HEADER, [_network(row) for row in figures['trials']])
 
 
 def named_table(figures: dict) -> str:
@@ -35,7 +33,7 @@ def named_table(figures: dict) -> str:
         for row in figures['trials']
         for said in row['told']
     ]
-    return _table(NAMED_HEADER, rows)
+    return table_of(NAMED_HEADER, rows)
 
 
 def jpeg_table(figures: dict) -> str:
@@ -52,7 +50,7 @@ def jpeg_table(figures: dict) -> str:
         ]
         for row in figures['compression']
     ]
-    return _table(JPEG_HEADER, rows)
+    return table_of(JPEG_HEADER, rows)
 
 
 def _network(row: dict) -> list[str]:
@@ -72,18 +70,6 @@ def _network(row: dict) -> list[str]:
     ]
 
 
-def _table(header: str, rows: list[list[str]]) -> str:
-    lines = [header, '|' + '---|' * (header.count('|') - 1)]
-    return '\n'.join([*lines, *(f'| {" | ".join(row)} |' for row in rows)]) + '\n'
-
-
-def written(page: str, header: str) -> str:
-    """Cut the table with a header out of the text of the page."""
-    start = page.index(header)
-    end = page.find('\n\n', start)
-    return page[start : end + 1] if end >= 0 else page[start:]
-
-
 TABLES = {
     NETWORK_HEADER: network_table,
     JPEG_HEADER: jpeg_table,
@@ -91,8 +77,4 @@ TABLES = {
 }
 
 if __name__ == '__main__':
-    text = PAGE.read_text(encoding='utf-8')
-    found = json.loads(FIGURES.read_text(encoding='utf-8'))
-    for first, table in TABLES.items():
-        text = text.replace(written(text, first), table(found))
-    PAGE.write_text(text, encoding='utf-8')
+    rewrite(PAGE, FIGURES, TABLES)

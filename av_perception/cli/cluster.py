@@ -165,8 +165,12 @@ def _check_workers(client: Any, address: str, folder: str, files: Sequence[str])
 
 def _answer(future: Any) -> dict:
     """Give what came of a task; a worker that died, or a scheduler, is told as its error."""
+    from distributed import KilledWorker
+
     try:
         return future.result()
+    except KilledWorker:
+        return {'error': 'the workers that tried it died: is there enough memory on them?'}
     except Exception as error:  # of the library's many kinds
         words = ' '.join(str(error).split())
         return {'error': f'the cluster lost it ({type(error).__name__}): {words[:200]}'}

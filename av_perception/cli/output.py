@@ -14,6 +14,7 @@ from av_perception.errors import UserError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from rich.console import Console
     from rich.progress import Progress
@@ -52,6 +53,36 @@ def staged_progress() -> Progress:
         TimeRemainingColumn(),
         TextColumn('{task.fields[text]}'),
     )
+
+
+class TrialBar:
+    """A bar of trials that take long, and a line for each. Use as a context manager."""
+
+    def __init__(self, console: Console, num_trials: int):
+        """Begin with what comes before the first trial: the scene is rendered."""
+        from rich.progress import Progress
+
+        self._bar = Progress(console=console, transient=True)
+        self._task = self._bar.add_task('render the scene', total=num_trials)
+
+    def __enter__(self) -> TrialBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._bar.stop()
+
+    def begin(self, name: str) -> None:
+        """Show what is tried."""
+        self._bar.update(self._task, description=name)
+
+    def end(self, name: str, complaints: Sequence[str], fine: str) -> None:
+        """Advance; complaints are always told, `fine` where nobody sees the bar."""
+        self._bar.advance(self._task)
+        if complaints:
+            self._bar.console.print(f'{name}: {"; ".join(complaints)}', style='red')
+        elif not self._bar.console.is_terminal:
+            self._bar.console.print(f'{name}: {fine}')
 
 
 def add_sound_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:

@@ -7,7 +7,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +170,59 @@ def test_a_task_names_a_function_of_the_package_alone():
     text = json.dumps({'run': 'os:system', 'folder': '/', 'options': {}})
     with pytest.raises(ValueError, match='os is no module of'):
         job_process.options_of(text)
+
+
+class Killer(threading.Thread):
+    """Kills the first worker that is at a task, as a machine that loses its power would."""
+
+    def __init__(self, local):
+        super().__init__(daemon=True)
+        self.local = local
+        self.killed = 0
+
+    def run(self):
+        from distributed import Client
+
+        with Client(self.local.scheduler_address, set_as_default=False) as client:
+            pids = client.run(os.getpid)
+            while not (busy := [w for w, tasks in client.processing().items() if tasks]):
+                time.sleep(0.02)
+            time.sleep(0.3)  # its child is at work
+            self.killed = pids[busy[0]]
+            os.kill(self.killed, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('allowed_failures', [3, 0])
+def test_a_worker_that_dies_costs_its_own_recording_at_most(sounds, capsys, allowed_failures):
+    """Another one does it; where that is not allowed it is named, and the others are done."""
+    distributed = pytest.importorskip('distributed', reason='Dask (extra cluster) is absent')
+    from dask import config
+
+    settings = {'distributed.scheduler.allowed-failures': allowed_failures}
+    words = ['enhance', 'all', '--prior', 'none', '--json', 'all.json', '-o', 'far', '--cluster']
+    Path('all', 'damaged.wav').unlink()
+    with (
+        config.set(settings),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        ) as local,
+    ):
+        killer = Killer(local)
+        killer.start()
+        status = main([*words, local.scheduler_address])
+        killer.join()
+    assert killer.killed
+    failed = {name for name, entry in entries().items() if entry['state'] == 'failed'}
+    assert set(entries()) == set(NAMES) and status == bool(failed)
+    # What waits for the worker that dies is lost with it: one at work, one behind it.
+    assert len(failed) == 0 if allowed_failures else 1 <= len(failed) <= 2
+    shown = capsys.readouterr().out
+    for name in NAMES:
+        if name in failed:
+            assert 'the workers that tried it died' in entries()[name]['error'] and name in shown
+        else:
+            assert Path('far', f'{name}.wav').is_file()
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from dataclasses import fields, is_dataclass
 
 import numpy as np
 import pytest
+from drawn import given, st
 from geometry_msgs.msg import PoseArray, TransformStamped
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
@@ -54,16 +55,6 @@ from av_perception.ros.conversions import (
 )
 from av_perception.ros.parameters import Parameter
 
-hypothesis = pytest.importorskip('hypothesis')
-st = hypothesis.strategies
-given = hypothesis.given
-sometimes = hypothesis.settings(
-    max_examples=25,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
 SINGLE = st.floats(width=32)
 DOUBLE = st.floats()
 STAMP = st.integers(1, (2**31 - 1) * 10**9)
@@ -253,7 +244,6 @@ ROUND_TRIPS = {
 def test_a_value_comes_back_from_its_message(name):
     values, to_message, from_message = ROUND_TRIPS[name]
 
-    @sometimes
     @given(values)
     def check(value):
         assert_same(from_message(over_the_wire(to_message(value, 'frame'))), value)
@@ -261,7 +251,6 @@ def test_a_value_comes_back_from_its_message(name):
     check()
 
 
-@sometimes
 @given(head_pose_frames())
 def test_a_turn_of_a_head_comes_back_as_far_as_a_quaternion_tells(frame):
     message = over_the_wire(head_poses.head_pose_frame_to_msg(frame, 'frame'))
@@ -275,7 +264,6 @@ def test_a_turn_of_a_head_comes_back_as_far_as_a_quaternion_tells(frame):
             assert_same(getattr(after, name), getattr(before, name))
 
 
-@sometimes
 @given(st.data(), st.integers(1, 9), st.integers(1, 9))
 def test_an_image_comes_back(data, height, width):
     image = array(data.draw, (height, width, 3), st.integers(0, 255)).astype(np.uint8)
@@ -349,7 +337,6 @@ def test_every_conversion_of_a_message_is_fed():
 def test_a_message_of_anything_is_read_or_refused_in_one_line(kind):
     read = readers()[kind]
 
-    @sometimes
     @given(messages(kind))
     def check(message):
         try:
@@ -370,7 +357,6 @@ def test_a_cloud_without_points_may_have_any_step():
 # ---- parameters
 
 
-@sometimes
 @given(
     st.one_of(st.floats(), st.integers(), st.text(), st.booleans(), st.binary(), st.none()),
     st.lists(st.text(max_size=3), max_size=3),
@@ -382,7 +368,6 @@ def test_a_parameter_refuses_nan_and_other_words_and_nothing_else(value, choices
     assert (refused == '') == is_fine and '\n' not in refused.replace(str(value), '')
 
 
-@sometimes
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))
 def test_a_descriptor_teaches_the_range_of_a_number(low, high):
     descriptor = Parameter('gain', 0.5, 'Gain.', low, high).descriptor()
@@ -390,7 +375,6 @@ def test_a_descriptor_teaches_the_range_of_a_number(low, high):
     assert (told.from_value, told.to_value) == (low, high) and descriptor.name == 'gain'
 
 
-@sometimes
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
 def test_a_descriptor_teaches_the_range_of_a_whole_number(low, high):
     [told] = Parameter('count', 3, 'Count.', low, high).descriptor().integer_range

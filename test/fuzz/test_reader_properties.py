@@ -9,6 +9,7 @@ import struct
 
 import numpy as np
 import pytest
+from drawn import given, st
 from mutations import ALL_READERS
 
 from av_perception.array_files import arrays_of
@@ -16,16 +17,6 @@ from av_perception.config import load_yaml
 from av_perception.errors import UserError
 from av_perception.files import check_image, is_inside
 
-hypothesis = pytest.importorskip('hypothesis')
-st = hypothesis.strategies
-given = hypothesis.given
-sometimes = hypothesis.settings(
-    max_examples=30,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
 # What files begin with, so that parsers go on.
 STARTS = st.sampled_from(
     [
@@ -57,7 +48,6 @@ def test_arbitrary_bytes_are_read_or_told_in_one_line(name, tmp_path):
     file_name, _, read = ALL_READERS[name]
     path = tmp_path / file_name
 
-    @sometimes
     @given(CONTENT)
     def check(content):
         path.write_bytes(content)
@@ -74,7 +64,6 @@ KINDS = st.sampled_from(['<f8', '<f4', '<i8', '|b1', '|u1', '<c8', '<U3', '<f2']
 SHAPES = st.lists(st.integers(0, 4), max_size=3).map(tuple)
 
 
-@sometimes
 @given(st.dictionaries(NAMES, st.tuples(KINDS, SHAPES), max_size=3), st.booleans(), st.binary())
 def test_archives_of_arrays_come_back_as_numpy_reads_them(made, packed, content):
     arrays = {}
@@ -98,7 +87,6 @@ JSON = st.recursive(
 )
 
 
-@sometimes
 @given(JSON)
 def test_yaml_that_is_written_is_read(value):
     import yaml
@@ -106,7 +94,6 @@ def test_yaml_that_is_written_is_read(value):
     assert load_yaml(yaml.safe_dump(value)) == value
 
 
-@sometimes
 @given(st.lists(st.sampled_from(['..', '.', 'a', 'b.yaml', '']), min_size=1, max_size=6))
 def test_a_name_that_is_inside_never_leaves_the_folder(parts):
     depth = 0
@@ -117,7 +104,6 @@ def test_a_name_that_is_inside_never_leaves_the_folder(parts):
     assert is_inside(name) or '..' in parts or name.startswith('/')
 
 
-@sometimes
 @given(st.integers(1, 2**32 - 1), st.integers(1, 2**32 - 1), st.binary(max_size=9))
 def test_an_image_is_refused_by_what_its_header_claims(width, height, rest):
     header = b'\x89PNG\r\n\x1a\n' + struct.pack('>I4sII', 13, b'IHDR', width, height) + rest
@@ -129,7 +115,6 @@ def test_an_image_is_refused_by_what_its_header_claims(width, height, rest):
         assert width * height <= 2**26
 
 
-@sometimes
 @given(STARTS, st.binary(max_size=120))
 def test_any_bytes_may_be_asked_for_the_size_of_their_image(start, rest):
     try:

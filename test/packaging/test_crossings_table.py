@@ -4,31 +4,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
+
+import crossings_table as tool
+from page_tables import written
 
 from av_perception.simulation.crossings import CROSSINGS
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def load_tool():
-    spec = importlib.util.spec_from_file_location('t', ROOT / 'tools' / 'crossings_table.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
-
 
 def test_the_docs_show_the_figures_of_the_benchmark():
-    tool = load_tool()
     figures = json.loads(tool.FIGURES.read_text(encoding='utf-8'))
-    assert tool.written(tool.PAGE.read_text(encoding='utf-8')) == tool.table(figures)
+    assert written(tool.PAGE.read_text(encoding='utf-8'), tool.HEADER) == tool.table(figures)
     assert {row['kind'] for row in figures['summary']} == {*CROSSINGS, 'all'}
 
 
 def test_the_summary_is_the_mean_of_the_scenes():
-    figures = json.loads(load_tool().FIGURES.read_text(encoding='utf-8'))
+    figures = json.loads(tool.FIGURES.read_text(encoding='utf-8'))
     for row in figures['summary']:
         group = [
             scene

@@ -4,30 +4,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
+
+import faults_table as tool
+from page_tables import written
 
 from av_perception.ros.faults.catalog import FAULTS
 from av_perception.ros.faults.fault import FRAME_S, MAX_RECOVERY
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def load_tool():
-    spec = importlib.util.spec_from_file_location('t', ROOT / 'tools' / 'faults_table.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
-
 
 def figures():
-    return json.loads(load_tool().FIGURES.read_text(encoding='utf-8'))
+    return json.loads(tool.FIGURES.read_text(encoding='utf-8'))
 
 
 def test_the_docs_show_the_figures_of_the_benchmark():
-    tool = load_tool()
-    assert tool.written(tool.PAGE.read_text(encoding='utf-8')) == tool.table(figures())
+    assert written(tool.PAGE.read_text(encoding='utf-8'), tool.HEADER) == tool.table(figures())
 
 
 def test_every_fault_is_in_the_table():

@@ -4,31 +4,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
+import soak_table as tool
+from page_tables import written
 
 from av_perception.benchmarks.soak import LIMITS, growth
 
-ROOT = Path(__file__).resolve().parents[2]
 
-
-@pytest.fixture
-def tool():
-    spec = importlib.util.spec_from_file_location('t', ROOT / 'tools' / 'soak_table.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_docs_show_the_figures_of_the_benchmark(tool):
+def test_the_docs_show_the_figures_of_the_benchmark():
     figures = json.loads(tool.FIGURES.read_text(encoding='utf-8'))
-    assert tool.written(tool.PAGE.read_text(encoding='utf-8')) == tool.table(figures)
+    assert written(tool.PAGE.read_text(encoding='utf-8'), tool.HEADER) == tool.table(figures)
 
 
-def test_what_is_shown_is_what_was_read(tool):
+def test_what_is_shown_is_what_was_read():
     figures = json.loads(tool.FIGURES.read_text(encoding='utf-8'))
     for way in tool.WAYS:
         soak = figures[way]

@@ -4,37 +4,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
+import two_machines_table as tool
+from page_tables import written
 
 from av_perception.cli.benchmarks.two_machines import DISTANCES_M, QUALITIES
 from av_perception.ros.two_machines.trials import TRIALS
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def load_tool():
-    path = ROOT / 'tools' / 'two_machines_table.py'
-    spec = importlib.util.spec_from_file_location('two_machines_table', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
-
-
-TOOL = load_tool()
-
 
 def figures():
-    return json.loads(TOOL.FIGURES.read_text(encoding='utf-8'))
+    return json.loads(tool.FIGURES.read_text(encoding='utf-8'))
 
 
-@pytest.mark.parametrize('header', TOOL.TABLES)
+@pytest.mark.parametrize('header', tool.TABLES)
 def test_the_docs_show_the_figures_of_the_benchmark(header):
-    page = TOOL.PAGE.read_text(encoding='utf-8')
-    assert TOOL.written(page, header) == TOOL.TABLES[header](figures())
+    page = tool.PAGE.read_text(encoding='utf-8')
+    assert written(page, header) == tool.TABLES[header](figures())
 
 
 def test_everything_that_is_done_is_in_the_table():
@@ -46,7 +33,7 @@ def test_everything_that_is_done_is_in_the_table():
 
 def test_what_was_not_as_it_must_be_is_said_on_the_page():
     """A complaint in the figures is no secret: the page names the row below its tables."""
-    page = TOOL.PAGE.read_text(encoding='utf-8')
+    page = tool.PAGE.read_text(encoding='utf-8')
     below = page[page.index('## What is not so good') :]
     for row in figures()['trials']:
         assert not row['complaints'] or f'`{row["name"]}`' in below, row['complaints']

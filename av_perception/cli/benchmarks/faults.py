@@ -26,10 +26,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
-from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
+from av_perception.cli.output import (
+    TrialBar,
+    check_picture,
+    check_writable,
+    wide_console,
+    write_json,
+)
 from av_perception.errors import UserError
 
 if TYPE_CHECKING:
@@ -96,22 +101,14 @@ def _do_all(faults: list[Fault], logs: Path | None, console: Console) -> list[Fa
     from av_perception.ros.faults.trial import try_faults
     from av_perception.simulation.cache import simulated_recording
 
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task('render the scene', total=len(faults))
-        recording = simulated_recording('short')
-
-        def on_result(result: FaultResult) -> None:
-            progress.advance(task)
-            complaints = '; '.join(result.complaints)
-            if complaints:
-                progress.console.print(f'{result.name}: {complaints}', style='red')
-            elif not console.is_terminal:  # nobody sees the bar
-                progress.console.print(f'{result.name}: stood')
-
-        def on_start(fault: Fault) -> None:
-            progress.update(task, description=fault.name)
-
-        return try_faults(faults, recording, logs, on_start, on_result)
+    with TrialBar(console, len(faults)) as bar:
+        return try_faults(
+            faults,
+            simulated_recording('short'),
+            logs,
+            lambda fault: bar.begin(fault.name),
+            lambda result: bar.end(result.name, result.complaints, 'stood'),
+        )
 
 
 def worst_of(results: list[FaultResult]) -> FaultResult:

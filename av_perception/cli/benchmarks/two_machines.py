@@ -30,10 +30,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import Progress
 from rich.table import Table
 
-from av_perception.cli.output import check_writable, wide_console, write_json
+from av_perception.cli.output import TrialBar, check_writable, wide_console, write_json
 from av_perception.errors import UserError
 
 if TYPE_CHECKING:
@@ -94,9 +93,6 @@ def run(args: argparse.Namespace) -> int:
     if results:
         console.print(_table(results))
         figures['trials'] = [result.row() for result in results]
-    for result in results:
-        for complaint in result.complaints:
-            console.print(f'{result.trial.name}: {complaint}', style='red')
     if args.json:
         write_json(args.json, updated(Path(args.json), figures) if args.update else figures)
     return 1 if any(result.complaints for result in results) else 0
@@ -155,25 +151,14 @@ def _do(trials: list[Trial], args: argparse.Namespace, console: Console) -> list
     from av_perception.ros.two_machines.trials import try_all
     from av_perception.simulation.cache import simulated_recording
 
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        Progress(console=console, transient=True) as bar,
-    ):
-        task = bar.add_task('render the scene', total=len(trials))
-        scene = simulated_recording('short')
-
-        def on_start(trial: Trial) -> None:
-            bar.update(task, description=trial.name)
-            if not console.is_terminal:  # nobody sees the bar
-                bar.console.print(trial.name)
-
+    with tempfile.TemporaryDirectory() as scratch, TrialBar(console, len(trials)) as bar:
         return try_all(
             trials,
-            scene,
+            simulated_recording('short'),
             args.logs or Path(scratch),
             args.slower,
-            on_start,
-            lambda result: bar.advance(task),
+            lambda trial: bar.begin(trial.name),
+            lambda result: bar.end(result.trial.name, result.complaints, 'as it must be'),
         )
 
 

@@ -115,10 +115,12 @@ def measure(
             continue
         noted(method, voices)
         row = _row(scene, method, voices, floor, spent)
-        if words:
-            errors = word_error_rate(voices, spoken)
-            row = replace(row, word_errors=errors, num_words=float(sum(map(len, spoken))))
-        yield row
+        yield _with_words(row, voices, spoken) if words else row
+
+
+def _with_words(row: SeparationRow, voices: np.ndarray, spoken: list[list[str]]) -> SeparationRow:
+    num_words = float(sum(len(words) for words in spoken))
+    return replace(row, word_errors=word_error_rate(voices, spoken), num_words=num_words)
 
 
 def _result(trial: Trial, method: str) -> np.ndarray | None:

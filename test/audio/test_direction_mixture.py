@@ -247,8 +247,9 @@ def test_a_peak_dominates_the_blocks_of_which_it_owns_most():
         if whole >= 8 and mine[rows].sum() > 0.5 * whole:
             owned += mine[rows].sum()
     assert 0 < owned < total
-    dominance = found._dominance(weight, recent, ownerships[0])
-    assert dominance == pytest.approx(owned / total, rel=1e-4)
+    weights = np.array([weight, np.zeros_like(weight), weight])  # several peaks at once
+    dominance = found._dominance(weights, recent, ownerships[0])
+    assert dominance == pytest.approx([owned / total, 0.0, owned / total], rel=1e-4)
 
 
 def test_diffuse_sound_gives_no_direction():

@@ -119,7 +119,9 @@ class DirectionMixture:
         self._voice_share.reset()
         self._peaks: list[_Peak] = []
 
-    def update(self, block: BinBlock, known: Mapping[int, np.ndarray]) -> list[HeardVoice]:
+    def update(
+        self, block: BinBlock, known: Mapping[int, np.ndarray], describe: bool = True
+    ) -> list[HeardVoice]:
         """Take a block.
 
         Parameters
@@ -128,6 +130,8 @@ class DirectionMixture:
             The bins of 40 ms.
         known
             Unit vector (3,) in the array frame by id, of everybody who is tracked.
+        describe
+            Whether `newest` is wanted; without, it is empty.
 
         Returns
         -------
@@ -136,7 +140,7 @@ class DirectionMixture:
         """
         towards = np.array(list(known.values()), float).reshape(-1, 3)
         self._meet(known, towards)
-        self._remember(block, tuple(known), towards)
+        self._remember(block, tuple(known), towards, describe)
         self._voice_share.note(block.stamp_ns, _voiced(block))
         taken = np.any(self._grid.near(towards, self.config.known_radius_deg), axis=0)
         allowed = np.logical_not(taken)
@@ -197,7 +201,9 @@ class DirectionMixture:
         self._towards = dict(zip(known, towards, strict=True))
         self.shares = {i: self.shares.get(i, 0.0) for i in known}
 
-    def _remember(self, block: BinBlock, ids: tuple[int, ...], towards: np.ndarray) -> None:
+    def _remember(
+        self, block: BinBlock, ids: tuple[int, ...], towards: np.ndarray, describe: bool
+    ) -> None:
         """Write the block's bins over the oldest ones."""
         count = len(block)
         self.newest = BlockDensities(np.zeros((0, len(self._grid))), np.zeros((0, len(ids))), 0.0)
@@ -221,9 +227,9 @@ class DirectionMixture:
         people = density[:, len(self._grid) :] @ np.array(list(self.shares.values()))
         self._noise.learn(block.stamp_ns, voiced, of_grid, self._diffuse_density[rows], people)
         self._noise_density[rows] = of_grid @ self._noise.weight
-        self.newest = BlockDensities(
-            ratios[:, : len(self._grid)], self._owned(rows, density), voiced
-        )
+        if describe:
+            owned = self._owned(rows, density)
+            self.newest = BlockDensities(ratios[:, : len(self._grid)], owned, voiced)
         self._stamp[rows] = block.stamp_ns
         self._block[rows] = self._num_blocks % self.config.max_bins
         self._num_blocks += 1

@@ -147,6 +147,17 @@ class SharedBinStream(BinStream):
                 self._blocks.popitem(last=False)
             return self._blocks[key]
 
+    def heard(self, stamp_ns: int, first_sample: int) -> list[BinBlock] | None:
+        """Return the blocks of a chunk that somebody has pushed, None for any other.
+
+        Parameters
+        ----------
+        stamp_ns, first_sample
+            Of the chunk.
+        """
+        with self._lock:
+            return self._blocks.get((stamp_ns, first_sample))
+
     def _is_too_late(self, chunk: AudioChunk) -> bool:
         """Tell whether later sound of the same stream was heard; far back begins another one."""
         if not self._blocks:

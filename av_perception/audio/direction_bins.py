@@ -191,7 +191,8 @@ class DirectionLikelihood:
         else:
             vectors = self._steering.vectors(directions, self.frequencies)[:, bins]
         white = self.whitening[bins] @ vectors.transpose(1, 2, 0)  # (F, M, N)
-        square = self._strength * np.sum(np.abs(white) ** 2, axis=1, keepdims=True)
+        square = white.real**2 + white.imag**2  # abs would take a root of it first
+        square = self._strength * square.sum(axis=1, keepdims=True)
         return (white.conj() * np.sqrt(self._strength / (1 + square))).astype(np.complex64)
 
     def ratios(

@@ -119,7 +119,9 @@ class DirectionMixture:
         self._voice_share.reset()
         self._peaks: list[_Peak] = []
 
-    def update(self, block: BinBlock, known: Mapping[int, np.ndarray]) -> list[HeardVoice]:
+    def update(
+        self, block: BinBlock, known: Mapping[int, np.ndarray], describe: bool = True
+    ) -> list[HeardVoice]:
         """Take a block.
 
         Parameters
@@ -128,6 +130,8 @@ class DirectionMixture:
             The bins of 40 ms.
         known
             Unit vector (3,) in the array frame by id, of everybody who is tracked.
+        describe
+            Whether `newest` is wanted; without, it is empty.
 
         Returns
         -------
@@ -136,7 +140,7 @@ class DirectionMixture:
         """
         towards = np.array(list(known.values()), float).reshape(-1, 3)
         self._meet(known, towards)
-        self._remember(block, tuple(known), towards)
+        self._remember(block, tuple(known), towards, describe)
         self._voice_share.note(block.stamp_ns, _voiced(block))
         taken = np.any(self._grid.near(towards, self.config.known_radius_deg), axis=0)
         allowed = np.logical_not(taken)
@@ -144,7 +148,8 @@ class DirectionMixture:
         recent = (self._stamp[: self._filled] >= since_ns).astype(np.float32)
         self._refresh(allowed)
         own = self._iterate(recent)
-        self._peaks = self._find_peaks(block.stamp_ns, recent, own)
+        peaks = self._find_peaks(block.stamp_ns, own)
+        self._peaks = self._judge_dominance(peaks, recent, own)
         return [
             self._voice(p) for p in self._peaks if self._is_voice(p, block.stamp_ns, recent, own)
         ]
@@ -196,7 +201,9 @@ class DirectionMixture:
         self._towards = dict(zip(known, towards, strict=True))
         self.shares = {i: self.shares.get(i, 0.0) for i in known}
 
-    def _remember(self, block: BinBlock, ids: tuple[int, ...], towards: np.ndarray) -> None:
+    def _remember(
+        self, block: BinBlock, ids: tuple[int, ...], towards: np.ndarray, describe: bool
+    ) -> None:
         """Write the block's bins over the oldest ones."""
         count = len(block)
         self.newest = BlockDensities(np.zeros((0, len(self._grid))), np.zeros((0, len(ids))), 0.0)
@@ -220,9 +227,9 @@ class DirectionMixture:
         people = density[:, len(self._grid) :] @ np.array(list(self.shares.values()))
         self._noise.learn(block.stamp_ns, voiced, of_grid, self._diffuse_density[rows], people)
         self._noise_density[rows] = of_grid @ self._noise.weight
-        self.newest = BlockDensities(
-            ratios[:, : len(self._grid)], self._owned(rows, density), voiced
-        )
+        if describe:
+            owned = self._owned(rows, density)
+            self.newest = BlockDensities(ratios[:, : len(self._grid)], owned, voiced)
         self._stamp[rows] = block.stamp_ns
         self._block[rows] = self._num_blocks % self.config.max_bins
         self._num_blocks += 1
@@ -295,7 +302,7 @@ class DirectionMixture:
         self.noise_share = noise / total
         self.shares = {i: value / total for i, value in shares.items()}
 
-    def _find_peaks(self, stamp_ns: int, recent: np.ndarray, own: _Ownership) -> list[_Peak]:
+    def _find_peaks(self, stamp_ns: int, own: _Ownership) -> list[_Peak]:
         """Take the largest sums of neighboring weights, one after another and well apart."""
         config = self.config
         open_weight = self._weight.copy()
@@ -307,26 +314,36 @@ class DirectionMixture:
             if sums[best] < config.min_share or sums[best] * total < config.min_bins:
                 return peaks
             near = self._near[best]
-            peak = self._peak(near, near * open_weight, stamp_ns)
-            if not peak.dominant:
-                dominance = self._dominance(peak.weight, recent, own)
-                peak = replace(peak, dominant=dominance >= config.min_dominance)
-            peaks.append(peak)
+            peaks.append(self._peak(near, near * open_weight, stamp_ns))
             open_weight = open_weight * self._apart[best]
 
-    def _dominance(self, weight: np.ndarray, recent: np.ndarray, own: _Ownership) -> float:
-        """Share of a peak's voiced bins that lie in blocks which it owns for the most part.
+    def _judge_dominance(
+        self, peaks: list[_Peak], recent: np.ndarray, own: _Ownership
+    ) -> list[_Peak]:
+        """Tell which of the peaks dominate by now, all of them in one pass over the bins."""
+        doubtful = [k for k, peak in enumerate(peaks) if not peak.dominant]
+        if not doubtful:
+            return peaks
+        judged = list(peaks)
+        weight = np.array([peaks[k].weight for k in doubtful])
+        for k, share in zip(doubtful, self._dominance(weight, recent, own), strict=True):
+            judged[k] = replace(peaks[k], dominant=bool(share >= self.config.min_dominance))
+        return judged
 
-        weight: (D,) of the peak.
+    def _dominance(self, weight: np.ndarray, recent: np.ndarray, own: _Ownership) -> np.ndarray:
+        """(P,) share of a peak's voiced bins that lie in blocks which it owns for the most part.
+
+        weight: (P, D) of the peaks.
         """
         filled = self._filled
-        density = self._density[:filled] @ weight.astype(np.float32)
+        density = weight.astype(np.float32) @ self._density[:filled].T
         voiced = self._voiced[:filled] * recent
         block = self._block[:filled]
-        bins = np.bincount(block, voiced * own.inverse * density)
+        of_peaks = density * (voiced * own.inverse)
+        bins = np.array([np.bincount(block, of_peak) for of_peak in of_peaks])
         whole = np.bincount(block, voiced)
         owned = (bins > _LARGER_PART * whole) & (whole >= _FEW_BINS)
-        return float((bins * owned).sum() / max(bins.sum(), 1e-9))
+        return (bins * owned).sum(axis=1) / np.maximum(bins.sum(axis=1), 1e-9)
 
     def _peak(self, near: np.ndarray, weight: np.ndarray, stamp_ns: int) -> _Peak:
         """Where the weights (D,) of one peak lie, and since when it is there; near: (D,) bool."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from av_perception.numerics.sliding_least import SlidingLeast
+
 _QUANTIZATION_POWER = 1 / (12 * 32768.0**2)  # of 16-bit sound: nothing below it is a signal
 _HANN_ENERGY = 0.375  # sum of the squared Hann window, per sample
 
@@ -127,8 +129,7 @@ class NoiseFloor:
 
     def __init__(self, num_bins: int, num_blocks: int, window: int):
         self._least = _QUANTIZATION_POWER * (_HANN_ENERGY * window)
-        self._recent = np.full((num_blocks, num_bins), np.inf)
-        self._next = 0
+        self._recent = SlidingLeast(num_blocks, num_bins)
         self._smoothed: np.ndarray | None = None  # None: the last block had no signal
         self._follows_nothing = False
 
@@ -141,9 +142,8 @@ class NoiseFloor:
         else:
             previous = power if self._smoothed is None else self._smoothed
             self._smoothed = self._SMOOTHING * previous + (1 - self._SMOOTHING) * power
-            self._recent[self._next] = self._smoothed
-            self._next = (self._next + 1) % len(self._recent)
-        lowest = self._recent.min(axis=0)
+            self._recent.push(self._smoothed)
+        lowest = self._recent.least
         # Where nothing was measured so far, all of the block may be noise.
         lowest = np.where(np.isfinite(lowest), lowest, power)
         return np.maximum(self._MINIMUM_BIAS * lowest, self._least)
@@ -156,7 +156,6 @@ class NoiseFloor:
     def _drop_signal(self) -> None:
         """Forget the last block, of which a part was without signal already."""
         if self._smoothed is not None:
-            self._next = (self._next - 1) % len(self._recent)
-            self._recent[self._next] = np.inf
+            self._recent.take_back()
         self._smoothed = None
         self._follows_nothing = True

@@ -15,7 +15,7 @@ from av_perception.audio.voice_activity import SharedVoiceActivity, VoiceListene
 from av_perception.interfaces import AudioChunk
 from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.ros import qos
-from av_perception.ros.conversions import audio_chunk_from_msg, microphones_of
+from av_perception.ros.conversions import audio_chunk_from_msg, microphones_of, ns_from_time
 from av_perception.ros.input_monitor import publisher_names
 from av_perception.ros.parameters import Parameter
 
@@ -88,6 +88,7 @@ class SoundInput:
         self._node = node
         self._array = array
         self._front_end = front_end
+        self._shared = front_end if isinstance(front_end, SharedBinStream) else None
         self._index_fault = ''
         self._take_blocks: Callable[[list[Any]], None] = lambda blocks: None
 
@@ -107,6 +108,12 @@ class SoundInput:
         )
 
     def _receive(self, message: AudioChunkMsg) -> None:
+        if self._shared is not None:
+            stamp_ns = ns_from_time(message.header.stamp)
+            blocks = self._shared.heard(stamp_ns, message.first_sample)
+            if blocks is not None:  # another node of the process has been faster
+                self._hand_on(blocks)
+                return
         chunk = microphones_of(audio_chunk_from_msg(message), self._array, 'the audio topic')
         known_rate = self._front_end.sample_rate
         if chunk.sample_rate != known_rate:
@@ -114,7 +121,10 @@ class SoundInput:
             self._node.diagnostics.count(
                 'changes of sample rate', f'{known_rate} Hz to {chunk.sample_rate} Hz'
             )
-        self._take_blocks(self._front_end.push(chunk))
+        self._hand_on(self._front_end.push(chunk))
+
+    def _hand_on(self, blocks: list[Any]) -> None:
+        self._take_blocks(blocks)
         self._node.diagnostics.absorb('sound', self._front_end.counters, self._reason)
 
     def _reason(self, counter: str) -> str:

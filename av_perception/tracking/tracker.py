@@ -181,11 +181,10 @@ class Tracker:
 
     def _accepts(self, stamp_ns: int, poses: SensorPoses) -> bool:
         """Whether the frame can be used; a stamp far back starts a new session."""
-        if poses is not self._usable_poses:
-            if not usable_poses(poses):
-                self.counters['bad_poses'] += 1
-                return False
-            self._usable_poses = poses  # a head that stands still has the same ones for ever
+        if poses is not self._usable_poses and not usable_poses(poses):
+            self.counters['bad_poses'] += 1
+            return False
+        self._usable_poses = poses  # a head that stands still has the same ones for ever
         last_ns = self._last.stamp_ns
         if last_ns and stamp_ns <= last_ns:
             if seconds(last_ns - stamp_ns) <= self._config.reset_after_s:
@@ -283,10 +282,10 @@ class Tracker:
 
     def _heard_information(self, observed: FrameObservations) -> Information | None:
         """Where the bins heard those tracks that were never seen."""
-        if observed.voices is None or observed.directions is None:
+        seen = ~self._tracks.never_seen
+        if observed.voices is None or observed.directions is None or seen.all():
             return None
         precision, vector = observed.voices.information(observed.directions)
-        seen = ~self._tracks.never_seen
         precision[seen] = 0.0
         vector[seen] = 0.0
         return precision, vector

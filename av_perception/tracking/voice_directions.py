@@ -168,14 +168,20 @@ class VoiceDirections:
         usable: np.ndarray,
         sought: np.ndarray,
     ) -> tuple[list[HeardVoice], np.ndarray, np.ndarray, np.ndarray]:
-        """Strangers of the last block; of each track log likelihood on the grid, bins, share."""
+        """Strangers of the last block; of each track log likelihood on the grid, bins, share.
+
+        The last three are 0 where nobody is sought.
+        """
         known = {int(ids[n]): directions.value[n] for n in usable}
         score = np.zeros((len(ids), len(self._grid)))
         own_bins = np.zeros(len(ids))
         all_bins = 0.0
         strangers: list[HeardVoice] = []
+        is_anybody_sought = bool(sought.any())
         for block in blocks:
-            strangers = self._mixture.update(block, known)
+            strangers = self._mixture.update(block, known, describe=is_anybody_sought)
+            if not is_anybody_sought:
+                continue
             newest = self._mixture.newest
             for column in np.flatnonzero(sought[usable]):
                 score[usable[column]] += newest.voiced * (newest.owned[:, column] @ newest.ratios)
@@ -222,6 +228,8 @@ class VoiceDirections:
         observed = directions.value.copy()
         precision = np.zeros((len(own_bins), 3, 3))
         loud = np.flatnonzero(sought & (own_bins >= config.min_bins))
+        if not len(loud):
+            return observed, precision
         near = self._grid.near(directions.value[loud], config.search_deg)
         for n, places_near in zip(loud, near, strict=True):
             if not places_near.any():

@@ -55,6 +55,15 @@ def assert_same(blocks, expected) -> None:
         np.testing.assert_array_equal(block.unit, other.unit)
 
 
+def test_what_somebody_has_pushed_is_known_by_stamp_and_place(shared):
+    first, second = noise_chunks(2)
+    assert shared.heard(first.stamp_ns, first.first_sample) is None
+    blocks = shared.push(first)
+    assert shared.heard(first.stamp_ns, first.first_sample) is blocks
+    assert shared.heard(second.stamp_ns, second.first_sample) is None
+    assert shared.heard(first.stamp_ns, second.first_sample) is None
+
+
 def test_every_listener_gets_what_one_alone_gets_computed_once(shared, monkeypatch):
     chunks = noise_chunks(40)
     expected = pushed(BinStream(LIKELIHOOD, RATE, CONFIG), chunks)

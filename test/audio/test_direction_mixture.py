@@ -225,6 +225,19 @@ def test_a_round_of_em_is_that_of_the_equations(known):
     assert found.diffuse == pytest.approx(diffuse, rel=1e-3)
 
 
+def test_what_nobody_wants_described_is_heard_all_the_same():
+    told = mixture()
+    silent = mixture()
+    known = {7: at(-90)}
+    for block in blocks_of((40, -90), 30, np.random.default_rng(4)):
+        voices = told.update(block, known)
+        others = silent.update(block, known, describe=False)
+        assert azimuths(voices) == azimuths(others)
+        assert len(told.newest.ratios) == len(block) and not len(silent.newest.ratios)
+    assert voices and silent.shares == told.shares
+    np.testing.assert_array_equal(silent._weight, told._weight)
+
+
 def test_a_peak_dominates_the_blocks_of_which_it_owns_most():
     """Counted block by block; one of them lies at both ends of the memory."""
     rng = np.random.default_rng(10)
@@ -247,8 +260,9 @@ def test_a_peak_dominates_the_blocks_of_which_it_owns_most():
         if whole >= 8 and mine[rows].sum() > 0.5 * whole:
             owned += mine[rows].sum()
     assert 0 < owned < total
-    dominance = found._dominance(weight, recent, ownerships[0])
-    assert dominance == pytest.approx(owned / total, rel=1e-4)
+    weights = np.array([weight, np.zeros_like(weight), weight])  # several peaks at once
+    dominance = found._dominance(weights, recent, ownerships[0])
+    assert dominance == pytest.approx([owned / total, 0.0, owned / total], rel=1e-4)
 
 
 def test_diffuse_sound_gives_no_direction():

@@ -55,7 +55,8 @@ def are_beside_nearer(boxes: np.ndarray) -> np.ndarray:
         (N,) bool.
     """
     larger = boxes[:, 2] > boxes[:, 2:3]
-    return (larger & (heads_reach(boxes, _BESIDE) > 0)).any(axis=1)
+    beside: np.ndarray = (larger & (heads_reach(boxes, _BESIDE) > 0)).any(axis=1)
+    return beside
 
 
 def covered_shares(boxes: np.ndarray) -> np.ndarray:

@@ -94,12 +94,9 @@ def locate_head(
         Disparity of the face; None for the range from its size.
     camera, config
         Geometry of the rectified camera or pair; what faces measure.
-    center_std_px
-        (2,) standard deviation of the box's center across and down, of a face that is whole.
-    size_factor
-        How much coarser the detector's sizes are than the configuration says, see BoxNoise.
-    covered
-        Share in [0, 1] of the face that something nearer covers.
+    center_std_px, size_factor, covered
+        (2,) standard deviation of a whole face's center across and down, and how coarse sizes are,
+        see BoxNoise; share in [0, 1] of the face that something nearer covers.
 
     Returns
     -------
@@ -113,9 +110,8 @@ def locate_head(
         variance += (COVERED_SIZE * covered * inverse_depth) ** 2
     else:
         inverse_depth, variance = _inverse_depth_from_disparity(match, camera)
-    covered_std_px = COVERED_CENTER * covered**2 * box[2]
-    center_variance = (factor * center_std_px) ** 2 + covered_std_px**2
-    return _triangulate(centers(box), center_variance, inverse_depth, variance, camera, config)
+    center_std_px = np.hypot(factor * center_std_px, COVERED_CENTER * covered**2 * box[2])
+    return _triangulate(centers(box), center_std_px**2, inverse_depth, variance, camera, config)
 
 
 def is_cut_off(box: np.ndarray, camera: CameraGeometry) -> bool:

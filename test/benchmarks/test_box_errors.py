@@ -62,7 +62,7 @@ def test_errors_as_stated_are_one_in_every_group():
 def test_faces_of_others_and_faces_that_are_missed_have_no_error():
     errors = BoxErrors()
     errors.add(faces(TRUTH + [1.0, -2.0, 0, 0]), TRUTH)
-    errors.add(faces(TRUTH[:1] + [0.3 * 30, 0, 0, 0]), TRUTH)  # near it, but somebody else's
+    errors.add(faces(TRUTH[:1] + [0.5 * 30, 0, 0, 0]), TRUTH)  # near it, but somebody else's
     errors.add(faces(np.zeros((0, 4))), TRUTH)
     np.testing.assert_allclose(errors.errors, [[1.0, -2.0]] * 2)
     assert (errors.widths, errors.scales) == ([30.0, 20.0], [2.0, 2.0])

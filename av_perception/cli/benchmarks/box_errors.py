@@ -47,8 +47,8 @@ from av_perception.vision.face_detector import (
     FaceDetectorConfig,
     make_face_detector,
 )
-from av_perception.vision.face_search import merged
-from av_perception.vision.face_windows import crop_windows, part_around
+from av_perception.vision.face_search import chosen, merged
+from av_perception.vision.face_windows import crop_windows, lie_inside, part_around
 
 HEAD = 'simulated'
 SIZES = {
@@ -154,13 +154,17 @@ def _in_crops(
     detector: CenterFaceDetector, image: np.ndarray, boxes: np.ndarray, size: np.ndarray
 ) -> FaceDetections:
     windows = crop_windows(boxes, size, detector.crop_size)
-    return merged([detector.detect_in(image, windows)[0]], detector.overlap_threshold)
+    faces, index = detector.detect_in(image, windows)
+    whole = chosen(faces, lie_inside(faces.boxes, windows[index], size))
+    return merged([whole], detector.overlap_threshold)
 
 
 def _in_part(detector: CenterFaceDetector, size: np.ndarray, scale: float) -> Look:
     def look(image: np.ndarray, boxes: np.ndarray) -> FaceDetections:
         part = part_around(boxes[:_BESIDE], size, detector.crop_size, scale)
-        return detector.detect_part(image, part)
+        faces = detector.detect_part(image, part)
+        windows = np.broadcast_to(part.window, (len(faces), 4))
+        return chosen(faces, lie_inside(faces.boxes, windows, size))
 
     return look
 

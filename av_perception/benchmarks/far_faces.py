@@ -9,7 +9,7 @@ are dressed and lit anew in each stream, and the sensor is noisy in two of three
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,8 +98,10 @@ def read_people(paths: Sequence[Path]) -> list[Person]:
     UserError
         When there are fewer than PEOPLE.
     """
-    files = [file for path in paths for file in _files(path)]
-    people = [person for file in files for person in _people_of(file)]
+    people = []
+    for image, box, landmarks in faces_in(paths):
+        view = cut_out([image], tuple(box.tolist()), 'a picture of people')[0]
+        people.append(Person(view, (landmarks - centers(box)) / box[2], box[3] / box[2]))
     if len(people) < PEOPLE:
         raise UserError(
             f'{len(people)} faces in {" ".join(map(str, paths))}, {PEOPLE} are needed: name '
@@ -114,20 +116,28 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _people_of(file: Path) -> list[Person]:
-    if file.suffix.lower() in ('.jpg', '.png'):
-        images = [read_image(file)]
-    else:
-        images = _images_of_clip(file)
-    people = []
-    for image in images:
-        size = network_input_size((image.shape[1], image.shape[0]))
-        detector = CenterFaceDetector(FaceDetectorConfig(input_size=size, score_threshold=0.6))
-        found = detector.detect(image)
-        for box, landmarks in zip(found.boxes, found.landmarks):
-            view = cut_out([image], tuple(box.tolist()), str(file))[0]
-            people.append(Person(view, (landmarks - centers(box)) / box[2], box[3] / box[2]))
-    return people
+def faces_in(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Find the faces of clips and photographs in all their pixels.
+
+    Parameters
+    ----------
+    paths
+        Files, or folders of them.
+
+    Yields
+    ------
+    image, box, landmarks : np.ndarray
+        (height, width, 3) uint8 BGR, (4,) and (5, 2) [px]: each face of a photograph, and of three
+        images of a clip.
+    """
+    for file in (file for path in paths for file in _files(path)):
+        is_photograph = file.suffix.lower() in ('.jpg', '.png')
+        for image in [read_image(file)] if is_photograph else _images_of_clip(file):
+            size = network_input_size((image.shape[1], image.shape[0]))
+            detector = CenterFaceDetector(FaceDetectorConfig(input_size=size, score_threshold=0.6))
+            found = detector.detect(image)
+            for box, landmarks in zip(found.boxes, found.landmarks):
+                yield image, box, landmarks
 
 
 def _images_of_clip(file: Path) -> list[np.ndarray]:

@@ -50,6 +50,9 @@ class Accuracy:
     nees: float
     #: where 95 % of such means lie, were the errors of all faces independent
     nees_band: tuple[float, float]
+    #: mean squared error over what is stated across the image, down, and along the ray; 1 each
+    #: with right covariances
+    components: tuple[float, float, float] = (float('nan'), float('nan'), float('nan'))
 
 
 @dataclass(frozen=True)
@@ -215,6 +218,7 @@ class Errors:
         self.depth_m: list[float] = []
         self.depth_std_m: list[float] = []
         self._nees: list[float] = []
+        self._components: list[np.ndarray] = []
 
     def add(self, faces: Iterable[Face], centers: np.ndarray, camera: CameraGeometry) -> None:
         """Compare the faces of one image with (people, 3) head centers [m]."""
@@ -248,6 +252,9 @@ class Errors:
         self.depth_m.append(error[2])
         self.depth_std_m.append(float(np.sqrt(face.covariance[2, 2])))
         self._nees.append(error @ np.linalg.solve(face.covariance, error))
+        axes = _view_axes(center)
+        stated = np.einsum('ki,ij,kj->k', axes, face.covariance, axes)
+        self._components.append((axes @ error) ** 2 / stated)
 
     def accuracy(self, distance_m: float) -> Accuracy:
         """Rate all faces so far, of people at a distance [m]."""
@@ -255,7 +262,17 @@ class Errors:
         if not self.depth_m:
             return Accuracy(float('nan'), float('nan'), float('nan'), band)
         rmse = float(np.sqrt(np.mean(np.square(self.depth_m))))
-        return Accuracy(rmse, rmse / distance_m, float(np.mean(self._nees)), band)
+        across, down, along = (float(mean) for mean in np.mean(self._components, axis=0))
+        nees = float(np.mean(self._nees))
+        return Accuracy(rmse, rmse / distance_m, nees, band, (across, down, along))
+
+
+def _view_axes(center: np.ndarray) -> np.ndarray:
+    """(3, 3) unit vectors across the view of a point (3,) of the optical frame, down, along."""
+    along = center / np.linalg.norm(center)
+    down = np.cross(along, [1.0, 0.0, 0.0])
+    down /= np.linalg.norm(down)
+    return np.stack([np.cross(down, along), down, along])
 
 
 def _true_boxes(centers: np.ndarray, camera: CameraGeometry) -> np.ndarray:

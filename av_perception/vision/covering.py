@@ -55,7 +55,7 @@ def are_beside_nearer(boxes: np.ndarray) -> np.ndarray:
         (N,) bool.
     """
     larger = boxes[:, 2] > boxes[:, 2:3]
-    return (larger & (heads_reach(boxes, _BESIDE) > 0)).any(axis=1)
+    return np.any(larger & (heads_reach(boxes, _BESIDE) > 0), axis=1)
 
 
 def covered_shares(boxes: np.ndarray) -> np.ndarray:

@@ -27,10 +27,10 @@ from av_perception.vision.stereo_matching import DisparityMatch
 
 BORDER_PX = 2.0  # a box this near to the border of the image is taken as cut off
 CUT_OFF_FACTOR = 2.0  # on the standard deviations of center and width of a face that is cut off
-# Standard deviations of a covered face's center across and down, in widths of its box, and of its
-# size, per covered share: boxes shrink to what shows, or take in what covers it. People stand
-# side by side, so that it is the sides of faces that are covered.
-COVERED_CENTER = np.array([0.18, 0.10])
+# Standard deviations of a covered face's center across and down, in widths of its box, per square
+# of the covered share, and of its size, per covered share: boxes shrink to what shows, or take in
+# what covers it. People stand side by side, so that it is the sides of faces that are covered.
+COVERED_CENTER = np.array([0.30, 0.17])
 COVERED_SIZE = 0.6
 
 
@@ -94,12 +94,9 @@ def locate_head(
         Disparity of the face; None for the range from its size.
     camera, config
         Geometry of the rectified camera or pair; what faces measure.
-    center_std_px
-        (2,) standard deviation of the box's center across and down, of a face that is whole.
-    size_factor
-        How much coarser the detector's sizes are than the configuration says, see BoxNoise.
-    covered
-        Share in [0, 1] of the face that something nearer covers.
+    center_std_px, size_factor, covered
+        (2,) standard deviation of a whole face's center across and down, and how coarse sizes are,
+        see BoxNoise; share in [0, 1] of the face that something nearer covers.
 
     Returns
     -------
@@ -113,8 +110,8 @@ def locate_head(
         variance += (COVERED_SIZE * covered * inverse_depth) ** 2
     else:
         inverse_depth, variance = _inverse_depth_from_disparity(match, camera)
-    center_variance = (factor * center_std_px) ** 2 + (COVERED_CENTER * covered * box[2]) ** 2
-    return _triangulate(centers(box), center_variance, inverse_depth, variance, camera, config)
+    center_std_px = np.hypot(factor * center_std_px, COVERED_CENTER * covered**2 * box[2])
+    return _triangulate(centers(box), center_std_px**2, inverse_depth, variance, camera, config)
 
 
 def is_cut_off(box: np.ndarray, camera: CameraGeometry) -> bool:

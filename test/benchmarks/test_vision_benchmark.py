@@ -51,7 +51,18 @@ def test_planted_errors_give_their_figures():
     assert np.mean(errors.is_found) == 0.75 and errors.false == 1
     assert accuracy.nees_band[0] < accuracy.nees < accuracy.nees_band[1]
     assert accuracy.depth_rmse_m == pytest.approx(0.01, rel=0.1)
+    assert accuracy.components == pytest.approx((1, 1, 1), abs=0.12)
     assert accuracy.depth_error == pytest.approx(0.005, rel=0.1)
+
+
+def test_errors_are_told_apart_by_their_direction():
+    """One face is 3 deviations off to the right, 2 down and 1 towards the camera."""
+    along = CENTERS[0] / np.linalg.norm(CENTERS[0])
+    across = np.array([along[2], 0.0, -along[0]]) / np.hypot(along[0], along[2])
+    down = np.cross(along, across)
+    errors = Errors()
+    errors.add([face_at(CENTERS[0] + 0.01 * (3 * across + 2 * down - along))], CENTERS, CAMERA)
+    assert errors.accuracy(2.0).components == pytest.approx((9.0, 4.0, 1.0))
 
 
 def test_two_faces_of_one_person_are_one_and_a_false_one():

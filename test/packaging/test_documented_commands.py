@@ -45,6 +45,7 @@ OTHERS = {
 # Verbs of pages that no test runs to the end, and why.
 NOT_RUN = {
     'benchmark end-to-end': 'minutes of a live graph; test_end_to_end.py judges made-up results',
+    'benchmark box-errors': 'minutes of images; test_box_errors.py runs its core',
     'benchmark face-search': 'minutes of video; test_face_search_benchmark.py runs its core',
     'benchmark lips': 'minutes of video; test/lips and test_lips.py run what it measures',
     'benchmark microphone-calibration': 'test_clustering_benchmarks.py runs its core',

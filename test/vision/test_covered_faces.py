@@ -5,7 +5,7 @@
 import cv2
 import numpy as np
 import pytest
-from vision_scenes import CAMERA, Texture, landmarks_of
+from vision_scenes import CAMERA, Texture, landmarks_of, textured_pair
 
 from av_perception.vision.covering import covered_shares, heads_reach
 from av_perception.vision.stereo_matching import (
@@ -140,3 +140,30 @@ def test_the_covariance_of_a_covered_face_is_larger_in_all_directions():
     _, free = locate_head(BOX, landmarks, None, CAMERA, config, stds)
     _, covered = locate_head(BOX, landmarks, None, CAMERA, config, stds, covered=0.5)
     assert np.all(np.linalg.eigvalsh(covered - free) > 0)
+
+
+def test_a_disparity_beside_a_nearer_head_is_less_certain():
+    """Regression: the heads beside free faces drew the peak by ten stated deviations."""
+    random = np.random.default_rng(6)
+    box = np.array([300.0, 200.0, 30.0, 40.0])
+    left, right = textured_pair(box, CAMERA.disparity(2.0), random, noise=8.0)
+    beside = np.array([340.0, 190.0, 60.0, 78.0])
+    alone = matcher().match_all(left, right, box[None])[0].disparity
+    for others, is_beside in (([beside], True), ([beside + [60, 0, 0, 0]], False)):
+        found = matcher().match_all(left, right, np.array([box, *others]))[0].disparity
+        drawn = 3.0 * (1 - alone.correlation) * is_beside
+        assert found.disparity == alone.disparity and 1 - alone.correlation > 0.01
+        assert found.variance == max(alone.variance, drawn**2)
+        assert found.variance > alone.variance or not is_beside
+
+
+def test_the_nearer_of_two_faces_is_as_certain_as_alone():
+    random = np.random.default_rng(6)
+    box = np.array([300.0, 200.0, 60.0, 78.0])
+    left, right = textured_pair(box, CAMERA.disparity(1.0), random)
+    narrower = np.array([362.0, 210.0, 30.0, 40.0])
+    alone, among = (
+        matcher().match_all(left, right, np.array(boxes))[0].disparity
+        for boxes in ([box], [box, narrower])
+    )
+    assert among == alone

@@ -279,6 +279,7 @@ def _accuracy_table(size: str, measurements: list[Measurement]) -> Table:
     )
     for heading in ('distance', 'recall', 'false', 'depth error', 'NEES', '95 % band'):
         table.add_column(heading, justify='right')
+    table.add_column('across, down, along', justify='right')
     for heading in ('one camera: depth error', 'NEES'):
         table.add_column(heading, justify='right')
     for m in measurements:
@@ -290,6 +291,7 @@ def _accuracy_table(size: str, measurements: list[Measurement]) -> Table:
             _depth(m.stereo),
             _marked(f'{m.stereo.nees:.2f}', low <= m.stereo.nees <= high),
             f'{low:.2f}..{high:.2f}',
+            ', '.join(f'{part:.2f}' for part in m.stereo.components),
             _depth(m.mono),
             f'{m.mono.nees:.2f}',
         )

@@ -13,13 +13,12 @@ diffuse sound, the probability e that a bin changes hands and a weight c (frames
 
 r' that of the frame before, s_n how strong the person's voice is at the frequency
 (`voice_spectra`). Bins that rise carry direct sound: there directions count for more, and owners
-change sooner than where reverberation decays. Low bins, in which small arrays hear directions
-badly and voices are strong, change hands half as often. A floor f leaves a little of everything
-while somebody speaks: what is cut out entirely is missed by the ear. Who probably does not speak,
-but is as clearly in the direction of a bin, is given more of it than a_n alone: a_n (2 - a_n) is
-near the best factor that was measured. Bins of all frequencies are judged: where the directions
-are known, those above the array's aliasing frequency tell them apart as well. Somebody for whom no
-track stands (`untracked_voice`) takes part with less than a tracked person's weight.
+change sooner than where reverberation decays. A floor f leaves a little of everything while
+somebody speaks: what is cut out entirely is missed by the ear. Who probably does not speak, but is
+as clearly in the direction of a bin, is given more of it than a_n alone: a_n (2 - a_n) is near the
+best factor that was measured. Bins of all frequencies are judged: where the directions are known,
+those above the array's aliasing frequency tell them apart as well. Somebody for whom no track
+stands (`untracked_voice`) takes part with less than a tracked person's weight.
 """
 
 from __future__ import annotations
@@ -63,10 +62,6 @@ class PersonMasksConfig:
     change: float = 0.4
     #: Probability that a bin that decays changes hands, in (0, 1].
     decay_change: float = 0.12
-    #: Below this frequency bins change hands less often [Hz], not negative.
-    steady_below_hz: float = 1200.0
-    #: By this factor, in (0, 1].
-    steady_factor: float = 0.5
     #: Time of speech over which the spectra of voices are learnt [s], positive.
     voice_memory_s: float = 2.0
     #: Exponent of the voices' spectra where they tell whose a bin is, not negative.
@@ -86,13 +81,13 @@ class PersonMasksConfig:
         for name in ('evidence_weight', 'decay_weight', 'voice_memory_s'):
             if not getattr(self, name) > 0:
                 raise ValueError(f'{name} must be positive, not {getattr(self, name)}')
-        for name in ('change', 'decay_change', 'steady_factor', 'untracked_weight'):
+        for name in ('change', 'decay_change', 'untracked_weight'):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f'{name} must lie in (0, 1], not {getattr(self, name)}')
         for name in ('onset_fade', 'activity_floor', 'floor'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'{name} must lie in 0..1, not {getattr(self, name)}')
-        for name in ('onset_ratio', 'voice_weight', 'steady_below_hz'):
+        for name in ('onset_ratio', 'voice_weight'):
             if not getattr(self, name) >= 0:
                 raise ValueError(f'{name} must not be negative, but is {getattr(self, name)}')
         if not 0 < self.lowest_hz < 0.25 * SAMPLE_RATE:
@@ -176,9 +171,6 @@ class PersonMasks:
         self._used = self.config.used
         frequencies = self.config.transform.frequencies(SAMPLE_RATE)[self._used]
         self.likelihood = DirectionLikelihood(steering, frequencies, own_noise=OWN_NOISE)
-        is_steady = frequencies < self.config.steady_below_hz
-        # (K,) how often bins of each frequency change hands, in comparison
-        self._pace = np.where(is_steady, self.config.steady_factor, 1.0).astype(np.float32)
         hops = self.config.voice_memory_s * SAMPLE_RATE / self.config.transform.hop
         self._voices = VoiceSpectra(hops, self.config.voice_weight)
         self.reset()
@@ -291,9 +283,7 @@ class PersonMasks:
         ratios = self._smoothed_ratios(heard)
         weight = np.where(heard.rising, config.evidence_weight, config.decay_weight)
         evidence = np.exp(weight.astype(np.float32) * (ratios - ratios.max(axis=0)))
-        change = self._pace * np.where(
-            heard.rising, np.float32(config.change), np.float32(config.decay_change)
-        )
+        change = np.where(heard.rising, config.change, config.decay_change).astype(np.float32)
         entering = self._entering(heard, active)
         nothing = np.zeros(ratios.shape[2], np.float32)
         share = np.stack([self._shares.get(i, nothing) for i in heard.ids])

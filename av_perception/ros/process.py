@@ -171,8 +171,11 @@ class _Host:
                 executor.wake()
 
     def _silent_topics(self) -> list[str]:
-        """Name what was heard before this process was halted, and is published but not heard."""
-        nodes = set(self._nodes)
+        """Name what was heard before this process was halted, and is published but not heard.
+
+        Simulated time may stand still for as long as it likes, and sensors with it.
+        """
+        nodes = {node for node in set(self._nodes) if not node.value('use_sim_time')}
         topics = self._silence.silent(m for node in nodes for m in list(node.diagnostics.monitors))
         return [t for t in topics if any(node.count_publishers(t) for node in nodes)]
 

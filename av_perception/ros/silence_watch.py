@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from av_perception.ros.input_monitor import InputMonitor
-from av_perception.ros.port_watch import HELD_UP_S
 
+HALTED_S = 2.0  # so long without a call, and Fast DDS takes the process for dead
 BACKLOG_S = 0.5  # so long after a halt, what had come before it is still taken
 SILENT_S = 1.0  # longer than any input pauses that speaks all the time
 
@@ -32,7 +32,7 @@ class SilenceWatch:
     def silent(self, monitors: Iterable[InputMonitor]) -> list[str]:
         """Name what is silent since a halt, once; call it several times a second."""
         now = self._clock()
-        if now - self._called > HELD_UP_S:
+        if now - self._called > HALTED_S:
             self._went_on = now
             spoke = (m for m in monitors if m.count)
             self._waited_for = [m for m in spoke if m.last > self._called - m.timeout_s]

@@ -79,10 +79,11 @@ class TrialBar:
     def end(self, name: str, complaints: Sequence[str], fine: str) -> None:
         """Advance; complaints are always told, `fine` where nobody sees the bar."""
         self._bar.advance(self._task)
-        if complaints:
-            self._bar.console.print(f'{name}: {"; ".join(complaints)}', style='red')
-        elif not self._bar.console.is_terminal:
-            self._bar.console.print(f'{name}: {fine}')
+        console = self._bar.console
+        for complaint in complaints:
+            console.print(f'{name}: {complaint}', style='red')
+        if not complaints and not console.is_terminal:
+            console.print(f'{name}: {fine}')
 
 
 def add_sound_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:

@@ -60,12 +60,19 @@ class FaceItdFusionNode(MicrophonePairNode):
         """Build the fusion and the filter."""
         super().configure()
         camera = require_camera(self.head, self.NAME)
-        self._fusion = FaceItdFusion(fusion_config(self.value), camera, self.pair)
-        self._speaking = SpeakingFilter(speaking_config(self.value))
+        known: tuple[FaceItdFusion, SpeakingFilter] | None = self.take_inherited()
+        self._fusion, self._speaking = known or (
+            FaceItdFusion(fusion_config(self.value), camera, self.pair),
+            SpeakingFilter(speaking_config(self.value)),
+        )
         self._tracks = self.publisher(TrackArray, 'tracks', qos.FEATURES)
         self._statuses = self.publisher(SpeakingStatusArray, 'speaking_status', qos.FEATURES)
         self._unseen = self.publisher(Vector3Stamped, 'unseen_sound', qos.FEATURES)
         self._transforms = TransformBroadcaster(self) if self.value('publish_tf') else None
+
+    def core(self) -> tuple[FaceItdFusion, SpeakingFilter | None]:
+        """Give who is there, and who speaks."""
+        return self._fusion, self._speaking
 
     def tune(self, value: ReadParameter) -> None:
         """Take over thresholds and delays."""

@@ -78,7 +78,7 @@ class SpeakingStatusNode(PerceptionNode):
             bins = shared_bins(self, microphones)
             likelihood = bins.likelihood
             self._sound = SoundInput(self, microphones, bins)
-        self._estimator = SpeakingEstimator(config, likelihood)
+        self._estimator = self.take_inherited() or SpeakingEstimator(config, likelihood)
         self._motion = EgoMotion(self.value('max_turn_rate'))
         self._motors = OwnMotors(self._motion)
         self._publisher = self.publisher(SpeakingStatusArray, 'speaking_status', qos.FEATURES)
@@ -86,6 +86,10 @@ class SpeakingStatusNode(PerceptionNode):
             self.get_logger().info(
                 f"head '{head.name}' hears no directions: method {self._estimator.method}"
             )
+
+    def core(self) -> SpeakingEstimator | None:
+        """Give who was heard."""
+        return self._estimator
 
     def tune(self, value: ReadParameter) -> None:
         """Take over thresholds, delays and look-ahead."""

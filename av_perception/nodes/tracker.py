@@ -101,15 +101,17 @@ class TrackerNode(PerceptionNode):
     def configure(self) -> None:
         """Build the tracker, and what pairs its inputs."""
         self._head = head = load_head(self.value('head'))
-        self._tracker = Tracker(tracker_config(self.value), head, chosen_map(self.value, head))
+        known: tuple[Tracker, ClockSteps] | None = self.take_inherited()
+        self._tracker, self._clock_steps = known or (
+            Tracker(tracker_config(self.value), head, chosen_map(self.value, head)),
+            ClockSteps(),
+        )
         if self._ids is None:
-            domain = self.context.get_domain_id()
-            self._ids = IdMemory(self.get_fully_qualified_name(), domain)
+            name = self.get_fully_qualified_name()
+            self._ids = IdMemory(name, self.context.get_domain_id())
         self._tracker.ids.continue_after(self._ids.highest)
-        self._clock_steps = ClockSteps()
-        pairing = assembler_config(self.value, head)
-        self._assembler = FrameAssembler(pairing)
-        self._audio_wait_s = pairing.audio_wait_s
+        self._pairing = assembler_config(self.value, head)
+        self._assembler = FrameAssembler(self._pairing)
         self._blocks = BlockQueue()
         self._sound = self._sound_input(head)
         self._motion = EgoMotion(self.value('max_turn_rate'))
@@ -118,6 +120,10 @@ class TrackerNode(PerceptionNode):
         self._publisher = self.publisher(TrackArray, 'tracks', qos.FEATURES)
         self._transforms = TransformBroadcaster(self) if self.value('publish_tf') else None
         offer_people_services(self, lambda: self._tracker)
+
+    def core(self) -> tuple[Tracker, ClockSteps]:
+        """Give the people, and what the clock did."""
+        return self._tracker, self._clock_steps
 
     def activate(self) -> None:
         """Listen to the features, and to what tells of the head's pose and motion."""
@@ -152,9 +158,8 @@ class TrackerNode(PerceptionNode):
 
     def _sound_input(self, head: HeadProfile) -> SoundInput | None:
         """Make what turns `audio` into bins of direction, None where they are not wanted."""
-        if head.microphones is None or not head.can_hear_directions:
-            return None
-        if self.value('sound_births') != BINS:
+        is_wanted = head.can_hear_directions and self.value('sound_births') == BINS
+        if head.microphones is None or not is_wanted:
             return None
         return SoundInput(self, head.microphones, shared_bins(self, head.microphones))
 
@@ -180,10 +185,8 @@ class TrackerNode(PerceptionNode):
         self._waiting.extend((now_ns, frame) for frame in self._assembler.poll(now_ns))
         while self._waiting and self._track(*self._waiting[0]):
             self._waiting.popleft()
-        reasons = self._assembler.reasons
-        self.diagnostics.absorb(
-            'pairing', self._assembler.counters, lambda name: reasons.get(name, '')
-        )
+        pairing = self._assembler
+        self.diagnostics.absorb('pairing', pairing.counters, lambda k: pairing.reasons.get(k, ''))
         self.diagnostics.absorb('tracker', self._tracker.counters)
 
     def _track(self, arrived_ns: int, features: Features) -> bool:
@@ -227,7 +230,7 @@ class TrackerNode(PerceptionNode):
         """Tell whether bins of a frame are still to come; never where no sound is heard."""
         if self._blocks.is_deaf(stamp_ns) or self._blocks.is_decided(stamp_ns):
             return False
-        return self._may_wait(arrived_ns, self._audio_wait_s)
+        return self._may_wait(arrived_ns, self._pairing.audio_wait_s)
 
     def _may_wait(self, arrived_ns: int, longest_s: float) -> bool:
         """Tell whether a frame may wait any longer."""

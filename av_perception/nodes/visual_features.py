@@ -102,15 +102,20 @@ class VisualFeaturesNode(PerceptionNode):
         self._stereo = camera.baseline > 0 and not self.value('mono')
         self._source = image_source(self)
         self._receipts = Receipts(self) if self.value('compressed') else None
-        self._calibrations: dict[str, CameraCalibration] = {}
-        self._front_end: VisualFrontEnd | None = None
-        if self.value('calibration') == 'head':
+        self._calibrations: dict[str, CameraCalibration]
+        self._front_end: VisualFrontEnd | None
+        self._front_end, self._calibrations = self.take_inherited() or (None, {})
+        if self._front_end is None and self.value('calibration') == 'head':
             self._make_front_end(camera)
         self._last_stamp_ns = 0
         self._publisher = self.publisher(av.VisualFeatures, 'visual_features', qos.FEATURES)
         self._mouths: Publisher | LocalPublisher | None = None
         if self.value('lips'):
             self._mouths = self.publisher(av.MouthCrops, 'mouth_crops', qos.FEATURES)
+
+    def core(self) -> tuple[VisualFrontEnd | None, dict[str, CameraCalibration]]:
+        """Give the front end with its networks, and the calibrations it was made for."""
+        return self._front_end, self._calibrations
 
     def activate(self) -> None:
         """Listen to the images, and to their calibration where it is asked for."""

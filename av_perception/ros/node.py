@@ -25,6 +25,7 @@ from av_perception.ros.compat import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
 from av_perception.ros.conversions import ns_from_time
 from av_perception.ros.diagnostics import HELD_UP_REASON, Diagnostics
 from av_perception.ros.input_monitor import InputMonitor
+from av_perception.ros.legacy import Heir
 from av_perception.ros.local_topics import (
     Gate,
     LocalConnections,
@@ -38,7 +39,6 @@ from av_perception.ros.missing_inputs import MissingInputs
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.privacy import protect_shared_memory
 from av_perception.ros.transitions import refuse_forbidden_transitions
-from av_perception.ros.tunable_node import TunableNode
 
 Shared = TypeVar('Shared')
 TOO_SLOW = 'this node is too slow, or the processor is too busy'
@@ -49,7 +49,7 @@ AUTOSTART = Parameter(
 )
 
 
-class PerceptionNode(TunableNode):
+class PerceptionNode(Heir):
     """A life-cycle node that configures and activates itself unless told not to.
 
     Subclasses name their PARAMETERS and implement `configure`, `activate` and, where they own
@@ -367,11 +367,6 @@ class PerceptionNode(TunableNode):
     def on_shutdown(self, state: State) -> TransitionCallbackReturn:
         """Shut down."""
         return self._attempt(self._take_down)
-
-    def start(self) -> bool:
-        """Configure and activate. False when either failed; `refusal` or `failure` says why."""
-        success = TransitionCallbackReturn.SUCCESS
-        return self.trigger_configure() == success and self.trigger_activate() == success
 
     def _discard_publishers(self) -> None:
         if self._local is not None:

@@ -25,8 +25,10 @@ LOOK_S = 1.0  # between two looks
 HELD_UP_S = 1.0  # so long without a call, and the process has been halted
 WARY_S = 10.0  # so long after that it looks with every call
 CONFIRM_S = 0.4  # a port that is being made anew is not lost
-# A process holds the lock of each port at which it listens: alone (_el) or with others (_sl).
-_LOCK = re.compile(r'/(fast(?:rtps|dds)_port\d+)_[es]l$')
+# A process holds the lock of each port at which it listens alone (_el). That which it shares with
+# others (_sl), where newcomers say that they are there, is no loss: who is there says so too, and
+# who knows somebody writes to that one's own port.
+_LOCK = re.compile(r'/(fast(?:rtps|dds)_port\d+)_el$')
 
 
 def orphaned_ports(process: Path = OWN_PROCESS, memory: Path = SHARED_MEMORY) -> frozenset[str]:
@@ -45,7 +47,7 @@ def orphaned_ports(process: Path = OWN_PROCESS, memory: Path = SHARED_MEMORY) ->
         Their files' names; empty where the system does not tell (no Linux).
     """
     try:
-        ports = _listened(process)
+        ports = listened_ports(process)
         mapped = _mapped(process, ports)
     except OSError:
         return frozenset()
@@ -54,8 +56,8 @@ def orphaned_ports(process: Path = OWN_PROCESS, memory: Path = SHARED_MEMORY) ->
     )
 
 
-def _listened(process: Path) -> set[str]:
-    """Name the ports whose locks a process holds."""
+def listened_ports(process: Path) -> set[str]:
+    """Name the ports at which a process (its folder in /proc) listens alone."""
     ports = set()
     for descriptor in (process / 'fd').iterdir():
         try:

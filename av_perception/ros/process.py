@@ -23,18 +23,21 @@ from av_perception.ros.bringup.access import refusal
 from av_perception.ros.bringup.environment import prepare_environment
 from av_perception.ros.bringup.graph import RESPAWN_DELAY_S
 from av_perception.ros.bringup.usage import MAX_THREAD_NAME
+from av_perception.ros.legacy import Legacy
 from av_perception.ros.lifeline import watch_starter
 from av_perception.ros.local_topics import LocalTopics
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.port_watch import PortWatch
 from av_perception.ros.privacy import check_domain, keep_private
+from av_perception.ros.silence_watch import SilenceWatch
 
 # A worker thread asks for the interpreter a hundred times per image: 5 ms each time, Python's
 # default, is too long.
 THREAD_SWITCH_S = 0.0005
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DEAF = 'joined the graph anew'
-DEAF_REASON = 'nothing was heard any more: its shared memory {} was taken away'
+PORT_REASON = 'nothing was heard any more: its shared memory {} was taken away'
+SILENCE_REASON = 'nothing was heard of {} since this process was halted'
 
 
 def catch_stop_signals() -> threading.Event:
@@ -122,24 +125,26 @@ class _Host:
         self._nodes: set[PerceptionNode] = set()
         self._executors: set[SingleThreadedExecutor] = set()
         self._ports = PortWatch()
-        self._lost: list[str] = []  # ports of shared memory
-        self._why_anew: list[str] = []  # those that were lost before the nodes were made
+        self._silence = SilenceWatch()
+        self._why_deaf = ''  # why nothing is heard any more
+        self._why_anew = ''  # the same, before the nodes were made
+        self._legacies: dict[type[PerceptionNode], Legacy] = {}  # of nodes that come again
         self.ended: list[str] = []
 
     @property
     def _is_ending(self) -> bool:
         """Whether all nodes are to end."""
-        return bool(self._lost) or self._stopping.is_set()
+        return bool(self._why_deaf) or self._stopping.is_set()
 
     @property
     def is_deaf(self) -> bool:
         """Whether the nodes were ended because only a new participant hears again."""
-        return bool(self._lost) and not self._stopping.is_set()
+        return bool(self._why_deaf) and not self._stopping.is_set()
 
     def run_all(self, node_types: dict[type[PerceptionNode], int]) -> None:
         """Run every node in a thread of its own, until all have ended."""
-        self._why_anew = self._lost
-        self._lost = []
+        self._why_anew = self._why_deaf
+        self._why_deaf = ''
         self._local_topics = LocalTopics() if len(node_types) > 1 else None
         threads = [
             threading.Thread(target=self.run, args=item, name=item[0].NAME, daemon=True)
@@ -150,14 +155,29 @@ class _Host:
         for thread in threads:
             while thread.is_alive():  # without end: a signal must find the main thread at work
                 thread.join(timeout=0.2)
-                self._look_after_ports()
+                self._look_after_hearing()
 
-    def _look_after_ports(self) -> None:
+    def _look_after_hearing(self) -> None:
         """End all nodes where this process hears nothing any more, so that it can start anew."""
-        self._lost = self._lost or self._ports.lost()
-        if self._lost:
+        if not self._why_deaf:
+            lost = self._ports.lost()
+            silent = self._silent_topics()
+            if lost:
+                self._why_deaf = PORT_REASON.format(', '.join(lost))
+            elif silent:
+                self._why_deaf = SILENCE_REASON.format(', '.join(silent))
+        if self._why_deaf:
             for executor in set(self._executors):
                 executor.wake()
+
+    def _silent_topics(self) -> list[str]:
+        """Name what was heard before this process was halted, and is published but not heard.
+
+        Simulated time may stand still for as long as it likes, and sensors with it.
+        """
+        nodes = {node for node in set(self._nodes) if not node.value('use_sim_time')}
+        topics = self._silence.silent(m for node in nodes for m in list(node.diagnostics.monitors))
+        return [t for t in topics if any(node.count_publishers(t) for node in nodes)]
 
     def run(self, node_type: type[PerceptionNode], niceness: int) -> None:
         """Live the whole life of one node, in the thread that calls."""
@@ -192,7 +212,7 @@ class _Host:
             return False
         self._nodes.add(node)
         if self._why_anew:
-            node.diagnostics.count(DEAF, DEAF_REASON.format(', '.join(self._why_anew)))
+            node.diagnostics.count(DEAF, self._why_anew)
         # Not earlier: the first node starts the threads of DDS, which serve all.
         _set_up_thread(node_type.NAME, niceness)
         executor = SingleThreadedExecutor()
@@ -209,7 +229,7 @@ class _Host:
         self, node: PerceptionNode, executor: SingleThreadedExecutor, started: float
     ) -> None:
         """Let a node work until the process is asked to stop or the node cannot go on."""
-        if node.value('autostart') and not node.start():
+        if not self._start(node):
             node.failure = node.failure or node.refusal
             return
         node.get_logger().info(f'ready after {time.monotonic() - started:.1f} s')
@@ -225,7 +245,16 @@ class _Host:
                 executor.spin_once()
         finally:
             self._executors.remove(executor)
-            node.has_successor = self.is_deaf
+            node.has_successor = self.is_deaf and node.failure is None
+            if node.has_successor:
+                self._legacies[type(node)] = Legacy.of(node)
+
+    def _start(self, node: PerceptionNode) -> bool:
+        """Bring a node to where it is to be; False when that failed."""
+        legacy = self._legacies.pop(type(node), None)
+        if legacy is not None:
+            return legacy.pass_to(node)
+        return not node.value('autostart') or node.start()
 
 
 def _set_up_thread(name: str, niceness: int) -> None:

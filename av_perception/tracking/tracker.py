@@ -162,6 +162,7 @@ class Tracker:
         blocks: list[BinBlock] | None,
     ) -> TrackFrame:
         """Take a frame whose stamp and poses are accepted."""
+        self._life.note_blindness(self._tracks, visual is not None, stamp_ns)
         # Predictive density p(s_t | o_1..t-1) (T1).
         prediction = self._predict(stamp_ns)
         # Observations o_t: faces and sub-bands that can be used.

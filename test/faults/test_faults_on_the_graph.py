@@ -24,6 +24,7 @@ OF_THE_HEAD = (
     'images-lose-10',
     'images-noise',
     'images-truncated',
+    'all-stop-longer',
     'all-an-hour-ahead',
     'forbidden-transitions',
 )

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ from av_perception.ros.conversions import visual_features_to_msg
 from av_perception.ros.observer import GraphObserver
 from av_perception.ros.port_watch import CONFIRM_S, LOOK_S, PortWatch, orphaned_ports
 from av_perception.ros.process import DEAF
+from av_perception.ros.silence_watch import HALTED_S
 
 PATIENCE_S = 120.0
 HEAD = load_head('simulated')
@@ -69,7 +72,7 @@ def test_ports_that_have_their_names_are_not_orphaned(machine):
     assert machine.orphaned() == set()
 
 
-@pytest.mark.parametrize('ending', ['_el', '_sl', '_el (deleted)'])
+@pytest.mark.parametrize('ending', ['_el', '_el (deleted)'])
 @pytest.mark.parametrize('is_made_anew', [False, True])
 def test_a_port_whose_name_is_gone_or_another_ones_is_orphaned(machine, ending, is_made_anew):
     machine.listen('fastrtps_port7413')
@@ -79,6 +82,13 @@ def test_a_port_whose_name_is_gone_or_another_ones_is_orphaned(machine, ending, 
     if is_made_anew:
         path.write_bytes(b'of a writer')
     assert machine.orphaned() == {'fastdds_port7411'}
+
+
+def test_the_port_of_newcomers_that_is_made_anew_costs_no_new_start(machine):
+    """Who writes makes it anew where one of many listeners was halted; all others would start."""
+    machine.listen('fastrtps_port7411')
+    machine.listen('fastrtps_port7400', '_sl').unlink()
+    assert machine.orphaned() == set()
 
 
 def test_a_port_that_is_not_mapped_yet_is_being_made(machine):
@@ -140,7 +150,7 @@ class Sight:
         self.ids: set[int] = set()
         self._publisher = node.create_publisher(VisualFeatures, 'visual_features', qos.FEATURES)
         node.create_subscription(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
-        node.create_timer(1e-9 * PERIOD_NS, self._show)
+        self.timer = node.create_timer(1e-9 * PERIOD_NS, self._show)
 
     def _show(self):
         self.stamp_ns += PERIOD_NS
@@ -152,9 +162,9 @@ class Sight:
         self.ids |= {track.id for track in message.tracks}
 
 
-@pytest.mark.slow
-def test_a_node_whose_shared_memory_was_taken_away_hears_again(tmp_path):
-    """And says so; nobody gets an id that another one had."""
+@pytest.fixture
+def tracker(tmp_path):
+    """A tracker in a process of its own, who sees somebody: observer, sight and process."""
     domain = free_domain()
     selection = Selection(microphones='others', camera='others')
     nodes = [node for node in nodes_for(HEAD, selection) if node.name == 'tracker']
@@ -162,16 +172,41 @@ def test_a_node_whose_shared_memory_was_taken_away_hears_again(tmp_path):
     runner = GraphRunner(
         nodes, {'head': 'simulated'}, log_folder=tmp_path, environment=environment
     )
-    with GraphObserver(domain_id=domain) as first, runner:
-        wait_until_active(first, runner, ['tracker'])
-        before = Sight(first, first.now_ns())
-        assert wait_for(lambda: before.ids, PATIENCE_S)
-        process = Path('/proc', str(runner.processes['tracker'].pid))
-        for port in port_watch._listened(process):
-            (port_watch.SHARED_MEMORY / port).unlink()
-        # Who was there before still has the memory; who comes now finds a name without a listener.
-        with GraphObserver(domain_id=domain) as second:
-            after = Sight(second, before.stamp_ns + 10**10)
-            assert wait_for(lambda: after.ids - before.ids, PATIENCE_S)
-            assert wait_for(lambda: DEAF in second.diagnostics.get('tracker', {}), PATIENCE_S)
+    with GraphObserver(domain_id=domain) as observer, runner:
+        wait_until_active(observer, runner, ['tracker'])
+        sight = Sight(observer, observer.now_ns())
+        assert wait_for(lambda: sight.ids, PATIENCE_S)
+        yield observer, sight, runner.processes['tracker'].pid
         assert not runner.failed()
+
+
+@pytest.mark.slow
+def test_a_node_whose_shared_memory_was_taken_away_hears_again(tracker):
+    """And says so, and knows who was there: nobody needs a new id."""
+    first, before, pid = tracker
+    for port in port_watch.listened_ports(Path('/proc', str(pid))):
+        (port_watch.SHARED_MEMORY / port).unlink()
+    # Who was there before still has the memory; who comes now finds a name without a listener.
+    with GraphObserver(domain_id=first.node.context.get_domain_id()) as second:
+        after = Sight(second, before.stamp_ns + 3 * 10**9)
+        assert wait_for(lambda: DEAF in second.diagnostics.get('tracker', {}), PATIENCE_S)
+        assert wait_for(lambda: after.ids, PATIENCE_S)
+        assert after.ids == before.ids
+
+
+@pytest.mark.slow
+def test_a_node_that_hears_nothing_after_a_halt_joins_anew_and_knows_who_was_there(tracker):
+    """Only a silence shows that what others write reaches nobody; here they are silent indeed."""
+    observer, sight, pid = tracker
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(HALTED_S + 0.5)
+        sight.timer.cancel()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert wait_for(lambda: DEAF in observer.diagnostics.get('tracker', {}), PATIENCE_S)
+    known = set(sight.ids)
+    sight.ids.clear()
+    sight.timer.reset()
+    assert wait_for(lambda: sight.ids, PATIENCE_S)
+    assert sight.ids == known

@@ -354,3 +354,37 @@ def test_partial_view_with_sound_only_and_back():
         kept += ids == {1}
         assert np.sqrt(np.mean(np.square(errors))) < 4
     assert kept == 2
+
+
+@pytest.mark.parametrize('gap_s', [5.0, pytest.param(20.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('is_heard', [False, True], ids=['nothing comes', 'sound comes'])
+def test_a_gap_of_images_is_no_sign_that_anybody_left(gap_s, is_heard):
+    """Two people drifted by the speed guessed last, and came back with each other's id."""
+    rng, tracker = np.random.default_rng(0), Tracker(TrackerConfig(), HEAD, SOUND)
+    places = [np.array([1.4, -0.35, 0.1]), np.array([1.4, 0.35, 0.1])]
+    first, gap = 75, round(25 * gap_s)
+
+    def faces(f):
+        return [face_at(place, rng) for place in places]
+
+    def sound(f):
+        return sound_from(SOUND, f, [direction_to(places[1])], rng)
+
+    before = watch(tracker, range(first), faces, sound)
+    ids = [nearest_id(before, place) for place in places]
+    if is_heard:
+        meanwhile = watch(tracker, range(first, first + gap), lambda f: None, sound)
+        where = {track.id: track.mean[:3] for track in meanwhile.tracks}
+        assert np.linalg.norm(where[ids[0]] - places[0]) < 0.3, 'the silent one stays'
+    after = watch(tracker, range(first + gap, first + gap + 10), faces, sound)
+    assert [nearest_id(after, place) for place in places] == ids and None not in ids
+    assert all(track.seen for track in after.tracks) and len(after.tracks) == 2
+
+
+def test_who_is_not_seen_for_minutes_without_images_is_forgotten():
+    tracker = Tracker(TrackerConfig(), HEAD, SOUND)
+    rng = np.random.default_rng(0)
+    watch(tracker, range(50), lambda f: [face_at(np.array([1.5, 0.0, 0.1]), rng)])
+    silence = {f: sound_from(SOUND, f, [None], rng, 0.0) for f in range(50, 50 + 25 * 80, 25)}
+    counts = [len(tracker.step(stamp(f), None, audio).tracks) for f, audio in silence.items()]
+    assert counts[55] == 1 and counts[-1] == 0

@@ -41,6 +41,9 @@ MAX_SILENT = 40  # frames in a row that are not answered, while nodes find each 
 EXTRA = 25  # frames beyond MAX_RECOVERY that are played to tell how late it was
 SHORTEST_WAIT_S = 1.0  # of wall time, for one answer
 PATIENCE = 20.0  # times the usual time of an answer
+# The same after a fault: sensors do not wait, and who hears nothing must be able to tell.
+SHORTEST_WAIT_AFTER_S = 0.4
+PATIENCE_AFTER = 6.0
 TICKS = 4  # steps of the clock in a frame without lock-step
 POLL_S = 0.001
 SAYING_S = 10.0  # of wall time, for a node to say how it is
@@ -120,11 +123,13 @@ class FaultGraph:
 
     # ---- playing
 
-    def play_answered(self) -> int | None:
+    def play_answered(
+        self, shortest_wait_s: float = SHORTEST_WAIT_S, patience: float = PATIENCE
+    ) -> int | None:
         """Play a frame in lock-step; gives its stamp, None when it is not answered."""
         self.sensors.tick(FRAME_NS)
         stamp_ns = self.sensors.send_frame()
-        longest_s = max(SHORTEST_WAIT_S, PATIENCE * statistics.median(self._answer_s))
+        longest_s = max(shortest_wait_s, patience * statistics.median(self._answer_s))
         start = time.monotonic()
         while not self._is_answered(stamp_ns):
             if time.monotonic() - start > longest_s:
@@ -174,7 +179,7 @@ class FaultGraph:
         steady = 0
         heard_at: int | None = None
         for number in range(MAX_RECOVERY + EXTRA):
-            stamp_ns = self.play_answered()
+            stamp_ns = self.play_answered(SHORTEST_WAIT_AFTER_S, PATIENCE_AFTER)
             ids = None if stamp_ns is None else self.ids(stamp_ns)
             steady = 0 if ids is None else steady + 1
             if heard_at is None and ids is not None and self._is_heard(stamp_ns, ids):

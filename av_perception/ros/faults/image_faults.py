@@ -76,6 +76,13 @@ def _noise(pixels: np.ndarray) -> np.ndarray:
 _MISSING = 'images missing'
 IMAGE_FAULTS = (
     _both('stop', 'no images', alterations.stopped, 'no message on /left/image_raw'),
+    _both(
+        'stop-longer',
+        'no images for 5 s',
+        alterations.stopped,
+        'no message on /left/image_raw',
+        frames=125,
+    ),
     _altered(
         (_LEFT,),
         'left-stops',

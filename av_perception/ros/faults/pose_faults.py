@@ -145,6 +145,13 @@ def _all(name: str, what: str, make: Callable[[], Alteration], *told: str, **opt
 
 CLOCK_FAULTS = (
     _all('stop', 'neither sound nor images', alterations.stopped, 'no message on /audio'),
+    _all(
+        'stop-longer',
+        'neither sound nor images for 5 s: a link that dropped',
+        alterations.stopped,
+        'no message on /audio',
+        frames=125,
+    ),
     _all('stutter', 'all comes and goes', partial(alterations.stuttering, 10), 'gaps|missing'),
     _all(
         'ahead',

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from av_perception.benchmarks.busy_processes import busy_processes
 from av_perception.ros.bringup.lock_step import wait_until_active
 from av_perception.ros.faults.fault import Fault
 from av_perception.ros.faults.service_faults import NODES, OUTPUTS
+from av_perception.ros.port_watch import listened_ports
+from av_perception.ros.privacy import SHARED_MEMORY
 
 if TYPE_CHECKING:
     from av_perception.ros.faults.fault_graph import FaultGraph
@@ -63,6 +66,16 @@ def halted(node: str) -> Callable[[FaultGraph], AbstractContextManager[None]]:
             os.kill(pid, signal.SIGCONT)
 
     return during
+
+
+@contextmanager
+def deafened(graph: FaultGraph, node: str = 'visual_features') -> Iterator[None]:
+    """Halt a node's process and take its ports in shared memory away, as a bad halt does."""
+    with halted(node)(graph):
+        process = Path('/proc', str(graph.runner.processes[node].pid))
+        for port in listened_ports(process):
+            (SHARED_MEMORY / port).unlink(missing_ok=True)
+        yield
 
 
 @contextmanager
@@ -152,6 +165,24 @@ PROCESS_FAULTS = (
             setup='processes',
         )
         for node in NODES
+    ),
+    Fault(
+        'deafened-visual-features',
+        'visual_features is halted for 3 s, and its shared memory taken away',
+        deafened,
+        (_LISTENERS['visual_features'], 'held up', 'joined the graph anew'),
+        frames=75,
+        is_mute=True,
+        setup='processes',
+    ),
+    Fault(
+        'deafened-tracker',
+        'the same of tracker',
+        partial(deafened, node='tracker'),
+        (_LISTENERS['tracker'], 'held up', 'joined the graph anew'),
+        frames=75,
+        is_mute=True,
+        setup='processes',
     ),
     Fault(
         'halted-visual-features-longer',

@@ -23,6 +23,8 @@ _LEAST_LIKELIHOOD = 0.05  # of an image without a face while the person is in vi
 SEEN_MASS = 0.5  # a track with more of the faces' responsibility is seen
 IN_VIEW = 0.5  # visibility from which somebody counts as in view
 _LATELY_NS = nanoseconds(0.25)  # detectors miss faces for a few images
+_BLIND_MEMORY_NS = nanoseconds(60.0)
+_BLIND = 0.45  # probability of being in view when no images come: less than even
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,35 @@ class LifeCycle:
 
     def __init__(self, config: LifeConfig):
         self._config = config
+        self._image_ns = 0  # stamp of the last image
         self._sleep_after_ns = _duration_ns(config.sleep_after_s)
         self._hidden_sleep_after_ns = _duration_ns(config.hidden_sleep_after_s)
         self._clear_sleep_after_ns = _duration_ns(config.clear_sleep_after_s)
         self._dead_after_ns = _duration_ns(config.dead_after_s)
         self._unseen_dead_after_ns = _duration_ns(config.unseen_dead_after_s)
+
+    def note_blindness(self, tracks: TrackSet, is_image: bool, stamp_ns: int) -> None:
+        """Note that no images come: that is no sign that anybody left, or is in view.
+
+        Who was seen before is not forgotten meanwhile, for a minute.
+
+        Parameters
+        ----------
+        tracks
+            Changed in place.
+        is_image
+            Whether the frame holds an image.
+        stamp_ns
+            Of the frame.
+        """
+        if is_image or stamp_ns < self._image_ns:
+            self._image_ns = stamp_ns
+            return
+        blind_ns = stamp_ns - self._image_ns
+        if blind_ns > _LATELY_NS:
+            np.minimum(tracks.visibility, _BLIND, out=tracks.visibility)
+            if blind_ns < _BLIND_MEMORY_NS:
+                tracks.asleep_since[~tracks.never_seen] = stamp_ns
 
     def update_visibility(
         self, tracks: TrackSet, visual_mass: np.ndarray, stamp_ns: int

@@ -53,7 +53,14 @@ def test_times_are_kept_from_run_to_run(config):
     assert kept_seconds(config) == {'a::1': 1.5, 'b::1': 7.0}
     run(('a::1', 0.01), ('a::3', 2.0))
     assert kept_seconds(config) == {'b::1': 7.0, 'a::3': 2.0}, 'a::1 is quick now'
-    assert kept_seconds(SimpleNamespace()) == {}, 'without a cache'
+
+
+def test_without_a_cache_nothing_is_kept():
+    config = SimpleNamespace()
+    watch = Stopwatch(config)
+    watch.pytest_runtest_logreport(SimpleNamespace(nodeid='a::1', duration=1.0))
+    watch.pytest_sessionfinish()
+    assert kept_seconds(config) == {}
 
 
 @pytest.fixture()

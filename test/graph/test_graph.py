@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from dds_domains import free_domain
+from offline_runs import offline_run
 from same_tracks import assert_same_tracks
 
 from av_perception.evaluation.metrics import evaluate
-from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.recording.collect import collect_tracks
 from av_perception.recording.timing import image_stamp_ns
 from av_perception.ros.bringup.lock_step import play_in_lock_step
@@ -100,7 +100,7 @@ def test_every_node_stops_cleanly(session):
     assert set(result.exit_statuses.values()) == {0}, result.exit_statuses
 
 
-def test_the_offline_pipeline_agrees_with_the_graph(recording, session):
+def test_the_offline_pipeline_agrees_with_the_graph(session):
     result, _ = session
     live = collect_tracks(result.frames, result.origin_ns)
-    assert_same_tracks(live, collect_tracks(OfflinePipeline(recording).run(), START_NS))
+    assert_same_tracks(live, offline_run('short').tracks)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
 from dds_domains import free_domain
+from offline_runs import offline_run
 
-from av_perception.pipelines.full import START_NS, OfflinePipeline
+from av_perception.pipelines.full import START_NS
 from av_perception.ros import qos
 from av_perception.ros.bringup.graph import Selection
 from av_perception.ros.bringup.lock_step import play_in_lock_step
@@ -33,13 +34,9 @@ def recording():
 
 
 @pytest.fixture(scope='module')
-def offline(recording):
+def offline():
     """By id the chunks that the pipeline gives."""
-    chunks = {}
-    pipeline = OfflinePipeline(recording)
-    pipeline.separate(lambda pieces: [chunks.setdefault(p.id, []).append(p.chunk) for p in pieces])
-    pipeline.run()
-    return chunks
+    return offline_run('short').voices
 
 
 @pytest.fixture(scope='module')

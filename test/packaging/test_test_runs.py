@@ -9,6 +9,7 @@ import sys
 from types import SimpleNamespace
 
 import dds_domains
+import offline_runs
 import pytest
 from file_order import Stopwatch, kept_seconds, longest_first
 
@@ -84,6 +85,15 @@ def test_a_domain_that_was_just_chosen_is_not_chosen_again(other_processes, monk
     chosen = iter([7, 7, 7, 8, 7, 9, 7])
     monkeypatch.setattr(dds_domains.privacy, 'free_domain', lambda: next(chosen))
     assert [dds_domains.free_domain() for _ in range(4)] == [7, 8, 9, 7], 'the oldest is let go'
+
+
+def test_a_scene_is_run_once_for_all_processes(tmp_path, monkeypatch):
+    runs = []
+    monkeypatch.setenv(offline_runs.KEPT, str(tmp_path))
+    monkeypatch.setattr(offline_runs, '_run', lambda scene: runs.append(scene) or 'what it says')
+    in_another_process = offline_runs.offline_run.__wrapped__
+    assert [in_another_process('short') for _ in range(3)] == 3 * ['what it says']
+    assert runs == ['short']
 
 
 def test_processes_of_a_run_keep_what_they_compile():

@@ -197,6 +197,7 @@ def test_time_differences_keep_coming_while_chunks_are_lost(share, detectors):
     assert heard > 0.85 * kept * expected > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('make', [front_end, extractor])
 @pytest.mark.parametrize('share', [0.0, 0.1, 1.0])
 def test_broken_indices_load_no_network(share, make, detectors):

@@ -33,6 +33,8 @@ def test_what_never_ran_goes_by_its_mark():
     items = [item('a::1'), item('b::1', slow=True), item('c::1', slow=True), item('c::2', True)]
     assert ids(longest_first(items, {})) == ['c::1', 'c::2', 'b::1', 'a::1']
     assert ids(longest_first(items, {'a::1': 99.0}))[0] == 'a::1'
+    graph = item('test/graph/test_graph.py::1', slow=True)
+    assert ids(longest_first([*items, graph], {}))[0] == graph.nodeid, 'it starts six processes'
 
 
 @pytest.fixture()

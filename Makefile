@@ -6,8 +6,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3.13 python3; 
 	$$p -c 'import sys, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 MESSAGES := $(wildcard av_perception_msgs/msg/*.msg av_perception_msgs/srv/*.srv tools/tf2_msgs/msg/*.msg) av_perception_msgs/package.xml tools/rosidl_wheel.py
 DEMO_ARGUMENTS ?=
-# As many processes as there are cores; 0 runs all in one.
-TEST_PROCESSES ?= auto
+# Two more than there are cores: graphs that start, and nodes that listen, wait; 0 runs all in one.
+TEST_PROCESSES ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 2)
 
 .PHONY: demo test lint docs parameters wheels clean help
 help:                       ## this list

@@ -25,6 +25,7 @@ from av_perception.files import MEBIBYTE, read_within
 _Config = TypeVar('_Config')
 MAX_YAML_BYTES = 4 * MEBIBYTE
 MAX_YAML_NODES = 1_000_000  # with every alias written out
+MAX_YAML_BRACKETS = 100  # in each other; PyYAML's time grows with their square
 
 
 class _Loader(yaml.SafeLoader):
@@ -40,6 +41,12 @@ class _Loader(yaml.SafeLoader):
         if node is not None and _written_out(node, {}) > MAX_YAML_NODES:
             raise yaml.YAMLError('its aliases (*name) repeat too much: write it out')
         return node
+
+    def fetch_flow_collection_start(self, TokenClass: type) -> None:  # noqa: N803, as PyYAML does
+        """Take a [ or {. Raises yaml.YAMLError where too many are open."""
+        if self.flow_level >= MAX_YAML_BRACKETS:
+            raise yaml.YAMLError('it is nested too deeply')
+        super().fetch_flow_collection_start(TokenClass)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         """Build the mapping of a node. Raises yaml.constructor.ConstructorError."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def pytest_configure(config):
     """
     keep_bytecode()
     from dds_domains import own_domain
+    from offline_runs import KEPT
 
     is_worker = hasattr(config, 'workerinput')
     if is_worker or 'ROS_DOMAIN_ID' not in os.environ:  # a worker's is inherited, and so shared
@@ -36,6 +38,9 @@ def pytest_configure(config):
     prepare_environment()
     if not is_worker:
         config.pluginmanager.register(Stopwatch(config))
+        kept = tempfile.TemporaryDirectory(prefix='av_perception_tests_')
+        config.add_cleanup(kept.cleanup)
+        os.environ[KEPT] = kept.name
 
 
 def keep_bytecode():

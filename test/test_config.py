@@ -8,8 +8,15 @@ import math
 from dataclasses import dataclass, make_dataclass
 
 import pytest
+import yaml
 
-from av_perception.config import field_comment, field_comments, read_yaml
+from av_perception.config import (
+    MAX_YAML_BRACKETS,
+    field_comment,
+    field_comments,
+    load_yaml,
+    read_yaml,
+)
 from av_perception.robot_head import load_head
 
 
@@ -98,3 +105,12 @@ def test_a_class_without_source_is_named():
     made.__module__ = 'builtins'
     with pytest.raises(LookupError, match='source of Sourceless is not there'):
         field_comments(made)
+
+
+def test_brackets_in_each_other_are_counted_before_they_cost_time():
+    """Regression: a thousand open brackets took a second, as each looks ahead past all others."""
+    deepest = '[' * MAX_YAML_BRACKETS + ']' * MAX_YAML_BRACKETS
+    assert load_yaml(deepest) != []
+    for opening in '[{':
+        with pytest.raises(yaml.YAMLError, match='nested too deeply'):
+            load_yaml(opening * (MAX_YAML_BRACKETS + 1))

@@ -159,7 +159,7 @@ def test_closing_waits_for_the_image_in_work(fake_camera, camera):
     reader.start()
     assert wait_for(lambda: held)
     source.close()
-    reader.join(5.0)
+    reader.join(60.0)
     assert not reader.is_alive() and all(held)
 
 

@@ -78,6 +78,11 @@ def start(card, chunks, errors):
     card.start(512, lambda: 10**9, chunks.append, lambda event: None, errors.append, 0.0)
 
 
+def is_unwatched(card):
+    """Whether what reports losses has ended."""
+    return not card._watchdog._thread.is_alive()
+
+
 def test_an_unplugged_sound_card_is_reported_once(portaudio, monkeypatch):
     """Regression: the sound ended without a word."""
     monkeypatch.setattr(audio_capture, 'SILENCE_S', 0.1)
@@ -90,7 +95,7 @@ def test_an_unplugged_sound_card_is_reported_once(portaudio, monkeypatch):
         and isinstance(errors[0], UserError)
         and 'sound card stopped' in str(errors[0])
     )
-    time.sleep(0.3)
+    assert wait_for(lambda: is_unwatched(card))
     card.stop()
     assert len(errors) == 1 and len(chunks) == 1 and chunks[0].stamp_ns == 10**9 - 10_000_000
 
@@ -101,20 +106,19 @@ def test_a_sound_card_that_falls_silent_is_reported_once(portaudio, monkeypatch)
     card, chunks, errors = SoundCard('', 4, 16000), [], []
     start(card, chunks, errors)
     portaudio.streams[-1].deliver()
-    assert wait_for(lambda: errors)
-    time.sleep(0.3)
+    assert wait_for(lambda: errors and is_unwatched(card))
     assert len(errors) == 1 and 'sound card stopped' in str(errors[0])
     card.stop()
 
 
-def test_a_stopped_sound_card_is_no_error_and_starts_again(portaudio, monkeypatch):
-    monkeypatch.setattr(audio_capture, 'SILENCE_S', 0.5)
+def test_a_stopped_sound_card_is_no_error_and_starts_again(portaudio):
     card, chunks, errors = SoundCard('', 4, 16000), [], []
     for _ in range(2):
         start(card, chunks, errors)
         portaudio.streams[-1].deliver()
+        watch = card._watchdog._thread
         card.stop()
-    time.sleep(0.8)
+        assert not watch.is_alive(), 'no error can come any more'
     assert errors == [] and len(chunks) == 2
 
 

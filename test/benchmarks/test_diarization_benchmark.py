@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+from offline_runs import offline_run
 from planted_voices import RATE, SQUARE, planted_voices
 
 from av_perception.benchmarks.diarization import (
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.slow
 def answers():
     """What the whole suite says of seven seconds of two talkers."""
     recording = simulated_recording('short')
-    return recording, OfflinePipeline(recording).run()
+    return recording, offline_run('short').results
 
 
 @pytest.fixture(scope='module')

@@ -94,6 +94,7 @@ def depth_error(result, planted):
     return depth / (points @ result.left.rectification.T)[:, 2] - 1
 
 
+@pytest.mark.slow
 def test_a_planted_pair_is_recovered_from_chessboards(chessboard_pairs, planted):
     result = calibrate_stereo(chessboard_pairs, BOARD)
     check_result(result)

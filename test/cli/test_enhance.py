@@ -66,6 +66,7 @@ def test_a_method_that_is_not_there_comes_with_the_usage(folder, capsys):
     assert caught.value.code == 2 and 'invalid choice' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_voice_and_noise_add_up_to_the_recording(folder, capsys):
     words = ('--noise', 'rest.wav', '--json', 'out.json', '--plot', 'out.png')
     assert call('--prior', 'none', *words) == 0

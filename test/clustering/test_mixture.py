@@ -131,6 +131,7 @@ def test_sure_weights_are_fixed_weights():
     )
 
 
+@pytest.mark.slow
 def test_the_marginal_is_the_integral_over_the_weights():
     rng = np.random.default_rng(4)
     points, mixture, shape, rate = (
@@ -340,6 +341,7 @@ def test_bad_parameters_are_refused(options):
         WeightedDataGaussianMixture().predict([[0.0]])
 
 
+@pytest.mark.slow
 def test_it_is_an_estimator_like_scikit_learns():
     base = pytest.importorskip(
         'sklearn.base', reason="needs scikit-learn: pip install 'av_perception[evaluation]'"

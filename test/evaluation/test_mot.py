@@ -430,9 +430,9 @@ def test_one_stray_frame_number_is_said_and_costs_no_time(sequence, capsys):
     evaluate_mot(sequence, '--json', str(sequence / 'usual.json'))
     with open(sequence / 'gt.txt', 'a', encoding='utf-8') as stream:
         stream.write('999999,1,53,110,40,100,1\n')
-    started = time.monotonic()
+    started = time.process_time()
     assert evaluate_mot(sequence, '--json', str(sequence / 'far.json')) == 0
-    assert time.monotonic() - started < 90.0, (
+    assert time.process_time() - started < 90.0, (
         'a step for each of a million frames took half an hour'
     )
     assert 'is 999999 a slip?' in capsys.readouterr().out

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import pytest
 from dds_domains import free_domain
+from offline_runs import offline_run
 from same_tracks import assert_same_tracks
 
-from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.recording.collect import collect_tracks
 from av_perception.recording.timing import image_stamp_ns
 from av_perception.ros.bringup.graph import Selection
@@ -35,5 +35,5 @@ def test_one_process_answers_every_image_as_the_offline_pipeline_does(tmp_path):
     images = [result.origin_ns + image_stamp_ns(recording, k) for k in range(recording.num_frames)]
     assert [frame.stamp_ns for frame, _ in result.frames] == images
     live = collect_tracks(result.frames, result.origin_ns)
-    assert_same_tracks(live, collect_tracks(OfflinePipeline(recording).run(), START_NS))
+    assert_same_tracks(live, offline_run('short').tracks)
     assert result.exit_statuses == {'composed': 0, 'voices': 0}

@@ -362,6 +362,7 @@ def test_a_gate_tells_regions_apart():
     assert result.pieces[:, 1].min() > 0.99
 
 
+@pytest.mark.slow
 def test_pieces_that_follow_a_group_do_not_help_with_another():
     """Regression: BIC asked for pieces that followed the people who were learned from."""
     rng = np.random.default_rng(17)

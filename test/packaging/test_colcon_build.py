@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from av_perception.ros.observer import GraphObserver
 from av_perception.simulation.cache import simulated_recording
 
 LAUNCH = Path(__file__).resolve().parents[2] / 'launch'
-DOMAIN = free_domain()
+own_domain = functools.cache(free_domain)
 PATIENCE_S = 600.0  # beside busy processes a node that steps back starts in minutes
 PLAYED = {'source': 'simulated', 'scene': 'short', 'head': 'simulated', 'start_time': '0.0'}
 
@@ -77,13 +78,13 @@ def test_the_nodes_of_a_launch_file_start_and_stop(workspace, name, arguments, t
     }
     processes = resolve(LAUNCH / f'{name}.launch.py', arguments)[0]
     running = {}
-    with GraphObserver(namespace=processes[0].namespace, domain_id=DOMAIN) as observer:
+    with GraphObserver(namespace=processes[0].namespace, domain_id=own_domain()) as observer:
         try:
             for process in processes:
                 environment = {
                     **workspace.environment,
                     **process.environment,
-                    'ROS_DOMAIN_ID': str(DOMAIN),
+                    'ROS_DOMAIN_ID': str(own_domain()),
                     'ROS_LOG_DIR': str(tmp_path),
                 }
                 environment = {

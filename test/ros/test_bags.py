@@ -93,8 +93,8 @@ def test_a_bag_plays_what_was_recorded(background, tmp_path):
     listener.create_subscription(AudioFeatures, 'audio_features', heard.append, qos.FEATURES)
     player = BagPlayer(player_node, tmp_path / 'bag', topics=('/audio_features',))
     assert player.message_count == 5
-    assert wait_for(lambda: player_node.count_subscribers('audio_features') > 0)
-    time.sleep(0.3)
+    [publisher] = player._publishers.values()
+    assert wait_for(lambda: publisher.get_subscription_count() > 0)
     player.play(rate=4.0)
     player.close()
     assert wait_for(lambda: len(heard) == 5)

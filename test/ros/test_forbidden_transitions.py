@@ -7,6 +7,7 @@ Called as a program it hosts the two nodes below: <where the first fails> <respa
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import threading
 import time
 
 import pytest
+from dds_domains import free_domain
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState
 from ros_bench import wait_for as come_true
@@ -27,9 +29,9 @@ from av_perception.ros.process import run_nodes
 from av_perception.ros.worker import Pacer
 
 pytestmark = pytest.mark.slow
-DOMAIN = 1 + (os.getpid() + 31) % 99
 PATIENCE_S = 300.0
 ACTIVE = State.PRIMARY_STATE_ACTIVE
+own_domain = functools.cache(free_domain)  # of all processes here
 PLACES = ('constructor', 'configure', 'timer', 'worker', 'thread', 'exit', 'deactivate')
 
 
@@ -80,7 +82,7 @@ class Steady(PerceptionNode):
 @pytest.fixture(scope='module')
 def observer():
     """Hears what runs on the domain of this test."""
-    with GraphObserver(domain_id=DOMAIN) as observer:
+    with GraphObserver(domain_id=own_domain()) as observer:
         yield observer
 
 
@@ -88,7 +90,7 @@ class Process:
     """A process and its output; killed when the test is over."""
 
     def __init__(self, *command: str):
-        environment = with_fixtures({**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN)})
+        environment = with_fixtures({**os.environ, 'ROS_DOMAIN_ID': str(own_domain())})
         self._file = tempfile.TemporaryFile('w+')
         self._process = subprocess.Popen(
             [sys.executable, *command],

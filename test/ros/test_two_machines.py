@@ -132,6 +132,7 @@ def test_the_profile_is_slowed_in_all_its_times(tmp_path):
     assert '<maxMessageSize>1400</maxMessageSize>' in text
 
 
+@pytest.mark.slow
 def test_the_planted_recording_lasts_as_long_as_wanted(tmp_path):
     if shutil.disk_usage(tmp_path).free < 2**26:
         pytest.skip('no room')

@@ -220,6 +220,7 @@ def test_a_long_gap_leaves_the_index_true():
     assert np.corrcoef(stream[after], sound[after, 0])[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_streams_follow_people_who_walk():
     """One walks from 60 to 0 degrees in two seconds, tracks come with their velocities."""
     steps = 40

@@ -220,6 +220,7 @@ def test_learned_noise_is_no_person_though_the_detector_calls_it_voice():
     assert people == {'learned': [], 'not learned': [4]}
 
 
+@pytest.mark.slow
 def test_sounds_of_a_known_person_are_not_learned_as_noise():
     """Somebody in view rattles for ten seconds and then speaks.
 

@@ -104,6 +104,7 @@ def two_come_back(seed):
     return [nearest_id(after, p + shift) for p in pair] == [nearest_id(before, p) for p in pair]
 
 
+@pytest.mark.slow
 def test_two_who_come_back_at_once_are_not_confused():
     """One by one, the first birth would take the nearest person, who fits the second better."""
     kept = sum(two_come_back(seed) for seed in range(10))

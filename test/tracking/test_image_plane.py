@@ -229,6 +229,7 @@ def test_somebody_who_leaves_and_comes_back_is_known_by_place_and_size():
     assert max(t.id for t in stranger.tracks) == 2
 
 
+@pytest.mark.slow
 def test_clutter_of_every_size_gives_birth_to_nobody():
     rng, tracker, ids = (
         np.random.default_rng(1),

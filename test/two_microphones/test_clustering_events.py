@@ -135,6 +135,7 @@ def test_both_likelihoods_never_fall():
             np.testing.assert_allclose(fit.audio.sum(1), 1.0)
 
 
+@pytest.mark.slow
 def test_three_planted_events_are_found():
     """Gaps above three standard deviations: at least 95 % right."""
     found = [

@@ -55,6 +55,7 @@ def test_a_half_hidden_face_never_gets_its_occluders_depth(share, seed):
     assert found.disparity is None or found.covered > 0.1
 
 
+@pytest.mark.slow
 def test_most_half_hidden_faces_get_their_own_depth():
     pairs = (covered_pair(0.5, np.random.default_rng(seed)) for seed in range(20))
     found = [matcher().match_face(*pair, BOX).disparity for pair in pairs]

@@ -461,6 +461,7 @@ def test_of_faces_that_two_crops_share_the_better_one_stays():
     assert kept.input_scales.tolist() == [2.5, 3.5]
 
 
+@pytest.mark.slow
 @needs_photographs
 @needs_detector
 @pytest.mark.parametrize('name', sorted(FACES))

@@ -9,14 +9,15 @@ For example:
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from av_perception.cli import benchmarks
 from av_perception.cli.subcommands import add_subcommands
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, words: Sequence[str] | None = None) -> None:
     """Declare one sub-command per benchmark."""
-    add_subcommands(parser, benchmarks, 'NAME')
+    add_subcommands(parser, benchmarks, 'NAME', words)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,14 +11,15 @@ For example:
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from av_perception.cli import calibrations
 from av_perception.cli.subcommands import add_subcommands
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, words: Sequence[str] | None = None) -> None:
     """Declare one sub-command per calibration."""
-    add_subcommands(parser, calibrations, 'WHAT')
+    add_subcommands(parser, calibrations, 'WHAT', words)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 from av_perception import __version__
 from av_perception.errors import UserError
@@ -43,15 +44,19 @@ VERBS = {
     'security': 'write the policy of SROS2: which topics each node may use',
     'doctor': 'check sound card, cameras, models and the running graph; says what to do',
 }
+WITH_SUBCOMMANDS = ('calibrate', 'train', 'benchmark')
 
 
-def build_parser(verb: str | None) -> argparse.ArgumentParser:
+def build_parser(verb: str | None, words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """Make the parser.
 
     Parameters
     ----------
     verb
         The chosen one; only its module is imported, so that --help answers at once.
+    words
+        Of the command line: of a verb with sub-commands only the one that they name gets its
+        arguments. None: all do.
 
     Returns
     -------
@@ -76,7 +81,10 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
             description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        module.add_arguments(sub)
+        if name in WITH_SUBCOMMANDS:
+            module.add_arguments(sub, words)
+        else:
+            module.add_arguments(sub)
         sub.set_defaults(run=module.run)
     return parser
 
@@ -165,7 +173,7 @@ def _run(arguments: list[str]) -> int:
     if '--ros-args' in words:  # what follows is for rclpy, which reads it itself
         words = words[: words.index('--ros-args')]
     verb = next((word for word in words if word in VERBS), None)
-    options = build_parser(verb).parse_args(words)
+    options = build_parser(verb, words).parse_args(words)
     return options.run(options)
 
 

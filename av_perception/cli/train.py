@@ -12,14 +12,15 @@ For example:
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from av_perception.cli import trainings
 from av_perception.cli.subcommands import add_subcommands
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, words: Sequence[str] | None = None) -> None:
     """Declare one sub-command per training."""
-    add_subcommands(parser, trainings, 'WHAT')
+    add_subcommands(parser, trainings, 'WHAT', words)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -19,8 +19,8 @@ raises B = log sum_alpha p(alpha) prod_t exp(-F_t,alpha_t):
 * q(z | m): Fisher steps of the mean, the covariance is the inverse of the curvature (Laplace);
   a frame takes what lowers its F;
 * q(alpha): forward-backward with -F as the log likelihoods, less a doubt of the last mode;
-* tau: expected transitions, beside a belief worth so many; noise and gains: the rules of
-  `noise_model`, each draw weighed by e and by its part of F.
+* tau: expected transitions, beside a belief worth so many (both: `modes.SmoothedChain`);
+* noise and gains: the rules of `noise_model`, each draw weighed by e and by its part of F.
 
 Speech is integrated out, which the publication does not: latents need not wait for it. The
 evidence weight w tempers the switch, too.
@@ -33,11 +33,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from av_perception.audio_visual.modes import DOUBT, STAY, ModesStep, SmoothedChain
+from av_perception.enhancement.alternation import PossibleSpeech, alternate
 from av_perception.enhancement.engine import EVIDENCE_WEIGHT, heard_power, safe_powers
-from av_perception.enhancement.noise_model import NoiseModel, maximize, start_noise
+from av_perception.enhancement.noise_model import NoiseModel, start_noise
 from av_perception.enhancement.posterior import Posterior, fisher_step
 from av_perception.enhancement.prior import SpeechPrior
-from av_perception.numerics.hmm import ChainPosterior, forward_backward
 from av_perception.numerics.softmax import log_sum_exp
 
 _TRIES = (1.0, 0.25)  # of a step, until it lowers F
@@ -57,10 +58,10 @@ class SwitchConfig:
     #: How much a bin counts against the priors.
     evidence_weight: float = EVIDENCE_WEIGHT
     #: Probability that a mode lasts from one frame to the next, below 1.
-    stay: float = 0.97
+    stay: float = STAY
     #: Evidence that every frame of the last mode has to bring beforehand [nat], not negative:
     #: where nothing is heard, nothing speaks against eyes that lie.
-    doubt: float = 0.4
+    doubt: float = DOUBT
     #: How many frames this belief is worth; 0: transitions are those of the recording.
     stay_frames: float = 400.0
     #: Of all draws.
@@ -219,65 +220,68 @@ def enhance_by_switch(
     random = np.random.default_rng(config.seed)
     power, guess = safe_powers(power, guess)
     model = start_noise(guess, config.rank, random)
-    heard = heard_power(power)
-    half = random.standard_normal((config.samples // 2, len(power), priors[0].num_latents))
-    draws = np.concatenate([half, -half]).astype(np.float32)
-    beliefs = [ModeBelief(prior, heard, draws) for prior in priors]
-    posterior = Posterior(priors[0], power, model, config.evidence_weight)
-    return _alternate(posterior, beliefs, config, progress)
+    modes = SampledModes(priors, heard_power(power), config.samples, random)
+    start = Posterior(priors[0], power, model, config.evidence_weight)
+    return _fit(start, modes, len(priors), config, progress)
 
 
-def _alternate(
-    posterior: Posterior,
-    beliefs: list[ModeBelief],
+def _fit(
+    start: Posterior,
+    modes: SampledModes,
+    num_modes: int,
     config: SwitchConfig,
     progress: Callable[[float], None],
 ) -> Switched:
     """Take all steps so often."""
-    believed = first_transition(len(beliefs), config.stay)
-    transition = believed
-    doubts = config.doubt * (np.arange(len(beliefs)) == max(1, len(beliefs) - 1))
-    bounds = np.zeros(config.iterations)
-    for index in range(config.iterations):
-        for belief in beliefs:
+    chain = SmoothedChain(num_modes, config.stay, config.stay_frames, config.doubt)
+    step = ModesStep(modes, chain, np.full((len(start.power), num_modes), 1 / num_modes))
+
+    def watch(*_) -> None:
+        progress(len(chain.bounds) / config.iterations)
+
+    found = alternate(start, step, config.iterations, watch=watch)
+    bounds = np.array(chain.bounds)
+    return Switched(found.gain, step.shares, chain.transition, found.model, bounds)
+
+
+class SampledModes:
+    """Latents of a recording in each of M modes, see `modes.Modes`.
+
+    Parameters
+    ----------
+    priors
+        Of speech in each mode, frame-wise.
+    heard
+        (T, F) power that the encoders are fed with.
+    samples
+        K, draws of each Gaussian.
+    random
+        Source of the draws, which are used all the time.
+    """
+
+    def __init__(
+        self,
+        priors: Sequence[SpeechPrior],
+        heard: np.ndarray,
+        samples: int,
+        random: np.random.Generator,
+    ):
+        half = random.standard_normal((samples // 2, len(heard), priors[0].num_latents))
+        draws = np.concatenate([half, -half]).astype(np.float32)
+        self._beliefs = [ModeBelief(prior, heard, draws) for prior in priors]
+
+    def improve(self, posterior: Posterior) -> np.ndarray:
+        """Move where that lowers F; gives F (T, M)."""
+        for belief in self._beliefs:
             belief.improve(posterior)
-        losses = np.stack([belief.loss for belief in beliefs], axis=1) + doubts
-        chain = _chain(transition, losses)
-        # (a belief of the transitions has a log density, too)
-        bounds[index] = chain.log_evidence + config.stay_frames * np.sum(
-            believed * np.log(transition)
-        ) / len(beliefs)
-        transition = _transition(chain, believed, config.stay_frames)
-        variance = np.concatenate([belief.variance for belief in beliefs])
-        shares = zip(chain.states.T, beliefs)
-        weights = np.concatenate([share * belief.weights for share, belief in shares])
-        weights = weights.astype(np.float32)
-        model = maximize(posterior.power, posterior.model, variance, weights)
-        posterior = replace(posterior, model=model)
-        progress((index + 1) / config.iterations)
-    share = model.speech(variance) / model.total(variance)
-    gain = np.einsum('kt,ktf->tf', weights, share)
-    return Switched(gain, chain.states, transition, model, bounds)
+        return np.stack([belief.loss for belief in self._beliefs], axis=1)
 
-
-def first_transition(num_modes: int, stay: float) -> np.ndarray:
-    """(M, M) modes that last with this probability, and go over to all others alike."""
-    if num_modes == 1:
-        return np.ones((1, 1))
-    others = (1 - stay) / (num_modes - 1)
-    return others + (stay - others) * np.eye(num_modes)
-
-
-def _chain(transition: np.ndarray, losses: np.ndarray) -> ChainPosterior:
-    """q(alpha), of F (T, M)."""
-    size = len(transition)
-    return forward_backward(np.full(size, -np.log(size)), np.log(transition), -losses)
-
-
-def _transition(chain: ChainPosterior, believed: np.ndarray, frames: float) -> np.ndarray:
-    """(M, M) most probable tau."""
-    counts = chain.pairs.sum(axis=0) + frames / len(believed) * believed + 1e-9
-    return counts / counts.sum(axis=1, keepdims=True)
+    def speech(self, shares: np.ndarray) -> PossibleSpeech:
+        """Give all draws, each weighed by its mode's share (T, M) and by its part of F."""
+        variance = np.concatenate([belief.variance for belief in self._beliefs])
+        pairs = zip(shares.T, self._beliefs)
+        weights = np.concatenate([share * belief.weights for share, belief in pairs])
+        return PossibleSpeech(variance, weights.astype(np.float32))
 
 
 def _root_of_inverse(curvature: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from av_perception.audio_visual.seen_prior import seen_prior, switch_priors
 from av_perception.audio_visual.switch import SwitchConfig, enhance_by_switch
 from av_perception.benchmarks.enhancement_clips import NoisyClip, make_clips
 from av_perception.benchmarks.enhancement_scores import estoi
+from av_perception.benchmarks.live_vision import hear_live, see_live
 from av_perception.benchmarks.planted_vision import (
     PlantedVision,
     clean_latents,
@@ -33,7 +34,8 @@ NOISE = 'noise'
 VISIONS = (HONEST, LIES, NOISE)
 ALWAYS = 'always'
 SWITCH = 'switch'
-BELIEFS = (ALWAYS, SWITCH)
+LIVE = 'live'
+BELIEFS = (ALWAYS, SWITCH, LIVE)
 R2 = (0.0, 0.25, 0.5, 0.8)
 _PAUSE = 1e-3  # of the loudest frame, in power
 
@@ -43,7 +45,8 @@ class SeenRow:
     """One clip with one kind of vision.
 
     vision: AUDIO, or one of VISIONS: honest, that of another talker for 40 % of the time, or
-    noise; r2: planted; believed: ALWAYS, or as far as the SWITCH says; kind, snr_db: of the noise;
+    noise; r2: planted; believed: ALWAYS, as far as the SWITCH says, or as the one of LIVE streams
+    does (there audio alone is live, too); kind, snr_db: of the noise;
     seen_lying, seen_honest: mean belief of the switch where vision lies, and elsewhere, over the
     frames in which somebody speaks; all_lying, all_honest: the same with all pauses.
     """
@@ -148,7 +151,8 @@ class SeenBenchmark:
     @property
     def num_rows(self) -> int:
         """Of a trial."""
-        return 1 + len(self._beliefs) * len(self._conditions())
+        live = LIVE in self._beliefs
+        return 1 + live + len(self._beliefs) * len(self._conditions())
 
     def _conditions(self) -> list[tuple[str, float]]:
         """Vision and R2; where R2 is 0, nothing can lie."""
@@ -169,36 +173,51 @@ class SeenBenchmark:
 
         def row(vision: str, r2: float, believed: str, gain: np.ndarray, *seen) -> SeenRow:
             voice = level * PRIOR_TRANSFORM.inverse(gain * spectra, len(clip.mixture))
-            ratio = float(si_sdr(voice[:, None], clip.voice[:, None])[0])
-            heard = estoi(clip.voice, voice)
-            return SeenRow(vision, r2, believed, clip.kind, clip.snr_db, ratio, heard, *seen)
+            return _scored(clip, vision, r2, believed, voice, *seen)
 
         alone = enhance_power(power, self._prior, EngineConfig())
         yield row(AUDIO, 0.0, ALWAYS, alone.gain)
+        if LIVE in self._beliefs:
+            yield _scored(clip, AUDIO, 0.0, LIVE, hear_live(clip.mixture, self._prior))
         for vision, r2 in self._conditions():
             random = np.random.default_rng(seed)
             features = trial.features(self._planted, vision, r2, random)
             if ALWAYS in self._beliefs:
                 seen = seen_prior(self._prior, self._visual[r2], features)
                 yield row(vision, r2, ALWAYS, enhance_power(power, seen, EngineConfig()).gain)
-            if SWITCH not in self._beliefs:
-                continue
-            priors = switch_priors(self._prior, self._visual[r2], features)
-            found = enhance_by_switch(power, priors, SwitchConfig())
-            believed = found.modes[:, -1]
-            lies = lying_frames(len(believed))
-            speaks = speaking_frames(clip.voice)
-            chosen = (lies & speaks, ~lies & speaks, lies, ~lies)
-            shares = [float(believed[frames].mean()) for frames in chosen]
-            yield row(vision, r2, SWITCH, found.gain, *shares)
+            if SWITCH in self._beliefs:
+                priors = switch_priors(self._prior, self._visual[r2], features)
+                found = enhance_by_switch(power, priors, SwitchConfig())
+                yield row(vision, r2, SWITCH, found.gain, *_shares(clip, found.modes[:, -1]))
+            if LIVE in self._beliefs:
+                live = see_live(clip.mixture, self._prior, self._visual[r2], features)
+                shares = _shares(clip, live.belief)
+                yield _scored(clip, vision, r2, LIVE, live.samples, *shares)
+
+
+def _scored(
+    clip: NoisyClip, vision: str, r2: float, believed: str, voice: np.ndarray, *seen: float
+) -> SeenRow:
+    """Score a voice (N,)."""
+    ratio = float(si_sdr(voice[:, None], clip.voice[:, None])[0])
+    heard = estoi(clip.voice, voice)
+    return SeenRow(vision, r2, believed, clip.kind, clip.snr_db, ratio, heard, *seen)
+
+
+def _shares(clip: NoisyClip, believed: np.ndarray) -> list[float]:
+    """Means of a belief (T,), see `SeenRow`."""
+    lies = lying_frames(len(believed))
+    speaks = speaking_frames(clip.voice)
+    chosen = (lies & speaks, ~lies & speaks, lies, ~lies)
+    return [float(believed[frames].mean()) for frames in chosen]
 
 
 @dataclass(frozen=True)
 class SeenSummary:
     """Medians over the clips of one condition.
 
-    gain_db, estoi_gain: of the differences to audio alone on the same clip; least_gain_db: of the
-    clip that loses most; beliefs: of `SeenRow`, (median, mean) of each.
+    gain_db, estoi_gain: of the differences to audio alone on the same clip, live to live;
+    least_gain_db: of the clip that loses most; beliefs: of `SeenRow`, (median, mean) of each.
     """
 
     vision: str
@@ -217,10 +236,11 @@ class SeenSummary:
 
 def summaries(rows: Sequence[SeenRow]) -> list[SeenSummary]:
     """Summarize all conditions in the order in which they come."""
-    alone = [row for row in rows if row.vision == AUDIO]
     found = []
     for key in dict.fromkeys((row.vision, row.r2, row.believed) for row in rows):
         own = [row for row in rows if (row.vision, row.r2, row.believed) == key]
+        is_live = key[-1] == LIVE
+        alone = [r for r in rows if r.vision == AUDIO and (r.believed == LIVE) == is_live]
         pairs = list(zip(own, alone))
         gains = [one.si_sdr_db - other.si_sdr_db for one, other in pairs]
         heard = [one.estoi - other.estoi for one, other in pairs]

@@ -106,7 +106,8 @@ def _draw_weights(axes: Axes, data: ClusterData) -> None:
         xlim=(low[0] - margin[0], high[0] + margin[0]),
         ylim=(low[1] - margin[1], high[1] + margin[1]),
     )
-    axes.legend(fontsize=7, loc='lower right')
+    # Below the axes: ellipses of the ordinary mixture may lie anywhere.
+    axes.legend(fontsize=7, loc='upper center', bbox_to_anchor=(0.5, -0.08), ncols=2)
 
 
 def _two_sigma(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:

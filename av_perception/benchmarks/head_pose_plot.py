@@ -49,7 +49,8 @@ def plot_turning_head(everybody: list[TalkerData], held_out: int, path: str | Pa
     for index in np.flatnonzero(np.diff(hidden.astype(int)) == 1):
         start = times[index + 1]
         axes.axvspan(start, start + GAP_S, color='0.88', zorder=0)
-    axes.set(xlabel='time, s (nothing is seen in the gray gaps)', ylabel='yaw, degrees')
+    axes.set(xlabel='time [s]; nothing is seen in the gray gaps', ylabel='yaw [°]')
     axes.set_xlim(0, times[-1])
-    axes.legend(ncols=5, fontsize=8, loc='lower center')
+    # Above the axes: the interval is wide where nothing is seen.
+    figure.legend(ncols=5, fontsize=8, loc='outside upper center', frameon=False)
     figure.savefig(path, dpi=110)

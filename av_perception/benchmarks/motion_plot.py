@@ -12,6 +12,7 @@ import numpy as np
 from av_perception.benchmarks.motion_paths import OURS, PathRow
 from av_perception.benchmarks.motion_walks import HORIZONS_S, Windows
 from av_perception.motion_forecast.forecaster import IMM, ForecastConfig, forecast_people
+from av_perception.visualization.colors import PALETTE, unit
 
 _NUM_FANS = 4
 _NUM_WALKS = 30
@@ -79,13 +80,15 @@ def _fan(axes, windows: Windows, index: int) -> None:
 
 def _coverage(axes, rows: Sequence[PathRow]) -> None:
     for k, row in enumerate(rows):
-        axes.plot(HORIZONS_S, row.held_68, color=f'C{k}', label=row.walks)
-        axes.plot(HORIZONS_S, row.held_95, color=f'C{k}', linestyle='--')
+        color = unit(PALETTE[k % len(PALETTE)])
+        axes.plot(HORIZONS_S, row.held_68, color=color, label=row.walks)
+        axes.plot(HORIZONS_S, row.held_95, color=color, linestyle='--')
     for level in (0.68, 0.95):
         axes.axhline(level, color='black', linewidth=0.6)
     axes.set_ylim(0.4, 1.0)
     axes.set_xlabel('horizon [s]')
-    axes.set_ylabel('held by the 68 % and 95 % region')
+    axes.set_ylabel('truth within the region')
+    axes.set_title('solid: 68 %, dashed: 95 %', fontsize=8)
     axes.legend(fontsize=7, frameon=False, ncols=2, loc='lower left')
 
 
@@ -95,7 +98,8 @@ def _errors(axes, rows: Sequence[PathRow]) -> None:
     width = 0.8 / max(len(methods), 1)
     for k, method in enumerate(methods):
         errors = [row.fde_m for row in rows if row.method == method]
-        axes.bar(np.arange(len(errors)) + k * width, errors, width, label=method)
+        color = unit(PALETTE[k % len(PALETTE)])
+        axes.bar(np.arange(len(errors)) + k * width, errors, width, color=color, label=method)
     middle = np.arange(len(walks)) + 0.4 - width / 2
     axes.set_xticks(middle, walks, fontsize=7, rotation=30, ha='right', rotation_mode='anchor')
     axes.set_ylabel('FDE after 2 s [m]')

@@ -12,10 +12,11 @@ noise add up to the recording. Leglaive et al. (ICASSP 2020); Bie et al. (IEEE/A
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from av_perception.enhancement.alternation import PossibleSpeech, alternate
 from av_perception.enhancement.chains import LDEM, MALA, MCEM
 from av_perception.enhancement.latent_steps import (
     ADAM,
@@ -28,7 +29,7 @@ from av_perception.enhancement.latent_steps import (
     make_step,
 )
 from av_perception.enhancement.lsa import LsaConfig, LsaGain
-from av_perception.enhancement.noise_model import NoiseModel, cost_of, maximize, start_noise
+from av_perception.enhancement.noise_model import NoiseModel, cost_of, start_noise
 from av_perception.enhancement.noise_tracking import track_noise
 from av_perception.enhancement.posterior import Posterior
 from av_perception.enhancement.prior import PRIOR_TRANSFORM, RATE, SpeechPrior
@@ -138,30 +139,35 @@ def enhance_power(
     model = start_noise(guess, config.rank, random)
     step = make_step(config.method, prior, heard, config.latents, random)
     start = Posterior(prior, power, model, config.weight)
-    return _alternate(start, step, config.rounds, progress)
+    return _fit(start, _Samples(prior, step), config.rounds, progress)
 
 
-def _alternate(
-    posterior: Posterior,
-    step: LatentStep,
-    rounds: int,
-    progress: Callable[[float], None],
+class _Samples:
+    """Samples of the latents as an E-step of `alternate`."""
+
+    def __init__(self, prior: SpeechPrior, step: LatentStep):
+        self._prior = prior
+        self._step = step
+        self.latents = np.zeros((0, 0, 0))
+
+    def __call__(self, posterior: Posterior) -> PossibleSpeech:
+        """Improve the samples, and decode them."""
+        self.latents = self._step(posterior)
+        return PossibleSpeech(np.stack([self._prior.decode(z) for z in self.latents]))
+
+
+def _fit(
+    start: Posterior, samples: _Samples, rounds: int, progress: Callable[[float], None]
 ) -> Enhanced:
-    """Take both steps so often."""
-    costs = np.zeros((rounds, 2))
-    power = posterior.power
-    for index in range(rounds):
-        # E-step: samples of the latents, and the variances of speech that they decode to
-        latents = step(posterior)
-        variance = np.stack([posterior.prior.decode(z) for z in latents])
-        costs[index, 0] = cost_of(power, posterior.model, variance)
-        # M-step: noise and gains
-        posterior = replace(posterior, model=maximize(power, posterior.model, variance))
-        costs[index, 1] = cost_of(power, posterior.model, variance)
-        progress((index + 1) / rounds)
-    model = posterior.model
-    gain = np.mean(model.speech(variance) / model.total(variance), axis=0)
-    return Enhanced(gain, model, latents, costs)
+    """Take both steps so often, and remember what each M-step did to the cost."""
+    costs: list[list[float]] = []
+
+    def watch(speech: PossibleSpeech, before: NoiseModel, after: NoiseModel) -> None:
+        costs.append([cost_of(start.power, model, speech.variance) for model in (before, after)])
+        progress(len(costs) / rounds)
+
+    found = alternate(start, samples, rounds, watch=watch)
+    return Enhanced(found.gain, found.model, samples.latents, np.array(costs))
 
 
 def heard_power(power: np.ndarray) -> np.ndarray:

@@ -4,20 +4,27 @@
 
 The classic gain follows the noise and prepares what the encoder hears; in each block the latents
 start at the encoder's mean and move by a step of Fisher scoring, and speech and noise share the
-recording by gains of each frame (`engine` on a few frames). A prior with a memory stays at the
-encoder's mean (`prior_memory`).
+recording by gains of each frame: the loop of `alternation`, on a few frames. A prior with a memory
+stays at the encoder's mean (`prior_memory`).
 Loudness is that of the loudest moment lately: priors know waveforms with a maximum of about one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
+from av_perception.enhancement.alternation import (
+    EStep,
+    KnownSpeech,
+    PossibleSpeech,
+    alternate,
+)
 from av_perception.enhancement.engine import EVIDENCE_WEIGHT, HEARD
 from av_perception.enhancement.heard_voice import HeardFrames, HeardVoice
-from av_perception.enhancement.noise_model import NoiseModel, maximize, start_noise
+from av_perception.enhancement.noise_model import start_noise
 from av_perception.enhancement.posterior import Posterior, fisher_move
 from av_perception.enhancement.prior import PRIOR_TRANSFORM, RATE, SpeechPrior
 from av_perception.enhancement.prior_memory import PriorMemory
@@ -62,6 +69,44 @@ class PriorStreamConfig:
 
 #: For priors with a memory.
 WITH_MEMORY = PriorStreamConfig(block=2, look_ahead=3)
+
+
+class BlockStep(EStep, Protocol):
+    """An E-step of a few frames, which begins with a guess: `speech`."""
+
+    @property
+    def speech(self) -> PossibleSpeech:
+        """What speech may be, as far as is known now."""
+
+
+class BlockLatents:
+    """The most probable latents of a few frames, from the encoder's mean on.
+
+    Parameters
+    ----------
+    prior
+        Of speech, frame-wise.
+    heard
+        (T, F) what the encoder hears.
+    """
+
+    def __init__(self, prior: SpeechPrior, heard: np.ndarray):
+        self._prior = prior
+        self._latents = prior.encode(heard)[0]
+        self._decoded = prior.decode(self._latents)
+
+    @property
+    def speech(self) -> PossibleSpeech:
+        """What the latents decode to."""
+        return PossibleSpeech(self._decoded[None])
+
+    def __call__(self, posterior: Posterior) -> PossibleSpeech:
+        """Take one step of Fisher scoring, where it helps."""
+        posterior = replace(posterior, prior=self._prior)
+        found = fisher_move(posterior, self._latents, self._decoded, _LENGTHS)
+        self._latents = found.latents
+        self._decoded = found.decoded
+        return self.speech
 
 
 class PriorStream:
@@ -132,35 +177,16 @@ class PriorStream:
         power = np.maximum(scale * power, _LEAST_POWER).astype(np.float32)
         noise = np.maximum(scale * self._noise[:count], _LEAST_POWER).astype(np.float32)
         model = start_noise(noise, 0, self._random)
-        if self._memory is not None:
-            variance = self._memory.variance(heard, count)[None]
-            for _ in range(self._config.rounds):
-                model = maximize(power, model, variance)
-        else:
-            variance, model = self._fitted(power, heard, model)
-        speech = model.speech(variance[0])
-        gain = speech / (speech + model.noise)
+        posterior = Posterior(self._prior, power, model, self._config.evidence_weight)
+        step = self._step(heard, count)
+        gain = alternate(posterior, step, self._config.rounds, step.speech).gain
         return np.maximum(gain, self._config.least_gain)
 
-    def _fitted(
-        self, power: np.ndarray, heard: np.ndarray, model: NoiseModel
-    ) -> tuple[np.ndarray, NoiseModel]:
-        """(1, T, F) variance of speech, and noise and gains, after all rounds."""
-        return self._fitted_by(self._prior, power, heard, model)
-
-    def _fitted_by(
-        self, prior: SpeechPrior, power: np.ndarray, heard: np.ndarray, model: NoiseModel
-    ) -> tuple[np.ndarray, NoiseModel]:
-        """Do the same with a prior that may know more of these frames."""
-        latents = prior.encode(heard)[0]
-        variance = prior.decode(latents)
-        for _ in range(self._config.rounds):
-            model = maximize(power, model, variance[None])
-            posterior = Posterior(prior, power, model, self._config.evidence_weight)
-            found = fisher_move(posterior, latents, variance, _LENGTHS)
-            latents = found.latents
-            variance = found.decoded
-        return variance[None], model
+    def _step(self, heard: np.ndarray, count: int) -> BlockStep:
+        """Give the E-step of the next frames, of what is heard (T, F) in them and after them."""
+        if self._memory is not None:
+            return KnownSpeech(PossibleSpeech(self._memory.variance(heard, count)[None]))
+        return BlockLatents(self._prior, heard[:count])
 
     def _follow_level(self, power: np.ndarray) -> float:
         """Largest sample lately, as the power of frames tells it."""

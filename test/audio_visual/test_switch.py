@@ -4,21 +4,14 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from speech_priors import complex_normal, planted_prior, planted_speech
 
 from av_perception.audio_visual.features import VisualFeatures
+from av_perception.audio_visual.modes import first_transition
 from av_perception.audio_visual.seen_prior import seen_prior, switch_priors
-from av_perception.audio_visual.switch import (
-    ModeBelief,
-    SwitchConfig,
-    _chain,
-    enhance_by_switch,
-    first_transition,
-)
+from av_perception.audio_visual.switch import ModeBelief, SwitchConfig, enhance_by_switch
 from av_perception.audio_visual.visual_prior import LinearVisualPrior
 from av_perception.enhancement.noise_model import start_noise
 from av_perception.enhancement.posterior import Posterior
@@ -97,21 +90,6 @@ def test_one_mode_is_a_voice_without_a_switch():
     two = enhance_by_switch(power, [prior, prior])
     np.testing.assert_array_equal(one.modes, 1.0)
     np.testing.assert_allclose(one.gain, two.gain, rtol=1e-4, atol=1e-5)
-
-
-def test_the_chain_is_the_sum_over_all_paths():
-    random = np.random.default_rng(0)
-    losses = 3 * random.standard_normal((6, 2))
-    transition = first_transition(2, 0.8)
-    found = _chain(transition, losses)
-    states = np.zeros((6, 2))
-    for path in itertools.product(range(2), repeat=6):
-        log_weight = np.log(0.5) - losses[0, path[0]]
-        for t in range(1, 6):
-            log_weight += np.log(transition[path[t - 1], path[t]]) - losses[t, path[t]]
-        states[np.arange(6), path] += np.exp(log_weight)
-    assert found.log_evidence == pytest.approx(np.log(states[0].sum()))
-    np.testing.assert_allclose(found.states, states / states.sum(axis=1, keepdims=True))
 
 
 def test_the_loss_of_a_frame_is_its_evidence():

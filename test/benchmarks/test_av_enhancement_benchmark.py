@@ -16,6 +16,7 @@ from av_perception.benchmarks.av_enhancement import (
     AUDIO,
     HONEST,
     LIES,
+    LIVE,
     NOISE,
     SWITCH,
     SeenBenchmark,
@@ -84,6 +85,10 @@ def test_seeing_helps_an_unseen_talker_and_the_switch_does_no_harm():
     assert rows[HONEST, SWITCH].si_sdr_db > alone.si_sdr_db + 0.5
     assert rows[HONEST, SWITCH].seen_honest > 0.7
     assert rows[NOISE, SWITCH].si_sdr_db > alone.si_sdr_db - 0.2
+    live = rows[AUDIO, LIVE]
+    assert rows[HONEST, LIVE].si_sdr_db > live.si_sdr_db + 0.2
+    assert rows[NOISE, LIVE].si_sdr_db > live.si_sdr_db - 0.2
+    assert rows[HONEST, LIVE].seen_honest > rows[NOISE, LIVE].seen_honest + 0.3
 
 
 @needs_data
@@ -122,6 +127,17 @@ def test_summaries_are_medians_of_differences_on_the_same_clip():
     assert found[1].seen_lying == pytest.approx((0.1, 0.1)) and found[1].seen_honest[0] == 0.9
 
 
+def test_live_streams_are_compared_with_what_is_heard_live():
+    rows = []
+    for alone, live, seen in [(5.0, 1.0, 2.0), (9.0, 2.0, 3.5)]:
+        rows.append(SeenRow(AUDIO, 0.0, ALWAYS, 'rain', 0.0, alone, 0.5))
+        rows.append(SeenRow(AUDIO, 0.0, LIVE, 'rain', 0.0, live, 0.5))
+        rows.append(SeenRow(LIES, 0.5, LIVE, 'rain', 0.0, seen, 0.5))
+    found = {(one.vision, one.believed): one for one in summaries(rows)}
+    assert found[LIES, LIVE].gain_db == 1.25 and found[LIES, LIVE].least_gain_db == 1.0
+    assert found[AUDIO, LIVE].gain_db == found[AUDIO, ALWAYS].gain_db == 0.0
+
+
 def test_an_order_is_right_where_no_other_is_nearer():
     random = np.random.default_rng(0)
     voices = random.standard_normal((2000, 3))
@@ -155,7 +171,7 @@ def test_the_command_measures_prints_and_writes(tmp_path, capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert 'audio alone' in shown and '2 talkers, one channel' in shown
     figures = json.loads((tmp_path / 'out.json').read_text())
-    assert len(figures['seen']) == 7 and len(figures['voices']) == 2
+    assert len(figures['seen']) == 11 and len(figures['voices']) == 2
 
 
 @pytest.mark.parametrize(

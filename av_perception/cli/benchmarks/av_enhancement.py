@@ -6,8 +6,8 @@ Features are planted that explain a part (R2) of the latents of clean speech and
 the worth of seeing is measured apart from how well mouths are read; voices are of talkers that
 nothing was trained on (AV_PERCEPTION_DATA). Enhancement hears the clips of `benchmark enhancement`
 (PEEM) with honest vision, with vision that lies for 40 % of the time, and with noise; believed
-always, or as far as the switch says. Separation hears mixtures at 0 dB of one channel, and rooms
-beside methods that hear four microphones.
+always, as far as the switch says, or live, with the switch of the streams. Separation hears
+mixtures at 0 dB of one channel, and rooms beside methods that hear four microphones.
 
 For example:
   OMP_NUM_THREADS=1 av-perception benchmark av-enhancement --json av.json --plot av.png
@@ -25,9 +25,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from av_perception.benchmarks.av_enhancement import (
+    ALWAYS,
+    AUDIO,
     BELIEFS,
     R2,
-    SWITCH,
     VISIONS,
     SeenBenchmark,
     SeenRow,
@@ -75,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--visions', nargs='+', choices=VISIONS, default=list(VISIONS), help='(default: all)'
     )
     parser.add_argument(
-        '--believed', nargs='+', choices=BELIEFS, default=list(BELIEFS), help='(default: both)'
+        '--believed', nargs='+', choices=BELIEFS, default=list(BELIEFS), help='(default: all)'
     )
     parser.add_argument(
         '--prior', default='wide_vae', metavar='NAME', help='vae, wide_vae (default) or a file'
@@ -184,7 +185,7 @@ def _seen_table(found: Sequence[SeenSummary], title: str) -> Table:
         table.add_column(heading, justify='right')
     for one in found:
         belief = [''] * 4
-        if one.believed == SWITCH:
+        if one.believed != ALWAYS and one.vision != AUDIO:
             both = (one.seen_lying, one.seen_honest, one.all_lying, one.all_honest)
             belief = [f'{median:.2f} / {mean:.2f}' for median, mean in both]
         table.add_row(

@@ -142,6 +142,7 @@ def _planted_map(size: ProblemSize, rng: np.random.Generator) -> SimpleNamespace
         offset=rng.normal(0, 0.3, (*shape, size.components)),
         variance=np.full((*shape, size.components), 0.05),
         log_range=np.full(size.components, np.log(2.0)),
+        num_microphones=2,
     )
 
 

@@ -74,6 +74,7 @@ COMMANDS = (  # every input is wrong too: a verb that works first complains of s
     ['benchmark', 'crossing-voices', '--seeds', '0'],
     ['benchmark', 'speech-priors'],
     ['benchmark', 'face-search', '--scenes', 'no_scene'],
+    ['benchmark', 'box-errors', '--people', 'no_picture'],
     ['benchmark', 'motion', '--seeds', '0'],
     ['benchmark', 'av-enhancement'],
     ['benchmark', 'faults', '--only', 'no-such-fault'],

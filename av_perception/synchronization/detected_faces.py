@@ -73,15 +73,11 @@ def usable_faces(
         good &= _are_located(positions, covariances)
     else:
         good &= (boxes[:, 2:] > _SMALLEST_BOX_PX).all(1) & (np.abs(boxes) < _FARTHEST).all(1)
-    if not good.all():
-        faces = [face for face, keep in zip(faces, good) if keep]
-        boxes = boxes[good]
-        positions = positions[good]
-        covariances = covariances[good]
-    counters['bad_faces'] += len(visual.faces) - len(faces)
-    embeddings = _embeddings(faces, embedding_size, counters)
-    appearances = _appearances(faces, counters)
-    return DetectedFaces(boxes, positions, covariances, embeddings, appearances)
+    counters['bad_faces'] += len(visual.faces) - int(good.sum())
+    good_faces = [face for face, keep in zip(faces, good) if keep]
+    embeddings = _embeddings(good_faces, embedding_size, counters)
+    appearances = _appearances(good_faces, counters)
+    return DetectedFaces(boxes[good], positions[good], covariances[good], embeddings, appearances)
 
 
 def _has_shapes(face: Face) -> bool:

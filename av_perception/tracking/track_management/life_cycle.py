@@ -253,7 +253,13 @@ class LifeCycle:
         """
         is_usual = (tracks.state == _ACTIVE) & (tracks.last_seen == stamp_ns)
         if is_usual.all() and not tracks.missed_since.any():
-            return self._all_seen(tracks)
+            tracks.away = np.zeros(len(tracks), bool)
+            tracks.seen_lately = np.ones(len(tracks), bool)
+            return np.zeros(len(tracks), bool)
+        return self._change_states(tracks, stamp_ns)
+
+    def _change_states(self, tracks: TrackSet, stamp_ns: int) -> np.ndarray:
+        """Do so by all rules, which leave people who are active and seen as they are."""
         config = self._config
         tentative = tracks.state == _TENTATIVE
         confirmed = tentative & (tracks.hits >= config.confirm_hits)
@@ -279,13 +285,6 @@ class LifeCycle:
         patience_ns = np.where(tracks.never_seen, self._unseen_dead_after_ns, self._dead_after_ns)
         overslept = tracks.asleep & (stamp_ns - tracks.asleep_since > patience_ns)
         return (tentative & ~confirmed & (refuted | is_silent)) | overslept
-
-    @staticmethod
-    def _all_seen(tracks: TrackSet) -> np.ndarray:
-        """Do what `advance` does where everybody is active and in this image: nobody is dead."""
-        tracks.away = np.zeros(len(tracks), bool)
-        tracks.seen_lately = np.ones(len(tracks), bool)
-        return np.zeros(len(tracks), bool)
 
     def reinstate(self, tracks: TrackSet, index: int, birth: Birth, stamp_ns: int) -> None:
         """Bring an absent person back: the state of the birth, the old id."""

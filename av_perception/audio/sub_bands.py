@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,8 +145,8 @@ class NoiseFloor:
             self._smoothed = self._SMOOTHING * previous + (1 - self._SMOOTHING) * power
             self._recent.push(self._smoothed)
         lowest = self._recent.least
-        # Where nothing was measured so far, all of the block may be noise.
-        lowest = np.where(np.isfinite(lowest), lowest, power)
+        if math.isinf(lowest[0]):  # nothing was measured so far: all of the block may be noise
+            lowest = power
         return np.maximum(self._MINIMUM_BIAS * lowest, self._least)
 
     def _has_signal(self, power: np.ndarray) -> bool:

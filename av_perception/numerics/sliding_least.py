@@ -21,6 +21,7 @@ class SlidingLeast:
     def __init__(self, num_rows: int, size: int):
         self._rows = np.full((num_rows, size), np.inf)
         self._next = 0  # place of the next row in the ring
+        self._of_new = np.full(size, np.inf)
         self._find_anew()
 
     def push(self, row: np.ndarray) -> None:

@@ -287,3 +287,22 @@ def test_a_face_that_is_missed_in_a_few_images_was_seen_lately():
     for image, is_lately in ((6, True), (7, False)):
         life.advance(tracks, START + image * SECOND // 25)
         assert tracks.seen_lately.tolist() == [is_lately]
+
+
+@pytest.mark.parametrize('missed_ns', [0, SECOND])
+def test_where_everybody_is_seen_each_is_what_they_are_beside_a_sleeper(missed_ns):
+    """Without the sleeper, whom the rules are applied to, a few lines do for all of them."""
+    life = LifeCycle(LifeConfig())
+    alone, beside = seen_tracks(3), seen_tracks(4)
+    for tracks in (alone, beside):
+        tracks.hidden[1] = tracks.away[0] = True
+        tracks.missed_since[2] = missed_ns and START - missed_ns
+        tracks.age[:3] = 20, 3, 40
+        tracks.hits[:3] = 2, 1, 40
+    beside.state[3] = SLEEPING
+    beside.asleep_since[3] = START
+    dead = life.advance(alone, START)
+    np.testing.assert_array_equal(dead, life.advance(beside, START)[:3])
+    for field in dataclasses.fields(TrackSet):
+        found, expected = (getattr(tracks, field.name) for tracks in (alone, beside))
+        np.testing.assert_array_equal(found, expected[:3], err_msg=field.name)

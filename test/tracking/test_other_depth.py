@@ -15,7 +15,7 @@ from av_perception.tracking.association.other_depth import OtherDepth, OtherDept
 from av_perception.tracking.association.visual_association import VisualAssociation
 from av_perception.tracking.inference.dynamics_update import ProcessNoise
 from av_perception.tracking.inference.variational_frame import InferenceConfig, VariationalFrame
-from av_perception.tracking.state_space.interface import Measurements
+from av_perception.tracking.state_space.interface import LinearMap, Measurements
 from av_perception.tracking.tracker import Tracker, TrackerConfig
 
 FRONT = np.array([1.6, 0.0, 0.1])
@@ -47,6 +47,31 @@ def frame_of(model, prediction, association):
     noise = ProcessNoise(FIXED, prediction.base_noise)
     ratio = np.tile(np.eye(6), (len(prediction.mean), 1, 1))
     return VariationalFrame(prediction, noise, ratio, association, None)
+
+
+@pytest.mark.parametrize('num_faces, num_tracks', [(0, 2), (1, 1), (3, 2), (2, 0)])
+def test_what_faces_say_is_the_sum_of_what_each_says(num_faces, num_tracks):
+    rng = np.random.default_rng(num_faces)
+    matrix = rng.normal(size=(num_tracks, 3, 6))
+    visual_map = LinearMap(rng.normal(size=(num_tracks, 3)), matrix, np.ones(num_tracks, bool))
+    root = rng.normal(size=(num_faces, 3, 3))
+    measurements = Measurements(
+        rng.normal(size=(num_faces, 3)), root @ root.swapaxes(1, 2) + np.eye(3)
+    )
+    association = VisualAssociation(
+        measurements, visual_map, np.zeros((num_faces, num_tracks)), 1.0, visual_map.usable
+    )
+    alpha = rng.dirichlet(np.ones(1 + num_tracks), num_faces).reshape(num_faces, 1 + num_tracks)
+    precision, vector = association.information(alpha)
+    assert precision.shape == (num_tracks, 6, 6) and vector.shape == (num_tracks, 6)
+    for n in range(num_tracks):
+        expected = np.zeros((6, 7))
+        for m in range(num_faces):
+            told = alpha[m, 1 + n] * matrix[n].T @ np.linalg.inv(measurements.noise[m])
+            expected[:, :6] += told @ matrix[n]
+            expected[:, 6] += told @ (measurements.value[m] - visual_map.value[n])
+        np.testing.assert_allclose(precision[n], expected[:, :6], atol=1e-10)
+        np.testing.assert_allclose(vector[n], expected[:, 6], atol=1e-10)
 
 
 @pytest.mark.parametrize('offset, is_other', [(0.0, False), (4.0, True)])

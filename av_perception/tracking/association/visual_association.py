@@ -162,7 +162,7 @@ class VisualAssociation:
         self._noise, self._map, self._appearance = measurements.noise, visual_map, appearance
         self._precision, log_det = inverse_and_log_det(measurements.noise)
         self._residual = measurements.value[:, None, :] - visual_map.value
-        self._weighted_residual = self._residual @ self._precision
+        self._of_pairs = self._information_of_pairs()
         self._log_peak = -0.5 * (measurements.value.shape[1] * LOG_2PI + log_det)[:, None]
         weights = np.ones(1 + len(eligible))
         if visibility is not None:
@@ -171,6 +171,19 @@ class VisualAssociation:
         with np.errstate(divide='ignore'):
             self._log_prior = np.log(weights / weights.sum())
         self._log_clutter = -log_volume
+
+    def _information_of_pairs(self) -> np.ndarray:
+        """(N, M, D D + D) what each face would say of each track: `H' Phi^-1 H`, `H' Phi^-1 r`.
+
+        The rounds weigh them by the responsibilities.
+        """
+        matrix = self._map.matrix
+        num_tracks, _, size = matrix.shape
+        shape = (num_tracks, len(self._precision), size * size)
+        weighted = matrix.swapaxes(1, 2)[:, None] @ self._precision  # (N, M, D, O)
+        residual = self._residual.swapaxes(0, 1)[..., None]
+        precision = (weighted @ matrix[:, None]).reshape(shape)
+        return np.concatenate([precision, (weighted @ residual)[..., 0]], axis=2)
 
     def predicted_log_likelihood(self, covariance: np.ndarray) -> np.ndarray:
         """Score faces by their exact marginals under the prediction: the first E-Z step (T7).
@@ -254,11 +267,10 @@ class VisualAssociation:
         if other is not None and len(other.face):
             of_tracks = of_tracks.copy()
             of_tracks[other.face, other.track] = 0.0
-        size = self._residual.shape[-1]
-        sums = of_tracks.T @ self._precision.reshape(-1, size * size)
-        precision = propagate_covariance(matrix.swapaxes(1, 2), sums.reshape(-1, size, size))
-        vector = (of_tracks.T[:, None] @ self._weighted_residual.swapaxes(0, 1)) @ matrix
-        vector = vector[:, 0]
+        size = matrix.shape[-1]
+        sums = (of_tracks.T[:, None] @ self._of_pairs)[:, 0]
+        precision = sums[:, :-size].reshape(-1, size, size)
+        vector = sums[:, -size:]
         if other is not None and len(other.face):
             other.add_information(precision, vector, alpha[:, 1:], self._residual, matrix)
         return precision, vector

@@ -277,6 +277,15 @@ class LifeCycle:
         np.ndarray
             (N,) bool, who is dead.
         """
+        is_usual = (tracks.state == _ACTIVE) & (tracks.last_seen == stamp_ns)
+        if is_usual.all() and not tracks.missed_since.any():
+            tracks.away = np.zeros(len(tracks), bool)
+            tracks.seen_lately = np.ones(len(tracks), bool)
+            return np.zeros(len(tracks), bool)
+        return self._change_states(tracks, stamp_ns)
+
+    def _change_states(self, tracks: TrackSet, stamp_ns: int) -> np.ndarray:
+        """Do so by all rules, which leave people who are active and seen as they are."""
         config = self._config
         tentative = tracks.state == _TENTATIVE
         confirmed = tentative & (tracks.hits >= config.confirm_hits)

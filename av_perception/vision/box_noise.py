@@ -11,10 +11,10 @@ The first part grows with the face: where a network takes the middle of this per
 The second is of the network's grid: a small face is few cells wide. It holds for whole images and
 for the larger pictures that crops are of them alike, each with its own s.
 
-The figures were learnt from planted faces of eleven people whom no scene and no benchmark of these
-figures shows (five talkers of GRID, six people of a group picture): `av-perception benchmark
-box-errors` measures them anew. The spread holds, in squares, that of the errors about the box in a
-large picture, and how far this lies from the middle of a face mesh of the same person: 0.018 of the
+The figures were learnt from planted faces of eleven people whom `benchmark vision` does not show
+(five talkers of GRID, six people of a group picture): `av-perception benchmark box-errors`
+measures them anew. The spread holds, in squares, that of the errors about the box in a large
+picture, and how far this lies from the middle of a face mesh of the same person: 0.018 of the
 width across, 0.024 down.
 """
 

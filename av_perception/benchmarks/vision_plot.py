@@ -71,6 +71,9 @@ def _draw_depth(axes: Axes, distance: np.ndarray, measurements: list[Measurement
         percents = [100 * getattr(m, name).depth_error for m in measurements]
         axes.semilogy(distance, percents, 'o-', color=color, label=label)
     axes.axhline(5, color=_GRAY, ls='--', lw=1)
+    axes.set_yticks([0.2, 0.5, 1, 2, 5, 10, 20])
+    axes.yaxis.set_major_formatter('{x:g}')
+    axes.minorticks_off()
     axes.set(title='error of the depth (RMS)', xlabel='distance [m]', ylabel='% of the distance')
     axes.legend(frameon=False)
 

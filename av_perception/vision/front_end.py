@@ -308,7 +308,8 @@ class VisualFrontEnd:
         appearances: np.ndarray,
     ) -> VisualFeatures:
         noise = self._detector.box_noise
-        center_stds = noise.center_stds(detections.boxes, detections.input_scales)
+        covered = np.array([match.covered for match in matches])
+        center_stds = noise.center_stds(detections.boxes, detections.input_scales, covered)
         faces = tuple(
             self._face(
                 detections,

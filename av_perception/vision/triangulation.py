@@ -27,11 +27,7 @@ from av_perception.vision.stereo_matching import DisparityMatch
 
 BORDER_PX = 2.0  # a box this near to the border of the image is taken as cut off
 CUT_OFF_FACTOR = 2.0  # on the standard deviations of center and width of a face that is cut off
-# Standard deviations of a covered face's center across and down, in widths of its box, per square
-# of the covered share, and of its size, per covered share: boxes shrink to what shows, or take in
-# what covers it. People stand side by side, so that it is the sides of faces that are covered.
-COVERED_CENTER = np.array([0.30, 0.17])
-COVERED_SIZE = 0.6
+COVERED_SIZE = 0.6  # relative standard deviation of a covered face's size, per covered share
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ def locate_head(
     camera, config
         Geometry of the rectified camera or pair; what faces measure.
     center_std_px, size_factor, covered
-        (2,) standard deviation of a whole face's center across and down, and how coarse sizes are,
+        (2,) standard deviation of the box's center across and down, and how coarse sizes are,
         see BoxNoise; share in [0, 1] of the face that something nearer covers.
 
     Returns
@@ -110,8 +106,8 @@ def locate_head(
         variance += (COVERED_SIZE * covered * inverse_depth) ** 2
     else:
         inverse_depth, variance = _inverse_depth_from_disparity(match, camera)
-    center_std_px = np.hypot(factor * center_std_px, COVERED_CENTER * covered**2 * box[2])
-    return _triangulate(centers(box), center_std_px**2, inverse_depth, variance, camera, config)
+    center_variance = (factor * center_std_px) ** 2
+    return _triangulate(centers(box), center_variance, inverse_depth, variance, camera, config)
 
 
 def is_cut_off(box: np.ndarray, camera: CameraGeometry) -> bool:

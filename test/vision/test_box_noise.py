@@ -8,6 +8,8 @@ import pytest
 from av_perception.vision.box_noise import (
     BLAZEFACE,
     CENTERFACE,
+    COVERED_GRID,
+    COVERED_SPREAD,
     CROWDED_FACTOR,
     CROWDED_PX,
     YUNET,
@@ -57,6 +59,18 @@ def test_beside_a_wider_box_the_grid_is_noisier_across(scale):
     part = beside[0, 0] ** 2 - apart[0, 0] ** 2
     grid = apart[0, 0] ** 2 - (0.02 * 20) ** 2
     assert part == pytest.approx((CROWDED_FACTOR**2 - 1) * grid)
+
+
+def test_a_covered_face_is_less_certain_most_across_and_where_it_is_small():
+    box = np.array([[100.0, 80.0, 30.0, 39.0]])
+    shares = np.linspace(0, 1, 11)
+    found = np.concatenate([NOISE.center_stds(box, np.ones(1), share) for share in shares])
+    assert np.all(np.diff(found, axis=0) > 0)
+    spread = np.hypot([0.02, 0.04], COVERED_SPREAD * 0.25) * 30
+    grid = np.array([1.0, 0.5]) * (1 + COVERED_GRID * 0.25)
+    np.testing.assert_allclose(found[5], np.hypot(spread, grid))
+    both = NOISE.center_stds(np.repeat(box, 2, axis=0), np.ones(2), np.array([0.0, 0.5]))
+    np.testing.assert_allclose(both, found[[0, 5]])
 
 
 def test_images_without_faces_have_no_noise():

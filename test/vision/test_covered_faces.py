@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from vision_scenes import CAMERA, Texture, landmarks_of, textured_pair
 
+from av_perception.vision.box_noise import CENTERFACE
 from av_perception.vision.covering import covered_shares, heads_reach
 from av_perception.vision.stereo_matching import (
     StereoMatchConfig,
@@ -137,9 +138,12 @@ def test_two_planted_surfaces_are_found_as_by_exhaustive_search():
 def test_the_covariance_of_a_covered_face_is_larger_in_all_directions():
     landmarks = landmarks_of(BOX)[0]
     config = TriangulationConfig()
-    stds = np.ones(2)
-    _, free = locate_head(BOX, landmarks, None, CAMERA, config, stds)
-    _, covered = locate_head(BOX, landmarks, None, CAMERA, config, stds, covered=0.5)
+    shares = np.array([0.0, 0.5])
+    boxes = np.array([BOX + [500 * k, 0, 0, 0] for k in (0, 1)])  # nobody is beside them
+    free, covered = (
+        locate_head(BOX, landmarks, None, CAMERA, config, stds, covered=share)[1]
+        for share, stds in zip(shares, CENTERFACE.center_stds(boxes, np.ones(2), shares))
+    )
     assert np.all(np.linalg.eigvalsh(covered - free) > 0)
 
 

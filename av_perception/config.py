@@ -303,7 +303,9 @@ def _comments_in(kind: type) -> dict[str, str]:
     try:
         path = inspect.getsourcefile(kind) or ''
         lines = linecache.getlines(path)
-        body = _classes_of(path)[kind.__qualname__].body
+        body = (
+            _class_alone(lines, kind.__qualname__) or _classes_of(path)[kind.__qualname__]
+        ).body
     except (OSError, TypeError, KeyError) as error:
         raise LookupError(
             f'the source of {kind.__qualname__} is not there: install the package with its '
@@ -321,9 +323,28 @@ def _comments_in(kind: type) -> dict[str, str]:
     return comments
 
 
+def _class_alone(lines: list[str], name: str) -> ast.ClassDef | None:
+    """Parse one class of the outermost level, with its line numbers; None where it takes more.
+
+    A node asks for dozens of classes when it starts, and whole files take four times as long.
+    """
+    is_start = re.compile(rf'class {re.escape(name)}\b').match
+    start = next((number for number, line in enumerate(lines) if is_start(line)), None)
+    if start is None:
+        return None
+    rest = enumerate(lines[start + 1 :], start + 1)
+    end = next((number for number, line in rest if re.match(r'[^\s)#]', line)), len(lines))
+    try:
+        module = ast.parse('\n' * start + ''.join(lines[start:end]))
+    except SyntaxError:  # something in it is not indented
+        return None
+    found = module.body[0]
+    return found if isinstance(found, ast.ClassDef) else None
+
+
 @functools.cache
 def _classes_of(path: str) -> dict[str, ast.ClassDef]:
-    """Find the classes of a source file by qualified name, all at once: a node asks for dozens."""
+    """Find the classes of a source file by qualified name."""
     classes: dict[str, ast.ClassDef] = {}
     pending: list[tuple[str, ast.AST]] = [('', ast.parse(''.join(linecache.getlines(path))))]
     while pending:

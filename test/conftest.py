@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 from file_order import Stopwatch, kept_seconds, longest_first
+from run_folder import make_run_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 try:
@@ -27,7 +27,6 @@ def pytest_configure(config):
     """
     keep_bytecode()
     from dds_domains import own_domain
-    from offline_runs import KEPT
 
     is_worker = hasattr(config, 'workerinput')
     if is_worker or 'ROS_DOMAIN_ID' not in os.environ:  # a worker's is inherited, and so shared
@@ -38,9 +37,7 @@ def pytest_configure(config):
     prepare_environment()
     if not is_worker:
         config.pluginmanager.register(Stopwatch(config))
-        kept = tempfile.TemporaryDirectory(prefix='av_perception_tests_')
-        config.add_cleanup(kept.cleanup)
-        os.environ[KEPT] = kept.name
+        make_run_folder(config)
 
 
 def keep_bytecode():

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import dataclass, make_dataclass
 
@@ -86,6 +87,35 @@ def test_the_comments_directly_above_fields_describe_them():
         'level': 'How loud, in dB.',
         'pair': 'Two lines make one text.',
     }
+
+
+RAGGED = '''
+from dataclasses import dataclass
+
+@dataclass
+class Ragged:
+    """Its text
+goes back to the margin."""
+
+    #: Behind it.
+    first: int = 1
+# So does a comment.
+    #: Behind that.
+    second: int = 2
+'''
+
+
+def test_what_stands_at_the_margin_does_not_end_a_class(tmp_path, monkeypatch):
+    @dataclass
+    class Inner:
+        #: In a function.
+        value: int = 1
+
+    (tmp_path / 'ragged_configuration.py').write_text(RAGGED)
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = importlib.import_module('ragged_configuration').Ragged
+    assert field_comments(kind) == {'first': 'Behind it.', 'second': 'Behind that.'}
+    assert field_comments(Inner) == {'value': 'In a function.'}
 
 
 def test_inherited_fields_keep_their_comments():

@@ -301,6 +301,7 @@ def test_a_turned_array_tells_directions_of_the_head(tmp_path, monkeypatch, cach
     assert abs(source['azimuth_deg'] + 90) < 3
 
 
+@pytest.mark.slow
 def test_noise_from_everywhere_has_no_direction(tmp_path, monkeypatch, cache):
     """Of independent noise that comes and goes no source is claimed with confidence."""
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))

@@ -65,6 +65,7 @@ def test_the_command_writes_scenes_and_summary(tmp_path, monkeypatch):
     assert written['scenes'][0]['seed'] == 1000 and written['scenes'][0]['mota'] > 0.9
 
 
+@pytest.mark.slow
 def test_earlier_figures_of_peers_stand_for_those_of_the_same_scene_only():
     (sort,) = measure(['child'], [7], (SORT,))
     slow = dataclasses.replace(sort, tracker=GNN, mota=0.5)

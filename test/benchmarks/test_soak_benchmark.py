@@ -82,6 +82,7 @@ def test_each_thing_that_is_wrong_is_named():
     assert whole.figures['growth'] == dict.fromkeys(whole.figures['growth'], 0.0)
 
 
+@pytest.mark.slow
 def test_people_come_and_go_by_the_hundred():
     crowd = Crowd(HEAD.camera)
     counts, boxes = [], []

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import dds_domains
 import offline_runs
 import pytest
+import run_folder
 from file_order import Stopwatch, kept_seconds, longest_first
 
 
@@ -91,7 +92,7 @@ def test_a_domain_that_was_just_chosen_is_not_chosen_again(other_processes, monk
 
 def test_a_scene_is_run_once_for_all_processes(tmp_path, monkeypatch):
     runs = []
-    monkeypatch.setenv(offline_runs.KEPT, str(tmp_path))
+    monkeypatch.setenv(run_folder.VARIABLE, str(tmp_path))
     monkeypatch.setattr(offline_runs, '_run', lambda scene: runs.append(scene) or 'what it says')
     in_another_process = offline_runs.offline_run.__wrapped__
     assert [in_another_process('short') for _ in range(3)] == 3 * ['what it says']

@@ -86,6 +86,7 @@ def test_the_same_bag_gives_the_same_file_bit_for_bit(bag, request, tmp_path):
     assert len(TrackTable.read(tmp_path / 'first')) > 50
 
 
+@pytest.mark.slow
 def test_the_inputs_of_a_bag_are_what_nodes_need_not_compute(features_bag, images_bag):
     inputs = graph_inputs(features_bag)
     assert inputs.topics == {

@@ -207,10 +207,11 @@ class TrackerNode(PerceptionNode):
         if is_drowned:
             self.diagnostics.count('sounds left out: the head turns')
         visual = self._turning_faces.take(visual, poses.reference_from_optical)
-        if self._clock_steps.observe(stamp_ns, self._steady_ns()):
+        steady_ns = self._steady_ns()  # 0: simulated time is not known yet
+        if steady_ns and self._clock_steps.observe(stamp_ns, steady_ns):
             self.diagnostics.count('steps of the clock', self._clock_steps.reason)
-        steady_ns = stamp_ns - self._clock_steps.total_ns
-        frame = self._tracker.step(steady_ns, visual, audio, poses, blocks)
+        smooth_ns = stamp_ns - self._clock_steps.total_ns
+        frame = self._tracker.step(smooth_ns, visual, audio, poses, blocks)
         frame = self._clock_steps.restore(frame)
         if self._ids is not None:
             self._ids.keep(self._tracker.ids.last)

@@ -61,11 +61,16 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    'tag:yaml.org,2002:float',
-    re.compile(r'[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$'),
-    list('-+.0123456789'),
-)
+class _Dumper(yaml.SafeDumper):
+    """Quotes the words that `_Loader` takes for numbers."""
+
+
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(
+        'tag:yaml.org,2002:float',
+        re.compile(r'[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$'),
+        list('-+.0123456789'),
+    )
 
 
 def _written_out(node: yaml.Node, known: dict[int, float]) -> float:
@@ -90,6 +95,19 @@ def load_yaml(text: str) -> Any:
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
         # Such as a day that is in no month, or `!!bool 3`.
         raise yaml.YAMLError(str(error) or type(error).__name__) from error
+
+
+def dump_yaml(content: Any, **options: Any) -> str:
+    """Write plain values as YAML text that `load_yaml` gives back as they were.
+
+    Parameters
+    ----------
+    content
+        Mappings, lists, numbers and words.
+    options
+        Of yaml.dump; the order of keys is kept unless they say otherwise.
+    """
+    return yaml.dump(content, Dumper=_Dumper, **{'sort_keys': False, **options})
 
 
 def read_yaml(path: str | Path) -> dict:

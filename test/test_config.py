@@ -13,12 +13,19 @@ import yaml
 
 from av_perception.config import (
     MAX_YAML_BRACKETS,
+    dump_yaml,
     field_comment,
     field_comments,
     load_yaml,
     read_yaml,
 )
 from av_perception.robot_head import load_head
+
+
+@pytest.mark.parametrize('word', ['0E0', '1e5', '-2e+3', '1e-3 m', '7', 'on', '~', ''])
+def test_a_word_that_looks_like_a_number_comes_back_as_a_word(word):
+    """A head called 1e5 was written unquoted into recordings, and read as a number."""
+    assert load_yaml(dump_yaml({'head': word, word: [1e5]})) == {'head': word, word: [1e5]}
 
 
 def test_numbers_with_an_exponent_and_no_point_are_numbers(tmp_path):

@@ -106,9 +106,8 @@ class TrackerNode(PerceptionNode):
             Tracker(tracker_config(self.value), head, chosen_map(self.value, head)),
             ClockSteps(),
         )
-        if self._ids is None:
-            name = self.get_fully_qualified_name()
-            self._ids = IdMemory(name, self.context.get_domain_id())
+        name = self.get_fully_qualified_name()
+        self._ids = self._ids or IdMemory(name, self.context.get_domain_id())
         self._tracker.ids.continue_after(self._ids.highest)
         self._pairing = assembler_config(self.value, head)
         self._assembler = FrameAssembler(self._pairing)
@@ -147,7 +146,7 @@ class TrackerNode(PerceptionNode):
                 backlog_s=BACKLOG_S,
             )
             listen_to_motion(self, self._motion, self._head.head_joints)
-        # Frames with the time of their arrival [ns], waiting for their transforms.
+        # With the time of their arrival [ns]: frames whose transforms may still come.
         self._waiting: deque[tuple[int, Features]] = deque()
         if self._poses.moves:
             self.every(TF_POLL_PERIOD_S, self._poll)
@@ -199,8 +198,7 @@ class TrackerNode(PerceptionNode):
         except TransformUnavailable as late:
             if late.may_come and self._may_wait(arrived_ns, self.value('tf_wait')):
                 return False
-            older = self._older_poses(stamp_ns)
-            if older is None:
+            if (older := self._older_poses(stamp_ns)) is None:
                 return True
             poses = older
         if self._poses.moves and poses.reference_from_array is not None:
@@ -210,10 +208,11 @@ class TrackerNode(PerceptionNode):
         if is_drowned:
             self.diagnostics.count('sounds left out: the head turns')
         visual = self._turning_faces.take(visual, poses.reference_from_optical)
-        if self._clock_steps.observe(stamp_ns, self._steady_ns()):
+        steady_ns = self._steady_ns()  # 0: simulated time is not known yet
+        if steady_ns and self._clock_steps.observe(stamp_ns, steady_ns):
             self.diagnostics.count('steps of the clock', self._clock_steps.reason)
-        steady_ns = stamp_ns - self._clock_steps.total_ns
-        frame = self._tracker.step(steady_ns, visual, audio, poses, blocks)
+        smooth_ns = stamp_ns - self._clock_steps.total_ns
+        frame = self._tracker.step(smooth_ns, visual, audio, poses, blocks)
         frame = self._clock_steps.restore(frame)
         if self._ids is not None:
             self._ids.keep(self._tracker.ids.last)
@@ -228,9 +227,8 @@ class TrackerNode(PerceptionNode):
 
     def _may_wait_for_bins(self, arrived_ns: int, stamp_ns: int) -> bool:
         """Tell whether bins of a frame are still to come; never where no sound is heard."""
-        if self._blocks.is_deaf(stamp_ns) or self._blocks.is_decided(stamp_ns):
-            return False
-        return self._may_wait(arrived_ns, self._pairing.audio_wait_s)
+        is_complete = self._blocks.is_deaf(stamp_ns) or self._blocks.is_decided(stamp_ns)
+        return not is_complete and self._may_wait(arrived_ns, self._pairing.audio_wait_s)
 
     def _may_wait(self, arrived_ns: int, longest_s: float) -> bool:
         """Tell whether a frame may wait any longer."""

@@ -27,9 +27,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import yaml
 
-from av_perception.config import config_from_mapping, read_yaml
+from av_perception.config import config_from_mapping, dump_yaml, read_yaml
 from av_perception.errors import UserError
 from av_perception.files import is_file, is_inside
 from av_perception.recording.consistency import (
@@ -248,7 +247,7 @@ class RecordingWriter:
         self._sound: soundfile.SoundFile | None = None
         self._images: dict[str, ImageWriter] = {}
         content = {key: value for key, value in asdict(info).items() if value is not None}
-        text = yaml.safe_dump(content, sort_keys=False)
+        text = dump_yaml(content)
         try:
             _clear(self.folder)
             (self.folder / 'recording.yaml').write_text(text, encoding='utf-8')

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from av_perception.config import are_missing, read_yaml
+from av_perception.config import are_missing, dump_yaml, read_yaml
 from av_perception.errors import UserError
 from av_perception.robot_head.plausibility import (
     check_baseline,
@@ -199,7 +198,7 @@ class CameraCalibration:
             'rectification_matrix': _listed(self.rectification),
             'projection_matrix': _listed(self.projection),
         }
-        text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=150)
+        text = dump_yaml(content, default_flow_style=None, width=150)
         try:
             Path(path).write_text(text, encoding='utf-8')
         except OSError as error:

@@ -23,6 +23,7 @@ from av_perception.ros.missing_inputs import MissingInputs, is_starting
 from av_perception.ros.tunable_node import TunableNode
 
 PERIOD_S = 1.0
+NEW_S = 10.0  # so long what a new node has to say waits for who listens
 NO_FAULT = ('pairing: unused audio',)  # sound between two images: counted, but nothing to warn of
 HELD_UP_S = 1.0  # diagnostics that come so much too late: it is us who did not listen
 HELD_UP_REASON = 'this node was stopped, or the processor is too busy'
@@ -66,7 +67,7 @@ class Diagnostics:
         self._timer = node.create_timer(
             PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self._time = time.monotonic()
+        self._time = self._started = time.monotonic()
         self._was_active = False
         self.monitors: list[InputMonitor] = []
         self.counters: Counter[str] = Counter()
@@ -201,7 +202,10 @@ class Diagnostics:
         """Tell how much each counter has grown since the last call, without what is no fault."""
         counters = Counter(self.counters)  # worker threads count meanwhile
         growths = counters - self._published
-        self._published = counters
+        # Who has just begun, or joined anew, is not found by all at once.
+        is_new = time.monotonic() - self._started < NEW_S
+        if self._publisher.get_subscription_count() or not is_new:
+            self._published = counters
         return {event: growth for event, growth in growths.items() if event not in NO_FAULT}
 
     def _status(

@@ -68,7 +68,8 @@ class Parameter:
             return f'{self.name} must be a number, not nan'
         if not self.choices or value in self.choices:
             return ''
-        return f"{self.name} must be one of {', '.join(self.choices)}, not '{value}'"
+        given = ' '.join(str(value).split())  # the answer is one line
+        return f"{self.name} must be one of {', '.join(self.choices)}, not '{given}'"
 
     def expectation(self) -> str:
         """Say what values it takes."""

@@ -12,10 +12,11 @@ comes of a `fastdds shm clean`, or of whoever else tidies up /dev/shm.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from av_perception.ros.privacy import SHARED_MEMORY
@@ -58,8 +59,12 @@ def orphaned_ports(process: Path = OWN_PROCESS, memory: Path = SHARED_MEMORY) ->
 
 def listened_ports(process: Path) -> set[str]:
     """Name the ports at which a process (its folder in /proc) listens alone."""
-    ports = set()
-    for descriptor in (process / 'fd').iterdir():
+    ports: set[str] = set()
+    try:
+        descriptors = list((process / 'fd').iterdir())
+    except OSError:  # no Linux, or it has ended
+        return ports
+    for descriptor in descriptors:
         try:
             found = _LOCK.search(os.readlink(descriptor).removesuffix(' (deleted)'))
         except OSError:  # closed meanwhile
@@ -67,6 +72,39 @@ def listened_ports(process: Path) -> set[str]:
         if found:
             ports.add(found[1])
     return ports
+
+
+def reserve(ports: Iterable[str], memory: Path = SHARED_MEMORY) -> list[int]:
+    """Hold the locks of ports for as long as this process lives: no participant listens there.
+
+    Whoever wrote to a participant that is gone may go on to make its ports anew. A new one that
+    listened at the same would lose them again, and again.
+
+    Parameters
+    ----------
+    ports
+        Their files' names; one that somebody else holds is left.
+    memory
+        Where the files of shared memory are.
+
+    Returns
+    -------
+    list of int
+        Descriptors of the locks.
+    """
+    held = []
+    for port in ports:
+        try:
+            lock = os.open(memory / f'{port}_el', os.O_RDONLY | os.O_CREAT, 0o600)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+        else:
+            held.append(lock)
+    return held
 
 
 def _mapped(process: Path, ports: set[str]) -> dict[str, set[int]]:

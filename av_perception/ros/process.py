@@ -27,7 +27,7 @@ from av_perception.ros.legacy import Legacy
 from av_perception.ros.lifeline import watch_starter
 from av_perception.ros.local_topics import LocalTopics
 from av_perception.ros.node import PerceptionNode
-from av_perception.ros.port_watch import PortWatch
+from av_perception.ros.port_watch import OWN_PROCESS, PortWatch, listened_ports, reserve
 from av_perception.ros.privacy import check_domain, keep_private
 from av_perception.ros.silence_watch import SilenceWatch
 
@@ -106,6 +106,7 @@ def _run_while_asked(
     host.run_all(node_types)
     while host.is_deaf:
         rclpy.try_shutdown()
+        reserve(host.ports_before)
         _init(arguments)
         host.run_all(node_types)
 
@@ -128,7 +129,9 @@ class _Host:
         self._silence = SilenceWatch()
         self._why_deaf = ''  # why nothing is heard any more
         self._why_anew = ''  # the same, before the nodes were made
+        self._num_anew = 0
         self._legacies: dict[type[PerceptionNode], Legacy] = {}  # of nodes that come again
+        self.ports_before: set[str] = set()  # of the participants before this one
         self.ended: list[str] = []
 
     @property
@@ -144,6 +147,7 @@ class _Host:
     def run_all(self, node_types: dict[type[PerceptionNode], int]) -> None:
         """Run every node in a thread of its own, until all have ended."""
         self._why_anew = self._why_deaf
+        self._num_anew += self.is_deaf
         self._why_deaf = ''
         self._local_topics = LocalTopics() if len(node_types) > 1 else None
         threads = [
@@ -167,15 +171,13 @@ class _Host:
             elif silent:
                 self._why_deaf = SILENCE_REASON.format(', '.join(silent))
         if self._why_deaf:
+            self.ports_before |= listened_ports(OWN_PROCESS)
             for executor in set(self._executors):
                 executor.wake()
 
     def _silent_topics(self) -> list[str]:
-        """Name what was heard before this process was halted, and is published but not heard.
-
-        Simulated time may stand still for as long as it likes, and sensors with it.
-        """
-        nodes = {node for node in set(self._nodes) if not node.value('use_sim_time')}
+        """Name what was heard before this process was halted, and is published but not heard."""
+        nodes = set(self._nodes)
         topics = self._silence.silent(m for node in nodes for m in list(node.diagnostics.monitors))
         return [t for t in topics if any(node.count_publishers(t) for node in nodes)]
 
@@ -212,7 +214,7 @@ class _Host:
             return False
         self._nodes.add(node)
         if self._why_anew:
-            node.diagnostics.count(DEAF, self._why_anew)
+            node.diagnostics.count(DEAF, self._why_anew, self._num_anew)
         # Not earlier: the first node starts the threads of DDS, which serve all.
         _set_up_thread(node_type.NAME, niceness)
         executor = SingleThreadedExecutor()

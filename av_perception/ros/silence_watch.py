@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from av_perception.ros.input_monitor import InputMonitor
 
@@ -19,20 +20,38 @@ BACKLOG_S = 0.5  # so long after a halt, what had come before it is still taken
 SILENT_S = 1.0  # longer than any input pauses that speaks all the time
 
 
+def waited_s(schedule: Path = Path('/proc/self/schedstat')) -> float:
+    """Tell for how long the main thread has waited for a processor so far [s]; 0 if unknown."""
+    try:
+        return 1e-9 * int(schedule.read_text().split()[1])
+    except (OSError, ValueError, IndexError):  # no Linux, or a kernel without statistics
+        return 0.0
+
+
 class SilenceWatch:
     """Finds the topics that were heard until the process was halted, and are not since."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
-        """clock: that of the monitors [s]."""
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        waited: Callable[[], float] = waited_s,
+    ):
+        """clock: that of the monitors [s]; waited: for a processor, so far [s]."""
         self._clock = clock
+        self._waited = waited
         self._called = clock()
+        self._waited_before = waited()
         self._went_on = 0.0
         self._waited_for: list[InputMonitor] = []
 
     def silent(self, monitors: Iterable[InputMonitor]) -> list[str]:
         """Name what is silent since a halt, once; call it several times a second."""
         now = self._clock()
-        if now - self._called > HALTED_S:
+        # Who waits for a processor was not halted: lock-step may wait for just this process.
+        waited = self._waited()
+        halted_s = now - self._called - (waited - self._waited_before)
+        self._waited_before = waited
+        if halted_s > HALTED_S:
             self._went_on = now
             spoke = (m for m in monitors if m.count)
             self._waited_for = [m for m in spoke if m.last > self._called - m.timeout_s]

@@ -15,11 +15,10 @@ import numpy as np
 from av_perception.audio.direction_bins import BinBlock
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import AudioFeatures, TrackFrame, VisualFeatures
-from av_perception.numerics.gaussian import propagate_covariance
 from av_perception.robot_head.profile import HeadProfile
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.tracking.association.audio_association import AudioAssociation
-from av_perception.tracking.association.heard_direction import HeardDirection, azimuth_std
+from av_perception.tracking.association.heard_direction import HeardDirection, azimuth_stds
 from av_perception.tracking.audio_branch import AudioBranch, SoundShares
 from av_perception.tracking.frame_data import FrameAssignment, FrameObservations, track_estimates
 from av_perception.tracking.inference.dynamics_update import ProcessNoise
@@ -229,11 +228,7 @@ class Tracker:
 
     def _sleepers_std(self, prediction: Prediction, directions: LinearMap) -> np.ndarray:
         """(N,) standard deviation of the azimuth of who sleeps [rad], 0 of who does not."""
-        std = np.zeros(len(directions.value))
-        for n in np.flatnonzero(self._tracks.asleep & directions.usable):
-            spread = propagate_covariance(directions.matrix[n], prediction.propagated[n])
-            std[n] = azimuth_std(directions.value[n], spread)
-        return std
+        return azimuth_stds(directions, prediction.propagated, self._tracks.asleep)
 
     def _infer(
         self, prediction: Prediction, observed: FrameObservations

@@ -359,13 +359,13 @@ def test_a_cloud_without_points_may_have_any_step():
 
 @given(
     st.one_of(st.floats(), st.integers(), st.text(), st.booleans(), st.binary(), st.none()),
-    st.lists(st.text(max_size=3), max_size=3),
+    st.lists(st.text('abc é', max_size=3), max_size=3),
 )
 def test_a_parameter_refuses_nan_and_other_words_and_nothing_else(value, choices):
     parameter = Parameter('gain', 0.5, 'Gain.', choices=tuple(choices))
     refused = parameter.refusal(value)
     is_fine = value == value and (not choices or value in choices)
-    assert (refused == '') == is_fine and '\n' not in refused.replace(str(value), '')
+    assert (refused == '') == is_fine and '\n' not in refused
 
 
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))

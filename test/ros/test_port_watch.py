@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import time
@@ -25,7 +26,7 @@ from av_perception.ros.bringup.lock_step import wait_until_active
 from av_perception.ros.bringup.runner import GraphRunner
 from av_perception.ros.conversions import visual_features_to_msg
 from av_perception.ros.observer import GraphObserver
-from av_perception.ros.port_watch import CONFIRM_S, LOOK_S, PortWatch, orphaned_ports
+from av_perception.ros.port_watch import CONFIRM_S, LOOK_S, PortWatch, orphaned_ports, reserve
 from av_perception.ros.process import DEAF
 from av_perception.ros.silence_watch import HALTED_S
 
@@ -98,6 +99,21 @@ def test_a_port_that_is_not_mapped_yet_is_being_made(machine):
 
 def test_a_system_that_does_not_tell_has_no_orphans(tmp_path):
     assert orphaned_ports(tmp_path / 'absent', tmp_path) == frozenset()
+
+
+def test_a_port_that_is_reserved_is_nobodys(tmp_path):
+    """Its lock is held as a participant would hold it."""
+    (tmp_path / 'fastrtps_port7411_el').touch()
+    with open(tmp_path / 'fastrtps_port7413_el', 'wb') as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        locks = reserve(['fastrtps_port7411', 'fastrtps_port7412', 'fastrtps_port7413'], tmp_path)
+    assert len(locks) == 2
+    for number in (7411, 7412):
+        with open(tmp_path / f'fastrtps_port{number}_el', 'rb') as file:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    for lock in locks:
+        os.close(lock)
 
 
 class Looks:
@@ -192,6 +208,7 @@ def test_a_node_whose_shared_memory_was_taken_away_hears_again(tracker):
         assert wait_for(lambda: DEAF in second.diagnostics.get('tracker', {}), PATIENCE_S)
         assert wait_for(lambda: after.ids, PATIENCE_S)
         assert after.ids == before.ids
+        assert second.diagnostics['tracker'][DEAF] == '1', 'its new ports are others'
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 
 from av_perception.ros import input_monitor
 from av_perception.ros.input_monitor import InputMonitor
-from av_perception.ros.silence_watch import BACKLOG_S, SILENT_S, SilenceWatch
+from av_perception.ros.silence_watch import BACKLOG_S, SILENT_S, SilenceWatch, waited_s
 
 STEP_S = 0.2
 
@@ -20,7 +20,8 @@ class Line:
         self.now = 1000.0
         monkeypatch.setattr(input_monitor.time, 'monotonic', lambda: self.now)
         self.monitors = {topic: InputMonitor(topic, 1.0) for topic in topics}
-        self.watch = SilenceWatch(lambda: self.now)
+        self.waited = 0.0
+        self.watch = SilenceWatch(lambda: self.now, lambda: self.waited)
 
     def go_on(self, seconds, *speaking, step_s=STEP_S):
         """Give all that is named as silent while time passes."""
@@ -47,6 +48,19 @@ def test_what_was_heard_before_and_is_silent_after_a_halt_is_named_once(line):
     assert line.go_on(BACKLOG_S - STEP_S, '/audio', '/images') == [], 'the queue is emptied'
     assert line.go_on(SILENT_S + 2 * STEP_S, '/audio') == ['/images']
     assert line.go_on(5.0, '/audio') == []
+
+
+def test_who_only_waited_for_a_processor_was_not_halted(line):
+    line.go_on(3.0, '/audio', '/images')
+    line.waited = 2.5
+    assert line.halt(3.0) + line.go_on(5.0, '/audio') == []
+
+
+def test_the_time_that_a_thread_waits_is_read_from_the_kernel(tmp_path):
+    (tmp_path / 'schedstat').write_text('7000000 2500000000 3\n')
+    assert waited_s(tmp_path / 'schedstat') == pytest.approx(2.5)
+    (tmp_path / 'schedstat').write_text('?')
+    assert waited_s(tmp_path / 'schedstat') == waited_s(tmp_path / 'absent') == 0.0
 
 
 def test_who_speaks_again_is_not_named(line):

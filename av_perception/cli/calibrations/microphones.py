@@ -213,9 +213,7 @@ def _sound(recording: Recording, start_s: float, end_s: float) -> np.ndarray:
 
 def _write_profile(recording: Recording, result: Calibration, output: Path) -> None:
     """Write the recording's profile with the new coordinates, in the array's own frame."""
-    import yaml
-
-    from av_perception.config import read_yaml
+    from av_perception.config import dump_yaml, read_yaml
     from av_perception.paths import resolve_resource
 
     profile = read_yaml(resolve_resource(recording.head_name, 'heads'))
@@ -225,7 +223,7 @@ def _write_profile(recording: Recording, result: Calibration, output: Path) -> N
     ]
     comment = '# Microphones calibrated by: av-perception calibrate microphones\n'
     try:
-        output.write_text(comment + yaml.safe_dump(profile, sort_keys=False), encoding='utf-8')
+        output.write_text(comment + dump_yaml(profile), encoding='utf-8')
     except OSError as error:
         raise UserError(f'cannot write {output}: {error.strerror or error}') from error
 

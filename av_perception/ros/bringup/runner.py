@@ -15,8 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
+from av_perception.config import dump_yaml
 from av_perception.errors import UserError
 from av_perception.paths import share_directory
 from av_perception.ros.bringup.access import COMPOSED, enclave_words
@@ -149,7 +148,7 @@ class GraphRunner:
         sections = {
             f'/**/{name}': {'ros__parameters': values} for name, values in self._overrides.items()
         }
-        path.write_text(yaml.safe_dump(sections))
+        path.write_text(dump_yaml(sections))
         return path
 
     def start_module(

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,14 +67,18 @@ def halted(node: str) -> Callable[[FaultGraph], AbstractContextManager[None]]:
     return during
 
 
-@contextmanager
-def deafened(graph: FaultGraph, node: str = 'visual_features') -> Iterator[None]:
-    """Halt a node's process and take its ports in shared memory away, as a bad halt does."""
-    with halted(node)(graph):
-        process = Path('/proc', str(graph.runner.processes[node].pid))
-        for port in listened_ports(process):
+def deafened(node: str | None = None) -> Callable[[FaultGraph], AbstractContextManager[None]]:
+    """Take a process's ports in shared memory away; node: whose, None where there is but one."""
+
+    @contextmanager
+    def during(graph: FaultGraph) -> Iterator[None]:
+        processes = graph.runner.processes
+        process = next(iter(processes.values())) if node is None else processes[node]
+        for port in listened_ports(Path('/proc', str(process.pid))):
             (SHARED_MEMORY / port).unlink(missing_ok=True)
         yield
+
+    return during
 
 
 @contextmanager
@@ -135,6 +138,12 @@ PROCESS_FAULTS = (
         frames=75,
         is_mute=True,
     ),
+    Fault(
+        'all-deafened',
+        'the shared memory of the process of all nodes is taken away',
+        deafened(),
+        ('joined the graph anew',),
+    ),
     Fault('cores-busy', 'all cores are taken by others', without_processor),
     Fault(
         'disk-full',
@@ -166,23 +175,15 @@ PROCESS_FAULTS = (
         )
         for node in NODES
     ),
-    Fault(
-        'deafened-visual-features',
-        'visual_features is halted for 3 s, and its shared memory taken away',
-        deafened,
-        (_LISTENERS['visual_features'], 'held up', 'joined the graph anew'),
-        frames=75,
-        is_mute=True,
-        setup='processes',
-    ),
-    Fault(
-        'deafened-tracker',
-        'the same of tracker',
-        partial(deafened, node='tracker'),
-        (_LISTENERS['tracker'], 'held up', 'joined the graph anew'),
-        frames=75,
-        is_mute=True,
-        setup='processes',
+    *(
+        Fault(
+            f'deafened-{node}'.replace('_', '-'),
+            f'the shared memory of {node} is taken away',
+            deafened(node),
+            ('joined the graph anew',),
+            setup='processes',
+        )
+        for node in ('visual_features', 'tracker')
     ),
     Fault(
         'halted-visual-features-longer',
@@ -192,6 +193,5 @@ PROCESS_FAULTS = (
         frames=200,
         is_mute=True,
         setup='processes',
-        keeps_ids=False,  # unseen for so long, people are new ones
     ),
 )

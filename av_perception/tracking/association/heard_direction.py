@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.audio.inverse_regression import DirectionPosterior, posterior_of
-from av_perception.numerics.gaussian import quadratic
+from av_perception.numerics.gaussian import propagate_covariance, quadratic
 from av_perception.tracking.association.audio_statistics import AudioEvidence
+from av_perception.tracking.state_space.interface import LinearMap
 
 _SAME_SOURCE = np.cos(np.radians(25.0))  # pieces this near to the likeliest one share its source
 _LEAST_WEIGHT = 1e-9
@@ -105,3 +106,27 @@ def azimuth_std(direction: np.ndarray, covariance: np.ndarray) -> float:
         return np.inf
     tangent = np.array([-direction[1], direction[0], 0.0]) / horizontal
     return float(np.sqrt(quadratic(tangent, covariance))) / horizontal
+
+
+def azimuth_stds(directions: LinearMap, covariances: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Propagate covariances of states to the azimuths of their directions.
+
+    Parameters
+    ----------
+    directions
+        Of N states, linearized.
+    covariances
+        (N, D, D) of the states.
+    asked
+        (N,) bool: of which states.
+
+    Returns
+    -------
+    np.ndarray
+        (N,) standard deviations [rad]; 0 where not asked or without a direction.
+    """
+    stds = np.zeros(len(directions.value))
+    for n in np.flatnonzero(asked & directions.usable):
+        spread = propagate_covariance(directions.matrix[n], covariances[n])
+        stds[n] = azimuth_std(directions.value[n], spread)
+    return stds

@@ -17,7 +17,7 @@ from av_perception.ros.input_monitor import InputMonitor
 
 HALTED_S = 2.0  # so long without a call, and Fast DDS takes the process for dead
 BACKLOG_S = 0.5  # so long after a halt, what had come before it is still taken
-SILENT_S = 1.0  # longer than any input pauses that speaks all the time
+SILENT_S = 5.0  # longer than any input pauses, also where a driver waits for our answer
 
 
 def waited_s(schedule: Path = Path('/proc/self/schedstat')) -> float:

@@ -47,13 +47,13 @@ def test_what_was_heard_before_and_is_silent_after_a_halt_is_named_once(line):
     assert line.halt(3.0) == []
     assert line.go_on(BACKLOG_S - STEP_S, '/audio', '/images') == [], 'the queue is emptied'
     assert line.go_on(SILENT_S + 2 * STEP_S, '/audio') == ['/images']
-    assert line.go_on(5.0, '/audio') == []
+    assert line.go_on(9.0, '/audio') == []
 
 
 def test_who_only_waited_for_a_processor_was_not_halted(line):
     line.go_on(3.0, '/audio', '/images')
     line.waited = 2.5
-    assert line.halt(3.0) + line.go_on(5.0, '/audio') == []
+    assert line.halt(3.0) + line.go_on(9.0, '/audio') == []
 
 
 def test_the_time_that_a_thread_waits_is_read_from_the_kernel(tmp_path):
@@ -70,6 +70,6 @@ def test_who_speaks_again_is_not_named(line):
 
 
 def test_a_silence_without_a_halt_or_from_before_it_is_somebody_elses(line):
-    assert line.go_on(3.0, '/audio', '/images') + line.go_on(5.0, '/audio') == []
+    assert line.go_on(3.0, '/audio', '/images') + line.go_on(9.0, '/audio') == []
     line.halt(3.0)
-    assert line.go_on(5.0, '/audio') == []
+    assert line.go_on(9.0, '/audio') == []

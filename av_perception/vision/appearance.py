@@ -42,6 +42,8 @@ _OVER_EXPOSED = 250.0  # [gray levels] skin so bright has lost its color
 _LEAST_SHOWN = 0.5  # share of a region that must lie in the image
 _TEXTURE_REGIONS = (2, 4)
 MIN_FACE_PX = 16.0  # narrower faces are not described
+# In widths of the face: this near to a border the box may be of a part of it, and all is elsewhere.
+_LEAST_MARGIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,12 @@ def describe_people(
     -------
     np.ndarray
         (N, APPEARANCE_SIZE) numbers, NaN where a region does not show; whole rows of NaN for
-        faces that are too small or that somebody nearer may cover.
+        faces that are too small, or that the image's border or somebody nearer may cover.
     """
     described = np.full((len(boxes), APPEARANCE_SIZE), np.nan)
     widths_m = np.log(boxes[:, 2] * depths_m / focal_px) if len(boxes) else np.zeros(0)
-    for k in np.flatnonzero(~is_obstructed(boxes)):
+    is_whole = ~is_obstructed(boxes) & ~_is_at_border(boxes, image_bgr.shape[1])
+    for k in np.flatnonzero(is_whole):
         if boxes[k, 2] >= MIN_FACE_PX:
             described[k, :-1] = _colors(_window(image_bgr, boxes[k]))
             # The size of a head alone tells nobody from anybody.
@@ -107,6 +110,13 @@ def is_obstructed(boxes: np.ndarray) -> np.ndarray:
     meets &= window_bottom[:, None] > top
     larger = boxes[:, 2] > boxes[:, 2:3]
     return np.any(meets & larger, axis=1)
+
+
+def _is_at_border(boxes: np.ndarray, image_width: int) -> np.ndarray:
+    """(N,) whether the left, right or upper border of the image may cut (N, 4) boxes [px]."""
+    margin = _LEAST_MARGIN * boxes[:, 2]
+    left, top, width = boxes[:, 0], boxes[:, 1], boxes[:, 2]
+    return (left < margin) | (top < margin) | (left + width > image_width - margin)
 
 
 def _window(image_bgr: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -85,6 +85,16 @@ def test_who_somebody_nearer_may_cover_is_not_described():
     assert is_obstructed(boxes[:0]).shape == (0,)
 
 
+@pytest.mark.parametrize('left', [-10.0, 4.0, 597.0, 610.0])
+def test_a_face_at_the_border_is_not_described(left):
+    """Regression: who came back in was a stranger by the clothes beside half a face."""
+    box = np.array([left, 100.0, 40.0, 52.0])
+    assert np.isnan(described(person(box), box)).all()
+    inside = np.clip(left, 10.0, 590.0)
+    box = np.array([inside, 100.0, 40.0, 52.0])
+    assert np.isfinite(described(person(box), box)[:3]).all()
+
+
 def test_small_faces_and_no_faces():
     small = np.array([300.0, 100.0, 12.0, 15.0])
     assert np.isnan(described(person(), small)).all()

@@ -42,7 +42,7 @@ _OVER_EXPOSED = 250.0  # [gray levels] skin so bright has lost its color
 _LEAST_SHOWN = 0.5  # share of a region that must lie in the image
 _TEXTURE_REGIONS = (2, 4)
 MIN_FACE_PX = 16.0  # narrower faces are not described
-# In widths of the face: this near to a border the box may be of a part of it, and all is elsewhere.
+# Widths of the face: nearer to a border the box may be of a part of it, and all is elsewhere.
 _LEAST_MARGIN = 0.2
 
 

@@ -153,6 +153,7 @@ def test_an_index_that_does_not_count_samples_changes_nothing(index_of):
     assert listener.counters[GAPS] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'index_of', [lambda number, first: first, lambda number, first: 0], ids=['index', 'stamps']
 )

@@ -13,6 +13,7 @@ from av_perception.cli.main import main
 from av_perception.robot_head.profile import load_head
 
 
+@pytest.mark.slow
 def test_everybody_is_tracked_while_timed():
     size = tracker_speed.ProblemSize(people=5, faces=7, subbands=4, components=6, pieces=8)
     timing = tracker_speed.measure(size, load_head('simulated'), 20)

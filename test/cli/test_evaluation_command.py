@@ -23,6 +23,7 @@ def files(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_evaluate_prints_figures_and_writes_them(files, capsys):
     inputs = [str(files / 'tracks.csv'), str(files / 'truth.csv')]
     outputs = ['--json', str(files / 'm.json'), '--timeline', str(files / 't.png')]

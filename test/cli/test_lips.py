@@ -45,6 +45,7 @@ def test_lips_that_pass_are_written_with_their_card(tmp_path, monkeypatch, capsy
     assert {path.name for path in tmp_path.iterdir()} == {'lips.npz', 'lips.json'}
 
 
+@pytest.mark.slow
 def test_photographs_are_refused_and_nothing_is_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, '_examples', lambda paths, head: examples(is_photograph=True))
     assert main(['train', 'lips', str(tmp_path), '-o', str(tmp_path / 'lips.npz')]) == 1

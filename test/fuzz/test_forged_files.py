@@ -377,6 +377,7 @@ def forge_sofa(path: Path, how: str) -> None:
             file.create_group('Data.IR')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('how', ['rate', 'billion', 'long', 'link', 'file', 'group'])
 def test_a_forged_sofa_file_is_refused(how, tmp_path):
     forge_sofa(tmp_path / 'a.sofa', how)

@@ -66,6 +66,7 @@ def test_a_bag_does_not_lead_out_of_its_folder(bag):
         metadata.write_text(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('how', ['bomb', 'nested', 'bytes'])
 def test_hostile_metadata_of_a_bag_is_one_line(how, bag):
     bomb = 'a0: &a0 [x, x]\n' + ''.join(

@@ -69,6 +69,7 @@ def heard(enhancers, seen, frames, delay_images=2):
     return {key: np.concatenate(own) for key, own in parts.items()}
 
 
+@pytest.mark.slow
 def test_each_voice_is_that_of_its_own_lips(model):
     found = {}
     for name, who in (('both', (1, 2)), ('one', (1,)), ('nobody', ())):

@@ -99,6 +99,7 @@ def test_an_empty_room_is_nobody_image_by_image():
         assert (attention.reason, attention.id) == (AttentionReason.NOBODY, -1)
 
 
+@pytest.mark.slow
 def test_a_silent_person_stays_in_place_while_the_head_turns():
     """Three seconds; the head turns by 34 degrees, slowly enough to hear."""
     place = np.array([1.6, 0.3, 0.05])
@@ -206,6 +207,7 @@ def test_the_tracker_gets_no_sound_of_a_turn_and_all_other_sound(monkeypatch):
     assert given[3:] == [(False, False)] * len(given[3:]) and len(given) >= 7
 
 
+@pytest.mark.slow
 def test_who_is_passed_by_in_a_fast_turn_was_taken_for_a_stranger():
     """Regression: a blurred face looks like somebody else, and got an id of its own."""
     player = Player()

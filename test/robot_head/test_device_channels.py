@@ -109,6 +109,7 @@ def test_doctor_finds_the_microphones_when_the_profile_does_not_name_them(sound,
     assert 'device_channels: [1, 2, 3, 4]' in last['text']
 
 
+@pytest.mark.slow
 def test_a_recording_takes_the_channels_that_the_profile_names(head, sound, tmp_path, capsys):
     folder = recording(tmp_path / 'rec', six(sound), head)
     opened = Recording.open(folder)

@@ -49,6 +49,7 @@ def delay_of(late, early):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('position', [(3.0, 2.5, 1.4), (2.2, 4.1, 1.8), (4.0, 1.0, 1.0)])
 def test_free_field_delays_and_levels_match_geometry(position):
     sound = band_noise(1.0)
@@ -77,6 +78,7 @@ def test_absolute_delay_of_the_direct_sound():
     assert abs(np.argmax(np.abs(rendered[:, 0])) - (1000 + 1.0 / SPEED * RATE)) <= 1
 
 
+@pytest.mark.slow
 def test_moving_talker_is_continuous_and_arrives_from_where_it_is():
     """A tone from a talker passing at 1 m/s: a click would put energy far from the tone."""
     seconds, frequency = 2.0, 500.0

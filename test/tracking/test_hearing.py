@@ -96,6 +96,7 @@ def test_the_ray_holds_the_truth_at_any_distance_and_with_a_biased_direction():
     assert np.mean([squared_error(seed) < 7.81 for seed in range(30)]) >= 0.9
 
 
+@pytest.mark.slow
 def test_an_unseen_walker_keeps_id_direction_and_the_doubt_about_the_range():
     """Half a turn around the head in 9 s.
 

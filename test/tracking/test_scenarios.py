@@ -191,6 +191,7 @@ def test_sound_does_not_drag_a_person_in_view():
     assert abs(only(frame).mean[1]) < 0.03
 
 
+@pytest.mark.slow
 def test_a_speaker_out_of_view_keeps_id_and_bearing():
     """Seen, then walking on behind the edge of the image while speaking for 4 s, then back."""
     rng, tracker = np.random.default_rng(8), Tracker(TrackerConfig(), HEAD, SOUND)

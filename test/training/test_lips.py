@@ -43,11 +43,13 @@ def test_lips_that_show_the_voice_pass_on_people_who_were_left_out(learnt):
     assert len(learnt.gains) == 6 and min(learnt.gains.values()) > 0
 
 
+@pytest.mark.slow
 def test_photographs_are_refused(prior):
     refused = train_lips([person(seed, is_photograph=True) for seed in range(6)], prior)
     assert not refused.passes and refused.gain < 0.3
 
 
+@pytest.mark.slow
 def test_lips_of_other_voices_are_refused(prior):
     """Everybody's mouth shows the voice of another."""
     people = [person(seed) for seed in range(6)]

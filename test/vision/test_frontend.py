@@ -83,6 +83,7 @@ def test_over_many_draws_the_covariance_fits_the_errors():
     assert abs(np.mean(squared_errors) - 3) < 0.62
 
 
+@pytest.mark.slow
 @needs_photographs
 @needs_detector
 @pytest.mark.parametrize('name', sorted(FACES))

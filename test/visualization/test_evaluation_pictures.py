@@ -61,6 +61,7 @@ def test_timeline_has_its_size_and_shows_the_data(tmp_path):
     assert (first != second).any(axis=2).sum() > 2000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'tracks, truth',
     [
@@ -138,6 +139,7 @@ def test_who_is_not_found_is_called_so():
     assert make_scene(tracks, TRUTH, 0.5).names == {1: 'id 7', 2: 'not found'}
 
 
+@pytest.mark.slow
 def test_a_recording_without_truth_is_drawn_by_ids_alone(tmp_path):
     """Regression: `track --plot` refused everybody's own recording."""
     speech = drawn_axes(draw_speech, TRACKS, None)

@@ -127,6 +127,7 @@ def test_a_name_and_a_pace_that_cannot_be_are_refused(made_up, capsys):
     assert '--slower must be at least 1' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_jpeg_costs_is_measured_on_the_same_pairs(tmp_path, capsys):
     path = tmp_path / 'figures.json'
     words = ['--only', 'compression', '--pairs', '2', '--json', str(path)]

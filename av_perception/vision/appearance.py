@@ -43,7 +43,7 @@ _LEAST_SHOWN = 0.5  # share of a region that must lie in the image
 _TEXTURE_REGIONS = (2, 4)
 MIN_FACE_PX = 16.0  # narrower faces are not described
 # Widths of the face: nearer to a border the box may be of a part of it, and all is elsewhere.
-_LEAST_MARGIN = 0.2
+_LEAST_MARGIN = 0.15
 
 
 @dataclass(frozen=True)

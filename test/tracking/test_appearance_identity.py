@@ -3,10 +3,11 @@
 """Who is who by clothes and hair: absent people, strangers in their place, who swaps places."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from tracking_scenes import HEAD, stamp
+from tracking_scenes import HEAD, face_at, stamp, watch
 
 from av_perception.interfaces import APPEARANCE_SIZE, Face, VisualFeatures
 from av_perception.robot_head.sensor_poses import SensorPoses
@@ -17,7 +18,8 @@ from av_perception.tracking.track_management.re_identification import (
     ReIdentificationConfig,
 )
 from av_perception.tracking.track_management.track_set import TrackSet
-from av_perception.tracking.track_management.visual_birth import Birth
+from av_perception.tracking.track_management.visual_birth import Birth, BirthConfig
+from av_perception.tracking.tracker import Tracker, TrackerConfig
 
 RED = np.full(APPEARANCE_SIZE, 0.5)
 BLUE = np.full(APPEARANCE_SIZE, -0.5)
@@ -99,6 +101,35 @@ def test_who_is_alike_may_have_walked_on():
     assert matched(who, tracks, [birth_at(far, RED)]) == [-1]
     seen_often(who, tracks, RED)
     assert matched(who, tracks, [birth_at(far, RED)]) == [0]
+
+
+def ids_of_who_comes(looks, undescribed, looks_wait=6):
+    """The ids 10 images after somebody comes to where somebody in red left 2 s ago.
+
+    The newcomer's first `undescribed` faces are cut by the border of the image.
+    """
+    birth = BirthConfig(looks_wait=looks_wait)
+    tracker = Tracker(TrackerConfig(birth=birth), HEAD)
+
+    def faces(f):
+        if 30 <= f < 80:
+            return []
+        is_cut = 80 <= f < 80 + undescribed
+        shown = RED if f < 30 else looks
+        return [replace(face_at(LEFT), appearance=np.full_like(RED, np.nan) if is_cut else shown)]
+
+    return [track.id for track in watch(tracker, range(90), faces).tracks if track.seen]
+
+
+def test_who_comes_in_at_the_border_is_told_by_looks_that_show_soon():
+    """Regression: before the border let go of a face, a stranger had the id of who left."""
+    assert ids_of_who_comes(BLUE, 3, looks_wait=0) == [1]
+    assert ids_of_who_comes(BLUE, 3) == [2]
+    assert ids_of_who_comes(RED, 3) == [1]
+
+
+def test_looks_that_never_show_are_not_waited_for_longer():
+    assert ids_of_who_comes(RED, 10) == [1]
 
 
 def test_one_sample_and_unsure_faces_decide_nothing():

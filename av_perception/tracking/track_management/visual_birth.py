@@ -19,11 +19,15 @@ from av_perception.numerics import kalman_steps
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.synchronization.detected_faces import DetectedFaces
 from av_perception.tracking.state_space.interface import Measurements, Prediction, StateSpace
+from av_perception.tracking.track_management.birth_hypotheses import Hypotheses, shares_faces
 from av_perception.tracking.track_management.gallery import LEAST_BIRTH_SAMPLES
 
 _FALSE_FACES = 0.1  # in an image, as long as nothing is known of them
 _FEW_FALSE_FACES = 0.5
 _FALSE_MEMORY = 50.0  # images, over which false faces are counted
+_OBSTRUCTING = (
+    2.5  # widths and heights of a face within which another's shoulders may cover clothes
+)
 _LEAST_NORM = 1e-6  # of an embedding that has a direction
 
 
@@ -50,6 +54,9 @@ class BirthConfig:
     max_gap_s: float = 0.5
     #: [s] faces that are where somebody else is seen are nobody new before so long
     doubt_s: float = 1.0
+    #: while somebody is absent, a face that does not show how its person looks is waited for by so
+    #: many images at most
+    looks_wait: int = 6
 
     def __post_init__(self):
         if not 2 <= self.sequence_length <= 20:
@@ -60,8 +67,8 @@ class BirthConfig:
             raise ValueError('duplicate_overlap must lie in (0, 1]')
         if self.max_hypotheses < 1 or self.max_gap_s <= 0:
             raise ValueError('max_hypotheses and max_gap_s must be positive')
-        if self.doubt_s < 0:
-            raise ValueError('doubt_s must not be negative')
+        if self.doubt_s < 0 or self.looks_wait < 0:
+            raise ValueError('doubt_s and looks_wait must not be negative')
 
 
 @dataclass(frozen=True)
@@ -84,45 +91,6 @@ class Birth:
     is_sure: bool = False
     #: (L, A) appearances of its faces, without rows for those that are not described
     appearances: np.ndarray = field(default_factory=lambda: np.zeros((0, APPEARANCE_SIZE)))
-
-
-@dataclass
-class _Hypotheses:
-    """Sequences that end at the newest image.
-
-    mean: (S, D), covariance: (S, D, D) filtered states; log_ratio: (S,); members: (S, L) running
-    numbers of the faces, -1 before the first; embedding: (S, E) sums; face: (S,) index of the last
-    face, -1 where it is not in the newest image; missed: (S,) images since.
-    """
-
-    mean: np.ndarray
-    covariance: np.ndarray
-    log_ratio: np.ndarray
-    members: np.ndarray
-    embedding: np.ndarray
-    face: np.ndarray
-    missed: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.log_ratio)
-
-    def select(self, index: np.ndarray) -> _Hypotheses:
-        """Those of the given indices."""
-        return _Hypotheses(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
-
-    def append(self, other: _Hypotheses) -> _Hypotheses:
-        """Both together, the others last."""
-        if self.embedding.shape[1] != other.embedding.shape[1]:
-            # The size changes once, when the first embedding ever arrives.
-            zeros = np.zeros((len(other), self.embedding.shape[1]))
-            other = replace(other, embedding=zeros)
-        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
-        return _Hypotheses(*(np.concatenate(pair) for pair in pairs))
-
-    @property
-    def length(self) -> np.ndarray:
-        """(S,) number of faces."""
-        return (self.members >= 0).sum(1)
 
 
 @dataclass(frozen=True)
@@ -156,7 +124,7 @@ class VisualBirth:
 
     def reset(self) -> None:
         """Forget all sequences."""
-        self._open: _Hypotheses | None = None
+        self._open: Hypotheses | None = None
         self._stamp_ns = 0
         self._next_member = 0
         self._vague_since_ns = 0  # stamps of the first and the last of a run of vague births
@@ -214,7 +182,7 @@ class VisualBirth:
         is_new = seconds(stamp_ns - self._vague_since_ns) < self._config.doubt_s
         return replace(birth, is_vague=True, is_doubtful=is_new)
 
-    def _continued(self, fresh: _Hypotheses, image: _Image, dt_s: float) -> _Hypotheses:
+    def _continued(self, fresh: Hypotheses, image: _Image, dt_s: float) -> Hypotheses:
         """Give the fresh hypotheses, and the open ones that a face of the image continues."""
         old = self._open
         if not old or dt_s > self._config.max_gap_s:
@@ -238,7 +206,7 @@ class VisualBirth:
         )
         return fresh.append(missed)
 
-    def _waiting(self, old: _Hypotheses, missed: np.ndarray) -> np.ndarray:
+    def _waiting(self, old: Hypotheses, missed: np.ndarray) -> np.ndarray:
         """Pick the sequences (S,) that wait for their next face; lone faces do not."""
         is_lone = old.length == 1
         lone = int(np.count_nonzero(missed & is_lone))
@@ -248,7 +216,7 @@ class VisualBirth:
         is_over |= self._false_rate > _FEW_FALSE_FACES
         return np.flatnonzero(missed & ~is_over)
 
-    def _start(self, image: _Image, index: np.ndarray) -> _Hypotheses:
+    def _start(self, image: _Image, index: np.ndarray) -> Hypotheses:
         """Start a sequence with each of the faces `index`."""
         measurements = image.measurements
         chosen = Measurements(measurements.value[index], measurements.noise[index])
@@ -259,7 +227,9 @@ class VisualBirth:
         self._keep_appearances(members[:, -1], image.faces.appearances, index)
         embeddings = image.faces.embeddings[index]
         nothing = np.zeros(len(index), int)
-        return _Hypotheses(mean, covariance, 1.0 * nothing, members, embeddings, index, nothing)
+        return Hypotheses(
+            mean, covariance, 1.0 * nothing, members, embeddings, index, nothing, nothing
+        )
 
     def _keep_appearances(
         self, numbers: np.ndarray, appearances: np.ndarray, index: np.ndarray
@@ -277,12 +247,12 @@ class VisualBirth:
 
     def _extend(
         self,
-        old: _Hypotheses,
-        fresh: _Hypotheses,
+        old: Hypotheses,
+        fresh: Hypotheses,
         gate: np.ndarray,
         prediction: Prediction,
         image: _Image,
-    ) -> _Hypotheses:
+    ) -> Hypotheses:
         """Every gated (sequence, new face) pair: one Kalman step each, all at once (T14)."""
         visual_map = self._model.visual_map(prediction.mean, image.poses)
         sequence, face = np.nonzero(gate & visual_map.usable[:, None])
@@ -302,9 +272,13 @@ class VisualBirth:
         embedding = _sum_embeddings(old.embedding[sequence], image.faces.embeddings[detection])
         mean = prediction.mean[sequence] + shift
         missed = np.zeros(len(sequence), int)
-        return _Hypotheses(mean, covariance, log_ratio, members, embedding, detection, missed)
+        was_complete = old.length == self._config.sequence_length
+        waited = (old.waited + was_complete)[sequence]
+        return Hypotheses(
+            mean, covariance, log_ratio, members, embedding, detection, missed, waited
+        )
 
-    def _prune(self, hypotheses: _Hypotheses) -> _Hypotheses:
+    def _prune(self, hypotheses: Hypotheses) -> Hypotheses:
         """Keep the best of every length (ratios of different lengths do not compare)."""
         if len(hypotheses) <= self._config.max_hypotheses:
             return hypotheses
@@ -315,8 +289,8 @@ class VisualBirth:
         return hypotheses.select(order[place < self._config.max_hypotheses])
 
     def _accept(
-        self, hypotheses: _Hypotheses, faces: DetectedFaces, taken_boxes: np.ndarray, early: bool
-    ) -> tuple[list[tuple[Birth, int]], _Hypotheses]:
+        self, hypotheses: Hypotheses, faces: DetectedFaces, taken_boxes: np.ndarray, early: bool
+    ) -> tuple[list[tuple[Birth, int]], Hypotheses]:
         """Births, with their last face, among the complete sequences; and those that go on."""
         config = self._config
         length = hypotheses.length
@@ -329,9 +303,15 @@ class VisualBirth:
             sure |= pairs
             complete |= sure & (length == 2)
         else:
-            # The looks of who comes back tell as much after one face fewer.
+            # The looks of who comes back tell as much after one face fewer. They do not show while
+            # the border of the image cuts the face: by place alone a stranger would be who left.
+            # Nor do they show beside others, which may last.
             nearly = sure & (length == config.sequence_length - 1)
-            complete |= nearly & self._have_looks(hypotheses, nearly)
+            waits = complete & (hypotheses.waited < config.looks_wait)
+            waits[waits] = _stand_apart(faces.boxes, _OBSTRUCTING)[hypotheses.face[waits]]
+            asked = nearly | waits
+            if self._appearances:
+                complete = (complete & ~asked) | self._have_looks(hypotheses, asked)
         complete &= hypotheses.missed == 0
         if not complete.any():
             return [], hypotheses
@@ -347,10 +327,10 @@ class VisualBirth:
                 looks = self._appearances_of(hypotheses.members[i])
                 birth = replace(_birth(hypotheses, i, faces, looks), is_sure=bool(sure[i]))
                 births.append((birth, hypotheses.face[i]))
-                used |= _shares_faces(hypotheses.members, hypotheses.members[i])
+                used |= shares_faces(hypotheses.members, hypotheses.members[i])
         return births, hypotheses.select(np.flatnonzero(~complete & ~used))
 
-    def _have_looks(self, hypotheses: _Hypotheses, which: np.ndarray) -> np.ndarray:
+    def _have_looks(self, hypotheses: Hypotheses, which: np.ndarray) -> np.ndarray:
         """(S,) bool: those of `which` (S,) of whom two faces at least are described."""
         enough = np.zeros(len(hypotheses), bool)
         for i in np.flatnonzero(which):
@@ -363,22 +343,17 @@ class VisualBirth:
         return float(np.log(self._false_rate**2 / self._config.false_pair_rate))
 
 
-def _stand_apart(boxes: np.ndarray) -> np.ndarray:
-    """(M,) bool: no other of the boxes (M, 4) [px] is within a width and height."""
-    margin = boxes[:, 2:]
-    around = np.concatenate([boxes[:, :2] - margin, 3 * margin], axis=1)
+def _stand_apart(boxes: np.ndarray, distance: float = 1.0) -> np.ndarray:
+    """(M,) bool: no other of the boxes (M, 4) [px] is within so many widths and heights."""
+    margin = distance * boxes[:, 2:]
+    around = np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + 2 * margin], axis=1)
     near = box_overlap(around, boxes) > 0
     np.fill_diagonal(near, False)
     return ~np.any(near, axis=1)
 
 
-def _shares_faces(members: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """(B,) bool: sequences (B, L) with a face of the chosen one (L,); -1 is no face yet."""
-    return np.any(np.isin(members, chosen[chosen >= 0]), axis=1)
-
-
 def _birth(
-    hypotheses: _Hypotheses, index: int, faces: DetectedFaces, appearances: np.ndarray
+    hypotheses: Hypotheses, index: int, faces: DetectedFaces, appearances: np.ndarray
 ) -> Birth:
     embedding = hypotheses.embedding[index]
     norm = float(np.sqrt(embedding @ embedding))

@@ -293,26 +293,7 @@ class VisualBirth:
     ) -> tuple[list[tuple[Birth, int]], Hypotheses]:
         """Births, with their last face, among the complete sequences; and those that go on."""
         config = self._config
-        length = hypotheses.length
-        sure = hypotheses.log_ratio > config.sure_log_ratio
-        complete = length == config.sequence_length
-        if early:
-            complete |= sure & (length == config.sequence_length - 1)
-            pairs = (length == 2) & (hypotheses.log_ratio > self._sure_pair_log_ratio())
-            pairs[pairs] = _stand_apart(faces.boxes)[hypotheses.face[pairs]]
-            sure |= pairs
-            complete |= sure & (length == 2)
-        else:
-            # The looks of who comes back tell as much after one face fewer. They do not show while
-            # the border of the image cuts the face: by place alone a stranger would be who left.
-            # Nor do they show beside others, which may last.
-            nearly = sure & (length == config.sequence_length - 1)
-            waits = complete & (hypotheses.waited < config.looks_wait)
-            waits[waits] = _stand_apart(faces.boxes, _OBSTRUCTING)[hypotheses.face[waits]]
-            asked = nearly | waits
-            if self._appearances:
-                complete = (complete & ~asked) | self._have_looks(hypotheses, asked)
-        complete &= hypotheses.missed == 0
+        complete, sure = self._complete(hypotheses, faces, early)
         if not complete.any():
             return [], hypotheses
         candidates = np.flatnonzero(complete & (sure | (hypotheses.log_ratio > config.log_ratio)))
@@ -329,6 +310,31 @@ class VisualBirth:
                 births.append((birth, hypotheses.face[i]))
                 used |= shares_faces(hypotheses.members, hypotheses.members[i])
         return births, hypotheses.select(np.flatnonzero(~complete & ~used))
+
+    def _complete(
+        self, hypotheses: Hypotheses, faces: DetectedFaces, early: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(S,) bool each: which sequences need no further face; which are surely somebody."""
+        config = self._config
+        length = hypotheses.length
+        sure = hypotheses.log_ratio > config.sure_log_ratio
+        shown = hypotheses.missed == 0
+        complete = shown & (length == config.sequence_length)
+        nearly = shown & sure & (length == config.sequence_length - 1)
+        if early:
+            pairs = shown & (length == 2)
+            pairs &= hypotheses.log_ratio > self._sure_pair_log_ratio()
+            pairs[pairs] = _stand_apart(faces.boxes)[hypotheses.face[pairs]]
+            sure |= pairs
+            return complete | nearly | (shown & sure & (length == 2)), sure
+        if not self._appearances:
+            return complete, sure
+        # The looks of who comes back tell as much after one face fewer. They do not show while the
+        # border of the image cuts the face: by place alone a stranger would be who left. Nor do
+        # they show beside others, which may last.
+        waits = complete & (hypotheses.waited < config.looks_wait)
+        waits[waits] = _stand_apart(faces.boxes, _OBSTRUCTING)[hypotheses.face[waits]]
+        return (complete & ~waits) | self._have_looks(hypotheses, nearly | waits), sure
 
     def _have_looks(self, hypotheses: Hypotheses, which: np.ndarray) -> np.ndarray:
         """(S,) bool: those of `which` (S,) of whom two faces at least are described."""

@@ -4,8 +4,8 @@
 
 ros2 launch av_perception head.launch.py head:=nao microphones:=naoqi camera:=others
 
-One process for all nodes but voices, or one for each with use_composition:=false. Which nodes run
-is decided in av_perception/ros/bringup/graph.py.
+One process for all nodes but voices and head_pose, or one for each with use_composition:=false.
+Which nodes run is decided in av_perception/ros/bringup/graph.py.
 """
 
 import os
@@ -60,8 +60,8 @@ PROCESSES = {
     'use_sim_time': ('false', 'Take the time from /clock.'),
     'use_composition': (
         'true',
-        'The nodes in one process, each with its own threads, and voices beside them; false: a '
-        'process for each, which costs more, but none can take the others down.',
+        'The nodes in one process, each with its own threads, voices and head_pose beside them; '
+        'false: a process for each, which costs more, but none can take the others down.',
     ),
     'use_respawn': ('false', 'Start a node again two seconds after it ended by itself.'),
     'log_level': ('info', 'debug, info, warn or error.'),

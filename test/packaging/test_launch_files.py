@@ -184,12 +184,14 @@ def test_one_process_hosts_the_same_nodes():
     assert wanted.items() <= composed['composed'].parameters.items()
 
 
-def test_voices_have_a_process_beside_the_shared_one():
+def test_nodes_that_compute_much_have_processes_beside_the_shared_one():
     """Regression: in the process of all others images were lost to them on two cores."""
-    apart = started({'voices': 'true', 'use_composition': 'true', 'seed': '7'})
-    assert set(apart) == {'composed', 'voices'}
-    separate = started({'voices': 'true', 'seed': '7'})
-    assert apart['voices'].parameters == separate['voices'].parameters
+    wanted = {'voices': 'true', 'head_pose': 'true', 'seed': '7'}
+    apart = started({**wanted, 'use_composition': 'true'})
+    assert set(apart) == {'composed', 'voices', 'head_pose'}
+    separate = started(wanted)
+    for name in ('voices', 'head_pose'):
+        assert apart[name].parameters == separate[name].parameters
 
 
 def test_one_process_is_the_default():

@@ -5,9 +5,9 @@
 All nodes in one process are compared with one process for each node. The scene plays in real time;
 the observer is a process of its own. Cores are processor time of all nodes (the players of sound
 and images among them) over the time of the scene; in one process the threads of each node count,
-and `composed` is what remains (DDS). The node voices has a process of its own in either way. The
-ways take turns, so that a machine that others use as well treats both alike; figures are those of
-all rounds together.
+and `composed` is what remains (DDS). The nodes voices and head_pose have processes of their own in
+either way. The ways take turns, so that a machine that others use as well treats both alike;
+figures are those of all rounds together.
 
 For example:
   av-perception benchmark end-to-end --json end_to_end.json
@@ -113,7 +113,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         choices=WAYS,
         default=list(WAYS),
-        help='all nodes in one process (composed; voices beside it), or a process for each',
+        help='all nodes in one process (composed), or a process for each',
     )
     parser.add_argument(
         '--load',

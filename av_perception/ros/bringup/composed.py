@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The nodes of the graph in one process, each with its own executor and thread.
 
-It is what a launch file starts with use_composition:=true. The node voices stays outside: it has a
-process of its own.
+It is what a launch file starts with use_composition:=true. The nodes voices and head_pose stay
+outside: each has a process of its own.
 
 ros2 run av_perception composed --head nao --microphones naoqi --ros-args --params-file params.yaml
 """

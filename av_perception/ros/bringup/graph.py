@@ -344,6 +344,7 @@ NODES = (
         'camera',
         ('head_pose', (True,)),
         gives='head_poses',
+        apart=True,
     ),
     NodeDescription('motion_forecast', when=('forecast', (True,)), gives='motion_forecasts'),
     NodeDescription('web_view', ('head', 'reference_frame'), when=('view', (True,)), niceness=10),

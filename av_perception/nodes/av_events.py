@@ -92,7 +92,7 @@ class AvEventsNode(MicrophonePairNode):
             points = camera.base_from_optical.apply(points)
         elif frame != self.head.base_frame:
             raise ValueError(
-                f"the cloud is in the frame '{frame}', not in that of the left camera nor in "
+                f'the cloud is in the frame {frame!r}, not in that of the left camera nor in '
                 f"'{self.head.base_frame}'"
             )
         self.see(Cloud(ns_from_time(message.header.stamp), points))

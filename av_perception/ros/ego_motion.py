@@ -84,7 +84,7 @@ def _note_joints(
         if name not in head_joints:
             continue
         if not math.isfinite(angle) and not math.isfinite(velocity):
-            raise ValueError(f"no angle and no velocity of the joint '{name}'")
+            raise ValueError(f'no angle and no velocity of the joint {name!r}')
         motion.note_joint(stamp_ns, name, angle, velocity)
 
 

@@ -178,3 +178,10 @@ def test_faces_are_found_either_way_and_only_compressed_images_are_confirmed(con
     stamps = [ns_from_time(word.stamp) for word in received]
     assert stamps == ([START_NS] if compressed else [])
     rig.close()
+
+
+def test_a_format_with_a_line_break_is_told_in_one_line():
+    """Regression: what a message held was quoted as it was, line breaks and all."""
+    with pytest.raises(ValueError) as told:
+        image_from_compressed_msg(CompressedImage(format='jpeg\nERROR', data=[]))
+    assert '\n' not in str(told.value) and 'jpeg' in str(told.value)

@@ -111,7 +111,7 @@ def decode(
     """
     known = ENCODINGS.get(encoding)
     if known is None:
-        raise ValueError(f"encoding '{encoding}' is not one of {', '.join(ENCODINGS)}")
+        raise ValueError(f'encoding {encoding!r} is not one of {", ".join(ENCODINGS)}')
     rows = _rows(data, size, step, encoding)
     if known.bits == 16:
         # The high byte: what a display of eight bits shows.

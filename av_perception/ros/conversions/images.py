@@ -85,7 +85,7 @@ def image_from_compressed_msg(message: CompressedImage) -> np.ndarray:
     except cv2.error:  # of a size that no image has
         image = None
     if image is None:
-        raise ValueError(f"{data.size} bytes of format '{message.format}' are no image")
+        raise ValueError(f'{data.size} bytes of format {message.format!r} are no image')
     return image
 
 

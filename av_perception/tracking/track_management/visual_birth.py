@@ -25,9 +25,8 @@ from av_perception.tracking.track_management.gallery import LEAST_BIRTH_SAMPLES
 _FALSE_FACES = 0.1  # in an image, as long as nothing is known of them
 _FEW_FALSE_FACES = 0.5
 _FALSE_MEMORY = 50.0  # images, over which false faces are counted
-_OBSTRUCTING = (
-    2.5  # widths and heights of a face within which another's shoulders may cover clothes
-)
+# Widths and heights of a face within which another's shoulders may cover its person's clothes.
+_OBSTRUCTING = 2.5
 _LEAST_NORM = 1e-6  # of an embedding that has a direction
 
 

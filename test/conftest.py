@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from file_order import Stopwatch, kept_seconds, longest_first
+from own_numbers import OwnNumbers
 from run_folder import make_run_folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +36,7 @@ def pytest_configure(config):
     from av_perception.ros.bringup.environment import prepare_environment
 
     prepare_environment()
+    config.pluginmanager.register(OwnNumbers())
     if not is_worker:
         config.pluginmanager.register(Stopwatch(config))
         make_run_folder(config)

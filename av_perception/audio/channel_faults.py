@@ -132,7 +132,7 @@ def _fault(channel: _Channel, config: ChannelCheckConfig) -> ChannelFault | None
         )
     elif channel.clipped_share > config.clipped_share:
         text = (
-            f'clips: {channel.clipped_share:.1%} of its samples are at full scale; '
+            f'clips: {channel.clipped_share:.2%} of its samples are at full scale; '
             'turn its gain down'
         )
     elif abs(channel.mean) > config.constant_ratio * channel.std:

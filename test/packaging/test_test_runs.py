@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import os
 import sys
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import dds_domains
+import numpy as np
 import offline_runs
 import pytest
 import run_folder
 from file_order import Stopwatch, kept_seconds, longest_first
+from own_numbers import OwnNumbers
 
 
 def item(name, slow=False):
@@ -65,6 +67,21 @@ def test_without_a_cache_nothing_is_kept():
     watch.pytest_runtest_logreport(SimpleNamespace(nodeid='a::1', duration=1.0))
     watch.pytest_sessionfinish()
     assert kept_seconds(config) == {}
+
+
+def test_what_a_test_draws_does_not_turn_on_the_tests_before_it():
+    """Regression: a clipped sample more or less, by which tests ran earlier in the process."""
+    module = ModuleType('test_x')
+    module.SHARED = np.random.default_rng(4)
+    one = SimpleNamespace(module=module)
+    plugin = OwnNumbers()
+    plugin.pytest_collection_modifyitems([one, one, SimpleNamespace()])
+    drawn = []
+    for count in (3, 7, 1):
+        plugin.pytest_runtest_setup(one)
+        drawn.append(module.SHARED.normal(size=count)[0])
+    assert drawn == [np.random.default_rng(4).normal()] * 3
+    plugin.pytest_runtest_setup(SimpleNamespace())
 
 
 @pytest.fixture()

@@ -15,12 +15,12 @@ from hostile_files import (
     DAMAGES,
     NUM_IMAGES,
     PARTS,
-    RANDOM,
     RATE,
     READERS,
     cut,
     read_recording,
     read_sound,
+    write_headerless_sound,
     write_recording,
     write_sound,
     write_video,
@@ -112,7 +112,7 @@ def test_a_hostile_part_of_a_recording_is_one_line(part, damage, tmp_path, whole
 )
 def test_headerless_sound_is_told_how_to_become_a_wav(arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / 'odas.raw').write_bytes(RANDOM.bytes(6400))
+    write_headerless_sound(tmp_path / 'odas.raw')
     (tmp_path / 's.csv').write_text('start,end,azimuth_deg,elevation_deg\n0,1,30,0\n')
     assert main(arguments.split()) == 2
     error = capsys.readouterr().err.strip()
@@ -185,9 +185,10 @@ def test_a_video_of_another_container_is_read_and_what_is_not_read_is_named(tmp_
 
 
 def test_integers_stored_as_floats_are_no_gain_to_be_turned_down():
-    integers = np.round(8000 * RANDOM.standard_normal((RATE, 2)))
+    random = np.random.default_rng(7)
+    integers = np.round(8000 * random.uniform(-4, 4, (RATE, 2)))
     for fault in channel_faults(integers).values():
         assert 'integers stored as floats' in fault.text and fault.usable
     assert not channel_faults(integers / 32768)
-    overdriven = np.clip(RANDOM.standard_normal((RATE, 2)), -1, 1)
+    overdriven = np.clip(random.standard_normal((RATE, 2)), -1, 1)
     assert all('turn its gain down' in fault.text for fault in channel_faults(overdriven).values())

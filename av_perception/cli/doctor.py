@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check what the suite needs on this machine or, with --graph, what goes on in a running graph.
 
-  av-perception doctor                    packages, messages, sound card, cameras, models
+  av-perception doctor                    packages, messages, shared memory, devices, models
   av-perception doctor --head respeaker   does the sound card have the channels of this head?
   av-perception doctor --graph            look at a running graph: nodes, inputs, rates, clocks
   av-perception doctor --graph --namespace av
@@ -47,6 +47,8 @@ PACKAGES = {
 
 # Where apt puts Python packages on Debian and Ubuntu.
 DISTRIBUTION = Path('/usr/lib/python3/dist-packages')
+# The nodes, those that are always apart, and a tool.
+MIN_PROCESSES = 4
 # Module: how the names of the packages begin with which pip brings it.
 SHADOWED = {'numpy': 'numpy', 'cv2': 'opencv'}
 
@@ -120,6 +122,7 @@ def _look(options: argparse.Namespace) -> list[Finding]:
         *check_packages(),
         *check_shadows(),
         *check_ros(),
+        check_shared_memory(),
         *check_models(),
         *check_sensors(options.head),
     ]
@@ -210,6 +213,32 @@ def check_ros() -> list[Finding]:
             text = f'{error}, only nodes need it: {advice}'
             findings.append(Finding(module, None, text))
     return findings
+
+
+def check_shared_memory(memory: Path | None = None) -> Finding:
+    """Check whether there is room for nodes, and what killed ones have left; memory: where."""
+    from av_perception.ros.privacy import SHARED_MEMORY
+    from av_perception.ros.shared_memory import MIB, NODE_BYTES, find_leftovers, room
+
+    folder = memory or SHARED_MEMORY
+    found = room(folder)
+    if found is None:
+        return Finding(str(folder), None, 'there is none: Fast DDS cannot use shared memory')
+    free, total = found
+    left = find_leftovers(folder)
+    num_processes = (free + left.num_bytes) // NODE_BYTES
+    text = f'{free / MIB:.0f} of {total / MIB:.0f} MiB are free'
+    if left.num_segments:
+        text += f'; processes that were killed have left {left}: the next node removes them'
+    if num_processes < MIN_PROCESSES:
+        text += (
+            f'; a process takes {NODE_BYTES / MIB:.0f} MiB, so there is room for {num_processes}: '
+            f'mount -o remount,size=512m {folder}, or docker run --shm-size=512m'
+        )
+    well = None if left.num_segments else True
+    if num_processes < MIN_PROCESSES:
+        well = None if num_processes else False
+    return Finding(str(folder), well, text)
 
 
 def check_models() -> list[Finding]:

@@ -29,6 +29,7 @@ from av_perception.ros.local_topics import LocalTopics
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.port_watch import OWN_PROCESS, PortWatch, listened_ports, reserve
 from av_perception.ros.privacy import check_domain, keep_private
+from av_perception.ros.shared_memory import remove_leftovers
 from av_perception.ros.silence_watch import SilenceWatch
 
 # So long a thread that wants the interpreter leaves it to another. Python's default, 5 ms, is long
@@ -37,6 +38,7 @@ from av_perception.ros.silence_watch import SilenceWatch
 THREAD_SWITCH_S = 0.002
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DEAF = 'joined the graph anew'
+TIDIED = 'shared memory of killed processes removed'
 PORT_REASON = 'nothing was heard any more: its shared memory {} was taken away'
 SILENCE_REASON = 'nothing was heard of {} since this process was halted'
 
@@ -88,6 +90,7 @@ def run_nodes(
     threading.excepthook = host.lose_thread
     try:
         prepare_environment()
+        host.tidy_up()
         _run_while_asked(host, node_types, arguments)
         return 2 if host.ended else 0
     except UserError as error:
@@ -134,6 +137,14 @@ class _Host:
         self._legacies: dict[type[PerceptionNode], Legacy] = {}  # of nodes that come again
         self.ports_before: set[str] = set()  # of the participants before this one
         self.ended: list[str] = []
+        self._tidied = ''  # what processes that were killed had left
+
+    def tidy_up(self) -> None:
+        """Remove what processes that were killed have left in shared memory, and say so."""
+        removed = remove_leftovers()
+        if removed.num_segments:
+            self._tidied = str(removed)
+            get_logger('shared_memory').info(f'{TIDIED}: {removed}')
 
     @property
     def _is_ending(self) -> bool:
@@ -214,6 +225,8 @@ class _Host:
             get_logger(node_type.NAME).debug(traceback.format_exc())
             return False
         self._nodes.add(node)
+        if self._tidied:
+            node.diagnostics.reports[TIDIED] = self._tidied
         if self._why_anew:
             node.diagnostics.count(DEAF, self._why_anew, self._num_anew)
         # Not earlier: the first node starts the threads of DDS, which serve all.

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import math
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from av_perception.files import MEBIBYTE, read_within
+from av_perception.files import MEBIBYTE, has_hash, read_within
 
 MAX_ARRAY_BYTES = 1024 * MEBIBYTE  # of all arrays of a file, decompressed
 _DEFLATES_TO = 1100  # times its size, at most; what claims more is no true header
@@ -23,27 +22,16 @@ _DEFLATES_TO = 1100  # times its size, at most; what claims more is no true head
 def read_npz(
     path: str | Path, limit: int = MAX_ARRAY_BYTES, sha256: str = ''
 ) -> dict[str, np.ndarray]:
-    """Read the arrays of a `.npz` file, after comparing its content where `sha256` is given.
-
-    Raises OSError and ValueError, see `arrays_of`.
-    """
-    content = read_within(path, limit)
-    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError('its SHA-256 is not the expected one')
-    return arrays_of(content, limit)
-
-
-def arrays_of(content: bytes, limit: int = MAX_ARRAY_BYTES) -> dict[str, np.ndarray]:
-    """Take the arrays out of the content of a `.npz` file, none of them pickled.
-
-    Nothing is allocated for what a header claims and the file does not hold.
+    """Read the arrays of a `.npz` file, none of them pickled, after comparing its content.
 
     Parameters
     ----------
-    content
-        Of the file.
+    path
+        The file.
     limit
         Bytes of all arrays together.
+    sha256
+        Of its content; '' does not compare.
 
     Returns
     -------
@@ -52,8 +40,22 @@ def arrays_of(content: bytes, limit: int = MAX_ARRAY_BYTES) -> dict[str, np.ndar
 
     Raises
     ------
+    OSError
+        When it cannot be read.
     ValueError
-        In one line, when it is no such file, damaged, or larger than the limit.
+        In one line, when it has other content, or as `arrays_of`.
+    """
+    content = read_within(path, limit)
+    if not has_hash(content, sha256):
+        raise ValueError('its SHA-256 is not the expected one')
+    return arrays_of(content, limit)
+
+
+def arrays_of(content: bytes, limit: int = MAX_ARRAY_BYTES) -> dict[str, np.ndarray]:
+    """Take the arrays out of the content of a `.npz` file, as `read_npz`.
+
+    Nothing is allocated for what a header claims and the file does not hold. Raises ValueError in
+    one line, when it is no such file, damaged, or larger than the limit.
     """
     if not zipfile.is_zipfile(io.BytesIO(content)):
         raise ValueError('it is no npz file')

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import struct
@@ -36,6 +37,11 @@ def read_within(path: str | Path, limit: int) -> bytes:
             if len(content) > limit:
                 raise ValueError(f'it is larger than {limit // MEBIBYTE} MiB')
     return bytes(content)
+
+
+def has_hash(content: bytes, sha256: str) -> bool:
+    """Tell whether content is what its SHA-256 says; '' says nothing."""
+    return not sha256 or hashlib.sha256(content).hexdigest() == sha256
 
 
 def is_inside(name: str) -> bool:

@@ -53,6 +53,10 @@ class InputStream:
         #: [s] of sound that is missing before the last chunk, 0 where it followed the one before
         self.gap_s = 0.0
 
+    def at_rate(self, input_rate: int) -> InputStream:
+        """Make one that starts afresh with sound of another rate (another device)."""
+        return InputStream(self._num_channels, input_rate, self._output_rate, self._counters)
+
     def push(self, chunk: AudioChunk) -> tuple[np.ndarray, bool]:
         """Take the next chunk.
 

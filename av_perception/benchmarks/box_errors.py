@@ -17,16 +17,16 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from av_perception.benchmarks.far_faces import Person, Stream, faces_in
+from av_perception.benchmarks.far_faces import Stream, StreamKind, faces_in
 from av_perception.geometry.boxes import box_overlap, centers
 from av_perception.head_pose.face_mesh import FaceMesh, FaceSquare
-from av_perception.robot_head.profile import CameraGeometry
 from av_perception.vision.box_noise import BoxNoise
 from av_perception.vision.face_decoding import FaceDetections
 
 Look = Callable[[np.ndarray, np.ndarray], FaceDetections]
 
 IMAGES = (0, 7)  # of each stream
+LEAST_PX = 10.0
 LARGEST_PX = 70.0  # people with wider faces cover each other
 EDGES = (0.0, 10.0, 12.0, 14.0, 20.0, 30.0, 45.0, np.inf)  # of groups [px of the network's input]
 _SAME = 0.25  # intersection over union of a face with the drawn one
@@ -82,9 +82,7 @@ class GroupOfSizes:
 
 
 def measure_boxes(
-    camera: CameraGeometry,
-    people: Sequence[Person],
-    face_px: float,
+    kind: StreamKind,
     streams: int,
     looks: Mapping[str, Look],
     errors: Mapping[str, BoxErrors],
@@ -93,12 +91,8 @@ def measure_boxes(
 
     Parameters
     ----------
-    camera
-        Takes the images.
-    people
-        Of whom some are drawn.
-    face_px
-        Width of the faces [px of the image].
+    kind
+        What is drawn.
     streams
         How many groups of people are drawn, two images each.
     looks
@@ -106,9 +100,9 @@ def measure_boxes(
     errors
         By the same names: takes the errors.
     """
-    random = np.random.default_rng([11, round(10 * face_px)])
+    random = np.random.default_rng([11, round(10 * kind.face_px)])
     for _ in range(streams):
-        stream = Stream(camera, people, face_px, random)
+        stream = Stream(kind, random)
         for index in IMAGES:
             image, boxes, _ = stream.draw(index)
             before = _jittered(boxes, random)

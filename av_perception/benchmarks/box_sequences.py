@@ -5,23 +5,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from av_perception.benchmarks.comparison import TRACKERS, BoxSpace, scene_length
-from av_perception.benchmarks.peers import PeerModel
 from av_perception.benchmarks.tracking import TrackerResult, run_tracker
 from av_perception.errors import UserError
-from av_perception.evaluation.mot import read_boxes
+from av_perception.evaluation.mot import MotSequence
 from av_perception.geometry.boxes import areas, box_overlap
 from av_perception.pipelines.mot_tracking import (
     CONFIGS,
     guess_boxes,
     image_of,
 )
-from av_perception.recording.mot_text import SequenceInfo
 from av_perception.robot_head.profile import CameraGeometry, HeadProfile
 from av_perception.simulation.box_scenes import BoxScene
 from av_perception.tracking.state_space.image_plane import ImagePlane
@@ -98,20 +96,9 @@ class SequenceSpace(BoxSpace):
         self._camera = sequence.camera
         head = HeadProfile('image plane', camera=sequence.camera)
         self._plane = ImagePlane(self._config.plane, head)
-        config = self._config.plane
         size = float(np.sqrt(np.median(areas(detections.box)))) if len(detections) else 1.0
-        scale = size / config.object_size  # [px/m]
-        found, clutter = detector_rates(sequence.scene)
-        self.model = PeerModel(
-            size=4,
-            moving=2,
-            acceleration_density=config.acceleration_density * scale**2,
-            walk_density=config.depth_density * (scale / self._camera.focal[0] * size) ** 2,
-            speed_sd=config.birth_speed_sd * scale,
-            clutter_density=clutter * float(np.exp(-self._plane.log_visual_volume)),
-            detection_probability=found,
-            period_s=1 / self._camera.frame_rate,
-        )
+        scale = size / self._config.plane.object_size
+        self.model = self._model(scale, *detector_rates(sequence.scene))
 
 
 def detector_rates(scene: BoxScene) -> tuple[float, float]:
@@ -143,13 +130,10 @@ def detector_rates(scene: BoxScene) -> tuple[float, float]:
 
 def _read(folder: Path) -> BoxSequence:
     """Read one folder. Raises UserError."""
-    detections_file = _file(folder, 'det')
-    detections, truth = read_boxes(detections_file, _file(folder, 'gt'))
-    info = SequenceInfo.beside(detections_file)
-    length = int(max(info.length or 0, truth.frame[-1]))
-    kept = detections.take((detections.frame <= length) & (detections.box[:, 2:] > 0).all(1))
-    scene = BoxScene(truth, kept, SequenceInfo(info.frame_rate, info.width, info.height, length))
-    return BoxSequence(folder.resolve().name, scene, image_of(info, kept))
+    found = MotSequence.read(_file(folder, 'det'), _file(folder, 'gt'))
+    kept = found.detections.take((found.detections.box[:, 2:] > 0).all(1))
+    scene = BoxScene(found.truth, kept, replace(found.info, length=found.last_frame))
+    return BoxSequence(folder.resolve().name, scene, image_of(found.info, kept))
 
 
 def _file(folder: Path, kind: str) -> Path:

@@ -154,18 +154,26 @@ class BoxSpace(Space):
         self._config = MotTrackingConfig()
         self._camera = camera_of(head)
         self._plane = ImagePlane(self._config.plane, head)
-        config = self._config.plane
-        scale = float(self._camera.focal[0] / np.mean(scenes.depth))  # [px/m]
-        size = config.object_size * scale
+        scale = float(self._camera.focal[0] / np.mean(scenes.depth))
         clutter = max(scenes.clutter, _LEAST_CLUTTER)
-        self.model = PeerModel(
+        self.model = self._model(scale, scenes.detection_probability, clutter)
+
+    def _model(self, scale: float, found: float, clutter: float) -> PeerModel:
+        """Tell the peers what ImagePlane assumes.
+
+        scale: [px/m] of the people; found: probability of a detection; clutter: false ones of a
+        frame.
+        """
+        config = self._config.plane
+        size = config.object_size * scale
+        return PeerModel(
             size=4,
             moving=2,
             acceleration_density=config.acceleration_density * scale**2,
             walk_density=config.depth_density * (scale / self._camera.focal[0] * size) ** 2,
             speed_sd=config.birth_speed_sd * scale,
             clutter_density=clutter * float(np.exp(-self._plane.log_visual_volume)),
-            detection_probability=scenes.detection_probability,
+            detection_probability=found,
             period_s=1 / self._camera.frame_rate,
         )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,7 @@ from av_perception.geometry.time import seconds
 from av_perception.interfaces import (
     AudioChunk,
     LifeState,
+    MouthFrame,
     SpeakingFrame,
     SpeakingStatus,
     TrackFrame,
@@ -59,6 +60,7 @@ _VOICE_MEMORY_S = 0.04
 _LEAST_SHARE = 0.3  # of the sound: who owns less does not speak
 
 Answers = list[tuple[TrackFrame, SpeakingFrame]]
+Mouths = Mapping[int, MouthFrame]  # by stamp
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,11 @@ def by_joint(scene: Scene, look_ahead_s: float = 0.0) -> Answers:
         joint=JointActivityConfig(look_ahead_s=look_ahead_s),
         audio_wait_s=math.inf,
     )
+    return judge(scene, config)
+
+
+def judge(scene: Scene, config: SpeakingEstimatorConfig, mouths: Mouths | None = None) -> Answers:
+    """Judge by the bins of the sound, and by mouths where there are some."""
     recording = scene.recording
     microphones = microphones_of(recording.head)
     likelihood = direction_likelihood(microphones)
@@ -148,6 +155,8 @@ def by_joint(scene: Scene, look_ahead_s: float = 0.0) -> Answers:
     chunks = sound_chunks(recording, scene.start_ns)
     answers: Answers = []
     for frame in scene.frames:
+        if mouths is not None and frame.stamp_ns in mouths:
+            estimator.take_mouths(mouths[frame.stamp_ns])
         estimator.follow(frame, microphones.base_from_array, frame.stamp_ns)
         while (chunk := next(chunks, None)) is not None:
             estimator.take_blocks(bins.push(chunk))

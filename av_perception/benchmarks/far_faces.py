@@ -149,17 +149,25 @@ def _images_of_clip(file: Path) -> list[np.ndarray]:
     return images[5::_EVERY]
 
 
+@dataclass(frozen=True)
+class StreamKind:
+    """What streams of images have in common."""
+
+    #: takes the images
+    camera: CameraGeometry
+    #: of whom some are drawn
+    people: Sequence[Person]
+    #: mean width of the faces [px of the image]
+    face_px: float
+
+
 class Stream:
     """Images of PEOPLE people whose faces are of about one width.
 
     Parameters
     ----------
-    camera
-        Takes the images.
-    people
-        Of whom some are drawn.
-    face_px
-        Mean width of the faces [px].
+    kind
+        Camera, people and width.
     random
         Draws people, clothes, light, places, speeds, wall and noise.
 
@@ -171,18 +179,14 @@ class Stream:
         (PEOPLE,) of the faces [px].
     """
 
-    def __init__(
-        self,
-        camera: CameraGeometry,
-        people: Sequence[Person],
-        face_px: float,
-        random: np.random.Generator,
-    ):
+    def __init__(self, kind: StreamKind, random: np.random.Generator):
+        camera = kind.camera
         self._camera = camera
         self._random = random
-        self._people = [people[k] for k in random.permutation(len(people))[:PEOPLE]]
+        chosen = random.permutation(len(kind.people))[:PEOPLE]
+        self._people = [kind.people[k] for k in chosen]
         self._views = [dress(person.view, draw_clothes(random)) for person in self._people]
-        self.widths = face_px * random.uniform(0.96, 1.04, PEOPLE)
+        self.widths = kind.face_px * random.uniform(0.96, 1.04, PEOPLE)
         self.heights = self.widths * [person.height for person in self._people]
         place = (random.permutation(PEOPLE) + 0.5) / PEOPLE
         u = camera.width * (0.06 + 0.88 * place) + random.uniform(-20, 20, PEOPLE)
@@ -287,9 +291,7 @@ def _rms(errors: list[float]) -> float:
 
 
 def measure_far_faces(
-    camera: CameraGeometry,
-    people: Sequence[Person],
-    face_px: float,
+    kind: StreamKind,
     streams: int,
     searches: dict[int, Callable[[], FaceSearch]],
 ) -> list[FarAccuracy]:
@@ -297,12 +299,8 @@ def measure_far_faces(
 
     Parameters
     ----------
-    camera
-        Takes the images.
-    people
-        Of whom some are drawn.
-    face_px
-        Width of the faces [px].
+    kind
+        What is drawn.
     streams
         How many streams of IMAGES images, of PEOPLE people each.
     searches
@@ -313,17 +311,17 @@ def measure_far_faces(
     list of FarAccuracy
         One for each of `searches`.
     """
-    random = np.random.default_rng([7, round(10 * face_px)])
+    random = np.random.default_rng([7, round(10 * kind.face_px)])
     tallies = {every: _Tally() for every in searches}
     for _ in range(streams):
-        stream = Stream(camera, people, face_px, random)
+        stream = Stream(kind, random)
         images = [stream.draw(index) for index in range(IMAGES)]
         for every, make in searches.items():
             search = make()
             tallies[every].add_stream(
                 [(search.detect(image), boxes, landmarks) for image, boxes, landmarks in images]
             )
-    return [tallies[every].accuracy(face_px, every) for every in searches]
+    return [tallies[every].accuracy(kind.face_px, every) for every in searches]
 
 
 def false_faces(

@@ -9,18 +9,22 @@ A planted opening follows the truth: it moves like syllables from 0.12 s before 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from av_perception.audio.bin_stream import BinStream, direction_likelihood
-from av_perception.benchmarks.diarization import METHODS, Answers, Figures, Scene, measure
-from av_perception.benchmarks.diarization import sound_chunks as chunks_of
+from av_perception.benchmarks.diarization import (
+    METHODS,
+    Answers,
+    Figures,
+    Mouths,
+    Scene,
+    judge,
+    measure,
+)
 from av_perception.benchmarks.rendered_scenes import truth_of
-from av_perception.benchmarks.sensors import microphones_of
-from av_perception.diarization.speaking_estimator import SpeakingEstimator, SpeakingEstimatorConfig
+from av_perception.diarization.speaking_estimator import SpeakingEstimatorConfig
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import MouthCrop, MouthFrame, TrackFrame
 
@@ -30,8 +34,6 @@ OWN = 'joint, lips of the images'
 _LEAD, _LAG = 3, 2  # images
 _MATCH_M = 0.5
 _BLANK = (np.full((67, 67), 100, np.uint8), np.full((34, 67), 100, np.uint8))
-
-Mouths = Mapping[int, MouthFrame]  # by stamp
 
 
 def compare(name: str, scene: Scene, own: Mouths) -> list[Figures]:
@@ -46,24 +48,7 @@ def compare(name: str, scene: Scene, own: Mouths) -> list[Figures]:
 def answers(scene: Scene, mouths: Mouths | None) -> Answers:
     """Run the method `joint`, with lips where there are mouths."""
     config = SpeakingEstimatorConfig(audio_wait_s=math.inf, lips=mouths is not None)
-    microphones = microphones_of(scene.recording.head)
-    likelihood = direction_likelihood(microphones)
-    bins = BinStream(likelihood, scene.recording.sample_rate)
-    estimator = SpeakingEstimator(config, likelihood)
-    chunks = chunks_of(scene.recording, scene.start_ns)
-    found: Answers = []
-    for frame in scene.frames:
-        if mouths is not None and frame.stamp_ns in mouths:
-            estimator.take_mouths(mouths[frame.stamp_ns])
-        estimator.follow(frame, microphones.base_from_array, frame.stamp_ns)
-        while (chunk := next(chunks, None)) is not None:
-            estimator.take_blocks(bins.push(chunk))
-            if chunk.stamp_ns > frame.stamp_ns:
-                break
-        found += estimator.poll(frame.stamp_ns)
-    for chunk in chunks:
-        estimator.take_blocks(bins.push(chunk))
-    return found + estimator.flush()
+    return judge(scene, config, mouths)
 
 
 def planted(scene: Scene) -> Mouths:

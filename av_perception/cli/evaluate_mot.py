@@ -157,24 +157,24 @@ def _track(
     args: argparse.Namespace,
 ) -> tuple[Tracked, MotTable, int, dict[str, int]]:
     """Track; the boxes, the truth, the last frame to score, and what was dropped, by reason."""
-    from av_perception.evaluation.mot import read_boxes
+    from av_perception.evaluation.mot import MotSequence
     from av_perception.pipelines.mot_tracking import image_of
-    from av_perception.recording.mot_text import SequenceInfo
 
-    detections, truth = read_boxes(args.detections, args.truth)
-    info = SequenceInfo.beside(args.detections)
-    last_frame = int(max(info.length or 0, truth.frame[-1]))
-    is_late = detections.frame > last_frame
-    kept = detections.take((detections.confidence >= args.min_confidence) & ~is_late)
-    late = int(is_late.sum())
-    camera = image_of(info, kept, args.frame_rate)
-    tracked = _run_tracker(kept, camera, last_frame, args.boxes)
+    found = MotSequence.read(args.detections, args.truth)
+    kept = found.detections.take(found.detections.confidence >= args.min_confidence)
+    camera = image_of(found.info, kept, args.frame_rate)
+    tracked = _run_tracker(kept, camera, found.last_frame, args.boxes)
     dropped = {
-        'detections after the last frame of the truth': late,
+        'detections after the last frame of the truth': found.num_late,
         'detections without area': tracked.dropped['bad_faces'],
-        'detections of too little confidence': len(detections) - late - len(kept),
+        'detections of too little confidence': len(found.detections) - len(kept),
     }
-    return tracked, truth, last_frame, {reason: n for reason, n in dropped.items() if n}
+    return (
+        tracked,
+        found.truth,
+        found.last_frame,
+        {reason: n for reason, n in dropped.items() if n},
+    )
 
 
 def _run_tracker(

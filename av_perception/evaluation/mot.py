@@ -22,7 +22,7 @@ from av_perception.evaluation.tracking_metrics import (
     similarity,
 )
 from av_perception.geometry.boxes import box_overlap, centers
-from av_perception.recording.mot_text import PERSON, MotTable
+from av_perception.recording.mot_text import PERSON, MotTable, SequenceInfo
 
 OSPA_CUTOFF_PX = 50.0
 # People on vehicles, static people, distractors, reflections: a track on one of them is neither
@@ -70,6 +70,31 @@ class MotScores:
     frames: int
     neutral: int
     ospa_cutoff: float
+
+
+@dataclass(frozen=True)
+class MotSequence:
+    """A recorded sequence, fit to be tracked and scored."""
+
+    #: up to the last frame
+    detections: MotTable
+    #: true boxes and ids
+    truth: MotTable
+    #: what is known of the images
+    info: SequenceInfo
+    #: to be scored: that of the seqinfo.ini, or of the truth where that goes on for longer
+    last_frame: int
+    #: detections after the last frame, which are left out
+    num_late: int
+
+    @classmethod
+    def read(cls, detections_file: Path, truth_file: Path) -> MotSequence:
+        """Read the two files, and the seqinfo.ini beside the first. Raises as `read_boxes`."""
+        detections, truth = read_boxes(detections_file, truth_file)
+        info = SequenceInfo.beside(detections_file)
+        last_frame = int(max(info.length or 0, truth.frame[-1]))
+        is_late = detections.frame > last_frame
+        return cls(detections.take(~is_late), truth, info, last_frame, int(is_late.sum()))
 
 
 def read_boxes(detections_file: Path, truth_file: Path) -> tuple[MotTable, MotTable]:

@@ -66,6 +66,11 @@ def box_overlap(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     return common / np.maximum(union, _LEAST_AREA)
 
 
+def grown(boxes: np.ndarray, margin: np.ndarray) -> np.ndarray:
+    """Boxes (..., 4) with so much more (..., 2) or (..., 1) [px] on either side."""
+    return np.concatenate([boxes[..., :2] - margin, boxes[..., 2:] + 2 * margin], axis=-1)
+
+
 def intersection_over_smaller(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     """Share of the smaller box of each pair that lies in the other.
 

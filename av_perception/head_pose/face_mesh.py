@@ -18,6 +18,7 @@ import numpy as np
 
 from av_perception.errors import UserError
 from av_perception.geometry.boxes import centers
+from av_perception.networks.tflite_network import read_tflite
 from av_perception.networks.weights import find_weights
 
 NUM_POINTS = 468
@@ -85,15 +86,8 @@ class FaceMesh:
 
     def __init__(self, model_file: str = ''):
         path = Path(model_file).expanduser() if model_file else find_weights('face_mesh')
-        if not hasattr(cv2.dnn, 'readNetFromTFLite'):
-            raise UserError(
-                f'OpenCV {cv2.__version__} reads no TFLite models: install OpenCV 4.8 or later, '
-                'or leave head_pose out'
-            )
         try:
-            # OpenCV 5 has a second engine, the default, which loses all but one of the outputs.
-            engine = [cv2.dnn.ENGINE_CLASSIC] if hasattr(cv2.dnn, 'ENGINE_CLASSIC') else []
-            self._network = cv2.dnn.readNetFromTFLite(str(path), *engine)
+            self._network = read_tflite(path, 'leave head_pose out')
             self._output = self._find_output()
         except cv2.error as error:
             raise UserError(

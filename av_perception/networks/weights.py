@@ -9,7 +9,6 @@ addresses: files come with packages, or the user puts them into a folder.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import numpy as np
 
 from av_perception.array_files import MAX_ARRAY_BYTES, read_npz
 from av_perception.errors import UserError
+from av_perception.files import has_hash
 from av_perception.paths import cache_location
 
 PACKAGE_DATA = Path(__file__).resolve().parent / 'data'
@@ -230,7 +230,7 @@ def find_weights(weights: str | Weights) -> Path:
     for path in candidates(entry):
         if not path.is_file():
             continue
-        if _is_intact(path.read_bytes(), entry):
+        if has_hash(path.read_bytes(), entry.sha256):
             return path
         strangers.append(path)
     if strangers:
@@ -275,26 +275,9 @@ def load_arrays(weights: str | Weights) -> dict[str, np.ndarray]:
 def read_arrays(
     path: Path, sha256: str = '', limit: int = MAX_ARRAY_BYTES
 ) -> dict[str, np.ndarray]:
-    """Read the arrays in a `.npz` file, none of them pickled, after comparing its content.
+    """Read a file of weights that may be the user's, as `array_files.read_npz`.
 
-    Parameters
-    ----------
-    path
-        The file.
-    sha256
-        Of its content; '' does not compare.
-    limit
-        Bytes of all arrays together.
-
-    Returns
-    -------
-    dict
-        The array of every name in the file.
-
-    Raises
-    ------
-    UserError
-        When the file cannot be read, has other content, or is no `.npz` file of plain arrays.
+    Raises UserError where that raises anything.
     """
     try:
         return read_npz(path, limit, sha256)
@@ -316,10 +299,6 @@ def candidates(entry: Weights) -> Iterator[Path]:
     folders = spec.submodule_search_locations if spec else None
     for folder in folders or ():
         yield Path(folder) / entry.member
-
-
-def _is_intact(content: bytes, entry: Weights) -> bool:
-    return not entry.sha256 or hashlib.sha256(content).hexdigest() == entry.sha256
 
 
 def _cache_folder() -> Path | None:

@@ -20,13 +20,13 @@ from av_perception.robot_head import load_head
 from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.ros import qos
 from av_perception.ros.bringup.graph import DRIVER_AUDIO
-from av_perception.ros.compat import TransformBroadcaster
-from av_perception.ros.conversions import audio_chunk_to_msg, transform_to_msg
+from av_perception.ros.conversions import audio_chunk_to_msg
 from av_perception.ros.driver_audio import DRIVERS, BufferReader, SampleFormat, driver_message
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import PUBLISH_TF, Parameter
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
+from av_perception.ros.static_pose import StaticPose
 
 DEPTH = 50
 INFO_TIMEOUT_S = 10.0  # audio_capture repeats its AudioInfo every 5 s
@@ -100,18 +100,12 @@ class AudioBridgeNode(PerceptionNode):
             DriverStreamConfig(self._driver.stamps, 1e-3 * self.value('latency_ms'))
         )
         self._publisher = self.publisher(AudioChunkMsg, 'audio', QoSProfile(depth=DEPTH))
-        self._static = (
-            TransformBroadcaster(self, static=True) if self.value('publish_tf') else None
-        )
+        self._pose = StaticPose(self)
 
     def activate(self) -> None:
         """Listen to the driver."""
-        if self._static is not None:
-            array = self._array
-            pose = transform_to_msg(
-                array.base_from_array, self._base_frame, array.frame, self.now_ns()
-            )
-            self._static.send([pose])
+        array = self._array
+        self._pose.send(array.base_from_array, self._base_frame, array.frame)
         reliability = ReliabilityPolicy.BEST_EFFORT
         if self._driver.reliable:
             reliability = ReliabilityPolicy.RELIABLE

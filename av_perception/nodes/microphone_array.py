@@ -23,12 +23,12 @@ from av_perception.recording import Recording
 from av_perception.recording.timing import sample_stamp_ns
 from av_perception.robot_head import load_head
 from av_perception.ros import qos
-from av_perception.ros.compat import TransformBroadcaster
-from av_perception.ros.conversions import audio_chunk_to_msg, transform_to_msg
+from av_perception.ros.conversions import audio_chunk_to_msg
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import PUBLISH_TF, Parameter
 from av_perception.ros.playback import HEAD, PLAYBACK, open_recording, start_ns
 from av_perception.ros.process import run_node
+from av_perception.ros.static_pose import StaticPose
 from av_perception.ros.worker import Pacer, Worker
 
 LONGEST_HOLD_UP_S = 2.0  # no sound is lost while this process waits for the processor so long
@@ -99,18 +99,12 @@ class MicrophoneArrayNode(PerceptionNode):
         chunk_s = 1e-3 * self.value('chunk_ms')
         self._chunk_size = max(1, round(chunk_s * self._source.sample_rate))
         self._publisher = self.publisher(AudioChunkMsg, 'audio', qos.audio(chunk_s))
-        self._static = (
-            TransformBroadcaster(self, static=True) if self.value('publish_tf') else None
-        )
+        self._pose = StaticPose(self)
 
     def activate(self) -> None:
         """Start to capture, or to play."""
-        if self._static is not None:
-            array = self._array
-            pose = transform_to_msg(
-                array.base_from_array, self._base_frame, array.frame, self.now_ns()
-            )
-            self._static.send([pose])
+        array = self._array
+        self._pose.send(array.base_from_array, self._base_frame, array.frame)
         if isinstance(self._source, SoundCard):
             worker = Worker(
                 self._publish,

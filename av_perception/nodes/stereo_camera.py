@@ -20,17 +20,13 @@ from av_perception.recording.timing import image_stamp_ns
 from av_perception.robot_head import CameraGeometry, load_head
 from av_perception.robot_head.camera_calibration import CameraCalibration
 from av_perception.ros import qos
-from av_perception.ros.compat import TransformBroadcaster
 from av_perception.ros.compressed_images import JPEG_QUALITY, CompressedOutput
-from av_perception.ros.conversions import (
-    camera_info_to_msg,
-    image_to_msg,
-    transform_to_msg,
-)
+from av_perception.ros.conversions import camera_info_to_msg, image_to_msg
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import PUBLISH_TF, Parameter
 from av_perception.ros.playback import HEAD, PLAYBACK, open_recording, start_ns
 from av_perception.ros.process import run_node
+from av_perception.ros.static_pose import StaticPose
 from av_perception.ros.worker import Pacer
 from av_perception.vision.capture import CameraDevices, VideoCaptures, VideoFiles
 
@@ -94,20 +90,14 @@ class StereoCameraNode(PerceptionNode):
         ]
         self._compressed = CompressedOutput(self, sides)
         self._calibrations = [_calibration(head.camera, side) for side in sides]
-        self._static = (
-            TransformBroadcaster(self, static=True) if self.value('publish_tf') else None
-        )
+        self._pose = StaticPose(self)
 
     def activate(self) -> None:
         """Start to deliver, or to play."""
         if isinstance(self._source, VideoCaptures):
             self._source.open()
-        if self._static is not None:
-            camera = self._camera
-            pose = transform_to_msg(
-                camera.base_from_optical, self._base_frame, camera.frame, self.now_ns()
-            )
-            self._static.send([pose])
+        camera = self._camera
+        self._pose.send(camera.base_from_optical, self._base_frame, camera.frame)
         self._compressed.listen()
         self._pacer = Pacer(self._pairs(), self.now_ns, self._finish, self._fail)
 

@@ -126,7 +126,8 @@ class TimeDifferenceExtractor:
         self.counters: Counter[str] = Counter()
         self._pair = list(pair)
         self._num_channels = num_channels
-        self._input = self._new_input(sample_rate)
+        output_rate = config.stft.sample_rate
+        self._input = InputStream(num_channels, sample_rate, output_rate, self.counters)
         self._voice = VoiceActivity() if config.voice_activity else None
         self._correlation = PhaseCorrelation(config, max_delay_s)
         self._restart()
@@ -138,12 +139,8 @@ class TimeDifferenceExtractor:
 
     def change_rate(self, sample_rate: int) -> None:
         """Start afresh with sound of another rate (another device); the detector is kept."""
-        self._input = self._new_input(sample_rate)
+        self._input = self._input.at_rate(sample_rate)
         self._restart()
-
-    def _new_input(self, sample_rate: int) -> InputStream:
-        output_rate = self.config.stft.sample_rate
-        return InputStream(self._num_channels, sample_rate, output_rate, self.counters)
 
     def _restart(self) -> None:
         config = self.config

@@ -42,35 +42,23 @@ def heads_reach(boxes: np.ndarray, patch_fraction: tuple[float, float]) -> np.nd
 
 
 def are_beside_nearer(boxes: np.ndarray) -> np.ndarray:
-    """Tell which faces have the head of a larger one beside or before them.
-
-    Parameters
-    ----------
-    boxes
-        (N, 4) left, top, width and height [px].
-
-    Returns
-    -------
-    np.ndarray
-        (N,) bool.
-    """
-    larger = boxes[:, 2] > boxes[:, 2:3]
-    return np.any(larger & (heads_reach(boxes, _BESIDE) > 0), axis=1)
+    """Tell which of the faces (N, 4) have the head of a larger one beside or before them: (N,)."""
+    return covered_shares(boxes, _BESIDE) > 0
 
 
-def covered_shares(boxes: np.ndarray) -> np.ndarray:
+def covered_shares(boxes: np.ndarray, patch_fraction: tuple[float, float] = _MIDDLE) -> np.ndarray:
     """Guess from boxes alone how much of each face the head of a larger one covers.
 
     Parameters
     ----------
-    boxes
-        (N, 4) left, top, width and height [px].
+    boxes, patch_fraction
+        As for `heads_reach`.
 
     Returns
     -------
     np.ndarray
         (N,) shares of the faces' middles.
     """
-    reach = heads_reach(boxes, _MIDDLE)
+    reach = heads_reach(boxes, patch_fraction)
     larger = boxes[:, 2] > boxes[:, 2:3]
     return np.where(larger, reach, 0.0).max(axis=1, initial=0.0)

@@ -22,6 +22,7 @@ import numpy as np
 
 from av_perception.errors import UserError
 from av_perception.networks.onnx_network import checked_path, make_network
+from av_perception.networks.tflite_network import read_tflite
 from av_perception.networks.weights import find_weights
 from av_perception.vision.box_noise import BLAZEFACE, CENTERFACE, YUNET, BoxNoise
 from av_perception.vision.face_decoding import (
@@ -249,15 +250,8 @@ class BlazeFaceDetector:
     def __init__(self, config: FaceDetectorConfig):
         self._config = config
         path = checked_path(config.model_file or packaged_model('blazeface'), 'BlazeFace')
-        if not hasattr(cv2.dnn, 'readNetFromTFLite'):
-            raise UserError(
-                f'OpenCV {cv2.__version__} reads no TFLite models: install OpenCV 4.8 or later, '
-                'or use the kind centerface'
-            )
         try:
-            # OpenCV 5 has a second engine, the default, which loses all but one of the outputs.
-            engine = [cv2.dnn.ENGINE_CLASSIC] if hasattr(cv2.dnn, 'ENGINE_CLASSIC') else []
-            self._network = cv2.dnn.readNetFromTFLite(str(path), *engine)
+            self._network = read_tflite(path, 'use the kind centerface')
             self._run(np.zeros((BLAZEFACE_SIZE, BLAZEFACE_SIZE, 3), np.uint8))
         except cv2.error as error:
             raise UserError(

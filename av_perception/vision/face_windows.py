@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from av_perception.geometry.boxes import centers, far_corners, intersections
+from av_perception.geometry.boxes import centers, far_corners, grown, intersections
 
 CROP_WIDTH = 2.2  # of a crop, in lengths of the longer side of its face
 LEAST_CROP_SCALE = 0.75  # pixels of the image per pixel of a crop: enlarging more shows no more
@@ -67,10 +67,8 @@ def people_windows(boxes: np.ndarray, image_size: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    boxes
-        (N, 4) of the faces [px].
-    image_size
-        (2,) width and height [px].
+    boxes, image_size
+        As for `crop_windows`.
 
     Returns
     -------
@@ -99,11 +97,7 @@ def near_groups(boxes: np.ndarray) -> np.ndarray:
     np.ndarray
         (N,) index of the first face of each one's group: its own where no other is near.
     """
-    grown = boxes.copy()
-    margin = NEAR * boxes[:, 2:3]
-    grown[:, :2] -= margin
-    grown[:, 2:] += 2 * margin
-    near = intersections(boxes, grown) > 0
+    near = intersections(boxes, grown(boxes, NEAR * boxes[:, 2:3])) > 0
     near |= near.T | np.eye(len(boxes), dtype=bool)
     for _ in range(len(boxes).bit_length()):  # near what is near, and so on
         near = near @ near
@@ -115,10 +109,8 @@ def part_around(boxes: np.ndarray, image_size: np.ndarray, crop_size: int, scale
 
     Parameters
     ----------
-    boxes
-        (N, 4) of the faces [px].
-    image_size
-        (2,) width and height [px].
+    boxes, image_size
+        As for `crop_windows`.
     crop_size
         [px] least side of the network's input.
     scale

@@ -16,6 +16,7 @@ from av_perception.benchmarks.box_errors import (
     groups_of_sizes,
     measure_boxes,
 )
+from av_perception.benchmarks.far_faces import StreamKind
 from av_perception.cli.benchmarks.box_errors import table_of
 from av_perception.cli.main import main
 from av_perception.vision.box_noise import BoxNoise
@@ -88,7 +89,7 @@ def test_every_look_gets_every_image_and_where_the_faces_were_before(monkeypatch
 
     errors = {name: BoxErrors() for name in seen}
     looks = {'exact': look('exact', 0.0), 'moved': look('moved', 2.0)}
-    measure_boxes(CAMERA, [], 20.0, 3, looks, errors)
+    measure_boxes(StreamKind(CAMERA, [], 20.0), 3, looks, errors)
     assert [index for index, _ in seen['exact']] == 3 * list(IMAGES)
     for (_, one), (_, other) in zip(seen['exact'], seen['moved']):
         np.testing.assert_array_equal(one, other)
@@ -107,8 +108,13 @@ def test_the_table_has_a_row_for_each_group():
 
 
 @pytest.mark.parametrize(
-    'words', [['--streams', '0'], ['--face-sizes', '5'], ['--face-sizes', '90']]
+    ('words', 'refusal'),
+    [
+        (['--streams', '0'], '--streams must be at least 1'),
+        (['--face-sizes', '5'], '--face-sizes must lie in 10..70 pixels'),
+        (['--face-sizes', '40', '90'], '--face-sizes must lie in 10..70 pixels'),
+    ],
 )
-def test_settings_without_sense_are_named(words, capsys):
+def test_settings_without_sense_are_named(words, refusal, capsys):
     assert main(['benchmark', 'box-errors', *words]) == 2
-    assert '--face-sizes lie in 10..70 pixels' in capsys.readouterr().err
+    assert refusal in capsys.readouterr().err

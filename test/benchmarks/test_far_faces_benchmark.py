@@ -17,6 +17,7 @@ from av_perception.benchmarks.far_faces import (
     SETTLED,
     Person,
     Stream,
+    StreamKind,
     false_faces,
     measure_far_faces,
     read_people,
@@ -87,14 +88,15 @@ def planted(monkeypatch):
 
         monkeypatch.setattr('av_perception.benchmarks.far_faces.Stream', Watched)
         people = [board()] * PEOPLE
-        return measure_far_faces(CAMERA, people, 20.0, 1, {5: lambda: truth})[0]
+        return measure_far_faces(StreamKind(CAMERA, people, 20.0), 1, {5: lambda: truth})[0]
 
     return measure
 
 
 def test_a_face_is_drawn_where_the_truth_says_and_as_wide():
-    stream = Stream(CAMERA, [board()] * PEOPLE, 24.0, np.random.default_rng(3))
-    empty = Stream(CAMERA, [board()] * PEOPLE, 24.0, np.random.default_rng(3))
+    kind = StreamKind(CAMERA, [board()] * PEOPLE, 24.0)
+    stream = Stream(kind, np.random.default_rng(3))
+    empty = Stream(kind, np.random.default_rng(3))
     empty._views = [replace(view, texture=view.texture * 0) for view in empty._views]
     for index in (0, IMAGES - 1):
         image, boxes, _ = stream.draw(index)

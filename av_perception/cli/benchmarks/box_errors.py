@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -26,6 +24,7 @@ from rich.table import Table
 
 from av_perception.benchmarks.box_errors import (
     LARGEST_PX,
+    LEAST_PX,
     BoxErrors,
     GroupOfSizes,
     Look,
@@ -34,8 +33,13 @@ from av_perception.benchmarks.box_errors import (
     measure_boxes,
     spread_between_people,
 )
-from av_perception.benchmarks.far_faces import read_people
+from av_perception.benchmarks.far_faces import StreamKind, read_people
 from av_perception.benchmarks.sensors import camera_of
+from av_perception.cli.benchmarks.face_arguments import (
+    add_people_argument,
+    add_sizes_argument,
+    check_sizes,
+)
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.errors import UserError
 from av_perception.robot_head.profile import load_head
@@ -51,6 +55,7 @@ from av_perception.vision.face_search import chosen, merged
 from av_perception.vision.face_windows import crop_windows, lie_inside, part_around
 
 HEAD = 'simulated'
+FACE_SIZES = (14, 18, 22, 27, 33, 40, 50, 62)
 SIZES = {
     'centerface': ((320, 256), (416, 320), (640, 480)),
     'yunet': ((320, 256), (640, 480)),
@@ -62,15 +67,7 @@ _BESIDE = 2  # people who are looked at in one part
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the benchmark."""
-    data = Path(os.environ.get('AV_PERCEPTION_DATA', ''))
-    parser.add_argument(
-        '--people',
-        nargs='+',
-        type=Path,
-        default=[data / 'av_grid'],
-        metavar='PATH',
-        help='clips, photographs or folders of them (default: $AV_PERCEPTION_DATA/av_grid)',
-    )
+    add_people_argument(parser)
     parser.add_argument(
         '--detectors',
         nargs='+',
@@ -79,14 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='whose boxes (default: centerface blazeface)',
     )
     parser.add_argument('--yunet-model', default='', metavar='FILE', help="YuNet's model file")
-    parser.add_argument(
-        '--face-sizes',
-        nargs='+',
-        type=float,
-        default=[14, 18, 22, 27, 33, 40, 50, 62],
-        metavar='PX',
-        help='widths of the faces (default: 14 to 62 pixels)',
-    )
+    add_sizes_argument(parser, FACE_SIZES, 'widths of the faces (default: 14 to 62 pixels)')
     parser.add_argument(
         '--streams', type=int, default=14, help='groups of people per width (default: 14)'
     )
@@ -96,10 +86,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print a table for each detector, write the file."""
     check_writable(args.json)
-    if args.streams < 1 or not 10 <= min(args.face_sizes) <= max(args.face_sizes) <= LARGEST_PX:
-        raise UserError(
-            f'--streams must be at least 1 and --face-sizes lie in 10..{LARGEST_PX:.0f} pixels'
-        )
+    check_sizes(args.face_sizes, LEAST_PX, LARGEST_PX)
+    if args.streams < 1:
+        raise UserError('--streams must be at least 1')
     cv2.setNumThreads(1)
     camera = camera_of(load_head(HEAD))
     size = np.array([camera.width, camera.height])
@@ -113,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     errors = {name: BoxErrors() for name in looks}
     console = wide_console()
     for face_px in track(args.face_sizes, 'faces by width', console=console, transient=True):
-        measure_boxes(camera, people, face_px, args.streams, looks, errors)
+        measure_boxes(StreamKind(camera, people, face_px), args.streams, looks, errors)
     across, down = spread_between_people(args.people)
     console.print(f'boxes from meshes, of the width: {across:.3f} across, {down:.3f} down')
     figures: dict = {'between_people': (across, down), 'detectors': {}}

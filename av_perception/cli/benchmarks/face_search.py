@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -33,11 +32,17 @@ from rich.table import Table
 from av_perception.benchmarks.face_search import SearchResult, search_result
 from av_perception.benchmarks.far_faces import (
     FarAccuracy,
+    StreamKind,
     false_faces,
     measure_far_faces,
     read_people,
 )
 from av_perception.benchmarks.sensors import camera_of
+from av_perception.cli.benchmarks.face_arguments import (
+    add_people_argument,
+    add_sizes_argument,
+    check_sizes,
+)
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.errors import UserError
 from av_perception.recording import Recording
@@ -76,23 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_size_arguments(parser: argparse.ArgumentParser) -> None:
-    data = Path(os.environ.get('AV_PERCEPTION_DATA', ''))
-    parser.add_argument(
-        '--face-sizes',
-        nargs='+',
-        type=float,
-        default=[],
-        metavar='PX',
-        help='also measure how faces of these widths are found, in pixels',
-    )
-    parser.add_argument(
-        '--people',
-        nargs='+',
-        type=Path,
-        default=[data / 'av_grid'],
-        metavar='PATH',
-        help='clips, photographs or folders of them (default: $AV_PERCEPTION_DATA/av_grid)',
-    )
+    add_sizes_argument(parser, (), 'also measure how faces of these widths are found, in pixels')
+    add_people_argument(parser)
     parser.add_argument(
         '--streams', type=int, default=10, help='streams of images per width (default 10)'
     )
@@ -113,8 +103,7 @@ def run(args: argparse.Namespace) -> int:
     check_writable(args.json)
     if min(args.every) < 1 or args.streams < 1:
         raise UserError('--every and --streams must be at least 1')
-    if args.face_sizes and not 8 <= min(args.face_sizes) <= max(args.face_sizes) <= 120:
-        raise UserError('--face-sizes must lie in 8..120 pixels')
+    check_sizes(args.face_sizes, 8, 120)
     cv2.setNumThreads(1)
     console = wide_console()
     figures: dict = {}
@@ -155,7 +144,8 @@ def _measure_sizes(args: argparse.Namespace, console: Console) -> dict:
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task('faces by size', total=len(args.face_sizes))
         for size in args.face_sizes:
-            rows += measure_far_faces(camera, people, size, args.streams, searches)
+            kind = StreamKind(camera, people, size)
+            rows += measure_far_faces(kind, args.streams, searches)
             progress.advance(task)
     if rows:
         console.print(table_of_sizes(rows))

@@ -48,6 +48,7 @@ from av_perception.benchmarks.vision_accuracy import (
     measure,
     people_of_all_sizes,
 )
+from av_perception.cli.benchmarks.face_arguments import add_sizes_argument
 from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 from av_perception.errors import UserError
 from av_perception.robot_head.profile import load_head
@@ -129,13 +130,10 @@ def _add_embedding_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FILE',
         help='compare this ONNX network (112x112) as well',
     )
-    parser.add_argument(
-        '--face-sizes',
-        nargs='+',
-        type=float,
-        default=[90.0, 60.0, 40.0, 30.0, 24.0, 20.0],
-        metavar='PX',
-        help='widths of the faces for the embeddings (default: %(default)s)',
+    add_sizes_argument(
+        parser,
+        (90.0, 60.0, 40.0, 30.0, 24.0, 20.0),
+        'widths of the faces for the embeddings (default: %(default)s)',
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from av_perception.geometry.boxes import box_overlap
+from av_perception.geometry.boxes import box_overlap, grown
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import APPEARANCE_SIZE
 from av_perception.numerics import kalman_steps
@@ -25,7 +25,10 @@ from av_perception.tracking.track_management.gallery import LEAST_BIRTH_SAMPLES
 _FALSE_FACES = 0.1  # in an image, as long as nothing is known of them
 _FEW_FALSE_FACES = 0.5
 _FALSE_MEMORY = 50.0  # images, over which false faces are counted
-# Widths and heights of a face within which another's shoulders may cover its person's clothes.
+# Widths and heights of a face within which another's person may hide somebody.
+_NEAR = 1.0
+# The same within which another's shoulders may cover its person's clothes. A guess why a face is
+# not described: `vision/appearance.py` knows the reason, but messages do not carry it.
 _OBSTRUCTING = 2.5
 _LEAST_NORM = 1e-6  # of an embedding that has a direction
 
@@ -323,7 +326,7 @@ class VisualBirth:
         if early:
             pairs = shown & (length == 2)
             pairs &= hypotheses.log_ratio > self._sure_pair_log_ratio()
-            pairs[pairs] = _stand_apart(faces.boxes)[hypotheses.face[pairs]]
+            pairs[pairs] = ~_are_near_others(faces.boxes, _NEAR)[hypotheses.face[pairs]]
             sure |= pairs
             return complete | nearly | (shown & sure & (length == 2)), sure
         if not self._appearances:
@@ -332,7 +335,7 @@ class VisualBirth:
         # border of the image cuts the face: by place alone a stranger would be who left. Nor do
         # they show beside others, which may last.
         waits = complete & (hypotheses.waited < config.looks_wait)
-        waits[waits] = _stand_apart(faces.boxes, _OBSTRUCTING)[hypotheses.face[waits]]
+        waits[waits] = ~_are_near_others(faces.boxes, _OBSTRUCTING)[hypotheses.face[waits]]
         return (complete & ~waits) | self._have_looks(hypotheses, nearly | waits), sure
 
     def _have_looks(self, hypotheses: Hypotheses, which: np.ndarray) -> np.ndarray:
@@ -348,13 +351,11 @@ class VisualBirth:
         return float(np.log(self._false_rate**2 / self._config.false_pair_rate))
 
 
-def _stand_apart(boxes: np.ndarray, distance: float = 1.0) -> np.ndarray:
-    """(M,) bool: no other of the boxes (M, 4) [px] is within so many widths and heights."""
-    margin = distance * boxes[:, 2:]
-    around = np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + 2 * margin], axis=1)
-    near = box_overlap(around, boxes) > 0
+def _are_near_others(boxes: np.ndarray, distance: float) -> np.ndarray:
+    """(M,) bool: another of the boxes (M, 4) [px] is within so many widths and heights."""
+    near = box_overlap(grown(boxes, distance * boxes[:, 2:]), boxes) > 0
     np.fill_diagonal(near, False)
-    return ~np.any(near, axis=1)
+    return np.any(near, axis=1)
 
 
 def _birth(

@@ -198,6 +198,7 @@ class OfflinePipeline:
         problems = [self._recording.problem]
         if self._vision is not None:
             problems += [*self._vision.calibration_problems, self._vision.disparity_problem]
+        problems.append(self._speaking.sound_problem)
         return [problem for problem in problems if problem]
 
     def run(self, progress: Callable[[float], None] = lambda fraction: None) -> list[Result]:

@@ -34,6 +34,7 @@ from av_perception.interfaces import (
     VisualFeatures,
 )
 from av_perception.lips.mouth_crop import crop_mouths
+from av_perception.pipelines.recording_problems import SoundSample, image_problems
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns, sample_stamp_ns
 from av_perception.separation.person_streams import PersonStreams, PersonStreamsConfig
@@ -105,6 +106,7 @@ class OfflinePipeline:
             self._vision = VisualFrontEnd(config.vision, head.camera)
         self._voice = SharedVoiceActivity()  # once for all who hear
         self._audio, self._tracker = self._make_stages(config, acoustic_map)
+        self._sound = SoundSample(head.microphones) if head.microphones else None
         self._bins: BinStream | None = None
         likelihood: DirectionLikelihood | None = None
         if self.HEARS_BINS and self._audio is not None and head.microphones is not None:
@@ -198,6 +200,9 @@ class OfflinePipeline:
         problems = [self._recording.problem]
         if self._vision is not None:
             problems += [*self._vision.calibration_problems, self._vision.disparity_problem]
+            problems += image_problems(self._vision.counters)
+        if self._sound is not None:
+            problems += self._sound.problems
         problems.append(self._speaking.sound_problem)
         return [problem for problem in problems if problem]
 
@@ -233,8 +238,9 @@ class OfflinePipeline:
 
     def hear(self, chunk: AudioChunk) -> None:
         """Take sound; a pipeline that does not hear drops it."""
-        if self._audio is None:
+        if self._audio is None or self._sound is None:
             return
+        self._sound.take(chunk)
         for features in self._audio.push(chunk):
             self.take_audio(features)
         if self._bins is None:

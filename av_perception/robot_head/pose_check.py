@@ -76,7 +76,7 @@ def check_frames(frames: dict[str, tuple[str, RigidTransform]]) -> None:
     """
     known: dict[str, tuple[str, RigidTransform]] = {}
     for key, (name, pose) in frames.items():
-        _check_name(key, name)
+        check_frame_name(key, name)
         other, other_pose = known.setdefault(name, (key, pose))
         if not _are_same(pose, other_pose):
             raise ValueError(
@@ -85,8 +85,14 @@ def check_frames(frames: dict[str, tuple[str, RigidTransform]]) -> None:
             )
 
 
-def _check_name(key: str, name: str) -> None:
-    """Raise ValueError for what cannot be the name of a TF frame."""
+def check_frame_name(key: str, name: str) -> None:
+    """Check the name of a TF frame that some key or parameter gives.
+
+    Raises
+    ------
+    ValueError
+        For an empty one, one with blanks, and one that begins with a slash, as in ROS 1.
+    """
     if name and not name.startswith('/') and not any(letter.isspace() for letter in name):
         return
     stripped = name.strip('/ ')

@@ -167,6 +167,11 @@ class DirectionLikelihood:
         noise = coherence + own_noise * np.eye(self.num_microphones)
         self.whitening = np.linalg.inv(np.linalg.cholesky(noise)).astype(np.complex64)
 
+    @property
+    def steering(self) -> Steering:
+        """How sound arrives from a direction."""
+        return self._steering
+
     def heard_by(self, live: tuple[bool, ...]) -> DirectionLikelihood:
         """Return the likelihood for those microphones that are not dead."""
         if all(live):

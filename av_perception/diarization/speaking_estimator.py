@@ -22,6 +22,7 @@ import numpy as np
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
 from av_perception.diarization.joint_activity import Activity, JointActivity
 from av_perception.diarization.joint_activity_config import JointActivityConfig
+from av_perception.diarization.sound_agreement import SoundAgreement
 from av_perception.diarization.speaking_filter import SpeakingConfig, SpeakingFilter
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.time import nanoseconds, seconds
@@ -32,6 +33,7 @@ JOINT = 'joint'
 VAVIT = 'vavit'
 METHODS = (JOINT, VAVIT)
 WITHOUT_MOUTHS = 'tracks without the mouths of their image'
+VOICES_ELSEWHERE = 'voices that do not come from the faces that are seen'
 WITHOUT_SOUND = 'tracks without sound: their status is that of method vavit'
 _START_ANEW_S = 1.0  # a stamp so far back begins another stream
 _MAX_MOUTHS = 25  # images whose tracks are still to come
@@ -99,8 +101,10 @@ class SpeakingEstimator:
         """
         self._filter = SpeakingFilter(config.vavit)
         self._joint: JointActivity | None = None
+        self._agreement: SoundAgreement | None = None
         if likelihood is not None and config.method == JOINT:
             self._joint = JointActivity(likelihood, config.joint)
+            self._agreement = SoundAgreement(likelihood)
         self._config = config
         self._lips: VisualActivity | None = None
         if self._joint is not None and config.lips:
@@ -110,6 +114,8 @@ class SpeakingEstimator:
         self._waiting: deque[_Pending] = deque()
         self._blocks: deque[BinBlock] = deque()
         self._directions: deque[tuple[int, dict[int, np.ndarray]]] = deque(maxlen=_MAX_PENDING)
+        # Those of them who were seen.
+        self._faces: deque[tuple[int, dict[int, np.ndarray]]] = deque(maxlen=_MAX_PENDING)
         self._activities: deque[tuple[int, dict[int, Activity]]] = deque(maxlen=_MAX_PENDING)
         self._newest_block_ns: int | None = None
         self._newest_track_ns: int | None = None
@@ -140,6 +146,11 @@ class SpeakingEstimator:
     def believed_lips(self) -> tuple[int, ...]:
         """Ids of the people whose lips count at present."""
         return () if self._lips is None else self._lips.believed
+
+    @property
+    def sound_problem(self) -> str:
+        """A sentence when voices do not come from the faces that are seen, else ''."""
+        return '' if self._agreement is None else self._agreement.problem
 
     def take_mouths(self, mouths: MouthFrame) -> None:
         """Take the mouths of an image, before the tracks of the same stamp."""
@@ -189,6 +200,9 @@ class SpeakingEstimator:
             if reference_from_array is not None:
                 directions = track_directions(frame, reference_from_array)
                 self._directions.append((frame.stamp_ns, directions))
+                seen = {track.id for track in frame.tracks if track.seen}
+                faces = {key: directions[key] for key in seen & directions.keys()}
+                self._faces.append((frame.stamp_ns, faces))
         self._judge_blocks()
 
     def _watch_lips(self, frame: TrackFrame) -> None:
@@ -225,6 +239,7 @@ class SpeakingEstimator:
             self._newest_block_ns = None
         if self._newest_track_ns is not None and self._newest_track_ns > last_ns:
             self._directions.clear()
+            self._faces.clear()
             self._newest_track_ns = None
             self._first_track_ns = None
 
@@ -236,6 +251,7 @@ class SpeakingEstimator:
         while self._blocks and newest_ns is not None and self._blocks[0].stamp_ns <= newest_ns:
             block = self._blocks.popleft()
             directions = _newest_at(self._directions, block.stamp_ns) or {}
+            self._compare_with_faces(block)
             if self._lips is None:
                 activity = self._joint.update(block, directions)
             else:
@@ -243,6 +259,13 @@ class SpeakingEstimator:
                 activity = self._joint.update(block, directions, seen)
                 self._lips.learn(block.stamp_ns, self._joint.sound_evidence())
             self._remember(block.stamp_ns - lag_ns, {a.id: a for a in activity})
+
+    def _compare_with_faces(self, block: BinBlock) -> None:
+        """Note whether voices come from where people are seen; count when they do not."""
+        assert self._agreement is not None  # there are no blocks without it
+        faces = _newest_at(self._faces, block.stamp_ns) or {}
+        if self._agreement.note(block, faces) and self._agreement.problem:
+            self.counters[VOICES_ELSEWHERE] += 1
 
     def _remember(self, stamp_ns: int, activity: dict[int, Activity]) -> None:
         """Keep an activity for the tracks that follow."""

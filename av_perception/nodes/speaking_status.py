@@ -14,7 +14,11 @@ from av_perception_msgs import msg as av
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
 
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
-from av_perception.diarization.speaking_estimator import JOINT, SpeakingEstimator
+from av_perception.diarization.speaking_estimator import (
+    JOINT,
+    VOICES_ELSEWHERE,
+    SpeakingEstimator,
+)
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.time import nanoseconds
 from av_perception.geometry.transform_tree import TransformUnavailable
@@ -150,10 +154,15 @@ class SpeakingStatusNode(PerceptionNode):
             self._waiting.popleft()
         for _, speaking in self._estimator.poll(self.now_ns()):
             self._publisher.publish(speaking_frame_to_msg(speaking, self._frame_id))
-        self.diagnostics.absorb('speaking', self._estimator.counters)
+        self.diagnostics.absorb('speaking', self._estimator.counters, self._reason)
         if self.value('lips'):
             believed = ', '.join(str(key) for key in self._estimator.believed_lips)
             self.diagnostics.reports['people whose lips are believed'] = believed or 'none'
+
+    def _reason(self, counter: str) -> str:
+        """Say why a counter of the estimator grew."""
+        assert self._estimator is not None
+        return self._estimator.sound_problem if counter == VOICES_ELSEWHERE else ''
 
     def _follow(self, arrived_ns: int, frame: TrackFrame) -> bool:
         """Hand on tracks with the pose of the array; False: its transforms may still come."""

@@ -77,6 +77,7 @@ class VoicesNode(PerceptionNode):
 
     _streams: PersonStreams
     _head: HeadProfile
+    _enhancers: PersonEnhancers | None = None
 
     def configure(self) -> None:
         """Build the separation."""
@@ -103,7 +104,8 @@ class VoicesNode(PerceptionNode):
 
     def tune(self, value: Callable[[str], Any]) -> None:
         """Go over to another enhancement."""
-        self._enhancers.switch(value('enhance'))
+        if self._enhancers is not None:  # else it is not configured: `configure` will read it
+            self._enhancers.switch(value('enhance'))
 
     def activate(self) -> None:
         """Listen to sound and tracks."""
@@ -169,6 +171,7 @@ class VoicesNode(PerceptionNode):
 
     def _enhanced(self, pieces: list[VoiceChunk]) -> Iterator[VoiceChunk]:
         for piece in pieces:
+            assert self._enhancers is not None  # since configure
             chunks = self._enhancers.push(piece.id, piece.with_microphone, piece.ended)
             for index, chunk in enumerate(chunks, 1):
                 yield replace(piece, chunk=chunk, ended=piece.ended and index == len(chunks))

@@ -25,7 +25,6 @@ from av_perception.diarization.speaking_estimator import (
     SpeakingEstimatorConfig,
 )
 from av_perception.errors import UserError
-from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import (
     AudioChunk,
     AudioFeatures,
@@ -35,6 +34,7 @@ from av_perception.interfaces import (
     VisualFeatures,
 )
 from av_perception.lips.mouth_crop import crop_mouths
+from av_perception.pipelines.recording_problems import SoundSample, image_problems
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns, sample_stamp_ns
 from av_perception.separation.person_streams import PersonStreams, PersonStreamsConfig
@@ -106,6 +106,7 @@ class OfflinePipeline:
             self._vision = VisualFrontEnd(config.vision, head.camera)
         self._voice = SharedVoiceActivity()  # once for all who hear
         self._audio, self._tracker = self._make_stages(config, acoustic_map)
+        self._sound = SoundSample(head.microphones) if head.microphones else None
         self._bins: BinStream | None = None
         likelihood: DirectionLikelihood | None = None
         if self.HEARS_BINS and self._audio is not None and head.microphones is not None:
@@ -199,6 +200,10 @@ class OfflinePipeline:
         problems = [self._recording.problem]
         if self._vision is not None:
             problems += [*self._vision.calibration_problems, self._vision.disparity_problem]
+            problems += image_problems(self._vision.counters)
+        if self._sound is not None:
+            problems += self._sound.problems
+        problems.append(self._speaking.sound_problem)
         return [problem for problem in problems if problem]
 
     def run(self, progress: Callable[[float], None] = lambda fraction: None) -> list[Result]:
@@ -225,8 +230,7 @@ class OfflinePipeline:
                 progress((index + 1) / recording.num_frames)
         # The sound after the last image, or all of it without images.
         while self._hears and self._next_sample < recording.num_samples:
-            stamp_ns = START_NS + sample_stamp_ns(recording, self._next_sample)
-            stamp_ns += nanoseconds(CHUNK_S)
+            stamp_ns = self._chunk_end_ns()
             self._hear_until(stamp_ns)
             results += self.poll(stamp_ns)
             progress(min(1.0, self._next_sample / recording.num_samples))
@@ -234,8 +238,9 @@ class OfflinePipeline:
 
     def hear(self, chunk: AudioChunk) -> None:
         """Take sound; a pipeline that does not hear drops it."""
-        if self._audio is None:
+        if self._audio is None or self._sound is None:
             return
+        self._sound.take(chunk)
         for features in self._audio.push(chunk):
             self.take_audio(features)
         if self._bins is None:
@@ -296,16 +301,24 @@ class OfflinePipeline:
     def _hear_until(self, stamp_ns: int) -> None:
         """Feed the chunks that were complete at a moment."""
         recording = self._recording
-        chunk_size = max(1, round(CHUNK_S * recording.sample_rate))
         while self._audio is not None and self._next_sample < recording.num_samples:
-            end_ns = sample_stamp_ns(recording, self._next_sample + chunk_size)
-            if START_NS + end_ns > stamp_ns:
+            if self._chunk_end_ns() > stamp_ns:
                 return
             first = self._next_sample
-            samples = self._read_sound(first, chunk_size)
+            samples = self._read_sound(first, self._chunk_size)
             start_ns = START_NS + sample_stamp_ns(recording, first)
             self._next_sample += len(samples)
             self.hear(AudioChunk(start_ns, recording.sample_rate, first, samples))
+
+    @property
+    def _chunk_size(self) -> int:
+        """Samples per chunk: at 44.1 kHz they last a little longer than CHUNK_S."""
+        return max(1, round(CHUNK_S * self._recording.sample_rate))
+
+    def _chunk_end_ns(self) -> int:
+        """Tell when the next chunk is complete [ns]."""
+        end = self._next_sample + self._chunk_size
+        return START_NS + sample_stamp_ns(self._recording, end)
 
     def _read_sound(self, first: int, count: int) -> np.ndarray:
         """Read a chunk (count, channels); the file is opened once a second."""

@@ -12,6 +12,8 @@ from av_perception.recording.recording_info import RecordingInfo
 from av_perception.recording.sound_file import open_sound
 from av_perception.robot_head import CameraGeometry, HeadProfile, MicrophoneArray
 
+LEAST_DIFFERENCE_S = 0.5  # by which sound and images last differently
+DIFFERENCE_SHARE = 0.03
 SOUND_FILES = ('audio.flac', 'audio.wav')
 
 
@@ -74,6 +76,34 @@ def check_images(
     if right is not None:
         _check_size(right, head.camera, head.name)
         _check_pair(folder, left, right)
+
+
+def length_problem(left: ImageSequence, frame_rate: float, sound_s: float) -> str:
+    """Say when sound and images do not last equally long, as with a wrong frame_rate.
+
+    Parameters
+    ----------
+    left
+        Images of the left camera.
+    frame_rate
+        [Hz] that recording.yaml says.
+    sound_s
+        [s] length of the sound.
+
+    Returns
+    -------
+    str
+        A sentence, or ''.
+    """
+    images_s = left.length / frame_rate
+    if abs(images_s - sound_s) <= max(LEAST_DIFFERENCE_S, DIFFERENCE_SHARE * sound_s):
+        return ''
+    own = f', {left.path.name} itself says {left.rate:.4g}' if left.rate else ''
+    return (
+        f'the images last {images_s:.1f} s ({left.length} at frame_rate {frame_rate:.4g}{own}), '
+        f'the sound {sound_s:.1f} s: unless one was stopped earlier, they drift apart. Both '
+        f'would last equally long with frame_rate {left.length / sound_s:.4g}'
+    )
 
 
 def _check_size(images: ImageSequence, camera: CameraGeometry, name: str) -> None:

@@ -40,6 +40,8 @@ class ImageSequence:
         (width, height) [px].
     is_video
         Whether `path` is one.
+    rate
+        [Hz] that a video's header says, 0 of a folder.
 
     Raises
     ------
@@ -52,8 +54,9 @@ class ImageSequence:
         self.is_video = not path.is_dir()
         self._files: list[Path] = []  # of a folder
         if self.is_video:
-            self.length, width, height = _probe_video(path)
+            self.length, width, height, self.rate = _probe_video(path)
         else:
+            self.rate = 0.0
             self._files = _numbered_images(path)
             self.length = len(self._files)
             height, width = read_image(self._files[0]).shape[:2]
@@ -200,10 +203,11 @@ def read_image(path: Path) -> np.ndarray:
     return image
 
 
-def _probe_video(path: Path) -> tuple[int, int, int]:
-    """Read number of images, width and height [px] from the file's own header."""
+def _probe_video(path: Path) -> tuple[int, int, int, float]:
+    """Read number of images, width and height [px], and rate [Hz] from the file's header."""
     capture = cv2.VideoCapture(str(path))
     length = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+    rate = float(capture.get(cv2.CAP_PROP_FPS)) if capture.isOpened() else 0.0
     readable, image = capture.read()
     capture.release()
     if length <= 0 or not readable or image is None:
@@ -211,7 +215,7 @@ def _probe_video(path: Path) -> tuple[int, int, int]:
             f'{path} is not a readable video (cut short, or of an unknown format): make it again '
             'or give a folder of images'
         )
-    return length, image.shape[1], image.shape[0]
+    return length, image.shape[1], image.shape[0], rate
 
 
 def _count_frames(path: Path) -> int:

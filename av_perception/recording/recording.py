@@ -36,6 +36,7 @@ from av_perception.recording.consistency import (
     check_audio,
     check_images,
     find_audio,
+    length_problem,
 )
 from av_perception.recording.images import VIDEOS, ImageSequence, ImageWriter, find_images
 from av_perception.recording.recording_info import RecordingInfo
@@ -103,6 +104,8 @@ class Recording:
                 f'{folder} holds no images, recording.yaml speaks of them (frame_rate): '
                 'put left.mp4 or left/000000.png, ... there; this is sound alone'
             )
+        if self.num_frames and left is not None:
+            self.problem = length_problem(left, self.frame_rate, self.duration_s)
         self.truth: TruthTable | None = None
         if (folder / 'truth.csv').exists():
             self.truth = TruthTable.read(folder / 'truth.csv')

@@ -37,6 +37,10 @@ DISTORTION_MODELS = {
 _UNITS = (('millimeters', 1e-3), ('centimeters', 1e-2), ('inches', 0.0254))
 _USUAL_SIZE_M = (0.02, 0.5)  # of arrays and baselines, to tell millimeters from centimeters
 _USUAL_DISTANCE_M = (0.02, 2.0)  # of a sensor from the base frame
+FRAME_RATE_HZ = (0.5, 1000.0)
+_USUAL_RATE_HZ = (2.0, 240.0)
+# Part of an image in which the principal point of an uncropped camera lies, across and down.
+CENTER_WITHIN = (0.25, 0.75)
 
 
 def likely_unit(value: float, usual: tuple[float, float] = _USUAL_SIZE_M) -> str:
@@ -100,6 +104,42 @@ def check_position(position: Sequence[float], what: str) -> None:
     if distance > FARTHEST_SENSOR_M:
         cause = _cause(distance, 0.0, FARTHEST_SENSOR_M, _USUAL_DISTANCE_M)
         raise ValueError(f'position: the {what} lies {distance:.4g} m from the base frame{cause}')
+
+
+def check_frame_rate(rate_hz: float) -> None:
+    """Check how many images a camera gives a second. Raises ValueError."""
+    least, most = FRAME_RATE_HZ
+    if least <= rate_hz <= most:
+        return
+    period = rate_hz > 0 and _USUAL_RATE_HZ[0] <= 1 / rate_hz <= _USUAL_RATE_HZ[1]
+    cause = f': seconds between images? Then write {1 / rate_hz:.4g}' if period else ''
+    raise ValueError(f'frame_rate must lie in {least:g}..{most:g} Hz, not {rate_hz:g}{cause}')
+
+
+def check_center(center: Sequence[float], size: tuple[int, int]) -> None:
+    """Check a principal point that a person has written down.
+
+    Parameters
+    ----------
+    center
+        (2,) [px].
+    size
+        (width, height) of the image [px].
+
+    Raises
+    ------
+    ValueError
+        When it is so far from the middle that it, and the focal length with it, are those of
+        images of another size.
+    """
+    least, most = CENTER_WITHIN
+    if all(least < place / extent < most for place, extent in zip(center, size)):
+        return
+    raise ValueError(
+        f'the center {center[0]:.4g}, {center[1]:.4g} lies far from the middle of images of '
+        f'{size[0]}x{size[1]}: are focal and center those of images of another size? Both grow '
+        'with the width'
+    )
 
 
 def check_baseline(baseline: float, shift: float | None = None) -> None:

@@ -16,17 +16,19 @@ import numpy as np
 
 from av_perception.config import config_from_mapping, read_yaml
 from av_perception.errors import UserError
-from av_perception.files import is_inside
 from av_perception.geometry.rigid_transform import BODY_FROM_OPTICAL, RigidTransform
 from av_perception.paths import resolve_resource
-from av_perception.robot_head.camera_calibration import read_calibrations, rectified_geometry
 from av_perception.robot_head.plausibility import (
     check_baseline,
+    check_center,
+    check_frame_rate,
     check_image_size,
     check_lens,
     check_microphones,
     check_position,
 )
+from av_perception.robot_head.pose_check import check_frames, check_orientation
+from av_perception.robot_head.profile_calibration import require_inside, with_calibration
 
 Vector3 = tuple[float, float, float]
 # [m]; what is nearer has the same place in `geometry_hash` and hears no direction.
@@ -108,6 +110,7 @@ class MicrophoneArray:
             )
         check_microphones(self.positions)
         check_position(self.position, 'array of microphones')
+        check_orientation(self.orientation_rpy_deg, 'array of microphones')
         if self.sphere is None:
             return
         from_center = np.linalg.norm(self.positions - np.array(self.sphere.center), axis=1)
@@ -227,7 +230,7 @@ class CameraGeometry:
     position: Vector3 = (0.0, 0.0, 0.0)
     #: roll, pitch, yaw [deg] of that body frame in the head's base frame
     orientation_rpy_deg: Vector3 = (0.0, 0.0, 0.0)
-    #: [Hz] above 0
+    #: [Hz] 0.5 to 1000
     frame_rate: float = 25.0
     #: camera_info YAML files of the camera, or of left and right; the images are then raw and
     #: rectified by them. In a head profile they stand in place of width, height, focal, center and
@@ -241,6 +244,7 @@ class CameraGeometry:
         )
         check_lens(self.focal, self.center, (self.width, self.height))
         check_position(self.position, 'left camera')
+        check_orientation(self.orientation_rpy_deg, 'left camera', is_camera=True)
         if self.baseline < 0:
             raise ValueError(
                 'baseline must be 0 (one camera) or positive, in meters: are left and right '
@@ -248,8 +252,7 @@ class CameraGeometry:
             )
         if self.baseline:
             check_baseline(self.baseline)
-        if self.frame_rate <= 0:
-            raise ValueError('frame_rate must be positive, in Hz')
+        check_frame_rate(self.frame_rate)
 
     @cached_property
     def base_from_optical(self) -> RigidTransform:
@@ -300,6 +303,13 @@ class HeadProfile:
     def __post_init__(self):
         if self.microphones is None and self.camera is None:
             raise ValueError('a head needs microphones, a camera or both')
+        frames = {'base_frame': (self.base_frame, RigidTransform())}
+        if self.microphones is not None:
+            array = self.microphones
+            frames['microphones.frame'] = (array.frame, array.base_from_array)
+        if self.camera is not None:
+            frames['camera.frame'] = (self.camera.frame, self.camera.base_from_optical)
+        check_frames(frames)
 
     @property
     def can_hear_directions(self) -> bool:
@@ -327,49 +337,27 @@ def load_head(name_or_path: str) -> HeadProfile:
     """
     path = resolve_resource(name_or_path, 'heads')
     where = f'head profile {path}'
-    mapping = _with_calibration(read_yaml(path), path.parent, where)
+    mapping = with_calibration(read_yaml(path), path.parent, where)
     head = config_from_mapping(HeadProfile, mapping, where)
+    _check_written_center(head.camera, where)
     if head.microphones is None or not head.microphones.acoustic_map:
         return head
-    _require_inside(where, head.microphones.acoustic_map)
+    require_inside(where, head.microphones.acoustic_map)
     acoustic_map = str(path.parent / head.microphones.acoustic_map)
     return replace(head, microphones=replace(head.microphones, acoustic_map=acoustic_map))
 
 
-def _with_calibration(mapping: dict, folder: Path, where: str) -> dict:
-    """Fill in what the camera's calibration files say of the rectified images."""
-    camera = mapping.get('camera')
-    if not isinstance(camera, dict) or not camera.get('calibration'):
-        return mapping
-    names = camera['calibration']
-    are_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if not are_names or not 1 <= len(names) <= 2:
-        raise UserError(
-            f'{where}: camera.calibration must list the camera_info files of the left and, with '
-            'two cameras, of the right one'
-        )
-    for name in names:
-        _require_inside(where, name)
-    files = [str((folder / name).resolve()) for name in names]
+def _check_written_center(camera: CameraGeometry | None, where: str) -> None:
+    """Raise UserError for a principal point that fits no image of that size.
+
+    One that a calibration gave is not asked: cameras that squint are rectified far off the middle.
+    """
+    if camera is None or camera.calibration:
+        return
     try:
-        known = rectified_geometry(read_calibrations(files))
+        check_center(camera.center, (camera.width, camera.height))
     except ValueError as error:
-        raise UserError(f'{where}: {error}') from error
-    for name in known:
-        if name in camera:
-            raise UserError(
-                f'{where}: camera.{name} and camera.calibration both say it: remove camera.{name}'
-            )
-    return {**mapping, 'camera': {**camera, **known, 'calibration': files}}
-
-
-def _require_inside(where: str, name: str) -> None:
-    """Raise UserError for a relative path that climbs out of the profile's folder."""
-    if not (Path(name).is_absolute() or is_inside(name)):
-        raise UserError(
-            f'{where}: {name!r} leads out of its folder: put the file beside the profile, or give '
-            'its absolute path'
-        )
+        raise UserError(f'{where}: camera: {error}') from error
 
 
 def _require_finite(config: object, *names: str) -> None:

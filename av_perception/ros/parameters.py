@@ -8,7 +8,7 @@ They are validated on every change.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -19,6 +19,7 @@ from rcl_interfaces.msg import (
 )
 
 from av_perception.errors import UserError
+from av_perception.robot_head.pose_check import check_frame_name
 from av_perception.ros.tunable_node import TunableNode
 
 ReadParameter = Callable[[str], Any]  # the value of a parameter by its name
@@ -41,6 +42,8 @@ class Parameter:
     choices: tuple[str, ...] = ()
     #: Whether it may change while the node is active.
     live: bool = False
+    #: Whether a string names a TF frame, if it is not empty.
+    is_frame: bool = field(default=False, kw_only=True)
 
     def descriptor(self) -> ParameterDescriptor:
         """Make the ROS descriptor, so that `ros2 param describe` teaches."""
@@ -66,6 +69,8 @@ class Parameter:
         """Say why a word is none of the choices, or a number none, '' when it is one."""
         if value != value:  # NaN: no range of ROS refuses it
             return f'{self.name} must be a number, not nan'
+        if self.is_frame and value:
+            return _frame_refusal(self.name, value)
         if not self.choices or value in self.choices:
             return ''
         given = ' '.join(str(value).split())  # the answer is one line
@@ -80,6 +85,15 @@ class Parameter:
         if self.minimum is None:
             return kind + hint
         return f'{kind} in {self.minimum}..{self.maximum}{hint}'
+
+
+def _frame_refusal(parameter: str, frame: str) -> str:
+    """Say why a text cannot be the name of a frame, '' when it can."""
+    try:
+        check_frame_name(parameter, frame)
+    except ValueError as error:
+        return str(error)
+    return ''
 
 
 PUBLISH_TF = Parameter(

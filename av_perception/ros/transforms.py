@@ -30,6 +30,7 @@ REFERENCE_FRAME = Parameter(
     "Frame in which people are tracked, by the robot's transforms on /tf: odom or map for a robot "
     "that moves, its base for a head that turns. Empty: the head's base frame, with the sensors "
     'where the head profile says.',
+    is_frame=True,
 )
 
 

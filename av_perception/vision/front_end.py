@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +31,7 @@ from av_perception.vision.face_embedding import (
 from av_perception.vision.face_search import FaceSearch, FaceSearchConfig, chosen
 from av_perception.vision.image_check import checked_image, is_noise, is_over_exposed
 from av_perception.vision.rectification import rectifiers_of
+from av_perception.vision.stage_clock import StageClock
 from av_perception.vision.stereo_matching import (
     FaceMatch,
     StereoMatchConfig,
@@ -40,6 +40,7 @@ from av_perception.vision.stereo_matching import (
 from av_perception.vision.triangulation import TriangulationConfig, is_cut_off, locate_head
 
 MIN_FACE_PX = 8.0  # a smaller box has neither a range nor a texture
+FEW_FACES = 3  # may all be mistakes
 LEAST_DISPARITIES = 0.1  # share of the faces: with a wrong pair hardly one matches by chance
 ROW_MARGIN = 12  # [px] beside a face's rows: those of the other image may be others by 10
 TURNED_EVERY = 50  # images without a face between two looks at an image turned by 180 degrees
@@ -90,8 +91,8 @@ class VisualFrontEnd:
     counters
         'images'; 'faces'; 'without_disparity': faces of pairs whose range had to come from their
         size; 'over_exposed': images that were looked at although most of them is white; 'noise':
-        images in which no pixel has to do with the next;
-        'upside_down': faces and images that stand on their heads, which are left out.
+        images in which no pixel has to do with the next; 'upside_down': faces and images that
+        stand on their heads, which are left out.
     calibration_problems
         Sentences about calibrations that leave little of the images.
     embedding_size
@@ -149,7 +150,8 @@ class VisualFrontEnd:
     def disparity_problem(self) -> str:
         """A sentence when two cameras have given (next to) no face a disparity, else ''."""
         faces = self.counters['faces']
-        if self._matcher is None or not faces or self._disparities >= LEAST_DISPARITIES * faces:
+        wanted = LEAST_DISPARITIES * faces
+        if self._matcher is None or faces < FEW_FACES or self._disparities >= wanted:
             return ''
         cause = 'left and right swapped? baseline? right images of another head, or not rectified?'
         if not self._pairs:
@@ -190,7 +192,7 @@ class VisualFrontEnd:
             For images that are empty, of another size than the camera's, not 8-bit, not finite,
             constant or white all over.
         """
-        clock = _StageClock()
+        clock = StageClock()
         self.left_image = left = self._prepare(left_bgr, 'left')
         right = self._prepare_right(right_bgr)
         clock.lap('preparation')
@@ -384,17 +386,3 @@ def gray_rows(images: Sequence[np.ndarray], boxes: np.ndarray) -> list[np.ndarra
         gray[first:last] = cv2.cvtColor(image[first:last], cv2.COLOR_BGR2GRAY)
         grays.append(gray)
     return grays
-
-
-class _StageClock:
-    """Times between laps, in milliseconds by stage."""
-
-    def __init__(self) -> None:
-        self.times_ms: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        """End a stage now."""
-        now = time.perf_counter()
-        self.times_ms[stage] = 1e3 * (now - self._last)
-        self._last = now

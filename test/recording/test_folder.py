@@ -283,3 +283,21 @@ def test_videos_whose_headers_disagree_are_one_pair(tmp_path, monkeypatch, claim
 def test_a_side_cut_short_is_named(tmp_path, monkeypatch, lengths, claims, words):
     stereo_videos(tmp_path, monkeypatch, lengths, claims)
     assert fault_of(tmp_path).endswith(words)
+
+
+@pytest.mark.parametrize(
+    'frame_rate, words', [(25.0, ''), (12.5, 'with frame_rate 25'), (50.0, 'itself says 25')]
+)
+def test_a_wrong_frame_rate_let_images_and_sound_drift_apart_in_silence(
+    tmp_path, frame_rate, words
+):
+    writer = ImageWriter(tmp_path / 'left.mp4', (640, 480), 25.0)
+    for k in range(50):
+        writer.write(np.full((480, 640, 3), 5 * k, np.uint8))
+    writer.close()
+    soundfile.write(tmp_path / 'audio.wav', np.zeros((32000, 4)), 16000)
+    (tmp_path / 'recording.yaml').write_text(
+        f'{{head: simulated, sample_rate: 16000, frame_rate: {frame_rate}}}'
+    )
+    problem = Recording.open(tmp_path).problem
+    assert words in problem and bool(problem) == bool(words)

@@ -1,0 +1,54 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""What `track` says of sound and images that it tracks all the same."""
+
+import numpy as np
+import pytest
+
+from av_perception.interfaces import AudioChunk
+from av_perception.pipelines.recording_problems import SoundSample, image_problems
+from av_perception.robot_head import load_head
+
+MICROPHONES = load_head('respeaker').microphones
+
+
+@pytest.mark.parametrize(
+    'gains, words',
+    [
+        ([1, 1, 1, 1], []),
+        ([1, 1, 0, 1], ['channel 2 is dead']),
+        ([1, 0.01, 1, 1], ['channel 1 is 40 dB quieter']),
+        ([0, 0, 0, 0], ['the recording is silent']),
+    ],
+)
+def test_a_dead_or_quiet_channel_was_tracked_without_a_word(gains, words):
+    noise = np.random.default_rng(0).normal(0.0, 0.1, (32000, 4)) * gains
+    sample = SoundSample(MICROPHONES)
+    for first in range(0, 32000, 256):
+        sample.take(AudioChunk(10**9, 16000, first, noise[first : first + 256]))
+    problems = sample.problems
+    assert len(problems) == len(words)
+    assert all(word in problem for word, problem in zip(words, problems))
+
+
+def test_half_a_minute_of_sound_is_kept():
+    sample = SoundSample(MICROPHONES)
+    for first in range(0, 60 * 16000, 16000):
+        sample.take(AudioChunk(10**9, 16000, first, np.zeros((16000, 4), np.float32)))
+    assert sample.length_s == 30.0
+
+
+@pytest.mark.parametrize(
+    'changes, words',
+    [
+        ({}, ''),
+        ({'upside_down': 2}, ''),
+        ({'upside_down': 12, 'faces': 1}, 'upside down'),
+        ({'over_exposed': 40}, 'lower the exposure'),
+        ({'noise': 90}, 'is it dark'),
+    ],
+)
+def test_a_camera_upside_down_was_taken_for_one_without_faces(changes, words):
+    counters = {'images': 100, 'faces': 100, 'upside_down': 0, 'over_exposed': 0, 'noise': 0}
+    problems = image_problems(counters | changes)
+    assert len(problems) == bool(words) and words in ''.join(problems)

@@ -100,6 +100,8 @@ class DirectionMixture:
         count = len(self._grid)
         # Of every bin under every direction, and from everywhere
         self._density = np.zeros((size, count), np.float32)
+        # The same, but nothing where a known person was when the bin was heard
+        self._open_density = np.zeros((size, count), np.float32)
         self._diffuse_density = np.ones(size, np.float32)
         self._noise_density = np.zeros(size, np.float32)  # with the weights of a revision
         self._noise_revision = self._noise.revision
@@ -140,10 +142,9 @@ class DirectionMixture:
         """
         towards = np.array(list(known.values()), float).reshape(-1, 3)
         self._meet(known, towards)
-        self._remember(block, tuple(known), towards, describe)
+        allowed = ~self._grid.near(towards, self.config.known_radius_deg).any(axis=0)
+        self._remember(block, tuple(known), towards, allowed, describe)
         self._voice_share.note(block.stamp_ns, _voiced(block))
-        taken = np.any(self._grid.near(towards, self.config.known_radius_deg), axis=0)
-        allowed = np.logical_not(taken)
         since_ns = block.stamp_ns - round(self.config.window_s * 1e9)
         recent = (self._stamp[: self._filled] >= since_ns).astype(np.float32)
         self._refresh(allowed)
@@ -162,7 +163,7 @@ class DirectionMixture:
             return False
         filled = self._filled
         silent = silence(self._voiced[:filled]) * recent * own.inverse
-        density = self._density[:filled] @ (peak.near * own.weight).astype(np.float32)
+        density = self._open_density[:filled] @ (peak.near * own.weight).astype(np.float32)
         voiced_bins = float(peak.near @ own.voiced_mass)
         voice = self._voice_share.of(voiced_bins, float(silent @ density))
         return voice >= config.min_voice
@@ -202,7 +203,12 @@ class DirectionMixture:
         self.shares = {i: self.shares.get(i, 0.0) for i in known}
 
     def _remember(
-        self, block: BinBlock, ids: tuple[int, ...], towards: np.ndarray, describe: bool
+        self,
+        block: BinBlock,
+        ids: tuple[int, ...],
+        towards: np.ndarray,
+        allowed: np.ndarray,
+        describe: bool,
     ) -> None:
         """Write the block's bins over the oldest ones."""
         count = len(block)
@@ -219,6 +225,8 @@ class DirectionMixture:
         np.exp(density, out=density)
         of_grid = density[:, : len(self._grid)]
         self._density[rows] = of_grid
+        # Who walks on leaves nobody behind: what was heard near them stays theirs, echoes and all
+        self._open_density[rows] = of_grid * allowed.astype(np.float32)
         for column, i in enumerate(ids, start=len(self._grid)):
             self._known[i][rows] = density[:, column]
         self._diffuse_density[rows] = np.exp(np.maximum(-peak[:, 0], -_MAX_RATIO))
@@ -251,7 +259,7 @@ class DirectionMixture:
     def _iterate(self, recent: np.ndarray) -> _Ownership:
         """EM of the weights. recent: (R,) 1 for the bins of the window, 0 for older ones."""
         filled = self._filled
-        density = self._density[:filled]
+        density = self._open_density[:filled]
         diffuse_density = self._diffuse_density[:filled]
         known = np.array([column[:filled] for column in self._known.values()], np.float32)
         known = known.reshape(len(self._known), filled)
@@ -336,7 +344,7 @@ class DirectionMixture:
         weight: (P, D) of the peaks.
         """
         filled = self._filled
-        density = weight.astype(np.float32) @ self._density[:filled].T
+        density = weight.astype(np.float32) @ self._open_density[:filled].T
         voiced = self._voiced[:filled] * recent
         block = self._block[:filled]
         of_peaks = density * (voiced * own.inverse)

@@ -47,20 +47,31 @@ def at(azimuth_deg, elevation_deg=10.0):
     return direction_from_angles(np.radians(azimuth_deg), np.radians(elevation_deg))
 
 
-def blocks_of(azimuths_deg, count, rng, voice=0.95, first=0, reverberation=0.5, rows=50):
+def blocks_of(
+    azimuths_deg,
+    count,
+    rng,
+    voice=0.95,
+    first=0,
+    reverberation=0.5,
+    rows=50,
+    steering=STEERING,
+    array=SQUARE,
+):
     """Every row is one voice's, with a diffuse field below it; syllables change the loudness."""
-    noise = np.linalg.cholesky(STEERING.diffuse_coherence(CONFIG.frequencies) + 1e-3 * np.eye(4))
+    noise = np.linalg.cholesky(steering.diffuse_coherence(CONFIG.frequencies) + 1e-3 * np.eye(4))
+    whitening = DirectionLikelihood(steering, CONFIG.frequencies).whitening
     for index in range(first, first + count):
         bins = np.sort(rng.choice(len(CONFIG.frequencies), rows, replace=False))
         own = rng.choice(len(azimuths_deg), rows, p=rng.dirichlet(np.ones(len(azimuths_deg))))
         heard = array_response(
-            SQUARE, np.array([at(a) for a in azimuths_deg]), CONFIG.frequencies[bins]
+            array, np.array([at(a) for a in azimuths_deg]), CONFIG.frequencies[bins]
         )
         direct = heard[own, np.arange(rows)][:, None] * complex_normal(rng, rows, 5, 1)
         x = direct + reverberation * np.einsum(
             'fij,ftj->fti', noise[bins], complex_normal(rng, rows, 5, 4)
         )
-        white = x @ LIKELIHOOD.whitening[bins].swapaxes(1, 2)
+        white = x @ whitening[bins].swapaxes(1, 2)
         unit = (white / np.linalg.norm(white, axis=2, keepdims=True)).astype(np.complex64)
         yield BinBlock(
             10**9 + index * STEP_NS,
@@ -141,6 +152,31 @@ def test_who_becomes_known_takes_the_past_with_them():
     assert found.shares[1] > 0.7
 
 
+def test_who_walks_on_leaves_nobody_behind():
+    """The echo beside a talker became a person once the talker had walked away from it."""
+    array = load_head('simulated').microphones
+    steering = GeometricSteering(array)
+    likelihood = DirectionLikelihood(steering, CONFIG.frequencies)
+    found = DirectionMixture(likelihood, direction_grid(array))
+    rng = np.random.default_rng(13)
+
+    def talk(azimuths_deg, count, first):
+        return blocks_of(azimuths_deg, count, rng, first=first, steering=steering, array=array)
+
+    listen(found, talk((40, 52), 41, 0), {1: at(40)})
+    for index in range(41, 75):
+        azimuth_deg = max(40 - 5 * (index - 40), 5)
+        assert not any(listen(found, talk((azimuth_deg,), 1, index), {1: at(azimuth_deg)})), index
+
+
+def test_noise_beside_somebody_is_noise_when_they_have_walked_on():
+    """What was heard near a known person is nobody's voice, and still tells of noise."""
+    rng = np.random.default_rng(15)
+    found = mixture()
+    listen(found, blocks_of((80,), 75, rng, voice=0.0), {1: at(70)})
+    assert not any(listen(found, blocks_of((80,), 60, rng, first=75), {1: at(-60)}))
+
+
 def test_a_reflection_is_nobody():
     """A fifth of every block comes from the wall behind a talker: never the larger part of any."""
     rng = np.random.default_rng(8)
@@ -196,6 +232,8 @@ def plain_round(found, block, known):
     people = np.array([found._known[i][:filled] for i in known], float).reshape(-1, filled)
     shares = np.array([found.shares[i] for i in known])
     noise = density @ found._noise.weight + found._noise.everywhere * diffuse
+    towards = np.array(list(known.values())).reshape(-1, 3)
+    density[:, found._grid.near(towards, found.config.known_radius_deg).any(axis=0)] = 0.0
     mixture = density @ found._weight + found.diffuse * diffuse + found.noise_share * noise
     mixture += shares @ people
     weight = found._weight * (voiced / mixture @ density) / voiced.sum()

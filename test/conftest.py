@@ -40,6 +40,9 @@ def pytest_configure(config):
     if not is_worker:
         config.pluginmanager.register(Stopwatch(config))
         make_run_folder(config)
+        from tidy_memory import tidy_shared_memory
+
+        tidy_shared_memory(config)
 
 
 def keep_bytecode():

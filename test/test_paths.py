@@ -50,7 +50,7 @@ def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
 
 
 def install(python: Path | str, wheel: Path, *where: object, **environment: str) -> None:
-    options = ('--quiet', '--no-deps', '--no-index', '--ignore-installed')
+    options = ('--quiet', '--no-deps', '--no-index', '--ignore-installed', '--no-compile')
     done = run(python, '-m', 'pip', 'install', *options, *where, wheel, **environment)
     assert done.returncode == 0, done.stderr
 

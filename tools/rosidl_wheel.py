@@ -125,10 +125,23 @@ class InterfaceBuild:
         subprocess.run([*compiler, *options, '-c', str(source), '-o', target], check=True)
         return target
 
+    def join(self, name: str, sources: list[pathlib.Path]) -> list[pathlib.Path]:
+        """Let one C++ file include the others: their large headers are parsed once, not in each.
+
+        Those in C stay apart, as they define the same static names.
+        """
+        joined = [source for source in sources if source.suffix == '.cpp']
+        if len(joined) < 2:
+            return sources
+        one = self.generated / f'{name}.cpp'
+        one.write_text(''.join(f'#include "{source.resolve()}"\n' for source in joined))
+        return [one, *(source for source in sources if source.suffix != '.cpp')]
+
     def link(self, target: pathlib.Path, sources, libraries: list[str], flags: list[str]):
         """Compile the sources and link one shared library."""
+        sources = self.join(target.stem, sorted(sources))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = list(pool.map(lambda source: self.compile(source, flags), sorted(sources)))
+            objects = list(pool.map(lambda source: self.compile(source, flags), sources))
         output = ['-shared', '-o', str(target), f'-Wl,-soname,{target.name}']
         folders = [
             f'-L{self.libraries}',

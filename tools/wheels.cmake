@@ -16,3 +16,15 @@ function(keep_existing_include_folders)
   endforeach()
 endfunction()
 cmake_language(DEFER CALL keep_existing_include_folders)
+
+# What the generators write in C++ parses the same large headers in each of many small files: one
+# file for each library is compiled in a tenth of the time.
+function(compile_generated_files_together)
+  get_property(targets DIRECTORY PROPERTY BUILDSYSTEM_TARGETS)
+  foreach(target IN LISTS targets)
+    if(target MATCHES "__rosidl_typesupport_(fastrtps_c|fastrtps_cpp|cpp)$")
+      set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+    endif()
+  endforeach()
+endfunction()
+cmake_language(DEFER CALL compile_generated_files_together)

@@ -63,14 +63,22 @@ def learn_map(
         All sub-bands share their pieces.
     """
     pieces = learn_pieces(directions, config)
-    frequency_khz = 1e-3 * subband_mean(front_end.stft.frequencies, front_end.subbands)
-    noise = (config.feature_noise + config.feature_noise_per_khz * frequency_khz)[:, None]
-    noise = np.where(np.isnan(features).any(axis=0), _UNKNOWN, noise)
+    noise = _feature_noise(features, config, front_end)
+    log_joint = pieces.log_joint(directions)  # the same in every sub-band
     fitted = [
-        fit_gllim(directions, values, config.regression, level, pieces)
+        fit_gllim(directions, values, config.regression, level, pieces, log_joint)
         for values, level in zip(np.nan_to_num(features).swapaxes(0, 1), noise)
     ]
     return assemble_map(pieces, fitted, array, front_end, kind, source)
+
+
+def _feature_noise(
+    features: np.ndarray, config: AcousticMapConfig, front_end: AudioFrontEndConfig
+) -> np.ndarray:
+    """(K, G) standard deviation of each feature; large where it was nowhere heard."""
+    frequency_khz = 1e-3 * subband_mean(front_end.stft.frequencies, front_end.subbands)
+    noise = (config.feature_noise + config.feature_noise_per_khz * frequency_khz)[:, None]
+    return np.where(np.isnan(features).any(axis=0), _UNKNOWN, noise)
 
 
 def _shared(pieces: Pieces, num_subbands: int) -> dict[str, Any]:
@@ -186,10 +194,13 @@ def head_map(
 def _cached_path(
     array: MicrophoneArray, config: AcousticMapConfig, front_end: AudioFrontEndConfig
 ) -> Path:
-    """File of the cache for all that a map depends on."""
+    """File of the cache for all that a map depends on: not on where the head has the array."""
+    origin = (0.0, 0.0, 0.0)
     key = repr(
         (
-            replace(array, frame='', sample_rate=16000, position=(0.0, 0.0, 0.0)),
+            replace(
+                array, frame='', sample_rate=16000, position=origin, orientation_rpy_deg=origin
+            ),
             astuple(config),
             astuple(front_end.stft),
             astuple(front_end.transfer),

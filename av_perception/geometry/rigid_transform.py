@@ -8,7 +8,6 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 UNIT_TOLERANCE = 0.01  # of the squared length of a quaternion, as tf2 allows
 # Takes optical coordinates (x right, y down, z forward) to body ones (x forward, y left, z up).
@@ -30,7 +29,11 @@ class RigidTransform:
     @classmethod
     def from_xyz_rpy(cls, xyz, rpy_rad) -> RigidTransform:
         """Make one of a translation [m] and fixed-axis roll, pitch, yaw [rad], as URDF does."""
-        return cls(Rotation.from_euler('xyz', rpy_rad).as_matrix(), np.asarray(xyz, float))
+        # Not SciPy's: its import would be half of what some nodes and verbs take to start.
+        about_x, about_y, about_z = (
+            _rotation_about(axis, float(angle)) for axis, angle in enumerate(rpy_rad)
+        )
+        return cls(about_z @ about_y @ about_x, np.asarray(xyz, float))
 
     @classmethod
     def from_quaternion(cls, xyz, quaternion_xyzw) -> RigidTransform:
@@ -99,6 +102,16 @@ class RigidTransform:
     def __matmul__(self, other: RigidTransform) -> RigidTransform:
         """`a_from_b @ b_from_c` is `a_from_c`."""
         return RigidTransform(self.rotation @ other.rotation, self.apply(other.translation))
+
+
+def _rotation_about(axis: int, angle_rad: float) -> np.ndarray:
+    """Rotation (3, 3) about the axis x (0), y (1) or z (2)."""
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    rotation = np.eye(3)
+    rotation[first, first] = rotation[second, second] = math.cos(angle_rad)
+    rotation[second, first] = math.sin(angle_rad)
+    rotation[first, second] = -rotation[second, first]
+    return rotation
 
 
 def direction_from_angles(azimuth_rad, elevation_rad) -> np.ndarray:

@@ -18,7 +18,7 @@ Systems 25(1), 2015.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -107,6 +107,7 @@ def fit_gllim(
     config: GllimConfig,
     output_noise: float | np.ndarray = 1e-3,
     pieces: Pieces | None = None,
+    log_joint: np.ndarray | None = None,
 ) -> Gllim:
     """Learn a model; the objective never falls.
 
@@ -124,9 +125,11 @@ def fit_gllim(
         Standard deviation of the noise on y, a number or (D,).
     pieces
         A mixture over the inputs that is kept; None learns one.
+    log_joint
+        (N, R) `pieces.log_joint(inputs)` when known: many models may share it.
     """
     _check_observations(inputs, outputs, config)
-    learner = _Learner(inputs, outputs, config, output_noise, pieces)
+    learner = _Learner(inputs, outputs, config, output_noise, pieces, log_joint)
     start: _State = (None, learner.first_posterior())
     run = run_em(
         start,
@@ -137,9 +140,7 @@ def fit_gllim(
     )
     model = run.expectation[0] if run.converged else run.state[0]
     assert model is not None  # there was at least one iteration
-    return Gllim(
-        model.pieces, model.slope, model.offset, model.variance, model.loading, run.history
-    )
+    return replace(model, objective=run.history)
 
 
 def _check_observations(inputs: np.ndarray, outputs: np.ndarray, config: GllimConfig) -> None:
@@ -157,18 +158,29 @@ _State = tuple[Gllim | None, np.ndarray]  # the model, None before the first, an
 class _Learner:
     """The steps of the EM on one set of observations."""
 
-    def __init__(self, inputs, outputs, config: GllimConfig, output_noise, held: Pieces | None):
+    def __init__(
+        self,
+        inputs,
+        outputs,
+        config: GllimConfig,
+        output_noise,
+        held: Pieces | None,
+        held_log_joint: np.ndarray | None = None,
+    ):
         self._inputs = inputs
         self._outputs = outputs
         self._config = config
         #: (D,) variance of the noise on y.
         self._noise = np.broadcast_to(np.asarray(output_noise, float) ** 2, outputs.shape[1:])
         self._held = held
+        if held is not None and held_log_joint is None:
+            held_log_joint = held.log_joint(inputs)
+        self._held_log_joint = held_log_joint
 
     def first_posterior(self) -> np.ndarray:
         """(N, R) by k-means of the inputs, or under the mixture that is kept."""
-        if self._held is not None:
-            return normalize_log(self._held.log_joint(self._inputs))[0]
+        if self._held_log_joint is not None:
+            return normalize_log(self._held_log_joint)[0]
         start = farthest_points(self._inputs, self._config.num_pieces)
         return kmeans(self._inputs, start, rounds=_START_ROUNDS).one_hot()
 
@@ -187,8 +199,9 @@ class _Learner:
         # M-step of the affine maps: A, B, b, Sig.
         model = _fit_affine(inputs, outputs, posterior, latent, pieces, config, self._noise)
         # E-step of the pieces: r_nk.
-        input_noise = 0.0 if self._held else config.input_noise
-        log_joint = pieces.log_joint(inputs, input_noise)
+        log_joint = self._held_log_joint
+        if log_joint is None:
+            log_joint = pieces.log_joint(inputs, config.input_noise)
         log_joint = log_joint + _log_density(inputs, outputs, model, self._noise)
         posterior, evidence = normalize_log(log_joint)
         penalty = np.sum(model.slope**2 / model.variance[..., None])

@@ -217,6 +217,8 @@ def test_cache_is_used_and_a_spoilt_file_is_replaced(tmp_path, monkeypatch):
         np.testing.assert_array_equal(
             learning.head_map(ARRAY, SMALL, FRONT_END).slope, first.slope
         )
+        turned = dataclasses.replace(ARRAY, orientation_rpy_deg=(0.0, 0.0, 90.0), frame='other')
+        assert learning.head_map(turned, SMALL, FRONT_END).geometry_hash == first.geometry_hash
     file.write_bytes(b'spoilt')
     np.testing.assert_array_equal(learning.head_map(ARRAY, SMALL, FRONT_END).slope, first.slope)
     assert [p.name for p in tmp_path.iterdir()] == [file.name]

@@ -83,6 +83,16 @@ def test_roll_pitch_and_yaw_turn_about_fixed_axes_one_after_the_other():
     np.testing.assert_allclose(turned.rotate(y), z, atol=1e-12)
 
 
+@pytest.mark.parametrize('seed', range(5))
+def test_roll_pitch_and_yaw_are_those_of_scipy(seed):
+    angles = np.random.default_rng(seed).uniform(-2 * np.pi, 2 * np.pi, 3)
+    turned = RigidTransform.from_xyz_rpy([1, 2, 3], angles)
+    np.testing.assert_allclose(
+        turned.rotation, Rotation.from_euler('xyz', angles).as_matrix(), atol=1e-15
+    )
+    np.testing.assert_array_equal(turned.translation, [1.0, 2.0, 3.0])
+
+
 def test_a_camera_looks_along_x_with_right_to_the_right_and_down_below():
     right, down, ahead = np.eye(3)
     np.testing.assert_array_equal(BODY_FROM_OPTICAL @ ahead, [1, 0, 0])

@@ -199,6 +199,23 @@ def test_pieces_that_own_nothing_are_dropped():
     assert np.exp(fitted.pieces.log_weight).sum() == pytest.approx(1)
 
 
+def test_a_mixture_that_is_kept_is_evaluated_once_for_all_models(monkeypatch):
+    """Regression: in every iteration of every sub-band, half of what learning a map took."""
+    model, inputs, outputs = planted(np.random.default_rng(10))
+    log_joint = model.pieces.log_joint(inputs)
+    calls = []
+    true = Pieces.log_joint
+    monkeypatch.setattr(Pieces, 'log_joint', lambda *a: calls.append(a) or true(*a))
+    alone = fit_gllim(inputs, outputs, EXACT, pieces=model.pieces)
+    assert len(calls) == 1 and len(alone.objective) > 2
+    shared = fit_gllim(inputs, outputs, EXACT, pieces=model.pieces, log_joint=log_joint)
+    assert len(calls) == 1
+    np.testing.assert_array_equal(shared.slope, alone.slope)
+    np.testing.assert_array_equal(shared.objective, alone.objective)
+    assert np.all(np.diff(shared.objective) > -1e-9 * np.abs(shared.objective[:-1]))
+    np.testing.assert_allclose(shared.slope, model.slope, atol=0.03)
+
+
 def test_kmeans_start_uses_every_center():
     points = np.random.default_rng(9).standard_normal((60, 3))
     member = kmeans(points, farthest_points(points, 7), rounds=19).one_hot()

@@ -172,4 +172,5 @@ def shortened(sentence: str, longest: int = LONGEST_TOLD) -> str:
 
 def _summary(results: list[FaultResult]) -> str:
     num_held = sum(result.is_held for result in results)
-    return f'{num_held} of {len(results)} faults were stood.'
+    minutes = sum(result.took_s for result in results) / 60.0
+    return f'{num_held} of {len(results)} faults were stood, in {minutes:.1f} min.'

@@ -184,7 +184,7 @@ def _report(recording: Recording, result, output: Path, json_file: Path | None) 
     metrics = evaluate(tracks, recording.truth, answered_s=answered_s)
     figures = {
         **metrics.to_dict(),
-        **_latency(result.latency_ms),
+        **_latency(result.latency_ms_by_stamp, result.origin_ns),
         'images': recording.num_frames,
         'images_tracked': images_tracked,
         'exit_statuses': result.exit_statuses,
@@ -212,14 +212,43 @@ def _print_losses(console: Console, diagnostics: dict[str, dict[str, str]]) -> N
     )
 
 
-def _latency(latency_ms: list[float]) -> dict:
-    """Median and 99th percentile, None without any."""
+def _latency(latency_ms_by_stamp: dict[int, float], origin_ns: int) -> dict:
+    """Median and 99th percentile, None without any; how many were late, and in which bursts."""
     import numpy as np
 
-    if not latency_ms:
+    from av_perception.evaluation.lateness import LATE_MS, late_bursts
+    from av_perception.geometry.time import seconds
+
+    if not latency_ms_by_stamp:
         return {'latency_median_ms': None, 'latency_p99_ms': None}
+    times_s = np.array([seconds(stamp - origin_ns) for stamp in latency_ms_by_stamp])
+    latency_ms = np.array(list(latency_ms_by_stamp.values()))
     median, p99 = np.percentile(latency_ms, (50, 99))
-    return {'latency_median_ms': float(median), 'latency_p99_ms': float(p99)}
+    return {
+        'latency_median_ms': float(median),
+        'latency_p99_ms': float(p99),
+        'late_images': int((latency_ms > LATE_MS).sum()),
+        'late_bursts_s': late_bursts(times_s, latency_ms),
+    }
+
+
+def told_lateness(figures: dict) -> str:
+    """Say how long it took from image to speaking status, and when it took long."""
+    from av_perception.evaluation.lateness import LATE_MS
+
+    text = (
+        f'From image to speaking status in another process: '
+        f'median {figures["latency_median_ms"]:.0f} ms, '
+        f'99 % within {figures["latency_p99_ms"]:.0f} ms.'
+    )
+    bursts = figures['late_bursts_s']
+    if bursts:
+        spells = ', '.join(f'{first:.1f} to {last:.1f} s' for first, last in bursts)
+        text += (
+            f' {figures["late_images"]} images took over {LATE_MS:.0f} ms, most of them in bursts '
+            f'({spells}): other programs, or a slow machine.'
+        )
+    return text
 
 
 def _verdict(console: Console, metrics: Metrics, figures: dict) -> int:
@@ -229,12 +258,7 @@ def _verdict(console: Console, metrics: Metrics, figures: dict) -> int:
     console.print(figures_table(metrics))
     console.print(summary(metrics), soft_wrap=True)
     if figures['latency_median_ms'] is not None:
-        console.print(
-            'From image to speaking status in another process: '
-            f'median {figures["latency_median_ms"]:.0f} ms, '
-            f'99 % within {figures["latency_p99_ms"]:.0f} ms.',
-            soft_wrap=True,
-        )
+        console.print(told_lateness(figures), soft_wrap=True)
     problems = _problems(figures)
     if problems:
         problems += _lost_images(figures)

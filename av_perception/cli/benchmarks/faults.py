@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--logs', type=Path, metavar='FOLDER', help="keep the nodes' logs in FOLDER"
     )
-    parser.add_argument('--json', metavar='FILE', help='write the figures to FILE')
+    parser.add_argument('--json', metavar='FILE', help='write the figures to FILE, as they come')
     parser.add_argument(
         '--update',
         action='store_true',
@@ -80,35 +81,57 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         console.print(_list(faults))
         return 0
-    results = _do_all([f for f in faults for _ in range(args.rounds)], args.logs, console)
-    worst = [worst_of(results[k : k + args.rounds]) for k in range(0, len(results), args.rounds)]
-    console.print(_table(faults, worst))
+    before = kept_figures(Path(args.json)) if args.update and args.json else []
+
+    def keep(results: list[FaultResult]) -> None:
+        if args.json:
+            figures = in_order(before, figures_of(results, args.rounds))
+            write_json(args.json, {'faults': figures})
+
+    results = _do_all([f for f in faults for _ in range(args.rounds)], args.logs, console, keep)
+    console.print(_table(faults, _worst(results, args.rounds)))
     console.print(_summary(results))
-    figures = [result.figures | {'rounds': args.rounds} for result in worst]
-    if args.update and args.json:
-        figures = updated(Path(args.json), figures)
-    if args.json:
-        write_json(args.json, {'faults': figures})
     if args.plot:
         from av_perception.visualization.fault_picture import draw_recoveries
 
-        draw_recoveries(figures, args.plot)
+        draw_recoveries(in_order(before, figures_of(results, args.rounds)), args.plot)
     return 0 if all(result.is_held for result in results) else 1
 
 
-def _do_all(faults: list[Fault], logs: Path | None, console: Console) -> list[FaultResult]:
-    """Do all faults with a progress bar, and print what was not stood at once."""
+def _do_all(
+    faults: list[Fault],
+    logs: Path | None,
+    console: Console,
+    keep: Callable[[list[FaultResult]], None],
+) -> list[FaultResult]:
+    """Do all faults with a progress bar, print what was not stood at once, keep what is done."""
     from av_perception.ros.faults.trial import try_faults
     from av_perception.simulation.cache import simulated_recording
 
+    results: list[FaultResult] = []
     with TrialBar(console, len(faults)) as bar:
+
+        def end(result: FaultResult) -> None:
+            bar.end(result.name, result.complaints, 'stood')
+            results.append(result)
+            keep(results)
+
         return try_faults(
             faults,
             simulated_recording('short'),
             logs,
             lambda fault: bar.begin(fault.name),
-            lambda result: bar.end(result.name, result.complaints, 'stood'),
+            end,
         )
+
+
+def figures_of(results: list[FaultResult], rounds: int) -> list[dict]:
+    """Give the figures of the faults that were done, of each its worst round so far."""
+    return [result.figures | {'rounds': rounds} for result in _worst(results, rounds)]
+
+
+def _worst(results: list[FaultResult], rounds: int) -> list[FaultResult]:
+    return [worst_of(results[k : k + rounds]) for k in range(0, len(results), rounds)]
 
 
 def worst_of(results: list[FaultResult]) -> FaultResult:
@@ -121,17 +144,28 @@ def worst_of(results: list[FaultResult]) -> FaultResult:
     return max(results, key=badness)
 
 
-def updated(path: Path, figures: list[dict]) -> list[dict]:
-    """Add the figures of the other faults that a file holds, in the order of the list."""
+def kept_figures(path: Path) -> list[dict]:
+    """Read the figures that a file holds; none where there is no file.
+
+    Raises
+    ------
+    UserError
+        When it holds something else.
+    """
+    if not path.is_file():
+        return []
+    try:
+        rows = json.loads(path.read_text('utf-8'))['faults']
+        return [row for row in rows if row['name']]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f'{path} holds no figures of faults: leave out --update') from error
+
+
+def in_order(before: list[dict], figures: list[dict]) -> list[dict]:
+    """Put new figures in the place of those before, in the order of the list of faults."""
     from av_perception.ros.faults.catalog import chosen
 
-    kept = {}
-    if path.is_file():
-        try:
-            kept = {row['name']: row for row in json.loads(path.read_text('utf-8'))['faults']}
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(f'{path} holds no figures of faults: leave out --update') from error
-    kept |= {row['name']: row for row in figures}
+    kept = {row['name']: row for row in [*before, *figures]}
     return [kept[fault.name] for fault in chosen(None) if fault.name in kept]
 
 
@@ -172,4 +206,5 @@ def shortened(sentence: str, longest: int = LONGEST_TOLD) -> str:
 
 def _summary(results: list[FaultResult]) -> str:
     num_held = sum(result.is_held for result in results)
-    return f'{num_held} of {len(results)} faults were stood.'
+    minutes = sum(result.took_s for result in results) / 60.0
+    return f'{num_held} of {len(results)} faults were stood, in {minutes:.1f} min.'

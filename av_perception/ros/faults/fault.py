@@ -86,6 +86,8 @@ class FaultResult:
     problems: tuple[str, ...] = ()
     #: Whether it ends the graph, so that there is nothing to recover.
     is_end: bool = False
+    #: Until the graph was well, and for the fault and the recovery [s of wall time].
+    took_s: float = 0.0
 
     @property
     def recovery_s(self) -> float | None:
@@ -122,4 +124,5 @@ class FaultResult:
             'told': self.told,
             'problems': list(self.problems),
             'held': self.is_held,
+            'took_s': round(self.took_s, 1),
         }

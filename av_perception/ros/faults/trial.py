@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +91,9 @@ def try_faults(
         folder = log_folder or Path(scratch)
         for number, fault in enumerate(faults):
             on_start(fault)
-            results.append(_tried(fault, graphs, folder / f'{number:03d}'))
+            start = time.monotonic()
+            result = _tried(fault, graphs, folder / f'{number:03d}')
+            results.append(replace(result, took_s=time.monotonic() - start))
             on_result(results[-1])
     return results
 

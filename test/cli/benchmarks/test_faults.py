@@ -10,6 +10,7 @@ import pytest
 
 from av_perception.cli.benchmarks import faults as benchmark
 from av_perception.cli.main import main
+from av_perception.errors import UserError
 from av_perception.ros.faults import trial
 from av_perception.ros.faults.catalog import FAULTS
 from av_perception.ros.faults.fault import FaultResult
@@ -80,6 +81,20 @@ def test_figures_of_other_faults_are_kept(made_up, tmp_path, capsys):
     path.write_text('[]')
     assert main([*words, 'tf-nan']) == 2
     assert 'leave out --update' in capsys.readouterr().err
+
+
+def test_a_run_that_is_interrupted_keeps_what_it_has_done(made_up, monkeypatch, tmp_path):
+    path = tmp_path / 'faults.json'
+
+    def interrupted(faults, recording, logs, on_start, on_result):
+        for fault in faults[:2]:
+            on_result(result(fault, 5))
+        raise UserError('the nodes did not start')
+
+    monkeypatch.setattr(trial, 'try_faults', interrupted)
+    assert main(['benchmark', 'faults', '--only', 'imu', '--json', str(path)]) == 2
+    rows = json.loads(path.read_text())['faults']
+    assert [row['name'] for row in rows] == ['imu-stops', 'imu-nan']
 
 
 def test_all_stood_is_success(made_up):

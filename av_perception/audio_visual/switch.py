@@ -33,7 +33,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from av_perception.audio_visual.features import VisualFeatures
 from av_perception.audio_visual.modes import DOUBT, STAY, ModesStep, SmoothedChain
+from av_perception.audio_visual.seen_prior import switch_priors
+from av_perception.audio_visual.visual_prior import VisualPrior
 from av_perception.enhancement.alternation import PossibleSpeech, alternate
 from av_perception.enhancement.engine import EVIDENCE_WEIGHT, heard_power, safe_powers
 from av_perception.enhancement.noise_model import NoiseModel, start_noise
@@ -184,6 +187,39 @@ class ModeBelief:
         # (log of 2 pi is in both densities)
         log_proposal = 0.5 * (self._draws**2).sum(axis=-1) + np.linalg.slogdet(factor)[1]
         return likelihood + 0.5 * distance.sum(axis=-1) - log_proposal
+
+
+def see_by_switch(
+    power: np.ndarray,
+    prior: SpeechPrior,
+    visual: VisualPrior,
+    features: VisualFeatures,
+    config: SwitchConfig | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> Switched:
+    """Enhance the power of a recording with eyes that are believed while they help.
+
+    Where noise covers the voice, what eyes show may explain a part of the noise by chance. What
+    they showed half a recording away does so as often: only eyes that are better than that, too,
+    are of this voice.
+
+    Parameters
+    ----------
+    power, config, progress
+        As for `enhance_by_switch`.
+    prior, visual, features
+        As for `seen_prior.seen_prior`.
+
+    Returns
+    -------
+    Switched
+        The last of the modes are the eyes.
+    """
+    half = len(features) // 2
+    values = np.roll(features.values, half, axis=0)
+    mistimed = VisualFeatures(values, np.roll(features.reliability, half))
+    priors = switch_priors(prior, visual, features, mistimed)
+    return enhance_by_switch(power, priors, config, progress=progress)
 
 
 def enhance_by_switch(

@@ -262,6 +262,8 @@ def _figures(samples: np.ndarray, voice: np.ndarray, options: argparse.Namespace
 
 
 def _method(options: argparse.Namespace) -> str:
+    if options.visual == 'swvae':
+        return 'the switch of recordings (swvae)'
     if options.visual != 'off':
         return f'the live stream with eyes ({options.visual})'
     return 'lsa' if options.prior == NONE else options.method

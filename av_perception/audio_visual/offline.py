@@ -60,12 +60,11 @@ def enhance_seen(
     np.ndarray
         (N,) speech; `samples` less it is the noise.
     """
-    engine = config or EngineConfig()
 
     def gain_of(piece: Piece, show: Progress) -> np.ndarray:
         features = seen(frame_times(len(piece.power), piece.start_s))
         open_eyes = seen_prior(prior, visual, features, vision_weight)
-        return enhance_power(piece.power, open_eyes, engine, progress=show).gain
+        return enhance_power(piece.power, open_eyes, config, progress=show).gain
 
     return enhance_pieces(samples, gain_of, progress)
 

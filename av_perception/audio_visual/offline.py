@@ -46,12 +46,9 @@ def enhance_seen(
     visual
         What features say of its latents.
     seen
-        Gives the features at times [s] after the first sample; `features.resample` makes them of
-        those of images.
-    config
-        Of the engine.
-    vision_weight
-        See `seen_prior`.
+        Gives the features; `features.resample` makes them of those of images.
+    config, vision_weight
+        Of the engine; see `seen_prior`.
     progress
         Called with the fraction that is done.
 

@@ -12,7 +12,8 @@ swvae    beside a mode without eyes, with a switch that follows the past alone a
          eyes as that of recordings does: e, that the eyes are right (Sadeghi and Alameda-Pineda
          2021, switching VAEs). As far as they are not believed, the stream is that of ears alone
 
-Images are never waited for: the newest holds for 60 ms, then nothing is seen.
+Images are never waited for: the newest holds for a while (`lips/lip_reader.py`), then nothing is
+seen.
 """
 
 from __future__ import annotations

@@ -38,7 +38,12 @@ from av_perception.audio_visual.modes import DOUBT, STAY, ModesStep, SmoothedCha
 from av_perception.audio_visual.seen_prior import switch_priors
 from av_perception.audio_visual.visual_prior import VisualPrior
 from av_perception.enhancement.alternation import PossibleSpeech, alternate
-from av_perception.enhancement.engine import EVIDENCE_WEIGHT, heard_power, safe_powers
+from av_perception.enhancement.engine import (
+    EVIDENCE_WEIGHT,
+    check_fit,
+    heard_power,
+    safe_powers,
+)
 from av_perception.enhancement.noise_model import NoiseModel, start_noise
 from av_perception.enhancement.posterior import Posterior, fisher_step
 from av_perception.enhancement.prior import SpeechPrior
@@ -71,17 +76,14 @@ class SwitchConfig:
     seed: int = 0
 
     def __post_init__(self):
-        if self.iterations < 1:
-            raise ValueError(f'iterations must be at least 1, not {self.iterations}')
+        check_fit(self.iterations, self.rank, self.evidence_weight)
         if self.samples < 2 or self.samples % 2:
             raise ValueError(f'samples must be even, not {self.samples}')
         if not 0 < self.stay < 1:
             raise ValueError(f'stay must lie between 0 and 1, not {self.stay}')
-        for name in ('rank', 'doubt', 'stay_frames'):
+        for name in ('doubt', 'stay_frames'):
             if not getattr(self, name) >= 0:
                 raise ValueError(f'{name} must not be negative, but is {getattr(self, name)}')
-        if not self.evidence_weight > 0:
-            raise ValueError(f'evidence_weight must be positive, not {self.evidence_weight}')
 
 
 @dataclass(frozen=True)

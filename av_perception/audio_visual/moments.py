@@ -26,7 +26,12 @@ import numpy as np
 from av_perception.audio_visual.seeing_objective import choice_divergence, hearing_posterior
 from av_perception.audio_visual.seen_prior import SeenPrior
 from av_perception.audio_visual.visual_prior import log_density
-from av_perception.enhancement.engine import EVIDENCE_WEIGHT, heard_power, safe_powers
+from av_perception.enhancement.engine import (
+    EVIDENCE_WEIGHT,
+    check_fit,
+    heard_power,
+    safe_powers,
+)
 from av_perception.enhancement.latent_steps import PEEM, LatentStep, LatentStepConfig, step_from
 from av_perception.enhancement.noise_model import NoiseModel, start_noise, update_noise
 from av_perception.enhancement.posterior import Posterior
@@ -54,12 +59,7 @@ class MomentsConfig:
     seed: int = 0
 
     def __post_init__(self):
-        if self.iterations < 1:
-            raise ValueError(f'iterations must be at least 1, not {self.iterations}')
-        if self.rank < 0:
-            raise ValueError(f'rank must not be negative, but is {self.rank}')
-        if not self.evidence_weight > 0:
-            raise ValueError(f'evidence_weight must be positive, not {self.evidence_weight}')
+        check_fit(self.iterations, self.rank, self.evidence_weight)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from av_perception.audio_visual.features import VisualFeatures, frame_times
-from av_perception.audio_visual.seen_prior import VISION_WEIGHT, SeenPrior, seen_prior
+from av_perception.audio_visual.seen_prior import VISION_WEIGHT, seen_prior
+from av_perception.audio_visual.switch import SwitchConfig, see_by_switch
 from av_perception.audio_visual.visual_prior import VisualPrior
 from av_perception.audio_visual.voices import VoicesConfig, separate_power
-from av_perception.enhancement.engine import EngineConfig
-from av_perception.enhancement.offline import Progress, enhance_pieces
+from av_perception.enhancement.engine import EngineConfig, enhance_power
+from av_perception.enhancement.offline import Piece, Progress, enhance_pieces
 from av_perception.enhancement.prior import PRIOR_TRANSFORM, RATE, SpeechPrior
 from av_perception.spectral.pieces import join_pieces
 
@@ -45,12 +46,9 @@ def enhance_seen(
     visual
         What features say of its latents.
     seen
-        Gives the features at times [s] after the first sample; `features.resample` makes them of
-        those of images.
-    config
-        Of the engine.
-    vision_weight
-        See `seen_prior`.
+        Gives the features; `features.resample` makes them of those of images.
+    config, vision_weight
+        Of the engine; see `seen_prior`.
     progress
         Called with the fraction that is done.
 
@@ -60,11 +58,42 @@ def enhance_seen(
         (N,) speech; `samples` less it is the noise.
     """
 
-    def prior_of(start: int, end: int) -> SeenPrior:
-        times = frame_times(PRIOR_TRANSFORM.num_frames(end - start), start / RATE)
-        return seen_prior(prior, visual, seen(times), vision_weight)
+    def gain_of(piece: Piece, show: Progress) -> np.ndarray:
+        features = seen(frame_times(len(piece.power), piece.start_s))
+        open_eyes = seen_prior(prior, visual, features, vision_weight)
+        return enhance_power(piece.power, open_eyes, config, progress=show).gain
 
-    return enhance_pieces(samples, prior_of, config, progress)
+    return enhance_pieces(samples, gain_of, progress)
+
+
+def enhance_switched(
+    samples: np.ndarray,
+    prior: SpeechPrior,
+    visual: VisualPrior,
+    seen: Seen,
+    config: SwitchConfig | None = None,
+    progress: Progress = lambda fraction: None,
+) -> np.ndarray:
+    """Enhance a recording with eyes that are believed while they help.
+
+    Parameters
+    ----------
+    samples, prior, visual, seen, progress
+        As for `enhance_seen`.
+    config
+        Of the switch.
+
+    Returns
+    -------
+    np.ndarray
+        (N,) speech; `samples` less it is the noise.
+    """
+
+    def gain_of(piece: Piece, show: Progress) -> np.ndarray:
+        features = seen(frame_times(len(piece.power), piece.start_s))
+        return see_by_switch(piece.power, prior, visual, features, config, show).gain
+
+    return enhance_pieces(samples, gain_of, progress)
 
 
 def separate_seen(

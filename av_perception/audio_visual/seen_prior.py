@@ -176,29 +176,25 @@ def blind_prior(prior: SpeechPrior, visual: VisualPrior, num_frames: int) -> See
 
 
 def switch_priors(
-    prior: SpeechPrior, visual: VisualPrior, features: VisualFeatures
+    prior: SpeechPrior,
+    visual: VisualPrior,
+    features: VisualFeatures,
+    mistimed: VisualFeatures | None = None,
 ) -> list[SeenPrior]:
-    """Give the modes of a switch: eyes shut, eyes at another moment, and eyes.
-
-    Where noise covers the voice, what eyes show may explain a part of the noise by chance. What
-    they showed half a recording away does so as often: only eyes that are better than that, too,
-    are of this voice.
+    """Give the modes that a switch compares: eyes shut, eyes at another moment, and eyes.
 
     Parameters
     ----------
     prior, visual, features
         As for `seen_prior`.
+    mistimed
+        What the eyes showed at another moment; None: they are compared with shut eyes alone.
 
     Returns
     -------
     list of SeenPrior
         The one that is to prove itself last.
     """
-    half = len(features) // 2
-    values = np.roll(features.values, half, axis=0)
-    mistimed = VisualFeatures(values, np.roll(features.reliability, half))
-    return [
-        blind_prior(prior, visual, len(features)),
-        seen_prior(prior, visual, mistimed),
-        seen_prior(prior, visual, features),
-    ]
+    shut = blind_prior(prior, visual, len(features))
+    opened = [one for one in (mistimed, features) if one is not None]
+    return [shut, *(seen_prior(prior, visual, one) for one in opened)]

@@ -10,28 +10,35 @@ min_vae  as a second encoder: latents begin where the ears or the eyes put them;
          networks)
 swvae    beside a mode without eyes, with a switch that follows the past alone and doubts the
          eyes as that of recordings does: e, that the eyes are right (Sadeghi and Alameda-Pineda
-         2021, switching VAEs)
+         2021, switching VAEs). As far as they are not believed, the stream is that of ears alone
 
-Images are never waited for: the newest holds for 60 ms, then nothing is seen.
+Images are never waited for: the newest holds for a while (`lips/lip_reader.py`), then nothing is
+seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from av_perception.audio_visual.features import VisualFeatures, frame_times
+from av_perception.audio_visual.features import VisualFeatures, frame_times, nothing_seen
 from av_perception.audio_visual.modes import FilteredChain, ModesStep
 from av_perception.audio_visual.seeing_objective import hearing_posterior
-from av_perception.audio_visual.seen_prior import SeenPrior
+from av_perception.audio_visual.seen_prior import (
+    SeenPrior,
+    blind_prior,
+    seen_prior,
+    switch_priors,
+)
 from av_perception.audio_visual.visual_prior import VisualPrior
 from av_perception.enhancement.alternation import PossibleSpeech
 from av_perception.enhancement.noise_model import NoiseModel
 from av_perception.enhancement.posterior import Posterior, fisher_move
 from av_perception.enhancement.prior import SpeechPrior
 from av_perception.enhancement.prior_stream import (
+    STEP_LENGTHS,
     BlockLatents,
     BlockStep,
     PriorStream,
@@ -44,7 +51,6 @@ MIN_VAE = 'min_vae'
 SWVAE = 'swvae'
 VISUAL_MODES = (OFF, CVAE, MIN_VAE, SWVAE)
 _EARS = 0.5  # pi, probability that the ears choose
-_LENGTHS = (1.0, 0.25)  # of a step, tried in turn
 
 #: Features at times (T,) [s] after the first sample of the stream.
 Seen = Callable[[np.ndarray], VisualFeatures]
@@ -102,24 +108,37 @@ class SeenStream(PriorStream):
         """See `PriorStream`."""
         heard = heard[:count]
         features = self._seen(frame_times(self._done + count)[self._done :])
-        open_eyes = SeenPrior(self._prior, *self._visual.prior(features))
         if self._mode == CVAE:
             self.belief = float(features.reliability.mean())
-            return BlockLatents(open_eyes, heard)
-        mean, variance = (np.tile(one, (count, 1)) for one in self._visual.blind())
-        shut_eyes = SeenPrior(self._prior, mean, variance)
-        modes = _BothModes(self._prior, shut_eyes, open_eyes, heard, self._mode == MIN_VAE)
+            return BlockLatents(seen_prior(self._prior, self._visual, features), heard)
+        modes = self._modes(features, heard)
         is_shown = features.reliability > 0
         chain = _Choice(is_shown) if self._mode == MIN_VAE else _Block(self._chain, is_shown)
         self._newest = ModesStep(modes, chain, np.full((count, 2), 0.5, np.float32))
         return self._newest
+
+    def _modes(self, features: VisualFeatures, heard: np.ndarray) -> _LaplaceModes:
+        """Latents of the next frames in all modes."""
+        encoded = self._prior.encode(heard)  # one encoder for all
+        if self._mode == MIN_VAE:
+            # Both modes have the latents of eyes that are shut; open ones say where to begin.
+            shut = blind_prior(self._prior, self._visual, len(heard))
+            starts = [shut.fused(*encoded)[0], self._visual.prior(features)[0]]
+            return _LaplaceModes(self._prior, [shut, shut], starts)
+        # Open eyes are to be better than the Gaussian of speech. Where they are not, ears alone
+        # are heard as without eyes: from N(0, I).
+        unseen = nothing_seen(len(heard), features.size)
+        ears = seen_prior(self._prior, self._visual, unseen)
+        modes = [ears, *switch_priors(self._prior, self._visual, features)]
+        starts = [mode.fused(*encoded)[0] for mode in modes]
+        return _LaplaceModes(self._prior, modes, starts, judged=(1, 2), heard=(0, 2))
 
     def _gain(self, power: np.ndarray) -> np.ndarray:
         """See `PriorStream`."""
         gain = super()._gain(power)
         if self._newest is not None:
             shares = self._newest.shares
-            self.belief = float(shares[:, 1].mean())
+            self.belief = float(shares[:, -1].mean())
             self._chain.keep(shares)
         return gain
 
@@ -149,66 +168,63 @@ class _Choice:
         return np.stack([ears, 1 - ears], axis=1)
 
 
-class _BothModes:
-    """Latents of a block with eyes shut and open, one after the other as if of 2 T frames.
+class _LaplaceModes:
+    """Latents of a block in each of M modes, one after the other as if of M T frames.
 
     Parameters
     ----------
     prior
-        Of speech, which both decode with.
-    shut, opened
-        The same that does not see, and that sees.
-    heard
-        (T, F) what the encoder hears.
-    is_choice
-        Whether latents with eyes open only begin where the eyes put them (min_vae).
+        Of speech, which all decode with.
+    modes
+        The same with what each mode knows of its latents.
+    starts
+        (T, L) latents of each to begin with.
+    judged, heard
+        Which of them are compared, and which speak where those are believed.
     """
 
     def __init__(
         self,
         prior: SpeechPrior,
-        shut: SeenPrior,
-        opened: SeenPrior,
-        heard: np.ndarray,
-        is_choice: bool,
+        modes: Sequence[SeenPrior],
+        starts: Sequence[np.ndarray],
+        judged: Sequence[int] = (0, 1),
+        heard: Sequence[int] = (0, 1),
     ):
-        encoded = prior.encode(heard)  # one encoder for both
-        by_ears = shut.fused(*encoded)[0]
-        if is_choice:
-            by_eyes = opened.prior(by_ears)[0]
-            opened = shut
-        else:
-            by_eyes = opened.fused(*encoded)[0]
-        means, variances = zip(*(mode.prior(by_ears) for mode in (shut, opened)))
+        means, variances = zip(*(mode.prior(start) for mode, start in zip(modes, starts)))
         self._prior = SeenPrior(prior, np.concatenate(means), np.concatenate(variances))
-        self._latents = np.concatenate([by_ears, by_eyes])
+        self._latents = np.concatenate(starts)
         self._decoded = prior.decode(self._latents)
+        self._count = len(modes)
+        self._judged = list(judged)
+        self._heard = list(heard)
 
     def speech(self, shares: np.ndarray) -> PossibleSpeech:
-        """Give what latents of both decode to, weighed by their shares (T, 2)."""
-        variance = self._decoded.reshape(2, -1, self._decoded.shape[1])
-        return PossibleSpeech(variance, shares.T.astype(np.float32))
+        """Give what latents decode to, weighed by the shares (T, 2) of those that speak."""
+        variance = self._decoded.reshape(self._count, -1, self._decoded.shape[1])
+        return PossibleSpeech(variance[self._heard], shares.T.astype(np.float32))
 
     def improve(self, posterior: Posterior) -> np.ndarray:
-        """Take one step of Fisher scoring where it helps; gives the losses F (T, 2) of both.
+        """Take one step of Fisher scoring where it helps; gives the losses F (T, 2) to compare.
 
         They are Laplace's: -log of the integral of exp(-U) about its least.
         """
-        power = np.tile(posterior.power, (2, 1))
-        twice = Posterior(self._prior, power, _twice(posterior.model), posterior.weight)
-        found = fisher_move(twice, self._latents, self._decoded, _LENGTHS)
+        power = np.tile(posterior.power, (self._count, 1))
+        model = _repeated(posterior.model, self._count)
+        together = Posterior(self._prior, power, model, posterior.weight)
+        found = fisher_move(together, self._latents, self._decoded, STEP_LENGTHS)
         self._latents = found.latents
         self._decoded = found.decoded
         losses = found.misfit + 0.5 * np.linalg.slogdet(found.curvature)[1]
-        return losses.reshape(2, -1).T
+        return losses.reshape(self._count, -1)[self._judged].T
 
 
-def _twice(model: NoiseModel) -> NoiseModel:
-    """Noise and gains of T frames, as if the frames came twice."""
-    activations = np.tile(model.factors.activations, 2)
+def _repeated(model: NoiseModel, count: int) -> NoiseModel:
+    """Noise and gains of T frames, as if the frames came so often."""
+    activations = np.tile(model.factors.activations, count)
     return NoiseModel(
-        np.tile(model.guess, (2, 1)),
-        np.tile(model.guess_gain, 2),
-        np.tile(model.speech_gain, 2),
+        np.tile(model.guess, (count, 1)),
+        np.tile(model.guess_gain, count),
+        np.tile(model.speech_gain, count),
         replace(model.factors, activations=activations),
     )

@@ -33,9 +33,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from av_perception.audio_visual.features import VisualFeatures
 from av_perception.audio_visual.modes import DOUBT, STAY, ModesStep, SmoothedChain
+from av_perception.audio_visual.seen_prior import switch_priors
+from av_perception.audio_visual.visual_prior import VisualPrior
 from av_perception.enhancement.alternation import PossibleSpeech, alternate
-from av_perception.enhancement.engine import EVIDENCE_WEIGHT, heard_power, safe_powers
+from av_perception.enhancement.engine import (
+    EVIDENCE_WEIGHT,
+    check_fit,
+    heard_power,
+    safe_powers,
+)
 from av_perception.enhancement.noise_model import NoiseModel, start_noise
 from av_perception.enhancement.posterior import Posterior, fisher_step
 from av_perception.enhancement.prior import SpeechPrior
@@ -68,17 +76,14 @@ class SwitchConfig:
     seed: int = 0
 
     def __post_init__(self):
-        if self.iterations < 1:
-            raise ValueError(f'iterations must be at least 1, not {self.iterations}')
+        check_fit(self.iterations, self.rank, self.evidence_weight)
         if self.samples < 2 or self.samples % 2:
             raise ValueError(f'samples must be even, not {self.samples}')
         if not 0 < self.stay < 1:
             raise ValueError(f'stay must lie between 0 and 1, not {self.stay}')
-        for name in ('rank', 'doubt', 'stay_frames'):
+        for name in ('doubt', 'stay_frames'):
             if not getattr(self, name) >= 0:
                 raise ValueError(f'{name} must not be negative, but is {getattr(self, name)}')
-        if not self.evidence_weight > 0:
-            raise ValueError(f'evidence_weight must be positive, not {self.evidence_weight}')
 
 
 @dataclass(frozen=True)
@@ -184,6 +189,39 @@ class ModeBelief:
         # (log of 2 pi is in both densities)
         log_proposal = 0.5 * (self._draws**2).sum(axis=-1) + np.linalg.slogdet(factor)[1]
         return likelihood + 0.5 * distance.sum(axis=-1) - log_proposal
+
+
+def see_by_switch(
+    power: np.ndarray,
+    prior: SpeechPrior,
+    visual: VisualPrior,
+    features: VisualFeatures,
+    config: SwitchConfig | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> Switched:
+    """Enhance the power of a recording with eyes that are believed while they help.
+
+    Where noise covers the voice, what eyes show may explain a part of the noise by chance. What
+    they showed half a recording away does so as often: only eyes that are better than that, too,
+    are of this voice.
+
+    Parameters
+    ----------
+    power, config, progress
+        As for `enhance_by_switch`.
+    prior, visual, features
+        As for `seen_prior.seen_prior`.
+
+    Returns
+    -------
+    Switched
+        The last of the modes are the eyes.
+    """
+    half = len(features) // 2
+    values = np.roll(features.values, half, axis=0)
+    mistimed = VisualFeatures(values, np.roll(features.reliability, half))
+    priors = switch_priors(prior, visual, features, mistimed)
+    return enhance_by_switch(power, priors, config, progress=progress)
 
 
 def enhance_by_switch(

@@ -20,7 +20,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from av_perception.enhancement.engine import EVIDENCE_WEIGHT, heard_power, safe_powers
+from av_perception.enhancement.engine import (
+    EVIDENCE_WEIGHT,
+    check_fit,
+    heard_power,
+    safe_powers,
+)
 from av_perception.enhancement.latent_steps import (
     METHODS,
     PEEM,
@@ -72,12 +77,7 @@ class VoicesConfig:
             raise ValueError(f"method must be one of {known}, not '{self.method}'")
         if self.start not in STARTS:
             raise ValueError(f"start must be one of {', '.join(STARTS)}, not '{self.start}'")
-        if self.iterations < 1:
-            raise ValueError(f'iterations must be at least 1, not {self.iterations}')
-        if self.rank < 0:
-            raise ValueError(f'rank must not be negative, but is {self.rank}')
-        if not self.evidence_weight > 0:
-            raise ValueError(f'evidence_weight must be positive, not {self.evidence_weight}')
+        check_fit(self.iterations, self.rank, self.evidence_weight)
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,7 @@ from av_perception.benchmarks.attention_loop import (
     see_images,
     stamp_of,
 )
-from av_perception.benchmarks.noise_sounds import (
-    LEVEL,
-    RATE,
-    STRETCH_S,
-    Motor,
-    play_noise,
-    take_samples,
-)
+from av_perception.benchmarks.noise_sounds import LEVEL, RATE, play_stretches
 from av_perception.evaluation.attention import LookHistory
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.time import nanoseconds
@@ -33,7 +26,6 @@ from av_perception.interfaces import AttentionReason, AudioChunk, VisualFeatures
 from av_perception.pipelines.turning_head import Result, TurningHeadPipeline
 from av_perception.robot_head import HeadProfile
 from av_perception.simulation.neck import JointConfig, NeckConfig
-from av_perception.simulation.noise import fan, servo
 from av_perception.simulation.scene import ConversationConfig, RoomConfig, Scene, TalkerConfig
 from av_perception.simulation.turning_scene import STEP_S, TurningScene, TurningSceneConfig
 
@@ -110,22 +102,15 @@ def looks_at_noise(
     random = np.random.default_rng(seed)
     pipeline = TurningHeadPipeline(head)
     watch = _Watch()
-    recorded: list[tuple[str, Path | Motor]] = [(path.stem, path) for path in recordings]
-    kinds = [*recorded, ('fan', fan), ('servo', servo)]
     pipeline.note_pose(START_NS, RigidTransform())
     first = 0
-    for number in stretches:
-        name, source = kinds[number % len(kinds)]
-        is_servo = source is servo
-        is_diffuse = number // len(kinds) % 2 == 1 and not is_servo
-        samples = take_samples(source, int(STRETCH_S * RATE), random)
-        sound = play_noise(head, samples, is_diffuse, is_servo, random)
+    for played, sound in play_stretches(head, recordings, random, stretches):
         noise = random.normal(0.0, LEVEL * 10 ** (SENSOR_NOISE_DB / 20), sound.shape)
         for chunk in _chunks(sound + noise, first):
             pipeline.hear(chunk)
             end_ns = chunk.stamp_ns + nanoseconds(STEP_S)
             pipeline.take_visual(VisualFeatures(end_ns))
-            watch.note(pipeline.poll(end_ns), name)
+            watch.note(pipeline.poll(end_ns), played.noise)
         first += len(sound)
     return watch.false_looks
 

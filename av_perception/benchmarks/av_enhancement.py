@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from av_perception.audio_visual.features import VisualFeatures
-from av_perception.audio_visual.seen_prior import seen_prior, switch_priors
-from av_perception.audio_visual.switch import SwitchConfig, enhance_by_switch
+from av_perception.audio_visual.seen_prior import seen_prior
+from av_perception.audio_visual.switch import see_by_switch
 from av_perception.benchmarks.enhancement_clips import NoisyClip, make_clips
 from av_perception.benchmarks.enhancement_scores import estoi
 from av_perception.benchmarks.live_vision import hear_live, see_live
@@ -186,8 +186,7 @@ class SeenBenchmark:
                 seen = seen_prior(self._prior, self._visual[r2], features)
                 yield row(vision, r2, ALWAYS, enhance_power(power, seen, EngineConfig()).gain)
             if SWITCH in self._beliefs:
-                priors = switch_priors(self._prior, self._visual[r2], features)
-                found = enhance_by_switch(power, priors, SwitchConfig())
+                found = see_by_switch(power, self._prior, self._visual[r2], features)
                 yield row(vision, r2, SWITCH, found.gain, *_shares(clip, found.modes[:, -1]))
             if LIVE in self._beliefs:
                 live = see_live(clip.mixture, self._prior, self._visual[r2], features)

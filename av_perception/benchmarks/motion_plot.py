@@ -14,7 +14,7 @@ from av_perception.benchmarks.motion_walks import HORIZONS_S, Windows
 from av_perception.motion_forecast.forecaster import IMM, ForecastConfig, forecast_people
 from av_perception.visualization.colors import PALETTE, unit
 
-_NUM_FANS = 4
+_FANS = ('walks on', 'stops', 'turns', 'starts')
 _NUM_WALKS = 30
 
 
@@ -35,8 +35,9 @@ def plot_motion(windows: Windows, rows: Sequence[PathRow], path: Path) -> None:
     figure = Figure(figsize=(12, 6.5), layout='constrained')
     grid = figure.subplots(2, 3)
     chosen = _different(windows)
-    for axes, index in zip(grid[:, :2].ravel(), chosen):
+    for axes, index, title in zip(grid[:, :2].ravel(), chosen, _FANS):
         _fan(axes, windows, index)
+        axes.set_title(title, fontsize=8)
     _coverage(grid[0, 2], [row for row in rows if row.method == OURS])
     _errors(grid[1, 2], rows)
     grid[0, 0].legend(loc='best', fontsize=7, frameon=False)
@@ -45,7 +46,7 @@ def plot_motion(windows: Windows, rows: Sequence[PathRow], path: Path) -> None:
 
 
 def _different(windows: Windows) -> list[int]:
-    """Find indices of people who walk on, stop, turn and start, as far as there are such."""
+    """Find indices of people as in `_FANS`, as far as there are such."""
     histories = windows.histories
     before = histories.positions[:, -1, :2] - histories.positions[:, -8, :2]
     after = windows.truth[:, -1, :2] - windows.truth[:, 5, :2]
@@ -55,7 +56,7 @@ def _different(windows: Windows) -> list[int]:
     turn = np.nan_to_num(np.abs(np.arctan2(cross, (before * after).sum(1))))
     walks = np.minimum(early, late)
     scores = (walks - turn, early - 2 * late, walks + turn, late - 2 * early)
-    return [int(np.nanargmax(score)) for score in scores][:_NUM_FANS]
+    return [int(np.nanargmax(score)) for score in scores]
 
 
 def _fan(axes, windows: Windows, index: int) -> None:

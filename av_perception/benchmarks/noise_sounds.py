@@ -102,19 +102,26 @@ def noise_features(
         Bins of direction with them.
     """
     listener = Listener(head)
+    num_written = 0
+    for played, sound in play_stretches(head, noises, random, stretches):
+        for features, blocks in listener.hear(sound, num_written, random):
+            yield played, features, blocks
+        num_written += len(sound)
+
+
+def play_stretches(
+    head: HeadProfile, noises: list[Path], random: np.random.Generator, stretches: Iterable[int]
+) -> Iterator[tuple[PlayedNoise, np.ndarray]]:
+    """Play one stretch of noise after the other, as `noise_features`; gives (N, channels) each."""
     recorded: list[tuple[str, Path | Motor]] = [(path.stem, path) for path in noises]
     kinds = [*recorded, ('fan', fan), ('servo', servo)]
-    num_written = 0
     for number in stretches:
         name, source = kinds[number % len(kinds)]
         is_servo = source is servo
         is_diffuse = number // len(kinds) % 2 == 1 and not is_servo
         samples = take_samples(source, int(STRETCH_S * RATE), random)
         sound = play_noise(head, samples, is_diffuse, is_servo, random)
-        played = PlayedNoise(name, 'all around' if is_diffuse else 'one place')
-        for features, blocks in listener.hear(sound, num_written, random):
-            yield played, features, blocks
-        num_written += len(sound)
+        yield PlayedNoise(name, 'all around' if is_diffuse else 'one place'), sound
 
 
 def take_samples(source: Path | Motor, count: int, random: np.random.Generator) -> np.ndarray:

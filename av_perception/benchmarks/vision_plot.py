@@ -74,6 +74,7 @@ def _draw_depth(axes: Axes, distance: np.ndarray, measurements: list[Measurement
     axes.set_yticks([0.2, 0.5, 1, 2, 5, 10, 20])
     axes.yaxis.set_major_formatter('{x:g}')
     axes.minorticks_off()
+    axes.set_xticks(distance)
     axes.set(title='error of the depth (RMS)', xlabel='distance [m]', ylabel='% of the distance')
     axes.legend(frameon=False)
 
@@ -85,6 +86,7 @@ def _draw_nees(axes: Axes, distance: np.ndarray, measurements: list[Measurement]
         nees = [getattr(m, name).nees for m in measurements]
         axes.plot(distance, nees, 'o-', color=color, label=label)
     axes.set(title='normalized error squared (NEES)', xlabel='distance [m]', ylim=(0, None))
+    axes.set_xticks(distance)
     axes.legend(frameon=False)
 
 

@@ -42,8 +42,8 @@ from av_perception.cli.many import (
     Job,
     add_many_arguments,
     check_folder_of_several,
-    is_many,
     run_many,
+    run_one_or_many,
 )
 from av_perception.cli.output import check_picture, check_writable, make_folder, write_json
 from av_perception.dvae.speech_prior import PRIORS, load_prior
@@ -115,11 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Enhance one sound or several."""
-    found = find_sounds(options.recordings)
-    if is_many(options, options.recordings, found):
-        return _run_many(found, options)
-    options.recording = options.recordings[0]
-    return _run_one(options)
+    return run_one_or_many(options, find_sounds(options.recordings), _run_one, _run_many)
 
 
 def _run_many(found: list[Found], options: argparse.Namespace) -> int:
@@ -262,6 +258,8 @@ def _figures(samples: np.ndarray, voice: np.ndarray, options: argparse.Namespace
 
 
 def _method(options: argparse.Namespace) -> str:
+    if options.visual == 'swvae':
+        return 'the switch of recordings (swvae)'
     if options.visual != 'off':
         return f'the live stream with eyes ({options.visual})'
     return 'lsa' if options.prior == NONE else options.method

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from av_perception.audio_visual.seen_stream import OFF, VISUAL_MODES, SeenStream
+from av_perception.audio_visual.offline import enhance_switched
+from av_perception.audio_visual.seen_stream import OFF, SWVAE, VISUAL_MODES, SeenStream
 from av_perception.dvae.speech_prior import load_prior
 from av_perception.errors import UserError
 from av_perception.lips.lip_model import LipModel, load_lips
@@ -48,8 +49,10 @@ class Eyes:
         self._seen = read_all(model.encoder, mouths)
 
     def enhanced(self, samples: np.ndarray) -> np.ndarray:
-        """(N,) voice in samples (N,) at 16 kHz, by the live stream."""
+        """(N,) voice in samples (N,) at 16 kHz: by the switch of recordings, or a live stream."""
         prior = load_prior(self._model.speech_prior)
+        if self._mode == SWVAE:
+            return enhance_switched(samples, prior, self._model.visual, self._seen)
         stream = SeenStream(prior, self._model.visual, self._seen, self._mode)
         parts = [
             stream.push(samples[first : first + _CHUNK])

@@ -24,7 +24,7 @@ from av_perception.cli.cluster import Tasks, check_cluster, work_on_cluster
 from av_perception.cli.job_process import error_of_end, send_answer
 from av_perception.cli.output import wide_console, write_json
 from av_perception.errors import UserError
-from av_perception.recording.collection import state_of_files
+from av_perception.recording.collection import Found, state_of_files
 
 DONE = 'done'
 LEFT = 'left as it was'
@@ -90,13 +90,36 @@ def add_many_arguments(parser: argparse.ArgumentParser, resumable: bool = True) 
         )
 
 
-def is_many(options: argparse.Namespace, paths: Sequence[Path], found: Sequence) -> bool:
-    """Tell whether several recordings were asked for, or one as if it were several."""
-    return (
-        len(paths) > 1
-        or getattr(options, 'resume', False)
-        or [one.path for one in found] != list(paths)
-    )
+def run_one_or_many(
+    options: argparse.Namespace,
+    found: list[Found],
+    run_one: Callable[[argparse.Namespace], int],
+    run_many_of: Callable[[list[Found], argparse.Namespace], int],
+) -> int:
+    """Run a verb on one recording, or on several where they, or all of a folder, are asked for.
+
+    Parameters
+    ----------
+    options
+        Of the verb; `recordings` are the paths that were named.
+    found
+        The recordings that lie there.
+    run_one
+        Takes the options, with the one path in `recording`.
+    run_many_of
+        Takes what was found, and the options.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    paths = options.recordings
+    is_as_named = [one.path for one in found] == list(paths)
+    if len(paths) > 1 or getattr(options, 'resume', False) or not is_as_named:
+        return run_many_of(found, options)
+    options.recording = paths[0]
+    return run_one(options)
 
 
 def name_within(option: str, name: Path | None) -> Path | None:

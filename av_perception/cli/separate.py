@@ -42,9 +42,9 @@ from av_perception.cli.many import (
     Job,
     add_many_arguments,
     check_folder_of_several,
-    is_many,
     name_within,
     run_many,
+    run_one_or_many,
 )
 from av_perception.cli.output import add_sound_arguments, check_picture, check_writable, write_json
 from av_perception.errors import UserError
@@ -103,11 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Separate one recording or several."""
-    found = find_recordings(options.recordings)
-    if is_many(options, options.recordings, found):
-        return _run_many(found, options)
-    options.recording = options.recordings[0]
-    return _run_one(options)
+    return run_one_or_many(options, find_recordings(options.recordings), _run_one, _run_many)
 
 
 def _run_many(found: list[Found], options: argparse.Namespace) -> int:

@@ -28,9 +28,9 @@ from av_perception.cli.many import (
     Job,
     add_many_arguments,
     check_folder_of_several,
-    is_many,
     name_within,
     run_many,
+    run_one_or_many,
 )
 from av_perception.cli.output import check_picture, check_writable, make_folder, write_json
 from av_perception.errors import UserError
@@ -113,11 +113,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Track one recording or several."""
-    found = find_recordings(options.recordings)
-    if is_many(options, options.recordings, found):
-        return _run_many(found, options)
-    options.recording = options.recordings[0]
-    return _run_one(options)
+    return run_one_or_many(options, find_recordings(options.recordings), _run_one, _run_many)
 
 
 def _run_many(found: list[Found], options: argparse.Namespace) -> int:

@@ -42,6 +42,16 @@ _ITERATIONS = {AMORTIZED: 1, PEEM: 3, ADAM: 8, LDEM: 10, MALA: 10, MCEM: 10, VEM
 EVIDENCE_WEIGHT = 0.125
 
 
+def check_fit(iterations: int, rank: int, evidence_weight: float) -> None:
+    """Raise ValueError for a number of rounds, a rank of noise or a weight without sense."""
+    if iterations < 1:
+        raise ValueError(f'iterations must be at least 1, not {iterations}')
+    if rank < 0:
+        raise ValueError(f'rank must not be negative, but is {rank}')
+    if not evidence_weight > 0:
+        raise ValueError(f'evidence_weight must be positive, not {evidence_weight}')
+
+
 @dataclass(frozen=True)
 class EngineConfig:
     """Which E-step, how often, and how rich noise is."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -54,31 +55,43 @@ def enhance_by_prior(
     np.ndarray
         (N,) speech; `samples` less it is the noise.
     """
-    return enhance_pieces(samples, lambda start, end: prior, config, progress)
+    config = config or EngineConfig()
+
+    def gain_of(piece: Piece, show: Progress) -> np.ndarray:
+        return enhance_power(piece.power, prior, config, progress=show).gain
+
+    return enhance_pieces(samples, gain_of, progress)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a recording, at the level that priors know."""
+
+    #: (T, F) of `PRIOR_TRANSFORM`
+    power: np.ndarray
+    #: where it begins in the recording [s]
+    start_s: float
 
 
 def enhance_pieces(
     samples: np.ndarray,
-    prior_of: Callable[[int, int], SpeechPrior],
-    config: EngineConfig | None = None,
+    gain_of: Callable[[Piece, Progress], np.ndarray],
     progress: Progress = lambda fraction: None,
 ) -> np.ndarray:
-    """Enhance a recording whose prior of speech may know more of some pieces than of others.
+    """Enhance a recording piece by piece, by gains of speech.
 
     Parameters
     ----------
-    samples, config, progress
+    samples, progress
         As for `enhance_by_prior`.
-    prior_of
-        Gives the prior of the samples from `start` to `end`: of the frames that
-        `PRIOR_TRANSFORM.forward` makes of them.
+    gain_of
+        Gives the gain (T, F) of a piece, and tells the fraction of it that is done.
 
     Returns
     -------
     np.ndarray
         (N,) speech; `samples` less it is the noise.
     """
-    config = config or EngineConfig()
     peak = float(np.abs(samples).max(initial=0.0))
     if not peak:
         return np.zeros(len(samples), samples.dtype)
@@ -90,20 +103,14 @@ def enhance_pieces(
         def show(fraction: float) -> None:
             progress((start + fraction * (done - start)) / len(samples))
 
-        made = _enhanced(samples[start:end], peak, prior_of(start, end), config, show)
-        return made.astype(samples.dtype)
+        own = samples[start:end]
+        level = max(float(np.abs(own).max()), _LEAST_LEVEL * peak)
+        spectra = PRIOR_TRANSFORM.forward(own / level)
+        gain = gain_of(Piece(np.abs(spectra) ** 2, start / RATE), show)
+        voice = level * PRIOR_TRANSFORM.inverse(gain * spectra, len(own))
+        return voice.astype(samples.dtype)
 
     return join_pieces(piece, len(samples), _PIECE, _FADE)
-
-
-def _enhanced(
-    samples: np.ndarray, peak: float, prior: SpeechPrior, config: EngineConfig, progress: Progress
-) -> np.ndarray:
-    """(N,) of a piece, at the level that priors know."""
-    level = max(float(np.abs(samples).max()), _LEAST_LEVEL * peak)
-    spectra = PRIOR_TRANSFORM.forward(samples / level)
-    found = enhance_power(np.abs(spectra) ** 2, prior, config, progress=progress)
-    return level * PRIOR_TRANSFORM.inverse(found.gain * spectra, len(samples))
 
 
 def enhance_by_lsa(

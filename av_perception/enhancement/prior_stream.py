@@ -33,7 +33,7 @@ from av_perception.spectral.transform import StreamingSynthesis
 _LEAST_LEVEL = 1e-3  # a stream that is quieter is silence
 _LEVEL_MEMORY_S = 5.0
 _LEAST_POWER = 1e-8  # of what priors know
-_LENGTHS = (1.0, 0.5)  # of a step, tried in turn
+STEP_LENGTHS = (1.0, 0.5)  # of a step of latents, tried in turn
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class BlockLatents:
     def __call__(self, posterior: Posterior) -> PossibleSpeech:
         """Take one step of Fisher scoring, where it helps."""
         posterior = replace(posterior, prior=self._prior)
-        found = fisher_move(posterior, self._latents, self._decoded, _LENGTHS)
+        found = fisher_move(posterior, self._latents, self._decoded, STEP_LENGTHS)
         self._latents = found.latents
         self._decoded = found.decoded
         return self.speech

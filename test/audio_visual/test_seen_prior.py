@@ -9,7 +9,7 @@ import pytest
 from speech_priors import complex_normal, planted_prior, planted_speech
 
 from av_perception.audio_visual.features import VisualFeatures, nothing_seen
-from av_perception.audio_visual.offline import enhance_seen
+from av_perception.audio_visual.offline import enhance_seen, enhance_switched
 from av_perception.audio_visual.seen_prior import (
     SeenPrior,
     TunableSeenPrior,
@@ -17,6 +17,7 @@ from av_perception.audio_visual.seen_prior import (
     seen_prior,
     switch_priors,
 )
+from av_perception.audio_visual.switch import SwitchConfig, see_by_switch
 from av_perception.audio_visual.visual_prior import LinearVisualPrior, blended, log_density
 from av_perception.dvae.spectra import PRIOR_TRANSFORM
 from av_perception.enhancement.chains import ChainStep
@@ -196,9 +197,34 @@ def test_chains_stay_at_what_is_seen_where_nothing_is_heard(method):
 def test_eyes_of_a_switch_compete_with_themselves_at_another_moment():
     prior, _, _, features = scene()
     visual = exact_prior(0.9)
-    shut, mistimed, eyes = (one.prior(None) for one in switch_priors(prior, visual, features))
+    other = VisualFeatures(features.values[::-1], features.reliability[::-1])
+    modes = switch_priors(prior, visual, features, other)
+    shut, mistimed, eyes = (one.prior(None) for one in modes)
     mean, variance = visual.prior(features)
-    half = len(features) // 2
     np.testing.assert_array_equal(eyes, (mean, variance))
-    np.testing.assert_array_equal(mistimed, np.roll((mean, variance), half, axis=1))
+    np.testing.assert_array_equal(mistimed, (mean[::-1], variance[::-1]))
     np.testing.assert_array_equal(shut, blind_prior(prior, visual, len(features)).prior(None))
+    shut, eyes = (one.prior(None) for one in switch_priors(prior, visual, features))
+    np.testing.assert_array_equal(eyes, (mean, variance))
+
+
+def test_a_recording_is_enhanced_by_the_switch_at_the_level_that_priors_know():
+    prior = planted_prior(PRIOR_TRANSFORM.num_bins, LATENTS)
+    random = np.random.default_rng(1)
+    samples = 0.1 * random.standard_normal(16000)
+    shown = VisualFeatures(random.standard_normal((200, LATENTS)), np.ones(200))
+    asked = []
+
+    def seen(times):
+        asked.append(len(times))
+        return shown[: len(times)]
+
+    config = SwitchConfig(iterations=1)
+    found = enhance_switched(samples, prior, exact_prior(0.5), seen, config)
+    spectra = PRIOR_TRANSFORM.forward(samples / np.abs(samples).max())
+    gain = see_by_switch(
+        np.abs(spectra) ** 2, prior, exact_prior(0.5), shown[: len(spectra)], config
+    ).gain
+    expected = np.abs(samples).max() * PRIOR_TRANSFORM.inverse(gain * spectra, len(samples))
+    assert asked == [len(spectra)]
+    np.testing.assert_allclose(found, expected, atol=1e-6)

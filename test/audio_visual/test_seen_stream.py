@@ -91,6 +91,23 @@ def test_without_eyes_the_ears_decide(scene, prior, mode):
     assert np.nanmax(beliefs) == 0.0
 
 
+@pytest.mark.parametrize('is_shown', [False, True])
+def test_as_far_as_a_switch_disbelieves_eyes_the_stream_is_that_of_ears_alone(
+    scene, prior, is_shown
+):
+    """Seen nothing, it is the very same; with noise for eyes, nearly."""
+    clean, noisy, latents, visual = scene
+    plain, _ = run(PriorStream(prior), noisy)
+    noise = np.random.default_rng(2).standard_normal(latents.shape)
+    seen = seen_of(noise, np.full(len(latents), float(is_shown)))
+    found, beliefs = run(SeenStream(prior, visual, seen, SWVAE), noisy)
+    if is_shown:
+        assert np.nanmean(beliefs[8:]) < 0.15
+        assert si_sdr_db(found, clean) > si_sdr_db(plain, clean) - 0.1
+    else:
+        np.testing.assert_allclose(found, plain, atol=1e-5)
+
+
 def test_a_switch_believes_eyes_where_they_are_right_and_not_where_they_lie(scene, prior):
     clean, noisy, latents, visual = scene
     half = len(latents) // 2

@@ -10,8 +10,13 @@ from speech_priors import complex_normal, planted_prior, planted_speech
 
 from av_perception.audio_visual.features import VisualFeatures
 from av_perception.audio_visual.modes import first_transition
-from av_perception.audio_visual.seen_prior import seen_prior, switch_priors
-from av_perception.audio_visual.switch import ModeBelief, SwitchConfig, enhance_by_switch
+from av_perception.audio_visual.seen_prior import seen_prior
+from av_perception.audio_visual.switch import (
+    ModeBelief,
+    SwitchConfig,
+    enhance_by_switch,
+    see_by_switch,
+)
 from av_perception.audio_visual.visual_prior import LinearVisualPrior
 from av_perception.enhancement.noise_model import start_noise
 from av_perception.enhancement.posterior import Posterior
@@ -58,8 +63,8 @@ def test_noise_for_eyes_is_not_believed_where_noise_covers_the_voice():
         np.sqrt(0.9) * np.eye(LATENTS), np.zeros(LATENTS), np.full(LATENTS, 0.1)
     )
     shown = VisualFeatures(random.standard_normal((FRAMES, LATENTS)), np.ones(FRAMES))
-    priors = switch_priors(prior, visual, shown)
-    assert enhance_by_switch(np.abs(speech + noise) ** 2, priors).modes[:, -1].mean() < 0.1
+    found = see_by_switch(np.abs(speech + noise) ** 2, prior, visual, shown)
+    assert found.modes.shape[1] == 3 and found.modes[:, -1].mean() < 0.1
 
 
 @pytest.mark.parametrize('stay_frames', [0.0, 400.0])

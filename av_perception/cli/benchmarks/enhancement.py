@@ -14,7 +14,6 @@ For example:
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from rich.table import Table
 from av_perception.benchmarks.enhancement_clips import KINDS, ODD_KINDS, make_clips
 from av_perception.benchmarks.enhancement_methods import GTCRN, LIVE, Gtcrn, Method, make_methods
 from av_perception.benchmarks.enhancement_scores import EnhancementRow, measure, medians
+from av_perception.cli.benchmarks.data_folder import data_folder
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.dvae.speech_prior import PRIORS, load_prior
 from av_perception.enhancement.latent_steps import AMORTIZED, METHODS, PEEM, VEM
@@ -97,17 +97,6 @@ def _methods(args: argparse.Namespace, data: Path) -> dict[str, Method]:
     except (UserError, ImportError):
         pass  # the table has a row less
     return methods
-
-
-def data_folder() -> Path:
-    """Find the folder of the development data. Raises UserError where it is not named."""
-    folder = os.environ.get('AV_PERCEPTION_DATA')
-    if folder is None or not Path(folder).is_dir():
-        raise UserError(
-            'this benchmark needs voices: set AV_PERCEPTION_DATA to the folder of the '
-            'development data'
-        )
-    return Path(folder)
 
 
 def _table(rows: list[EnhancementRow], title: str) -> Table:

@@ -19,7 +19,6 @@ For example:
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -50,6 +49,7 @@ from av_perception.benchmarks.separation_scenes import (
 )
 from av_perception.benchmarks.separation_scores import SeparationRow, measure
 from av_perception.benchmarks.separation_tables import separation_tables
+from av_perception.cli.benchmarks.data_folder import data_folder
 from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 from av_perception.errors import UserError
 
@@ -185,7 +185,7 @@ def _planned(args) -> list[_Planned]:
     """List the scenes."""
     if args.recordings:
         return [_Planned(p.name, 0, 0, partial(recorded_scene, p)) for p in args.recordings]
-    data = _data_folder()
+    data = data_folder()
     kinds = _chosen(args)
     if args.held_out:
         files = held_out_voices(data)
@@ -242,16 +242,6 @@ def _heard(
 
 def _write(path: Path, sound: np.ndarray) -> None:
     soundfile.write(path, np.clip(sound, -1, 1).astype(np.float32), RATE)
-
-
-def _data_folder() -> Path:
-    folder = os.environ.get('AV_PERCEPTION_DATA')
-    if folder is None or not Path(folder).is_dir():
-        raise UserError(
-            'this benchmark needs voices: set AV_PERCEPTION_DATA to the folder of the '
-            'development data'
-        )
-    return Path(folder)
 
 
 def _class_table(rows: list[SeparationRow], classes: dict[str, str]) -> Table:

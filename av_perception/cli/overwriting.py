@@ -10,7 +10,7 @@ from pathlib import Path
 
 from av_perception.errors import UserError
 
-OUTPUTS = ('output', 'json', 'plot', 'noise', 'gaze', 'timeline')
+OUTPUTS = ('output', 'json', 'plot', 'noise', 'gaze', 'timeline', 'mot', 'rttm')
 # What recordings and bags are made of, by the names of files without their endings...
 _PARTS = ('recording', 'audio', 'left', 'right', 'truth', 'head', 'metadata')
 _BAGS = ('.mcap', '.db3')  # ... and by endings

@@ -31,6 +31,9 @@ from av_perception.recording import Recording, TrackTable, TruthTable
 from av_perception.recording.collection import find_recordings
 from av_perception.robot_head import HeadProfile
 
+# Of the truth's images without a row of tracks: so many are no lost images but another rate.
+DENSE_SHARE = 0.3
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -237,6 +240,11 @@ def summary(metrics: Metrics) -> str:
         words += (
             f'\nWithout an answer: {metrics.held_images} images held the last status, '
             f'{metrics.lost_images} were lost.'
+        )
+    if metrics.held_images > DENSE_SHARE * metrics.num_frames:
+        words += (
+            '\nThe truth is denser than the tracks: where nothing was said, people count as '
+            'missed. To score the places alone, write the truth at the times of the images.'
         )
     return words
 

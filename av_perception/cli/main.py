@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from av_perception import __version__
+from av_perception.cli.overwriting import check_overwrites
 from av_perception.errors import UserError
 from av_perception.ros.bringup.availability import advice_for
 from av_perception.ros.bringup.environment import limit_threads
@@ -174,6 +175,7 @@ def _run(arguments: list[str]) -> int:
         words = words[: words.index('--ros-args')]
     verb = next((word for word in words if word in VERBS), None)
     options = build_parser(verb, words).parse_args(words)
+    check_overwrites(options)
     return options.run(options)
 
 

@@ -7,6 +7,8 @@
   av-perception track my_bag --head nao -o tracks.csv   a bag does not know its head
   av-perception track my_recording --voices voices
       also the voice of each person, as FLAC, and who spoke when (turns.csv, turns.rttm)
+  av-perception track my_recording --mot boxes.txt --rttm turns.rttm
+      also faces as MOT-challenge text, and who spoke when as RTTM, for other tools
   av-perception track my_recording --gaze gaze.csv      who looks at the robot, and at whom
   av-perception track my_recording --mouths mouths      the mouth of each person, image by image
   av-perception track recordings --jobs 4 --resume      all in a folder; a table at the end
@@ -92,6 +94,16 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         help='also separate the voices: a FLAC per person, turns.csv and turns.rttm',
     )
     parser.add_argument(
+        '--mot',
+        type=Path,
+        metavar='FILE',
+        help='of a recording folder: also write the boxes of faces as MOT-challenge text '
+        '(frame,id,left,top,width,height,confidence,x,y,z)',
+    )
+    parser.add_argument(
+        '--rttm', type=Path, metavar='FILE', help='also write who spoke when, as RTTM'
+    )
+    parser.add_argument(
         '--gaze',
         type=Path,
         metavar='CSV',
@@ -122,7 +134,7 @@ def _run_many(found: list[Found], options: argparse.Namespace) -> int:
     check_folder_of_several(options.output)
     names = {
         name: name_within(f'--{name}', getattr(options, name))
-        for name in ('voices', 'gaze', 'mouths', 'plot')
+        for name in ('voices', 'gaze', 'mouths', 'plot', 'mot', 'rttm')
     }
     jobs = []
     for one in found:
@@ -159,6 +171,7 @@ def _run_one(options: argparse.Namespace) -> int:
     tracks.write(output)
     if options.gaze:
         _write_gaze(options.gaze, recording, frames, origin_ns)
+    _write_for_others(options, recording, frames, origin_ns)
     figures = {
         'frames': len(frames),
         'people': sorted({int(i) for i in tracks.id}),
@@ -214,12 +227,14 @@ def _write_mouths(folder: Path, frames: list, mouths: list, origin_ns: int) -> N
 def _checked(options: argparse.Namespace) -> tuple:
     """Open what `_open` does, and refuse what cannot be done with it. Raises UserError."""
     check_picture(options.plot)
-    for path in (options.json, options.output, options.gaze):
+    for path in (options.json, options.output, options.gaze, options.mot, options.rttm):
         check_writable(path)
     if options.gaze and is_bag(options.recording):
         raise UserError(
             '--gaze is for recording folders; play a bag with replay.launch.py head_pose:=true'
         )
+    if options.mot and is_bag(options.recording):
+        raise UserError('--mot is for recording folders: the images of a bag have no numbers')
     return _open(options)
 
 
@@ -239,6 +254,22 @@ def _write_gaze(path: Path, recording, frames: list, origin_ns: int) -> None:
 
     tracks = (frame for frame, _ in frames)
     write_head_poses(head_poses_of(recording, tracks, origin_ns), path, origin_ns)
+
+
+def _write_for_others(
+    options: argparse.Namespace, recording, frames: list, origin_ns: int
+) -> None:
+    """Write what tools of tracking and of diarization read."""
+    from av_perception.recording.collect import collect_boxes
+    from av_perception.recording.timing import image_stamp_ns
+    from av_perception.recording.voice_files import turns_of, write_rttm
+
+    if options.mot:
+        first_ns = origin_ns + image_stamp_ns(recording, 0)
+        collect_boxes(frames, first_ns, recording.frame_rate).write(options.mot)
+    if options.rttm:
+        turns = turns_of((speaking for _, speaking in frames), origin_ns)
+        write_rttm(options.rttm, turns, options.recording.name)
 
 
 def _plot(options: argparse.Namespace, tracks, recording) -> None:

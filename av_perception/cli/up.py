@@ -163,10 +163,39 @@ def _checked_head(options: argparse.Namespace) -> HeadProfile:
     from av_perception.ros.bringup.availability import require_ros
 
     head = load_head(options.head)
+    _check_recording(options, head)
     if options.params_file and not Path(options.params_file).is_file():
         raise UserError(f'there is no parameter file {options.params_file}')
     require_ros()
     return head
+
+
+def _check_recording(options: argparse.Namespace, head: HeadProfile) -> None:
+    """Open the recording that is to be played. Raises UserError where there is none to play."""
+    from av_perception.errors import UserError
+    from av_perception.recording import Recording
+    from av_perception.ros.bringup.graph import source_of
+
+    source = source_of(options.source, options.head)
+    if source != 'file':
+        if options.recording:
+            raise UserError(
+                f'the source is {source}, so --recording {options.recording} would not be played: '
+                'add --source file'
+            )
+        return
+    if not options.recording:
+        raise UserError('--source file plays a recording: add --recording FOLDER')
+    recording = Recording.open(options.recording)
+    if recording.problem:
+        print(f'av-perception: {recording.problem}', flush=True)
+    own = recording.head.microphones
+    if own and head.microphones and own.geometry_hash != head.microphones.geometry_hash:
+        print(
+            f'av-perception: the recording was made with other microphones ({recording.head.name})'
+            f' than {options.head} has: directions are wrong unless the profile was corrected',
+            flush=True,
+        )
 
 
 def _environment(options: argparse.Namespace) -> dict[str, str]:

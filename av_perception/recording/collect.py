@@ -7,7 +7,8 @@ from __future__ import annotations
 import numpy as np
 
 from av_perception.geometry.time import seconds
-from av_perception.interfaces import SpeakingFrame, SpeakingStatus, TrackFrame
+from av_perception.interfaces import LifeState, SpeakingFrame, SpeakingStatus, TrackFrame
+from av_perception.recording.mot_text import MotTable
 from av_perception.recording.tables import TrackTable
 
 UPPER_TRIANGLE = np.triu_indices(3)  # xx, xy, xz, yy, yz, zz
@@ -61,3 +62,38 @@ def answered_times(
 ) -> np.ndarray:
     """List the times [s] since origin_ns of all frames, of those too that hold nobody."""
     return np.array([seconds(frame.stamp_ns - origin_ns) for frame, _ in frames], float)
+
+
+def collect_boxes(
+    frames: list[tuple[TrackFrame, SpeakingFrame]],
+    first_image_ns: int,
+    frame_rate: float,
+) -> MotTable:
+    """Make MOT-challenge rows of the people in view.
+
+    Parameters
+    ----------
+    frames
+        As of `collect_tracks`.
+    first_image_ns
+        Stamp of the first image, whose number is 1.
+    frame_rate
+        [Hz] of the images.
+
+    Returns
+    -------
+    MotTable
+        A row for every box of an active person: with the position in the reference frame.
+    """
+    rows = [
+        (round(seconds(frame.stamp_ns - first_image_ns) * frame_rate) + 1, track)
+        for frame, _ in frames
+        for track in frame.tracks
+        if track.box is not None and track.state is LifeState.ACTIVE
+    ]
+    return MotTable.of(
+        [number for number, _ in rows],
+        [track.id for _, track in rows],
+        np.array([track.box for _, track in rows], float).reshape(-1, 4),
+        position=np.array([track.mean[:3] for _, track in rows], float).reshape(-1, 3),
+    )

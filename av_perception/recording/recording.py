@@ -127,10 +127,7 @@ class Recording:
         folder = Path(folder)
         path = folder / 'recording.yaml'
         if not path.is_file():
-            raise UserError(
-                f'{folder} is not a recording: it holds no recording.yaml (of two lines: head, '
-                'sample_rate)'
-            )
+            raise UserError(_no_recording(folder))
         info = config_from_mapping(RecordingInfo, read_yaml(path), str(path))
         head_name = _head_of(folder, info)
         head = load_head(head_name)
@@ -197,6 +194,21 @@ class Recording:
                 if right is None:  # its video ends a few images earlier than its header said
                     return
             yield index, self.video_start_s + index / self.frame_rate, left, right
+
+
+def _no_recording(folder: Path) -> str:
+    """Say what to do with something that holds no recording.yaml."""
+    if not folder.exists():
+        return f'there is no recording {folder}: check the path'
+    if folder.is_file():
+        return (
+            f'{folder} is a file, a recording is a folder: put it there as audio{folder.suffix}, '
+            'or left.mp4 for images, beside a recording.yaml of two lines: head, sample_rate'
+        )
+    return (
+        f'{folder} is not a recording: it holds no recording.yaml (of two lines: head, '
+        'sample_rate)'
+    )
 
 
 def _head_of(folder: Path, info: RecordingInfo) -> str:

@@ -84,18 +84,40 @@ class VoiceFiles:
             file.close()
         turns = turns_of(statuses, self._origin_ns)
         rows = ['start,end,id', *(f'{start:.3f},{end:.3f},{key}' for start, end, key in turns)]
-        word = '_'.join(name.split()) or 'recording'
-        lines = [
-            f'SPEAKER {word} 1 {start:.3f} {end - start:.3f} <NA> <NA> person_{key} <NA> <NA>'
-            for start, end, key in turns
-        ]
         try:
             (self._folder / 'turns.csv').write_text('\n'.join(rows) + '\n', encoding='utf-8')
-            text = ''.join(f'{line}\n' for line in lines)
-            (self._folder / 'turns.rttm').write_text(text, encoding='utf-8')
         except OSError as error:
             reason = error.strerror or error
             raise UserError(f'cannot write the turns to {self._folder}: {reason}') from error
+        write_rttm(self._folder / 'turns.rttm', turns, name)
+
+
+def write_rttm(path: str | Path, turns: Iterable[Turn], name: str) -> None:
+    """Write who spoke when as RTTM, which tools of diarization read.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    turns
+        Of `turns_of`.
+    name
+        Of the recording.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be written.
+    """
+    word = '_'.join(name.split()) or 'recording'
+    lines = [
+        f'SPEAKER {word} 1 {start:.3f} {end - start:.3f} <NA> <NA> person_{key} <NA> <NA>\n'
+        for start, end, key in turns
+    ]
+    try:
+        Path(path).write_text(''.join(lines), encoding='utf-8')
+    except OSError as error:
+        raise UserError(f'cannot write {path}: {error.strerror or error}') from error
 
 
 def turns_of(statuses: Iterable[SpeakingFrame], origin_ns: int) -> list[Turn]:

@@ -190,3 +190,47 @@ def test_an_error_is_described_in_one_line_with_its_place():
         text = describe(error)
     assert text.startswith('ended by itself: ValueError: first second (test_argument_errors.py, ')
     assert '\n' not in text
+
+
+@pytest.mark.parametrize(
+    'words, lost',
+    [
+        ('enhance two.wav -o two.wav', 'two.wav'),
+        ('enhance two.wav -o out.wav --noise ./two.wav', 'two.wav'),
+        ('localize two.wav --head head.yaml --json head.yaml', 'head.yaml'),
+        ('track rec -o rec/truth.csv', 'truth.csv'),
+        ('track rec --json rec/recording.yaml', 'recording.yaml'),
+        ('evaluate rec/tracks.csv rec --json rec/tracks.csv', 'tracks.csv'),
+        ('track bag --head nao -o bag/bag_0.mcap', 'bag_0.mcap'),
+    ],
+)
+def test_enhance_wrote_over_the_recording_that_it_read(words, lost, folder, capsys):
+    (folder / 'rec').mkdir()
+    for name in ('head.yaml', 'rec/truth.csv', 'rec/recording.yaml', 'rec/tracks.csv'):
+        (folder / name).write_text('mine')
+    (folder / 'bag' / 'bag_0.mcap').write_text('mine')
+    before = {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+    assert main(words.split()) == 2
+    told = capsys.readouterr().err
+    assert f'{lost} is read and would be written over' in told and told.count('\n') == 1
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(
+    'words, told',
+    [
+        ('up simulated --source file', 'add --recording FOLDER'),
+        ('up simulated --source file --recording absent', 'there is no recording absent'),
+        ('up respeaker --recording nothing', 'add --source file'),
+        ('up respeaker --source file --recording nothing', 'holds no recording.yaml'),
+    ],
+)
+def test_up_without_a_recording_to_play_ran_on_deaf_and_blind(words, told, folder, capsys):
+    pytest.importorskip('rclpy')
+    assert main(words.split()) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_sound_file_is_told_how_to_become_a_recording(folder, capsys):
+    assert main(['track', 'two.wav']) == 2
+    assert 'put it there as audio.wav' in capsys.readouterr().err

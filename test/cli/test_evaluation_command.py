@@ -84,6 +84,16 @@ def test_lost_images_are_said(files, capsys):
     assert 'Without an answer: 5 images held the last status, 2 were lost.' in text
 
 
+def test_a_truth_denser_than_the_tracks_made_a_good_tracker_bad_without_a_word(files, capsys):
+    track_table(still(1, NORTH, range(0, 10, 3), True)).write(files / 'tracks.csv')
+    words = ['evaluate', str(files / 'tracks.csv'), str(files / 'truth.csv')]
+    assert main(words) == 0
+    assert 'The truth is denser than the tracks' in capsys.readouterr().out
+    track_table(still(1, NORTH, range(10), True)).write(files / 'tracks.csv')
+    assert main(words) == 0
+    assert 'denser' not in capsys.readouterr().out
+
+
 def test_the_palette_does_not_load_the_metric_libraries():
     """Nodes that draw import the palette and the overlay: these must stay light."""
     code = (

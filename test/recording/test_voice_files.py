@@ -8,7 +8,13 @@ import soundfile
 
 from av_perception.errors import UserError
 from av_perception.interfaces import AudioChunk, SpeakingFrame, SpeakingStatus
-from av_perception.recording.voice_files import PEAK_STEP_S, VoiceFiles, turns_of, voice_peaks
+from av_perception.recording.voice_files import (
+    PEAK_STEP_S,
+    VoiceFiles,
+    turns_of,
+    voice_peaks,
+    write_rttm,
+)
 
 RATE, ORIGIN_NS = 16000, 10**9
 
@@ -79,3 +85,11 @@ def test_a_folder_that_cannot_be_is_named(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(UserError, match='cannot write voices'):
         VoiceFiles(tmp_path / 'file' / 'voices', ORIGIN_NS)
+
+
+def test_who_spoke_when_is_rttm_without_voices(tmp_path):
+    write_rttm(tmp_path / 'turns.rttm', [(0.5, 2.0, 1), (1.25, 1.75, 3)], 'my talk')
+    assert (tmp_path / 'turns.rttm').read_text().splitlines() == [
+        'SPEAKER my_talk 1 0.500 1.500 <NA> <NA> person_1 <NA> <NA>',
+        'SPEAKER my_talk 1 1.250 0.500 <NA> <NA> person_3 <NA> <NA>',
+    ]

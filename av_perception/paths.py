@@ -105,8 +105,9 @@ def resolve_resource(name_or_path: str, folder: str, suffix: str = '.yaml') -> P
         return path.resolve()
     shipped = share_directory() / 'config' / folder
     candidate = shipped / f'{name_or_path}{suffix}'
-    # A name does not lead out of the folder.
-    if candidate.parent == shipped and is_file(candidate):
+    # A name may lead into the folder (`small_array/turns`), but not out of it.
+    is_inside = candidate.is_relative_to(shipped) and '..' not in path.parts
+    if is_inside and is_file(candidate):
         return candidate
     names = ', '.join(sorted(p.stem for p in shipped.glob(f'*{suffix}')))
     raise UserError(

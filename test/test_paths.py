@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from av_perception.cli.benchmarks import diarization
+from av_perception.paths import resolve_resource
+
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = (
     'setup.py',
@@ -132,3 +135,11 @@ def test_an_installation_without_its_files_is_one_line(tmp_path):
     done = run(sys.executable, '-c', question, PYTHONPATH=str(tmp_path))
     assert 'the config folder of av_perception was not found' in done.stdout, done.stderr
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_the_scenes_of_a_benchmark_are_found_in_their_folder():
+    """`benchmark diarization` ended at `small_array/turns`: a name was one without a folder."""
+    names = [name.partition(':')[0] for name in diarization.SCENES + diarization.SCENES_OF_DATA]
+    assert any('/' in name for name in names)
+    for name in names:
+        assert resolve_resource(name, 'scenes').stem == Path(name).name

@@ -334,6 +334,7 @@ def test_a_head_profile_does_not_lead_out_of_its_folder(name, tmp_path):
     [
         '../scenes/short',
         '../../config/heads/nao',
+        'nao/../../scenes/short',
         '/etc/passwd',
         'a' * 5000,
         'a\0b',

@@ -39,8 +39,8 @@ from av_perception.pipelines.full import START_NS
 from av_perception.recording import Recording
 from av_perception.simulation.cache import simulated_recording
 
-_SCENES = ('three_talkers:1', 'three_talkers:5', 'three_talkers:6')
-_SCENES_OF_DATA = (
+SCENES = ('three_talkers:1', 'three_talkers:5', 'three_talkers:6')
+SCENES_OF_DATA = (
     'grid',
     'small_array/turns',
     'small_array/overlap',
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         metavar='SCENE[:SEED]',
         help='names or files of scenes, or folders of recordings with truth (default: '
-        f'{" ".join(_SCENES)}; with AV_PERCEPTION_DATA also {" ".join(_SCENES_OF_DATA)})',
+        f'{" ".join(SCENES)}; with AV_PERCEPTION_DATA also {" ".join(SCENES_OF_DATA)})',
     )
     parser.add_argument(
         '--methods', nargs='+', choices=list(METHODS), default=list(METHODS), help='(default: all)'
@@ -96,9 +96,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _default_scenes(console) -> tuple[str, ...]:
     if os.environ.get('AV_PERCEPTION_DATA'):
-        return _SCENES + _SCENES_OF_DATA
+        return SCENES + SCENES_OF_DATA
     console.print('AV_PERCEPTION_DATA is not set: only the scenes with the voices of the demo')
-    return _SCENES
+    return SCENES
 
 
 def _tracked(name: str, progress: Progress) -> tuple[Scene, HearingCost]:

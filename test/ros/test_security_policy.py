@@ -218,7 +218,7 @@ def test_without_security_in_dds_nothing_starts_unprotected(tmp_path):
     words = ['--ros-args', *enclave_words('tracker', environment), '-p', 'head:=respeaker']
     command = [sys.executable, '-m', 'av_perception.nodes.tracker', *words]
     ended = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=100, check=False
+        command, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert ended.returncode == 2
     if 'built without security' not in ended.stderr:  # a ROS distribution's: there are no keys

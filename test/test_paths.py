@@ -54,7 +54,8 @@ def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
 
 def install(python: Path | str, wheel: Path, *where: object, **environment: str) -> None:
     options = ('--quiet', '--no-deps', '--no-index', '--ignore-installed', '--no-compile')
-    done = run(python, '-m', 'pip', 'install', *options, *where, wheel, **environment)
+    pip = (sys.executable, '-m', 'pip', '--python', python, 'install')
+    done = run(*pip, *options, *where, wheel, **environment)
     assert done.returncode == 0, done.stderr
 
 
@@ -87,7 +88,7 @@ def wheel(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_a_wheel_in_an_environment_finds_its_files(wheel, tmp_path):
-    venv.create(tmp_path / 'env', with_pip=True)
+    venv.create(tmp_path / 'env', with_pip=False)
     python = tmp_path / 'env' / 'bin' / 'python'
     install(python, wheel)
     share, profile = shipped_files(python)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
 from av_perception.robot_head.profile import MicrophoneArray
 
@@ -96,6 +95,8 @@ def rigid_sphere_response(
     np.ndarray
         (N, F, I) complex.
     """
+    from scipy.special import eval_legendre  # slow to import, and most heads have no sphere
+
     distance = np.maximum(np.linalg.norm(positions, axis=1), radius)
     unit = positions / np.linalg.norm(positions, axis=1, keepdims=True)
     cosine = np.clip(directions @ unit.T, -1, 1)
@@ -115,6 +116,8 @@ def _scattering(
 
     frequencies: F of them [Hz]; radius [m]; distances: I of them from the center [m].
     """
+    from scipy.special import spherical_jn, spherical_yn
+
     wavenumber = 2 * np.pi * np.array(frequencies)[:, None] / SPEED_OF_SOUND
     order = np.arange(int(1.2 * wavenumber.max() * radius) + 12)
     surface = wavenumber * radius

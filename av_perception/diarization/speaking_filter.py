@@ -8,8 +8,6 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from scipy.special import betaln
-
 from av_perception.diarization.hysteresis import Decision
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import SpeakingFrame, SpeakingStatus, TrackFrame
@@ -174,4 +172,4 @@ def _beta_log_density(share: float, a: float, b: float) -> float:
 
 @lru_cache(maxsize=16)
 def _log_beta(a: float, b: float) -> float:
-    return float(betaln(a, b))
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)

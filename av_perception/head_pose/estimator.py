@@ -118,6 +118,8 @@ class HeadPoseEstimator:
         mesh: FaceMesh | None = None,
         model: HeadPoseModel | None = None,
     ):
+        import scipy.special  # noqa: F401  # now, or the first face would wait for it
+
         self._camera = camera
         self._mesh = mesh or FaceMesh()
         self._model = model or load_head_pose_model()

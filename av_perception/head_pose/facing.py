@@ -10,7 +10,6 @@ over a disc.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtr
 
 _LEAST_STD = np.radians(1.0)
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(96)
@@ -74,6 +73,8 @@ def disc_probability(offsets: np.ndarray, covariances: np.ndarray, radius: float
     radius
         Of the disc.
     """
+    from scipy.special import ndtr  # slow to import, and all nodes know the parameters
+
     variances, axes = np.linalg.eigh(covariances)
     narrow, wide = np.moveaxis(np.sqrt(np.maximum(variances, _LEAST_STD**2)), -1, 0)
     along = np.einsum('nij,ni->nj', axes, offsets)

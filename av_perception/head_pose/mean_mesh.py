@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from av_perception.head_pose.face_mesh import LEFT_EYE, RIGHT_EYE, facing_points
 from av_perception.head_pose.procrustes import fit_similarity
@@ -105,6 +104,8 @@ def _weights(aligned: list[np.ndarray]) -> np.ndarray:
 
 def mirror_pairs(points: np.ndarray) -> np.ndarray:
     """(N,) the point that each of (N, 3) nearly symmetric points becomes in the mirror."""
+    from scipy.optimize import linear_sum_assignment  # slow to import; models are made offline
+
     mirrored = points * _MIRROR
     distances = ((mirrored[:, None] - points[None]) ** 2).sum(axis=2)
     return linear_sum_assignment(distances)[1]

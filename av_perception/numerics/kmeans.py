@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 
 @dataclass(frozen=True)
@@ -111,16 +110,17 @@ def plus_plus(
         those already drawn; fewer where the points have fewer places.
     """
     chosen = [int(random.choice(len(points), p=weights / weights.sum()))]
-    nearest = cdist(points, points[chosen], 'sqeuclidean')[:, 0]
+    nearest = _squared_distances(points, points[chosen[0]])
     while len(chosen) < count and (chance := weights * nearest).sum() > 0:
         chosen.append(int(random.choice(len(points), p=chance / chance.sum())))
-        distance = cdist(points, points[chosen[-1:]], 'sqeuclidean')[:, 0]
+        distance = _squared_distances(points, points[chosen[-1]])
         nearest = np.minimum(nearest, distance)
     return points[chosen]
 
 
 def _nearest(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    return cdist(points, centers, 'sqeuclidean').argmin(axis=1)
+    difference = points[:, None] - centers
+    return np.einsum('nkd,nkd->nk', difference, difference).argmin(axis=1)
 
 
 def _squared_distances(points: np.ndarray, center: np.ndarray) -> np.ndarray:

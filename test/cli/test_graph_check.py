@@ -24,7 +24,7 @@ from av_perception.ros import qos
 from av_perception.ros.conversions import header
 from av_perception.ros.node import PerceptionNode
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 pytestmark = pytest.mark.slow
 
 

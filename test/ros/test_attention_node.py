@@ -47,7 +47,8 @@ def node(bench):
     one = bench(AttentionNode, INPUTS, ('attention', AttentionMsg), arrival=0.0)
     one.looks = []
     one.client.create_subscription(PointStamped, 'look_at', one.looks.append, qos.FEATURES)
-    one.until(lambda: one.client.count_publishers('look_at') == 1)
+    assert one.until(lambda: one.client.count_publishers('look_at') == 1)
+    one.until_matched('look_at')
     return one
 
 

@@ -212,7 +212,7 @@ def run_bridge(kind, environment=None):
         '-p',
         f'microphones:={kind}',
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_the_other_audio_package_in_a_process_of_its_own():
         [sys.executable, __file__],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         env=with_fixtures(environment),
     )
     assert result.returncode == 0, result.stdout + result.stderr

@@ -40,7 +40,7 @@ from av_perception.ros.conversions import header, ns_from_time, transform_to_msg
 from av_perception.ros.observer import GraphObserver
 
 pytest.importorskip('rosbags')
-PATIENCE_S = 180.0
+PATIENCE_S = 300.0
 SECOND_NS = 10**9
 LAUNCH = Path(__file__).resolve().parents[2] / 'launch' / 'replay.launch.py'
 

@@ -61,7 +61,7 @@ class Camera(Rig):
     def listen(self, topic, kind):
         self.client.create_subscription(kind, topic, self.heard.append, qos.images_in(True))
         assert self.until(lambda: self.node.count_subscribers(topic))
-        self.spin(0.3)
+        self.until_matched(topic)
 
     def publish(self):
         self._number += 1
@@ -122,13 +122,13 @@ def test_images_that_do_not_arrive_are_left_out_and_counted(camera):
     assert rig.until(lambda: rig.node.count_publishers('/' + RECEIVED))
     for _ in range(10):
         rig.publish()
+    assert rig.until(lambda: rig.heard)
     rig.spin(0.3)
     assert len(rig.heard) == 1, 'one is under way, nobody says that it has come'
     assert rig.node.diagnostics.counters[LEFT_OUT] == 9
     confirmed = rig.heard[0].header
     assert rig.until(lambda: receipts.get_subscription_count())
-    receipts.publish(confirmed)
-    rig.spin(0.3)
+    rig.deliver(receipts, confirmed)
     rig.publish()
     assert rig.until(lambda: len(rig.heard) == 2), 'the next one goes'
 
@@ -174,6 +174,7 @@ def test_faces_are_found_either_way_and_only_compressed_images_are_confirmed(con
         publisher.publish(message)
     assert rig.until(lambda: found)
     assert len(found[0].faces) == 2
+    assert rig.until(lambda: received or not compressed)
     rig.spin(0.3)
     stamps = [ns_from_time(word.stamp) for word in received]
     assert stamps == ([START_NS] if compressed else [])

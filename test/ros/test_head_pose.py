@@ -54,8 +54,8 @@ class Robot(Rig):
         """An image and then its tracks; the head poses that follow."""
         before = len(self.heard)
         if image is not None:
-            self.images.publish(image_to_msg(image, tracks.stamp_ns, 'left_camera_optical'))
-            self.spin(0.1)
+            message = image_to_msg(image, tracks.stamp_ns, 'left_camera_optical')
+            self.deliver(self.images, message)
         self.tracks.publish(track_frame_to_msg(tracks, 'base_link'))
         assert self.until(lambda: len(self.heard) > before)
         return self.heard[-1]
@@ -132,8 +132,7 @@ def test_an_image_that_cannot_be_read_does_not_end_the_node(robot):
     tracks = frame(0, track(7, PERSON))
     broken = image_to_msg(IMAGE, tracks.stamp_ns, 'left_camera_optical')
     broken.height = 1000
-    one.images.publish(broken)
-    one.spin(0.2)
+    one.deliver(one.images, broken)
     one.tracks.publish(track_frame_to_msg(tracks, 'base_link'))
     counters = one.node.diagnostics.counters
     assert one.until(lambda: counters['frames refused'] == 1)
@@ -145,9 +144,8 @@ def test_every_second_frame_is_enough_by_default(robot):
     one.listen()
     for k in range(6):
         tracks = frame(0.04 * k, track(7, PERSON))
-        one.images.publish(image_to_msg(IMAGE, tracks.stamp_ns, 'left_camera_optical'))
-        one.tracks.publish(track_frame_to_msg(tracks, 'base_link'))
-        one.spin(0.1)
+        one.deliver(one.images, image_to_msg(IMAGE, tracks.stamp_ns, 'left_camera_optical'))
+        one.deliver(one.tracks, track_frame_to_msg(tracks, 'base_link'))
     assert one.until(lambda: len(one.heard) == 3)
 
 

@@ -29,7 +29,7 @@ def test_who_finds_no_room_says_so_in_one_line(tmp_path):
         env={**os.environ, 'ROS_DOMAIN_ID': str(free_domain())},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert ended.returncode == 2 and 'Traceback' not in ended.stderr

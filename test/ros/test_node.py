@@ -336,7 +336,7 @@ def test_a_player_that_starts_late_joins_in_progress():
 )
 def test_bad_input_gives_one_clear_line_and_a_non_zero_exit(module, parameters, message):
     command = [sys.executable, '-m', f'av_perception.nodes.{module}', '--ros-args', *parameters]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     lines = [line for line in (result.stdout + result.stderr).splitlines() if message in line]
     assert result.returncode == 2 and len(lines) == 1, result.stdout + result.stderr
     assert 'Traceback' not in result.stderr

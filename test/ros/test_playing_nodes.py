@@ -26,7 +26,7 @@ from av_perception.simulation.cache import simulated_recording
 pytestmark = pytest.mark.slow
 ORIGIN_NS = 1_000_000_000_000
 STEP_NS = 200_000_000
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 CHUNK_MS = 32.0
 
 

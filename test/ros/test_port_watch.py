@@ -30,7 +30,7 @@ from av_perception.ros.port_watch import CONFIRM_S, LOOK_S, PortWatch, orphaned_
 from av_perception.ros.process import DEAF
 from av_perception.ros.silence_watch import HALTED_S
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 HEAD = load_head('simulated')
 PLACE = np.array([1.5, 0.2, 0.1])
 PERIOD_NS = 40_000_000

@@ -15,7 +15,7 @@ import pytest
 from av_perception.errors import UserError
 from av_perception.web_view.server import MAX_VIEWERS, PAGE, PageServer
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 @pytest.fixture()

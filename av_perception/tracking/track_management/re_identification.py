@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.special import chdtri  # the chi-square quantile; scipy.stats is slow to import
 
 from av_perception.geometry.boxes import box_overlap
 from av_perception.geometry.rigid_transform import angles_from_direction, wrap_angle
@@ -79,6 +77,13 @@ class ReIdentification:
     """Applies the rules of `ReIdentificationConfig` to a set of tracks."""
 
     def __init__(self, config: ReIdentificationConfig, model: StateSpace):
+        # Imported here, before the first image: it takes as long as all else that a node imports,
+        # and nodes without a tracker know its parameters too.
+        from scipy.optimize import linear_sum_assignment
+        from scipy.special import chdtri
+
+        self._assign = linear_sum_assignment
+        self._chi_square_quantile = chdtri  # that of scipy.stats is slow to import
         self._config, self._model = config, model
         self.reset()
 
@@ -161,7 +166,7 @@ class ReIdentification:
             return matches
         costs = [self._distances(tracks, index, birth, poses, stamp_ns) for birth in births]
         cost = self._gated(np.stack(costs), tracks)
-        for row, column in zip(*linear_sum_assignment(cost)):
+        for row, column in zip(*self._assign(cost)):
             if cost[row, column] < _FAR:
                 matches[row] = index[column]
         return matches
@@ -169,7 +174,7 @@ class ReIdentification:
     def _gated(self, cost: np.ndarray, tracks: TrackSet) -> np.ndarray:
         """Squared distances, those that are too improbable for one person far away."""
         size = tracks.mean[:, self._model.location].shape[1]
-        limit = chdtri(size, 1.0 - self._config.wake_probability)
+        limit = self._chi_square_quantile(size, 1.0 - self._config.wake_probability)
         return np.where(cost <= limit, cost, _FAR)
 
     def _distances(

@@ -29,6 +29,8 @@ YOUNGEST_S = 5.0
 MIB = 1 << 20
 # The segment of a process, with what boost adds, and its ports (config/fastdds_*.xml).
 NODE_BYTES = 17 * MIB
+# What rmw_fastrtps says, for whatever reason.
+NO_PARTICIPANT = 'failed to create participant'
 _FILE = re.compile(r'(?:sem\.)?(fast(?:rtps|dds)_(?:port\d+|[0-9a-f]{16}))(?:_[es]l|_mutex)?')
 _LOCK = re.compile(r'.*_[es]l')
 
@@ -53,6 +55,26 @@ def room(memory: Path = SHARED_MEMORY) -> tuple[int, int] | None:
     except OSError:
         return None
     return state.f_bavail * state.f_frsize, state.f_blocks * state.f_frsize
+
+
+def lack_of_room(error: BaseException, memory: Path = SHARED_MEMORY) -> str:
+    """Say that there may be no room, where that is what an exception of rclpy can mean; else ''.
+
+    Parameters
+    ----------
+    error
+        Of making a node.
+    memory
+        Where the files of shared memory are.
+    """
+    found = room(memory)
+    if found is None or NO_PARTICIPANT not in str(error):
+        return ''
+    free, total = (number / MIB for number in found)
+    return (
+        f'cannot join the graph: is there room in {memory}? {free:.0f} of {total:.0f} MiB are '
+        f'free, and a process takes {NODE_BYTES / MIB:.0f}; av-perception doctor says what to do'
+    )
 
 
 def find_leftovers(memory: Path = SHARED_MEMORY, processes: Path = PROCESSES) -> Leftovers:

@@ -37,6 +37,22 @@ def test_who_finds_no_room_says_so_in_one_line(tmp_path):
     assert 'cannot join the graph' in line and '/dev/shm' in line
 
 
+@pytest.mark.slow
+def test_a_node_that_finds_no_room_says_how_much_there_is():
+    """Regression: in a container with 64 MiB of it a node ended with words of rmw alone."""
+    ended = subprocess.run(
+        [sys.executable, '-c', LIMITED, sys.executable, '-m', 'av_perception.nodes.attention'],
+        env={**os.environ, 'ROS_DOMAIN_ID': str(free_domain())},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 2 and 'Traceback' not in ended.stderr
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith('[ERROR]')]
+    assert 'is there room in /dev/shm?' in line and 'a process takes 17' in line
+
+
 @pytest.mark.parametrize('prefix', ['fastrtps_', 'fastdds_'])
 def test_a_domain_is_chosen_where_nobody_is(tmp_path, prefix):
     for domain in range(1, 100):

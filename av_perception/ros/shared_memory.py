@@ -45,7 +45,8 @@ class Leftovers:
     num_bytes: int
 
     def __str__(self) -> str:
-        return f'{self.num_segments} segments, {self.num_bytes / MIB:.1f} MiB'
+        plural = '' if self.num_segments == 1 else 's'
+        return f'{self.num_segments} segment{plural}, {self.num_bytes / MIB:.1f} MiB'
 
 
 def room(memory: Path = SHARED_MEMORY) -> tuple[int, int] | None:
@@ -106,12 +107,12 @@ def _handle_leftovers(memory: Path, processes: Path, remove: bool) -> Leftovers:
     num_bytes = 0
     with _alone_in(memory) as is_alone:
         groups = _groups(memory) if is_alone else {}
-        candidates = {name: files for name, files in groups.items() if _is_ours(files)}
-        mapped = _mapped_files(processes) if candidates else set()
-        for name, files in candidates.items():
+        abandoned = {name: files for name, files in groups.items() if _is_abandoned(files)}
+        mapped = _mapped_files(processes) if abandoned else set()
+        for name, files in abandoned.items():
             if mapped & {file.name for file in files}:
                 continue
-            with _locks_of(files) as are_free:
+            with _locks_of(files) as are_free:  # now hold them: its owner may just have come
                 if not are_free:
                     continue
                 num_segments += '_port' not in name and memory / name in files
@@ -119,6 +120,14 @@ def _handle_leftovers(memory: Path, processes: Path, remove: bool) -> Leftovers:
                 if remove:
                     _remove(files)
     return Leftovers(num_segments, num_bytes)
+
+
+def _is_abandoned(files: list[Path]) -> bool:
+    """Whether files are of this user, not just made, and nobody holds one of their locks."""
+    if not _is_ours(files):
+        return False
+    with _locks_of(files) as are_free:
+        return are_free
 
 
 @contextmanager

@@ -165,7 +165,7 @@ def test_doctor_tells_what_killed_processes_have_left(memory):
     memory.segment()
     finding = check_shared_memory(memory.files)
     assert finding.well is None
-    assert '1 segments, 1.0 MiB: the next node removes them' in finding.text
+    assert '1 segment, 1.0 MiB: the next node removes them' in finding.text
 
 
 def _files_of(pid: int) -> set[str]:

@@ -165,9 +165,9 @@ class InputMonitor:
 
     @staticmethod
     def _names(publishers: Sequence) -> str:
-        """Name nodes; those of another machine are not always known by name."""
+        """Name nodes; of another machine, or after a halt, names are not always known."""
         names = {p.node_name for p in publishers} - {UNKNOWN}
-        return ', '.join(sorted(names)) or 'a node of another machine'
+        return ', '.join(sorted(names)) or 'a node of unknown name'
 
     def _publishers(self, node: Node) -> list:
         return node.get_publishers_info_by_topic(self.topic)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 STOP_GRACE_S = 8.0  # from asking a process to stop to ending it by force
@@ -102,10 +103,14 @@ def leftovers() -> dict[int, str]:
 def name_leftovers(patience_s: float = STOP_GRACE_S + 2.0) -> None:
     """Say in one line which processes of an earlier start still run and how to end them.
 
-    Those that are just ending get `patience_s` for it.
+    Those that are just ending get `patience_s` for it. Those that were halted (SIGSTOP) when their
+    starter ended go on, and so find out.
     """
     deadline = time.monotonic() + patience_s
     while (found := leftovers()) and time.monotonic() < deadline:
+        for pid in found:
+            with suppress(OSError):  # ended meanwhile
+                os.kill(pid, signal.SIGCONT)
         time.sleep(0.2)
     if found:
         names = ', '.join(f'{name} ({pid})' for pid, name in sorted(found.items()))

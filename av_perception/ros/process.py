@@ -29,7 +29,7 @@ from av_perception.ros.local_topics import LocalTopics
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.port_watch import OWN_PROCESS, PortWatch, listened_ports, reserve
 from av_perception.ros.privacy import check_domain, keep_private
-from av_perception.ros.shared_memory import remove_leftovers
+from av_perception.ros.shared_memory import lack_of_room, remove_leftovers
 from av_perception.ros.silence_watch import SilenceWatch
 
 # So long a thread that wants the interpreter leaves it to another. Python's default, 5 ms, is long
@@ -221,7 +221,8 @@ class _Host:
             with self._making:
                 node = node_type(local_topics=self._local_topics)
         except BaseException as error:  # SystemExit too, which ends a thread without a word
-            get_logger(node_type.NAME).error(refusal(error) or describe(error))
+            reason = refusal(error) or lack_of_room(error) or describe(error)
+            get_logger(node_type.NAME).error(reason)
             get_logger(node_type.NAME).debug(traceback.format_exc())
             return False
         self._nodes.add(node)

@@ -29,6 +29,8 @@ YOUNGEST_S = 5.0
 MIB = 1 << 20
 # The segment of a process, with what boost adds, and its ports (config/fastdds_*.xml).
 NODE_BYTES = 17 * MIB
+# What rmw_fastrtps says, for whatever reason.
+NO_PARTICIPANT = 'failed to create participant'
 _FILE = re.compile(r'(?:sem\.)?(fast(?:rtps|dds)_(?:port\d+|[0-9a-f]{16}))(?:_[es]l|_mutex)?')
 _LOCK = re.compile(r'.*_[es]l')
 
@@ -43,7 +45,8 @@ class Leftovers:
     num_bytes: int
 
     def __str__(self) -> str:
-        return f'{self.num_segments} segments, {self.num_bytes / MIB:.1f} MiB'
+        plural = '' if self.num_segments == 1 else 's'
+        return f'{self.num_segments} segment{plural}, {self.num_bytes / MIB:.1f} MiB'
 
 
 def room(memory: Path = SHARED_MEMORY) -> tuple[int, int] | None:
@@ -53,6 +56,26 @@ def room(memory: Path = SHARED_MEMORY) -> tuple[int, int] | None:
     except OSError:
         return None
     return state.f_bavail * state.f_frsize, state.f_blocks * state.f_frsize
+
+
+def lack_of_room(error: BaseException, memory: Path = SHARED_MEMORY) -> str:
+    """Say that there may be no room, where that is what an exception of rclpy can mean; else ''.
+
+    Parameters
+    ----------
+    error
+        Of making a node.
+    memory
+        Where the files of shared memory are.
+    """
+    found = room(memory)
+    if found is None or NO_PARTICIPANT not in str(error):
+        return ''
+    free, total = (number / MIB for number in found)
+    return (
+        f'cannot join the graph: is there room in {memory}? {free:.0f} of {total:.0f} MiB are '
+        f'free, and a process takes {NODE_BYTES / MIB:.0f}; av-perception doctor says what to do'
+    )
 
 
 def find_leftovers(memory: Path = SHARED_MEMORY, processes: Path = PROCESSES) -> Leftovers:
@@ -84,12 +107,12 @@ def _handle_leftovers(memory: Path, processes: Path, remove: bool) -> Leftovers:
     num_bytes = 0
     with _alone_in(memory) as is_alone:
         groups = _groups(memory) if is_alone else {}
-        candidates = {name: files for name, files in groups.items() if _is_ours(files)}
-        mapped = _mapped_files(processes) if candidates else set()
-        for name, files in candidates.items():
+        abandoned = {name: files for name, files in groups.items() if _is_abandoned(files)}
+        mapped = _mapped_files(processes) if abandoned else set()
+        for name, files in abandoned.items():
             if mapped & {file.name for file in files}:
                 continue
-            with _locks_of(files) as are_free:
+            with _locks_of(files) as are_free:  # now hold them: its owner may just have come
                 if not are_free:
                     continue
                 num_segments += '_port' not in name and memory / name in files
@@ -97,6 +120,14 @@ def _handle_leftovers(memory: Path, processes: Path, remove: bool) -> Leftovers:
                 if remove:
                     _remove(files)
     return Leftovers(num_segments, num_bytes)
+
+
+def _is_abandoned(files: list[Path]) -> bool:
+    """Whether files are of this user, not just made, and nobody holds one of their locks."""
+    if not _is_ours(files):
+        return False
+    with _locks_of(files) as are_free:
+        return are_free
 
 
 @contextmanager

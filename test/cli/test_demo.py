@@ -9,7 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from av_perception.cli.demo import _lost_images, _problems, count_images, losses
+from av_perception.cli.demo import (
+    _latency,
+    _lost_images,
+    _problems,
+    count_images,
+    losses,
+    told_lateness,
+)
 from av_perception.cli.main import main
 
 GOOD = {
@@ -48,6 +55,17 @@ def test_images_are_counted_not_frames_of_sound_alone():
     stamps = [5_100_000_000, 5_140_000_000, 5_220_000_000, 5_400_000_000]
     frames = [(SimpleNamespace(stamp_ns=stamp), None) for stamp in stamps]
     assert count_images(recording, frames, 5_000_000_000) == 2
+
+
+def test_it_is_told_when_in_the_run_images_were_late():
+    """750 images, sixty of which waited from 3.0 s on while something else had the processor."""
+    latency_ms = {10**12 + k * 40_000_000: 380.0 if 75 <= k < 135 else 40.0 for k in range(750)}
+    figures = _latency(latency_ms, 10**12)
+    text = told_lateness(figures)
+    assert 'median 40 ms, 99 % within 380 ms' in text
+    assert '60 images took over 100 ms, most of them in bursts (3.0 to 5.4 s)' in text
+    assert 'bursts' not in told_lateness(_latency(dict.fromkeys(latency_ms, 40.0), 10**12))
+    assert _latency({}, 0)['latency_p99_ms'] is None
 
 
 def test_what_was_lost_is_told_by_node():

@@ -191,6 +191,36 @@ def test_what_is_left_of_an_earlier_start_is_named_with_what_to_do(capsys):
     assert until(lambda: pid not in leftovers())
 
 
+def test_who_was_halted_when_its_starter_was_killed_ends_with_the_next_start(capsys):
+    """Regression: it stayed halted for ever, and held its shared memory."""
+    child = (
+        'import time; from av_perception.ros.lifeline import watch_starter; '
+        'watch_starter(lambda: None); print("listens", flush=True); time.sleep(3600)'
+    )
+    start = (
+        'import os, sys, time; from av_perception.ros.lifeline import Lifeline; '
+        f'p = Lifeline().start("halted", [sys.executable, "-c", {child!r}], dict(os.environ)); '
+        'print(p.pid, flush=True); time.sleep(3600)'
+    )
+    with subprocess.Popen(
+        [sys.executable, '-c', start], stdout=subprocess.PIPE, text=True
+    ) as starter:
+        pid = int(starter.stdout.readline())
+        assert starter.stdout.readline() == 'listens\n'
+        os.kill(pid, signal.SIGSTOP)
+        assert until(lambda: status_of(pid)[:1] == ['T'])
+        starter.kill()
+    try:
+        time.sleep(1.0)
+        assert is_alive(pid) and leftovers().get(pid) == 'halted'
+        name_leftovers(patience_s=PATIENCE_S)
+        assert not is_alive(pid)
+        assert capsys.readouterr().err == ''
+    finally:
+        if is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
 def test_a_child_does_not_hand_its_lifeline_on():
     look = (
         'import os, signal; from av_perception.ros.lifeline import watch_starter, VARIABLE; '

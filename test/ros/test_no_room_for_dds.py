@@ -20,13 +20,19 @@ LIMITED = (
 )
 
 
+def _environment() -> dict[str, str]:
+    """Python writes no bytecode: it would be cut like any other file, and break later runs."""
+    domain = str(free_domain())
+    return {**os.environ, 'ROS_DOMAIN_ID': domain, 'PYTHONDONTWRITEBYTECODE': '1'}
+
+
 @pytest.mark.slow
 def test_who_finds_no_room_says_so_in_one_line(tmp_path):
     """Regression: `record` ended with a traceback of rclpy."""
     words = ['-m', 'av_perception.cli.main', 'record', '-o', str(tmp_path / 'bag')]
     ended = subprocess.run(
         [sys.executable, '-c', LIMITED, sys.executable, *words],
-        env={**os.environ, 'ROS_DOMAIN_ID': str(free_domain())},
+        env=_environment(),
         capture_output=True,
         text=True,
         timeout=600,
@@ -35,6 +41,22 @@ def test_who_finds_no_room_says_so_in_one_line(tmp_path):
     assert ended.returncode == 2 and 'Traceback' not in ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith('av-perception:')]
     assert 'cannot join the graph' in line and '/dev/shm' in line
+
+
+@pytest.mark.slow
+def test_a_node_that_finds_no_room_says_how_much_there_is():
+    """Regression: in a container with 64 MiB of it a node ended with words of rmw alone."""
+    ended = subprocess.run(
+        [sys.executable, '-c', LIMITED, sys.executable, '-m', 'av_perception.nodes.attention'],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 2 and 'Traceback' not in ended.stderr
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith('[ERROR]')]
+    assert 'is there room in /dev/shm?' in line and 'a process takes 17' in line
 
 
 @pytest.mark.parametrize('prefix', ['fastrtps_', 'fastdds_'])

@@ -68,6 +68,14 @@ def reported(monitor, elapsed_s):
     return {entry.key.split(' of ')[0]: entry.value for entry in monitor.values(elapsed_s)}
 
 
+def test_a_publisher_of_unknown_name_is_not_said_to_be_on_another_machine(clock):
+    """Regression: after a halt, names of nodes beside it were not known any more."""
+    monitor = InputMonitor('/audio', 1.0, QoSProfile(depth=10))
+    clock.now += 5.0
+    said = monitor.missing(node_with((module.UNKNOWN, QoSProfile(depth=10))))
+    assert said.endswith('a node of unknown name publishes it but is silent')
+
+
 def test_rate_latency_and_gap_are_those_since_the_last_report(clock):
     monitor = InputMonitor('/audio', 1.0)
     for wait_s in (0.0, 0.1, 0.4, 0.1):

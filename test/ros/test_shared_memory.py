@@ -8,6 +8,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from dds_domains import free_domain
 from waiting import wait_for
 
 from av_perception.cli.doctor import check_shared_memory
-from av_perception.ros import shared_memory
+from av_perception.ros import process, shared_memory
 from av_perception.ros.bringup.environment import prepare_environment
 from av_perception.ros.privacy import SHARED_MEMORY
 from av_perception.ros.shared_memory import MIB, find_leftovers, remove_leftovers
@@ -165,7 +166,17 @@ def test_doctor_tells_what_killed_processes_have_left(memory):
     memory.segment()
     finding = check_shared_memory(memory.files)
     assert finding.well is None
-    assert '1 segments, 1.0 MiB: the next node removes them' in finding.text
+    assert '1 segment, 1.0 MiB: the next node removes them' in finding.text
+
+
+def test_a_process_says_in_its_log_what_it_has_removed(memory, monkeypatch, capfd):
+    memory.segment()
+    monkeypatch.setattr(process, 'remove_leftovers', memory.remove)
+    host = process._Host(threading.Event(), 0.0, respawn=False)
+    host.tidy_up()
+    assert f'{process.TIDIED}: 1 segment, 1.0 MiB' in capfd.readouterr().err
+    host.tidy_up()
+    assert capfd.readouterr().err == '', 'there is nothing left'
 
 
 def _files_of(pid: int) -> set[str]:

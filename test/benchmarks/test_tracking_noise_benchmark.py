@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,3 +130,19 @@ class TestNoiseOfARoom:
 
         assert loudness(fan(5 * RATE, RATE, random)).min() > 0.7
         assert loudness(servo(20 * RATE, RATE, random)).min() == 0.0
+
+
+def test_noises_take_turns_and_each_second_round_comes_from_all_around(monkeypatch):
+    """Motors are where they are: servos never come from all around."""
+    monkeypatch.setattr(noise_sounds, 'take_samples', lambda source, count, random: source)
+    monkeypatch.setattr(
+        noise_sounds, 'play_noise', lambda head, samples, is_diffuse, is_servo, random: is_diffuse
+    )
+    played = list(
+        noise_sounds.play_stretches(None, [Path('rain.wav'), Path('sea.wav')], None, range(8))
+    )
+    names = ['rain', 'sea', 'fan', 'servo']
+    assert [stretch.noise for stretch, _ in played] == 2 * names
+    assert [is_diffuse for _, is_diffuse in played] == [False] * 4 + [True] * 3 + [False]
+    places = {is_diffuse: stretch.played for stretch, is_diffuse in played}
+    assert places == {False: 'one place', True: 'all around'}

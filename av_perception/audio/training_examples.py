@@ -10,6 +10,7 @@ import numpy as np
 
 from av_perception.audio.dp_rtf import relative_transfer
 from av_perception.audio.front_end import AudioFrontEndConfig
+from av_perception.audio.hearing_limits import axes_in_base, is_on_a_line, is_on_a_plane
 from av_perception.audio.propagation import array_response
 from av_perception.audio.responses import MeasuredTransfer, densified
 from av_perception.audio.sub_bands import subband_vectors
@@ -19,7 +20,6 @@ from av_perception.numerics.gllim import GllimConfig
 from av_perception.robot_head.profile import MicrophoneArray
 
 _MIXTURE_ITERATIONS = 30
-_FLAT = 1e-3  # of the array's extent
 _EDGE_DEG = 0.1  # measured directions are rounded
 _GOLDEN_SECTION = 0.6180339887
 
@@ -122,10 +122,9 @@ class AcousticMapConfig:
         azimuth, elevation
             Least and largest [deg], in the head's base frame.
         """
-        _, extent, axes = np.linalg.svd(array.positions - array.positions.mean(axis=0))
-        is_line = extent[1] < _FLAT * extent[0]
-        is_plane = not is_line and extent[2] < _FLAT * extent[0] and not array.sphere
-        ahead = np.abs(array.base_from_array.rotate(axes))[:, 0]  # of the main axes
+        is_line = is_on_a_line(array)
+        is_plane = is_on_a_plane(array)
+        ahead = np.abs(axes_in_base(array))[:, 0]  # of the main axes
         azimuth: Range = (-180.0, 180.0)
         elevation: Range = (-30.0, 60.0)
         if is_line:

@@ -78,6 +78,8 @@ def run(options: argparse.Namespace) -> int:
             write_json(options.json, empty)
         raise
     _print_table(result['sources'])
+    for limit in result['limits']:
+        print(f'note: {limit}')
     for problem in result['problems']:
         print(f'problem: {problem}', file=sys.stderr)
     if options.json:
@@ -89,10 +91,13 @@ def run(options: argparse.Namespace) -> int:
 
 def localized(sound, array, max_sources: int, map_file: Path | None = None) -> dict:
     """Localize; the result as written to JSON. Raises UserError where there is nothing to hear."""
+    from av_perception.audio.hearing_limits import hearing_limits
     from av_perception.pipelines.localization import localize_sound
 
     found, problems = localize_sound(sound, array, max_sources, map_file)
-    return _result(found, sound.audio_start_s, problems)
+    result = _result(found, sound.audio_start_s, problems)
+    result['limits'] = [] if map_file or array.acoustic_map else hearing_limits(array)
+    return result
 
 
 def _result(found, start_s: float, problems: list[str]) -> dict:

@@ -67,6 +67,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='with a bag: the head it was recorded with, a profile name or file',
     )
     parser.add_argument(
+        '--remap',
+        action='append',
+        default=[],
+        metavar='FROM:=TO',
+        help='with a bag: a topic that was recorded under another name, '
+        '/camera/image:=left/image_raw; repeatable',
+    )
+    parser.add_argument(
         '-o',
         '--output',
         type=Path,
@@ -331,10 +339,12 @@ def _open(options: argparse.Namespace):
         prepare_environment()
         from av_perception.ros.bags.bag_offline import BagRecording
 
-        recording = BagRecording(options.recording, options.head)
+        recording = BagRecording(options.recording, options.head, options.remap)
         return recording, recording.start_ns
     if options.head:
         raise UserError('--head is for bags: a recording folder names its head in recording.yaml')
+    if options.remap:
+        raise UserError('--remap is for bags: a recording folder has no topics')
     return Recording.open(options.recording), START_NS
 
 

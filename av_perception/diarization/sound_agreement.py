@@ -43,7 +43,10 @@ ALL_ORDERS_UP_TO = 4  # microphones: with more of them, exchanges of two channel
 
 @dataclass(frozen=True)
 class _Look:
-    """A block: for each of H mistakes the fit (H,) and the direction (H, 3) that fits best."""
+    """A block: for each of H mistakes the fit (H,) and the face (H, 3) that fits best.
+
+    Faces are unit vectors in the frame of the tracks.
+    """
 
     fits: np.ndarray
     directions: np.ndarray
@@ -82,7 +85,9 @@ class SoundAgreement:
         block
             Its bins.
         faces
-            Unit vector (3,) in the array frame by id, of everybody who is seen.
+            (2, 3) by id, of everybody who is seen: the unit vector in the array frame, and the
+            same in the frame of the tracks. The latter tells faces in several places from one
+            that a turning head sees in several directions.
 
         Returns
         -------
@@ -97,7 +102,7 @@ class SoundAgreement:
             return False
         self._until_look = LOOK_EVERY
         directions = np.array([faces[key] for key in sorted(faces)[:MOST_PEOPLE]])
-        self._looks.append(self._look(block, rows, directions))
+        self._looks.append(self._look(block, rows, directions[:, 0], directions[:, 1]))
         self.problem = self._find_problem()
         return True
 
@@ -130,7 +135,9 @@ class SoundAgreement:
             rows = np.sort(rows[np.argsort(block.power[rows])[-MOST_ROWS:]])
         return rows
 
-    def _look(self, block: BinBlock, rows: np.ndarray, directions: np.ndarray) -> _Look:
+    def _look(
+        self, block: BinBlock, rows: np.ndarray, directions: np.ndarray, places: np.ndarray
+    ) -> _Look:
         bins = block.bins[rows]
         phases = self._phases(block, rows, bins)
         turned = np.einsum('hij,nj->hni', self._turns, directions)
@@ -141,7 +148,7 @@ class SoundAgreement:
         own = expected[:count]  # the first turn is none
         of_orders = [_fits(own, phases[:, order][:, :, order]) for order in self._orders]
         fits = np.concatenate([of_turns, np.array(of_orders).reshape(-1, count)])
-        return _Look(fits.max(axis=1), directions[fits.argmax(axis=1)])
+        return _Look(fits.max(axis=1), places[fits.argmax(axis=1)])
 
     def _phases(self, block: BinBlock, rows: np.ndarray, bins: np.ndarray) -> np.ndarray:
         """(R, M, M) mean phasors between microphones, 0 on the diagonal."""

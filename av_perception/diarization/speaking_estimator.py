@@ -114,7 +114,7 @@ class SpeakingEstimator:
         self._waiting: deque[_Pending] = deque()
         self._blocks: deque[BinBlock] = deque()
         self._directions: deque[tuple[int, dict[int, np.ndarray]]] = deque(maxlen=_MAX_PENDING)
-        # Those of them who were seen.
+        # Those of them who were seen, see `SoundAgreement.note`.
         self._faces: deque[tuple[int, dict[int, np.ndarray]]] = deque(maxlen=_MAX_PENDING)
         self._activities: deque[tuple[int, dict[int, Activity]]] = deque(maxlen=_MAX_PENDING)
         self._newest_block_ns: int | None = None
@@ -201,7 +201,10 @@ class SpeakingEstimator:
                 directions = track_directions(frame, reference_from_array)
                 self._directions.append((frame.stamp_ns, directions))
                 seen = {track.id for track in frame.tracks if track.seen}
-                faces = {key: directions[key] for key in seen & directions.keys()}
+                faces = {
+                    key: np.stack([directions[key], reference_from_array.rotate(directions[key])])
+                    for key in seen & directions.keys()
+                }
                 self._faces.append((frame.stamp_ns, faces))
         self._judge_blocks()
 

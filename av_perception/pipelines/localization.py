@@ -116,4 +116,9 @@ def _acoustic_map(array: MicrophoneArray, path: Path | None) -> AcousticMap:
 def _microphones(head: HeadProfile) -> MicrophoneArray:
     if head.microphones is None:
         raise UserError(f"head '{head.name}' has no microphones: choose another --head")
+    if not head.can_hear_directions:
+        raise UserError(
+            f"head '{head.name}' has one microphone, which hears no directions: choose another "
+            '--head'
+        )
     return head.microphones

@@ -16,6 +16,7 @@ from av_perception.geometry.rigid_transform import BODY_FROM_OPTICAL, RigidTrans
 _MOST_DEG = 360.0
 _RADIANS_WITHIN = 0.002  # of an eighth of a turn: 3.14, 1.57 and 0.785 are written for them
 _OPTICAL_WITHIN_DEG = 45.0
+_UPRIGHT_M = 0.002
 
 
 def check_orientation(rpy_deg: Sequence[float], what: str, is_camera: bool = False) -> None:
@@ -59,6 +60,27 @@ def _is_optical(rpy_deg: np.ndarray) -> bool:
     turn = RigidTransform.from_xyz_rpy(np.zeros(3), np.radians(rpy_deg)).rotation
     cosine = 0.5 * (np.trace(turn.T @ BODY_FROM_OPTICAL) - 1)
     return bool(cosine > np.cos(np.radians(_OPTICAL_WITHIN_DEG)))
+
+
+def check_not_upright(positions: np.ndarray) -> None:
+    """Check that microphones do not stand on an upright line.
+
+    Parameters
+    ----------
+    positions
+        (M, 3) [m], along the axes of the head's base frame.
+
+    Raises
+    ------
+    ValueError
+        When they do: they hear how high a sound is, but not from which side.
+    """
+    offsets = positions - positions[0]
+    if len(positions) > 1 and np.abs(offsets[:, :2]).max() < _UPRIGHT_M:
+        raise ValueError(
+            'coordinates: the microphones stand on an upright line and cannot hear from which '
+            'side a sound comes: are x, y, z in another order, or orientation_rpy_deg wrong?'
+        )
 
 
 def check_frames(frames: dict[str, tuple[str, RigidTransform]]) -> None:

@@ -27,7 +27,11 @@ from av_perception.robot_head.plausibility import (
     check_microphones,
     check_position,
 )
-from av_perception.robot_head.pose_check import check_frames, check_orientation
+from av_perception.robot_head.pose_check import (
+    check_frames,
+    check_not_upright,
+    check_orientation,
+)
 from av_perception.robot_head.profile_calibration import require_inside, with_calibration
 
 Vector3 = tuple[float, float, float]
@@ -111,6 +115,7 @@ class MicrophoneArray:
         check_microphones(self.positions)
         check_position(self.position, 'array of microphones')
         check_orientation(self.orientation_rpy_deg, 'array of microphones')
+        check_not_upright(self.base_from_array.rotate(self.positions))
         if self.sphere is None:
             return
         from_center = np.linalg.norm(self.positions - np.array(self.sphere.center), axis=1)

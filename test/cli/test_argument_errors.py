@@ -234,3 +234,10 @@ def test_up_without_a_recording_to_play_ran_on_deaf_and_blind(words, told, folde
 def test_a_sound_file_is_told_how_to_become_a_recording(folder, capsys):
     assert main(['track', 'two.wav']) == 2
     assert 'put it there as audio.wav' in capsys.readouterr().err
+
+
+def test_localize_with_one_microphone_ended_in_a_traceback(folder, capsys):
+    soundfile.write(folder / 'one.wav', np.zeros(16000), 16000)
+    (folder / 'one.yaml').write_text('{name: one, microphones: {coordinates: [[0.0, 0.0, 0.0]]}}')
+    assert main(['localize', 'one.wav', '--head', 'one.yaml']) == 2
+    assert 'one microphone, which hears no directions' in capsys.readouterr().err

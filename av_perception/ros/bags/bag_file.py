@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
 from av_perception.errors import UserError
+from av_perception.ros.bags.bag_remaps import renamed
 from av_perception.ros.bags.bag_repair import copy_whole_part, has_end
 
 PICTURES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
@@ -251,24 +253,34 @@ class GraphInputs:
     topics: dict[str, str]
     #: Those of the names that stand for a node of the graph (graph.Selection.given).
     given: frozenset[str]
+    #: Types of all topics of the bag, by recorded name.
+    types: dict[str, str]
 
 
-def graph_inputs(path: Path) -> GraphInputs:
+def graph_inputs(path: Path, remaps: Sequence[str] = ()) -> GraphInputs:
     """Find sound and images of a bag, with what belongs to them.
 
     Where it lacks them, the features take their place.
 
+    Parameters
+    ----------
+    path
+        Of the bag.
+    remaps
+        FROM:=TO of recorded topics that have other names. With any, all names are read below /.
+
     Raises
     ------
     UserError
-        When there is nothing of use.
+        When there is nothing of use, or a rule does not fit.
     """
     reader = open_bag(path)
     types = {connection.topic: connection.msgtype for connection in reader.connections}
     reader.close()
-    prefix = _namespace(types, path)
+    seen = renamed(types, remaps, _wanted_types(), path)
+    prefix = '/' if remaps else _namespace(types, path)
     # Full name and type of each topic in the suite's namespace, by its relative name.
-    here = {topic[len(prefix) :]: topic for topic in types if topic.startswith(prefix)}
+    here = {name[len(prefix) :]: seen[name] for name in seen if name.startswith(prefix)}
     type_of = {name: types[topic] for name, topic in here.items()}
     sound = [name for name, kind in SOUND.items() if type_of.get(name) == kind][:1]
     images = [name for name in IMAGE_TOPICS if type_of.get(name) in PICTURES]
@@ -279,7 +291,13 @@ def graph_inputs(path: Path) -> GraphInputs:
     given = {*sound, *faces}
     if images:
         given.add('left/image_raw')
-    return GraphInputs(topics, frozenset(given))
+    return GraphInputs(topics, frozenset(given), types)
+
+
+def _wanted_types() -> dict[str, tuple[str, ...]]:
+    """Types that each relative name may have; () for any."""
+    features = {name: (kind,) for name, kind in {**SOUND, **FACES}.items()}
+    return {**features, **dict.fromkeys(IMAGE_TOPICS, PICTURES), **dict.fromkeys(BESIDE, ())}
 
 
 def given_by(path: str) -> str:
@@ -303,7 +321,8 @@ def _namespace(types: dict[str, str], path: Path) -> str:
     if not namespaces:
         raise UserError(
             f'the bag {path} holds neither sound nor images nor features of the suite: record '
-            'audio and left/image_raw, or audio_features and visual_features'
+            'audio and left/image_raw, or audio_features and visual_features, or name its topics '
+            'with --remap /its/topic:=left/image_raw'
         )
     if len(namespaces) > 1:
         robots = ', '.join(sorted(namespaces))

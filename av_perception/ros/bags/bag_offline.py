@@ -8,7 +8,7 @@ The same bag gives the same tracks, bit for bit.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from av_perception.robot_head import load_head
 from av_perception.ros.bags.bag_file import (
     FACES,
     IMAGE_TOPICS,
+    PICTURES,
     SOUND,
     TypeStore,
     UnreadableRest,
@@ -32,6 +33,7 @@ from av_perception.ros.bags.bag_file import (
     read_messages,
 )
 from av_perception.ros.bags.bag_player import deserialized
+from av_perception.ros.bags.bag_remaps import unread_problem
 from av_perception.ros.bags.older_messages import updated, updater
 from av_perception.ros.compat import StampPairs
 from av_perception.ros.conversions import (
@@ -62,12 +64,13 @@ class BagRecording:
         Time of its first message [ns].
     duration_s : float
         From its first to its last message [s].
+    problem : str
+        Topics that are not read, though they could be what is missing; '' for none.
     """
 
-    problem = ''
     truth = None
 
-    def __init__(self, path: Path, head: str):
+    def __init__(self, path: Path, head: str, remaps: Sequence[str] = ()):
         """Look into the bag.
 
         Parameters
@@ -76,6 +79,8 @@ class BagRecording:
             Bag folder, or a single .mcap or .db3 file.
         head : str
             Name or path of a head profile: bags do not know their head.
+        remaps : sequence of str
+            FROM:=TO of topics that were recorded under other names.
 
         Raises
         ------
@@ -85,10 +90,17 @@ class BagRecording:
         self.path = path
         self.head_name = head
         self.head = load_head(head)
-        self.inputs = graph_inputs(path)
+        self.inputs = graph_inputs(path, remaps)
         self.num_frames = int('left/image_raw' in self.inputs.given)
         camera = self.head.camera
         microphones = self.head.microphones
+        given = self.inputs.given
+        self.problem = unread_problem(
+            self.inputs.types,
+            PICTURES,
+            camera is not None and not given & {'left/image_raw', *FACES},
+            microphones is not None and not given & set(SOUND),
+        )
         self.frame_rate = camera.frame_rate if camera else DEFAULT_FRAME_RATE
         self.num_channels = len(microphones.coordinates) if microphones else 0
         self.sample_rate = microphones.sample_rate if microphones else 0

@@ -46,7 +46,7 @@ from av_perception.benchmarks.av_separation import (
     in_a_room,
     voices_table,
 )
-from av_perception.cli.benchmarks.data_folder import data_folder
+from av_perception.cli.data_folder import data_folder
 from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 from av_perception.dvae.speech_prior import load_prior
 from av_perception.enhancement.prior import SpeechPrior

@@ -35,7 +35,7 @@ from av_perception.benchmarks.box_errors import (
 )
 from av_perception.benchmarks.far_faces import StreamKind, read_people
 from av_perception.benchmarks.sensors import camera_of
-from av_perception.cli.benchmarks.face_arguments import (
+from av_perception.cli.face_arguments import (
     add_people_argument,
     add_sizes_argument,
     check_sizes,

@@ -23,7 +23,7 @@ from rich.table import Table
 from av_perception.benchmarks.enhancement_clips import KINDS, ODD_KINDS, make_clips
 from av_perception.benchmarks.enhancement_methods import GTCRN, LIVE, Gtcrn, Method, make_methods
 from av_perception.benchmarks.enhancement_scores import EnhancementRow, measure, medians
-from av_perception.cli.benchmarks.data_folder import data_folder
+from av_perception.cli.data_folder import data_folder
 from av_perception.cli.output import check_writable, wide_console, write_json
 from av_perception.dvae.speech_prior import PRIORS, load_prior
 from av_perception.enhancement.latent_steps import AMORTIZED, METHODS, PEEM, VEM

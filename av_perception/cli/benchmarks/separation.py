@@ -49,7 +49,7 @@ from av_perception.benchmarks.separation_scenes import (
 )
 from av_perception.benchmarks.separation_scores import SeparationRow, measure
 from av_perception.benchmarks.separation_tables import separation_tables
-from av_perception.cli.benchmarks.data_folder import data_folder
+from av_perception.cli.data_folder import data_folder
 from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 from av_perception.errors import UserError
 

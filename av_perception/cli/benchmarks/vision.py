@@ -48,7 +48,7 @@ from av_perception.benchmarks.vision_accuracy import (
     measure,
     people_of_all_sizes,
 )
-from av_perception.cli.benchmarks.face_arguments import add_sizes_argument
+from av_perception.cli.face_arguments import add_sizes_argument
 from av_perception.cli.output import check_picture, check_writable, wide_console, write_json
 from av_perception.errors import UserError
 from av_perception.robot_head.profile import load_head

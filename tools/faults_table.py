@@ -18,11 +18,13 @@ LONGEST = 90  # characters of the sentence that names the cause
 
 
 def table(figures: dict) -> str:
-    """Write one row for each fault, and one of all."""
+    """Write one row for each fault, and one of all, with how long they took."""
     faults = figures['faults']
     held = sum(fault['held'] for fault in faults)
     slowest = max(fault['recovery_s'] or 0.0 for fault in faults)
-    everything = ['all', f'{held} of {len(faults)} stood', '', f'at most {slowest:.2f} s', '', '']
+    minutes = sum(fault['took_s'] for fault in faults) / 60.0
+    stood = f'{held} of {len(faults)} stood'
+    everything = ['all', stood, '', f'at most {slowest:.2f} s', '', f'{minutes:.0f} min in all']
     return table_of(HEADER, [*map(_cells, faults), everything])
 
 

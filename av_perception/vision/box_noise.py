@@ -101,4 +101,4 @@ def _are_crowded(boxes: np.ndarray, scales: np.ndarray) -> np.ndarray:
 
 CENTERFACE = BoxNoise((0.028, 0.044), (0.26, 0.36), small_px=24.0)
 YUNET = BoxNoise((0.028, 0.033), (0.36, 0.61))
-BLAZEFACE = BoxNoise((0.065, 0.024), (0.77, 0.85), small_px=10.0, size_factor=1.3)
+BLAZEFACE = BoxNoise((0.04, 0.024), (1.0, 0.85), small_px=10.0, size_factor=1.3)

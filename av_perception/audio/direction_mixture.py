@@ -142,8 +142,8 @@ class DirectionMixture:
         """
         towards = np.array(list(known.values()), float).reshape(-1, 3)
         self._meet(known, towards)
-        near = self._grid.near(towards, self.config.known_radius_deg)
-        allowed = np.logical_not(np.any(near, axis=0))
+        taken = np.any(self._grid.near(towards, self.config.known_radius_deg), axis=0)
+        allowed = np.logical_not(taken)
         self._remember(block, tuple(known), towards, allowed, describe)
         self._voice_share.note(block.stamp_ns, _voiced(block))
         since_ns = block.stamp_ns - round(self.config.window_s * 1e9)

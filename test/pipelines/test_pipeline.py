@@ -23,6 +23,7 @@ from av_perception.paths import share_directory
 from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.recording import Recording, TrackTable
 from av_perception.recording.collect import collect_tracks
+from av_perception.recording.mot_text import MotTable
 from av_perception.robot_head import load_head
 from av_perception.simulation.cache import simulated_recording
 
@@ -117,6 +118,19 @@ def test_one_camera_gives_directions_with_honest_range(rendered, foreign, tmp_pa
         bearing_error = np.arctan2(position[1], position[0]) - np.arctan2(nearest[1], nearest[0])
         assert abs(np.degrees(bearing_error)) < 2
         assert abs(position[0] - nearest[0]) < 4 * np.sqrt(covariance[0]) + 0.05
+
+
+@pytest.mark.slow
+def test_images_alone_are_tracked_and_written_for_other_tools(foreign, tmp_path):
+    folder = tmp_path / 'images'
+    shutil.copytree(foreign, folder)
+    (folder / 'audio.wav').unlink()
+    (folder / 'recording.yaml').write_text('{head: bench.yaml, frame_rate: 25.0}')
+    boxes = tmp_path / 'boxes.txt'
+    assert main(['track', str(folder), '--mot', str(boxes)]) == 0
+    table = MotTable.read(boxes)
+    assert set(table.id.tolist()) == {1, 2} and table.frame.max() == FRAMES
+    assert not TrackTable.read(folder / 'tracks.csv').speaking.any()
 
 
 @pytest.mark.slow

@@ -68,6 +68,7 @@ class BagRecording:
         Topics that are not read, though they could be what is missing; '' for none.
     """
 
+    has_sound = True
     truth = None
 
     def __init__(self, path: Path, head: str, remaps: Sequence[str] = ()):

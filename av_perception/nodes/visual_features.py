@@ -89,6 +89,7 @@ class VisualFeaturesNode(PerceptionNode):
     )
 
     _worker: Worker | None = None
+    _scale_problem = ''  # what was told of it last
 
     def configure(self) -> None:
         """Build the front end, unless its calibration is still to come."""
@@ -211,6 +212,13 @@ class VisualFeaturesNode(PerceptionNode):
         self._publisher.publish(visual_features_to_msg(features, self._camera.frame))
         counters = {text: front_end.counters[name] for name, text in COUNTED.items()}
         self.diagnostics.absorb('vision', counters)
+        self._tell_scale(front_end.scale_problem)
+
+    def _tell_scale(self, problem: str) -> None:
+        """Count it once whenever faces begin to have another size than people's."""
+        if problem and not self._scale_problem:
+            self.diagnostics.count('calibrations in doubt', problem)
+        self._scale_problem = problem
 
     def _publish_mouths(self, features: VisualFeatures) -> None:
         """Cut out mouths where somebody wants them; they go before the faces that tracks need."""

@@ -28,6 +28,7 @@ from av_perception.vision.face_embedding import (
     FaceEmbedderConfig,
     make_face_embedder,
 )
+from av_perception.vision.face_scale import FaceScale
 from av_perception.vision.face_search import FaceSearch, FaceSearchConfig, chosen
 from av_perception.vision.image_check import checked_image, is_noise, is_over_exposed
 from av_perception.vision.rectification import rectifiers_of
@@ -132,6 +133,7 @@ class VisualFrontEnd:
         if camera.baseline > 0:
             face_width_m = config.triangulation.face_width_m
             self._matcher = StereoMatcher(config.matching, camera, face_width_m)
+        self._scale = FaceScale(camera, config.triangulation.face_width_m)
         self._turn = 0  # of the face that is described next
         self._without_faces = 0  # images in a row
         self._pairs = 0  # left images that came with a right one
@@ -160,6 +162,11 @@ class VisualFrontEnd:
             f'{self._disparities} of {faces} faces had a disparity, the others are as far '
             f'away as their size says: {cause}'
         )
+
+    @property
+    def scale_problem(self) -> str:
+        """A sentence when faces are of no people's size at the depth measured, else ''."""
+        return self._scale.problem
 
     def warm_up(self) -> None:
         """Look at an empty pattern: a network's first image takes ten times as long as others."""
@@ -205,6 +212,7 @@ class VisualFrontEnd:
         clock.lap('description')
         features = self._features(stamp_ns, detections, matches, embeddings, appearances)
         self._count(left, right, matches)
+        self._scale.note(detections.boxes, matches)
         clock.lap('positions')
         self.times_ms = clock.times_ms
         return features

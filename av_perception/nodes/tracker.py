@@ -33,7 +33,7 @@ from av_perception.ros.id_memory import IdMemory
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.people_services import offer_people_services
-from av_perception.ros.person_frames import PERSON_FRAME_PREFIX, person_transforms
+from av_perception.ros.person_frames import PERSON_FRAMES, person_transforms
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import (
@@ -73,10 +73,7 @@ class TrackerNode(PerceptionNode):
             'File of a learnt acoustic map; empty learns one from the geometry of the head (free '
             'field).',
         ),
-        Parameter(
-            'publish_tf', True, 'Publish a frame person_<id> on /tf for every active person.'
-        ),
-        PERSON_FRAME_PREFIX,
+        *PERSON_FRAMES,
         REFERENCE_FRAME,
         Parameter(
             'tf_wait',

@@ -45,8 +45,7 @@ COUNTED = {
     'noise': 'images of noise: is it dark, or do encoding and camera not fit?',
     'upside_down': 'faces upside down: is the camera mounted the right way up?',
 }
-# Relative difference between a camera's own calibration and the head profile's that is not worth
-# a word.
+# Relative difference of a camera's own calibration from the profile's that is not worth a word.
 SIMILAR = 0.03
 NEW_START_S = 1.0  # a stamp that jumps back further is a new start: a looped bag
 HURRIES = 1  # image pairs that wait: from then on what can be left to later images is
@@ -212,7 +211,7 @@ class VisualFeaturesNode(PerceptionNode):
         self._publisher.publish(visual_features_to_msg(features, self._camera.frame))
         counters = {text: front_end.counters[name] for name, text in COUNTED.items()}
         self.diagnostics.absorb('vision', counters)
-        self._tell_scale(front_end.scale_problem)
+        self._tell_scale(front_end.scale.problem)
 
     def _tell_scale(self, problem: str) -> None:
         """Count it once whenever faces begin to have another size than people's."""

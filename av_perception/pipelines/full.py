@@ -202,7 +202,7 @@ class OfflinePipeline:
         problems = [self._recording.problem]
         if self._vision is not None:
             problems += [*self._vision.calibration_problems, self._vision.disparity_problem]
-            problems += [self._vision.scale_problem, *image_problems(self._vision.counters)]
+            problems += [self._vision.scale.problem, *image_problems(self._vision.counters)]
         if self._sound is not None:
             problems += self._sound.problems
         problems.append(self._speaking.sound_problem)

@@ -18,6 +18,10 @@ PERSON_FRAME_PREFIX = Parameter(
     'its own, as /tf is of both.',
     is_frame=True,
 )
+PERSON_FRAMES = (
+    Parameter('publish_tf', True, 'Publish a frame person_<id> on /tf for every active person.'),
+    PERSON_FRAME_PREFIX,
+)
 
 
 def person_transforms(

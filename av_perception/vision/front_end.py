@@ -98,6 +98,8 @@ class VisualFrontEnd:
         Sentences about calibrations that leave little of the images.
     embedding_size
         E, 0 when faces are not described.
+    scale
+        Whether faces are of people's size, a `FaceScale`.
     times_ms
         How long each stage of the last image took.
     left_image
@@ -133,7 +135,7 @@ class VisualFrontEnd:
         if camera.baseline > 0:
             face_width_m = config.triangulation.face_width_m
             self._matcher = StereoMatcher(config.matching, camera, face_width_m)
-        self._scale = FaceScale(camera, config.triangulation.face_width_m)
+        self.scale = FaceScale(camera, config.triangulation.face_width_m)
         self._turn = 0  # of the face that is described next
         self._without_faces = 0  # images in a row
         self._pairs = 0  # left images that came with a right one
@@ -162,11 +164,6 @@ class VisualFrontEnd:
             f'{self._disparities} of {faces} faces had a disparity, the others are as far '
             f'away as their size says: {cause}'
         )
-
-    @property
-    def scale_problem(self) -> str:
-        """A sentence when faces are of no people's size at the depth measured, else ''."""
-        return self._scale.problem
 
     def warm_up(self) -> None:
         """Look at an empty pattern: a network's first image takes ten times as long as others."""
@@ -211,8 +208,7 @@ class VisualFrontEnd:
         embeddings, appearances = self._descriptions(left, detections, matches, hurry)
         clock.lap('description')
         features = self._features(stamp_ns, detections, matches, embeddings, appearances)
-        self._count(left, right, matches)
-        self._scale.note(detections.boxes, matches)
+        self._count(left, right, detections.boxes, matches)
         clock.lap('positions')
         self.times_ms = clock.times_ms
         return features
@@ -357,8 +353,15 @@ class VisualFrontEnd:
         score = float(detections.scores[index])
         return Face(box, score, landmarks, position, covariance, embedding, appearance)
 
-    def _count(self, left: np.ndarray, right: np.ndarray | None, matches: list[FaceMatch]) -> None:
+    def _count(
+        self,
+        left: np.ndarray,
+        right: np.ndarray | None,
+        boxes: np.ndarray,
+        matches: list[FaceMatch],
+    ) -> None:
         """Count an image and its faces, each of which has a match."""
+        self.scale.note(boxes, matches)
         self.counters['images'] += 1
         self.counters['over_exposed'] += is_over_exposed(left)
         self.counters['noise'] += is_noise(left)

@@ -210,9 +210,9 @@ def test_track_tells_when_no_face_had_a_disparity(foreign, tmp_path, capsys):
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (['track', '/nowhere'], 'not a recording'),
+        (['track', '/nowhere'], 'there is no recording'),
         (['demo', '--scene', 'nowhere'], 'three_talkers'),
-        (['demo', '--recording', '/nowhere'], 'not a recording'),
+        (['demo', '--recording', '/nowhere'], 'there is no recording'),
         (['evaluate', '/nowhere.csv', '/nowhere'], '/nowhere'),
         (['localize', '/nowhere.wav', '--head', 'simulated'], '/nowhere.wav'),
         (['calibrate', 'acoustic', '--head', 'nowhere', '-o', 'x.npz'], 'known:'),

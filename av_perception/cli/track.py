@@ -61,19 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='recording folder (recording.yaml, audio, left/right images), a bag, or a folder of '
         'such',
     )
-    parser.add_argument(
-        '--head',
-        default='',
-        help='with a bag: the head it was recorded with, a profile name or file',
-    )
-    parser.add_argument(
-        '--remap',
-        action='append',
-        default=[],
-        metavar='FROM:=TO',
-        help='with a bag: a topic that was recorded under another name, '
-        '/camera/image:=left/image_raw; repeatable',
-    )
+    _add_bag_arguments(parser)
     parser.add_argument(
         '-o',
         '--output',
@@ -92,6 +80,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_outputs(parser)
     add_many_arguments(parser)
+
+
+def _add_bag_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--head',
+        default='',
+        help='with a bag: the head it was recorded with, a profile name or file',
+    )
+    parser.add_argument(
+        '--remap',
+        action='append',
+        default=[],
+        metavar='FROM:=TO',
+        help='with a bag: a topic that was recorded under another name, '
+        '/camera/image:=left/image_raw; repeatable',
+    )
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:

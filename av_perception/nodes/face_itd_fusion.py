@@ -25,8 +25,8 @@ from av_perception.ros.conversions import (
     visual_features_from_msg,
 )
 from av_perception.ros.pair_node import MicrophonePairNode, require_camera
-from av_perception.ros.parameters import Parameter, ReadParameter
-from av_perception.ros.person_frames import person_transforms
+from av_perception.ros.parameters import ReadParameter
+from av_perception.ros.person_frames import PERSON_FRAMES, person_transforms
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import (
     FUSION_PARAMETERS,
@@ -47,9 +47,7 @@ class FaceItdFusionNode(MicrophonePairNode):
     NAME = 'face_itd_fusion'
     PARAMETERS = (
         *MicrophonePairNode.PARAMETERS,
-        Parameter(
-            'publish_tf', True, 'Publish a frame person_<id> on /tf for every person in view.'
-        ),
+        *PERSON_FRAMES,
         *FUSION_PARAMETERS,
         *SPEAKING_PARAMETERS,
     )
@@ -99,7 +97,9 @@ class FaceItdFusionNode(MicrophonePairNode):
         if unseen is not None:
             self._unseen.publish(direction_to_msg(unseen, base_frame, stamp_ns))
         if self._transforms is not None:
-            self._transforms.send(person_transforms(frame, base_frame))
+            self._transforms.send(
+                person_transforms(frame, base_frame, self.value('person_frame_prefix'))
+            )
         self.diagnostics.absorb('fusion', self._fusion.counters)
 
 

@@ -33,7 +33,7 @@ from av_perception.ros.id_memory import IdMemory
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.people_services import offer_people_services
-from av_perception.ros.person_frames import person_transforms
+from av_perception.ros.person_frames import PERSON_FRAMES, person_transforms
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import (
@@ -73,9 +73,7 @@ class TrackerNode(PerceptionNode):
             'File of a learnt acoustic map; empty learns one from the geometry of the head (free '
             'field).',
         ),
-        Parameter(
-            'publish_tf', True, 'Publish a frame person_<id> on /tf for every active person.'
-        ),
+        *PERSON_FRAMES,
         REFERENCE_FRAME,
         Parameter(
             'tf_wait',
@@ -218,7 +216,9 @@ class TrackerNode(PerceptionNode):
             self._ids.keep(self._tracker.ids.last)
         self._publisher.publish(track_frame_to_msg(frame, self._poses.frame))
         if self._transforms is not None and self._transforms.is_heard:
-            self._transforms.send(person_transforms(frame, self._poses.frame))
+            self._transforms.send(
+                person_transforms(frame, self._poses.frame, self.value('person_frame_prefix'))
+            )
         return True
 
     def _steady_ns(self) -> int:

@@ -45,8 +45,7 @@ COUNTED = {
     'noise': 'images of noise: is it dark, or do encoding and camera not fit?',
     'upside_down': 'faces upside down: is the camera mounted the right way up?',
 }
-# Relative difference between a camera's own calibration and the head profile's that is not worth
-# a word.
+# Relative difference of a camera's own calibration from the profile's that is not worth a word.
 SIMILAR = 0.03
 NEW_START_S = 1.0  # a stamp that jumps back further is a new start: a looped bag
 HURRIES = 1  # image pairs that wait: from then on what can be left to later images is
@@ -89,6 +88,7 @@ class VisualFeaturesNode(PerceptionNode):
     )
 
     _worker: Worker | None = None
+    _scale_problem = ''  # what was told of it last
 
     def configure(self) -> None:
         """Build the front end, unless its calibration is still to come."""
@@ -211,6 +211,13 @@ class VisualFeaturesNode(PerceptionNode):
         self._publisher.publish(visual_features_to_msg(features, self._camera.frame))
         counters = {text: front_end.counters[name] for name, text in COUNTED.items()}
         self.diagnostics.absorb('vision', counters)
+        self._tell_scale(front_end.scale.problem)
+
+    def _tell_scale(self, problem: str) -> None:
+        """Count it once whenever faces begin to have another size than people's."""
+        if problem and not self._scale_problem:
+            self.diagnostics.count('calibrations in doubt', problem)
+        self._scale_problem = problem
 
     def _publish_mouths(self, features: VisualFeatures) -> None:
         """Cut out mouths where somebody wants them; they go before the faces that tracks need."""

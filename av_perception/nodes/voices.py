@@ -38,6 +38,7 @@ from av_perception.ros.conversions import (
 )
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
+from av_perception.ros.person_frames import PERSON_FRAME_PREFIX
 from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import VOICE_PARAMETERS, person_streams_config
@@ -73,7 +74,16 @@ class VoicesNode(PerceptionNode):
     """Separates the sound of the tracked people; stamps are capture times, ids the tracks'."""
 
     NAME = 'voices'
-    PARAMETERS = (HEAD, REFERENCE_FRAME, CHUNK_MS, *VOICE_PARAMETERS, ENHANCE, VISUAL, LIPS_FILE)
+    PARAMETERS = (
+        HEAD,
+        REFERENCE_FRAME,
+        PERSON_FRAME_PREFIX,
+        CHUNK_MS,
+        *VOICE_PARAMETERS,
+        ENHANCE,
+        VISUAL,
+        LIPS_FILE,
+    )
 
     _streams: PersonStreams
     _head: HeadProfile
@@ -159,7 +169,8 @@ class VoicesNode(PerceptionNode):
 
     def _publish(self, pieces: list[VoiceChunk]) -> None:
         for piece in self._enhanced(pieces):
-            message = audio_chunk_to_msg(piece.chunk, f'person_{piece.id}')
+            person = f'{self.value("person_frame_prefix")}person_{piece.id}'
+            message = audio_chunk_to_msg(piece.chunk, person)
             self._publisher_of(piece.id).publish(message)
         ended = {piece.id for piece in pieces if piece.ended}
         for key in self._outputs.keys() - self._tracked:

@@ -100,13 +100,15 @@ class OfflinePipeline:
     ):
         head = recording.head
         self._recording = recording
-        self._hears = head.can_hear_directions
+        self._hears = head.can_hear_directions and recording.has_sound
         self._vision: VisualFrontEnd | None = None
         if head.camera is not None and recording.num_frames:
             self._vision = VisualFrontEnd(config.vision, head.camera)
         self._voice = SharedVoiceActivity()  # once for all who hear
         self._audio, self._tracker = self._make_stages(config, acoustic_map)
-        self._sound = SoundSample(head.microphones) if head.microphones else None
+        self._sound: SoundSample | None = None
+        if head.microphones is not None and recording.has_sound:
+            self._sound = SoundSample(head.microphones)
         self._bins: BinStream | None = None
         likelihood: DirectionLikelihood | None = None
         if self.HEARS_BINS and self._audio is not None and head.microphones is not None:
@@ -200,7 +202,7 @@ class OfflinePipeline:
         problems = [self._recording.problem]
         if self._vision is not None:
             problems += [*self._vision.calibration_problems, self._vision.disparity_problem]
-            problems += image_problems(self._vision.counters)
+            problems += [self._vision.scale.problem, *image_problems(self._vision.counters)]
         if self._sound is not None:
             problems += self._sound.problems
         problems.append(self._speaking.sound_problem)

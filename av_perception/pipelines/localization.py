@@ -58,6 +58,8 @@ def open_sound_and_array(
         array = _microphones(load_head(head_name))
         return AudioFile(str(path), array), array
     recording = Recording.open(path)
+    if not recording.has_sound:
+        raise UserError(f'{path} holds images alone: there is no sound in it')
     array = _microphones(load_head(head_name) if head_name else recording.head)
     array.require_recorded(recording.num_channels, path)
     return recording, array

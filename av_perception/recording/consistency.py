@@ -17,13 +17,21 @@ DIFFERENCE_SHARE = 0.03
 SOUND_FILES = ('audio.flac', 'audio.wav')
 
 
+def has_audio(folder: Path) -> bool:
+    """Tell whether a recording's folder holds sound."""
+    return any((folder / name).is_file() for name in SOUND_FILES)
+
+
 def find_audio(folder: Path) -> Path:
     """Find the one sound file of a recording's folder."""
     found = [folder / name for name in SOUND_FILES if (folder / name).is_file()]
     if len(found) > 1:
         raise UserError(f'{folder} holds both audio.flac and audio.wav: remove one')
     if not found:
-        raise UserError(f'{folder} holds neither audio.flac nor audio.wav')
+        raise UserError(
+            f'{folder} holds neither audio.flac nor audio.wav (for images alone leave sample_rate '
+            'out of recording.yaml)'
+        )
     return found[0]
 
 
@@ -32,6 +40,11 @@ def check_audio(audio: Path, info: RecordingInfo, head: HeadProfile) -> Micropho
     with open_sound(audio) as sound:
         rate = sound.samplerate
         channels = sound.channels
+    if info.sample_rate is None:
+        raise UserError(
+            f"{audio.parent / 'recording.yaml'}: the key 'sample_rate' is missing "
+            f'({audio.name} has {rate} Hz)'
+        )
     if rate != info.sample_rate:
         raise UserError(
             f'{audio} has {rate} Hz, recording.yaml says sample_rate: {info.sample_rate}'

@@ -5,10 +5,11 @@
 One folder with the sound of all microphones, the images of one or two cameras, and maybe the
 truth:
 
-    recording.yaml    head, sample_rate; with images also frame_rate; maybe audio_start and
+    recording.yaml    head, with sound sample_rate, with images frame_rate; maybe audio_start and
                       video_start, 0 by default
     audio.flac|.wav   one channel per microphone in the head profile's order, or all channels of
                       the device, of which the profile names the microphones' (device_channels)
+                      none for images alone
     left.mp4, right.mp4 (or .mkv, .avi, ...), or left/000000.png ..., right/000000.png ...
                       no `right` with one camera, neither for sound alone
     truth.csv         optional, see `tables.TruthTable`
@@ -36,6 +37,7 @@ from av_perception.recording.consistency import (
     check_audio,
     check_images,
     find_audio,
+    has_audio,
     length_problem,
 )
 from av_perception.recording.images import VIDEOS, ImageSequence, ImageWriter, find_images
@@ -46,6 +48,7 @@ from av_perception.recording.tables import TruthTable
 from av_perception.robot_head import HeadProfile, MicrophoneArray, load_head
 
 DEFAULT_FRAME_RATE = 25.0  # [Hz]
+DEFAULT_SAMPLE_RATE = 16000  # [Hz], where there is no sound
 
 
 class Recording:
@@ -77,8 +80,8 @@ class Recording:
         info: RecordingInfo,
         head_name: str,
         head: HeadProfile,
-        microphones: MicrophoneArray,
-        audio: Path,
+        microphones: MicrophoneArray | None,
+        audio: Path | None,
         left: ImageSequence | None,
         right: ImageSequence | None,
     ):
@@ -90,11 +93,13 @@ class Recording:
         self._left = left
         self._right = right
         self._microphones = microphones
-        self.sample_rate = info.sample_rate
+        self.sample_rate = info.sample_rate or DEFAULT_SAMPLE_RATE
         self.audio_start_s = info.audio_start
-        self.num_channels = len(self._microphones.coordinates)
-        with open_sound(audio) as sound:
-            self.num_samples = sound.frames
+        self.num_channels = len(microphones.coordinates) if microphones else 0
+        self.num_samples = 0
+        if audio is not None:
+            with open_sound(audio) as sound:
+                self.num_samples = sound.frames
         self.frame_rate = info.frame_rate or _camera_rate(head)
         self.video_start_s = info.audio_start if info.video_start is None else info.video_start
         self.num_frames = min((images.length for images in (left, right) if images), default=0)
@@ -104,7 +109,7 @@ class Recording:
                 f'{folder} holds no images, recording.yaml speaks of them (frame_rate): '
                 'put left.mp4 or left/000000.png, ... there; this is sound alone'
             )
-        if self.num_frames and left is not None:
+        if self.has_sound and left is not None:
             self.problem = length_problem(left, self.frame_rate, self.duration_s)
         self.truth: TruthTable | None = None
         if (folder / 'truth.csv').exists():
@@ -131,10 +136,13 @@ class Recording:
         info = config_from_mapping(RecordingInfo, read_yaml(path), str(path))
         head_name = _head_of(folder, info)
         head = load_head(head_name)
-        audio = find_audio(folder)
-        microphones = check_audio(audio, info, head)
         left = find_images(folder, 'left')
         right = find_images(folder, 'right')
+        audio: Path | None = None
+        microphones: MicrophoneArray | None = None
+        if info.sample_rate is not None or left is None or has_audio(folder):
+            audio = find_audio(folder)
+            microphones = check_audio(audio, info, head)
         check_images(folder, info, head, left, right)
         return cls(folder, info, head_name, head, microphones, audio, left, right)
 
@@ -149,8 +157,15 @@ class Recording:
         return self._right is not None
 
     @property
+    def has_sound(self) -> bool:
+        """Whether there is a sound file; without one there are images alone."""
+        return self._audio is not None
+
+    @property
     def duration_s(self) -> float:
-        """Length of the sound [s]."""
+        """Length of the sound, or of the images where there is none [s]."""
+        if not self.has_sound:
+            return self.num_frames / self.frame_rate
         return self.num_samples / self.sample_rate
 
     def read_audio(self, start: int, count: int) -> np.ndarray:
@@ -172,6 +187,7 @@ class Recording:
             raise ValueError(f'start and count must not be negative: {start}, {count}')
         if start >= self.num_samples or count == 0:
             return np.zeros((0, self.num_channels), np.float32)
+        assert self._audio is not None and self._microphones is not None  # it has samples
         with open_sound(self._audio) as sound:
             return self._microphones.pick_recorded(read_samples(sound, start, count))
 

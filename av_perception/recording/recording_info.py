@@ -15,8 +15,8 @@ class RecordingInfo:
 
     #: name of a head profile, an absolute path, or the path of a file in the recording's folder
     head: str
-    #: [Hz] of the sound, 8000 to 192000
-    sample_rate: int
+    #: [Hz] of the sound, 8000 to 192000; none: there is no sound
+    sample_rate: int | None = None
     #: [s] time of sample 0
     audio_start: float = 0.0
     #: [Hz] of the images, above 0 and up to 1000; none: there are no images
@@ -27,7 +27,7 @@ class RecordingInfo:
     origin: dict | None = None
 
     def __post_init__(self):
-        if not 8000 <= self.sample_rate <= 192000:
+        if self.sample_rate is not None and not 8000 <= self.sample_rate <= 192000:
             raise ValueError(f'sample_rate must lie in 8000..192000 Hz, not {self.sample_rate}')
         if self.frame_rate is not None and not 0 < self.frame_rate <= 1000:
             raise ValueError(f'frame_rate must lie in 0..1000 Hz, not {self.frame_rate}')

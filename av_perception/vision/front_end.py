@@ -28,6 +28,7 @@ from av_perception.vision.face_embedding import (
     FaceEmbedderConfig,
     make_face_embedder,
 )
+from av_perception.vision.face_scale import FaceScale
 from av_perception.vision.face_search import FaceSearch, FaceSearchConfig, chosen
 from av_perception.vision.image_check import checked_image, is_noise, is_over_exposed
 from av_perception.vision.rectification import rectifiers_of
@@ -97,6 +98,8 @@ class VisualFrontEnd:
         Sentences about calibrations that leave little of the images.
     embedding_size
         E, 0 when faces are not described.
+    scale
+        Whether faces are of people's size, a `FaceScale`.
     times_ms
         How long each stage of the last image took.
     left_image
@@ -132,6 +135,7 @@ class VisualFrontEnd:
         if camera.baseline > 0:
             face_width_m = config.triangulation.face_width_m
             self._matcher = StereoMatcher(config.matching, camera, face_width_m)
+        self.scale = FaceScale(camera, config.triangulation.face_width_m)
         self._turn = 0  # of the face that is described next
         self._without_faces = 0  # images in a row
         self._pairs = 0  # left images that came with a right one
@@ -204,7 +208,7 @@ class VisualFrontEnd:
         embeddings, appearances = self._descriptions(left, detections, matches, hurry)
         clock.lap('description')
         features = self._features(stamp_ns, detections, matches, embeddings, appearances)
-        self._count(left, right, matches)
+        self._count(left, right, detections.boxes, matches)
         clock.lap('positions')
         self.times_ms = clock.times_ms
         return features
@@ -349,8 +353,15 @@ class VisualFrontEnd:
         score = float(detections.scores[index])
         return Face(box, score, landmarks, position, covariance, embedding, appearance)
 
-    def _count(self, left: np.ndarray, right: np.ndarray | None, matches: list[FaceMatch]) -> None:
+    def _count(
+        self,
+        left: np.ndarray,
+        right: np.ndarray | None,
+        boxes: np.ndarray,
+        matches: list[FaceMatch],
+    ) -> None:
         """Count an image and its faces, each of which has a match."""
+        self.scale.note(boxes, matches)
         self.counters['images'] += 1
         self.counters['over_exposed'] += is_over_exposed(left)
         self.counters['noise'] += is_noise(left)

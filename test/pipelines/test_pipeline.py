@@ -23,6 +23,7 @@ from av_perception.paths import share_directory
 from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.recording import Recording, TrackTable
 from av_perception.recording.collect import collect_tracks
+from av_perception.recording.mot_text import MotTable
 from av_perception.robot_head import load_head
 from av_perception.simulation.cache import simulated_recording
 
@@ -125,6 +126,19 @@ def test_one_camera_gives_directions_with_honest_range(rendered, foreign, tmp_pa
 
 
 @pytest.mark.slow
+def test_images_alone_are_tracked_and_written_for_other_tools(foreign, tmp_path):
+    folder = tmp_path / 'images'
+    shutil.copytree(foreign, folder)
+    (folder / 'audio.wav').unlink()
+    (folder / 'recording.yaml').write_text('{head: bench.yaml, frame_rate: 25.0}')
+    boxes = tmp_path / 'boxes.txt'
+    assert main(['track', str(folder), '--mot', str(boxes)]) == 0
+    table = MotTable.read(boxes)
+    assert set(table.id.tolist()) == {1, 2} and table.frame.max() == FRAMES
+    assert not TrackTable.read(folder / 'tracks.csv').speaking.any()
+
+
+@pytest.mark.slow
 def test_sound_alone_finds_who_speaks_by_direction(foreign, tmp_path):
     """One of the two speaks in these three seconds."""
     folder = shutil.copytree(foreign, tmp_path / 'sound')
@@ -201,9 +215,9 @@ def test_track_tells_when_no_face_had_a_disparity(foreign, tmp_path, capsys):
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (['track', '/nowhere'], 'not a recording'),
+        (['track', '/nowhere'], 'there is no recording'),
         (['demo', '--scene', 'nowhere'], 'three_talkers'),
-        (['demo', '--recording', '/nowhere'], 'not a recording'),
+        (['demo', '--recording', '/nowhere'], 'there is no recording'),
         (['evaluate', '/nowhere.csv', '/nowhere'], '/nowhere'),
         (['localize', '/nowhere.wav', '--head', 'simulated'], '/nowhere.wav'),
         (['calibrate', 'acoustic', '--head', 'nowhere', '-o', 'x.npz'], 'known:'),

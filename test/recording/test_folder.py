@@ -301,3 +301,20 @@ def test_a_wrong_frame_rate_let_images_and_sound_drift_apart_in_silence(
     )
     problem = Recording.open(tmp_path).problem
     assert words in problem and bool(problem) == bool(words)
+
+
+def test_images_alone_were_no_recording(tmp_path):
+    writer = ImageWriter(tmp_path / 'left.mp4', (640, 480), 25.0)
+    for k in range(10):
+        writer.write(np.full((480, 640, 3), 5 * k, np.uint8))
+    writer.close()
+    (tmp_path / 'recording.yaml').write_text('{head: simulated, frame_rate: 25.0}')
+    recording = Recording.open(tmp_path)
+    assert not recording.has_sound and recording.problem == ''
+    assert recording.duration_s == 0.4 and len(list(recording.images())) == 10
+    assert recording.read_audio(0, 100).shape == (0, 0)
+    soundfile.write(tmp_path / 'audio.wav', np.zeros((6400, 4)), 16000)
+    assert "'sample_rate' is missing (audio.wav has 16000 Hz)" in fault_of(tmp_path)
+    (tmp_path / 'audio.wav').unlink()
+    (tmp_path / 'left.mp4').unlink()
+    assert 'neither audio.flac nor audio.wav' in fault_of(tmp_path)

@@ -57,7 +57,7 @@ def test_a_bag_of_other_names_is_that_of_ours(foreign, messages, tmp_path):
         ('/absent:=audio', 'has no topic /absent, but /front/color, /front/gray, /mic/audio'),
         ('/front/color=left/image_raw', 'needs FROM:=TO'),
         ('/front/color:=camera', 'camera is none of audio'),
-        ('/front/color:=audio', '/front/color is sensor_msgs/msg/Image, audio must be'),
+        ('/front/color:=audio', 'it is sensor_msgs/msg/Image, audio must be'),
     ],
 )
 def test_a_rule_that_does_not_fit_is_told(foreign, rule, words):

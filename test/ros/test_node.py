@@ -327,7 +327,11 @@ def test_a_player_that_starts_late_joins_in_progress():
         ('microphone_array', ['-p', 'source:=file'], "'recording' is empty"),
         ('microphone_array', ['-p', 'source:=radio'], 'must be one of device, file, simulated'),
         ('microphone_array', ['-p', 'head:=toaster'], 'toaster'),
-        ('stereo_camera', ['-p', 'source:=file', '-p', 'recording:=/nowhere'], 'not a recording'),
+        (
+            'stereo_camera',
+            ['-p', 'source:=file', '-p', 'recording:=/nowhere'],
+            'there is no recording',
+        ),
         ('stereo_camera', ['-p', 'head:=respeaker'], 'no camera'),
         ('stereo_camera', ['-p', "left:='77'"], "camera '77'"),
         ('visual_features', ['-p', 'detector_model:=/nowhere.onnx'], '/nowhere.onnx'),

@@ -64,10 +64,9 @@ class BagRecording:
         Time of its first message [ns].
     duration_s : float
         From its first to its last message [s].
-    problem : str
-        Topics that are not read, though they could be what is missing; '' for none.
     """
 
+    has_sound = True
     truth = None
 
     def __init__(self, path: Path, head: str, remaps: Sequence[str] = ()):
@@ -94,13 +93,6 @@ class BagRecording:
         self.num_frames = int('left/image_raw' in self.inputs.given)
         camera = self.head.camera
         microphones = self.head.microphones
-        given = self.inputs.given
-        self.problem = unread_problem(
-            self.inputs.types,
-            PICTURES,
-            camera is not None and not given & {'left/image_raw', *FACES},
-            microphones is not None and not given & set(SOUND),
-        )
         self.frame_rate = camera.frame_rate if camera else DEFAULT_FRAME_RATE
         self.num_channels = len(microphones.coordinates) if microphones else 0
         self.sample_rate = microphones.sample_rate if microphones else 0
@@ -116,6 +108,17 @@ class BagRecording:
             self._check_definitions(reader.connections)
         finally:
             reader.close()
+
+    @property
+    def problem(self) -> str:
+        """Topics that are not read, though they could be what is missing; '' for none."""
+        given = self.inputs.given
+        return unread_problem(
+            self.inputs.types,
+            PICTURES,
+            self.head.camera is not None and not given & {'left/image_raw', *FACES},
+            self.head.microphones is not None and not given & set(SOUND),
+        )
 
     def _check_definitions(self, connections) -> None:
         """Refuse sound, images or features that today's definitions would read wrongly."""

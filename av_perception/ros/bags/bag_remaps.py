@@ -45,22 +45,32 @@ def renamed(
     """
     moved: dict[str, str] = {}
     for rule in rules:
-        recorded, sign, name = (part.strip() for part in rule.partition(':='))
-        name = name.lstrip('/')
-        if not (recorded and sign and name):
-            raise UserError(f"--remap needs FROM:=TO, as /camera/image:=left/image_raw: '{rule}'")
+        recorded, name = _sides(rule)
         if recorded not in types:
             raise UserError(f'the bag {path} has no topic {recorded}, but {_named(types)}')
-        if name not in wanted:
-            raise UserError(f'--remap {rule}: {name} is none of {", ".join(wanted)}')
-        if wanted[name] and types[recorded] not in wanted[name]:
-            raise UserError(
-                f'--remap {rule}: {recorded} is {types[recorded]}, {name} must be '
-                f'{" or ".join(wanted[name])}'
-            )
+        _check_type(rule, types[recorded], name, wanted)
         moved[f'/{name}'] = recorded
     kept = {topic: topic for topic in types if topic not in moved.values()}
     return {**kept, **moved}
+
+
+def _sides(rule: str) -> tuple[str, str]:
+    """Divide FROM:=TO; a slash before TO may be. Raises UserError."""
+    recorded, sign, name = (part.strip() for part in rule.partition(':='))
+    name = name.lstrip('/')
+    if not (recorded and sign and name):
+        raise UserError(f"--remap needs FROM:=TO, as /camera/image:=left/image_raw: '{rule}'")
+    return recorded, name
+
+
+def _check_type(rule: str, kind: str, name: str, wanted: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise UserError where a topic of that kind cannot have that name."""
+    if name not in wanted:
+        raise UserError(f'--remap {rule}: {name} is none of {", ".join(wanted)}')
+    if wanted[name] and kind not in wanted[name]:
+        raise UserError(
+            f'--remap {rule}: it is {kind}, {name} must be {" or ".join(wanted[name])}'
+        )
 
 
 def unread_problem(

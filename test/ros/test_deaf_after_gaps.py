@@ -203,6 +203,7 @@ def test_an_index_left_at_zero_is_named_in_the_diagnostics(live):
     assert until(lambda: counted(observer, 'sound: first sample does not count samples') > 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('node_type', [AudioFeaturesNode, FaceItdFusionNode, AvEventsNode])
 def test_who_publishes_a_wrong_index_is_said(bench, node_type):  # noqa: F811
     listener = bench(

@@ -92,6 +92,7 @@ def test_messages_flow_only_while_active_and_refused_ones_are_counted(spin):
     assert toy.trigger_activate() == TransitionCallbackReturn.SUCCESS
 
 
+@pytest.mark.slow
 def test_diagnostics_name_the_missing_input(spin):
     make, until = spin
     toy, client = make(ToyNode, namespace='robot'), make(plain_node, 'client')
@@ -256,6 +257,7 @@ def test_a_worker_that_fell_behind_is_fresh_again_and_loses_no_burst_that_fits()
     assert len(work.drops) == 8
 
 
+@pytest.mark.slow
 def test_a_worker_at_half_the_pace_leaves_out_single_items_and_is_never_far_behind():
     """Regression: eleven images in a row were left out, again and again: people were lost."""
     work = GatedWork(depth=10, depth_behind=3)

@@ -15,7 +15,8 @@ from av_perception_msgs.msg import TrackArray
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
-from ros_bench import PATIENCE_S, Rig, wait_for
+from ros_bench import PATIENCE_S, Rig
+from waiting import wait_for
 
 from av_perception.errors import UserError
 from av_perception.ros import qos

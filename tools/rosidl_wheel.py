@@ -85,7 +85,8 @@ class InterfaceBuild:
     def generate(self):
         """Run the rosidl generators.
 
-        They find their plugins through the environment, not through pip's build path.
+        They find their plugins through the environment, not through pip's build path. Each parses
+        every interface, which is most of what it does: they share the trees, which they only read.
         """
         share = PREFIX / 'share'
         includes = [
@@ -93,7 +94,10 @@ class InterfaceBuild:
         ]
         arguments = ['generate', '-o', str(self.generated), *includes, self.name, *self.interfaces]
         code = (
-            f'import sys; sys.argv[1:] = {arguments!r}; '
+            f'import functools, sys; sys.argv[1:] = {arguments!r}; '
+            'from rosidl_parser import parser; '
+            'parse = functools.lru_cache(None)(parser.get_ast_from_idl_string); '
+            'parser.get_ast_from_idl_string = parse; '
             'from rosidl_cli.cli import main; sys.exit(main())'
         )
         run_in_environment(code, self.folder)

@@ -327,6 +327,7 @@ def test_noise_from_everywhere_has_no_direction(tmp_path, monkeypatch, cache):
     assert result['problems'] and all(s['confidence'] < 0.6 for s in result['sources'])
 
 
+@pytest.mark.slow
 def test_a_map_of_a_file_brings_its_own_analysis(acoustic_map, tmp_path, monkeypatch, cache):
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     assert (

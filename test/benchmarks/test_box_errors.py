@@ -50,6 +50,7 @@ def test_planted_noise_is_learnt_back():
     assert learnt.grid_px == pytest.approx(PLANTED.grid_px, rel=0.06)
 
 
+@pytest.mark.slow
 def test_errors_as_stated_are_one_in_every_group():
     for group in groups_of_sizes(planted_errors(4000), PLANTED):
         assert group.normalized == pytest.approx((1.0, 1.0), abs=5 * np.sqrt(2 / group.count))

@@ -57,6 +57,7 @@ def test_directions_are_those_of_the_walks():
     assert found[0, 0, 1] and not found[1, 0, 1]
 
 
+@pytest.mark.slow
 def test_a_stranger_has_another_stream_than_who_left():
     """Faces are described, as in the benchmark of crossings: by place alone they are one."""
     frames = tracked('stranger', 1000, load_head(crossing_voices.HEAD))

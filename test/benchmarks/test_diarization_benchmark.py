@@ -100,7 +100,7 @@ def test_the_verb_measures_a_recording_and_writes_its_figures(scene, tmp_path):
     assert joint['cpu'] > 0
     (cost,) = written['costs']
     assert cost['seconds'] == pytest.approx(6.0, abs=0.02) and cost['vavit'] > 0
-    assert cost['joint'] == pytest.approx(cost['vavit'], rel=0.5)
+    assert 1 / 3 < cost['joint'] / cost['vavit'] < 3, 'even beside busy processes'
     stages = cost['stages']
     assert list(stages) == ['audio_features', 'bins of direction', 'tracker', 'speaking_status']
     assert min(stages.values()) > 0 and sum(stages.values()) <= cost['joint']

@@ -147,6 +147,7 @@ def test_a_folder_without_people_is_refused(tmp_path):
         read_people([tmp_path])
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_for_each_width(planted):
     console = Console(width=200)
     with console.capture() as capture:

@@ -136,7 +136,7 @@ def test_images_that_cannot_calibrate_are_named(chessboard_pairs):
         (swapped, BOARD, 'swap --left and --right'),
         (upright, BoardConfig(6, 9, 0.025), 'above each other'),
         (chessboard_pairs[:4], BOARD, 'in 4 of 4 image pairs, 5 are needed'),
-        (chessboard_pairs, BoardConfig(8, 5, 0.025), 'inner corners'),
+        (chessboard_pairs[:5], BoardConfig(8, 5, 0.025), 'inner corners'),
         ([], BOARD, '0 of 0'),
         (
             [('odd', np.zeros((4, 5), np.uint8), np.zeros((4, 6), np.uint8))],

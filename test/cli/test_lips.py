@@ -33,6 +33,7 @@ def examples(is_photograph=False, people=5):
     return [person(seed, is_photograph) for seed in range(people)], {'too noisy': 1.5}
 
 
+@pytest.mark.slow
 def test_lips_that_pass_are_written_with_their_card(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, '_examples', lambda paths, head: examples())
     output = tmp_path / 'lips.npz'

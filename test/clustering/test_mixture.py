@@ -159,6 +159,7 @@ def test_the_marginal_is_the_integral_over_the_weights():
     assert data.expect(mixture).log_likelihood == pytest.approx(total, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_outliers_lose_their_influence():
     from scipy.spatial.distance import cdist
 
@@ -203,6 +204,7 @@ def test_the_number_of_clusters_is_found(weights):
     assert found == [3, 3, 3]
 
 
+@pytest.mark.slow
 def test_slivers_are_no_clusters():
     """Regression: without a prior on the covariances a few points that lie on a line shortened the
     message; this data gave 8 clusters.

@@ -55,6 +55,7 @@ def known():
     return posterior, heard, *exact_moments(posterior)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('method', 'spread'), [('mala', 0.15), ('mcem', 0.2), ('ldem', 0.3)])
 def test_chains_have_the_moments_of_the_posterior(known, method, spread):
     posterior, heard, mean, variance = known

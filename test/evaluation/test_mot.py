@@ -129,6 +129,7 @@ def scene_with_others(seed) -> tuple[MotTable, MotTable, int]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('seed', range(3))
 def test_scores_are_those_of_trackevals_own_data_set(tmp_path, seed):
     """MOT17's rules for distractors, other kinds and boxes that do not count, by TrackEval."""

@@ -48,6 +48,7 @@ def test_which_messages_come_and_when(make, expected):
     assert numbers(make(), 6) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('share', [0.01, 0.1, 0.5])
 def test_a_share_is_lost_and_of_every_topic_the_same(share):
     of_one, of_another = (numbers(alterations.lost(share), 900) for _ in range(2))

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 from dds_domains import free_domain
+from waiting import PATIENCE_S, wait_for
 
 from av_perception.ros.lifeline import VARIABLE, Lifeline, leftovers, name_leftovers
 from av_perception.simulation.cache import simulated_recording
 
 PROCESSES = Path('/proc')
-PATIENCE_S = 600.0  # beside busy processes a node that steps back starts in minutes
 ONE = ('up', 'simulated', '--source', 'device', '--microphones', 'others', '--camera', 'others')
 UP = (*ONE, '--processes')
 pytestmark = [
@@ -58,12 +58,12 @@ class Command:
 
     def wait_for_children(self, number: int) -> set[int]:
         """The pids of so many running children."""
-        assert until(lambda: len(self._children()) >= number), self.output
+        assert wait_for(lambda: len(self._children()) >= number), self.output
         return self.seen
 
     def wait_for_nodes(self, number: int) -> set[int]:
         """The same once as many have said that they are ready."""
-        assert until(lambda: self.output.count(': ready after') >= number), self.output
+        assert wait_for(lambda: self.output.count(': ready after') >= number), self.output
         return self.wait_for_children(number)
 
     def _children(self) -> set[int]:
@@ -87,15 +87,8 @@ def is_alive(pid: int) -> bool:
     return status_of(pid)[:1] not in ([], ['Z'])  # a zombie waits for who inherited it
 
 
-def until(condition, timeout_s: float = PATIENCE_S) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return bool(condition())
-
-
 def all_gone(found: set[int]) -> bool:
-    return until(lambda: not any(map(is_alive, found)))
+    return wait_for(lambda: not any(map(is_alive, found)))
 
 
 @pytest.mark.parametrize('words, number', [(UP, 5), (ONE, 1)])
@@ -137,7 +130,7 @@ def test_ctrl_c_while_the_nodes_start_shows_no_traceback():
 def test_sigint_ends_what_a_script_started_in_the_background():
     """Regression: a shell has SIGINT ignored in what a script starts with &, and so had up."""
     with Command(*UP, prefix=('sh', '-c', '"$@" & echo $!; wait', 'sh')) as script:
-        assert until(lambda: script.output.count(': ready after') >= 5), script.output
+        assert wait_for(lambda: script.output.count(': ready after') >= 5), script.output
         up = int(script.output.split()[0])
         os.kill(up, signal.SIGINT)
         assert all_gone({up}), script.output
@@ -158,7 +151,7 @@ def test_a_node_that_nobody_of_us_started_does_not_mind_who_did():
         def said() -> str:
             return os.pread(file.fileno(), 1 << 16, 0).decode()
 
-        assert until(lambda: ': ready after' in said()), said()
+        assert wait_for(lambda: ': ready after' in said()), said()
         pid = int(said().split()[0])
         shell.kill()
         shell.communicate()
@@ -182,13 +175,13 @@ def test_what_is_left_of_an_earlier_start_is_named_with_what_to_do(capsys):
         assert pid not in leftovers(), 'its starter lives'
         starter.kill()
     try:
-        assert until(lambda: leftovers().get(pid) == 'sleeper')
+        assert wait_for(lambda: leftovers().get(pid) == 'sleeper')
         name_leftovers(patience_s=0.5)
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1 and f'sleeper ({pid})' in lines[0] and 'kill -9' in lines[0]
     finally:
         os.kill(pid, signal.SIGKILL)
-    assert until(lambda: pid not in leftovers())
+    assert wait_for(lambda: pid not in leftovers())
 
 
 def test_who_was_halted_when_its_starter_was_killed_ends_with_the_next_start(capsys):

@@ -16,6 +16,7 @@ import pytest
 from av_perception_msgs.msg import VisualFeatures
 from dds_domains import free_domain
 from lifecycle_msgs.msg import State
+from waiting import wait_for
 
 from av_perception.interfaces import Face
 from av_perception.interfaces import VisualFeatures as Features
@@ -119,9 +120,9 @@ def test_who_is_killed_comes_back_and_the_others_go_on(graph, name):
     runner.processes[name].wait(timeout=PATIENCE_S)
     if name != 'tracker':
         moment = faces.stamp_ns
-        assert _until(lambda: max(observer.tracks) > moment), 'the tracker goes on'
+        assert wait_for(lambda: max(observer.tracks) > moment), 'the tracker goes on'
     assert runner.revive() == [], 'not at once: a node that fails at start must not spin'
-    assert _until(lambda: runner.revive() == [name])
+    assert wait_for(lambda: runner.revive() == [name])
     assert is_active(observer, name)
     after = ids_after(observer, faces.stamp_ns)
     assert len(after) == 2 and (name == 'tracker' or after == before)
@@ -154,17 +155,12 @@ def test_up_in_one_process_makes_again_the_node_that_ended(tmp_path):
             stderr=file,
         )
     try:
-        assert _until(lambda: log.read_text().count('[microphone_array]: ') >= 3), log.read_text()
+        assert wait_for(lambda: log.read_text().count('[microphone_array]: ') >= 3), (
+            log.read_text()
+        )
         up.send_signal(signal.SIGINT)
         assert up.wait(PATIENCE_S) == 0
     finally:
         up.kill()
     text = log.read_text()
     assert text.count('[tracker]: ready') == 1 and 'was started again' not in text, text
-
-
-def _until(condition) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return time.monotonic() < deadline

@@ -18,13 +18,13 @@ from colcon_workspace import Workspace, build
 from dds_domains import free_domain
 from launch_standin import resolve
 from lifecycle_msgs.msg import State
+from waiting import PATIENCE_S, wait_for
 
 from av_perception.ros.observer import GraphObserver
 from av_perception.simulation.cache import simulated_recording
 
 LAUNCH = Path(__file__).resolve().parents[2] / 'launch'
 own_domain = functools.cache(free_domain)
-PATIENCE_S = 600.0  # beside busy processes a node that steps back starts in minutes
 PLAYED = {'source': 'simulated', 'scene': 'short', 'head': 'simulated', 'start_time': '0.0'}
 
 
@@ -105,7 +105,7 @@ def test_the_nodes_of_a_launch_file_start_and_stop(workspace, name, arguments, t
                     node, State.PRIMARY_STATE_ACTIVE, deadline, alive
                 ), _logs(tmp_path)
             if name != 'nao':
-                assert _until(lambda: observer.speaking, PATIENCE_S), (
+                assert wait_for(lambda: observer.speaking), (
                     f'no speaking status: {_logs(tmp_path)}'
                 )
         finally:
@@ -121,13 +121,6 @@ def test_the_nodes_of_a_launch_file_start_and_stop(workspace, name, arguments, t
 def _profiles(environment) -> dict:
     """The transport of the test's own process: without network."""
     return {k: v for k, v in environment.items() if k.endswith('PROFILES_FILE')}
-
-
-def _until(condition, timeout_s: float) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return bool(condition())
 
 
 def _logs(folder: Path) -> str:

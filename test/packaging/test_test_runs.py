@@ -1,11 +1,13 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""How a run of the tests is shared between processes: long files first, a DDS domain for each."""
+"""How a run of the tests is shared between processes, and what it leaves behind."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
+from functools import partial
 from types import ModuleType, SimpleNamespace
 
 import dds_domains
@@ -13,8 +15,11 @@ import numpy as np
 import offline_runs
 import pytest
 import run_folder
+import tidy_memory
 from file_order import Stopwatch, kept_seconds, longest_first
 from own_numbers import OwnNumbers
+
+from av_perception.ros import shared_memory
 
 
 def item(name, slow=False):
@@ -118,3 +123,22 @@ def test_a_scene_is_run_once_for_all_processes(tmp_path, monkeypatch):
 
 def test_processes_of_a_run_keep_what_they_compile():
     assert not sys.dont_write_bytecode and 'PYTHONDONTWRITEBYTECODE' not in os.environ
+
+
+def test_a_run_leaves_shared_memory_as_it_found_it(tmp_path, monkeypatch):
+    """Regression: runs that killed graphs had left 755 files, 1.4 GB."""
+    monkeypatch.setattr(shared_memory, 'YOUNGEST_S', -1.0)
+    for name, value in {'SHARED_MEMORY': tmp_path, 'YOUNGEST_S': 0.1, 'PAUSE_S': 0.01}.items():
+        monkeypatch.setattr(tidy_memory, name, value)
+    remove = partial(shared_memory.remove_leftovers, tmp_path)
+    monkeypatch.setattr(tidy_memory, 'remove_leftovers', remove)
+    cleanups = []
+    tidy_memory.tidy_shared_memory(SimpleNamespace(add_cleanup=cleanups.append))
+    killed = ('fastrtps_0123456789abcdef', 'fastrtps_0123456789abcdef_el', 'fastrtps_port9999')
+    running = ('fastrtps_fedcba9876543210', 'fastrtps_fedcba9876543210_el')
+    for name in (*killed, *running):
+        (tmp_path / name).touch()
+    with open(tmp_path / running[1]) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        cleanups[0]()
+    assert {path.name for path in tmp_path.iterdir()} == set(running)

@@ -115,6 +115,7 @@ def test_a_silent_person_stays_in_place_while_the_head_turns():
     assert player.pipeline.counters[DROWNED] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('rate', [1.1 * MAX_TURN_RATE, -1.1 * MAX_TURN_RATE])
 def test_sound_is_left_out_while_the_head_turns_fast_and_a_moment_after(rate):
     player = Player()
@@ -150,6 +151,7 @@ def is_in_place(result):
     return near == [True] and finite and (attention.target is None or attention.id >= 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('level', [np.nan, np.inf, None, 0.0, 1e3])
 def test_broken_sound_takes_nobody_away(level):
     """Sound that is no number, absent, dead or absurd for half a second, then good again."""

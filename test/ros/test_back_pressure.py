@@ -62,6 +62,7 @@ def answered(b):
     return [m.header.stamp.sec * SECOND + m.header.stamp.nanosec - SECOND for m in b.heard]
 
 
+@pytest.mark.slow
 def test_a_stall_as_long_as_the_queue_loses_nothing_and_is_made_up_for_in_a_hurry(slow):
     b, send = slow
     eyes = b.node._front_end
@@ -77,6 +78,7 @@ def test_a_stall_as_long_as_the_queue_loses_nothing_and_is_made_up_for_in_a_hurr
     assert not eyes.hurries[0]
 
 
+@pytest.mark.slow
 def test_a_queue_that_was_full_says_what_it_dropped_and_is_fresh_again(slow):
     b, send = slow
     eyes = b.node._front_end

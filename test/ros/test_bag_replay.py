@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import serialize_message
 from rosgraph_msgs.msg import Clock
 from tf2_msgs.msg import TFMessage
+from waiting import wait_for
 
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.robot_head import load_head
@@ -41,6 +43,7 @@ from av_perception.ros.observer import GraphObserver
 
 pytest.importorskip('rosbags')
 PATIENCE_S = 300.0
+until = partial(wait_for, pause_s=0.002)  # at the pace of a bag that is played fast
 SECOND_NS = 10**9
 LAUNCH = Path(__file__).resolve().parents[2] / 'launch' / 'replay.launch.py'
 
@@ -147,13 +150,6 @@ def rounds(bag, tmp_path_factory):
 def num_resets(observer: GraphObserver) -> int:
     """How often the tracker has started afresh, by its diagnostics."""
     return int(observer.diagnostics.get('tracker', {}).get('tracker: resets', 0))
-
-
-def until(condition) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    return bool(condition())
 
 
 def people(tracks: list[TrackArray]) -> dict[int, np.ndarray]:

@@ -12,8 +12,8 @@ import pytest
 import rclpy
 from av_perception_msgs.msg import AudioFeatures, TrackArray
 from rclpy.executors import SingleThreadedExecutor
-from ros_bench import wait_for
 from sensor_msgs.msg import Image
+from waiting import wait_for
 
 from av_perception.errors import UserError
 from av_perception.interfaces import AudioFeatures as Features

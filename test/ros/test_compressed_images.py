@@ -86,6 +86,7 @@ def camera(context):
         one.close()
 
 
+@pytest.mark.slow
 def test_who_listens_to_compressed_images_gets_what_the_camera_saw(camera):
     rig = camera()
     rig.listen('left/image_raw/compressed', CompressedImage)
@@ -112,6 +113,7 @@ def test_a_lower_quality_is_smaller_and_takes_effect_at_once(camera):
     assert len(rig.heard[1].data) < 0.4 * len(rig.heard[0].data)
 
 
+@pytest.mark.slow
 def test_images_that_do_not_arrive_are_left_out_and_counted(camera):
     """A network that is down or slow must not fill up with old images, nor lose them silently."""
     rig = camera()

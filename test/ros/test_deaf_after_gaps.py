@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from av_perception_msgs.msg import AudioChunk, AudioFeatures
 from dds_domains import free_domain
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State
+from waiting import wait_for
 
 from av_perception.interfaces import AudioChunk as Chunk
 from av_perception.nodes.audio_features import AudioFeaturesNode
@@ -28,6 +30,7 @@ from av_perception.ros.conversions import audio_chunk_to_msg, ns_from_time
 from av_perception.ros.observer import GraphObserver
 
 PATIENCE_S = 300.0
+until = partial(wait_for, pause_s=0.002)  # at the pace of sound that is played fast
 AHEAD_NS = 400_000_000  # less than what audio_features takes for a backlog
 HEAD = load_head('simulated')
 RATE = HEAD.microphones.sample_rate
@@ -135,13 +138,6 @@ def is_running(observer) -> bool:
     return said.get('message', '').startswith('running')
 
 
-def until(condition) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    return bool(condition())
-
-
 def counted(observer, part: str) -> int:
     """Sum of the counters of audio_features whose name contains a text, by its diagnostics."""
     values = observer.diagnostics.get('audio_features', {})
@@ -203,6 +199,7 @@ def test_an_index_left_at_zero_is_named_in_the_diagnostics(live):
     assert until(lambda: counted(observer, 'sound: first sample does not count samples') > 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('node_type', [AudioFeaturesNode, FaceItdFusionNode, AvEventsNode])
 def test_who_publishes_a_wrong_index_is_said(bench, node_type):  # noqa: F811
     listener = bench(

@@ -20,8 +20,8 @@ import pytest
 from dds_domains import free_domain
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState
-from ros_bench import wait_for as come_true
 from ros_bench import with_fixtures
+from waiting import wait_for as come_true
 
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.observer import GraphObserver

@@ -48,6 +48,7 @@ def watched(bench, monkeypatch):
     return b, lambda number: send_pair(b, SECOND + number * PERIOD_NS, SMALL)
 
 
+@pytest.mark.slow
 def test_images_that_never_came_are_counted_for_each_side(watched):
     """Regression: a camera that lost images was told from its rate alone, by who knew it."""
     b, send = watched

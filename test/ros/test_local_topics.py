@@ -12,7 +12,8 @@ import rclpy
 from av_perception_msgs.msg import TrackArray
 from rclpy.duration import Duration
 from rclpy.qos import QoSProfile
-from ros_bench import PATIENCE_S, Rig, wait_for
+from ros_bench import PATIENCE_S, Rig
+from waiting import wait_for
 
 from av_perception.ros import local_topics, qos
 from av_perception.ros.conversions import header, ns_from_time

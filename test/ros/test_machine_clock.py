@@ -81,6 +81,7 @@ def until(rigs, condition, turns=600):
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('ahead_s, words', [(0.42, 'ahead of'), (-3.0, 'behind')])
 def test_a_clock_that_is_wrong_is_named_by_how_much(machines, ahead_s, words):
     computer, rigs = machines(ahead_s)
@@ -98,6 +99,7 @@ def test_a_clock_that_is_wrong_is_named_by_how_much(machines, ahead_s, words):
     )
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_right_is_told_and_not_complained_of(machines):
     computer, rigs = machines(0.0)
     monitor = computer.diagnostics.monitors[0]

@@ -218,6 +218,7 @@ def test_a_loop_longer_than_tf_remembers_starts_anew(lookup, bench):
     assert one.until(lambda: len(one.heard) >= 5 + 6), one.node.diagnostics.counters
 
 
+@pytest.mark.slow
 def test_an_image_that_waits_when_the_clock_is_set_back_holds_nothing_up(lookup, bench):
     """Regression: the last image of a round waited until the clock had caught up.
 
@@ -235,6 +236,7 @@ def test_an_image_that_waits_when_the_clock_is_set_back_holds_nothing_up(lookup,
     assert one.until(lambda: len(one.heard) >= 5), one.node.diagnostics.counters
 
 
+@pytest.mark.slow
 def test_a_node_configured_again_listens_once(lookup, bench):
     one = start(bench)
 

@@ -15,7 +15,8 @@ from av_perception_msgs.msg import TrackArray
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
-from ros_bench import PATIENCE_S, Rig, wait_for
+from ros_bench import PATIENCE_S, Rig
+from waiting import wait_for
 
 from av_perception.errors import UserError
 from av_perception.ros import qos
@@ -92,6 +93,7 @@ def test_messages_flow_only_while_active_and_refused_ones_are_counted(spin):
     assert toy.trigger_activate() == TransitionCallbackReturn.SUCCESS
 
 
+@pytest.mark.slow
 def test_diagnostics_name_the_missing_input(spin):
     make, until = spin
     toy, client = make(ToyNode, namespace='robot'), make(plain_node, 'client')
@@ -256,6 +258,7 @@ def test_a_worker_that_fell_behind_is_fresh_again_and_loses_no_burst_that_fits()
     assert len(work.drops) == 8
 
 
+@pytest.mark.slow
 def test_a_worker_at_half_the_pace_leaves_out_single_items_and_is_never_far_behind():
     """Regression: eleven images in a row were left out, again and again: people were lost."""
     work = GatedWork(depth=10, depth_behind=3)

@@ -107,6 +107,7 @@ def test_an_older_message_becomes_one_of_today(older_bag):
     assert updated(update, b'\x00\x01cut') == b''
 
 
+@pytest.mark.slow
 def test_an_older_bag_is_tracked(older_bag):
     recording = BagRecording(older_bag, 'simulated')
     runner = BagRunner(recording, OfflinePipeline(recording))

@@ -114,7 +114,7 @@ def used(context, kind, **more) -> dict[str, set[str]]:
         package, _, message = types[0].split('/')
         message_type = getattr(importlib.import_module(f'{package}.msg'), message)
         listener.create_subscription(message_type, name, lambda _: None, qos.MOTION)
-    # On a busy machine listeners are found late; nodes listen to more for them a second later.
+    # A busy machine takes long to find listeners; for them nodes listen to more, a second later.
     rig.until(lambda: all(p.get_subscription_count() for p in rig.node.publishers), MATCH_S)
     rig.spin(1.2 if is_active else 0.1)
     found = looked(listener, kind.NAME)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import re
 import shutil
 import subprocess
@@ -40,7 +41,7 @@ INPUTS = {
 }
 OVERLAY = 'overlay/image_raw'
 BROWSER = shutil.which('chromium') or shutil.which('google-chrome')
-SHOWN_MS = 6000  # how long the browser looks before it tells what it shows
+SHOWN_MS = (6000, 30_000, 120_000)  # how long a browser looks before it tells what it shows
 
 
 def people(k):
@@ -83,23 +84,29 @@ def address(node):
     return urlsplit(node.node._server.address)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason='there is no chromium')
-def test_a_real_browser_shows_who_is_there_and_who_speaks(node):
-    looks = [f'--timeout={SHOWN_MS}', '--dump-dom', node.node._server.address]
+def rows_in_a_browser(node, shown_ms, frames):
+    """(id, content) of the table's rows after so long."""
+    looks = [f'--timeout={shown_ms}', '--dump-dom', node.node._server.address]
     browser = subprocess.Popen(
         [BROWSER, '--headless', '--no-sandbox', '--disable-gpu', *looks],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    k = 0
     while browser.poll() is None:
-        play(node, k)
+        play(node, next(frames))
         node.spin(0.05)
-        k += 1
-    shown = browser.stdout.read()
-    rows = re.findall(r'<tr data-id="(\d+)">(.*?)</tr>', shown, re.DOTALL)
+    return re.findall(r'<tr data-id="(\d+)">(.*?)</tr>', browser.stdout.read(), re.DOTALL)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason='there is no chromium')
+def test_a_real_browser_shows_who_is_there_and_who_speaks(node):
+    frames = itertools.count()
+    # A browser beside busy processes may not have come so far when it has to tell.
+    for shown_ms in SHOWN_MS:
+        if rows := rows_in_a_browser(node, shown_ms, frames):
+            break
     assert [key for key, _ in rows] == ['3', '4']
     assert '2.0 m, 0° left' in rows[0][1] and 'class="speaks"' in rows[0][1]
     assert '2.5 m, 0° left' in rows[1][1] and 'class="speaks"' not in rows[1][1]

@@ -239,6 +239,7 @@ def test_sounds_of_a_known_person_are_not_learned_as_noise():
     assert track.heard and track.audio_responsibility > 0.8
 
 
+@pytest.mark.slow
 def test_sound_that_goes_on_between_the_voiced_frames_is_no_voice():
     """False alarms on a new noise, 0.4 s in every second.
 

@@ -75,6 +75,7 @@ def run(tracker, blocks):
     return [tracker.step(block.stamp_ns, None, None, blocks=[block]) for block in blocks]
 
 
+@pytest.mark.slow
 def test_two_who_talk_at_once_are_two_people_and_stay_where_they_are(acoustic_map):
     """Sub-bands drew both to the average direction."""
     tracker = Tracker(TrackerConfig(), HEAD, acoustic_map)
@@ -84,6 +85,7 @@ def test_two_who_talk_at_once_are_two_people_and_stay_where_they_are(acoustic_ma
     assert len({track.id for frame in frames for track in frame.tracks}) == 2
 
 
+@pytest.mark.slow
 def test_who_is_only_heard_is_followed(acoustic_map):
     """One person, though the voice walks through 60 degrees in 6 s."""
     random = np.random.default_rng(1)

@@ -38,6 +38,7 @@ def learnt(prior):
     return train_lips([person(seed) for seed in range(6)], prior)
 
 
+@pytest.mark.slow
 def test_lips_that_show_the_voice_pass_on_people_who_were_left_out(learnt):
     assert learnt.passes and learnt.gain >= LEAST_GAIN
     assert len(learnt.gains) == 6 and min(learnt.gains.values()) > 0

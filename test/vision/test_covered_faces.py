@@ -63,6 +63,7 @@ def test_most_half_hidden_faces_get_their_own_depth():
     assert sum(match is not None for match in found) >= 15
 
 
+@pytest.mark.slow
 def test_a_free_face_is_not_taken_for_a_covered_one():
     for seed in range(10):
         pair = covered_pair(0.0, np.random.default_rng(seed), noise=6.0)

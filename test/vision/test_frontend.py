@@ -108,6 +108,7 @@ def test_photographs_at_known_places_are_found_and_placed(name):
     assert near.counters == {'images': 2, 'faces': 4, **problems}
 
 
+@pytest.mark.slow
 @needs_photographs
 @needs_detector
 def test_the_range_from_the_size_alone_is_within_its_spread():

@@ -32,6 +32,7 @@ def errors(width, noise, draws, seed, **changes):
     return np.array(result).T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('width, limit', [(24, 0.06), (40, 0.03), (60, 0.03)])
 def test_disparity_is_found_to_a_fraction_of_a_pixel(width, limit):
     error, _ = errors(width, noise=2.0, draws=15, seed=1)

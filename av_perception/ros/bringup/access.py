@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from xml.sax.saxutils import quoteattr
 
 from av_perception.ros.bringup.graph import NODES, PACKAGE, split
 
@@ -173,12 +172,19 @@ def refusal(error: BaseException) -> str:
     )
 
 
+def _quoted(text: str) -> str:
+    """Value of an attribute in XML."""
+    from xml.sax.saxutils import quoteattr  # brings HTTP and SSL, which no node needs
+
+    return quoteattr(text)
+
+
 def _all(parts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(sorted({name for part in parts for name in part}))
 
 
 def _enclave(name: str, profiles: list[str]) -> list[str]:
-    opened = [f'    <enclave path={quoteattr(enclave(name))}>', '      <profiles>']
+    opened = [f'    <enclave path={_quoted(enclave(name))}>', '      <profiles>']
     return [*opened, *profiles, '      </profiles>', '    </enclave>']
 
 
@@ -189,7 +195,7 @@ def _profile(space: str, name: str, access: Access) -> list[str]:
         ('services', 'service', 'reply', (*COMMON_SERVICES, *access.replies)),
         ('services', 'service', 'request', access.requests),
     )
-    lines = [f'        <profile ns={quoteattr(space)} node={quoteattr(name)}>']
+    lines = [f'        <profile ns={_quoted(space)} node={_quoted(name)}>']
     for group, one, verb, names in parts:
         if names:
             rows = [f'            <{one}>{found}</{one}>' for found in sorted(set(names))]

@@ -91,6 +91,7 @@ def test_a_false_look_is_named_and_fails_the_benchmark(planted, tmp_path, capsys
     ]
 
 
+@pytest.mark.slow
 def test_motors_are_played_in_stretches_of_their_own_seeds(monkeypatch, tmp_path, capsys):
     """Regression: one seed of a minute is one motor, in front of the same people."""
     figures = tmp_path / 'attention.json'

@@ -201,7 +201,7 @@ def test_who_was_halted_when_its_starter_was_killed_ends_with_the_next_start(cap
         pid = int(starter.stdout.readline())
         assert starter.stdout.readline() == 'listens\n'
         os.kill(pid, signal.SIGSTOP)
-        assert until(lambda: status_of(pid)[:1] == ['T'])
+        assert wait_for(lambda: status_of(pid)[:1] == ['T'])
         starter.kill()
     try:
         time.sleep(1.0)

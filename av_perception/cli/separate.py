@@ -138,10 +138,6 @@ def _run_one(options: argparse.Namespace) -> int:
     from av_perception.pipelines.localization import open_sound_and_array
 
     sound, array = open_sound_and_array(options.recording, options.head)
-    if len(array.coordinates) < 2:
-        raise UserError(
-            'one microphone cannot tell people apart: a recording of 2 or more is needed'
-        )
     samples = _at_16_khz(sound)
     people = _people(sound, array, len(samples), options)
     started = time.process_time()

@@ -71,7 +71,7 @@ def write_tracks(rows):
         ('talk.wav -o voices', 'does not say where its microphones are: add --head NAME'),
         ('absent.wav --head respeaker -o voices', 'there is no recording absent.wav'),
         ('mono.wav --head respeaker -o voices', '1 channel'),
-        ('mono.wav --head one.yaml -o voices', 'one microphone cannot tell people apart'),
+        ('mono.wav --head one.yaml -o voices', 'one microphone, which hears no directions'),
         ('talk.wav --head respeaker -o voices --people 9', '--people must lie in 1..8, not 9'),
         ('talk.wav --head respeaker -o voices --iterations 501', 'must lie in 1..500, not 501'),
         ('talk.wav --head respeaker -o voices --directions inf', 'azimuths in degrees'),

@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
+from av_perception.geometry.rigid_transform import RigidTransform
 
 LOOK_EVERY = 5  # blocks with voice, 0.2 s
 WINDOW = 150  # looks that are remembered, 30 s of voice
@@ -179,7 +179,8 @@ def _turns() -> tuple[list[str], np.ndarray]:
     for degrees in range(TURN_STEP_DEG, 360, TURN_STEP_DEG):
         signed = degrees if degrees <= 180 else degrees - 360
         names.append(f'the array turned by {signed} degrees')
-        matrices.append(Rotation.from_euler('z', -signed, degrees=True).as_matrix())
+        turn = RigidTransform.from_xyz_rpy((0, 0, 0), (0, 0, np.radians(-signed)))
+        matrices.append(turn.rotation)
     names += ['left and right exchanged', 'front and back exchanged']
     matrices += [np.diag([1.0, -1.0, 1.0]), np.diag([-1.0, 1.0, 1.0])]
     return names, np.array(matrices)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from av_perception_msgs.msg import VisualFeatures
 from dds_domains import free_domain
+from hostile_files import write_recording
 from lifecycle_msgs.msg import State
 from waiting import wait_for
 
@@ -132,6 +133,7 @@ def test_who_is_killed_comes_back_and_the_others_go_on(graph, name):
 
 def test_up_in_one_process_makes_again_the_node_that_ended(tmp_path):
     """Regression: up in one process did not hand --respawn on: the others went on alone."""
+    write_recording(tmp_path / 'two_channels')  # which the head's four microphones cannot play
     command = [
         sys.executable,
         '-m',
@@ -144,7 +146,7 @@ def test_up_in_one_process_makes_again_the_node_that_ended(tmp_path):
         '--source',
         'file',
         '--recording',
-        str(tmp_path / 'absent'),
+        str(tmp_path / 'two_channels'),
     ]
     log = tmp_path / 'log'
     with open(log, 'w') as file:

@@ -128,7 +128,7 @@ def test_what_is_ahead_of_the_camera_is_ahead_of_the_robot():
     'fields, told',
     [
         ({'baseline': -0.06}, 'are left and right swapped'),
-        ({'frame_rate': 0.0}, 'frame_rate must be positive'),
+        ({'frame_rate': 0.0}, 'frame_rate must lie in 0.5..1000 Hz'),
         ({'frame_rate': np.inf}, 'frame_rate must be finite'),
         ({'baseline': np.nan}, 'baseline must be finite'),
     ],

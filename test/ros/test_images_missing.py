@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from av_perception_msgs.msg import VisualFeatures
@@ -24,6 +26,7 @@ class Eyes:
 
     embedding_size = 0
     calibration_problems = ()
+    scale = SimpleNamespace(problem='')
     counters = dict.fromkeys(visual_features.COUNTED, 0)
     stumbles_at: int | None = None
 

@@ -152,7 +152,7 @@ def test_tracks_say_where_people_are(recorded, planted):
         (['--iterations', '0'], '--iterations must lie in 1..500'),
         (['--directions', 'nan'], '--directions must be numbers'),
         (['--directions', *map(str, range(9))], 'at most 8'),
-        (['-o', 'talk.wav'], 'name a folder'),
+        (['-o', 'talk.wav'], 'would be written over'),
         (['--tracks', 'none.csv'], 'none.csv'),
     ],
 )

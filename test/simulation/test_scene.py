@@ -98,7 +98,7 @@ def test_head_without_microphones_or_talker_without_photo(tmp_path):
         load_scene(scene_file(tmp_path, {'photo': ''})).load_head()
     deaf = {
         'name': 'deaf',
-        'camera': {'width': 64, 'height': 64, 'focal': [9, 9], 'center': [1, 1]},
+        'camera': {'width': 64, 'height': 64, 'focal': [60, 60], 'center': [32, 32]},
     }
     (tmp_path / 'deaf.yaml').write_text(yaml.safe_dump(deaf))
     with pytest.raises(UserError, match='no microphones'):

@@ -45,7 +45,7 @@ class HitDvae:
             expected = (self.shape.width, 2 * self.shape.pose)
             if table['embed.weight'].shape != expected:
                 raise ValueError(f'embed.weight must be {expected}')
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise UserError(f'these are no weights of a HiT-DVAE: {error}') from error
         self._table = table
         shape = self.shape

@@ -157,8 +157,8 @@ class CameraCalibration:
                 _numbers(content, name).reshape(shape) for name, shape in _MATRICES.items()
             )
             return cls.of_driver(
-                int(content['image_width']),
-                int(content['image_height']),
+                _pixels(content, 'image_width'),
+                _pixels(content, 'image_height'),
                 matrix,
                 _numbers(content, 'distortion_coefficients'),
                 str(content['distortion_model']),
@@ -280,6 +280,15 @@ def _baseline(left: CameraCalibration, right: CameraCalibration) -> float:
 def _numbers(content: dict, key: str) -> np.ndarray:
     """Read the numbers of a matrix in the file, flat."""
     return np.array(content[key]['data'], float).ravel()
+
+
+def _pixels(content: dict, key: str) -> int:
+    """Read a size of the image [px]."""
+    value = content[key]
+    is_whole = isinstance(value, int) or isinstance(value, float) and value.is_integer()
+    if not is_whole:
+        raise ValueError(f'{key} must be a whole number of pixels, not {value!r}')
+    return int(value)
 
 
 def _listed(matrix: np.ndarray) -> dict:

@@ -136,6 +136,8 @@ def test_weights_that_are_none_are_refused():
         HitDvae({name: array for name, array in arrays.items() if name != 'shape'})
     with pytest.raises(UserError, match=r'embed\.weight'):
         HitDvae({**arrays, 'embed.weight': np.zeros((3, 3))})
+    with pytest.raises(UserError, match='no weights of a HiT-DVAE'):
+        HitDvae({**arrays, 'shape': np.full(len(arrays['shape']), np.inf)})
 
 
 def test_divergence_of_gaussians_by_hand():

@@ -281,3 +281,15 @@ def test_all_missing_keys_of_a_calibration_file_are_told_at_once(tmp_path):
     )
     with pytest.raises(UserError, match=words):
         CameraCalibration.read(tmp_path / 'left.yaml')
+
+
+@pytest.mark.parametrize('height', ['41e999', '.inf', '.nan', '480.5'])
+def test_the_height_of_an_image_is_a_whole_number(height, tmp_path):
+    """Regression: an infinite one ended in an OverflowError."""
+    path = tmp_path / 'left.yaml'
+    CameraCalibration(**info()).write(path, 'left')
+    text = path.read_text()
+    assert 'image_height: 480\n' in text
+    path.write_text(text.replace('image_height: 480\n', f'image_height: {height}\n'))
+    with pytest.raises(UserError, match='image_height must be a whole number of pixels'):
+        CameraCalibration.read(path)

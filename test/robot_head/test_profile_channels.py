@@ -209,7 +209,7 @@ def test_two_calibrations_that_are_no_pair_are_told(change, told):
         ('camera_matrix', {'rows': 3}, "the key 'data' is missing"),
         ('camera_matrix', {'data': [1.0] * 8}, 'cannot reshape'),
         ('projection_matrix', {'data': ['one'] * 12}, 'could not convert string'),
-        ('image_height', 'tall', 'invalid literal'),
+        ('image_height', 'tall', 'whole number of pixels'),
         ('camera_matrix', {'data': [float('nan')] * 9}, 'numbers that are not finite'),
         ('camera_matrix', {'data': [0.0] * 9}, 'its focal length is 0: run'),
     ],

@@ -16,7 +16,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,14 +105,14 @@ def remove_leftovers(memory: Path = SHARED_MEMORY, processes: Path = PROCESSES) 
 def _handle_leftovers(memory: Path, processes: Path, remove: bool) -> Leftovers:
     num_segments = 0
     num_bytes = 0
-    with _alone_in(memory) as is_alone:
+    with _held([memory]) as is_alone:  # no other process does the same meanwhile
         groups = _groups(memory) if is_alone else {}
         abandoned = {name: files for name, files in groups.items() if _is_abandoned(files)}
         mapped = _mapped_files(processes) if abandoned else set()
         for name, files in abandoned.items():
             if mapped & {file.name for file in files}:
                 continue
-            with _locks_of(files) as are_free:  # now hold them: its owner may just have come
+            with _held(_locks_of(files)) as are_free:  # its owner may just have come
                 if not are_free:
                     continue
                 num_segments += '_port' not in name and memory / name in files
@@ -126,22 +126,8 @@ def _is_abandoned(files: list[Path]) -> bool:
     """Whether files are of this user, not just made, and nobody holds one of their locks."""
     if not _is_ours(files):
         return False
-    with _locks_of(files) as are_free:
+    with _held(_locks_of(files)) as are_free:
         return are_free
-
-
-@contextmanager
-def _alone_in(memory: Path) -> Iterator[bool]:
-    """Keep other processes of this suite from doing the same meanwhile; False where one does."""
-    with ExitStack() as stack:
-        try:
-            folder = os.open(memory, os.O_RDONLY)
-            stack.callback(os.close, folder)
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
 
 
 def _groups(memory: Path) -> dict[str, list[Path]]:
@@ -176,16 +162,19 @@ def _mapped_files(processes: Path) -> set[str]:
     return mapped
 
 
+def _locks_of(files: list[Path]) -> list[Path]:
+    return [file for file in files if _LOCK.fullmatch(file.name)]
+
+
 @contextmanager
-def _locks_of(files: list[Path]) -> Iterator[bool]:
-    """Hold the locks among some files; False where somebody else holds one."""
+def _held(paths: Iterable[Path]) -> Iterator[bool]:
+    """Hold the locks of files or folders; False where somebody else holds one."""
     with ExitStack() as stack:
         try:
-            for file in files:
-                if _LOCK.fullmatch(file.name):
-                    lock = os.open(file, os.O_RDONLY)
-                    stack.callback(os.close, lock)
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path in paths:
+                lock = os.open(path, os.O_RDONLY)
+                stack.callback(os.close, lock)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             yield False
         else:

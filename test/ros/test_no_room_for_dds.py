@@ -26,11 +26,9 @@ def _environment() -> dict[str, str]:
     return {**os.environ, 'ROS_DOMAIN_ID': domain, 'PYTHONDONTWRITEBYTECODE': '1'}
 
 
-@pytest.mark.slow
-def test_who_finds_no_room_says_so_in_one_line(tmp_path):
-    """Regression: `record` ended with a traceback of rclpy."""
-    words = ['-m', 'av_perception.cli.main', 'record', '-o', str(tmp_path / 'bag')]
-    ended = subprocess.run(
+def _run_without_room(*words: str) -> subprocess.CompletedProcess:
+    """Run Python with words where no file of shared memory can be made."""
+    return subprocess.run(
         [sys.executable, '-c', LIMITED, sys.executable, *words],
         env=_environment(),
         capture_output=True,
@@ -38,6 +36,13 @@ def test_who_finds_no_room_says_so_in_one_line(tmp_path):
         timeout=600,
         check=False,
     )
+
+
+@pytest.mark.slow
+def test_who_finds_no_room_says_so_in_one_line(tmp_path):
+    """Regression: `record` ended with a traceback of rclpy."""
+    words = ['-m', 'av_perception.cli.main', 'record', '-o', str(tmp_path / 'bag')]
+    ended = _run_without_room(*words)
     assert ended.returncode == 2 and 'Traceback' not in ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith('av-perception:')]
     assert 'cannot join the graph' in line and '/dev/shm' in line
@@ -46,14 +51,7 @@ def test_who_finds_no_room_says_so_in_one_line(tmp_path):
 @pytest.mark.slow
 def test_a_node_that_finds_no_room_says_how_much_there_is():
     """Regression: in a container with 64 MiB of it a node ended with words of rmw alone."""
-    ended = subprocess.run(
-        [sys.executable, '-c', LIMITED, sys.executable, '-m', 'av_perception.nodes.attention'],
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    ended = _run_without_room('-m', 'av_perception.nodes.attention')
     assert ended.returncode == 2 and 'Traceback' not in ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith('[ERROR]')]
     assert 'is there room in /dev/shm?' in line and 'a process takes 17' in line

@@ -24,6 +24,7 @@ from av_perception.ros.backlog import outdated, take_waiting
 from av_perception.ros.compat import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
 from av_perception.ros.conversions import ns_from_time
 from av_perception.ros.diagnostics import HELD_UP_REASON, Diagnostics
+from av_perception.ros.image_publisher import ImageRoom
 from av_perception.ros.input_monitor import InputMonitor
 from av_perception.ros.legacy import Heir
 from av_perception.ros.local_topics import (
@@ -38,6 +39,7 @@ from av_perception.ros.machine_clock import ClockWatch, tell_time
 from av_perception.ros.missing_inputs import MissingInputs
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.privacy import protect_shared_memory
+from av_perception.ros.segment_watch import SegmentWatch
 from av_perception.ros.transitions import refuse_forbidden_transitions
 
 Shared = TypeVar('Shared')
@@ -100,6 +102,7 @@ class PerceptionNode(Heir):
         refuse_forbidden_transitions(self)
         parameters.declare(self, (*self.PARAMETERS, AUTOSTART))
         self.diagnostics = Diagnostics(self, self.shared(MissingInputs, MissingInputs))
+        self._room = ImageRoom(self.diagnostics.count, self.shared(SegmentWatch, SegmentWatch))
         if self.TELLS_TIME:
             tell_time(self, lambda: self.now_ns())
 
@@ -138,12 +141,9 @@ class PerceptionNode(Heir):
     def publisher(
         self, message_type: type, topic: str, qos: QoSProfile | int
     ) -> Publisher | LocalPublisher:
-        """Make a publisher that lives from configure to clean-up.
-
-        What it has published may not be changed any more.
-        """
-        publisher = self.create_publisher(
-            message_type, topic, qos, event_callbacks=NO_PUBLISHER_EVENTS
+        """Make a publisher from configure to clean-up; nobody may change what it has published."""
+        publisher = self._room.publisher(
+            self, message_type, topic, qos, event_callbacks=NO_PUBLISHER_EVENTS
         )
         self._publishers_made.append(publisher)
         if self._local is None or not is_ours(topic):

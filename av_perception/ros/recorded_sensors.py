@@ -19,6 +19,7 @@ from av_perception.recording.timing import image_stamp_ns, sample_stamp_ns
 from av_perception.ros import qos
 from av_perception.ros.bringup.graph import Selection
 from av_perception.ros.conversions import audio_chunk_to_msg, image_to_msg, transform_to_msg
+from av_perception.ros.image_publisher import ImageRoom
 from av_perception.ros.truth_messages import truth_to_msg
 
 
@@ -48,8 +49,9 @@ class RecordedSensors:
         self.hears_directions = self.has_sound and recording.head.can_hear_directions
         self.duration_s = recording.duration_s
         self._audio = node.create_publisher(AudioChunkMsg, 'audio', qos.audio(CHUNK_S))
+        room = ImageRoom.of(node)
         self._images = {
-            side: node.create_publisher(Image, f'{side}/image_raw', qos.IMAGES_OUT)
+            side: room.publisher(node, Image, f'{side}/image_raw', qos.IMAGES_OUT)
             for side in (('left', 'right') if recording.has_right else ('left',))
         }
         self._truth = node.create_publisher(TruthArray, 'truth', qos.FEATURES)

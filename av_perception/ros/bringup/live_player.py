@@ -34,6 +34,7 @@ from av_perception.ros.conversions import (
     time_from_ns,
     transform_to_msg,
 )
+from av_perception.ros.image_publisher import ImageRoom
 from av_perception.ros.observer import GraphObserver
 from av_perception.simulation.rendering import StereoPair
 from av_perception.simulation.turning_scene import STEP_S, JointReading, Moment
@@ -79,8 +80,9 @@ class LivePlayer:
         node = observer.node
         self._clock = node.create_publisher(Clock, '/clock', 10)
         self._audio = node.create_publisher(AudioChunkMsg, 'audio', qos.audio(STEP_S))
+        room = ImageRoom.of(node)
         self._images = {
-            side: node.create_publisher(Image, f'{side}/image_raw', qos.IMAGES_OUT)
+            side: room.publisher(node, Image, f'{side}/image_raw', qos.IMAGES_OUT)
             for side in ('left', 'right')
         }
         self._joints = node.create_publisher(JointState, 'joint_states', qos.MOTION)

@@ -21,6 +21,7 @@ from av_perception.ros import qos
 from av_perception.ros.conversions import header, time_from_ns, transform_to_msg
 from av_perception.ros.faults.alterations import Alteration
 from av_perception.ros.faults.planted_scene import CHUNK_S, PlantedScene
+from av_perception.ros.image_publisher import ImageRoom
 from av_perception.ros.privacy import private_node
 
 FIRST_NS = 1_000_000_000_000  # what the clock says at the start
@@ -63,6 +64,7 @@ class PlantedSensors:
         self._scene = scene
         self._topics = {**TOPICS, **(ROBOT_TOPICS if is_robot else {})}
         self._is_robot = is_robot
+        self._room = ImageRoom.of(node)
         self._publishers: dict[str, Any] = {}
         for topic in self._topics:
             self._advertise(topic)
@@ -194,7 +196,7 @@ class PlantedSensors:
 
     def _advertise(self, topic: str) -> None:
         kind, profile = self._topics[topic]
-        self._publishers[topic] = self._node.create_publisher(kind, topic, profile)
+        self._publishers[topic] = self._room.publisher(self._node, kind, topic, profile)
 
     def _publish_static(self) -> None:
         base = self._scene.head.base_frame

@@ -17,6 +17,11 @@ LATENCY_GAIN = 0.1  # of the running mean
 UNKNOWN = '_NODE_NAME_UNKNOWN_'  # what rmw calls a node that it has not heard of yet
 AHEAD_S = -0.2  # latencies below: the stamps lie in the future
 BEHIND_S = 2.0  # latencies above: the stamps are old
+EPOCH_S = 1e6  # farther off (eleven days) no clock is set wrong: it counts from something else
+OTHER_EPOCH = (
+    'its driver does not stamp by the clock of this node (seconds since the machine started, '
+    'beside those since 1970?): let it stamp by the system clock, or by /clock with use_sim_time'
+)
 # So long DDS knows a node that was killed; the one that took its place has its name.
 GHOST_S = 25.0
 
@@ -151,6 +156,9 @@ class InputMonitor:
         # One odd stamp moves the mean by a tenth of it, and is soon forgotten.
         latencies_s = (*self._last_latencies_s, self.latency_s)
         last_s = self._last_latencies_s[1]
+        if min(map(abs, latencies_s)) > EPOCH_S:
+            side = 'past' if last_s > 0 else 'future'
+            return f'stamps on {self.topic} lie {abs(last_s):.0f} s in the {side}: {OTHER_EPOCH}'
         if max(latencies_s) < AHEAD_S:
             return (
                 f'stamps on {self.topic} lie {-last_s:.1f} s in the future: set the '

@@ -15,6 +15,7 @@ _START_ANEW_S = 1.0  # a stamp so far back begins another stream
 _DEAF_AFTER_S = 0.5  # without blocks for longer there is no sound to judge
 _STEP_S = 0.039  # the next block lies so far behind the newest one, with some jitter
 _MAX_PENDING = 250  # blocks without frames, 10 s: then the oldest go
+_OTHER_CLOCK_S = 10.0  # farther ahead of a frame, sound is stamped by another clock
 
 
 class BlockQueue:
@@ -40,8 +41,10 @@ class BlockQueue:
         return self._newest_ns + nanoseconds(_STEP_S) > stamp_ns - nanoseconds(LAG_S)
 
     def is_deaf(self, stamp_ns: int) -> bool:
-        """Whether there is no block, or none for long, at a frame's stamp."""
-        return self._newest_ns is None or seconds(stamp_ns - self._newest_ns) > _DEAF_AFTER_S
+        """Whether there is no block, or none for long, at a frame's stamp, or of another clock."""
+        if self._newest_ns is None:
+            return True
+        return not -_OTHER_CLOCK_S <= seconds(stamp_ns - self._newest_ns) <= _DEAF_AFTER_S
 
     def take(self, stamp_ns: int) -> list[BinBlock] | None:
         """Remove and return the blocks of a frame, oldest first; None where sound is missing."""

@@ -14,6 +14,13 @@ from av_perception.interfaces import AudioFeatures, VisualFeatures
 
 Frame = tuple[int, 'VisualFeatures | None', 'AudioFeatures | None']
 
+# Stamps of sound and images that lie farther apart [s] are of clocks that do not agree, as of a
+# driver that counts from the start of its machine: no waiting mends that.
+_OTHER_CLOCK_S = 10.0
+_OTHER_CLOCK_NS = nanoseconds(_OTHER_CLOCK_S)
+_INTERVALS = 5  # between images, whose median is usual
+_PATIENCE = 2  # usual intervals without an image, before sound goes on alone
+
 
 @dataclass(frozen=True)
 class FrameAssemblerConfig:
@@ -25,7 +32,8 @@ class FrameAssemblerConfig:
     audio_period_s: float = 0.04
     #: How long an image waits for its sound, in seconds.
     audio_wait_s: float = 0.06
-    #: Without images for this long, the tracker goes on with sound alone, in seconds.
+    #: Without images for this long, the tracker goes on with sound alone, in seconds; of a slow
+    #: camera two images are missed at least.
     visual_timeout_s: float = 0.2
     #: [s] a stamp that jumps back by more starts a new session (a looped bag), by less is dropped
     reset_after_s: float = 1.0
@@ -56,8 +64,10 @@ class FrameAssembler:
     def __init__(self, config: FrameAssemblerConfig = _DEFAULT):
         self.counters: Counter = Counter()
         self.reasons: dict[str, str] = {}
+        self._video_ns = nanoseconds(config.video_period_s)
         self._half_video_ns = nanoseconds(config.video_period_s / 2)
-        self._half_ns = min(self._half_video_ns, nanoseconds(config.audio_period_s / 2))
+        self._half_audio_ns = nanoseconds(config.audio_period_s / 2)
+        self._half_ns = min(self._half_video_ns, self._half_audio_ns)
         self._timeout_ns = nanoseconds(config.visual_timeout_s)
         self._reset_ns = nanoseconds(config.reset_after_s)
         self._wait_ns = math.inf
@@ -73,6 +83,10 @@ class FrameAssembler:
         self._newest_audio: int | None = None
         self._gap_start: int | None = None
         self._emitted: int | None = None
+        self._paired: int | None = None  # stamp of the sound that an image got last
+        self._last_image: int | None = None  # stamp of the last one, late or not
+        self._intervals = deque([self._video_ns], maxlen=_INTERVALS)
+        self._is_other_clock = False  # that of the sound
 
     def push_visual(self, visual: VisualFeatures, now_ns: int) -> None:
         """Take the features of one image.
@@ -86,9 +100,13 @@ class FrameAssembler:
         """
         if not self._is_new(visual.stamp_ns, self._newest_visual, 'late_visual'):
             return
+        self._note_interval(visual.stamp_ns)
+        self._compare_clocks(visual.stamp_ns)
         # Sight is alive: sound waits for it again from here on, however far the images lag behind
         # the sound.
-        self._gap_start = max(visual.stamp_ns, self._newest_audio or visual.stamp_ns)
+        self._gap_start = self._newest_audio or visual.stamp_ns
+        if not self._is_other_clock:
+            self._gap_start = max(visual.stamp_ns, self._gap_start)
         if self._emitted is not None and visual.stamp_ns <= self._emitted:
             self.counters['late_visual'] += 1
             if self._newest_audio is not None:
@@ -97,11 +115,33 @@ class FrameAssembler:
         self._newest_visual = visual.stamp_ns
         self._visual.append((visual, now_ns))
 
+    def _note_interval(self, stamp_ns: int) -> None:
+        """Note how far the images of the camera lie apart."""
+        if self._last_image is not None and stamp_ns > self._last_image:
+            self._intervals.append(stamp_ns - self._last_image)
+        self._last_image = stamp_ns
+
+    def _compare_clocks(self, stamp_ns: int) -> None:
+        """Look whether the sound is stamped by the clock of an image; what of it is not, goes."""
+        if self._newest_audio is None:
+            return
+        self._is_other_clock = abs(self._newest_audio - stamp_ns) > _OTHER_CLOCK_NS
+        if not self._is_other_clock:
+            return
+        self._audio.clear()
+        if self._emitted is not None and abs(self._emitted - stamp_ns) > _OTHER_CLOCK_NS:
+            self._emitted = None  # sound alone has gone by its own clock
+
     def push_audio(self, audio: AudioFeatures, now_ns: int) -> None:
         """Take the features of one analysis window; arguments as of `push_visual`."""
         del now_ns  # Sound never waits: the argument keeps both calls alike.
         if not self._is_new(audio.stamp_ns, self._newest_audio, 'late_audio'):
             return
+        if self._last_image is not None:
+            known_ns = max(self._last_image, self._newest_audio or self._last_image)
+            if audio.stamp_ns - known_ns > _OTHER_CLOCK_NS:
+                self._is_other_clock = True  # the next image says whether it is
+                self._gap_start = audio.stamp_ns
         self._newest_audio = audio.stamp_ns
         if self._gap_start is None:
             self._gap_start = audio.stamp_ns
@@ -162,6 +202,7 @@ class FrameAssembler:
     def _take_nearest_audio(self, stamp_ns: int) -> AudioFeatures | None:
         """Remove and return the sound of an image; older sound that no image can use goes too."""
         before = None
+        paired = self._paired
         while self._audio and self._audio[0].stamp_ns < stamp_ns - self._half_ns:
             self.counters['unused_audio'] += before is not None
             before = self._audio.popleft()
@@ -173,10 +214,25 @@ class FrameAssembler:
         if nearest is after and after is not None:
             self._audio.popleft()
         self.counters['unused_audio'] += before is not None and nearest is not before
-        if nearest is None:
+        if nearest is not None:
+            self._paired = nearest.stamp_ns
+        elif not self._is_between(stamp_ns, paired, after):
             self.counters['without_audio'] += 1
             self.reasons['without_audio'] = _missing_sound(stamp_ns, self._newest_audio)
         return nearest
+
+    def _is_between(self, stamp_ns: int, paired: int | None, after: AudioFeatures | None) -> bool:
+        """Whether sound is there, but is another image's: these come more often than sound."""
+        stamps = [paired, None if after is None else after.stamp_ns]
+        near = [s for s in stamps if s is not None and abs(s - stamp_ns) <= self._half_audio_ns]
+        return bool(near)
+
+    def _patience_ns(self) -> int:
+        """How much sound may come without an image before it goes on alone [ns]."""
+        if self._is_other_clock:
+            return _OTHER_CLOCK_NS  # one clock after the other would be a new start each time
+        usual_ns = sorted(self._intervals)[len(self._intervals) // 2]
+        return max(self._timeout_ns, min(_PATIENCE * usual_ns, _OTHER_CLOCK_NS))
 
     def _belongs(self, after_ns: int) -> bool:
         """Whether sound so long after an image is its own: halfway, it is the next image's.
@@ -189,8 +245,10 @@ class FrameAssembler:
         """All sound since the last image, once it is further ahead of it than the timeout."""
         if not self._audio or self._gap_start is None:
             return []
-        if self._audio[-1].stamp_ns - self._gap_start <= self._timeout_ns:
+        if self._audio[-1].stamp_ns - self._gap_start <= self._patience_ns():
             return []
+        if self._is_other_clock:
+            self._emitted = None  # images have gone by theirs
         frames: list[Frame] = [
             (audio.stamp_ns, None, audio)
             for audio in self._audio
@@ -205,6 +263,12 @@ def _missing_sound(stamp_ns: int, newest_audio: int | None) -> str:
     if newest_audio is None:
         return 'no sound has come'
     behind_s = seconds(stamp_ns - newest_audio)
+    if abs(behind_s) > _OTHER_CLOCK_S:
+        side = 'behind' if behind_s > 0 else 'ahead of'
+        return (
+            f'the newest sound is {abs(behind_s):.0f} s {side} the images: unless it has ended, '
+            'their drivers stamp by different clocks (since the machine started, and since 1970?)'
+        )
     if behind_s <= 0:
         return f'the sound has a gap; its newest stamp is {-behind_s:.2f} s after the image'
     return (

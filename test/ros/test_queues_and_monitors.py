@@ -205,6 +205,16 @@ def test_stamps_of_another_time_are_named(clock, latency_s, expected):
     assert monitor.wrong_clock() is None, 'silence is told instead'
 
 
+@pytest.mark.parametrize(('latency_s', 'side'), [(1.7e9, 'past'), (-1.7e9, 'future')])
+def test_stamps_that_count_from_something_else_are_no_clock_to_be_set(clock, latency_s, side):
+    """Regression: who stamps by the seconds since the start was told to run chrony."""
+    monitor = InputMonitor('/audio', 1.0)
+    monitor.tick(latency_s)
+    sentence = monitor.wrong_clock()
+    assert f'stamps on /audio lie 1700000000 s in the {side}' in sentence
+    assert 'since the machine started' in sentence and 'chrony' not in sentence
+
+
 def test_neither_one_odd_stamp_nor_a_clock_that_was_set_right_is_a_wrong_clock(clock):
     monitor = InputMonitor('/audio', 1.0)
     for _ in range(20):

@@ -58,3 +58,13 @@ def test_a_stream_that_begins_anew_drops_what_waited():
     queue.push([block(0)])
     assert taken(queue, 40) == [0]
     assert taken(queue, 80) == []
+
+
+def test_sound_of_a_clock_that_is_far_ahead_is_no_silence():
+    """Regression: a frame got an empty list of it, as if there were sound in which nobody spoke."""
+    queue = BlockQueue()
+    queue.push([block(1_000_000 + 40 * k) for k in range(5)])
+    assert taken(queue, 0) is None
+    queue = BlockQueue()
+    queue.push([block(2000)])
+    assert taken(queue, 0) == [], 'images that are late by two seconds'

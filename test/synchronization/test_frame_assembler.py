@@ -269,3 +269,77 @@ def test_it_says_that_no_sound_has_come_or_that_it_has_a_gap():
     assembler.push_audio(audio(120), 60 * MS)
     assembler.poll(60 * MS)
     assert 'a gap' in assembler.reasons['without_audio']
+
+
+SINCE_1970 = 1_700_000_000_000  # [ms]
+
+
+def played(assembler, images, sounds):
+    """Feed stamps [ms] by order of arrival (arrival [ms], stamp [ms]); all frames, in ms."""
+    events = [(at, 0, stamp) for at, stamp in images] + [(at, 1, stamp) for at, stamp in sounds]
+    emitted = []
+    for at, kind, stamp in sorted(events):
+        push, make = [(assembler.push_visual, visual), (assembler.push_audio, audio)][kind]
+        push(make(stamp), round(at * MS))
+        emitted += in_ms(assembler.poll(round(at * MS)))
+    return emitted
+
+
+@pytest.mark.parametrize('first', ['images', 'sound'])
+@pytest.mark.parametrize('later', ['images', 'sound'])
+def test_a_sensor_that_counts_from_the_start_of_its_machine_costs_no_image(first, later):
+    """Regression: where sound came first, sound alone passed all images, which were dropped.
+
+    Where images did, sound was kept for ever.
+    """
+    assembler = FrameAssembler(FrameAssemblerConfig(audio_wait_s=0.06))
+    of_images = SINCE_1970 if later == 'images' else 5000
+    of_sound = SINCE_1970 if later == 'sound' else 5000
+    start = {'images': 0, 'sound': 0, first: -1000}
+    images = [(at, of_images + at) for at in range(start['images'], 4000, 40)]
+    sounds = [(at, of_sound + at) for at in range(start['sound'] + 10, 4000, 40)]
+    emitted = played(assembler, images, sounds)
+    with_image = {stamp for stamp, has_image, _ in emitted if has_image}
+    assert len(with_image) >= len(images) - 2, 'every image is used, but who still waits'
+    assert all(sound is None for _, has_image, sound in emitted if has_image)
+    has_images = [has_image for _, has_image, _ in emitted]
+    assert all(has_images[has_images.index(True) :]), 'no other time in between'
+    assert 'stamp by different clocks' in assembler.reasons['without_audio']
+    assert len(assembler._audio) < 10
+
+
+def test_sound_of_another_clock_is_heard_alone_when_the_camera_has_ended():
+    assembler = FrameAssembler(FrameAssemblerConfig(audio_wait_s=0.06))
+    images = [(at, SINCE_1970 + at) for at in range(0, 1000, 40)]
+    sounds = [(at, 5000 + at) for at in range(10, 15000, 40)]
+    emitted = played(assembler, images, sounds)
+    assert [has_image for _, has_image, _ in emitted[:25]] == [True] * 25
+    assert emitted[-1] == (5000 + sounds[-1][0], False, 5000 + sounds[-1][0])
+
+
+@pytest.mark.parametrize('told_rate', [25.0, 3.0])
+def test_a_camera_of_three_images_a_second_loses_none(told_rate):
+    """Regression: between two images sound went on alone, and passed the second."""
+    config = FrameAssemblerConfig(video_period_s=1 / told_rate, audio_wait_s=0.06)
+    images = [(50 + 333 * k, 333 * k) for k in range(30)]
+    sounds = [(10 + 40 * k, 40 * k) for k in range(250)]
+    assembler = FrameAssembler(config)
+    emitted = played(assembler, images, sounds)
+    seen = {stamp for stamp, has_image, _ in emitted if has_image}
+    lost = len(images) - len(seen)
+    assert lost <= (3 if told_rate == 25.0 else 1), 'until the pace of the camera is known'
+    assert assembler.counters['late_visual'] <= 3
+
+
+def test_sixty_images_a_second_are_not_called_without_sound():
+    """Regression: each image between two sounds was counted as one without, with bad advice."""
+    assembler = FrameAssembler(FrameAssemblerConfig(video_period_s=1 / 60, audio_wait_s=0.06))
+    images = [(1000 * k / 60, 1000 * k / 60) for k in range(120)]
+    sounds = [(10 + 40 * k, 40 * k) for k in range(50)]
+    emitted = played(assembler, images, sounds)
+    assert len([1 for _, has_image, _ in emitted if has_image]) >= 118
+    assert assembler.counters['without_audio'] <= 1
+    sounds = [(10 + 40 * k, 40 * k) for k in range(25)]
+    assembler = FrameAssembler(FrameAssemblerConfig(video_period_s=1 / 60, audio_wait_s=0.06))
+    played(assembler, images, sounds)
+    assert assembler.counters['without_audio'] >= 50, 'sound that has ended is missed'

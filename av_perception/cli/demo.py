@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
 
     from av_perception.evaluation.metrics import Metrics
     from av_perception.recording import Recording
+    from av_perception.ros.bringup.machine_load import MachineLoad
 
 DEFAULT_SCENE = 'three_talkers'
 MINIMUM_MOTA = 0.85
 MAXIMUM_DER = 0.25
 TOLD_LOST = 0.02  # of the images: from then on that is said to be a cause of bad figures
+TOLD_STOLEN = 0.05  # processors that the host of a virtual machine takes
 # Words of the counters of what an image can be lost to.
 LOST = ('dropped', 'left out', 'refused', 'late visual', 'images missing')
 _FOLDERS = ('bag', 'logs')
@@ -184,7 +187,7 @@ def _report(recording: Recording, result, output: Path, json_file: Path | None) 
     metrics = evaluate(tracks, recording.truth, answered_s=answered_s)
     figures = {
         **metrics.to_dict(),
-        **_latency(result.latency_ms_by_stamp, result.origin_ns),
+        **_latency(result.latency_ms_by_stamp, result.origin_ns, result.load),
         'images': recording.num_frames,
         'images_tracked': images_tracked,
         'exit_statuses': result.exit_statuses,
@@ -212,8 +215,13 @@ def _print_losses(console: Console, diagnostics: dict[str, dict[str, str]]) -> N
     )
 
 
-def _latency(latency_ms_by_stamp: dict[int, float], origin_ns: int) -> dict:
-    """Median and 99th percentile, None without any; how many were late, and in which bursts."""
+def _latency(
+    latency_ms_by_stamp: dict[int, float], origin_ns: int, load: MachineLoad | None = None
+) -> dict:
+    """Median and 99th percentile, None without any; how many were late, and in which bursts.
+
+    With the load of the machine, who had the processors in each burst.
+    """
     import numpy as np
 
     from av_perception.evaluation.lateness import LATE_MS, late_bursts
@@ -224,12 +232,27 @@ def _latency(latency_ms_by_stamp: dict[int, float], origin_ns: int) -> dict:
     times_s = np.array([seconds(stamp - origin_ns) for stamp in latency_ms_by_stamp])
     latency_ms = np.array(list(latency_ms_by_stamp.values()))
     median, p99 = np.percentile(latency_ms, (50, 99))
+    bursts = late_bursts(times_s, latency_ms)
     return {
         'latency_median_ms': float(median),
         'latency_p99_ms': float(p99),
         'late_images': int((latency_ms > LATE_MS).sum()),
-        'late_bursts_s': late_bursts(times_s, latency_ms),
+        'late_bursts_s': bursts,
+        'late_bursts_load': [_load_of(burst, origin_ns, load) for burst in bursts],
     }
+
+
+def _load_of(
+    burst: tuple[float, float], origin_ns: int, load: MachineLoad | None
+) -> dict[str, float] | None:
+    """Tell how many processors who kept busy in a burst; None where nobody knows."""
+    from av_perception.geometry.time import nanoseconds
+
+    if load is None:
+        return None
+    first_ns, last_ns = (origin_ns + nanoseconds(time_s) for time_s in burst)
+    found = load.during(first_ns, last_ns)
+    return None if found is None else asdict(found)
 
 
 def told_lateness(figures: dict) -> str:
@@ -243,11 +266,23 @@ def told_lateness(figures: dict) -> str:
     )
     bursts = figures['late_bursts_s']
     if bursts:
-        spells = ', '.join(f'{first:.1f} to {last:.1f} s' for first, last in bursts)
+        loads = figures['late_bursts_load']
+        spells = '; '.join(map(_told_burst, bursts, loads))
         text += (
             f' {figures["late_images"]} images took over {LATE_MS:.0f} ms, most of them in bursts '
             f'({spells}): other programs, or a slow machine.'
         )
+    return text
+
+
+def _told_burst(burst: tuple[float, float], load: dict[str, float] | None) -> str:
+    """Say when a burst was, and who else had the processors."""
+    text = f'{burst[0]:.1f} to {burst[1]:.1f} s'
+    if load is None:
+        return text
+    text += f', while the suite used {load["own"]:.1f} processors, others {load["others"]:.1f}'
+    if load['stolen'] >= TOLD_STOLEN:
+        text += f", the machine's host {load['stolen']:.1f}"
     return text
 
 

@@ -157,7 +157,7 @@ class MicrophoneArrayNode(PerceptionNode):
         origin_ns = start_ns(self)
         for first, samples in _pieces(source, size):
             stamp_ns = origin_ns + sample_stamp_ns(source, first)
-            due_ns = origin_ns + sample_stamp_ns(source, first + size)
+            due_ns = origin_ns + sample_stamp_ns(source, first + len(samples))
             chunk = AudioChunk(stamp_ns, source.sample_rate, first, samples)
             yield due_ns, partial(self._publish, chunk)
 
@@ -180,11 +180,14 @@ class MicrophoneArrayNode(PerceptionNode):
 
 
 def _pieces(source: SampledFile, size: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (first sample, samples) of every whole chunk; the file is read a second at a time."""
+    """Yield (first sample, samples) of every chunk; the file is read a second at a time.
+
+    The last one holds what is left: without it the last image would wait for its sound in vain.
+    """
     block = size * max(1, source.sample_rate // size)
     for start in range(0, source.num_samples, block):
         samples = np.asarray(source.read_audio(start, block), np.float32)
-        for offset in range(0, len(samples) - size + 1, size):
+        for offset in range(0, len(samples), size):
             yield start + offset, samples[offset : offset + size]
 
 

@@ -18,6 +18,7 @@ from av_perception.cli.demo import (
     told_lateness,
 )
 from av_perception.cli.main import main
+from av_perception.ros.bringup.machine_load import LoadSample, MachineLoad
 
 GOOD = {
     'mota': 0.98,
@@ -66,6 +67,30 @@ def test_it_is_told_when_in_the_run_images_were_late():
     assert '60 images took over 100 ms, most of them in bursts (3.0 to 5.4 s)' in text
     assert 'bursts' not in told_lateness(_latency(dict.fromkeys(latency_ms, 40.0), 10**12))
     assert _latency({}, 0)['latency_p99_ms'] is None
+
+
+def test_it_is_told_who_had_the_processors_in_a_burst():
+    """Late images at the end looked like sound that ended early; another program was at work."""
+    latency_ms = {10**12 + k * 40_000_000: 250.0 if k >= 715 else 35.0 for k in range(750)}
+    # From 28 s on others keep 1.5 processors busy, and the host takes 0.25.
+    samples = [
+        LoadSample(
+            10**12 + k * 10**8,
+            busy_s=0.05 * k + 0.15 * max(0, k - 280),
+            stolen_s=0.025 * max(0, k - 280),
+            own_s=0.05 * k,
+        )
+        for k in range(310)
+    ]
+    figures = _latency(latency_ms, 10**12, MachineLoad(samples))
+    assert figures['late_bursts_load'] == [
+        pytest.approx({'own': 0.5, 'others': 1.5, 'stolen': 0.25})
+    ]
+    text = told_lateness(figures)
+    assert 'the suite used 0.5 processors, others 1.5' in text
+    assert "the machine's host 0.2" in text
+    alone = _latency(latency_ms, 10**12, MachineLoad(samples[:250]))  # it knows nothing of then
+    assert alone['late_bursts_load'] == [None] and 'processors' not in told_lateness(alone)
 
 
 def test_what_was_lost_is_told_by_node():

@@ -109,13 +109,14 @@ def test_microphones_publish_every_sample_once_when_its_chunk_is_complete(player
     playing = player(MicrophoneArrayNode, {'audio': AudioChunk}, chunk_ms=CHUNK_MS)
     recording = playing.recording
     size = round(1e-3 * CHUNK_MS * recording.sample_rate)
-    firsts = range(0, recording.num_samples - size + 1, size)
-    playing.play([ORIGIN_NS + sample_stamp_ns(recording, first + size) for first in firsts])
+    firsts = range(0, recording.num_samples, size)
+    ends = [min(first + size, recording.num_samples) for first in firsts]
+    playing.play([ORIGIN_NS + sample_stamp_ns(recording, end) for end in ends])
     chunks = playing.heard['audio']
     assert [chunk.first_sample for chunk in chunks] == list(firsts)
     assert playing.stamps('audio') == [ORIGIN_NS + sample_stamp_ns(recording, k) for k in firsts]
     samples = np.concatenate([np.asarray(chunk.samples, np.float32) for chunk in chunks])
-    expected = recording.read_audio(0, len(firsts) * size)
+    expected = recording.read_audio(0, recording.num_samples)
     np.testing.assert_array_equal(samples, expected.ravel())
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from av_perception.interfaces import SpeakingFrame, TrackFrame
 from av_perception.recording import Recording
 from av_perception.ros.bringup.environment import prepare_environment
 from av_perception.ros.bringup.graph import DEFAULT_SELECTION, Selection, nodes_for
+from av_perception.ros.bringup.machine_load import MachineLoad
 from av_perception.ros.bringup.runner import GraphRunner
 from av_perception.ros.bringup.usage import Usage
 from av_perception.ros.observer import GraphObserver
@@ -50,6 +52,8 @@ class SessionResult:
     usage: dict[str, Usage]
     #: The same as diagnostics, before the recording played; {} where nothing was rehearsed.
     rehearsal: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: Who had the processors while the recording played.
+    load: MachineLoad = field(default_factory=MachineLoad)
 
     def counted(self) -> dict[str, int]:
         """Give all counters ('node, event'), and how much each grew while the recording played."""
@@ -129,8 +133,9 @@ def _play(
     progress: Progress,
 ) -> SessionResult:
     before = graph.usage()  # starting up is not playing
+    load = MachineLoad()
     origin_ns = observer.start_together(sensors)
-    _wait_until_played(observer, graph, origin_ns, duration_s, progress)
+    _wait_until_played(observer, graph, load, origin_ns, duration_s, progress)
     usage = {
         name: after.since(before[name]) for name, after in graph.usage().items() if name in before
     }
@@ -144,6 +149,7 @@ def _play(
         exit_statuses=exit_statuses,
         diagnostics=observer.diagnostics,
         usage=usage,
+        load=load,
     )
 
 
@@ -171,12 +177,15 @@ def _wait_until_up(
 def _wait_until_played(
     observer: GraphObserver,
     graph: GraphRunner,
+    load: MachineLoad,
     origin_ns: int,
     duration_s: float,
     progress: Progress,
 ) -> None:
     while (elapsed_s := seconds(observer.now_ns() - origin_ns)) < duration_s + TAIL_S:
         graph.raise_ended()
+        own = [process.pid for process in graph.processes.values()]
+        load.note(observer.now_ns(), [os.getpid(), *own])
         progress(min(1.0, max(0.0, elapsed_s / duration_s)), _summary(observer))
         time.sleep(0.1)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from av_perception.geometry.time import nanoseconds, seconds
 from av_perception.interfaces import AudioFeatures, VisualFeatures
 
+# Of sound that waits for images, 10 s of it: sound whose clock is ahead waits for ever.
+_MAX_WAITING = 250
 Frame = tuple[int, 'VisualFeatures | None', 'AudioFeatures | None']
 
 
@@ -68,7 +70,7 @@ class FrameAssembler:
 
     def _clear(self) -> None:
         self._visual: deque[tuple[VisualFeatures, int]] = deque()
-        self._audio: deque[AudioFeatures] = deque()
+        self._audio: deque[AudioFeatures] = deque(maxlen=_MAX_WAITING)
         self._newest_visual: int | None = None
         self._newest_audio: int | None = None
         self._gap_start: int | None = None
@@ -102,9 +104,14 @@ class FrameAssembler:
         del now_ns  # Sound never waits: the argument keeps both calls alike.
         if not self._is_new(audio.stamp_ns, self._newest_audio, 'late_audio'):
             return
+        newest = self._newest_audio
         self._newest_audio = audio.stamp_ns
-        if self._gap_start is None:
-            self._gap_start = audio.stamp_ns
+        # Sound that jumps ahead, over a gap or because its clock is wrong, says nothing of sight.
+        has_jumped = newest is not None and audio.stamp_ns - newest > self._timeout_ns
+        if self._gap_start is None or has_jumped:
+            self._gap_start = max(self._gap_start or 0, audio.stamp_ns)
+        if len(self._audio) == _MAX_WAITING:
+            self.counters['unused_audio'] += 1
         self._audio.append(audio)
 
     def _is_new(self, stamp_ns: int, newest: int | None, counter: str) -> bool:

@@ -236,6 +236,32 @@ def test_images_that_lag_far_behind_the_sound_are_not_lost_for_good():
     assert with_image == sorted(with_image)
 
 
+def played(sound_ms):
+    """Push an image each 40 ms and the sound that comes with it; what was emitted [ms]."""
+    assembler = FrameAssembler()
+    emitted = []
+    for k, ms in enumerate(sound_ms):
+        now_ns = 40 * MS * k
+        assembler.push_audio(audio(ms), now_ns)
+        assembler.push_visual(visual(40 * k), now_ns)
+        emitted += in_ms(assembler.poll(now_ns))
+    return emitted, assembler
+
+
+def test_sound_whose_clock_jumps_ahead_made_every_image_late():
+    ahead = [40 * k + (4000 if 25 <= k < 75 else 0) for k in range(100)]
+    emitted, assembler = played(ahead)
+    assert [stamp for stamp, has_image, _ in emitted if has_image][:74] == list(range(0, 2960, 40))
+    assert assembler.counters['late_visual'] == 0
+    assert emitted[-1] == (3960, True, 3960), 'and sound that is right again is paired'
+
+
+def test_sound_whose_clock_is_ahead_for_good_filled_the_memory():
+    _, assembler = played([40 * k + 3_600_000 for k in range(1000)])
+    assert assembler.counters['unused_audio'] >= 700
+    assert len(assembler.flush()) <= 300
+
+
 @pytest.mark.parametrize(('early_ms', 'said'), [(1000, '1.00 s'), (500, '0.50 s')])
 def test_it_says_by_how_much_sound_is_behind(early_ms, said):
     """Regression: "without audio" told nobody that the sound's stamps or its delay are wrong."""

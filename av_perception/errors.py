@@ -7,6 +7,8 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+LONGEST = 300  # characters of a line that quotes what came from outside
+
 
 class UserError(Exception):
     """Something the user can mend: a file, a device, a parameter, a command line.
@@ -14,6 +16,13 @@ class UserError(Exception):
     The message is one line and says what is wrong and what to do. Commands and nodes print it
     without a traceback and exit with status 2.
     """
+
+
+def one_line(text: str) -> str:
+    """Make one line, of bounded length and without control characters, of what strangers wrote."""
+    line = ''.join(c if c.isprintable() else ' ' for c in text[: 2 * LONGEST])
+    line = ' '.join(line.split())
+    return line if len(line) <= LONGEST else f'{line[: LONGEST - 3]}...'
 
 
 def describe(error: BaseException) -> str:

@@ -10,6 +10,8 @@ import os
 import struct
 from pathlib import Path
 
+from av_perception.errors import UserError
+
 MEBIBYTE = 1 << 20
 MAX_TEXT_BYTES = 256 * MEBIBYTE  # of a table
 MAX_IMAGE_BYTES = 256 * MEBIBYTE
@@ -56,6 +58,24 @@ def is_file(path: str | Path) -> bool:
         return Path(path).is_file()
     except (OSError, ValueError):  # too long a name, a folder that is closed to us
         return False
+
+
+def opencv_name(path: str | Path) -> str:
+    """Write a path as OpenCV takes it: its bytes as UTF-8, whatever the locale.
+
+    OpenCV ends the process over any other one.
+
+    Raises
+    ------
+    UserError
+        For a name that is no UTF-8.
+    """
+    try:
+        return os.fsencode(path).decode()
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f'the name {os.fsencode(path)!r} is no UTF-8, which OpenCV needs: rename it'
+        ) from error
 
 
 def check_image(content: bytes) -> None:

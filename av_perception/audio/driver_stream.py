@@ -14,6 +14,7 @@ import numpy as np
 
 from av_perception.geometry.time import NANOSECONDS, nanoseconds
 from av_perception.interfaces import AudioChunk
+from av_perception.robot_head.plausibility import check_sample_rate
 
 _FORMATS = {
     'S8': 'i1',
@@ -146,8 +147,7 @@ class DriverStream:
         ValueError
             When the rate is absurd or the buffer empty.
         """
-        if not 8000 <= sample_rate <= 192000:
-            raise ValueError(f'a sample rate of {sample_rate} Hz is absurd')
+        check_sample_rate(sample_rate, 'the sample rate')
         if not len(samples):
             raise ValueError('the buffer is empty')
         if sample_rate != self._rate:

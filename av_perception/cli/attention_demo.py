@@ -12,6 +12,7 @@ import cv2
 
 from av_perception.cli.output import staged_progress, write_json
 from av_perception.errors import UserError
+from av_perception.files import opencv_name
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.visualization.overlay import draw_overlay
 from av_perception.visualization.people import people_to_draw
@@ -36,7 +37,7 @@ class OverlayVideo:
         if head.camera is not None:
             code = cv2.VideoWriter.fourcc(*'mp4v')
             size = (head.camera.width, head.camera.height)
-            self._writer = cv2.VideoWriter(str(path), code, head.camera.frame_rate, size)
+            self._writer = cv2.VideoWriter(opencv_name(path), code, head.camera.frame_rate, size)
 
     def add(self, answer: Answer) -> None:
         """Add one image."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import io
 import os
 import signal
 import sys
@@ -107,6 +108,13 @@ def _end_like_ctrl_c() -> None:
         signal.signal(number, signal.default_int_handler)
 
 
+def _print_any_name() -> None:
+    """Have names of files that are no text of the terminal's encoding printed all the same."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command.
 
@@ -124,6 +132,8 @@ def main(arguments: list[str] | None = None) -> int:
     _end_like_ctrl_c()
     limit_threads()
     keep_private()
+    _print_any_name()
+    os.environ['MPLBACKEND'] = 'Agg'  # pictures are files; the one of the shell may be unknown
     try:
         try:
             return _run(sys.argv[1:] if arguments is None else arguments)

@@ -14,6 +14,8 @@ from av_perception.geometry.time import seconds
 
 KEEP_NS = 10_000_000_000  # older poses are forgotten
 RESET_NS = 1_000_000_000  # a stamp that jumps back by more starts anew
+ALIVE_NS = 500_000_000  # a pose that is no older is still published
+_MANY = 1000  # frames that move, before those that are published no more are looked for
 _SMALL_ANGLE = 1e-6  # [rad]: below, the straight line between quaternions is as good
 
 
@@ -31,8 +33,10 @@ class TransformUnavailable(Exception):
 class TransformTree:
     """Poses of frames in their parents, kept for ten seconds; static ones for ever.
 
-    What a frame was said to be last holds: its parent, and whether it moves. A frame whose stamp
-    jumps back by more than a second starts anew; the others do not suffer from its clock.
+    What a frame was said to be last holds: its parent, and whether it moves; but for a frame that
+    is still published on another parent, and for what would close a loop: the first holds as long
+    as it is published. A frame whose stamp jumps back by more than a second starts anew; the
+    others do not suffer from its clock.
     """
 
     def __init__(self) -> None:
@@ -40,16 +44,23 @@ class TransformTree:
         self._static: dict[str, RigidTransform] = {}
         # By child: stamps in order, and the poses at them.
         self._moving: dict[str, tuple[list[int], list[RigidTransform]]] = {}
+        self._many = _MANY
 
     def add_static(self, parent: str, child: str, pose: RigidTransform) -> None:
-        """Add a pose (parent_from_child) that never changes. ValueError for a frame in itself."""
-        self._attach(parent, child)
+        """Add a pose (parent_from_child) that never changes. ValueError for a loop."""
+        self._attach(parent, child, None)
         self._moving.pop(child, None)
         self._static[child] = pose
 
     def add(self, parent: str, child: str, stamp_ns: int, pose: RigidTransform) -> None:
-        """Add a pose (parent_from_child) at a moment. ValueError for a frame in itself."""
-        self._attach(parent, child)
+        """Add a pose (parent_from_child) at a moment.
+
+        Raises
+        ------
+        ValueError
+            When it closes a loop of frames, or another parent is still published.
+        """
+        self._attach(parent, child, stamp_ns)
         self._static.pop(child, None)
         stamps, poses = self._moving.setdefault(child, ([], []))
         if stamps and stamps[-1] - stamp_ns > RESET_NS:
@@ -60,11 +71,56 @@ class TransformTree:
         poses.insert(place, pose)
         old = bisect.bisect_left(stamps, stamps[-1] - KEEP_NS)
         del stamps[:old], poses[:old]
+        if len(self._moving) > self._many:
+            self._forget_old(stamp_ns)
 
-    def _attach(self, parent: str, child: str) -> None:
+    def _attach(self, parent: str, child: str, stamp_ns: int | None) -> None:
+        """Hang a frame on another; stamp_ns: None for ever. ValueError where that cannot be."""
         if parent == child:
             raise ValueError(f"the frame '{child}' hangs on itself")
+        before = self._parents.get(child, parent)
+        if before != parent:
+            if self._is_alive(child, stamp_ns):
+                raise ValueError(
+                    f"it hangs on '{before}', and is said to hang on '{parent}': two nodes "
+                    'publish it'
+                )
+            self._moving.pop(child, None)  # poses in another frame
+        self._open_loop(parent, child, stamp_ns)
         self._parents[child] = parent
+
+    def _is_alive(self, child: str, stamp_ns: int | None) -> bool:
+        """Tell whether a frame that moves is published at a moment."""
+        stamps, _ = self._moving.get(child, ([], []))
+        return (
+            bool(stamps) and stamp_ns is not None and -RESET_NS < stamp_ns - stamps[-1] < ALIVE_NS
+        )
+
+    def _open_loop(self, parent: str, child: str, stamp_ns: int | None) -> None:
+        """Cut what would be a loop where it is published no more; ValueError where it is."""
+        chain = self._chain(parent)
+        if child not in chain:
+            return
+        between = chain[: chain.index(child)]
+        moving = [frame for frame in between if frame not in self._static]
+        old = [frame for frame in moving if stamp_ns and not self._is_alive(frame, stamp_ns)]
+        if not old:
+            raise ValueError(
+                f"it would hang on itself: '{parent}' hangs on '{child}'; two nodes publish them"
+            )
+        for frame in old:
+            self._forget(frame)
+
+    def _forget_old(self, stamp_ns: int) -> None:
+        """Forget frames that nobody has published for long: things that were there once."""
+        for frame, (stamps, _) in list(self._moving.items()):
+            if stamp_ns - stamps[-1] > KEEP_NS:
+                self._forget(frame)
+        self._many = max(_MANY, 2 * len(self._moving))
+
+    def _forget(self, frame: str) -> None:
+        self._moving.pop(frame, None)
+        self._parents.pop(frame, None)
 
     def pose(self, target: str, source: str, stamp_ns: int) -> RigidTransform:
         """Return target_from_source at a moment. Raises TransformUnavailable."""

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from av_perception.errors import UserError
+from av_perception.files import opencv_name
 
 Size = int | None  # None: any
 Shape = tuple[Size, int, Size, Size]  # of blobs: images at a time, channels, height, width
@@ -39,7 +40,7 @@ def load_network(model: str | Path | bytes, purpose: str) -> cv2.dnn.Net:
     try:
         if isinstance(model, bytes):
             return cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
-        return cv2.dnn.readNetFromONNX(str(path))
+        return cv2.dnn.readNetFromONNX(opencv_name(path))
     except cv2.error as error:
         raise UserError(
             f'the {purpose} model file {path} is no ONNX network that OpenCV '

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 
 from av_perception.errors import UserError
+from av_perception.files import opencv_name
 
 
 def read_tflite(path: str | Path, otherwise: str) -> cv2.dnn.Net:
@@ -40,4 +41,4 @@ def read_tflite(path: str | Path, otherwise: str) -> cv2.dnn.Net:
         )
     # OpenCV 5 has a second engine, the default, which loses all but one of the outputs.
     engine = [cv2.dnn.ENGINE_CLASSIC] if hasattr(cv2.dnn, 'ENGINE_CLASSIC') else []
-    return cv2.dnn.readNetFromTFLite(str(path), *engine)
+    return cv2.dnn.readNetFromTFLite(opencv_name(path), *engine)

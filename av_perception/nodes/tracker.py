@@ -206,8 +206,7 @@ class TrackerNode(PerceptionNode):
         if is_drowned:
             self.diagnostics.count('sounds left out: the head turns')
         visual = self._turning_faces.take(visual, poses.reference_from_optical)
-        steady_ns = self._steady_ns()  # 0: simulated time is not known yet
-        if steady_ns and self._clock_steps.observe(stamp_ns, steady_ns):
+        if self._is_clock_set(stamp_ns):
             self.diagnostics.count('steps of the clock', self._clock_steps.reason)
         smooth_ns = stamp_ns - self._clock_steps.total_ns
         frame = self._tracker.step(smooth_ns, visual, audio, poses, blocks)
@@ -216,14 +215,15 @@ class TrackerNode(PerceptionNode):
             self._ids.keep(self._tracker.ids.last)
         self._publisher.publish(track_frame_to_msg(frame, self._poses.frame))
         if self._transforms is not None and self._transforms.is_heard:
-            self._transforms.send(
-                person_transforms(frame, self._poses.frame, self.value('person_frame_prefix'))
-            )
+            prefix = self.value('person_frame_prefix')
+            self._transforms.send(person_transforms(frame, self._poses.frame, prefix))
         return True
 
-    def _steady_ns(self) -> int:
-        """Read a clock that nobody sets: the machine's, or /clock where time is simulated."""
-        return self.now_ns() if self.get_parameter('use_sim_time').value else time.monotonic_ns()
+    def _is_clock_set(self, stamp_ns: int) -> bool:
+        """Tell by a clock that nobody sets whether that of the stamps was set since the last."""
+        is_simulated = self.get_parameter('use_sim_time').value
+        clocks = (self.now_ns(), None) if is_simulated else (time.monotonic_ns(), time.time_ns())
+        return clocks[0] != 0 and self._clock_steps.observe(stamp_ns, *clocks)  # 0: not known yet
 
     def _may_wait_for_bins(self, arrived_ns: int, stamp_ns: int) -> bool:
         """Tell whether bins of a frame are still to come; never where no sound is heard."""

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from av_perception.errors import UserError
-from av_perception.files import MAX_IMAGE_BYTES, check_image, read_within
+from av_perception.files import MAX_IMAGE_BYTES, check_image, opencv_name, read_within
 
 VIDEOS = ('.mp4', '.mkv', '.avi', '.mov', '.m4v', '.webm', '.mpg')
 # Images that a video may end earlier than its header says: the number there is often an estimate.
@@ -150,7 +150,7 @@ class ImageWriter:
         if path.suffix != '.mp4':
             path.mkdir(parents=True, exist_ok=True)
             return
-        self._video = cv2.VideoWriter(str(path), _MP4V, frame_rate, size)
+        self._video = cv2.VideoWriter(opencv_name(path), _MP4V, frame_rate, size)
         if not self._video.isOpened():
             raise UserError(
                 f'cannot write the video {path}: OpenCV has no mp4v encoder here, or the folder '
@@ -165,7 +165,7 @@ class ImageWriter:
             )
         if self._video is not None:
             self._video.write(image)
-        elif not cv2.imwrite(str(self._path / f'{self._count:06d}.png'), image):
+        elif not cv2.imwrite(opencv_name(self._path / f'{self._count:06d}.png'), image):
             raise UserError(f'cannot write images to {self._path}')
         self._count += 1
 
@@ -205,7 +205,7 @@ def read_image(path: Path) -> np.ndarray:
 
 def _probe_video(path: Path) -> tuple[int, int, int, float]:
     """Read number of images, width and height [px], and rate [Hz] from the file's header."""
-    capture = cv2.VideoCapture(str(path))
+    capture = cv2.VideoCapture(opencv_name(path))
     length = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
     rate = float(capture.get(cv2.CAP_PROP_FPS)) if capture.isOpened() else 0.0
     readable, image = capture.read()
@@ -219,7 +219,7 @@ def _probe_video(path: Path) -> tuple[int, int, int, float]:
 
 
 def _count_frames(path: Path) -> int:
-    capture = cv2.VideoCapture(str(path))
+    capture = cv2.VideoCapture(opencv_name(path))
     count = 0
     while capture.grab():
         count += 1
@@ -228,7 +228,7 @@ def _count_frames(path: Path) -> int:
 
 
 def _decode_video(path: Path, length: int) -> Iterator[np.ndarray]:
-    capture = cv2.VideoCapture(str(path))
+    capture = cv2.VideoCapture(opencv_name(path))
     try:
         for index in range(length):
             readable, image = capture.read()

@@ -42,7 +42,7 @@ from av_perception.recording.consistency import (
 )
 from av_perception.recording.images import VIDEOS, ImageSequence, ImageWriter, find_images
 from av_perception.recording.recording_info import RecordingInfo
-from av_perception.recording.sound_file import open_sound, read_samples
+from av_perception.recording.sound_file import open_sound, read_samples, writing_sound
 from av_perception.recording.source_sounds import clear_sources
 from av_perception.recording.tables import TruthTable
 from av_perception.robot_head import HeadProfile, MicrophoneArray, load_head
@@ -297,13 +297,14 @@ class RecordingWriter:
 
     def write_audio(self, samples: np.ndarray) -> None:
         """Append (samples, channels) sound in [-1, 1]; stored with 16 bits."""
-        if self._sound is None:
-            path = str(self.folder / 'audio.flac')
-            channels = samples.shape[1]
-            self._sound = soundfile.SoundFile(
-                path, 'w', self._info.sample_rate, channels, 'PCM_16'
-            )
-        self._sound.write(samples)
+        path = self.folder / 'audio.flac'
+        with writing_sound(path):
+            if self._sound is None:
+                channels = samples.shape[1]
+                self._sound = soundfile.SoundFile(
+                    str(path), 'w', self._info.sample_rate, channels, 'PCM_16'
+                )
+            self._sound.write(samples)
 
     def write_images(self, left: np.ndarray, right: np.ndarray | None = None) -> None:
         """Append one image, or one pair, (height, width, 3) uint8 BGR."""
@@ -326,7 +327,8 @@ class RecordingWriter:
     def close(self) -> None:
         """Finish all files."""
         if self._sound is not None:
-            self._sound.close()
+            with writing_sound(self.folder / 'audio.flac'):
+                self._sound.close()
         for writer in self._images.values():
             writer.close()
 

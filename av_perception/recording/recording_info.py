@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from av_perception.robot_head.plausibility import check_sample_rate
+
 
 @dataclass(frozen=True)
 class RecordingInfo:
@@ -27,8 +29,8 @@ class RecordingInfo:
     origin: dict | None = None
 
     def __post_init__(self):
-        if self.sample_rate is not None and not 8000 <= self.sample_rate <= 192000:
-            raise ValueError(f'sample_rate must lie in 8000..192000 Hz, not {self.sample_rate}')
+        if self.sample_rate is not None:
+            check_sample_rate(self.sample_rate)
         if self.frame_rate is not None and not 0 < self.frame_rate <= 1000:
             raise ValueError(f'frame_rate must lie in 0..1000 Hz, not {self.frame_rate}')
         for name in ('audio_start', 'video_start'):

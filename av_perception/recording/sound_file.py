@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +57,16 @@ def open_sound(path: str | Path) -> soundfile.SoundFile:
         sound.close()
         raise UserError(problem)
     return sound
+
+
+@contextmanager
+def writing_sound(path: str | Path) -> Iterator[None]:
+    """Have what libsndfile says while it writes a file told as UserError: a full disk, say."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, 'strerror', None) or f'{error} Is there room on the disk?'
+        raise UserError(f'cannot write the sound {path}: {reason}') from error
 
 
 def _problem(sound: soundfile.SoundFile, path: Path) -> str:

@@ -16,7 +16,7 @@ import soundfile
 from av_perception.errors import UserError
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import AudioChunk, SpeakingFrame
-from av_perception.recording.sound_file import read_pieces
+from av_perception.recording.sound_file import read_pieces, writing_sound
 
 _LONGEST_WRITE = 1 << 16  # samples of silence at a time
 PEAK_STEP_S = 0.04  # of `voice_peaks`
@@ -56,9 +56,22 @@ class VoiceFiles:
             raise UserError(f'cannot write voices to {self._folder}: {reason}') from error
 
     def write(self, key: int, chunk: AudioChunk) -> None:
-        """Append (N, 1) samples of a person's stream, after silence where some are missing."""
+        """Append (N, 1) samples of a person's stream, after silence where some are missing.
+
+        Raises
+        ------
+        UserError
+            When they cannot be written.
+        """
+        with writing_sound(self._path(key)):
+            self._write(key, chunk)
+
+    def _path(self, key: int) -> Path:
+        return self._folder / f'person_{key}.flac'
+
+    def _write(self, key: int, chunk: AudioChunk) -> None:
         if key not in self._files:
-            path = str(self._folder / f'person_{key}.flac')
+            path = str(self._path(key))
             self._files[key] = soundfile.SoundFile(path, 'w', chunk.sample_rate, 1, 'PCM_16')
             offset = round(seconds(chunk.stamp_ns - self._origin_ns) * chunk.sample_rate)
             self._zero[key] = chunk.first_sample - offset
@@ -80,8 +93,9 @@ class VoiceFiles:
         name
             Of the recording, for the RTTM.
         """
-        for file in self._files.values():
-            file.close()
+        for key, file in self._files.items():
+            with writing_sound(self._path(key)):
+                file.close()
         turns = turns_of(statuses, self._origin_ns)
         rows = ['start,end,id', *(f'{start:.3f},{end:.3f},{key}' for start, end, key in turns)]
         try:

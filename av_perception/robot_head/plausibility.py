@@ -38,6 +38,7 @@ _UNITS = (('millimeters', 1e-3), ('centimeters', 1e-2), ('inches', 0.0254))
 _USUAL_SIZE_M = (0.02, 0.5)  # of arrays and baselines, to tell millimeters from centimeters
 _USUAL_DISTANCE_M = (0.02, 2.0)  # of a sensor from the base frame
 FRAME_RATE_HZ = (0.5, 1000.0)
+SAMPLE_RATE_HZ = (8000, 192000)
 _USUAL_RATE_HZ = (2.0, 240.0)
 # Part of an image in which the principal point of an uncropped camera lies, across and down.
 CENTER_WITHIN = (0.25, 0.75)
@@ -62,6 +63,26 @@ def likely_unit(value: float, usual: tuple[float, float] = _USUAL_SIZE_M) -> str
         if usual[0] <= value * meters <= usual[1]:
             return unit
     return ''
+
+
+def check_sample_rate(rate: int, name: str = 'sample_rate') -> None:
+    """Check the rate of a sound: one of 1 Hz would make an hour of each chunk.
+
+    Parameters
+    ----------
+    rate
+        In Hz.
+    name
+        What it is called where it stands.
+
+    Raises
+    ------
+    ValueError
+        When no device has it.
+    """
+    low, high = SAMPLE_RATE_HZ
+    if not low <= rate <= high:
+        raise ValueError(f'{name} must lie in {low}..{high} Hz, not {rate}')
 
 
 def check_microphones(positions: np.ndarray) -> None:

@@ -26,6 +26,7 @@ from av_perception.robot_head.plausibility import (
     check_lens,
     check_microphones,
     check_position,
+    check_sample_rate,
 )
 from av_perception.robot_head.pose_check import (
     check_frames,
@@ -89,8 +90,7 @@ class MicrophoneArray:
         count = len(self.coordinates)
         if not 1 <= count <= MAX_MICROPHONES:
             raise ValueError(f'an array has 1 to 16 microphones, not {count}')
-        if not 8000 <= self.sample_rate <= 192000:
-            raise ValueError(f'sample_rate must lie in 8000..192000 Hz, not {self.sample_rate}')
+        check_sample_rate(self.sample_rate)
         _require_finite(self, 'coordinates', 'position', 'orientation_rpy_deg')
         for name in ('device_channels', 'channel_map'):
             entries = getattr(self, name)

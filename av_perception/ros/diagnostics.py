@@ -16,6 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile
 
+from av_perception.errors import one_line
 from av_perception.ros.compat import NO_PUBLISHER_EVENTS
 from av_perception.ros.conversions import header
 from av_perception.ros.input_monitor import InputMonitor
@@ -77,6 +78,7 @@ class Diagnostics:
         self._absorbed: Counter[str] = Counter()
         self._absorbed_of: dict[str, dict[str, int]] = {}  # of each stage, its counters then
         self._published: Counter[str] = Counter()
+        self._clock = InputMonitor('/clock', PERIOD_S, type_name='rosgraph_msgs/msg/Clock')
         self._missing = missing or MissingInputs()
         self._told: dict[str, str] = {}  # topic: what the log has of it
 
@@ -153,6 +155,7 @@ class Diagnostics:
         self._publisher.publish(DiagnosticArray(header=stamped, status=[status]))
 
     def _add(self, event: str, growth: int, reason: str) -> None:
+        reason = one_line(reason)  # names of frames and encodings are whatever was sent
         if reason:
             self._reasons[event] = reason
         self.counters[event] += growth
@@ -173,10 +176,11 @@ class Diagnostics:
 
     def _input_problems(self) -> dict[str, str]:
         """Say a sentence for every topic that is missing, or comes from several nodes."""
-        has_no_time = self._node.get_clock().now().nanoseconds == 0
-        if has_no_time and self._node.get_parameter('use_sim_time').value:
+        is_simulated = self._node.get_parameter('use_sim_time').value
+        if is_simulated and self._node.get_clock().now().nanoseconds == 0:
             return {'/clock': NO_CLOCK}
-        sentences = {
+        sentences = {'/clock': self._clock.mixed(self._node) if is_simulated else None}
+        sentences |= {
             monitor.topic: monitor.missing(self._node)
             or monitor.mixed(self._node)
             or monitor.wrong_clock()

@@ -29,6 +29,8 @@ MAX_TURN_RATE = Parameter(
 )
 
 LOOK_PERIOD_S = 1.0  # at who publishes
+LOOKS = 2  # without a joint of the head, before that is told: arms may come more often
+NOT_MEASURED = -1.0  # of a covariance of sensor_msgs/Imu
 
 
 def listen_to_motion(
@@ -56,17 +58,54 @@ def listen_to_motion(
     def on_joints(message: JointState) -> None:
         # A driver that does not stamp: its message tells of the moment at which it came.
         stamp_ns = ns_from_time(message.header.stamp) or node.now_ns()
+        watch.note(message.name)
         _note_joints(motion, message, stamp_ns, head_joints)
 
+    def look() -> None:
+        _count_rivals(node, topic)
+        if reason := watch.look():
+            node.diagnostics.count(f'{topic} without the joints of the head', reason)
+
+    watch = _JointWatch(head_joints)
+    topic = node.resolve_topic_name('joint_states')
     node.subscribe(Imu, 'imu', on_imu, qos.MOTION, is_optional=True)
     if head_joints:
         node.subscribe(JointState, 'joint_states', on_joints, qos.MOTION, is_optional=True)
-        topic = node.resolve_topic_name('joint_states')
-        node.every(LOOK_PERIOD_S, lambda: _count_rivals(node, topic))
+        node.every(LOOK_PERIOD_S, look)
+
+
+class _JointWatch:
+    """Tells where joint states come, but for a while none of the head: it has other names."""
+
+    def __init__(self, head_joints: tuple[str, ...]):
+        self._head_joints = head_joints
+        self._others: Sequence[str] | None = None  # that came since the last joint of the head
+        self._num_looks = 0
+
+    def note(self, names: Sequence[str]) -> None:
+        """Take the names of a message."""
+        if any(name in self._head_joints for name in names):
+            self._others = None
+            self._num_looks = 0
+        else:
+            self._others = names
+
+    def look(self) -> str:
+        """Say, once a second, what is wrong; '' where nothing is."""
+        self._num_looks += self._others is not None
+        if self._num_looks < LOOKS:
+            return ''
+        came = ', '.join(list(self._others or ())[:8]) or 'no joint at all'
+        return f"it brings {came}, the profile's head_joints are {', '.join(self._head_joints)}"
 
 
 def _turn_rate(message: Imu) -> float:
     """Read how fast it turns [rad/s]. Raises ValueError for what is no number."""
+    if message.angular_velocity_covariance[0] == NOT_MEASURED:
+        raise ValueError(
+            'it says that it measures no angular velocity (its covariance begins with -1): '
+            'publish that of a gyroscope, or nothing'
+        )
     velocity = message.angular_velocity
     rate = math.hypot(velocity.x, velocity.y, velocity.z)
     if not math.isfinite(rate):

@@ -73,7 +73,7 @@ class OwnLookup:
                 else:
                     self._tree.add(parent, child, ns_from_time(transform.header.stamp), pose)
             except ValueError as error:  # one of many: the others of the message are good
-                self._diagnostics.count(f'transforms refused of {child!r}', str(error))
+                self._diagnostics.count('transforms refused', f'of {child!r}: {error}')
 
 
 class Tf2Lookup:

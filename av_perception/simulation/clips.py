@@ -18,7 +18,7 @@ import soundfile
 
 from av_perception.array_files import MAX_ARRAY_BYTES
 from av_perception.errors import UserError
-from av_perception.files import read_within
+from av_perception.files import opencv_name, read_within
 from av_perception.recording.sound_file import read_pieces, read_sound
 from av_perception.simulation.activity import voice_activity
 
@@ -71,7 +71,7 @@ def read_clip_images(path: Path) -> tuple[list[np.ndarray], float]:
 
 def _all_images(path: Path) -> tuple[list[np.ndarray], float]:
     """Images of a whole clip, and their number per second; none of an unreadable one."""
-    capture = cv2.VideoCapture(str(path))
+    capture = cv2.VideoCapture(opencv_name(path))
     rate = capture.get(cv2.CAP_PROP_FPS)
     images = []
     while True:

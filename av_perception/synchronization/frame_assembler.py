@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from av_perception.geometry.time import nanoseconds, seconds
 from av_perception.interfaces import AudioFeatures, VisualFeatures
 
+# Of sound that waits for images, 10 s of it: sound whose clock is ahead waits for ever.
+_MAX_WAITING = 250
 Frame = tuple[int, 'VisualFeatures | None', 'AudioFeatures | None']
 
 # Stamps of sound and images that lie farther apart [s] are of clocks that do not agree, as of a
@@ -78,7 +80,7 @@ class FrameAssembler:
 
     def _clear(self) -> None:
         self._visual: deque[tuple[VisualFeatures, int]] = deque()
-        self._audio: deque[AudioFeatures] = deque()
+        self._audio: deque[AudioFeatures] = deque(maxlen=_MAX_WAITING)
         self._newest_visual: int | None = None
         self._newest_audio: int | None = None
         self._gap_start: int | None = None
@@ -128,6 +130,7 @@ class FrameAssembler:
         self._is_other_clock = abs(self._newest_audio - stamp_ns) > _OTHER_CLOCK_NS
         if not self._is_other_clock:
             return
+        self.counters['unused_audio'] += len(self._audio)
         self._audio.clear()
         if self._emitted is not None and abs(self._emitted - stamp_ns) > _OTHER_CLOCK_NS:
             self._emitted = None  # sound alone has gone by its own clock
@@ -137,14 +140,19 @@ class FrameAssembler:
         del now_ns  # Sound never waits: the argument keeps both calls alike.
         if not self._is_new(audio.stamp_ns, self._newest_audio, 'late_audio'):
             return
+        newest = self._newest_audio
         if self._last_image is not None:
-            known_ns = max(self._last_image, self._newest_audio or self._last_image)
+            known_ns = max(self._last_image, newest or self._last_image)
             if audio.stamp_ns - known_ns > _OTHER_CLOCK_NS:
                 self._is_other_clock = True  # the next image says whether it is
                 self._gap_start = audio.stamp_ns
         self._newest_audio = audio.stamp_ns
-        if self._gap_start is None:
-            self._gap_start = audio.stamp_ns
+        # Sound that jumps ahead, over a gap or because its clock is wrong, says nothing of sight.
+        has_jumped = newest is not None and audio.stamp_ns - newest > self._timeout_ns
+        if self._gap_start is None or has_jumped:
+            self._gap_start = max(self._gap_start or 0, audio.stamp_ns)
+        if len(self._audio) == _MAX_WAITING:
+            self.counters['unused_audio'] += 1
         self._audio.append(audio)
 
     def _is_new(self, stamp_ns: int, newest: int | None, counter: str) -> bool:

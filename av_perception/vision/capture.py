@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from av_perception.errors import UserError
+from av_perception.files import opencv_name
 from av_perception.geometry.time import seconds
 from av_perception.robot_head import CameraGeometry
 
@@ -122,7 +123,7 @@ class VideoCaptures:
         """Open and check one capture, which joins `opened` first. Raises UserError."""
         # OpenCV's pages about absent devices would hide our one line.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        capture = cv2.VideoCapture(int(name) if name.isdigit() else name)
+        capture = cv2.VideoCapture(int(name) if name.isdigit() else opencv_name(name))
         opened.append(capture)
         self._prepare(capture)
         readable, image = capture.read() if capture.isOpened() else (False, None)

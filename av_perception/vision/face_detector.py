@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from av_perception.errors import UserError
+from av_perception.files import opencv_name
 from av_perception.networks.onnx_network import checked_path, make_network
 from av_perception.networks.tflite_network import read_tflite
 from av_perception.networks.weights import find_weights
@@ -294,7 +295,7 @@ class YuNetDetector:
         self._size = network_input_size(config.input_size)
         try:
             self._network = cv2.FaceDetectorYN.create(
-                str(path), '', self._size, *config.thresholds
+                opencv_name(path), '', self._size, *config.thresholds
             )
             # Some releases load files of another release's layout and fail at the first image.
             self._network.detect(np.zeros((*self._size[::-1], 3), np.uint8))

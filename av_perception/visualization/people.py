@@ -10,6 +10,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from av_perception.files import opencv_name
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.interfaces import (
     HeadPoseEstimate,
@@ -148,7 +149,7 @@ def write_overlay(
     rectifier, _ = rectifiers_of(camera)
     code = cv2.VideoWriter.fourcc(*'mp4v')
     size = (camera.width, camera.height)
-    writer = cv2.VideoWriter(str(path), code, recording.frame_rate, size)
+    writer = cv2.VideoWriter(opencv_name(path), code, recording.frame_rate, size)
     for index, _, left, _ in recording.images():
         moment = by_stamp.get(origin_ns + image_stamp_ns(recording, index))
         image = rectifier.rectify(left)

@@ -176,9 +176,51 @@ def test_quaternions_become_the_matrices_of_scipy():
 def test_a_loop_of_frames_ends():
     made = TransformTree()
     made.add_static('a', 'b', pose(1))
-    made.add_static('b', 'a', pose(2))
+    with pytest.raises(ValueError, match="hang on itself: 'b' hangs on 'a'"):
+        made.add_static('b', 'a', pose(2))
     with pytest.raises(TransformUnavailable):
         made.pose('c', 'a', 0)
+    assert_same(made.pose('a', 'b', 0), pose(1))
+
+
+def test_a_loop_that_somebody_published_once_cut_the_robot_in_two_for_good():
+    made = tree()
+    for k in range(5):
+        with pytest.raises(ValueError, match='two nodes publish them'):
+            made.add('head', 'odom', (40 + k) * SECOND // 10, pose(3))
+    assert_same(made.pose('odom', 'base', SECOND), pose(1))
+
+
+def test_a_tree_that_is_turned_round_is_believed_once_the_old_one_is_silent():
+    made = TransformTree()
+    made.add('odom', 'base', SECOND, pose(1))
+    with pytest.raises(ValueError, match='hang on itself'):
+        made.add('base', 'odom', SECOND + SECOND // 4, pose(2))
+    made.add('base', 'odom', 2 * SECOND, pose(2))
+    assert_same(made.pose('base', 'odom', 2 * SECOND), pose(2))
+
+
+def test_poses_in_two_parents_were_taken_for_those_of_one():
+    """A second node hung the robot's base on a frame of its own."""
+    made = TransformTree()
+    for k in range(10):
+        made.add('odom', 'base', k * SECOND // 10, pose(1))
+        with pytest.raises(ValueError, match="hangs on 'odom'.* on 'elsewhere': two nodes"):
+            made.add('elsewhere', 'base', k * SECOND // 10 + 1, pose(2))
+    assert_same(made.pose('odom', 'base', SECOND // 2 + 3), pose(1))
+    made.add('elsewhere', 'base', 2 * SECOND, pose(2))
+    assert_same(made.pose('elsewhere', 'base', 2 * SECOND), pose(2))
+    with pytest.raises(TransformUnavailable):
+        made.pose('elsewhere', 'base', SECOND // 2)
+
+
+def test_things_that_come_and_go_under_new_names_filled_the_memory():
+    made = TransformTree()
+    for k in range(5000):
+        made.add('odom', f'thing_{k}', k * SECOND // 10, pose(1))
+        made.add('odom', 'base', k * SECOND // 10, pose(2))
+    assert len(made._moving) < 1100 and len(made._parents) < 1100
+    assert_same(made.pose('odom', 'base', 4999 * SECOND // 10), pose(2))
 
 
 def test_only_ten_seconds_are_kept():

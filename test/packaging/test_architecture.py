@@ -29,7 +29,7 @@ FOUNDATIONS = (
 # Which other folders the files of a folder may import. What is not here may import nothing.
 ALLOWED = {
     '__init__': ('api',),
-    'files': (),
+    'files': ('errors',),
     'array_files': ('files',),
     'config': ('errors', 'files'),
     'paths': ('errors', 'files'),

@@ -47,6 +47,16 @@ def test_samples_lie_where_their_time_says(tmp_path):
     np.testing.assert_allclose(cut, sound[800:], atol=1e-4)
 
 
+def test_a_full_disk_under_voices_ended_in_a_traceback(monkeypatch, tmp_path):
+    def write_nothing(*_):
+        raise soundfile.LibsndfileError(2)
+
+    files = VoiceFiles(tmp_path, ORIGIN_NS)
+    monkeypatch.setattr(soundfile.SoundFile, 'write', write_nothing)
+    with pytest.raises(UserError, match=r'cannot write the sound .*person_3\.flac: .*room'):
+        files.write(3, chunk(0.5, 7000, np.zeros(16)))
+
+
 def test_peaks_of_voices_count_from_second_zero(tmp_path):
     files = VoiceFiles(tmp_path, ORIGIN_NS)
     files.write(3, chunk(0.4, 7000, np.full(1600, -0.25)))

@@ -227,6 +227,15 @@ def test_a_transform_that_nobody_filled_in_is_the_identity_and_zeros_are_refused
         conversions.transform_from_msg(message)
 
 
+def test_a_translation_of_1e30_m_ended_everybody():
+    message = TransformStamped()
+    message.transform.translation.x = 6.4e6
+    assert conversions.transform_from_msg(message).translation[0] == 6.4e6, 'of an Earth frame'
+    message.transform.translation.x = -1e30
+    with pytest.raises(ValueError, match='1e.30 m leads off the Earth'):
+        conversions.transform_from_msg(message)
+
+
 def cloud(points, padding=4, first=0):
     """A cloud of (N, 3) points whose rows begin with `first` and end with `padding` bytes."""
     step = first + 12 + padding

@@ -9,9 +9,12 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
+import rclpy
 from av_perception_msgs.msg import TrackArray
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 
 from av_perception.nodes.speaking_status import SpeakingStatusNode
 from av_perception.ros.diagnostics import NO_CLOCK, Diagnostics
@@ -136,6 +139,13 @@ def test_the_last_reason_of_a_counter_is_a_value(diagnostics):
     status = diagnostics._status({}, {'frames dropped': 6}, 1.0)
     assert status.message == 'running, frames dropped: 6 more (torn)'
     assert {v.key: v.value for v in status.values}['last reason of frames dropped'] == 'torn'
+
+
+def test_an_encoding_of_100_kb_was_said_whole_each_second(diagnostics):
+    diagnostics.count('frames dropped', "encoding 'q\n\x1b[2J" + 100_000 * 'q')
+    (warning,) = diagnostics.warnings
+    assert warning.startswith("frames dropped (1 so far): encoding 'q [2Jqqq")
+    assert len(warning) < 400 and warning.isprintable()
 
 
 def test_counters_that_jump_still_warn(diagnostics):
@@ -267,6 +277,25 @@ def test_simulated_time_without_a_clock_is_named(listen):
     assert listen(use_sim_time=True).says(
         lambda s: s.level == DiagnosticStatus.ERROR and s.message == NO_CLOCK
     )
+
+
+def test_two_clocks_were_not_named(listen):
+    """Simulated time goes to and fro between a simulator and a bag."""
+    listener = listen(use_sim_time=True)
+    simulator = rclpy.create_node('simulator', context=listener.client.context)
+    publishers = [
+        node.create_publisher(Clock, '/clock', 10) for node in (listener.client, simulator)
+    ]
+
+    def is_named(status):
+        for publisher in publishers:
+            publisher.publish(Clock(clock=Time(sec=5)))
+        return '2 nodes publish /clock (bench, simulator)' in status.message
+
+    try:
+        assert listener.says(is_named)
+    finally:
+        simulator.destroy_node()
 
 
 def drivers(*names):

@@ -25,6 +25,7 @@ from av_perception.nodes.visual_features import VisualFeaturesNode
 from av_perception.ros.conversions import (
     audio_chunk_from_msg,
     audio_chunk_to_msg,
+    image_stamp_ns,
     image_to_msg,
     visual_features_to_msg,
 )
@@ -153,6 +154,7 @@ def test_the_tracker_survives_lies(bench):
         (256, 0, SECOND, 'its sample rate is 0'),
         (0, 16000, SECOND, 'it is empty'),
         (256, 16000, 0, 'its stamp is 0'),
+        (256, 16000, -5 * SECOND, 'its stamp is -5 s'),
     ],
 )
 def test_chunks_that_lack_something_are_refused_by_name(samples, rate, stamp_ns, reason):
@@ -160,3 +162,29 @@ def test_chunks_that_lack_something_are_refused_by_name(samples, rate, stamp_ns,
     chunk = Chunk(stamp_ns, rate, 0, np.zeros((samples, 4), np.float32))
     with pytest.raises(ValueError, match=reason):
         audio_chunk_from_msg(audio_chunk_to_msg(chunk, 'microphone_array'))
+
+
+@pytest.mark.parametrize('rate', [1, 7999, 2**32 - 1])
+def test_a_rate_of_1_hz_halted_every_node_that_hears(rate):
+    """Each chunk of 320 samples became five minutes of sound."""
+    chunk = Chunk(SECOND, rate, 0, np.zeros((320, 4), np.float32))
+    with pytest.raises(ValueError, match='its sample rate must lie in 8000'):
+        audio_chunk_from_msg(audio_chunk_to_msg(chunk, 'microphone_array'))
+
+
+def test_a_chunk_of_two_minutes_held_up_every_node_that_hears():
+    chunk = Chunk(SECOND, 16000, 0, np.zeros((120 * 16000, 1), np.float32))
+    with pytest.raises(ValueError, match='120 s of sound'):
+        audio_chunk_from_msg(audio_chunk_to_msg(chunk, 'microphone_array'))
+
+
+@pytest.mark.parametrize(
+    'sec, nanosec, reason', [(5, 4_000_000_000, '4000000000 nanoseconds'), (-5, 0, 'no real time')]
+)
+def test_a_stamp_that_is_none_ended_everybody(sec, nanosec, reason):
+    """It was taken for another time: people were forgotten when the right one came back."""
+    image = image_to_msg(np.zeros((4, 4, 3), np.uint8), SECOND, 'camera')
+    image.header.stamp.sec = sec
+    image.header.stamp.nanosec = nanosec
+    with pytest.raises(ValueError, match=reason):
+        image_stamp_ns(image)

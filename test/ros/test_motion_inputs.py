@@ -13,6 +13,7 @@ from sensor_msgs.msg import Imu, JointState
 
 from av_perception.nodes.tracker import TrackerNode
 from av_perception.ros.conversions import header
+from av_perception.ros.ego_motion import LOOKS, _JointWatch
 
 SECOND = 10**9
 START_NS = 10**12
@@ -48,6 +49,26 @@ def test_an_angular_velocity_that_is_no_number_is_named(tracker):
     tracker.send('imu', imu(5.0, 3))
     assert tracker.node._motion.is_ego_noise(START_NS + 3 * SECOND // 10)
     assert tracker.counted('dropped from /imu') == 2
+
+
+def test_an_imu_without_a_gyroscope_was_taken_for_a_head_that_never_turns(tracker):
+    """ROS's mark of what is not measured is a covariance that begins with -1."""
+    message = imu(0.0)
+    message.angular_velocity_covariance[0] = -1.0
+    tracker.send('imu', message)
+    assert tracker.counted('dropped from /imu') == 1
+    assert 'measures no angular velocity' in reason(tracker, '/imu')
+
+
+def test_joint_states_of_other_names_were_taken_for_a_head_that_never_turns():
+    watch = _JointWatch(('neck_yaw', 'neck_pitch'))
+    watch.note(['elbow'])
+    assert [watch.look() for _ in range(LOOKS - 1)] == [''] * (LOOKS - 1)
+    assert watch.look() == "it brings elbow, the profile's head_joints are neck_yaw, neck_pitch"
+    watch.note(['elbow', 'neck_pitch'])
+    assert [watch.look() for _ in range(3 * LOOKS)] == [''] * 3 * LOOKS, 'one of them is enough'
+    watch.note([])
+    assert [watch.look() for _ in range(LOOKS)][-1].startswith('it brings no joint at all')
 
 
 @pytest.mark.parametrize(

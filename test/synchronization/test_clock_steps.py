@@ -60,6 +60,54 @@ def test_a_recording_that_begins_anew_is_none():
     assert total_s(regular(0, 500) + second_round) == 0
 
 
+def observed(arrivals):
+    """Take (stamp, arrival, clock of the machine) in seconds; the sum of the steps [s]."""
+    steps = ClockSteps()
+    for stamp_s, clock_s, wall_s in arrivals:
+        stamp_ns, clock_ns, wall_ns = (round(SECOND * t) for t in (stamp_s, clock_s, wall_s))
+        steps.observe(START + stamp_ns, clock_ns, START + wall_ns)
+    return steps.total_ns / SECOND
+
+
+def test_a_stamp_of_the_year_2038_and_back_ended_everybody():
+    ahead = regular(2, 50, ahead_s=2e9)
+    assert abs(total_s(regular(0, 50) + ahead + regular(4, 50))) < 0.1
+
+
+def test_a_driver_that_takes_turns_between_two_clocks_ended_everybody():
+    arrivals = [(t + (3600 if k % 2 else 0), clock) for k, (t, clock) in enumerate(regular(0, 60))]
+    assert np.isclose(total_s(arrivals), 3600.0), 'the last one is of the clock ahead'
+    assert abs(total_s([*arrivals, (2.4, 2.4)])) < 0.1
+
+
+def test_of_two_steps_the_second_is_undone():
+    arrivals = regular(0, 50) + regular(2, 50, ahead_s=5.0) + regular(4, 50, ahead_s=3605.0)
+    assert np.isclose(total_s(arrivals + regular(6, 50, ahead_s=5.0)), 5.0)
+    assert abs(total_s(arrivals + regular(6, 50))) < 0.1, 'both'
+
+
+def test_a_clock_of_the_machine_that_was_set_back_ended_everybody():
+    """Three images of before the setting come after it."""
+    before = [(t, t, t) for t, _ in regular(0, 50)]
+    waiting = [(t, t, t - 7200) for t, _ in regular(2, 3)]
+    after = [(t - 7200, t, t - 7200) for t, _ in regular(2.12, 50)]
+    assert np.isclose(observed(before + waiting + after), -7200.0)
+
+
+def test_a_recording_that_begins_anew_after_the_machine_was_set_back_is_none():
+    before = [(t, t, t) for t, _ in regular(0, 500)]
+    anew = [(t, t + 20, t + 20 - 7200) for t, _ in regular(0, 50)]
+    assert observed(before + anew) == 0
+
+
+def test_simulated_time_that_jumps_back_alone_ended_everybody():
+    """Stamps go on, and only what they are compared with goes back, or comes of two nodes."""
+    back = [(t, t - 900) for t, _ in regular(2, 50)]
+    assert total_s(regular(0, 50) + back + regular(4, 50)) == 0
+    turns = [(t, t - 50 * (k % 2)) for k, (t, _) in enumerate(regular(0, 100))]
+    assert total_s(turns) == 0
+
+
 def test_others_get_their_stamps_back():
     steps = ClockSteps()
     for stamp_ns, clock_ns in ((START, 0), (START + 60 * SECOND, 40 * MS)):

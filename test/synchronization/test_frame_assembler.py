@@ -236,6 +236,32 @@ def test_images_that_lag_far_behind_the_sound_are_not_lost_for_good():
     assert with_image == sorted(with_image)
 
 
+def played(sound_ms):
+    """Push an image each 40 ms and the sound that comes with it; what was emitted [ms]."""
+    assembler = FrameAssembler()
+    emitted = []
+    for k, ms in enumerate(sound_ms):
+        now_ns = 40 * MS * k
+        assembler.push_audio(audio(ms), now_ns)
+        assembler.push_visual(visual(40 * k), now_ns)
+        emitted += in_ms(assembler.poll(now_ns))
+    return emitted, assembler
+
+
+def test_sound_whose_clock_jumps_ahead_made_every_image_late():
+    ahead = [40 * k + (4000 if 25 <= k < 75 else 0) for k in range(100)]
+    emitted, assembler = played(ahead)
+    assert [stamp for stamp, has_image, _ in emitted if has_image][:74] == list(range(0, 2960, 40))
+    assert assembler.counters['late_visual'] == 0
+    assert emitted[-1] == (3960, True, 3960), 'and sound that is right again is paired'
+
+
+def test_sound_whose_clock_is_ahead_for_good_filled_the_memory():
+    _, assembler = played([40 * k + 3_600_000 for k in range(1000)])
+    assert assembler.counters['unused_audio'] >= 700
+    assert len(assembler.flush()) <= 300
+
+
 @pytest.mark.parametrize(('early_ms', 'said'), [(1000, '1.00 s'), (500, '0.50 s')])
 def test_it_says_by_how_much_sound_is_behind(early_ms, said):
     """Regression: "without audio" told nobody that the sound's stamps or its delay are wrong."""
@@ -274,7 +300,7 @@ def test_it_says_that_no_sound_has_come_or_that_it_has_a_gap():
 SINCE_1970 = 1_700_000_000_000  # [ms]
 
 
-def played(assembler, images, sounds):
+def fed(assembler, images, sounds):
     """Feed stamps [ms] by order of arrival (arrival [ms], stamp [ms]); all frames, in ms."""
     events = [(at, 0, stamp) for at, stamp in images] + [(at, 1, stamp) for at, stamp in sounds]
     emitted = []
@@ -298,7 +324,7 @@ def test_a_sensor_that_counts_from_the_start_of_its_machine_costs_no_image(first
     start = {'images': 0, 'sound': 0, first: -1000}
     images = [(at, of_images + at) for at in range(start['images'], 4000, 40)]
     sounds = [(at, of_sound + at) for at in range(start['sound'] + 10, 4000, 40)]
-    emitted = played(assembler, images, sounds)
+    emitted = fed(assembler, images, sounds)
     with_image = {stamp for stamp, has_image, _ in emitted if has_image}
     assert len(with_image) >= len(images) - 2, 'every image is used, but who still waits'
     assert all(sound is None for _, has_image, sound in emitted if has_image)
@@ -312,7 +338,7 @@ def test_sound_of_another_clock_is_heard_alone_when_the_camera_has_ended():
     assembler = FrameAssembler(FrameAssemblerConfig(audio_wait_s=0.06))
     images = [(at, SINCE_1970 + at) for at in range(0, 1000, 40)]
     sounds = [(at, 5000 + at) for at in range(10, 15000, 40)]
-    emitted = played(assembler, images, sounds)
+    emitted = fed(assembler, images, sounds)
     assert [has_image for _, has_image, _ in emitted[:25]] == [True] * 25
     assert emitted[-1] == (5000 + sounds[-1][0], False, 5000 + sounds[-1][0])
 
@@ -324,7 +350,7 @@ def test_a_camera_of_three_images_a_second_loses_none(told_rate):
     images = [(50 + 333 * k, 333 * k) for k in range(30)]
     sounds = [(10 + 40 * k, 40 * k) for k in range(250)]
     assembler = FrameAssembler(config)
-    emitted = played(assembler, images, sounds)
+    emitted = fed(assembler, images, sounds)
     seen = {stamp for stamp, has_image, _ in emitted if has_image}
     lost = len(images) - len(seen)
     assert lost <= (3 if told_rate == 25.0 else 1), 'until the pace of the camera is known'
@@ -336,10 +362,10 @@ def test_sixty_images_a_second_are_not_called_without_sound():
     assembler = FrameAssembler(FrameAssemblerConfig(video_period_s=1 / 60, audio_wait_s=0.06))
     images = [(1000 * k / 60, 1000 * k / 60) for k in range(120)]
     sounds = [(10 + 40 * k, 40 * k) for k in range(50)]
-    emitted = played(assembler, images, sounds)
+    emitted = fed(assembler, images, sounds)
     assert len([1 for _, has_image, _ in emitted if has_image]) >= 118
     assert assembler.counters['without_audio'] <= 1
     sounds = [(10 + 40 * k, 40 * k) for k in range(25)]
     assembler = FrameAssembler(FrameAssemblerConfig(video_period_s=1 / 60, audio_wait_s=0.06))
-    played(assembler, images, sounds)
+    fed(assembler, images, sounds)
     assert assembler.counters['without_audio'] >= 50, 'sound that has ended is missed'

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
+from av_perception.files import opencv_name
 from av_perception.recording.images import read_image
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _write(folder: Path, result: StereoCalibration, pairs: list[ImagePair]) -> d
     typical = result.names[int(np.argmin(off_median))]
     left, right = next((left, right) for name, left, right in pairs if name == typical)
     picture = epipolar_picture(left, right, result.left, result.right)
-    if not cv2.imwrite(str(folder / 'rectified.png'), picture):
+    if not cv2.imwrite(opencv_name(folder / 'rectified.png'), picture):
         raise UserError(f'cannot write {folder / "rectified.png"}')
     rms = {
         name: float(np.sqrt(np.mean(getattr(result, name) ** 2)))

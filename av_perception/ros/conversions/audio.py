@@ -11,9 +11,12 @@ from av_perception_msgs import msg as av
 
 from av_perception.errors import UserError
 from av_perception.interfaces import AudioChunk, AudioFeatures
+from av_perception.robot_head.plausibility import check_sample_rate
 from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.ros.conversions.arrays import typed_array
-from av_perception.ros.conversions.headers import header, ns_from_time
+from av_perception.ros.conversions.headers import driver_stamp_ns, header, ns_from_time
+
+MAX_CHUNK_S = 5.0  # older sound is of no use, and a minute of it would hold up everything else
 
 
 def audio_chunk_to_msg(chunk: AudioChunk, frame_id: str) -> av.AudioChunk:
@@ -33,8 +36,8 @@ def audio_chunk_from_msg(message: av.AudioChunk) -> AudioChunk:
     Raises
     ------
     ValueError
-        When the number of samples does not fit the channels, or there are no samples, no
-        stamp or no rate.
+        When the number of samples does not fit the channels, or there are no samples or more
+        than MAX_CHUNK_S of them, no stamp, or no rate that a device has.
     """
     samples = np.frombuffer(message.samples, np.float32)
     if message.channels == 0 or samples.size % message.channels:
@@ -43,11 +46,14 @@ def audio_chunk_from_msg(message: av.AudioChunk) -> AudioChunk:
         raise ValueError('it is empty: the driver sends chunks without samples')
     if message.sample_rate == 0:
         raise ValueError('its sample rate is 0: the driver does not fill it in')
-    stamp_ns = ns_from_time(message.header.stamp)
-    if stamp_ns == 0:
-        raise ValueError('its stamp is 0: the driver does not stamp its sound')
+    check_sample_rate(message.sample_rate, 'its sample rate')
+    chunk_s = samples.size / message.channels / message.sample_rate
+    if chunk_s > MAX_CHUNK_S:
+        raise ValueError(
+            f'it holds {chunk_s:.0f} s of sound: the driver is to send it as it comes'
+        )
     return AudioChunk(
-        stamp_ns,
+        driver_stamp_ns(message.header, 'sound'),
         message.sample_rate,
         message.first_sample,
         samples.reshape(-1, message.channels),

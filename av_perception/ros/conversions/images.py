@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from av_perception.files import check_image
 from av_perception.ros.conversions.encodings import decode
-from av_perception.ros.conversions.headers import header, ns_from_time
+from av_perception.ros.conversions.headers import driver_stamp_ns, header
 
 # Start and end of a JPEG image, and what begins the last of its data; none can occur in it.
 JPEG_START = b'\xff\xd8'
@@ -26,12 +26,9 @@ def image_stamp_ns(message: Image | CompressedImage) -> int:
     Raises
     ------
     ValueError
-        When the driver gives none.
+        When the driver gives none, or none that can be.
     """
-    stamp_ns = ns_from_time(message.header.stamp)
-    if stamp_ns == 0:
-        raise ValueError('its stamp is 0: the driver does not stamp its images')
-    return stamp_ns
+    return driver_stamp_ns(message.header, 'images')
 
 
 def image_to_msg(image: np.ndarray, stamp_ns: int, frame_id: str) -> Image:

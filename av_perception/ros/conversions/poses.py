@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3, Vector3Stamped
 from sensor_msgs.msg import PointCloud2, PointField
@@ -13,6 +15,7 @@ from av_perception.ros.conversions.arrays import xyz
 from av_perception.ros.conversions.headers import header
 
 FLOAT_BYTES = 4
+FARTHEST_M = 1e8  # frames may be those of the Earth, whose radius is 6.4e6 m
 
 
 def transform_to_msg(
@@ -27,9 +30,18 @@ def transform_to_msg(
 
 
 def transform_from_msg(message: TransformStamped) -> RigidTransform:
-    """Convert geometry_msgs/TransformStamped to parent_from_child."""
+    """Convert geometry_msgs/TransformStamped to parent_from_child.
+
+    Raises
+    ------
+    ValueError
+        When it is no rotation, not finite, or leads to where no robot is.
+    """
     translation = message.transform.translation
     rotation = message.transform.rotation
+    away_m = max(abs(translation.x), abs(translation.y), abs(translation.z))
+    if FARTHEST_M < away_m < math.inf:
+        raise ValueError(f'its translation of {away_m:.3g} m leads off the Earth')
     return RigidTransform.from_quaternion(
         (translation.x, translation.y, translation.z),
         (rotation.x, rotation.y, rotation.z, rotation.w),

@@ -33,30 +33,37 @@ def track(
 ) -> TrackTable:
     """Track everybody in a recording, as `av-perception track` does.
 
+    The tracker is that of Ban, Alameda-Pineda, Girin and Horaud (IEEE TPAMI 43(5), 2021).
+
     Parameters
     ----------
     recording
         A recording folder, or one that is open already.
     progress
-        Called with the fraction that is done.
+        Called with the fraction in [0, 1] that is done.
 
     Returns
     -------
     TrackTable
-        A row for each person and image: time [s], id, position [m] in the head's base frame, who
-        speaks and with what probability.
+        A row for each person and image (without images: block of sound), in the order of time:
+        arrays `time_s` (N,) [s], `id` (N,), `position` (N, 3) [m] in the head's base frame,
+        `speaking` (N,) and more.
 
     Raises
     ------
     UserError
-        For a recording that cannot be read; the message says what to do.
+        When a file of the recording, or the face detector's model, is missing or damaged. The
+        message says what to do.
     """
     opened = recording if isinstance(recording, Recording) else Recording.open(Path(recording))
     return collect_tracks(OfflinePipeline(opened).run(progress), START_NS)
 
 
 def localize(sound: str | Path, head: str | None = None, max_sources: int = 1) -> Localization:
-    """Find the directions of the sources in a multichannel sound.
+    """Find the directions of the sources in a multichannel sound; they must not move.
+
+    VESSL (Deleforge, Forbes and Horaud, International Journal of Neural Systems 25(1), 2015) on
+    the candidates of a mixture over a grid of directions (Li et al. 2019).
 
     Parameters
     ----------
@@ -65,17 +72,19 @@ def localize(sound: str | Path, head: str | None = None, max_sources: int = 1) -
     head
         Name or file of the head profile; a recording folder knows its own.
     max_sources
-        At most so many.
+        The largest number of sources to look for.
 
     Returns
     -------
     Localization
-        Sources and the direction of every frame [rad], in the head's base frame.
+        `sources`, the one heard most first, and `frames`. Each has `azimuth` and `elevation`
+        [rad] in the head's base frame: 0 straight ahead, positive to the left and up.
 
     Raises
     ------
     UserError
-        When sound and head do not belong together, or nothing is to be heard.
+        When the file is missing or damaged, its channels are not those of the head, or no sound
+        rises above the noise.
     """
     found, _ = localize_sound(*open_sound_and_array(Path(sound), head), max_sources)
     return found

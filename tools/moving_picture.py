@@ -31,7 +31,7 @@ def draw(folder: Path, picture: Path) -> None:
     Parameters
     ----------
     folder
-        With tracks.csv and truth.csv, as `av-perception demo` writes it.
+        With tracks.csv and truth.csv: of `av-perception demo`, or a recording after `track`.
     picture
         The GIF to write.
     """
@@ -57,11 +57,11 @@ def _room(axes, time_s: float) -> None:
     axes.set_yticks([])
     for radius in (1, 2, 3):
         axes.add_patch(Circle((0, 0), radius, fill=False, color='0.88'))
-        axes.text(0, radius + 0.03, f'{radius} m', color='0.6', fontsize=7, ha='center')
+        axes.text(0, radius - 0.13, f'{radius} m', color='0.6', fontsize=7, ha='center')
     axes.plot(0, 0, marker='^', color='0.2', markersize=10)
     axes.text(0, -0.25, 'robot', fontsize=8, ha='center')
     axes.set_title(
-        f'{time_s:4.1f} s   rings: where people are; dots: what is said', fontsize=9, loc='left'
+        f'{time_s:4.1f} s   rings: truth, thick who speaks; dots: tracks', fontsize=9, loc='left'
     )
 
 

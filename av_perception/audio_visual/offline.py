@@ -59,8 +59,7 @@ def enhance_seen(
     """
 
     def gain_of(piece: Piece, show: Progress) -> np.ndarray:
-        features = seen(frame_times(len(piece.power), piece.start_s))
-        open_eyes = seen_prior(prior, visual, features, vision_weight)
+        open_eyes = seen_prior(prior, visual, _seen_in(piece, seen), vision_weight)
         return enhance_power(piece.power, open_eyes, config, progress=show).gain
 
     return enhance_pieces(samples, gain_of, progress)
@@ -90,10 +89,14 @@ def enhance_switched(
     """
 
     def gain_of(piece: Piece, show: Progress) -> np.ndarray:
-        features = seen(frame_times(len(piece.power), piece.start_s))
+        features = _seen_in(piece, seen)
         return see_by_switch(piece.power, prior, visual, features, config, show).gain
 
     return enhance_pieces(samples, gain_of, progress)
+
+
+def _seen_in(piece: Piece, seen: Seen) -> VisualFeatures:
+    return seen(frame_times(len(piece.power), piece.start_s))
 
 
 def separate_seen(

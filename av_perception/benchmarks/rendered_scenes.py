@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from av_perception.benchmarks.hearing_cost import KeepingPipeline
 from av_perception.evaluation.metrics import Metrics, evaluate
 from av_perception.geometry.time import seconds
 from av_perception.interfaces import VisualFeatures
-from av_perception.pipelines.full import START_NS, OfflinePipeline
+from av_perception.pipelines.full import START_NS
 from av_perception.recording import Recording, TruthTable
 from av_perception.recording.collect import collect_tracks
 from av_perception.simulation.cache import scene_recording, simulated_recording
@@ -92,7 +93,7 @@ def measure(
     """
     name = Path(scene).stem
     recording = _recording(scene, seed, lambda fraction, _: report(fraction, f'render {name}'))
-    pipeline = _Watched(recording)
+    pipeline = KeepingPipeline(recording)
     frames = pipeline.run(lambda fraction: report(fraction, f'track {name}'))
     tracks = collect_tracks(frames, START_NS)
     truth = truth_of(recording)
@@ -106,19 +107,6 @@ def measure(
     ids = len(np.unique(tracks.id[tracks.status == 'active']))
     found = found_share(pipeline.faces, truth, recording)
     return _result(name, seed, recording, metrics, ids, found)
-
-
-class _Watched(OfflinePipeline):
-    """Keeps the faces that were found."""
-
-    def __init__(self, recording: Recording):
-        super().__init__(recording)
-        self.faces: list[VisualFeatures] = []
-
-    def take_visual(self, features: VisualFeatures) -> None:
-        """Keep the faces of an image, and track."""
-        self.faces.append(features)
-        super().take_visual(features)
 
 
 def found_share(

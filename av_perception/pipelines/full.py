@@ -77,19 +77,25 @@ _DEFAULT = PipelineConfig()
 class OfflinePipeline:
     """Runs a recording through features, tracker and speaking status.
 
-    `counters` counts what was dropped, by stage and reason.
+    `run` does all of it. Who has sound and images from elsewhere gives them to `hear` and `see`,
+    and takes the results from `poll` and, at the end, from `flush`.
 
     Parameters
     ----------
     recording
         Its head tells which stages there are.
     config
-        See `PipelineConfig`.
+        Of each stage.
     acoustic_map
         None takes that of the recording's head.
+
+    Raises
+    ------
+    UserError
+        When the face detector's model is missing, or the acoustic map of the head unfit.
     """
 
-    #: Whether the tracker, and who speaks, take bins of direction.
+    #: Whether directions come from single time-frequency bins, too, not from sub-bands alone.
     HEARS_BINS = True
 
     def __init__(
@@ -189,7 +195,7 @@ class OfflinePipeline:
 
     @property
     def counters(self) -> Counter:
-        """Everything dropped or repaired so far."""
+        """How often something was dropped or repaired so far, by reason."""
         stages = [self._counters, self._assembler.counters, self._tracker.counters]
         stages.append(self._speaking.counters)
         if self._audio is not None:
@@ -209,17 +215,23 @@ class OfflinePipeline:
         return [problem for problem in problems if problem]
 
     def run(self, progress: Callable[[float], None] = lambda fraction: None) -> list[Result]:
-        """Run the recording.
+        """Run the whole recording, once.
 
         Parameters
         ----------
         progress
-            Called with the fraction done.
+            Called with the fraction in [0, 1] that is done.
 
         Returns
         -------
         list of (TrackFrame, SpeakingFrame)
-            All frames in order; stamps count from START_NS.
+            Those of every image in order (without images: of every block of sound). Their stamps
+            [ns] count from START_NS, which is second 0 of the recording.
+
+        Raises
+        ------
+        UserError
+            When a file of the recording is damaged.
         """
         recording = self._recording
         results: list[Result] = []
@@ -239,7 +251,7 @@ class OfflinePipeline:
         return results + self.flush()
 
     def hear(self, chunk: AudioChunk) -> None:
-        """Take sound; a pipeline that does not hear drops it."""
+        """Take sound as captured, in order; a pipeline that does not hear drops it."""
         if self._audio is None or self._sound is None:
             return
         self._sound.take(chunk)
@@ -264,9 +276,9 @@ class OfflinePipeline:
         Parameters
         ----------
         stamp_ns
-            Of the image.
+            Of the image [ns].
         left, right
-            (H, W, 3) each; right None with one camera.
+            (height, width, 3) uint8 BGR each; right None with one camera.
         """
         if self._vision is None:
             self._counters['images without a camera in the head profile'] += 1
@@ -290,7 +302,7 @@ class OfflinePipeline:
         self._assembler.push_visual(features, features.stamp_ns)
 
     def poll(self, stamp_ns: int) -> list[Result]:
-        """Track the frames that are complete at a moment."""
+        """Track the frames that are complete at a moment [ns]."""
         return self._step(self._assembler.poll(stamp_ns))
 
     def flush(self) -> list[Result]:

@@ -145,9 +145,13 @@ class TruthTable(_Table):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrackTable(_Table):
-    """What the tracker said: N rows, one per live track and frame."""
+    """What the tracker said: N rows, one per live track and frame.
 
-    #: (N,) [s]
+    Places and velocities are those of the center of the head, in the robot head's base frame: x
+    forward, y left, z up.
+    """
+
+    #: (N,) [s] on the recording's clock
     time_s: np.ndarray
     #: (N,) int, of the track
     id: np.ndarray
@@ -163,9 +167,9 @@ class TrackTable(_Table):
     seen: np.ndarray
     #: (N,) bool, sound was assigned
     heard: np.ndarray
-    #: (N,) in [0, 1]
+    #: (N,) probability of speaking
     speaking_probability: np.ndarray
-    #: (N,) bool
+    #: (N,) bool, decided with hysteresis
     speaking: np.ndarray
 
     _layout: ClassVar = {

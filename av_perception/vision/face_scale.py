@@ -18,6 +18,7 @@ from av_perception.vision.stereo_matching import FaceMatch
 
 LEAST_FACES = 50
 REMEMBERED = 250
+_EVERY = 25  # faces: so often their median is taken
 LARGEST_RATIO = 1.35  # people's heads, and the boxes of detectors, differ by some 15 %
 
 
@@ -36,20 +37,26 @@ class FaceScale:
         self._camera = camera
         self._face_width_m = face_width_m
         self._ratios: deque[float] = deque(maxlen=REMEMBERED)
+        self._num_noted = 0
+        self._median = 1.0  # of the ratios, once there are enough
 
     def note(self, boxes: np.ndarray, matches: Sequence[FaceMatch]) -> None:
         """Take the boxes (N, 4) [px] of an image with their N matches."""
         fov_scale = self._camera.baseline / self._face_width_m
         for box, match in zip(boxes, matches, strict=True):
             if match.disparity is not None and not match.covered:
-                self._ratios.append(float(box[2]) * fov_scale / match.disparity.disparity)
+                self._append(float(box[2]) * fov_scale / match.disparity.disparity)
+
+    def _append(self, ratio: float) -> None:
+        self._ratios.append(ratio)
+        self._num_noted += 1
+        if self._num_noted >= LEAST_FACES and self._num_noted % _EVERY == 0:
+            self._median = float(np.median(self._ratios))
 
     @property
     def problem(self) -> str:
         """A sentence when most faces are of no people's size, else ''."""
-        if len(self._ratios) < LEAST_FACES:
-            return ''
-        ratio = float(np.median(self._ratios))
+        ratio = self._median
         if 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
             return ''
         baseline = self._camera.baseline

@@ -184,62 +184,29 @@ def test_real_recordings_with_exchanged_channels(distance, data_directory):
         )
 
 
-def write(path, sound):
+def doctor(path, sound, *arguments):
+    """The exit status of the command for sound from 65 degrees."""
     soundfile.write(path, sound.samples, sound.sample_rate, subtype='FLOAT')
-    return str(path)
+    return main(
+        ['doctor', '--head', 'respeaker', '--sound', str(path), '--azimuth', '65', *arguments]
+    )
 
 
 def test_the_command_names_the_order(tmp_path, capsys):
     array = load_head('respeaker').microphones
     sound = heard(array, 65, np.random.default_rng(9))
-    arguments = ['--azimuth', '65', '--json', str(tmp_path / 'found.json')]
-    assert (
-        main(
-            [
-                'doctor',
-                '--head',
-                'respeaker',
-                '--sound',
-                write(tmp_path / 'a.wav', sound),
-                *arguments,
-            ]
-        )
-        == 0
-    )
-    assert json.loads((tmp_path / 'found.json').read_text())[-1]['well'] is True
-    assert (
-        main(
-            [
-                'doctor',
-                '--head',
-                'respeaker',
-                '--sound',
-                write(tmp_path / 'b.wav', reordered(sound, (1, 0, 2, 3))),
-                *arguments,
-            ]
-        )
-        == 1
-    )
-    assert 'channels 1,0,2,3' in json.loads((tmp_path / 'found.json').read_text())[-1]['text']
+    figures = tmp_path / 'found.json'
+    assert doctor(tmp_path / 'a.wav', sound, '--json', str(figures)) == 0
+    assert json.loads(figures.read_text())[-1]['well'] is True
+    exchanged = reordered(sound, (1, 0, 2, 3))
+    assert doctor(tmp_path / 'b.wav', exchanged, '--json', str(figures)) == 1
+    assert 'channels 1,0,2,3' in json.loads(figures.read_text())[-1]['text']
 
 
 def test_the_command_leaves_the_order_alone_when_a_channel_is_dead(tmp_path, capsys):
     sound = heard(load_head('respeaker').microphones, 65, np.random.default_rng(10))
     sound.samples[:, 1] = 0
-    assert (
-        main(
-            [
-                'doctor',
-                '--head',
-                'respeaker',
-                '--sound',
-                write(tmp_path / 'a.wav', sound),
-                '--azimuth',
-                '65',
-            ]
-        )
-        == 1
-    )
+    assert doctor(tmp_path / 'a.wav', sound) == 1
     text = capsys.readouterr().out
     assert 'channel 1' in text and 'dead' in text and 'mend the channels' in text
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from table_scenes import PERIOD as PERIOD_S
+from table_scenes import track_table
 
 from av_perception.evaluation.frames import align
 from av_perception.evaluation.ghosts import are_by_ear, ghost_times
 from av_perception.evaluation.metrics import evaluate
 from av_perception.recording.tables import TrackTable, TruthTable
-
-PERIOD_S = 0.04
 
 
 def truth(frames: int = 50) -> TruthTable:
@@ -30,22 +30,7 @@ def truth(frames: int = 50) -> TruthTable:
 
 def tracks(rows) -> TrackTable:
     """Active tracks of (frame, id, y) rows."""
-    rows = np.array(rows, float).reshape(-1, 3)
-    count = len(rows)
-    place = np.tile([2.0, 0.0, 0.1], (count, 1))
-    place[:, 1] = rows[:, 2]
-    return TrackTable(
-        time_s=rows[:, 0] * PERIOD_S,
-        id=rows[:, 1].astype(int),
-        position=place,
-        velocity=np.zeros((count, 3)),
-        covariance=np.zeros((count, 6)),
-        status=np.full(count, 'active'),
-        seen=np.ones(count, bool),
-        heard=np.zeros(count, bool),
-        speaking_probability=np.zeros(count),
-        speaking=np.zeros(count, bool),
-    )
+    return track_table([(frame, number, (2.0, y, 0.1)) for frame, number, y in rows])
 
 
 def times(rows) -> list[float]:

@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pytest
 from bag_scenes import write_bag
+from mutations import is_one_line
 
 from av_perception.errors import UserError
 from av_perception.evaluation.frames import align
@@ -51,7 +52,7 @@ def refused(folder) -> str:
 
     with pytest.raises(UserError) as caught:
         open_bag(folder)
-    assert '\n' not in str(caught.value)
+    assert is_one_line(caught.value)
     return str(caught.value)
 
 

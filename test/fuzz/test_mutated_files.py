@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mutations import ALL_READERS, mutated
+from mutations import ALL_READERS, is_one_line, mutated
 
 from av_perception.errors import UserError
 
@@ -34,8 +34,7 @@ def test_damage_at_random_is_read_or_told_in_one_line(name, tmp_path):
         try:
             read(path)
         except UserError as error:
-            text = str(error)
-            assert text.strip() and '\n' not in text, (k, text)
+            assert is_one_line(error), (k, error)
         except Exception as error:
             raise AssertionError(
                 f'round {k} of {name}: {error!r} for {content[:300]!r}'

@@ -204,6 +204,19 @@ IMAGES = {'left/image_raw': Image, 'right/image_raw': Image}
 INFOS = {'left/camera_info': CameraInfo, 'right/camera_info': CameraInfo}
 
 
+def own_calibration():
+    """Of both cameras of a pair with distorting lenses, 0.1 m apart."""
+    matrix = np.array([[520.0, 0, 325], [0, 520, 236], [0, 0, 1]])
+    lens = np.array([-0.25, 0.07, 0, 0, 0.0])
+    return {
+        side: CameraCalibration(640, 480, matrix, lens, 'plumb_bob', np.eye(3), projection)
+        for side, projection in (
+            ('left', np.column_stack([matrix, np.zeros(3)])),
+            ('right', np.column_stack([matrix, [-52.0, 0, 0]])),
+        )
+    }
+
+
 def test_an_uncalibrated_camera_is_named_and_waited_for(bench):
     b = bench({**IMAGES, **INFOS}, calibration='topic')
     send_pair(b, SECOND, GOOD)
@@ -218,17 +231,7 @@ def test_an_uncalibrated_camera_is_named_and_waited_for(bench):
 
 def test_the_cameras_own_calibration_rectifies_and_a_difference_to_the_profile_is_told(bench):
     b = bench({**IMAGES, **INFOS}, calibration='topic')
-    matrix = np.array([[520.0, 0, 325], [0, 520, 236], [0, 0, 1]])
-    for side, shift in (('left', 0.0), ('right', -520 * 0.1)):
-        calibration = CameraCalibration(
-            640,
-            480,
-            matrix,
-            np.array([-0.25, 0.07, 0, 0, 0.0]),
-            'plumb_bob',
-            np.eye(3),
-            np.column_stack([matrix, [shift, 0, 0]]),
-        )
+    for side, calibration in own_calibration().items():
         b.send(f'{side}/camera_info', camera_info_to_msg(calibration, SECOND, 'x'))
     send_pair(b, SECOND, GOOD)
     assert b.until(lambda: len(b.heard) == 1) and b.counted('differ from the head profile') == 1, (
@@ -344,17 +347,8 @@ def test_the_camera_node_publishes_raw_images_with_their_calibration(
     ros_context, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(cv2, 'VideoCapture', WideCamera)
-    matrix = np.array([[520.0, 0, 325], [0, 520, 236], [0, 0, 1]])
-    for side, shift in (('left', 0.0), ('right', -52.0)):
-        CameraCalibration(
-            640,
-            480,
-            matrix,
-            np.array([-0.25, 0.07, 0, 0, 0.0]),
-            'plumb_bob',
-            np.eye(3),
-            np.column_stack([matrix, [shift, 0, 0]]),
-        ).write(tmp_path / f'{side}.yaml', side)
+    for side, calibration in own_calibration().items():
+        calibration.write(tmp_path / f'{side}.yaml', side)
     (tmp_path / 'head.yaml').write_text(
         yaml.safe_dump({'name': 'mine', 'camera': {'calibration': ['left.yaml', 'right.yaml']}})
     )

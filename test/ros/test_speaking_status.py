@@ -71,11 +71,9 @@ def message(frame, frame_id=HEAD.base_frame):
 
 
 def play_in_no_time(one, *arguments):
-    """As `play`; the node's time stands still: a busy machine is no reason to wait no longer."""
-    began_ns = one.node.now_ns()
-    one.node.now_ns = lambda: began_ns
-    send(one, *arguments)
-    del one.node.now_ns
+    """As `play`, in a time that stands still."""
+    with one.time_standing_still():
+        send(one, *arguments)
     return answers(one, arguments[0])
 
 

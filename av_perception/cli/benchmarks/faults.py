@@ -5,7 +5,7 @@
 Every fault is done to the nodes over DDS, on simulated time, with two people before planted
 sensors. It reports whether all nodes lived on without a traceback, how long after the end of the
 cause the tracks were right again, whether people kept their ids, and which sentence on
-/diagnostics named the cause. The exit status is 1 when one of them was not stood.
+/diagnostics named the cause. The exit status is 1 when one did not pass.
 
 For example:
   av-perception benchmark faults --json docs/faults.json
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the faults, print the table, write the files; 1 when one was not stood."""
+    """Do the faults, print the table, write the files; 1 when one did not pass."""
     from av_perception.ros.faults.catalog import chosen
 
     if not 1 <= args.rounds <= MAX_ROUNDS:
@@ -104,7 +104,7 @@ def _do_all(
     console: Console,
     keep: Callable[[list[FaultResult]], None],
 ) -> list[FaultResult]:
-    """Do all faults with a progress bar, print what was not stood at once, keep what is done."""
+    """Do all faults with a progress bar, print what did not pass at once, keep what is done."""
     from av_perception.ros.faults.trial import try_faults
     from av_perception.simulation.cache import simulated_recording
 
@@ -112,7 +112,7 @@ def _do_all(
     with TrialBar(console, len(faults)) as bar:
 
         def end(result: FaultResult) -> None:
-            bar.end(result.name, result.complaints, 'stood')
+            bar.end(result.name, result.complaints, 'passed')
             results.append(result)
             keep(results)
 
@@ -207,4 +207,4 @@ def shortened(sentence: str, longest: int = LONGEST_TOLD) -> str:
 def _summary(results: list[FaultResult]) -> str:
     num_held = sum(result.is_held for result in results)
     minutes = sum(result.took_s for result in results) / 60.0
-    return f'{num_held} of {len(results)} faults were stood, in {minutes:.1f} min.'
+    return f'{num_held} of {len(results)} faults passed, in {minutes:.1f} min.'

@@ -61,7 +61,7 @@ def test_figures_are_written_and_what_failed_sets_the_status(made_up, tmp_path, 
     assert main([*words, '--plot', str(picture)]) == 1
     shown = capsys.readouterr().out
     assert 'sound-nan: right again after 51 frames' in shown
-    assert 'imu-nan: stood' in shown and '3 of 4 faults were stood' in shown
+    assert 'imu-nan: passed' in shown and '3 of 4 faults passed' in shown
     rows = {row['name']: row for row in json.loads(path.read_text())['faults']}
     assert set(rows) == {'sound-nan', 'imu-stops', 'imu-nan', 'imu-spins'}
     assert rows['sound-nan']['recovery_s'] == pytest.approx(2.04)

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Do voices come from the faces that are seen? If not: which mistake in the profile explains it.
 
-Channels in another order, an array that is turned or mirrored, a camera that looks elsewhere:
-all of them leave tracks and directions as steady as ever, and every word is given to the wrong
-person. Only both senses together can tell. For each of these mistakes the phases between the
-microphones are compared with those expected from the faces, as the check of the channels does
-with one known direction. A mistake is named when it explains nearly all voices, much better than
-the profile does, and of faces in more than one direction: one voice of somebody who is not seen
-fits a turned array, too.
+Channels in another order, an array that is turned or mirrored, a camera that looks elsewhere: all
+of them leave tracks and directions as steady as ever, and every word is given to the wrong person.
+Only both senses together can tell. For each of these mistakes the phases between the microphones
+are compared with those expected from the faces, as the check of the channels does with one known
+direction; lesser ones of angles are found by `seen_angles`. A mistake is named when it explains
+nearly all voices, much better than the profile does, and of faces in more than one direction: one
+voice of somebody who is not seen fits a turned array, too.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
+from av_perception.diarization.seen_angles import SeenAngles
 from av_perception.geometry.rigid_transform import RigidTransform
 
 LOOK_EVERY = 5  # blocks with voice, 0.2 s
@@ -59,6 +60,8 @@ class SoundAgreement:
     ----------
     likelihood
         Of the head's microphones.
+    angles
+        Compares how far aside voices and faces are; None for a head without a camera.
 
     Attributes
     ----------
@@ -66,7 +69,8 @@ class SoundAgreement:
         A sentence when a mistake in the profile explains the voices, else ''.
     """
 
-    def __init__(self, likelihood: DirectionLikelihood):
+    def __init__(self, likelihood: DirectionLikelihood, angles: SeenAngles | None = None):
+        self._angles = angles
         self._steering = likelihood.steering
         self._frequencies = likelihood.frequencies
         self._unwhitening = np.linalg.inv(likelihood.whitening)  # (F, M, M)
@@ -102,8 +106,14 @@ class SoundAgreement:
             return False
         self._until_look = LOOK_EVERY
         directions = np.array([faces[key] for key in sorted(faces)[:MOST_PEOPLE]])
-        self._looks.append(self._look(block, rows, directions[:, 0], directions[:, 1]))
+        bins = block.bins[rows]
+        phases = self._phases(block, rows, bins)
+        self._looks.append(self._look(bins, phases, directions[:, 0], directions[:, 1]))
         self.problem = self._find_problem()
+        if self._angles is not None and len(faces) <= MOST_PEOPLE:
+            candidates = self._angles.candidates(directions[:, 0])
+            self._angles.look(directions[:, 0], _fits(self._expected(candidates, bins), phases))
+            self.problem = self.problem or self._angles.problem
         return True
 
     def _find_problem(self) -> str:
@@ -136,19 +146,21 @@ class SoundAgreement:
         return rows
 
     def _look(
-        self, block: BinBlock, rows: np.ndarray, directions: np.ndarray, places: np.ndarray
+        self, bins: np.ndarray, phases: np.ndarray, directions: np.ndarray, places: np.ndarray
     ) -> _Look:
-        bins = block.bins[rows]
-        phases = self._phases(block, rows, bins)
         turned = np.einsum('hij,nj->hni', self._turns, directions)
         count = len(directions)
-        expected = self._steering.vectors(turned.reshape(-1, 3), self._frequencies[bins])
-        expected = (expected / np.abs(expected)).astype(np.complex64)
+        expected = self._expected(turned.reshape(-1, 3), bins)
         of_turns = _fits(expected, phases).reshape(-1, count)
         own = expected[:count]  # the first turn is none
         of_orders = [_fits(own, phases[:, order][:, :, order]) for order in self._orders]
         fits = np.concatenate([of_turns, np.array(of_orders).reshape(-1, count)])
         return _Look(fits.max(axis=1), places[fits.argmax(axis=1)])
+
+    def _expected(self, directions: np.ndarray, bins: np.ndarray) -> np.ndarray:
+        """(N, R, M) phasors of the microphones for sound from directions (N, 3)."""
+        expected = self._steering.vectors(directions, self._frequencies[bins])
+        return (expected / np.abs(expected)).astype(np.complex64)
 
     def _phases(self, block: BinBlock, rows: np.ndarray, bins: np.ndarray) -> np.ndarray:
         """(R, M, M) mean phasors between microphones, 0 on the diagonal."""

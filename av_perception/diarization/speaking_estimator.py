@@ -22,6 +22,7 @@ import numpy as np
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
 from av_perception.diarization.joint_activity import Activity, JointActivity
 from av_perception.diarization.joint_activity_config import JointActivityConfig
+from av_perception.diarization.seen_angles import SeenAngles
 from av_perception.diarization.sound_agreement import SoundAgreement
 from av_perception.diarization.speaking_filter import SpeakingConfig, SpeakingFilter
 from av_perception.geometry.rigid_transform import RigidTransform
@@ -40,6 +41,8 @@ _MAX_MOUTHS = 25  # images whose tracks are still to come
 _STEP_S = 0.039  # the next block lies so far behind the newest one, with some jitter
 _MAX_PENDING = 250  # blocks without tracks, 10 s: then the oldest go
 _MIN_DISTANCE_M = 1e-6  # nearer to the array a track has no direction
+
+Directions = dict[int, np.ndarray]  # by id of a track
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,12 @@ class SpeakingEstimator:
     `counters` tells how often sound or tracks were missing.
     """
 
-    def __init__(self, config: SpeakingEstimatorConfig, likelihood: DirectionLikelihood | None):
+    def __init__(
+        self,
+        config: SpeakingEstimatorConfig,
+        likelihood: DirectionLikelihood | None,
+        angles: SeenAngles | None = None,
+    ):
         """Make both methods.
 
         Parameters
@@ -96,15 +104,16 @@ class SpeakingEstimator:
         config
             May be replaced later by `reconfigure`.
         likelihood
-            Of the head's microphones; None for a head that hears no directions: `vavit` is then
-            the method.
+            Of the head's microphones; None where no directions are heard: the method is `vavit`.
+        angles
+            Of the head, to tell a wrong focal length by the voices; None: nobody looks for it.
         """
         self._filter = SpeakingFilter(config.vavit)
         self._joint: JointActivity | None = None
         self._agreement: SoundAgreement | None = None
         if likelihood is not None and config.method == JOINT:
             self._joint = JointActivity(likelihood, config.joint)
-            self._agreement = SoundAgreement(likelihood)
+            self._agreement = SoundAgreement(likelihood, angles)
         self._config = config
         self._lips: VisualActivity | None = None
         if self._joint is not None and config.lips:
@@ -113,9 +122,9 @@ class SpeakingEstimator:
         self.counters: Counter[str] = Counter()
         self._waiting: deque[_Pending] = deque()
         self._blocks: deque[BinBlock] = deque()
-        self._directions: deque[tuple[int, dict[int, np.ndarray]]] = deque(maxlen=_MAX_PENDING)
+        self._directions: deque[tuple[int, Directions]] = deque(maxlen=_MAX_PENDING)
         # Those of them who were seen, see `SoundAgreement.note`.
-        self._faces: deque[tuple[int, dict[int, np.ndarray]]] = deque(maxlen=_MAX_PENDING)
+        self._faces: deque[tuple[int, Directions]] = deque(maxlen=_MAX_PENDING)
         self._activities: deque[tuple[int, dict[int, Activity]]] = deque(maxlen=_MAX_PENDING)
         self._newest_block_ns: int | None = None
         self._newest_track_ns: int | None = None

@@ -20,6 +20,7 @@ from av_perception.audio.direction_bins import DirectionLikelihood
 from av_perception.audio.front_end import AudioFrontEnd, AudioFrontEndConfig
 from av_perception.audio.map_learning import AcousticMapConfig, head_map
 from av_perception.audio.voice_activity import SharedVoiceActivity
+from av_perception.diarization.seen_angles import SeenAngles
 from av_perception.diarization.speaking_estimator import (
     SpeakingEstimator,
     SpeakingEstimatorConfig,
@@ -128,7 +129,7 @@ class OfflinePipeline:
         )
         self._assembler = FrameAssembler(assembler_config)
         speaking = replace(config.speaking, audio_wait_s=math.inf)
-        self._speaking = SpeakingEstimator(speaking, likelihood)
+        self._speaking = SpeakingEstimator(speaking, likelihood, SeenAngles.of_head(head))
         self._counters: Counter = Counter()
         self._next_sample = 0
         self._ahead = np.zeros((0, 1), np.float32)  # read from the file

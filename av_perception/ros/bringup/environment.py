@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from av_perception.errors import UserError
 from av_perception.paths import share_directory
 
 # Our matrices are small: threads only fight over the cores.
@@ -41,8 +42,14 @@ def prepare_environment(environment=os.environ, network: bool = False):
     -------
     MutableMapping[str, str]
         The same mapping.
+
+    Raises
+    ------
+    UserError
+        When the profile that the user has set cannot be read.
     """
     limit_threads(environment)
+    _check_profile(environment)
     environment.setdefault('AMENT_PREFIX_PATH', sys.prefix)
     profile = _chosen_profile(environment)
     if profile == '' or (network and profile == _shipped_profile('shared_memory')):
@@ -58,6 +65,24 @@ def prepare_environment(environment=os.environ, network: bool = False):
         environment.setdefault(RANGE_VARIABLE, 'SYSTEM_DEFAULT')
     _let_logs_be_written(environment)
     return environment
+
+
+def _check_profile(environment) -> None:
+    """Refuse a profile that Fast DDS would pass over: it would open the graph to the network."""
+    from xml.etree import ElementTree
+
+    for variable in PROFILE_VARIABLES:
+        path = environment.get(variable, '')
+        if not path or not _is_fast_dds(environment):
+            continue
+        try:
+            ElementTree.parse(path)
+        except (OSError, ElementTree.ParseError) as error:
+            reason = getattr(error, 'strerror', None) or error
+            raise UserError(
+                f'the Fast DDS profile {path} cannot be read ({reason}), and without one every '
+                f'host could reach the graph: correct {variable}, or unset it'
+            ) from error
 
 
 def reach_with(profile: str) -> str:
@@ -128,6 +153,8 @@ def _let_logs_be_written(environment) -> None:
     logs = Path(environment.get('ROS_LOG_DIR') or os.path.join(home, 'log')).expanduser()
     existing = next(folder for folder in (logs, *logs.absolute().parents) if folder.exists())
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        if not environment.get('HOME'):  # as of a service of systemd: ROS itself looks no further
+            environment.setdefault('ROS_LOG_DIR', str(logs))
         return
     environment['ROS_LOG_DIR'] = os.path.join(tempfile.gettempdir(), f'ros_log_{os.getuid()}')
     print(

@@ -57,14 +57,19 @@ def prepare_environment(environment=os.environ, network: bool = False):
         environment.update(dict.fromkeys(PROFILE_VARIABLES, profile))
     for name in PROFILE_VARIABLES:  # where the user has set one, it is meant for either version
         environment.setdefault(name, profile)
+    _set_range(environment, profile, network)
+    _let_logs_be_written(environment)
+    return environment
+
+
+def _set_range(environment, profile: str, network: bool) -> None:
+    """Set how far nodes look for each other, where the user has not."""
     if not _is_fast_dds(environment):
         # No profile of ours speaks to another RMW; LOCALHOST is what they have.
         environment.setdefault(RANGE_VARIABLE, 'SUBNET' if network else 'LOCALHOST')
     elif profile == _shipped_profile('shared_memory'):
         # With LOCALHOST, rmw_fastrtps adds a UDP transport that listens on every interface.
         environment.setdefault(RANGE_VARIABLE, 'SYSTEM_DEFAULT')
-    _let_logs_be_written(environment)
-    return environment
 
 
 def _check_profile(environment) -> None:

@@ -28,6 +28,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from av_perception.cli.finding import Finding
+from av_perception.cli.namespace import add_namespace_argument
 from av_perception.cli.network import add_network_argument
 from av_perception.cli.output import check_writable, write_json
 from av_perception.errors import UserError
@@ -85,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='look at a running graph instead: nodes, inputs, rates, clocks',
     )
-    parser.add_argument('--namespace', default='', help='with --graph: the namespace of the nodes')
+    add_namespace_argument(parser, 'with --graph: the namespace of the nodes')
     add_network_argument(parser)
     parser.add_argument('--json', type=Path, help='write the findings to this file')
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from av_perception.cli.namespace import add_namespace_argument
 from av_perception.cli.output import check_writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
+    add_namespace_argument(parser, 'namespace of all topics and nodes')
     parser.add_argument(
         '-o', '--output', type=Path, metavar='FILE', help='where to write it, else it is printed'
     )

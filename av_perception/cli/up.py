@@ -29,6 +29,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from av_perception.cli.namespace import add_namespace_argument
 from av_perception.cli.network import add_network_argument
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _add_process_arguments(parser: argparse.ArgumentParser) -> None:
     )
     respawn_help = 'start a node again that ended by itself'
     parser.add_argument('--respawn', action='store_true', help=respawn_help)
-    parser.add_argument('--namespace', default='', help='namespace of all topics and nodes')
+    add_namespace_argument(parser, 'namespace of all topics and nodes')
 
 
 def _add_ros_arguments(parser: argparse.ArgumentParser) -> None:

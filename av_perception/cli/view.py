@@ -19,6 +19,7 @@ import argparse
 import socket
 import webbrowser
 
+from av_perception.cli.namespace import add_namespace_argument
 from av_perception.cli.network import add_network_argument
 from av_perception.errors import UserError
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default='',
         help="with a moving head: the frame of the tracks, as the graph's nodes have it",
     )
-    parser.add_argument('--namespace', default='', help='namespace of the graph')
+    add_namespace_argument(parser, 'namespace of the graph')
     parser.add_argument(
         '--port', type=int, default=8090, help='of the page, 0 for a free one (default: 8090)'
     )

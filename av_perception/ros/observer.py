@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import rclpy
 from av_perception_msgs.msg import Attention as AttentionMsg
@@ -57,6 +58,8 @@ class GraphObserver:
         Last counters and message of each node.
     levels : dict
         Their levels (diagnostic_msgs/DiagnosticStatus).
+    unreadable : dict
+        By topic: why a message was passed over.
     """
 
     def __init__(self, namespace: str = '', domain_id: int | None = None, voices: bool = False):
@@ -88,6 +91,8 @@ class GraphObserver:
         self._voices: set[int] = set()  # people whose streams are listened to
         self.diagnostics: dict[str, dict[str, str]] = {}
         self.levels: dict[str, bytes] = {}
+        self.unreadable: dict[str, str] = {}
+        self._space = self.node.get_namespace().rstrip('/')
         self._subscribe()
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
@@ -232,14 +237,25 @@ class GraphObserver:
         ]
 
     def _subscribe(self) -> None:
-        node = self.node
-        node.create_subscription(TrackArray, 'tracks', self._on_tracks, qos.FEATURES)
-        node.create_subscription(
-            SpeakingStatusArray, 'speaking_status', self._on_speaking, qos.FEATURES
-        )
-        node.create_subscription(AttentionMsg, 'attention', self._on_attention, qos.FEATURES)
-        node.create_subscription(TruthArray, 'truth', self._on_truth, qos.FEATURES)
-        node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 20)
+        for kind, topic, take in (
+            (TrackArray, 'tracks', self._on_tracks),
+            (SpeakingStatusArray, 'speaking_status', self._on_speaking),
+            (AttentionMsg, 'attention', self._on_attention),
+            (TruthArray, 'truth', self._on_truth),
+        ):
+            self.node.create_subscription(kind, topic, self._tolerant(topic, take), qos.FEATURES)
+        self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 20)
+
+    def _tolerant(self, topic: str, take: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Pass over what strangers publish and nobody can read: the thread must go on."""
+
+        def take_if_readable(message: Any) -> None:
+            try:
+                take(message)
+            except ValueError as error:
+                self.unreadable[topic] = str(error)
+
+        return take_if_readable
 
     def _on_tracks(self, message: TrackArray) -> None:
         frame = track_frame_from_msg(message)
@@ -268,7 +284,9 @@ class GraphObserver:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            name = status.name.rsplit('/', 1)[-1]
+            space, _, name = status.name.rpartition('/')
+            if space != self._space:  # of another robot: the topic is everybody's
+                continue
             self.levels[name] = status.level
             self.diagnostics[name] = {
                 'message': status.message,

@@ -18,6 +18,7 @@ SEGMENT_PREFIXES = ('fastrtps_', 'fastdds_')  # of Fast DDS 2 and 3
 # RTPS 2.5, section 9.6.2.3: participants of a domain announce themselves on this port.
 FIRST_PORT = 7400
 PORTS_PER_DOMAIN = 250
+LAST_DOMAIN = 232  # its ports are the last that there are
 
 
 def keep_private() -> None:
@@ -78,7 +79,7 @@ def _is_used(domain: int, folder: Path) -> bool:
 
 
 def check_domain(domain: int, folder: Path = SHARED_MEMORY) -> None:
-    """Refuse a domain whose shared memory belongs to another user of this machine.
+    """Refuse a domain that DDS has not, or whose shared memory belongs to another user.
 
     Fast DDS says nothing of it, and nodes then do not even find those of their own user; root
     finds its own, but disturbs the other user's. What was killed hard leaves such files behind.
@@ -87,8 +88,13 @@ def check_domain(domain: int, folder: Path = SHARED_MEMORY) -> None:
     Raises
     ------
     UserError
-        When the domain's port in shared memory is not this user's.
+        When there is no such domain, or its port in shared memory is not this user's.
     """
+    if not 0 <= domain <= LAST_DOMAIN:  # Fast DDS would end the process
+        raise UserError(
+            f'ROS_DOMAIN_ID {domain} is none: DDS has 0 to {LAST_DOMAIN}, and 0 to 101 are free '
+            'on every system'
+        )
     if not is_closed():
         return
     port = FIRST_PORT + PORTS_PER_DOMAIN * domain

@@ -85,6 +85,10 @@ def test_a_mistake_is_one_line_and_nothing_is_written(words, told, folder, capsy
         ('benchmark nothing', "invalid choice: 'nothing'"),
         ('calibrate', 'are required'),
         ('localize a b', 'unrecognized arguments: b'),
+        ('up nao --namespace 9x', "argument --namespace: '9x' is no namespace of ROS"),
+        ('up nao --namespace rö', "argument --namespace: 'rö' is no namespace of ROS"),
+        ('view --namespace a//b', "argument --namespace: 'a//b' is no namespace of ROS"),
+        ('doctor --graph --namespace a-b', "argument --namespace: 'a-b' is no namespace"),
     ],
 )
 def test_what_the_parser_refuses_comes_with_the_usage(words, told, folder, capsys):

@@ -20,15 +20,26 @@ OF_THE_HEAD = (
     'sound-huge',
     'sound-wrong-type',
     'sound-clock-ahead',
+    'sound-rate-one',
+    'sound-stamp-2038',
     'images-stop',
     'images-lose-10',
     'images-noise',
     'images-truncated',
+    'images-two-clocks',
+    'clock-two-publishers',
     'all-stop-longer',
     'all-an-hour-ahead',
     'forbidden-transitions',
 )
-OF_THE_ROBOT = ('tf-stops', 'joints-nan', 'imu-nan', 'calibration-zeros')
+OF_THE_ROBOT = (
+    'tf-stops',
+    'tf-loop',
+    'tf-second-parent',
+    'joints-nan',
+    'imu-nan',
+    'calibration-zeros',
+)
 
 
 def graph_of(setup, tmp_path_factory):

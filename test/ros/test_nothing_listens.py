@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from av_perception.ros.observer import GraphObserver
 ROOT = Path(__file__).resolve().parents[2]
 STARTED = ('tracker', 'speaking_status')
 SEARCH_S = '300'
+OWN_PROFILE = 'fastdds_own.xml'
 FIND = """
 import sys, time, rclpy
 rclpy.init()
@@ -176,8 +178,8 @@ def test_the_graph_works_on_a_machine_without_any_network_interface():
         ({'ROS_LOCALHOST_ONLY': '1'}, 'ROS_LOCALHOST_ONLY=1 is your choice: .* listens on UDP'),
         ({RANGE_VARIABLE: 'OFF'}, 'the nodes do not find each other'),
         ({RANGE_VARIABLE: 'SUBNET'}, 'closed to the network'),
-        ({PROFILE_VARIABLES[0]: '/my/profile.xml'}, '/my/profile.xml is your choice'),
-        ({PROFILE_VARIABLES[1]: '/my/profile.xml'}, '/my/profile.xml is your choice'),
+        ({PROFILE_VARIABLES[0]: OWN_PROFILE}, 'fastdds_own.xml is your choice'),
+        ({PROFILE_VARIABLES[1]: OWN_PROFILE}, 'fastdds_own.xml is your choice'),
         (
             {'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'},
             'rmw_cyclonedds_cpp is your choice: .*=LOCALHOST decide',
@@ -186,13 +188,43 @@ def test_the_graph_works_on_a_machine_without_any_network_interface():
     ],
 )
 @pytest.mark.parametrize('network', [False, True])
-def test_what_the_user_has_set_stays_and_its_meaning_is_said(chosen, said, network):
+def test_what_the_user_has_set_stays_and_its_meaning_is_said(
+    chosen, said, network, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path(OWN_PROFILE).write_text('<dds/>')
     environment = prepare_environment({**a_users_shell(), **chosen}, network=network)
     assert chosen.items() <= environment.items()
     if not network:
         assert re.search(said, reach(environment)) and '\n' not in reach(environment)
     elif RANGE_VARIABLE in chosen or 'ROS_LOCALHOST_ONLY' in chosen:
         assert environment[PROFILE_VARIABLES[0]].endswith('fastdds_network.xml')
+
+
+@pytest.mark.parametrize('variable', PROFILE_VARIABLES)
+@pytest.mark.parametrize('content', [None, '<dds><profiles>', ''])
+def test_a_profile_that_cannot_be_read_opened_the_graph(variable, content, tmp_path):
+    """Fast DDS passes over it, and its own profile listens on every interface."""
+    path = tmp_path / 'own.xml'
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=f'own.xml cannot be read .*correct {variable}, or unset'):
+        prepare_environment({**a_users_shell(), variable: str(path)})
+
+
+def test_without_a_home_no_node_could_write_its_log(tmp_path):
+    """A service of systemd has none; ROS then looks no further."""
+    shell = {key: value for key, value in a_users_shell().items() if not key.startswith('ROS_LOG')}
+    home = Path('~').expanduser()
+    without = prepare_environment({k: v for k, v in shell.items() if k != 'HOME'})
+    assert without['ROS_LOG_DIR'].startswith((str(home), tempfile.gettempdir()))
+    assert 'ROS_LOG_DIR' not in prepare_environment({**shell, 'HOME': str(tmp_path)})
+
+
+@pytest.mark.parametrize('domain', [233, 999, -1])
+def test_a_domain_beyond_the_last_ended_the_process_without_a_word(domain, tmp_path):
+    with pytest.raises(UserError, match=f'ROS_DOMAIN_ID {domain} is none: DDS has 0 to 232'):
+        privacy.check_domain(domain, tmp_path)
 
 
 def test_the_network_opens_in_a_shell_with_the_line_for_tools():

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from av_perception.errors import UserError
 from av_perception.paths import share_directory
 
 # Our matrices are small: threads only fight over the cores.
@@ -41,8 +42,14 @@ def prepare_environment(environment=os.environ, network: bool = False):
     -------
     MutableMapping[str, str]
         The same mapping.
+
+    Raises
+    ------
+    UserError
+        When the profile that the user has set cannot be read.
     """
     limit_threads(environment)
+    _check_profile(environment)
     environment.setdefault('AMENT_PREFIX_PATH', sys.prefix)
     profile = _chosen_profile(environment)
     if profile == '' or (network and profile == _shipped_profile('shared_memory')):
@@ -50,14 +57,37 @@ def prepare_environment(environment=os.environ, network: bool = False):
         environment.update(dict.fromkeys(PROFILE_VARIABLES, profile))
     for name in PROFILE_VARIABLES:  # where the user has set one, it is meant for either version
         environment.setdefault(name, profile)
+    _set_range(environment, profile, network)
+    _let_logs_be_written(environment)
+    return environment
+
+
+def _set_range(environment, profile: str, network: bool) -> None:
+    """Set how far nodes look for each other, where the user has not."""
     if not _is_fast_dds(environment):
         # No profile of ours speaks to another RMW; LOCALHOST is what they have.
         environment.setdefault(RANGE_VARIABLE, 'SUBNET' if network else 'LOCALHOST')
     elif profile == _shipped_profile('shared_memory'):
         # With LOCALHOST, rmw_fastrtps adds a UDP transport that listens on every interface.
         environment.setdefault(RANGE_VARIABLE, 'SYSTEM_DEFAULT')
-    _let_logs_be_written(environment)
-    return environment
+
+
+def _check_profile(environment) -> None:
+    """Refuse a profile that Fast DDS would pass over: it would open the graph to the network."""
+    from xml.etree import ElementTree
+
+    for variable in PROFILE_VARIABLES:
+        path = environment.get(variable, '')
+        if not path or not _is_fast_dds(environment):
+            continue
+        try:
+            ElementTree.parse(path)
+        except (OSError, ElementTree.ParseError) as error:
+            reason = getattr(error, 'strerror', None) or error
+            raise UserError(
+                f'the Fast DDS profile {path} cannot be read ({reason}), and without one every '
+                f'host could reach the graph: correct {variable}, or unset it'
+            ) from error
 
 
 def reach_with(profile: str) -> str:
@@ -128,6 +158,8 @@ def _let_logs_be_written(environment) -> None:
     logs = Path(environment.get('ROS_LOG_DIR') or os.path.join(home, 'log')).expanduser()
     existing = next(folder for folder in (logs, *logs.absolute().parents) if folder.exists())
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        if not environment.get('HOME'):  # as of a service of systemd: ROS itself looks no further
+            environment.setdefault('ROS_LOG_DIR', str(logs))
         return
     environment['ROS_LOG_DIR'] = os.path.join(tempfile.gettempdir(), f'ros_log_{os.getuid()}')
     print(

@@ -278,4 +278,7 @@ def _yaml(value) -> str:
     """
     if isinstance(value, bool):
         return str(value).lower()
-    return f"'{value}'" if isinstance(value, str) else repr(value)
+    if not isinstance(value, str):
+        return repr(value)
+    quoted = value.replace("'", "''")
+    return f"'{quoted}'"

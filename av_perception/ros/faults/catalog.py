@@ -15,6 +15,7 @@ from av_perception.ros.faults.pose_faults import CLOCK_FAULTS, POSE_FAULTS
 from av_perception.ros.faults.process_faults import PROCESS_FAULTS
 from av_perception.ros.faults.service_faults import SERVICE_FAULTS
 from av_perception.ros.faults.sound_faults import SOUND_FAULTS
+from av_perception.ros.faults.stranger_faults import STRANGER_FAULTS
 
 # What is done to the nodes that are not there by default as well.
 _OF_ALL_NODES = (
@@ -38,6 +39,7 @@ FAULTS: tuple[Fault, ...] = (
     *CALIBRATION_FAULTS,
     *POSE_FAULTS,
     *SERVICE_FAULTS,
+    *STRANGER_FAULTS,
     *PROCESS_FAULTS,
     *(
         replace(fault, name=f'optional-{fault.name}', setup='all')

@@ -18,11 +18,12 @@ from av_perception.ros.privacy import free_domain
 
 PATIENCE_S = 120.0  # of wall time, for nodes to start; they end within ten seconds
 POLL_S = 0.1
+HASTE_S = 0.05  # between two signals of who cannot wait
 PROCESSES = Path('/proc')
 _UP = ('up', 'simulated', '--source', 'device', '--microphones', 'others', '--camera', 'others')
 
 
-def ended(number: int, ready: int, *options: str) -> Callable[[Path], FaultResult]:
+def ended(number: int, ready: int, *options: str, times: int = 1) -> Callable[[Path], FaultResult]:
     """Make what starts `up`, ends it by a signal and looks for who is left.
 
     Parameters
@@ -33,11 +34,13 @@ def ended(number: int, ready: int, *options: str) -> Callable[[Path], FaultResul
         So many nodes are to have said that they are ready before; 0: in the middle of the start.
     options
         Of `up`.
+    times
+        How often the signal is sent, one right after the other.
     """
 
     def attempt(folder: Path) -> FaultResult:
         log = folder / 'up.log'
-        problems = _end(number, ready, options, log)
+        problems = _end(number, ready, options, log, times)
         problems += ['traceback in the log'] if 'Traceback' in _text(log) else []
         return FaultResult(
             name='',
@@ -54,7 +57,7 @@ def ended(number: int, ready: int, *options: str) -> Callable[[Path], FaultResul
     return attempt
 
 
-def _end(number: int, ready: int, options: tuple[str, ...], log: Path) -> list[str]:
+def _end(number: int, ready: int, options: tuple[str, ...], log: Path, times: int) -> list[str]:
     """Start `up`, send it the signal, and say what is wrong afterwards."""
     environment = prepare_environment(dict(os.environ))
     environment['ROS_DOMAIN_ID'] = str(free_domain())
@@ -74,7 +77,9 @@ def _end(number: int, ready: int, options: tuple[str, ...], log: Path) -> list[s
         _until(lambda: _text(log).count(': ready after') >= ready)
         _until(lambda: bool(_children_of(up.pid)))
         children = _children_of(up.pid)
-        up.send_signal(number)
+        for _ in range(times):
+            up.send_signal(number)
+            time.sleep(HASTE_S)
         is_clean = _until(lambda: up.poll() is not None and not any(map(_is_alive, children)))
     finally:
         up.kill()
@@ -129,6 +134,7 @@ COMMAND_FAULTS = (
     _command('up-killed', 'kill -9 of up', ended(signal.SIGKILL, 4)),
     _command('up-terminated', 'SIGTERM to up', ended(signal.SIGTERM, 4)),
     _command('up-interrupted', 'Ctrl-C', ended(signal.SIGINT, 4)),
+    _command('up-interrupted-twice', 'Ctrl-C twice', ended(signal.SIGINT, 4, times=2)),
     _command('up-hung-up', 'its terminal is closed', ended(signal.SIGHUP, 4)),
     _command(
         'up-killed-at-start',

@@ -73,6 +73,14 @@ def _noise(pixels: np.ndarray) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, pixels.shape, dtype=np.uint8)
 
 
+def _without_carry(message: Image) -> None:
+    message.header.stamp.nanosec = 4_000_000_000
+
+
+def _by_turns(stamp_ns: int, number: int) -> int:
+    return stamp_ns + (number % 2) * 3600 * 10**9
+
+
 _MISSING = 'images missing'
 IMAGE_FAULTS = (
     _both('stop', 'no images', alterations.stopped, 'no message on /left/image_raw'),
@@ -191,6 +199,18 @@ IMAGE_FAULTS = (
         'stamps of 0',
         partial(alterations.stamped, lambda stamp_ns, number: 0),
         'its stamp is 0',
+    ),
+    _both(
+        'stamp-malformed',
+        'stamps with four seconds of nanoseconds',
+        lambda: alterations.edited(_without_carry),
+        '4000000000 nanoseconds',
+    ),
+    _both(
+        'two-clocks',
+        'stamps of two clocks by turns, an hour apart',
+        partial(alterations.stamped, _by_turns),
+        'was the clock set',
     ),
     _both(
         'one-stamp',

@@ -66,6 +66,37 @@ def _joints_short(message: JointState) -> None:
     message.velocity = []
 
 
+def _turned_round(message: TFMessage) -> None:
+    """Hang the first frame of a pair on the second one: with the true ones that is a loop."""
+    first = message.transforms[0]
+    parent = first.header.frame_id
+    first.header.frame_id = first.child_frame_id
+    first.child_frame_id = parent
+
+
+def _hung_elsewhere(message: TFMessage) -> None:
+    message.transforms[0].header.frame_id = 'elsewhere'
+
+
+def _joints_of_an_arm(message: JointState) -> None:
+    message.name = [f'elbow_{k}' for k in range(len(message.name))]
+
+
+def _not_measured(message: Imu) -> None:
+    message.angular_velocity_covariance[0] = -1.0
+
+
+def _rival(name: str, what: str, edit: Callable[[TFMessage], None], told: str) -> Fault:
+    """Let a second node publish transforms of its own, while the first one goes on."""
+    return Fault(
+        f'tf-{name}',
+        what,
+        lambda graph: graph.sensors.rivaled('/tf', partial(alterations.edited, edit)),
+        (told,),
+        setup='robot',
+    )
+
+
 def _imu_of(rate: float) -> Callable[[], Alteration]:
     def edit(message: Imu) -> None:
         message.angular_velocity = Vector3(x=rate, y=rate, z=rate)
@@ -107,6 +138,21 @@ POSE_FAULTS = (
         setup='robot',
         is_harmless=True,
     ),
+    _tf('far', 'translations of 1e30 m', _translated(1e30), 'leads off the Earth'),
+    _rival('loop', 'a second node closes a loop of frames', _turned_round, 'hang on itself'),
+    _rival(
+        'second-parent',
+        'a second node hangs the base on another frame',
+        _hung_elsewhere,
+        'said to hang on .*two nodes publish it',
+    ),
+    _altered(
+        'joint_states',
+        'joints-others',
+        'joints of other names',
+        lambda: alterations.edited(_joints_of_an_arm),
+        'without the joints of the head',
+    ),
     _altered(
         'joint_states',
         'joints-stop',
@@ -132,6 +178,13 @@ POSE_FAULTS = (
         setup='robot',
     ),
     _altered('imu', 'imu-stops', 'no IMU', alterations.stopped, 'no message on /imu'),
+    _altered(
+        'imu',
+        'imu-not-measured',
+        'marked as not measured',
+        lambda: alterations.edited(_not_measured),
+        'measures no angular velocity',
+    ),
     _altered('imu', 'imu-nan', 'NaN', _imu_of(math.nan), 'velocity is not finite'),
     _altered('imu', 'imu-spins', 'says that the head spins', _imu_of(50.0), 'the head turns'),
 )
@@ -176,6 +229,18 @@ CLOCK_FAULTS = (
         'simulated time stands still',
         lambda graph: graph.sensors.altered(('/clock',), alterations.stopped),
         (),
+    ),
+    Fault(
+        'clock-set-back',
+        'simulated time goes 15 minutes back, and on again',
+        lambda graph: graph.sensors.altered(('/clock',), partial(alterations.shifted, -900.0)),
+        ('stamps.*future',),
+    ),
+    Fault(
+        'clock-two-publishers',
+        'a second node publishes simulated time, 50 s behind',
+        lambda graph: graph.sensors.rivaled('/clock', partial(alterations.shifted, -50.0)),
+        ('2 nodes publish /clock',),
     ),
     Fault(
         'robot-calibration-and-poses-stop',

@@ -80,6 +80,18 @@ def _at_48_khz() -> Alteration:
     return alterations.edited(edit)
 
 
+def _of_two_minutes() -> Alteration:
+    """Now and then two minutes at once, as of a recorder that flushes."""
+
+    def edit(message: AudioChunk) -> None:
+        num_values = 120 * message.sample_rate * message.channels
+        message.samples = typed_array('f', np.zeros(num_values, np.float32))
+
+    whole = alterations.edited(edit)
+    return lambda message, number: [message] if number % 10 else whole(message, number)
+
+
+_LAST_NS = (2**31 - 1) * 10**9  # of what a stamp can tell: in the year 2038
 _FRAMES_LATE = round(LATE_S / CHUNK_S)
 _GAPS = 'gaps in the sound'
 SOUND_FAULTS = (
@@ -172,6 +184,19 @@ SOUND_FAULTS = (
         'a sample rate of 0',
         lambda: alterations.edited(_of_rate(0)),
         'sample rate is 0',
+    ),
+    _altered(
+        'rate-one',
+        'a sample rate of 1 Hz',
+        lambda: alterations.edited(_of_rate(1)),
+        'sample rate must lie in',
+    ),
+    _altered('minutes', 'two minutes of sound in a message', _of_two_minutes, '120 s of sound'),
+    _altered(
+        'stamp-2038',
+        'stamps of the year 2038',
+        partial(alterations.stamped, lambda stamp_ns, number: _LAST_NS),
+        'stamps.*future',
     ),
     _altered(
         'stamp-zero',

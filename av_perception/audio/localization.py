@@ -98,9 +98,9 @@ def analysis_of(acoustic_map: AcousticMap) -> AudioFrontEndConfig:
 class Source:
     """A source of sound."""
 
-    #: Direction in the head's base frame [rad].
+    #: In the head's base frame [rad], 0 straight ahead, positive to the left.
     azimuth: float
-    #: Direction in the head's base frame [rad].
+    #: In the head's base frame [rad], positive up.
     elevation: float
     #: Share of the observations near this direction that lie as close to it as the map expects, in
     #: [0, 1]: low when reverberation, noise or a wrong array make them scatter.

@@ -124,6 +124,11 @@ class Recording:
         folder
             That holds the recording.yaml.
 
+        Returns
+        -------
+        Recording
+            Its sound and images are still to be read.
+
         Raises
         ------
         UserError
@@ -182,6 +187,11 @@ class Recording:
         -------
         np.ndarray
             (count, microphones) float32 in [-1, 1]; fewer at the end, none beyond.
+
+        Raises
+        ------
+        UserError
+            When the file is damaged.
         """
         if start < 0 or count < 0:
             raise ValueError(f'start and count must not be negative: {start}, {count}')
@@ -199,6 +209,11 @@ class Recording:
         index, time_s, left, right
             Number of the image, its time [s], and (height, width, 3) uint8 BGR images; right:
             None with one camera.
+
+        Raises
+        ------
+        UserError
+            When an image cannot be decoded.
         """
         if self._left is None:
             return

@@ -143,25 +143,22 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp('command_cache')
 
 
+def localized(sound, figures, *arguments, head='respeaker'):
+    """The exit status of the command, and the figures that it wrote."""
+    status = main(['localize', str(sound), '--head', head, '--json', str(figures), *arguments])
+    return status, json.loads(figures.read_text())
+
+
 @pytest.mark.slow
 @needs_recordings
 @pytest.mark.parametrize('distance', ['50cm', '150cm', '250cm'])
 def test_real_recordings_of_one_source(distance, tmp_path, monkeypatch, cache, capsys):
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     (recording,) = (RESPEAKER / 'a180e20' / distance).iterdir()
-    arguments = [
-        'localize',
-        str(recording),
-        '--head',
-        'respeaker',
-        '--max-sources',
-        '3',
-        '--json',
-        str(tmp_path / 'out.json'),
-    ]
-    assert main(arguments + ['--plot', str(tmp_path / 'out.png')]) == 0
-    result = json.loads((tmp_path / 'out.json').read_text())
+    arguments = ['--max-sources', '3', '--plot', str(tmp_path / 'out.png')]
+    status, result = localized(recording, tmp_path / 'out.json', *arguments)
     (source,) = result['sources']
+    assert status == 0
     assert abs(np.degrees(wrap_angle(np.radians(source['azimuth_deg'] - 180)))) < 3
     assert abs(source['elevation_deg'] - 20) < 10
     assert source['confidence'] > 0.6 and len(result['frames']) > 30
@@ -182,22 +179,8 @@ def test_real_recordings_of_several_sources_at_once(
     """All are found within 10 degrees and nothing else, although twice as many may be."""
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     (recording,) = (RESPEAKER / folder / distance).iterdir()
-    assert (
-        main(
-            [
-                'localize',
-                str(recording),
-                '--head',
-                'respeaker',
-                '--max-sources',
-                '6',
-                '--json',
-                str(tmp_path / 'out.json'),
-            ]
-        )
-        == 0
-    )
-    result = json.loads((tmp_path / 'out.json').read_text())
+    status, result = localized(recording, tmp_path / 'out.json', '--max-sources', '6')
+    assert status == 0
     azimuths = np.array([s['azimuth_deg'] % 360 for s in result['sources']])
     assert len(azimuths) == len(truth) and not result['problems']
     assert all(np.abs(azimuths - azimuth).min() < 10 for azimuth in truth)
@@ -243,19 +226,7 @@ def test_what_is_wrong_with_the_sound_is_named(how, word, told, tmp_path, monkey
     monkeypatch.setenv('AV_PERCEPTION_CACHE', str(cache))
     (recording,) = (RESPEAKER / 'a180e20_a225e35' / '150cm').iterdir()
     sound = written(tmp_path / 'a.wav', spoilt(soundfile.read(recording)[0], how))
-    status = main(
-        [
-            'localize',
-            sound,
-            '--head',
-            'respeaker',
-            '--max-sources',
-            '3',
-            '--json',
-            str(tmp_path / 'out.json'),
-        ]
-    )
-    result = json.loads((tmp_path / 'out.json').read_text())
+    status, result = localized(sound, tmp_path / 'out.json', '--max-sources', '3')
     assert any(word in problem for problem in result['problems']), result['problems']
     error = [
         np.abs((s['azimuth_deg'] - np.array([180, 225]) + 180) % 360 - 180).min()
@@ -284,21 +255,9 @@ def test_a_turned_array_tells_directions_of_the_head(tmp_path, monkeypatch, cach
         )
     )
     (recording,) = (RESPEAKER / 'a180e20' / '50cm').iterdir()
-    assert (
-        main(
-            [
-                'localize',
-                str(recording),
-                '--head',
-                str(turned),
-                '--json',
-                str(tmp_path / 'out.json'),
-            ]
-        )
-        == 0
-    )
-    (source,) = json.loads((tmp_path / 'out.json').read_text())['sources']
-    assert abs(source['azimuth_deg'] + 90) < 3
+    status, result = localized(recording, tmp_path / 'out.json', head=str(turned))
+    (source,) = result['sources']
+    assert status == 0 and abs(source['azimuth_deg'] + 90) < 3
 
 
 @pytest.mark.slow
@@ -311,19 +270,8 @@ def test_noise_from_everywhere_has_no_direction(tmp_path, monkeypatch, cache):
         * rng.standard_normal((4 * RATE, 4))
         * (0.02 + (np.arange(4 * RATE) // (RATE // 4) % 2))[:, None]
     )
-    main(
-        [
-            'localize',
-            written(tmp_path / 'a.wav', noise),
-            '--head',
-            'respeaker',
-            '--max-sources',
-            '3',
-            '--json',
-            str(tmp_path / 'out.json'),
-        ]
-    )
-    result = json.loads((tmp_path / 'out.json').read_text())
+    sound = written(tmp_path / 'a.wav', noise)
+    _, result = localized(sound, tmp_path / 'out.json', '--max-sources', '3')
     assert result['problems'] and all(s['confidence'] < 0.6 for s in result['sources'])
 
 

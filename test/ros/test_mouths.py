@@ -154,7 +154,8 @@ def test_voices_hear_with_eyes_within_200_ms(bench, lips_file):
     """By construction: every sample that is 200 ms old has come out, and lips are counted."""
     inputs = {'tracks': TrackArray, 'audio': av.AudioChunk, 'mouth_crops': av.MouthCrops}
     eyes = {'enhance': 'vae', 'visual': 'swvae', 'lips_file': lips_file}
-    one = bench(VoicesNode, inputs, None, head='respeaker', track_wait=1.0, **eyes)
+    one = bench(VoicesNode, inputs, None, head='respeaker', **eyes)
+    one.stop_time()
     sound = planted_voices([0.0], [(0.2, 1.9)], 2.0)
     chunks = chunks_of(sound, 256)
     heard: list = []

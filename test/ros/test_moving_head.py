@@ -105,7 +105,8 @@ def test_a_person_stands_still_in_odom_while_head_and_base_move(lookup, bench):
 
 
 def test_an_image_waits_for_its_transforms_and_keeps_its_place(lookup, bench):
-    one = start(bench, tf_wait=1.0)
+    one = start(bench)
+    one.stop_time()
     one.send('/tf', tf(0))
     one.send('visual_features', seen(0), seen(1), seen(2))
     assert one.until(lambda: len(one.heard) == 1) and not one.until(
@@ -224,7 +225,7 @@ def test_an_image_that_waits_when_the_clock_is_set_back_holds_nothing_up(lookup,
 
     All others waited behind it.
     """
-    one, clock = start(bench, tf_wait=1.0), [100 * 10**9]
+    one, clock = start(bench), [100 * 10**9]
     one.node.now_ns = lambda: clock[0]
     one.send('/tf', tf(100))
     one.send('visual_features', seen(100), seen(101))

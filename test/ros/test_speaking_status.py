@@ -70,21 +70,8 @@ def message(frame, frame_id=HEAD.base_frame):
     return track_frame_to_msg(frame, frame_id)
 
 
-def play_in_no_time(one, *arguments):
-    """As `play`, in a time that stands still."""
-    with one.time_standing_still():
-        send(one, *arguments)
-    return answers(one, arguments[0])
-
-
-def play(one, frames, *arguments):
-    """Send tracks and sound as `send` does; what the node says of each."""
-    send(one, frames, *arguments)
-    return answers(one, frames)
-
-
-def send(one, frames, chunks, frame_id=HEAD.base_frame, before_frame=lambda frame: None):
-    """Send tracks in their order, each after the sound that is captured by then."""
+def play(one, frames, chunks, frame_id=HEAD.base_frame, before_frame=lambda frame: None):
+    """Tracks in their order, each after the sound that is captured by then."""
     left = list(chunks)
     for frame in frames:
         while left and left[0].stamp_ns <= frame.stamp_ns:
@@ -93,9 +80,6 @@ def send(one, frames, chunks, frame_id=HEAD.base_frame, before_frame=lambda fram
         one.send('tracks', message(frame, frame_id))
     for chunk in left:
         one.send('audio', audio_chunk_to_msg(chunk, HEAD.microphones.frame))
-
-
-def answers(one, frames):
     assert one.until(lambda: len(one.heard) == len(frames)), len(one.heard)
     return [speaking_frame_from_msg(m) for m in one.heard]
 
@@ -122,7 +106,8 @@ def assert_same(live, offline):
 
 def test_the_node_says_what_the_estimator_says_offline(bench, frames, chunks):
     one = bench(SpeakingStatusNode, INPUTS, OUTPUT)
-    said = play_in_no_time(one, frames, chunks)
+    one.stop_time()
+    said = play(one, frames, chunks)
     assert_same(said, expected(frames, chunks))
     assert any(s.speaking for status in said for s in status.statuses)
     assert {m.header.frame_id for m in one.heard} == {HEAD.base_frame}
@@ -206,7 +191,8 @@ def test_a_moving_head_hears_where_its_transforms_say(bench, frames, chunks, mon
 
     inputs = {**INPUTS, '/tf': TFMessage}
     one = bench(SpeakingStatusNode, inputs, OUTPUT, reference_frame='odom')
-    said = play_in_no_time(one, moved, chunks, 'odom', send_transforms)
+    one.stop_time()
+    said = play(one, moved, chunks, 'odom', send_transforms)
     for live, offline in zip(said, expected(frames, chunks), strict=True):
         assert [s.speaking for s in live.statuses] == [s.speaking for s in offline.statuses]
     assert not one.counted('without transform')

@@ -63,7 +63,8 @@ def heard_streams(one, heard):
 
 def test_the_node_gives_what_the_core_gives_offline(bench, scene):
     chunks, frames = scene
-    one = bench(VoicesNode, INPUTS, None, head='respeaker', track_wait=1.0)
+    one = bench(VoicesNode, INPUTS, None, head='respeaker')
+    one.stop_time()
     heard: dict = {}
     heard_streams(one, heard)
     played(one, chunks, frames)
@@ -90,7 +91,8 @@ def test_enhancement_is_switched_while_it_runs_and_no_sample_is_lost(bench, scen
     from rclpy.parameter import Parameter
 
     chunks, frames = scene
-    one = bench(VoicesNode, INPUTS, None, head='respeaker', track_wait=1.0)
+    one = bench(VoicesNode, INPUTS, None, head='respeaker')
+    one.stop_time()
     node = one.nodes[0]
     heard: dict = {}
     heard_streams(one, heard)
@@ -112,7 +114,8 @@ def test_enhancement_is_switched_while_it_runs_and_no_sample_is_lost(bench, scen
 
 def test_the_node_enhances_each_voice_beside_its_microphone(bench, scene):
     chunks, frames = scene
-    one = bench(VoicesNode, INPUTS, None, head='respeaker', track_wait=1.0, enhance='lsa')
+    one = bench(VoicesNode, INPUTS, None, head='respeaker', enhance='lsa')
+    one.stop_time()
     heard: dict = {}
     heard_streams(one, heard)
     played(one, chunks, frames)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from av_perception.robot_head import load_head
-from av_perception.vision.face_scale import LEAST_FACES, FaceScale
+from av_perception.vision.face_scale import LEAST_FACES, REMEMBERED, FaceScale
 from av_perception.vision.stereo_matching import DisparityMatch, FaceMatch
 
 TRUE = load_head('simulated').camera
@@ -36,6 +36,16 @@ def test_a_wrong_baseline_scaled_all_distances_in_silence(baseline):
 @pytest.mark.parametrize('head_size', [0.8, 1.0, 1.2])
 def test_children_and_large_heads_are_people(head_size):
     assert problem_with(TRUE.baseline, head_size) == ''
+
+
+def test_what_is_said_follows_the_last_faces():
+    scale = FaceScale(TRUE, FACE_M)
+    match = FaceMatch(DisparityMatch(TRUE.disparity(2.0), 0.01, 0.95), 0.0)
+    width_px = TRUE.focal[0] * FACE_M / 2.0
+    for size in (1.0, 1.5, 1.0):
+        for _ in range(REMEMBERED):
+            scale.note(np.array([[10.0, 10.0, size * width_px, 80.0]]), [match])
+        assert ('1.50 times as wide' in scale.problem) == (size == 1.5)
 
 
 def test_few_or_covered_faces_say_nothing():

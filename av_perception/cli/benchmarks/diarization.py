@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -51,6 +52,7 @@ SCENES_OF_DATA = (
     'small_array/noisy',
     'small_array/kitchen',
 )
+FIGURES = [f.name for f in fields(Figures) if f.name not in ('scene', 'method')]
 _COST_S = 6.0  # of each scene's beginning
 
 
@@ -131,46 +133,41 @@ def _recording(name: str, progress) -> Recording:
 
 
 def _table(results: list[Figures]) -> Table:
-    table = Table(title='share of the true speech, collar 0.25 s / none')
-    for heading in ('scene', 'method'):
-        table.add_column(heading)
-    for heading in ('DER', 'missed', 'false', 'confused', 'turns per true turn', 'CPU per s'):
-        table.add_column(heading, justify='right')
+    table = _table_of_figures('share of the true speech, collar 0.25 s / none', 'scene', 'method')
     for before, r in zip([None, *results], results):
         is_new = before is None or before.scene != r.scene
-        table.add_row(
-            r.scene if is_new else '',
-            r.method,
-            f'{_percent(r.der_collar)} / {_percent(r.der)} %',
-            f'{100 * r.missed:.1f} %',
-            f'{100 * r.false_alarm:.1f} %',
-            f'{100 * r.confusion:.1f} %',
-            f'{r.turns:.2f}',
-            f'{r.cpu:.3f}',
-        )
+        table.add_row(r.scene if is_new else '', r.method, *_cells(r))
     return table
 
 
 def _means(results: list[Figures]) -> Table:
     """Means over the scenes, by method."""
-    table = Table(title='mean over the scenes')
-    table.add_column('method')
-    for heading in ('DER', 'missed', 'false', 'confused', 'turns per true turn', 'CPU per s'):
-        table.add_column(heading, justify='right')
+    table = _table_of_figures('mean over the scenes', 'method')
     for method in dict.fromkeys(r.method for r in results):
         own = [r for r in results if r.method == method]
-        with_collar = [r.der_collar for r in own if r.der_collar is not None]
-        plain = [r.der for r in own if r.der is not None]
-        table.add_row(
-            method,
-            f'{_percent(_mean(with_collar))} / {_percent(_mean(plain))} %',
-            f'{100 * np.mean([r.missed for r in own]):.1f} %',
-            f'{100 * np.mean([r.false_alarm for r in own]):.1f} %',
-            f'{100 * np.mean([r.confusion for r in own]):.1f} %',
-            f'{np.mean([r.turns for r in own]):.2f}',
-            f'{np.mean([r.cpu for r in own]):.3f}',
-        )
+        means = {name: _mean([getattr(r, name) for r in own]) for name in FIGURES}
+        table.add_row(method, *_cells(replace(own[0], **means)))
     return table
+
+
+def _table_of_figures(title: str, *names: str) -> Table:
+    table = Table(title=title)
+    for name in names:
+        table.add_column(name)
+    for heading in ('DER', 'missed', 'false', 'confused', 'turns per true turn', 'CPU per s'):
+        table.add_column(heading, justify='right')
+    return table
+
+
+def _cells(r: Figures) -> list[str]:
+    return [
+        f'{_percent(r.der_collar)} / {_percent(r.der)} %',
+        f'{100 * r.missed:.1f} %',
+        f'{100 * r.false_alarm:.1f} %',
+        f'{100 * r.confusion:.1f} %',
+        f'{r.turns:.2f}',
+        f'{r.cpu:.3f}',
+    ]
 
 
 def _cost_table(costs: list[HearingCost]) -> Table:
@@ -187,8 +184,10 @@ def _cost_table(costs: list[HearingCost]) -> Table:
     return table
 
 
-def _mean(shares: list[float]) -> float | None:
-    return float(np.mean(shares)) if shares else None
+def _mean(figures: list[float | None]) -> Any:
+    """Average those that there are; None where there is none."""
+    known = [figure for figure in figures if figure is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _percent(share: float | None) -> str:

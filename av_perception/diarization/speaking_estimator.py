@@ -29,12 +29,14 @@ from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.geometry.time import nanoseconds, seconds
 from av_perception.interfaces import MouthFrame, SpeakingFrame, SpeakingStatus, TrackFrame
 from av_perception.lips.visual_activity import VisualActivity, VisualActivityConfig
+from av_perception.lips.voice_lag import VoiceLag
 
 JOINT = 'joint'
 VAVIT = 'vavit'
 METHODS = (JOINT, VAVIT)
 WITHOUT_MOUTHS = 'tracks without the mouths of their image'
 VOICES_ELSEWHERE = 'voices that do not come from the faces that are seen'
+VOICES_APART = 'voices that come before or after their lips'
 WITHOUT_SOUND = 'tracks without sound: their status is that of method vavit'
 _START_ANEW_S = 1.0  # a stamp so far back begins another stream
 _MAX_MOUTHS = 25  # images whose tracks are still to come
@@ -115,9 +117,9 @@ class SpeakingEstimator:
             self._joint = JointActivity(likelihood, config.joint)
             self._agreement = SoundAgreement(likelihood, angles)
         self._config = config
-        self._lips: VisualActivity | None = None
-        if self._joint is not None and config.lips:
-            self._lips = VisualActivity(config.visual, config.joint.start, config.joint.stop)
+        self._uses_lips = self._joint is not None and config.lips
+        self._lips = VisualActivity(config.visual, config.joint.start, config.joint.stop)
+        self._voice_lag = VoiceLag()
         self._mouths: deque[MouthFrame] = deque(maxlen=_MAX_MOUTHS)
         self.counters: Counter[str] = Counter()
         self._waiting: deque[_Pending] = deque()
@@ -148,22 +150,29 @@ class SpeakingEstimator:
         self._filter.config = config.vavit
         if self._joint is not None:
             self._joint.config = config.joint
-        if self._lips is not None:
-            self._lips.config = config.visual
+        self._lips.config = config.visual
 
     @property
     def believed_lips(self) -> tuple[int, ...]:
         """Ids of the people whose lips count at present."""
-        return () if self._lips is None else self._lips.believed
+        return self._lips.believed if self._uses_lips else ()
 
     @property
     def sound_problem(self) -> str:
         """A sentence when voices do not come from the faces that are seen, else ''."""
         return '' if self._agreement is None else self._agreement.problem
 
+    @property
+    def lag_problem(self) -> str:
+        """A sentence when voices come before or after the lips that are seen, else ''."""
+        return self._voice_lag.problem
+
     def take_mouths(self, mouths: MouthFrame) -> None:
-        """Take the mouths of an image, before the tracks of the same stamp."""
-        if self._lips is not None:
+        """Take the mouths of an image, before the tracks of the same stamp.
+
+        Without `lips` they tell whether sound and images are apart, and nothing else.
+        """
+        if self._joint is not None:
             self._mouths.append(mouths)
 
     def take_blocks(self, blocks: list[BinBlock]) -> None:
@@ -219,12 +228,12 @@ class SpeakingEstimator:
 
     def _watch_lips(self, frame: TrackFrame) -> None:
         """Look at the mouths of new tracks."""
-        if self._lips is None:
-            return
         own = [mouths for mouths in self._mouths if mouths.stamp_ns == frame.stamp_ns]
-        if not own and any(track.box is not None for track in frame.tracks):
+        if self._uses_lips and not own and any(track.box is not None for track in frame.tracks):
             self.counters[WITHOUT_MOUTHS] += 1
-        self._lips.watch(frame, own[0] if own else None)
+        if self._uses_lips or own:
+            motions = self._lips.watch(frame, own[0] if own else None)
+            self._voice_lag.note_motion(frame.stamp_ns, motions)
 
     def poll(self, now_ns: int) -> list[tuple[TrackFrame, SpeakingFrame]]:
         """Return the tracks that are decided at now_ns, each with its statuses, oldest first."""
@@ -264,13 +273,15 @@ class SpeakingEstimator:
             block = self._blocks.popleft()
             directions = _newest_at(self._directions, block.stamp_ns) or {}
             self._compare_with_faces(block)
-            if self._lips is None:
-                activity = self._joint.update(block, directions)
-            else:
-                seen = self._lips.evidence(block.stamp_ns)
-                activity = self._joint.update(block, directions, seen)
+            seen = self._lips.evidence(block.stamp_ns) if self._uses_lips else None
+            activity = self._joint.update(block, directions, seen)
+            if self._uses_lips:
                 self._lips.learn(block.stamp_ns, self._joint.sound_evidence())
-            self._remember(block.stamp_ns - lag_ns, {a.id: a for a in activity})
+            judged_ns = block.stamp_ns - lag_ns
+            self._remember(judged_ns, {a.id: a for a in activity})
+            voices = {a.id: a.probability for a in activity}
+            if self._voice_lag.note_voices(judged_ns, voices) and self._voice_lag.problem:
+                self.counters[VOICES_APART] += 1
 
     def _compare_with_faces(self, block: BinBlock) -> None:
         """Note whether voices come from where people are seen; count when they do not."""

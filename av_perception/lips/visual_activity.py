@@ -149,18 +149,19 @@ class VisualActivity:
         """Ids of those whose lips count at present."""
         return tuple(sorted(i for i, lips in self._people.items() if lips.believed))
 
-    def watch(self, tracks: TrackFrame, mouths: MouthFrame | None) -> None:
+    def watch(self, tracks: TrackFrame, mouths: MouthFrame | None) -> dict[int, float]:
         """Take the tracks of an image and the mouths in it, None where there are none.
 
-        Whose track is gone is forgotten.
+        Whose track is gone is forgotten. Returns how much each mouth moves, by id.
         """
+        moving: dict[int, float] = {}
         if seconds(tracks.stamp_ns - self._newest_ns) < -_START_ANEW_S:
             self._people.clear()
         self._newest_ns = tracks.stamp_ns
         ids = {track.id for track in tracks.tracks}
         self._people = {i: self._people.get(i) or _Lips() for i in sorted(ids)}
         if mouths is None:
-            return
+            return moving
         for key, crop in mouths_of_tracks(tracks, mouths).items():
             if crop.reliability < self.config.least_reliability:
                 continue
@@ -171,6 +172,8 @@ class VisualActivity:
             if motion.kind != lips.kind:
                 lips.start_learning(motion.kind)
             lips.seen.append((mouths.stamp_ns, motion.value, crop.reliability))
+            moving[key] = motion.value
+        return moving
 
     def evidence(self, stamp_ns: int) -> dict[int, float]:
         """Log likelihood ratio of speaking to silent by id, for the block at a stamp [nat].

@@ -17,6 +17,7 @@ from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
 from av_perception.diarization.seen_angles import SeenAngles
 from av_perception.diarization.speaking_estimator import (
     JOINT,
+    VOICES_APART,
     VOICES_ELSEWHERE,
     SpeakingEstimator,
 )
@@ -165,7 +166,11 @@ class SpeakingStatusNode(PerceptionNode):
     def _reason(self, counter: str) -> str:
         """Say why a counter of the estimator grew."""
         assert self._estimator is not None
-        return self._estimator.sound_problem if counter == VOICES_ELSEWHERE else ''
+        reasons = {
+            VOICES_ELSEWHERE: self._estimator.sound_problem,
+            VOICES_APART: self._estimator.lag_problem,
+        }
+        return reasons.get(counter, '')
 
     def _follow(self, arrived_ns: int, frame: TrackFrame) -> bool:
         """Hand on tracks with the pose of the array; False: its transforms may still come."""

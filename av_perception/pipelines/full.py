@@ -35,6 +35,7 @@ from av_perception.interfaces import (
     VisualFeatures,
 )
 from av_perception.lips.mouth_crop import crop_mouths
+from av_perception.pipelines.mouth_looks import MouthLooks
 from av_perception.pipelines.recording_problems import SoundSample, image_problems
 from av_perception.recording import Recording
 from av_perception.recording.timing import image_stamp_ns, sample_stamp_ns
@@ -137,7 +138,7 @@ class OfflinePipeline:
         self._voices_config = replace(config.voices, track_wait_s=math.inf)
         self._voices: PersonStreams | None = None
         self._take_voices: Callable[[list[VoiceChunk]], None] = lambda pieces: None
-        self._watches_lips = config.speaking.lips
+        self._mouth_looks = MouthLooks(config.speaking.lips, self._hears)
         self._take_mouths: Callable[[MouthFrame], None] = lambda frame: None
 
     def watch_mouths(self, take_mouths: Callable[[MouthFrame], None]) -> None:
@@ -155,7 +156,7 @@ class OfflinePipeline:
         """
         if self._vision is None:
             raise UserError('this recording has no images: there are no mouths in it')
-        self._watches_lips = True
+        self._mouth_looks.is_always = True
         self._take_mouths = take_mouths
 
     def separate(self, take_voices: Callable[[list[VoiceChunk]], None]) -> None:
@@ -212,7 +213,7 @@ class OfflinePipeline:
             problems += [self._vision.scale.problem, *image_problems(self._vision.counters)]
         if self._sound is not None:
             problems += self._sound.problems
-        problems.append(self._speaking.sound_problem)
+        problems += [self._speaking.sound_problem, self._speaking.lag_problem]
         return [problem for problem in problems if problem]
 
     def run(self, progress: Callable[[float], None] = lambda fraction: None) -> list[Result]:
@@ -286,8 +287,9 @@ class OfflinePipeline:
             return
         try:
             features = self._vision.process(stamp_ns, left, right)
-            if self._watches_lips and self._vision.left_image is not None:
-                crops = crop_mouths(self._vision.left_image, features.faces)
+            left_image = self._vision.left_image
+            if self._mouth_looks.is_due(stamp_ns) and left_image is not None:
+                crops = crop_mouths(left_image, features.faces)
                 self.take_mouths(MouthFrame(stamp_ns, crops))
             self.take_visual(features)
         except BadImage as error:

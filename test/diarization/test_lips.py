@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from planted_voices import PERIOD_NS, RATE, SQUARE, chunks_of, planted_voices
 from av_perception.audio.bin_stream import BinStream, direction_likelihood
 from av_perception.audio.direction_bins import DirectionBinsConfig
 from av_perception.diarization.speaking_estimator import (
+    VOICES_APART,
     WITHOUT_MOUTHS,
     SpeakingEstimator,
     SpeakingEstimatorConfig,
@@ -148,3 +150,20 @@ def test_tracks_without_their_mouths_are_judged_by_sound_and_counted(sound, by_s
     _, probability, estimator = said(sound, still(), with_mouths=False)
     assert np.array_equal(probability, by_sound[1])
     assert estimator.counters[WITHOUT_MOUTHS] == len(probability)
+
+
+@pytest.mark.parametrize('late_s, lips', [(0.4, False), (0.4, True), (-0.4, False)])
+def test_sound_that_is_stamped_late_was_told_by_nothing(sound, late_s, lips):
+    openings = {k: talking_opening(leading(own), seed=k) for k, own in truth().items()}
+    late = [replace(c, stamp_ns=c.stamp_ns + round(1e9 * late_s)) for c in sound]
+    estimator = said(late, openings, lips=lips)[2]
+    assert ('after' if late_s > 0 else 'before') + ' their lips' in estimator.lag_problem
+    assert estimator.counters[VOICES_APART] > 0
+
+
+def test_sound_that_is_stamped_rightly_is_not_doubted_and_mouths_change_nothing(sound, by_sound):
+    """Without `lips`, mouths only tell whether sound and images are apart."""
+    openings = {k: talking_opening(leading(own), seed=k) for k, own in truth().items()}
+    _, probability, estimator = said(sound, openings, lips=False)
+    assert estimator.lag_problem == '' and not estimator.counters[VOICES_APART]
+    assert np.array_equal(probability, by_sound[1]) and estimator.believed_lips == ()

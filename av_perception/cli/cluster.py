@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,8 @@ from av_perception.cli.job_process import answer_of_text, text_of
 from av_perception.errors import UserError
 
 CONNECT_S = 10.0
+# Of anything else Dask makes a cluster of this machine, or ends in tracebacks of threads.
+_ADDRESS = re.compile(r'([a-z]+://)?[\w.\[\]:%-]+:\d+', re.ASCII)
 # By number: the options of the verb for one recording, and the files that it reads.
 Tasks = Mapping[int, tuple[argparse.Namespace, Sequence[Path]]]
 SAME_FILES = '--cluster needs files that all its workers see at the same place'
@@ -34,12 +37,16 @@ def check_cluster(address: str | None, jobs: int) -> None:
     Raises
     ------
     UserError
-        For --jobs, or where Dask is not installed.
+        For --jobs, for what is no address, or where Dask is not installed.
     """
     if address is None:
         return
     if jobs != 1:
         raise UserError('--jobs is for this machine: how many a worker does at once is its own')
+    if not _ADDRESS.fullmatch(address):
+        raise UserError(
+            f'--cluster needs the address of a scheduler, tcp://HOST:8786: {address!r}'
+        )
     try:
         import distributed  # noqa: F401
     except ImportError as error:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,8 @@ _NEAREST_M = 1e-3
 _FARTHEST = 1e9  # [m] or [px]: a number beyond this is a mistake
 _LARGEST_APPEARANCE = 20.0  # logarithms of what cameras see lie far inside
 _LEAST_NORM = 1e-6  # of an embedding that has a direction
+# Faces of one image that are taken, the surest: births of a thousand would halt a robot's tracker.
+_MOST = 100
 _EYE = np.eye(3)
 
 
@@ -53,17 +56,19 @@ def usable_faces(
     embedding_size
         Size of the embeddings seen so far, 0 before the first; others are ignored and counted.
     counters
-        `bad_faces`, `bad_embeddings` and `bad_appearances` are counted here.
+        `bad_faces`, `bad_embeddings`, `bad_appearances` and `faces_too_many` are counted here.
     needs_positions
-        Whether a face needs a position in front of the camera and a positive definite covariance;
-        otherwise a box with an area is enough.
+        Whether a face needs a position in front of the camera and a positive definite covariance,
+        and there are no more of them than a robot can meet; otherwise a box with an area is
+        enough.
 
     Returns
     -------
     DetectedFaces
         The usable ones, in their order.
     """
-    faces = [face for face in visual.faces if _has_shapes(face)]
+    offered = _surest(visual.faces, counters) if needs_positions else visual.faces
+    faces = [face for face in offered if _has_shapes(face)]
     boxes = np.array([face.box for face in faces], float).reshape(-1, 4)
     positions = np.array([face.position for face in faces], float).reshape(-1, 3)
     covariances = np.array([face.covariance for face in faces], float).reshape(-1, 3, 3)
@@ -73,11 +78,21 @@ def usable_faces(
         good &= _are_located(positions, covariances)
     else:
         good &= (boxes[:, 2:] > _SMALLEST_BOX_PX).all(1) & (np.abs(boxes) < _FARTHEST).all(1)
-    counters['bad_faces'] += len(visual.faces) - int(good.sum())
+    counters['bad_faces'] += len(offered) - int(good.sum())
     good_faces = [face for face, keep in zip(faces, good) if keep]
     embeddings = _embeddings(good_faces, embedding_size, counters)
     appearances = _appearances(good_faces, counters)
     return DetectedFaces(boxes[good], positions[good], covariances[good], embeddings, appearances)
+
+
+def _surest(faces: Sequence[Face], counters: Counter) -> Sequence[Face]:
+    """Leave out those beyond _MOST that the detector is least sure of."""
+    if len(faces) <= _MOST:
+        return faces
+    counters['faces_too_many'] += len(faces) - _MOST
+    scores = np.nan_to_num([float(face.score) for face in faces], nan=-np.inf)
+    kept = np.sort(np.argsort(-scores, kind='stable')[:_MOST])
+    return [faces[k] for k in kept]
 
 
 def _has_shapes(face: Face) -> bool:

@@ -52,7 +52,7 @@ class Tracker:
     Source: Ban, Alameda-Pineda, Girin, Horaud, "Variational Bayesian inference for audio-visual
     tracking of multiple speakers", IEEE TPAMI 43(5), 2021. `counters` counts dropped input by
     reason: late_frames, resets, bad_poses, bad_faces, bad_embeddings, bad_appearances, bad_audio,
-    bad_subbands.
+    bad_subbands, faces_too_many.
 
     Parameters
     ----------

@@ -100,7 +100,10 @@ class FarPath:
     'words, told',
     [
         ('--cluster tcp://127.0.0.1:9', 'no Dask scheduler answers at tcp://127.0.0.1:9'),
-        ('--cluster nonsense://a', 'no Dask scheduler answers at nonsense://a'),
+        ('--cluster nonsense://a:1', 'no Dask scheduler answers at nonsense://a:1'),
+        ('--cluster tcp://a', "needs the address of a scheduler, tcp://HOST:8786: 'tcp://a'"),
+        ('--cluster é:1', "needs the address of a scheduler, tcp://HOST:8786: 'é:1'"),
+        ('--cluster=', "needs the address of a scheduler, tcp://HOST:8786: ''"),
         ('--cluster tcp://127.0.0.1:9 --jobs 2', '--jobs is for this machine'),
     ],
 )

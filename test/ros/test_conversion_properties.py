@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import TransformStamped
+from av_perception_msgs.msg import SpeakingStatus as SpeakingStatusMsg
+from av_perception_msgs.msg import SpeakingStatusArray, Track, TrackArray
+from geometry_msgs.msg import Point, TransformStamped, Vector3
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image, PointCloud2, PointField
 
@@ -206,6 +208,28 @@ def test_a_state_of_life_that_does_not_exist_is_refused():
     message.tracks[0].state = 9
     with pytest.raises(ValueError, match='9 is not a valid LifeState'):
         conversions.track_frame_from_msg(message)
+
+
+@pytest.mark.parametrize(
+    'tracks, reason',
+    [
+        ([Track(id=-5)], 'the id -5: ids count from 0'),
+        ([Track(id=7, position=Point(x=np.nan))], 'track 7 is not finite'),
+        ([Track(id=7, velocity=Vector3(z=np.inf))], 'track 7 is not finite'),
+        ([Track(id=k) for k in range(2000)], '2000 tracks at once, more than the 200'),
+    ],
+    ids=['negative id', 'nowhere', 'infinitely fast', 'a crowd'],
+)
+def test_tracks_of_a_stranger_ended_voices(tracks, reason):
+    """A topic for each of them was made, or could not be: names have no minus sign."""
+    with pytest.raises(ValueError, match=reason):
+        conversions.track_frame_from_msg(TrackArray(tracks=tracks))
+
+
+def test_statuses_of_a_crowd_are_refused():
+    statuses = [SpeakingStatusMsg(id=k) for k in range(2000)]
+    with pytest.raises(ValueError, match='2000 statuses at once'):
+        conversions.speaking_frame_from_msg(SpeakingStatusArray(statuses=statuses))
 
 
 @pytest.mark.parametrize('seed', SEEDS)

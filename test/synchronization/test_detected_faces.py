@@ -41,6 +41,15 @@ def test_good_faces_pass_in_their_order():
     assert faces.embeddings.shape == (2, 0)
 
 
+def test_a_thousand_faces_at_once_halted_the_tracker_for_a_minute():
+    sure = changed(score=0.95)
+    many = [changed(score=np.nan), *[GOOD] * 998, sure]
+    faces, counters = seen(*many)
+    assert len(faces) == 100 and counters['faces_too_many'] == 900 and counters['bad_faces'] == 0
+    faces, counters = seen(*many, needs_positions=False)
+    assert len(faces) == 1000 and not counters['faces_too_many'], 'of a crowd in a film'
+
+
 def test_no_faces_are_empty_arrays_of_the_right_shape():
     faces, _ = seen(size=128)
     shapes = [array.shape for array in vars(faces).values()]

@@ -18,6 +18,8 @@ from av_perception.interfaces import (
 from av_perception.ros.conversions.arrays import typed_array
 from av_perception.ros.conversions.headers import header, ns_from_time, time_from_ns
 
+MOST_PEOPLE = 200  # around one robot; each may get topics and threads of their own
+
 
 def track_frame_to_msg(frame: TrackFrame, frame_id: str) -> av.TrackArray:
     """Convert a TrackFrame to its message."""
@@ -52,7 +54,15 @@ def _track_to_msg(track: TrackEstimate) -> av.Track:
 
 
 def track_frame_from_msg(message: av.TrackArray) -> TrackFrame:
-    """Convert a message to a TrackFrame."""
+    """Convert a message to a TrackFrame.
+
+    Raises
+    ------
+    ValueError
+        For more people than there can be, ids below 0, states that are none and places that are
+        no numbers: a stranger has published it.
+    """
+    _check_number(len(message.tracks), 'tracks')
     return TrackFrame(
         ns_from_time(message.header.stamp),
         tuple(_track_from_msg(track) for track in message.tracks),
@@ -60,12 +70,22 @@ def track_frame_from_msg(message: av.TrackArray) -> TrackFrame:
     )
 
 
+def _check_number(count: int, what: str) -> None:
+    if count > MOST_PEOPLE:
+        raise ValueError(f'{count} {what} at once, more than the {MOST_PEOPLE} that can be')
+
+
 def _track_from_msg(message: av.Track) -> TrackEstimate:
     position, velocity = message.position, message.velocity
+    mean = np.array([position.x, position.y, position.z, velocity.x, velocity.y, velocity.z])
+    if message.id < 0:
+        raise ValueError(f'a track has the id {message.id}: ids count from 0')
+    if not np.isfinite(mean).all():
+        raise ValueError(f'the place or the velocity of the track {message.id} is not finite')
     return TrackEstimate(
         message.id,
         LifeState(message.state),
-        np.array([position.x, position.y, position.z, velocity.x, velocity.y, velocity.z]),
+        mean,
         np.array(message.covariance, float).reshape(6, 6),
         message.seen,
         message.heard,
@@ -94,7 +114,8 @@ def speaking_frame_to_msg(frame: SpeakingFrame, frame_id: str) -> av.SpeakingSta
 
 
 def speaking_frame_from_msg(message: av.SpeakingStatusArray) -> SpeakingFrame:
-    """Convert a message to a SpeakingFrame."""
+    """Convert a message to a SpeakingFrame. ValueError for more people than there can be."""
+    _check_number(len(message.statuses), 'statuses')
     statuses = tuple(
         SpeakingStatus(status.id, status.speaking, status.probability, ns_from_time(status.since))
         for status in message.statuses

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Make = Callable[[int], Any]  # takes a stamp [ns], gives a message
 MANY = 2000
+MANY_FACES = 1000
 FIRST_ID = 100_000
 _KINDS = {
     'tracks': TrackArray,
@@ -60,7 +61,7 @@ def published(topic: str, make: Make) -> Callable[[FaultGraph], AbstractContextM
 
 
 def _crowd(stamp_ns: int) -> TrackArray:
-    """Thousands of people, each on the same spot."""
+    """Give thousands of people, all on one spot."""
     tracks = [Track(id=FIRST_ID + k, state=Track.ACTIVE, seen=True) for k in range(MANY)]
     return TrackArray(header=header(stamp_ns, 'base_link'), tracks=tracks)
 
@@ -73,6 +74,14 @@ def _odd_tracks(stamp_ns: int) -> TrackArray:
     nowhere.box = np.full(4, np.nan, np.float32)
     odd = [nowhere] if stamp_ns % 2 else [nowhere, Track(state=77)]
     return TrackArray(header=header(stamp_ns, 'base_link'), tracks=odd)
+
+
+def _many_faces(stamp_ns: int) -> VisualFeatures:
+    """Take a detector that has gone mad: a thousand faces on one spot."""
+    face = Face(score=0.1, box=np.array([10, 10, 50, 50], np.float32))
+    face.position = np.array([0.0, 0.0, 2.0])
+    face.covariance = 0.01 * np.eye(3).ravel()
+    return VisualFeatures(header=header(stamp_ns, 'camera'), faces=[face] * MANY_FACES)
 
 
 def _odd_faces(stamp_ns: int) -> VisualFeatures:
@@ -107,6 +116,12 @@ def _strange(name: str, what: str, topic: str, make: Make) -> Fault:
 STRANGER_FAULTS = (
     _strange('crowd', f'a stranger publishes {MANY} tracks at a time', 'tracks', _crowd),
     _strange('tracks', 'a stranger publishes tracks without sense', 'tracks', _odd_tracks),
+    _strange(
+        'many-faces',
+        f'a stranger publishes {MANY_FACES} faces at a time',
+        'visual_features',
+        _many_faces,
+    ),
     _strange('faces', 'a stranger publishes faces without sense', 'visual_features', _odd_faces),
     _strange('sound', 'a stranger publishes features of no sound', 'audio_features', _odd_sound),
 )

@@ -24,6 +24,7 @@ from av_perception.diarization.subset_evidence import subset_evidence, subset_ta
 from av_perception.geometry.time import seconds
 
 NOMINAL_STEP_S = 0.04
+_NOTHING = -50.0  # log ratio of a bin that is certainly not somebody's
 _START_ANEW_S = 1.0  # a stamp so far back begins another stream
 
 
@@ -68,6 +69,7 @@ class JointActivity:
         self._turn_ends = TurnEnds()
         self._steps: deque[_Step] = deque()
         self._stamp_ns: int | None = None
+        self._voiceless_s: dict[int, float] = {}  # of sound from there since the last voice
         self._of_people = np.zeros(0)  # evidence beside the sound, of the newest step
 
     def sound_evidence(self) -> dict[int, float]:
@@ -172,12 +174,34 @@ class JointActivity:
         if not is_blank:  # digital zeros tell nothing of what voices leave in the room
             self._supply.note(len(ratios), voice_activity)
         of_people = np.array([(person_evidence or {}).get(i, 0.0) for i in self._ids])
-        log_evidence = self._log_evidence(ratios[:, chosen], voice_activity, of_people)
+        is_voiceless = self._voiceless(ratios, ids, voice_activity, elapsed_s)
+        if is_voiceless.any():  # a machine, a dog, music: nobody says that
+            ratios = np.where(is_voiceless, _NOTHING, ratios)
+        heard = ratios[:, chosen]
+        log_evidence = self._log_evidence(heard, voice_activity, of_people)
         self._of_people = of_people
         joint = self._predicted(self._joint, elapsed_s) * np.exp(log_evidence)
         self._joint = joint / joint.sum()
         self._stamp_ns = stamp_ns
         return log_evidence
+
+    def _voiceless(
+        self,
+        ratios: np.ndarray,
+        ids: tuple[int, ...],
+        voice_activity: float | None,
+        elapsed_s: float,
+    ) -> np.ndarray:
+        """(J,) bool: from whose direction there has been sound for long in which nobody speaks."""
+        if voice_activity is None or voice_activity >= self.config.least_voice:
+            self._voiceless_s = {}
+            return np.zeros(len(ids), bool)
+        best = ratios.max(axis=1, initial=0.0)
+        owned = ((ratios == best[:, None]) & (best[:, None] > 0)).sum(axis=0)
+        before = np.array([self._voiceless_s.get(i, 0.0) for i in ids])
+        now = before + elapsed_s * (owned >= self.config.quiet_bins)
+        self._voiceless_s = dict(zip(ids, now.tolist(), strict=True))
+        return now > self.config.voiceless_s
 
     def _elapsed_s(self, stamp_ns: int) -> float:
         """Time since the last block; 0 for the first [s]."""

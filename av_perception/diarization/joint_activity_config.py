@@ -24,6 +24,11 @@ class JointActivityConfig:
     #: Its log odds that somebody does count up to this [nat]: that bridges the gaps between words.
     #: Below the cost of a speaker, since it may be somebody whom no track stands for.
     voice_limit: float = 0.35
+    #: Voice activity below this is no voice, in 0..1.
+    least_voice: float = 0.2
+    #: Who stands where sound without voice has come from for so long does not speak, until there
+    #: is voice again [s]: it is a machine, an animal or music. `inf`: sound is sound.
+    voiceless_s: float = 0.2
     #: A block with fewer kept bins than this is quiet.
     quiet_bins: int = 12
     #: A quiet block costs every subset that speaks up to so much, when it is empty [nat].
@@ -68,6 +73,8 @@ class JointActivityConfig:
             raise ValueError('speaker_cost and look_ahead_s must not be negative')
         if min(self.silence_limit, self.voice_limit) < 0:
             raise ValueError('silence_limit and voice_limit must not be negative')
+        if not (0 <= self.least_voice <= 1 and self.voiceless_s > 0):
+            raise ValueError('least_voice must lie in 0..1, and voiceless_s be positive')
         if min(self.on_delay_s, self.off_delay_s) < 0:
             raise ValueError('delays must not be negative')
         if min(self.quiet_bins, self.quiet_cost, self.absence_cost) < 0:

@@ -11,6 +11,7 @@ whom no track stands takes part, less readily than those who are tracked.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,6 +35,7 @@ def _quick_chain() -> JointActivityConfig:
         voice_limit=0.2,
         quiet_cost=0.6,
         evidence_limit=4.0,
+        voiceless_s=math.inf,  # masks share out whatever sounds
         usual_bins=0.0,  # groups are shorter than blocks, and their bins are others
     )
 

@@ -403,3 +403,53 @@ def test_digital_zeros_before_the_sound_change_nothing_that_is_said_later():
             after_zeros.update_ratios(stamp(100 + index), ratios, (1, 2), 0.9)
         said.append(after_zeros._supply.share_of(60.0))
     assert said[:2] == said[2:]
+
+
+def from_one_side(person, rows=40, people=2):
+    """Every bin of a block comes from one person's direction."""
+    ratios = np.full((rows, people), -3.0)
+    ratios[:, person] = 4.0
+    return ratios
+
+
+def said_to_speak(joint, blocks, ids=(1, 2)):
+    """Feed (ratios, voice activity); for each block who speaks."""
+    start = 0 if joint._stamp_ns is None else (joint._stamp_ns - stamp(0)) // STEP_NS + 1
+    statuses = [
+        joint.update_ratios(stamp(start + k), ratios, ids, voice)
+        for k, (ratios, voice) in enumerate(blocks)
+    ]
+    return [{status.id for status in block if status.speaking} for block in statuses]
+
+
+def test_a_machine_in_the_direction_of_somebody_silent_does_not_make_them_speak():
+    """Regression: a saw, a dog or music from there was that person's speech, at 0.99."""
+    joint = activity()
+    noise = [(from_one_side(0), 0.01)] * 100
+    said = said_to_speak(joint, noise)
+    first_s = 0.04 * sum(map(bool, said))
+    assert first_s <= 0.3 and not any(said[-90:]), 'until it is known to be no voice'
+    assert joint.update_ratios(stamp(100), from_one_side(0), (1, 2), 0.01)[0].probability < 0.1
+
+
+def test_who_speaks_beside_a_machine_is_heard_at_once():
+    """What is no voice bars the direction it comes from alone, and until there is voice."""
+    joint = activity()
+    said_to_speak(joint, [(from_one_side(0), 0.01)] * 50)
+    assert {2} in said_to_speak(joint, [(from_one_side(1), 0.15)] * 4), (
+        'the first block of a voice'
+    )
+    said = said_to_speak(joint, [(from_one_side(0), 0.9)] * 6)
+    assert 1 in said[-1], 'the person in whose direction the machine was'
+
+
+def test_without_a_detector_of_voice_every_sound_is_one():
+    said = said_to_speak(activity(), [(from_one_side(0), None)] * 60)
+    assert said[-1] == {1}
+    assert said_to_speak(activity(voiceless_s=np.inf), [(from_one_side(0), 0.01)] * 60)[-1] == {1}
+
+
+@pytest.mark.parametrize('changes', [{'least_voice': 1.1}, {'voiceless_s': 0.0}])
+def test_senseless_bounds_of_what_is_no_voice_are_refused(changes):
+    with pytest.raises(ValueError, match='least_voice'):
+        JointActivityConfig(**changes)

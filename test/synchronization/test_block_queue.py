@@ -61,7 +61,7 @@ def test_a_stream_that_begins_anew_drops_what_waited():
 
 
 def test_sound_of_a_clock_that_is_far_ahead_is_no_silence():
-    """Regression: a frame got an empty list of it, as if nobody had spoken in sound."""
+    """Regression: a frame got an empty list of it, as if nobody spoke in what is heard."""
     queue = BlockQueue()
     queue.push([block(1_000_000 + 40 * k) for k in range(5)])
     assert taken(queue, 0) is None

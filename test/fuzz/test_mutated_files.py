@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mutations import ALL_READERS, mutated
+from byte_mutations import mutated
+from mutations import ALL_READERS
 
 from av_perception.errors import UserError
 

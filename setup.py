@@ -149,6 +149,11 @@ setup(
         'train': ['torch>=2.2,<3', 'pystoi>=0.4,<1'],
         'docs': ['sphinx>=8,<9', 'myst-parser>=4,<5', 'furo>=2025', 'numpydoc>=1.8,<2'],
         'test': ['pytest>=7', 'pytest-xdist>=3.7,<4', 'hypothesis>=6,<7'],
+        # Coverage-guided fuzzing. There are wheels for Linux and macOS.
+        'fuzz': [
+            'atheris>=3,<4; python_version >= "3.11" and platform_system != "Windows"',
+            'pytest>=7',
+        ],
         'dev': ['pip-audit>=2.7,<3'],
         'lint': ['ruff>=0.17,<0.18', 'mypy>=2.4,<2.5', 'pre-commit>=3'],
     },

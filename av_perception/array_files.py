@@ -57,7 +57,7 @@ def arrays_of(content: bytes, limit: int = MAX_ARRAY_BYTES) -> dict[str, np.ndar
     Nothing is allocated for what a header claims and the file does not hold. Raises ValueError in
     one line, when it is no such file, damaged, or larger than the limit.
     """
-    if not zipfile.is_zipfile(io.BytesIO(content)):
+    if not _is_archive(content):
         raise ValueError('it is no npz file')
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -70,6 +70,13 @@ def arrays_of(content: bytes, limit: int = MAX_ARRAY_BYTES) -> dict[str, np.ndar
     except Exception as error:  # the parsers of the archive and its headers raise a dozen types
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise ValueError(f'it is damaged or no npz file of plain arrays: {reason}') from error
+
+
+def _is_archive(content: bytes) -> bool:
+    try:
+        return zipfile.is_zipfile(io.BytesIO(content))
+    except zipfile.BadZipFile:  # one that claims to go on in a second file
+        return False
 
 
 def _check_sizes(members: list[zipfile.ZipInfo], limit: int) -> None:

@@ -141,6 +141,18 @@ def test_encrypted_and_unknown_archives_are_one_line(place, value, tmp_path):
     refusal(read_arrays, tmp_path / 'a.npz')
 
 
+def test_an_archive_that_claims_a_second_disk_is_one_line(tmp_path):
+    """To ask whether it is an archive raised BadZipFile, a traceback."""
+    content = archive('a.npy', npy('(8,)'))
+    end = content.rindex(b'PK\x05\x06')
+    locator = struct.pack('<4sLQL', b'PK\x06\x07', 0, 0, 2)
+    (tmp_path / 'a.npz').write_bytes(content[:end] + locator + content[end:])
+    with pytest.raises(zipfile.BadZipFile):
+        zipfile.is_zipfile(tmp_path / 'a.npz')
+    for read in ARCHIVES.values():
+        assert 'a.npz' in refusal(read, tmp_path / 'a.npz')
+
+
 @pytest.mark.parametrize('order', ['C', 'F'])
 def test_whole_archives_come_back(order):
     random = np.random.default_rng(0)

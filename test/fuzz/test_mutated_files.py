@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mutations import ALL_READERS, is_one_line, mutated
+from byte_mutations import mutated
+from mutations import ALL_READERS, is_one_line
 
 from av_perception.errors import UserError
 

@@ -1,0 +1,194 @@
+# Copyright 2026 The av_perception developers
+# SPDX-License-Identifier: Apache-2.0
+"""The process that fuzzes one kind of file by coverage; `fuzz_readers.py --guided` starts it.
+
+It says what it does in lines of JSON after TOLD on its standard error, among what atheris and
+libraries in C write there. The file that is being read is `work/<name>` of its folder, so that it
+is there still when the process has been killed by it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import hashlib
+import importlib
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+import types
+from pathlib import Path
+
+TOLD = 'av_perception fuzz: '
+# Beside our package: what parses in Python.
+INSTRUMENTED = ('av_perception', 'yaml', 'rosbags', 'soundfile')
+STANDARD = ('zipfile', 'configparser', 'csv', 'json')
+GUARD = 3 << 30  # bytes beyond the allowed ones at which an allocation fails
+MIN_LENGTH = 4096  # bytes that a file may grow to, be the whole one ever so small
+SHARE_OF_DAMAGE = 0.3  # of the files; the others are mutated by libFuzzer
+SHARE_OF_MEMBERS = 0.7  # of archives; the others are damaged as a whole
+# A fault in C is left to faulthandler, which names the line of Python.
+LIBFUZZER = [f'-handle_{name}=0' for name in ('segv', 'bus', 'abrt', 'ill', 'fpe', 'xfsz')]
+LIBFUZZER += ['-rss_limit_mb=0', '-malloc_limit_mb=0', '-timeout=600', '-reload=0']
+
+
+def main() -> None:
+    """Fuzz until the files or the seconds are used up."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('module', help='which has ALL_READERS and, maybe, SEEDS')
+    parser.add_argument('kind')
+    parser.add_argument('folder', type=Path, help='for its work, corpus and findings')
+    parser.add_argument('--files', type=int, required=True)
+    parser.add_argument('--seconds', type=float, required=True, help='of processor time')
+    parser.add_argument('--seed', type=int, required=True)
+    parser.add_argument('--slow', type=float, required=True, help='s of processor time of a file')
+    parser.add_argument('--memory', type=int, required=True, help='bytes for a file')
+    parser.add_argument('--first', action='store_true', help='end with the first finding')
+    options = parser.parse_args()
+    faulthandler.enable()
+    faulthandler.register(signal.SIGXCPU, chain=True)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    import atheris
+
+    for name in [name for name in sys.modules if name.split('.')[0] in STANDARD]:
+        del sys.modules[name]  # to be imported again, with counters
+    with atheris.instrument_imports([*INSTRUMENTED, *STANDARD, options.module]):
+        fuzzed = GuidedReader(options)
+        fuzzed.try_whole_files()
+    arguments = [sys.argv[0], *LIBFUZZER, f'-seed={options.seed + 1}', *fuzzed.arguments()]
+    atheris.Setup(arguments, fuzzed.take, custom_mutator=fuzzed.mutate)
+    atheris.Fuzz()
+
+
+def tell(**what) -> None:
+    """Send the parent a line."""
+    os.write(2, f'\n{TOLD}{json.dumps(what)}\n'.encode())
+
+
+class GuidedReader:
+    """A reader to which atheris gives bytes, with its folder and what is left to do."""
+
+    def __init__(self, options: argparse.Namespace):
+        from archive_mutation import with_changed_member
+        from byte_mutations import mutated
+        from reader_judge import ReaderJudge
+
+        self._mutated = mutated
+        self._with_changed_member = with_changed_member
+        self._options = options
+        self._work = options.folder / 'work'
+        self._findings = options.folder / 'findings'
+        self._corpus = options.folder / 'corpus'
+        self._place = options.folder / 'place'  # where relative names begin
+        shutil.rmtree(self._work, ignore_errors=True)
+        for folder in (self._work, self._findings, self._corpus, self._place):
+            folder.mkdir(parents=True, exist_ok=True)
+        module = importlib.import_module(options.module)
+        file_name, self._write, self._read = module.ALL_READERS[options.kind]
+        self._seeds = getattr(module, 'SEEDS', {}).get(options.kind, [])
+        self._path = self._work / file_name
+        self._judge = ReaderJudge(self._work, options.slow, options.memory)
+        self._known: set[str] = set()
+        self._count = 0
+        self._told_s = 0.0
+        os.chdir(self._place)
+
+    def try_whole_files(self) -> None:
+        """Write the corpus that all begins with, and read the first of it."""
+        from reader_judge import warm_up
+        from reader_words import called_during, words_of
+
+        try:
+            self._write(self._path)
+            whole = self._path.read_bytes()
+        except BaseException as error:
+            if type(error).__name__ != 'Skipped':  # by pytest, as a package is absent
+                raise
+            tell(skipped=str(error))
+            os._exit(0)
+        for content in (whole, *(path.read_bytes() for path in self._seeds)):
+            (self._corpus / hashlib.sha1(content).hexdigest()).write_bytes(content)
+        packages = (*INSTRUMENTED, *STANDARD, self._options.module)
+        codes = called_during(lambda: warm_up(self._read, self._path), packages)
+        self._words = words_of(whole, codes)
+        _instrument_numpy()
+        _limit_memory(self._options.memory + GUARD)
+        self._start_s = time.process_time()
+
+    def arguments(self) -> list[str]:
+        """Give libFuzzer its corpus, the longest file and the words of the whole one."""
+        from reader_words import as_dictionary
+
+        longest = max(path.stat().st_size for path in self._corpus.iterdir())
+        words = self._options.folder / 'words'
+        words.write_text(as_dictionary(self._words))
+        most = max(2 * longest, MIN_LENGTH)
+        return [f'-max_len={most}', f'-dict={words}', str(self._corpus)]
+
+    def mutate(self, content: bytes, most: int, seed: int) -> bytes:
+        """Make another file: damaged as files are, or mutated by what libFuzzer has seen."""
+        import atheris
+        import numpy as np
+
+        random = np.random.default_rng(seed)
+
+        def change(piece: bytes) -> bytes:
+            if piece and random.random() < SHARE_OF_DAMAGE:
+                return self._mutated(random, piece)[:most]
+            return atheris.Mutate(piece, max(most, len(piece)))
+
+        changed = None
+        if content.startswith(b'PK') and random.random() < SHARE_OF_MEMBERS:
+            changed = self._with_changed_member(random, content, change)
+        return (changed or change(content))[:most]
+
+    def take(self, content: bytes) -> None:
+        """Read one file, and keep it when something came out that should not."""
+        self._path.write_bytes(content)
+        used_s = time.process_time()
+        guard_s = int(used_s + 2 * self._options.slow) + 2
+        resource.setrlimit(resource.RLIMIT_CPU, (guard_s, resource.RLIM_INFINITY))
+        finding = self._judge.judge(self._read, self._path)
+        self._count += 1
+        if finding and finding.key not in self._known:
+            self._known.add(finding.key)
+            digest = hashlib.sha1(finding.key.encode()).hexdigest()[:8]
+            kept = self._findings / f'{digest}_{self._path.name}'
+            kept.write_bytes(content)
+            tell(finding=finding.text, kept=str(kept), key=finding.key)
+        used_s = time.process_time() - self._start_s
+        is_over = used_s >= self._options.seconds or self._count >= self._options.files
+        is_over |= self._options.first and bool(self._known)
+        if is_over or used_s > self._told_s + 1.0:
+            self._told_s = used_s
+            tell(files=self._count, seconds=used_s)
+        if is_over:  # atheris would go on, and tell an exception as a finding
+            tell(end=True)
+            os._exit(0)
+
+
+def _instrument_numpy() -> None:
+    """Count branches in NumPy's parser of headers; all of NumPy would slow the rest down."""
+    import atheris
+    import numpy as np
+
+    module = np.lib.format.read_magic.__globals__
+    for function in list(module.values()):
+        if isinstance(function, types.FunctionType) and function.__globals__ is module:
+            atheris.instrument_func(function)
+
+
+def _limit_memory(allowance: int) -> None:
+    """Let allocations fail far beyond what is allowed, rather than the whole machine."""
+    virtual = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (virtual + allowance, resource.RLIM_INFINITY))
+
+
+if __name__ == '__main__':
+    ROOT = Path(__file__).resolve().parents[1]
+    sys.path[:0] = [str(ROOT), str(ROOT / 'test' / 'fixtures')]
+    main()

@@ -16,6 +16,7 @@ from av_perception.audio.direction_bins import (
     DirectionBinsConfig,
     DirectionLikelihood,
 )
+from av_perception.audio.quiet_sound import TOO_QUIET, QuietSound
 from av_perception.audio.steering import GeometricSteering, Steering
 from av_perception.audio.voice_activity import VoiceDetector
 from av_perception.geometry.time import seconds
@@ -80,6 +81,7 @@ class BinStream:
         self.likelihood = likelihood
         self._voice = voice
         self._earlier: Counter[str] = Counter()
+        self._quiet = QuietSound()
         self._start(sample_rate)
 
     def _start(self, sample_rate: int) -> None:
@@ -100,7 +102,13 @@ class BinStream:
 
     def push(self, chunk: AudioChunk) -> list[BinBlock]:
         """Return the blocks that a chunk completes, oldest first."""
+        if self._quiet.push(chunk.samples, chunk.sample_rate):
+            self._earlier[TOO_QUIET] += 1
         return self._bins.push(chunk)
+
+    def reason_of(self, counter: str) -> str:
+        """Say why a counter grew, where more is known than its name."""
+        return self._quiet.reason if counter == TOO_QUIET else ''
 
 
 class SharedBinStream(BinStream):

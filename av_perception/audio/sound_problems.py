@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What in a recording makes directions doubtful, in words.
 
-Faults of channels, sound without high frequencies, sound that fits no direction.
+Faults of channels, sound that is too quiet or lacks high frequencies, sound that fits no
+direction.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from scipy.signal import welch
 
 from av_perception.audio.channel_faults import channel_faults
 from av_perception.audio.localization import Localization
+from av_perception.audio.quiet_sound import quiet_sentence, window_levels
 from av_perception.robot_head.profile import MicrophoneArray
 
 # Recordings of one to three sources in rooms reach 0.9, channels in another order 0.63 at most.
@@ -49,6 +51,8 @@ def sound_problems(
         f'{microphones.channel_name(channel)} {fault.text}'
         for channel, fault in sorted(channel_faults(samples).items())
     ]
+    quiet = quiet_sentence(window_levels(finite, sample_rate))
+    problems += [quiet] if quiet else []
     highest_hz = _highest_frequency(finite, sample_rate)
     if highest_hz < _FULL_BAND_HZ:
         problems.append(

@@ -32,7 +32,7 @@ from av_perception.ros.conversions import (
     speaking_frame_to_msg,
     track_frame_from_msg,
 )
-from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
+from av_perception.ros.ego_motion import MAX_TURN_RATE, left_out, listen_to_motion
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import ReadParameter
 from av_perception.ros.playback import HEAD
@@ -142,7 +142,7 @@ class SpeakingStatusNode(PerceptionNode):
         heard = []
         for block in blocks:
             if self._motion.is_ego_noise(block.stamp_ns):
-                self.diagnostics.count('sounds left out: the head turns')
+                self.diagnostics.count(left_out(self._motion, block.stamp_ns))
             heard.append(self._motors.removed_from(block))
         self._estimator.take_blocks(heard)
         self._step()

@@ -28,7 +28,7 @@ from av_perception.ros.conversions import (
     track_frame_to_msg,
     visual_features_from_msg,
 )
-from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
+from av_perception.ros.ego_motion import MAX_TURN_RATE, left_out, listen_to_motion
 from av_perception.ros.id_memory import IdMemory
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
@@ -204,7 +204,7 @@ class TrackerNode(PerceptionNode):
         blocks = self._blocks.take(stamp_ns)
         audio, blocks, is_drowned = self._motors.removed_from_frame(stamp_ns, audio, blocks)
         if is_drowned:
-            self.diagnostics.count('sounds left out: the head turns')
+            self.diagnostics.count(left_out(self._motion, stamp_ns))
         visual = self._turning_faces.take(visual, poses.reference_from_optical)
         if self._is_clock_set(stamp_ns):
             self.diagnostics.count('steps of the clock', self._clock_steps.reason)

@@ -36,7 +36,7 @@ from av_perception.ros.playback import HEAD
 from av_perception.ros.process import run_node
 from av_perception.ros.settings import VISION_PARAMETERS, vision_config
 from av_perception.ros.worker import Worker
-from av_perception.vision.front_end import VisualFrontEnd
+from av_perception.vision.front_end import VisualFrontEnd, VisualFrontEndConfig
 
 COUNTED = {
     'without_disparity': 'faces without disparity: hidden from one camera, or the pair is not '
@@ -44,9 +44,9 @@ COUNTED = {
     'over_exposed': 'images over-exposed: lower the exposure',
     'noise': 'images of noise: is it dark, or do encoding and camera not fit?',
     'upside_down': 'faces upside down: is the camera mounted the right way up?',
+    'too_many': f'faces left out: more than {VisualFrontEndConfig.max_faces} in one image',
 }
-# Relative difference of a camera's own calibration from the profile's that is not worth a word.
-SIMILAR = 0.03
+SIMILAR = 0.03  # relative difference from the profile's calibration that is not worth a word
 NEW_START_S = 1.0  # a stamp that jumps back further is a new start: a looped bag
 HURRIES = 1  # image pairs that wait: from then on what can be left to later images is
 QUEUE_BEHIND = 3  # image pairs that wait at most while the node is behind

@@ -11,6 +11,7 @@ import numpy as np
 from av_perception.audio.sound_problems import sound_problems
 from av_perception.interfaces import AudioChunk
 from av_perception.robot_head.profile import MicrophoneArray
+from av_perception.vision.front_end import VisualFrontEndConfig
 
 LOOKED_AT_S = 30.0  # of sound, from its beginning
 DOUBTFUL_SHARE = 0.1  # of the images
@@ -74,6 +75,11 @@ def image_problems(counters: Mapping[str, int]) -> list[str]:
             f'{counters["upside_down"]} faces stand on their heads: is the camera mounted upside '
             'down? Then turn its images by 180 degrees before they come here, left and right '
             'exchanged, too'
+        )
+    if counters['too_many']:
+        problems.append(
+            f'{counters["too_many"]} faces were left out: of each image the best '
+            f'{VisualFrontEndConfig.max_faces} are taken'
         )
     for name, text in (
         ('over_exposed', 'are over-exposed: lower the exposure of the camera'),

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""The topics that tell that the head turns: an IMU in it, and the joints that move it."""
+"""The topics that tell what the robot makes itself heard by.
+
+That the head turns: an IMU in it, and the joints that move it. That the robot talks: `own_voice`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import Bool
 
 from av_perception.ros import qos
 from av_perception.ros.conversions import ns_from_time
@@ -31,14 +35,22 @@ MAX_TURN_RATE = Parameter(
 LOOK_PERIOD_S = 1.0  # at who publishes
 LOOKS = 2  # without a joint of the head, before that is told: arms may come more often
 NOT_MEASURED = -1.0  # of a covariance of sensor_msgs/Imu
+OWN_VOICE = 'own_voice'
+
+
+def left_out(motion: EgoMotion, stamp_ns: int) -> str:
+    """Name for the diagnostics why the sound of a moment is left out."""
+    if motion.is_own_voice(stamp_ns):
+        return 'sounds left out: the robot talks'
+    return 'sounds left out: the head turns'
 
 
 def listen_to_motion(
     node: PerceptionNode, motion: EgoMotion, head_joints: tuple[str, ...]
 ) -> None:
-    """Subscribe an active node to what tells of its head's motion.
+    """Subscribe an active node to what tells of its head's motion, and of the robot's own voice.
 
-    Not every head has an IMU or joints: their absence is no fault.
+    Not every head has an IMU, joints or a voice: their absence is no fault.
 
     Parameters
     ----------
@@ -49,6 +61,12 @@ def listen_to_motion(
     head_joints : tuple of str
         Those of joint_states that turn the head; () does not listen to them.
     """
+
+    def on_own_voice(message: Bool) -> None:
+        motion.note_own_voice(node.now_ns(), message.data)
+
+    # It says when something changes: silence of the topic is no fault.
+    node.subscribe(Bool, OWN_VOICE, on_own_voice, qos.FEATURES, timeout_s=None)
     if node.value('max_turn_rate') <= 0:
         return
 

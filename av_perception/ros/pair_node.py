@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from av_perception.errors import UserError
 from av_perception.robot_head import CameraGeometry, HeadProfile, load_head
-from av_perception.ros.ego_motion import MAX_TURN_RATE, listen_to_motion
+from av_perception.ros.ego_motion import MAX_TURN_RATE, left_out, listen_to_motion
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
 from av_perception.ros.playback import HEAD
@@ -112,7 +112,7 @@ class MicrophonePairNode(PerceptionNode):
     def _step(self) -> None:
         for stamp_ns, visual, sound in self._assembler.poll(self.now_ns()):
             if sound is not None and self._motion.is_ego_noise(stamp_ns):
-                self.diagnostics.count('sounds left out: the head turns')
+                self.diagnostics.count(left_out(self._motion, stamp_ns))
                 sound = None
             # What was pushed comes back.
             self.process_frame(stamp_ns, visual, sound)  # type: ignore[arg-type]

@@ -130,7 +130,7 @@ class SoundInput:
     def _reason(self, counter: str) -> str:
         """Say why a counter of the front end grew, and who can mend it."""
         if counter != WRONG_INDEX:
-            return ''
+            return self._shared.reason_of(counter) if self._shared is not None else ''
         if not self._index_fault:  # once: the graph is slow to ask
             names = publisher_names(self._node, self._node.resolve_topic_name('audio'))
             self._index_fault = f'stamps are used; published by {names}'

@@ -1,6 +1,9 @@
 # Copyright 2026 The av_perception developers
 # SPDX-License-Identifier: Apache-2.0
-"""Ego noise: the motors of a head that turns are heard, and drown the rest when they are fast."""
+"""Ego noise: what a robot makes itself is heard, and drowns the rest.
+
+That is the motors of a head that turns fast, and the robot's own voice while it talks.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,14 @@ _SHORTEST_NS = 50_000_000
 _LONGEST_NS = 150_000_000
 WINDOW_S = 0.2
 _MAX_TURNS = 100  # remembered ones; frames may come long after them
+_VOICE_TAIL_NS = nanoseconds(0.5)  # a loudspeaker plays what it has, and the room rings
+# Who said that the robot talks, and then nothing more, is gone: it is listened to again.
+_LONGEST_TALK_NS = nanoseconds(60.0)
 _AUDIBLE_RATE = 0.05  # [rad/s] slower than this motors are hardly heard, and gyroscopes drift
 
 
 class EgoMotion:
-    """Says for every moment whether the head turned about then.
+    """Says for every moment whether the head turned about then, or the robot talked.
 
     Parameters
     ----------
@@ -37,6 +43,31 @@ class EgoMotion:
         self._newest_ns = 0
         self._poses: dict[str, tuple[int, RigidTransform]] = {}
         self._joints: dict[str, _Joint] = {}
+        # When the robot began to talk, and when it ended or must have.
+        self._talks: deque[tuple[int, int]] = deque(maxlen=_MAX_TURNS)
+
+    def note_own_voice(self, stamp_ns: int, is_talking: bool) -> None:
+        """Note that the robot talks from a moment on, or does no more.
+
+        Parameters
+        ----------
+        stamp_ns
+            The moment [ns].
+        is_talking
+            Whether it talks. Said again and again, it holds on; else for a minute at most.
+        """
+        if self._talks and stamp_ns < self._talks[-1][0] - RESET_NS:
+            self._talks.clear()
+        goes_on = bool(self._talks) and stamp_ns <= self._talks[-1][1]
+        first_ns = self._talks.pop()[0] if goes_on else stamp_ns
+        if is_talking:
+            self._talks.append((first_ns, stamp_ns + _LONGEST_TALK_NS))
+        elif goes_on:
+            self._talks.append((first_ns, stamp_ns))
+
+    def is_own_voice(self, stamp_ns: int) -> bool:
+        """Whether the robot's own voice is heard at this moment."""
+        return any(first <= stamp_ns <= last + _VOICE_TAIL_NS for first, last in self._talks)
 
     def note_rate(self, stamp_ns: int, rate: float) -> None:
         """Note a turn rate [rad/s] at a moment, from a gyroscope or a joint."""
@@ -87,7 +118,7 @@ class EgoMotion:
 
     def is_ego_noise(self, stamp_ns: int) -> bool:
         """Whether sound of this moment is not to be used."""
-        return self._fast.is_about(stamp_ns)
+        return self._fast.is_about(stamp_ns) or self.is_own_voice(stamp_ns)
 
     def is_turning(self, stamp_ns: int) -> bool:
         """Whether motors are heard at this moment, loud or not."""

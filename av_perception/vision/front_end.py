@@ -46,6 +46,7 @@ LEAST_DISPARITIES = 0.1  # share of the faces: with a wrong pair hardly one matc
 ROW_MARGIN = 12  # [px] beside a face's rows: those of the other image may be others by 10
 TURNED_EVERY = 50  # images without a face between two looks at an image turned by 180 degrees
 TURNED_SCORE = 0.6  # that a face in it needs: it is no proof of anything else
+COUNTED = 'images faces without_disparity over_exposed noise upside_down too_many'.split()
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class VisualFrontEndConfig:
     embedder: FaceEmbedderConfig = field(default_factory=FaceEmbedderConfig)
     #: how people are described apart from their faces
     appearance: DescriptionConfig = field(default_factory=DescriptionConfig)
-    #: only so many of the best are kept, at least 1, which bounds the time per image
+    #: only so many of the best are kept, at least 1, to bound the time; the others are counted
     max_faces: int = 20
 
     def __post_init__(self):
@@ -93,7 +94,7 @@ class VisualFrontEnd:
         'images'; 'faces'; 'without_disparity': faces of pairs whose range had to come from their
         size; 'over_exposed': images that were looked at although most of them is white; 'noise':
         images in which no pixel has to do with the next; 'upside_down': faces and images that
-        stand on their heads, which are left out.
+        stand on their heads, which are left out; 'too_many': faces beyond the best `max_faces`.
     calibration_problems
         Sentences about calibrations that leave little of the images.
     embedding_size
@@ -142,8 +143,7 @@ class VisualFrontEnd:
         self._disparities = 0  # faces that were matched in the right image
         self.left_image: np.ndarray | None = None
         self.times_ms: dict[str, float] = {}
-        counted = ('images', 'faces', 'without_disparity', 'over_exposed', 'noise', 'upside_down')
-        self.counters = dict.fromkeys(counted, 0)
+        self.counters = dict.fromkeys(COUNTED, 0)
 
     @property
     def whole_images(self) -> int:
@@ -237,8 +237,9 @@ class VisualFrontEnd:
         eyes_row = landmarks[:, :2, 1].mean(axis=1)
         upright = mouth_row > eyes_row
         self.counters['upside_down'] += int((good & ~upright).sum())
-        keep = np.nonzero(good & upright)[0][: self._config.max_faces]
-        return chosen(detections, keep)
+        usable = np.nonzero(good & upright)[0]
+        self.counters['too_many'] += max(0, len(usable) - self._config.max_faces)
+        return chosen(detections, usable[: self._config.max_faces])
 
     def _watch_orientation(self, image: np.ndarray, num_faces: int) -> None:
         """While there are no faces, look now and then whether a turned image would show some."""

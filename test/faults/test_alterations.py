@@ -147,3 +147,16 @@ def test_the_cause_is_found_among_what_was_said():
 )
 def test_the_excerpt_begins_with_the_cause(sentence, excerpt):
     assert Fault('x', 'x', told=('NaN',)).excerpt(sentence) == excerpt
+
+
+def test_stamps_that_are_held_and_stamps_that_roll():
+    held = alterations.held(3)
+    sent = images(7)
+    stamps = [ns_from_time(held(m, k)[0].header.stamp) - 10**12 for k, m in enumerate(sent)]
+    assert stamps == [PERIOD_NS * k for k in (0, 0, 0, 3, 3, 3, 6)]
+    rolling = alterations.rolling(0.005, 0.03)
+    behind = [
+        ns_from_time(rolling(message, k)[0].header.stamp) - ns_from_time(message.header.stamp)
+        for k, message in enumerate(sent)
+    ]
+    assert all(5_000_000 <= ns <= 30_000_000 for ns in behind) and len(set(behind)) == 7

@@ -8,6 +8,7 @@ import pytest
 from av_perception.interfaces import AudioChunk
 from av_perception.pipelines.recording_problems import SoundSample, image_problems
 from av_perception.robot_head import load_head
+from av_perception.vision.front_end import COUNTED
 
 MICROPHONES = load_head('respeaker').microphones
 
@@ -46,9 +47,9 @@ def test_half_a_minute_of_sound_is_kept():
         ({'upside_down': 12, 'faces': 1}, 'upside down'),
         ({'over_exposed': 40}, 'lower the exposure'),
         ({'noise': 90}, 'is it dark'),
+        ({'too_many': 7}, '7 faces were left out: of each image the best 20'),
     ],
 )
 def test_a_camera_upside_down_was_taken_for_one_without_faces(changes, words):
-    counters = {'images': 100, 'faces': 100, 'upside_down': 0, 'over_exposed': 0, 'noise': 0}
-    problems = image_problems(counters | changes)
+    problems = image_problems(dict.fromkeys(COUNTED, 0) | {'images': 100, 'faces': 100} | changes)
     assert len(problems) == bool(words) and words in ''.join(problems)

@@ -15,6 +15,7 @@ from sensor_msgs.msg import Image
 from av_perception.interfaces import VisualFeatures as Features
 from av_perception.nodes import visual_features
 from av_perception.nodes.visual_features import VisualFeaturesNode
+from av_perception.ros.image_pairs import PairOffsets
 
 SECOND = 10**9
 PERIOD_NS = 40_000_000
@@ -49,6 +50,39 @@ def watched(bench, monkeypatch):
     topics = {f'{side}/image_raw': Image for side in ('left', 'right')}
     b = bench(VisualFeaturesNode, topics, ('visual_features', VisualFeatures))
     return b, lambda number: send_pair(b, SECOND + number * PERIOD_NS, SMALL)
+
+
+def offsets_of(behind_ms):
+    """Offsets of pairs, 40 ms from one to the next, whose right stamps are so much behind."""
+    offsets = PairOffsets()
+    for number, ms in enumerate(behind_ms):
+        offsets.note('left', SECOND + number * PERIOD_NS)
+        offsets.note('right', SECOND + number * PERIOD_NS + round(1e6 * ms))
+    return offsets
+
+
+@pytest.mark.parametrize(
+    ('behind_ms', 'said'),
+    [
+        (
+            [12.0] * 9,
+            'are 12 ms apart: let one clock trigger both, or set sync_tolerance to 0.012',
+        ),
+        ([5.0, 9.0, 14.0] * 3, 'set sync_tolerance to 0.014'),
+        ([5000.0] * 9, 'do both cameras use one clock?'),
+        ([1.7e12] * 9, 'do both cameras use one clock?'),
+    ],
+)
+def test_it_says_how_far_left_and_right_are_apart(behind_ms, said):
+    """Regression: pairs whose stamps roll were dropped without a word on what to set."""
+    assert said in offsets_of(behind_ms).reason(0.0)
+
+
+def test_it_says_nothing_of_single_images_that_are_lost_and_names_a_silent_side():
+    assert offsets_of([0.0] * 9).reason(0.0) == offsets_of([4.0] * 9).reason(0.005) == ''
+    offsets = PairOffsets()
+    offsets.note('left', SECOND)
+    assert offsets.reason(0.0) == 'images of the other side do not come'
 
 
 @pytest.mark.slow

@@ -10,14 +10,15 @@ import pytest
 from av_perception_msgs.msg import TrackArray
 from geometry_msgs.msg import Vector3
 from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import Bool
 
 from av_perception.nodes.tracker import TrackerNode
 from av_perception.ros.conversions import header
-from av_perception.ros.ego_motion import LOOKS, _JointWatch
+from av_perception.ros.ego_motion import LOOKS, _JointWatch, left_out
 
 SECOND = 10**9
 START_NS = 10**12
-INPUTS = {'imu': Imu, 'joint_states': JointState}
+INPUTS = {'imu': Imu, 'joint_states': JointState, 'own_voice': Bool}
 
 
 @pytest.fixture()
@@ -95,6 +96,19 @@ def test_joints_of_others_and_joints_with_either_are_no_fault(tracker):
         joints(['head_pan'], 2, velocity=[0.1]),
     )
     assert tracker.counted('dropped from') == 0
+
+
+def test_the_robot_says_that_it_talks(tracker):
+    """Regression: there was no way to tell that the robot's own voice is nobody's."""
+    motion = tracker.node._motion
+    before_ns = tracker.node.now_ns() - SECOND
+    tracker.send('own_voice', Bool(data=True))
+    now_ns = tracker.node.now_ns()
+    assert motion.is_own_voice(now_ns) and not motion.is_ego_noise(before_ns)
+    assert left_out(motion, now_ns) == 'sounds left out: the robot talks'
+    tracker.send('own_voice', Bool(data=False))
+    assert not motion.is_own_voice(tracker.node.now_ns() + SECOND)
+    assert left_out(motion, now_ns + SECOND) == 'sounds left out: the head turns'
 
 
 def test_what_was_never_there_is_not_missed(tracker):

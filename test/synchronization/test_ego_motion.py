@@ -168,3 +168,35 @@ def test_motors_that_are_said_not_to_be_heard_never_turn():
     picky = EgoMotion(max_rate=0.02, window_s=0.2)
     picky.note_rate(START, 0.03)
     assert picky.is_turning(START) and picky.is_ego_noise(START)
+
+
+def test_sound_is_left_out_while_the_robot_talks_and_rings_out():
+    """Regression: a robot took its own voice for people below it, who spoke with certainty."""
+    made = motion()
+    made.note_own_voice(START, True)
+    assert not made.is_ego_noise(START - 1)
+    assert made.is_own_voice(START) and made.is_ego_noise(START + 5000 * MS)
+    made.note_own_voice(START + 3000 * MS, False)
+    assert made.is_ego_noise(START + 3400 * MS), 'the room still rings'
+    assert not made.is_ego_noise(START + 3600 * MS)
+    made.note_own_voice(START + 9000 * MS, False)
+    assert not made.is_ego_noise(START + 9000 * MS), 'it did not talk'
+
+
+def test_who_says_that_the_robot_talks_and_goes_does_not_make_it_deaf_for_ever():
+    made = motion()
+    made.note_own_voice(START, True)
+    assert made.is_ego_noise(START + 59_000 * MS) and not made.is_ego_noise(START + 61_000 * MS)
+    for ms in range(100_000, 300_000, 1000):
+        made.note_own_voice(START + ms * MS, True)
+    assert made.is_ego_noise(START + 310_000 * MS), 'said again and again, it holds on'
+    assert not made.is_ego_noise(START + 80_000 * MS), 'it was silent in between'
+    made.note_own_voice(START, True)
+    assert not made.is_ego_noise(START + 299_000 * MS), 'the clock was set back: it begins anew'
+    assert made.is_ego_noise(START)
+
+
+def test_the_robots_voice_counts_where_motors_do_not():
+    made = EgoMotion(max_rate=0.0)
+    made.note_own_voice(START, True)
+    assert made.is_ego_noise(START) and not made.is_turning(START)

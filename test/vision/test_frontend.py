@@ -182,8 +182,10 @@ def test_impossible_detections_are_dropped():
 
 def test_only_the_best_faces_are_kept():
     boxes = [BOX + [10 * k, 0, 0, 0] for k in range(5)]
-    faces = front_end(boxes, max_faces=2).process(1, *planted_scene()).faces
+    eyes = front_end(boxes, max_faces=2)
+    faces = eyes.process(1, *planted_scene()).faces
     assert [face.score for face in faces] == [0.9, 0.8]
+    assert eyes.counters['too_many'] == 3, 'regression: the others were lost without a word'
 
 
 def test_gray_images_are_accepted():

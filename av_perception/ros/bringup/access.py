@@ -34,7 +34,7 @@ COMMON_SERVICES = (
     '~/set_parameters_atomically',
 )
 TF = ('/tf', '/tf_static')
-MOTION = ('imu', 'joint_states')
+MOTION = ('imu', 'joint_states', 'own_voice')
 CLOCKS = ('microphone_array/clock', 'audio_bridge/clock', 'stereo_camera/clock')
 LEFT = ('left/image_raw', 'left/image_raw/compressed')
 RIGHT = ('right/image_raw', 'right/image_raw/compressed')

@@ -21,6 +21,7 @@ from av_perception.ros.conversions import ns_from_time, time_from_ns
 Alteration = Callable[[Any, int], list[Any]]
 # By so much a clock is set [s]: no stamp of before coincides with one that is still to come.
 STEP_S = 1.013
+SINCE_1970_S = 1.7e9  # beside a clock that counts from its start
 _PATTERN = 1000  # numbers after which what is lost repeats
 _FIRST_LOST = 8  # however small the share, this one is lost
 
@@ -112,6 +113,26 @@ def stamped(move: Callable[[int, int], int]) -> Alteration:
 def shifted(shift_s: float) -> Alteration:
     """Let a clock be off by so much [s]."""
     return stamped(lambda stamp_ns, number: stamp_ns + round(1e9 * shift_s))
+
+
+def rolling(least_s: float, most_s: float, seed: int = 0) -> Alteration:
+    """Each stamp lies between so much and so much behind [s], drawn anew."""
+    random = np.random.default_rng(seed)
+    return stamped(
+        lambda stamp_ns, number: stamp_ns + round(1e9 * random.uniform(least_s, most_s))
+    )
+
+
+def held(count: int) -> Alteration:
+    """So many messages in a row have the stamp of the first of them."""
+    first: list[int] = [0]
+
+    def move(stamp_ns: int, number: int) -> int:
+        if number % count == 0:
+            first[0] = stamp_ns
+        return first[0]
+
+    return stamped(move)
 
 
 def drifting(parts_per_million: float, period_s: float, start_s: float = 0.0) -> Alteration:

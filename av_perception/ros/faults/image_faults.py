@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
 from av_perception.ros.faults import alterations
-from av_perception.ros.faults.alterations import STEP_S, Alteration
+from av_perception.ros.faults.alterations import SINCE_1970_S, STEP_S, Alteration
 from av_perception.ros.faults.fault import FRAME_S, Fault
 from av_perception.ros.faults.planted_sensors import CAMERA_INFOS, IMAGES
 
@@ -150,6 +150,26 @@ IMAGE_FAULTS = (
         partial(alterations.shifted, -STEP_S),
         'images are .* behind the sound',
         'jumps back',
+    ),
+    _both(
+        'since-1970',
+        'the cameras count from 1970, all else from a start',
+        partial(alterations.shifted, SINCE_1970_S),
+        'since the machine started',
+        keeps_ids=False,  # stamps that go back are a recording that begins anew
+    ),
+    _altered(
+        (_RIGHT,),
+        'right-rolls',
+        'right stamps are 5 to 30 ms behind the left ones',
+        partial(alterations.rolling, 0.005, 0.03),
+        'set sync_tolerance',
+    ),
+    _both(
+        'stamps-of-three',
+        'three images have one stamp',
+        partial(alterations.held, 3),
+        'its stamp is that of the image before',
     ),
     _both(
         'drift',

@@ -14,7 +14,7 @@ from std_msgs.msg import String
 
 from av_perception.ros.conversions.arrays import typed_array
 from av_perception.ros.faults import alterations
-from av_perception.ros.faults.alterations import STEP_S, Alteration
+from av_perception.ros.faults.alterations import SINCE_1970_S, STEP_S, Alteration
 from av_perception.ros.faults.fault import Fault
 from av_perception.ros.faults.planted_scene import CHUNK_S
 
@@ -130,6 +130,12 @@ SOUND_FAULTS = (
         partial(alterations.shifted, -STEP_S),
         'sound is .* behind the images',
         'backward audio stamps',
+    ),
+    _altered(
+        'since-1970',
+        'the sound counts from 1970, all else from a start',
+        partial(alterations.shifted, SINCE_1970_S),
+        'since the machine started',
     ),
     _altered(
         'drifts',

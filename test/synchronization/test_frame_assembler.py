@@ -236,7 +236,10 @@ def test_images_that_lag_far_behind_the_sound_are_not_lost_for_good():
     assert with_image == sorted(with_image)
 
 
-@pytest.mark.parametrize(('early_ms', 'said'), [(1000, '1.00 s'), (500, '0.50 s')])
+@pytest.mark.parametrize(
+    ('early_ms', 'said'),
+    [(1000, '1.00 s'), (500, '0.50 s'), (300, '0.30 s'), (200, '0.20 s'), (100, '0.10 s')],
+)
 def test_it_says_by_how_much_sound_is_behind(early_ms, said):
     """Regression: "without audio" told nobody that the sound's stamps or its delay are wrong."""
     assembler = FrameAssembler(FrameAssemblerConfig(audio_wait_s=0.06))

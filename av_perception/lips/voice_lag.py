@@ -60,7 +60,11 @@ class VoiceLag:
     def note_motion(self, stamp_ns: int, motions: Mapping[int, float]) -> None:
         """Take how much the mouths of an image move, by id of the track."""
         for key, value in motions.items():
-            self._motion.setdefault(key, deque(maxlen=_SIZE)).append((stamp_ns, value))
+            motion = self._motion.setdefault(key, deque(maxlen=_SIZE))
+            if motion and stamp_ns <= motion[-1][0]:  # images begin anew before the sound does
+                motion.clear()
+                self._voice.pop(key, None)
+            motion.append((stamp_ns, value))
 
     def note_voices(self, stamp_ns: int, voices: Mapping[int, float]) -> bool:
         """Take the probabilities that people speak in a block of sound, by id of the track.

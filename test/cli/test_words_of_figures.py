@@ -70,6 +70,17 @@ def test_nobody_found_has_no_error_of_position():
     assert 'cm' not in words and '100 s of 100 s of speech were missed' in words
 
 
+def test_a_far_voice_beside_a_near_face_was_scored_as_given_to_nobody():
+    """A talker at 6 m whose face is too small is a direction; by place nothing was right."""
+    far = (6.0, -1.6, 0.1)
+    on_the_ray = tuple(0.4 * value for value in far)
+    truth = still(1, (0.45, 0.05, 0.0), range(50)) + still(2, far, range(50), True)
+    tracks = still(1, (0.45, 0.05, 0.0), range(50)) + still(2, on_the_ray, range(50), True)
+    words = summary(metrics_of(tracks, truth))
+    assert '100 s of 100 s of speech' in words
+    assert 'Matched by direction it is 0 s' in words
+
+
 @pytest.mark.parametrize('people, word', [(9, 'nine'), (10, 'ten'), (11, '11'), (13, '13')])
 def test_numbers_are_words_up_to_ten(people, word):
     rows = []

@@ -101,3 +101,17 @@ def test_a_recording_that_starts_anew_is_not_mixed_with_the_one_before():
     assert not lag.note_voices(START_NS + 10**9, {1: 0.9})
     assert lag.note_voices(START_NS + 3 * 10**9, {1: 0.9})
     assert lag.lag_s == 0.0
+
+
+def test_images_that_begin_anew_before_the_sound_are_not_mixed_with_those_before():
+    lag = watched(0.4)
+    rng = np.random.default_rng(9)
+    speaks = turns(rng)
+    for index, is_speaking in enumerate(speaks):
+        stamp_ns = START_NS + round(1e9 * index * STEP_S)
+        lag.note_motion(stamp_ns, {1: is_speaking + 0.3 * rng.normal()})
+        if index == 0:  # the last of the session before
+            lag.note_voices(START_NS + 41 * 10**9, {1: 1.0})
+        before = max(0, index - round(0.1 / STEP_S))
+        lag.note_voices(stamp_ns, {1: float(speaks[before])})
+    assert lag.lag_s == 0.0

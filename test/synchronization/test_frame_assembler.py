@@ -262,7 +262,10 @@ def test_sound_whose_clock_is_ahead_for_good_filled_the_memory():
     assert len(assembler.flush()) <= 300
 
 
-@pytest.mark.parametrize(('early_ms', 'said'), [(1000, '1.00 s'), (500, '0.50 s')])
+@pytest.mark.parametrize(
+    ('early_ms', 'said'),
+    [(1000, '1.00 s'), (500, '0.50 s'), (300, '0.30 s'), (200, '0.20 s'), (100, '0.10 s')],
+)
 def test_it_says_by_how_much_sound_is_behind(early_ms, said):
     """Regression: "without audio" told nobody that the sound's stamps or its delay are wrong."""
     assembler = FrameAssembler(FrameAssemblerConfig(audio_wait_s=0.06))

@@ -8,11 +8,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-
 from av_perception.cli.output import staged_progress, write_json
 from av_perception.errors import UserError
-from av_perception.files import opencv_name
+from av_perception.recording.images import ImageWriter
 from av_perception.robot_head.sensor_poses import SensorPoses
 from av_perception.visualization.overlay import draw_overlay
 from av_perception.visualization.people import people_to_draw
@@ -33,11 +31,10 @@ class OverlayVideo:
     def __init__(self, head: HeadProfile, path: Path):
         """Start the file; nothing is written for a head without a camera."""
         self._head = head
-        self._writer: cv2.VideoWriter | None = None
+        self._writer: ImageWriter | None = None
         if head.camera is not None:
-            code = cv2.VideoWriter.fourcc(*'mp4v')
             size = (head.camera.width, head.camera.height)
-            self._writer = cv2.VideoWriter(opencv_name(path), code, head.camera.frame_rate, size)
+            self._writer = ImageWriter(path, size, head.camera.frame_rate)
 
     def add(self, answer: Answer) -> None:
         """Add one image."""
@@ -57,7 +54,7 @@ class OverlayVideo:
     def close(self) -> None:
         """Finish the file."""
         if self._writer is not None:
-            self._writer.release()
+            self._writer.close()
 
 
 def run_attention(options: argparse.Namespace, output: Path) -> int:

@@ -238,18 +238,11 @@ def _node_arguments(options: argparse.Namespace, source: str) -> dict:
 
 
 def _ros_arguments(options: argparse.Namespace) -> list[str]:
-    """Give what all nodes find behind --ros-args. Raises UserError for what renames nothing."""
-    from av_perception.errors import UserError
+    """Give what all nodes find behind --ros-args. Raises UserError for remaps that cannot be."""
+    from av_perception.ros.bringup.remaps import checked_remaps
 
     words = ['-p', 'use_sim_time:=true'] if options.sim_time else []
-    for rule in options.remap:
-        before, sign, after = rule.partition(':=')
-        if not (before and sign and after):
-            raise UserError(
-                f"--remap needs FROM:=TO, as left/image_raw:=/camera/image, not '{rule}'"
-            )
-        words += ['-r', rule]
-    return words
+    return words + [word for rule in checked_remaps(options.remap) for word in ('-r', rule)]
 
 
 def _watch(graph: GraphRunner, respawn: bool) -> dict[str, int]:

@@ -170,9 +170,13 @@ class ImageWriter:
         self._count += 1
 
     def close(self) -> None:
-        """Finish the file."""
-        if self._video is not None:
-            self._video.release()
+        """Finish the file. Raises UserError where the disk was full: OpenCV says nothing of it."""
+        if self._video is None:
+            return
+        self._video.release()
+        self._video = None
+        if self._count and _header_frames(self._path) < self._count - MISCOUNTED:
+            raise UserError(f'cannot finish the video {self._path}: is there room on the disk?')
 
 
 def _numbered_images(folder: Path) -> list[Path]:
@@ -216,6 +220,14 @@ def _probe_video(path: Path) -> tuple[int, int, int, float]:
             'or give a folder of images'
         )
     return length, image.shape[1], image.shape[0], rate
+
+
+def _header_frames(path: Path) -> int:
+    """Read how many images a video says that it has; 0 of one that was not finished."""
+    capture = cv2.VideoCapture(opencv_name(path))
+    length = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+    capture.release()
+    return length
 
 
 def _count_frames(path: Path) -> int:

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
-import cv2
 import numpy as np
 
-from av_perception.files import opencv_name
 from av_perception.geometry.rigid_transform import RigidTransform
 from av_perception.interfaces import (
     HeadPoseEstimate,
@@ -22,6 +21,7 @@ from av_perception.interfaces import (
     TrackFrame,
 )
 from av_perception.recording import Recording
+from av_perception.recording.images import ImageWriter
 from av_perception.recording.timing import image_stamp_ns
 from av_perception.robot_head import CameraGeometry
 from av_perception.vision.rectification import rectifiers_of
@@ -147,9 +147,7 @@ def write_overlay(
         return
     by_stamp = {frame.stamp_ns: (frame, speaking) for frame, speaking in frames}
     rectifier, _ = rectifiers_of(camera)
-    code = cv2.VideoWriter.fourcc(*'mp4v')
-    size = (camera.width, camera.height)
-    writer = cv2.VideoWriter(opencv_name(path), code, recording.frame_rate, size)
+    writer = ImageWriter(Path(path), (camera.width, camera.height), recording.frame_rate)
     for index, _, left, _ in recording.images():
         moment = by_stamp.get(origin_ns + image_stamp_ns(recording, index))
         image = rectifier.rectify(left)
@@ -157,4 +155,4 @@ def write_overlay(
             image = draw_overlay(image, people_to_draw(*moment, camera))
         writer.write(image)
         progress((index + 1) / recording.num_frames)
-    writer.release()
+    writer.close()

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The recording folder: what is written is read back, and every fault is one clear line."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -214,6 +217,31 @@ def test_sound_without_samples_is_refused(tmp_path):
     soundfile.write(tmp_path / 'audio.wav', np.zeros((0, 4)), 16000)
     with pytest.raises(UserError, match='0 samples'):
         Recording.open(tmp_path)
+
+
+WITHOUT_ROOM = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from av_perception.errors import UserError
+from av_perception.recording.images import ImageWriter
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+writer = ImageWriter(Path(sys.argv[1]), (64, 48), 25.0)
+for image in np.random.default_rng(0).integers(0, 256, (20, 48, 64, 3), np.uint8):
+    writer.write(image)
+try:
+    writer.close()
+except UserError as error:
+    print(error)
+writer.close()  # once is enough
+"""
+
+
+def test_a_full_disk_under_a_video_was_not_noticed(tmp_path):
+    """OpenCV says nothing of it; what was left could not be read."""
+    words = [sys.executable, '-B', '-c', WITHOUT_ROOM, str(tmp_path / 'left.mp4')]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert 'left.mp4: is there room on the disk?' in done.stdout
 
 
 @pytest.mark.parametrize('missing, whole', [(3, True), (40, False)])

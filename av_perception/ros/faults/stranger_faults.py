@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,10 +61,14 @@ def published(topic: str, make: Make) -> Callable[[FaultGraph], AbstractContextM
     return during
 
 
+@cache
+def _people() -> list[Track]:
+    """Make thousands of people, all on one spot; once, for that takes its time."""
+    return [Track(id=FIRST_ID + k, state=Track.ACTIVE, seen=True) for k in range(MANY)]
+
+
 def _crowd(stamp_ns: int) -> TrackArray:
-    """Give thousands of people, all on one spot."""
-    tracks = [Track(id=FIRST_ID + k, state=Track.ACTIVE, seen=True) for k in range(MANY)]
-    return TrackArray(header=header(stamp_ns, 'base_link'), tracks=tracks)
+    return TrackArray(header=header(stamp_ns, 'base_link'), tracks=_people())
 
 
 def _odd_tracks(stamp_ns: int) -> TrackArray:

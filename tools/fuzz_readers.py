@@ -82,10 +82,7 @@ def parsed() -> argparse.Namespace:
 def fuzz_all_guided(kinds: list[str], options: argparse.Namespace) -> int:
     """Fuzz kinds of files one after the other as coverage guides. Gives the exit status."""
     if importlib.util.find_spec('atheris') is None:
-        advice = (
-            "pip install 'av_perception[fuzz]', or atheris alone (Linux, CPython 3.11 to 3.13)"
-        )
-        print(f'--guided needs atheris: {advice}', file=sys.stderr)
+        print(f'--guided needs atheris: {ADVICE}', file=sys.stderr)
         return 2
     from guided_fuzzing import Budget, fuzz_guided
 

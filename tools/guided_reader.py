@@ -21,7 +21,11 @@ import signal
 import sys
 import time
 import types
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+
+from reader_survey import Survey, as_dictionary, survey_of
 
 TOLD = 'av_perception fuzz: '
 # Beside our package: what parses in Python.
@@ -52,13 +56,21 @@ def main() -> None:
     faulthandler.enable()
     faulthandler.register(signal.SIGXCPU, chain=True)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    work = options.folder / 'work'
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    packages = (*INSTRUMENTED, *STANDARD, options.module)
+    with ProcessPoolExecutor(1, get_context('fork')) as pool:
+        survey = pool.submit(survey_of, options.module, options.kind, work, packages).result()
+    if survey.skipped:
+        tell(skipped=survey.skipped)
+        return
     import atheris
 
     for name in [name for name in sys.modules if name.split('.')[0] in STANDARD]:
         del sys.modules[name]  # to be imported again, with counters
-    with atheris.instrument_imports([*INSTRUMENTED, *STANDARD, options.module]):
-        fuzzed = GuidedReader(options)
-        fuzzed.try_whole_files()
+    with atheris.instrument_imports(packages, survey.bystanders):
+        fuzzed = GuidedReader(options, survey)
     arguments = [sys.argv[0], *LIBFUZZER, f'-seed={options.seed + 1}', *fuzzed.arguments()]
     atheris.Setup(arguments, fuzzed.take, custom_mutator=fuzzed.mutate)
     atheris.Fuzz()
@@ -72,60 +84,40 @@ def tell(**what) -> None:
 class GuidedReader:
     """A reader to which atheris gives bytes, with its folder and what is left to do."""
 
-    def __init__(self, options: argparse.Namespace):
+    def __init__(self, options: argparse.Namespace, survey: Survey):
         from archive_mutation import with_changed_member
         from byte_mutations import mutated
-        from reader_judge import ReaderJudge
+        from reader_judge import ReaderJudge, warm_up
 
         self._mutated = mutated
         self._with_changed_member = with_changed_member
         self._options = options
-        self._work = options.folder / 'work'
-        self._findings = options.folder / 'findings'
-        self._corpus = options.folder / 'corpus'
-        self._place = options.folder / 'place'  # where relative names begin
-        shutil.rmtree(self._work, ignore_errors=True)
-        for folder in (self._work, self._findings, self._corpus, self._place):
-            folder.mkdir(parents=True, exist_ok=True)
-        module = importlib.import_module(options.module)
-        file_name, self._write, self._read = module.ALL_READERS[options.kind]
-        self._seeds = getattr(module, 'SEEDS', {}).get(options.kind, [])
-        self._path = self._work / file_name
-        self._judge = ReaderJudge(self._work, options.slow, options.memory)
+        self._survey = survey
+        work, self._findings, self._corpus, place = (
+            options.folder / name for name in ('work', 'findings', 'corpus', 'place')
+        )
+        for folder in (self._findings, self._corpus, place):
+            folder.mkdir(exist_ok=True)
+        os.chdir(place)  # where relative names begin
+        readers = importlib.import_module(options.module).ALL_READERS
+        file_name, _, self._read = readers[options.kind]
+        self._path = work / file_name
+        warm_up(self._read, self._path)
+        _instrument_numpy()
+        self._judge = ReaderJudge(work, options.slow, options.memory)
         self._known: set[str] = set()
         self._count = 0
         self._told_s = 0.0
-        os.chdir(self._place)
-
-    def try_whole_files(self) -> None:
-        """Write the corpus that all begins with, and read the first of it."""
-        from reader_judge import warm_up
-        from reader_words import called_during, words_of
-
-        try:
-            self._write(self._path)
-            whole = self._path.read_bytes()
-        except BaseException as error:
-            if type(error).__name__ != 'Skipped':  # by pytest, as a package is absent
-                raise
-            tell(skipped=str(error))
-            os._exit(0)
-        for content in (whole, *(path.read_bytes() for path in self._seeds)):
-            (self._corpus / hashlib.sha1(content).hexdigest()).write_bytes(content)
-        packages = (*INSTRUMENTED, *STANDARD, self._options.module)
-        codes = called_during(lambda: warm_up(self._read, self._path), packages)
-        self._words = words_of(whole, codes)
-        _instrument_numpy()
-        _limit_memory(self._options.memory + GUARD)
+        _limit_memory(options.memory + GUARD)
         self._start_s = time.process_time()
 
     def arguments(self) -> list[str]:
-        """Give libFuzzer its corpus, the longest file and the words of the whole one."""
-        from reader_words import as_dictionary
-
+        """Give libFuzzer its corpus, the longest file and the words of the reader."""
+        for content in self._survey.whole:
+            (self._corpus / hashlib.sha1(content).hexdigest()).write_bytes(content)
         longest = max(path.stat().st_size for path in self._corpus.iterdir())
         words = self._options.folder / 'words'
-        words.write_text(as_dictionary(self._words))
+        words.write_text(as_dictionary(self._survey.words))
         most = max(2 * longest, MIN_LENGTH)
         return [f'-max_len={most}', f'-dict={words}', str(self._corpus)]
 

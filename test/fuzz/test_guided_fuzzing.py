@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
 import io
 import os
 import subprocess
@@ -11,6 +13,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import fuzz_readers
 import numpy as np
 import pytest
 from archive_mutation import with_changed_member
@@ -19,7 +22,9 @@ from planted_readers import WHOLE
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'fuzz_readers.py'
-pytest.importorskip('atheris', reason='atheris (extra fuzz) is absent')
+needs_atheris = pytest.mark.skipif(
+    importlib.util.find_spec('atheris') is None, reason='atheris (extra fuzz) is absent'
+)
 
 
 def fuzzed(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -37,6 +42,7 @@ def kept_by(tmp_path: Path, kind: str) -> list[bytes]:
     return [path.read_bytes() for path in (tmp_path / 'fuzz' / kind / 'findings').iterdir()]
 
 
+@needs_atheris
 @pytest.mark.slow
 def test_a_fault_behind_six_bytes_is_found(tmp_path):
     run = fuzzed(tmp_path, '--readers=planted_readers', 'hidden', '--first', '-n', '60000')
@@ -51,6 +57,7 @@ def test_damage_at_random_hardly_finds_the_same_fault():
     assert not any(mutated(random, WHOLE).startswith(b'\x8f!') for _ in range(20_000))
 
 
+@needs_atheris
 @pytest.mark.slow
 def test_every_kind_of_fault_is_a_finding_and_ends_no_other(tmp_path):
     """A fault in C kills the process, and an endless file would never give it back."""
@@ -81,6 +88,7 @@ def test_every_kind_of_fault_is_a_finding_and_ends_no_other(tmp_path):
     assert not (tmp_path / 'fuzz' / 'leaves' / 'left').exists()
 
 
+@needs_atheris
 @pytest.mark.slow
 def test_quick_readers_stand_thousands_of_guided_files(tmp_path):
     run = fuzzed(tmp_path, 'YAML', 'places', '-n', '1500')
@@ -88,6 +96,13 @@ def test_quick_readers_stand_thousands_of_guided_files(tmp_path):
     for kind in ('YAML', 'places'):
         assert f'{kind}: 1500 files' in run.stdout
     assert len(kept_by(tmp_path, 'YAML')) == 0
+
+
+def test_without_atheris_one_line_says_how_to_install_it(monkeypatch, capsys):
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+    assert fuzz_readers.fuzz_all_guided(['YAML'], argparse.Namespace()) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert 'pip install' in line and 'atheris' in line
 
 
 def test_a_changed_member_has_a_checksum_that_fits():

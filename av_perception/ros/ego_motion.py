@@ -65,13 +65,23 @@ def listen_to_motion(
     def on_own_voice(message: Bool) -> None:
         motion.note_own_voice(node.now_ns(), message.data)
 
-    # It says when something changes: silence of the topic is no fault.
-    node.subscribe(Bool, OWN_VOICE, on_own_voice, qos.FEATURES, timeout_s=None)
-    if node.value('max_turn_rate') <= 0:
-        return
-
     def on_imu(message: Imu) -> None:
         motion.note_rate(ns_from_time(message.header.stamp), _turn_rate(message))
+
+    # It says when something changes: silence of the topic is no fault.
+    node.subscribe(Bool, OWN_VOICE, on_own_voice, qos.FEATURES, timeout_s=None)
+    if node.value('max_turn_rate') > 0:
+        node.subscribe(Imu, 'imu', on_imu, qos.MOTION, is_optional=True)
+        if head_joints:
+            _listen_to_joints(node, motion, head_joints)
+
+
+def _listen_to_joints(
+    node: PerceptionNode, motion: EgoMotion, head_joints: tuple[str, ...]
+) -> None:
+    """Subscribe to the joints that turn the head, and look now and then whether they come."""
+    watch = _JointWatch(head_joints)
+    topic = node.resolve_topic_name('joint_states')
 
     def on_joints(message: JointState) -> None:
         # A driver that does not stamp: its message tells of the moment at which it came.
@@ -84,12 +94,8 @@ def listen_to_motion(
         if reason := watch.look():
             node.diagnostics.count(f'{topic} without the joints of the head', reason)
 
-    watch = _JointWatch(head_joints)
-    topic = node.resolve_topic_name('joint_states')
-    node.subscribe(Imu, 'imu', on_imu, qos.MOTION, is_optional=True)
-    if head_joints:
-        node.subscribe(JointState, 'joint_states', on_joints, qos.MOTION, is_optional=True)
-        node.every(LOOK_PERIOD_S, look)
+    node.subscribe(JointState, 'joint_states', on_joints, qos.MOTION, is_optional=True)
+    node.every(LOOK_PERIOD_S, look)
 
 
 class _JointWatch:

@@ -24,12 +24,14 @@ from av_perception.robot_head import HeadProfile
 
 OFFSETS_DEG = np.arange(-18.0, 18.1, 3.0)  # from a face, where its voice is looked for
 LEAST_FIT = 0.5  # mean cosine of a voice that counts
+ALIKE = 0.02  # fits that differ by less are of one direction
 MOST_OFF_DEG = 15.0  # from the face to its voice
 LEAST_FARTHER_DEG = 5.0  # by which every other face is farther from the voice
 REMEMBERED = 200  # pairs, 40 s of voice
 LEAST_PAIRS = 40
 PLACE_WIDTH_DEG = 4.0
 LEAST_OF_PLACE = 3  # pairs
+LEAST_PLACES = 3  # of two, a turn and a factor explain any errors
 PLACE_DEG = 1.5  # standard deviation of what all pairs of a place share
 PAIR_DEG = 4.0  # of a pair
 LEAST_SPREAD_DEG = 20.0  # between the outermost places
@@ -37,8 +39,7 @@ MOST_MISFIT = 3.0  # mean square error over that expected
 MOST_FACTOR = 1.7
 NUM_FACTORS = 55  # in steps of 2 %, 1 in their middle
 TOLD_FACTOR = 1.12
-# By which the sum of squares falls. Right profiles stay below 1: the deviations above are wide.
-TOLD_GAIN = 6.0
+TOLD_GAIN = 8.0  # by which the sum of squares falls; with right profiles by up to 5
 
 _EXPONENTS = np.linspace(-1.0, 1.0, NUM_FACTORS)
 _OFFSETS = np.radians(OFFSETS_DEG)
@@ -97,10 +98,15 @@ class SeenAngles:
             return  # behind the camera: known from elsewhere
         seen = np.arctan2(optical[:, 0], optical[:, 2])
         by_face = fits.reshape(len(faces), -1)
-        face, step = np.unravel_index(by_face.argmax(), by_face.shape)
-        if by_face[face, step] < LEAST_FIT or not 0 < step < by_face.shape[1] - 1:
+        steps = by_face.argmax(axis=1)
+        tops = by_face.max(axis=1)
+        is_peak = (steps > 0) & (steps < by_face.shape[1] - 1)
+        face = int(np.where(is_peak, tops, -np.inf).argmax())
+        # What is at the edge of one face's candidates may lie within another's.
+        if not is_peak[face] or tops[face] < max(LEAST_FIT, tops.max() - ALIKE):
             return
-        heard = seen[face] + _peak(by_face[face, step - 1 : step + 2], int(step))
+        step = int(steps[face])
+        heard = seen[face] + _peak(by_face[face, step - 1 : step + 2], step)
         away_deg = np.degrees(np.abs(seen - heard))
         nearest = int(away_deg.argmin())
         others = np.delete(away_deg, nearest)
@@ -118,7 +124,7 @@ class SeenAngles:
         if len(self._pairs) < LEAST_PAIRS:
             return 1.0
         seen, heard, variance = self._places()
-        if len(seen) < 2 or np.ptp(seen) < np.radians(LEAST_SPREAD_DEG):
+        if len(seen) < LEAST_PLACES or np.ptp(seen) < np.radians(LEAST_SPREAD_DEG):
             return 1.0
         error = heard - np.arctan(self._factors[:, None] * np.tan(seen))  # (K, P)
         turn = (error / variance).sum(axis=1) / (1 / variance).sum()

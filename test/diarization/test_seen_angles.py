@@ -97,6 +97,11 @@ def test_a_turn_alone_is_no_focal_length():
     assert planted_pairs(SeenAngles(AHEAD, 450.0), 1.0, 8.0, 4.0) == 1.0
 
 
+def test_two_places_tell_nothing_as_a_turn_and_a_factor_explain_both():
+    """Echoes of a hard room may draw two voices apart by some degrees."""
+    assert planted_pairs(SeenAngles(AHEAD, 450.0), 1.4, 0.0, 1.0, (-25.0, 20.0)) == 1.0
+
+
 def test_voices_that_no_factor_explains_are_not_blamed_on_the_camera():
     angles = SeenAngles(AHEAD, 450.0)
     for place, off in zip((-30.0, -15.0, 0.0, 15.0, 30.0), (14.0, -14.0, 14.0, -14.0, 0.0)):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -43,3 +44,18 @@ def test_ctrl_c_while_the_command_imports_ended_in_a_traceback():
 def test_it_is_the_command():
     done = run(WHOLE)
     assert done.returncode == 0 and done.stdout.strip() == f'av-perception {__version__}'
+
+
+def test_a_backend_of_the_shell_that_is_none_ended_pictures():
+    code = """
+from av_perception.cli.main import main
+try:
+    main(['--version'])
+finally:
+    import matplotlib
+    print(matplotlib.get_backend())
+"""
+    environment = {**os.environ, 'MPLBACKEND': 'nothing'}
+    words = [sys.executable, '-c', code]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert done.stdout.split()[-1].lower() == 'agg' and 'Traceback' not in done.stderr

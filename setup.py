@@ -160,7 +160,7 @@ setup(
     zip_safe=False,
     entry_points={
         'console_scripts': [
-            'av-perception = av_perception.cli.main:main',
+            'av-perception = av_perception.cli.command:main',
             *(NODE_COMMANDS if is_for_workspace() else []),
         ]
     },

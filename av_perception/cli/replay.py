@@ -14,6 +14,7 @@ replay.launch.py starts the nodes and this player together.
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,8 +65,10 @@ def run(options: argparse.Namespace) -> int:
     """Play once, or in a loop."""
     from av_perception.errors import UserError
 
-    if options.rate <= 0:
-        raise UserError('--rate must be positive')
+    if not 0 < options.rate < math.inf:
+        raise UserError(f'--rate must be a positive number, not {options.rate}')
+    if math.isnan(options.wait):
+        raise UserError('--wait must be a number of seconds, not nan')
     check_writable(options.json)
     from av_perception.ros.bringup.environment import prepare_environment
 

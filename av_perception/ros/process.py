@@ -26,6 +26,7 @@ from av_perception.ros.bringup.usage import MAX_THREAD_NAME
 from av_perception.ros.legacy import Legacy
 from av_perception.ros.lifeline import watch_starter
 from av_perception.ros.local_topics import LocalTopics
+from av_perception.ros.log_pipe import never_wait_for_readers
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.port_watch import OWN_PROCESS, PortWatch, listened_ports, reserve
 from av_perception.ros.privacy import check_domain, keep_private
@@ -85,6 +86,7 @@ def run_nodes(
         something to mend.
     """
     keep_private()
+    never_wait_for_readers()
     sys.setswitchinterval(THREAD_SWITCH_S)
     host = _Host(catch_stop_signals(), time.monotonic(), respawn)
     threading.excepthook = host.lose_thread

@@ -99,6 +99,8 @@ class Tf2Lookup:
         except self._errors as error:
             reason = ' '.join(str(error).split())
             raise TransformUnavailable(reason, may_come='into the past' not in reason) from error
+        except ValueError as error:  # tf2 takes what leads off the Earth
+            raise TransformUnavailable(str(error), may_come=False) from error
 
     def newest_ns(self, target: str, source: str) -> int | None:
         """Tell until when `pose` knows it [ns]."""

@@ -28,7 +28,7 @@ class JointActivityConfig:
     least_voice: float = 0.2
     #: Who stands where sound without voice has come from for so long does not speak, until there
     #: is voice again [s]: it is a machine, an animal or music. `inf`: sound is sound.
-    voiceless_s: float = 0.2
+    voiceless_s: float = 0.4
     #: A block with fewer kept bins than this is quiet.
     quiet_bins: int = 12
     #: A quiet block costs every subset that speaks up to so much, when it is empty [nat].

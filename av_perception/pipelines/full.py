@@ -132,6 +132,7 @@ class OfflinePipeline:
         speaking = replace(config.speaking, audio_wait_s=math.inf)
         self._speaking = SpeakingEstimator(speaking, likelihood, SeenAngles.of_head(head))
         self._counters: Counter = Counter()
+        self._num_images = 0
         self._next_sample = 0
         self._ahead = np.zeros((0, 1), np.float32)  # read from the file
         self._ahead_start = 0
@@ -213,8 +214,18 @@ class OfflinePipeline:
             problems += [self._vision.scale.problem, *image_problems(self._vision.counters)]
         if self._sound is not None:
             problems += self._sound.problems
-        problems += [self._speaking.sound_problem, self._speaking.lag_problem]
+        speaking = self._speaking
+        problems += [self._pairing_problem, speaking.sound_problem, speaking.lag_problem]
         return [problem for problem in problems if problem]
+
+    @property
+    def _pairing_problem(self) -> str:
+        """A sentence when most images go without sound although there is some, else ''."""
+        without = self._assembler.counters['without_audio']
+        if not self._hears or 2 * without <= self._num_images:
+            return ''
+        reason = self._assembler.reasons['without_audio']
+        return f'{without} of {self._num_images} images are without sound: {reason}'
 
     def run(self, progress: Callable[[float], None] = lambda fraction: None) -> list[Result]:
         """Run the whole recording, once.
@@ -302,6 +313,7 @@ class OfflinePipeline:
 
     def take_visual(self, features: VisualFeatures) -> None:
         """Take faces that were found already."""
+        self._num_images += 1
         self._assembler.push_visual(features, features.stamp_ns)
 
     def poll(self, stamp_ns: int) -> list[Result]:

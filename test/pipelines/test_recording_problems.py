@@ -5,9 +5,11 @@
 import numpy as np
 import pytest
 
-from av_perception.interfaces import AudioChunk
+from av_perception.interfaces import AudioChunk, VisualFeatures
+from av_perception.pipelines.full import START_NS, OfflinePipeline
 from av_perception.pipelines.recording_problems import SoundSample, image_problems
 from av_perception.robot_head import load_head
+from av_perception.simulation.cache import simulated_recording
 from av_perception.vision.front_end import COUNTED
 
 MICROPHONES = load_head('respeaker').microphones
@@ -53,3 +55,20 @@ def test_half_a_minute_of_sound_is_kept():
 def test_a_camera_upside_down_was_taken_for_one_without_faces(changes, words):
     problems = image_problems(dict.fromkeys(COUNTED, 0) | {'images': 100, 'faces': 100} | changes)
     assert len(problems) == bool(words) and words in ''.join(problems)
+
+
+@pytest.mark.parametrize(('ahead_s', 'word'), [(0.0, ''), (1.7e9, 'different clocks')])
+def test_a_recording_whose_images_count_from_another_moment_was_deaf_without_a_word(ahead_s, word):
+    """Regression: a camera since 1970 beside sound since the start left counters alone."""
+    recording = simulated_recording('short')
+    pipeline = OfflinePipeline(recording)
+    size = recording.sample_rate // 25
+    for number in range(20):
+        start_ns = START_NS + number * 40_000_000
+        samples = recording.read_audio(number * size, size)
+        pipeline.hear(AudioChunk(start_ns, recording.sample_rate, number * size, samples))
+        pipeline.take_visual(VisualFeatures(start_ns + round(1e9 * ahead_s), ()))
+        pipeline.poll(start_ns)
+    pipeline.flush()
+    problems = [p for p in pipeline.problems if 'without sound' in p]
+    assert len(problems) == bool(word) and word in ''.join(problems)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
 import shutil
 import sys
 import tempfile
@@ -110,11 +111,12 @@ def fuzz_all_guided(kinds: list[str], options: argparse.Namespace) -> int:
 def fuzz(reader: tuple, name: str, rounds: int, seed: int) -> int:
     """Read files of a kind, damaged at random. Gives how many were findings."""
     from byte_mutations import mutated
-    from reader_judge import ReaderJudge, warm_up
+    from reader_judge import ReaderJudge, settle_in, warm_up
 
     file_name, write, read = reader
     random = np.random.default_rng([seed, *name.encode()])
     folder = Path(tempfile.mkdtemp(prefix='fuzz_'))
+    settle_in(folder)
     path = folder / file_name
     write(path)
     whole = path.read_bytes()
@@ -129,6 +131,7 @@ def fuzz(reader: tuple, name: str, rounds: int, seed: int) -> int:
             kept.write_bytes(path.read_bytes())
             print(f'{kept}: {finding.text}')
             failures += 1
+    os.chdir(ROOT)
     if not failures:
         shutil.rmtree(folder)
     return failures

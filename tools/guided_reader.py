@@ -25,6 +25,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from reader_judge import settle_in
 from reader_survey import Survey, as_dictionary, survey_of
 
 TOLD = 'av_perception fuzz: '
@@ -58,7 +59,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     work = options.folder / 'work'
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    settle_in(work)
     packages = (*INSTRUMENTED, *STANDARD, options.module)
     with ProcessPoolExecutor(1, get_context('fork')) as pool:
         survey = pool.submit(survey_of, options.module, options.kind, work, packages).result()
@@ -93,12 +94,11 @@ class GuidedReader:
         self._with_changed_member = with_changed_member
         self._options = options
         self._survey = survey
-        work, self._findings, self._corpus, place = (
-            options.folder / name for name in ('work', 'findings', 'corpus', 'place')
-        )
-        for folder in (self._findings, self._corpus, place):
+        work = options.folder / 'work'
+        self._findings = options.folder / 'findings'
+        self._corpus = options.folder / 'corpus'
+        for folder in (self._findings, self._corpus):
             folder.mkdir(exist_ok=True)
-        os.chdir(place)  # where relative names begin
         readers = importlib.import_module(options.module).ALL_READERS
         file_name, _, self._read = readers[options.kind]
         self._path = work / file_name

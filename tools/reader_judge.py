@@ -174,6 +174,14 @@ class ReaderJudge:
         return finding
 
 
+def settle_in(folder: Path) -> None:
+    """Let relative names begin in a folder, and learned maps be cached there."""
+    place = folder / 'place'
+    place.mkdir(parents=True, exist_ok=True)
+    os.chdir(place)
+    os.environ['AV_PERCEPTION_CACHE'] = str(folder / 'cache')
+
+
 def warm_up(read: Callable[[Path], object], path: Path) -> None:
     """Read a whole file unwatched: what is imported only then is no part of reading."""
     from av_perception.errors import UserError

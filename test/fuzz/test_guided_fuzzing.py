@@ -119,6 +119,33 @@ def test_a_changed_member_has_a_checksum_that_fits():
     assert any(name == 'firsx' for name, _ in seen)
 
 
+def test_a_temporary_folder_is_taken_away_and_a_cache_is_written_unhindered(tmp_path):
+    """Names below an open folder were taken for names below the working directory."""
+    code = """
+import os, sys, tempfile
+from pathlib import Path
+from reader_judge import ReaderJudge, settle_in
+folder = Path(sys.argv[1])
+(folder / 'a').write_bytes(b'')
+settle_in(folder)
+def read(path):
+    with tempfile.TemporaryDirectory() as made:
+        (Path(made) / 'deep').mkdir()
+        (Path(made) / 'deep' / 'file').write_bytes(b'')
+    Path(os.environ['AV_PERCEPTION_CACHE']).mkdir()
+    path.read_bytes()
+print(ReaderJudge(folder).judge(read, folder / 'a'))
+"""
+    paths = os.pathsep.join([str(ROOT), str(TOOL.parent)])
+    run = subprocess.run(
+        [sys.executable, '-c', code, tmp_path],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': paths},
+    )
+    assert run.stdout == 'None\n', run.stdout + run.stderr
+
+
 @pytest.mark.parametrize('content', [b'', b'PK\x03\x04', b'PK\x05\x06' + bytes(18)])
 def test_where_there_is_no_member_none_is_changed(content):
     assert with_changed_member(np.random.default_rng(0), content, bytes) is None

@@ -124,11 +124,10 @@ class OfflinePipeline:
             voice = self._voice.listener()
             self._bins = BinStream(likelihood, recording.sample_rate, voice=voice)
         self._blocks = BlockQueue()
-        assembler_config = FrameAssemblerConfig(
-            video_period_s=1.0 / recording.frame_rate,
-            audio_wait_s=math.inf if self._hears else 0.0,
+        wait_s = math.inf if self._hears else 0.0
+        self._assembler = FrameAssembler(
+            FrameAssemblerConfig(video_period_s=1.0 / recording.frame_rate, audio_wait_s=wait_s)
         )
-        self._assembler = FrameAssembler(assembler_config)
         speaking = replace(config.speaking, audio_wait_s=math.inf)
         self._speaking = SpeakingEstimator(speaking, likelihood, SeenAngles.of_head(head))
         self._counters: Counter = Counter()

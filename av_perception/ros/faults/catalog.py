@@ -30,8 +30,10 @@ _OF_ALL_NODES = (
     'images-stop',
     'images-truncated',
     'all-behind',
+    'strange-crowd',
+    'strange-tracks',
 )
-_OF_DEFAULT_NODES = (*SOUND_FAULTS, *IMAGE_FAULTS, *CLOCK_FAULTS)
+_OF_DEFAULT_NODES = (*SOUND_FAULTS, *IMAGE_FAULTS, *CLOCK_FAULTS, *STRANGER_FAULTS)
 FAULTS: tuple[Fault, ...] = (
     *SOUND_FAULTS,
     *IMAGE_FAULTS,

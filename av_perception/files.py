@@ -16,6 +16,7 @@ MEBIBYTE = 1 << 20
 MAX_TEXT_BYTES = 256 * MEBIBYTE  # of a table
 MAX_IMAGE_BYTES = 256 * MEBIBYTE
 MAX_PIXELS = 1 << 26  # of an image: 8192 x 8192
+MAX_PNG_CHUNKS = 1 << 20
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 _JPEG_START = b'\xff\xd8'
 # Markers of JPEG that begin a frame, and so tell the size of the image.
@@ -81,11 +82,27 @@ def opencv_name(path: str | Path) -> str:
 def check_image(content: bytes) -> None:
     """Raise ValueError for a PNG or JPEG image that claims more pixels than `MAX_PIXELS`.
 
-    Decoders allocate what the header claims, however few bytes follow.
+    Or, of PNG, a chunk of more bytes than `MAX_IMAGE_BYTES`. Decoders allocate what the header
+    and the chunks claim, however few bytes follow.
     """
     width, height = _png_size(content) or _jpeg_size(content) or (0, 0)
     if width * height > MAX_PIXELS:
         raise ValueError(f'it claims {width}x{height} pixels, more than any camera has')
+    if content.startswith(_PNG_START):
+        _check_chunks(content)
+
+
+def _check_chunks(content: bytes) -> None:
+    """Raise ValueError for chunks of PNG that are too large or too many."""
+    place = len(_PNG_START)
+    for _ in range(MAX_PNG_CHUNKS):
+        if place + 8 > len(content):
+            return
+        (length,) = struct.unpack_from('>I', content, place)
+        if length > MAX_IMAGE_BYTES:
+            raise ValueError(f'it claims {length} bytes at once, more than all pixels can take')
+        place += length + 12  # with its length, name and checksum
+    raise ValueError('its pixels are in more chunks than any image has')
 
 
 def _png_size(content: bytes) -> tuple[int, int] | None:

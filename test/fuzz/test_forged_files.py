@@ -402,3 +402,20 @@ def test_a_forged_sofa_file_is_refused(how, tmp_path):
             read_sofa(tmp_path / 'a.sofa', array, np.linspace(0, 8000, 9))
         return
     refusal(read_sofa, tmp_path / 'a.sofa', array, np.linspace(0, 8000, 9))
+
+
+def test_a_chunk_of_png_that_claims_two_gibibytes_is_refused_before_it_is_decoded(tmp_path):
+    """OpenCV allocated what the chunk claims: 2047 MiB for a file of 700 bytes."""
+    content = bytearray(cv2.imencode('.png', np.eye(12, 16, dtype=np.uint8))[1].tobytes())
+    check_image(bytes(content))
+    place = content.index(b'IDAT') - 4
+    content[place : place + 4] = struct.pack('>I', 0x80000257)
+    with pytest.raises(ValueError, match='claims 2147484247 bytes at once'):
+        check_image(bytes(content))
+    (tmp_path / 'a.png').write_bytes(content)
+    refusal(read_image, tmp_path / 'a.png')
+
+
+def test_png_in_endless_chunks_is_refused():
+    with pytest.raises(ValueError, match='more chunks'):
+        check_image(b'\x89PNG\r\n\x1a\n' + bytes(12 << 20))

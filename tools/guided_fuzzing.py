@@ -96,6 +96,7 @@ def fuzz_guided(kind: str, folder: Path, budget: Budget, module: str = 'mutation
     """
     run = GuidedRun(kind)
     own = folder / kind.replace(' ', '_')
+    (own / 'findings').mkdir(parents=True, exist_ok=True)
     deaths: list[str] = []
     for attempt in range(MAX_DEATHS):
         files = run.files
@@ -181,7 +182,7 @@ def _keep_what_killed(run: GuidedRun, own: Path, code: int, last: str) -> str:
     place = _DIED_AT.search(last, max(0, last.rfind('Current thread')))
     where = f'{place[1]}:{place[2]} ({place[3]})' if place else ' '.join(last.split())[-300:]
     how = signal.Signals(-code).name if code < 0 else f'exit status {code}'
-    key = f'{how} {where}'
+    key = how if how == 'SIGXCPU' else f'{how} {where}'  # a loop is met anywhere in it
     digest = hashlib.sha1(key.encode()).hexdigest()[:8]
     for read in sorted((own / 'work').glob('*')):
         if read.is_file():

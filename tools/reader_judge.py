@@ -210,7 +210,7 @@ def _outcome(read: Callable[[Path], object], path: Path) -> Finding | None:
     except UserError as error:
         text = str(error)
         is_one_line = text.strip() and '\n' not in text
-        return None if is_one_line else Finding(_place_of(error), repr(error))
+        return None if is_one_line else Finding(_place_of(error), repr(error)[:300])
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # the very thing we look for; a SystemExit is none of ours

@@ -81,7 +81,7 @@ def test_every_kind_of_fault_is_a_finding_and_ends_no_other(tmp_path):
     }
     for kind, said in expected.items():
         lines = [line for line in run.stdout.splitlines() if f'/{kind}/' in line]
-        assert any(said in line for line in lines), (kind, run.stdout)
+        assert any(said in line for line in lines), (kind, run.stdout, run.stderr)
         assert all(not kept.startswith(b'k') for kept in kept_by(tmp_path, kind))
     assert 'sound: 30 files' in run.stdout
     assert not kept_by(tmp_path, 'sound')

@@ -98,7 +98,8 @@ class ClockSteps:
         """Tell whether stamps go back because their clock was set; else all begins anew."""
         assert self._lead_ns is not None
         for number, (before_ns, _) in enumerate(self._ahead):
-            if abs(lead_ns - before_ns) < nanoseconds(MIN_STEP_S):
+            late_ns = before_ns - lead_ns
+            if -nanoseconds(MIN_STEP_S) < late_ns < nanoseconds(_RECENT_S):
                 steps_ns = sum(step_ns for _, step_ns in self._ahead[number:])
                 del self._ahead[number:]
                 self._lead_ns = before_ns

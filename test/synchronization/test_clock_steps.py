@@ -80,6 +80,13 @@ def test_a_driver_that_takes_turns_between_two_clocks_ended_everybody():
     assert abs(total_s([*arrivals, (2.4, 2.4)])) < 0.1
 
 
+def test_who_is_late_when_a_clock_comes_back_ended_everybody():
+    """The first image of the clock before had waited 1.4 s on a busy machine."""
+    late = [(2.0 + 0.04 * k, 3.4) for k in range(35)]
+    ahead = regular(2, 1, ahead_s=3600.0)
+    assert abs(total_s(regular(0, 50) + ahead + late + regular(3.44, 50))) < 0.1
+
+
 def test_of_two_steps_the_second_is_undone():
     arrivals = regular(0, 50) + regular(2, 50, ahead_s=5.0) + regular(4, 50, ahead_s=3605.0)
     assert np.isclose(total_s(arrivals + regular(6, 50, ahead_s=5.0)), 5.0)

@@ -12,7 +12,7 @@ from rclpy.time import Time
 from tf2_msgs.msg import TFMessage
 
 from av_perception.geometry.rigid_transform import RigidTransform
-from av_perception.geometry.time import nanoseconds
+from av_perception.geometry.time import nanoseconds, seconds
 from av_perception.geometry.transform_tree import RESET_NS, TransformTree, TransformUnavailable
 from av_perception.robot_head import HeadProfile
 from av_perception.robot_head.sensor_poses import SensorPoses
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from av_perception.ros.node import PerceptionNode
 
 DEPTH = 100
+MOST_AHEAD_S = 0.2  # of the clock; the newest transform is a little behind it
 REFERENCE_FRAME = Parameter(
     'reference_frame',
     '',
@@ -157,6 +158,7 @@ class HeadPoses:
         max_age_s : float
             How old a pose may be where there is none for the very moment [s].
         """
+        self._node = node
         self.frame = reference_frame or head.base_frame
         self._still = SensorPoses.of_head(head)
         self._lookup = make_lookup(node) if reference_frame else None
@@ -189,6 +191,7 @@ class HeadPoses:
         if lookup is None:
             return self._still
         frame = target or self.frame
+        self._watch_stamps(frame)
 
         def pose(sensor: str) -> RigidTransform | None:
             return lookup.pose(frame, sensor, stamp_ns) if sensor else None
@@ -211,6 +214,17 @@ class HeadPoses:
             if newest_ns is None or not 0 < stamp_ns - newest_ns <= self._max_age_ns:
                 raise
             return self.at(newest_ns, target)
+
+    def _watch_stamps(self, frame: str) -> None:
+        """Count transforms of the future: between them and those of before, poses are guessed."""
+        now_ns = self._node.now_ns()
+        ahead_s = seconds((self._newest_ns(frame) or 0) - now_ns)
+        if now_ns and ahead_s > MOST_AHEAD_S:  # 0: simulated time that has not begun
+            reason = (
+                f"those of the head in '{frame}' are stamped {ahead_s:.1f} s ahead: set the "
+                'clocks of both machines by chrony, or correct who publishes them'
+            )
+            self._node.diagnostics.count('transforms of the future', reason)
 
     def _newest_ns(self, frame: str) -> int | None:
         """Tell until when all that are known are known."""

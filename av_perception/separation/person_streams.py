@@ -11,6 +11,7 @@ stamps alone, not on how the sound was cut into chunks.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
@@ -49,6 +50,11 @@ _SLACK_NS = 1000  # stamps are rounded
 _MAX_WAITING = 500  # groups, 8 s: then the oldest go on without tracks
 
 
+def _of_all_sound() -> JointActivityConfig:
+    """Music in a stranger's place is theirs: else it would be left to who is tracked."""
+    return JointActivityConfig(voiceless_s=math.inf)
+
+
 @dataclass(frozen=True)
 class PersonStreamsConfig:
     """Masks, activity, and the pairing of sound with tracks."""
@@ -56,7 +62,7 @@ class PersonStreamsConfig:
     #: Whose each bin is.
     masks: PersonMasksConfig = field(default_factory=PersonMasksConfig)
     #: Who speaks, as it is told.
-    activity: JointActivityConfig = field(default_factory=JointActivityConfig)
+    activity: JointActivityConfig = field(default_factory=_of_all_sound)
     #: Who speaks, as masks need it: sooner.
     frame_activity: FrameActivityConfig = field(default_factory=FrameActivityConfig)
     #: Who talks without a track.

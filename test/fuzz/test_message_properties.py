@@ -40,6 +40,7 @@ from av_perception.interfaces import (
     TrackFrame,
     VisualFeatures,
 )
+from av_perception.robot_head.plausibility import SAMPLE_RATE_HZ
 from av_perception.ros import conversions
 from av_perception.ros.conversions import attention as attention_messages
 from av_perception.ros.conversions import (
@@ -58,6 +59,8 @@ from av_perception.ros.parameters import Parameter
 
 SINGLE = st.floats(width=32)
 DOUBLE = st.floats()
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+RATE = st.integers(*SAMPLE_RATE_HZ)
 STAMP = st.integers(1, (2**31 - 1) * 10**9)
 ID = st.integers(0, 2**31 - 1)
 UNIT = st.floats(0, 1, width=32)
@@ -99,7 +102,7 @@ def assert_same(after, before):
 def chunks(draw):
     shape = (draw(st.integers(1, 50)), draw(st.integers(1, 16)))
     samples = array(draw, shape).astype(np.float32)
-    return AudioChunk(draw(STAMP), draw(st.integers(1, 2**31)), draw(st.integers(0, 9)), samples)
+    return AudioChunk(draw(STAMP), draw(RATE), draw(st.integers(0, 9)), samples)
 
 
 @st.composite
@@ -151,7 +154,7 @@ def track_frames(draw):
         return TrackEstimate(
             draw(ID),
             draw(st.sampled_from(LifeState)),
-            array(draw, 6, DOUBLE),
+            array(draw, 6, FINITE),
             array(draw, (6, 6), DOUBLE),
             *flags,
             draw(STAMP),
@@ -175,8 +178,7 @@ def speaking_frames(draw):
 @st.composite
 def attentions(draw):
     key = draw(st.integers(-1, 99))
-    finite = st.floats(allow_nan=False, allow_infinity=False)
-    target = array(draw, 3, finite) if key >= 0 else None
+    target = array(draw, 3, FINITE) if key >= 0 else None
     reason = draw(st.sampled_from(AttentionReason))
     return Attention(draw(STAMP), reason, key, target, draw(STAMP))
 

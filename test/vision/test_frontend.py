@@ -104,7 +104,8 @@ def test_photographs_at_known_places_are_found_and_placed(name):
             assert np.abs(face.position[:2] - head[:2]).max() < 0.04
             error = face.position - head
             assert error @ np.linalg.solve(face.covariance, error) < 25
-    problems = dict.fromkeys(('without_disparity', 'over_exposed', 'noise', 'upside_down'), 0)
+    kinds = ('without_disparity', 'over_exposed', 'noise', 'upside_down', 'too_many')
+    problems = dict.fromkeys(kinds, 0)
     assert near.counters == {'images': 2, 'faces': 4, **problems}
 
 

@@ -57,7 +57,7 @@ def test_the_list_names_every_fault(capsys):
 def test_figures_are_written_and_what_failed_sets_the_status(made_up, tmp_path, capsys):
     path, picture = tmp_path / 'faults.json', tmp_path / 'faults.png'
     made_up['sound-nan'] = 51
-    words = ['benchmark', 'faults', '--only', 'sound-nan', 'imu', '--json', str(path)]
+    words = ['benchmark', 'faults', '--only', 'sound-nan', 'imu-s', 'imu-nan', '--json', str(path)]
     assert main([*words, '--plot', str(picture)]) == 1
     shown = capsys.readouterr().out
     assert 'sound-nan: right again after 51 frames' in shown
@@ -92,9 +92,9 @@ def test_a_run_that_is_interrupted_keeps_what_it_has_done(made_up, monkeypatch, 
         raise UserError('the nodes did not start')
 
     monkeypatch.setattr(trial, 'try_faults', interrupted)
-    assert main(['benchmark', 'faults', '--only', 'imu', '--json', str(path)]) == 2
+    assert main(['benchmark', 'faults', '--only', 'imu-s', '--json', str(path)]) == 2
     rows = json.loads(path.read_text())['faults']
-    assert [row['name'] for row in rows] == ['imu-stops', 'imu-nan']
+    assert [row['name'] for row in rows] == ['imu-stops', 'imu-spins']
 
 
 def test_all_stood_is_success(made_up):

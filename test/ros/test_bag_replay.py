@@ -70,7 +70,6 @@ class Replay:
         images = list(range(0, 7 * SECOND_NS, 40_000_000))
         self._images = [ORIGIN_NS + offset for offset in images]
         self._answered: set[int] = set()
-        self._first: int | None = None  # of the images that must be answered
         self.heard: list[TrackArray] = []
         node.create_subscription(TrackArray, 'tracks', self.heard.append, qos.FEATURES)
         node.create_subscription(
@@ -78,14 +77,19 @@ class Replay:
         )
 
     def rehearse(self) -> int:
-        """Play until the graph answers: before, the nodes have not found each other. How often."""
+        """Play until the graph answers: before, the nodes have not found each other. How often.
+
+        Nothing is waited for meanwhile: who has found the sound, and not yet the images, goes on
+        with sound alone, and takes images of the same time for late.
+        """
         deadline = time.monotonic() + PATIENCE_S
         num_rounds = 0
-        while not self._answered and time.monotonic() < deadline:
-            self.play(1.0)
+        while self._images[-1] not in self._answered and time.monotonic() < deadline:
+            self._answered.clear()
+            self._player.play(1.0, lambda seconds: None)
             num_rounds += 1
-        assert self._answered, self._observer.diagnostics
-        self._first = ORIGIN_NS
+            wait_for(lambda: self._images[-1] in self._answered, 5.0)
+        assert self._images[-1] in self._answered, self._observer.diagnostics
         return num_rounds
 
     def play(self, rate: float) -> list[TrackArray]:
@@ -94,7 +98,7 @@ class Replay:
         self.heard.clear()
         self._player.play(rate, self._hold)
         self._wait_for(self._images[-1])
-        assert until(lambda: not self._answered or len(self.heard) >= len(self._answered))
+        assert until(lambda: len(self.heard) >= len(self._answered))
         return list(self.heard)
 
     def _on_answer(self, message: SpeakingStatusArray) -> None:
@@ -106,12 +110,8 @@ class Replay:
         self._wait_for(ORIGIN_NS + round(1e9 * (seconds - ahead_s)))
 
     def _wait_for(self, moment_ns: int) -> None:
-        """Until all images up to a moment are answered, once any has been."""
-        if self._first is None:
-            self._first = min(self._answered.copy(), default=None)
-        if self._first is None:
-            return
-        wanted = {stamp for stamp in self._images if self._first <= stamp <= moment_ns}
+        """Until all images up to a moment are answered."""
+        wanted = {stamp for stamp in self._images if stamp <= moment_ns}
         assert until(lambda: wanted <= self._answered), (
             wanted - self._answered,
             self._observer.diagnostics,

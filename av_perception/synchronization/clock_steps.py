@@ -37,6 +37,7 @@ class ClockSteps:
         self.reason = ''
         self._lead_ns: int | None = None
         self._stamp_ns = 0
+        self._usual_ns = 0  # from one stamp to the next
         self._clock_ns = 0
         self._wall_lead_ns: int | None = None  # of the clock of this machine
         self._set_back = (0, 0)  # when that clock was set back last, and how far
@@ -74,7 +75,12 @@ class ClockSteps:
         step_ns = lead_ns - self._lead_ns
         if step_ns < max(nanoseconds(MIN_STEP_S), MIN_SHARE * advance_ns):
             self._lead_ns = max(self._lead_ns, lead_ns)
+            self._usual_ns = max(0, advance_ns)
             return False
+        # The lead of who comes late tells of less than the step: time would go back with the
+        # clock. No more has passed than the usual time.
+        elapsed_ns = min(passed_ns, self._usual_ns or passed_ns)
+        step_ns = max(step_ns, advance_ns - elapsed_ns)
         self._remember(self._lead_ns, step_ns)
         self._lead_ns = lead_ns
         self._take(step_ns, advance_ns)

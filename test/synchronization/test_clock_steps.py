@@ -87,6 +87,24 @@ def test_who_is_late_when_a_clock_comes_back_ended_everybody():
     assert abs(total_s(regular(0, 50) + ahead + late + regular(3.44, 50))) < 0.1
 
 
+def test_who_is_late_when_a_clock_goes_ahead_ended_everybody():
+    """The step was too small by so much, and the time of the tracker went back at its end."""
+    steps = ClockSteps()
+    turns = [
+        (4.0, 5.2),
+        (3604.04, 5.3),
+        (4.08, 5.35),
+        (3604.12, 5.4),
+        (4.16, 5.45),
+    ]
+    times_s = []
+    for stamp_s, clock_s in regular(0, 100) + turns:
+        steps.observe(START + round(SECOND * stamp_s), round(SECOND * clock_s))
+        times_s.append(stamp_s - steps.total_ns / SECOND)
+    assert np.diff(times_s).min() > 0
+    assert np.isclose(times_s[-1], 4.16)
+
+
 def test_of_two_steps_the_second_is_undone():
     arrivals = regular(0, 50) + regular(2, 50, ahead_s=5.0) + regular(4, 50, ahead_s=3605.0)
     assert np.isclose(total_s(arrivals + regular(6, 50, ahead_s=5.0)), 5.0)

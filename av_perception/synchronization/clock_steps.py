@@ -80,10 +80,7 @@ class ClockSteps:
         # The lead of who comes late tells of less than the step: time would go back with the
         # clock. No more has passed than the usual time.
         elapsed_ns = min(passed_ns, self._usual_ns or passed_ns)
-        step_ns = max(step_ns, advance_ns - elapsed_ns)
-        self._remember(self._lead_ns, step_ns)
-        self._lead_ns = lead_ns
-        self._take(step_ns, advance_ns)
+        self._goes_ahead(lead_ns, max(step_ns, advance_ns - elapsed_ns), advance_ns)
         return True
 
     def _begin(self, lead_ns: int) -> None:
@@ -121,9 +118,13 @@ class ClockSteps:
         self._begin(lead_ns)
         return False
 
-    def _remember(self, lead_ns: int, step_ns: int) -> None:
-        self._ahead.append((lead_ns, step_ns))
+    def _goes_ahead(self, lead_ns: int, step_ns: int, advance_ns: int) -> None:
+        """Take a step ahead, and remember what the lead was before it."""
+        assert self._lead_ns is not None
+        self._ahead.append((self._lead_ns, step_ns))
         del self._ahead[:-_REMEMBERED]
+        self._lead_ns = lead_ns
+        self._take(step_ns, advance_ns)
 
     def _take(self, step_ns: int, advance_ns: int) -> None:
         self.total_ns += step_ns

@@ -211,23 +211,31 @@ class SoakGraph:
 
 
 class _Audience:
-    """Counts what was answered, and lets go of it: this process is not to grow either."""
+    """Counts what was answered, and lets go of it: this process is not to grow either.
 
-    def __init__(self, observer: GraphObserver, start_ns: int):
+    Sound alone is answered too, where images are held up: that is no image's answer.
+    """
+
+    def __init__(self, observer: GraphObserver):
         self._observer = observer
-        self._start_ns = start_ns
+        self._shown: set[int] = set()
         self.ids: set[int] = set()
         self.count = 0
 
+    def expect(self, stamp_ns: int) -> None:
+        """Note that there is an image of a stamp."""
+        self._shown.add(stamp_ns)
+
     def take(self, until_ns: int) -> None:
-        """Count the frames up to a stamp."""
+        """Count the answers to images up to a stamp."""
         observer = self._observer
         for stamp_ns in sorted(stamp for stamp in list(observer.tracks) if stamp <= until_ns):
             frame = observer.tracks.pop(stamp_ns)
             is_whole = observer.speaking.pop(stamp_ns, None) is not None
             observer.latency_ns.pop(stamp_ns, None)
             self.ids.update(track.id for track in frame.tracks)
-            self.count += is_whole and stamp_ns >= self._start_ns
+            self.count += is_whole and stamp_ns in self._shown
+        self._shown = {stamp_ns for stamp_ns in self._shown if stamp_ns > until_ns}
 
 
 def soak_graph(
@@ -258,10 +266,11 @@ def _soaked(
     before = {name: graph.settled_counters(name) for name in ('tracker', 'audio_features')}
     crowd = Crowd(camera_of(recording.head))
     talk = Talk(recording)
-    audience = _Audience(graph.observer, start_ns)
+    audience = _Audience(graph.observer)
     for number, image in enumerate(crowd.images(num_frames, start_ns)):
         graph.tick()
         graph.hear(talk.during(number, start_ns))
+        audience.expect(image.stamp_ns)
         graph.show(image)
         soak.sent += 1
         if number % STRAY_EVERY == STRAY_EVERY - 1:

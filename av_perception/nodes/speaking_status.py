@@ -14,7 +14,6 @@ from av_perception_msgs import msg as av
 from av_perception_msgs.msg import SpeakingStatusArray, TrackArray
 
 from av_perception.audio.direction_bins import BinBlock, DirectionLikelihood
-from av_perception.diarization.seen_angles import SeenAngles
 from av_perception.diarization.speaking_estimator import (
     JOINT,
     VOICES_APART,
@@ -84,9 +83,7 @@ class SpeakingStatusNode(PerceptionNode):
             bins = shared_bins(self, microphones)
             likelihood = bins.likelihood
             self._sound = SoundInput(self, microphones, bins)
-        self._estimator = self.take_inherited() or SpeakingEstimator(
-            config, likelihood, SeenAngles.of_head(head)
-        )
+        self._estimator = self.take_inherited() or SpeakingEstimator(config, likelihood)
         self._motion = EgoMotion(self.value('max_turn_rate'))
         self._motors = OwnMotors(self._motion)
         self._publisher = self.publisher(SpeakingStatusArray, 'speaking_status', qos.FEATURES)

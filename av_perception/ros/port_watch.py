@@ -32,31 +32,6 @@ CONFIRM_S = 0.4  # a port that is being made anew is not lost
 _LOCK = re.compile(r'/(fast(?:rtps|dds)_port\d+)_el$')
 
 
-def orphaned_ports(process: Path = OWN_PROCESS, memory: Path = SHARED_MEMORY) -> frozenset[str]:
-    """Name the ports at which a process listens though others do not find them.
-
-    Parameters
-    ----------
-    process
-        Its folder in /proc.
-    memory
-        Where the files of shared memory are.
-
-    Returns
-    -------
-    frozenset of str
-        Their files' names; empty where the system does not tell (no Linux).
-    """
-    try:
-        ports = listened_ports(process)
-        mapped = _mapped(process, ports)
-    except OSError:
-        return frozenset()
-    return frozenset(
-        port for port in ports if port in mapped and _inode(memory / port) not in mapped[port]
-    )
-
-
 def listened_ports(process: Path) -> set[str]:
     """Name the ports at which a process (its folder in /proc) listens alone."""
     ports: set[str] = set()
@@ -107,6 +82,40 @@ def reserve(ports: Iterable[str], memory: Path = SHARED_MEMORY) -> list[int]:
     return held
 
 
+class OwnPorts:
+    """The ports at which a process listens, and whether others find them.
+
+    What is mapped is asked for only when a name leads to memory that was not seen to be mapped:
+    the system's list of it takes ten milliseconds, in which no thread can map memory.
+    """
+
+    def __init__(self, process: Path = OWN_PROCESS, memory: Path = SHARED_MEMORY):
+        """process: its folder in /proc; memory: where the files of shared memory are."""
+        self._process = process
+        self._memory = memory
+        self._mapped: dict[str, set[int]] = {}
+
+    def orphaned(self) -> frozenset[str]:
+        """Name the files of those that others do not find; none where the system does not tell."""
+        ports = listened_ports(self._process)
+        missed = self._missed(ports)
+        if missed:
+            try:
+                self._mapped = _mapped(self._process, ports)
+            except OSError:  # no Linux
+                return frozenset()
+            missed = self._missed(ports)
+        return frozenset(missed & self._mapped.keys())
+
+    def _missed(self, ports: set[str]) -> set[str]:
+        """Name the ports whose names do not lead to memory that is known to be mapped."""
+        return {
+            port
+            for port in ports
+            if _inode(self._memory / port) not in self._mapped.get(port, set())
+        }
+
+
 def _mapped(process: Path, ports: set[str]) -> dict[str, set[int]]:
     """Give the inodes under which ports are mapped into a process."""
     mapped: dict[str, set[int]] = {}
@@ -132,11 +141,11 @@ class PortWatch:
 
     def __init__(
         self,
-        look: Callable[[], frozenset[str]] = orphaned_ports,
+        look: Callable[[], frozenset[str]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
-        """look: names what is orphaned; clock: in seconds."""
-        self._look = look
+        """look: names what is orphaned, of this process by default; clock: in seconds."""
+        self._look = look or OwnPorts().orphaned
         self._clock = clock
         self._called = clock()
         self._looked = self._called

@@ -26,7 +26,7 @@ from av_perception.ros.bringup.lock_step import wait_until_active
 from av_perception.ros.bringup.runner import GraphRunner
 from av_perception.ros.conversions import visual_features_to_msg
 from av_perception.ros.observer import GraphObserver
-from av_perception.ros.port_watch import CONFIRM_S, LOOK_S, PortWatch, orphaned_ports, reserve
+from av_perception.ros.port_watch import CONFIRM_S, LOOK_S, OwnPorts, PortWatch, reserve
 from av_perception.ros.process import DEAF
 from av_perception.ros.silence_watch import HALTED_S
 
@@ -45,6 +45,7 @@ class Machine:
         (self.process / 'fd').mkdir(parents=True)
         self.memory.mkdir()
         (self.process / 'maps').write_text('7f00-7f01 r-xp 00000000 08:01 12 /usr/lib/libc.so\n')
+        self._ports = OwnPorts(self.process, self.memory)
 
     def listen(self, port: str, ending: str = '_el', is_mapped: bool = True) -> Path:
         path = self.memory / port
@@ -58,7 +59,7 @@ class Machine:
         return path
 
     def orphaned(self) -> set[str]:
-        return set(orphaned_ports(self.process, self.memory))
+        return set(self._ports.orphaned())
 
 
 @pytest.fixture
@@ -97,8 +98,29 @@ def test_a_port_that_is_not_mapped_yet_is_being_made(machine):
     assert machine.orphaned() == set()
 
 
+def test_what_is_mapped_is_not_asked_for_again(machine):
+    """Regression: the list of a real process takes ten milliseconds, and was read each second."""
+    path = machine.listen('fastrtps_port7411')
+    assert machine.orphaned() == set()
+    (machine.process / 'maps').unlink()
+    assert machine.orphaned() == set()
+    path.unlink()
+    assert machine.orphaned() == set()  # nobody tells any more
+
+
+def test_a_port_that_is_lost_after_a_look_is_found(machine):
+    path = machine.listen('fastrtps_port7411')
+    assert machine.orphaned() == set()
+    path.rename(path.with_name('kept'))
+    path.write_bytes(b'of a writer')
+    assert machine.orphaned() == {'fastrtps_port7411'}
+    path.unlink()
+    machine.listen('fastrtps_port7411')  # a new participant maps it
+    assert machine.orphaned() == set()
+
+
 def test_a_system_that_does_not_tell_has_no_orphans(tmp_path):
-    assert orphaned_ports(tmp_path / 'absent', tmp_path) == frozenset()
+    assert OwnPorts(tmp_path / 'absent', tmp_path).orphaned() == frozenset()
 
 
 def test_a_port_that_is_reserved_is_nobodys(tmp_path):

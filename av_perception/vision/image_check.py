@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import cv2
 import numpy as np
 
@@ -81,11 +83,11 @@ def _is_constant(image: np.ndarray) -> bool:
 
 def white_share(image: np.ndarray) -> float:
     """Share of the pixels of a (height, width[, channels]) uint8 image that are white."""
-    sampled = image[::_SAMPLED, ::_SAMPLED].reshape(-1, *image.shape[2:])
-    white = sampled >= WHITE
-    if white.ndim == 2:  # of a color image: white is what is white in all channels
-        white = np.logical_and.reduce([white[:, channel] for channel in range(white.shape[1])])
-    return float(np.mean(white))
+    sampled = image[::_SAMPLED, ::_SAMPLED]
+    if sampled.ndim == 3:  # white is what is white in all channels
+        # Not `min`: along an axis so short it takes ten times as long.
+        sampled = reduce(np.minimum, sampled.transpose(2, 0, 1))
+    return float(np.count_nonzero(sampled >= WHITE) / sampled.size)
 
 
 def is_over_exposed(image: np.ndarray) -> bool:

@@ -24,7 +24,7 @@ from av_perception.interfaces import AudioChunk
 from av_perception.robot_head.profile import MicrophoneArray
 
 _DEFAULT = DirectionBinsConfig()
-_REMEMBERED = 128  # chunks whose blocks are kept for those who listen more slowly: 4 s
+_REMEMBERED = 256  # chunks whose blocks are kept for those who listen more slowly: 2 s
 _START_ANEW_S = 1.0  # a stamp so far back begins another stream
 TOO_LATE = 'sounds that come after later ones were heard'
 
@@ -87,6 +87,11 @@ class BinStream:
     def _start(self, sample_rate: int) -> None:
         self.sample_rate = sample_rate
         self._bins = DirectionBins(self._config, self.likelihood, sample_rate, self._voice)
+
+    @property
+    def next_end_s(self) -> float:
+        """From the stamp of a block to the last sample of the next one [s]."""
+        return self._config.next_end_s
 
     @property
     def counters(self) -> Counter[str]:

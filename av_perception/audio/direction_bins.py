@@ -77,6 +77,16 @@ class DirectionBinsConfig:
         return self.frames_per_block * self.stft.hop / self.stft.sample_rate
 
     @property
+    def next_end_s(self) -> float:
+        """From the stamp of a block, its center, to the last sample of the next one [s]."""
+        return self.block_s + self.block_length / 2 / self.stft.sample_rate
+
+    @property
+    def block_length(self) -> int:
+        """Number of samples that a block spans."""
+        return (self.frames_per_block - 1) * self.stft.hop + self.stft.window
+
+    @property
     def used(self) -> np.ndarray:
         """(F,) indices of the spectrum's bins in the band."""
         frequencies = self.stft.frequencies
@@ -377,15 +387,11 @@ class DirectionBins:
             self.counters['blocks with a dead microphone'] += 1
         return live
 
-    @property
-    def _length(self) -> int:
-        """Samples that a block spans."""
-        return (self.config.frames_per_block - 1) * self.config.stft.hop + self.config.stft.window
-
     def _stamp_ns(self) -> int:
-        return self._input.stamp_ns(self._block_start + self._length / 2)
+        return self._input.stamp_ns(self._block_start + self.config.block_length / 2)
 
     def _voice_probability(self) -> float | None:
         if self._voice is None:
             return None
-        return self._voice.probability(self._block_start, self._block_start + self._length)
+        end = self._block_start + self.config.block_length
+        return self._voice.probability(self._block_start, end)

@@ -68,6 +68,16 @@ class AudioFrontEndConfig:
         """Time between two outputs [s]."""
         return self.frames_per_block * self.stft.hop / self.stft.sample_rate
 
+    @property
+    def next_end_s(self) -> float:
+        """From the stamp of an output, its center, to the last sample of the next one [s]."""
+        return self.block_s + self.block_length / 2 / self.stft.sample_rate
+
+    @property
+    def block_length(self) -> int:
+        """Number of samples that a block spans."""
+        return (self.frames_per_block - 1) * self.stft.hop + self.stft.window
+
 
 class AudioFrontEnd:
     """Features of a stream; one AudioFeatures per block, stamped with the center of its samples.
@@ -107,6 +117,11 @@ class AudioFrontEnd:
     def sample_rate(self) -> int:
         """Of the sound that comes in [Hz]."""
         return self._input.input_rate
+
+    @property
+    def next_end_s(self) -> float:
+        """From the stamp of an output to the last sample of the next one [s]."""
+        return self.config.next_end_s
 
     def change_rate(self, sample_rate: int) -> None:
         """Start afresh with sound of another rate (another device); the detector is kept."""
@@ -185,7 +200,7 @@ class AudioFrontEnd:
         transfer, usable = self._transfer(spectra, power)
         present = usable[:, None] & live[None, 1:] & live[0]
         num_usable = subband_mean(usable & live[0], subbands) * subbands.width
-        length = (self.config.frames_per_block - 1) * stft.hop + stft.window
+        length = self.config.block_length
         return AudioFeatures(
             stamp_ns=self._input.stamp_ns(self._block_start + length / 2),
             voice_activity=self._voice_probability(length),

@@ -62,7 +62,7 @@ class MicrophoneArrayNode(PerceptionNode):
         ),
         Parameter(
             'chunk_ms',
-            16.0,
+            8.0,
             'Length of a chunk in milliseconds: shorter ones cost more, longer ones come later.',
             8.0,
             32.0,

@@ -222,6 +222,10 @@ class _Ears:
         return self._streams.sample_rate
 
     @property
+    def next_end_s(self) -> None:
+        """Every chunk is wanted at once."""
+
+    @property
     def counters(self) -> Counter[str]:
         """What was wrong with the sound."""
         return self._streams.counters

@@ -27,6 +27,7 @@ from av_perception.ros.backlog import take_waiting
 
 Sent = tuple[Any, int]  # a message, and when it was sent [ns]
 Key = tuple[Any, str]  # class of the messages, full name of the topic
+IsDue = Callable[[Any], bool]  # whether a message wakes who waits for it
 
 
 class Gate(ReentrantCallbackGroup):
@@ -108,7 +109,7 @@ class LocalSubscription:
         gate: Gate,
         inbox: Inbox,
         handling: AbstractContextManager,
-        receive: Callable[[Sent, Sent | None], None],
+        receive: Callable[[list[Sent]], None],
         on_drop: Callable[[], None],
     ):
         """Wait for messages.
@@ -124,8 +125,8 @@ class LocalSubscription:
         handling : context manager
             Held by who takes a message and handles it, so that they are handled in order.
         receive : callable
-            receive(message, newest): each message, and the newest that waits behind it, if any;
-            both with the time of their sending [ns].
+            Called with each message, and the newest that waits behind it, if any; both with the
+            time of their sending [ns].
         on_drop : callable
             Called for each message that is dropped.
         """
@@ -139,14 +140,21 @@ class LocalSubscription:
         self._depth = max(1, subscription.qos_profile.depth)
         self._lock = threading.Lock()
         self._waiting: deque[Sent] = deque()
+        self._num_held = 0  # of those that wait: nobody was told of them yet
+        self._is_due: IsDue | None = None
         self._is_closed = False
 
     def is_of(self, subscription: Subscription) -> bool:
         """Whether it stands beside this subscription."""
         return self._subscription is subscription
 
+    def wake_when(self, is_due: IsDue) -> None:
+        """Have messages wait, without waking the node, until one comes that is due."""
+        self._is_due = is_due
+
     def put(self, message) -> None:
         """Hand over a message without ever blocking the caller."""
+        is_due = self._is_due is None or self._is_due(message)
         with self._lock:
             if self._is_closed:
                 return
@@ -154,9 +162,12 @@ class LocalSubscription:
             if is_full:
                 self._waiting.popleft()
             self._waiting.append((message, time.time_ns()))
+            self._num_held += not is_full  # else it has the place of the one that is dropped
+            num_due = self._num_held if is_due else 0
+            self._num_held -= num_due
         if is_full:
             self._on_drop()
-        else:
+        for _ in range(num_due):
             self._inbox.announce(self._handle)
 
     def close(self) -> None:
@@ -185,9 +196,9 @@ class LocalSubscription:
             with self._lock:
                 if not self._waiting:
                     return False  # closed, or handled before its turn, since it was announced
-                message = self._waiting.popleft()
-                newest = self._waiting[-1] if self._waiting else None
-            self._receive(message, newest)
+                oldest = self._waiting.popleft()
+                newest = [self._waiting[-1]] if self._waiting else []
+            self._receive([oldest, *newest])
         return True
 
 
@@ -317,7 +328,7 @@ class LocalConnections:
         self,
         subscription: Subscription,
         gate: Gate,
-        receive: Callable[[Sent, Sent | None], None],
+        receive: Callable[[list[Sent]], None],
         on_drop: Callable[[], None],
     ) -> LocalSubscription:
         """Have a subscription get what is published in this process; see LocalSubscription."""
@@ -360,6 +371,11 @@ class LocalConnections:
         """Handle at once what waits for a subscription; False: what comes to it comes by DDS."""
         here = [here for here in self._subscriptions if here.is_of(subscription)]
         return any(one.handle_waiting() for one in here)
+
+    def wake_when(self, subscription: Subscription, is_due: IsDue) -> None:
+        """Have what comes to a subscription from here wait until a message is due."""
+        for here in [here for here in self._subscriptions if here.is_of(subscription)]:
+            here.wake_when(is_due)
 
     def forget(self, subscription: Subscription) -> None:
         """Forget one subscription."""

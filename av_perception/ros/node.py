@@ -29,6 +29,7 @@ from av_perception.ros.input_monitor import InputMonitor
 from av_perception.ros.legacy import Heir
 from av_perception.ros.local_topics import (
     Gate,
+    IsDue,
     LocalConnections,
     LocalPublisher,
     LocalTopics,
@@ -231,23 +232,23 @@ class PerceptionNode(Heir):
         """Have a subscription get what the nodes of this process publish."""
         full_name = subscription.topic_name
 
-        def receive_one(message: Sent, newest: Sent | None) -> None:
-            if not self.is_active:
-                return
-            waiting = [] if newest is None else [newest]
-            if not self._count_outdated([message, *waiting], full_name, backlog_s):
-                receive(message[0])
+        def receive_one(waiting: list[Sent]) -> None:
+            if self.is_active and not self._count_outdated(waiting, full_name, backlog_s):
+                receive(waiting[0][0])
 
-        def count_dropped() -> None:
-            self.diagnostics.count(f'messages dropped from {full_name}', TOO_SLOW)
-
-        local.subscription(subscription, gate, receive_one, count_dropped)
+        on_drop = partial(self.diagnostics.count, f'messages dropped from {full_name}', TOO_SLOW)
+        local.subscription(subscription, gate, receive_one, on_drop)
 
     def handle_waiting(self, subscription: Subscription) -> None:
         """Handle at once what has come to a subscription and has not had its turn."""
         if self._local is None or not self._local.handle_waiting(subscription):
             for message, _ in take_waiting(subscription):
                 subscription.callback(message)
+
+    def wake_when(self, subscription: Subscription, is_due: IsDue) -> None:
+        """Have what the nodes of this process publish wait until a message is due."""
+        if self._local is not None:
+            self._local.wake_when(subscription, is_due)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Take down a subscription whose silence is not watched."""

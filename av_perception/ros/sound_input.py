@@ -12,6 +12,7 @@ from av_perception_msgs.msg import AudioChunk as AudioChunkMsg
 from av_perception.audio.bin_stream import SharedBinStream, direction_likelihood
 from av_perception.audio.input_stream import WRONG_INDEX
 from av_perception.audio.voice_activity import SharedVoiceActivity, VoiceListener
+from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import AudioChunk
 from av_perception.robot_head.profile import MicrophoneArray
 from av_perception.ros import qos
@@ -22,10 +23,12 @@ from av_perception.ros.parameters import Parameter
 if TYPE_CHECKING:
     from av_perception.ros.node import PerceptionNode
 
+MOST_HELD_S = 0.04  # of sound waits for the chunk that completes a block
+JITTER_NS = 2_000_000  # of stamps: the sound may end later than the last block foretold
 BACKLOG_S = 0.5  # older sound is of no use to who decides now, and makes all that follows late
 CHUNK_MS = Parameter(
     'chunk_ms',
-    16.0,
+    8.0,
     'Expected length of a chunk of sound in milliseconds; sizes the queue.',
     1.0,
     100.0,
@@ -56,6 +59,13 @@ class FrontEnd(Protocol):
         """Of the stream [Hz]."""
 
     @property
+    def next_end_s(self) -> float | None:
+        """From the stamp of a block to the last sample of the next one [s].
+
+        None: it gives no blocks of one length, and wants every chunk at once.
+        """
+
+    @property
     def counters(self) -> Mapping[str, int]:
         """What was repaired."""
 
@@ -71,6 +81,9 @@ class SoundInput:
 
     The stream itself says its sample rate; a change of it (another device) starts afresh. What
     waits in the queue and is more than BACKLOG_S behind the newest is left out.
+
+    To wake a thread for a chunk that completes nothing takes longer than its analysis: chunks from
+    this process wait for the one with which the next block ends.
     """
 
     def __init__(self, node: PerceptionNode, array: MicrophoneArray, front_end: FrontEnd):
@@ -91,6 +104,8 @@ class SoundInput:
         self._shared = front_end if isinstance(front_end, SharedBinStream) else None
         self._index_fault = ''
         self._take_blocks: Callable[[list[Any]], None] = lambda blocks: None
+        self._next_end_ns: int | None = None
+        self._held_s = 0.0  # of sound for which nobody was woken
 
     def listen(self, chunk_s: float, take_blocks: Callable[[list[Any]], None]) -> None:
         """Subscribe, while the node is active.
@@ -103,9 +118,25 @@ class SoundInput:
             Gets the list of what each chunk completed.
         """
         self._take_blocks = take_blocks
-        self._node.subscribe(
+        subscription = self._node.subscribe(
             AudioChunkMsg, 'audio', self._receive, qos.audio(chunk_s), backlog_s=BACKLOG_S
         )
+        if self._front_end.next_end_s is not None:
+            self._node.wake_when(subscription, self._is_due)
+
+    def _is_due(self, message: AudioChunkMsg) -> bool:
+        """Whether a chunk completes a block, or cannot tell; asked by who publishes it."""
+        samples_per_s = message.channels * message.sample_rate
+        if self._next_end_ns is None or not samples_per_s or not len(message.samples):
+            return True
+        length_s = len(message.samples) / samples_per_s
+        self._held_s += length_s
+        end_ns = ns_from_time(message.header.stamp) + nanoseconds(length_s)
+        # Stamps may stand still, or go back.
+        if end_ns < self._next_end_ns - JITTER_NS and self._held_s < MOST_HELD_S:
+            return False
+        self._held_s = 0.0
+        return True
 
     def _receive(self, message: AudioChunkMsg) -> None:
         if self._shared is not None:
@@ -124,6 +155,9 @@ class SoundInput:
         self._hand_on(self._front_end.push(chunk))
 
     def _hand_on(self, blocks: list[Any]) -> None:
+        next_end_s = self._front_end.next_end_s
+        if blocks and next_end_s is not None:
+            self._next_end_ns = blocks[-1].stamp_ns + nanoseconds(next_end_s)
         self._take_blocks(blocks)
         self._node.diagnostics.absorb('sound', self._front_end.counters, self._reason)
 

@@ -137,6 +137,11 @@ class TimeDifferenceExtractor:
         """Of the sound that comes in [Hz]."""
         return self._input.input_rate
 
+    @property
+    def next_end_s(self) -> float:
+        """From the stamp of an output, its end, to the last sample of the next one [s]."""
+        return self.config.block_s
+
     def change_rate(self, sample_rate: int) -> None:
         """Start afresh with sound of another rate (another device); the detector is kept."""
         self._input = self._input.at_rate(sample_rate)

@@ -139,6 +139,47 @@ def test_a_full_queue_loses_its_oldest_says_so_and_recovers(nodes):
     assert sink.diagnostics.counters['messages dropped from /tracks'] == NUM_TOO_MANY
 
 
+def is_even(message) -> bool:
+    return ns_from_time(message.header.stamp) % 2 == 0
+
+
+def test_messages_wait_for_one_that_is_due_and_come_in_order(nodes):
+    source, sink, _ = nodes
+    sink.wake_when(sink.subscription, is_even)
+    source.tracks.publish(tracks(1))
+    source.tracks.publish(tracks(3))
+    source.tracks.publish(tracks(4))
+    assert wait_for(lambda: stamps(sink.heard) == [1, 3, 4])
+    source.tracks.publish(tracks(5))
+    source.tracks.publish(tracks(6))
+    assert wait_for(lambda: stamps(sink.heard) == [1, 3, 4, 5, 6])
+
+
+def test_nobody_is_woken_by_what_is_not_due(nodes):
+    source, sink, _ = nodes
+    sink.wake_when(sink.subscription, is_even)
+    source.tracks.publish(tracks(1))
+    source.tracks.publish(tracks(3))
+    turned = threading.Event()
+    sink._local._inbox.announce(turned.set)  # behind what was announced before
+    assert turned.wait(60)
+    assert sink.heard == []
+    sink.handle_waiting(sink.subscription)  # who asks gets it
+    assert stamps(sink.heard) == [1, 3]
+
+
+def test_of_too_many_that_are_not_due_the_oldest_go(nodes):
+    source, sink, _ = nodes
+    sink.wake_when(sink.subscription, is_even)
+    last = 2 * (DEPTH + NUM_TOO_MANY)
+    for stamp in range(1, last, 2):
+        source.tracks.publish(tracks(stamp))
+    source.tracks.publish(tracks(last))
+    kept = [*range(last - 2 * DEPTH + 3, last, 2), last]
+    assert wait_for(lambda: stamps(sink.heard) == kept)
+    assert sink.diagnostics.counters['messages dropped from /tracks'] == NUM_TOO_MANY + 1
+
+
 def test_what_waits_is_handled_before_its_turn_once_and_in_order(nodes):
     source, sink, _ = nodes
     with sink.handling:  # the inbox has been told of the messages, and has to wait

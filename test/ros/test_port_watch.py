@@ -222,6 +222,7 @@ def tracker(tmp_path):
 def test_a_node_whose_shared_memory_was_taken_away_hears_again(tracker):
     """And says so, and knows who was there: nobody needs a new id."""
     first, before, pid = tracker
+    before.timer.cancel()  # else the images of both mix, and each is a new start for the other
     for port in port_watch.listened_ports(Path('/proc', str(pid))):
         (port_watch.SHARED_MEMORY / port).unlink()
     # Who was there before still has the memory; who comes now finds a name without a listener.

@@ -11,6 +11,7 @@ which bytes are short makes Fast DDS take back as much as that one needs.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -100,11 +101,23 @@ class SegmentWatch:
         self._looked = clock()
         self._rests_until = -np.inf
         self._watched: dict[Path, _Looks] = {}
+        self._looking = threading.Lock()  # the nodes of a process publish in threads of their own
 
     def lacking(self) -> Lack | None:
-        """Say what finds no place for good, else None; call it several times a second."""
+        """Say what finds no place for good, else None; call it several times a second.
+
+        None, too, while another thread looks.
+        """
+        if self.complaint or not self._looking.acquire(blocking=False):
+            return None
+        try:
+            return self._look()
+        finally:
+            self._looking.release()
+
+    def _look(self) -> Lack | None:
         now = self._clock()
-        if self.complaint or now - self._looked < LOOK_S:
+        if now - self._looked < LOOK_S:
             return None
         self._looked = now
         if not all(path.exists() for path in self._watched):

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from planted_segments import (
     IMAGE,
@@ -164,3 +166,26 @@ def test_without_segments_there_is_nothing_to_say():
     looks = Looks()
     assert looks.within(10.0) == []
     assert looks.watch.complaint == ''
+
+
+def test_one_thread_looks_at_a_time_and_nobody_waits_for_it(path):
+    """Regression: two nodes that published at once could both look, and made room twice."""
+    looks = Looks(cut_up(path))
+    is_looking = threading.Event()
+    may_go_on = threading.Event()
+    find = looks.watch._find
+
+    def find_slowly():
+        is_looking.set()
+        assert may_go_on.wait(60)
+        return find()
+
+    looks.watch._find = find_slowly
+    thread = threading.Thread(target=looks.after, args=(LOOK_S,))
+    thread.start()
+    assert is_looking.wait(60)
+    assert looks.after(LOOK_S) is None
+    assert looks.num_found == 0, 'the second one has not looked'
+    may_go_on.set()
+    thread.join(60)
+    assert looks.num_found == 1

@@ -9,6 +9,7 @@ from collections import Counter, deque
 
 import numpy as np
 
+from av_perception.audio.resampling import StreamingResampler
 from av_perception.errors import UserError
 from av_perception.geometry.time import NANOSECONDS, seconds
 from av_perception.interfaces import AudioChunk
@@ -40,9 +41,9 @@ class InputStream:
         self._num_channels = num_channels
         self._output_rate = output_rate
         self._counters = counters
-        self._resampler = None
+        self._resampler: StreamingResampler | None = None
         if input_rate != output_rate:
-            self._resampler = _make_resampler(input_rate, output_rate, num_channels)
+            self._resampler = StreamingResampler(input_rate, output_rate, num_channels)
         # (samples since the last restart, stamp_ns) of the recent chunks
         self._anchors: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._received = 0
@@ -93,7 +94,7 @@ class InputStream:
         self._last_samples = samples
         self._last_end = chunk.stamp_ns + self._duration_ns(len(samples))
         if self._resampler is not None and len(samples):
-            samples = self._resampler.resample_chunk(samples)
+            samples = self._resampler.push(samples)
         return samples, restarted
 
     def stamp_ns(self, output_sample: float) -> int:
@@ -184,14 +185,3 @@ class InputStream:
             return late_s
         self._counters[WRONG_INDEX] += 1
         return 0.0
-
-
-def _make_resampler(input_rate: int, output_rate: int, num_channels: int):
-    try:
-        from soxr import ResampleStream
-    except ImportError as error:
-        raise UserError(
-            f'sound at {input_rate} Hz needs the Python package soxr (pip install soxr), '
-            f'or a device at {output_rate} Hz'
-        ) from error
-    return ResampleStream(input_rate, output_rate, num_channels, dtype='float32')

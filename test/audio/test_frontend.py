@@ -361,12 +361,6 @@ def test_a_missing_voice_package_is_explained(monkeypatch):
         AudioFrontEnd(AudioFrontEndConfig(), 2, RATE)
 
 
-def test_a_missing_resampler_is_explained(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'soxr', None)
-    with pytest.raises(UserError, match='pip install soxr'):
-        AudioFrontEnd(QUIET, 2, 48000)
-
-
 @pytest.mark.parametrize(
     'bad',
     [

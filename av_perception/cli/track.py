@@ -317,7 +317,7 @@ def _print(figures: dict, duration_s: float, output: Path) -> None:
     )
     if figures['dropped']:
         counts = ', '.join(f'{k}: {v}' for k, v in sorted(figures['dropped'].items()))
-        console.print(f'dropped or repaired: {counts}', soft_wrap=True)
+        console.print(f'dropped or repaired: {counts.replace("_", " ")}', soft_wrap=True)
     for problem in figures['problems']:
         print(f'problem: {problem}', file=sys.stderr)
     if not figures['people']:

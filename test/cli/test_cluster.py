@@ -230,7 +230,14 @@ def test_a_worker_that_dies_costs_its_own_recording_at_most(sounds, capsys, allo
 
 @pytest.mark.slow
 def test_a_task_that_nobody_waits_for_is_ended(sounds):
-    options = argparse.Namespace(run=run, recordings=[Path('all/one.wav')])
-    text = job_process.text_of(options, sounds)
+    """It would take half a minute; the child is asked about long before."""
+    minutes = 0.1 * np.random.default_rng(1).normal(size=600 * RATE)
+    soundfile.write('all/long.wav', minutes, RATE)
+    words = ['enhance', 'all/long.wav', '--prior', 'none', '-o', 'long.wav']
+    text = job_process.text_of(build_parser('enhance').parse_args(words), sounds)
     assert 'ended by signal 9' in job_process.answer_of_text(text, lambda: False)['error']
-    assert 'signal' not in job_process.answer_of_text(text)['error'], 'it is alive otherwise'
+
+
+def test_a_task_without_its_options_says_so(sounds):
+    options = argparse.Namespace(run=run, recordings=[Path('all/one.wav')])
+    assert 'plot' in job_process.answer_of_text(job_process.text_of(options, sounds))['error']

@@ -189,7 +189,7 @@ class TrackerNode(PerceptionNode):
     def _track(self, arrived_ns: int, features: Features) -> bool:
         """Step with one frame; False: its transforms may still come."""
         stamp_ns, visual, audio = features
-        if self._may_wait_for_bins(arrived_ns, stamp_ns):
+        if self._may_wait_for_bins(arrived_ns, stamp_ns) or self._must_wait_for_clock(stamp_ns):
             return False
         try:
             poses = self._poses.at(stamp_ns)
@@ -219,9 +219,19 @@ class TrackerNode(PerceptionNode):
             self._transforms.send(person_transforms(frame, self._poses.frame, prefix))
         return True
 
+    @property
+    def _is_time_simulated(self) -> bool:
+        return bool(self.get_parameter('use_sim_time').value)
+
+    def _must_wait_for_clock(self, stamp_ns: int) -> bool:
+        """Tell whether simulated time may still be behind what this process has slept through."""
+        return self._is_time_simulated and self._clock_steps.must_wait(
+            stamp_ns, self.now_ns(), time.monotonic_ns()
+        )
+
     def _is_clock_set(self, stamp_ns: int) -> bool:
         """Tell by a clock that nobody sets whether that of the stamps was set since the last."""
-        is_simulated = self.get_parameter('use_sim_time').value
+        is_simulated = self._is_time_simulated
         clocks = (self.now_ns(), None) if is_simulated else (time.monotonic_ns(), time.time_ns())
         return clocks[0] != 0 and self._clock_steps.observe(stamp_ns, *clocks)  # 0: not known yet
 

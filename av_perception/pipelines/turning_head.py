@@ -120,7 +120,7 @@ class TurningHeadPipeline:
     def hear(self, chunk: AudioChunk) -> None:
         """Take sound."""
         for features in self._audio.push(chunk):
-            self._assembler.push_audio(features, features.stamp_ns)
+            self._assembler.push_audio(features, 0)  # Nothing is late: time stands still.
         blocks = self._bins.push(chunk)
         self._blocks.push(blocks)
         self._speaking.take_blocks([self._motors_of_speech.removed_from(b) for b in blocks])
@@ -134,7 +134,7 @@ class TurningHeadPipeline:
 
     def take_visual(self, features: VisualFeatures) -> None:
         """Take faces that were found already."""
-        self._assembler.push_visual(features, features.stamp_ns)
+        self._assembler.push_visual(features, 0)
 
     def poll(self, stamp_ns: int) -> list[Result]:
         """Track the frames that are complete at a moment, and decide whom to look at."""

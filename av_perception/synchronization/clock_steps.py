@@ -14,13 +14,21 @@ MIN_STEP_S = 1.0  # less is late messages, or a stall
 MIN_SHARE = 0.9
 _REMEMBERED = 16  # steps ahead that may be undone
 _RECENT_S = 5.0  # stamps of before wait in queues no longer
+# No stamp for longer is a silence [usual intervals; s]: no message is late by so much.
+_SILENT_INTERVALS = 10
+_SILENT_S = 2.0
+# A process that did nothing for so long [s] was halted, say; what tells simulated time has reached
+# it again so much later [s].
+_HALT_S = 1.0
+_CATCH_UP_S = 1.0
 
 
 class ClockSteps:
     """Tells by how much the clock behind the stamps was set.
 
     A stamp's lead is how far it is ahead of a clock that nobody sets. It falls when a message is
-    late and comes back after it; only a step of the stamps' own clock brings it above all before.
+    late and comes back after it; only a step of the stamps' own clock brings it above all before,
+    or a clock that is told by messages and is late itself: see `must_wait`.
     Stamps that go back are a step where they come back from one ahead, or where the clock of this
     machine was set back as far; else a recording that begins anew looks the same.
 
@@ -40,7 +48,9 @@ class ClockSteps:
         self._usual_ns = 0  # from one stamp to the next
         self._clock_ns = 0
         self._wall_lead_ns: int | None = None  # of the clock of this machine
-        self._set_back = (0, 0)  # when that clock was set back last, and how far
+        self._wall_step = (0, 0)  # when that clock was set last, and by how much
+        self._machine_ns = 0  # when somebody last asked whether to wait
+        self._awake_ns = -nanoseconds(_CATCH_UP_S)  # when this process was last found halted
         self._ahead: list[tuple[int, int]] = []  # of steps ahead: the lead before, and how far
 
     def observe(self, stamp_ns: int, clock_ns: int, wall_ns: int | None = None) -> bool:
@@ -65,6 +75,7 @@ class ClockSteps:
         advance_ns = stamp_ns - self._stamp_ns
         passed_ns = clock_ns - self._clock_ns
         self._watch_wall(clock_ns, wall_ns)
+        is_step = self._is_step_ahead(stamp_ns, clock_ns)
         self._stamp_ns = stamp_ns
         self._clock_ns = clock_ns
         if self._lead_ns is None or passed_ns < 0:  # simulated time that jumps back tells nothing
@@ -72,30 +83,79 @@ class ClockSteps:
             return False
         if advance_ns < -nanoseconds(MIN_STEP_S):
             return self._goes_back(lead_ns, advance_ns)
-        step_ns = lead_ns - self._lead_ns
-        if step_ns < max(nanoseconds(MIN_STEP_S), MIN_SHARE * advance_ns):
+        if not is_step:
             self._lead_ns = max(self._lead_ns, lead_ns)
             self._usual_ns = max(0, advance_ns)
             return False
         # The lead of who comes late tells of less than the step: time would go back with the
-        # clock. No more has passed than the usual time.
-        elapsed_ns = min(passed_ns, self._usual_ns or passed_ns)
-        self._goes_ahead(lead_ns, max(step_ns, advance_ns - elapsed_ns), advance_ns)
+        # clock.
+        step_ns = max(lead_ns - self._lead_ns, advance_ns - self._elapsed_ns(passed_ns))
+        self._goes_ahead(lead_ns, step_ns, advance_ns)
         return True
+
+    def must_wait(self, stamp_ns: int, clock_ns: int, machine_ns: int) -> bool:
+        """Tell whether a stamp has to wait before it is observed, in simulated time.
+
+        That time is told by messages, which reach a process that was halted later than the frames
+        do: their clock seems to be set until then.
+
+        Parameters
+        ----------
+        stamp_ns, clock_ns
+            As of `observe`.
+        machine_ns
+            The time on a clock of this machine that nobody sets [ns].
+
+        Returns
+        -------
+        bool
+            Ask again, soon.
+        """
+        if machine_ns - self._machine_ns > nanoseconds(_HALT_S):
+            self._awake_ns = machine_ns
+        self._machine_ns = machine_ns
+        may_be_behind = machine_ns - self._awake_ns < nanoseconds(_CATCH_UP_S)
+        return may_be_behind and self._is_step_ahead(stamp_ns, clock_ns)
+
+    def _is_step_ahead(self, stamp_ns: int, clock_ns: int) -> bool:
+        """Whether a stamp is ahead of all before, by more than a late message or a pause."""
+        if self._lead_ns is None or clock_ns < self._clock_ns:
+            return False
+        step_ns = stamp_ns - clock_ns - self._lead_ns
+        if step_ns < nanoseconds(MIN_STEP_S):
+            return False
+        is_share = step_ns >= MIN_SHARE * (stamp_ns - self._stamp_ns)
+        return is_share or self._was_wall_set(step_ns, clock_ns)
+
+    def _was_wall_set(self, step_ns: int, clock_ns: int) -> bool:
+        """Whether the clock of this machine was set by as much, a moment ago."""
+        set_ns, by_ns = self._wall_step
+        is_recent = by_ns != 0 and clock_ns - set_ns < nanoseconds(_RECENT_S)
+        return is_recent and abs(step_ns - by_ns) < nanoseconds(MIN_STEP_S)
+
+    def _elapsed_ns(self, passed_ns: int) -> int:
+        """Tell how much time lies between two stamps, the second of which came so much later.
+
+        The usual time, for the second may be late; but nobody is late by a long silence.
+        """
+        usual_ns = self._usual_ns or passed_ns
+        if passed_ns > max(_SILENT_INTERVALS * usual_ns, nanoseconds(_SILENT_S)):
+            return passed_ns
+        return min(passed_ns, usual_ns)
 
     def _begin(self, lead_ns: int) -> None:
         self._lead_ns = lead_ns
         self._ahead.clear()
 
     def _watch_wall(self, clock_ns: int, wall_ns: int | None) -> None:
-        """Note when, and by how much, the clock of this machine was set back."""
+        """Note when, and by how much, the clock of this machine was set."""
         before_ns = self._wall_lead_ns
         self._wall_lead_ns = None if wall_ns is None else wall_ns - clock_ns
         if before_ns is None or self._wall_lead_ns is None:
             return
-        back_ns = before_ns - self._wall_lead_ns
-        if back_ns > nanoseconds(MIN_STEP_S):
-            self._set_back = (clock_ns, back_ns)
+        step_ns = self._wall_lead_ns - before_ns
+        if abs(step_ns) > nanoseconds(MIN_STEP_S):
+            self._wall_step = (clock_ns, step_ns)
 
     def _goes_back(self, lead_ns: int, advance_ns: int) -> bool:
         """Tell whether stamps go back because their clock was set; else all begins anew."""
@@ -108,12 +168,12 @@ class ClockSteps:
                 self._lead_ns = before_ns
                 self._take(-steps_ns, advance_ns)
                 return True
-        set_ns, back_ns = self._set_back
-        self._set_back = (0, 0)
-        is_recent = back_ns and self._clock_ns - set_ns < nanoseconds(_RECENT_S)
-        if is_recent and abs(self._lead_ns - lead_ns - back_ns) < nanoseconds(MIN_STEP_S):
-            self._begin(self._lead_ns - back_ns)
-            self._take(-back_ns, advance_ns)
+        was_set = self._was_wall_set(lead_ns - self._lead_ns, self._clock_ns)
+        by_ns = self._wall_step[1]
+        self._wall_step = (0, 0)
+        if was_set:
+            self._begin(self._lead_ns + by_ns)
+            self._take(by_ns, advance_ns)
             return True
         self._begin(lead_ns)
         return False

@@ -16,12 +16,14 @@ from av_perception.interfaces import AudioFeatures, VisualFeatures
 _MAX_WAITING = 250
 Frame = tuple[int, 'VisualFeatures | None', 'AudioFeatures | None']
 
-# Stamps of sound and images that lie farther apart [s] are of clocks that do not agree, as of a
-# driver that counts from the start of its machine: no waiting mends that.
+# Where both come, stamps of sound and images that lie farther apart [s] are of clocks that do not
+# agree, as of a driver that counts from the start of its machine: no waiting mends that.
 _OTHER_CLOCK_S = 10.0
 _OTHER_CLOCK_NS = nanoseconds(_OTHER_CLOCK_S)
 _INTERVALS = 5  # between images, whose median is usual
 _PATIENCE = 2  # usual intervals without an image, before sound goes on alone
+# Without sound for so long [s] before an image came, it has stopped: it is not late.
+_SILENCE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,9 @@ class FrameAssembler:
         self._last_image: int | None = None  # stamp of the last one, late or not
         self._intervals = deque([self._video_ns], maxlen=_INTERVALS)
         self._is_other_clock = False  # that of the sound
+        self._has_sound_come = False  # since the last image
+        self._audio_arrived_ns = 0  # the newest sound
+        self._arrived_ns = 0  # the last of both
 
     def push_visual(self, visual: VisualFeatures, now_ns: int) -> None:
         """Take the features of one image.
@@ -98,12 +103,14 @@ class FrameAssembler:
         visual
             The features.
         now_ns
-            Time of arrival on any monotonic clock that `poll` shares.
+            Time of arrival on any monotonic clock that `poll` shares; always the same where all
+            is at hand.
         """
         if not self._is_new(visual.stamp_ns, self._newest_visual, 'late_visual'):
             return
         self._note_interval(visual.stamp_ns)
-        self._compare_clocks(visual.stamp_ns)
+        self._compare_clocks(visual.stamp_ns, now_ns)
+        self._arrived_ns = now_ns
         # Sight is alive: sound waits for it again from here on, however far the images lag behind
         # the sound.
         self._gap_start = self._newest_audio or visual.stamp_ns
@@ -118,16 +125,23 @@ class FrameAssembler:
         self._visual.append((visual, now_ns))
 
     def _note_interval(self, stamp_ns: int) -> None:
-        """Note how far the images of the camera lie apart."""
-        if self._last_image is not None and stamp_ns > self._last_image:
+        """Note how far the images of the camera lie apart; a long pause is not its pace."""
+        if self._last_image is not None and 0 < stamp_ns - self._last_image <= _OTHER_CLOCK_NS:
             self._intervals.append(stamp_ns - self._last_image)
         self._last_image = stamp_ns
 
-    def _compare_clocks(self, stamp_ns: int) -> None:
+    def _compare_clocks(self, stamp_ns: int, now_ns: int) -> None:
         """Look whether the sound is stamped by the clock of an image; what of it is not, goes."""
         if self._newest_audio is None:
             return
-        self._is_other_clock = abs(self._newest_audio - stamp_ns) > _OTHER_CLOCK_NS
+        has_sound_come = self._has_sound_come
+        self._has_sound_come = False
+        apart_ns = stamp_ns - self._newest_audio
+        if abs(apart_ns) <= _OTHER_CLOCK_NS:
+            self._is_other_clock = False
+        # Sound that does not come is in a pause, and of the clock that it was of before.
+        elif has_sound_come and not _is_pause(apart_ns, now_ns - self._audio_arrived_ns):
+            self._is_other_clock = True
         if not self._is_other_clock:
             return
         self.counters['unused_audio'] += len(self._audio)
@@ -137,16 +151,19 @@ class FrameAssembler:
 
     def push_audio(self, audio: AudioFeatures, now_ns: int) -> None:
         """Take the features of one analysis window; arguments as of `push_visual`."""
-        del now_ns  # Sound never waits: the argument keeps both calls alike.
         if not self._is_new(audio.stamp_ns, self._newest_audio, 'late_audio'):
             return
         newest = self._newest_audio
         if self._last_image is not None:
-            known_ns = max(self._last_image, newest or self._last_image)
-            if audio.stamp_ns - known_ns > _OTHER_CLOCK_NS:
-                self._is_other_clock = True  # the next image says whether it is
+            ahead_ns = audio.stamp_ns - max(self._last_image, newest or self._last_image)
+            if ahead_ns > _OTHER_CLOCK_NS:
                 self._gap_start = audio.stamp_ns
+                # After a pause of both it is not; else the next image says whether it is.
+                is_pause = _is_pause(ahead_ns, now_ns - self._arrived_ns)
+                self._is_other_clock = self._is_other_clock or not is_pause
         self._newest_audio = audio.stamp_ns
+        self._has_sound_come = True
+        self._audio_arrived_ns = self._arrived_ns = now_ns
         # Sound that jumps ahead, over a gap or because its clock is wrong, says nothing of sight.
         has_jumped = newest is not None and audio.stamp_ns - newest > self._timeout_ns
         if self._gap_start is None or has_jumped:
@@ -197,7 +214,8 @@ class FrameAssembler:
             if not self._is_sound_decided(visual.stamp_ns) and not has_waited(arrived_ns):
                 break
             self._visual.popleft()
-            frames.append((visual.stamp_ns, visual, self._take_nearest_audio(visual.stamp_ns)))
+            audio = self._take_nearest_audio(visual.stamp_ns, arrived_ns)
+            frames.append((visual.stamp_ns, visual, audio))
         if not self._visual:
             frames.extend(self._emit_sound_alone())
         if frames:
@@ -207,7 +225,7 @@ class FrameAssembler:
     def _is_sound_decided(self, stamp_ns: int) -> bool:
         return self._newest_audio is not None and self._newest_audio >= stamp_ns - self._half_ns
 
-    def _take_nearest_audio(self, stamp_ns: int) -> AudioFeatures | None:
+    def _take_nearest_audio(self, stamp_ns: int, arrived_ns: int) -> AudioFeatures | None:
         """Remove and return the sound of an image; older sound that no image can use goes too."""
         before = None
         paired = self._paired
@@ -226,8 +244,30 @@ class FrameAssembler:
             self._paired = nearest.stamp_ns
         elif not self._is_between(stamp_ns, paired, after):
             self.counters['without_audio'] += 1
-            self.reasons['without_audio'] = _missing_sound(stamp_ns, self._newest_audio)
+            self.reasons['without_audio'] = self._missing_sound(stamp_ns, arrived_ns)
         return nearest
+
+    def _missing_sound(self, stamp_ns: int, arrived_ns: int) -> str:
+        """Say why an image got no sound, when it waits no more."""
+        if self._newest_audio is None:
+            return 'no sound has come'
+        behind_s = seconds(stamp_ns - self._newest_audio)
+        is_apart = abs(behind_s) > _OTHER_CLOCK_S
+        if is_apart and self._is_other_clock:
+            side = 'behind' if behind_s > 0 else 'ahead of'
+            return (
+                f'the newest sound is {abs(behind_s):.0f} s {side} the images: their drivers '
+                'stamp by different clocks (since the machine started, and since 1970?)'
+            )
+        has_stopped = is_apart or seconds(arrived_ns - self._audio_arrived_ns) > _SILENCE_S
+        if behind_s > _SILENCE_S and has_stopped:
+            return f'no sound has come for {behind_s:.0f} s'
+        if behind_s <= 0:
+            return f'the sound has a gap; its newest stamp is {-behind_s:.2f} s after the image'
+        return (
+            f'sound is {behind_s:.2f} s behind the images: raise audio_wait, or where its stamps '
+            "are early by so much, correct the microphones' latency_ms"
+        )
 
     def _is_between(self, stamp_ns: int, paired: int | None, after: AudioFeatures | None) -> bool:
         """Whether sound is there, but is another image's: these come more often than sound."""
@@ -266,23 +306,9 @@ class FrameAssembler:
         return frames
 
 
-def _missing_sound(stamp_ns: int, newest_audio: int | None) -> str:
-    """Say why an image got no sound, from the newest stamp of sound when it stopped waiting."""
-    if newest_audio is None:
-        return 'no sound has come'
-    behind_s = seconds(stamp_ns - newest_audio)
-    if abs(behind_s) > _OTHER_CLOCK_S:
-        side = 'behind' if behind_s > 0 else 'ahead of'
-        return (
-            f'the newest sound is {abs(behind_s):.0f} s {side} the images: unless it has ended, '
-            'their drivers stamp by different clocks (since the machine started, and since 1970?)'
-        )
-    if behind_s <= 0:
-        return f'the sound has a gap; its newest stamp is {-behind_s:.2f} s after the image'
-    return (
-        f'sound is {behind_s:.2f} s behind the images: raise audio_wait, or where its stamps are '
-        "early by so much, correct the microphones' latency_ms"
-    )
+def _is_pause(advance_ns: int, passed_ns: int) -> bool:
+    """Whether so much time has passed as lies between two stamps, give or take."""
+    return passed_ns >= 0 and abs(advance_ns - passed_ns) <= _OTHER_CLOCK_NS
 
 
 def _late_images(behind_ns: int) -> str:

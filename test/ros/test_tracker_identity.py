@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from av_perception_msgs.msg import AudioFeatures, TrackArray, VisualFeatures
-from tracking_scenes import HEAD, face_at, image
+from rosgraph_msgs.msg import Clock
+from tracking_scenes import HEAD, face_at, image, stamp
 
 from av_perception.nodes import tracker as tracker_node
 from av_perception.nodes.tracker import TrackerNode
-from av_perception.ros.conversions import visual_features_to_msg
+from av_perception.ros.conversions import time_from_ns, visual_features_to_msg
 from av_perception.ros.id_memory import IdMemory
 
 PLACE = np.array([2.0, 0.2, 0.1])
@@ -26,7 +29,7 @@ def notes(tmp_path, monkeypatch):
     )
 
 
-def start(bench):
+def start(bench, **parameters):
     return bench(
         TrackerNode,
         INPUTS,
@@ -34,6 +37,7 @@ def start(bench):
         head='simulated',
         audio_wait=0.0,
         publish_tf=False,
+        **parameters,
     )
 
 
@@ -59,6 +63,31 @@ def test_ids_are_kept_when_the_clock_is_set_ahead(bench):
     assert 'was the clock set?' in reasons['steps of the clock']
     newest = one.heard[-1]
     assert newest.header.stamp == newest.tracks[0].last_seen, "others' time"
+
+
+@pytest.mark.slow
+def test_a_halt_in_simulated_time_was_a_step_of_the_clock(bench, monkeypatch):
+    """Regression: what tells the time came after the frames, whose clock seemed to be set."""
+    machine = SimpleNamespace(now_ns=10**12)
+    monkeypatch.setattr(tracker_node, 'time', SimpleNamespace(monotonic_ns=lambda: machine.now_ns))
+    one = start(bench, use_sim_time=True)
+    tell = one.client.create_publisher(Clock, '/clock', 10)
+    assert one.until(tell.get_subscription_count)
+
+    def tell_time(frame):
+        tell.publish(Clock(clock=time_from_ns(stamp(frame))))
+        assert one.until(lambda: one.node.now_ns() == stamp(frame))
+
+    for f in range(12):
+        tell_time(f)
+        watch(one, [f])
+        machine.now_ns += 10**8
+    assert one.until(lambda: one.heard)
+    machine.now_ns += 6 * 10**9
+    assert watch(one, range(150, 155)) == [], 'they wait'
+    tell_time(155)
+    assert one.until(lambda: one.heard[-1].header.stamp == time_from_ns(stamp(154)))
+    assert one.counted('steps of the clock') == 0
 
 
 @pytest.mark.slow

@@ -6,27 +6,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from paired_streams import MS, audio, fed, in_ms, visual
 
-from av_perception.interfaces import AudioFeatures, VisualFeatures
 from av_perception.synchronization.frame_assembler import FrameAssembler, FrameAssemblerConfig
 
-MS = 1_000_000
 OFFLINE = FrameAssemblerConfig(audio_wait_s=float('inf'))
-
-
-def visual(ms):
-    return VisualFeatures(round(ms * MS))
-
-
-def audio(ms):
-    return AudioFeatures(
-        round(ms * MS), 1.0, np.zeros((1, 1)), np.ones((1, 1), bool), np.ones(1), np.ones(1, bool)
-    )
-
-
-def in_ms(frames):
-    """(stamp, has image, stamp of the sound or None) of every frame."""
-    return [(s / MS, v is not None, None if a is None else a.stamp_ns / MS) for s, v, a in frames]
 
 
 def test_an_image_waits_for_its_sound_and_is_emitted_when_it_comes():
@@ -301,17 +285,6 @@ def test_it_says_that_no_sound_has_come_or_that_it_has_a_gap():
 
 
 SINCE_1970 = 1_700_000_000_000  # [ms]
-
-
-def fed(assembler, images, sounds):
-    """Feed stamps [ms] by order of arrival (arrival [ms], stamp [ms]); all frames, in ms."""
-    events = [(at, 0, stamp) for at, stamp in images] + [(at, 1, stamp) for at, stamp in sounds]
-    emitted = []
-    for at, kind, stamp in sorted(events):
-        push, make = [(assembler.push_visual, visual), (assembler.push_audio, audio)][kind]
-        push(make(stamp), round(at * MS))
-        emitted += in_ms(assembler.poll(round(at * MS)))
-    return emitted
 
 
 @pytest.mark.parametrize('first', ['images', 'sound'])

@@ -8,7 +8,6 @@ Their ids are stable. The sound itself tells who is only heard; without it the f
 from __future__ import annotations
 
 import sys
-import time
 from collections import deque
 
 from av_perception_msgs.msg import AudioFeatures as AudioFeaturesMsg
@@ -29,6 +28,7 @@ from av_perception.ros.conversions import (
     visual_features_from_msg,
 )
 from av_perception.ros.ego_motion import MAX_TURN_RATE, left_out, listen_to_motion
+from av_perception.ros.frame_clock import FrameClock
 from av_perception.ros.id_memory import IdMemory
 from av_perception.ros.node import PerceptionNode
 from av_perception.ros.parameters import Parameter
@@ -104,6 +104,7 @@ class TrackerNode(PerceptionNode):
             Tracker(tracker_config(self.value), head, chosen_map(self.value, head)),
             ClockSteps(),
         )
+        self._frame_clock = FrameClock(self, self._clock_steps)
         name = self.get_fully_qualified_name()
         self._ids = self._ids or IdMemory(name, self.context.get_domain_id())
         self._tracker.ids.continue_after(self._ids.highest)
@@ -189,7 +190,7 @@ class TrackerNode(PerceptionNode):
     def _track(self, arrived_ns: int, features: Features) -> bool:
         """Step with one frame; False: its transforms may still come."""
         stamp_ns, visual, audio = features
-        if self._may_wait_for_bins(arrived_ns, stamp_ns) or self._must_wait_for_clock(stamp_ns):
+        if self._may_wait_for_bins(arrived_ns, stamp_ns) or self._frame_clock.must_wait(stamp_ns):
             return False
         try:
             poses = self._poses.at(stamp_ns)
@@ -206,7 +207,7 @@ class TrackerNode(PerceptionNode):
         if is_drowned:
             self.diagnostics.count(left_out(self._motion, stamp_ns))
         visual = self._turning_faces.take(visual, poses.reference_from_optical)
-        if self._is_clock_set(stamp_ns):
+        if self._frame_clock.was_set(stamp_ns):
             self.diagnostics.count('steps of the clock', self._clock_steps.reason)
         smooth_ns = stamp_ns - self._clock_steps.total_ns
         frame = self._tracker.step(smooth_ns, visual, audio, poses, blocks)
@@ -218,22 +219,6 @@ class TrackerNode(PerceptionNode):
             prefix = self.value('person_frame_prefix')
             self._transforms.send(person_transforms(frame, self._poses.frame, prefix))
         return True
-
-    @property
-    def _is_time_simulated(self) -> bool:
-        return bool(self.get_parameter('use_sim_time').value)
-
-    def _must_wait_for_clock(self, stamp_ns: int) -> bool:
-        """Tell whether simulated time may still be behind what this process has slept through."""
-        return self._is_time_simulated and self._clock_steps.must_wait(
-            stamp_ns, self.now_ns(), time.monotonic_ns()
-        )
-
-    def _is_clock_set(self, stamp_ns: int) -> bool:
-        """Tell by a clock that nobody sets whether that of the stamps was set since the last."""
-        is_simulated = self._is_time_simulated
-        clocks = (self.now_ns(), None) if is_simulated else (time.monotonic_ns(), time.time_ns())
-        return clocks[0] != 0 and self._clock_steps.observe(stamp_ns, *clocks)  # 0: not known yet
 
     def _may_wait_for_bins(self, arrived_ns: int, stamp_ns: int) -> bool:
         """Tell whether bins of a frame are still to come; never where no sound is heard."""

@@ -187,6 +187,7 @@ class FrameAssembler:
             return True
         if newest - stamp_ns > self._reset_ns:
             self.counters['resets'] += 1
+            self.reasons['resets'] = _new_start(counter, newest - stamp_ns)
             self._ended = max(self._newest_visual or 0, self._newest_audio or 0)
             self._clear()
             return True
@@ -309,6 +310,15 @@ class FrameAssembler:
 def _is_pause(advance_ns: int, passed_ns: int) -> bool:
     """Whether so much time has passed as lies between two stamps, give or take."""
     return passed_ns >= 0 and abs(advance_ns - passed_ns) <= _OTHER_CLOCK_NS
+
+
+def _new_start(counter: str, back_ns: int) -> str:
+    """Say of what a new start was taken, and what else it may have been."""
+    stream = 'images' if counter == 'late_visual' else 'sound'
+    return (
+        f'the stamps of {stream} went back by {seconds(back_ns):.1f} s: was the clock set, do two '
+        'drivers stamp by different clocks, or does a recording begin again?'
+    )
 
 
 def _late_images(behind_ns: int) -> str:

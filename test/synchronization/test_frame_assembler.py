@@ -157,6 +157,7 @@ def test_late_stamps_are_dropped_and_a_looped_bag_starts_anew():
     assembler.push_visual(visual(0), 0)
     assembler.push_audio(audio(0), 0)
     assert in_ms(assembler.poll(0)) == [(0, True, 0)] and assembler.counters['resets'] == 1
+    assert 'went back by' in assembler.reasons['resets']
 
 
 def test_the_last_words_of_a_round_do_not_end_the_next_one():

@@ -27,7 +27,7 @@ from av_perception.audio.sub_bands import NoiseFloor, rising_frames
 from av_perception.audio.voice_activity import SAMPLE_RATE, VoiceActivity, VoiceDetector
 from av_perception.errors import UserError
 from av_perception.interfaces import AudioChunk
-from av_perception.spectral.stft import StftConfig, StreamingStft
+from av_perception.spectral.stft import FrameBlocks, StftConfig, StreamingStft
 
 # float32 cannot tell a perfectly aligned bin from none of it left.
 _LEAST_LEFT = np.float32(1e-6)
@@ -35,7 +35,7 @@ _FRAMES_PER_LOGARITHM = 6  # _LEAST_LEFT to this power is still a normal float32
 
 
 @dataclass(frozen=True)
-class DirectionBinsConfig:
+class DirectionBinsConfig(FrameBlocks):
     """How bins are made and which are kept."""
 
     #: 32 ms Hann windows every 8 ms: shorter ones blur voices, longer ones delay.
@@ -70,21 +70,6 @@ class DirectionBinsConfig:
             raise ValueError('noise_window_s and dead_channel_db must be positive')
         if self.voice_activity and self.stft.sample_rate != SAMPLE_RATE:
             raise ValueError(f'voice activity needs a sample_rate of {SAMPLE_RATE} Hz')
-
-    @property
-    def block_s(self) -> float:
-        """Time between two blocks [s]."""
-        return self.frames_per_block * self.stft.hop / self.stft.sample_rate
-
-    @property
-    def next_end_s(self) -> float:
-        """From the stamp of a block, its center, to the last sample of the next one [s]."""
-        return self.block_s + self.block_length / 2 / self.stft.sample_rate
-
-    @property
-    def block_length(self) -> int:
-        """Number of samples that a block spans."""
-        return (self.frames_per_block - 1) * self.stft.hop + self.stft.window
 
     @property
     def used(self) -> np.ndarray:

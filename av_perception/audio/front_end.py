@@ -26,7 +26,7 @@ from av_perception.audio.voice_activity import SAMPLE_RATE, VoiceActivity, Voice
 from av_perception.errors import UserError
 from av_perception.geometry.time import NANOSECONDS
 from av_perception.interfaces import AudioChunk, AudioFeatures
-from av_perception.spectral.stft import StftConfig, StreamingStft
+from av_perception.spectral.stft import FrameBlocks, StftConfig, StreamingStft
 
 _LOUD = 0.05  # of full scale, root mean square
 _NO_VOICE = 0.2  # probability of voice, below which there is none
@@ -34,7 +34,7 @@ _LONG_NOISE = 5  # blocks in a row
 
 
 @dataclass(frozen=True)
-class AudioFrontEndConfig:
+class AudioFrontEndConfig(FrameBlocks):
     """The analysis of the sound."""
 
     #: Windows of the short-time Fourier transform.
@@ -62,21 +62,6 @@ class AudioFrontEndConfig:
             raise ValueError(f'voice activity needs a sample_rate of {SAMPLE_RATE} Hz')
         if self.dead_channel_db <= 0:
             raise ValueError('dead_channel_db must be positive')
-
-    @property
-    def block_s(self) -> float:
-        """Time between two outputs [s]."""
-        return self.frames_per_block * self.stft.hop / self.stft.sample_rate
-
-    @property
-    def next_end_s(self) -> float:
-        """From the stamp of an output, its center, to the last sample of the next one [s]."""
-        return self.block_s + self.block_length / 2 / self.stft.sample_rate
-
-    @property
-    def block_length(self) -> int:
-        """Number of samples that a block spans."""
-        return (self.frames_per_block - 1) * self.stft.hop + self.stft.window
 
 
 class AudioFrontEnd:

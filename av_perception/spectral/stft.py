@@ -45,6 +45,28 @@ class StftConfig:
         return np.arange(1, self.num_bins + 1) * self.sample_rate / self.window
 
 
+class FrameBlocks:
+    """How a front end's configuration cuts a stream into blocks of frames."""
+
+    stft: StftConfig
+    frames_per_block: int
+
+    @property
+    def block_s(self) -> float:
+        """Time between two blocks [s]."""
+        return self.frames_per_block * self.stft.hop / self.stft.sample_rate
+
+    @property
+    def block_length(self) -> int:
+        """Number of samples that a block spans."""
+        return (self.frames_per_block - 1) * self.stft.hop + self.stft.window
+
+    @property
+    def next_end_s(self) -> float:
+        """From the center of a block to the last sample of the next one [s]."""
+        return self.block_s + self.block_length / 2 / self.stft.sample_rate
+
+
 class StreamingStft:
     """Spectra of a stream without the constant bin, which says nothing about sound.
 

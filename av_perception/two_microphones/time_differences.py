@@ -22,13 +22,13 @@ from av_perception.audio.voice_activity import SAMPLE_RATE, VoiceActivity
 from av_perception.errors import UserError
 from av_perception.geometry.time import nanoseconds
 from av_perception.interfaces import AudioChunk
-from av_perception.spectral.stft import StftConfig, StreamingStft
+from av_perception.spectral.stft import FrameBlocks, StftConfig, StreamingStft
 
 _NEIGHBORHOOD = 8  # bins: the power of a single one is too random to have a least value
 
 
 @dataclass(frozen=True)
-class TimeDifferenceConfig:
+class TimeDifferenceConfig(FrameBlocks):
     """The correlation, and which bins and frames count."""
 
     #: 40 ms windows every 20 ms.
@@ -80,11 +80,6 @@ class TimeDifferenceConfig:
         """(bins,) bool, which bins of the STFT are used."""
         low, high = self.band_hz
         return (self.stft.frequencies >= low) & (self.stft.frequencies <= high)
-
-    @property
-    def block_s(self) -> float:
-        """Time between two outputs [s]."""
-        return self.frames_per_block * self.stft.hop / self.stft.sample_rate
 
 
 @dataclass(frozen=True)

@@ -137,8 +137,8 @@ class PersonStreams:
         else:
             self._bins = bins
         stft = bins_config.stft
-        block_size = (bins_config.frames_per_block - 1) * stft.hop + stft.window
-        self._half_block_ns = nanoseconds(0.5 * block_size / stft.sample_rate)
+        half_block_s = 0.5 * bins_config.block_length / stft.sample_rate
+        self._half_block_ns = nanoseconds(half_block_s)
         self._joint = JointActivity(self._bins.likelihood, self._config.activity)
         grid = direction_grid(array, GRID_STEP_DEG, (GRID_ELEVATION_DEG,))
         self._untracked = UntrackedVoice(self._bins.likelihood, grid, self._config.untracked)
